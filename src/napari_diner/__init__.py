@@ -1,0 +1,17 @@
+"""Phase and refractive index from recorded intensities, with implicit neural representations, for napari.
+
+The folders are the symbols of Eq. 4b of the DINER paper (Xie et al., CVPR 2023),
+``θ*, HM* = argmin L(P(f_θ(HM_i)), y)``: `representations` holds the unknown f_θ ∘ HM, `physics` the forward model
+P, `solvers` the loss L and the argmin, `tasks` the questions a user asks.
+
+Importing this package imports neither torch nor Qt.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("napari-diner")
+except PackageNotFoundError:  # running from a source tree that was never installed
+    __version__ = "0.0.0"
+
+__all__ = ["__version__"]

@@ -1,0 +1,1 @@
+"""f_θ ∘ HM, the unknown: ways to represent an image or a volume by parameters that a solver can move."""

@@ -1,0 +1,1 @@
+"""Phantoms and sample data, made by the same physics that reconstructs them."""

@@ -1,0 +1,52 @@
+"""The settings of each solver, as they stand in a recipe. Free of torch, so that a form can be shown without it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Base of a recipe's sections: unknown keys are errors, values do not change once set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class GaussNewtonSettings(Settings):
+    """Second-order steps on log-amplitude and phase: the most precise way where the model is right."""
+
+    iterations: int = Field(default=40, ge=1, le=10_000, title="Iterations")
+    """At most this many outer steps; fewer if the fit stops improving."""
+    cg_steps: int = Field(default=60, ge=1, le=1000, title="Inner steps")
+    """Conjugate-gradient steps to solve each linearised problem; more recover slowly varying phase better."""
+    damping: float = Field(default=1e-2, gt=0, le=1e3, title="First damping")
+    """Levenberg-Marquardt damping of the first step; it is lowered on success and raised on failure."""
+    tolerance: float = Field(default=1e-5, ge=0, lt=1, title="Tolerance")
+    """Stop when a step lowers the loss by less than this fraction."""
+
+
+class AlternatingSettings(Settings):
+    """Averaged projections between the sensor planes, with Nesterov momentum: light on memory, robust, first order."""
+
+    iterations: int = Field(default=500, ge=1, le=100_000, title="Iterations")
+    """At most this many rounds over all heights."""
+    momentum: bool = Field(default=True, title="Nesterov momentum")
+    """Extrapolate each round from the last two; several times faster on most data."""
+    tolerance: float = Field(default=1e-6, ge=0, lt=1, title="Tolerance")
+    """Stop when the loss has improved by less than this fraction over twenty rounds."""
+
+
+class GradientSettings(Settings):
+    """Adam on the parameters of a representation (DINER or pixels)."""
+
+    iterations: int = Field(default=1500, ge=1, le=1_000_000, title="Iterations")
+    """At most this many steps; the learning rate is annealed over them (or over the time limit, if that is shorter)."""
+    learning_rate: float = Field(default=3e-3, gt=0, le=10, title="Learning rate")
+    """Step size of Adam at the start."""
+    schedule: Literal["cosine", "constant"] = Field(default="cosine", title="Schedule")
+    """How the learning rate falls: along a cosine to a hundredth, or not at all."""
+    loss: Literal["amplitude", "intensity"] = Field(default="amplitude", title="Loss")
+    """Compare square roots of intensities (suits shot noise and converges faster) or intensities (as published)."""
+    patience: int = Field(default=300, ge=1, le=1_000_000, title="Patience")
+    """Stop early when the loss has not improved for this many steps."""
