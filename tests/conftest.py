@@ -1,0 +1,20 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of measured data, which is too large for the repository."""
+    folder = os.environ.get("NAPARI_DINER_DATA")
+    if not folder:
+        pytest.skip("the measured data are not here; set NAPARI_DINER_DATA to their folder")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"NAPARI_DINER_DATA names {path}, which is no folder")
+    return path

@@ -1,0 +1,143 @@
+"""What is installed: the wheel, the editable install, their metadata and their manifest."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import distribution, entry_points, packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "napari_diner"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+QT_BINDINGS = {"pyqt5", "pyqt6", "pyside2", "pyside6"}
+
+CONTRIBUTIONS = """
+import json
+from importlib.metadata import entry_points
+from npe2 import PluginManifest
+(entry,) = entry_points(group="napari.manifest", name="napari-diner")
+manifest = PluginManifest.from_distribution("napari-diner")
+contributions = manifest.contributions.model_dump(mode="json", exclude_none=True)
+print(json.dumps({"entry": entry.value, "contributions": contributions}, sort_keys=True))
+"""
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def required(requirements: list[str]) -> set[str]:
+    names = (re.match(r"[A-Za-z0-9._-]+", line) for line in requirements)
+    return {normal(name.group()) for name in names if name}
+
+
+def contributions(paths: list[Path]) -> dict[str, object]:
+    """Ask a fresh interpreter, started outside the tree, what napari would find."""
+    code = f"import sys; sys.path[:0] = {[str(path) for path in paths]!r}\n{CONTRIBUTIONS}"
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent)
+    assert finished.returncode == 0, finished.stderr
+    found = json.loads(finished.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_the_wheel_is_complete(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    sources = {
+        f"napari_diner/{path.relative_to(SOURCE).as_posix()}"
+        for path in SOURCE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert sources <= names
+    assert {"napari_diner/napari.yaml", "napari_diner/py.typed"} <= names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_wheel_and_installed_package_expose_the_same_contributions(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    unpacked, installed = contributions([tmp_path]), contributions([])
+    assert unpacked == installed
+    manifest = yaml.safe_load((SOURCE / "napari.yaml").read_text(encoding="utf-8"))["contributions"]
+    assert set(manifest) <= set(installed["contributions"])  # type: ignore[call-overload]
+
+
+def test_npe2_finds_the_manifest_valid() -> None:
+    command = [sys.executable, "-m", "npe2", "validate", "napari-diner"]
+    finished = subprocess.run(command, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_the_manifest_at_the_top_is_the_one_in_the_package() -> None:
+    assert (ROOT / "napari.yaml").resolve() == SOURCE / "napari.yaml"
+
+
+def test_entry_points() -> None:
+    (script,) = entry_points(group="console_scripts", name="napari-diner")
+    assert callable(script.load())
+
+
+def test_base_dependencies_are_light() -> None:
+    names = required(PROJECT["dependencies"])
+    assert not names & QT_BINDINGS
+    assert not any("napari[" in line for line in PROJECT["dependencies"])
+    assert not any(line.startswith("torch") and not line.startswith("torch>=") for line in PROJECT["dependencies"])
+    assert distribution("napari-diner").version == PROJECT["version"]
+
+
+def test_every_import_is_declared() -> None:
+    extras = PROJECT["optional-dependencies"]
+    declared = required(
+        PROJECT["dependencies"] + [line for name in ("zarr", "mat", "cluster") for line in extras[name]]
+    )
+    owners = packages_distributions()
+    undeclared = {}
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                modules = [node.module or ""]
+            else:
+                continue
+            for top in {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"napari_diner"}:
+                if not {normal(owner) for owner in owners.get(top, [top])} & declared:
+                    undeclared[f"{path.relative_to(SOURCE)}: {top}"] = owners.get(top)
+    assert not undeclared
+
+
+def test_every_dependency_is_pinned() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {normal(line.partition("==")[0]) for line in lines if "==" in line}
+    everything = PROJECT["dependencies"] + [
+        line for extra in PROJECT["optional-dependencies"].values() for line in extra
+    ]
+    assert required(everything) - {"napari-diner"} <= pinned
+    assert "torch==2.13.0" in lines
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern"), [("CITATION.cff", r"^version: (\S+)$"), ("CHANGELOG.md", r"^## \[(\d\S*)\]")]
+)
+def test_the_version_is_the_same_everywhere(file: str, pattern: str) -> None:
+    found = re.search(pattern, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None
+    assert found.group(1) == PROJECT["version"]
