@@ -1,0 +1,83 @@
+"""What the README and the site promise: their links, recipes and commands hold."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.recipe import all_keys, assignment
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Return (page, text) for each block of code in a language."""
+    found = [(page.name, match) for page in PAGES for match in BLOCK.finditer(page.read_text("utf-8"))]
+    return [(name, match[3]) for name, match in found if match[2] == language]
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Return (page, arguments) for each call of napari-diner."""
+    found = []
+    for page, text in blocks("bash"):
+        for line in text.replace("\\\n", " ").splitlines():
+            for call in re.split(r"&&|;", line):
+                words = shlex.split(call, comments=True)
+                if words and Path(words[0]).name == "napari-diner":
+                    found.append((page, words[1:]))
+    return found
+
+
+@cache
+def help_of(command: str) -> str:
+    program = Path(sys.executable).with_name("napari-diner")
+    arguments = [str(program), *command.split(), "--help"]
+    finished = subprocess.run(arguments, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"})
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    prose = re.sub(r"`[^`]*`", "", BLOCK.sub("", page.read_text("utf-8")))
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", prose)
+    missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("yaml"))
+def test_recipes_are_valid(page: str, text: str) -> None:
+    LenslessRecipe.parse(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(("page", "words"), commands())
+def test_commands_have_the_options_shown(page: str, words: list[str]) -> None:
+    if not words or words[0].startswith("-"):
+        return
+    command = " ".join(words[:2]) if words[0] in {"simulate", "compare"} else words[0]
+    text = help_of(command)
+    for option in (word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)):
+        assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text), f"{command} has no option {option}"
+    for key, value in pairwise(words):
+        if key == "--set":
+            LenslessRecipe.parse(assignment(value))
+
+
+def test_settings_named_in_the_text_exist() -> None:
+    known = {leaf for key in all_keys(LenslessRecipe) for leaf in (key, key.rpartition(".")[2])}
+    for page in PAGES:
+        for name in re.findall(r"`([a-z]+(?:_[a-z]+)+|[a-z_]+\.[a-z_]+)(?:: [^`]*)?`", page.read_text("utf-8")):
+            if name.endswith(("_um", "_rad")) or name.partition(".")[0] in {"padding", "diner", "gradient"}:
+                assert name in known, f"{page.name}: there is no setting {name}"
