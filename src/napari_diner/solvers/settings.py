@@ -42,7 +42,7 @@ class GradientSettings(Settings):
 
     iterations: int = Field(default=1500, ge=1, le=1_000_000, title="Iterations")
     """At most this many steps; the learning rate is annealed over them (or over the time limit, if that is shorter)."""
-    learning_rate: float = Field(default=3e-3, gt=0, le=10, title="Learning rate")
+    learning_rate: float = Field(default=1e-3, gt=0, le=10, title="Learning rate")
     """Step size of Adam at the start."""
     schedule: Literal["cosine", "constant"] = Field(default="cosine", title="Schedule")
     """How the learning rate falls: along a cosine to a hundredth, or not at all."""

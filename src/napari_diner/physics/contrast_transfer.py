@@ -1,0 +1,111 @@
+"""Weak objects: intensity contrast as a linear function of log-amplitude and phase.
+
+For O = a₀ exp(l + iφ) with small l and φ, the relative contrast of the amplitude at height z is linear,
+``|U_z|/a₀ − 1 ≈ Re[PSF_z ∗ (l + iφ)]``, and diagonal in frequency: ``C_z L + S_z Φ``, with the transfer functions
+``C = [H(f) + H*(−f)]/2`` (cos χ for a symmetric H = exp(−iχ)) and ``S = i[H(f) − H*(−f)]/2`` (sin χ). See Guigay,
+Optik 49, 121 (1977), and Cloetens et al., Appl. Phys. Lett. 75, 2912 (1999).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from napari_diner.physics.multiheight import MultiHeight
+
+
+def mirrored(spectrum: Tensor) -> Tensor:
+    """Return the spectrum at −f, in the frequency order of ``torch.fft.fft2``."""
+    return torch.roll(torch.flip(spectrum, (-2, -1)), (1, 1), (-2, -1))
+
+
+def contrast_transfer(transfer: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the contrast transfer functions C of log-amplitude and S of phase for a transfer function H.
+
+    Parameters
+    ----------
+    transfer
+        Transfer function H of the field, (Y, X).
+
+    Returns
+    -------
+    C, S
+        Complex, (Y, X).
+    """
+    opposite = mirrored(transfer).conj()
+    return (transfer + opposite) / 2, 0.5j * (transfer - opposite)
+
+
+class ContrastPower(NamedTuple):
+    """How strongly all heights together respond to each frequency."""
+
+    amplitude: Tensor
+    """Σ_z |C_z|², (Y', X')."""
+    phase: Tensor
+    """Σ_z |S_z|², (Y', X'): zero for a constant phase, which no height can see."""
+
+
+def contrast_power(model: MultiHeight) -> ContrastPower:
+    """Return the contrast transfer of log-amplitude and of phase, squared and summed over the heights."""
+    real = model.transfers.real.dtype
+    amplitude = torch.zeros(model.padding.padded_shape, dtype=real, device=model.device)
+    phase = torch.zeros_like(amplitude)
+    for transfer in model.transfers:
+        C, S = contrast_transfer(transfer)
+        amplitude += C.abs() ** 2
+        phase += S.abs() ** 2
+    return ContrastPower(amplitude, phase)
+
+
+def contrast_transfer_inverse(model: MultiHeight, amplitudes: Tensor, damping: float = 1e-3) -> Tensor:
+    """Return the field of a weak object from the square roots of the recorded intensities.
+
+    At each frequency, the 2×2 least squares problem of all heights is solved for log-amplitude and phase together,
+    with `damping` times the number of heights added to its diagonal.
+
+    Parameters
+    ----------
+    model
+        The multi-height model.
+    amplitudes
+        Square roots of the recorded intensities, real, (N, Y, X).
+    damping
+        Relative damping; larger gives smoother and weaker phases.
+
+    Returns
+    -------
+    Tensor
+        Complex field O, (Y, X).
+    """
+    empty = torch.ones(model.shape, dtype=model.dtype, device=model.device)
+    spectrum = model.spectrum(empty)
+    references = [model.field(spectrum, frame).abs() for frame in range(model.frames)]
+    power = sum(float((reference**2).mean()) for reference in references)
+    background = (float((amplitudes**2).mean()) * model.frames / power) ** 0.5
+
+    shape = model.padding.padded_shape
+    CC = torch.full(shape, damping * power, dtype=amplitudes.dtype, device=model.device)
+    SS = CC.clone()
+    CS = torch.zeros(shape, dtype=model.dtype, device=model.device)
+    Cm = torch.zeros_like(CS)
+    Sm = torch.zeros_like(CS)
+    for frame, reference in enumerate(references):
+        C, S = contrast_transfer(model.transfers[frame])
+        # contrast of the frame against the empty field, weighted as the transfer functions are (by √(g/s))
+        weight = float((reference**2).mean()) ** 0.5
+        floor = 1e-3 * weight
+        contrast = amplitudes[frame] / (background * reference.clamp_min(floor)) - 1
+        measured = torch.fft.fft2(model.padding.pad(contrast)) * weight
+        CC += C.abs() ** 2
+        SS += S.abs() ** 2
+        CS += C.conj() * S
+        Cm += C.conj() * measured
+        Sm += S.conj() * measured
+    determinant = CC * SS - CS.abs() ** 2
+    log_amplitude = torch.fft.ifft2((SS * Cm - CS * Sm) / determinant).real
+    phase = torch.fft.ifft2((CC * Sm - CS.conj() * Cm) / determinant).real
+    log_amplitude, phase = model.padding.crop(log_amplitude), model.padding.crop(phase)
+    # far outside the weak regime the exponential would explode; a factor of e³ either way is no start any more
+    return torch.polar(background * torch.exp(log_amplitude.clamp(-3, 3)), phase - phase.mean())

@@ -1,0 +1,90 @@
+"""DINER: a full-resolution table of learnable keys in front of a small network (Xie et al., CVPR 2023)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from napari_diner.representations.backbones import build_backbone
+from napari_diner.representations.settings import DinerSettings
+
+# keys per chunk: 64 activations of 8192 keys in float32 take 2 MB, which stays in a core's cache
+CHUNK = 8192
+
+
+class Diner(nn.Module):
+    """The representation f_θ(HM_i) of Eq. 4b: sample i has the learnable key HM_i, the network f_θ turns it into values.
+
+    Parameters
+    ----------
+    shape
+        Samples of the signal, e.g. (Y, X).
+    outputs
+        Quantities per sample.
+    settings
+        Backbone, sizes, evaluation.
+    generator
+        Source of the random initial keys; the network draws from torch's global generator.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], outputs: int, settings: DinerSettings, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.outputs = outputs
+        self.settings = settings
+        count = int(torch.Size(shape).numel())
+        keys = torch.rand(count, settings.table_width, generator=generator) * 2 - 1
+        self.hash_table = nn.Parameter(keys * settings.key_range)
+        self.backbone = build_backbone(outputs, settings)
+
+    def forward(self) -> Tensor:
+        """Return the values of all samples, (outputs, *shape), evaluated as the settings say."""
+        return self.lattice() if self.settings.evaluation == "lattice" else self.exact()
+
+    def exact(self) -> Tensor:
+        """Return f_θ(HM_i) for every sample, (outputs, *shape), in chunks that fit the cache.
+
+        Where gradients are wanted, each chunk is computed anew on the way back, so that the activations of all
+        samples are never held at once.
+        """
+        chunks = self.hash_table.split(CHUNK if self.hash_table.device.type == "cpu" else 64 * CHUNK)
+        if torch.is_grad_enabled() and len(chunks) > 1:
+            values = [cast(Tensor, checkpoint(self.backbone, chunk, use_reentrant=False)) for chunk in chunks]
+        else:
+            values = [self.backbone(chunk) for chunk in chunks]
+        return torch.cat(values).T.reshape(self.outputs, *self.shape)
+
+    def lattice(self) -> Tensor:
+        """Return the values of all samples, (outputs, *shape), interpolated from a lattice in the space of the keys.
+
+        The network is evaluated on G^d points that cover the keys' bounding box (d: table width, G: lattice size),
+        and each sample is read off by multilinear interpolation. Gradients reach both the network, through the
+        lattice, and the keys, through the interpolation's slopes.
+        """
+        width, size = self.settings.table_width, self.settings.lattice_size
+        with torch.no_grad():
+            low, high = self.hash_table.aminmax(dim=0)
+            centre = (low + high) / 2
+            # a box of no extent (equal keys) still needs a lattice to take slopes on
+            half = ((high - low) / 2).clamp_min(1e-6)
+        axis = torch.linspace(-1, 1, size, device=low.device)
+        mesh = torch.stack(torch.meshgrid(*[axis] * width, indexing="ij"), -1).reshape(-1, width)
+        values = self.backbone(centre + half * mesh).T.reshape(1, self.outputs, *[size] * width)
+        # grid_sample names the last axis of the lattice first, and needs at least two axes
+        position = ((self.hash_table - centre) / half).flip(-1)
+        if width == 1:
+            values = values[:, :, None]
+            position = F.pad(position, (0, 1))
+        where = position.reshape(1, *[1] * (max(width, 2) - 1), -1, max(width, 2))
+        sampled = F.grid_sample(values, where, mode="bilinear", padding_mode="border", align_corners=True)
+        return sampled.reshape(self.outputs, *self.shape)
+
+    def parameter_count(self) -> int:
+        """Return the number of learnable parameters, the table's included."""
+        return sum(parameter.numel() for parameter in self.parameters())

@@ -1,0 +1,26 @@
+"""Plain pixels: every value of every sample is a parameter of its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Pixels(nn.Module):
+    """The values themselves as parameters, (outputs, *shape); they start at zero."""
+
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.values = nn.Parameter(torch.zeros(outputs, *shape))
+
+    def forward(self) -> Tensor:
+        """Return the values, (outputs, *shape)."""
+        return self.values
+
+    def exact(self) -> Tensor:
+        """Return the values, (outputs, *shape)."""
+        return self.values
+
+    def parameter_count(self) -> int:
+        """Return the number of values."""
+        return self.values.numel()

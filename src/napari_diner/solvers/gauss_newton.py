@@ -1,0 +1,134 @@
+"""Second-order phase retrieval: Gauss-Newton steps, each solved by preconditioned conjugate gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from napari_diner.physics.contrast_transfer import ContrastPower, contrast_power
+from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
+from napari_diner.solvers.problem import PhaseProblem, Step
+from napari_diner.solvers.settings import GaussNewtonSettings
+
+# where the heights say little about a frequency, the preconditioner stops trusting the contrast transfer
+_CONTRAST_FLOOR = 1e-2
+_DAMPING_DOWN = 10.0
+_DAMPING_UP = 4.0
+_DAMPING_MOST = 1e6
+_CG_TOLERANCE = 1e-3
+
+
+class GaussNewton:
+    """Levenberg-Marquardt on log-amplitude and phase with the amplitude residual.
+
+    The unknown is δ = δl + iδφ in ``O ← O exp(δ)``. With Û = U/|U| the residual r = |U| − √I has the derivative
+    ``J δ = Re[Û* A(O δ)]``, and ``Jᵀ r = O* A^H(Û r)``, read as (real part, imaginary part). Each step solves
+    ``(JᵀJ + μ) δ = −Jᵀ r`` by conjugate gradients; the damping μ falls when the misfit falls, and rises when it rises.
+
+    Two things make it fast. The unknowns are scaled by 1/√|O|, halfway between those in which amplitudes and those in
+    which log-amplitudes have equal weight. And the preconditioner is the inverse Hessian of a weak object,
+    ``Σ_z |C_z|²`` for the log-amplitude and ``Σ_z |S_z|²`` for the phase (see `physics.contrast_transfer`): without
+    it, slowly varying phase, to which all heights respond weakly, takes thousands of steps.
+
+    Parameters
+    ----------
+    problem
+        What is to be explained.
+    start
+        Complex field to start from, (Y, X).
+    settings
+        Iterations, inner steps, first damping, tolerance.
+    """
+
+    def __init__(self, problem: PhaseProblem, start: Tensor, settings: GaussNewtonSettings) -> None:
+        self.problem = problem
+        self.settings = settings
+        self._field = start
+
+    def field(self) -> Tensor:
+        """Return the best field so far: complex, (Y, X)."""
+        return self._field
+
+    def steps(self) -> Iterator[Step]:
+        """Iterate; every inner step is reported too, so that a run can be paused at once."""
+        settings, problem = self.settings, self.problem
+        power = contrast_power(problem.model)
+        strongest = float(torch.maximum(power.amplitude, power.phase).max())
+        damping = settings.damping
+        loss, gradient = problem.evaluate(self._field)
+        for iteration in range(1, settings.iterations + 1):
+            scaling = self._field.abs().clamp_min(1e-6).rsqrt()
+            scaled = self._field * scaling
+            brightness = strongest * self._mean_square(scaled)
+            normal = self._normal_operator(scaled)
+            # the misfit is a mean of squares: take off the 2 of the square and the mean
+            right = -(problem.valid / 2) * scaled.conj() * gradient
+            while True:
+                solve = ConjugateGradients(
+                    lambda q, normal=normal, mu=damping * brightness: normal(q) + mu * q,  # type: ignore[misc]
+                    right,
+                    self._preconditioner(power, damping, brightness / strongest, strongest),
+                )
+                for inner in range(1, settings.cg_steps + 1):
+                    solve.step()
+                    if solve.converged(_CG_TOLERANCE):
+                        break
+                    yield Step(iteration, settings.iterations, loss, within=inner / (settings.cg_steps + 1))
+                trial = self._field * torch.exp(solve.solution * scaling)
+                trial_loss, trial_gradient = problem.evaluate(trial)
+                if trial_loss < loss:
+                    break
+                damping *= _DAMPING_UP
+                if damping > _DAMPING_MOST:
+                    return
+            improvement = 1 - trial_loss / loss
+            self._field, loss, gradient = trial, trial_loss, trial_gradient
+            damping /= _DAMPING_DOWN
+            yield Step(iteration, settings.iterations, loss)
+            if improvement < settings.tolerance:
+                return
+
+    def _mean_square(self, field: Tensor) -> float:
+        illumination = self.problem.model.illumination
+        lit = field if illumination is None else illumination * field
+        return float(lit.abs().square().mean())
+
+    def _normal_operator(self, scaled: Tensor) -> Operator:
+        """Return JᵀJ at the current field, for the scaled unknowns."""
+        model, mask = self.problem.model, self.problem.mask
+        spectrum = model.spectrum(self._field)
+        directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
+        for frame in range(model.frames):
+            direction = torch.sgn(model.field(spectrum, frame))
+            directions[frame] = direction if mask is None else direction * mask[frame]
+
+        def apply(step: Tensor) -> Tensor:
+            spectrum = model.spectrum(scaled * step)
+            back = torch.zeros_like(spectrum)
+            for frame in range(model.frames):
+                direction, U = directions[frame], model.field(spectrum, frame)
+                change = direction.real * U.real + direction.imag * U.imag
+                back += model.field_adjoint(change * direction, frame)
+            return scaled.conj() * model.spectrum_adjoint(back)
+
+        return apply
+
+    def _preconditioner(
+        self, power: ContrastPower, damping: float, brightness: float, strongest: float
+    ) -> Operator:
+        """Return the inverse of a weak object's damped Hessian: diagonal in frequency, for l and φ separately."""
+        padding = self.problem.model.padding
+        half = padding.padded_shape[1] // 2 + 1
+        floor = (damping + _CONTRAST_FLOOR) * strongest
+        gains = [1 / (brightness * (response[:, :half] + floor)) for response in power]
+
+        def apply(residual: Tensor) -> Tensor:
+            parts = []
+            for part, gain in zip((residual.real, residual.imag), gains, strict=True):
+                spectrum = torch.fft.rfft2(padding.crop_adjoint(part)) * gain
+                parts.append(padding.crop(torch.fft.irfft2(spectrum, s=padding.padded_shape)))
+            return torch.complex(parts[0], parts[1])
+
+        return apply

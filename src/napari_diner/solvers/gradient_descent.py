@@ -1,0 +1,93 @@
+"""Adam on the parameters of a representation."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from napari_diner.representations.complex_field import ComplexField
+from napari_diner.solvers.problem import PhaseProblem, Step
+from napari_diner.solvers.settings import GradientSettings
+
+# the last steps are taken on the exact network, so that it, and not its interpolation, is what was fitted
+_POLISH_STEPS = 10
+_FINAL_RATE = 0.01
+
+
+class GradientDescent:
+    """Minimise the misfit over the parameters of a represented field by Adam (Kingma and Ba, ICLR 2015).
+
+    Parameters
+    ----------
+    problem
+        What is to be explained.
+    unknown
+        The represented field; its parameters are changed in place.
+    settings
+        Iterations, learning rate, schedule, loss, patience.
+    max_seconds
+        Time over which the learning rate is annealed, if that is shorter than the iterations; None for no limit.
+    elapsed
+        Clock by which that time is counted, in seconds.
+    """
+
+    def __init__(
+        self,
+        problem: PhaseProblem,
+        unknown: ComplexField,
+        settings: GradientSettings,
+        max_seconds: float | None = None,
+        elapsed: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.problem = problem
+        self.unknown = unknown
+        self.settings = settings
+        self.max_seconds = max_seconds
+        self.elapsed = elapsed
+        self._best_loss = math.inf
+        self._best = {name: value.clone() for name, value in unknown.state_dict().items()}
+
+    def field(self) -> Tensor:
+        """Return the best field so far, from the exact representation: complex, (Y, X)."""
+        now = {name: value.clone() for name, value in self.unknown.state_dict().items()}
+        self.unknown.load_state_dict(self._best)
+        with torch.no_grad():
+            field = self.unknown.exact()
+        self.unknown.load_state_dict(now)
+        return field
+
+    def finish(self) -> None:
+        """Put the best parameters found back into the representation."""
+        self.unknown.load_state_dict(self._best)
+
+    def steps(self) -> Iterator[Step]:
+        """Iterate; one step is one gradient of the whole misfit."""
+        settings, unknown = self.settings, self.unknown
+        optimizer = torch.optim.Adam(unknown.parameters(), lr=settings.learning_rate)
+        total = settings.iterations
+        started, last_best = self.elapsed(), 0
+        for iteration in range(1, total + 1):
+            done = (iteration - 1) / total
+            if self.max_seconds is not None:
+                done = max(done, min(1.0, (self.elapsed() - started) / self.max_seconds))
+            polishing = done >= 1 - _POLISH_STEPS / total
+            if settings.schedule == "cosine":
+                annealed = _FINAL_RATE + (1 - _FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2
+                for group in optimizer.param_groups:
+                    group["lr"] = settings.learning_rate * annealed
+            optimizer.zero_grad()
+            loss = self.problem.loss(unknown.exact() if polishing else unknown(), settings.loss)
+            value = float(loss)
+            if value < self._best_loss:
+                self._best_loss, last_best = value, iteration
+                for name, parameter in unknown.state_dict().items():
+                    self._best[name].copy_(parameter)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            yield Step(iteration, total, value)
+            if iteration - last_best >= settings.patience:
+                return

@@ -1,0 +1,143 @@
+"""The question that every lensless solver answers: which field explains the recorded amplitudes?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor
+
+from napari_diner.physics.multiheight import MultiHeight
+
+Kind = Literal["amplitude", "intensity"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a solver stands.
+
+    Parameters
+    ----------
+    iteration, iterations
+        Number of the iteration, from 1, and the most that there will be.
+    loss
+        Misfit at the current estimate.
+    within
+        Fraction of this iteration that is done.
+    """
+
+    iteration: int
+    iterations: int
+    loss: float
+    within: float = 1.0
+
+
+class PhaseProblem:
+    """Recorded amplitudes, the model that should explain them, and the misfit between the two.
+
+    Parameters
+    ----------
+    model
+        The forward model.
+    amplitudes
+        Square roots of the recorded intensities, real, (N, Y, X), on the device of the model.
+    mask
+        Boolean, (N, Y, X) or broadcastable to it, False where pixels must be ignored; None if all count.
+    """
+
+    def __init__(self, model: MultiHeight, amplitudes: Tensor, mask: Tensor | None = None) -> None:
+        self.model = model
+        self.mask = None if mask is None else mask.expand(amplitudes.shape)
+        self.amplitudes = amplitudes if self.mask is None else amplitudes.where(self.mask, 0)
+        self.valid = amplitudes.numel() if self.mask is None else int(self.mask.sum())
+
+    def evaluate(self, field: Tensor, kind: Kind = "amplitude") -> tuple[float, Tensor]:
+        """Return the misfit of a field and its gradient, in one pass over the heights.
+
+        With U_z the propagated field, the misfit is the mean over all valid pixels of ``(|U| − √I)²``
+        (``"amplitude"``), whose gradient is ``2 A^H[(|U| − √I) U/|U|]``, or of ``(|U|² − I)²`` (``"intensity"``),
+        with ``4 A^H[(|U|² − I) U]``, each divided by the number of pixels.
+
+        Parameters
+        ----------
+        field
+            Complex field O, (Y, X).
+        kind
+            Which misfit.
+
+        Returns
+        -------
+        misfit
+            The mean square.
+        gradient
+            Complex, (Y, X): derivative by Re O plus i times that by Im O.
+        """
+        spectrum = self.model.spectrum(field)
+        back = torch.zeros_like(spectrum)
+        total = 0.0
+        for frame in range(self.model.frames):
+            U = self.model.field(spectrum, frame)
+            if kind == "amplitude":
+                modulus = U.abs()
+                residual = modulus - self.amplitudes[frame]
+                weighted = 2 * residual / modulus.clamp_min(1e-20)
+            else:
+                residual = U.real**2 + U.imag**2 - self.amplitudes[frame] ** 2
+                weighted = 4 * residual
+            if self.mask is not None:
+                residual = residual.where(self.mask[frame], 0)
+                weighted = weighted.where(self.mask[frame], 0)
+            total += float(torch.linalg.vector_norm(residual, dtype=torch.float64)) ** 2
+            back += self.model.field_adjoint(weighted * U, frame)
+        return total / self.valid, self.model.spectrum_adjoint(back) / self.valid
+
+    def loss(self, field: Tensor, kind: Kind = "amplitude") -> Tensor:
+        """Return the misfit of `evaluate` as a scalar that automatic differentiation can follow back to `field`."""
+        return cast(Tensor, _Misfit.apply(field, self, kind))
+
+    def intensity_error(self, field: Tensor) -> float:
+        """Return the mean square of model minus recorded intensity over the valid pixels."""
+        spectrum = self.model.spectrum(field)
+        total = 0.0
+        for frame in range(self.model.frames):
+            U = self.model.field(spectrum, frame)
+            error = U.real**2 + U.imag**2 - self.amplitudes[frame] ** 2
+            if self.mask is not None:
+                error = error.where(self.mask[frame], 0)
+            total += float(torch.linalg.vector_norm(error, dtype=torch.float64)) ** 2
+        return total / self.valid
+
+    def flat_field(self) -> Tensor:
+        """Return the empty object, of constant amplitude, that has the recorded mean intensity: complex, (Y, X)."""
+        empty = torch.ones(self.model.shape, dtype=self.model.dtype, device=self.model.device)
+        spectrum = self.model.spectrum(empty)
+        power = 0.0
+        for frame in range(self.model.frames):
+            U = self.model.field(spectrum, frame).abs()
+            power += float((U if self.mask is None else U.where(self.mask[frame], 0)).square().sum())
+        return empty * (float(self.amplitudes.square().sum()) / power) ** 0.5
+
+    def filled_amplitudes(self) -> Tensor:
+        """Return the recorded amplitudes, with masked pixels replaced by the mean of their frame: (N, Y, X)."""
+        if self.mask is None:
+            return self.amplitudes
+        counts = self.mask.sum((-2, -1), keepdim=True).clamp_min(1)
+        return self.amplitudes.where(self.mask, self.amplitudes.sum((-2, -1), keepdim=True) / counts)
+
+
+class _Misfit(torch.autograd.Function):
+    """The misfit with its gradient computed in the forward pass: no graph of transforms is ever stored."""
+
+    @staticmethod
+    def forward(ctx: Any, field: Tensor, problem: PhaseProblem, kind: Kind) -> Tensor:
+        """Compute the misfit and remember its gradient."""
+        misfit, gradient = problem.evaluate(field.detach(), kind)
+        ctx.save_for_backward(gradient)
+        return torch.tensor(misfit, dtype=field.real.dtype, device=field.device)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+        """Scale the gradient remembered."""
+        (gradient,) = ctx.saved_tensors
+        return grad_outputs[0] * gradient, None, None

@@ -1,0 +1,99 @@
+"""Scores against a known object: amplitude and phase errors, not measurement errors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.errors import InputError
+from napari_diner.io.images import read_image
+
+Image = npt.NDArray[np.floating[Any]]
+
+# our own simulations first, then the names of the published synthetic data
+_NAMES = {"amplitude": ("amplitude.tif", "GT_amp.png"), "phase": ("phase.tif", "GT_phs.png")}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The object that was simulated: amplitude, and phase in radians, (Y, X) each."""
+
+    amplitude: Image
+    phase: Image
+
+
+def load_truth(folder: str | Path) -> Truth:
+    """Read the truth from a folder.
+
+    The folder holds ``amplitude.tif`` and ``phase.tif`` (radians), as ``napari-diner simulate`` writes them, or the
+    8-bit ``GT_amp.png`` and ``GT_phs.png`` of the published synthetic data, whose full scale means an amplitude of 1
+    and a phase of ``phase_scale_rad`` in ``params.json`` (π/2 if that is missing).
+
+    Raises
+    ------
+    InputError
+        If the folder does not hold both images.
+    """
+    folder = Path(folder)
+    found: dict[str, Image] = {}
+    for quantity, names in _NAMES.items():
+        paths = [folder / name for name in names if (folder / name).is_file()]
+        if not paths:
+            raise InputError(f"The truth folder {folder} holds no {names[0]}; give one that holds amplitude and phase")
+        image = np.squeeze(read_image(paths[0]))
+        if image.dtype.kind in "ui":
+            image = image / np.iinfo(image.dtype).max * (_phase_scale(folder) if quantity == "phase" else 1.0)
+        found[quantity] = image.astype(np.float64)
+    return Truth(found["amplitude"], found["phase"])
+
+
+def _phase_scale(folder: Path) -> float:
+    try:
+        return float(json.loads((folder / "params.json").read_text(encoding="utf-8"))["phase_scale_rad"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return float(np.pi / 2)
+
+
+def phase_error(phase: Image, truth: Image) -> Image:
+    """Return the phase error in radians, (Y, X): the difference wrapped to ±π, less its mean.
+
+    A constant phase cannot be measured from intensities and does not count as an error.
+    """
+    difference = np.exp(1j * (phase.astype(np.float64) - truth))
+    wrapped: Image = np.angle(difference * np.exp(-1j * np.angle(difference.mean())))
+    return np.angle(np.exp(1j * (wrapped - wrapped.mean())))
+
+
+def psnr_db(error: Image, peak: float) -> float:
+    """Return the peak signal-to-noise ratio, ``10 log10(peak² / mean(error²))``, in dB."""
+    mean_square = float(np.mean(np.square(error, dtype=np.float64)))
+    return float("inf") if mean_square == 0 else 10 * float(np.log10(peak**2 / mean_square))
+
+
+def score(amplitude: Image, phase: Image, truth: Truth) -> dict[str, float]:
+    """Compare a reconstruction with the truth.
+
+    The peak of the amplitude is its true maximum, that of the phase its true range.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
+    if amplitude.shape != truth.amplitude.shape or phase.shape != truth.phase.shape:
+        raise InputError(
+            f"The truth has {truth.amplitude.shape[0]}×{truth.amplitude.shape[1]} pixels but the reconstruction has "
+            f"{amplitude.shape[0]}×{amplitude.shape[1]}; give the truth of this stack"
+        )
+    error = phase_error(phase, truth.phase)
+    span = float(np.ptp(truth.phase))
+    return {
+        "amplitude_psnr_db": psnr_db(amplitude - truth.amplitude, float(truth.amplitude.max())),
+        "phase_psnr_db": psnr_db(error, span if span > 0 else 2 * np.pi),
+        "phase_rmse_rad": float(np.sqrt(np.mean(error**2))),
+    }
