@@ -1,0 +1,202 @@
+"""Reading TIFF files: size and pixel size from the headers, frames on request."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from napari_diner.errors import InputError
+from napari_diner.io.header import Header, check_dtype, decoding
+
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+MICROMETRES = {
+    "pm": 1e-6,
+    "å": 1e-4,
+    "nm": 1e-3,
+    "µm": 1.0,
+    "um": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "micrometer": 1.0,
+    "micrometre": 1.0,
+    "mm": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+    "in": 25400.0,
+    "inch": 25400.0,
+}
+"""Micrometres in each unit that OME-XML and ImageJ use."""
+
+DPI_OF_PRINTERS = (72, 96, 100, 120, 144, 150, 200, 240, 254, 300, 360, 400, 600, 720, 1200, 2400, 4800)
+"""Resolutions that programs write when they know none."""
+
+
+def probe_tiff(path: Path, kinds: str) -> Header:
+    """Read the size, type and pixel size of the frames in a TIFF file from its headers.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, truncated or coloured, or its frames differ in shape or type.
+    """
+    with decoding(path), _open(path) as tif:
+        parts = [_series_shape(path, series) for series in tif.series]
+        if not parts:
+            raise InputError(f"{path} holds no image; choose another file")
+        before = 0
+        for frames, shape, dtype in parts:
+            if shape != parts[0][1]:
+                raise InputError(
+                    f"frame 1 of {path} has {_size(parts[0][1])} pixels but frame {before + 1} has {_size(shape)}; "
+                    "crop the frames to one size"
+                )
+            if dtype != parts[0][2]:
+                raise InputError(f"the frames of {path} differ in type ({parts[0][2]}, {dtype}); save them alike")
+            before += frames
+        _check_length(path, tif)
+        height, width = parts[0][1]
+        return Header(
+            frames=sum(part[0] for part in parts),
+            height=height,
+            width=width,
+            dtype=check_dtype(path, parts[0][2], kinds),
+            pixel_size_um=_pixel_size(tif),
+        )
+
+
+def read_tiff(path: Path, header: Header) -> npt.NDArray[Any]:
+    """Return the frames of a TIFF file, of shape (N, Y, X), in the type and number that `header` announced.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be decoded.
+    """
+    frames = np.empty((header.frames, header.height, header.width), header.dtype)
+    with decoding(path), _open(path) as tif:
+        first = 0
+        for series in tif.series:
+            count = math.prod(series.shape) // (header.height * header.width)
+            target = frames[first : first + count]
+            target[...] = series.asarray().reshape(target.shape)
+            first += count
+        if first != header.frames:
+            raise InputError(f"{path} changed while it was read; try again")
+    return frames
+
+
+def _open(path: Path) -> tifffile.TiffFile:
+    # OME-XML may send the reader to other files of the same set; the frames are those of the file that was named
+    return tifffile.TiffFile(path, is_ome=False)
+
+
+def _size(shape: tuple[int, int]) -> str:
+    return f"{shape[0]}×{shape[1]}"
+
+
+def _series_shape(path: Path, series: tifffile.TiffPageSeries) -> tuple[int, tuple[int, int], np.dtype[Any]]:
+    """Return the number of frames in a series, their shape and their type."""
+    if series.dtype is None:
+        raise InputError(f"{path} holds values of a type that cannot be read; save them as integers or real numbers")
+    # planes stored one after the other as 'samples' are what programs make of a stack of three or four frames
+    axes = [(axis, size) for axis, size in zip(series.axes, series.shape, strict=True) if axis in "YX" or size != 1]
+    letters = "".join(axis for axis, _ in axes)
+    if letters.endswith("YXS"):
+        raise InputError(f"{path} is a colour image; convert it to grey")
+    if not letters.endswith("YX") or len(letters) > 3:
+        sizes = " × ".join(f"{size} ({axis})" for axis, size in axes)
+        raise InputError(f"{path} has the axes {sizes}; save a stack of frames with one axis before Y and X")
+    height, width = axes[-2][1], axes[-1][1]
+    frames = axes[0][1] if len(axes) == 3 else 1
+    if min(frames, height, width) < 1:
+        raise InputError(f"{path} announces frames without pixels ({_size((height, width))}); save it anew")
+    return frames, (height, width), np.dtype(series.dtype)
+
+
+def _check_length(path: Path, tif: tifffile.TiffFile) -> None:
+    """Check that the file is as long as its headers say, and that the chain of its pages comes to an end."""
+    pages, file = tif.pages, tif.filehandle
+    len(pages)  # follows the chain
+    whole = pages.next_page_offset is not None
+    if pages.next_page_offset is not None:
+        file.seek(pages.next_page_offset)
+        whole = file.read(tif.tiff.offsetsize) == bytes(tif.tiff.offsetsize)
+    for series in tif.series:
+        if series.dataoffset is not None:
+            whole = whole and series.dataoffset + series.nbytes <= file.size
+            continue
+        for page in series.pages:
+            whole = whole and page is not None
+            if page is not None:
+                ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=False))
+                whole = whole and 0 < max(ends, default=0) <= file.size
+    if not whole:
+        raise InputError(f"{path} is truncated: it ends before its last frame does; copy it anew")
+
+
+def _pixel_size(tif: tifffile.TiffFile) -> float | None:
+    """Return the pixel size in micrometres that the metadata tell, if they tell a believable one."""
+    page = tif.pages.first
+    if "<OME" in page.description:
+        return ome_pixel_size(page.description)
+    per_unit = [_ratio(page.tags.valueof(tag)) for tag in ("XResolution", "YResolution")]
+    if per_unit[0] is None or per_unit[1] is None:
+        return None
+    x, y = per_unit[0], per_unit[1]
+    if abs(x - y) > 1e-3 * x:  # the model has square pixels; which of the two is meant is for the user to say
+        return None
+    if tif.imagej_metadata is not None:
+        unit = str(tif.imagej_metadata.get("unit", "")).replace("\\u00B5", "µ")
+        micrometres = _micrometres(unit)
+        return None if micrometres is None else micrometres / x
+    unit_code = page.tags.valueof("ResolutionUnit")
+    if unit_code not in (2, 3):
+        return None
+    per_inch = x if unit_code == 2 else x * 2.54
+    size = 25400 / per_inch
+    printed = any(abs(per_inch - dpi) < 0.01 * dpi for dpi in DPI_OF_PRINTERS)
+    return size if 1e-3 <= size <= 100 and not printed else None
+
+
+def ome_pixel_size(xml: str) -> float | None:
+    """Return PhysicalSizeX of the first image of an OME-XML text in micrometres, or None if it is not there.
+
+    Pixels that are not square give None as well.
+    """
+    try:
+        root = ElementTree.fromstring(xml)
+    except ElementTree.ParseError:
+        return None
+    pixels = root.find(".//{*}Pixels")
+    if pixels is None:
+        return None
+    sizes = []
+    for axis in "XY":
+        micrometres = _micrometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        try:
+            size = float(pixels.get(f"PhysicalSize{axis}", "nan")) * (micrometres or math.nan)
+        except ValueError:
+            return None
+        sizes.append(size)
+    x, y = sizes[0], sizes[0] if math.isnan(sizes[1]) else sizes[1]
+    return x if math.isfinite(x) and x > 0 and abs(x - y) <= 1e-3 * x else None
+
+
+def _micrometres(unit: str) -> float | None:
+    # U+03BC, the Greek letter, and U+00B5, the micro sign, look the same
+    return MICROMETRES.get(unit.strip().lower().replace("\u03bc", "\u00b5"))
+
+
+def _ratio(value: Any) -> float | None:
+    """Return the value of a rational TIFF tag if it is a positive number."""
+    if not isinstance(value, tuple) or len(value) != 2 or not value[0] or not value[1]:
+        return None
+    ratio = float(value[0]) / float(value[1])
+    return ratio if math.isfinite(ratio) and ratio > 0 else None
