@@ -1,0 +1,105 @@
+"""Writing and reading named arrays as OME-TIFF with physical sizes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+
+from napari_diner.errors import InputError, OutputError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.header import decoding
+
+NAMESPACE = "napari-diner"
+"""Namespace of the annotation that holds what OME has no place for."""
+
+
+def write_array(path: str | Path, array: NamedArray) -> None:
+    """Write an array as an uncompressed OME-TIFF file.
+
+    Spacings along X, Y and Z become physical sizes in µm. OME knows no axis of recorded frames: ``"N"`` is stored as
+    ``"T"``, since the frames were recorded one after the other, and not as ``"Z"``, which would give them a spacing
+    and have viewers show them as a volume. Axes, unit and name are annotated so that `read_array` restores them.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    array
+        Integers or floating-point numbers of at most 32 bits; float16 and booleans are widened, as OME has neither.
+
+    Raises
+    ------
+    OutputError
+        If an axis or the type has no place in OME-TIFF, or the file cannot be written.
+    """
+    axes = array.axes.replace("N", "T")
+    if set(axes) - set("TZCYX") or len(set(axes)) != len(axes) or not axes.endswith("YX"):
+        raise OutputError(
+            f"{array.name} has the axes {array.axes!r}, which OME-TIFF cannot hold; reorder them to end in YX"
+        )
+    data = array.data
+    if data.dtype.kind == "b":
+        data = data.astype(np.uint8)
+    elif data.dtype == np.float16:
+        data = data.astype(np.float32)
+    if data.dtype.kind not in "uif" or (data.dtype.kind in "ui" and data.dtype.itemsize > 4):
+        raise OutputError(f"{array.name} is of type {data.dtype}, which OME-TIFF cannot hold; convert it to float32")
+    metadata: dict[str, Any] = {
+        "axes": axes,
+        "Name": array.name,
+        "Description": f"{array.name} in {array.unit}" if array.unit != "1" else array.name,
+        "MapAnnotation": {
+            "Namespace": NAMESPACE,
+            "name": array.name,
+            "axes": array.axes,
+            "scale_um": json.dumps(array.scale_um),
+            "unit": array.unit,
+        },
+    }
+    if "C" not in axes:
+        metadata["Channel"] = {"Name": array.name}
+    for axis, spacing in zip(axes, array.scale_um, strict=True):
+        if axis in "ZYX":
+            metadata[f"PhysicalSize{axis}"] = spacing
+            metadata[f"PhysicalSize{axis}Unit"] = "µm"
+    try:
+        tifffile.imwrite(path, data, ome=True, photometric="minisblack", metadata=metadata)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}); free space or choose another folder"
+        ) from None
+
+
+def read_array(path: str | Path) -> NamedArray:
+    """Read an array that `write_array` wrote, with its name, axes, spacing and unit.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or was not written by `write_array`.
+    """
+    path = Path(path)
+    with decoding(path), tifffile.TiffFile(path) as tif:
+        notes = _notes(tif.ome_metadata or "")
+        if notes is None:
+            raise InputError(f"{path} was not written by napari-diner; open it as an ordinary image")
+        axes = notes["axes"]
+        series = tif.series[0]
+        lengths = dict(zip(series.get_axes(False), series.get_shape(False), strict=True))
+        data = series.asarray().reshape([lengths[axis] for axis in axes.replace("N", "T")])
+        return NamedArray(notes["name"], data, axes, tuple(json.loads(notes["scale_um"])), notes["unit"])
+
+
+def _notes(xml: str) -> dict[str, str] | None:
+    """Return the entries of our annotation in an OME-XML text, or None if there is none."""
+    if not xml:
+        return None
+    for annotation in ElementTree.fromstring(xml).iterfind(".//{*}MapAnnotation"):
+        if annotation.get("Namespace") == NAMESPACE:
+            return {entry.get("K", ""): entry.text or "" for entry in annotation.iterfind(".//{*}M")}
+    return None

@@ -1,0 +1,95 @@
+"""A result as a folder of files, and back."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_diner.errors import InputError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.folder import REPORT, WEIGHTS, staged, write_contents
+from napari_diner.io.ometiff import read_array
+from napari_diner.tasks.reconstruction import Result
+
+FORMAT_VERSION = "1"
+"""Version of the layout of ``model.safetensors``."""
+RECIPE = "recipe.yaml"
+
+
+def save(result: Result, folder: str | Path, *, overwrite: bool = False) -> None:
+    """Write a result into a folder, all or nothing.
+
+    The folder receives an OME-TIFF file for each array, ``recipe.yaml``, ``report.json`` and, if the result has
+    weights, ``model.safetensors``, whose header tells how to evaluate them.
+
+    Parameters
+    ----------
+    result
+        What a reconstruction found.
+    folder
+        The folder; it and its parents are created.
+    overwrite
+        Whether a folder that holds something may be changed: results in it are replaced, other files are kept.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written, or holds something and `overwrite` is not given.
+    """
+    with staged(folder, overwrite) as stage:
+        write_result(result, stage)
+
+
+def write_result(result: Result, folder: Path) -> None:
+    """Write the files of a result into a folder that is there already and is nobody else's, such as a staged one."""
+    names = [f"{array.name}.tif" for array in result.arrays] + [RECIPE, REPORT] + ([WEIGHTS] if result.weights else [])
+    report = {**result.report, "partial": result.partial, "files": sorted(names)}
+    files = {RECIPE: result.recipe.to_yaml(), REPORT: to_json(report)}
+    metadata = {
+        "format": "napari-diner",
+        "format_version": FORMAT_VERSION,
+        "task": result.task,
+        "recipe": json.dumps(result.recipe.model_dump(mode="json")),
+    }
+    if result.arrays:
+        metadata |= {"axes": result.arrays[0].axes, "scale_um": json.dumps(result.arrays[0].scale_um)}
+    write_contents(folder, result.arrays, files, weights=result.weights, metadata=metadata)
+
+
+def load_result(folder: str | Path) -> dict[str, NamedArray]:
+    """Read the arrays of a saved result by name, as its report lists them.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no result.
+    """
+    folder = Path(folder)
+    try:
+        files = json.loads((folder / REPORT).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{folder} holds no result of napari-diner; give a folder with a {REPORT}") from None
+    arrays = [read_array(folder / Path(name).name) for name in files if name.endswith(".tif")]
+    return {array.name: array for array in arrays}
+
+
+def to_json(values: Any) -> str:
+    """Return values as standard JSON: numbers of NumPy as plain ones, those that are not finite as null."""
+    return json.dumps(_plain(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, Path):
+        return str(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
