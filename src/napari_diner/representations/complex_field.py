@@ -63,7 +63,7 @@ class ComplexField(nn.Module):
         amplitude, phase = outputs[0] * self.amplitude_scale, outputs[1] * self.phase_scale_rad
         if self.amplitude_nonnegative:
             amplitude = amplitude.abs()
-        return amplitude * torch.exp(1j * phase)
+        return torch.complex(amplitude * torch.cos(phase), amplitude * torch.sin(phase))
 
     def targets(self, amplitude: Tensor, phase: Tensor) -> list[Tensor]:
         """Return what each representation would have to output for this amplitude and phase, (Y, X) each."""

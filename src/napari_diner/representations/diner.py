@@ -69,15 +69,16 @@ class Diner(nn.Module):
         """
         width, size = self.settings.table_width, self.settings.lattice_size
         with torch.no_grad():
-            low, high = self.hash_table.aminmax(dim=0)
+            columns = [column.aminmax() for column in self.hash_table.unbind(1)]
+            low, high = (torch.stack(ends) for ends in zip(*columns, strict=True))
             centre = (low + high) / 2
             # a box of no extent (equal keys) still needs a lattice to take slopes on
             half = ((high - low) / 2).clamp_min(1e-6)
         axis = torch.linspace(-1, 1, size, device=low.device)
-        mesh = torch.stack(torch.meshgrid(*[axis] * width, indexing="ij"), -1).reshape(-1, width)
-        values = self.backbone(centre + half * mesh).T.reshape(1, self.outputs, *[size] * width)
         # grid_sample names the last axis of the lattice first, and needs at least two axes
-        position = ((self.hash_table - centre) / half).flip(-1)
+        mesh = torch.stack(torch.meshgrid(*[axis] * width, indexing="ij")[::-1], -1).reshape(-1, width)
+        values = self.backbone(centre + half * mesh).T.reshape(1, self.outputs, *[size] * width)
+        position = (self.hash_table - centre) / half
         if width == 1:
             values = values[:, :, None]
             position = F.pad(position, (0, 1))

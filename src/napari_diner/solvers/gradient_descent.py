@@ -16,6 +16,10 @@ from napari_diner.solvers.settings import GradientSettings
 # the last steps are taken on the exact network, so that it, and not its interpolation, is what was fitted
 _POLISH_STEPS = 10
 _FINAL_RATE = 0.01
+# a fall of the loss by less than this fraction is no reason to go on
+_WORTHWHILE = 1e-4
+# a shorter memory of the squared gradient than the usual 0.999: keys move fast at first and must settle soon
+_BETAS = (0.9, 0.99)
 
 
 class GradientDescent:
@@ -67,9 +71,9 @@ class GradientDescent:
     def steps(self) -> Iterator[Step]:
         """Iterate; one step is one gradient of the whole misfit."""
         settings, unknown = self.settings, self.unknown
-        optimizer = torch.optim.Adam(unknown.parameters(), lr=settings.learning_rate)
+        optimizer = torch.optim.Adam(unknown.parameters(), lr=settings.learning_rate, betas=_BETAS)
         total = settings.iterations
-        started, last_best = self.elapsed(), 0
+        started, last_better, reference = self.elapsed(), 0, math.inf
         for iteration in range(1, total + 1):
             done = (iteration - 1) / total
             if self.max_seconds is not None:
@@ -81,13 +85,15 @@ class GradientDescent:
                     group["lr"] = settings.learning_rate * annealed
             optimizer.zero_grad()
             loss = self.problem.loss(unknown.exact() if polishing else unknown(), settings.loss)
-            value = float(loss)
+            value = float(loss.detach())
+            if value < reference * (1 - _WORTHWHILE):
+                reference, last_better = value, iteration
             if value < self._best_loss:
-                self._best_loss, last_best = value, iteration
+                self._best_loss = value
                 for name, parameter in unknown.state_dict().items():
                     self._best[name].copy_(parameter)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             yield Step(iteration, total, value)
-            if iteration - last_best >= settings.patience:
+            if iteration - last_better >= settings.patience:
                 return

@@ -44,6 +44,8 @@ class GradientSettings(Settings):
     """At most this many steps; the learning rate is annealed over them (or over the time limit, if that is shorter)."""
     learning_rate: float = Field(default=1e-3, gt=0, le=10, title="Learning rate")
     """Step size of Adam at the start."""
+    warm_factor: float = Field(default=0.01, gt=0, le=1, title="Warm factor")
+    """Fraction of the learning rate to use after a warm start, so that what is known is refined and not undone."""
     schedule: Literal["cosine", "constant"] = Field(default="cosine", title="Schedule")
     """How the learning rate falls: along a cosine to a hundredth, or not at all."""
     loss: Literal["amplitude", "intensity"] = Field(default="amplitude", title="Loss")

@@ -1,0 +1,335 @@
+"""Run a lensless recipe: frames in, amplitude and phase out."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import napari_diner
+from napari_diner import device as devices
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.stacks import checksum
+from napari_diner.physics.contrast_transfer import contrast_transfer_inverse
+from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.padding import Padding
+from napari_diner.representations.complex_field import ComplexField
+from napari_diner.solvers.alternating import AlternatingProjections
+from napari_diner.solvers.gauss_newton import GaussNewton
+from napari_diner.solvers.gradient_descent import GradientDescent
+from napari_diner.solvers.problem import PhaseProblem, Step
+from napari_diner.tasks.lensless.data import (
+    Array,
+    LenslessData,
+    PreparedFrames,
+    checked_illumination,
+    memory_needed,
+    padding_width_px,
+    prepare,
+)
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.truth import Truth, psnr_db, score
+from napari_diner.tasks.lensless.unknown import build_unknown
+from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result
+
+_PREVIEW_PIXELS = 512
+_SOLVERS = ("gauss-newton", "diner", "alternating", "pixels")
+# the part of a time limit that a solver may spend on making a start for another one
+_START_SHARE = 0.5
+
+
+class Solver(Protocol):
+    """A way to find the field: iterate its steps, ask for the best field at any time."""
+
+    def steps(self) -> Iterator[Step]:
+        """Iterate."""
+
+    def field(self) -> Tensor:
+        """Return the best field so far: complex, (Y, X)."""
+
+
+@dataclass
+class Stage:
+    """What one solver did, for the report."""
+
+    name: str
+    seconds: float = 0.0
+    iterations: int = 0
+    loss: float = float("nan")
+
+
+def reconstruct(
+    recipe: LenslessRecipe,
+    data: LenslessData | Array,
+    *,
+    truth: Truth | None = None,
+    preview_interval_s: float | None = None,
+) -> LenslessReconstruction:
+    """Prepare the reconstruction of amplitude and phase from intensities at several heights.
+
+    Parameters
+    ----------
+    recipe
+        All settings; see `LenslessRecipe`.
+    data
+        The recording, or just its frames, (N, Y, X).
+    truth
+        The known object, to be scored against.
+    preview_interval_s
+        Shortest time between two previews; no previews if None.
+
+    Returns
+    -------
+    LenslessReconstruction
+        Iterate it for `Progress`, then ask it for the `Result`.
+
+    Raises
+    ------
+    RecipeError
+        If settings are missing or do not fit the data.
+    InputError
+        If the data cannot be used.
+    OutOfMemoryError
+        If the work does not fit the memory.
+
+    Examples
+    --------
+    >>> with reconstruct(recipe, frames) as run:
+    ...     for progress in run:
+    ...         print(progress.iteration, progress.losses["loss"])
+    ...     phase = run.result()["phase"].data
+    """
+    if not isinstance(data, LenslessData):
+        data = LenslessData(np.asarray(data))
+    return LenslessReconstruction(recipe, data, truth, preview_interval_s)
+
+
+class LenslessReconstruction(Reconstruction):
+    """A lensless reconstruction in progress; made by `reconstruct`."""
+
+    def __init__(
+        self, recipe: LenslessRecipe, data: LenslessData, truth: Truth | None, preview_interval_s: float | None
+    ) -> None:
+        super().__init__()
+        frames = data.frames
+        resolved: dict[str, Any] = {"stack": recipe.stack or data.source}
+        if recipe.pixel_size_um is None and data.pixel_size_um is not None:
+            resolved["pixel_size_um"] = data.pixel_size_um
+        if recipe.start == "auto":
+            resolved["start"] = "gauss-newton" if recipe.solver == "diner" else "contrast-transfer"
+        self.recipe = recipe.updated(resolved)
+        self.recipe.check_complete(len(frames) if frames.ndim == 3 else 0)
+        self.truth = truth
+        self.preview_interval_s = preview_interval_s
+        self.device = devices.choose_device(recipe.device)
+        devices.check_memory(
+            memory_needed(self.recipe, len(frames), frames.shape[1:], 0, None),
+            f"A stack of {len(frames)} frames of {frames.shape[1]}×{frames.shape[2]} pixels",
+            self.device,
+        )
+        self._prepared = prepare(self.recipe, data)
+        self._illumination = checked_illumination(data.illumination, frames.shape)
+        self._checksum = checksum(frames)
+        self._problem: PhaseProblem | None = None
+        self._solver: Solver | None = None
+        self._unknown: ComplexField | None = None
+        self._field: Tensor | None = None
+        self._stages: list[Stage] = []
+        self._last_preview = 0.0
+        self._timed_out = False
+        self._result: Result | None = None
+
+    def _run(self) -> Generator[Progress, None, None]:
+        recipe = self.recipe
+        problem = self._problem = build_problem(recipe, self._prepared, self._illumination, self.device)
+        flat = recipe.start == "flat"
+        if flat:
+            self._field = problem.flat_field()
+        else:
+            self._field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
+        if recipe.start in _SOLVERS:
+            limit = None if recipe.max_seconds is None else _START_SHARE * recipe.max_seconds
+            yield from self._stage(f"start: {recipe.start}", recipe.start, limit, flat=False)
+        yield from self._stage(recipe.solver, recipe.solver, recipe.max_seconds, flat=flat)
+        self._stages[-1].name = recipe.solver
+
+    def _stage(self, label: str, name: str, limit_s: float | None, *, flat: bool) -> Generator[Progress, None, None]:
+        """Run one solver from the present field until it is done or the time is up."""
+        began = self.clock.seconds
+        stage = Stage(label)
+        self._stages.append(stage)
+        solver = self._solver = self._make_solver(name, limit_s, flat=flat)
+        for step in solver.steps():
+            stage.iterations, stage.loss = step.iteration, step.loss
+            stage.seconds = self.clock.seconds - began
+            yield self._progress(label, step, stage.seconds, limit_s)
+            if limit_s is not None and self.clock.seconds >= limit_s:
+                self._timed_out = True
+                break
+        stage.seconds = self.clock.seconds - began
+        self._field = solver.field()
+        if isinstance(solver, GradientDescent):
+            solver.finish()
+
+    def _make_solver(self, name: str, limit_s: float | None, *, flat: bool) -> Solver:
+        assert self._problem is not None and self._field is not None
+        recipe, problem, field = self.recipe, self._problem, self._field
+        self._unknown = None
+        if name == "gauss-newton":
+            return GaussNewton(problem, field, recipe.gauss_newton)
+        if name == "alternating":
+            return AlternatingProjections(problem, field, recipe.alternating)
+        self._unknown = build_unknown(recipe.updated({"solver": name}), field, flat=flat)
+        settings = recipe.gradient
+        if not flat:
+            settings = settings.model_copy(update={"learning_rate": settings.learning_rate * settings.warm_factor})
+        left = None if limit_s is None else max(limit_s - self.clock.seconds, 0.0)
+        return GradientDescent(problem, self._unknown, settings, left, lambda: self.clock.seconds)
+
+    def _progress(self, label: str, step: Step, spent_s: float, limit_s: float | None) -> Progress:
+        done = (step.iteration - 1 + step.within) / step.iterations
+        remaining = spent_s * (1 - done) / done if done > 0 else None
+        if limit_s is not None:
+            left = max(limit_s - self.clock.seconds, 0.0)
+            remaining = left if remaining is None else min(left, remaining)
+        preview: tuple[NamedArray, ...] = ()
+        now = time.monotonic()
+        if self.preview_interval_s is not None and now - self._last_preview >= self.preview_interval_s:
+            preview = self._preview()
+            self._last_preview = time.monotonic()
+        losses = {"loss": step.loss}
+        return Progress(label, step.iteration, step.iterations, losses, self.clock.seconds, remaining, preview)
+
+    def _best_field(self) -> Tensor:
+        field = self._solver.field() if self._solver is not None and not self.finished else self._field
+        assert field is not None
+        return field
+
+    def _images(self, field: Tensor, stride: int = 1) -> tuple[NamedArray, NamedArray]:
+        """Return amplitude and phase of a field; the phase has its unobservable mean taken off."""
+        seen = field[::stride, ::stride].to(torch.complex64)
+        seen = seen * torch.exp(-1j * seen.sum().angle())
+        assert self.recipe.pixel_size_um is not None
+        scale = (self.recipe.pixel_size_um * stride,) * 2
+        return (
+            NamedArray("amplitude", seen.abs().cpu().numpy(), "YX", scale),
+            NamedArray("phase", seen.angle().cpu().numpy(), "YX", scale, "rad"),
+        )
+
+    def _preview(self) -> tuple[NamedArray, ...]:
+        field = self._best_field()
+        return self._images(field, stride=-(-max(field.shape) // _PREVIEW_PIXELS))
+
+    def _snapshot(self) -> Result:
+        if self._result is not None:
+            return self._result
+        assert self._problem is not None
+        field = self._best_field()
+        amplitude, phase = self._images(field)
+        residual = self._residual(field)
+        weights = {"amplitude": amplitude.data, "phase": phase.data}
+        if self._unknown is not None:
+            weights = {name: value.cpu().numpy() for name, value in self._unknown.state_dict().items()}
+        result = Result(
+            task="lensless",
+            arrays=(amplitude, phase, residual),
+            recipe=self.recipe,
+            report=self._report(field, amplitude, phase),
+            weights=weights,
+            partial=not self.finished,
+        )
+        if self.finished:
+            self._result = result
+        return result
+
+    def _residual(self, field: Tensor) -> NamedArray:
+        """Return model minus recorded intensities, zero where the mask says so."""
+        problem = self._problem
+        assert problem is not None and self.recipe.pixel_size_um is not None
+        spectrum = problem.model.spectrum(field)
+        residual = np.empty((problem.model.frames, *problem.model.shape), np.float32)
+        for frame in range(problem.model.frames):
+            error = problem.model.field(spectrum, frame).abs().square() - problem.amplitudes[frame].square()
+            if problem.mask is not None:
+                error = error.where(problem.mask[frame], 0)
+            residual[frame] = error.cpu().numpy()
+        return NamedArray("residual", residual, "NYX", (1.0, *(self.recipe.pixel_size_um,) * 2))
+
+    def _report(self, field: Tensor, amplitude: NamedArray, phase: NamedArray) -> dict[str, Any]:
+        assert self._problem is not None
+        mean_square = self._problem.intensity_error(field)
+        stage = self._stages[-1]
+        report: dict[str, Any] = {
+            "task": "lensless",
+            "solver": self.recipe.solver,
+            "start": self.recipe.start,
+            "partial": not self.finished,
+            "stopped_by_time_limit": self._timed_out,
+            "iterations": stage.iterations,
+            "seconds": self.clock.seconds,
+            "stages": [vars(stage) for stage in self._stages],
+            "measurement_psnr_db": psnr_db(np.array(mean_square**0.5), self._prepared.peak),
+            "measurement_peak": self._prepared.peak,
+            "loss": stage.loss,
+            "parameters": 2 * field.numel() if self._unknown is None else self._unknown.parameter_count(),
+            "gains": list(self._prepared.gains),
+            "peak_memory_mb": devices.peak_memory_mb(self.device),
+            "device": device_name(self.device),
+            "seed": self.recipe.seed,
+            "versions": {
+                "napari-diner": napari_diner.__version__,
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+            "input_sha256": self._checksum,
+            "warnings": list(self._prepared.warnings),
+        }
+        if self.truth is not None:
+            report["truth"] = score(amplitude.data, phase.data, self.truth)
+        return report
+
+    def _release(self) -> None:
+        self._problem = self._solver = self._unknown = self._field = None
+        devices.free_memory(self.device)
+
+
+def build_problem(
+    recipe: LenslessRecipe, prepared: PreparedFrames, illumination: Array | None, device: torch.device
+) -> PhaseProblem:
+    """Build the forward model that a complete recipe describes, and the problem of explaining the frames with it."""
+    assert recipe.wavelength_um is not None and recipe.pixel_size_um is not None
+    frames, height, width = prepared.amplitudes.shape
+    padding = Padding(
+        (height, width), recipe.padding.mode, padding_width_px(recipe, recipe.pixel_size_um), recipe.padding.apodise
+    )
+    model = MultiHeight(
+        (height, width),
+        recipe.pixel_size_um,
+        recipe.wavelength_um,
+        recipe.distances_um,
+        medium_index=recipe.medium_index,
+        method=recipe.propagation,
+        band_limit=recipe.band_limit,
+        shifts_um=recipe.shifts_um,
+        gains=prepared.gains,
+        intensity_scale=recipe.intensity_scale,
+        illumination=None if illumination is None else torch.from_numpy(illumination),
+        padding=padding,
+        device=device,
+    )
+    mask = None if prepared.mask is None else torch.from_numpy(prepared.mask).to(device)
+    return PhaseProblem(model, torch.from_numpy(prepared.amplitudes).to(device), mask)
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a device for the record, e.g. ``"cpu (2 threads)"``."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
