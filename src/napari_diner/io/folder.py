@@ -126,10 +126,11 @@ def write_contents(
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     if weights:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         contiguous = {name: np.ascontiguousarray(value) for name, value in weights.items()}
-        save_file(contiguous, folder / WEIGHTS, metadata=dict(metadata or {}))
+        # its save_file would make a file that only its owner can read
+        (folder / WEIGHTS).write_bytes(save(contiguous, metadata=dict(metadata or {})))
 
 
 def is_result(folder: str | Path) -> bool:

@@ -1,0 +1,97 @@
+"""The commands together, and what they say when something is wrong."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
+
+from napari_diner import __version__
+from napari_diner.cli.common import INTERRUPTED
+from napari_diner.cli.demo import demo
+from napari_diner.cli.info import info
+from napari_diner.cli.lensless import compare_lensless, lensless
+from napari_diner.cli.run import run
+from napari_diner.errors import DinerError
+
+BAD_INPUT = 2
+FAULT = 1
+TRACEBACK = "NAPARI_DINER_TRACEBACK"
+"""Environment variable that has unexpected errors shown in full."""
+
+
+def build_app() -> App:
+    """Return the application; what makes sample data loads torch, and is imported when it is used."""
+    app = App(
+        name="napari-diner",
+        help="Phase and refractive index from recorded intensities, with implicit neural representations.",
+        version=__version__,
+        help_flags=("--help", "-h"),
+    )
+    for command in (demo, lensless, run, info):
+        app.command(command)
+    simulate = App(name="simulate", help="Simulate sample data whose truth is known.")
+    simulate.command("napari_diner.cli.simulate:lensless", name="lensless")
+    app.command(simulate)
+    compare = App(name="compare", help="Compare all solvers on the same data for the same time.")
+    compare.command(compare_lensless, name="lensless")
+    app.command(compare)
+    return app
+
+
+def main() -> None:
+    """Run the command that the arguments of the process name, and exit."""
+    sys.exit(execute(sys.argv[1:]))
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run a command; return the exit code: 0 done, 1 a fault of ours, 2 bad input, 130 interrupted."""
+    # what a decoder logs about a damaged file is said by our own error
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = build_app()(
+            list(arguments), exit_on_error=False, print_error=False, verbose=False, result_action="return_value"
+        )
+        sys.stdout.flush()
+    except CycloptsError as error:
+        return _complain(_usage(error))
+    except DinerError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        print("napari-diner: interrupted before there was a result; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    except MemoryError:
+        return _complain("The memory of this machine is full; crop or bin the frames, or use a larger machine")
+    except BrokenPipeError:
+        # the reader of our output, such as `head`, has gone; nothing more can be said to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAULT
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        _complain(f"an error that should not happen, {type(error).__name__}: {error}; set {TRACEBACK}=1 and report it")
+        return FAULT
+    return code if isinstance(code, int) else 0
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _usage(error: CycloptsError) -> str:
+    """Return what cyclopts found wrong with the arguments, and where help is to be had."""
+    command = " ".join(["napari-diner", *(error.command_chain or ())])
+    return f"{str(error).strip()} See {command} --help"
+
+
+def _complain(message: str) -> int:
+    """Say in one line what is wrong."""
+    print("napari-diner: " + " ".join(message.split()), file=sys.stderr)
+    return BAD_INPUT
