@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -49,70 +50,128 @@ class Padding:
         self, shape: tuple[int, int], mode: Mode = "none", width_px: int = 0, apodise: bool = True
     ) -> None:
         self.shape = shape
-        self.mode = mode
         width = 0 if mode == "none" else width_px
-        self.padded_shape = (shape[0], shape[1]) if width == 0 else tuple(fast_size(n + 2 * width) for n in shape)
-        self._axes = [
-            _continuation(n, padded, mode, apodise)
-            for n, padded in zip(shape, self.padded_shape, strict=True)
+        self.padded_shape = (shape[0], shape[1])
+        if width > 0:
+            self.padded_shape = (fast_size(shape[0] + 2 * width), fast_size(shape[1] + 2 * width))
+        self._before = [(padded - size) // 2 for size, padded in zip(shape, self.padded_shape, strict=True)]
+        self._runs = [
+            _runs(size, padded, mode == "reflect") for size, padded in zip(shape, self.padded_shape, strict=True)
         ]
+        rows, columns = (
+            _taper(size, padded, apodise) for size, padded in zip(shape, self.padded_shape, strict=True)
+        )
+        self._window = (rows[:, None] * columns[None, :]) if width > 0 and apodise else None
 
     @property
     def is_identity(self) -> bool:
         """Whether nothing is added."""
         return self.padded_shape == self.shape
 
-    def _on(self, field: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        (rows, row_weights, _), (columns, column_weights, _) = self._axes
-        window = (row_weights[:, None] * column_weights[None, :]).to(field.device, field.real.dtype)
-        return rows.to(field.device), columns.to(field.device), window
+    def _windowed(self, field: Tensor) -> Tensor:
+        if self._window is None:
+            return field
+        self._window = self._window.to(field.device, field.real.dtype)
+        return field * self._window
 
     def pad(self, field: Tensor) -> Tensor:
         """Continue a field of shape (..., Y, X) to the padded shape."""
         if self.is_identity:
             return field
-        rows, columns, window = self._on(field)
-        return field.index_select(-2, rows).index_select(-1, columns) * window
+        for axis, runs in zip((-2, -1), self._runs, strict=True):
+            field = torch.cat([run.copy(field, axis) for run in runs], axis)
+        return self._windowed(field)
 
     def pad_adjoint(self, field: Tensor) -> Tensor:
         """Fold a field of the padded shape back onto the pixels that `pad` took its values from."""
         if self.is_identity:
             return field
-        rows, columns, window = self._on(field)
-        weighted = field * window
-        folded = weighted.new_zeros(*field.shape[:-1], self.shape[1]).index_add(-1, columns, weighted)
-        return folded.new_zeros(*field.shape[:-2], *self.shape).index_add(-2, rows, folded)
+        field = self._windowed(field)
+        for axis, runs, size in zip((-2, -1), self._runs, self.shape, strict=True):
+            shape = list(field.shape)
+            shape[axis] = size
+            folded = field.new_zeros(shape)
+            for run in runs:
+                run.fold(field, folded, axis)
+            field = folded
+        return field
 
     def crop(self, field: Tensor) -> Tensor:
         """Cut a field of the padded shape back to (..., Y, X)."""
         if self.is_identity:
             return field
-        (_, _, top), (_, _, left) = self._axes
+        top, left = self._before
         return field[..., top : top + self.shape[0], left : left + self.shape[1]]
 
     def crop_adjoint(self, field: Tensor) -> Tensor:
         """Surround a field of shape (..., Y, X) with zeros to the padded shape."""
         if self.is_identity:
             return field
-        (_, _, top), (_, _, left) = self._axes
+        top, left = self._before
         wide = field.new_zeros(*field.shape[:-2], *self.padded_shape)
         wide[..., top : top + self.shape[0], left : left + self.shape[1]] = field
         return wide
 
 
-def _continuation(size: int, padded: int, mode: Mode, apodise: bool) -> tuple[Tensor, Tensor, int]:
-    """Return for each padded pixel the one that it copies, its weight, and where the field of view begins."""
+@dataclass(frozen=True)
+class _Run:
+    """Neighbouring padded pixels that copy a stretch of the field: forwards, mirrored, or one pixel over and over.
+
+    Whole stretches are copied, since picking pixels one by one takes longer than the transforms.
+    """
+
+    padded: int
+    """First padded pixel."""
+    source: int
+    """First pixel copied, in the order of the field."""
+    length: int
+    """Padded pixels."""
+    direction: int
+    """1, −1 (mirrored) or 0 (one pixel)."""
+
+    def copy(self, field: Tensor, axis: int) -> Tensor:
+        """Return this stretch of the padded field."""
+        if self.direction == 0:
+            pixel = field.narrow(axis, self.source, 1)
+            shape = list(pixel.shape)
+            shape[axis] = self.length
+            return pixel.expand(shape)
+        stretch = field.narrow(axis, self.source, self.length)
+        return stretch if self.direction > 0 else stretch.flip(axis)
+
+    def fold(self, field: Tensor, folded: Tensor, axis: int) -> None:
+        """Add this stretch of a padded field to the pixels that it was copied from."""
+        stretch = field.narrow(axis, self.padded, self.length)
+        if self.direction == 0:
+            folded.narrow(axis, self.source, 1).add_(stretch.sum(axis, keepdim=True))
+        else:
+            folded.narrow(axis, self.source, self.length).add_(stretch if self.direction > 0 else stretch.flip(axis))
+
+
+def _runs(size: int, padded: int, reflect: bool) -> list[_Run]:
+    """Return the stretches that continue an axis of `size` pixels to `padded` ones, in order."""
+    before = (padded - size) // 2
+    if not reflect:
+        runs = [_Run(0, 0, before, 0), _Run(before, 0, size, 1), _Run(before + size, size - 1, padded - size - before, 0)]
+        return [run for run in runs if run.length > 0]
+    # mirror images follow one another with period 2·size: forwards from even multiples of size, backwards from odd
+    runs = []
+    position = 0
+    while position < padded:
+        image, offset = divmod(position - before, size)
+        length = min(size - offset, padded - position)
+        forward = image % 2 == 0
+        runs.append(_Run(position, offset if forward else size - offset - length, length, 1 if forward else -1))
+        position += length
+    return runs
+
+
+def _taper(size: int, padded: int, apodise: bool) -> Tensor:
+    """Return the weights of an axis, float64: one within the field of view, falling to zero beyond it if wanted."""
     before = (padded - size) // 2
     position = torch.arange(padded) - before
-    if mode == "reflect":
-        folded = torch.remainder(position, 2 * size)
-        source = torch.minimum(folded, 2 * size - 1 - folded)
-    else:
-        source = position.clamp(0, size - 1)
-    weights = torch.ones(padded, dtype=torch.float64)
-    if apodise and padded > size:
-        after = padded - size - before
-        beyond = torch.maximum(-position, position - (size - 1)).clamp_min(0).to(torch.float64)
-        reach = torch.where(position < 0, before, after).clamp_min(1)
-        weights = 0.5 * (1 + torch.cos(math.pi * beyond / (reach + 0.5)))
-    return source, weights, before
+    if not apodise:
+        return torch.ones(padded, dtype=torch.float64)
+    beyond = torch.maximum(-position, position - (size - 1)).clamp_min(0).to(torch.float64)
+    reach = torch.where(position < 0, before, padded - size - before)
+    return 0.5 * (1 + torch.cos(math.pi * beyond / (reach + 0.5)))

@@ -77,7 +77,7 @@ class GradientDescent:
         for iteration in range(1, total + 1):
             done = (iteration - 1) / total
             if self.max_seconds is not None:
-                done = max(done, min(1.0, (self.elapsed() - started) / self.max_seconds))
+                done = max(done, min(1.0, (self.elapsed() - started) / max(self.max_seconds, 1e-9)))
             polishing = done >= 1 - _POLISH_STEPS / total
             if settings.schedule == "cosine":
                 annealed = _FINAL_RATE + (1 - _FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2
