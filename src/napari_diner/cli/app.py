@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from napari_diner import __version__
-from napari_diner.cli.common import INTERRUPTED
 from napari_diner.cli.demo import demo
 from napari_diner.cli.info import info
 from napari_diner.cli.lensless import compare_lensless, lensless
@@ -33,6 +29,7 @@ def build_app() -> App:
         help="Phase and refractive index from recorded intensities, with implicit neural representations.",
         version=__version__,
         help_flags=("--help", "-h"),
+        suppress_keyboard_interrupt=False,
     )
     for command in (demo, lensless, run, info):
         app.command(command)
@@ -45,16 +42,14 @@ def build_app() -> App:
     return app
 
 
-def main() -> None:
-    """Run the command that the arguments of the process name, and exit."""
-    sys.exit(execute(sys.argv[1:]))
-
-
 def execute(arguments: Sequence[str]) -> int:
-    """Run a command; return the exit code: 0 done, 1 a fault of ours, 2 bad input, 130 interrupted."""
-    # what a decoder logs about a damaged file is said by our own error
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())
-    signal.signal(signal.SIGTERM, _terminate)
+    """Run a command; return the exit code: 0 done, 1 a fault of ours, 2 bad input, 130 interrupted.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the command was interrupted and left nothing behind.
+    """
     try:
         code = build_app()(
             list(arguments), exit_on_error=False, print_error=False, verbose=False, result_action="return_value"
@@ -64,9 +59,6 @@ def execute(arguments: Sequence[str]) -> int:
         return _complain(_usage(error))
     except DinerError as error:
         return _complain(str(error))
-    except KeyboardInterrupt:
-        print("napari-diner: interrupted before there was a result; nothing was written", file=sys.stderr)
-        return INTERRUPTED
     except MemoryError:
         return _complain("The memory of this machine is full; crop or bin the frames, or use a larger machine")
     except BrokenPipeError:
@@ -79,10 +71,6 @@ def execute(arguments: Sequence[str]) -> int:
         _complain(f"an error that should not happen, {type(error).__name__}: {error}; set {TRACEBACK}=1 and report it")
         return FAULT
     return code if isinstance(code, int) else 0
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _usage(error: CycloptsError) -> str:
