@@ -79,5 +79,5 @@ def test_settings_named_in_the_text_exist() -> None:
     known = {leaf for key in all_keys(LenslessRecipe) for leaf in (key, key.rpartition(".")[2])}
     for page in PAGES:
         for name in re.findall(r"`([a-z]+(?:_[a-z]+)+|[a-z_]+\.[a-z_]+)(?:: [^`]*)?`", page.read_text("utf-8")):
-            if name.endswith(("_um", "_rad")) or name.partition(".")[0] in {"padding", "diner", "gradient"}:
+            if name.endswith("_um") or name.partition(".")[0] in {"padding", "diner", "gradient"}:
                 assert name in known, f"{page.name}: there is no setting {name}"
