@@ -1,0 +1,112 @@
+"""Checks of a recording before any work is done on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tifffile
+
+from napari_diner import device as devices
+from napari_diner.errors import InputError, OutOfMemoryError
+from napari_diner.tasks.lensless.data import LenslessData, checked_illumination, load, prepare
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+
+RECIPE = LenslessRecipe()
+
+
+def frames(dtype: npt.DTypeLike = np.uint8) -> npt.NDArray[np.generic]:
+    return np.random.default_rng(0).integers(1, 200, (3, 16, 20)).astype(dtype)
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_integers_are_scaled_by_their_type(dtype: npt.DTypeLike, most: int) -> None:
+    stack = frames(dtype)
+    prepared = prepare(RECIPE, LenslessData(stack))
+    np.testing.assert_allclose(prepared.amplitudes**2, stack / most, rtol=1e-5)
+    assert prepared.peak == 1
+
+
+def test_integers_are_left_alone_if_the_recipe_says_so() -> None:
+    prepared = prepare(RECIPE.updated({"integer_scaling": "none"}), LenslessData(frames()))
+    np.testing.assert_allclose(prepared.amplitudes**2, frames(), rtol=1e-5)
+    assert prepared.peak == frames().max()
+
+
+def test_the_frames_given_are_not_changed() -> None:
+    stack = frames(np.float32)
+    prepare(RECIPE, LenslessData(stack, mask=np.arange(20) > 3 * np.ones((16, 1))))
+    np.testing.assert_array_equal(stack, frames(np.float32))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_are_not_finite(bad: float) -> None:
+    stack = frames(np.float32)
+    stack[1, 4, 5] = bad
+    with pytest.raises(InputError, match="Frame 2 .* not finite"):
+        prepare(RECIPE, LenslessData(stack))
+    mask = np.isfinite(stack)
+    assert np.isfinite(prepare(RECIPE, LenslessData(stack, mask=mask)).amplitudes).all()
+
+
+def test_an_empty_frame() -> None:
+    stack = frames()
+    stack[2] = 0
+    with pytest.raises(InputError, match="Frame 3 is all zero"):
+        prepare(RECIPE, LenslessData(stack))
+
+
+def test_negative_values_are_counted() -> None:
+    stack = frames(np.float32)
+    stack[0, :2, 0] = -3
+    assert "2 negative" in prepare(RECIPE, LenslessData(stack)).warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("stack", "message"),
+    [
+        (np.ones((16, 20)), "2 dimensions"),
+        (np.ones((2, 16, 20), complex), "complex"),
+        (np.ones((2, 4, 20)), "at least 8×8"),
+    ],
+)
+def test_stacks_of_the_wrong_kind(stack: npt.NDArray[np.generic], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        prepare(RECIPE, LenslessData(stack))
+
+
+@pytest.mark.parametrize("shape", [(16, 21), (2, 16, 20)])
+def test_mask_and_illumination_of_another_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="The mask has"):
+        prepare(RECIPE, LenslessData(frames(), mask=np.ones(shape)))
+    with pytest.raises(InputError, match="The illumination has"):
+        checked_illumination(np.ones(shape), frames().shape)
+
+
+def test_a_mask_that_leaves_nothing() -> None:
+    with pytest.raises(InputError, match="leaves no pixel"):
+        prepare(RECIPE, LenslessData(frames(), mask=np.zeros((16, 20))))
+
+
+def test_reading_what_the_recipe_names(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "stack.tif", frames(), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "mask.tif", (frames()[0] > 20).astype(np.uint8))
+    recipe = RECIPE.updated({"stack": str(tmp_path / "stack.tif"), "mask": str(tmp_path / "mask.tif")})
+    data = load(recipe)
+    np.testing.assert_array_equal(data.frames, frames())
+    assert data.mask is not None and data.mask.shape == (16, 20)
+    assert data.source == recipe.stack
+
+
+def test_a_stack_is_measured_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile.imwrite(tmp_path / "stack.tif", frames(), photometric="minisblack")
+    monkeypatch.setattr(devices, "available_memory", lambda _=None: 1000)
+    with pytest.raises(OutOfMemoryError, match="3 frames of 16×20 pixels needs about"):
+        load(RECIPE.updated({"stack": str(tmp_path / "stack.tif")}))
+
+
+def test_a_recipe_without_a_stack() -> None:
+    with pytest.raises(InputError, match="no intensity stack"):
+        load(RECIPE)

@@ -1,0 +1,59 @@
+"""Scores: what counts as an error and what does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_diner.errors import InputError
+from napari_diner.tasks.lensless.truth import Truth, load_truth, phase_error, psnr_db, score
+
+RNG = np.random.default_rng(0)
+AMPLITUDE = RNG.uniform(0.2, 1.0, (12, 14))
+PHASE = RNG.uniform(0, 1.5, (12, 14))
+
+
+def test_a_constant_phase_and_full_turns_are_no_error() -> None:
+    turns = 2 * np.pi * RNG.integers(-1, 2, PHASE.shape)
+    np.testing.assert_allclose(phase_error(PHASE + 2.5 + turns, PHASE), 0, atol=1e-9)
+
+
+def test_known_error_gives_known_figure() -> None:
+    noise = RNG.normal(0, 0.01, PHASE.shape)
+    noise -= noise.mean()
+    scores = score(AMPLITUDE + 0.01, PHASE + noise, Truth(AMPLITUDE, PHASE))
+    assert scores["amplitude_psnr_db"] == pytest.approx(20 * np.log10(AMPLITUDE.max() / 0.01))
+    assert scores["phase_rmse_rad"] == pytest.approx(noise.std())
+    assert scores["phase_psnr_db"] == pytest.approx(20 * np.log10(np.ptp(PHASE) / noise.std()))
+
+
+def test_no_error_is_infinite() -> None:
+    assert psnr_db(np.zeros(3), 1.0) == float("inf")
+
+
+def test_shapes_must_agree() -> None:
+    with pytest.raises(InputError, match="12×14 pixels but the reconstruction has 12×13"):
+        score(AMPLITUDE[:, :-1], PHASE[:, :-1], Truth(AMPLITUDE, PHASE))
+
+
+def test_truth_is_read_from_floats_and_from_published_integers(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "GT_amp.png.tif", np.zeros((2, 2)))
+    with pytest.raises(InputError, match=r"holds no amplitude\.tif"):
+        load_truth(tmp_path)
+    tifffile.imwrite(tmp_path / "amplitude.tif", AMPLITUDE.astype(np.float32))
+    with pytest.raises(InputError, match=r"holds no phase\.tif"):
+        load_truth(tmp_path)
+    tifffile.imwrite(tmp_path / "phase.tif", np.full((12, 14), 255, np.uint8))
+    (tmp_path / "params.json").write_text('{"phase_scale_rad": 3.0}')
+    truth = load_truth(tmp_path)
+    np.testing.assert_allclose(truth.amplitude, AMPLITUDE, rtol=1e-6)
+    np.testing.assert_allclose(truth.phase, 3.0)
+
+
+def test_published_truth(data_folder: Path) -> None:
+    truth = load_truth(data_folder / "fox_baboon")
+    assert truth.amplitude.max() == 1.0
+    assert truth.phase.max() == pytest.approx(np.pi / 2)

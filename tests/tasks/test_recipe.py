@@ -1,0 +1,131 @@
+"""Recipes: read, merged, explained and written."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_diner.errors import RecipeError
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.recipe import all_keys, assignment, merge, read_yaml, sections
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"wavelenght_um": 0.5}, "no key 'wavelenght_um'; did you mean 'wavelength_um'?"),
+        ({"learning_rate": 0.1}, "did you mean 'gradient.learning_rate'?"),
+        ({"diner": {"backbon": "mlp"}}, "no key 'diner.backbon'; did you mean 'diner.backbone'?"),
+        ({"wavelength_um": 0}, "wavelength_um = 0 cannot be used: it should be greater than 0"),
+        ({"wavelength_um": -0.5}, "greater than 0"),
+        ({"wavelength_um": "red"}, "wavelength_um = 'red' cannot be used: it should be a valid number"),
+        ({"distances_um": [100, -1]}, "must be a positive number, not -1"),
+        ({"distances_um": [100, math.nan]}, "must be a positive number"),
+        ({"shifts_um": [[0, math.inf]]}, "must be a finite number"),
+        ({"solver": "magic"}, "solver = 'magic' cannot be used"),
+        ({"gains": [1.0], "equalise_gains": True}, "exclude each other"),
+        ({"diner": {"table_width": 4}}, r"diner\.table_width = 4"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        LenslessRecipe.parse(values)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("wavelength_um", "wavelength is missing"),
+        ("pixel_size_um", "pixel size is missing"),
+        ("distances_um", "distances are missing"),
+    ],
+)
+def test_what_is_missing_is_named(missing: str, message: str) -> None:
+    values = {"wavelength_um": 0.5, "pixel_size_um": 1.0, "distances_um": [1, 2]}
+    del values[missing]
+    with pytest.raises(RecipeError, match=message):
+        LenslessRecipe.parse(values).check_complete(2)
+
+
+@pytest.mark.parametrize("name", ["distances_um", "gains", "shifts_um"])
+def test_counts_must_fit_the_stack(name: str) -> None:
+    values: dict[str, Any] = {"wavelength_um": 0.5, "pixel_size_um": 1.0, "distances_um": [1, 2, 3]}
+    values[name] = [[0, 0], [0, 0]] if name == "shifts_um" else [1, 2]
+    with pytest.raises(RecipeError, match=f"{name} has 2 entries but the stack has 3 frames"):
+        LenslessRecipe.parse(values).check_complete(3)
+
+
+def test_yaml_round_trip(tmp_path: Path) -> None:
+    recipe = LenslessRecipe.parse(
+        {"wavelength_um": 0.5, "shifts_um": [[0.1, -0.2]], "diner": {"backbone": "mlp"}, "stack": "a µ.tif"}
+    )
+    for complete in (True, False):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(recipe.to_yaml(complete=complete), encoding="utf-8")
+        assert LenslessRecipe.load(path) == recipe
+    assert set(yaml.safe_load(recipe.to_yaml(complete=False))) == {
+        "task", "wavelength_um", "shifts_um", "diner", "stack",
+    }  # fmt: skip
+
+
+def test_every_key_is_explained_and_has_a_default() -> None:
+    LenslessRecipe()
+    for model in (LenslessRecipe, *sections(LenslessRecipe).values()):
+        for name, field in model.model_fields.items():
+            assert field.description, name
+            assert field.title or name == "task", name
+    assert "gauss_newton.cg_steps" in set(all_keys(LenslessRecipe))
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2", "just words"])
+def test_files_that_are_no_recipes(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=r"bad\.yaml"):
+        read_yaml(path)
+
+
+def test_yaml_cannot_make_objects(tmp_path: Path) -> None:
+    path = tmp_path / "evil.yaml"
+    path.write_text("task: !!python/object/apply:os.getcwd []")
+    with pytest.raises(RecipeError, match="not valid YAML"):
+        read_yaml(path)
+
+
+def test_a_missing_recipe(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="cannot be read"):
+        LenslessRecipe.load(tmp_path / "none.yaml")
+
+
+def test_assignments_are_nested_and_typed() -> None:
+    assert assignment("diner.lattice_size=64") == {"diner": {"lattice_size": 64}}
+    assert assignment("gains=[1, 2.5]") == {"gains": [1, 2.5]}
+    for text in ("novalue", "=3", "a=[1"):
+        with pytest.raises(RecipeError, match="--set"):
+            assignment(text)
+
+
+NESTED = st.recursive(
+    st.integers(), lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=6
+)
+
+
+@given(st.dictionaries(st.sampled_from("abc"), NESTED), st.dictionaries(st.sampled_from("abc"), NESTED))
+def test_merging_keeps_what_is_not_changed(base: dict[str, Any], changes: dict[str, Any]) -> None:
+    merged = merge(base, changes)
+    assert merge(merged, changes) == merged
+    assert set(merged) == set(base) | set(changes)
+    for key in set(base) - set(changes):
+        assert merged[key] == base[key]
+
+
+def test_an_update_keeps_what_was_set() -> None:
+    recipe = LenslessRecipe.parse({"diner": {"backbone": "mlp"}}).updated({"diner": {"lattice_size": 64}})
+    assert (recipe.diner.backbone, recipe.diner.lattice_size) == ("mlp", 64)

@@ -1,0 +1,31 @@
+"""The choice of device and the guard of its memory."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_diner import device
+from napari_diner.errors import OutOfMemoryError, RecipeError
+
+
+def test_auto_takes_what_is_there() -> None:
+    assert device.choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(RecipeError, match="'cuda' is not available here; choose one of: auto, cpu"):
+        device.choose_device("cuda")
+
+
+def test_memory_is_refused_before_it_is_taken() -> None:
+    device.check_memory(1, "a pixel")
+    with pytest.raises(OutOfMemoryError, match=r"A galaxy needs about .* GiB"):
+        device.check_memory(2**60, "A galaxy")
+
+
+def test_peak_memory_counts_this_process() -> None:
+    before = device.peak_memory_mb(torch.device("cpu"))
+    held = torch.ones(2**26)
+    assert device.peak_memory_mb(torch.device("cpu")) >= max(before, held.numel() * 4 / 1e6)
