@@ -1,0 +1,91 @@
+"""Named arrays survive the way through OME-TIFF, and others can read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from napari_diner.errors import InputError, OutputError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.ometiff import read_array, write_array
+from napari_diner.io.stacks import probe
+
+SPACING = st.floats(1e-4, 1e4, allow_subnormal=False)
+
+
+@st.composite
+def named_arrays(draw: st.DrawFn) -> NamedArray:
+    axes = draw(st.sampled_from(["YX", "NYX", "ZYX", "CYX", "NZYX", "CZYX"]))
+    shape = draw(st.tuples(*[st.integers(1, 5)] * len(axes)))
+    dtype = draw(st.sampled_from([np.float32, np.float64, np.uint8, np.int16, np.uint16]))
+    scale = tuple(draw(SPACING) if axis in "ZYX" else 1.0 for axis in axes)
+    return NamedArray("phase", draw(npst.arrays(dtype, shape)), axes, scale, draw(st.sampled_from(["1", "rad", "µm"])))
+
+
+@given(named_arrays())
+def test_an_array_comes_back_as_it_went(tmp_path_factory: pytest.TempPathFactory, array: NamedArray) -> None:
+    path = tmp_path_factory.mktemp("ome") / "a.tif"
+    write_array(path, array)
+    back = read_array(path)
+    assert (back.name, back.axes, back.scale_um, back.unit) == (array.name, array.axes, array.scale_um, array.unit)
+    assert back.data.dtype == array.data.dtype
+    np.testing.assert_array_equal(back.data, array.data)
+
+
+def test_physical_sizes_are_there_for_others(tmp_path: Path) -> None:
+    volume = np.random.default_rng(0).random((3, 6, 8)).astype(np.float32)
+    write_array(tmp_path / "a.tif", NamedArray("n_re", volume, "ZYX", (2.0, 0.5, 0.25)))
+    with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+        assert tif.is_ome
+        pixels = tifffile.xml2dict(tif.ome_metadata)["OME"]["Image"]["Pixels"]
+        assert [pixels[f"PhysicalSize{axis}"] for axis in "ZYX"] == [2.0, 0.5, 0.25]
+        assert {pixels[f"PhysicalSize{axis}Unit"] for axis in "ZYX"} == {"µm"}
+        assert pixels["Channel"]["Name"] == "n_re"
+        assert (tif.series[0].axes, tif.series[0].dtype) == ("ZYX", np.float32)
+        assert tif.pages.first.compression == 1
+        np.testing.assert_array_equal(tif.asarray(), volume)
+
+
+def test_frames_are_times_and_the_pixel_size_is_found_again(tmp_path: Path) -> None:
+    frames = np.arange(3 * 6 * 8, dtype=np.uint16).reshape(3, 6, 8)
+    write_array(tmp_path / "a.tif", NamedArray("stack", frames, "NYX", (1.0, 1.67, 1.67)))
+    with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+        assert tif.series[0].axes == "TYX"
+    info = probe(tmp_path / "a.tif")
+    assert (info.shape, info.pixel_size_um) == ((3, 6, 8), pytest.approx(1.67))
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (NamedArray("a", np.ones((2, 2), complex), "YX", (1.0, 1.0)), "type complex128"),
+        (NamedArray("a", np.ones((2, 2), np.int64), "YX", (1.0, 1.0)), "type int64"),
+        (NamedArray("a", np.ones((2, 2)), "XY", (1.0, 1.0)), "axes 'XY'"),
+        (NamedArray("a", np.ones((2, 2, 2)), "QYX", (1.0, 1.0, 1.0)), "axes 'QYX'"),
+    ],
+)
+def test_what_ome_cannot_hold_is_refused(array: NamedArray, message: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=message):
+        write_array(tmp_path / "a.tif", array)
+    assert not (tmp_path / "a.tif").exists()
+
+
+def test_types_that_ome_lacks_are_widened(tmp_path: Path) -> None:
+    for dtype, stored in ((np.bool_, np.uint8), (np.float16, np.float32)):
+        values = np.array([[0, 1], [1, 0]], dtype)
+        write_array(tmp_path / "a.tif", NamedArray("a", values, "YX", (1.0, 1.0)))
+        back = read_array(tmp_path / "a.tif").data
+        assert back.dtype == stored
+        np.testing.assert_array_equal(back, values)
+
+
+def test_a_file_of_others_is_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 4), np.float32), ome=True)
+    with pytest.raises(InputError, match="was not written by napari-diner"):
+        read_array(tmp_path / "a.tif")
