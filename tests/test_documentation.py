@@ -11,7 +11,9 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 import yaml
 
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
@@ -81,3 +83,12 @@ def test_settings_named_in_the_text_exist() -> None:
         for name in re.findall(r"`([a-z]+(?:_[a-z]+)+|[a-z_]+\.[a-z_]+)(?:: [^`]*)?`", page.read_text("utf-8")):
             if name.endswith("_um") or name.partition(".")[0] in {"padding", "diner", "gradient"}:
                 assert name in known, f"{page.name}: there is no setting {name}"
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("python"))
+def test_python_examples_run(page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = np.random.default_rng(0).uniform(0.5, 1, (4, 16, 16)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "stack.tif", frames, photometric="minisblack")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(text, page, "exec"), {})
+    assert (tmp_path / "result" / "phase.tif").is_file()
