@@ -1,0 +1,111 @@
+"""Bad input: exit code 2, one line that names the problem and the cure, nothing written, no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+
+if TYPE_CHECKING:
+    from conftest import Run
+
+OPTICS = "--wavelength-um 0.532 --pixel-size-um 1.12"
+OTHERS = "--pixel-size-um 1.12 --distances-um 300,400,500"
+RIGHT = f"{OPTICS} --distances-um 300,400,500"
+
+
+def prepare(folder: Path) -> None:
+    """Put one of each kind of bad input into a folder."""
+    frames = np.random.default_rng(0).integers(100, 60000, (3, 32, 32), np.uint16)
+    tifffile.imwrite(folder / "good.tif", frames, photometric="minisblack")
+    dead = frames.copy()
+    dead[1] = 0
+    tifffile.imwrite(folder / "dead.tif", dead, photometric="minisblack")
+    holed = frames.astype(np.float32)
+    holed[2, 5, 5] = np.nan
+    tifffile.imwrite(folder / "nan.tif", holed, photometric="minisblack")
+    (folder / "mixed").mkdir()
+    for name, size in (("a", 32), ("b", 30), ("c", 32)):
+        tifffile.imwrite(folder / "mixed" / f"{name}.tif", frames[0, :size])
+    (folder / "text.tif").write_text("not an image\n")
+    (folder / "cut.tif").write_bytes((folder / "good.tif").read_bytes()[:3000])
+    # 2 TiB, of which nothing is stored
+    tifffile.imwrite(folder / "huge.tif", shape=(256, 65536, 65536), dtype=np.uint16, photometric="minisblack")
+    (folder / "full").mkdir()
+    (folder / "full" / "report.json").write_text("{}")
+    for name, text in {
+        "typo.yaml": "gaus_newton: {cg_steps: 3}\n",
+        "nested.yaml": "gauss_newton: {cg_step: 3}\n",
+        "broken.yaml": "wavelength_um: [1\n",
+        "fit.yaml": "task: fitt\n",
+        "taskless.yaml": "seed: 1\n",
+        "list.csv": "100\nmany\n",
+    }.items():
+        (folder / name).write_text(text)
+
+
+CASES = {
+    f"lensless good.tif -o out {OPTICS} --distances-um 300,400": "distances_um has 2 entries but the stack has 3",
+    f"lensless good.tif -o out {OPTICS}": "distances are missing; give --distances-um",
+    f"lensless good.tif -o out {OPTICS} --distances-um 300,-4,500": "must be a positive number, not -4",
+    f"lensless good.tif -o out {OPTICS} --distances-um -300,4,500": "must be a positive number, not -300",
+    f"lensless good.tif -o out {OPTICS} --distances-um 300,x,500": "--distances-um: 'x' is no number; write 1,2,3",
+    f"lensless good.tif -o out {OPTICS} --distances-um list.csv": "--distances-um: 'many' is no number",
+    f"lensless good.tif -o out {OPTICS} --distances-um none.csv": "--distances-um: none.csv cannot be read",
+    f"lensless good.tif -o out {OTHERS} --wavelength-um 0": "wavelength_um = 0.0 cannot be used: it should be",
+    f"lensless good.tif -o out {OTHERS} --wavelength-um -0.5": "wavelength_um = -0.5 cannot be used: it should be",
+    f"lensless good.tif -o out {RIGHT} --wavelength-um 1": "--wavelength-um specified multiple times",
+    f"lensless good.tif -o out {OTHERS} --wavelength-um nan": "wavelength_um = nan cannot be used",
+    f"lensless good.tif -o out {OTHERS} --wavelength-um red": "Invalid value for --wavelength-um: unable to convert",
+    "lensless good.tif -o out --pixel-size-um 1 --distances-um 1,2,3": "wavelength is missing; give --wavelength-um",
+    "lensless good.tif -o out --wavelength-um 0.5 --distances-um 1,2,3": "pixel size is missing",
+    f"lensless nan.tif -o out {RIGHT}": "Frame 3 holds values that are not finite",
+    f"lensless dead.tif -o out {RIGHT}": "Frame 2 is all zero",
+    f"lensless mixed -o out {RIGHT}": "a.tif has 32×32 pixels but mixed/b.tif has 30×32",
+    f"lensless text.tif -o out {RIGHT}": "text.tif is neither a TIFF nor a PNG file",
+    f"lensless cut.tif -o out {RIGHT}": "cut.tif is truncated",
+    f"lensless gone.tif -o out {RIGHT}": "gone.tif does not exist; check the path",
+    f"lensless gone*.tif -o out {RIGHT}": "No TIFF or PNG file matches",
+    f"lensless huge.tif -o out {RIGHT}": "GiB of main memory are free; crop or bin the frames",
+    f"lensless good.tif -o full {RIGHT}": "output folder full exists; choose another one or add --overwrite",
+    f"lensless good.tif -o good.tif {RIGHT} --overwrite": "output good.tif is a file; name a folder",
+    f"lensless good.tif -o out {RIGHT} --truth full": "truth folder full holds no amplitude.tif",
+    f"lensless good.tif -o out {RIGHT} --recipe typo.yaml": "no key 'gaus_newton'; did you mean 'gauss_newton'?",
+    f"lensless good.tif -o out {RIGHT} --recipe nested.yaml": "did you mean 'gauss_newton.cg_steps'?",
+    f"lensless good.tif -o out {RIGHT} --recipe broken.yaml": "recipe broken.yaml is not valid YAML at line",
+    f"lensless good.tif -o out {RIGHT} --recipe gone.yaml": "recipe gone.yaml cannot be read",
+    f"lensless good.tif -o out {RIGHT} --recipe fit.yaml": "task = 'fitt' cannot be used: it should be 'lensless'",
+    f"lensless good.tif -o out {RIGHT} --set sed=3": "no key 'sed'; did you mean 'seed'?",
+    f"lensless good.tif -o out {RIGHT} --set seed": "--set seed is not understood; write it as --set key=value",
+    f"lensless good.tif -o out {RIGHT} --set gauss_newton=3": "gauss_newton = 3 cannot be used",
+    f"lensless good.tif -o out {RIGHT} --gauss-newton.cg-step 3": "Did you mean --gauss-newton.cg-steps?",
+    f"lensless good.tif -o out {RIGHT} --solver best": 'Invalid value "best" for --solver. Choose from:',
+    f"lensless good.tif -o out {RIGHT} --mask gone.png": "gone.png does not exist",
+    f"lensless good.tif {RIGHT}": "--output requires an argument. See napari-diner lensless --help",
+    f"lensless -o out {RIGHT}": "no intensity stack; name a multi-page TIFF",
+    "lensles good.tif": 'Unknown command "lensles". Did you mean "lensless"?',
+    "run fit.yaml -o out": "for the task 'fitt', which is unknown",
+    "run taskless.yaml -o out": "names no task; add a line such as 'task: lensless'",
+    "run gone.yaml -o out": "recipe gone.yaml cannot be read",
+    f"compare lensless good.tif -o out {RIGHT} --solvers best": "There is no solver 'best'",
+    "simulate lensless -o full": "output folder full exists; choose another one or add --overwrite",
+    "demo -o full": "output folder full exists; choose another one or add --overwrite",
+}
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_bad_input_is_one_line(command: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    finished = run(*command.split())
+    assert finished.code == 2
+    assert finished.err.startswith("napari-diner: ")
+    assert finished.err.count("\n") == 1
+    assert finished.err.endswith("\n")
+    assert CASES[command] in finished.err.replace(f"{tmp_path}/", "")
+    assert "Traceback" not in finished.out + finished.err
+    assert sorted(tmp_path.rglob("*")) == before
