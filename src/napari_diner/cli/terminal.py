@@ -15,6 +15,8 @@ from napari_diner.tasks.reconstruction import Progress
 SECONDS_BETWEEN_LINES = 30.0
 """How often progress is told where there is no terminal to draw a bar on."""
 
+SECONDS_BETWEEN_DRAWINGS = 0.1
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -74,16 +76,17 @@ class _Bar:
         from tqdm import tqdm
 
         form = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
-        self._bar = tqdm(file=sys.stderr, bar_format=form, dynamic_ncols=True, leave=False)
-        self._stage = ""
+        self._bar = tqdm(total=1, file=sys.stderr, bar_format=form, dynamic_ncols=True, leave=False)
+        self._drawn = 0.0
 
     def show(self, progress: Progress) -> None:
-        if progress.stage != self._stage:
-            self._stage = progress.stage
-            self._bar.set_description_str(progress.stage, refresh=False)
-            self._bar.reset(total=progress.iterations)
-        self._bar.set_postfix_str(_figures(progress), refresh=False)
-        self._bar.update(progress.iteration - self._bar.n)
+        now = time.monotonic()
+        if now - self._drawn < SECONDS_BETWEEN_DRAWINGS:
+            return
+        self._drawn = now
+        self._bar.desc = progress.stage
+        self._bar.total, self._bar.n = progress.iterations, progress.iteration
+        self._bar.set_postfix_str(_figures(progress))  # and draw
 
     def close(self) -> None:
         self._bar.close()
@@ -109,7 +112,8 @@ class _Lines:
 def _figures(progress: Progress) -> str:
     figures = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in progress.losses.items()]
     if progress.remaining_s is not None:
-        figures.append(f"{progress.remaining_s:.0f} s left")
+        seconds = progress.remaining_s
+        figures.append(f"{seconds:.0f} s left" if seconds < 120 else f"{seconds / 60:.0f} min left")
     return ", ".join(figures)
 
 
