@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 from napari_diner.cli import main
 
@@ -34,6 +35,8 @@ Run = Callable[..., Finished]
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run a command as the shell would, but without starting a process."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # for images this small, waiting for a second core that others use costs seconds
     handlers = list(logging.getLogger("tifffile").handlers)
 
     def run_command(*arguments: object) -> Finished:
@@ -46,6 +49,7 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> I
         return Finished(ended.value.code, out, err)
 
     yield run_command
+    torch.set_num_threads(threads)
     for number, handler in before.items():
         signal.signal(number, handler)
     logging.getLogger("tifffile").handlers[:] = handlers

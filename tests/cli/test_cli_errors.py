@@ -34,6 +34,9 @@ def prepare(folder: Path) -> None:
     (folder / "cut.tif").write_bytes((folder / "good.tif").read_bytes()[:3000])
     # 2 TiB, of which nothing is stored
     tifffile.imwrite(folder / "huge.tif", shape=(256, 65536, 65536), dtype=np.uint16, photometric="minisblack")
+    (folder / "truth").mkdir()
+    for name in ("amplitude", "phase"):
+        tifffile.imwrite(folder / "truth" / f"{name}.tif", np.ones((30, 32), np.float32))
     (folder / "full").mkdir()
     (folder / "full" / "report.json").write_text("{}")
     for name, text in {
@@ -73,6 +76,7 @@ CASES = {
     f"lensless good.tif -o full {RIGHT}": "output folder full exists; choose another one or add --overwrite",
     f"lensless good.tif -o good.tif {RIGHT} --overwrite": "output good.tif is a file; name a folder",
     f"lensless good.tif -o out {RIGHT} --truth full": "truth folder full holds no amplitude.tif",
+    f"lensless good.tif -o out {RIGHT} --truth truth": "truth in truth has other pixel counts than the frames, 32×32",
     f"lensless good.tif -o out {RIGHT} --recipe typo.yaml": "no key 'gaus_newton'; did you mean 'gauss_newton'?",
     f"lensless good.tif -o out {RIGHT} --recipe nested.yaml": "did you mean 'gauss_newton.cg_steps'?",
     f"lensless good.tif -o out {RIGHT} --recipe broken.yaml": "recipe broken.yaml is not valid YAML at line",

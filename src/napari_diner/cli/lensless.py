@@ -18,6 +18,7 @@ from napari_diner.cli.common import (
 from napari_diner.cli.options import with_options
 from napari_diner.cli.recipes import collect
 from napari_diner.cli.terminal import Interruption, follow
+from napari_diner.errors import InputError
 from napari_diner.io.folder import REPORT, check_output, staged
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 
@@ -92,7 +93,14 @@ def read(recipe: LenslessRecipe, truth: Path | None) -> tuple[LenslessData, Trut
     from napari_diner.tasks.lensless.truth import load_truth
 
     known = None if truth is None else load_truth(truth)
-    return load(recipe), known
+    data = load(recipe)
+    # told now rather than when the result is scored
+    if known is not None and not known.amplitude.shape == known.phase.shape == data.frames.shape[1:]:
+        raise InputError(
+            f"The truth in {truth} has other pixel counts than the frames, {data.frames.shape[1]}×"
+            f"{data.frames.shape[2]}; give the truth of this stack"
+        )
+    return data, known
 
 
 def compare(

@@ -1,0 +1,74 @@
+"""A saved result says what it is, in files that others can read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_diner.errors import InputError, OutputError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.saving import load_result, save, to_json
+
+PHASE = NamedArray("phase", np.ones((3, 4), np.float32), "YX", (2.0, 2.0), "rad")
+
+
+def result(**changes: object) -> Result:
+    values = {
+        "task": "lensless",
+        "arrays": (PHASE,),
+        "recipe": LenslessRecipe(seed=9, distances_um=(100.0, 200.0)),
+        "report": {"seconds": np.float32(1.5), "partial": False},
+        **changes,
+    }
+    return Result(**values)  # type: ignore[arg-type]
+
+
+def test_a_result_comes_back(tmp_path: Path) -> None:
+    save(result(weights={"table": np.zeros(3, np.float32)}), tmp_path / "out")
+    back = load_result(tmp_path / "out")
+    assert list(back) == ["phase"]
+    assert (back["phase"].axes, back["phase"].scale_um, back["phase"].unit) == ("YX", (2.0, 2.0), "rad")
+    assert LenslessRecipe.load(tmp_path / "out" / "recipe.yaml") == result().recipe
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["files"] == sorted(path.name for path in (tmp_path / "out").iterdir())
+
+
+def test_a_partial_result_says_so(tmp_path: Path) -> None:
+    save(result(partial=True), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["partial"] is True
+
+
+def test_what_an_earlier_result_had_more_is_removed(tmp_path: Path) -> None:
+    save(result(weights={"table": np.zeros(3, np.float32)}), tmp_path)
+    with pytest.raises(OutputError, match="exists"):
+        save(result(), tmp_path)
+    save(result(), tmp_path, overwrite=True)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_reports_are_standard_json() -> None:
+    values = {
+        "db": float("inf"),
+        "none": np.float64("nan"),
+        "count": np.int64(3),
+        "list": np.arange(2),
+        "path": Path("a"),
+    }
+    text = to_json(values)
+    assert json.loads(text, parse_constant=pytest.fail) == {
+        "db": None,
+        "none": None,
+        "count": 3,
+        "list": [0, 1],
+        "path": "a",
+    }
+
+
+def test_a_folder_without_a_result_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no result"):
+        load_result(tmp_path)
