@@ -1,0 +1,244 @@
+"""Run, pause and cancel a reconstruction, and see how it goes. Shared by the docks of all tasks."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from napari.utils.theme import get_theme
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_diner.errors import DinerError
+from napari_diner.tasks.reconstruction import Progress, Result
+from napari_diner.widgets.loss_plot import LossPlot
+from napari_diner.widgets.run_worker import Begin, Controls, Failure, ReconstructionWorker, Report, make_worker
+
+BAR_STEPS = 1000
+
+
+class RunPanel(QWidget):
+    """The lower part of a dock: buttons, progress, curve and status line.
+
+    It knows no task. On `run_requested` the dock calls `start` with a function that prepares a `Reconstruction`; that
+    function runs in the thread of the run.
+
+    Parameters
+    ----------
+    dock
+        The widget that napari takes as the dock's content. When it is taken out of its dock or destroyed, a run ends.
+    """
+
+    run_requested = Signal()
+    """The user pressed Run."""
+    previewed = Signal(object)
+    """Images of the present estimate: a tuple of `NamedArray`."""
+    completed = Signal(object)
+    """The `Result` of a run, marked partial if the run was cancelled."""
+    ended = Signal()
+    """A run is over, with or without a result."""
+
+    def __init__(self, dock: QWidget) -> None:
+        super().__init__()
+        self._controls: Controls | None = None
+        self._worker: ReconstructionWorker | None = None
+        self._is_error = False
+        self._theme = "dark"
+        # an event filter, because napari sends no closeEvent to what is inside a dock
+        dock.installEventFilter(self)
+        self.run_button = _button("Run", "Start with the settings above")
+        self.pause_button = _button("Pause", "Hold after the present step; the time does not count")
+        self.cancel_button = _button("Cancel", "Stop and keep the best so far")
+        self.run_button.clicked.connect(self.run_requested)
+        self.pause_button.clicked.connect(self.toggle_pause)
+        self.cancel_button.clicked.connect(self.cancel)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, BAR_STEPS)
+        self.bar.setTextVisible(False)
+        self.stage = QLabel()
+        self.time = QLabel()
+        self.time.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.plot = LossPlot()
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        buttons, words = QHBoxLayout(), QHBoxLayout()
+        for button in (self.run_button, self.pause_button, self.cancel_button):
+            buttons.addWidget(button)
+        words.addWidget(self.stage, 1)
+        words.addWidget(self.time)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(buttons)
+        layout.addWidget(self.bar)
+        layout.addLayout(words)
+        layout.addWidget(self.plot, 1)
+        layout.addWidget(self.status)
+        self._show_running(False)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on or paused."""
+        return self._worker is not None
+
+    def start(self, begin: Begin) -> None:
+        """Start a run in a thread.
+
+        Parameters
+        ----------
+        begin
+            Prepares the reconstruction. It must not refer to the dock, or a closed dock would live until it is done.
+        """
+        if self.running:
+            return
+        self.plot.clear()
+        self.say("")
+        self._show_running(True)
+        self.stage.setText("Preparing…")
+        controls = self._controls = Controls()
+        # not a method of this widget: it must still work when this widget is half gone
+        self.destroyed.connect(functools.partial(_abandon, controls))
+        worker = self._worker = make_worker(begin, controls)
+        worker.yielded.connect(self._on_report)
+        worker.returned.connect(self._on_returned)
+        worker.finished.connect(self._on_finished)
+        worker.start()
+
+    def toggle_pause(self) -> None:
+        """Pause the run, or resume it."""
+        if self._controls is None or self._controls.stopped:
+            return
+        if self._controls.paused:
+            self._controls.resume()
+            self.pause_button.setText("Pause")
+            self.say("")
+        else:
+            self._controls.pause()
+            self.pause_button.setText("Resume")
+            self.say("Pausing after this step…")
+
+    def cancel(self) -> None:
+        """Stop the run; what was best so far becomes the result."""
+        if self._controls is not None:
+            self._controls.stop()
+            self.pause_button.setEnabled(False)
+            self.cancel_button.setEnabled(False)
+            self.say("Stopping after this step…")
+
+    def abandon(self) -> None:
+        """Stop the run and forget it."""
+        if self._controls is not None:
+            self._controls.abandon()
+
+    def say(self, message: str, *, error: bool = False) -> None:
+        """Show a sentence in the status line."""
+        self._is_error = error
+        self.status.setText(message)
+        self.status.setVisible(bool(message))
+        self._colour_status()
+
+    def complain(self, message: str) -> None:
+        """Show in the status line what went wrong."""
+        self.say(message, error=True)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Show an error that napari-diner raises on purpose in the status line, instead of passing it on."""
+        try:
+            yield
+        except DinerError as error:
+            self.complain(str(error))
+
+    def set_theme(self, name: str) -> None:
+        """Take the colours of one of napari's themes."""
+        self._theme = name
+        self.plot.set_theme(name)
+        self._colour_status()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
+        """End the run when the dock's content is taken out of its dock."""
+        if (
+            event is not None
+            and event.type() == QEvent.Type.ParentChange
+            and isinstance(watched, QWidget)
+            and watched.parent() is None
+        ):
+            self.abandon()
+        return False
+
+    def _on_report(self, report: Report | None) -> None:
+        if self._controls is None or self._controls.abandoned:
+            return
+        if report is None:
+            if self._controls.paused:
+                self.say("Paused")
+            return
+        self.plot.extend(report.points)
+        self._show_progress(report.progress)
+        if report.progress.preview:
+            self.previewed.emit(report.progress.preview)
+            self._controls.preview_wanted.set()
+
+    def _on_returned(self, outcome: Result | Failure | None) -> None:
+        if self._controls is None or self._controls.abandoned:
+            return
+        if isinstance(outcome, Failure):
+            self.complain(outcome.message)
+        elif outcome is None:
+            self.say("Cancelled before the first step; there is no result")
+        else:
+            self.say("")
+            with self.explaining():
+                self.completed.emit(outcome)
+
+    def _on_finished(self) -> None:
+        self._worker = self._controls = None
+        self._show_running(False)
+        self.ended.emit()
+
+    def _show_running(self, running: bool) -> None:
+        self.run_button.setEnabled(not running)
+        self.pause_button.setEnabled(running)
+        self.cancel_button.setEnabled(running)
+        self.pause_button.setText("Pause")
+        # a bar without an end while the run is being prepared
+        self.bar.setRange(0, 0 if running else BAR_STEPS)
+        self.bar.setVisible(running)
+        self.time.clear()
+        self.stage.clear()
+        self.stage.setVisible(running)
+        self.time.setVisible(running)
+
+    def _show_progress(self, progress: Progress) -> None:
+        self.bar.setRange(0, BAR_STEPS)
+        self.bar.setValue(round(BAR_STEPS * progress.iteration / max(progress.iterations, 1)))
+        self.stage.setText(f"{progress.stage} {progress.iteration}/{progress.iterations}")
+        left = "" if progress.remaining_s is None else f", {duration(progress.remaining_s)} left"
+        self.time.setText(f"{duration(progress.elapsed_s)}{left}")
+
+    def _colour_status(self) -> None:
+        # the theme's own colour for errors is too dark to be read on its background, its warning colour is not
+        colour = get_theme(self._theme).warning.as_hex() if self._is_error else ""
+        self.status.setStyleSheet(f"color: {colour};" if colour else "")
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as one reads it: ``"8 s"``, ``"2:05 min"``, ``"1:02 h"``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    return button
+
+
+def _abandon(controls: Controls, *_: object) -> None:
+    controls.abandon()
