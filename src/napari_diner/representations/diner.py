@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from napari_diner.representations.backbones import build_backbone
 from napari_diner.representations.settings import DinerSettings
@@ -53,12 +52,8 @@ class Diner(nn.Module):
         Where gradients are wanted, each chunk is computed anew on the way back, so that the activations of all
         samples are never held at once.
         """
-        chunks = self.hash_table.split(CHUNK if self.hash_table.device.type == "cpu" else 64 * CHUNK)
-        if torch.is_grad_enabled() and len(chunks) > 1:
-            values = [cast(Tensor, checkpoint(self.backbone, chunk, use_reentrant=False)) for chunk in chunks]
-        else:
-            values = [self.backbone(chunk) for chunk in chunks]
-        return torch.cat(values).T.reshape(self.outputs, *self.shape)
+        values = cast(Tensor, _InChunks.apply(self.backbone, self.hash_table, *self.backbone.parameters()))
+        return values.T.reshape(self.outputs, *self.shape)
 
     def lattice(self) -> Tensor:
         """Return the values of all samples, (outputs, *shape), interpolated from a lattice in the space of the keys.
@@ -89,3 +84,37 @@ class Diner(nn.Module):
     def parameter_count(self) -> int:
         """Return the number of learnable parameters, the table's included."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+class _InChunks(torch.autograd.Function):
+    """A network applied to many keys, chunk by chunk; its activations live no longer than their chunk."""
+
+    @staticmethod
+    def forward(ctx: Any, network: nn.Module, keys: Tensor, *parameters: Tensor) -> Tensor:
+        """Return the network's values, (keys, outputs)."""
+        ctx.network = network
+        ctx.save_for_backward(keys, *parameters)
+        return torch.cat([network(chunk) for chunk in keys.split(_chunk_size(keys))])
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        """Compute each chunk anew, and bring its gradient back to its keys and to the parameters."""
+        keys, *parameters = ctx.saved_tensors
+        size = _chunk_size(keys)
+        key_gradients = torch.empty_like(keys)
+        sums = [torch.zeros_like(parameter) for parameter in parameters]
+        chunks = zip(keys.split(size), grad_outputs[0].split(size), key_gradients.split(size), strict=True)
+        for chunk, gradient, key_gradient in chunks:
+            with torch.enable_grad():
+                inputs = chunk.detach().requires_grad_()
+                values = ctx.network(inputs)
+            found = torch.autograd.grad(values, (inputs, *parameters), gradient)
+            key_gradient.copy_(found[0])
+            for total, part in zip(sums, found[1:], strict=True):
+                total += part
+        return None, key_gradients, *sums
+
+
+def _chunk_size(keys: Tensor) -> int:
+    # a graphics card wants large batches, a processor batches that stay in its cache
+    return CHUNK if keys.device.type == "cpu" else 64 * CHUNK

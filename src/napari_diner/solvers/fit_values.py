@@ -8,29 +8,34 @@ from torch import Tensor, nn
 from napari_diner.representations.diner import CHUNK, Diner
 from napari_diner.representations.pixels import Pixels
 
-# keys in which the first layer of each backbone varies gently: a SIREN multiplies them by its frequency
+# keys among which the first layer of each backbone varies gently: a SIREN multiplies them by its frequency
 _KEY_SPAN = {"siren": 0.1, "mlp": 1.0}
 _CHART_STEPS = 400
 _CHART_SAMPLES = 2048
-_KEY_STEPS = 12
+_KEY_STEPS = 8
 
 
 def fit_values(representation: nn.Module, values: Tensor, generator: torch.Generator | None = None) -> None:
-    """Make a representation return the given values, as nearly as it can.
+    """Make a representation return the given values, to the precision of its numbers.
 
-    Pixels take the values. In a DINER the roles are shared as in bundle adjustment: a few hundred steps of Adam teach
-    the network a smooth chart from keys to values, on keys that are the values themselves, rescaled; then each key is
-    moved by Levenberg-Marquardt steps of its own until the network returns its value. The N problems of size
-    table_width are independent and are solved side by side.
+    Pixels take the values. For a DINER, a few hundred steps of Adam first teach the network a chart: to return, for a
+    key whose leading coordinates are a value rescaled to a box, that value. Then each key k is moved by chord steps
+    ``k ← k + c (y − f_θ(k))``, with the slope 1/c of the chart that was taught, until the network returns its value y
+    exactly. The error falls by the chart's relative departure from a straight line at every step.
 
     Parameters
     ----------
     representation
-        A `Diner` or `Pixels`; changed in place.
+        A `Diner` with keys at least as wide as its outputs, or `Pixels`; changed in place.
     values
         Wanted values, (outputs, *shape).
     generator
-        Source of the random samples on which the chart is learnt, on the processor.
+        Source of the random keys on which the chart is learnt, on the processor.
+
+    Raises
+    ------
+    ValueError
+        If the keys are narrower than the outputs: such a table cannot hold arbitrary values.
     """
     if isinstance(representation, Pixels):
         with torch.no_grad():
@@ -38,66 +43,37 @@ def fit_values(representation: nn.Module, values: Tensor, generator: torch.Gener
         return
     if not isinstance(representation, Diner):
         raise TypeError(f"cannot give values to a {type(representation).__name__}")
+    if representation.settings.table_width < representation.outputs:
+        raise ValueError("keys must be at least as wide as the outputs to hold arbitrary values")
     wanted = values.reshape(representation.outputs, -1).T.contiguous()
-    _lay_out_keys(representation, wanted)
-    _learn_chart(representation, wanted, generator)
-    _move_keys(representation, wanted)
-
-
-@torch.no_grad()
-def _lay_out_keys(diner: Diner, wanted: Tensor) -> None:
-    """Set the first coordinates of the keys to the values, rescaled to the span of the backbone."""
-    low, high = wanted.amin(0), wanted.amax(0)
-    centred = (wanted - (low + high) / 2) / ((high - low) / 2).clamp_min(1e-12)
-    shared = min(diner.settings.table_width, diner.outputs)
-    diner.hash_table[:, :shared] = _KEY_SPAN[diner.settings.backbone] * centred[:, :shared]
-
-
-def _learn_chart(diner: Diner, wanted: Tensor, generator: torch.Generator | None) -> None:
-    """Teach the network which value belongs to which key.
-
-    With keys as wide as the values, both are drawn evenly over the box of all values, a little enlarged, so that rare
-    values are learnt as well as common ones. Otherwise they are those of random samples.
-    """
-    optimizer = torch.optim.Adam(diner.backbone.parameters(), lr=2e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _CHART_STEPS)
     low, high = wanted.amin(0), wanted.amax(0)
     centre, half = (low + high) / 2, ((high - low) / 2).clamp_min(1e-12)
-    span = _KEY_SPAN[diner.settings.backbone]
-    table = diner.hash_table.detach()
+    _learn_chart(representation, centre, half, generator)
+    _place_keys(representation, wanted, centre, half)
+
+
+def _learn_chart(diner: Diner, centre: Tensor, half: Tensor, generator: torch.Generator | None) -> None:
+    """Teach the network the chart, on keys drawn evenly from a box a little larger than that of the values."""
+    optimizer = torch.optim.Adam(diner.backbone.parameters(), lr=2e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _CHART_STEPS)
+    span, spare = _KEY_SPAN[diner.settings.backbone], diner.settings.table_width - diner.outputs
     for _ in range(_CHART_STEPS):
-        if diner.outputs <= diner.settings.table_width:
-            place = (torch.rand(_CHART_SAMPLES, diner.outputs, generator=generator) * 2.2 - 1.1).to(table.device)
-            keys = nn.functional.pad(span * place, (0, diner.settings.table_width - diner.outputs))
-            targets = centre + half * place
-        else:
-            chosen = torch.randint(len(table), (_CHART_SAMPLES,), generator=generator).to(table.device)
-            keys, targets = table[chosen], wanted[chosen]
+        place = (torch.rand(_CHART_SAMPLES, diner.outputs, generator=generator) * 2.4 - 1.2).to(centre.device)
+        keys = nn.functional.pad(span * place, (0, spare))
         optimizer.zero_grad()
-        loss = ((diner.backbone(keys) - targets) / half).square().mean()
+        # errors in units of the values' range, so that no quantity is learnt at the expense of another
+        loss = ((diner.backbone(keys) - centre) / half - place).square().mean()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
 
 
-def _move_keys(diner: Diner, wanted: Tensor) -> None:
-    """Move each key by damped Gauss-Newton steps until the network returns its value."""
-    network = diner.backbone
-    width = diner.settings.table_width
-    jacobian = torch.func.vmap(torch.func.jacfwd(network))
-    identity = torch.eye(width, device=wanted.device)
-    for keys, targets in zip(diner.hash_table.detach().split(CHUNK), wanted.split(CHUNK), strict=True):
-        damping = torch.full((len(keys), 1, 1), 1e-4, device=keys.device)
-        with torch.no_grad():
-            errors = targets - network(keys)
-            for _ in range(_KEY_STEPS):
-                J = jacobian(keys)  # (samples, outputs, width)
-                normal = J.mT @ J
-                scale = normal.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None].clamp_min(1e-20)
-                step = torch.linalg.solve(normal + damping * scale * identity, J.mT @ errors[:, :, None])[:, :, 0]
-                trial = keys + step
-                trial_errors = targets - network(trial)
-                better = (trial_errors.square().sum(1) < errors.square().sum(1))[:, None]
-                keys.copy_(torch.where(better, trial, keys))
-                errors = torch.where(better, trial_errors, errors)
-                damping = torch.where(better[:, :, None], damping / 10, damping * 10).clamp(1e-9, 1e6)
+@torch.no_grad()
+def _place_keys(diner: Diner, wanted: Tensor, centre: Tensor, half: Tensor) -> None:
+    """Set the keys to their places in the chart, then move them until the network returns the values."""
+    outputs, span = diner.outputs, _KEY_SPAN[diner.settings.backbone]
+    diner.hash_table.zero_()
+    for keys, targets in zip(diner.hash_table.split(CHUNK), wanted.split(CHUNK), strict=True):
+        keys[:, :outputs] = span * (targets - centre) / half
+        for _ in range(_KEY_STEPS):
+            keys[:, :outputs] += span * (targets - diner.backbone(keys)) / half

@@ -97,6 +97,12 @@ class LenslessRecipe(Recipe):
             raise ValueError("gains and equalise_gains exclude each other; give the gains or have them estimated")
         return self
 
+    @model_validator(mode="after")
+    def _wide_enough_keys(self) -> LenslessRecipe:
+        if self.diner.tables == "shared" and self.diner.table_width < 2:
+            raise ValueError("a shared table needs keys for amplitude and phase; set diner.table_width to 2 or more")
+        return self
+
     def check_complete(self, frames: int) -> None:
         """Check that the recipe says all that a stack of `frames` frames needs.
 

@@ -1,0 +1,152 @@
+"""Lensless solvers side by side, and DINER with a lattice against DINER as published, in one run.
+
+    python benchmarks/lensless.py -o results            # simulated data
+    python benchmarks/lensless.py --data FOLDER -o results   # a folder with frames, params.json and a truth
+
+Every solver runs alone on the machine, one after the other. Times are those of computing; evaluations of the exact
+network for the scores are not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from plain_diner import PlainDiner
+
+from napari_diner.simulate.lensless import LenslessSimulation, simulate
+from napari_diner.tasks.lensless.data import LenslessData, load, prepare
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.reconstruct import build_problem, reconstruct
+from napari_diner.tasks.lensless.truth import Truth, load_truth
+
+TARGET_DB = 48.0
+RUNS: dict[str, dict[str, Any]] = {
+    "gauss-newton 15 s": {"solver": "gauss-newton", "max_seconds": 15},
+    "gauss-newton 60 s": {"solver": "gauss-newton", "max_seconds": 60, "gauss_newton": {"tolerance": 0}},
+    "alternating 15 s": {"solver": "alternating", "max_seconds": 15, "alternating": {"iterations": 100_000}},
+    "alternating 60 s": {
+        "solver": "alternating", "max_seconds": 60, "alternating": {"iterations": 100_000, "tolerance": 0},
+    },
+    "diner cold 60 s": {"solver": "diner", "start": "flat", "max_seconds": 60, "gradient": {"iterations": 100_000}},
+    "diner from gauss-newton 60 s": {"solver": "diner", "start": "gauss-newton", "max_seconds": 60},
+    "pixels 60 s": {
+        "solver": "pixels", "start": "flat", "max_seconds": 60,
+        "gradient": {"iterations": 100_000, "learning_rate": 0.01},
+    },
+}  # fmt: skip
+
+
+def published_data(folder: Path) -> tuple[LenslessRecipe, LenslessData, Truth]:
+    """Read frames, parameters and truth of the published synthetic data."""
+    params = json.loads((folder / "params.json").read_text())
+    pixel = params["pixel_size_um"]
+    recipe = LenslessRecipe.parse(
+        {
+            "stack": str(folder / "RawImg_*.png"),
+            "wavelength_um": params["wavelength_um"],
+            "pixel_size_um": pixel,
+            "distances_um": params["distances_um"],
+            "intensity_scale": params["intensity_scale"],
+            "shifts_um": [[dy * pixel, dx * pixel] for dy, dx in params["shifts_px"]],
+        }
+    )
+    return recipe, load(recipe), load_truth(folder)
+
+
+def simulated_data() -> tuple[LenslessRecipe, LenslessData, Truth]:
+    """Simulate a noise-free 16-bit stack."""
+    sample = simulate(LenslessSimulation(height_px=384, width_px=384))
+    recipe = LenslessRecipe.parse(
+        {
+            "wavelength_um": sample.wavelength_um,
+            "pixel_size_um": sample.pixel_size_um,
+            "distances_um": sample.distances_um,
+            "intensity_scale": sample.intensity_scale,
+        }
+    )
+    return recipe, LenslessData(sample.frames), Truth(sample.amplitude, sample.phase)
+
+
+def solvers_side_by_side(recipe: LenslessRecipe, data: LenslessData, truth: Truth) -> list[dict[str, Any]]:
+    """Run every solver under its time limit."""
+    rows = []
+    for name, changes in RUNS.items():
+        with reconstruct(recipe.updated(changes), data, truth=truth) as run:
+            for _ in run:
+                pass
+            report = run.result().report
+        rows.append({"run": name, **report})
+        figures = (report["measurement_psnr_db"], *list(report["truth"].values())[:2], report["seconds"])
+        print("{:30s} {:7.2f} {:7.2f} {:7.2f} dB  {:5.1f} s".format(name, *figures), report["iterations"], flush=True)
+    return rows
+
+
+def seconds_to_target(recipe: LenslessRecipe, data: LenslessData) -> dict[str, Any]:
+    """Time DINER with a lattice and DINER as published to the same measurement PSNR, from a cold start each."""
+    prepared = prepare(recipe, data)
+    problem = build_problem(recipe, prepared, None, torch.device("cpu"))
+    recorded = problem.amplitudes**2
+
+    torch.manual_seed(0)
+    plain = PlainDiner(problem.model.transfers)
+    optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3)
+    plain_steps, began, plain_db = 0, time.perf_counter(), 0.0
+    while plain_db < TARGET_DB and time.perf_counter() - began < 300:
+        optimizer.zero_grad()
+        loss = (plain() - recorded).square().mean()
+        loss.backward()
+        optimizer.step()
+        plain_steps += 1
+        plain_db = -10 * float(torch.log10(loss.detach()))
+    plain_seconds = time.perf_counter() - began
+
+    # annealed over a few seconds; the clock stands still while the exact network is scored
+    quick = recipe.updated(
+        {
+            "solver": "diner", "start": "flat", "max_seconds": plain_seconds / 10,
+            "gradient": {"iterations": 100_000}, "diner": {"lattice_size": 64},
+        }
+    )  # fmt: skip
+    ours_db, ours_seconds, ours_steps = 0.0, 0.0, 0
+    with reconstruct(quick, data) as run:
+        for progress in run:
+            if progress.iteration % 5 == 0:
+                ours_db = run.result().report["measurement_psnr_db"]
+                ours_seconds, ours_steps = progress.elapsed_s, progress.iteration
+                if ours_db >= TARGET_DB:
+                    break
+    return {
+        "target_db": TARGET_DB,
+        "published": {"db": plain_db, "seconds": plain_seconds, "steps": plain_steps},
+        "lattice": {"db": ours_db, "seconds": ours_seconds, "steps": ours_steps},
+        "ratio": plain_seconds / ours_seconds,
+        "ratio_per_step": (plain_seconds / plain_steps) / (ours_seconds / ours_steps),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder with RawImg_*.png, params.json, GT_amp.png, GT_phs.png")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for lensless.json")
+    arguments = parser.parse_args()
+    recipe, data, truth = published_data(arguments.data) if arguments.data else simulated_data()
+    print(f"{np.shape(data.frames)} frames, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(f"{'':30s} {'measured':>7s} {'ampl.':>7s} {'phase':>7s}")
+    speed = seconds_to_target(recipe, data)
+    print(
+        f"to {TARGET_DB:g} dB: published {speed['published']['seconds']:.1f} s, lattice {speed['lattice']['seconds']:.1f}"
+        f" s: {speed['ratio']:.1f} times faster ({speed['ratio_per_step']:.1f} times per step)"
+    )
+    report = {"speed": speed, "solvers": solvers_side_by_side(recipe, data, truth)}
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "lensless.json").write_text(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()
