@@ -156,7 +156,7 @@ def test_a_comparison_names_a_winner(run: Run, recording: Path, tmp_path: Path) 
 
 def test_a_simulated_sample_can_be_reconstructed(run: Run, tmp_path: Path) -> None:
     sample, out = tmp_path / "sample", tmp_path / "out"
-    finished = run("simulate", "lensless", "-o", sample, "--shape", "64,64", "--seed", 3)
+    finished = run("simulate", "lensless", "-o", sample, "--height-px", 64, "--width-px", 48, "--seed", 3)
     assert finished.code == 0, finished.err
     command = finished.out.split("\n\n")[-1].replace("RESULT", str(out)).split()
     assert command[0] == "napari-diner"

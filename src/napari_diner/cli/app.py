@@ -14,6 +14,7 @@ from napari_diner.cli.demo import demo
 from napari_diner.cli.info import info
 from napari_diner.cli.lensless import compare_lensless, lensless
 from napari_diner.cli.run import run
+from napari_diner.cli.simulate import simulate_lensless
 from napari_diner.errors import DinerError
 
 BAD_INPUT = 2
@@ -23,7 +24,7 @@ TRACEBACK = "NAPARI_DINER_TRACEBACK"
 
 
 def build_app() -> App:
-    """Return the application; what makes sample data loads torch, and is imported when it is used."""
+    """Return the application."""
     app = App(
         name="napari-diner",
         help="Phase and refractive index from recorded intensities, with implicit neural representations.",
@@ -34,7 +35,7 @@ def build_app() -> App:
     for command in (demo, lensless, run, info):
         app.command(command)
     simulate = App(name="simulate", help="Simulate sample data whose truth is known.")
-    simulate.command("napari_diner.cli.simulate:lensless", name="lensless")
+    simulate.command(simulate_lensless, name="lensless")
     app.command(simulate)
     compare = App(name="compare", help="Compare all solvers on the same data for the same time.")
     compare.command(compare_lensless, name="lensless")

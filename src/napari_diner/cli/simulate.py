@@ -13,7 +13,7 @@ from napari_diner.cli.recipes import collect
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.folder import check_output, staged, write_contents
-from napari_diner.simulate.lensless import LenslessSimulation
+from napari_diner.simulate.settings import LenslessSimulation
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import explain
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 @with_options(LenslessSimulation)
-def lensless(*, common: Common, recipe: RecipeFile = None, set_: Assignments = (), settings: dict[str, Any]) -> int:
+def simulate_lensless(
+    *, common: Common, recipe: RecipeFile = None, set_: Assignments = (), settings: dict[str, Any]
+) -> int:
     """Simulate a stack recorded at several distances; keep the amplitude and phase behind it, and a recipe."""
     try:
         values = LenslessSimulation.model_validate(collect(LenslessSimulation, recipe, set_, settings))
@@ -49,6 +51,8 @@ def recipe_of(sample: LenslessSample, stack: Path | str) -> LenslessRecipe:
         wavelength_um=sample.wavelength_um,
         pixel_size_um=sample.pixel_size_um,
         distances_um=tuple(sample.distances_um),
+        medium_index=sample.medium_index,
+        propagation=sample.propagation,
         intensity_scale=sample.intensity_scale,
     )
 
