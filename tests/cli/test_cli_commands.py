@@ -17,6 +17,7 @@ import pytest
 import tifffile
 from safetensors import safe_open
 
+from napari_diner.cli import demo
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.saving import load_result
 
@@ -152,6 +153,24 @@ def test_a_comparison_names_a_winner(run: Run, recording: Path, tmp_path: Path) 
     for name in ("gauss-newton", "alternating"):
         assert (out / name / "phase.tif").is_file()
     assert (out / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_demo_leaves_a_table_and_files(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "SECONDS", 0.5)
+    finished = run("demo")
+    assert finished.code == 0, finished.err
+    assert "winner by phase dB: " in finished.out
+    out = tmp_path / "napari-diner-demo"
+    assert set(report_of(out)) >= {*REPORTED, "comparison", "truth"}
+    assert set(load_result(out)) >= {"amplitude", "phase"}
+    assert {path.name for path in out.iterdir()} >= {*demo.SOLVERS, "sample", "comparison.png", "comparison.txt"}
+    # the sample is one that the other commands take
+    again = run("run", out / "recipe.yaml", "-o", "again", "-q", "--max-seconds", 0.5, "--truth", out / "sample")
+    assert again.code == 0, again.err
+    (out / "mine.txt").write_text("kept")
+    assert run("demo", "--seed", 1, "-q").code == 0
+    assert (report_of(out)["seed"], (out / "mine.txt").read_text()) == (1, "kept")
 
 
 def test_a_simulated_sample_can_be_reconstructed(run: Run, tmp_path: Path) -> None:
