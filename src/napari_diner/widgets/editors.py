@@ -84,6 +84,8 @@ class FloatEditor(QDoubleSpinBox):
     def __init__(self, low: float, high: float, unit: str = "", none_text: str | None = None) -> None:
         super().__init__()
         self._optional = none_text is not None
+        # what was set, and what the spin box made of it: it rounds, and a recipe must come back as it was
+        self._exact = self._rounded = float("nan")
         self.setDecimals(DECIMALS)
         self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         self.setKeyboardTracking(False)
@@ -100,11 +102,17 @@ class FloatEditor(QDoubleSpinBox):
     def value(self) -> Any:
         """Return the number, or None where the special text is shown."""
         number = super().value()
-        return None if self._optional and number == self.minimum() else number
+        if self._optional and number == self.minimum():
+            return None
+        return self._exact if number == self._rounded else number
 
     def set_value(self, value: Any) -> None:
         """Show a number or None."""
-        self.setValue(self.minimum() if value is None else float(value))
+        exact = self.minimum() if value is None else float(value)
+        inside = self.minimum() <= exact <= self.maximum()
+        self._rounded = float("nan")
+        self.setValue(exact)
+        self._exact, self._rounded = exact, super().value() if inside else float("nan")
 
     def textFromValue(self, value: float) -> str:  # noqa: N802 (Qt's name)
         """Write a number with the digits that it needs."""

@@ -107,7 +107,8 @@ class ResultLayers:
             if layer is None and array.name not in self._declined:
                 arguments = layer_arguments(array)
                 arguments["name"] = f"{array.name} (preview)"
-                layer = self._viewer.add_image(**arguments)
+                layer = Image(**arguments)
+                self._viewer.add_layer(layer)
                 self._previews[array.name] = layer
             elif layer is not None and layer in self._viewer.layers:
                 _update(layer, array)
@@ -120,20 +121,25 @@ class ResultLayers:
         layers = []
         shown = self._previews
         self.forget()
-        # stacks below, images on top, as the viewer draws the last layer over the others
-        for array in sorted(result.arrays, key=lambda array: -array.data.ndim):
+        for array in result.arrays:
             layer = shown.get(array.name)
             if layer is not None and layer in self._viewer.layers:
                 _update(layer, array)
                 layer.name = array.name
             else:
-                layer = self._viewer.add_image(**layer_arguments(array))
+                layer = Image(**layer_arguments(array))
+                self._viewer.add_layer(layer)
             layer.metadata = {
                 "recipe": result.recipe.model_dump(mode="json"),
                 "report": dict(result.report),
                 "unit": array.unit,
             }
             layers.append(layer)
+        # the viewer draws the last layer over the others: images over stacks, and the phase, the last image, over all
+        for layer in sorted(layers, key=lambda layer: -layer.ndim):
+            self._viewer.layers.move(self._viewer.layers.index(layer), len(self._viewer.layers))
+        if layers:
+            self._viewer.layers.selection.active = self._viewer.layers[-1]
         return layers
 
     def discard(self) -> None:

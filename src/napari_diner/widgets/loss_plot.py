@@ -18,7 +18,7 @@ class LossPlot(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seconds: list[float] = []
+        self.seconds: list[float] = []
         self._values: dict[str, list[float]] = {}
         self._quantity = QComboBox()
         self._quantity.setToolTip("Which quantity to plot")
@@ -26,12 +26,14 @@ class LossPlot(QWidget):
         self._now = QLabel()
         self._now.setToolTip("Its present value")
         self.plot = pg.PlotWidget()
-        self.plot.setMinimumHeight(110)
+        self.plot.setMinimumHeight(120)
         self.plot.hideButtons()
         self.plot.setMouseEnabled(False, False)
         self.plot.setMenuEnabled(False)
         self.plot.setLabel("bottom", "computing time (s)")
-        self.plot.getAxis("bottom").enableAutoSIPrefix(False)
+        bottom = self.plot.getAxis("bottom")
+        bottom.enableAutoSIPrefix(False)
+        bottom.setHeight(42)
         left = self.plot.getAxis("left")
         left.enableAutoSIPrefix(False)
         # on a logarithmic axis the labels between the decades would overlap; a range of one decade has a label at least
@@ -56,7 +58,7 @@ class LossPlot(QWidget):
 
     def clear(self) -> None:
         """Forget the curve of the run before."""
-        self._seconds.clear()
+        self.seconds.clear()
         self._values.clear()
         self._quantity.clear()
         self._quantity.setVisible(False)
@@ -66,11 +68,11 @@ class LossPlot(QWidget):
     def extend(self, points: Sequence[Point]) -> None:
         """Add points to the curve."""
         for seconds, losses in points:
-            self._seconds.append(seconds)
+            self.seconds.append(seconds)
             for name, value in losses.items():
                 # a quantity that some stage does not have leaves a gap
                 column = self._values.setdefault(name, [])
-                column.extend([float("nan")] * (len(self._seconds) - 1 - len(column)))
+                column.extend([float("nan")] * (len(self.seconds) - 1 - len(column)))
                 column.append(value)
                 if self._quantity.findData(name) < 0:
                     self._quantity.addItem(readable(name), name)
@@ -97,7 +99,7 @@ class LossPlot(QWidget):
         decibel = name.endswith("_db")
         self.plot.setLogMode(y=not decibel)
         positive = [value if decibel or value > 0 else float("nan") for value in values]
-        self.curve.setData(self._seconds[: len(values)], positive, connect="finite")
+        self.curve.setData(self.seconds[: len(values)], positive, connect="finite")
         self._now.setText(f"{values[-1]:.2f} dB" if decibel else f"{values[-1]:.3g}")
 
 

@@ -1,0 +1,82 @@
+"""What `npe2 validate` does not see: unknown keys, missing commands, menus that do not exist, clashing names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from npe2 import PluginManifest
+from npe2.manifest.contributions import (
+    CommandContribution,
+    ContributionPoints,
+    SampleDataGenerator,
+    WidgetContribution,
+    WriterContribution,
+)
+from npe2.manifest.contributions._menus import MenuCommand
+
+MANIFEST = yaml.safe_load((Path(__file__).parents[1] / "napari.yaml").read_text(encoding="utf-8"))
+CONTRIBUTIONS = MANIFEST["contributions"]
+COMMANDS = {command["id"]: command for command in CONTRIBUTIONS["commands"]}
+MODELS = {
+    "commands": CommandContribution,
+    "widgets": WidgetContribution,
+    "sample_data": SampleDataGenerator,
+    "writers": WriterContribution,
+}
+
+
+def items() -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    for kind, model in MODELS.items():
+        for item in CONTRIBUTIONS.get(kind, []):
+            yield kind, model, item
+    for menu, entries in CONTRIBUTIONS.get("menus", {}).items():
+        for item in entries:
+            yield menu, MenuCommand, item
+
+
+def test_no_key_is_unknown() -> None:
+    assert set(MANIFEST) <= set(PluginManifest.model_fields)
+    assert set(CONTRIBUTIONS) <= set(ContributionPoints.model_fields)
+    assert set(CONTRIBUTIONS) <= {*MODELS, "menus"}, "teach this test about the new kind of contribution"
+    for kind, model, item in items():
+        assert set(item) <= set(model.model_fields), kind
+
+
+def test_the_schema_is_the_present_one() -> None:
+    assert MANIFEST["schema_version"] == "0.3.0"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_can_be_imported(command: str) -> None:
+    assert command.startswith("napari-diner.")
+    module, _, name = COMMANDS[command]["python_name"].partition(":")
+    assert callable(getattr(import_module(module), name))
+
+
+def test_every_contribution_names_a_command_and_every_command_is_used() -> None:
+    used = {item["command"] for kind, _, item in items() if kind != "commands"}
+    assert used == set(COMMANDS)
+
+
+def test_every_menu_exists() -> None:
+    from napari._app_model.constants import MenuId
+
+    known = {menu.value for menu in MenuId if MenuId.contributables() and menu in MenuId.contributables()}
+    assert set(CONTRIBUTIONS.get("menus", {})) <= known
+
+
+def test_no_sample_has_the_name_of_a_command() -> None:
+    # napari registers a sample as an action of its own, called plugin.key, and stops starting if that name is taken
+    for sample in CONTRIBUTIONS["sample_data"]:
+        assert f"napari-diner.{sample['key']}" not in COMMANDS
+
+
+def test_what_there_is() -> None:
+    assert [widget["display_name"] for widget in CONTRIBUTIONS["widgets"]] == ["Lensless phase retrieval"]
+    assert [sample["key"] for sample in CONTRIBUTIONS["sample_data"]] == ["lensless_stack"]
+    assert "readers" not in CONTRIBUTIONS  # TIFF files belong to napari's own reader
