@@ -8,6 +8,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QLineEdit
 
 from napari_diner.errors import InputError, RecipeError
 from napari_diner.widgets.distances_table import DistancesTable, read_column
@@ -52,6 +53,15 @@ def test_filling_gives_one_distance_for_each_frame(table: DistancesTable) -> Non
     table.step.set_value(12.5)
     table.fill()
     assert table.value() == (250, 262.5, 275)
+
+
+def test_a_distance_counts_before_it_is_confirmed(qtbot: QtBot, table: DistancesTable) -> None:
+    table.activateWindow()
+    table.table.setFocus()
+    table.table.editItem(table.table.item(0, 0))
+    qtbot.waitUntil(lambda: isinstance(table.table.focusWidget(), QLineEdit))
+    qtbot.keyClicks(table.table.focusWidget(), "123.5")
+    assert table.value() == (123.5,)
 
 
 def test_rows_are_deleted(qtbot: QtBot, table: DistancesTable) -> None:

@@ -159,10 +159,13 @@ def test_the_list_follows_the_viewer(dock: LenslessWidget) -> None:
     other.name = "renamed"
     assert dock.stack.combo.itemText(1) == "renamed"
     assert dock.stack.layer.name == "lensless stack"
+    dock._essentials["wavelength_um"].set_value(0.6)  # typed by the user, so it stays
     viewer.layers.remove("lensless stack")
     assert dock.stack.layer == other
-    # a pixel size that came from the other layer must not be taken for this one's
-    assert dock._essentials["pixel_size_um"].value() is None
+    # what the sample told about itself must not be taken for this layer's
+    recipe = dock.recipe()
+    assert (recipe.wavelength_um, recipe.pixel_size_um, recipe.distances_um) == (0.6, None, ())
+    assert recipe.intensity_scale == 1
     viewer.layers.clear()
     assert dock.stack.layer is None
 

@@ -82,6 +82,13 @@ def test_small_numbers_are_typed_and_shown_in_full(qtbot: QtBot, form: RecipeFor
     assert editor.value() == 2.5e-7
 
 
+def test_a_number_counts_before_it_is_confirmed(qtbot: QtBot, form: RecipeForm) -> None:
+    for editor, text in ((form.editors["wavelength_um"], "0.5"), (form.editors["seed"], "42")):
+        editor.lineEdit().selectAll()
+        qtbot.keyClicks(editor, text)
+        assert editor.value() == float(text)
+
+
 def test_an_empty_number_means_none(qtbot: QtBot, form: RecipeForm) -> None:
     editor = form.editors["max_seconds"]
     assert editor.text() == "none"

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QLineEdit,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -87,6 +88,10 @@ class DistancesTable(QWidget):
         RecipeError
             If a row before the last is empty or is no positive number.
         """
+        # a cell that is still being typed counts, even where a click on a button takes no focus
+        typing = self.table.focusWidget()
+        if isinstance(typing, QLineEdit):
+            self.table.commitData(typing)
         distances = []
         for row, text in enumerate(self.texts(), start=1):
             number = _number(text)

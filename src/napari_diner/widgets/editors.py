@@ -101,6 +101,7 @@ class FloatEditor(QDoubleSpinBox):
 
     def value(self) -> Any:
         """Return the number, or None where the special text is shown."""
+        _take_typed(self)
         number = super().value()
         if self._optional and number == self.minimum():
             return None
@@ -121,7 +122,7 @@ class FloatEditor(QDoubleSpinBox):
     def valueFromText(self, text: str | None) -> float:  # noqa: N802 (Qt's name)
         """Read a number; nothing means the smallest value, which stands for None where that is allowed."""
         bare = self._bare(text or "")
-        return float(bare) if bare else self.minimum()
+        return float(bare) if bare and text != self.specialValueText() else self.minimum()
 
     def validate(self, text: str | None, position: int) -> tuple[QValidator.State, str, int]:
         """Accept plain and scientific notation."""
@@ -155,6 +156,11 @@ class IntEditor(QSpinBox):
         self.setMinimumWidth(90)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.valueChanged.connect(self.changed)
+
+    def value(self) -> int:
+        """Return the number, as typed so far."""
+        _take_typed(self)
+        return super().value()
 
     def set_value(self, value: Any) -> None:
         """Show a number."""
@@ -339,6 +345,14 @@ def label_of(name: str, field: FieldInfo) -> str:
     """Return a field's title, without the unit, which stands behind the number."""
     title = field.title or name.replace("_", " ").capitalize()
     return title.removesuffix(f"({unit_of(name)})").strip()
+
+
+def _take_typed(box: QAbstractSpinBox) -> None:
+    """Make a number count that is typed but not yet confirmed, as some systems move no focus to a clicked button."""
+    line = box.lineEdit()
+    if line is not None and line.isModified():
+        box.interpretText()
+        line.setModified(False)
 
 
 def _depth(values: Any) -> int:

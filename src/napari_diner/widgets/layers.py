@@ -168,5 +168,4 @@ def show(result: Result) -> None:
     """Open a viewer with the layers of a result, and return when it is closed."""
     viewer = napari.Viewer(title=f"napari-diner: {result.task}")
     ResultLayers(viewer).finish(result)
-    viewer.scale_bar.visible = True
     napari.run()

@@ -10,7 +10,7 @@ from typing import Any
 import napari
 import numpy as np
 from napari.layers import Image
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QMenu,
     QPushButton,
     QScrollArea,
+    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -61,7 +62,7 @@ class LenslessWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._result: Result | None = None
-        self._pixel_size_is_from_layer = False
+        self._filled_in: dict[str, Any] = {}
         self._layers = ResultLayers(napari_viewer)
         self._wheel_guard = WheelGuard(self)
         self.stack = StackChoice(napari_viewer)
@@ -72,12 +73,17 @@ class LenslessWidget(QWidget):
         self.stack.failed.connect(self.panel.complain)
         self.distances.failed.connect(self.panel.complain)
         self._essentials = self._make_essentials()
+        self._fillable: dict[str, Any] = {
+            "wavelength_um": self._essentials["wavelength_um"],
+            "pixel_size_um": self._essentials["pixel_size_um"],
+            "distances_um": self.distances,
+            "intensity_scale": self.advanced.editors["intensity_scale"],
+        }
         self._build()
         self.panel.run_requested.connect(self.run)
         self.panel.previewed.connect(self._layers.preview)
         self.panel.completed.connect(self._on_completed)
         self.panel.ended.connect(self._layers.discard)
-        self._essentials["pixel_size_um"].changed.connect(self._on_pixel_size_typed)
         for name in ("solver", "start"):
             self._essentials[name].changed.connect(self._show_sections)
         self._show_sections()
@@ -106,7 +112,7 @@ class LenslessWidget(QWidget):
         """Show a recipe; the choice of the layer stays as it is."""
         for name, editor in self._essentials.items():
             editor.set_value(getattr(recipe, name))
-        self._pixel_size_is_from_layer = False
+        self._filled_in = {}
         self.distances.set_value(recipe.distances_um)
         self.advanced.set_values(recipe)
 
@@ -214,7 +220,8 @@ class LenslessWidget(QWidget):
         self.advanced_section = Section("Advanced", self.advanced)
         column.addWidget(self.advanced_section)
         column.addStretch(1)
-        scroll = QScrollArea()
+        self.advanced_section.toggled.connect(self._on_advanced_toggled)
+        scroll = self._scroll = QScrollArea()
         scroll.setWidget(content)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -240,8 +247,12 @@ class LenslessWidget(QWidget):
         bottom.addWidget(self.recipe_button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(scroll, 1)
-        layout.addWidget(self.panel)
+        splitter = QSplitter(Qt.Orientation.Vertical)
+        splitter.setChildrenCollapsible(False)
+        splitter.addWidget(scroll)
+        splitter.addWidget(self.panel)
+        splitter.setStretchFactor(0, 1)
+        layout.addWidget(splitter, 1)
         layout.addLayout(bottom)
         self.setMinimumWidth(320)
 
@@ -250,21 +261,28 @@ class LenslessWidget(QWidget):
         if layer is None:
             return
         self.distances.set_frames(layer.data.shape[0])
+        known = {name: value for name, value in layer.metadata.get(METADATA_KEY, {}).items() if name in self._fillable}
         with self.panel.explaining():
             pixel_size = layer_pixel_size_um(layer)
-            if pixel_size is not None or self._pixel_size_is_from_layer:
-                self._essentials["pixel_size_um"].set_value(pixel_size)
-                self._pixel_size_is_from_layer = pixel_size is not None
-        known = layer.metadata.get(METADATA_KEY, {})
-        if "wavelength_um" in known:
-            self._essentials["wavelength_um"].set_value(known["wavelength_um"])
-        if "distances_um" in known:
-            self.distances.set_value(known["distances_um"])
-        if "intensity_scale" in known:
-            self.advanced.set_values({"intensity_scale": known["intensity_scale"]})
+            if pixel_size is not None:
+                known["pixel_size_um"] = pixel_size
+        for name, editor in self._fillable.items():
+            if name in known:
+                editor.set_value(known[name])
+                self._filled_in[name] = editor.value()
+            elif name in self._filled_in and editor.value() == self._filled_in.pop(name):
+                # what the layer before told, and the user left as it was, says nothing about this one
+                editor.set_value(LenslessRecipe.model_fields[name].default)
 
-    def _on_pixel_size_typed(self) -> None:
-        self._pixel_size_is_from_layer = False
+    def _on_advanced_toggled(self, unfolded: bool) -> None:
+        if unfolded:
+            # once the section has taken its new height
+            QTimer.singleShot(50, self._scroll_to_advanced)
+
+    def _scroll_to_advanced(self) -> None:
+        bar = self._scroll.verticalScrollBar()
+        assert bar is not None
+        bar.setValue(self.advanced_section.y())
 
     def _on_completed(self, result: Result) -> None:
         self._result = result

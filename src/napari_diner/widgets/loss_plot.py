@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pyqtgraph as pg
@@ -9,8 +10,22 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+LABEL_HEIGHT = 22
+"""Pixels that a label on the vertical axis needs."""
 Point = tuple[float, Mapping[str, float]]
 """Seconds of computing, and the quantities at that moment."""
+
+
+class DecadeAxis(pg.AxisItem):
+    """An axis whose logarithmic labels stand at whole decades, as many as fit; pyqtgraph's overlap on small plots."""
+
+    def logTickValues(  # noqa: N802 (pyqtgraph's name)
+        self, low: float, high: float, size: float, _: object
+    ) -> list[tuple[float, list[float]]]:
+        """Return the decades to label."""
+        decades = range(math.ceil(low), math.floor(high) + 1)
+        step = max(1, math.ceil(len(decades) * LABEL_HEIGHT / max(size, 1)))
+        return [(float(step), [float(decade) for decade in decades[::step]])]
 
 
 class LossPlot(QWidget):
@@ -25,25 +40,20 @@ class LossPlot(QWidget):
         self._quantity.currentIndexChanged.connect(self._redraw)
         self._now = QLabel()
         self._now.setToolTip("Its present value")
-        self.plot = pg.PlotWidget()
-        self.plot.setMinimumHeight(120)
+        self.plot = pg.PlotWidget(axisItems={"left": DecadeAxis("left")})
+        self.plot.setMinimumHeight(100)
         self.plot.hideButtons()
         self.plot.setMouseEnabled(False, False)
         self.plot.setMenuEnabled(False)
-        self.plot.setLabel("bottom", "computing time (s)")
-        bottom = self.plot.getAxis("bottom")
-        bottom.enableAutoSIPrefix(False)
-        bottom.setHeight(42)
-        left = self.plot.getAxis("left")
-        left.enableAutoSIPrefix(False)
-        # on a logarithmic axis the labels between the decades would overlap; a range of one decade has a label at least
-        left.setStyle(maxTextLevel=0)
-        left.setWidth(48)
+        self.plot.getAxis("left").setWidth(48)
+        # a range of one decade has a label at least
         self.plot.setLimits(minYRange=1)
         self.curve = self.plot.plot()
         top = QHBoxLayout()
         top.addWidget(self._quantity)
         top.addWidget(self._now, 1)
+        # above the plot, as a label below the axis would cost height and be cut off first
+        top.addWidget(QLabel("against time (s)"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -76,7 +86,7 @@ class LossPlot(QWidget):
                 column.append(value)
                 if self._quantity.findData(name) < 0:
                     self._quantity.addItem(readable(name), name)
-        self._quantity.setVisible(self._quantity.count() > 0)
+        self._quantity.setVisible(self._quantity.count() > 1)
         self._redraw()
 
     def set_theme(self, name: str) -> None:
@@ -88,8 +98,7 @@ class LossPlot(QWidget):
             axis = self.plot.getAxis(side)
             axis.setPen(theme.secondary.as_hex())
             axis.setTextPen(text)
-        self.plot.setLabel("bottom", "computing time (s)", color=text)
-        self.curve.setPen(pg.mkPen(theme.current.as_hex(), width=2))
+        self.curve.setPen(pg.mkPen(text, width=2))
 
     def _redraw(self) -> None:
         name = self._quantity.currentData()
@@ -100,7 +109,8 @@ class LossPlot(QWidget):
         self.plot.setLogMode(y=not decibel)
         positive = [value if decibel or value > 0 else float("nan") for value in values]
         self.curve.setData(self.seconds[: len(values)], positive, connect="finite")
-        self._now.setText(f"{values[-1]:.2f} dB" if decibel else f"{values[-1]:.3g}")
+        title = "" if self._quantity.count() > 1 else f"{readable(name)}: "
+        self._now.setText(title + (f"{values[-1]:.2f} dB" if decibel else f"{values[-1]:.3g}"))
 
 
 def readable(name: str) -> str:

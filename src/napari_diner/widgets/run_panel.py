@@ -60,6 +60,8 @@ class RunPanel(QWidget):
         self.time = QLabel()
         self.time.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.plot = LossPlot()
+        # until there is something to plot, the settings need the room more
+        self.plot.hide()
         self.status = QLabel()
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -94,6 +96,7 @@ class RunPanel(QWidget):
         if self.running:
             return
         self.plot.clear()
+        self.plot.show()
         self.say("")
         self._show_running(True)
         self.stage.setText("Preparing…")

@@ -1,0 +1,84 @@
+"""Make the pictures of the documentation: napari, driven through the tutorial.
+
+Run it with a screen, or a virtual one: ``xvfb-run -a -s "-screen 0 1366x768x24" python docs/make_screenshots.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import napari
+from PIL import Image
+from qtpy.QtCore import QEventLoop, QTimer
+
+from napari_diner.widgets.lensless import LenslessWidget
+
+IMAGES = Path(__file__).parent / "images"
+
+
+def wait(milliseconds: int) -> None:
+    """Let the window work for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+class Photographer:
+    """Takes pictures of a viewer's window and keeps their files small."""
+
+    def __init__(self, viewer: napari.Viewer, folder: Path) -> None:
+        self.viewer, self.folder = viewer, folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def window(self, name: str) -> None:
+        """Picture the whole window."""
+        wait(400)
+        self._save(name, self.viewer.window.screenshot(canvas_only=False, flash=False))
+
+    def _save(self, name: str, pixels: object) -> None:
+        picture = Image.fromarray(pixels).convert("RGB")  # type: ignore[arg-type]
+        picture.quantize(256).save(self.folder / f"{name}.png", optimize=True)
+
+
+def main() -> None:
+    """Go through the tutorial and take a picture at each stop."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, default=IMAGES, help="folder for the pictures")
+    parser.add_argument("--theme", default="dark", choices=("dark", "light"))
+    arguments = parser.parse_args()
+    viewer = napari.Viewer()
+    viewer.theme = arguments.theme
+    viewer.window._qt_window.setGeometry(0, 0, 1366, 768)
+    camera = Photographer(viewer, arguments.output)
+
+    viewer.open_sample("napari-diner", "lensless_stack")
+    camera.window("lensless-sample")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
+    assert isinstance(dock, LenslessWidget)
+    camera.window("lensless-filled-in")
+
+    dock.panel.run_button.click()
+    while len(viewer.layers) < 3 and dock.panel.running:
+        wait(50)
+    wait(700)
+    camera.window("lensless-running")
+    while dock.panel.running:
+        wait(50)
+    viewer.canvas.overlays.scale_bar.visible = True
+    viewer.reset_view()
+    camera.window("lensless-result")
+
+    viewer.canvas.grid.enabled = True
+    viewer.reset_view()
+    camera.window("lensless-dock")
+
+    dock.advanced_section.expand()
+    for section in dock.advanced.sections.values():
+        section.expand()
+    camera.window("lensless-advanced")
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main()
