@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from plain_diner import PlainDiner
 
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
 from napari_diner.tasks.lensless.data import LenslessData, load, prepare
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import build_problem, reconstruct
 from napari_diner.tasks.lensless.truth import Truth, load_truth
+from plain_diner import PlainDiner
 
 TARGET_DB = 48.0
 RUNS: dict[str, dict[str, Any]] = {
@@ -140,8 +140,8 @@ def main() -> None:
     print(f"{'':30s} {'measured':>7s} {'ampl.':>7s} {'phase':>7s}")
     speed = seconds_to_target(recipe, data)
     print(
-        f"to {TARGET_DB:g} dB: published {speed['published']['seconds']:.1f} s, lattice {speed['lattice']['seconds']:.1f}"
-        f" s: {speed['ratio']:.1f} times faster ({speed['ratio_per_step']:.1f} times per step)"
+        f"to {TARGET_DB:g} dB: published {speed['published']['seconds']:.1f} s, "
+        f"lattice {speed['lattice']['seconds']:.1f} s: {speed['ratio']:.1f} times faster ({speed['ratio_per_step']:.1f} times per step)"
     )
     report = {"speed": speed, "solvers": solvers_side_by_side(recipe, data, truth)}
     arguments.output.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# the arrays of the tests are small: a second thread costs more in waiting than it saves in work
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:

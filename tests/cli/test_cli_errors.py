@@ -76,7 +76,7 @@ CASES = {
     f"lensless good.tif -o full {RIGHT}": "output folder full exists; choose another one or add --overwrite",
     f"lensless good.tif -o good.tif {RIGHT} --overwrite": "output good.tif is a file; name a folder",
     f"lensless good.tif -o out {RIGHT} --truth full": "truth folder full holds no amplitude.tif",
-    f"lensless good.tif -o out {RIGHT} --truth truth": "truth in truth has other pixel counts than the frames, 32×32",
+    f"lensless good.tif -o out {RIGHT} --truth truth": "pixels but the frames have 32×32; give the truth of this stack",
     f"lensless good.tif -o out {RIGHT} --recipe typo.yaml": "no key 'gaus_newton'; did you mean 'gauss_newton'?",
     f"lensless good.tif -o out {RIGHT} --recipe nested.yaml": "did you mean 'gauss_newton.cg_steps'?",
     f"lensless good.tif -o out {RIGHT} --recipe broken.yaml": "recipe broken.yaml is not valid YAML at line",

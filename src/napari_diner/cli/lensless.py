@@ -18,7 +18,6 @@ from napari_diner.cli.common import (
 from napari_diner.cli.options import with_options
 from napari_diner.cli.recipes import collect
 from napari_diner.cli.terminal import Interruption, follow
-from napari_diner.errors import InputError
 from napari_diner.io.folder import REPORT, check_output, staged
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 
@@ -90,16 +89,13 @@ def start(recipe: LenslessRecipe, truth: Path | None) -> Reconstruction:
 def read(recipe: LenslessRecipe, truth: Path | None) -> tuple[LenslessData, Truth | None]:
     """Read the data that a recipe names, and the truth if there is one."""
     from napari_diner.tasks.lensless.data import load
-    from napari_diner.tasks.lensless.truth import load_truth
+    from napari_diner.tasks.lensless.truth import check_truth, load_truth
 
     known = None if truth is None else load_truth(truth)
     data = load(recipe)
-    # told now rather than when the result is scored
-    if known is not None and not known.amplitude.shape == known.phase.shape == data.frames.shape[1:]:
-        raise InputError(
-            f"The truth in {truth} has other pixel counts than the frames, {data.frames.shape[1]}×"
-            f"{data.frames.shape[2]}; give the truth of this stack"
-        )
+    # told now rather than after other solvers have run
+    if known is not None:
+        check_truth(known, data.frames.shape[1:])
     return data, known
 
 

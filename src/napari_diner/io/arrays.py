@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 
@@ -27,7 +27,7 @@ class NamedArray:
     """
 
     name: str
-    data: npt.NDArray[np.generic]
+    data: npt.NDArray[Any]
     axes: str
     scale_um: tuple[float, ...]
     unit: str = "1"

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
 
-
-class Representation(Protocol):
-    """Values of samples, (outputs, *shape), as a function of parameters."""
-
-    def __call__(self) -> Tensor:
-        """Return the values by the fastest way."""
-
-    def exact(self) -> Tensor:
-        """Return the values without approximation."""
-
-    def parameter_count(self) -> int:
-        """Return the number of parameters."""
+from napari_diner.representations.base import Representation
 
 
 class ComplexField(nn.Module):
@@ -39,14 +25,17 @@ class ComplexField(nn.Module):
 
     def __init__(
         self,
-        parts: list[nn.Module],
+        parts: list[Representation],
         *,
         amplitude_scale: float = 1.0,
         phase_scale_rad: float = 1.0,
         amplitude_nonnegative: bool = True,
     ) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(parts)
+        self.parts = parts
+        # the names under which the weights are saved
+        for name, part in zip(("amplitude", "phase") if len(parts) == 2 else ("field",), parts, strict=True):
+            self.add_module(name, part)
         self.amplitude_scale = amplitude_scale
         self.phase_scale_rad = phase_scale_rad
         self.amplitude_nonnegative = amplitude_nonnegative
@@ -68,12 +57,7 @@ class ComplexField(nn.Module):
     def targets(self, amplitude: Tensor, phase: Tensor) -> list[Tensor]:
         """Return what each representation would have to output for this amplitude and phase, (Y, X) each."""
         wanted = torch.stack([amplitude / self.amplitude_scale, phase / self.phase_scale_rad])
-        counts = [part.outputs if hasattr(part, "outputs") else part.values.shape[0] for part in self.parts]
-        return list(wanted.split(counts))
-
-    def representations(self) -> Iterator[nn.Module]:
-        """Iterate over the representations."""
-        return iter(self.parts)
+        return list(wanted.split([part.outputs for part in self.parts]))
 
     def parameter_count(self) -> int:
         """Return the number of parameters of all representations."""

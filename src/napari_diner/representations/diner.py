@@ -9,14 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_diner.representations.backbones import build_backbone
+from napari_diner.representations.base import Representation
 from napari_diner.representations.settings import DinerSettings
 
 # keys per chunk: 64 activations of 8192 keys in float32 take 2 MB, which stays in a core's cache
 CHUNK = 8192
 
 
-class Diner(nn.Module):
-    """The representation f_θ(HM_i) of Eq. 4b: sample i has the learnable key HM_i, the network f_θ turns it into values.
+class Diner(Representation):
+    """The representation f_θ(HM_i) of Eq. 4b: the network f_θ turns sample i's learnable key HM_i into values.
 
     Parameters
     ----------
@@ -33,9 +34,7 @@ class Diner(nn.Module):
     def __init__(
         self, shape: tuple[int, ...], outputs: int, settings: DinerSettings, generator: torch.Generator | None = None
     ) -> None:
-        super().__init__()
-        self.shape = tuple(shape)
-        self.outputs = outputs
+        super().__init__(shape, outputs)
         self.settings = settings
         count = int(torch.Size(shape).numel())
         keys = torch.rand(count, settings.table_width, generator=generator) * 2 - 1
@@ -80,10 +79,6 @@ class Diner(nn.Module):
         where = position.reshape(1, *[1] * (max(width, 2) - 1), -1, max(width, 2))
         sampled = F.grid_sample(values, where, mode="bilinear", padding_mode="border", align_corners=True)
         return sampled.reshape(self.outputs, *self.shape)
-
-    def parameter_count(self) -> int:
-        """Return the number of learnable parameters, the table's included."""
-        return sum(parameter.numel() for parameter in self.parameters())
 
 
 class _InChunks(torch.autograd.Function):

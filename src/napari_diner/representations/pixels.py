@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from napari_diner.representations.base import Representation
 
-class Pixels(nn.Module):
+
+class Pixels(Representation):
     """The values themselves as parameters, (outputs, *shape); they start at zero."""
 
     def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
-        super().__init__()
+        super().__init__(shape, outputs)
         self.values = nn.Parameter(torch.zeros(outputs, *shape))
 
     def forward(self) -> Tensor:
@@ -20,7 +22,3 @@ class Pixels(nn.Module):
     def exact(self) -> Tensor:
         """Return the values, (outputs, *shape)."""
         return self.values
-
-    def parameter_count(self) -> int:
-        """Return the number of values."""
-        return self.values.numel()

@@ -66,5 +66,7 @@ class AlternatingProjections:
                 ahead = current
             previous = current
             yield Step(iteration, settings.iterations, loss)
-            if len(history) > _WINDOW and history[-1 - _WINDOW] - loss < settings.tolerance * history[-1 - _WINDOW]:
-                return
+            if settings.tolerance > 0 and len(history) > _WINDOW:
+                before = history[-1 - _WINDOW]
+                if before - loss < settings.tolerance * before:
+                    return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from napari_diner.representations.base import Representation
 from napari_diner.representations.diner import CHUNK, Diner
 from napari_diner.representations.pixels import Pixels
 
@@ -15,7 +16,7 @@ _CHART_SAMPLES = 2048
 _KEY_STEPS = 8
 
 
-def fit_values(representation: nn.Module, values: Tensor, generator: torch.Generator | None = None) -> None:
+def fit_values(representation: Representation, values: Tensor, generator: torch.Generator | None = None) -> None:
     """Make a representation return the given values, to the precision of its numbers.
 
     Pixels take the values. For a DINER, a few hundred steps of Adam first teach the network a chart: to return, for a
@@ -63,7 +64,7 @@ def _learn_chart(diner: Diner, centre: Tensor, half: Tensor, generator: torch.Ge
         optimizer.zero_grad()
         # errors in units of the values' range, so that no quantity is learnt at the expense of another
         loss = ((diner.backbone(keys) - centre) / half - place).square().mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
 

@@ -17,6 +17,7 @@ _CONTRAST_FLOOR = 1e-2
 _DAMPING_DOWN = 10.0
 _DAMPING_UP = 4.0
 _DAMPING_MOST = 1e6
+_ROUNDING = 1e-4
 _CG_TOLERANCE = 1e-3
 
 
@@ -80,6 +81,8 @@ class GaussNewton:
                 trial_loss, trial_gradient = problem.evaluate(trial)
                 if trial_loss < loss:
                     break
+                if trial_loss < loss * (1 + _ROUNDING):
+                    return  # nothing but rounding is left to gain, however short the step
                 damping *= _DAMPING_UP
                 if damping > _DAMPING_MOST:
                     return
@@ -115,9 +118,7 @@ class GaussNewton:
 
         return apply
 
-    def _preconditioner(
-        self, power: ContrastPower, damping: float, brightness: float, strongest: float
-    ) -> Operator:
+    def _preconditioner(self, power: ContrastPower, damping: float, brightness: float, strongest: float) -> Operator:
         """Return the inverse of a weak object's damped Hessian: diagonal in frequency, for l and φ separately."""
         padding = self.problem.model.padding
         half = padding.padded_shape[1] // 2 + 1

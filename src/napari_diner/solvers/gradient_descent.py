@@ -92,7 +92,7 @@ class GradientDescent:
                 self._best_loss = value
                 for name, parameter in unknown.state_dict().items():
                     self._best[name].copy_(parameter)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             yield Step(iteration, total, value)
             if iteration - last_better >= settings.patience:

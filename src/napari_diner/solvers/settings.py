@@ -34,7 +34,7 @@ class AlternatingSettings(Settings):
     momentum: bool = Field(default=True, title="Nesterov momentum")
     """Extrapolate each round from the last two; several times faster on most data."""
     tolerance: float = Field(default=1e-6, ge=0, lt=1, title="Tolerance")
-    """Stop when the loss has improved by less than this fraction over twenty rounds."""
+    """Stop when the loss has improved by less than this fraction over twenty rounds; 0 for never."""
 
 
 class GradientSettings(Settings):

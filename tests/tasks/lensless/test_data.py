@@ -45,7 +45,7 @@ def test_the_frames_given_are_not_changed() -> None:
 def test_values_that_are_not_finite(bad: float) -> None:
     stack = frames(np.float32)
     stack[1, 4, 5] = bad
-    with pytest.raises(InputError, match="Frame 2 .* not finite"):
+    with pytest.raises(InputError, match=r"Frame 2 .* not finite"):
         prepare(RECIPE, LenslessData(stack))
     mask = np.isfinite(stack)
     assert np.isfinite(prepare(RECIPE, LenslessData(stack, mask=mask)).amplitudes).all()

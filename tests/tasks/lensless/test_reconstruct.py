@@ -25,9 +25,7 @@ def finished(recipe: LenslessRecipe, data: object, truth: Truth | None = None) -
         return run.result()
 
 
-def test_gauss_newton_is_exact_on_exact_data(
-    recipe: LenslessRecipe, sample: LenslessSample, truth: Truth
-) -> None:
+def test_gauss_newton_is_exact_on_exact_data(recipe: LenslessRecipe, sample: LenslessSample, truth: Truth) -> None:
     result = finished(recipe, sample.frames, truth)
     assert result.report["truth"]["amplitude_psnr_db"] > 80
     assert result.report["truth"]["phase_psnr_db"] > 75
@@ -80,9 +78,7 @@ def test_shifts_gains_and_mask_of_the_recording_are_undone(
     frames[1, 10:14, 20:24] = 65535
     mask = frames < 65535
     pixel = sample.pixel_size_um
-    full = recipe.updated(
-        {"gains": tuple(gains), "shifts_um": tuple((dy * pixel, dx * pixel) for dy, dx in shifts)}
-    )
+    full = recipe.updated({"gains": tuple(gains), "shifts_um": tuple((dy * pixel, dx * pixel) for dy, dx in shifts)})
     result = finished(full, LenslessData(frames, mask=mask), truth)
     assert result.report["truth"]["amplitude_psnr_db"] > 70
     assert not result["residual"].data[1, 10:14, 20:24].any()
@@ -129,7 +125,10 @@ def test_time_limit_is_kept_and_reported(recipe: LenslessRecipe, sample: Lensles
     assert not report["partial"]
 
 
-def test_progress_tells_stage_time_and_preview(recipe: LenslessRecipe, sample: LenslessSample) -> None:
+def test_progress_tells_stage_time_and_preview(
+    recipe: LenslessRecipe, sample: LenslessSample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ESTIMATE_AFTER_S", 0.0)
     with reconstruct(recipe, sample.frames, preview_interval_s=0.0) as run:
         progress = next(run)
         assert progress.stage == "gauss-newton"

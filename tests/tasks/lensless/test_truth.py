@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from napari_diner.errors import InputError
-from napari_diner.tasks.lensless.truth import Truth, load_truth, phase_error, psnr_db, score
+from napari_diner.tasks.lensless.truth import Truth, check_truth, load_truth, phase_error, psnr_db, score
 
 RNG = np.random.default_rng(0)
 AMPLITUDE = RNG.uniform(0.2, 1.0, (12, 14))
@@ -35,8 +35,8 @@ def test_no_error_is_infinite() -> None:
 
 
 def test_shapes_must_agree() -> None:
-    with pytest.raises(InputError, match="12×14 pixels but the reconstruction has 12×13"):
-        score(AMPLITUDE[:, :-1], PHASE[:, :-1], Truth(AMPLITUDE, PHASE))
+    with pytest.raises(InputError, match="12×14 pixels but the frames have 12×13"):
+        check_truth(Truth(AMPLITUDE, PHASE), (12, 13))
 
 
 def test_truth_is_read_from_floats_and_from_published_integers(tmp_path: Path) -> None:

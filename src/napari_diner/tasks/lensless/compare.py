@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,10 @@ class Comparison:
     @property
     def criterion(self) -> str:
         """The figure that decides: the phase error where the truth is known, else the measurement error."""
-        return "phase_psnr_db" if all("truth" in result.report for result in self.results.values()) else (
-            "measurement_psnr_db"
+        return (
+            "phase_psnr_db"
+            if all("truth" in result.report for result in self.results.values())
+            else ("measurement_psnr_db")
         )
 
     @property
@@ -89,8 +91,10 @@ class Comparison:
             rows.append([name, *(_format(key, scores[key]) for key in shown)])
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = [
-            "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
-                      for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
+            "  ".join(
+                cell.ljust(width) if column == 0 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
             for row in rows
         ]
         lines.insert(1, "  ".join("-" * width for width in widths))
@@ -114,7 +118,7 @@ class Comparison:
         limit = float(np.percentile(np.abs(reference["phase"].data), 99.8)) or 1.0
         bright = float(np.percentile(reference["amplitude"].data, 99.8))
         for column, name in enumerate(names):
-            styles = {
+            styles: dict[str, dict[str, Any]] = {
                 "amplitude": {"cmap": "gray", "vmin": 0, "vmax": bright},
                 "phase": {"cmap": "twilight_shifted", "vmin": -limit, "vmax": limit},
             }
@@ -169,7 +173,7 @@ class ComparisonRun:
         self._results: dict[str, Result] = {}
         self._curves: dict[str, list[tuple[float, float]]] = {}
 
-    def __iter__(self) -> Iterator[Progress]:
+    def __iter__(self) -> Generator[Progress, None, None]:
         """Run the contenders one after the other."""
         for name in self._names:
             contender = self._recipe.updated({**CONTENDERS[name], "max_seconds": self._seconds})

@@ -200,7 +200,7 @@ def _checked_mask(mask: Array | None, shape: tuple[int, ...]) -> npt.NDArray[np.
     valid = np.broadcast_to(mask != 0, shape)
     if not valid.any(axis=(1, 2)).all():
         raise InputError("The mask leaves no pixel of some frame; make it non-zero where pixels are good")
-    return np.ascontiguousarray(valid)
+    return valid.copy()
 
 
 def _brightness(intensities: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None) -> tuple[float, ...]:

@@ -34,7 +34,7 @@ from napari_diner.tasks.lensless.data import (
     prepare,
 )
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.truth import Truth, psnr_db, score
+from napari_diner.tasks.lensless.truth import Truth, check_truth, psnr_db, score
 from napari_diner.tasks.lensless.unknown import build_unknown
 from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result
 
@@ -42,6 +42,7 @@ _PREVIEW_PIXELS = 512
 _SOLVERS = ("gauss-newton", "diner", "alternating", "pixels")
 # the part of a time limit that a solver may spend on making a start for another one
 _START_SHARE = 0.5
+_ESTIMATE_AFTER_S = 1.0
 
 
 class Solver(Protocol):
@@ -125,6 +126,8 @@ class LenslessReconstruction(Reconstruction):
             resolved["start"] = "gauss-newton" if recipe.solver == "diner" else "contrast-transfer"
         self.recipe = recipe.updated(resolved)
         self.recipe.check_complete(len(frames) if frames.ndim == 3 else 0)
+        if truth is not None:
+            check_truth(truth, frames.shape[1:])
         self.truth = truth
         self.preview_interval_s = preview_interval_s
         self.device = devices.choose_device(recipe.device)
@@ -194,7 +197,8 @@ class LenslessReconstruction(Reconstruction):
 
     def _progress(self, label: str, step: Step, spent_s: float, limit_s: float | None) -> Progress:
         done = (step.iteration - 1 + step.within) / step.iterations
-        remaining = spent_s * (1 - done) / done if done > 0 else None
+        # the first moments hold what is done only once: an estimate from them would frighten
+        remaining = spent_s * (1 - done) / done if spent_s > _ESTIMATE_AFTER_S else None
         if limit_s is not None:
             left = max(limit_s - self.clock.seconds, 0.0)
             remaining = left if remaining is None else min(left, remaining)
@@ -305,7 +309,7 @@ def build_problem(
 ) -> PhaseProblem:
     """Build the forward model that a complete recipe describes, and the problem of explaining the frames with it."""
     assert recipe.wavelength_um is not None and recipe.pixel_size_um is not None
-    frames, height, width = prepared.amplitudes.shape
+    height, width = prepared.amplitudes.shape[1:]
     padding = Padding(
         (height, width), recipe.padding.mode, padding_width_px(recipe, recipe.pixel_size_um), recipe.padding.apodise
     )

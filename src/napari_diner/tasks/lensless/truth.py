@@ -13,7 +13,7 @@ import numpy.typing as npt
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
 
-Image = npt.NDArray[np.floating[Any]]
+Image = npt.NDArray[Any]
 
 # our own simulations first, then the names of the published synthetic data
 _NAMES = {"amplitude": ("amplitude.tif", "GT_amp.png"), "phase": ("phase.tif", "GT_phs.png")}
@@ -75,21 +75,26 @@ def psnr_db(error: Image, peak: float) -> float:
     return float("inf") if mean_square == 0 else 10 * float(np.log10(peak**2 / mean_square))
 
 
-def score(amplitude: Image, phase: Image, truth: Truth) -> dict[str, float]:
-    """Compare a reconstruction with the truth.
-
-    The peak of the amplitude is its true maximum, that of the phase its true range.
+def check_truth(truth: Truth, shape: tuple[int, ...]) -> None:
+    """Check that a truth belongs to frames of the shape (Y, X).
 
     Raises
     ------
     InputError
         If the shapes differ.
     """
-    if amplitude.shape != truth.amplitude.shape or phase.shape != truth.phase.shape:
+    if not truth.amplitude.shape == truth.phase.shape == shape:
         raise InputError(
-            f"The truth has {truth.amplitude.shape[0]}×{truth.amplitude.shape[1]} pixels but the reconstruction has "
-            f"{amplitude.shape[0]}×{amplitude.shape[1]}; give the truth of this stack"
+            f"The truth has {truth.amplitude.shape[0]}×{truth.amplitude.shape[1]} pixels but the frames have "
+            f"{shape[0]}×{shape[1]}; give the truth of this stack"
         )
+
+
+def score(amplitude: Image, phase: Image, truth: Truth) -> dict[str, float]:
+    """Compare a reconstruction with the truth; the shapes must be those that `check_truth` allows.
+
+    The peak of the amplitude is its true maximum, that of the phase its true range.
+    """
     error = phase_error(phase, truth.phase)
     span = float(np.ptp(truth.phase))
     return {

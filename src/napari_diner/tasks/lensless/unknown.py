@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from napari_diner.representations.base import Representation
 from napari_diner.representations.complex_field import ComplexField
 from napari_diner.representations.diner import Diner
 from napari_diner.representations.pixels import Pixels
@@ -31,8 +32,8 @@ def build_unknown(recipe: LenslessRecipe, start: Tensor, *, flat: bool) -> Compl
     """
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
-    shape = tuple(start.shape)
-    parts: list[nn.Module]
+    shape = (start.shape[0], start.shape[1])
+    parts: list[Representation]
     if recipe.solver == "pixels":
         parts = [Pixels(shape, 2)]
     elif recipe.diner.tables == "shared":
@@ -59,4 +60,4 @@ def _set_constant(diner: Diner, values: Tensor) -> None:
     """Move the last bias so that the mean key gives these values."""
     last = diner.backbone[-1]
     assert isinstance(last, nn.Linear)
-    last.bias += values - diner.backbone(diner.hash_table.mean(0))
+    last.bias.add_(values - diner.backbone(diner.hash_table.mean(0)))

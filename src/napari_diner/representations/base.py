@@ -1,0 +1,36 @@
+"""What all representations have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class Representation(nn.Module, ABC):
+    """Values of samples as a function of learnable parameters.
+
+    Parameters
+    ----------
+    shape
+        Samples of the signal, e.g. (Y, X).
+    outputs
+        Quantities per sample.
+    """
+
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.outputs = outputs
+
+    @abstractmethod
+    def forward(self) -> Tensor:
+        """Return the values of all samples, (outputs, *shape), by the fastest way."""
+
+    @abstractmethod
+    def exact(self) -> Tensor:
+        """Return the values of all samples, (outputs, *shape), without approximation."""
+
+    def parameter_count(self) -> int:
+        """Return the number of learnable parameters, those of a table included."""
+        return sum(parameter.numel() for parameter in self.parameters())
