@@ -46,9 +46,7 @@ class Padding:
         Let the continued part fall to zero along a half cosine, so that opposite ends meet smoothly.
     """
 
-    def __init__(
-        self, shape: tuple[int, int], mode: Mode = "none", width_px: int = 0, apodise: bool = True
-    ) -> None:
+    def __init__(self, shape: tuple[int, int], mode: Mode = "none", width_px: int = 0, apodise: bool = True) -> None:
         self.shape = shape
         width = 0 if mode == "none" else width_px
         self.padded_shape = (shape[0], shape[1])
@@ -58,9 +56,7 @@ class Padding:
         self._runs = [
             _runs(size, padded, mode == "reflect") for size, padded in zip(shape, self.padded_shape, strict=True)
         ]
-        rows, columns = (
-            _taper(size, padded, apodise) for size, padded in zip(shape, self.padded_shape, strict=True)
-        )
+        rows, columns = (_taper(size, padded, apodise) for size, padded in zip(shape, self.padded_shape, strict=True))
         self._window = (rows[:, None] * columns[None, :]) if width > 0 and apodise else None
 
     @property
@@ -152,7 +148,11 @@ def _runs(size: int, padded: int, reflect: bool) -> list[_Run]:
     """Return the stretches that continue an axis of `size` pixels to `padded` ones, in order."""
     before = (padded - size) // 2
     if not reflect:
-        runs = [_Run(0, 0, before, 0), _Run(before, 0, size, 1), _Run(before + size, size - 1, padded - size - before, 0)]
+        runs = [
+            _Run(0, 0, before, 0),
+            _Run(before, 0, size, 1),
+            _Run(before + size, size - 1, padded - size - before, 0),
+        ]
         return [run for run in runs if run.length > 0]
     # mirror images follow one another with period 2·size: forwards from even multiples of size, backwards from odd
     runs = []
