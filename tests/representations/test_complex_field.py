@@ -59,6 +59,4 @@ def test_exact_asks_the_networks_themselves() -> None:
 
 def test_parameters_of_all_parts_count() -> None:
     parts: list[nn.Module] = [Pixels(SHAPE, 1), Diner(SHAPE, 1, DinerSettings())]
-    field = ComplexField(parts)
-    assert list(field.representations()) == parts
-    assert field.parameter_count() == 30 + parts[1].parameter_count()
+    assert ComplexField(parts).parameter_count() == 30 + parts[1].parameter_count()

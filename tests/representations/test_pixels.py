@@ -14,7 +14,7 @@ def test_pixels_are_their_parameters() -> None:
     assert torch.equal(pixels(), torch.zeros(2, 4, 5))
     with torch.no_grad():
         pixels.values[1, 2, 3] = 7
-    assert float(pixels()[1, 2, 3]) == float(pixels.exact()[1, 2, 3]) == 7
+    assert pixels()[1, 2, 3].item() == pixels.exact()[1, 2, 3].item() == 7
 
 
 def test_the_gradient_is_that_of_each_value() -> None:
