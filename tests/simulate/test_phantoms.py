@@ -66,7 +66,7 @@ def test_there_is_structure_at_all_scales() -> None:
     for image in draw((256, 256)):
         power, frequency = power_by_frequency(image)
         octaves = [power[(frequency > low) & (frequency <= 2 * low)].sum() for low in 2.0 ** -np.arange(2, 9)]
-        # from a period of 3 pixels to one of the whole field
+        # from periods of 2 to 4 pixels, of which the smoothing leaves little, to that of the whole field
         assert min(octaves) > 1e-5
         assert max(octaves) < 0.6
 

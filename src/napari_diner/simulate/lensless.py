@@ -55,7 +55,8 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     The model is `physics.multiheight.MultiHeight` in double precision, without padding: the specimen repeats itself
     periodically, and so does what the sensor sees. The band is limited as reconstructions do by default; the specimen
     is smooth enough for next to nothing of it to be lost thereby, unless the way is many times longer than the field
-    is wide, and for a reconstruction without the limit to be as good. The full scale is the brightest pixel, so that nothing is clipped but negative values of the read noise.
+    is wide, and for a reconstruction without the limit to be as good. The full scale is the brightest pixel, so that
+    nothing is clipped but negative values of the read noise.
 
     Parameters
     ----------

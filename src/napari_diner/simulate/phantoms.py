@@ -125,7 +125,8 @@ class _Canvas:
             slope += height * frequency * 2 * np.pi / along * np.cos(frequency * place + start)
         offset = _wrapped(np.arange(beside)[:, None] - curve[None, :], beside)
         distance = np.abs(offset) / np.sqrt(1 + slope**2)[None, :]
-        return distance if across else distance.T
+        oriented: Image = distance if across else distance.T
+        return oriented
 
     def add_star(self) -> None:
         """Add a Siemens star that absorbs, as on a resolution target."""
@@ -248,7 +249,8 @@ def _edge(distance: Image) -> Image:
 
 def _box(place: Image, start: float, end: float) -> Image:
     """Return the part of each pixel, one wide, that lies between start and end."""
-    return np.clip(np.minimum(place + 0.5, end) - np.maximum(place - 0.5, start), 0, 1)
+    covered: Image = np.clip(np.minimum(place + 0.5, end) - np.maximum(place - 0.5, start), 0, 1)
+    return covered
 
 
 def _spot(y: Image, x: Image, reach: float, random: np.random.Generator) -> Image:
@@ -270,4 +272,5 @@ def _smoothed(image: Image, sigma_px: float) -> Image:
 
 def _stretched(image: Image) -> Image:
     """Return the image scaled to run from 0 to 1."""
-    return (image - image.min()) / np.ptp(image)
+    normalised: Image = (image - image.min()) / np.ptp(image)
+    return normalised
