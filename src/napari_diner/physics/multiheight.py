@@ -95,7 +95,8 @@ class MultiHeight:
     def spectrum(self, field: Tensor) -> Tensor:
         """Return the spectrum of the lit and continued object, F E (P·O), (Y', X')."""
         lit = field if self.illumination is None else self.illumination * field
-        return torch.fft.fft2(self.padding.pad(lit))
+        spectrum: Tensor = torch.fft.fft2(self.padding.pad(lit))
+        return spectrum
 
     def spectrum_adjoint(self, spectrum: Tensor) -> Tensor:
         """Apply the adjoint of `spectrum`, up to the constant Y'·X' that the transforms leave to `field_adjoint`."""
@@ -108,7 +109,8 @@ class MultiHeight:
 
     def field_adjoint(self, field: Tensor, frame: int) -> Tensor:
         """Apply the adjoint of `field`, (Y', X'); follow it by `spectrum_adjoint`."""
-        return self.transfers[frame].conj() * torch.fft.fft2(self.padding.crop_adjoint(field))
+        spectrum: Tensor = self.transfers[frame].conj() * torch.fft.fft2(self.padding.crop_adjoint(field))
+        return spectrum
 
     def fields(self, field: Tensor) -> Tensor:
         """Propagate the object's field to all sensor planes.

@@ -160,9 +160,11 @@ def propagate(field: Tensor, transfer: Tensor) -> Tensor:
     Tensor
         Complex, of the broadcast shape.
     """
-    return torch.fft.ifft2(transfer * torch.fft.fft2(field))
+    propagated: Tensor = torch.fft.ifft2(transfer * torch.fft.fft2(field))
+    return propagated
 
 
 def propagate_adjoint(field: Tensor, transfer: Tensor) -> Tensor:
     """Apply the adjoint of `propagate`, ``F⁻¹[H* · F[U]]``: propagation backwards."""
-    return torch.fft.ifft2(transfer.conj() * torch.fft.fft2(field))
+    propagated: Tensor = torch.fft.ifft2(transfer.conj() * torch.fft.fft2(field))
+    return propagated

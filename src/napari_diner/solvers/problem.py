@@ -117,7 +117,8 @@ class PhaseProblem:
         for frame in range(self.model.frames):
             U = self.model.field(spectrum, frame).abs()
             power += float((U if self.mask is None else U.where(self.mask[frame], 0)).square().sum())
-        return empty * (float(self.amplitudes.square().sum()) / power) ** 0.5
+        field: Tensor = empty * (float(self.amplitudes.square().sum()) / power) ** 0.5
+        return field
 
     def filled_amplitudes(self) -> Tensor:
         """Return the recorded amplitudes, with masked pixels replaced by the mean of their frame: (N, Y, X)."""

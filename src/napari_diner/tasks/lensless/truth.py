@@ -66,7 +66,8 @@ def phase_error(phase: Image, truth: Image) -> Image:
     """
     difference = np.exp(1j * (phase.astype(np.float64) - truth))
     wrapped: Image = np.angle(difference * np.exp(-1j * np.angle(difference.mean())))
-    return np.angle(np.exp(1j * (wrapped - wrapped.mean())))
+    centred: Image = np.angle(np.exp(1j * (wrapped - wrapped.mean())))
+    return centred
 
 
 def psnr_db(error: Image, peak: float) -> float:
