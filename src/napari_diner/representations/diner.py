@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -51,7 +51,8 @@ class Diner(Representation):
         Where gradients are wanted, each chunk is computed anew on the way back, so that the activations of all
         samples are never held at once.
         """
-        values = cast(Tensor, _InChunks.apply(self.backbone, self.hash_table, *self.backbone.parameters()))
+        parameters = self.backbone.parameters()
+        values: Tensor = _InChunks.apply(self.backbone, self.hash_table, *parameters)  # type: ignore[no-untyped-call]
         return values.T.reshape(self.outputs, *self.shape)
 
     def lattice(self) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -95,7 +95,8 @@ class PhaseProblem:
 
     def loss(self, field: Tensor, kind: Kind = "amplitude") -> Tensor:
         """Return the misfit of `evaluate` as a scalar that automatic differentiation can follow back to `field`."""
-        return cast(Tensor, _Misfit.apply(field, self, kind))
+        misfit: Tensor = _Misfit.apply(field, self, kind)  # type: ignore[no-untyped-call]
+        return misfit
 
     def intensity_error(self, field: Tensor) -> float:
         """Return the mean square of model minus recorded intensity over the valid pixels."""
