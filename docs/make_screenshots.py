@@ -73,9 +73,9 @@ def main() -> None:
     viewer.reset_view()
     camera.window("lensless-dock")
 
-    dock.advanced_section.expand()
-    for section in dock.advanced.sections.values():
-        section.expand()
+    viewer.canvas.grid.enabled = False
+    viewer.reset_view()
+    dock.advanced_section.toggleButton().click()
     camera.window("lensless-advanced")
     viewer.close()
 

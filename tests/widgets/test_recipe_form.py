@@ -15,7 +15,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.solvers.settings import Settings
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import Recipe
-from napari_diner.widgets.editors import FloatEditor
+from napari_diner.widgets.number_editors import FloatEditor
 from napari_diner.widgets.recipe_form import RecipeForm
 
 RECIPES: list[dict[str, Any]] = [
@@ -69,7 +69,7 @@ def test_units_stand_behind_the_numbers(form: RecipeForm) -> None:
     assert form.editors["max_seconds"].suffix() == " s"
     labels = [label.text() for label in form.findChildren(QLabel)]
     assert "Wavelength" in labels
-    assert not [label for label in labels if label.endswith("(µm)")]
+    assert [label for label in labels if label.endswith("(µm)")] == ["Distances (µm)", "Shifts (µm)"]
 
 
 def test_small_numbers_are_typed_and_shown_in_full(qtbot: QtBot, form: RecipeForm) -> None:

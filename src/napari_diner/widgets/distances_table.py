@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -24,7 +24,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_diner.errors import InputError, RecipeError
-from napari_diner.widgets.editors import FloatEditor
+from napari_diner.widgets.number_editors import FloatEditor
+
+ROW_HEIGHT = 24
+MOST_ROWS = 6
+"""Rows that are visible at once; more are scrolled."""
 
 
 class DistancesTable(QWidget):
@@ -149,6 +153,7 @@ class DistancesTable(QWidget):
         for row in range(self.table.rowCount()):
             self.table.setItem(row, 0, QTableWidgetItem(texts[row] if row < len(texts) else ""))
         self.table.blockSignals(False)
+        self.table.show_rows()
         self.changed.emit()
 
 
@@ -166,13 +171,20 @@ class _Table(QTableWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         rows = self.verticalHeader()
         assert rows is not None
-        rows.setDefaultSectionSize(24)
+        rows.setDefaultSectionSize(ROW_HEIGHT)
         self.setToolTip("Distance from the sample to the sensor, one row for each frame in the order of the stack")
-        self.setMinimumHeight(110)
 
-    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Ask for a handful of rows."""
-        return QSize(200, 130)
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """Measure anew, since the theme has set the height of the header by now."""
+        super().showEvent(event)
+        self.show_rows()
+
+    def show_rows(self) -> None:
+        """Be as high as the rows, if they are not too many."""
+        header = self.horizontalHeader()
+        assert header is not None
+        rows = min(max(self.rowCount(), 3), MOST_ROWS)
+        self.setFixedHeight(header.sizeHint().height() + rows * ROW_HEIGHT + 2 * self.frameWidth() + 2)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 (Qt's name)
         """Paste on Ctrl+V, delete on Del."""

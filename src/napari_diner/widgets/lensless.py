@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import os
 from pathlib import Path
 from typing import Any
 
 import napari
-import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QGuiApplication
@@ -29,17 +28,17 @@ from qtpy.QtWidgets import (
 from napari_diner.errors import DinerError, InputError, RecipeError
 from napari_diner.tasks.command import command_line
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.reconstruction import Reconstruction, Result
+from napari_diner.tasks.reconstruction import Result
 from napari_diner.widgets.distances_table import DistancesTable
 from napari_diner.widgets.editors import WheelGuard, label_of, make_editor
 from napari_diner.widgets.layers import ResultLayers
 from napari_diner.widgets.lengths import layer_pixel_size_um, set_pixel_size_um
+from napari_diner.widgets.lensless_run import begin
 from napari_diner.widgets.recipe_form import RecipeForm, Section
 from napari_diner.widgets.run_panel import RunPanel, duration
 from napari_diner.widgets.stack_choice import METADATA_KEY, StackChoice
 
 ESSENTIALS = ("wavelength_um", "pixel_size_um", "distances_um", "solver", "start")
-PREVIEW_INTERVAL_S = 0.25
 SETTINGS_OF = {
     "gauss-newton": {"gauss_newton"},
     "alternating": {"alternating"},
@@ -275,14 +274,25 @@ class LenslessWidget(QWidget):
                 editor.set_value(LenslessRecipe.model_fields[name].default)
 
     def _on_advanced_toggled(self, unfolded: bool) -> None:
+        """Scroll to the settings that were unfolded, as soon as the scroll area has taken their height."""
+        bar = self._scroll.verticalScrollBar()
+        assert bar is not None
         if unfolded:
-            # once the section has taken its new height
-            QTimer.singleShot(50, self._scroll_to_advanced)
+            bar.rangeChanged.connect(self._scroll_to_advanced)
+            # later changes of the height have other causes
+            QTimer.singleShot(1000, self._stop_scrolling)
 
     def _scroll_to_advanced(self) -> None:
         bar = self._scroll.verticalScrollBar()
         assert bar is not None
         bar.setValue(self.advanced_section.y())
+
+    def _stop_scrolling(self) -> None:
+        bar = self._scroll.verticalScrollBar()
+        assert bar is not None
+        # refused where it was not connected any more: unfolded twice within the second
+        with contextlib.suppress(TypeError):
+            bar.rangeChanged.disconnect(self._scroll_to_advanced)
 
     def _on_completed(self, result: Result) -> None:
         self._result = result
@@ -309,25 +319,6 @@ class LenslessWidget(QWidget):
         for name, section in self.advanced.sections.items():
             if any(name in names for names in SETTINGS_OF.values()):
                 section.setVisible(name in relevant)
-
-
-def begin(recipe: LenslessRecipe, frames: Any) -> Reconstruction:
-    """Prepare the reconstruction of a layer's frames; runs in the thread, as torch takes seconds to load."""
-    import torch
-
-    from napari_diner.io.images import read_image
-    from napari_diner.tasks.lensless.data import LenslessData
-    from napari_diner.tasks.lensless.reconstruct import reconstruct
-
-    # one processor stays free for drawing: threads of torch that wait for a busy one lose far more than it would give
-    torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
-    data = LenslessData(
-        np.asarray(frames),
-        illumination=None if recipe.illumination is None else read_image(recipe.illumination),
-        mask=None if recipe.mask is None else read_image(recipe.mask),
-        source=recipe.stack,
-    )
-    return reconstruct(recipe, data, preview_interval_s=PREVIEW_INTERVAL_S)
 
 
 def unused_folder(parent: Path, name: str) -> Path:

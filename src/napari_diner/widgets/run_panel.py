@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError
@@ -64,6 +65,7 @@ class RunPanel(QWidget):
         self.plot.hide()
         self.status = QLabel()
         self.status.setWordWrap(True)
+        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         buttons, words = QHBoxLayout(), QHBoxLayout()
         for button in (self.run_button, self.pause_button, self.cancel_button):
@@ -139,8 +141,8 @@ class RunPanel(QWidget):
         """Show a sentence in the status line."""
         self._is_error = error
         self.status.setText(message)
-        self.status.setVisible(bool(message))
         self._colour_status()
+        self._fit_status()
 
     def complain(self, message: str) -> None:
         """Show in the status line what went wrong."""
@@ -170,6 +172,16 @@ class RunPanel(QWidget):
         ):
             self.abandon()
         return False
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """Wrap the status line anew."""
+        super().resizeEvent(event)
+        self._fit_status()
+
+    def _fit_status(self) -> None:
+        """Keep room for the whole message: inside a splitter, a wrapped label would be cut off."""
+        lines = 2 * self.status.fontMetrics().lineSpacing()
+        self.status.setMinimumHeight(max(lines, self.status.heightForWidth(self.width())))
 
     def _on_report(self, report: Report | None) -> None:
         if self._controls is None or self._controls.abandoned:
