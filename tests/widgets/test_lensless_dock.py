@@ -142,6 +142,23 @@ def test_frames_that_cannot_be_used_are_told_and_the_next_run_works(dock: Lensle
     assert dock.panel.status.text().startswith("Done")
 
 
+def test_a_stack_that_is_too_large_is_refused_and_the_next_run_works(dock: LenslessWidget, wait_for_end: Wait) -> None:
+    recipe = dock.recipe()
+    # takes no memory by itself; nothing of it may be allocated
+    huge = np.broadcast_to(np.ones((1, 1, 1), np.uint8), (6, 200_000, 200_000))
+    dock._viewer.add_image(huge, name="huge", contrast_limits=(0, 1), visible=False)
+    dock.stack.combo.setCurrentText("huge")
+    dock.set_recipe(recipe)
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert "200000×200000" in dock.panel.status.text()
+    dock._viewer.layers.remove("huge")
+    dock.set_recipe(recipe)
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert dock.panel.status.text().startswith("Done")
+
+
 def test_no_stack_is_told(make_napari_viewer: Callable[..., Any]) -> None:
     dock = LenslessWidget(make_napari_viewer())
     dock.panel.run_button.click()

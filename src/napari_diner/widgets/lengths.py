@@ -41,9 +41,16 @@ def layer_pixel_size_um(layer: Image) -> float | None:
     return None
 
 
-def set_pixel_size_um(layer: Image, pixel_size_um: float) -> None:
-    """Give a layer that has no physical size the one that is known now, so that results lie on top of it."""
+def set_pixel_size_um(layer: Image, pixel_size_um: float) -> bool:
+    """Give a layer that has no physical size the one that is known now, so that results lie on top of it.
+
+    Returns
+    -------
+    bool
+        Whether the layer was changed.
+    """
     if spacing_um(layer.scale[-1], layer.units[-1]) is not None:
-        return
+        return False
     layer.units = (*layer.units[:-2], "um", "um")
     layer.scale = (*layer.scale[:-2], pixel_size_um, pixel_size_um)
+    return True

@@ -123,7 +123,8 @@ class LenslessWidget(QWidget):
                 raise InputError("There is no stack; open files, or a sample from the File menu")
             recipe = self._complete_recipe(layer)
             assert recipe.pixel_size_um is not None
-            set_pixel_size_um(layer, recipe.pixel_size_um)
+            if set_pixel_size_um(layer, recipe.pixel_size_um):
+                self._viewer.reset_view()
             self._layers.forget()
             self.panel.start(functools.partial(begin, recipe, layer.data))
 
