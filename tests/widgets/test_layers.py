@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +146,31 @@ def test_a_saved_layer_keeps_its_physical_size(tmp_path: Path) -> None:
         assert saved.scale_um[-2:] == SPACING
         np.testing.assert_array_equal(saved.data, layer.data)
     assert read_array(tmp_path / "phase.ome.tif").unit == "rad"
+
+
+def test_show_opens_a_viewer_and_waits_until_it_is_closed() -> None:
+    code = """
+import napari, numpy
+from qtpy.QtCore import QTimer
+from napari.qt import get_qapp
+from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.reconstruction import Result
+from napari_diner.widgets.layers import show
+
+def close():
+    viewer = napari.current_viewer()
+    print(*[layer.name for layer in viewer.layers])
+    viewer.close()
+
+get_qapp()
+QTimer.singleShot(1000, close)
+show(Result("lensless", (NamedArray("phase", numpy.ones((8, 8)), "YX", (1.0, 1.0), "rad"),), LenslessRecipe(), {}))
+print("closed")
+"""
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.split() == ["phase", "closed"]
 
 
 @pytest.mark.parametrize("layer", [Image(np.zeros((8, 8, 3), np.uint8), rgb=True), Image(np.zeros((2, 2, 8, 8)))])

@@ -10,6 +10,7 @@ from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QMenu, QPushButton, QWidget
 
+from napari_diner.device import check_memory
 from napari_diner.errors import DinerError
 from napari_diner.io.stacks import StackInfo, natural_key, probe, read
 
@@ -114,6 +115,7 @@ class StackChoice(QWidget):
             self.failed.emit(str(error))
 
     def _add(self, info: StackInfo, source: str | None) -> None:
+        check_memory(info.nbytes, f"A stack of {info.frames} frames of {info.height}×{info.width} pixels")
         frames = read(info)
         size = info.pixel_size_um
         layer = Image(
