@@ -11,12 +11,6 @@ from pytestqt.qtbot import QtBot
 from napari_diner.widgets.lensless import LenslessWidget
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # raised inside napari and vispy while a window is opened or closed
-    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:vispy")
-    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:napari")
-
-
 @pytest.fixture
 def wait_for_end(qtbot: QtBot) -> Callable[[Any], None]:
     """Wait until a run panel stands still."""
