@@ -89,7 +89,7 @@ class PhaseProblem:
             if self.mask is not None:
                 residual = residual.where(self.mask[frame], 0)
                 weighted = weighted.where(self.mask[frame], 0)
-            total += float(torch.linalg.vector_norm(residual, dtype=torch.float64)) ** 2
+            total += sum_of_squares(residual)
             back += self.model.field_adjoint(weighted * U, frame)
         return total / self.valid, self.model.spectrum_adjoint(back) / self.valid
 
@@ -107,7 +107,7 @@ class PhaseProblem:
             error = U.real**2 + U.imag**2 - self.amplitudes[frame] ** 2
             if self.mask is not None:
                 error = error.where(self.mask[frame], 0)
-            total += float(torch.linalg.vector_norm(error, dtype=torch.float64)) ** 2
+            total += sum_of_squares(error)
         return total / self.valid
 
     def flat_field(self) -> Tensor:
@@ -127,6 +127,12 @@ class PhaseProblem:
             return self.amplitudes
         counts = self.mask.sum((-2, -1), keepdim=True).clamp_min(1)
         return self.amplitudes.where(self.mask, self.amplitudes.sum((-2, -1), keepdim=True) / counts)
+
+
+def sum_of_squares(values: Tensor) -> float:
+    """Return Σ v², added up in double precision where the device has it (Apple's graphics cards do not)."""
+    dtype = torch.float32 if values.device.type == "mps" else torch.float64
+    return float(torch.linalg.vector_norm(values, dtype=dtype)) ** 2
 
 
 class _Misfit(torch.autograd.Function):
