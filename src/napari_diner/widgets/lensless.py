@@ -300,9 +300,10 @@ class LenslessWidget(QWidget):
         self.save_button.setEnabled(True)
         self._layers.finish(result)
         report = result.report
+        end = "Time is up" if report.get("stopped_by_time_limit") else "Done"
         warnings = "".join(f"; {warning}" for warning in report.get("warnings", ()))
         self.panel.say(
-            f"{'Stopped early' if result.partial else 'Done'}: explains the frames to "
+            f"{'Stopped early' if result.partial else end}: explains the frames to "
             f"{report['measurement_psnr_db']:.1f} dB PSNR, {report['iterations']} iterations, "
             f"{duration(report['seconds'])}{warnings}"
         )

@@ -64,7 +64,7 @@ class LossPlot(QWidget):
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for little: a graphics view would ask for 480 pixels."""
-        return QSize(280, 170)
+        return QSize(280, 130)
 
     def clear(self) -> None:
         """Forget the curve of the run before."""
