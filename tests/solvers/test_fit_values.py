@@ -47,6 +47,16 @@ def test_pixels_take_the_values() -> None:
     assert torch.equal(pixels.exact().detach(), images(2))
 
 
+@pytest.mark.parametrize("contrast", [0.0, 1e-5, 1e-3, 1e3])
+@pytest.mark.parametrize("backbone", ["siren", "mlp"])
+def test_neither_offset_nor_contrast_matters(backbone: str, contrast: float) -> None:
+    torch.manual_seed(0)
+    diner = Diner(SHAPE, 1, DinerSettings(backbone=backbone))
+    wanted = 0.8 + contrast * images(1)
+    fit_values(diner, wanted, torch.Generator().manual_seed(0))
+    assert float((diner.exact().detach() - wanted).abs().max()) < 1e-3 * contrast + 1e-6
+
+
 def test_the_same_seed_gives_the_same_network() -> None:
     tables = []
     for _ in range(2):

@@ -67,8 +67,8 @@ class Diner(Representation):
             columns = [column.aminmax() for column in self.hash_table.unbind(1)]
             low, high = (torch.stack(ends) for ends in zip(*columns, strict=True))
             centre = (low + high) / 2
-            # a box of no extent (equal keys) still needs a lattice to take slopes on
-            half = ((high - low) / 2).clamp_min(1e-6)
+            # a box of (nearly) no extent still needs a lattice whose differences are more than rounding
+            half = ((high - low) / 2).clamp_min(1e-3)
         axis = torch.linspace(-1, 1, size, device=low.device)
         # grid_sample names the last axis of the lattice first, and needs at least two axes
         mesh = torch.stack(torch.meshgrid(*[axis] * width, indexing="ij")[::-1], -1).reshape(-1, width)

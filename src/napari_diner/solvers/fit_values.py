@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -48,7 +50,9 @@ def fit_values(representation: Representation, values: Tensor, generator: torch.
         raise ValueError("keys must be at least as wide as the outputs to hold arbitrary values")
     wanted = values.reshape(representation.outputs, -1).T.contiguous()
     low, high = wanted.amin(0), wanted.amax(0)
-    centre, half = (low + high) / 2, ((high - low) / 2).clamp_min(1e-12)
+    centre, half = (low + high) / 2, (high - low) / 2
+    # a box of no extent (an even image) still needs one in which differences are more than rounding
+    half = half.maximum(1e-5 * centre.abs()).clamp_min(1e-12)
     _learn_chart(representation, centre, half, generator)
     _place_keys(representation, wanted, centre, half)
 
@@ -62,11 +66,16 @@ def _learn_chart(diner: Diner, centre: Tensor, half: Tensor, generator: torch.Ge
         place = (torch.rand(_CHART_SAMPLES, diner.outputs, generator=generator) * 2.4 - 1.2).to(centre.device)
         keys = nn.functional.pad(span * place, (0, spare))
         optimizer.zero_grad()
-        # errors in units of the values' range, so that no quantity is learnt at the expense of another
-        loss = ((diner.backbone(keys) - centre) / half - place).square().mean()
+        loss = (diner.backbone(keys) - place).square().mean()
         loss.backward()
         optimizer.step()
         schedule.step()
+    # learnt in units of the values' range, so that neither offset nor contrast matters; the last layer, which is
+    # linear, then takes the range on
+    last = cast(nn.Linear, diner.backbone[-1])
+    with torch.no_grad():
+        last.weight.mul_(half[:, None])
+        last.bias.mul_(half).add_(centre)
 
 
 @torch.no_grad()

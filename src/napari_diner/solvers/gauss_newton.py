@@ -14,10 +14,10 @@ from napari_diner.solvers.settings import GaussNewtonSettings
 
 # where the heights say little about a frequency, the preconditioner stops trusting the contrast transfer
 _CONTRAST_FLOOR = 1e-2
-_DAMPING_DOWN = 10.0
-_DAMPING_UP = 4.0
-_DAMPING_MOST = 1e6
-_ROUNDING = 1e-4
+_DAMPING_DOWN = 0.1
+_DAMPING_UP = 16.0
+_FRACTIONS = (1.0, 0.5, 0.25, 0.125)
+_RETRIES = 3
 _CG_TOLERANCE = 1e-3
 
 
@@ -66,7 +66,7 @@ class GaussNewton:
             normal = self._normal_operator(scaled)
             # the misfit is a mean of squares: take off the 2 of the square and the mean
             right = -(problem.valid / 2) * scaled.conj() * gradient
-            while True:
+            for _ in range(_RETRIES):
                 solve = ConjugateGradients(
                     lambda q, normal=normal, mu=damping * brightness: normal(q) + mu * q,  # type: ignore[misc]
                     right,
@@ -77,18 +77,20 @@ class GaussNewton:
                     if solve.converged(_CG_TOLERANCE):
                         break
                     yield Step(iteration, settings.iterations, loss, within=inner / (settings.cg_steps + 1))
-                trial = self._field * torch.exp(solve.solution * scaling)
-                trial_loss, trial_gradient = problem.evaluate(trial)
+                step = solve.solution * scaling
+                # a step too long is shortened first: that costs one evaluation, not another solve
+                for fraction in _FRACTIONS:
+                    trial = self._field * torch.exp(fraction * step)
+                    trial_loss, trial_gradient = problem.evaluate(trial)
+                    if trial_loss < loss:
+                        break
+                damping *= _DAMPING_DOWN if fraction == 1 and trial_loss < loss else _DAMPING_UP
                 if trial_loss < loss:
                     break
-                if trial_loss < loss * (1 + _ROUNDING):
-                    return  # nothing but rounding is left to gain, however short the step
-                damping *= _DAMPING_UP
-                if damping > _DAMPING_MOST:
-                    return
+            else:
+                return  # the direction falls however short the step: nothing but rounding is left to gain
             improvement = 1 - trial_loss / loss
             self._field, loss, gradient = trial, trial_loss, trial_gradient
-            damping /= _DAMPING_DOWN
             yield Step(iteration, settings.iterations, loss)
             if improvement < settings.tolerance:
                 return

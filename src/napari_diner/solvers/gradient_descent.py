@@ -53,20 +53,41 @@ class GradientDescent:
         self.max_seconds = max_seconds
         self.elapsed = elapsed
         self._best_loss = math.inf
-        self._best = {name: value.clone() for name, value in unknown.state_dict().items()}
+        self._best = self._copy_state()
+        self._start = self._copy_state()
+        self._start_loss: float | None = None
+
+    def _copy_state(self) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self.unknown.state_dict().items()}
+
+    def preview(self) -> Tensor:
+        """Return the present field by the fastest way: complex, (Y, X)."""
+        with torch.no_grad():
+            return self.unknown()  # type: ignore[no-any-return]
 
     def field(self) -> Tensor:
         """Return the best field so far, from the exact representation: complex, (Y, X)."""
-        now = {name: value.clone() for name, value in self.unknown.state_dict().items()}
-        self.unknown.load_state_dict(self._best)
-        with torch.no_grad():
-            field = self.unknown.exact()
+        now = self._copy_state()
+        field = self.finish()
         self.unknown.load_state_dict(now)
         return field
 
-    def finish(self) -> None:
-        """Put the best parameters found back into the representation."""
+    @torch.no_grad()
+    def finish(self) -> Tensor:
+        """Put the best parameters found into the representation; return the exact field, complex, (Y, X).
+
+        On the way the best are told by the representation's fast evaluation. If those do worse than the start when
+        both are evaluated exactly, the start is the best.
+        """
+        if self._start_loss is None:
+            self.unknown.load_state_dict(self._start)
+            self._start_loss = self.problem.evaluate(self.unknown.exact(), self.settings.loss)[0]
         self.unknown.load_state_dict(self._best)
+        field = self.unknown.exact()
+        if self.problem.evaluate(field, self.settings.loss)[0] > self._start_loss:
+            self.unknown.load_state_dict(self._start)
+            field = self.unknown.exact()
+        return field
 
     def steps(self) -> Iterator[Step]:
         """Iterate; one step is one gradient of the whole misfit."""

@@ -175,10 +175,8 @@ class LenslessReconstruction(Reconstruction):
             if limit_s is not None and self.clock.seconds >= limit_s:
                 self._timed_out = True
                 break
+        self._field = solver.finish() if isinstance(solver, GradientDescent) else solver.field()
         stage.seconds = self.clock.seconds - began
-        self._field = solver.field()
-        if isinstance(solver, GradientDescent):
-            solver.finish()
 
     def _make_solver(self, name: str, limit_s: float | None, *, flat: bool) -> Solver:
         assert self._problem is not None and self._field is not None
@@ -227,7 +225,7 @@ class LenslessReconstruction(Reconstruction):
         )
 
     def _preview(self) -> tuple[NamedArray, ...]:
-        field = self._best_field()
+        field = self._solver.preview() if isinstance(self._solver, GradientDescent) else self._best_field()
         return self._images(field, stride=-(-max(field.shape) // _PREVIEW_PIXELS))
 
     def _snapshot(self) -> Result:
