@@ -60,7 +60,7 @@ def test_an_undisturbed_recording_is_solved_exactly(dtype: torch.dtype, least_db
     if start != "flat":
         first = contrast_transfer_inverse(problem.model, problem.amplitudes)
     assert max(psnr_db(first, recording.truth)) < 40
-    solver = GaussNewton(problem, first, GaussNewtonSettings())
+    solver = GaussNewton(problem, first, GaussNewtonSettings(iterations=80))
     losses = [step.loss for step in solver.steps()]
     assert min(psnr_db(solver.field(), recording.truth)) >= least_db
     assert all(later <= sooner for sooner, later in pairwise(losses))
@@ -74,7 +74,7 @@ def test_masked_and_shifted_frames_do_no_harm() -> None:
     mask[2, :, :3] = False
     spoilt = recording.problem.amplitudes.where(mask, 7.0)
     problem = PhaseProblem(recording.problem.model, spoilt, mask)
-    solver = GaussNewton(problem, problem.flat_field(), GaussNewtonSettings())
+    solver = GaussNewton(problem, problem.flat_field(), GaussNewtonSettings(iterations=80))
     assert list(solver.steps())
     assert min(psnr_db(solver.field(), recording.truth)) >= 90
 
@@ -84,7 +84,7 @@ def test_inner_steps_are_reported_in_order(recording: Recording) -> None:
     steps = list(GaussNewton(recording.problem, recording.problem.flat_field(), settings).steps())
     assert [step.iteration for step in steps] == sorted(step.iteration for step in steps)
     assert steps[-1].iteration == 2 and steps[-1].within == 1
-    assert all(0 < step.within <= 1 and step.iterations == 2 for step in steps)
+    assert all(0 <= step.within <= 1 and step.iterations == 2 for step in steps)
     assert sum(step.within < 1 for step in steps) > 4
 
 

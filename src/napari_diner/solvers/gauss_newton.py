@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from napari_diner.physics.contrast_transfer import ContrastPower, contrast_power
+from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
 from napari_diner.solvers.problem import PhaseProblem, Step
-from napari_diner.solvers.settings import GaussNewtonSettings
+from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings
 
 # where the heights say little about a frequency, the preconditioner stops trusting the contrast transfer
 _CONTRAST_FLOOR = 1e-2
@@ -33,6 +34,9 @@ class GaussNewton:
     ``Σ_z |C_z|²`` for the log-amplitude and ``Σ_z |S_z|²`` for the phase (see `physics.contrast_transfer`): without
     it, slowly varying phase, to which all heights respond weakly, takes thousands of steps.
 
+    Far from the answer a Gauss-Newton step is blind to phases wrapped the wrong way and settles in a wrong valley. Some
+    rounds of alternating projections, which are cheap and wander further, come first.
+
     Parameters
     ----------
     problem
@@ -40,7 +44,7 @@ class GaussNewton:
     start
         Complex field to start from, (Y, X).
     settings
-        Iterations, inner steps, first damping, tolerance.
+        Warm-up, iterations, inner steps, first damping, tolerance.
     """
 
     def __init__(self, problem: PhaseProblem, start: Tensor, settings: GaussNewtonSettings) -> None:
@@ -55,6 +59,7 @@ class GaussNewton:
     def steps(self) -> Iterator[Step]:
         """Iterate; every inner step is reported too, so that a run can be paused at once."""
         settings, problem = self.settings, self.problem
+        yield from self._warm_up()
         power = contrast_power(problem.model)
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
         damping = settings.damping
@@ -94,6 +99,18 @@ class GaussNewton:
             yield Step(iteration, settings.iterations, loss)
             if improvement < settings.tolerance:
                 return
+
+    def _warm_up(self) -> Iterator[Step]:
+        """Take the rounds of alternating projections; they count as the beginning of the first iteration."""
+        if self.settings.warm_up == 0:
+            return
+        rounds = AlternatingSettings(iterations=self.settings.warm_up)
+        projections = AlternatingProjections(self.problem, self._field, rounds)
+        best = float("inf")
+        for step in projections.steps():
+            self._field = projections.field()
+            best = min(best, step.loss)
+            yield Step(1, self.settings.iterations, best, within=0.0)
 
     def _mean_square(self, field: Tensor) -> float:
         illumination = self.problem.model.illumination

@@ -16,6 +16,8 @@ class Settings(BaseModel):
 class GaussNewtonSettings(Settings):
     """Second-order steps on log-amplitude and phase: the most precise way where the model is right."""
 
+    warm_up: int = Field(default=50, ge=0, le=10_000, title="Warm-up")
+    """Rounds of alternating projections before the first step: they untangle phases beyond about two radians."""
     iterations: int = Field(default=40, ge=1, le=10_000, title="Iterations")
     """At most this many outer steps; fewer if the fit stops improving."""
     cg_steps: int = Field(default=60, ge=1, le=1000, title="Inner steps")

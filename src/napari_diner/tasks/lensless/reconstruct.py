@@ -196,7 +196,7 @@ class LenslessReconstruction(Reconstruction):
     def _progress(self, label: str, step: Step, spent_s: float, limit_s: float | None) -> Progress:
         done = (step.iteration - 1 + step.within) / step.iterations
         # the first moments hold what is done only once: an estimate from them would frighten
-        remaining = spent_s * (1 - done) / done if spent_s > _ESTIMATE_AFTER_S else None
+        remaining = spent_s * (1 - done) / done if done > 0 and spent_s > _ESTIMATE_AFTER_S else None
         if limit_s is not None:
             left = max(limit_s - self.clock.seconds, 0.0)
             remaining = left if remaining is None else min(left, remaining)
