@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from napari_diner.settings import Settings
 
 
-class PaddingSettings(BaseModel):
+class PaddingSettings(Settings):
     """What the model assumes beyond the edge of the field of view."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     mode: Literal["none", "reflect", "replicate"] = Field(default="none", title="Mode")
     """Nothing (the field repeats itself periodically), or continue it by reflection or by its edge value."""

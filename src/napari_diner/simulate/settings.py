@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from napari_diner.settings import Settings
 
 
-class LenslessSimulation(BaseModel):
+class LenslessSimulation(Settings):
     """A lensless recording to simulate: the specimen, the light, the heights and the sensor."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     height_px: int = Field(default=256, ge=16, le=16384, title="Height (pixels)")
     """Rows of each frame."""

@@ -1,16 +1,12 @@
-"""The settings of each solver, as they stand in a recipe. Free of torch, so that a form can be shown without it."""
+"""The settings of each solver, as they stand in a recipe. Free of torch."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Settings(BaseModel):
-    """Base of a recipe's sections: unknown keys are errors, values do not change once set."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+from napari_diner.settings import Settings
 
 
 class GaussNewtonSettings(Settings):
@@ -54,3 +50,18 @@ class GradientSettings(Settings):
     """Compare square roots of intensities (suits shot noise and converges faster) or intensities (as published)."""
     patience: int = Field(default=300, ge=1, le=1_000_000, title="Patience")
     """Stop early when the loss has not improved for this many steps."""
+
+
+class TrainingSettings(Settings):
+    """How a representation is fitted to values that are known."""
+
+    schedule: Literal["cosine", "constant"] = Field(default="cosine", title="Schedule")
+    """How the learning rate falls: along a cosine to a hundredth, or not at all."""
+    unique: bool = Field(default=True, title="Unique values")
+    """Let equal values share a key, weighted by their count: far less work, and the same result (Proposition 2)."""
+    searches: int = Field(default=8, ge=0, le=1000, title="Key searches")
+    """How often every key is moved to where on the whole lattice the network comes nearest to its value."""
+    key_steps: int = Field(default=6, ge=0, le=1000, title="Last key steps")
+    """Second-order steps that place each key exactly at the end, with the network held."""
+    batch_size: int = Field(default=65536, ge=256, le=2**26, title="Batch size")
+    """Samples in each step of a network that is fed coordinates; one epoch shows it every sample once."""

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from napari_diner.errors import RecipeError
+from napari_diner.settings import Settings
 
 
-class Recipe(BaseModel):
+class Recipe(Settings):
     """Base of the recipes of all tasks: the settings that every run has."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     task: str
     """Which task the recipe is for."""

@@ -1,0 +1,132 @@
+"""How data of any axes and type become samples with values, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.tasks.fit.recipe import CHANNEL_AXES
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The form of the data that a representation stands for.
+
+    A sample is a point of all axes but that of the channels; its values, one a channel, are the outputs of the
+    representation. If channels are kept separate, or there are none, every number of the data is a sample of its own.
+
+    Parameters
+    ----------
+    axes
+        Letters of the data's axes in order; ``"C"`` are channels and ``"S"`` colours.
+    shape
+        Size along each axis.
+    dtype
+        NumPy name of the data's type, e.g. ``"uint16"``.
+    scale_um
+        Spacing along each axis in micrometres; 1.0 along axes that are no lengths.
+    low, high
+        Values of the data for outputs of zero and one.
+    separate
+        Whether channels are samples of their own.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale_um: tuple[float, ...]
+    low: float
+    high: float
+    separate: bool = False
+
+    @property
+    def channel(self) -> int | None:
+        """Position of the axis whose points are outputs of one sample, or None if there is none."""
+        if self.separate:
+            return None
+        return next((place for place, axis in enumerate(self.axes) if axis in CHANNEL_AXES), None)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that each sample has."""
+        return 1 if self.channel is None else self.shape[self.channel]
+
+    @property
+    def sample_axes(self) -> str:
+        """Letters of the axes that count samples."""
+        return "".join(axis for place, axis in enumerate(self.axes) if place != self.channel)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Samples along each of the sample axes."""
+        return tuple(size for place, size in enumerate(self.shape) if place != self.channel)
+
+    @property
+    def pixels(self) -> int:
+        """Points of the data, however many channels each has."""
+        sizes = [size for axis, size in zip(self.axes, self.shape, strict=True) if axis not in CHANNEL_AXES]
+        return int(np.prod(sizes, dtype=np.int64))
+
+    @property
+    def peak(self) -> float:
+        """The value that a PSNR is relative to: 255 for 8-bit data, and otherwise the range of the data."""
+        return 255.0 if self.dtype == "uint8" else self.high - self.low
+
+    def to_samples(self, data: Array) -> Array:
+        """Return data with the channels last, (*sample_shape, outputs), in the type of the data; no copy is made."""
+        return data[..., None] if self.channel is None else np.moveaxis(data, self.channel, -1)
+
+    def from_samples(self, samples: Array) -> Array:
+        """Return samples, (*region, outputs), as data with the channels where they were."""
+        return samples[..., 0] if self.channel is None else np.moveaxis(samples, -1, self.channel)
+
+    def to_outputs(self, values: Array) -> npt.NDArray[np.float32]:
+        """Return values of the data as what a representation should output: float32, 0 for `low`, 1 for `high`."""
+        outputs: npt.NDArray[np.float32] = values.astype(np.float32)
+        outputs -= np.float32(self.low)
+        outputs /= np.float32(self.high - self.low or 1.0)
+        return outputs
+
+    def to_values(self, outputs: npt.NDArray[np.float32]) -> Array:
+        """Return what a representation outputs as values of the data: rounded and clipped if those are integers."""
+        values = outputs.astype(np.float64) * (self.high - self.low) + self.low
+        dtype = np.dtype(self.dtype)
+        if dtype.kind in "ui":
+            limits = np.iinfo(dtype)
+            return np.rint(values).clip(limits.min, limits.max).astype(dtype)
+        return values.astype(dtype)
+
+    def to_header(self) -> dict[str, str]:
+        """Return the layout as text entries for the header of a model file."""
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in vars(self).items()}
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, str]) -> Layout:
+        """Read a layout from the header of a model file.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            If an entry is missing or damaged.
+        """
+        layout = cls(
+            axes=header["axes"],
+            shape=tuple(int(size) for size in json.loads(header["shape"])),
+            dtype=np.dtype(header["dtype"]).name,
+            scale_um=tuple(float(spacing) for spacing in json.loads(header["scale_um"])),
+            low=float(json.loads(header["low"])),
+            high=float(json.loads(header["high"])),
+            separate=bool(json.loads(header["separate"])),
+        )
+        if not len(layout.axes) == len(layout.shape) == len(layout.scale_um) or min(layout.shape, default=0) < 1:
+            raise ValueError("the axes do not go with the shape")
+        if np.dtype(layout.dtype).kind not in "uif":
+            raise ValueError(f"data of type {layout.dtype}")
+        return layout
