@@ -31,6 +31,10 @@ class Representation(nn.Module, ABC):
     def exact(self) -> Tensor:
         """Return the values of all samples, (outputs, *shape), without approximation."""
 
+    @abstractmethod
+    def sample(self, indices: Tensor) -> Tensor:
+        """Return the values of the samples with these flat indices, (n,), without approximation: (n, outputs)."""
+
     def parameter_count(self) -> int:
         """Return the number of learnable parameters, those of a table included."""
         return sum(parameter.numel() for parameter in self.parameters())

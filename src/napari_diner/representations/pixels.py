@@ -22,3 +22,7 @@ class Pixels(Representation):
     def exact(self) -> Tensor:
         """Return the values, (outputs, *shape)."""
         return self.values
+
+    def sample(self, indices: Tensor) -> Tensor:
+        """Return the values of the samples with these flat indices, (n,): (n, outputs)."""
+        return self.values.flatten(1)[:, indices].T

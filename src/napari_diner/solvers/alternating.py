@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from napari_diner.solvers.problem import PhaseProblem, Step
+from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
+from napari_diner.solvers.step import Step
 
 _WINDOW = 20
 

@@ -12,7 +12,7 @@ from napari_diner.representations.diner import CHUNK, Diner
 from napari_diner.representations.pixels import Pixels
 
 # keys among which the first layer of each backbone varies gently: a SIREN multiplies them by its frequency
-_KEY_SPAN = {"siren": 0.1, "mlp": 1.0}
+_KEY_SPAN = {"siren": 0.1, "finer": 0.1, "mlp": 1.0}
 _CHART_STEPS = 400
 _CHART_SAMPLES = 2048
 _KEY_STEPS = 8

@@ -10,8 +10,9 @@ from torch import Tensor
 from napari_diner.physics.contrast_transfer import ContrastPower, contrast_power
 from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
-from napari_diner.solvers.problem import PhaseProblem, Step
+from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings
+from napari_diner.solvers.step import Step
 
 # where the heights say little about a frequency, the preconditioner stops trusting the contrast transfer
 _CONTRAST_FLOOR = 1e-2

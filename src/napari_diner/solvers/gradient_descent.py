@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from napari_diner.representations.complex_field import ComplexField
-from napari_diner.solvers.problem import PhaseProblem, Step
+from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.settings import GradientSettings
+from napari_diner.solvers.step import Step
 
 # the last steps are taken on the exact network, so that it, and not its interpolation, is what was fitted
 _POLISH_STEPS = 10

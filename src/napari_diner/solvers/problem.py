@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -11,26 +10,6 @@ from torch import Tensor
 from napari_diner.physics.multiheight import MultiHeight
 
 Kind = Literal["amplitude", "intensity"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where a solver stands.
-
-    Parameters
-    ----------
-    iteration, iterations
-        Number of the iteration, from 1, and the most that there will be.
-    loss
-        Misfit at the current estimate.
-    within
-        Fraction of this iteration that is done.
-    """
-
-    iteration: int
-    iterations: int
-    loss: float
-    within: float = 1.0
 
 
 class PhaseProblem:

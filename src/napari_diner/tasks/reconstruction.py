@@ -16,6 +16,8 @@ from napari_diner.errors import DinerError, OutOfMemoryError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.recipe import Recipe
 
+_ESTIMATE_AFTER_S = 1.0
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -176,6 +178,17 @@ class Reconstruction(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def remaining_s(done: float, spent_s: float, limit_s: float | None = None) -> float | None:
+    """Estimate the seconds to come when a part `done` of the work took `spent_s`, and at most `limit_s` are left.
+
+    None at first: the first moments hold what is done only once, and an estimate from them would frighten.
+    """
+    estimate = spent_s * (1 - done) / done if done > 0 and spent_s > _ESTIMATE_AFTER_S else None
+    if limit_s is None:
+        return estimate
+    return max(limit_s, 0.0) if estimate is None else min(max(limit_s, 0.0), estimate)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import napari_diner
 from napari_diner import device as devices
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
@@ -23,7 +21,8 @@ from napari_diner.representations.complex_field import ComplexField
 from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.gauss_newton import GaussNewton
 from napari_diner.solvers.gradient_descent import GradientDescent
-from napari_diner.solvers.problem import PhaseProblem, Step
+from napari_diner.solvers.problem import PhaseProblem
+from napari_diner.solvers.step import Step
 from napari_diner.tasks.lensless.data import (
     Array,
     LenslessData,
@@ -34,15 +33,15 @@ from napari_diner.tasks.lensless.data import (
     prepare,
 )
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.truth import Truth, check_truth, psnr_db, score
+from napari_diner.tasks.lensless.truth import Truth, check_truth, score
 from napari_diner.tasks.lensless.unknown import build_unknown
-from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result
+from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result, remaining_s
+from napari_diner.tasks.report import provenance, psnr_db
 
 _PREVIEW_PIXELS = 512
 _SOLVERS = ("gauss-newton", "diner", "alternating", "pixels")
 # the part of a time limit that a solver may spend on making a start for another one
 _START_SHARE = 0.5
-_ESTIMATE_AFTER_S = 1.0
 
 
 class Solver(Protocol):
@@ -194,12 +193,7 @@ class LenslessReconstruction(Reconstruction):
         return GradientDescent(problem, self._unknown, settings, left, lambda: self.clock.seconds)
 
     def _progress(self, label: str, step: Step, spent_s: float, limit_s: float | None) -> Progress:
-        done = (step.iteration - 1 + step.within) / step.iterations
-        # the first moments hold what is done only once: an estimate from them would frighten
-        remaining = spent_s * (1 - done) / done if done > 0 and spent_s > _ESTIMATE_AFTER_S else None
-        if limit_s is not None:
-            left = max(limit_s - self.clock.seconds, 0.0)
-            remaining = left if remaining is None else min(left, remaining)
+        remaining = remaining_s(step.done, spent_s, None if limit_s is None else limit_s - self.clock.seconds)
         preview: tuple[NamedArray, ...] = ()
         now = time.monotonic()
         if self.preview_interval_s is not None and now - self._last_preview >= self.preview_interval_s:
@@ -281,15 +275,7 @@ class LenslessReconstruction(Reconstruction):
             "loss": stage.loss,
             "parameters": 2 * field.numel() if self._unknown is None else self._unknown.parameter_count(),
             "gains": list(self._prepared.gains),
-            "peak_memory_mb": devices.peak_memory_mb(self.device),
-            "device": device_name(self.device),
-            "seed": self.recipe.seed,
-            "versions": {
-                "napari-diner": napari_diner.__version__,
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-            },
+            **provenance(self.device, self.recipe.seed),
             "input_sha256": self._checksum,
             "warnings": list(self._prepared.warnings),
         }
@@ -328,10 +314,3 @@ def build_problem(
     )
     mask = None if prepared.mask is None else torch.from_numpy(prepared.mask).to(device)
     return PhaseProblem(model, torch.from_numpy(prepared.amplitudes).to(device), mask)
-
-
-def device_name(device: torch.device) -> str:
-    """Return the name of a device for the record, e.g. ``"cpu (2 threads)"``."""
-    if device.type == "cuda":
-        return f"cuda ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type

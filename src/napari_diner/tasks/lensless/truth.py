@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
+from napari_diner.tasks.report import psnr_db
 
 Image = npt.NDArray[Any]
 
@@ -68,12 +69,6 @@ def phase_error(phase: Image, truth: Image) -> Image:
     wrapped: Image = np.angle(difference * np.exp(-1j * np.angle(difference.mean())))
     centred: Image = np.angle(np.exp(1j * (wrapped - wrapped.mean())))
     return centred
-
-
-def psnr_db(error: Image, peak: float) -> float:
-    """Return the peak signal-to-noise ratio, ``10 log10(peak² / mean(error²))``, in dB."""
-    mean_square = float(np.mean(np.square(error, dtype=np.float64)))
-    return float("inf") if mean_square == 0 else 10 * float(np.log10(peak**2 / mean_square))
 
 
 def check_truth(truth: Truth, shape: tuple[int, ...]) -> None:

@@ -1,0 +1,122 @@
+"""Placing the keys of a DINER while its network is held: globally by search, locally by second-order steps.
+
+Given the network f_θ, the keys of Eq. 4b are independent: each solves ``min_k |f_θ(k) − y_i|²`` in as many dimensions
+as a key has numbers. Adam walks every key downhill from where it happens to be, and leaves it on whatever fold of the
+learned INR it meets first; the search below finds the nearest fold of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from napari_diner.representations.diner import CHUNK, Diner, Lattice
+
+# points of the lattice that is searched, whatever its dimension
+_SEARCHED_POINTS = 1 << 16
+_MARGIN = 0.025
+# a key is only moved for a gain that its interpolation between lattice points cannot have hidden
+_GAIN = 0.9
+_FIRST_DAMPING = 1e-2
+
+
+@torch.no_grad()
+def search_keys(diner: Diner, targets: Tensor) -> Tensor:
+    """Move each key to where on a fine lattice the network's value is nearest to its target, if that is better.
+
+    Parameters
+    ----------
+    diner
+        The representation; its table is changed in place.
+    targets
+        Wanted outputs, (outputs, n).
+
+    Returns
+    -------
+    Tensor
+        Which keys were moved: boolean, (n,).
+    """
+    keys = diner.hash_table
+    size = round(_SEARCHED_POINTS ** (1 / keys.shape[1]))
+    points = Lattice.covering(keys, size, _MARGIN).points()
+    values = torch.cat([diner.backbone(part) for part in points.split(CHUNK)])
+    nearest = _Nearest(values)
+    moved = torch.zeros(len(keys), dtype=torch.bool, device=keys.device)
+    for start in range(0, len(keys), 16 * CHUNK):
+        part = slice(start, start + 16 * CHUNK)
+        wanted = targets[:, part].T
+        present = torch.cat([diner.backbone(some) for some in keys[part].split(CHUNK)])
+        index, square = nearest.to(wanted)
+        better = square < _GAIN * (present - wanted).square().sum(1)
+        keys[part] = torch.where(better[:, None], points[index], keys[part])
+        moved[part] = better
+    return moved
+
+
+class _Nearest:
+    """Finds the nearest of a set of values, (m, outputs): by a tree on a processor, by brute force on a card."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
+        self.tree = cKDTree(values.numpy()) if values.device.type == "cpu" else None
+
+    def to(self, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """Return for each of `wanted`, (n, outputs), the index of the nearest value and its squared distance, (n,)."""
+        if self.tree is not None:
+            distance, index = self.tree.query(wanted.numpy(), workers=torch.get_num_threads())
+            return torch.from_numpy(index), torch.from_numpy((distance**2).astype(np.float32))
+        found = [torch.cdist(part, self.values).min(1) for part in wanted.split(CHUNK // 4)]
+        return torch.cat([part.indices for part in found]), torch.cat([part.values.square() for part in found])
+
+
+@torch.no_grad()
+def place_keys(diner: Diner, targets: Tensor, steps: int) -> Iterator[int]:
+    """Bring each key to the nearest minimum of ``|f_θ(k) − y|²`` by Levenberg-Marquardt steps on the exact network.
+
+    With the Jacobian J of f_θ at k, one step is ``(JᵀJ + μ tr(JᵀJ)) δ = Jᵀ(y − f_θ(k))``; it is taken if it lowers the
+    error, and μ falls by 4 then and rises by 8 otherwise, for each key on its own. No key gets worse.
+
+    Parameters
+    ----------
+    diner
+        The representation; its table is changed in place.
+    targets
+        Wanted outputs, (outputs, n).
+    steps
+        Steps for each key.
+
+    Yields
+    ------
+    int
+        Number of keys that are done.
+    """
+    width = diner.settings.table_width
+    directions = torch.eye(width, device=targets.device)
+
+    def linearised(keys: Tensor) -> tuple[Tensor, Tensor]:
+        columns = [torch.func.jvp(diner.backbone, (keys,), (axis.expand_as(keys),)) for axis in directions]
+        return columns[0][0], torch.stack([column[1] for column in columns], -1)
+
+    for start in range(0, len(diner.hash_table), CHUNK):
+        part = slice(start, start + CHUNK)
+        keys, wanted = diner.hash_table[part].clone(), targets[:, part].T
+        damping = torch.full((len(keys), 1, 1), _FIRST_DAMPING, device=keys.device)
+        values, jacobian = linearised(keys)
+        for _ in range(steps):
+            normal = jacobian.mT @ jacobian
+            trace = normal.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+            system = normal + (damping * trace + 1e-12) * torch.eye(width, device=keys.device)
+            right = jacobian.mT @ (wanted - values)[..., None]
+            trial = keys + torch.linalg.solve(system, right)[..., 0]
+            trial_values, trial_jacobian = linearised(trial)
+            better = (trial_values - wanted).square().sum(1) < (values - wanted).square().sum(1)
+            keys = trial.where(better[:, None], keys)
+            values = trial_values.where(better[:, None], values)
+            jacobian = trial_jacobian.where(better[:, None, None], jacobian)
+            damping = torch.where(better[:, None, None], damping / 4, damping * 8)
+        diner.hash_table[part] = keys
+        yield min(start + CHUNK, len(diner.hash_table))

@@ -1,0 +1,152 @@
+"""What a fit is made to: reading it, checking it, and turning it into samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.device import check_memory
+from napari_diner.errors import InputError
+from napari_diner.io.signals import probe_signal, read_signal
+from napari_diner.tasks.fit.layout import Layout
+from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe, check_axes
+
+_USUAL_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
+_LARGEST_EXACT_BITS = 16
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Data to be represented, as recorded.
+
+    Parameters
+    ----------
+    data
+        Image, stack, volume or video, in the type of its source.
+    axes
+        Letters of its axes in order; empty for the usual ones, as in ZYX.
+    scale_um
+        Spacing along each axis in micrometres, 1.0 along axes that are no lengths; empty for 1.0 throughout.
+    source
+        File, folder or glob that it came from.
+    source_bytes
+        Size of those files.
+    """
+
+    data: npt.NDArray[Any]
+    axes: str = ""
+    scale_um: tuple[float, ...] = ()
+    source: str | None = None
+    source_bytes: int | None = None
+
+
+def load(recipe: FitRecipe) -> FitData:
+    """Read the data that a recipe names; their size is held against the free memory first.
+
+    Raises
+    ------
+    InputError
+        If no data are named, or a file cannot be used.
+    OutOfMemoryError
+        If the fit would not fit the memory.
+    """
+    if recipe.image is None:
+        raise InputError("There is nothing to fit; name a TIFF or PNG file, or a folder of frames")
+    info = probe_signal(recipe.image, recipe.axes)
+    check_memory(info.nbytes + memory_needed(recipe, info.shape, info.axes), _described(info.shape))
+    return FitData(read_signal(info), info.axes, info.scale_um, recipe.image, info.file_bytes)
+
+
+def with_axes(recipe: FitRecipe, data: FitData) -> FitData:
+    """Return data whose axes and spacings are all named: by the recipe, else by the data, else the usual ones.
+
+    Raises
+    ------
+    InputError
+        If the axes do not go with the data.
+    """
+    array = np.asarray(data.data)
+    axes = recipe.axes or data.axes
+    if not axes:
+        coloured = array.ndim > 2 and array.shape[-1] in (3, 4) and array.dtype == np.uint8
+        plain = _USUAL_AXES.get(array.ndim - coloured)
+        if plain is None:
+            raise InputError(
+                f"Data of shape {_described(array.shape)} have no usual axes; name them, as in --axes TCZYX"
+            )
+        axes = plain + "S" * coloured
+    try:
+        check_axes(axes)
+    except ValueError as error:
+        raise InputError(f"The axes {axes} cannot be used: {error}") from None
+    if len(axes) != array.ndim:
+        raise InputError(
+            f"The axes {axes} are {len(axes)} but the data, {_described(array.shape)}, have {array.ndim}; "
+            "name each axis with --axes"
+        )
+    if array.size == 0:
+        raise InputError("The data are empty; choose another file")
+    scale = list(data.scale_um or (1.0,) * array.ndim)
+    for place, axis in enumerate(axes):
+        if axis in "YX" and recipe.pixel_size_um is not None:
+            scale[place] = recipe.pixel_size_um
+        if axis == "Z" and recipe.z_step_um is not None:
+            scale[place] = recipe.z_step_um
+    return replace(data, data=array, axes=axes, scale_um=tuple(scale))
+
+
+def layout_of(recipe: FitRecipe, data: FitData) -> Layout:
+    """Check data whose axes are known, and return how they become samples.
+
+    Raises
+    ------
+    InputError
+        If the data are no real numbers, or not finite, or cannot be reproduced bit for bit where that is asked for.
+    """
+    array = data.data
+    if array.dtype.kind not in "uif":
+        raise InputError(f"The data are of type {array.dtype}; give integers or real numbers")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError("The data hold values that are not finite (NaN or infinity); mend or crop them")
+    if recipe.bit_exact and (array.dtype.kind == "f" or array.dtype.itemsize * 8 > _LARGEST_EXACT_BITS):
+        raise InputError(
+            f"Data of type {array.dtype} cannot be reproduced bit for bit, only integers of up to 16 bits can; "
+            "leave out bit_exact"
+        )
+    separate = recipe.channels == "separate" or recipe.bit_exact
+    return Layout(
+        axes=data.axes,
+        shape=array.shape,
+        dtype=array.dtype.name,
+        scale_um=data.scale_um,
+        low=float(array.min()),
+        high=float(array.max()),
+        separate=separate,
+    )
+
+
+def table_width(recipe: FitRecipe, layout: Layout) -> int:
+    """Return how many numbers each key has: if the recipe does not tell, as many as samples have axes, at most 3."""
+    axes = sum(size > 1 for size in layout.sample_shape)
+    return recipe.table_width or min(max(axes, 1), 3)
+
+
+def memory_needed(recipe: FitRecipe, shape: tuple[int, ...], axes: str) -> int:
+    """Estimate the bytes that a fit takes besides its data: values as float32, keys, and what Adam keeps of them."""
+    sizes = dict(zip(axes, shape, strict=True))
+    numbers = int(np.prod(shape, dtype=np.int64))
+    channels = 1
+    if recipe.channels == "joint":
+        channels = int(np.prod([sizes[axis] for axis in CHANNEL_AXES if axis in sizes], dtype=np.int64))
+    samples = numbers // max(channels, 1)
+    width = recipe.table_width or min(3, max(len(axes) - (channels > 1), 1))
+    # a table with its gradient, two moments, the best so far and a candidate for it
+    keys = samples * width * 4 * 6 if recipe.representation == "diner" else samples * 8
+    return numbers * (4 + 4) + keys
+
+
+def _described(shape: tuple[int, ...]) -> str:
+    return "×".join(str(size) for size in shape)

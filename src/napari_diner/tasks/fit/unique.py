@@ -1,0 +1,82 @@
+"""Equal values of data, found once and counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# a table of distinct values is only worth its index if it is this much shorter than the data
+_WORTHWHILE = 0.5
+
+
+def unique_samples(
+    samples: npt.NDArray[Any],
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.unsignedinteger[Any]], npt.NDArray[np.int64]] | None:
+    """Find the distinct values of samples.
+
+    Parameters
+    ----------
+    samples
+        Values of any real type, (*shape, outputs).
+
+    Returns
+    -------
+    values
+        The distinct values, (U, outputs), in the type of `samples`.
+    index
+        For each sample the row of `values` that it has, (*shape), in the smallest unsigned type that holds U − 1.
+    counts
+        How often each occurs, (U,).
+
+    Or None where samples are so seldom equal, or so many numbers each, that looking for equal ones does not pay.
+    """
+    codes, width = _codes(samples)
+    present: npt.NDArray[Any]
+    if codes is None:
+        return None
+    if width <= 3:
+        # few enough codes to count them all, which is many times faster than sorting
+        counts = np.bincount(codes.ravel(), minlength=1)
+        present = np.flatnonzero(counts)
+        counts = counts[present]
+        if not _pays(len(present), codes.size):
+            return None
+        row = np.zeros(int(present[-1]) + 1, dtype=_index_type(len(present)))
+        row[present] = np.arange(len(present))
+        index = row[codes]
+    else:
+        present, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
+        if not _pays(len(present), codes.size):
+            return None
+        index = inverse.astype(_index_type(len(present)))
+    return _decoded(present, samples.shape[-1], samples.dtype), index.reshape(samples.shape[:-1]), counts
+
+
+def _codes(samples: npt.NDArray[Any]) -> tuple[npt.NDArray[Any] | None, int]:
+    """Return one unsigned number for the bytes of each sample, (*shape), and how many bytes it stands for."""
+    width = samples.dtype.itemsize * samples.shape[-1]
+    if width > 8:
+        return None, width
+    kind: Any = np.uint8 if width == 1 else np.uint16 if width == 2 else np.uint32 if width <= 4 else np.uint64
+    parts = samples.view(np.dtype(f"u{samples.dtype.itemsize}"))
+    codes: npt.NDArray[Any] = np.zeros(samples.shape[:-1], dtype=kind)
+    for channel in range(samples.shape[-1]):
+        codes |= parts[..., channel].astype(kind) << kind(8 * samples.dtype.itemsize * channel)
+    return codes, width
+
+
+def _decoded(codes: npt.NDArray[Any], outputs: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return the values that codes stand for, (U, outputs)."""
+    parts = [codes >> codes.dtype.type(8 * dtype.itemsize * channel) for channel in range(outputs)]
+    # narrowing keeps the lowest bits
+    return np.stack([part.astype(f"u{dtype.itemsize}") for part in parts], -1).view(dtype)
+
+
+def _pays(distinct: int, samples: int) -> bool:
+    return distinct <= _WORTHWHILE * samples
+
+
+def _index_type(count: int) -> npt.DTypeLike:
+    return np.uint8 if count <= 1 << 8 else np.uint16 if count <= 1 << 16 else np.uint32
