@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from napari_diner.representations.complex_field import ComplexField
+from napari_diner.solvers.annealing import Annealing
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.settings import GradientSettings
 from napari_diner.solvers.step import Step
 
 # the last steps are taken on the exact network, so that it, and not its interpolation, is what was fitted
 _POLISH_STEPS = 10
-_FINAL_RATE = 0.01
 # a fall of the loss by less than this fraction is no reason to go on
 _WORTHWHILE = 1e-4
 # a shorter memory of the squared gradient than the usual 0.999: keys move fast at first and must settle soon
@@ -95,16 +95,13 @@ class GradientDescent:
         settings, unknown = self.settings, self.unknown
         optimizer = torch.optim.Adam(unknown.parameters(), lr=settings.learning_rate, betas=_BETAS)
         total = settings.iterations
-        started, last_better, reference = self.elapsed(), 0, math.inf
+        last_better, reference = 0, math.inf
+        annealing = Annealing(settings.schedule, self.max_seconds, self.elapsed)
         for iteration in range(1, total + 1):
-            done = (iteration - 1) / total
-            if self.max_seconds is not None:
-                done = max(done, min(1.0, (self.elapsed() - started) / max(self.max_seconds, 1e-9)))
+            done = annealing.done((iteration - 1) / total)
             polishing = done >= 1 - _POLISH_STEPS / total
-            if settings.schedule == "cosine":
-                annealed = _FINAL_RATE + (1 - _FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2
-                for group in optimizer.param_groups:
-                    group["lr"] = settings.learning_rate * annealed
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * annealing.factor(done)
             optimizer.zero_grad()
             loss = self.problem.loss(unknown.exact() if polishing else unknown(), settings.loss)
             value = float(loss.detach())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -68,7 +67,7 @@ class _Nearest:
         """Return for each of `wanted`, (n, outputs), the index of the nearest value and its squared distance, (n,)."""
         if self.tree is not None:
             distance, index = self.tree.query(wanted.numpy(), workers=torch.get_num_threads())
-            return torch.from_numpy(index), torch.from_numpy((distance**2).astype(np.float32))
+            return torch.from_numpy(index), torch.from_numpy(distance**2).to(wanted.dtype)
         found = [torch.cdist(part, self.values).min(1) for part in wanted.split(CHUNK // 4)]
         return torch.cat([part.indices for part in found]), torch.cat([part.values.square() for part in found])
 
@@ -94,25 +93,19 @@ def place_keys(diner: Diner, targets: Tensor, steps: int) -> Iterator[int]:
     int
         Number of keys that are done.
     """
-    width = diner.settings.table_width
-    directions = torch.eye(width, device=targets.device)
-
-    def linearised(keys: Tensor) -> tuple[Tensor, Tensor]:
-        columns = [torch.func.jvp(diner.backbone, (keys,), (axis.expand_as(keys),)) for axis in directions]
-        return columns[0][0], torch.stack([column[1] for column in columns], -1)
-
+    identity = torch.eye(diner.settings.table_width, dtype=targets.dtype, device=targets.device)
     for start in range(0, len(diner.hash_table), CHUNK):
         part = slice(start, start + CHUNK)
         keys, wanted = diner.hash_table[part].clone(), targets[:, part].T
-        damping = torch.full((len(keys), 1, 1), _FIRST_DAMPING, device=keys.device)
-        values, jacobian = linearised(keys)
+        damping = keys.new_full((len(keys), 1, 1), _FIRST_DAMPING)
+        values, jacobian = _linearised(diner, keys)
         for _ in range(steps):
             normal = jacobian.mT @ jacobian
             trace = normal.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
-            system = normal + (damping * trace + 1e-12) * torch.eye(width, device=keys.device)
+            system = normal + (damping * trace + 1e-12) * identity
             right = jacobian.mT @ (wanted - values)[..., None]
             trial = keys + torch.linalg.solve(system, right)[..., 0]
-            trial_values, trial_jacobian = linearised(trial)
+            trial_values, trial_jacobian = _linearised(diner, trial)
             better = (trial_values - wanted).square().sum(1) < (values - wanted).square().sum(1)
             keys = trial.where(better[:, None], keys)
             values = trial_values.where(better[:, None], values)
@@ -120,3 +113,13 @@ def place_keys(diner: Diner, targets: Tensor, steps: int) -> Iterator[int]:
             damping = torch.where(better[:, None, None], damping / 4, damping * 8)
         diner.hash_table[part] = keys
         yield min(start + CHUNK, len(diner.hash_table))
+
+
+def _linearised(diner: Diner, keys: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the network's values at keys, (n, outputs), and its Jacobian there, (n, outputs, d)."""
+    with torch.enable_grad():
+        leaf = keys.detach().requires_grad_()
+        values = diner.backbone(leaf)
+        # each value depends on its own key only, so that the gradient of a sum holds a row of every Jacobian
+        rows = [torch.autograd.grad(column.sum(), leaf, retain_graph=True)[0] for column in values.unbind(1)]
+    return values.detach(), torch.stack(rows, 1)

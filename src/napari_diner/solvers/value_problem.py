@@ -67,7 +67,7 @@ class ValueProblem:
         towards_values = torch.zeros_like(leaf)
         if keys.grad is None:
             keys.grad = torch.empty_like(keys)
-        total = torch.zeros((), device=keys.device)
+        total = keys.new_zeros(())
         for start in range(0, len(keys), _PART):
             part = slice(start, start + _PART)
             own = keys[part].detach().requires_grad_()

@@ -1,0 +1,57 @@
+"""Data as samples and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_diner.tasks.fit.layout import Layout
+
+
+def layout(axes: str, shape: tuple[int, ...], dtype: str = "uint16", separate: bool = False) -> Layout:
+    return Layout(axes, shape, dtype, (1.0,) * len(axes), 10.0, 2010.0, separate)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "separate", "sample_axes", "sample_shape", "outputs"),
+    [
+        ("YX", (4, 5), False, "YX", (4, 5), 1),
+        ("YXS", (4, 5, 3), False, "YX", (4, 5), 3),
+        ("YXS", (4, 5, 3), True, "YXS", (4, 5, 3), 1),
+        ("CYX", (2, 4, 5), False, "YX", (4, 5), 2),
+        ("TCZYX", (6, 2, 3, 4, 5), False, "TZYX", (6, 3, 4, 5), 2),
+        ("ZYX", (3, 4, 5), False, "ZYX", (3, 4, 5), 1),
+    ],
+)
+def test_samples_and_outputs(
+    axes: str, shape: tuple[int, ...], separate: bool, sample_axes: str, sample_shape: tuple[int, ...], outputs: int
+) -> None:
+    form = layout(axes, shape, separate=separate)
+    assert (form.sample_axes, form.sample_shape, form.outputs) == (sample_axes, sample_shape, outputs)
+    data = np.random.default_rng(0).integers(10, 2010, shape).astype(np.uint16)
+    samples = form.to_samples(data)
+    assert samples.shape == (*sample_shape, outputs)
+    assert np.array_equal(form.from_samples(samples), data)
+    assert np.array_equal(form.to_values(form.to_outputs(samples)), samples)
+    assert form.pixels == np.prod([size for axis, size in zip(axes, shape, strict=True) if axis not in "CS"])
+
+
+def test_integers_are_rounded_and_clipped() -> None:
+    form = Layout("YX", (1, 4), "uint8", (1.0, 1.0), 0.0, 255.0)
+    outputs = np.array([-0.1, 0.5 / 255 + 1e-4, 0.5, 1.2], np.float32)
+    assert form.to_values(outputs).tolist() == [0, 1, 128, 255]
+    assert Layout("YX", (1, 4), "float32", (1.0, 1.0), 0.0, 255.0).to_values(outputs)[0] == pytest.approx(-25.5)
+
+
+def test_constant_data_divide_by_nothing() -> None:
+    form = Layout("YX", (2, 2), "uint8", (1.0, 1.0), 7.0, 7.0)
+    data = np.full((2, 2), 7, np.uint8)
+    assert np.array_equal(form.to_values(form.to_outputs(data)), data)
+
+
+def test_a_header_holds_it_all() -> None:
+    form = Layout("ZYX", (3, 4, 5), "uint16", (0.5, 0.1625, 0.1625), 3.0, 4095.0, separate=True)
+    assert Layout.from_header(form.to_header()) == form
+    damaged = form.to_header() | {"shape": "[3, 4]"}
+    with pytest.raises(ValueError, match="axes do not go"):
+        Layout.from_header(damaged)
