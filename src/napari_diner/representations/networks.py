@@ -1,0 +1,116 @@
+"""Networks that are fed coordinates: what DINER is compared with (Eq. 4a of the paper)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from napari_diner.representations.backbones import build_network
+from napari_diner.representations.base import Representation
+from napari_diner.representations.coordinates import coordinates
+from napari_diner.representations.settings import EncodingSettings, NetworkSettings
+
+# samples at a time: on a processor few enough that a layer's activations stay near a core
+_CHUNK = 16_384
+_CHUNK_ON_CARD = 64 * _CHUNK
+
+
+class CoordinateNetwork(Representation):
+    """The representation f_θ(x): a function of the sample's coordinates, which exists between the samples, too.
+
+    Parameters
+    ----------
+    shape
+        Samples of the signal, e.g. (Y, X).
+    outputs
+        Quantities per sample.
+    network
+        Turns encoded coordinates, (n, features), into values, (n, outputs).
+    encoding
+        Turns coordinates, (n, axes) within ±1 on the samples, into what the network is fed; None to feed them as
+        they are.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], outputs: int, network: nn.Module, encoding: nn.Module | None = None
+    ) -> None:
+        super().__init__(shape, outputs)
+        self.encoding = nn.Identity() if encoding is None else encoding
+        self.network = network
+
+    def at(self, coordinates: Tensor) -> Tensor:
+        """Return the values at coordinates, (n, axes) with each within ±1: (n, outputs)."""
+        values: Tensor = self.network(self.encoding(coordinates))
+        return values
+
+    def sample(self, indices: Tensor) -> Tensor:
+        """Return the values of the samples with these flat indices, (n,): (n, outputs)."""
+        return self.at(coordinates(indices, self.shape).to(next(self.parameters()).dtype))
+
+    def forward(self) -> Tensor:
+        """Return the values of all samples, (outputs, *shape)."""
+        return self.exact()
+
+    def exact(self) -> Tensor:
+        """Return the values of all samples, (outputs, *shape), chunk by chunk.
+
+        Where gradients are wanted, each chunk is computed anew on the way back, so that the activations of all
+        samples are never held at once.
+        """
+        device = next(self.parameters()).device
+        size = _CHUNK if device.type == "cpu" else _CHUNK_ON_CARD
+        count = int(torch.Size(self.shape).numel())
+        parts = []
+        for start in range(0, count, size):
+            indices = torch.arange(start, min(start + size, count), device=device)
+            if torch.is_grad_enabled():
+                parts.append(checkpoint(self.sample, indices, use_reentrant=False, preserve_rng_state=False))
+            else:
+                parts.append(self.sample(indices))
+        return torch.cat(parts).T.reshape(self.outputs, *self.shape)
+
+
+class PositionalEncoding(nn.Module):
+    """The encoding γ(x) = (x, sin 2⁰πx, …, sin 2ᴸ⁻¹πx, cos 2⁰πx, …, cos 2ᴸ⁻¹πx) of each coordinate.
+
+    Eq. 4 of Mildenhall et al., ECCV 2020, and the coordinate itself, as in their code.
+
+    Parameters
+    ----------
+    axes
+        Coordinates.
+    frequencies
+        Octaves, L.
+    """
+
+    factors: Tensor
+
+    def __init__(self, axes: int, frequencies: int) -> None:
+        super().__init__()
+        self.features = axes * (1 + 2 * frequencies)
+        self.register_buffer("factors", math.pi * 2.0 ** torch.arange(frequencies), persistent=False)
+
+    def forward(self, coordinates: Tensor) -> Tensor:
+        """Return the encoding, (n, axes · (1 + 2L)), of coordinates, (n, axes)."""
+        phases = (coordinates[..., None] * self.factors).flatten(1)
+        return torch.cat([coordinates, phases.sin(), phases.cos()], -1)
+
+
+def build_siren(shape: tuple[int, ...], outputs: int, network: NetworkSettings) -> CoordinateNetwork:
+    """Build a SIREN (Sitzmann et al., NeurIPS 2020) of the coordinates."""
+    layers, features = network.hidden_layers, network.hidden_features
+    body = build_network("siren", len(shape), outputs, layers, features, network.omega)
+    return CoordinateNetwork(shape, outputs, body)
+
+
+def build_pe_mlp(
+    shape: tuple[int, ...], outputs: int, network: NetworkSettings, encoding: EncodingSettings
+) -> CoordinateNetwork:
+    """Build a ReLU MLP of the positional encoding of the coordinates (Mildenhall et al., ECCV 2020)."""
+    encoder = PositionalEncoding(len(shape), encoding.frequencies)
+    layers, features = network.hidden_layers, network.hidden_features
+    body = build_network("mlp", encoder.features, outputs, layers, features)
+    return CoordinateNetwork(shape, outputs, body, encoder)
