@@ -15,7 +15,7 @@ from napari_diner.representations.settings import EncodingSettings, NetworkSetti
 
 # samples at a time: on a processor few enough that a layer's activations stay near a core
 _CHUNK = 16_384
-_CHUNK_ON_CARD = 64 * _CHUNK
+_CHUNK_ON_CARD = 1 << 20
 
 
 class CoordinateNetwork(Representation):
@@ -43,8 +43,8 @@ class CoordinateNetwork(Representation):
 
     def at(self, coordinates: Tensor) -> Tensor:
         """Return the values at coordinates, (n, axes) with each within ±1: (n, outputs)."""
-        values: Tensor = self.network(self.encoding(coordinates))
-        return values
+        encoded = self.encoding(coordinates)
+        return torch.cat([self.network(part) for part in encoded.split(_chunk_size(encoded.device))])
 
     def sample(self, indices: Tensor) -> Tensor:
         """Return the values of the samples with these flat indices, (n,): (n, outputs)."""
@@ -61,7 +61,7 @@ class CoordinateNetwork(Representation):
         samples are never held at once.
         """
         device = next(self.parameters()).device
-        size = _CHUNK if device.type == "cpu" else _CHUNK_ON_CARD
+        size = _chunk_size(device)
         count = int(torch.Size(self.shape).numel())
         parts = []
         for start in range(0, count, size):
@@ -71,6 +71,10 @@ class CoordinateNetwork(Representation):
             else:
                 parts.append(self.sample(indices))
         return torch.cat(parts).T.reshape(self.outputs, *self.shape)
+
+
+def _chunk_size(device: torch.device) -> int:
+    return _CHUNK if device.type == "cpu" else _CHUNK_ON_CARD
 
 
 class PositionalEncoding(nn.Module):
