@@ -44,7 +44,7 @@ def wait_for_preview(qtbot: QtBot, dock: LenslessWidget) -> None:
 
 def test_the_sample_fills_the_dock_in(dock: LenslessWidget) -> None:
     recipe = dock.recipe()
-    layer = dock.stack.layer
+    layer = dock.choice.layer
     assert layer.ndim == 3
     assert recipe.wavelength_um == pytest.approx(0.532)
     assert recipe.pixel_size_um == pytest.approx(layer.scale[-1])
@@ -62,11 +62,11 @@ def test_a_run_gives_layers_that_can_be_saved_and_repeated(
     first = {name: viewer.layers[name] for name in ("amplitude", "phase", "residual")}
     for layer in first.values():
         assert layer.data.dtype == np.float32
-        assert tuple(layer.scale[-2:]) == tuple(dock.stack.layer.scale[-2:])
+        assert tuple(layer.scale[-2:]) == tuple(dock.choice.layer.scale[-2:])
         assert [str(unit) for unit in layer.units[-2:]] == ["micrometer", "micrometer"]
         assert layer.metadata["report"]["measurement_psnr_db"] > 20
     assert viewer.layers.extent.units is not None
-    assert dock.stack.layer.name == "lensless stack"  # the residual is no stack to start from
+    assert dock.choice.layer.name == "lensless stack"  # the residual is no stack to start from
 
     answer(monkeypatch, "getExistingDirectory", str(tmp_path))
     dock.save_button.click()
@@ -102,7 +102,7 @@ def test_cancelling_keeps_the_best_so_far(qtbot: QtBot, dock: LenslessWidget, wa
     assert dock.panel.status.text().startswith("Stopped early")
     phase = dock._viewer.layers["phase"]
     assert phase.metadata["report"]["partial"]
-    assert phase.data.shape == dock.stack.layer.data.shape[1:]
+    assert phase.data.shape == dock.choice.layer.data.shape[1:]
     assert not [layer for layer in dock._viewer.layers if "preview" in layer.name]
 
 
@@ -130,13 +130,13 @@ def test_what_is_wrong_is_one_sentence(
 def test_frames_that_cannot_be_used_are_told_and_the_next_run_works(dock: LenslessWidget, wait_for_end: Wait) -> None:
     recipe = dock.recipe()
     bad = dock._viewer.add_image(np.full((6, 32, 32), np.nan, np.float32), name="bad")
-    dock.stack.combo.setCurrentText("bad")
-    assert dock.stack.layer == bad
+    dock.choice.combo.setCurrentText("bad")
+    assert dock.choice.layer == bad
     dock.set_recipe(recipe)
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
     assert dock.panel._is_error
-    dock.stack.combo.setCurrentText("lensless stack")
+    dock.choice.combo.setCurrentText("lensless stack")
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
     assert dock.panel.status.text().startswith("Done")
@@ -147,7 +147,7 @@ def test_a_stack_that_is_too_large_is_refused_and_the_next_run_works(dock: Lensl
     # takes no memory by itself; nothing of it may be allocated
     huge = np.broadcast_to(np.ones((1, 1, 1), np.uint8), (6, 200_000, 200_000))
     dock._viewer.add_image(huge, name="huge", contrast_limits=(0, 1), visible=False)
-    dock.stack.combo.setCurrentText("huge")
+    dock.choice.combo.setCurrentText("huge")
     dock.set_recipe(recipe)
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
@@ -171,20 +171,20 @@ def test_the_list_follows_the_viewer(dock: LenslessWidget) -> None:
     viewer.add_image(np.zeros((8, 8)), name="flat")
     viewer.add_image(np.zeros((4, 8, 8, 3), np.uint8), rgb=True, name="colour")
     other = viewer.add_image(np.ones((4, 8, 8)), name="other")
-    names = [dock.stack.combo.itemText(index) for index in range(dock.stack.combo.count())]
+    names = [dock.choice.combo.itemText(index) for index in range(dock.choice.combo.count())]
     assert names == ["lensless stack", "other"]
     other.name = "renamed"
-    assert dock.stack.combo.itemText(1) == "renamed"
-    assert dock.stack.layer.name == "lensless stack"
+    assert dock.choice.combo.itemText(1) == "renamed"
+    assert dock.choice.layer.name == "lensless stack"
     dock._essentials["wavelength_um"].set_value(0.6)  # typed by the user, so it stays
     viewer.layers.remove("lensless stack")
-    assert dock.stack.layer == other
+    assert dock.choice.layer == other
     # what the sample told about itself must not be taken for this layer's
     recipe = dock.recipe()
     assert (recipe.wavelength_um, recipe.pixel_size_um, recipe.distances_um) == (0.6, None, ())
     assert recipe.intensity_scale == 1
     viewer.layers.clear()
-    assert dock.stack.layer is None
+    assert dock.choice.layer is None
 
 
 def test_files_are_opened(dock: LenslessWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,8 +192,8 @@ def test_files_are_opened(dock: LenslessWidget, tmp_path: Path, monkeypatch: pyt
     path = tmp_path / "stack.tif"
     write_array(path, NamedArray("stack", stack, "NYX", (1.0, 0.5, 0.5)))
     answer(monkeypatch, "getOpenFileNames", ([str(path)], ""))
-    dock.stack.choose_files()
-    np.testing.assert_array_equal(dock.stack.layer.data, stack)
+    dock.choice.choose_files()
+    np.testing.assert_array_equal(dock.choice.layer.data, stack)
     assert dock.recipe().stack == str(path)
     assert dock.recipe().pixel_size_um == 0.5
 
@@ -202,16 +202,16 @@ def test_files_are_opened(dock: LenslessWidget, tmp_path: Path, monkeypatch: pyt
     for number in (1, 2, 10):
         tifffile.imwrite(folder / f"z{number}.tif", np.full((16, 16), number, np.uint8))
     answer(monkeypatch, "getExistingDirectory", str(folder))
-    dock.stack.choose_folder()
-    assert dock.stack.layer.data[:, 0, 0].tolist() == [1, 2, 10]
+    dock.choice.choose_folder()
+    assert dock.choice.layer.data[:, 0, 0].tolist() == [1, 2, 10]
     answer(monkeypatch, "getOpenFileNames", ([str(folder / "z10.tif"), str(folder / "z2.tif")], ""))
-    dock.stack.choose_files()
-    assert dock.stack.layer.data[:, 0, 0].tolist() == [2, 10]
+    dock.choice.choose_files()
+    assert dock.choice.layer.data[:, 0, 0].tolist() == [2, 10]
     assert dock.recipe().stack is None
 
     (tmp_path / "text.tif").write_text("no image")
     answer(monkeypatch, "getOpenFileNames", ([str(tmp_path / "text.tif")], ""))
-    dock.stack.choose_files()
+    dock.choice.choose_files()
     assert "text.tif is neither" in dock.panel.status.text()
 
 
@@ -219,7 +219,7 @@ def test_the_pixel_size_is_read_from_the_file_behind_a_layer(dock: LenslessWidge
     path = tmp_path / "stack.ome.tif"
     write_array(path, NamedArray("stack", np.ones((2, 16, 16), np.uint8), "NYX", (1.0, 0.25, 0.25)))
     (layer,) = dock._viewer.open(path, plugin="napari")
-    dock.stack.combo.setCurrentText(layer.name)
+    dock.choice.combo.setCurrentText(layer.name)
     assert tuple(layer.scale) == (1, 1, 1)
     assert dock.recipe().pixel_size_um == 0.25
 
@@ -280,7 +280,7 @@ def test_a_closed_dock_is_forgotten(qtbot: QtBot, make_napari_viewer: Callable[.
     viewer = make_napari_viewer()
     viewer.add_image(np.ones((3, 16, 16)))
     dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")[1]
-    remains = [weakref.ref(part) for part in (dock, dock.panel, dock.stack, dock.advanced, dock.distances)]
+    remains = [weakref.ref(part) for part in (dock, dock.panel, dock.choice, dock.advanced, dock.distances)]
     viewer.window.remove_dock_widget(dock)
     dock.deleteLater()
     del dock
