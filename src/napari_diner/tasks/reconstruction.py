@@ -35,6 +35,8 @@ class Progress:
         Seconds of computing so far (pauses are not counted), and an estimate of those to come, or None.
     preview
         A few images of the current estimate, at most a few times a second; otherwise empty.
+    contender
+        In a comparison, whose step it was; otherwise empty.
     """
 
     stage: str
@@ -44,6 +46,7 @@ class Progress:
     elapsed_s: float
     remaining_s: float | None
     preview: tuple[NamedArray, ...] = ()
+    contender: str = ""
 
 
 @dataclass(frozen=True)
