@@ -63,5 +63,5 @@ class TrainingSettings(Settings):
     """How often every key is moved to where on the whole lattice the network comes nearest to its value."""
     key_steps: int = Field(default=6, ge=0, le=1000, title="Last key steps")
     """Second-order steps that place each key exactly at the end, with the network held."""
-    batch_size: int = Field(default=65536, ge=256, le=2**26, title="Batch size")
+    batch_size: int = Field(default=8192, ge=256, le=2**26, title="Batch size")
     """Samples in each step of a network that is fed coordinates; one epoch shows it every sample once."""

@@ -23,11 +23,11 @@ SAMPLE_AXES = "NTZYX"
 LATTICE_SIZES = {1: 1024, 2: 96, 3: 40}
 """Lattice points along each dimension for each table width, if the recipe does not tell."""
 LEARNING_RATES = {
-    "diner-siren": 2e-3,
-    "diner-finer": 2e-3,
+    "diner-siren": 1.5e-3,
+    "diner-finer": 1.5e-3,
     "diner-mlp": 5e-3,
-    "siren": 1e-3,
-    "pe-mlp": 2e-3,
+    "siren": 2e-3,
+    "pe-mlp": 5e-3,
     "hash-grid": 1e-2,
 }
 """Step size of Adam for each representation, if the recipe does not tell; found by trying."""

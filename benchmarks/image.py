@@ -1,0 +1,131 @@
+"""Representations of an image side by side (Fig. 1 and Table 2 of the paper), and what makes DINER fast, in one run.
+
+    python benchmarks/image.py -o results                    # a generated image of 600×600
+    python benchmarks/image.py --image FILE -o results       # an image of your own
+
+Three parts: the seconds of an epoch of DINER as published and of ours; the PSNR that every representation reaches in
+the same time; and how long an exact copy takes. Every run has the machine to itself. Where torch finds a graphics
+card it is used, with --device cpu it is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_diner.device import choose_device, describe
+from napari_diner.io.signals import probe_signal, read_signal
+from napari_diner.simulate.images import simulate_image
+from napari_diner.simulate.settings import ImageSimulation
+from napari_diner.tasks.fit.compare import CONTENDERS, compare
+from napari_diner.tasks.fit.data import FitData
+from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.fit.reconstruct import reconstruct
+from napari_diner.tasks.saving import to_json
+from plain_diner import plain_fit
+
+PAPER_EPOCHS = 3000
+PAPER_SECONDS = {"mlp": 58.5, "siren": 80.5}
+"""Table 2: seconds for 3000 epochs of 1200×1200 pixels on an A100."""
+
+
+def load_image(path: str | None) -> FitData:
+    """Read an image, or generate one."""
+    if path is None:
+        image = simulate_image(ImageSimulation(height_px=600, width_px=600))
+        return FitData(image, "YXS")
+    info = probe_signal(path)
+    return FitData(read_signal(info), info.axes, info.scale_um, path, info.file_bytes)
+
+
+def run(recipe: FitRecipe, data: FitData) -> dict[str, Any]:
+    """Fit, and return the report."""
+    with reconstruct(recipe, data) as fit:
+        for _ in fit:
+            pass
+        return dict(fit.result().report)
+
+
+def seconds_of_an_epoch(data: FitData, device: str) -> list[dict[str, Any]]:
+    """Time epochs of DINER: as published, through the lattice, and through the lattice with unique values."""
+    image = data.data
+    values = torch.from_numpy(image.reshape(-1, image.shape[-1] if data.axes.endswith("S") else 1) / np.float32(255))
+    rows = []
+    for kind in ("mlp", "siren"):
+        plain = plain_fit(values.to(choose_device(device)), 4, kind=kind)[1]
+        rows.append({"backbone": kind, "way": "published: full batch", "seconds": plain, "ratio": 1.0})
+        base = {"backbone": kind, "device": device, "training": {"searches": 0, "key_steps": 0}}
+        for way, epochs, changes in (
+            (
+                "exact, in parts that fit the cache",
+                4,
+                {"table": {"evaluation": "exact"}, "training": {"unique": False}},
+            ),
+            ("lattice 64", 30, {"table": {"lattice_size": 64}, "training": {"unique": False}}),
+            ("lattice 96", 30, {"table": {"lattice_size": 96}, "training": {"unique": False}}),
+            ("lattice 96, unique values", 200, {"table": {"lattice_size": 96}}),
+            ("lattice 64, unique values", 200, {"table": {"lattice_size": 64}}),
+        ):
+            recipe = FitRecipe.parse({**base, "epochs": epochs}).updated(changes)
+            seconds = run(recipe, data)["seconds_per_epoch"]
+            rows.append({"backbone": kind, "way": way, "seconds": seconds, "ratio": plain / seconds})
+    return rows
+
+
+def table_of_epochs(rows: list[dict[str, Any]]) -> str:
+    """Return the times as text."""
+    lines = [f"{'backbone':9s} {'way':36s} {'s/epoch':>9s} {'times faster':>13s} {'3000 epochs':>12s}"]
+    for row in rows:
+        line = f"{row['backbone']:9s} {row['way']:36s} {row['seconds']:9.4f} {row['ratio']:13.1f}"
+        lines.append(f"{line} {row['seconds'] * PAPER_EPOCHS:10.1f} s")
+    paper = ", ".join(f"{seconds} s ({kind})" for kind, seconds in PAPER_SECONDS.items())
+    return "\n".join([*lines, f"paper, 1200×1200 on an A100, 3000 epochs: {paper}"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--image", help="TIFF or PNG file; an image is generated without it")
+    parser.add_argument("--seconds", type=float, default=120.0, help="time for each representation")
+    parser.add_argument("--representations", help="which, with commas between them; all if left out")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for image.json, .txt and .png")
+    arguments = parser.parse_args()
+    data = load_image(arguments.image)
+    device = choose_device(arguments.device)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    head = f"{data.data.shape} {data.data.dtype}, {describe(device)}, torch {torch.__version__}"
+    print(head, flush=True)
+
+    epochs = seconds_of_an_epoch(data, arguments.device)
+    texts = [head, table_of_epochs(epochs)]
+    print(texts[-1], flush=True)
+
+    exact = run(FitRecipe(bit_exact=True, device=arguments.device), data)
+    source = exact["source_bits_per_pixel"]
+    texts.append(
+        f"bit-exact: {exact['identical']:.6%} of the numbers equal after {exact['seconds']:.1f} s, "
+        f"{exact['bits_per_pixel']:.1f} bits per pixel" + (f" (source file: {source:.1f})" if source else "")
+    )
+    print(texts[-1], flush=True)
+
+    names = arguments.representations.split(",") if arguments.representations else list(CONTENDERS)
+    recipe = FitRecipe(epochs=1_000_000, device=arguments.device)
+    comparing = compare(recipe, data, representations=names, seconds=arguments.seconds)
+    for _ in comparing:
+        pass
+    comparison = comparing.result()
+    texts.append(comparison.table())
+    print(texts[-1])
+    comparison.save_figure(arguments.output / "image.png")
+    (arguments.output / "image.txt").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
+    report = {"epochs": epochs, "bit_exact": exact, "comparison": comparison.report}
+    (arguments.output / "image.json").write_text(to_json(report), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
