@@ -101,6 +101,24 @@ class BoolEditor(QCheckBox):
         self.setChecked(bool(value))
 
 
+class TextEditor(QLineEdit):
+    """A short text; it may be empty."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.editingFinished.connect(self.changed)
+
+    def value(self) -> str:
+        """Return the text."""
+        return self.text().strip()
+
+    def set_value(self, value: Any) -> None:
+        """Show a text."""
+        self.setText(value or "")
+
+
 class PathEditor(QWidget):
     """The path of a file, typed or picked; empty for None."""
 
@@ -193,12 +211,12 @@ def make_editor(name: str, field: FieldInfo) -> QWidget | None:
         editor: QWidget = ChoiceEditor(choices)
     elif annotation is bool:
         editor = BoolEditor()
-    elif annotation is int and not optional:
-        editor = IntEditor(int(max(low, -(2**31))), int(min(high, 2**31 - 1)))
+    elif annotation is int:
+        editor = IntEditor(int(max(low, -(2**31) + 1)), int(min(high, 2**31 - 1)), "auto" if optional else None)
     elif annotation is float:
         editor = FloatEditor(low, high, unit_of(name), "none" if optional else None)
     elif annotation is str:
-        editor = PathEditor()
+        editor = PathEditor() if optional else TextEditor()
     elif get_origin(annotation) is tuple:
         depth = 2 if get_origin(get_args(annotation)[0]) is tuple else 1
         editor = NumbersEditor(label_of(name, field), depth, None if optional else ())

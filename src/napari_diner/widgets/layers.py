@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,14 @@ from napari.layers import Image
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.reconstruction import Result
+from napari_diner.widgets.layer_choice import METADATA_KEY
 
 SAMPLE_PIXELS = 250_000
 """Pixels from which contrast limits are estimated; a preview must not cost more than a glance."""
+
+
+Arguments = Callable[[NamedArray], dict[str, Any]]
+"""Gives the arguments of `napari.layers.Image` for an array, its data included."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +68,28 @@ def contrast_limits(data: npt.NDArray[Any], look: Look) -> tuple[float, float]:
 
 def layer_arguments(array: NamedArray) -> dict[str, Any]:
     """Return the arguments of `napari.layers.Image` for an array, its data included."""
-    look = LOOKS.get(array.name, Look("gray"))
-    data = np.ascontiguousarray(array.data, dtype=np.float32)
-    return {
+    rgb = array.axes.endswith("S")
+    letters = array.axes.removesuffix("S")
+    # integers stay as they are; napari shows no long floats
+    dtype = array.data.dtype if array.data.dtype.kind in "ui" else np.float32
+    data = np.ascontiguousarray(array.data, dtype=dtype)
+    arguments = {
         "data": data,
         "name": array.name,
-        "scale": array.scale_um,
-        "units": units_of(array),
-        "axis_labels": axis_labels(array.axes),
-        "colormap": look.colormap,
-        "contrast_limits": contrast_limits(data, look),
+        "rgb": rgb,
+        "scale": array.scale_um[: len(letters)],
+        "units": units_of(letters),
+        "axis_labels": axis_labels(letters),
     }
+    if not rgb:
+        look = LOOKS.get(array.name, Look("gray"))
+        arguments |= {"colormap": look.colormap, "contrast_limits": contrast_limits(data, look)}
+    return arguments
 
 
-def units_of(array: NamedArray) -> tuple[str, ...]:
-    """Return the units of the axes: micrometres, or pixels where an axis counts frames."""
-    return tuple("pixel" if axis == "N" else "um" for axis in array.axes)
+def units_of(axes: str) -> tuple[str, ...]:
+    """Return the units of axes: micrometres, or pixels where an axis counts frames, channels or moments."""
+    return tuple("um" if axis in "ZYX" else "pixel" for axis in axes)
 
 
 def axis_labels(axes: str) -> tuple[str, ...]:
@@ -97,6 +108,8 @@ class ResultLayers:
 
     def __init__(self, viewer: napari.components.ViewerModel) -> None:
         self._viewer = viewer
+        self.arguments: Arguments = layer_arguments
+        """Gives the arguments of the layer for an array; a task may put its own here."""
         self._previews: dict[str, Image] = {}
         self._declined: set[str] = set()
 
@@ -105,13 +118,13 @@ class ResultLayers:
         for array in arrays:
             layer = self._previews.get(array.name)
             if layer is None and array.name not in self._declined:
-                arguments = layer_arguments(array)
-                arguments["name"] = f"{array.name} (preview)"
+                arguments = self.arguments(array)
+                arguments |= {"name": f"{array.name} (preview)", "metadata": {METADATA_KEY: {"shown_only": True}}}
                 layer = Image(**arguments)
                 self._viewer.add_layer(layer)
                 self._previews[array.name] = layer
             elif layer is not None and layer in self._viewer.layers:
-                _update(layer, array)
+                _update(layer, self.arguments(array))
             else:
                 self._previews.pop(array.name, None)
                 self._declined.add(array.name)
@@ -123,11 +136,15 @@ class ResultLayers:
         self.forget()
         for array in result.arrays:
             layer = shown.get(array.name)
-            if layer is not None and layer in self._viewer.layers:
-                _update(layer, array)
+            arguments = self.arguments(array)
+            if layer is not None and layer in self._viewer.layers and layer.rgb == arguments["rgb"]:
+                _update(layer, arguments)
                 layer.name = array.name
             else:
-                layer = Image(**layer_arguments(array))
+                if layer is not None and layer in self._viewer.layers:
+                    # a layer in grey can take no colours on
+                    self._viewer.layers.remove(layer)
+                layer = Image(**arguments)
                 self._viewer.add_layer(layer)
             layer.metadata = {
                 "recipe": result.recipe.model_dump(mode="json"),
@@ -155,13 +172,15 @@ class ResultLayers:
         self._declined = set()
 
 
-def _update(layer: Image, array: NamedArray) -> None:
-    arguments = layer_arguments(array)
+def _update(layer: Image, arguments: dict[str, Any]) -> None:
     layer.data = arguments["data"]
     layer.scale = arguments["scale"]
-    # napari keeps the contrast limits of the data before
-    layer.contrast_limits_range = arguments["contrast_limits"]
-    layer.contrast_limits = arguments["contrast_limits"]
+    if "translate" in arguments:
+        layer.translate = arguments["translate"]
+    if not layer.rgb:
+        # napari keeps the contrast limits of the data before
+        layer.contrast_limits_range = arguments["contrast_limits"]
+        layer.contrast_limits = arguments["contrast_limits"]
 
 
 def show(result: Result) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import napari
@@ -11,6 +10,7 @@ from napari.layers import Image
 
 from napari_diner.errors import RecipeError
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.reconstruction import Result
 from napari_diner.widgets.distances_table import DistancesTable
 from napari_diner.widgets.layer_choice import known_about
 from napari_diner.widgets.lengths import layer_pixel_size_um, set_pixel_size_um
@@ -76,8 +76,9 @@ class LenslessWidget(TaskDock):
             self._viewer.reset_view()
         return functools.partial(begin, recipe, layer.data)
 
-    def summary(self, report: Mapping[str, Any]) -> str:
+    def summary(self, result: Result) -> str:
         """Say how well the frames are explained."""
+        report = result.report
         return (
             f"explains the frames to {report['measurement_psnr_db']:.1f} dB PSNR, {report['iterations']} iterations, "
             f"{duration(report['seconds'])}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import pyqtgraph as pg
 from napari.utils.theme import get_theme
@@ -12,8 +13,26 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 LABEL_HEIGHT = 22
 """Pixels that a label on the vertical axis needs."""
-Point = tuple[float, Mapping[str, float]]
-"""Seconds of computing, and the quantities at that moment."""
+COLOURS = ("#4e9ede", "#e8833a", "#4caf6e", "#d95f8c", "#9a7bd6", "#c2a52e", "#39b3b3", "#b0705a")
+"""Colours of the curves of a comparison; each is readable on dark and on light."""
+
+
+class Point(NamedTuple):
+    """Where a run stands at one moment.
+
+    Parameters
+    ----------
+    seconds
+        Seconds of computing.
+    losses
+        The quantities at that moment.
+    contender
+        Whose curve it belongs to, in a comparison.
+    """
+
+    seconds: float
+    losses: Mapping[str, float]
+    contender: str = ""
 
 
 class DecadeAxis(pg.AxisItem):
@@ -28,18 +47,44 @@ class DecadeAxis(pg.AxisItem):
         return [(float(step), [float(decade) for decade in decades[::step]])]
 
 
+class _Series:
+    """The points of one contender, and their curve."""
+
+    def __init__(self, curve: pg.PlotDataItem) -> None:
+        self.curve = curve
+        self.seconds: list[float] = []
+        self.values: dict[str, list[float]] = {}
+
+    def append(self, point: Point) -> None:
+        self.seconds.append(point.seconds)
+        for name, value in point.losses.items():
+            # a quantity that some stage does not have leaves a gap
+            column = self.values.setdefault(name, [])
+            column.extend([float("nan")] * (len(self.seconds) - 1 - len(column)))
+            column.append(value)
+
+    def draw(self, name: str, decibel: bool) -> None:
+        values = [value if decibel or value > 0 else float("nan") for value in self.values.get(name, [])]
+        self.curve.setData(self.seconds[: len(values)], values, connect="finite")
+
+
 class LossPlot(QWidget):
     """Quantities of a run against the seconds of computing; decibels on a linear axis, losses on a logarithmic one."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seconds: list[float] = []
-        self._values: dict[str, list[float]] = {}
+        self._series: dict[str, _Series] = {}
+        self._latest = ""
+        self._preferred = ""
+        self._text_colour = ""
         self._quantity = QComboBox()
         self._quantity.setToolTip("Which quantity to plot")
         self._quantity.currentIndexChanged.connect(self._redraw)
+        self._quantity.activated.connect(self._remember)
         self._now = QLabel()
         self._now.setToolTip("Its present value")
+        self._legend = QLabel()
+        self._legend.setWordWrap(True)
         self.plot = pg.PlotWidget(axisItems={"left": DecadeAxis("left")})
         self.plot.setMinimumHeight(100)
         self.plot.hideButtons()
@@ -48,7 +93,6 @@ class LossPlot(QWidget):
         self.plot.getAxis("left").setWidth(48)
         # a range of one decade has a label at least
         self.plot.setLimits(minYRange=1)
-        self.curve = self.plot.plot()
         top = QHBoxLayout()
         top.addWidget(self._quantity)
         top.addWidget(self._now, 1)
@@ -58,59 +102,89 @@ class LossPlot(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(top)
+        layout.addWidget(self._legend)
         layout.addWidget(self.plot, 1)
         self.set_theme("dark")
         self.clear()
+
+    @property
+    def seconds(self) -> list[float]:
+        """Seconds of the points of the latest curve."""
+        return self._series[self._latest].seconds if self._latest in self._series else []
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for little: a graphics view would ask for 480 pixels."""
         return QSize(280, 130)
 
+    def prefer(self, name: str) -> None:
+        """Plot this quantity where there is a choice, until the user chooses another."""
+        self._preferred = name
+
     def clear(self) -> None:
-        """Forget the curve of the run before."""
-        self.seconds.clear()
-        self._values.clear()
+        """Forget the curves of the run before."""
+        for series in self._series.values():
+            self.plot.removeItem(series.curve)
+        self._series.clear()
+        self._latest = ""
         self._quantity.clear()
         self._quantity.setVisible(False)
         self._now.clear()
-        self.curve.setData([], [])
+        self._show_legend()
 
     def extend(self, points: Sequence[Point]) -> None:
-        """Add points to the curve."""
-        for seconds, losses in points:
-            self.seconds.append(seconds)
-            for name, value in losses.items():
-                # a quantity that some stage does not have leaves a gap
-                column = self._values.setdefault(name, [])
-                column.extend([float("nan")] * (len(self.seconds) - 1 - len(column)))
-                column.append(value)
+        """Add points to the curves."""
+        for point in points:
+            if point.contender not in self._series:
+                self._series[point.contender] = _Series(self.plot.plot())
+                self._show_legend()
+            self._latest = point.contender
+            self._series[point.contender].append(point)
+            for name in point.losses:
                 if self._quantity.findData(name) < 0:
                     self._quantity.addItem(readable(name), name)
+                    if name == self._preferred:
+                        self._quantity.setCurrentIndex(self._quantity.count() - 1)
         self._quantity.setVisible(self._quantity.count() > 1)
         self._redraw()
 
     def set_theme(self, name: str) -> None:
         """Take the colours of one of napari's themes."""
         theme = get_theme(name)
-        text = theme.text.as_hex()
+        self._text_colour = theme.text.as_hex()
         self.plot.setBackground(theme.background.as_hex())
         for side in ("left", "bottom"):
             axis = self.plot.getAxis(side)
             axis.setPen(theme.secondary.as_hex())
-            axis.setTextPen(text)
-        self.curve.setPen(pg.mkPen(text, width=2))
+            axis.setTextPen(self._text_colour)
+        self._show_legend()
+
+    def _remember(self) -> None:
+        self._preferred = self._quantity.currentData() or ""
+
+    def _show_legend(self) -> None:
+        """Give each curve its colour, and name them if there are several."""
+        several = any(self._series)
+        colours = [
+            COLOURS[place % len(COLOURS)] if several else self._text_colour for place in range(len(self._series))
+        ]
+        for colour, series in zip(colours, self._series.values(), strict=True):
+            series.curve.setPen(pg.mkPen(colour, width=2))
+        names = zip(colours, self._series, strict=True)
+        self._legend.setText(" &nbsp;".join(f'<span style="color:{colour}">■</span> {name}' for colour, name in names))
+        self._legend.setVisible(several)
 
     def _redraw(self) -> None:
         name = self._quantity.currentData()
         if name is None:
             return
-        values = self._values[name]
         decibel = name.endswith("_db")
         self.plot.setLogMode(y=not decibel)
-        positive = [value if decibel or value > 0 else float("nan") for value in values]
-        self.curve.setData(self.seconds[: len(values)], positive, connect="finite")
-        title = "" if self._quantity.count() > 1 else f"{readable(name)}: "
-        self._now.setText(title + (f"{values[-1]:.2f} dB" if decibel else f"{values[-1]:.3g}"))
+        for series in self._series.values():
+            series.draw(name, decibel)
+        values = self._series[self._latest].values.get(name)
+        if values:
+            title = "" if self._quantity.count() > 1 else f"{readable(name)}: "
+            self._now.setText(title + (f"{values[-1]:.2f} dB" if decibel else f"{values[-1]:.3g}"))
 
 
 def readable(name: str) -> str:

@@ -91,12 +91,24 @@ class FloatEditor(QDoubleSpinBox):
 
 
 class IntEditor(QSpinBox):
-    """A whole number with bounds."""
+    """A whole number with bounds.
+
+    Parameters
+    ----------
+    low, high
+        Bounds, both included.
+    none_text
+        Text shown for None, which then lies one step below `low`; None if the value must be given.
+    """
 
     changed = Signal()
 
-    def __init__(self, low: int, high: int) -> None:
+    def __init__(self, low: int, high: int, none_text: str | None = None) -> None:
         super().__init__()
+        self._optional = none_text is not None
+        if none_text is not None:
+            self.setSpecialValueText(none_text)
+            low -= 1
         self.setRange(low, high)
         self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         self.setKeyboardTracking(False)
@@ -104,14 +116,29 @@ class IntEditor(QSpinBox):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.valueChanged.connect(self.changed)
 
-    def value(self) -> int:
-        """Return the number, as typed so far."""
+    def value(self) -> Any:
+        """Return the number, as typed so far, or None where the special text is shown."""
         _take_typed(self)
-        return super().value()
+        number = super().value()
+        return None if self._optional and number == self.minimum() else number
 
     def set_value(self, value: Any) -> None:
-        """Show a number."""
-        self.setValue(int(value))
+        """Show a number or None."""
+        self.setValue(self.minimum() if value is None else int(value))
+
+    def valueFromText(self, text: str | None) -> int:  # noqa: N802 (Qt's name)
+        """Read a number; nothing means the smallest value, which stands for None where that is allowed."""
+        bare = (text or "").strip()
+        if self._optional and bare in ("", self.specialValueText()):
+            return self.minimum()
+        return super().valueFromText(text)
+
+    def validate(self, text: str | None, position: int) -> tuple[QValidator.State, str, int]:
+        """Accept an empty text for None."""
+        if self._optional and not (text or "").strip():
+            return QValidator.State.Acceptable, text or "", position
+        state: tuple[QValidator.State, str, int] = super().validate(text, position)
+        return state
 
 
 def _take_typed(box: QAbstractSpinBox) -> None:

@@ -1,10 +1,11 @@
-"""Run, pause and cancel a reconstruction, and see how it goes. Shared by the docks of all tasks."""
+"""Run, pause and cancel a run, and see how it goes. Shared by the docks of all tasks."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
@@ -12,9 +13,9 @@ from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError
-from napari_diner.tasks.reconstruction import Progress, Result
+from napari_diner.tasks.reconstruction import Progress
 from napari_diner.widgets.loss_plot import LossPlot
-from napari_diner.widgets.run_worker import Begin, Controls, Failure, ReconstructionWorker, Report, make_worker
+from napari_diner.widgets.run_worker import Begin, Controls, Failure, Report, RunWorker, make_worker
 
 BAR_STEPS = 1000
 
@@ -22,8 +23,8 @@ BAR_STEPS = 1000
 class RunPanel(QWidget):
     """The lower part of a dock: buttons, progress, curve and status line.
 
-    It knows no task. On `run_requested` the dock calls `start` with a function that prepares a `Reconstruction`; that
-    function runs in the thread of the run.
+    It knows no task. On `run_requested` the dock calls `start` with a function that prepares a `Reconstruction`, or
+    anything else that can be driven like one; that function runs in the thread of the run.
 
     Parameters
     ----------
@@ -36,14 +37,14 @@ class RunPanel(QWidget):
     previewed = Signal(object)
     """Images of the present estimate: a tuple of `NamedArray`."""
     completed = Signal(object)
-    """The `Result` of a run, marked partial if the run was cancelled."""
+    """The result of a run; that of a reconstruction is marked partial if it was cancelled."""
     ended = Signal()
     """A run is over, with or without a result."""
 
     def __init__(self, dock: QWidget) -> None:
         super().__init__()
         self._controls: Controls | None = None
-        self._worker: ReconstructionWorker | None = None
+        self._worker: RunWorker | None = None
         self._is_error = False
         self._theme = "dark"
         # an event filter, because napari sends no closeEvent to what is inside a dock
@@ -93,7 +94,7 @@ class RunPanel(QWidget):
         Parameters
         ----------
         begin
-            Prepares the reconstruction. It must not refer to the dock, or a closed dock would live until it is done.
+            Prepares the run. It must not refer to the dock, or a closed dock would live until it is done.
         """
         if self.running:
             return
@@ -196,7 +197,7 @@ class RunPanel(QWidget):
             self.previewed.emit(report.progress.preview)
             self._controls.preview_wanted.set()
 
-    def _on_returned(self, outcome: Result | Failure | None) -> None:
+    def _on_returned(self, outcome: Any) -> None:
         if self._controls is None or self._controls.abandoned:
             return
         if isinstance(outcome, Failure):

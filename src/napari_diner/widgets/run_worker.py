@@ -1,25 +1,40 @@
-"""A reconstruction in a thread: what the run panel starts, pauses and ends."""
+"""A run in a thread: what the run panel starts, pauses and ends."""
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from napari.qt.threading import GeneratorWorker, create_worker
 
 from napari_diner.errors import DinerError
-from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result, is_out_of_memory
+from napari_diner.tasks.reconstruction import Progress, is_out_of_memory
 from napari_diner.widgets.loss_plot import Point
-
-Begin = Callable[[], Reconstruction]
-"""Prepares a reconstruction; called in the thread, so it may take its time."""
 
 REPORT_INTERVAL_S = 0.1
 """Shortest time between two reports to the screen; steps in between are gathered."""
+PREVIEW_INTERVAL_S = 0.25
+"""Shortest time between two previews: drawing them costs the run its processor."""
+
+
+class Run(Protocol):
+    """What can be driven: a `Reconstruction`, or a comparison of several."""
+
+    def __iter__(self) -> Iterator[Progress]:
+        """Take the steps."""
+
+    def result(self) -> Any:
+        """Return what was found so far."""
+
+
+Begin = Callable[[], AbstractContextManager[Run]]
+"""Prepares a run; called in the thread, so it may take its time. Leaving its context frees the memory."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +102,13 @@ class Controls:
         self._go.wait()
 
 
-class ReconstructionWorker(GeneratorWorker):
-    """Drives a reconstruction in napari's thread pool.
+class RunWorker(GeneratorWorker):
+    """Drives a run in napari's thread pool.
 
     `yielded` gives a `Report`, or None once the run stands still because it was paused. `returned` always fires, and
-    gives a `Result`, a `Failure`, or None if the run was abandoned or stopped before its first step. superqt's own
-    way to quit would skip `returned` and leave the generator hanging, so quitting sets the controls instead; this is
-    also what napari calls when its window closes.
+    gives the run's result, a `Failure`, or None if the run was abandoned or stopped before its first step. The way of
+    superqt to quit would skip `returned` and leave the generator hanging, so quitting sets the controls instead; this
+    is also what napari calls when its window closes.
     """
 
     def __init__(self, func: Callable[..., Any], begin: Begin, controls: Controls) -> None:
@@ -105,8 +120,8 @@ class ReconstructionWorker(GeneratorWorker):
         self.controls.stop()
 
 
-def drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, Result | Failure | None]:
-    """Iterate a reconstruction, report on it, and return what it found."""
+def drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, Any]:
+    """Iterate a run, report on it, and return what it found, or a `Failure`."""
     try:
         return (yield from _drive(begin, controls))
     except DinerError as error:
@@ -121,19 +136,22 @@ def drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, Re
     return Failure(message)
 
 
-def _drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, Result | None]:
+def _drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, Any]:
     points: list[Point] = []
     latest: Progress | None = None
     reported = 0.0
-    with begin() as reconstruction:
+    finished = False
+    with begin() as run:
+        steps = iter(run)
         while not controls.stopped:
-            progress = next(reconstruction, None)
+            progress = next(steps, None)
             if progress is None:
+                finished = True
                 break
             if progress.preview and not controls.preview_wanted.is_set():
                 progress = replace(progress, preview=())
             latest = progress
-            points.append((progress.elapsed_s, dict(progress.losses)))
+            points.append(Point(progress.elapsed_s, dict(progress.losses), progress.contender))
             if controls.paused or progress.preview or time.monotonic() - reported >= REPORT_INTERVAL_S:
                 if progress.preview:
                     controls.preview_wanted.clear()
@@ -145,13 +163,20 @@ def _drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, R
                 controls.wait()
         if latest is not None and points:
             yield Report(latest, tuple(points))
-        if controls.abandoned or not (latest or reconstruction.finished):
+        if controls.abandoned or not (latest or finished):
             return None
-        return reconstruction.result()
+        return run.result()
 
 
-def make_worker(begin: Begin, controls: Controls) -> ReconstructionWorker:
+def make_worker(begin: Begin, controls: Controls) -> RunWorker:
     """Return a worker that napari knows of, so that it warns before it closes in the middle of a run."""
-    worker = create_worker(drive, begin, controls, _worker_class=ReconstructionWorker, _start_thread=False)
-    assert isinstance(worker, ReconstructionWorker)
+    worker = create_worker(drive, begin, controls, _worker_class=RunWorker, _start_thread=False)
+    assert isinstance(worker, RunWorker)
     return worker
+
+
+def spare_a_processor() -> None:
+    """Leave one processor to the screen: torch's threads that wait for a busy one lose far more than it would give."""
+    import torch
+
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))

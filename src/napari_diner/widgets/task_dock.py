@@ -85,7 +85,7 @@ class TaskDock(QWidget):
         """
         raise NotImplementedError
 
-    def summary(self, report: Mapping[str, Any]) -> str:
+    def summary(self, result: Result) -> str:
         """Say in a few words how good a result is, and what it took."""
         raise NotImplementedError
 
@@ -268,7 +268,7 @@ class TaskDock(QWidget):
         report = result.report
         end = "Time is up" if report.get("stopped_by_time_limit") else "Done"
         warnings = "".join(f"; {warning}" for warning in report.get("warnings", ()))
-        self.panel.say(f"{'Stopped early' if result.partial else end}: {self.summary(report)}{warnings}")
+        self.panel.say(f"{'Stopped early' if result.partial else end}: {self.summary(result)}{warnings}")
 
     def _on_theme(self) -> None:
         self.panel.set_theme(self._viewer.theme)
