@@ -1,0 +1,133 @@
+"""Representations of a video side by side (Table 3 of the paper), with the hash table counted among the parameters.
+
+    python benchmarks/video.py -o results                      # a generated panning video of 30×270×480
+    python benchmarks/video.py --texture FILE -o results       # a pan over an image of your own
+    python benchmarks/video.py --video FILE -o results         # a video as TIFF, e.g. 30×1080×1920
+
+Every run has the machine to itself. Where torch finds a graphics card it is used, with --device cpu it is not. The
+paper's figures stand beside ours for orientation: they are of other videos, of 62 million pixels, on an A100.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from napari_diner.device import choose_device, describe
+from napari_diner.io.signals import probe_signal, read_signal
+from napari_diner.simulate.images import simulate_video
+from napari_diner.simulate.settings import VideoSimulation
+from napari_diner.tasks.fit.data import FitData
+from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.fit.reconstruct import reconstruct
+from napari_diner.tasks.saving import to_json
+from plain_diner import plain_fit
+
+PAPER = [
+    ("SIREN", "8.77 K", "706 s", 21.22),
+    ("NeRV", "97.24 M", "7445 s", 36.08),
+    ("DINER", "8.77 K*", "1309 s", 50.74),
+]
+"""Table 3: method, parameters (*: without the table, which has 187 million more), time for 500 epochs, PSNR in dB."""
+RUNS: dict[str, dict[str, Any]] = {
+    "siren": {"representation": "siren", "network": {"hidden_layers": 4}},
+    "hash-grid": {"representation": "hash-grid"},
+    "diner-siren 4×64": {"backbone": "siren", "network": {"hidden_layers": 4}},
+    "diner-siren 2×64": {"backbone": "siren"},
+    "diner-mlp 2×64": {"backbone": "mlp"},
+    "diner-siren 2×64, no shared keys": {"backbone": "siren", "training": {"unique": False}},
+}
+FRAMES, HEIGHT, WIDTH = 30, 270, 480
+
+
+def pan(path: str) -> FitData:
+    """Move a window over an image by a fraction of a pixel a frame, brighter and darker as under a flickering lamp."""
+    image = read_signal(probe_signal(path))[..., :3].astype(np.float32)
+    frames = []
+    for number in range(FRAMES):
+        offset = (20 + 3.37 * number, 20 + 7.61 * number, 0.0)
+        window = ndimage.shift(image, [-part for part in offset], order=1, mode="reflect")[:HEIGHT, :WIDTH]
+        frames.append(window * (1 + 0.02 * np.sin(number)))
+    return FitData(np.clip(np.rint(frames), 0, 255).astype(np.uint8), "TYXS")
+
+
+def load_video(arguments: argparse.Namespace) -> FitData:
+    """Read a video, or make one."""
+    if arguments.video:
+        info = probe_signal(arguments.video, "TYXS")
+        return FitData(read_signal(info), info.axes, info.scale_um, arguments.video, info.file_bytes)
+    if arguments.texture:
+        return pan(arguments.texture)
+    settings = VideoSimulation(frames=FRAMES, height_px=HEIGHT, width_px=WIDTH)
+    return FitData(simulate_video(settings), "TYXS")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--video", help="TIFF with frames in colour")
+    parser.add_argument("--texture", help="TIFF or PNG file to pan over")
+    parser.add_argument("--epochs", type=int, default=500, help="as in the paper")
+    parser.add_argument("--seconds", type=float, default=240.0, help="time limit for each representation")
+    parser.add_argument("--runs", help="which, with commas between their numbers from 0; all if left out")
+    parser.add_argument("--skip-published", action="store_true", help="do not time the published full batch")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for video.json, .txt and .png")
+    arguments = parser.parse_args()
+    data = load_video(arguments)
+    device = choose_device(arguments.device)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    lines = [f"{data.data.shape} {data.data.dtype}, {describe(device)}, torch {torch.__version__}", ""]
+    print(lines[0], flush=True)
+
+    def say(line: str) -> None:
+        lines.append(line)
+        print(line, flush=True)
+
+    report: dict[str, Any] = {}
+    if not arguments.skip_published:
+        values = torch.from_numpy(data.data.reshape(-1, data.data.shape[-1]) / np.float32(255)).to(device)
+        seconds = plain_fit(values, 1, kind="siren", width=3, layers=4)[1]
+        report["published_seconds_per_epoch"] = seconds
+        say(f"published full batch, SIREN 4×64: {seconds:.2f} s an epoch, {seconds * 500:.0f} s for 500 epochs")
+    say(f"{'representation':34s} {'parameters':>12s} {'of table':>12s} {'epochs':>7s} {'seconds':>8s} {'PSNR dB':>8s}")
+    wanted = [int(number) for number in arguments.runs.split(",")] if arguments.runs else range(len(RUNS))
+    shown: dict[str, np.ndarray] = {"video": data.data[-1]}
+    for name in [list(RUNS)[number] for number in wanted]:
+        recipe = FitRecipe(epochs=arguments.epochs, max_seconds=arguments.seconds, device=arguments.device)
+        with reconstruct(recipe.updated(RUNS[name]), data) as run:
+            for _ in run:
+                pass
+            result = run.result()
+        figures = report[name] = dict(result.report)
+        shown[name] = result["reconstruction"].data[-1]
+        counts = f"{figures['parameters']:12,d} {figures['table_parameters']:12,d} {figures['iterations']:7d}"
+        say(f"{name:34s} {counts} {figures['seconds']:8.1f} {figures['psnr_db']:8.2f}")
+    for method, parameters, time, psnr in PAPER:
+        say(f"{'paper: ' + method:34s} {parameters:>12s} {'':12s} {500:7d} {time:>8s} {psnr:8.2f}")
+    (arguments.output / "video.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (arguments.output / "video.json").write_text(to_json(report), encoding="utf-8")
+    draw(shown, report, arguments.output / "video.png")
+
+
+def draw(shown: dict[str, np.ndarray], report: dict[str, Any], path: Path) -> None:
+    """Draw the last frame of the video and of every representation."""
+    from matplotlib.figure import Figure
+
+    rows = -(-len(shown) // 2)
+    figure = Figure(figsize=(9, 2.8 * rows), layout="constrained")
+    for axes, (name, frame) in zip(figure.subplots(rows, 2, squeeze=False).flat, shown.items(), strict=False):
+        axes.imshow(frame)
+        psnr = f", {report[name]['psnr_db']:.1f} dB" if name in report else ""
+        axes.set_title(name + psnr, fontsize=9)
+    for axes in figure.axes:
+        axes.set_axis_off()
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
