@@ -1,0 +1,105 @@
+"""Which frequencies the learned INR has: Table 1 and Fig. 4 of the paper.
+
+    python benchmarks/bands.py -o results                       # a generated picture
+    python benchmarks/bands.py --image A.png B.png -o results   # the mean over pictures, as in the paper
+
+The ratios are those of the amplitude spectrum in four rings of equal width up to the Nyquist frequency (`band_ratios`),
+which the paper does not define. The learned INR is sampled on a mesh over the bounding box of the keys; with as many
+points along its side as the picture has pixels, since a finer mesh of the same function has lower frequencies.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import output
+from napari_diner.tasks.fit.insight import band_ratios, learned_inr, mapped_coordinates, spectrum
+from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.fit.reconstruct import reconstruct
+
+PAPER = {
+    "original": (0.4426, 0.2484, 0.1753, 0.1337),
+    "learned INR (mlp)": (0.6784, 0.1218, 0.0973, 0.1025),
+    "learned INR (siren)": (0.6354, 0.1220, 0.1149, 0.1276),
+}
+BACKBONES = ("mlp", "siren", "finer")
+
+
+def main() -> None:
+    parser = output.parser(__doc__, "bands")
+    parser.add_argument("--epochs", type=int, default=1000, help="passes over all samples")
+    arguments = parser.parse_args()
+    pictures = output.pictures(arguments)
+    ratios: dict[str, list[list[float]]] = {}
+    runs: list[dict[str, Any]] = []
+    shown: dict[str, Any] = {}
+    for name, data in pictures.items():
+        ratios.setdefault("original", []).append(band_ratios(data.data, axes=data.axes).tolist())
+        shown.setdefault("original", data.data)
+        for backbone in BACKBONES:
+            recipe = FitRecipe.parse({"backbone": backbone, "epochs": arguments.epochs, "device": arguments.device})
+            row = f"learned INR ({backbone})"
+            with reconstruct(recipe, data) as run:
+                for _ in run:
+                    pass
+                inr = learned_inr(run.fitted(), max(data.data.shape[:2]))
+                keys, _ = mapped_coordinates(run.fitted())
+                report = run.result().report
+            found = band_ratios(inr.data, axes=inr.axes)
+            ratios.setdefault(row, []).append(found.tolist())
+            shown.setdefault(row, inr.data)
+            low, inner_low, inner_high, high = np.quantile(keys, [0, 0.01, 0.99, 1], axis=0)
+            runs.append(
+                {
+                    "image": name,
+                    "backbone": backbone,
+                    "ratios": found.tolist(),
+                    "psnr_db": report["psnr_db"],
+                    "seconds": report["seconds"],
+                    # how much of the box a few far-off keys add
+                    "box_of_98_percent": ((inner_high - inner_low) / (high - low)).tolist(),
+                }
+            )
+            print(f"{name}, {row}: {report['psnr_db']:.2f} dB in {report['seconds']:.1f} s", flush=True)
+    means = {name: np.mean(values, axis=0) for name, values in ratios.items()}
+    rows = []
+    for name, mean in means.items():
+        rows.append([name, *(f"{value:.4f}" for value in mean)])
+        if name in PAPER:
+            rows.append(["  paper, 30 images", *(f"{value:.4f}" for value in PAPER[name])])
+    text = output.table(["", "0 to 1/4", "1/4 to 1/2", "1/2 to 3/4", "3/4 to 1 Nyquist"], rows)
+    text += "\n\nMean over " + ", ".join(pictures) + f"; {arguments.epochs} epochs. Edge of the box that holds 98 % of "
+    text += "the keys, relative to that of all: " + ", ".join(
+        f"{run['image']} {run['backbone']} {np.mean(run['box_of_98_percent']):.2f}" for run in runs
+    )
+    report = {"means": {name: mean.tolist() for name, mean in means.items()}, "paper": PAPER, "runs": runs}
+    output.write(arguments.output, "bands", text, report, figure(shown, means))
+
+
+def figure(shown: dict[str, Any], means: dict[str, Any]) -> Figure:
+    """Draw each picture above its spectrum with the borders of the bands, and its ratios."""
+    drawing = Figure(figsize=(3 * len(shown), 8.2), layout="constrained")
+    axes = drawing.subplots(3, len(shown), squeeze=False)
+    for (name, image), column in zip(shown.items(), axes.T, strict=True):
+        column[0].imshow(image, cmap="gray")
+        column[0].set_title(name)
+        column[1].imshow(spectrum(image), extent=(-1, 1, -1, 1), cmap="magma")
+        turn = np.linspace(0, 2 * np.pi, 200)
+        for radius in (0.25, 0.5, 0.75, 1):
+            column[1].plot(radius * np.cos(turn), radius * np.sin(turn), "w", lw=0.6)
+        column[2].bar(range(4), means[name], label="here", width=0.8)
+        if name in PAPER:
+            column[2].plot(range(4), PAPER[name], "k_", ms=18, label="paper")
+        column[2].set(ylim=(0, 0.9), xticks=range(4), xlabel="band")
+        column[2].legend(frameon=False)
+        for axis in column[:2]:
+            axis.set(xticks=[], yticks=[])
+    axes[2, 0].set_ylabel("share of the amplitude spectrum")
+    return drawing
+
+
+if __name__ == "__main__":
+    main()

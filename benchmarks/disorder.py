@@ -1,0 +1,137 @@
+"""One picture in three arrangements: Fig. 2 and Proposition 2 of the paper.
+
+    python benchmarks/disorder.py -o results                  # a generated picture
+    python benchmarks/disorder.py --image A.png -o results
+
+The pixels of a picture are left as they are, sorted by brightness, and shuffled. A network of coordinates (PE+MLP) fits
+the three very differently. A DINER does not see where a pixel is: with equal initial keys it finds the same network.
+Three ways to train it are shown:
+
+- unique: equal values share a key, which is what the package does by default. The training then is the same to the last
+  bit, whatever the arrangement.
+- equal keys: a key for each pixel, all equal at the start, as Proposition 2 has it. Sums run in another order, and what
+  that changes in the last digits grows with the steps.
+- random keys: a key for each pixel, within ±1e-4 at the start, as published.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import output
+from napari_diner.tasks.fit.data import FitData
+from napari_diner.tasks.fit.insight import arrangements, learned_inr, mapped_coordinates, spectrum
+from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.fit.reconstruct import reconstruct
+
+PAPER_DB = {"original": 31.03, "sorted": 31.08, "shuffled": 31.05}
+WAYS: dict[str, dict[str, Any]] = {
+    "unique": {},
+    "equal keys": {"training": {"unique": False}, "table": {"key_range": 0.0}},
+    "random keys": {"training": {"unique": False}},
+}
+
+
+def main() -> None:
+    parser = output.parser(__doc__, "disorder")
+    parser.add_argument("--backbone", default="mlp", choices=("mlp", "siren", "finer"))
+    parser.add_argument("--epochs", type=int, default=300, help="passes over all samples of each DINER")
+    parser.add_argument("--network-epochs", type=int, default=60, help="passes of PE+MLP")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    name, data = next(iter(output.pictures(arguments).items()))
+    common = {"seed": arguments.seed, "device": arguments.device}
+    diner = FitRecipe.parse({"backbone": arguments.backbone, "epochs": arguments.epochs, **common})
+    network = FitRecipe.parse(
+        {"representation": "pe-mlp", "epochs": arguments.network_epochs, "training": {"batch_size": 8192}, **common}
+    )
+    shown: dict[str, dict[str, Any]] = {}
+    first: dict[str, Any] = {}
+    for arrangement, pixels in arrangements(data.data, arguments.seed).items():
+        arranged = FitData(pixels, data.axes)
+        row: dict[str, Any] = {"pixels": pixels, "psnr_db": {}, "seconds": {}, "difference": {}}
+        for way, recipe in {
+            "pe-mlp": network,
+            **{way: diner.updated(changes) for way, changes in WAYS.items()},
+        }.items():
+            with reconstruct(recipe, arranged) as run:
+                for _ in run:
+                    pass
+                result, fitted = run.result(), run.fitted()
+                row["psnr_db"][way] = result.report["psnr_db"]
+                row["seconds"][way] = result.report["seconds"]
+                if way == "pe-mlp":
+                    row["network"] = result["reconstruction"].data
+                    continue
+                weights = {part: value for part, value in result.weights.items() if part.startswith("backbone")}
+                reference = first.setdefault(way, weights)
+                row["difference"][way] = max(float(np.abs(weights[part] - reference[part]).max()) for part in weights)
+                if way == "unique":
+                    row["diner"] = result["reconstruction"].data
+                    row["keys"] = mapped_coordinates(fitted, 20_000)
+                    row["inr"] = learned_inr(fitted).data
+        shown[arrangement] = row
+        print(arrangement, {way: round(psnr, 2) for way, psnr in row["psnr_db"].items()}, flush=True)
+
+    rows = [
+        [
+            arrangement,
+            f"{row['psnr_db']['pe-mlp']:.2f}",
+            *(f"{row['psnr_db'][way]:.2f}" for way in WAYS),
+            f"{PAPER_DB[arrangement]:.2f}",
+            *(f"{row['difference'][way]:.1e}" for way in WAYS),
+        ]
+        for arrangement, row in shown.items()
+    ]
+    header = ["PSNR in dB", "PE+MLP", *(f"DINER, {way}" for way in WAYS), "paper (MLP)", *(f"Δθ {way}" for way in WAYS)]
+    text = output.table(header, rows)
+    text += (
+        f"\n\n{name}, {'×'.join(map(str, data.data.shape))}, backbone {arguments.backbone}, {arguments.epochs} epochs"
+    )
+    text += "; the paper's are of Baboon.\nΔθ: largest difference of a network's parameter from the original's."
+    report = {
+        "image": name,
+        "backbone": arguments.backbone,
+        "epochs": arguments.epochs,
+        "arrangements": {
+            arrangement: {part: row[part] for part in ("psnr_db", "seconds", "difference")}
+            for arrangement, row in shown.items()
+        },
+        "paper_db": PAPER_DB,
+    }
+    output.write(arguments.output, "disorder", text, report, figure(shown))
+
+
+def figure(shown: dict[str, dict[str, Any]]) -> Figure:
+    """Draw Fig. 2: a row for each arrangement."""
+    drawing = Figure(figsize=(19, 8.6), layout="constrained")
+    axes = drawing.subplots(len(shown), 7)
+    top = max(float(spectrum(row["pixels"]).max()) for row in shown.values())
+    for line, (arrangement, row) in zip(axes, shown.items(), strict=True):
+        scores = row["psnr_db"]
+        line[0].set_ylabel(arrangement)
+        for axis, image in zip(
+            line[[0, 2, 4, 5]], (row["pixels"], row["network"], row["diner"], row["inr"]), strict=True
+        ):
+            axis.imshow(image, cmap="gray")
+        for axis, image in zip(line[[1, 6]], (row["pixels"], row["inr"]), strict=True):
+            axis.imshow(spectrum(image), cmap="magma", vmin=0, vmax=top)
+        positions, colours = row["keys"]
+        # as the learned INR is drawn: the first number of a key downwards
+        line[3].scatter(positions[:, 1], -positions[:, 0], s=1, c=np.broadcast_to(colours, (len(colours), 3)), lw=0)
+        line[3].set(box_aspect=1, facecolor="0.85")
+        line[2].set_xlabel(f"{scores['pe-mlp']:.2f} dB")
+        line[4].set_xlabel(f"{scores['unique']:.2f} dB")
+        for axis in line:
+            axis.set(xticks=[], yticks=[])
+    titles = ("image", "its spectrum", "PE+MLP", "mapped coordinates", "DINER", "learned INR", "its spectrum")
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title)
+    return drawing
+
+
+if __name__ == "__main__":
+    main()
