@@ -7,8 +7,8 @@ The pixels of a picture are left as they are, sorted by brightness, and shuffled
 the three very differently. A DINER does not see where a pixel is: with equal initial keys it finds the same network.
 Three ways to train it are shown:
 
-- unique: equal values share a key, which is what the package does by default. The training then is the same to the last
-  bit, whatever the arrangement.
+- unique: equal values share a key, which is what the package does by default (if less than half of the values are
+  distinct). The training then is the same to the last bit, whatever the arrangement.
 - equal keys: a key for each pixel, all equal at the start, as Proposition 2 has it. Sums run in another order, and what
   that changes in the last digits grows with the steps.
 - random keys: a key for each pixel, within ±1e-4 at the start, as published.
@@ -70,6 +70,7 @@ def main() -> None:
                 reference = first.setdefault(way, weights)
                 row["difference"][way] = max(float(np.abs(weights[part] - reference[part]).max()) for part in weights)
                 if way == "unique":
+                    distinct = result.report["unique_values"]
                     row["diner"] = result["reconstruction"].data
                     row["keys"] = mapped_coordinates(fitted, 20_000)
                     row["inr"] = learned_inr(fitted).data
@@ -91,11 +92,13 @@ def main() -> None:
     text += (
         f"\n\n{name}, {'×'.join(map(str, data.data.shape))}, backbone {arguments.backbone}, {arguments.epochs} epochs"
     )
+    text += "; " + (f"{distinct} distinct values" if distinct else "too many distinct values to share keys")
     text += "; the paper's are of Baboon.\nΔθ: largest difference of a network's parameter from the original's."
     report = {
         "image": name,
         "backbone": arguments.backbone,
         "epochs": arguments.epochs,
+        "unique_values": distinct,
         "arrangements": {
             arrangement: {part: row[part] for part in ("psnr_db", "seconds", "difference")}
             for arrangement, row in shown.items()
