@@ -13,6 +13,8 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 LABEL_HEIGHT = 22
 """Pixels that a label on the vertical axis needs."""
+MOST_POINTS = 4000
+"""A curve of more points is thinned out: no screen shows them, and drawing them takes its time."""
 COLOURS = ("#4e9ede", "#e8833a", "#4caf6e", "#d95f8c", "#9a7bd6", "#c2a52e", "#39b3b3", "#b0705a")
 """Colours of the curves of a comparison; each is readable on dark and on light."""
 
@@ -62,6 +64,11 @@ class _Series:
             column = self.values.setdefault(name, [])
             column.extend([float("nan")] * (len(self.seconds) - 1 - len(column)))
             column.append(value)
+        if len(self.seconds) > MOST_POINTS:
+            for column in self.values.values():
+                column.extend([float("nan")] * (len(self.seconds) - len(column)))
+                del column[1::2]
+            del self.seconds[1::2]
 
     def draw(self, name: str, decibel: bool) -> None:
         values = [value if decibel or value > 0 else float("nan") for value in self.values.get(name, [])]

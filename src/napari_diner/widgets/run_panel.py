@@ -88,18 +88,21 @@ class RunPanel(QWidget):
         """Whether a run is going on or paused."""
         return self._worker is not None
 
-    def start(self, begin: Begin) -> None:
+    def start(self, begin: Begin, *, curve: bool = True) -> None:
         """Start a run in a thread.
 
         Parameters
         ----------
         begin
             Prepares the run. It must not refer to the dock, or a closed dock would live until it is done.
+        curve
+            Whether there will be something to plot; otherwise the curve of the run before stays.
         """
         if self.running:
             return
-        self.plot.clear()
-        self.plot.show()
+        if curve:
+            self.plot.clear()
+            self.plot.show()
         self.say("")
         self._show_running(True)
         self.stage.setText("Preparing…")

@@ -72,7 +72,6 @@ class TaskDock(QWidget):
         self.advanced = RecipeForm(self.recipe_type, exclude=(self.source_field, *self.essentials, *self.elsewhere))
         self._essentials = {name: self._make_editor(name) for name in self.essentials}
         self.settings = SettingsArea()
-        self.buttons = QHBoxLayout()
         self._build()
 
     def prepare(self, layer: Image) -> Begin:
@@ -130,12 +129,32 @@ class TaskDock(QWidget):
     def run(self) -> None:
         """Start with the settings shown."""
         with self.panel.explaining():
-            layer = self.choice.layer
-            if layer is None:
-                raise InputError(f"There is no {self.choice.noun}; open files, or a sample from the File menu")
-            begin = self.prepare(layer)
+            begin = self.prepare(self.chosen_layer())
             self._layers.forget()
             self.panel.start(begin)
+
+    def chosen_layer(self) -> Image:
+        """Return the layer that is chosen.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        if self.choice.layer is None:
+            raise InputError(f"There is no {self.choice.noun}; open files, or a sample from the File menu")
+        return self.choice.layer
+
+    def take(self, outcome: Any) -> None:
+        """Show what a run found."""
+        result: Result = outcome
+        self._result = result
+        self.save_button.setEnabled(True)
+        self._layers.finish(result)
+        report = result.report
+        end = "Time is up" if report.get("stopped_by_time_limit") else "Done"
+        warnings = "".join(f"; {warning}" for warning in report.get("warnings", ()))
+        self.panel.say(f"{'Stopped early' if result.partial else end}: {self.summary(result)}{warnings}")
 
     def save_results(self) -> None:
         """Let the user pick a folder, and write the result into a new folder inside it."""
@@ -200,6 +219,15 @@ class TaskDock(QWidget):
         self._on_theme()
         self._on_layer(self.choice.layer)
 
+    def add_below(self, *parts: QWidget | QLayout) -> None:
+        """Put widgets between the run panel and the buttons at the bottom."""
+        for part in parts:
+            place = self._column.count() - 1
+            if isinstance(part, QLayout):
+                self._column.insertLayout(place, part)
+            else:
+                self._column.insertWidget(place, part)
+
     def rows(self, *names: str) -> QFormLayout:
         """Return a form with the editors of some of the essentials and their labels."""
         form = QFormLayout()
@@ -236,21 +264,22 @@ class TaskDock(QWidget):
             assert action is not None
             action.triggered.connect(slot)
         self.recipe_button.setMenu(menu)
+        buttons = QHBoxLayout()
         for button in (self.save_button, self.recipe_button):
-            self.buttons.addWidget(button, 1)
+            buttons.addWidget(button, 1)
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.setChildrenCollapsible(False)
         splitter.addWidget(self.settings)
         splitter.addWidget(self.panel)
         splitter.setStretchFactor(0, 1)
-        layout = QVBoxLayout(self)
+        layout = self._column = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(splitter, 1)
-        layout.addLayout(self.buttons)
+        layout.addLayout(buttons)
         self.setMinimumWidth(320)
         self.panel.run_requested.connect(self.run)
         self.panel.previewed.connect(self._layers.preview)
-        self.panel.completed.connect(self._on_completed)
+        self.panel.completed.connect(self.take)
         self.panel.ended.connect(self._layers.discard)
 
     def _output_name(self) -> str:
@@ -260,15 +289,6 @@ class TaskDock(QWidget):
         if layer is not None:
             with self.panel.explaining():
                 self.fill_in(layer)
-
-    def _on_completed(self, result: Result) -> None:
-        self._result = result
-        self.save_button.setEnabled(True)
-        self._layers.finish(result)
-        report = result.report
-        end = "Time is up" if report.get("stopped_by_time_limit") else "Done"
-        warnings = "".join(f"; {warning}" for warning in report.get("warnings", ()))
-        self.panel.say(f"{'Stopped early' if result.partial else end}: {self.summary(result)}{warnings}")
 
     def _on_theme(self) -> None:
         self.panel.set_theme(self._viewer.theme)
