@@ -64,6 +64,13 @@ def test_the_finest_level_gives_each_sample_an_entry_of_its_own() -> None:
     assert torch.allclose(encoding(x), encoding.table, atol=1e-9)
 
 
+def test_a_level_that_just_fits_its_table_has_no_shared_entries() -> None:
+    encoding = build((16, 16), base_resolution=16, levels=1, log2_table_size=8)
+    entries, weights = encoding.corners(coordinates(torch.arange(256), (16, 16)))
+    nearest = entries[:, 0].gather(1, weights[:, 0].argmax(1, keepdim=True))
+    assert torch.equal(nearest[:, 0], torch.arange(256))
+
+
 @pytest.mark.parametrize("shape", [(300,), (30, 40), (12, 10, 14), (5, 6, 7, 8)])
 def test_weights_add_up_to_one_and_entries_are_of_their_level(shape: tuple[int, ...]) -> None:
     encoding = build(shape, log2_table_size=8)

@@ -111,6 +111,15 @@ def test_equal_keys_have_a_learned_inr() -> None:
     fit = fitted((4, 4), 2)
     fit.representation.hash_table.detach().fill_(0.25)
     assert np.allclose(learned_inr(fit, 4).data, 0.25 * (0.25 + 0.5), atol=1e-5)
+    assert np.allclose(mapped_coordinates(fit, size=4)[0], 0)
+
+
+def test_colours_stay_within_their_range() -> None:
+    fit = fitted((6, 7), 2)
+    fit.representation.backbone[0].weight.detach().mul_(100)
+    fit.representation.backbone[0].bias.detach().fill_(-10)
+    for colours in (mapped_coordinates(fit)[1], learned_inr(fit, 9).data):
+        assert colours.min() == 0 and colours.max() == 1
 
 
 @pytest.mark.parametrize("look", [mapped_coordinates, learned_inr])
@@ -160,6 +169,12 @@ def test_the_spectrum_has_zero_frequency_at_its_centre() -> None:
     peaks = sorted(zip(*np.nonzero(shown > shown.max() / 2), strict=True))
     assert peaks == [(16 - 5, 20), (16 + 5, 20)]
     assert shown.max() == pytest.approx(np.log1p(32 * 40 / 2), rel=1e-6)
+
+
+def test_the_spectrum_of_equal_colours_is_that_of_one() -> None:
+    grey = np.random.default_rng(0).random((12, 15))
+    assert np.allclose(spectrum(np.stack([grey] * 3, -1)), spectrum(grey))
+    assert np.allclose(spectrum(np.stack([grey] * 2), "CYX"), spectrum(grey))
 
 
 def test_axes_that_do_not_fit_are_refused() -> None:
@@ -224,6 +239,11 @@ def test_values_interpolate_better_than_keys(axes: str, shape: tuple[int, ...], 
     assert found.psnr_by_values_db > 25
     assert found.psnr_by_values_db > found.psnr_by_keys_db + 3
     assert found.key_distance > 0
+    # the pixels that were kept are reproduced far better and do not count
+    errors = (found.by_values.data.astype(float) - found.truth.data) ** 2
+    odd = np.add.outer(np.arange(47) % 2, np.arange(47) % 2) > 0
+    left_out = np.moveaxis(errors, (axes.index("Y"), axes.index("X")), (0, 1))[odd]
+    assert found.psnr_by_values_db == pytest.approx(10 * np.log10(255**2 / left_out.mean()))
 
 
 def test_linear_values_are_interpolated_without_error() -> None:
