@@ -65,6 +65,8 @@ class Result:
         Metrics, timings, versions, seed, device, checksum of the input: the content of ``report.json``.
     weights
         Parameters of the representation by name, for ``model.safetensors``.
+    header
+        What ``model.safetensors`` says of them besides the recipe.
     partial
         Whether the run was ended before it was done.
     """
@@ -74,6 +76,7 @@ class Result:
     recipe: Recipe
     report: Mapping[str, Any]
     weights: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
+    header: Mapping[str, str] = field(default_factory=dict)
     partial: bool = False
 
     def __getitem__(self, name: str) -> NamedArray:

@@ -58,6 +58,7 @@ def write_result(result: Result, folder: Path) -> None:
     }
     if result.arrays:
         metadata |= {"axes": result.arrays[0].axes, "scale_um": json.dumps(result.arrays[0].scale_um)}
+    metadata |= result.header
     write_contents(folder, result.arrays, files, weights=result.weights, metadata=metadata)
 
 

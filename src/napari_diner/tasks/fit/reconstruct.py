@@ -22,7 +22,7 @@ from napari_diner.solvers.table_fit import TableFit
 from napari_diner.solvers.value_problem import ValueProblem
 from napari_diner.tasks.fit.data import FitData, layout_of, memory_needed, table_width, with_axes
 from napari_diner.tasks.fit.layout import Array, Layout
-from napari_diner.tasks.fit.model import Fitted, pack
+from napari_diner.tasks.fit.model import LOW, Fitted, pack, unpacked_table
 from napari_diner.tasks.fit.preview import preview
 from napari_diner.tasks.fit.recipe import LATTICE_SIZES, LEARNING_RATES, FitRecipe
 from napari_diner.tasks.fit.represent import build_representation
@@ -178,12 +178,11 @@ class FitReconstruction(Reconstruction):
         fitted, layout, recipe = self.fitted(), self.layout, self.recipe
         report: dict[str, Any] = {}
         weights = pack(fitted)
-        if "hash_table.low" in weights:
+        if LOW in weights:
             report["float_psnr_db"] = self._score(_outputs(fitted.representation))[0]
-            table = weights["hash_table"] * weights["hash_table.step"] + weights["hash_table.low"]
-            with torch.no_grad():
-                keys = torch.from_numpy(table.astype(np.float32)).reshape(-1, table.shape[-1])
-                fitted.representation.load_state_dict({"hash_table": keys}, strict=False)
+            table = unpacked_table(weights)
+            keys = torch.from_numpy(table).reshape(-1, table.shape[-1])
+            fitted.representation.load_state_dict({"hash_table": keys}, strict=False)
         outputs = _outputs(fitted.representation)
         psnr_db, identical, values = self._score(outputs)
         if self._index is not None:
