@@ -21,7 +21,7 @@ NAMESPACE = "napari-diner"
 def write_array(path: str | Path, array: NamedArray) -> None:
     """Write an array as an uncompressed OME-TIFF file.
 
-    Spacings along X, Y and Z become physical sizes in µm. OME knows no axis of recorded frames: ``"N"`` is stored as
+    Spacings along X, Y and Z become physical sizes in µm; ``"S"``, the last axis if it is there, are colours. OME knows no axis of recorded frames: ``"N"`` is stored as
     ``"T"``, since the frames were recorded one after the other, and not as ``"Z"``, which would give them a spacing
     and have viewers show them as a volume. Axes, unit and name are annotated so that `read_array` restores them.
 
@@ -38,9 +38,10 @@ def write_array(path: str | Path, array: NamedArray) -> None:
         If an axis or the type has no place in OME-TIFF, or the file cannot be written.
     """
     axes = array.axes.replace("N", "T")
-    if set(axes) - set("TZCYX") or len(set(axes)) != len(axes) or not axes.endswith("YX"):
+    coloured = axes.endswith("S")
+    if set(axes) - set("TZCYXS") or len(set(axes)) != len(axes) or not axes.removesuffix("S").endswith("YX"):
         raise OutputError(
-            f"{array.name} has the axes {array.axes!r}, which OME-TIFF cannot hold; reorder them to end in YX"
+            f"{array.name} has the axes {array.axes!r}, which OME-TIFF cannot hold; reorder them to end in YX or YXS"
         )
     data = array.data
     if data.dtype.kind == "b":
@@ -61,14 +62,21 @@ def write_array(path: str | Path, array: NamedArray) -> None:
             "unit": array.unit,
         },
     }
-    if "C" not in axes:
+    if "C" not in axes and not coloured:
         metadata["Channel"] = {"Name": array.name}
     for axis, spacing in zip(axes, array.scale_um, strict=True):
         if axis in "ZYX":
             metadata[f"PhysicalSize{axis}"] = spacing
             metadata[f"PhysicalSize{axis}Unit"] = "µm"
     try:
-        tifffile.imwrite(path, data, ome=True, photometric="minisblack", metadata=metadata)
+        tifffile.imwrite(
+            path,
+            data,
+            ome=True,
+            photometric="rgb" if coloured and data.shape[-1] in (3, 4) else "minisblack",
+            planarconfig="contig" if coloured else None,
+            metadata=metadata,
+        )
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written ({error.strerror or error}); free space or choose another folder"

@@ -1,9 +1,11 @@
-"""Reading PNG files: grey ones, and coloured ones that show grey."""
+"""Reading PNG files: as frames, which are grey or show grey, and as images of any colours."""
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +47,56 @@ def read_png(path: Path, header: Header) -> npt.NDArray[Any]:
     InputError
         If the file is damaged, or its colour channels differ.
     """
+    with decoding(path), _opened(path) as image:
+        pixels = np.asarray(image.convert("RGB") if image.mode in ("P", "RGBA") else image)
+        if image.mode == "LA":
+            pixels = pixels[..., :1]
+    if pixels.ndim == 3:
+        if not (pixels == pixels[..., :1]).all():
+            raise InputError(f"{path} is a colour image; convert it to grey")
+        pixels = pixels[..., 0]
+    return pixels.astype(header.dtype, copy=False)
+
+
+def announced(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape, (Y, X) or (Y, X, colours), and the type of the pixels that `read_pixels` will return.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or coloured with 16 bits a channel, which Pillow reads as 8.
+    """
+    header = probe_png(path, "bu")
+    with _opened(path) as image:
+        colours = {"L": (), "1": (), "I;16": (), "I": (), "LA": ()}.get(image.mode)
+        if colours is None:
+            colours = (4,) if image.mode == "RGBA" else (3,)
+    return (header.height, header.width, *colours), np.dtype(np.uint8 if header.dtype.kind == "b" else header.dtype)
+
+
+def read_pixels(path: Path) -> npt.NDArray[Any]:
+    """Return a PNG file's pixels, grey (Y, X) or coloured (Y, X, 3 or 4); palettes become colours.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    shape, dtype = announced(path)
+    with decoding(path), _opened(path) as image:
+        if len(shape) == 3:
+            image = image.convert("RGBA" if shape[2] == 4 else "RGB")
+        elif image.mode in ("1", "LA"):
+            image = image.convert("L")
+        return np.asarray(image).astype(dtype)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     from PIL import Image
 
     with decoding(path), warnings.catch_warnings():
         # the caller has compared the size in the header with the free memory
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with Image.open(path, formats=["PNG"]) as image:
-            pixels = np.asarray(image.convert("RGB") if image.mode in ("P", "RGBA") else image)
-            if image.mode == "LA":
-                pixels = pixels[..., :1]
-    if pixels.ndim == 3:
-        if not (pixels == pixels[..., :1]).all():
-            raise InputError(f"{path} is a colour image; convert it to grey")
-        pixels = pixels[..., 0]
-    return pixels.astype(header.dtype, copy=False)
+            yield image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 from typing import Any
@@ -60,14 +61,14 @@ def probe_tiff(path: Path, kinds: str) -> Header:
             if dtype != parts[0][2]:
                 raise InputError(f"the frames of {path} differ in type ({parts[0][2]}, {dtype}); save them alike")
             before += frames
-        _check_length(path, tif)
+        check_length(path, tif)
         height, width = parts[0][1]
         return Header(
             frames=sum(part[0] for part in parts),
             height=height,
             width=width,
             dtype=check_dtype(path, parts[0][2], kinds),
-            pixel_size_um=_pixel_size(tif),
+            pixel_size_um=pixel_size(tif),
         )
 
 
@@ -120,7 +121,7 @@ def _series_shape(path: Path, series: tifffile.TiffPageSeries) -> tuple[int, tup
     return frames, (height, width), np.dtype(series.dtype)
 
 
-def _check_length(path: Path, tif: tifffile.TiffFile) -> None:
+def check_length(path: Path, tif: tifffile.TiffFile) -> None:
     """Check that the file is as long as its headers say, and that the chain of its pages comes to an end."""
     pages, file = tif.pages, tif.filehandle
     len(pages)  # follows the chain
@@ -141,7 +142,7 @@ def _check_length(path: Path, tif: tifffile.TiffFile) -> None:
         raise InputError(f"{path} is truncated: it ends before its last frame does; copy it anew")
 
 
-def _pixel_size(tif: tifffile.TiffFile) -> float | None:
+def pixel_size(tif: tifffile.TiffFile) -> float | None:
     """Return the pixel size in micrometres that the metadata tell, if they tell a believable one."""
     page = tif.pages.first
     if "<OME" in page.description:
@@ -163,6 +164,27 @@ def _pixel_size(tif: tifffile.TiffFile) -> float | None:
     size = 25400 / per_inch
     printed = any(abs(per_inch - dpi) < 0.01 * dpi for dpi in DPI_OF_PRINTERS)
     return size if 1e-3 <= size <= 100 and not printed else None
+
+
+def z_step(tif: tifffile.TiffFile) -> float | None:
+    """Return the distance between slices in micrometres that OME-XML or ImageJ's metadata tell, if they do."""
+    description = tif.pages.first.description
+    spacing: Any = None
+    unit = "µm"
+    if "<OME" in description:
+        with contextlib.suppress(ElementTree.ParseError):
+            pixels = ElementTree.fromstring(description).find(".//{*}Pixels")
+            if pixels is not None:
+                spacing, unit = pixels.get("PhysicalSizeZ"), pixels.get("PhysicalSizeZUnit", "µm")
+    elif tif.imagej_metadata is not None:
+        spacing = tif.imagej_metadata.get("spacing")
+        unit = str(tif.imagej_metadata.get("unit", "")).replace("\\u00B5", "µ")
+    micrometres = _micrometres(unit)
+    try:
+        size = float(spacing) * (micrometres or math.nan)
+    except (TypeError, ValueError):
+        return None
+    return size if math.isfinite(size) and size > 0 else None
 
 
 def ome_pixel_size(xml: str) -> float | None:
