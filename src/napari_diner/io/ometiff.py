@@ -21,9 +21,10 @@ NAMESPACE = "napari-diner"
 def write_array(path: str | Path, array: NamedArray) -> None:
     """Write an array as an uncompressed OME-TIFF file.
 
-    Spacings along X, Y and Z become physical sizes in µm; ``"S"``, the last axis if it is there, are colours. OME knows no axis of recorded frames: ``"N"`` is stored as
-    ``"T"``, since the frames were recorded one after the other, and not as ``"Z"``, which would give them a spacing
-    and have viewers show them as a volume. Axes, unit and name are annotated so that `read_array` restores them.
+    Spacings along X, Y and Z become physical sizes in µm; ``"S"``, the last axis if it is there, are colours. OME
+    knows no axis of recorded frames: ``"N"`` is stored as ``"T"``, since the frames were recorded one after the other,
+    and not as ``"Z"``, which would give them a spacing and have viewers show them as a volume. Axes, unit and name are
+    annotated so that `read_array` restores them.
 
     Parameters
     ----------

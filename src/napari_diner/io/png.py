@@ -68,9 +68,8 @@ def announced(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """
     header = probe_png(path, "bu")
     with _opened(path) as image:
-        colours = {"L": (), "1": (), "I;16": (), "I": (), "LA": ()}.get(image.mode)
-        if colours is None:
-            colours = (4,) if image.mode == "RGBA" else (3,)
+        grey = image.mode in ("L", "1", "I;16", "I", "LA")
+        colours = () if grey else (4 if image.mode == "RGBA" else 3,)
     return (header.height, header.width, *colours), np.dtype(np.uint8 if header.dtype.kind == "b" else header.dtype)
 
 

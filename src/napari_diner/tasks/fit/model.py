@@ -26,10 +26,11 @@ from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.fit.region import Index, Region
 from napari_diner.tasks.fit.represent import build_representation
+from napari_diner.tasks.reconstruction import Result
 from napari_diner.tasks.saving import FORMAT_VERSION
 
 TABLE, INDEX, LOW, STEP = "hash_table", "index", "hash_table.low", "hash_table.step"
-_CODES = {8: np.uint8, 16: np.uint16}
+_CODES: dict[int, Any] = {8: np.uint8, 16: np.uint16}
 _SAMPLES = 1 << 20
 
 
@@ -87,6 +88,24 @@ def unpacked_table(weights: Mapping[str, Array]) -> npt.NDArray[np.float32]:
     if LOW in weights:
         table = table * weights[STEP] + weights[LOW]
     return table.astype(np.float32, copy=False)
+
+
+def unpack(result: Result) -> Fitted:
+    """Return the representation that a result of a fit holds."""
+    assert isinstance(result.recipe, FitRecipe)
+    return _assembled(dict(result.weights), Layout.from_header(result.header), result.recipe)
+
+
+def _assembled(weights: dict[str, Array], layout: Layout, recipe: FitRecipe) -> Fitted:
+    index = weights.pop(INDEX, None)
+    if TABLE in weights:
+        table = unpacked_table(weights)
+        weights = {name: value for name, value in weights.items() if name not in (LOW, STEP)}
+        weights[TABLE] = table.reshape(-1, table.shape[-1])
+    shape = layout.sample_shape if index is None else (len(weights[TABLE]),)
+    representation = build_representation(recipe, shape, layout.outputs)
+    representation.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return Fitted(representation, layout, recipe, index)
 
 
 class FitModel:
@@ -235,16 +254,7 @@ class FitModel:
 
     def fitted(self) -> Fitted:
         """Return the whole representation in memory."""
-        weights = {name: self._file.read(name) for name in self._file.shapes}
-        index = weights.pop(INDEX, None)
-        if TABLE in weights:
-            weights[TABLE] = unpacked_table(weights).reshape(-1, self._width)
-            weights.pop(LOW, None)
-            weights.pop(STEP, None)
-        shape = self.layout.sample_shape if index is None else (len(weights[TABLE]),)
-        representation = build_representation(self.recipe, shape, self.layout.outputs)
-        representation.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-        return Fitted(representation, self.layout, self.recipe, index)
+        return _assembled({name: self._file.read(name) for name in self._file.shapes}, self.layout, self.recipe)
 
     @property
     def _width(self) -> int:
