@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import accumulate, product
 
 import torch
 from torch import Tensor, nn
@@ -53,20 +53,19 @@ class HashEncoding(nn.Module):
         self.table_size = entries
         self.features = len(sizes) * settings.features
 
-        starts = torch.tensor([0, *(min(size, entries) for size in sizes)]).cumsum(0)
+        # plain numbers, so that the shapes can be had on the meta device, where nothing is allocated
+        starts = [0, *accumulate(min(size, entries) for size in sizes)]
         spans = torch.tensor(self.resolutions) - 1
         strides = torch.tensor([[int(torch.Size(points[axis + 1 :]).numel()) for axis in range(len(shape))]
                                 for points in self.resolutions])  # fmt: skip
         # which corner of a cell is meant along each axis, the last axis fastest; one point is all corners at once
         bits = torch.tensor(list(product((0, 1), repeat=len(shape))))
         steps = (bits * (strides * (spans > 0))[:, None]).sum(-1)
-        self.register_buffer("offsets", starts[:-1], persistent=False)
+        self.register_buffer("offsets", torch.tensor(starts[:-1]), persistent=False)
         self.register_buffer("spans", spans.T, persistent=False)
         self.register_buffer("strides", strides.T, persistent=False)
         self.register_buffer("steps", steps, persistent=False)
-        self.table = nn.Parameter(
-            torch.empty(int(starts[-1]), settings.features).uniform_(-_INITIAL_RANGE, _INITIAL_RANGE)
-        )
+        self.table = nn.Parameter(torch.empty(starts[-1], settings.features).uniform_(-_INITIAL_RANGE, _INITIAL_RANGE))
 
     def forward(self, coordinates: Tensor) -> Tensor:
         """Return the features, (n, levels · features), at coordinates, (n, axes) within ±1."""
