@@ -1,0 +1,128 @@
+"""What the models of intensity diffraction tomography have in common, so that a solver can take any of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_diner.errors import InputError
+from napari_diner.physics.idt.contrast import refractive_index
+
+
+class IDTModel(ABC):
+    """From the contrast of permittivity to the data g = I / I_background − 1 of each frame.
+
+    Parameters
+    ----------
+    shape
+        Voxels (Z, Y, X) of the volume.
+    frames
+        Number N of frames.
+    slice_spacing_um
+        Distance Δz between slices.
+    wavelength_um
+        Wavelength λ in vacuum.
+    medium_index
+        Refractive index n0 of the medium.
+    dtype, device
+        Complex type of the fields and spectra, and where they are kept; volumes and data have the real type with the
+        same precision, `real_dtype`.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        frames: int,
+        slice_spacing_um: float,
+        wavelength_um: float,
+        medium_index: float,
+        *,
+        dtype: torch.dtype = torch.complex64,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.shape = shape
+        self.frames = frames
+        self.slice_spacing_um = slice_spacing_um
+        self.wavelength_um = wavelength_um
+        self.medium_index = medium_index
+        self.dtype = dtype
+        self.real_dtype = dtype.to_real()
+        self.device = torch.device(device)
+
+    @abstractmethod
+    def forward(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Return the data that the model predicts, with gradients.
+
+        Parameters
+        ----------
+        contrast
+            Δε_re and Δε_im, real, (2, Z, Y, X).
+        frames
+            Which frames to predict, in this order; all if None.
+
+        Returns
+        -------
+        Tensor
+            g = I / I_background − 1, real, (N, Y, X).
+        """
+
+    def intensities(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Return intensities relative to those of the empty medium, 1 + g, real, (N, Y, X)."""
+        return 1 + self.forward(contrast, frames)
+
+    def peak_phase(self, contrast: Tensor) -> float:
+        """Return the largest phase that the object gives to light along the axis, ``max |2π/λ Σ_z (n_re − n0) Δz|``.
+
+        The linear model holds below about 0.3 rad, and is not to be trusted above 0.5 rad.
+
+        Parameters
+        ----------
+        contrast
+            Δε_re and Δε_im, real, (2, Z, Y, X).
+
+        Returns
+        -------
+        float
+            In radians.
+        """
+        with torch.no_grad():
+            projected = torch.zeros(contrast.shape[-2:], dtype=torch.float32, device=contrast.device)
+            for plane in range(contrast.shape[1]):
+                n_re, _ = refractive_index(contrast[:, plane], self.medium_index)
+                projected += n_re - self.medium_index
+        return float(projected.abs().max()) * 2 * torch.pi / self.wavelength_um * self.slice_spacing_um
+
+    def _chosen(self, frames: Sequence[int] | None) -> list[int]:
+        return list(range(self.frames)) if frames is None else list(frames)
+
+    def _check_volume(self, contrast: Tensor) -> None:
+        if tuple(contrast.shape) != (2, *self.shape):
+            raise InputError(f"The contrast has the shape {tuple(contrast.shape)}; the model needs {(2, *self.shape)}")
+
+
+class Linear(torch.autograd.Function):
+    """A linear operator whose gradient is its adjoint; nothing is kept between the two."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, operator: Callable[[Tensor], Tensor], adjoint: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Return ``operator(x)``."""
+        ctx.pair = (adjoint, operator)
+        return operator(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """Return ``adjoint(gradient)``."""
+        adjoint, operator = ctx.pair
+        gradient: Tensor = Linear.apply(gradients[0], adjoint, operator)  # type: ignore[no-untyped-call]
+        return gradient, None, None
+
+
+def frequency_device(device: torch.device) -> torch.device:
+    """Return where phases can be computed in double precision: on `device`, unless it has none (Apple's)."""
+    return torch.device("cpu") if device.type == "mps" else device

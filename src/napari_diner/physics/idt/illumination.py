@@ -1,0 +1,163 @@
+"""From where the light comes in each frame. Free of torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_diner.errors import RecipeError
+
+EDGE = 1e-9
+"""Relative rounding error that a direction exactly at the edge of the pupil may have."""
+
+
+class Source(NamedTuple):
+    """A plane wave that lights the sample."""
+
+    na_y: float
+    """Numerical aperture along y: λ times the transverse frequency, the sine of the angle in air."""
+    na_x: float
+    """Numerical aperture along x."""
+    weight: float = 1.0
+    """Background intensity, relative to the other sources of the same frame."""
+
+    @property
+    def na(self) -> float:
+        """Numerical aperture of the direction, √(NA_y² + NA_x²)."""
+        return math.hypot(self.na_y, self.na_x)
+
+
+@dataclass(frozen=True)
+class Illumination:
+    """The sources that light each frame; a multiplexed frame has several, incoherent with each other.
+
+    Raises
+    ------
+    RecipeError
+        If there is no frame, a frame has no source, a number is not finite, or a weight is not positive.
+    """
+
+    frames: tuple[tuple[Source, ...], ...]
+
+    def __post_init__(self) -> None:
+        if not self.frames:
+            raise RecipeError("There is no illumination; give a direction [NA_y, NA_x] for each frame")
+        for number, frame in enumerate(self.frames, 1):
+            if not frame:
+                raise RecipeError(f"Frame {number} has no source of light; give it a direction [NA_y, NA_x]")
+            for source in frame:
+                if not all(math.isfinite(value) for value in source):
+                    raise RecipeError(f"The illumination of frame {number} is not finite; correct {list(source)}")
+                if source.weight <= 0:
+                    raise RecipeError(
+                        f"The illumination of frame {number} has the weight {source.weight:g}; it must be above zero"
+                    )
+
+    @classmethod
+    def of(cls, directions: Iterable[Sequence[float] | Sequence[Sequence[float]]]) -> Illumination:
+        """Build an illumination from plain lists.
+
+        Parameters
+        ----------
+        directions
+            For each frame a direction ``[NA_y, NA_x]``, or a list of several, each with its weight if they differ:
+            ``[[NA_y, NA_x, weight], ...]``.
+
+        Raises
+        ------
+        RecipeError
+            If an entry is neither of these.
+        """
+        return cls(tuple(_sources(frame, number) for number, frame in enumerate(directions, 1)))
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def apertures(self) -> NDArray[np.float64]:
+        """(NA_y, NA_x) of all S sources, frame by frame, (S, 2)."""
+        return np.array([(source.na_y, source.na_x) for frame in self.frames for source in frame])
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Share of each source in the background intensity of its frame, (S,)."""
+        shares = []
+        for frame in self.frames:
+            total = sum(source.weight for source in frame)
+            shares += [source.weight / total for source in frame]
+        return np.array(shares)
+
+    @property
+    def frame_of_source(self) -> NDArray[np.int64]:
+        """Which frame each source belongs to, (S,)."""
+        return np.repeat(np.arange(len(self.frames), dtype=np.int64), [len(frame) for frame in self.frames])
+
+    def opposite(self) -> Illumination:
+        """Return the same sources turned by 180° about the optical axis."""
+        return Illumination(
+            tuple(tuple(Source(-s.na_y, -s.na_x, s.weight) for s in frame) for frame in self.frames),
+        )
+
+    def check(self, na: float, medium_index: float) -> None:
+        """Check that each direction passes the objective: outside it the models are not defined.
+
+        Parameters
+        ----------
+        na
+            Numerical aperture of the objective.
+        medium_index
+            Refractive index n0 of the medium around the sample.
+
+        Raises
+        ------
+        RecipeError
+            If one does not; the message names the frame and its numerical aperture.
+        """
+        for number, frame in enumerate(self.frames, 1):
+            for source in frame:
+                if source.na >= medium_index:
+                    raise RecipeError(
+                        f"The illumination of frame {number} has an NA of {source.na:.4g}, which no wave in a medium "
+                        f"of index {medium_index:g} can have; check the illuminations and the index of the medium"
+                    )
+                if source.na > na * (1 + EDGE):
+                    raise RecipeError(
+                        f"The illumination of frame {number} has an NA of {source.na:.4g}, outside the objective's "
+                        f"NA of {na:g}; leave out dark-field frames, or correct the illuminations or the NA"
+                    )
+
+
+def ring(na: float, count: int, *, offset_deg: float = 0.0) -> Illumination:
+    """Return an annular illumination: directions evenly spaced on a circle, one for each frame.
+
+    Parameters
+    ----------
+    na
+        Numerical aperture of the circle.
+    count
+        Number of frames.
+    offset_deg
+        Angle of the first direction from +x towards +y; the others follow that way round.
+    """
+    angles = np.deg2rad(offset_deg) + 2 * np.pi * np.arange(count) / max(count, 1)
+    return Illumination(tuple((Source(float(na * np.sin(a)), float(na * np.cos(a))),) for a in angles))
+
+
+def _sources(frame: Sequence[float] | Sequence[Sequence[float]], number: int) -> tuple[Source, ...]:
+    several = bool(len(frame)) and isinstance(frame[0], Sequence | np.ndarray)
+    sources = []
+    for entry in frame if several else [frame]:
+        numbers = entry if isinstance(entry, Sequence | np.ndarray) else ()
+        allowed = (2, 3) if several else (2,)
+        if len(numbers) not in allowed:
+            raise RecipeError(
+                f"The illumination of frame {number} is {frame}; give [NA_y, NA_x], or a list of "
+                "[NA_y, NA_x, weight] for a frame with several sources"
+            )
+        sources.append(Source(*(float(value) for value in numbers)))
+    return tuple(sources)

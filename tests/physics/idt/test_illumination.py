@@ -1,0 +1,93 @@
+"""Illuminations: how they are given, and which ones the models are not defined for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from napari_diner.errors import RecipeError
+from napari_diner.physics.idt.geometry import Geometry
+from napari_diner.physics.idt.illumination import Illumination, Source, ring
+
+
+def test_ring_lies_on_its_circle_evenly() -> None:
+    apertures = ring(0.6, 8, offset_deg=30).apertures
+    assert np.allclose(np.hypot(*apertures.T), 0.6)
+    angles = np.unwrap(np.arctan2(apertures[:, 0], apertures[:, 1]))
+    assert np.allclose(np.rad2deg(angles), 30 + 45 * np.arange(8))
+
+
+def test_plain_lists() -> None:
+    found = Illumination.of([[0.1, 0.2], [[0.3, 0.0], [0.0, 0.3]], [[0.1, 0.0, 3], [0.0, 0.1, 1]]])
+    assert len(found) == 3
+    assert found.frames[0] == (Source(0.1, 0.2),)
+    assert np.allclose(found.weights, [1, 0.5, 0.5, 0.75, 0.25])
+    assert found.frame_of_source.tolist() == [0, 1, 1, 2, 2]
+    assert np.allclose(found.opposite().apertures, -found.apertures)
+
+
+@pytest.mark.parametrize(
+    ("directions", "message"),
+    [
+        ([], "no illumination"),
+        ([[0.1, 0.2], []], "frame 2"),
+        ([[0.1]], "frame 1"),
+        ([[0.1, 0.2, 0.3]], "frame 1"),
+        ([[0.1, 0.2], [[0.1, 0.2, 1, 1]]], "frame 2"),
+        ([[0.1, math.nan]], "not finite"),
+        ([[[0.1, 0.2, 0.0]]], "weight 0"),
+    ],
+)
+def test_bad_lists_are_named(directions: list[list[float]], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Illumination.of(directions)
+
+
+def test_illumination_outside_the_objective_is_named() -> None:
+    with pytest.raises(RecipeError, match=r"frame 2 has an NA of 0\.7, outside the objective's NA of 0\.65"):
+        Illumination.of([[0.6, 0.0], [0.0, 0.7]]).check(0.65, 1.33)
+
+
+def test_illumination_outside_the_medium_is_named() -> None:
+    with pytest.raises(RecipeError, match=r"frame 1 has an NA of 1\.4, which no wave"):
+        Illumination.of([[1.4, 0.0]]).check(1.45, 1.33)
+
+
+def test_illumination_at_the_edge_passes() -> None:
+    ring(0.65, 7, offset_deg=11).check(0.65, 1.33)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"na": 1.4}, "not below the medium's index"),
+        ({"slice_spacing_um": 0.0}, "slice_spacing_um"),
+        ({"wavelength_um": math.nan}, "wavelength_um"),
+        ({"first_slice_um": math.inf}, "first_slice_um"),
+        ({"shape": (0, 4, 4)}, "shape"),
+    ],
+)
+def test_impossible_geometry_is_named(change: dict[str, float], message: str) -> None:
+    plain = {
+        "shape": (3, 4, 4),
+        "pixel_size_um": 0.2,
+        "slice_spacing_um": 0.5,
+        "first_slice_um": None,
+        "wavelength_um": 0.5,
+        "na": 0.65,
+        "medium_index": 1.33,
+    }
+    with pytest.raises(RecipeError, match=message):
+        Geometry(**(plain | change))  # type: ignore[arg-type]
+
+
+def test_volume_is_centred_on_the_focus_unless_told() -> None:
+    assert Geometry((4, 8, 8), 0.2, 0.5, None, 0.5, 0.65, 1.33).slice_positions_um.tolist() == [
+        -0.75,
+        -0.25,
+        0.25,
+        0.75,
+    ]
+    assert Geometry((2, 8, 8), 0.2, 0.5, 3.0, 0.5, 0.65, 1.33).slice_positions_um.tolist() == [3.0, 3.5]
