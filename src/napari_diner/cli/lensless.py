@@ -22,7 +22,7 @@ from napari_diner.io.folder import REPORT, check_output, staged
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 
 if TYPE_CHECKING:
-    from napari_diner.tasks.lensless.compare import Comparison
+    from napari_diner.tasks.comparison import Comparison
     from napari_diner.tasks.lensless.data import LenslessData
     from napari_diner.tasks.lensless.truth import Truth
     from napari_diner.tasks.reconstruction import Reconstruction

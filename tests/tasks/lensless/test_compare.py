@@ -10,21 +10,21 @@ from skimage.io import imread
 
 from napari_diner.errors import RecipeError
 from napari_diner.simulate.lensless import LenslessSample
-from napari_diner.tasks.lensless.compare import Comparison, compare
+from napari_diner.tasks.lensless.compare import LenslessComparison, compare
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.truth import Truth
 
 
 @pytest.fixture
-def comparison(recipe: LenslessRecipe, sample: LenslessSample, truth: Truth) -> Comparison:
+def comparison(recipe: LenslessRecipe, sample: LenslessSample, truth: Truth) -> LenslessComparison:
     contenders = ("alternating", "gauss-newton")
     run = compare(recipe, LenslessData(sample.frames), truth=truth, solvers=contenders, seconds=3.0)
     assert {progress.stage for progress in run} == {"alternating: alternating", "gauss-newton: gauss-newton"}
     return run.result()
 
 
-def test_the_most_accurate_wins_and_is_named(comparison: Comparison) -> None:
+def test_the_most_accurate_wins_and_is_named(comparison: LenslessComparison) -> None:
     assert comparison.criterion == "phase_psnr_db"
     phases = {name: comparison.scores(name)["phase_psnr_db"] for name in comparison.results}
     assert phases[comparison.winner] >= max(phases.values()) - 0.1
@@ -34,7 +34,7 @@ def test_the_most_accurate_wins_and_is_named(comparison: Comparison) -> None:
     assert json.loads(json.dumps(comparison.report))["winner"] == comparison.winner
 
 
-def test_the_figure_is_drawn(comparison: Comparison, tmp_path: Path) -> None:
+def test_the_figure_is_drawn(comparison: LenslessComparison, tmp_path: Path) -> None:
     comparison.save_figure(tmp_path / "figure.png")
     picture = imread(tmp_path / "figure.png")
     assert picture.shape[0] > 300
