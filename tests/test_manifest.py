@@ -77,6 +77,9 @@ def test_no_sample_has_the_name_of_a_command() -> None:
 
 
 def test_what_there_is() -> None:
-    assert [widget["display_name"] for widget in CONTRIBUTIONS["widgets"]] == ["Lensless phase retrieval"]
+    assert [widget["display_name"] for widget in CONTRIBUTIONS["widgets"]] == [
+        "Lensless phase retrieval",
+        "DINER fit",
+    ]
     assert [sample["key"] for sample in CONTRIBUTIONS["sample_data"]] == ["lensless_stack"]
     assert "readers" not in CONTRIBUTIONS  # TIFF files belong to napari's own reader

@@ -1,13 +1,15 @@
-"""A small recording, and a dock that is filled in for it."""
+"""Docks in a viewer, and small data for them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
+from napari_diner.widgets.fit import FitWidget
 from napari_diner.widgets.lensless import LenslessWidget
 
 
@@ -34,3 +36,20 @@ def dock(make_napari_viewer: Callable[..., Any]) -> LenslessWidget:
     # few and short steps: these tests are about the dock
     widget.advanced.sections["gauss_newton"].form.set_values({"iterations": 2, "cg_steps": 3})
     return widget
+
+
+@pytest.fixture
+def fit_dock(make_napari_viewer: Callable[..., Any]) -> FitWidget:
+    """The dock in a viewer, opened from the Plugins menu, set to a run of a moment."""
+    viewer = make_napari_viewer()
+    _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "DINER fit")
+    assert isinstance(widget, FitWidget)
+    widget._essentials["epochs"].set_value(60)
+    return widget
+
+
+@pytest.fixture
+def wave() -> np.ndarray:
+    """A smooth image of 16 bits that a small network can learn."""
+    y, x = np.mgrid[0:1:24j, 0:1:32j]
+    return (30_000 + 25_000 * np.sin(5 * x) * np.sin(7 * y)).astype(np.uint16)

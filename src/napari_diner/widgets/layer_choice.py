@@ -36,6 +36,8 @@ class LayerChoice(QWidget):
     noun = "image"
     """What a layer is called in names, tips and messages."""
     tip = "The image layer to work on"
+    files = "Images (*.tif *.tiff *.png)"
+    """Files that can be opened, as file dialogs take them."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
@@ -106,9 +108,7 @@ class LayerChoice(QWidget):
 
     def choose_files(self) -> None:
         """Let the user pick one file with everything, or a file for each frame."""
-        names, _ = QFileDialog.getOpenFileNames(
-            self, f"Open {self.noun} data", "", "Images (*.tif *.tiff *.png);;All files (*)"
-        )
+        names, _ = QFileDialog.getOpenFileNames(self, f"Open {self.noun} data", "", f"{self.files};;All files (*)")
         if len(names) == 1:
             self.open_source(names[0])
         elif names:

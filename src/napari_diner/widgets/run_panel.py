@@ -38,6 +38,8 @@ class RunPanel(QWidget):
     """Images of the present estimate: a tuple of `NamedArray`."""
     completed = Signal(object)
     """The result of a run; that of a reconstruction is marked partial if it was cancelled."""
+    started = Signal()
+    """A run begins."""
     ended = Signal()
     """A run is over, with or without a result."""
 
@@ -114,6 +116,7 @@ class RunPanel(QWidget):
         worker.returned.connect(self._on_returned)
         worker.finished.connect(self._on_finished)
         worker.start()
+        self.started.emit()
 
     def toggle_pause(self) -> None:
         """Pause the run, or resume it."""
