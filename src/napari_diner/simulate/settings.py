@@ -49,3 +49,48 @@ class LenslessSimulation(Settings):
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"every value must be a positive number, not {value:g}")
         return values
+
+
+class ImageSimulation(Settings):
+    """An image to draw, with coarse and fine structure, sharp edges and smooth gradients."""
+
+    height_px: int = Field(default=256, ge=16, le=16384, title="Height (pixels)")
+    """Rows of the image."""
+    width_px: int = Field(default=256, ge=16, le=16384, title="Width (pixels)")
+    """Columns of the image."""
+    bits: Literal[8, 16] = Field(default=8, title="Bits")
+    """Bits of each number."""
+    colours: bool = Field(default=True, title="Colours")
+    """Red, green and blue, or grey."""
+    seed: int = Field(default=0, ge=0, lt=2**31, title="Seed")
+    """Number that fixes the drawing."""
+
+
+class VideoSimulation(Settings):
+    """A video to draw: a camera that pans over a scene, with something moving in front of it."""
+
+    frames: int = Field(default=30, ge=1, le=10_000, title="Frames")
+    """Points of time."""
+    height_px: int = Field(default=135, ge=16, le=16384, title="Height (pixels)")
+    """Rows of each frame."""
+    width_px: int = Field(default=240, ge=16, le=16384, title="Width (pixels)")
+    """Columns of each frame."""
+    seed: int = Field(default=0, ge=0, lt=2**31, title="Seed")
+    """Number that fixes the drawing."""
+
+
+class VolumeSimulation(Settings):
+    """A volume to draw, as a fluorescence microscope records it: nuclei, vesicles and filaments, with photon noise."""
+
+    slices: int = Field(default=24, ge=1, le=4096, title="Slices")
+    """Points along Z."""
+    height_px: int = Field(default=128, ge=16, le=16384, title="Height (pixels)")
+    """Rows of each slice."""
+    width_px: int = Field(default=128, ge=16, le=16384, title="Width (pixels)")
+    """Columns of each slice."""
+    pixel_size_um: float = Field(default=0.1, ge=0.01, le=10, title="Pixel size (µm)")
+    """Distance between neighbouring pixels."""
+    z_step_um: float = Field(default=0.3, ge=0.01, le=10, title="Slice spacing (µm)")
+    """Distance between neighbouring slices."""
+    seed: int = Field(default=0, ge=0, lt=2**31, title="Seed")
+    """Number that fixes the specimen and the noise."""
