@@ -17,6 +17,7 @@ from napari_diner.representations.diner import CHUNK, Diner, Lattice
 
 # points of the lattice that is searched, whatever its dimension
 _SEARCHED_POINTS = 1 << 16
+_SEARCHED_AT_ONCE = 1 << 18
 _MARGIN = 0.025
 # a key is only moved for a gain that its interpolation between lattice points cannot have hidden
 _GAIN = 0.9
@@ -24,7 +25,7 @@ _FIRST_DAMPING = 1e-2
 
 
 @torch.no_grad()
-def search_keys(diner: Diner, targets: Tensor) -> Tensor:
+def search_keys(diner: Diner, targets: Tensor, moved: Tensor) -> Iterator[int]:
     """Move each key to where on a fine lattice the network's value is nearest to its target, if that is better.
 
     Parameters
@@ -33,27 +34,27 @@ def search_keys(diner: Diner, targets: Tensor) -> Tensor:
         The representation; its table is changed in place.
     targets
         Wanted outputs, (outputs, n).
+    moved
+        Boolean, (n,): receives which keys were moved.
 
-    Returns
-    -------
-    Tensor
-        Which keys were moved: boolean, (n,).
+    Yields
+    ------
+    int
+        Number of keys that are done.
     """
     keys = diner.hash_table
     size = round(_SEARCHED_POINTS ** (1 / keys.shape[1]))
     points = Lattice.covering(keys, size, _MARGIN).points()
-    values = torch.cat([diner.backbone(part) for part in points.split(CHUNK)])
-    nearest = _Nearest(values)
-    moved = torch.zeros(len(keys), dtype=torch.bool, device=keys.device)
-    for start in range(0, len(keys), 16 * CHUNK):
-        part = slice(start, start + 16 * CHUNK)
+    nearest = _Nearest(torch.cat([diner.backbone(part) for part in points.split(CHUNK)]))
+    for start in range(0, len(keys), _SEARCHED_AT_ONCE):
+        part = slice(start, start + _SEARCHED_AT_ONCE)
         wanted = targets[:, part].T
         present = torch.cat([diner.backbone(some) for some in keys[part].split(CHUNK)])
         index, square = nearest.to(wanted)
         better = square < _GAIN * (present - wanted).square().sum(1)
         keys[part] = torch.where(better[:, None], points[index], keys[part])
         moved[part] = better
-    return moved
+        yield min(start + _SEARCHED_AT_ONCE, len(keys))
 
 
 class _Nearest:

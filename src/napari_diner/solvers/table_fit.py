@@ -98,13 +98,16 @@ class TableFit:
             return loss.detach()
 
         epoch = captured(descend, problem.targets.device)
-        searched, looked = 0, self.elapsed()
+        searched, looked, loss = 0, self.elapsed(), math.nan
         first, last = _SEARCH_SPAN
         for iteration in range(1, self.epochs + 1):
             done = annealing.done((iteration - 1) / self.epochs)
             if searched < settings.searches and done >= first + (last - first) * searched / settings.searches:
                 searched += 1
-                moved = search_keys(diner, problem.targets)
+                moved = torch.zeros(len(diner.hash_table), dtype=torch.bool, device=problem.targets.device)
+                for count in search_keys(diner, problem.targets, moved):
+                    if count < len(moved):
+                        yield Step(iteration - 1, self.epochs, loss)
                 state = optimizer.state.get(diner.hash_table)
                 if state:
                     # its old momentum would carry a key away from where it was put
