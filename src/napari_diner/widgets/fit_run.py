@@ -40,7 +40,8 @@ def begin_comparison(
     from napari_diner.tasks.fit.compare import compare
 
     spare_a_processor()
-    return compare(recipe, fit_data(recipe, array, scale_um), representations=names, seconds=seconds)
+    data = fit_data(recipe, array, scale_um)
+    return compare(recipe, data, representations=names, seconds=seconds, preview_interval_s=PREVIEW_INTERVAL_S)
 
 
 def fit_data(recipe: FitRecipe, array: Any, scale_um: tuple[float, ...]) -> Any:

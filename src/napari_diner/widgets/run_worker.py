@@ -151,7 +151,8 @@ def _drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, A
             if progress.preview and not controls.preview_wanted.is_set():
                 progress = replace(progress, preview=())
             latest = progress
-            points.append(Point(progress.elapsed_s, dict(progress.losses), progress.contender))
+            if progress.losses:
+                points.append(Point(progress.elapsed_s, dict(progress.losses), progress.contender))
             if controls.paused or progress.preview or time.monotonic() - reported >= REPORT_INTERVAL_S:
                 if progress.preview:
                     controls.preview_wanted.clear()

@@ -26,10 +26,11 @@ class ScoreTable(QTableWidget):
     def __init__(self) -> None:
         super().__init__(0, len(COLUMNS))
         self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        for column, (title, tip, _) in enumerate(COLUMNS.values()):
-            item = QTableWidgetItem(title)
+        self.setHorizontalHeaderLabels([title for title, _, _ in COLUMNS.values()])
+        for column, (_, tip, _) in enumerate(COLUMNS.values()):
+            item = self.horizontalHeaderItem(column)
+            assert item is not None
             item.setToolTip(tip)
-            self.setHorizontalHeaderItem(column, item)
         header, rows = self.horizontalHeader(), self.verticalHeader()
         assert header is not None
         assert rows is not None
@@ -48,8 +49,8 @@ class ScoreTable(QTableWidget):
             The name of the best.
         """
         self.setRowCount(len(reports))
+        self.setVerticalHeaderLabels(list(reports))
         for row, (name, report) in enumerate(reports.items()):
-            self.setVerticalHeaderItem(row, QTableWidgetItem(name))
             for column, (key, (_, _, form)) in enumerate(COLUMNS.items()):
                 item = QTableWidgetItem(form.format(report[key]))
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

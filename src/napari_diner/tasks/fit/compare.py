@@ -93,6 +93,7 @@ def compare(
     *,
     representations: Sequence[str] = tuple(CONTENDERS),
     seconds: float = 60.0,
+    preview_interval_s: float | None = None,
 ) -> ComparisonRun[FitComparison]:
     """Prepare to fit several representations to the same data, each for the same time.
 
@@ -106,6 +107,8 @@ def compare(
         Names of `CONTENDERS` to fit.
     seconds
         Time for each; the epochs of the recipe do not limit it.
+    preview_interval_s
+        Shortest time between two previews; no previews if None.
 
     Raises
     ------
@@ -115,7 +118,9 @@ def compare(
     check_names(representations, CONTENDERS, "representation")
     common: dict[str, Any] = {"max_seconds": seconds, "epochs": 10_000_000, "bit_exact": False}
     starts = {
-        name: functools.partial(reconstruct, recipe.updated({**CONTENDERS[name], **common}), data)
+        name: functools.partial(
+            reconstruct, recipe.updated({**CONTENDERS[name], **common}), data, preview_interval_s=preview_interval_s
+        )
         for name in representations
     }
     found = functools.partial(FitComparison, original=np.asarray(data.data))
