@@ -183,6 +183,7 @@ def test_constant_data_are_no_trouble() -> None:
         (np.full((4, 5), np.nan), {}, "not finite"),
         (np.ones((4, 5), complex), {}, "complex128"),
         (np.ones((4, 5), bool), {}, "bool"),
+        (np.ones((4, 5), np.int64), {}, "32 bits or less"),
         (np.ones((0, 5)), {}, "empty"),
         (np.ones(5), {}, "no usual axes"),
         (np.ones((4, 5), np.float32), {"bit_exact": True}, "only integers"),

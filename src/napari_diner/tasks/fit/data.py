@@ -109,6 +109,8 @@ def layout_of(recipe: FitRecipe, data: FitData) -> Layout:
     array = data.data
     if array.dtype.kind not in "uif":
         raise InputError(f"The data are of type {array.dtype}; give integers or real numbers")
+    if array.dtype.kind in "ui" and array.dtype.itemsize > 4:
+        raise InputError(f"The data are of type {array.dtype}, too wide for an image file; convert to 32 bits or less")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError("The data hold values that are not finite (NaN or infinity); mend or crop them")
     if recipe.bit_exact and (array.dtype.kind == "f" or array.dtype.itemsize * 8 > _LARGEST_EXACT_BITS):
