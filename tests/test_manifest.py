@@ -81,5 +81,10 @@ def test_what_there_is() -> None:
         "Lensless phase retrieval",
         "DINER fit",
     ]
-    assert [sample["key"] for sample in CONTRIBUTIONS["sample_data"]] == ["lensless_stack"]
+    assert [sample["key"] for sample in CONTRIBUTIONS["sample_data"]] == [
+        "lensless_stack",
+        "colour_image",
+        "volume_16_bit",
+        "short_video",
+    ]
     assert "readers" not in CONTRIBUTIONS  # TIFF files belong to napari's own reader

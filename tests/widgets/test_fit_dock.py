@@ -84,6 +84,17 @@ def test_an_image_of_any_kind_comes_back_as_it_was(
     assert fit_dock.choice.layer == source
 
 
+@pytest.mark.parametrize(("key", "axes"), [("colour_image", "YXS"), ("volume_16_bit", "ZYX"), ("short_video", "TYXS")])
+def test_the_samples_say_what_they_are(fit_dock: FitWidget, wait_for_end: Wait, key: str, axes: str) -> None:
+    (layer,) = fit_dock._viewer.open_sample("napari-diner", key)
+    assert fit_dock.choice.layer == layer
+    assert fit_dock.recipe().axes == axes
+    assert not fit_dock._axes_note.isVisibleTo(fit_dock)
+    assert layer.data.dtype == (np.uint16 if axes == "ZYX" else np.uint8)
+    # something to see and something to find for a representation
+    assert len(np.unique(layer.data)) > 100
+
+
 def test_a_run_tells_its_quality_and_its_size(fit_dock: FitWidget, wait_for_end: Wait, tmp_path: Path) -> None:
     path = tmp_path / "image.tif"
     data = smooth(24, 32, dtype="uint8")

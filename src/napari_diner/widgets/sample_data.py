@@ -26,3 +26,35 @@ def lensless_stack() -> list[tuple[Any, dict[str, Any], str]]:
         },
     }
     return [(sample.frames, attributes, "image")]
+
+
+def colour_image() -> list[tuple[Any, dict[str, Any], str]]:
+    """Return a drawn image in colours."""
+    from napari_diner.simulate.images import simulate_image
+    from napari_diner.simulate.settings import ImageSimulation
+
+    return [(simulate_image(ImageSimulation()), {"name": "colour image", "rgb": True}, "image")]
+
+
+def volume_16_bit() -> list[tuple[Any, dict[str, Any], str]]:
+    """Return a drawn volume as a confocal microscope would record it, of 16 bits."""
+    from napari_diner.simulate.images import simulate_volume
+    from napari_diner.simulate.settings import VolumeSimulation
+
+    settings = VolumeSimulation()
+    attributes = {
+        "name": "volume",
+        "scale": (settings.z_step_um, settings.pixel_size_um, settings.pixel_size_um),
+        "units": ("um", "um", "um"),
+        "axis_labels": ("z", "y", "x"),
+    }
+    return [(simulate_volume(settings), attributes, "image")]
+
+
+def short_video() -> list[tuple[Any, dict[str, Any], str]]:
+    """Return a drawn video in colours."""
+    from napari_diner.simulate.images import simulate_video
+    from napari_diner.simulate.settings import VideoSimulation
+
+    attributes = {"name": "video", "rgb": True, "axis_labels": ("t", "y", "x")}
+    return [(simulate_video(VideoSimulation()), attributes, "image")]
