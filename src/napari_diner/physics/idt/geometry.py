@@ -55,10 +55,10 @@ class Geometry:
 
     @property
     def slice_positions_um(self) -> NDArray[np.float64]:
-        """Z of the centre of each slice, (Z,)."""
+        """Where the centre of each slice is along the axis, (Z,)."""
         count = self.shape[0]
         first = self.first_slice_um if self.first_slice_um is not None else -self.slice_spacing_um * (count - 1) / 2
-        return first + self.slice_spacing_um * np.arange(count)
+        return np.array([first + self.slice_spacing_um * plane for plane in range(count)], dtype=np.float64)
 
     @property
     def wavenumber(self) -> float:

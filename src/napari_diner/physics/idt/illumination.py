@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,16 +148,13 @@ def ring(na: float, count: int, *, offset_deg: float = 0.0) -> Illumination:
     return Illumination(tuple((Source(float(na * np.sin(a)), float(na * np.cos(a))),) for a in angles))
 
 
-def _sources(frame: Sequence[float] | Sequence[Sequence[float]], number: int) -> tuple[Source, ...]:
-    several = bool(len(frame)) and isinstance(frame[0], Sequence | np.ndarray)
-    sources = []
-    for entry in frame if several else [frame]:
-        numbers = entry if isinstance(entry, Sequence | np.ndarray) else ()
-        allowed = (2, 3) if several else (2,)
-        if len(numbers) not in allowed:
-            raise RecipeError(
-                f"The illumination of frame {number} is {frame}; give [NA_y, NA_x], or a list of "
-                "[NA_y, NA_x, weight] for a frame with several sources"
-            )
-        sources.append(Source(*(float(value) for value in numbers)))
-    return tuple(sources)
+def _sources(frame: Any, number: int) -> tuple[Source, ...]:
+    entries = np.array(frame, dtype=object)
+    if entries.ndim == 1 and len(entries) == 2:
+        entries = entries[None]
+    elif entries.ndim != 2 or entries.shape[1] not in (2, 3):
+        raise RecipeError(
+            f"The illumination of frame {number} is {frame}; give [NA_y, NA_x], or a list of [NA_y, NA_x, weight] for "
+            "a frame with several sources"
+        )
+    return tuple(Source(*(float(value) for value in entry)) for entry in entries)

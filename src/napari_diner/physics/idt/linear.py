@@ -1,0 +1,170 @@
+"""Linear models of diffraction tomography: diagonal in the transverse frequency, whatever their transfer functions."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from napari_diner.physics.idt.base import IDTModel, Linear
+
+
+class LinearModel(IDTModel):
+    """The weak-object model ``ĝ_i(u) = Σ_m H_re,im(u) F[Δε_re,m](u) + H_im,im(u) F[Δε_im,m](u)``, Eq. 6.
+
+    Volumes and data are real, so spectra are the halves that ``torch.fft.rfft2`` gives, (Y, X//2+1). A transfer
+    function obeys H(−u) = H*(u), and is zero in the Nyquist row and column of even sizes. `active` lists the
+    frequencies that any frame responds to; all others are zero in the data and unknown in the volume.
+    """
+
+    active: Tensor
+    """Places of the K frequencies that any frame responds to, in the flattened half-spectrum; int64, (K,)."""
+    block_elements: int
+    """How many complex numbers a temporary may have, about."""
+
+    @property
+    def half(self) -> tuple[int, int]:
+        """Shape of a half-spectrum, (Y, X//2+1)."""
+        return self.shape[1], self.shape[2] // 2 + 1
+
+    def forward(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Return the data that the model predicts; see `IDTModel.forward`."""
+        self._check_volume(contrast)
+        predicted: Tensor = Linear.apply(  # type: ignore[no-untyped-call]
+            contrast, lambda x: self._forward(x, frames), lambda y: self.adjoint(y, frames)
+        )
+        return predicted
+
+    def adjoint(self, data: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Apply the adjoint of `forward`.
+
+        Parameters
+        ----------
+        data
+            Real, (N, Y, X).
+        frames
+            Which frames these are; all if None.
+
+        Returns
+        -------
+        Tensor
+            Real, (2, Z, Y, X).
+        """
+        volume: Tensor = Linear.apply(  # type: ignore[no-untyped-call]
+            data, lambda y: self._adjoint(y, frames), lambda x: self.forward(x, frames)
+        )
+        return volume
+
+    def spectrum(self, images: Tensor) -> Tensor:
+        """Return the half-spectra of real images (..., Y, X), complex, (..., Y, X//2+1)."""
+        spectrum: Tensor = torch.fft.rfft2(images.to(self.device, self.real_dtype))
+        return spectrum
+
+    def from_spectrum(self, spectrum: Tensor) -> Tensor:
+        """Return the real images (..., Y, X) of half-spectra (..., Y, X//2+1)."""
+        images: Tensor = torch.fft.irfft2(spectrum, s=self.shape[1:])
+        return images
+
+    @abstractmethod
+    def forward_spectrum(self, spectrum: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Return the half-spectra of the data from those of the contrast.
+
+        Parameters
+        ----------
+        spectrum
+            Complex, (2, Z, Y, X//2+1).
+        frames
+            Which frames to predict; all if None.
+
+        Returns
+        -------
+        Tensor
+            Complex, (N, Y, X//2+1).
+        """
+
+    @abstractmethod
+    def adjoint_spectrum(self, spectrum: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Apply the conjugate transpose of `forward_spectrum` at each frequency.
+
+        Between `spectrum` and `from_spectrum` this is the adjoint of `forward`.
+
+        Parameters
+        ----------
+        spectrum
+            Complex, (N, Y, X//2+1).
+        frames
+            Which frames these are; all if None.
+
+        Returns
+        -------
+        Tensor
+            Complex, (2, Z, Y, X//2+1).
+        """
+
+    @abstractmethod
+    def transfer(self, frame: int, slices: Sequence[int] | slice | None = None) -> tuple[Tensor, Tensor]:
+        """Return the transfer functions of one frame.
+
+        Parameters
+        ----------
+        frame
+            Number of the frame, from 0.
+        slices
+            Which slices; all if None.
+
+        Returns
+        -------
+        H_re, H_im
+            Complex, (Z, Y, X//2+1).
+        """
+
+    @abstractmethod
+    def matrices(self, block: slice) -> Tensor:
+        """Return the matrix M(u), ĝ(u) = M(u) Δε̂(u), of each frequency of a block.
+
+        Parameters
+        ----------
+        block
+            A part of `active`, as from `blocks`.
+
+        Returns
+        -------
+        Tensor
+            Complex, (K, N, 2Z): for each of the frequencies ``active[block]`` a matrix from first the Z values of
+            F[Δε_re], then the Z values of F[Δε_im], to the N data.
+        """
+
+    def blocks(self, elements_per_frequency: int) -> Iterator[slice]:
+        """Cut `active` into blocks whose temporaries stay within `block_elements`.
+
+        Parameters
+        ----------
+        elements_per_frequency
+            Numbers that the caller keeps for one frequency, e.g. N · 2Z for `matrices`.
+        """
+        size = max(1, self.block_elements // elements_per_frequency)
+        for start in range(0, len(self.active), size):
+            yield slice(start, min(start + size, len(self.active)))
+
+    def _forward(self, contrast: Tensor, frames: Sequence[int] | None) -> Tensor:
+        return self.from_spectrum(self.forward_spectrum(self.spectrum(contrast), frames))
+
+    def _adjoint(self, data: Tensor, frames: Sequence[int] | None) -> Tensor:
+        return self.from_spectrum(self.adjoint_spectrum(self.spectrum(data), frames))
+
+
+def default_block(device: torch.device) -> int:
+    """Return `LinearModel.block_elements` for a device: what its cache holds, or on a card what keeps it busy."""
+    return 2**18 if device.type == "cpu" else 2**24
+
+
+def without_nyquist(shape: tuple[int, int]) -> Tensor:
+    """Return which frequencies of a half-spectrum are not in the Nyquist row or column, boolean, (Y, X//2+1)."""
+    kept = torch.ones(shape[0], shape[1] // 2 + 1, dtype=torch.bool)
+    if shape[0] % 2 == 0:
+        kept[shape[0] // 2] = False
+    if shape[1] % 2 == 0:
+        kept[:, -1] = False
+    return kept

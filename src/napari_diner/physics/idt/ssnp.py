@@ -1,0 +1,328 @@
+"""Multiple scattering, slice by slice: the split-step non-paraxial model (SSNP).
+
+The field U and its derivative U′ = ∂U/∂z march through the volume together, so waves at any angle travel as they
+should and no paraxial step is taken (Lim et al., Light Sci. Appl. 8, 82 (2019); Zhu et al., Opt. Express 30, 32808
+(2022)). Between the slices each transverse frequency turns,
+
+    U ← cos(kz d) U + sin(kz d)/kz U′,      U′ ← cos(kz d) U′ − kz sin(kz d) U,      kz = 2π η(u + u_i),
+
+and the contrast kicks, in space, ``U′ ← U′ − κ U``, with κ = h k0² Δε for a step of h. Behind the last slice the
+forward wave ½(U + U′/(i kz)) passes the pupil and goes back to the plane in focus.
+
+In a medium of index n the steps have the axial wavenumber K, ``cos(K h) = cos(kz h) − κ/(2 kz) sin(kz h)``. Where the
+exact K² = kz² + k0² Δε gives a wave the phase ``ε − ½ε²/x`` in a step, with ε = κ/(2 kz) and x = kz h, the steps give
+it ``ε − ½ε² cot(x)``: waves that one kick scatters back and another forth add up to a phase that is not there. So κ is
+taken as ``h k0² Δε [1 + ½ε (cot x − 1/x)]`` at the kz of the illumination, which makes a step exact to second order in
+Δε there: at Δn = 0.04 and four steps a slice of 0.5 µm, the error is 0.03 % in place of 1.4 %. Steps of half a
+wavelength, x = π, would add up to a mirror, and are refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_diner.errors import RecipeError
+from napari_diner.physics.idt.base import IDTModel, frequency_device
+from napari_diner.physics.idt.geometry import Geometry
+from napari_diner.physics.idt.illumination import EDGE, Illumination
+from napari_diner.physics.idt.transfer import chosen_sources
+
+
+class SSNPModel(IDTModel):
+    """The multi-slice model, for a periodic volume of any contrast that light passes without turning back.
+
+    Fields are kept relative to the illumination, ``U = exp(2πi u_i·r) Ũ``, so u_i need not lie on the frequency grid.
+    A slice is cut into several steps. Each step can be undone exactly, and gradients are computed by marching back:
+    memory does not grow with the number of slices.
+
+    Parameters
+    ----------
+    shape
+        Voxels (Z, Y, X) of the volume.
+    pixel_size_um
+        Distance between neighbouring pixels, in the object.
+    slice_spacing_um
+        Distance Δz between slices, and thickness of each.
+    first_slice_um
+        Centre of the first slice; the volume is centred on z = 0 if None.
+    wavelength_um
+        Wavelength λ in vacuum.
+    na
+        Numerical aperture of the objective.
+    medium_index
+        Refractive index n0 of the medium.
+    illumination
+        The sources of each frame; intensities of the sources of one frame add up.
+    steps_per_slice
+        Into how many steps a slice is cut; if None, as many as make them no longer than a third of a wavelength in
+        the medium. Time is in proportion to it.
+    batch_elements
+        How many complex numbers the fields that march together may have, about; by the device if None.
+    dtype, device
+        Complex type and device of the fields. Phases are computed in double precision whatever `dtype`.
+
+    Raises
+    ------
+    RecipeError
+        If the geometry is impossible, an illumination is outside the objective's numerical aperture, or the steps are
+        near a multiple of half a wavelength.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        pixel_size_um: float,
+        slice_spacing_um: float,
+        first_slice_um: float | None,
+        wavelength_um: float,
+        na: float,
+        medium_index: float,
+        illumination: Illumination,
+        *,
+        steps_per_slice: int | None = None,
+        batch_elements: int | None = None,
+        dtype: torch.dtype = torch.complex64,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(
+            shape, len(illumination), slice_spacing_um, wavelength_um, medium_index, dtype=dtype, device=device
+        )
+        self.geometry = Geometry(
+            shape, pixel_size_um, slice_spacing_um, first_slice_um, wavelength_um, na, medium_index
+        )
+        illumination.check(na, medium_index)
+        self.illumination = illumination
+        self.frame_of_source = torch.from_numpy(illumination.frame_of_source)
+        if batch_elements is None:
+            batch_elements = 2**18 if self.device.type == "cpu" else 2**24
+        self.batch = max(1, batch_elements // (shape[1] * shape[2]))
+        """How many sources march together."""
+        if steps_per_slice is None:
+            steps_per_slice = math.ceil(3 * slice_spacing_um * self.geometry.medium_frequency)
+        self.steps_per_slice = steps_per_slice
+        step_um = slice_spacing_um / steps_per_slice
+        self.step_um = step_um
+        """Distance h between kicks; the first is h/2 behind the front of the first slice."""
+        # U′ is kept in units of the wavenumber in the medium, so that both components are of one size
+        self.strength = self.geometry.wavenumber**2 * step_um / (2 * math.pi * self.geometry.medium_frequency)
+        """The kick of unit contrast, h k0², over the wavenumber in the medium."""
+        squared = (illumination.apertures**2).sum(1) / wavelength_um**2
+        kz = 2 * math.pi * float(np.sqrt(self.geometry.medium_frequency**2 - squared).mean())
+        x = kz * step_um
+        if abs(math.sin(x)) < 0.3:
+            raise RecipeError(
+                f"Steps of {step_um:.3g} µm are close to a multiple of half the wavelength in the medium and would act "
+                f"as a mirror; use at least {math.ceil(3 * slice_spacing_um * self.geometry.medium_frequency)} a slice"
+            )
+        self.correction = self.geometry.wavenumber**2 * step_um / (4 * kz) * (1 / math.tan(x) - 1 / x)
+        """½ε (cot x − 1/x) for unit contrast."""
+
+    def forward(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Return the data that the model predicts; see `IDTModel.forward`."""
+        self._check_volume(contrast)
+        data: Tensor = _March.apply(contrast, self, frames)  # type: ignore[no-untyped-call]
+        return data
+
+    def derivative(self, contrast: Tensor, change: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Return the change of the data for a small change of the contrast, J(Δε) δ, without gradients.
+
+        The transpose of J is what gradients of `forward` are made of.
+
+        Parameters
+        ----------
+        contrast, change
+            Where, and in which direction; real, (2, Z, Y, X).
+        frames
+            Which frames; all if None.
+
+        Returns
+        -------
+        Tensor
+            Real, (N, Y, X).
+        """
+        self._check_volume(contrast)
+        self._check_volume(change)
+        data = torch.zeros(len(self._chosen(frames)), *self.shape[1:], dtype=self.real_dtype, device=self.device)
+        with torch.no_grad():
+            for batch in self._batches(frames):
+                field, slope = batch.start()
+                d_field, d_slope = torch.zeros_like(field), torch.zeros_like(slope)
+                for step in range(self._steps):
+                    if step:
+                        field, slope = batch.drift(field, slope)
+                        d_field, d_slope = batch.drift(d_field, d_slope)
+                    delta = self._contrast(contrast, step)
+                    kick, d_kick = self._kick(delta), self._kick_derivative(delta) * self._contrast(change, step)
+                    inside = torch.fft.ifft2(field)
+                    d_slope -= batch.band * torch.fft.fft2(kick * torch.fft.ifft2(d_field) + d_kick * inside)
+                    slope = slope - batch.band * torch.fft.fft2(kick * inside)
+                image, d_image = batch.image(field, slope), batch.image(d_field, d_slope)
+                change_of_intensity = 2 * batch.weights * (image.conj() * d_image).real
+                data.index_add_(0, batch.places, change_of_intensity)
+        return data
+
+    def _contrast(self, contrast: Tensor, step: int) -> Tensor:
+        """Return Δε at a step, complex, (Y, X)."""
+        plane = contrast[:, step // self.steps_per_slice].to(self.device, self.real_dtype)
+        return torch.complex(plane[0], plane[1])
+
+    def _kick(self, delta: Tensor) -> Tensor:
+        """Return κ, complex, of Δε."""
+        return self.strength * delta * (1 + self.correction * delta)
+
+    def _kick_derivative(self, delta: Tensor) -> Tensor:
+        """Return dκ/dΔε."""
+        return self.strength * (1 + 2 * self.correction * delta)
+
+    @property
+    def _steps(self) -> int:
+        return self.shape[0] * self.steps_per_slice
+
+    def _batches(self, frames: Sequence[int] | None) -> Iterator[_Batch]:
+        sources, places, _ = chosen_sources(self.frame_of_source, self.frames, frames)
+        for start in range(0, len(sources), self.batch):
+            part = slice(start, start + self.batch)
+            yield self._prepare(sources[part], places[part])
+
+    def _prepare(self, sources: Tensor, places: Tensor) -> _Batch:
+        geometry, where = self.geometry, frequency_device(self.device)
+        _, rows, columns = self.shape
+        u = torch.from_numpy(self.illumination.apertures[sources.numpy()] / self.wavelength_um).to(where)
+        fy = torch.fft.fftfreq(rows, geometry.pixel_size_um, dtype=torch.float64, device=where)[:, None]
+        fx = torch.fft.fftfreq(columns, geometry.pixel_size_um, dtype=torch.float64, device=where)
+        squared = (fy + u[:, 0, None, None]) ** 2 + (fx + u[:, 1, None, None]) ** 2
+        eta = (geometry.medium_frequency**2 - squared).clamp_min(0).sqrt()
+        band = eta > 0
+        if rows % 2 == 0:
+            band[:, rows // 2] = False
+        if columns % 2 == 0:
+            band[:, :, columns // 2] = False
+        slope = eta / geometry.medium_frequency
+
+        angle = 2 * math.pi * self.step_um * eta
+        stretch = 2 * math.pi * self.step_um * geometry.medium_frequency * torch.sinc(2 * self.step_um * eta)
+        entry_um = float(geometry.slice_positions_um[0]) - (self.slice_spacing_um - self.step_um) / 2
+        exit_um = entry_um + (self._steps - 1) * self.step_um
+        # half of the wave at the exit, back in focus; the pupil keeps η away from zero
+        pupil = band & (squared <= (geometry.cutoff * (1 + EDGE)) ** 2)
+        back = torch.polar(pupil.double() / 2, -2 * math.pi * exit_um * eta)
+        return _Batch(
+            band=self._cast(band),
+            turn=(self._cast(band * angle.cos()), self._cast(band * stretch), self._cast(band * slope * angle.sin())),
+            image_of_field=self._cast(back),
+            image_of_slope=self._cast(torch.where(pupil, -1j * back / torch.where(pupil, slope, 1.0), 0.0)),
+            incident=self._cast(torch.polar(torch.ones_like(eta[:, 0, 0]), 2 * math.pi * entry_um * eta[:, 0, 0])),
+            incident_slope=self._cast(slope[:, 0, 0]),
+            places=places.to(self.device),
+            weights=torch.from_numpy(self.illumination.weights)[sources, None, None].to(self.device, self.real_dtype),
+        )
+
+    def _cast(self, numbers: Tensor) -> Tensor:
+        return numbers.to(self.dtype).to(self.device)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """S sources that march together; spectra are complex, (S, Y, X)."""
+
+    band: Tensor
+    """1 for the waves that travel, 0 for evanescent ones and Nyquist."""
+    turn: tuple[Tensor, Tensor, Tensor]
+    """From one kick to the next: cos(kz h), k sin(kz h)/kz, kz/k sin(kz h), with k the wavenumber in the medium."""
+    image_of_field: Tensor
+    image_of_slope: Tensor
+    incident: Tensor
+    """The illumination at the first kick, (S,)."""
+    incident_slope: Tensor
+    """Its kz/k, (S,)."""
+    places: Tensor
+    """Which of the frames asked for each source lights."""
+    weights: Tensor
+    """Share of each source in its frame, (S, 1, 1)."""
+
+    def start(self) -> tuple[Tensor, Tensor]:
+        """Return the spectra of the illumination and of its slope, at the first kick."""
+        field, slope = torch.zeros_like(self.band), torch.zeros_like(self.band)
+        field[:, 0, 0] = self.incident * (field.shape[-2] * field.shape[-1])
+        slope[:, 0, 0] = 1j * self.incident_slope * field[:, 0, 0]
+        return field, slope
+
+    def drift(self, field: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+        """Travel to the next kick."""
+        c, s, t = self.turn
+        return c * field + s * slope, c * slope - t * field
+
+    def drift_back(self, field: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+        """Travel back from the next kick: the inverse of `drift`."""
+        c, s, t = self.turn
+        return c * field - s * slope, c * slope + t * field
+
+    def drift_adjoint(self, field: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+        """Apply the adjoint of `drift`."""
+        c, s, t = self.turn
+        return c * field - t * slope, c * slope + s * field
+
+    def image(self, field: Tensor, slope: Tensor) -> Tensor:
+        """Return the field in the plane in focus, relative to that of the empty medium."""
+        image: Tensor = torch.fft.ifft2(self.image_of_field * field + self.image_of_slope * slope)
+        return image
+
+
+class _March(torch.autograd.Function):
+    """The data of a volume, and the gradient by marching back."""
+
+    @staticmethod
+    def forward(ctx: Any, contrast: Tensor, model: SSNPModel, frames: Sequence[int] | None) -> Tensor:
+        data = torch.full(
+            (len(model._chosen(frames)), *model.shape[1:]), -1.0, dtype=model.real_dtype, device=model.device
+        )
+        ends = []
+        for batch in model._batches(frames):
+            field, slope = batch.start()
+            for step in range(model._steps):
+                if step:
+                    field, slope = batch.drift(field, slope)
+                kick = model._kick(model._contrast(contrast, step))
+                slope -= batch.band * torch.fft.fft2(kick * torch.fft.ifft2(field))
+            image = batch.image(field, slope)
+            data.index_add_(0, batch.places, batch.weights * (image.real**2 + image.imag**2))
+            if ctx.needs_input_grad[0]:
+                ends.append((field, slope))
+        ctx.model, ctx.frames, ctx.ends = model, frames, ends
+        ctx.save_for_backward(contrast)
+        return data
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (contrast,) = ctx.saved_tensors
+        model: SSNPModel = ctx.model
+        total = torch.zeros(2, *model.shape, dtype=model.real_dtype, device=model.device)
+        pixels = model.shape[1] * model.shape[2]
+        for batch, (field, slope) in zip(model._batches(ctx.frames), ctx.ends, strict=True):
+            image = batch.image(field, slope)
+            # the adjoint of ifft2 is fft2 over the number of pixels
+            seen = torch.fft.fft2(2 * batch.weights * gradients[0][batch.places] * image) / pixels
+            g_field, g_slope = batch.image_of_field.conj() * seen, batch.image_of_slope.conj() * seen
+            for step in range(model._steps - 1, -1, -1):
+                delta = model._contrast(contrast, step)
+                kick = model._kick(delta)
+                inside, pulled = torch.fft.ifft2(field), torch.fft.ifft2(g_slope)
+                slope = slope + batch.band * torch.fft.fft2(kick * inside)
+                g_kick = -pixels * (inside.conj() * pulled).sum(0)
+                g_delta = model._kick_derivative(delta).conj() * g_kick
+                plane = step // model.steps_per_slice
+                total[0, plane] += g_delta.real
+                total[1, plane] += g_delta.imag
+                g_field = g_field - batch.band * torch.fft.fft2(kick.conj() * pulled)
+                if step:
+                    field, slope = batch.drift_back(field, slope)
+                    g_field, g_slope = batch.drift_adjoint(g_field, g_slope)
+        return total.to(contrast.device, contrast.dtype), None, None

@@ -1,0 +1,290 @@
+"""The linear model of diffraction tomography from first principles: the first Born approximation, in slabs.
+
+With the axial frequency ``η(u) = √((n0/λ)² − |u|²)``, the frequency u_i = NA_i/λ of the illumination, and
+``Δη(u) = η(u + u_i) − η(u_i)``, a slice of thickness Δz at z_m scatters the amplitude, relative to the background,
+
+    A_m(u) = i k0² Δz / (4π η(u + u_i)) · P(u + u_i) · sinc(Δz Δη(u)) · exp(−i 2π z_m Δη(u)),
+
+and the intensity follows it with ``H_re = A_m(u) + A_m*(−u)``, ``H_im = j [A_m(u) − A_m*(−u)]`` (Ling et al., Biomed.
+Opt. Express 9, 2130 (2018); Li et al., Adv. Photonics 1, 066004 (2019)). The sinc is the slab of Δz, over which the
+contrast is constant; a thin slice in its place is wrong by 2 % at 0.6 µm and 28 % at 2.4 µm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from napari_diner.errors import RecipeError
+from napari_diner.physics.idt.base import frequency_device
+from napari_diner.physics.idt.geometry import Geometry
+from napari_diner.physics.idt.illumination import EDGE, Illumination
+from napari_diner.physics.idt.linear import LinearModel, default_block, without_nyquist
+
+Dispersion = Literal["exact", "legacy"]
+
+
+def axial_frequency(squared: Tensor, geometry: Geometry, dispersion: Dispersion = "exact") -> Tensor:
+    """Return the axial frequency η of plane waves in the medium, in cycles/µm.
+
+    Parameters
+    ----------
+    squared
+        |u|², the squared transverse frequency.
+    geometry
+        Wavelength and medium.
+    dispersion
+        ``"exact"``: √((n0/λ)² − |u|²). ``"legacy"``: n0 √(1/λ² − |u|²), which some public code and the transfer
+        functions made with it have; it takes the sine in air for the sine in the medium, and rescales depth by n0².
+
+    Returns
+    -------
+    Tensor
+        Real, zero for evanescent waves.
+    """
+    if dispersion == "legacy":
+        return geometry.medium_index * (geometry.wavelength_um**-2 - squared).clamp_min(0).sqrt()
+    return (geometry.medium_frequency**2 - squared).clamp_min(0).sqrt()
+
+
+def born_amplitude(
+    fy: Tensor, fx: Tensor, source: tuple[float, float], geometry: Geometry, dispersion: Dispersion = "exact"
+) -> tuple[Tensor, Tensor]:
+    """Return the amplitude and the axial frequency with which one slice scatters into each frequency.
+
+    Parameters
+    ----------
+    fy, fx
+        Frequencies u relative to the illumination, in cycles/µm, of shapes that broadcast.
+    source
+        Numerical aperture (NA_y, NA_x) of the illumination.
+    geometry, dispersion
+        See `BornModel`.
+
+    Returns
+    -------
+    a, Δη
+        Real: A_m(u) = i a exp(−i 2π z_m Δη).
+    """
+    uy, ux = source[0] / geometry.wavelength_um, source[1] / geometry.wavelength_um
+    squared = (fy + uy) ** 2 + (fx + ux) ** 2
+    inside = squared <= (geometry.cutoff * (1 + EDGE)) ** 2
+    eta = axial_frequency(squared, geometry, dispersion)
+    delta = eta - axial_frequency(torch.tensor(uy**2 + ux**2, dtype=torch.float64), geometry, dispersion).to(eta.device)
+    factor = geometry.wavenumber**2 * geometry.slice_spacing_um / (4 * math.pi)
+    amplitude = factor * torch.sinc(geometry.slice_spacing_um * delta) / eta
+    # η is far from zero within the pupil, and zero only where the pupil is
+    return torch.where(inside, amplitude, 0.0), torch.where(inside, delta, 0.0)
+
+
+class BornModel(LinearModel):
+    """The linear model, for a periodic volume of weak contrast.
+
+    Slices follow each other at Δz, so the phase of slice m is the phase of the first one times the m-th power of one
+    factor. Of each source only these two are kept, for u and −u, at the frequencies that pass: sums over slices are
+    evaluated by Horner's rule, and no transfer function is ever stored for all slices.
+
+    Parameters
+    ----------
+    shape
+        Voxels (Z, Y, X) of the volume.
+    pixel_size_um
+        Distance between neighbouring pixels, in the object.
+    slice_spacing_um
+        Distance Δz between slices, and thickness of each.
+    first_slice_um
+        Centre of the first slice; the volume is centred on z = 0 if None.
+    wavelength_um
+        Wavelength λ in vacuum.
+    na
+        Numerical aperture of the objective.
+    medium_index
+        Refractive index n0 of the medium.
+    illumination
+        The sources of each frame. The H of a frame with several is the mean of theirs, weighted by their intensity.
+    dispersion
+        See `axial_frequency`.
+    block_elements
+        How many complex numbers a temporary may have, about; by the device if None. Results do not depend on it.
+    dtype, device
+        Complex type and device of the spectra. Phases are computed in double precision whatever `dtype`.
+
+    Raises
+    ------
+    RecipeError
+        If the geometry is impossible, or an illumination is outside the objective's numerical aperture.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        pixel_size_um: float,
+        slice_spacing_um: float,
+        first_slice_um: float | None,
+        wavelength_um: float,
+        na: float,
+        medium_index: float,
+        illumination: Illumination,
+        *,
+        dispersion: Dispersion = "exact",
+        block_elements: int | None = None,
+        dtype: torch.dtype = torch.complex64,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(
+            shape, len(illumination), slice_spacing_um, wavelength_um, medium_index, dtype=dtype, device=device
+        )
+        self.geometry = Geometry(
+            shape, pixel_size_um, slice_spacing_um, first_slice_um, wavelength_um, na, medium_index
+        )
+        illumination.check(na, medium_index)
+        if dispersion == "legacy" and na >= 1:
+            raise RecipeError(f"The legacy dispersion has no waves at an NA of {na:g}; choose the exact one")
+        self.illumination = illumination
+        self.dispersion = dispersion
+        self.block_elements = block_elements if block_elements is not None else default_block(self.device)
+        self.frame_of_source = torch.from_numpy(illumination.frame_of_source)
+        self._tabulate()
+
+    def _tabulate(self) -> None:
+        geometry, where = self.geometry, frequency_device(self.device)
+        rows, columns = self.shape[1:]
+        fy = torch.fft.fftfreq(rows, geometry.pixel_size_um, dtype=torch.float64, device=where)[:, None]
+        fx = torch.fft.rfftfreq(columns, geometry.pixel_size_um, dtype=torch.float64, device=where)[None, :]
+        apertures, weights = self.illumination.apertures, self.illumination.weights
+        widest = geometry.cutoff + max(math.hypot(*aperture) for aperture in apertures) / geometry.wavelength_um
+        reached = (fy**2 + fx**2 <= widest**2) & without_nyquist((rows, columns)).to(where)
+        active = reached.flatten().nonzero().flatten()
+        fy, fx = fy.expand(*self.half).flatten()[active], fx.expand(*self.half).flatten()[active]
+        self.active = active.to(self.device)
+        self.first = torch.empty(2, len(apertures), len(active), dtype=self.dtype, device=self.device)
+        """A of the first slice at u, and A* of it at −u, for each source; complex, (2, S, K)."""
+        self.step = torch.empty_like(self.first)
+        """Factor from one slice to the next; complex, (2, S, K)."""
+        first_um = float(geometry.slice_positions_um[0])
+        for source, (aperture, weight) in enumerate(zip(apertures.tolist(), weights.tolist(), strict=True)):
+            for side, sign in enumerate((1, -1)):
+                a, delta = born_amplitude(sign * fy, sign * fx, aperture, geometry, self.dispersion)
+                phase = -2 * math.pi * sign * delta
+                first = 1j * sign * weight * torch.polar(a.abs(), phase * first_um) * a.sign()
+                self.first[side, source] = first.to(self.dtype)
+                self.step[side, source] = torch.polar(torch.ones_like(a), phase * geometry.slice_spacing_um).to(
+                    self.dtype
+                )
+
+    def forward_spectrum(self, spectrum: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Return the half-spectra of the data from those of the contrast; see `LinearModel.forward_spectrum`."""
+        sources, frame_of_source, count = self._sources(frames)
+        flat = spectrum.flatten(2)
+        data = torch.zeros(count, flat.shape[-1], dtype=self.dtype, device=self.device)
+        for block in self.blocks(2 * self.first.shape[1]):
+            places = self.active[block]
+            first, step = self._tables(sources, block)
+            both = self._combine(flat[..., places])
+            total = torch.zeros_like(first)
+            for plane in range(self.shape[0] - 1, -1, -1):
+                total = torch.addcmul(both[:, plane, None], total, step, out=total)
+            scattered = (total * first).sum(0)
+            data[:, places] = self._by_frame(scattered, frame_of_source, count)
+        halves: Tensor = data.unflatten(-1, self.half)
+        return halves
+
+    def adjoint_spectrum(self, spectrum: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Apply the conjugate transpose of `forward_spectrum`; see `LinearModel.adjoint_spectrum`."""
+        sources, frame_of_source, _ = self._sources(frames)
+        flat = spectrum.flatten(1)
+        contrast = torch.zeros(2, self.shape[0], flat.shape[-1], dtype=self.dtype, device=self.device)
+        for block in self.blocks(2 * self.first.shape[1]):
+            places = self.active[block]
+            first, step = self._tables(sources, block)
+            data = flat[:, places]
+            term = first.conj() * (data if frame_of_source is None else data[frame_of_source])
+            step = step.conj().resolve_conj()
+            both = torch.empty(2, self.shape[0], len(places), dtype=self.dtype, device=self.device)
+            for plane in range(self.shape[0]):
+                torch.sum(term, 1, out=both[:, plane])
+                term *= step
+            contrast[0, :, places] = both[0] + both[1]
+            contrast[1, :, places] = -1j * (both[0] - both[1])
+        halves: Tensor = contrast.unflatten(-1, self.half)
+        return halves
+
+    def transfer(self, frame: int, slices: Sequence[int] | slice | None = None) -> tuple[Tensor, Tensor]:
+        """Return the transfer functions H_re and H_im of one frame; see `LinearModel.transfer`."""
+        every = range(self.shape[0])
+        chosen = list(every if slices is None else every[slices] if isinstance(slices, slice) else slices)
+        sources, _, _ = self._sources([frame])
+        first, step = self._tables(sources, slice(None))
+        H_re = torch.zeros(len(chosen), math.prod(self.half), dtype=self.dtype, device=self.device)
+        H_im = torch.zeros_like(H_re)
+        for row, plane in enumerate(chosen):
+            ahead, mirrored = (first * step ** (plane % self.shape[0])).sum(1)
+            H_re[row, self.active] = ahead + mirrored
+            H_im[row, self.active] = 1j * (ahead - mirrored)
+        return H_re.unflatten(-1, self.half), H_im.unflatten(-1, self.half)
+
+    def matrices(self, block: slice) -> Tensor:
+        """Return the matrix of each frequency of a block; see `LinearModel.matrices`."""
+        sources, frame_of_source, count = self._sources(None)
+        term, step = self._tables(sources, block)
+        planes = self.shape[0]
+        columns = torch.empty(2 * planes, count, term.shape[-1], dtype=self.dtype, device=self.device)
+        for plane in range(planes):
+            ahead = self._by_frame(term[0], frame_of_source, count)
+            mirrored = self._by_frame(term[1], frame_of_source, count)
+            columns[plane] = ahead + mirrored
+            columns[planes + plane] = 1j * (ahead - mirrored)
+            term = term * step
+        return columns.permute(2, 1, 0)
+
+    def _sources(self, frames: Sequence[int] | None) -> tuple[Tensor | None, Tensor | None, int]:
+        """Return the sources of some frames, the place of each one's frame among them, and how many frames."""
+        sources, places, multiplexed = chosen_sources(self.frame_of_source, self.frames, frames)
+        count = self.frames if frames is None else len(frames)
+        taken = None if frames is None else sources.to(self.device)
+        return taken, places.to(self.device) if multiplexed else None, count
+
+    def _tables(self, sources: Tensor | None, block: slice) -> tuple[Tensor, Tensor]:
+        first, step = self.first[..., block], self.step[..., block]
+        if sources is None:
+            return first, step
+        return first[:, sources], step[:, sources]
+
+    def _combine(self, contrast: Tensor) -> Tensor:
+        """Return F[Δε] = F[Δε_re] + jF[Δε_im] and what F[Δε*] has in its place, (2, Z, K)."""
+        imaginary = 1j * contrast[1]
+        return torch.stack([contrast[0] + imaginary, contrast[0] - imaginary])
+
+    def _by_frame(self, scattered: Tensor, frame_of_source: Tensor | None, count: int) -> Tensor:
+        """Add up the sources of each frame."""
+        if frame_of_source is None:
+            return scattered
+        total = torch.zeros(count, scattered.shape[-1], dtype=scattered.dtype, device=scattered.device)
+        return total.index_add_(0, frame_of_source, scattered)
+
+
+def chosen_sources(frame_of_source: Tensor, count: int, frames: Sequence[int] | None) -> tuple[Tensor, Tensor, bool]:
+    """Return the sources that light some frames.
+
+    Parameters
+    ----------
+    frame_of_source
+        Frame of each of the S sources, int64, in ascending order.
+    count
+        Number of all frames.
+    frames
+        The frames chosen, in any order; all if None.
+
+    Returns
+    -------
+    sources, places, multiplexed
+        Which sources; for each of them which of the chosen frames it lights; whether any frame has more than one.
+    """
+    chosen = torch.arange(count) if frames is None else torch.as_tensor(list(frames), dtype=torch.int64) % count
+    lit = chosen[:, None] == frame_of_source
+    places, sources = lit.nonzero(as_tuple=True)
+    return sources, places, len(sources) != len(chosen)
