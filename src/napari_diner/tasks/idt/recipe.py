@@ -1,0 +1,167 @@
+"""The recipe of intensity diffraction tomography."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from napari_diner.errors import RecipeError
+from napari_diner.representations.settings import DinerSettings
+from napari_diner.settings import Settings
+from napari_diner.solvers.settings import GradientSettings
+from napari_diner.tasks.recipe import Recipe
+
+Direction = tuple[float, ...]
+Frame = Direction | tuple[Direction, ...]
+BACKGROUNDS = ("none", "ratio", "mean", "blur")
+"""Ways to the background other than an image of it."""
+
+
+class RingSettings(Settings):
+    """An annular illumination: frames lit one after the other from directions evenly spaced on a circle."""
+
+    na: float | None = Field(default=None, gt=0, lt=5, title="NA of the ring")
+    """Numerical aperture of the circle of directions; empty if the illuminations are listed."""
+    first_angle_deg: float = Field(default=0.0, ge=-360, le=360, title="First angle (°)")
+    """Direction of the first frame, from +x (right) towards +y (down); the others follow that way round."""
+
+
+class RegularizationSettings(Settings):
+    """What is asked of the volume besides explaining the data."""
+
+    tikhonov: float | None = Field(default=None, gt=0, title="Tikhonov")
+    """Weight of the squared contrast; empty to have it chosen from illuminations that are held out."""
+    tv: float | None = Field(default=None, ge=0, title="Total variation")
+    """Weight of the total variation, in which a slice spacing counts for what it is; empty to have it chosen."""
+    positivity: bool = Field(default=True, title="n ≥ n0")
+    """The sample is nowhere optically thinner than the medium."""
+    positive_absorption: bool = Field(default=True, title="Absorption ≥ 0")
+    """The sample absorbs and does not amplify."""
+
+
+class IdtRecipe(Recipe):
+    """Everything that decides a reconstruction of the refractive index: Eq. 6 of the paper, or its multi-slice form."""
+
+    task: Literal["idt"] = "idt"
+    """Which task the recipe is for."""
+    stack: str | None = Field(default=None, title="Intensity stack")
+    """Multi-page TIFF, folder, glob of TIFF or PNG files, or a MATLAB v7.3 file: one frame an illumination."""
+    wavelength_um: float | None = Field(default=None, gt=0, le=1000, title="Wavelength (µm)")
+    """Wavelength of the light in vacuum."""
+    pixel_size_um: float | None = Field(default=None, gt=0, le=1000, title="Pixel size (µm)")
+    """Distance between neighbouring pixels in the sample: that of the camera over the magnification."""
+    na: float | None = Field(default=None, gt=0, lt=5, title="Objective NA")
+    """Numerical aperture of the objective."""
+    medium_index: float = Field(default=1.33, ge=1, le=5, title="Medium index")
+    """Refractive index of the medium around the sample: 1.33 for water."""
+    illuminations: tuple[Frame, ...] = Field(default=(), title="Illuminations (NA)")
+    """For each frame the direction [NA_y, NA_x] of the light, or several; or a CSV or JSON file with them."""
+    ring: RingSettings = Field(default_factory=RingSettings, title="Ring")
+    """An annular illumination, instead of listed ones."""
+
+    slice_spacing_um: float = Field(default=0.5, gt=0, le=1000, title="Slice spacing (µm)")
+    """Distance between the slices of the volume."""
+    slice_count: int = Field(default=24, ge=1, le=4096, title="Slices")
+    """Slices of the volume."""
+    first_slice_um: float | None = Field(default=None, ge=-1e5, le=1e5, title="First slice (µm)")
+    """Where the first slice is, above the plane in focus; empty to have the volume centred on that plane."""
+
+    background: str = Field(default="mean", title="Background", json_schema_extra={"file_unless": list(BACKGROUNDS)})
+    """mean or blur of each frame; ratio if frames are over background, none if that minus one; or an image file."""
+    background_blur_um: float = Field(default=20.0, gt=0, le=1e5, title="Blur (µm)")
+    """Standard deviation of the Gaussian that makes the background, with background: blur."""
+    background_offset: float = Field(default=0.0, title="Camera offset")
+    """Grey level of the camera without light, taken off frames and background."""
+
+    model: Literal["auto", "born", "multislice"] = Field(default="auto", title="Model")
+    """Single scattering (born, linear), multiple scattering (multislice, SSNP), or by the phase found (auto)."""
+    solver: Literal["diner", "voxels", "tikhonov"] = Field(default="voxels", title="Solver")
+    """A neural representation (diner), voxels with priors, or the closed form (tikhonov)."""
+    regularization: RegularizationSettings = Field(default_factory=RegularizationSettings, title="Regularization")
+    """What is asked of the volume besides explaining the data."""
+    iterations: int = Field(default=40, ge=1, le=100_000, title="Iterations")
+    """At most this many steps of the voxels solver."""
+    gradient: GradientSettings = Field(default_factory=GradientSettings, title="Gradient descent")
+    """Settings of the diner solver, and of voxels under the multi-slice model."""
+    diner: DinerSettings = Field(
+        default_factory=lambda: DinerSettings(table_width=3, tables="shared", lattice_size=40), title="DINER"
+    )
+    """Settings of the diner representation."""
+
+    @field_validator("illuminations", mode="before")
+    @classmethod
+    def _from_file(cls, value: Any) -> Any:
+        return read_illuminations(Path(value)) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_source_of_directions(self) -> IdtRecipe:
+        if self.illuminations and self.ring.na is not None:
+            raise ValueError("illuminations and ring.na exclude each other; list the directions or describe the ring")
+        return self
+
+    def check_complete(self, frames: int) -> None:
+        """Check that the recipe says all that a stack of `frames` frames needs.
+
+        Raises
+        ------
+        RecipeError
+            If the wavelength, the pixel size, the NA or the illuminations are missing, or counts differ.
+        """
+        if self.wavelength_um is None:
+            raise RecipeError("The wavelength is missing; give --wavelength-um (wavelength_um in a recipe)")
+        if self.pixel_size_um is None:
+            raise RecipeError("The pixel size is missing and the file does not tell it; give --pixel-size-um")
+        if self.na is None:
+            raise RecipeError("The numerical aperture of the objective is missing; give --na")
+        if not self.illuminations and self.ring.na is None:
+            raise RecipeError(
+                "The illuminations are missing; list them or name a file (illuminations), or give ring.na"
+            )
+        if self.illuminations and len(self.illuminations) != frames:
+            raise RecipeError(
+                f"There are {len(self.illuminations)} illuminations but the stack has {frames} frames; "
+                "give one for each frame"
+            )
+
+
+def read_illuminations(path: Path) -> list[Any]:
+    """Read directions from a JSON list, or from a CSV table with columns NA_y and NA_x.
+
+    A CSV table may have a column ``frame`` (sources of one frame share its number) and a column ``weight``.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read or holds no directions.
+    """
+    try:
+        text = path.expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"the illuminations {path} cannot be read ({error}); name a CSV or JSON file") from None
+    if path.suffix.lower() == ".json":
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"the illuminations {path} are no valid JSON at line {error.lineno}") from None
+        if not isinstance(values, list):
+            raise ValueError(f"the illuminations {path} hold no list; write [[NA_y, NA_x], ...]")
+        return values
+    rows = list(csv.DictReader(line for line in text.splitlines() if line.strip() and not line.startswith("#")))
+    found: dict[str, list[list[float]]] = {}
+    for number, row in enumerate(rows, 1):
+        cells = {str(key).strip().lower(): (value or "").strip() for key, value in row.items()}
+        try:
+            direction = [float(cells["na_y"]), float(cells["na_x"]), float(cells.get("weight") or 1.0)]
+        except (KeyError, ValueError):
+            raise ValueError(f"row {number} of {path} has no numbers NA_y and NA_x; head the columns so") from None
+        if not all(map(math.isfinite, direction)):
+            raise ValueError(f"row {number} of {path} is not finite; correct it")
+        found.setdefault(cells.get("frame") or f"row {number}", []).append(direction)
+    if not found:
+        raise ValueError(f"the illuminations {path} hold no rows; write NA_y,NA_x and a line for each frame")
+    return [sources[0][:2] if len(sources) == 1 else sources for sources in found.values()]
