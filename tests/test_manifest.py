@@ -13,6 +13,7 @@ from npe2 import PluginManifest
 from npe2.manifest.contributions import (
     CommandContribution,
     ContributionPoints,
+    ReaderContribution,
     SampleDataGenerator,
     WidgetContribution,
     WriterContribution,
@@ -26,6 +27,8 @@ MODELS = {
     "commands": CommandContribution,
     "widgets": WidgetContribution,
     "sample_data": SampleDataGenerator,
+    "readers": ReaderContribution,
+    "readers": ReaderContribution,
     "writers": WriterContribution,
 }
 
@@ -87,4 +90,5 @@ def test_what_there_is() -> None:
         "volume_16_bit",
         "short_video",
     ]
-    assert "readers" not in CONTRIBUTIONS  # TIFF files belong to napari's own reader
+    # TIFF files belong to napari's own reader
+    assert [reader["filename_patterns"] for reader in CONTRIBUTIONS["readers"]] == [["*.safetensors"]]
