@@ -28,7 +28,6 @@ MODELS = {
     "widgets": WidgetContribution,
     "sample_data": SampleDataGenerator,
     "readers": ReaderContribution,
-    "readers": ReaderContribution,
     "writers": WriterContribution,
 }
 
