@@ -1,11 +1,12 @@
-"""The commands that make sample data whose truth is known."""
+"""The commands that make sample data."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from napari_diner.cli.common import Assignments, Common, RecipeFile
 from napari_diner.cli.options import with_options
@@ -13,12 +14,15 @@ from napari_diner.cli.recipes import collect
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.folder import check_output, staged, write_contents
-from napari_diner.simulate.settings import LenslessSimulation
+from napari_diner.simulate.settings import ImageSimulation, LenslessSimulation, VideoSimulation, VolumeSimulation
+from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import explain
 
 if TYPE_CHECKING:
     from napari_diner.simulate.lensless import LenslessSample
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @with_options(LenslessSimulation)
@@ -26,10 +30,7 @@ def simulate_lensless(
     *, common: Common, recipe: RecipeFile = None, set_: Assignments = (), settings: dict[str, Any]
 ) -> int:
     """Simulate a stack recorded at several distances; keep the amplitude and phase behind it, and a recipe."""
-    try:
-        values = LenslessSimulation.model_validate(collect(LenslessSimulation, recipe, set_, settings))
-    except ValidationError as error:
-        raise RecipeError(explain(LenslessSimulation, error)) from None
+    values = _parsed(LenslessSimulation, recipe, set_, settings)
     check_output(common.output, common.overwrite)
     from napari_diner.simulate.lensless import simulate
 
@@ -41,6 +42,44 @@ def simulate_lensless(
         print(f"{frames} ({sample.frames.dtype}) in {common.output}; reconstruct it with\n")
         print(f"napari-diner run {common.output / 'recipe.yaml'} -o RESULT --truth {common.output}")
     return 0
+
+
+@with_options(ImageSimulation)
+def simulate_image(
+    *, common: Common, recipe: RecipeFile = None, set_: Assignments = (), settings: dict[str, Any]
+) -> int:
+    """Draw an image with coarse and fine structure, sharp edges and smooth gradients; add a recipe that fits it."""
+    values = _parsed(ImageSimulation, recipe, set_, settings)
+    check_output(common.output, common.overwrite)
+    from napari_diner.simulate.images import simulate_image
+
+    data = simulate_image(values)
+    return _write_signal(common, NamedArray("image", data, "YXS"[: data.ndim], (1.0,) * data.ndim))
+
+
+@with_options(VideoSimulation)
+def simulate_video(
+    *, common: Common, recipe: RecipeFile = None, set_: Assignments = (), settings: dict[str, Any]
+) -> int:
+    """Draw a video that pans over a scene with balls in front of it; add a recipe that fits it."""
+    values = _parsed(VideoSimulation, recipe, set_, settings)
+    check_output(common.output, common.overwrite)
+    from napari_diner.simulate.images import simulate_video
+
+    return _write_signal(common, NamedArray("video", simulate_video(values), "TYXS", (1.0,) * 4))
+
+
+@with_options(VolumeSimulation)
+def simulate_volume(
+    *, common: Common, recipe: RecipeFile = None, set_: Assignments = (), settings: dict[str, Any]
+) -> int:
+    """Draw a volume of 16 bits as a fluorescence microscope records it; add a recipe that fits it."""
+    values = _parsed(VolumeSimulation, recipe, set_, settings)
+    check_output(common.output, common.overwrite)
+    from napari_diner.simulate.images import simulate_volume
+
+    scale = (values.z_step_um, values.pixel_size_um, values.pixel_size_um)
+    return _write_signal(common, NamedArray("volume", simulate_volume(values), "ZYX", scale))
 
 
 def recipe_of(sample: LenslessSample, stack: Path | str) -> LenslessRecipe:
@@ -68,3 +107,28 @@ def write_sample(sample: LenslessSample, folder: Path) -> None:
     # only what is known of the recording: the rest is for the user to choose
     recipe = recipe_of(sample, "stack.tif").to_yaml(complete=False)
     write_contents(folder, arrays, {"recipe.yaml": recipe})
+
+
+def write_signal(signal: NamedArray, folder: Path) -> None:
+    """Write data into a folder that is there, and a recipe that fits them."""
+    recipe = FitRecipe(task="fit", image=f"{signal.name}.tif").to_yaml(complete=False)
+    write_contents(folder, [signal], {"recipe.yaml": recipe})
+
+
+def _write_signal(common: Common, signal: NamedArray) -> int:
+    with staged(common.output, common.overwrite) as stage:
+        write_signal(signal, stage)
+    if not common.quiet:
+        sizes = " × ".join(str(size) for size in signal.data.shape)
+        print(f"{sizes} ({signal.axes}, {signal.data.dtype}) in {common.output}; fit it with\n")
+        print(f"napari-diner run {common.output / 'recipe.yaml'} -o RESULT")
+    return 0
+
+
+def _parsed(
+    model: type[Model], recipe: Path | None, assignments: tuple[str, ...], settings: Mapping[str, Any]
+) -> Model:
+    try:
+        return model.model_validate(collect(model, recipe, assignments, settings))
+    except ValidationError as error:
+        raise RecipeError(explain(model, error)) from None

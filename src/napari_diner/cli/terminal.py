@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -119,14 +120,21 @@ def _figures(progress: Progress) -> str:
 
 UNITS = {"_db": "dB", "_rad": "rad", "_mb": "MB", "_um": "µm"}
 SHOWN = ("solver", "start", "iterations", "seconds", "measurement_psnr_db", "truth", "peak_memory_mb", "warnings")
+SHOWN_OF_FIT = (
+    *("solver", "iterations", "seconds", "seconds_per_epoch", "psnr_db", "float_psnr_db", "identical"),
+    *("bits_per_pixel", "parameters", "peak_memory_mb", "warnings"),
+)
 
 
 def summary(report: Mapping[str, Any], folder: Path) -> str:
     """Return a table of what a report says, for the end of a run."""
     rows: list[tuple[str, str]] = []
-    for key in SHOWN:
+    is_fit = report.get("task") == "fit"
+    for key in SHOWN_OF_FIT if is_fit else SHOWN:
         value = report.get(key)
-        if isinstance(value, Mapping):
+        if is_fit and key in _FIGURES_OF_FIT and value is not None:
+            rows.append(_FIGURES_OF_FIT[key](report))
+        elif isinstance(value, Mapping):
             rows += [_row(name, figure, " (truth)") for name, figure in value.items()]
         elif isinstance(value, list):
             rows += [("note", str(text)) for text in value]
@@ -146,3 +154,23 @@ def _row(key: str, value: Any, remark: str = "") -> tuple[str, str]:
             key, unit = key.removesuffix(suffix), f" {name}"
     shown = f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
     return key.replace("_", " ").replace("psnr", "PSNR").replace("rmse", "RMSE") + remark, shown + unit
+
+
+def _identical(report: Mapping[str, Any]) -> tuple[str, str]:
+    # rounded down, so that only what is all equal says so
+    return "equal after rounding", f"{math.floor(1e5 * report['identical']) / 1e3:g} %"
+
+
+def _bits(report: Mapping[str, Any]) -> tuple[str, str]:
+    source = report.get("source_bits_per_pixel")
+    beside = "" if source is None else f" (source file {source:.2f})"
+    return "bits per pixel", f"{report['bits_per_pixel']:.2f}{beside}"
+
+
+_FIGURES_OF_FIT: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
+    "iterations": lambda report: ("epochs", f"{report['iterations']:,}"),
+    "seconds_per_epoch": lambda report: ("seconds per epoch", f"{report['seconds_per_epoch']:.3g}"),
+    "float_psnr_db": lambda report: ("PSNR before the table was rounded", f"{report['float_psnr_db']:.2f} dB"),
+    "identical": _identical,
+    "bits_per_pixel": _bits,
+}

@@ -1,0 +1,140 @@
+"""The command that evaluates a saved fit: all of it, a part, or another sampling."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from napari_diner.cli.common import FLAG, Quiet
+from napari_diner.errors import InputError, OutputError
+from napari_diner.io.folder import PREFIX
+
+if TYPE_CHECKING:
+    from napari_diner.tasks.fit.region import Index
+
+HIGHEST_ORDER = 5
+_PLACE = re.compile(r"\s*([A-Za-z])\s*=\s*([-+\d:\s]+)")
+
+
+def render(
+    model: Annotated[Path, Parameter(help="The model.safetensors of a fit, or the folder of results that holds it.")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=("--output", "-o"), help="TIFF file that receives the rendering.")],
+    region: Annotated[
+        str, Parameter(help="Part to evaluate, by the letters of the axes, as in z=3,y=10:50,x=::2; all if left out.")
+    ] = "",
+    zoom: Annotated[
+        str, Parameter(help="Samples for one of the data: a number for Y and X, or one for each axis but colours.")
+    ] = "1",
+    order: Annotated[int, Parameter(help="Order of the splines between the samples of a DINER, 0 to 5.")] = 1,
+    overwrite: Annotated[bool, FLAG, Parameter(help="Replace a file that exists.")] = False,
+    quiet: Quiet = False,
+) -> int:
+    """Evaluate a saved fit: all of it, a part, or another sampling."""
+    _check_file(output, overwrite)
+    factors = _numbers(zoom)
+    if not 0 <= order <= HIGHEST_ORDER:
+        raise InputError(f"The order of the splines is {order}; choose one from 0 to {HIGHEST_ORDER}")
+    from napari_diner.io.ometiff import write_array
+    from napari_diner.tasks.fit.model import FitModel
+
+    saved = FitModel.open(model)
+    rendering = saved.render(parse_region(region, saved.axes, saved.shape), factors, order)
+    _replaced(output, lambda path: write_array(path, rendering))
+    if not quiet:
+        sizes = " × ".join(str(size) for size in rendering.data.shape)
+        print(f"{sizes} ({rendering.axes}, {rendering.data.dtype}) in {output}")
+    return 0
+
+
+def parse_region(text: str, axes: str, shape: tuple[int, ...]) -> list[Index]:
+    """Return the index that a region such as ``"z=3,y=10:50"`` stands for, one entry for each axis.
+
+    A number is one place and drops its axis; ``start:stop:step`` is as in Python, except that what lies outside the
+    data is an error; axes that are not named are whole.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, names an axis that is not there or twice, lies outside, or leaves no plane.
+    """
+    wanted: dict[str, Index] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        match = _PLACE.fullmatch(part)
+        numbers = match[2].split(":") if match else []
+        try:
+            values = [int(number) if number.strip() else None for number in numbers]
+        except ValueError:
+            values = []
+        if match is None or not 1 <= len(values) <= 3 or (len(values) == 1 and values[0] is None):
+            raise InputError(f"The region {part!r} is not understood; write it as in z=3,y=10:50,x=::2")
+        axis = match[1].upper()
+        if axis not in axes:
+            raise InputError(f"The model has no axis {axis}; its axes are {_described(axes, shape)}")
+        if axis in wanted:
+            raise InputError(f"The region names the axis {axis} twice; name each once")
+        size = shape[axes.index(axis)]
+        if any(value is not None and not -size <= value <= size for value in values[:2]):
+            raise InputError(f"The region {part} lies outside; {axis} goes from 0 to {size - 1}")
+        if len(values) > 1:
+            wanted[axis] = slice(*values)
+            if values[2:] == [0] or not range(size)[wanted[axis]]:
+                raise InputError(f"The region {part} holds nothing; {axis} goes from 0 to {size - 1}")
+            continue
+        place = values[0]
+        assert place is not None
+        if place == size:
+            raise InputError(f"The region {part} lies outside; {axis} goes from 0 to {size - 1}")
+        if axis in "YX":
+            raise InputError(f"The region {part} leaves no image; write {axis.lower()}={place}:{place + 1 or ''}")
+        wanted[axis] = place
+    return [wanted.get(axis, slice(None)) for axis in axes]
+
+
+def _numbers(text: str) -> float | list[float]:
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"The zoom {text!r} is no number; write it as in 2, or 1,2,2 for ZYX") from None
+    return found[0] if len(found) == 1 else found
+
+
+def _described(axes: str, shape: tuple[int, ...]) -> str:
+    return ", ".join(f"{axis} ({size})" for axis, size in zip(axes, shape, strict=True))
+
+
+def _check_file(path: Path, overwrite: bool) -> None:
+    """Check that a file may be written, before anything is computed."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        raise OutputError(f"The output {path} must be a TIFF file; let its name end in .tif")
+    path = path.expanduser()
+    if path.is_dir():
+        raise OutputError(f"The output {path} is a folder; name a file")
+    if path.exists() and not overwrite:
+        raise OutputError(f"The output {path} exists; choose another name or add --overwrite")
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"The output {path} cannot be written; choose a folder where you may write")
+
+
+def _replaced(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file beside its place and move it there, so that it is never seen incomplete."""
+    path = path.expanduser().absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=path.parent) as folder:
+            # a name of its own inside a private folder keeps the usual permissions
+            write(Path(folder) / path.name)
+            (Path(folder) / path.name).replace(path)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(f"The output {path} cannot be written ({reason}); choose another one") from None
