@@ -19,7 +19,7 @@ from napari_diner.errors import InputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result
-from napari_diner.widgets.run_panel import RunPanel, duration
+from napari_diner.widgets.run_panel import RunPanel, duration, share_done, stage_text
 
 TARGET = np.linspace(0, 1, 64).reshape(8, 8)
 
@@ -201,3 +201,17 @@ def test_the_plot_follows_the_theme(dock: Dock) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (125, "2:05 min"), (3725, "1:02 h")])
 def test_durations_are_readable(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("progress", "text", "share"),
+    [
+        (Progress("descent", 5, 20, {}, 1.0, None), "descent 5/20", 0.25),
+        (Progress("descent", 5, 20, {}, 1.0, 1.0), "descent 5/20", 0.5),
+        (Progress("siren: siren", 5, 10_000_000, {}, 3.0, 1.0, contender="siren"), "siren 5", 0.75),
+        (Progress("siren: placing keys", 5, 6, {}, 3.0, 0.0, contender="siren"), "siren: placing keys 5/6", 1.0),
+    ],
+)
+def test_progress_is_readable_with_and_without_a_time_limit(progress: Progress, text: str, share: float) -> None:
+    assert stage_text(progress) == text
+    assert share_done(progress) == share

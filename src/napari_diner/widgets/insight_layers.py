@@ -75,6 +75,7 @@ def show_pictures(viewer: ViewerModel, pictures: Pictures, likeness: Likeness) -
             rgb=rgb,
             **({} if rgb else {"contrast_limits": (0, 1)}),
             opacity=INR_OPACITY,
+            **_cut(shape),
             **place,
             **metadata,
         ),
@@ -92,14 +93,16 @@ def show_pictures(viewer: ViewerModel, pictures: Pictures, likeness: Likeness) -
     for column, (name, spectrum) in enumerate(
         (("spectrum", pictures.spectrum), ("spectrum of the learned INR", pictures.inr_spectrum))
     ):
-        # the few frequencies around zero would leave no contrast for the others; a volume is shown by its brightest
-        low, high = np.percentile(spectrum, (50, 99.99) if spectrum.ndim == 3 else (0.5, 99.5))
+        # the few frequencies around zero would leave no contrast for the others
+        shown = spectrum[len(spectrum) // 2] if spectrum.ndim == 3 else spectrum
+        low, high = np.percentile(shown, (0.5, 99.5))
         layers.append(
             Image(
                 spectrum,
                 name=name,
                 colormap="inferno",
                 contrast_limits=(low, max(high, low + 1e-6)),
+                **_cut(spectrum.shape),
                 **tiles.place(1, column, spectrum.shape),
                 **metadata,
             )
@@ -109,3 +112,11 @@ def show_pictures(viewer: ViewerModel, pictures: Pictures, likeness: Likeness) -
     if len(shape) == 3:
         viewer.dims.ndisplay = 3
     return layers
+
+
+def _cut(shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return arguments that show a volume by a cut through its middle: whole, it would hide what is inside it."""
+    if len(shape) < 3:
+        return {}
+    middle = tuple(size // 2 for size in shape)
+    return {"depiction": "plane", "plane": {"position": middle, "normal": (1, 0, 0), "thickness": 1}}

@@ -95,6 +95,8 @@ class LossPlot(QWidget):
         self.plot = pg.PlotWidget(axisItems={"left": DecadeAxis("left")})
         self.plot.setMinimumHeight(100)
         self.plot.hideButtons()
+        # room for the upper half of a label at the very top
+        self.plot.getPlotItem().layout.setContentsMargins(1, 6, 1, 1)
         self.plot.setMouseEnabled(False, False)
         self.plot.setMenuEnabled(False)
         self.plot.getAxis("left").setWidth(48)

@@ -18,6 +18,8 @@ from napari_diner.widgets.loss_plot import LossPlot
 from napari_diner.widgets.run_worker import Begin, Controls, Failure, Report, RunWorker, make_worker
 
 BAR_STEPS = 1000
+ENDLESS = 10_000_000
+"""So many iterations are meant to be as many as the time allows."""
 
 
 class RunPanel(QWidget):
@@ -235,8 +237,8 @@ class RunPanel(QWidget):
 
     def _show_progress(self, progress: Progress) -> None:
         self.bar.setRange(0, BAR_STEPS)
-        self.bar.setValue(round(BAR_STEPS * progress.iteration / max(progress.iterations, 1)))
-        self.stage.setText(f"{progress.stage} {progress.iteration}/{progress.iterations}")
+        self.bar.setValue(round(BAR_STEPS * share_done(progress)))
+        self.stage.setText(stage_text(progress))
         left = "" if progress.remaining_s is None else f", {duration(progress.remaining_s)} left"
         self.time.setText(f"{duration(progress.elapsed_s)}{left}")
 
@@ -244,6 +246,23 @@ class RunPanel(QWidget):
         # the theme's own colour for errors is too dark to be read on its background, its warning colour is not
         colour = get_theme(self._theme).warning.as_hex() if self._is_error else ""
         self.status.setStyleSheet(f"color: {colour};" if colour else "")
+
+
+def share_done(progress: Progress) -> float:
+    """Return how much of a stage is done, 0 to 1: by the time where that is known, as a time limit may end it first."""
+    if progress.remaining_s is not None:
+        return progress.elapsed_s / max(progress.elapsed_s + progress.remaining_s, 1e-9)
+    return min(progress.iteration / max(progress.iterations, 1), 1.0)
+
+
+def stage_text(progress: Progress) -> str:
+    """Say what is being done, and how often it was done: ``"diner-siren 12/3000"``."""
+    stage = progress.stage
+    if stage == f"{progress.contender}: {progress.contender}":
+        stage = progress.contender
+    # where only the time is limited, the most iterations are a number that says nothing
+    most = f"/{progress.iterations}" if progress.iterations < ENDLESS else ""
+    return f"{stage} {progress.iteration}{most}"
 
 
 def duration(seconds: float) -> str:
