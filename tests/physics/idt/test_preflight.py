@@ -38,8 +38,11 @@ def test_axial_limit_is_that_of_the_transfer_functions() -> None:
 @pytest.mark.parametrize(("na", "expected"), [(0.3, 0.03), (0.6, 0.8), (0.637, 2.3)])
 def test_slow_phase_is_seen_from_the_edge_of_the_pupil_only(na: float, expected: float) -> None:
     found = low_frequencies(optics(), ring(na, 24))
-    assert found.rms == pytest.approx(expected, rel=0.05)
-    assert found.ratio == pytest.approx(expected / 2.6, rel=0.07)
+    # the figures were read off a grid of 0.012 /µm, which counts the edges of the band coarsely
+    assert found.rms == pytest.approx(expected, rel=0.1)
+    eta = np.sqrt(1.33**2 - na**2) / 0.515
+    assert found.strongest == pytest.approx((2 * np.pi / 0.515) ** 2 * 0.5 / (4 * np.pi * eta))
+    assert found.ratio == found.rms / found.strongest
 
 
 def test_low_frequencies_are_those_of_the_model() -> None:

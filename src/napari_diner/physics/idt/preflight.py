@@ -75,7 +75,8 @@ def low_frequencies(
     band
         Lowest and highest frequency, in cycles/µm.
     """
-    radius = torch.linspace(*band, 9, dtype=torch.float64)[:, None]
+    steps = (torch.arange(40, dtype=torch.float64)[:, None] + 0.5) / 40
+    radius = band[0] + (band[1] - band[0]) * steps
     angle = torch.arange(0, 2 * math.pi, math.pi / 36, dtype=torch.float64)
     fy, fx = radius * torch.sin(angle), radius * torch.cos(angle)
     z_um = geometry.slice_spacing_um / 2

@@ -114,15 +114,15 @@ class SSNPModel(IDTModel):
         self.strength = self.geometry.wavenumber**2 * step_um / (2 * math.pi * self.geometry.medium_frequency)
         """The kick of unit contrast, h k0², over the wavenumber in the medium."""
         squared = (illumination.apertures**2).sum(1) / wavelength_um**2
-        kz = 2 * math.pi * float(np.sqrt(self.geometry.medium_frequency**2 - squared).mean())
+        kz = 2 * math.pi * np.sqrt(self.geometry.medium_frequency**2 - squared)
         x = kz * step_um
-        if abs(math.sin(x)) < 0.3:
+        if np.any((x > math.pi / 2) & (np.abs(np.sin(x)) < 0.3)):
             raise RecipeError(
                 f"Steps of {step_um:.3g} µm are close to a multiple of half the wavelength in the medium and would act "
                 f"as a mirror; use at least {math.ceil(3 * slice_spacing_um * self.geometry.medium_frequency)} a slice"
             )
-        self.correction = self.geometry.wavenumber**2 * step_um / (4 * kz) * (1 / math.tan(x) - 1 / x)
-        """½ε (cot x − 1/x) for unit contrast."""
+        self.corrections = torch.from_numpy(self.geometry.wavenumber**2 * step_um / (4 * kz) * (1 / np.tan(x) - 1 / x))
+        """½ε (cot x − 1/x) for unit contrast and each source, (S,)."""
 
     def forward(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
         """Return the data that the model predicts; see `IDTModel.forward`."""
@@ -154,36 +154,25 @@ class SSNPModel(IDTModel):
             for batch in self._batches(frames):
                 field, slope = batch.start()
                 d_field, d_slope = torch.zeros_like(field), torch.zeros_like(slope)
-                for step in range(self._steps):
-                    if step:
-                        field, slope = batch.drift(field, slope)
-                        d_field, d_slope = batch.drift(d_field, d_slope)
-                    delta = self._contrast(contrast, step)
-                    kick, d_kick = self._kick(delta), self._kick_derivative(delta) * self._contrast(change, step)
-                    inside = torch.fft.ifft2(field)
-                    d_slope -= batch.band * torch.fft.fft2(kick * torch.fft.ifft2(d_field) + d_kick * inside)
-                    slope = slope - batch.band * torch.fft.fft2(kick * inside)
+                for plane in range(self.shape[0]):
+                    delta = self._plane(contrast, plane)
+                    kick, d_kick = batch.kick(delta), batch.kick_derivative(delta) * self._plane(change, plane)
+                    for step in range(self.steps_per_slice):
+                        if plane or step:
+                            field, slope = batch.drift(field, slope)
+                            d_field, d_slope = batch.drift(d_field, d_slope)
+                        inside = torch.fft.ifft2(field)
+                        d_slope -= batch.band * torch.fft.fft2(kick * torch.fft.ifft2(d_field) + d_kick * inside)
+                        slope -= batch.band * torch.fft.fft2(kick * inside)
                 image, d_image = batch.image(field, slope), batch.image(d_field, d_slope)
                 change_of_intensity = 2 * batch.weights * (image.conj() * d_image).real
                 data.index_add_(0, batch.places, change_of_intensity)
         return data
 
-    def _contrast(self, contrast: Tensor, step: int) -> Tensor:
-        """Return Δε at a step, complex, (Y, X)."""
-        plane = contrast[:, step // self.steps_per_slice].to(self.device, self.real_dtype)
-        return torch.complex(plane[0], plane[1])
-
-    def _kick(self, delta: Tensor) -> Tensor:
-        """Return κ, complex, of Δε."""
-        return self.strength * delta * (1 + self.correction * delta)
-
-    def _kick_derivative(self, delta: Tensor) -> Tensor:
-        """Return dκ/dΔε."""
-        return self.strength * (1 + 2 * self.correction * delta)
-
-    @property
-    def _steps(self) -> int:
-        return self.shape[0] * self.steps_per_slice
+    def _plane(self, contrast: Tensor, plane: int) -> Tensor:
+        """Return Δε of a slice, complex, (Y, X)."""
+        parts = contrast[:, plane].to(self.device, self.real_dtype)
+        return torch.complex(parts[0], parts[1])
 
     def _batches(self, frames: Sequence[int] | None) -> Iterator[_Batch]:
         sources, places, _ = chosen_sources(self.frame_of_source, self.frames, frames)
@@ -209,7 +198,7 @@ class SSNPModel(IDTModel):
         angle = 2 * math.pi * self.step_um * eta
         stretch = 2 * math.pi * self.step_um * geometry.medium_frequency * torch.sinc(2 * self.step_um * eta)
         entry_um = float(geometry.slice_positions_um[0]) - (self.slice_spacing_um - self.step_um) / 2
-        exit_um = entry_um + (self._steps - 1) * self.step_um
+        exit_um = entry_um + (self.shape[0] * self.steps_per_slice - 1) * self.step_um
         # half of the wave at the exit, back in focus; the pupil keeps η away from zero
         pupil = band & (squared <= (geometry.cutoff * (1 + EDGE)) ** 2)
         back = torch.polar(pupil.double() / 2, -2 * math.pi * exit_um * eta)
@@ -220,6 +209,8 @@ class SSNPModel(IDTModel):
             image_of_slope=self._cast(torch.where(pupil, -1j * back / torch.where(pupil, slope, 1.0), 0.0)),
             incident=self._cast(torch.polar(torch.ones_like(eta[:, 0, 0]), 2 * math.pi * entry_um * eta[:, 0, 0])),
             incident_slope=self._cast(slope[:, 0, 0]),
+            strength=self.strength,
+            correction=self._cast(self.corrections[sources, None, None]),
             places=places.to(self.device),
             weights=torch.from_numpy(self.illumination.weights)[sources, None, None].to(self.device, self.real_dtype),
         )
@@ -242,6 +233,10 @@ class _Batch:
     """The illumination at the first kick, (S,)."""
     incident_slope: Tensor
     """Its kz/k, (S,)."""
+    strength: float
+    """κ of unit contrast, over the wavenumber in the medium; without its correction."""
+    correction: Tensor
+    """½ε (cot x − 1/x) for unit contrast, (S, 1, 1)."""
     places: Tensor
     """Which of the frames asked for each source lights."""
     weights: Tensor
@@ -253,6 +248,14 @@ class _Batch:
         field[:, 0, 0] = self.incident * (field.shape[-2] * field.shape[-1])
         slope[:, 0, 0] = 1j * self.incident_slope * field[:, 0, 0]
         return field, slope
+
+    def kick(self, delta: Tensor) -> Tensor:
+        """Return κ, over the wavenumber in the medium, of the contrast Δε (Y, X) of a slice; complex, (S, Y, X)."""
+        return self.strength * delta * (1 + self.correction * delta)
+
+    def kick_derivative(self, delta: Tensor) -> Tensor:
+        """Return dκ/dΔε, complex, (S, Y, X)."""
+        return self.strength * (1 + 2 * self.correction * delta)
 
     def drift(self, field: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
         """Travel to the next kick."""
@@ -286,11 +289,12 @@ class _March(torch.autograd.Function):
         ends = []
         for batch in model._batches(frames):
             field, slope = batch.start()
-            for step in range(model._steps):
-                if step:
-                    field, slope = batch.drift(field, slope)
-                kick = model._kick(model._contrast(contrast, step))
-                slope -= batch.band * torch.fft.fft2(kick * torch.fft.ifft2(field))
+            for plane in range(model.shape[0]):
+                kick = batch.kick(model._plane(contrast, plane))
+                for step in range(model.steps_per_slice):
+                    if plane or step:
+                        field, slope = batch.drift(field, slope)
+                    slope -= batch.band * torch.fft.fft2(kick * torch.fft.ifft2(field))
             image = batch.image(field, slope)
             data.index_add_(0, batch.places, batch.weights * (image.real**2 + image.imag**2))
             if ctx.needs_input_grad[0]:
@@ -311,18 +315,21 @@ class _March(torch.autograd.Function):
             # the adjoint of ifft2 is fft2 over the number of pixels
             seen = torch.fft.fft2(2 * batch.weights * gradients[0][batch.places] * image) / pixels
             g_field, g_slope = batch.image_of_field.conj() * seen, batch.image_of_slope.conj() * seen
-            for step in range(model._steps - 1, -1, -1):
-                delta = model._contrast(contrast, step)
-                kick = model._kick(delta)
-                inside, pulled = torch.fft.ifft2(field), torch.fft.ifft2(g_slope)
-                slope = slope + batch.band * torch.fft.fft2(kick * inside)
-                g_kick = -pixels * (inside.conj() * pulled).sum(0)
-                g_delta = model._kick_derivative(delta).conj() * g_kick
-                plane = step // model.steps_per_slice
+            # what is kept for the march back stays as it is: another backward pass may follow
+            slope = slope.clone()
+            for plane in range(model.shape[0] - 1, -1, -1):
+                delta = model._plane(contrast, plane)
+                kick = batch.kick(delta)
+                g_kick = torch.zeros_like(field)
+                for step in range(model.steps_per_slice - 1, -1, -1):
+                    inside, pulled = torch.fft.ifft2(field), torch.fft.ifft2(g_slope)
+                    slope += batch.band * torch.fft.fft2(kick * inside)
+                    g_kick -= inside.conj() * pulled
+                    g_field -= batch.band * torch.fft.fft2(kick.conj() * pulled)
+                    if plane or step:
+                        field, slope = batch.drift_back(field, slope)
+                        g_field, g_slope = batch.drift_adjoint(g_field, g_slope)
+                g_delta = pixels * (batch.kick_derivative(delta).conj() * g_kick).sum(0)
                 total[0, plane] += g_delta.real
                 total[1, plane] += g_delta.imag
-                g_field = g_field - batch.band * torch.fft.fft2(kick.conj() * pulled)
-                if step:
-                    field, slope = batch.drift_back(field, slope)
-                    g_field, g_slope = batch.drift_adjoint(g_field, g_slope)
         return total.to(contrast.device, contrast.dtype), None, None
