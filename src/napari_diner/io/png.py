@@ -33,7 +33,7 @@ def probe_png(path: Path, kinds: str) -> Header:
             raise InputError(f"{path} ends before its header does; it is damaged, so save or copy it anew")
         width, height, depth, colour = struct.unpack(">IIBB", start[16:26])
     if depth == 16 and colour != GREY:
-        raise InputError(f"{path} is a colour image of 16 bits a channel; convert it to 16-bit grey")
+        raise InputError(f"{path} is a colour image of 16 bits a channel; convert it to 16-bit grey, or to TIFF")
     stored = "u2" if depth == 16 else "?" if depth == 1 and colour == GREY else "u1"
     dtype: np.dtype[Any] = np.dtype(stored)
     return Header(frames=1, height=height, width=width, dtype=check_dtype(path, dtype, kinds))
@@ -76,6 +76,9 @@ def announced(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
 def read_pixels(path: Path) -> npt.NDArray[Any]:
     """Return a PNG file's pixels, grey (Y, X) or coloured (Y, X, 3 or 4); palettes become colours.
 
+    Opacity (alpha) is kept as a fourth colour even if it is 255 throughout: that is only known once all pixels are
+    read, and the shape is announced before. Beside grey and palettes it is dropped.
+
     Raises
     ------
     InputError
@@ -97,5 +100,7 @@ def _opened(path: Path) -> Iterator[Any]:
     with decoding(path), warnings.catch_warnings():
         # the caller has compared the size in the header with the free memory
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        # opacity is not asked for
+        warnings.filterwarnings("ignore", "Palette images with Transparency", UserWarning)
         with Image.open(path, formats=["PNG"]) as image:
             yield image

@@ -23,6 +23,8 @@ from napari_diner.io.tiff import SIGNATURES, check_length, pixel_size, z_step
 _GUESSES = {0: "", 1: "Z", 2: "TZ", 3: "TCZ"}
 """Axes before Y and X that are guessed where a file does not name them."""
 _LETTERS = "TZCYXS"
+_COLOURED = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
+"""What a TIFF file says its samples are if they are red, green, blue, and perhaps opacity."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class SignalInfo:
     dtype
         Type of the values as stored, in native byte order.
     axes
-        Letter of each axis, of ``TZCYXS``.
+        Letter of each axis, of ``TZCYXS``, or what the caller named them. Colours are the last axis, ``S``, of three or
+        four points; samples that are no colours are channels, ``C``, before Y.
     scale_um
         Spacing along each axis in micrometres; 1.0 along axes that are no lengths, or where the files do not tell.
     has_axes
@@ -129,9 +132,10 @@ def read_signal(info: SignalInfo) -> npt.NDArray[Any]:
 
 def _renamed(info: SignalInfo, axes: str) -> SignalInfo:
     """Return the information with the axes that the caller names, and the spacings that go with these."""
-    if len(axes) != len(info.shape):
+    if len(axes) != len(info.shape) or len(set(axes)) != len(axes) or set(axes) - set(_LETTERS + "N"):
         raise InputError(
-            f"The axes {axes} do not go with {info.source}, which holds {_described(info)}; name each once"
+            f"The axes {axes} do not go with {info.source}, which holds {_described(info)}; name each once, with "
+            "letters of TZCYXS"
         )
     known = dict(zip(info.axes, info.scale_um, strict=True))
     scale = tuple(known.get(axis, 1.0) for axis in axes)
@@ -171,12 +175,9 @@ def _read_file(path: Path) -> npt.NDArray[Any]:
         return png.read_pixels(path)
     with decoding(path), _open(path) as tif:
         series = tif.series[0]
-        data = series.asarray().reshape(series.get_shape(False))
-        letters = _letters(series.get_axes(False), series.get_shape(False))
-        kept = [place for place, letter in enumerate(letters) if letter]
-        data = data.reshape([data.shape[place] for place in kept])
-        named = "".join(letters[place] for place in kept)
-        return np.moveaxis(data, named.index("S"), -1) if "S" in named else data
+        named = _named(series)
+        data = series.asarray().reshape([size for _, size in named])
+        return data.transpose(_order(named))
 
 
 def _open(path: Path) -> tifffile.TiffFile:
@@ -198,10 +199,8 @@ def _probe_tiff(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], str, dict[s
             raise InputError(
                 f"{path} holds values of a type that cannot be read; save them as integers or real numbers"
             )
-        sizes = series.get_shape(False)
-        letters = _letters(series.get_axes(False), sizes)
-        named = [(letter, size) for letter, size in zip(letters, sizes, strict=True) if letter]
-        named = [pair for pair in named if pair[0] != "S"] + [pair for pair in named if pair[0] == "S"]
+        stored = _named(series)
+        named = [stored[place] for place in _order(stored)]
         unknown = [place for place, (letter, _) in enumerate(named) if letter not in _LETTERS]
         if len(unknown) > 3:
             raise InputError(f"{path} has {len(named)} axes, more than can be told apart; save it as OME-TIFF")
@@ -221,9 +220,20 @@ def _probe_tiff(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], str, dict[s
         return tuple(size for _, size in named), np.dtype(series.dtype), "".join(axes), scale, not unknown
 
 
-def _letters(axes: str, sizes: tuple[int, ...]) -> list[str]:
-    """Return tifffile's letter of each axis, or nothing where an axis other than Y and X has but one point."""
-    return [letter if letter in "YX" or size != 1 else "" for letter, size in zip(axes, sizes, strict=True)]
+def _named(series: tifffile.TiffPageSeries) -> list[tuple[str, int]]:
+    """Return tifffile's letter and the size of each axis as stored, but of those that have one point only Y and X."""
+    axes = zip(series.get_axes(False), series.get_shape(False), strict=True)
+    named = [(letter, size) for letter, size in axes if letter in "YX" or size != 1]
+    coloured = series.keyframe.photometric in _COLOURED and dict(named).get("S") in (3, 4)
+    if not coloured and "C" not in dict(named):
+        named = [("C" if letter == "S" else letter, size) for letter, size in named]
+    return named
+
+
+def _order(named: list[tuple[str, int]]) -> list[int]:
+    """Return the places of the axes in the order wanted: colours last, and before them Y and X."""
+    ranks = {"Y": 1, "X": 2, "S": 3}
+    return sorted(range(len(named)), key=lambda place: ranks.get(named[place][0], 0))
 
 
 def _probe_png(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], str, dict[str, float], bool]:

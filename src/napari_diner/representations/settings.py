@@ -53,7 +53,7 @@ class DinerSettings(Settings):
     """Numbers in each key: the dimension of the space in which the network arranges the values."""
     tables: Literal["separate", "shared"] = Field(default="separate", title="Tables")
     """One table and network for each quantity, as published, or one table with several outputs."""
-    hidden_layers: int = Field(default=2, ge=1, le=8, title="Hidden layers")
+    hidden_layers: int = Field(default=2, ge=1, le=16, title="Hidden layers")
     """Hidden layers of the network; the paper uses two."""
     hidden_features: int = Field(default=64, ge=4, le=1024, title="Neurons per layer")
     """Neurons in each hidden layer; the paper uses 64."""
@@ -63,5 +63,5 @@ class DinerSettings(Settings):
     """Keys start uniformly within plus or minus this; zero makes them all equal."""
     evaluation: Literal["lattice", "exact"] = Field(default="lattice", title="Evaluation")
     """Evaluate the network on a lattice and interpolate (many times faster), or at every key at every step."""
-    lattice_size: int = Field(default=96, ge=8, le=4096, title="Lattice size")
+    lattice_size: int = Field(default=96, ge=8, le=16384, title="Lattice size")
     """Lattice points along each dimension of the key space."""
