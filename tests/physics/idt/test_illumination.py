@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def test_ring_lies_on_its_circle_evenly() -> None:
 
 
 def test_plain_lists() -> None:
-    found = Illumination.of([[0.1, 0.2], [[0.3, 0.0], [0.0, 0.3]], [[0.1, 0.0, 3], [0.0, 0.1, 1]]])
+    found = Illumination.of([[0.1, 0.2], [[0.3, 0.0], [0.0, 0.3]], [[0.1, 0.0, 3], [0.0, 0.1]]])
     assert len(found) == 3
     assert found.frames[0] == (Source(0.1, 0.2),)
     assert np.allclose(found.weights, [1, 0.5, 0.5, 0.75, 0.25])
@@ -32,15 +33,19 @@ def test_plain_lists() -> None:
     ("directions", "message"),
     [
         ([], "no illumination"),
-        ([[0.1, 0.2], []], "frame 2"),
+        ([[0.1, 0.2], []], "Frame 2 has no source"),
         ([[0.1]], "frame 1"),
         ([[0.1, 0.2, 0.3]], "frame 1"),
         ([[0.1, 0.2], [[0.1, 0.2, 1, 1]]], "frame 2"),
         ([[0.1, math.nan]], "not finite"),
+        ([0.1, 0.2], "frame 1 is 0.1"),
+        ([[0.1, "x"]], "frame 1"),
+        ([[0.1, None]], "not finite"),
+        ([[[0.1, 0.2], 0.3]], "frame 1"),
         ([[[0.1, 0.2, 0.0]]], "weight 0"),
     ],
 )
-def test_bad_lists_are_named(directions: list[list[float]], message: str) -> None:
+def test_bad_lists_are_named(directions: Any, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         Illumination.of(directions)
 

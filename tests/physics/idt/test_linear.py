@@ -210,6 +210,13 @@ def test_volume_of_another_shape_is_refused() -> None:
         build().forward(random((2, 4, 16, 18), 1))
 
 
+def test_data_of_another_shape_are_refused() -> None:
+    with pytest.raises(InputError, match=r"\(4, 16, 18\)"):
+        build().adjoint(random((1, 16, 18), 1))
+    with pytest.raises(IndexError):
+        build().forward(random((2, 5, 16, 18), 1), [4])
+
+
 @pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_given_transfer_functions_are_those_of_the_model(centred: bool, shape: tuple[int, int, int]) -> None:

@@ -149,12 +149,15 @@ def ring(na: float, count: int, *, offset_deg: float = 0.0) -> Illumination:
 
 
 def _sources(frame: Any, number: int) -> tuple[Source, ...]:
-    entries = np.array(frame, dtype=object)
-    if entries.ndim == 1 and len(entries) == 2:
-        entries = entries[None]
-    elif entries.ndim != 2 or entries.shape[1] not in (2, 3):
+    try:
+        entries = [np.asarray(entry, dtype=np.float64) for entry in frame]
+    except (TypeError, ValueError):
+        entries = [np.empty(0)]
+    if len(entries) == 2 and all(entry.ndim == 0 for entry in entries):
+        entries = [np.array(entries)]
+    if any(entry.shape not in ((2,), (3,)) for entry in entries):
         raise RecipeError(
             f"The illumination of frame {number} is {frame}; give [NA_y, NA_x], or a list of [NA_y, NA_x, weight] for "
             "a frame with several sources"
         )
-    return tuple(Source(*(float(value) for value in entry)) for entry in entries)
+    return tuple(Source(*entry.tolist()) for entry in entries)

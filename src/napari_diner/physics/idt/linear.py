@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from napari_diner.errors import InputError
 from napari_diner.physics.idt.base import IDTModel, Linear
 
 
@@ -51,7 +52,15 @@ class LinearModel(IDTModel):
         -------
         Tensor
             Real, (2, Z, Y, X).
+
+        Raises
+        ------
+        InputError
+            If the data have another shape.
         """
+        expected = (len(self._chosen(frames)), *self.shape[1:])
+        if tuple(data.shape) != expected:
+            raise InputError(f"The data have the shape {tuple(data.shape)}; the model needs {expected}")
         volume: Tensor = Linear.apply(  # type: ignore[no-untyped-call]
             data, lambda y: self._adjoint(y, frames), lambda x: self.forward(x, frames)
         )
@@ -157,7 +166,7 @@ class LinearModel(IDTModel):
 
 def default_block(device: torch.device) -> int:
     """Return `LinearModel.block_elements` for a device: what its cache holds, or on a card what keeps it busy."""
-    return 2**18 if device.type == "cpu" else 2**24
+    return 2**16 if device.type == "cpu" else 2**24
 
 
 def without_nyquist(shape: tuple[int, int]) -> Tensor:

@@ -101,7 +101,7 @@ class SSNPModel(IDTModel):
         self.illumination = illumination
         self.frame_of_source = torch.from_numpy(illumination.frame_of_source)
         if batch_elements is None:
-            batch_elements = 2**18 if self.device.type == "cpu" else 2**24
+            batch_elements = 2**15 if self.device.type == "cpu" else 2**24
         self.batch = max(1, batch_elements // (shape[1] * shape[2]))
         """How many sources march together."""
         if steps_per_slice is None:
@@ -162,8 +162,8 @@ class SSNPModel(IDTModel):
                             field, slope = batch.drift(field, slope)
                             d_field, d_slope = batch.drift(d_field, d_slope)
                         inside = torch.fft.ifft2(field)
-                        d_slope -= batch.band * torch.fft.fft2(kick * torch.fft.ifft2(d_field) + d_kick * inside)
-                        slope -= batch.band * torch.fft.fft2(kick * inside)
+                        d_slope -= torch.fft.fft2(kick * torch.fft.ifft2(d_field) + d_kick * inside)
+                        slope -= torch.fft.fft2(kick * inside)
                 image, d_image = batch.image(field, slope), batch.image(d_field, d_slope)
                 change_of_intensity = 2 * batch.weights * (image.conj() * d_image).real
                 data.index_add_(0, batch.places, change_of_intensity)
@@ -203,7 +203,6 @@ class SSNPModel(IDTModel):
         pupil = band & (squared <= (geometry.cutoff * (1 + EDGE)) ** 2)
         back = torch.polar(pupil.double() / 2, -2 * math.pi * exit_um * eta)
         return _Batch(
-            band=self._cast(band),
             turn=(self._cast(band * angle.cos()), self._cast(band * stretch), self._cast(band * slope * angle.sin())),
             image_of_field=self._cast(back),
             image_of_slope=self._cast(torch.where(pupil, -1j * back / torch.where(pupil, slope, 1.0), 0.0)),
@@ -223,10 +222,11 @@ class SSNPModel(IDTModel):
 class _Batch:
     """S sources that march together; spectra are complex, (S, Y, X)."""
 
-    band: Tensor
-    """1 for the waves that travel, 0 for evanescent ones and Nyquist."""
     turn: tuple[Tensor, Tensor, Tensor]
-    """From one kick to the next: cos(kz h), k sin(kz h)/kz, kz/k sin(kz h), with k the wavenumber in the medium."""
+    """From one kick to the next: cos(kz h), k sin(kz h)/kz, kz/k sin(kz h), with k the wavenumber in the medium.
+
+    Zero for evanescent waves and Nyquist, so what a kick gives to these goes no further.
+    """
     image_of_field: Tensor
     image_of_slope: Tensor
     incident: Tensor
@@ -244,7 +244,7 @@ class _Batch:
 
     def start(self) -> tuple[Tensor, Tensor]:
         """Return the spectra of the illumination and of its slope, at the first kick."""
-        field, slope = torch.zeros_like(self.band), torch.zeros_like(self.band)
+        field, slope = torch.zeros_like(self.image_of_field), torch.zeros_like(self.image_of_field)
         field[:, 0, 0] = self.incident * (field.shape[-2] * field.shape[-1])
         slope[:, 0, 0] = 1j * self.incident_slope * field[:, 0, 0]
         return field, slope
@@ -260,17 +260,17 @@ class _Batch:
     def drift(self, field: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
         """Travel to the next kick."""
         c, s, t = self.turn
-        return c * field + s * slope, c * slope - t * field
+        return torch.addcmul(c * field, s, slope), torch.addcmul(c * slope, t, field, value=-1)
 
     def drift_back(self, field: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
         """Travel back from the next kick: the inverse of `drift`."""
         c, s, t = self.turn
-        return c * field - s * slope, c * slope + t * field
+        return torch.addcmul(c * field, s, slope, value=-1), torch.addcmul(c * slope, t, field)
 
     def drift_adjoint(self, field: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
         """Apply the adjoint of `drift`."""
         c, s, t = self.turn
-        return c * field - t * slope, c * slope + s * field
+        return torch.addcmul(c * field, t, slope, value=-1), torch.addcmul(c * slope, s, field)
 
     def image(self, field: Tensor, slope: Tensor) -> Tensor:
         """Return the field in the plane in focus, relative to that of the empty medium."""
@@ -294,7 +294,7 @@ class _March(torch.autograd.Function):
                 for step in range(model.steps_per_slice):
                     if plane or step:
                         field, slope = batch.drift(field, slope)
-                    slope -= batch.band * torch.fft.fft2(kick * torch.fft.ifft2(field))
+                    slope -= torch.fft.fft2(kick * torch.fft.ifft2(field))
             image = batch.image(field, slope)
             data.index_add_(0, batch.places, batch.weights * (image.real**2 + image.imag**2))
             if ctx.needs_input_grad[0]:
@@ -323,9 +323,9 @@ class _March(torch.autograd.Function):
                 g_kick = torch.zeros_like(field)
                 for step in range(model.steps_per_slice - 1, -1, -1):
                     inside, pulled = torch.fft.ifft2(field), torch.fft.ifft2(g_slope)
-                    slope += batch.band * torch.fft.fft2(kick * inside)
+                    slope += torch.fft.fft2(kick * inside)
                     g_kick -= inside.conj() * pulled
-                    g_field -= batch.band * torch.fft.fft2(kick.conj() * pulled)
+                    g_field -= torch.fft.fft2(kick.conj() * pulled)
                     if plane or step:
                         field, slope = batch.drift_back(field, slope)
                         g_field, g_slope = batch.drift_adjoint(g_field, g_slope)

@@ -216,13 +216,15 @@ class BornModel(LinearModel):
     def transfer(self, frame: int, slices: Sequence[int] | slice | None = None) -> tuple[Tensor, Tensor]:
         """Return the transfer functions H_re and H_im of one frame; see `LinearModel.transfer`."""
         every = range(self.shape[0])
-        chosen = list(every if slices is None else every[slices] if isinstance(slices, slice) else slices)
+        if slices is None:
+            slices = slice(None)
+        chosen = every[slices] if isinstance(slices, slice) else [every[plane] for plane in slices]
         sources, _, _ = self._sources([frame])
         first, step = self._tables(sources, slice(None))
         H_re = torch.zeros(len(chosen), math.prod(self.half), dtype=self.dtype, device=self.device)
         H_im = torch.zeros_like(H_re)
         for row, plane in enumerate(chosen):
-            ahead, mirrored = (first * step ** (plane % self.shape[0])).sum(1)
+            ahead, mirrored = (first * step**plane).sum(1)
             H_re[row, self.active] = ahead + mirrored
             H_im[row, self.active] = 1j * (ahead - mirrored)
         return H_re.unflatten(-1, self.half), H_im.unflatten(-1, self.half)
@@ -277,14 +279,19 @@ def chosen_sources(frame_of_source: Tensor, count: int, frames: Sequence[int] | 
     count
         Number of all frames.
     frames
-        The frames chosen, in any order; all if None.
+        The frames chosen, in any order, negative ones from the end; all if None.
+
+    Raises
+    ------
+    IndexError
+        If one of them is not there.
 
     Returns
     -------
     sources, places, multiplexed
         Which sources; for each of them which of the chosen frames it lights; whether any frame has more than one.
     """
-    chosen = torch.arange(count) if frames is None else torch.as_tensor(list(frames), dtype=torch.int64) % count
+    chosen = torch.arange(count) if frames is None else torch.arange(count)[list(frames)]
     lit = chosen[:, None] == frame_of_source
     places, sources = lit.nonzero(as_tuple=True)
     return sources, places, len(sources) != len(chosen)
