@@ -359,6 +359,7 @@ viewer = Viewer(show=False)
 viewer.window.add_plugin_dock_widget("napari-diner", "DINER fit")
 import numpy
 viewer.add_image(numpy.ones((3, 16, 16)))
+viewer.close()
 print("torch" in sys.modules)
 """
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
