@@ -7,7 +7,12 @@ P, `solvers` the loss L and the argmin, `tasks` the questions a user asks.
 Importing this package imports neither torch nor Qt.
 """
 
+import os
 from importlib.metadata import PackageNotFoundError, version
+
+# Threads that wait for each other are to sleep, not to spin: where another program shares the processors, a spinning
+# thread keeps the one that it waits for from running, and a step takes many times longer. Read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 try:
     __version__ = version("napari-diner")
