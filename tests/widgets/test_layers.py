@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,7 +174,32 @@ print("closed")
     assert finished.stdout.split() == ["phase", "closed"]
 
 
-@pytest.mark.parametrize("layer", [Image(np.zeros((8, 8, 3), np.uint8), rgb=True), Image(np.zeros((2, 2, 8, 8)))])
+@pytest.mark.parametrize(
+    ("shape", "arguments", "axes"),
+    [
+        ((8, 9, 3), {"rgb": True}, "YXS"),
+        ((5, 8, 9, 3), {"rgb": True, "axis_labels": ("t", "y", "x")}, "TYXS"),
+        ((2, 5, 8, 9), {"axis_labels": ("c", "z", "y", "x"), "scale": (1, 2, 0.5, 0.5), "units": "um"}, "CZYX"),
+        ((2, 2, 5, 8, 9), {}, "TCZYX"),
+    ],
+)
+def test_colours_channels_and_time_are_saved(
+    tmp_path: Path, shape: tuple[int, ...], arguments: dict[str, Any], axes: str
+) -> None:
+    layer = Image(RANDOM.integers(0, 255, shape).astype(np.uint8), **arguments)
+    data, attributes, _ = layer.as_layer_data_tuple()
+    write_ome_tiff(str(tmp_path / "layer.ome.tif"), data, attributes)
+    saved = read_array(tmp_path / "layer.ome.tif")
+    assert saved.axes == axes
+    np.testing.assert_array_equal(saved.data, layer.data)
+    expected = [scale if axis in "ZYX" and "units" in arguments else 1 for axis, scale in zip(axes, layer.scale)]  # noqa: B905 (colours have no scale)
+    assert saved.scale_um[: len(expected)] == tuple(expected)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [Image(np.zeros((2, 2, 2, 2, 8, 8))), Image([np.zeros((8, 8)), np.zeros((4, 4))], multiscale=True)],
+)
 def test_what_has_no_place_in_the_file_is_refused(tmp_path: Path, layer: Image) -> None:
     data, attributes, _ = layer.as_layer_data_tuple()
     with pytest.raises(OutputError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from napari.layers import Image
@@ -57,13 +58,18 @@ def axes_of(layer: Image) -> LayerAxes:
     """Return what the axes of a layer are: by its own names, by the file behind it, or by the usual order."""
     if _fit(str(known_about(layer).get("axes", "")), layer):
         return LayerAxes(str(known_about(layer)["axes"]), "")
-    named = "".join(LETTERS.get(str(label).lower(), "?") for label in layer.axis_labels) + "S" * layer.rgb
+    named = letters_of(layer.axis_labels) + "S" * layer.rgb
     if _fit(named, layer):
         return LayerAxes(named, "")
     info = file_behind(layer)
     if info is not None and info.has_axes and _fit(info.axes, layer):
         return LayerAxes(info.axes, "Axes as the file tells them")
     return _guess(layer)
+
+
+def letters_of(labels: Iterable[object]) -> str:
+    """Return a letter for each name of an axis, ``"?"`` where it is no name that is known."""
+    return "".join(LETTERS.get(str(label).lower(), "?") for label in labels)
 
 
 def scale_um_of(layer: Image, axes: str) -> tuple[float, ...]:
