@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,24 +14,18 @@ import torch
 from scipy import ndimage
 
 from napari_diner.device import check_memory
-from napari_diner.errors import DinerError, InputError
+from napari_diner.errors import InputError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.io.folder import WEIGHTS
-from napari_diner.io.weights import WeightsFile
-from napari_diner.representations.backbones import build_backbone
 from napari_diner.representations.base import Representation
-from napari_diner.representations.diner import CHUNK, Diner
-from napari_diner.representations.networks import CoordinateNetwork
+from napari_diner.representations.diner import Diner
 from napari_diner.tasks.fit.layout import Array, Layout
-from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe
 from napari_diner.tasks.fit.region import Index, Region
 from napari_diner.tasks.fit.represent import build_representation
+from napari_diner.tasks.fit.stored import INDEX, LOW, STEP, TABLE, Outputs, StoredFit, line, unpacked_table
 from napari_diner.tasks.reconstruction import Result
-from napari_diner.tasks.saving import FORMAT_VERSION
 
-TABLE, INDEX, LOW, STEP = "hash_table", "index", "hash_table.low", "hash_table.step"
 _CODES: dict[int, Any] = {8: np.uint8, 16: np.uint16}
-_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -82,14 +76,6 @@ def pack(fitted: Fitted) -> dict[str, Array]:
     return weights
 
 
-def unpacked_table(weights: Mapping[str, Array]) -> npt.NDArray[np.float32]:
-    """Return a table as it was packed, rounding included."""
-    table = weights[TABLE]
-    if LOW in weights:
-        table = table * weights[STEP] + weights[LOW]
-    return table.astype(np.float32, copy=False)
-
-
 def unpack(result: Result) -> Fitted:
     """Return the representation that a result of a fit holds."""
     assert isinstance(result.recipe, FitRecipe)
@@ -123,23 +109,9 @@ class FitModel:
     """
 
     def __init__(self, path: str | Path) -> None:
-        path = Path(path).expanduser()
-        self._file = WeightsFile(path / WEIGHTS if path.is_dir() else path)
-        header, name = self._file.header, self._file.path
-        if header.get("format") != "napari-diner":
-            raise InputError(f"{name} is no model of napari-diner; give the model.safetensors of a fit")
-        if header.get("format_version") != FORMAT_VERSION:
-            raise InputError(f"{name} has format {header.get('format_version')}, this version reads {FORMAT_VERSION}")
-        if header.get("task") != "fit":
-            raise InputError(f"{name} is a model of the task {header.get('task')!r}; only a fit can be evaluated")
-        try:
-            self.recipe = FitRecipe.parse(json.loads(header["recipe"]))
-            self.layout = Layout.from_header(header)
-            self._check()
-        except (ValueError, KeyError, TypeError, RuntimeError, DinerError) as error:
-            raise InputError(f"{name} is damaged ({' '.join(str(error).split())[:120]}); save the fit anew") from None
-        self._part: torch.nn.Module | None = None
-        self._table: npt.NDArray[np.float32] | None = None
+        self._stored = StoredFit(path)
+        self.recipe = self._stored.recipe
+        self.layout = self._stored.layout
 
     @classmethod
     def open(cls, path: str | Path) -> FitModel:
@@ -169,7 +141,7 @@ class FitModel:
     @property
     def file_bytes(self) -> int:
         """Size of the file."""
-        return self._file.bytes
+        return self._stored.file.bytes
 
     @property
     def bits_per_pixel(self) -> float:
@@ -188,7 +160,8 @@ class FitModel:
         -------
         Array
             In the type of the data; axes asked for by a place are dropped. Of a table only what lies in the region
-            is read.
+            is read, or the smallest box around it where it goes in steps; a table that equal values share is read
+            whole, once.
 
         Raises
         ------
@@ -199,18 +172,15 @@ class FitModel:
         """
         part = Region.of(region, self.shape)
         samples = part.without(self.layout.channel)
-        outputs = self._outputs(samples)
-        values = self.layout.to_values(outputs).reshape(*samples.shape, self.layout.outputs)
-        data = self.layout.from_samples(values)
-        if self.layout.channel is not None:
-            data = np.take(data, list(part.ranges[self.layout.channel]), self.layout.channel)
-        return data[tuple(0 if dropped else slice(None) for dropped in part.dropped)]
+        return self._cut(self._values(samples.shape, self._stored.samples(samples)), part)
 
     def render(self, region: Sequence[Index] = (), zoom: float | Sequence[float] = 1.0, order: int = 1) -> NamedArray:
         """Return part of the data in another sampling.
 
         Values between the samples of a DINER or of pixels are interpolated from the values of those samples
-        (Sec. 5.5 of the paper: not from their keys); a network of coordinates is evaluated between them.
+        (Sec. 5.5 of the paper: not from their keys); a network of coordinates is evaluated between them. The part is
+        divided evenly into the new samples, and each has the value at its centre; outside the centres of the old
+        samples, that of the nearest.
 
         Parameters
         ----------
@@ -218,161 +188,106 @@ class FitModel:
             As in `evaluate`.
         zoom
             Samples of the result for one sample of the data: one number for Y and X, or one for each axis of the
-            part but that of colours or channels. The centres of the outermost samples stay inside the data.
+            part but that of colours or channels. Each axis has a whole number of samples, at least one.
         order
             Order of the splines that interpolate, 0 to 5.
 
         Returns
         -------
         NamedArray
-            In the type of the data, its spacings divided by the zoom.
+            In the type of the data, with the spacings of the new samples.
 
         Raises
         ------
         InputError
-            If the region lies outside, or the zoom does not go with it.
+            If the region lies outside, or zoom or order cannot be used.
+        OutOfMemoryError
+            If the rendering does not fit the memory.
         """
+        if order not in range(6):
+            raise InputError(f"There are no splines of order {order} here; choose one from 0 to 5")
         part = Region.of(region, self.shape)
         layout = self.layout
         kept = [place for place, dropped in enumerate(part.dropped) if not dropped]
         axes = "".join(layout.axes[place] for place in kept)
-        factors = self._factors(zoom, axes)
-        scale = [
-            layout.scale_um[place] * abs(part.ranges[place].step) / factor
-            for place, factor in zip(kept, factors, strict=True)
+        factors = dict(zip(kept, _factors(zoom, axes), strict=True))
+        counts = [
+            max(1, round(len(places) * factors.get(place, 1.0))) if factors.get(place, 1.0) != 1 else len(places)
+            for place, places in enumerate(part.ranges)
         ]
-        if all(factor == 1 for factor in factors):
-            return NamedArray("rendering", self.evaluate(region), axes, tuple(scale))
-        if CoordinateNetwork in type(self._network()).__mro__:
-            data = self._between(part, kept, factors)
+        scale = tuple(
+            layout.scale_um[place] * abs(part.ranges[place].step) * len(part.ranges[place]) / counts[place]
+            for place in kept
+        )
+        if counts == [len(places) for places in part.ranges]:
+            data = self.evaluate(region)
+        elif self._stored.is_network:
+            lines = [
+                line(places.start + places.step * _centres(len(places), count), size)
+                for place, (places, count, size) in enumerate(zip(part.ranges, counts, layout.shape, strict=True))
+                if place != layout.channel
+            ]
+            shape = tuple(len(one) for one in lines)
+            data = self._cut(self._values(shape, self._stored.between(lines)), part)
         else:
-            known = self.evaluate(region)
-            check_memory(int(known.size * np.prod(factors) * 8), "The rendering")
-            fine = ndimage.zoom(known.astype(np.float32), factors, order=order, mode="nearest", grid_mode=True)
-            data = self._typed(fine)
-        return NamedArray("rendering", data, axes, tuple(scale))
+            data = self._interpolated(self.evaluate(region), [counts[place] for place in kept], order)
+        return NamedArray("rendering", data, axes, scale)
 
     def fitted(self) -> Fitted:
-        """Return the whole representation in memory."""
-        return _assembled({name: self._file.read(name) for name in self._file.shapes}, self.layout, self.recipe)
+        """Return the whole representation in memory.
 
-    @property
-    def _width(self) -> int:
-        assert self.recipe.table_width is not None
-        return self.recipe.table_width
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        OutOfMemoryError
+            If it does not fit the memory.
+        """
+        return _assembled(self._stored.read_all(), self.layout, self.recipe)
 
-    def _check(self) -> None:
-        """Hold the shapes of what is stored against those that the recipe and the layout ask for."""
-        layout, shapes = self.layout, dict(self._file.shapes)
-        if self.recipe.representation == "diner":
-            index = shapes.pop(INDEX, None)
-            table = shapes.pop(TABLE)
-            for name in (LOW, STEP):
-                if shapes.pop(name, (self._width,)) != (self._width,):
-                    raise ValueError(f"{name} has another width than the table")
-            if index is not None and (index != layout.sample_shape or self._file.dtypes[INDEX].kind != "u"):
-                raise ValueError("the index does not go with the data")
-            if table != ((table[0] if table else 0, self._width) if index else (*layout.sample_shape, self._width)):
-                raise ValueError("the table does not go with the data")
-            with torch.device("meta"):
-                network = build_backbone(layout.outputs, self.recipe.diner_settings(self._width))
-            expected = {f"backbone.{name}": tuple(value.shape) for name, value in network.state_dict().items()}
-        else:
-            # on this device nothing is allocated, whatever sizes a forged recipe asks for
-            with torch.device("meta"):
-                model = build_representation(self.recipe, layout.sample_shape, layout.outputs)
-            expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-        if shapes != expected:
-            raise ValueError("its arrays are not those of its recipe")
+    def _values(self, shape: tuple[int, ...], parts: Iterable[Outputs]) -> Array:
+        """Return outputs, yielded part by part, as values of the data: (*shape, outputs)."""
+        count, outputs = math.prod(shape), self.layout.outputs
+        check_memory(2 * count * outputs * self.dtype.itemsize, "This part of the model")
+        values = np.empty((count, outputs), self.dtype)
+        done = 0
+        for part in parts:
+            # a forged network may give numbers beyond the type of the data
+            with np.errstate(over="ignore"):
+                values[done : done + len(part)] = self.layout.to_values(part)
+            done += len(part)
+        return values.reshape(*shape, outputs)
 
-    def _network(self) -> torch.nn.Module:
-        """Return the backbone of a DINER, or the whole of another representation; loaded once."""
-        if self._part is None:
-            weights = {
-                name: torch.from_numpy(self._file.read(name))
-                for name in self._file.shapes
-                if name not in (TABLE, INDEX, LOW, STEP)
-            }
-            if self.recipe.representation == "diner":
-                self._part = build_backbone(self.layout.outputs, self.recipe.diner_settings(self._width))
-                weights = {name.removeprefix("backbone."): value for name, value in weights.items()}
-            elif self.recipe.representation == "pixels":
-                return torch.nn.Identity()
-            else:
-                self._part = build_representation(self.recipe, self.layout.sample_shape, self.layout.outputs)
-            self._part.load_state_dict(weights)
-        return self._part
-
-    @torch.no_grad()
-    def _outputs(self, region: Region) -> npt.NDArray[np.float32]:
-        """Return what the representation gives for a region of samples: (samples, outputs)."""
-        count = int(np.prod(region.shape))
-        check_memory(count * (self.layout.outputs * 16 + self._width * 8), "This part of the model")
-        if self.recipe.representation == "pixels":
-            box = self._file.read_box("values", (slice(None), *region.box))[(slice(None), *region.in_box)]
-            return box.reshape(self.layout.outputs, -1).T.astype(np.float32)
-        network = self._network()
-        if isinstance(network, CoordinateNetwork):
-            flat = np.ravel_multi_index(np.ix_(*[np.array(places) for places in region.ranges]), network.shape).ravel()
-            parts = [network.sample(torch.from_numpy(part)) for part in np.array_split(flat, 1 + count // _SAMPLES)]
-            return torch.cat(parts).numpy()
-        keys = torch.from_numpy(self._keys(region))
-        return torch.cat([network(part) for part in keys.split(CHUNK)]).numpy()
-
-    def _keys(self, region: Region) -> npt.NDArray[np.float32]:
-        """Return the keys of a region of samples, (samples, d)."""
-        if INDEX not in self._file.shapes:
-            codes = self._file.read_box(TABLE, region.box)[region.in_box]
-            columns = {name: self._file.read(name) for name in (LOW, STEP) if name in self._file.shapes}
-            return unpacked_table({TABLE: codes, **columns}).reshape(-1, self._width)
-        if self._table is None:
-            names = [name for name in (TABLE, LOW, STEP) if name in self._file.shapes]
-            self._table = unpacked_table({name: self._file.read(name) for name in names})
-        index = self._file.read_box(INDEX, region.box)[region.in_box].reshape(-1)
-        if index.size and int(index.max()) >= len(self._table):
-            raise InputError(f"{self._file.path} is damaged: its index points beyond its table; save the fit anew")
-        keys: npt.NDArray[np.float32] = self._table[index]
-        return keys
-
-    def _factors(self, zoom: float | Sequence[float], axes: str) -> list[float]:
-        """Return the zoom along each axis of a part."""
-        lengths = [axis for axis in axes if axis not in "CS"]
-        if isinstance(zoom, int | float):
-            given = {axis: float(zoom) for axis in lengths if axis in "YX"}
-        elif len(zoom) == len(lengths):
-            given = dict(zip(lengths, map(float, zoom), strict=True))
-        else:
-            raise InputError(
-                f"The zoom has {len(zoom)} numbers; give one, or one for each of the axes {''.join(lengths)}"
-            )
-        if any(not 1e-3 <= factor <= 1e3 for factor in given.values()):
-            raise InputError("A zoom must lie between 0.001 and 1000; choose another one")
-        return [given.get(axis, 1.0) for axis in axes]
-
-    @torch.no_grad()
-    def _between(self, part: Region, kept: Sequence[int], factors: Sequence[float]) -> Array:
-        """Evaluate a network of coordinates at the places that a zoom asks for."""
-        network = self._network()
-        assert isinstance(network, CoordinateNetwork)
-        factor_of = dict(zip(kept, factors, strict=True))
-        lines = []
-        for place, places in enumerate(part.ranges):
-            if place == self.layout.channel:
-                continue
-            count = max(1, round(len(places) * factor_of.get(place, 1.0)))
-            # centres of as many equal parts as the zoom makes of the samples
-            within = ((np.arange(count) + 0.5) * len(places) / count - 0.5).clip(0, len(places) - 1)
-            size = self.layout.shape[place]
-            lines.append(2 * (places.start + places.step * within) / max(size - 1, 1) - 1 if size > 1 else within * 0)
-        shape = tuple(len(line) for line in lines)
-        check_memory(int(np.prod(shape)) * (len(shape) + self.layout.outputs) * 12, "The rendering")
-        mesh = np.stack(np.meshgrid(*lines, indexing="ij"), -1).reshape(-1, len(lines)).astype(np.float32)
-        outputs = torch.cat([network.at(rows) for rows in torch.from_numpy(mesh).split(_SAMPLES)]).numpy()
-        data = self.layout.from_samples(self.layout.to_values(outputs).reshape(*shape, self.layout.outputs))
+    def _cut(self, values: Array, part: Region) -> Array:
+        """Return values of samples, (*samples, outputs), as data: the channels in their place, and those asked for."""
+        data = self.layout.from_samples(values)
         if self.layout.channel is not None:
             data = np.take(data, list(part.ranges[self.layout.channel]), self.layout.channel)
         return data[tuple(0 if dropped else slice(None) for dropped in part.dropped)]
 
-    def _typed(self, values: npt.NDArray[np.float32]) -> Array:
-        unit = replace(self.layout, low=0.0, high=1.0)
-        return unit.to_values(values)
+    def _interpolated(self, known: Array, counts: Sequence[int], order: int) -> Array:
+        exact = np.float32 if known.dtype.itemsize <= 2 or known.dtype == np.float32 else np.float64
+        check_memory(2 * (known.size + math.prod(counts)) * np.dtype(exact).itemsize, "The rendering")
+        factors = [count / size for count, size in zip(counts, known.shape, strict=True)]
+        fine = ndimage.zoom(known.astype(exact), factors, order=order, mode="nearest", grid_mode=True)
+        # rounded and clipped like outputs that are values already
+        return replace(self.layout, low=0.0, high=1.0).to_values(fine)
+
+
+def _factors(zoom: float | Sequence[float], axes: str) -> list[float]:
+    """Return the zoom along each axis of a part."""
+    lengths = [axis for axis in axes if axis not in CHANNEL_AXES]
+    if not isinstance(zoom, Sequence):
+        given = {axis: float(zoom) for axis in lengths if axis in "YX"}
+    elif len(zoom) == len(lengths):
+        given = dict(zip(lengths, map(float, zoom), strict=True))
+    else:
+        raise InputError(f"The zoom has {len(zoom)} numbers; give one, or one for each of the axes {''.join(lengths)}")
+    if any(not 1e-3 <= factor <= 1e3 for factor in given.values()):
+        raise InputError("A zoom must lie between 0.001 and 1000; choose another one")
+    return [given.get(axis, 1.0) for axis in axes]
+
+
+def _centres(size: int, count: int) -> npt.NDArray[np.float64]:
+    """Return the centres of `count` equal parts of `size` samples, in samples, none outside those of the outermost."""
+    return ((np.arange(count) + 0.5) * size / count - 0.5).clip(0, size - 1)
