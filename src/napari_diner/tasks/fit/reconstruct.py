@@ -22,10 +22,11 @@ from napari_diner.solvers.table_fit import TableFit
 from napari_diner.solvers.value_problem import ValueProblem
 from napari_diner.tasks.fit.data import FitData, layout_of, memory_needed, table_width, with_axes
 from napari_diner.tasks.fit.layout import Array, Layout
-from napari_diner.tasks.fit.model import LOW, Fitted, pack, unpacked_table
+from napari_diner.tasks.fit.model import Fitted, pack
 from napari_diner.tasks.fit.preview import preview
 from napari_diner.tasks.fit.recipe import LATTICE_SIZES, LEARNING_RATES, FitRecipe
 from napari_diner.tasks.fit.represent import build_representation
+from napari_diner.tasks.fit.stored import LOW, unpacked_table
 from napari_diner.tasks.fit.unique import unique_samples
 from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result, remaining_s
 from napari_diner.tasks.report import provenance, psnr_of

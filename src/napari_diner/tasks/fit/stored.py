@@ -1,0 +1,269 @@
+"""The numbers of a saved fit: checked against what its header says, and read where they are needed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_diner.device import check_memory
+from napari_diner.errors import DinerError, InputError
+from napari_diner.io.folder import WEIGHTS
+from napari_diner.io.weights import WeightsFile
+from napari_diner.representations.backbones import build_backbone
+from napari_diner.representations.diner import CHUNK
+from napari_diner.representations.networks import CoordinateNetwork
+from napari_diner.tasks.fit.layout import Array, Layout
+from napari_diner.tasks.fit.recipe import FitRecipe, check_axes
+from napari_diner.tasks.fit.region import Region
+from napari_diner.tasks.fit.represent import build_representation
+from napari_diner.tasks.saving import FORMAT_VERSION
+
+TABLE, INDEX, LOW, STEP = "hash_table", "index", "hash_table.low", "hash_table.step"
+VALUES = "values"
+_ROWS = 1 << 16
+
+Outputs = npt.NDArray[np.float32]
+
+
+def unpacked_table(weights: Mapping[str, Array]) -> Outputs:
+    """Return a table as it was packed, rounding included."""
+    table = weights[TABLE]
+    if LOW in weights:
+        table = table * weights[STEP] + weights[LOW]
+    return table.astype(np.float32, copy=False)
+
+
+class StoredFit:
+    """A model file of a fit.
+
+    Nothing that it says is trusted: recipe and layout are parsed like any input, the arrays have to be of the shapes
+    and types that these ask for, and what is to be allocated is held against the free memory.
+
+    Parameters
+    ----------
+    path
+        A ``model.safetensors``, or the folder of results that holds it.
+
+    Raises
+    ------
+    InputError
+        If it is no fit of ours, of another version, or damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path).expanduser()
+        self.file = WeightsFile(path / WEIGHTS if path.is_dir() else path)
+        header, name = self.file.header, self.file.path
+        if header.get("format") != "napari-diner":
+            raise InputError(f"{name} is no model of napari-diner; give the model.safetensors of a fit")
+        if header.get("format_version") != FORMAT_VERSION:
+            raise InputError(
+                f"{name} has format {header.get('format_version')}, but this version of napari-diner reads "
+                f"{FORMAT_VERSION}; use the version that wrote it"
+            )
+        if header.get("task") != "fit":
+            raise InputError(f"{name} is a model of the task {header.get('task')!r}; only a fit can be evaluated")
+        try:
+            self.recipe = FitRecipe.parse(json.loads(header["recipe"]))
+            self.layout = Layout.from_header(header)
+            _check_layout(self.layout)
+            self._check_arrays()
+        except (ValueError, KeyError, TypeError, RuntimeError, SyntaxError, DinerError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:120]
+            raise InputError(f"{name} is damaged ({reason}); save the fit anew") from None
+        self._network: torch.nn.Module | None = None
+        self._table: Outputs | None = None
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a network of coordinates, which exists between the samples, too."""
+        return self.recipe.representation not in ("diner", "pixels")
+
+    def samples(self, region: Region) -> Iterator[Outputs]:
+        """Yield what the representation gives for a region of samples, in order and in parts of (n, outputs).
+
+        Of a table or of pixels only what lies in the region is read.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        OutOfMemoryError
+            If the part does not fit the memory.
+        """
+        if self.is_network:
+            shape = self.layout.sample_shape
+            yield from self.between(
+                [line(np.array(places), size) for places, size in zip(region.ranges, shape, strict=True)]
+            )
+            return
+        rows = self._pixels(region) if self.recipe.representation == "pixels" else self._from_table(region)
+        for outputs in rows:
+            yield self._checked(outputs)
+
+    def between(self, lines: Sequence[Outputs]) -> Iterator[Outputs]:
+        """Yield what a network gives on a mesh of coordinates, named along each axis, in parts of (n, outputs)."""
+        network = self._loaded()
+        assert isinstance(network, CoordinateNetwork)
+        shape = tuple(len(one) for one in lines)
+        count = math.prod(shape)
+        for start in range(0, count, _ROWS):
+            places = np.unravel_index(np.arange(start, min(start + _ROWS, count)), shape)
+            mesh = np.stack([one[place] for one, place in zip(lines, places, strict=True)], -1)
+            with torch.no_grad():
+                outputs = network.at(torch.from_numpy(mesh)).numpy()
+            yield self._checked(outputs)
+
+    def read_all(self) -> dict[str, Array]:
+        """Return all arrays by name.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        OutOfMemoryError
+            If they do not fit the memory.
+        """
+        # as stored, as float32, and in the representation
+        needed = sum(self._bytes(name) + 8 * math.prod(shape) for name, shape in self.file.shapes.items())
+        check_memory(needed, f"The model {self.file.path}")
+        weights = {name: self.file.read(name) for name in self.file.shapes}
+        if INDEX in weights:
+            self._check_index(weights[INDEX])
+        return weights
+
+    def _checked(self, outputs: Outputs) -> Outputs:
+        if not np.isfinite(outputs).all():
+            raise InputError(f"{self.file.path} is damaged (it gives numbers that are not finite); save the fit anew")
+        return outputs
+
+    def _check_index(self, index: Array) -> None:
+        if int(index.max()) >= self.file.shapes[TABLE][0]:
+            raise InputError(f"{self.file.path} is damaged (its index points beyond its table); save the fit anew")
+
+    def _bytes(self, name: str) -> int:
+        return math.prod(self.file.shapes[name]) * self.file.dtypes[name].itemsize
+
+    def _box_bytes(self, name: str, box: Sequence[slice]) -> int:
+        sizes = (*[part.stop - part.start for part in box], *self.file.shapes[name][len(box) :])
+        return int(math.prod(sizes) * self.file.dtypes[name].itemsize)
+
+    def _pixels(self, region: Region) -> Iterator[Outputs]:
+        box = (slice(0, self.layout.outputs), *region.box)
+        check_memory(2 * self._box_bytes(VALUES, box), "This part of the model")
+        values = self.file.read_box(VALUES, box)[(slice(None), *region.in_box)]
+        yield values.reshape(self.layout.outputs, -1).T
+
+    def _from_table(self, region: Region) -> Iterator[Outputs]:
+        network = self._loaded()
+        stored = INDEX if INDEX in self.file.shapes else TABLE
+        check_memory(2 * self._box_bytes(stored, region.box), "This part of the model")
+        box = self.file.read_box(stored, region.box)[region.in_box]
+        if stored == INDEX:
+            self._check_index(box)
+            table, index = self._whole_table(), box.reshape(-1)
+            parts = (table[index[start : start + CHUNK]] for start in range(0, len(index), CHUNK))
+        else:
+            rows = box.reshape(-1, box.shape[-1])
+            columns = self._columns()
+            parts = (
+                unpacked_table({TABLE: rows[start : start + CHUNK], **columns}) for start in range(0, len(rows), CHUNK)
+            )
+        for keys in parts:
+            with torch.no_grad():
+                outputs: Outputs = network(torch.from_numpy(keys)).numpy()
+            yield outputs
+
+    def _whole_table(self) -> Outputs:
+        """Return the table that an index points into, which is read once: it holds each distinct value's key."""
+        if self._table is None:
+            check_memory(self._bytes(TABLE) + 4 * math.prod(self.file.shapes[TABLE]), "The table of the model")
+            self._table = unpacked_table({TABLE: self.file.read(TABLE), **self._columns()})
+        return self._table
+
+    def _columns(self) -> dict[str, Array]:
+        return {name: self.file.read(name) for name in (LOW, STEP) if name in self.file.shapes}
+
+    def _loaded(self) -> torch.nn.Module:
+        """Return the backbone of a DINER, or the whole of a network of coordinates; read once."""
+        if self._network is None:
+            names = [name for name in self.file.shapes if name not in (TABLE, INDEX, LOW, STEP)]
+            check_memory(2 * sum(self._bytes(name) for name in names), "The network of the model")
+            weights = {name: torch.from_numpy(self.file.read(name)) for name in names}
+            if self.recipe.representation == "diner":
+                network: torch.nn.Module = _backbone(self.recipe, self.layout)
+                weights = {name.removeprefix("backbone."): value for name, value in weights.items()}
+            else:
+                network = build_representation(self.recipe, self.layout.sample_shape, self.layout.outputs)
+            network.load_state_dict(weights)
+            self._network = network
+        return self._network
+
+    def _check_arrays(self) -> None:
+        """Hold what is stored against what the recipe and the layout ask for.
+
+        Raises
+        ------
+        ValueError
+            If it does not go with them.
+        """
+        layout, shapes, dtypes = self.layout, dict(self.file.shapes), dict(self.file.dtypes)
+        # on this device nothing is allocated, whatever sizes a forged recipe asks for
+        with torch.device("meta"):
+            if self.recipe.representation == "diner":
+                state = _backbone(self.recipe, layout).state_dict(prefix="backbone.")
+            else:
+                state = build_representation(self.recipe, layout.sample_shape, layout.outputs).state_dict()
+        expected = {name: tuple(value.shape) for name, value in state.items()}
+        if self.recipe.representation == "diner":
+            width = self.recipe.table_width or 0
+            keys: tuple[int, ...] = layout.sample_shape
+            if INDEX in shapes:
+                if shapes.pop(INDEX) != layout.sample_shape or dtypes.pop(INDEX).kind != "u":
+                    raise ValueError("its index does not go with the data")
+                keys = shapes[TABLE][:1]
+            kind = dtypes.pop(TABLE)
+            coded = kind in (np.uint8, np.uint16)
+            if shapes.pop(TABLE) != (*keys, width) or not (coded or kind == np.float32):
+                raise ValueError("its table does not go with the data")
+            if coded:
+                expected |= {LOW: (width,), STEP: (width,)}
+        if shapes != expected or any(dtype != np.float32 for dtype in dtypes.values()):
+            raise ValueError("its arrays are not those of its recipe")
+
+
+def line(places: npt.NDArray[np.number], size: int) -> Outputs:
+    """Return the coordinates of places, whole or between, along an axis of `size` samples: −1 the first, 1 the last."""
+    coordinates: Outputs = ((2 * places - (size - 1)) / max(size - 1, 1)).astype(np.float32)
+    return coordinates
+
+
+def _backbone(recipe: FitRecipe, layout: Layout) -> torch.nn.Module:
+    if recipe.table_width is None:
+        raise ValueError("its recipe names no table width")
+    return build_backbone(layout.outputs, recipe.diner_settings(recipe.table_width))
+
+
+def _check_layout(layout: Layout) -> None:
+    """Check that data can have this layout.
+
+    Raises
+    ------
+    ValueError
+        If they cannot.
+    """
+    check_axes(layout.axes)
+    dtype = np.dtype(layout.dtype)
+    if dtype.itemsize > 8 or math.prod(layout.shape) > np.iinfo(np.intp).max // 8:
+        raise ValueError("no data are that large")
+    limits = np.iinfo(dtype) if dtype.kind in "ui" else np.finfo(dtype)
+    if not limits.min <= layout.low <= layout.high <= limits.max:
+        raise ValueError(f"data of type {layout.dtype} from {layout.low} to {layout.high}")
+    if not all(0 < spacing < math.inf for spacing in layout.scale_um):
+        raise ValueError("spacings that are no lengths")
