@@ -106,6 +106,10 @@ def test_a_run_tells_its_quality_and_its_size(fit_dock: FitWidget, wait_for_end:
     assert f"{report['psnr_db']:.1f} dB" in status
     assert f"{report['bits_per_pixel']:.1f} bits per pixel" in status
     assert f"({8 * path.stat().st_size / data.size:.1f} in its file)" in status
+    fit_dock.copy_command()
+    words = shlex.split(QGuiApplication.clipboard().text())
+    assert words[:3] == ["napari-diner", "fit", str(path)]
+    assert "--image" not in words
     assert fit_dock.panel.plot._quantity.currentData() == "psnr_db"
 
 

@@ -82,6 +82,18 @@ def test_representations_are_compared_side_by_side(fit_dock: FitWidget, wait_for
     assert fit_dock.choice.layer == source
 
 
+def test_the_winner_of_a_comparison_is_looked_into(fit_dock: FitWidget, wait_for_end: Wait, wave: np.ndarray) -> None:
+    viewer = fit_dock._viewer
+    viewer.add_image(wave, name="image")
+    fit_dock.start_comparison(("diner-mlp", "pixels"), 0.3)  # the pixels take no part
+    wait_for_end(fit_dock.panel)
+    fit_dock.insight_button.click()
+    wait_for_end(fit_dock.panel)
+    assert "learned INR" in viewer.layers
+    # a grid would tear apart what lies side by side
+    assert not viewer.canvas.grid.enabled
+
+
 def test_a_comparison_that_is_cancelled_shows_what_it_has(
     qtbot: QtBot, fit_dock: FitWidget, wait_for_end: Wait, wave: np.ndarray
 ) -> None:

@@ -26,7 +26,7 @@ def command_line(recipe: Recipe, source: str, output: str) -> str:
     words = ["napari-diner", recipe.task, source, "-o", output]
     defaults = type(recipe).parse({}).model_dump(mode="json")
     for key, value in _differences(recipe.model_dump(mode="json"), defaults):
-        if key in ("task", "stack"):
+        if key in ("task", "stack", "image"):
             continue
         if _is_plain(value) and "." not in key:
             words += ["--" + key.replace("_", "-"), _plain(value)]

@@ -54,6 +54,7 @@ class FitWidget(TaskDock):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer, SignalChoice(napari_viewer))
         self._likeness: Likeness | None = None
+        self._fitted: Likeness | None = None
         self._insight: list[Layer] = []
         self._axes_note = QLabel()
         self._axes_note.setWordWrap(True)
@@ -159,18 +160,22 @@ class FitWidget(TaskDock):
         """Show what a run found: a fit, pictures of one, or a comparison."""
         if isinstance(outcome, Pictures):
             self._show_pictures(outcome)
-        elif isinstance(outcome, Result):
+            return
+        # the layer that the result is about; another may be chosen by the time its pictures are asked for
+        self._fitted = self._likeness
+        if isinstance(outcome, Result):
             super().take(outcome)
         else:
             self._show_comparison(outcome)
 
     def _show_pictures(self, pictures: Pictures) -> None:
-        assert self._likeness is not None
+        assert self._fitted is not None
         for layer in self._insight:
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
-        self._insight = show_pictures(self._viewer, pictures, self._likeness)
-        self._viewer.reset_view()
+        self._insight = show_pictures(self._viewer, pictures, self._fitted)
+        # they lie beside the image, which a grid would tear apart
+        self._set_grid(False)
         ratios, inr_ratios = (
             " ".join(f"{ratio:.2f}" for ratio in values) for values in (pictures.ratios, pictures.inr_ratios)
         )
@@ -188,9 +193,13 @@ class FitWidget(TaskDock):
         self._result = comparison.results[comparison.winner]
         self.save_button.setEnabled(True)
         self.scores.show_scores({name: result.report for name, result in comparison.results.items()}, comparison.winner)
-        getattr(self._viewer, "canvas", self._viewer).grid.enabled = True
+        self._set_grid(True)
+        self.panel.say(f"{comparison.winner} came closest to the image; Save and Insight are about it")
+
+    def _set_grid(self, enabled: bool) -> None:
+        # before napari 0.9 the viewer itself had the grid
+        getattr(self._viewer, "canvas", self._viewer).grid.enabled = enabled
         self._viewer.reset_view()
-        self.panel.say(f"{comparison.winner} came closest to the image")
 
     def _enable_buttons(self) -> None:
         idle, result = not self.panel.running, self._result
