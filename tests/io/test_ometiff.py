@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as npst
 from napari_diner.errors import InputError, OutputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import read_array, write_array
+from napari_diner.io.signals import probe_signal, read_signal
 from napari_diner.io.stacks import probe
 
 SPACING = st.floats(1e-4, 1e4, allow_subnormal=False)
@@ -89,3 +90,49 @@ def test_a_file_of_others_is_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 4), np.float32), ome=True)
     with pytest.raises(InputError, match="was not written by napari-diner"):
         read_array(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "dtype"),
+    [
+        ("YXS", (6, 8, 3), np.uint8),
+        ("YXS", (6, 8, 4), np.uint8),
+        ("TYXS", (4, 6, 8, 3), np.uint8),
+        ("TZYXS", (2, 3, 6, 8, 3), np.uint8),
+        ("YXS", (6, 8, 3), np.uint16),
+        ("YXS", (6, 8, 3), np.float32),
+        ("ZYXS", (1, 6, 8, 3), np.uint8),
+        ("CYX", (2, 6, 8), np.uint16),
+        ("ZCYX", (4, 3, 6, 8), np.uint16),
+        ("TCZYX", (2, 3, 4, 6, 8), np.int16),
+        ("TZYX", (2, 1, 6, 8), np.uint32),
+    ],
+)
+def test_colours_and_channels_come_back_and_are_such_for_others(
+    axes: str, shape: tuple[int, ...], dtype: type[np.generic], tmp_path: Path
+) -> None:
+    data = np.random.default_rng(0).integers(0, 255, shape).astype(dtype)
+    scale = tuple({"Z": 2.0, "Y": 0.5, "X": 0.5}.get(axis, 1.0) for axis in axes)
+    write_array(tmp_path / "a.tif", NamedArray("reconstruction", data, axes, scale))
+    back = read_array(tmp_path / "a.tif")
+    assert (back.axes, back.scale_um, back.data.dtype) == (axes, scale, dtype)
+    np.testing.assert_array_equal(back.data, data)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+        photometric = tifffile.PHOTOMETRIC.RGB if "S" in axes else tifffile.PHOTOMETRIC.MINISBLACK
+        assert tif.pages.first.photometric == photometric
+        sizes = dict(zip(axes, shape, strict=True))
+        found = dict(zip(tif.series[0].get_axes(False), tif.series[0].get_shape(False), strict=True))
+        assert {axis: size for axis, size in found.items() if size > 1} == {
+            axis: size for axis, size in sizes.items() if size > 1
+        }
+    # as a source of data, axes of one point are left out
+    info = probe_signal(tmp_path / "a.tif")
+    kept = [place for place, axis in enumerate(axes) if axis in "YX" or shape[place] > 1]
+    assert info.axes == "".join(axes[place] for place in kept)
+    assert info.scale_um == tuple(scale[place] for place in kept)
+    np.testing.assert_array_equal(read_signal(info), data.reshape(info.shape))
+
+
+def test_colours_that_are_not_last_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="reorder them to end in YX or YXS"):
+        write_array(tmp_path / "a.tif", NamedArray("a", np.ones((3, 6, 8), np.uint8), "SYX", (1.0, 1.0, 1.0)))

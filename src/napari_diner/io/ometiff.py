@@ -40,7 +40,8 @@ def write_array(path: str | Path, array: NamedArray) -> None:
     """
     axes = array.axes.replace("N", "T")
     coloured = axes.endswith("S")
-    if set(axes) - set("TZCYXS") or len(set(axes)) != len(axes) or not axes.removesuffix("S").endswith("YX"):
+    ordered = axes.removesuffix("S").endswith("YX") and "S" not in axes[:-1]
+    if set(axes) - set("TZCYXS") or len(set(axes)) != len(axes) or not ordered:
         raise OutputError(
             f"{array.name} has the axes {array.axes!r}, which OME-TIFF cannot hold; reorder them to end in YX or YXS"
         )
