@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tifffile
+from safetensors.numpy import save_file
 
 if TYPE_CHECKING:
     from conftest import Run
@@ -37,6 +38,16 @@ def prepare(folder: Path) -> None:
     (folder / "truth").mkdir()
     for name in ("amplitude", "phase"):
         tifffile.imwrite(folder / "truth" / f"{name}.tif", np.ones((30, 32), np.float32))
+    for name, array in {
+        "image.tif": frames[0],
+        "colours.tif": np.moveaxis(frames, 0, -1)[..., :3].astype(np.uint8),
+        "holes.tif": holed[2],
+        "complex.tif": frames[0].astype(np.complex64),
+        "double.tif": frames[0].astype(np.float64),
+    }.items():
+        tifffile.imwrite(folder / name, array)
+    np.save(folder / "empty.npy", np.zeros((0, 5), np.uint8))
+    save_file({"weight": np.zeros(3, np.float32)}, folder / "other.safetensors")
     (folder / "full").mkdir()
     (folder / "full" / "report.json").write_text("{}")
     for name, text in {
@@ -44,6 +55,8 @@ def prepare(folder: Path) -> None:
         "nested.yaml": "gauss_newton: {cg_step: 3}\n",
         "broken.yaml": "wavelength_um: [1\n",
         "fit.yaml": "task: fitt\n",
+        "image.yaml": "task: fit\nimage: image.tif\n",
+        "exact.yaml": "task: fit\nimage: double.tif\nbit_exact: true\n",
         "taskless.yaml": "seed: 1\n",
         "list.csv": "100\nmany\n",
     }.items():
@@ -96,6 +109,49 @@ CASES = {
     "run gone.yaml -o out": "recipe gone.yaml cannot be read",
     f"compare lensless good.tif -o out {RIGHT} --solvers best": "There is no solver 'best'",
     "simulate lensless -o full": "output folder full exists; choose another one or add --overwrite",
+    "fit -o out": "There is nothing to fit; name a TIFF or PNG file",
+    "fit gone.tif -o out": "gone.tif does not exist; check the path",
+    "fit gone*.tif -o out": "No TIFF or PNG file matches",
+    "fit text.tif -o out": "text.tif is neither a TIFF nor a PNG file",
+    "fit cut.tif -o out": "cut.tif is truncated",
+    "fit holes.tif -o out": "hold values that are not finite (NaN or infinity)",
+    "fit complex.tif -o out": "complex64",
+    "fit empty.npy -o out": "empty.npy",
+    "fit huge.tif -o out": "GiB",
+    "fit image.tif -o full": "output folder full exists; choose another one or add --overwrite",
+    "fit image.tif": "--output requires an argument. See napari-diner fit --help",
+    "fit image.tif -o out --axes ZYX": "The axes ZYX do not go with image.tif, which holds 32 × 32 values",
+    "fit image.tif -o out --axes XY": "axes = 'XY' cannot be used: name each axis once, Y and X last",
+    "fit image.tif -o out --axes QX": "there is no axis Q; use the letters T, Z, C, Y, X",
+    "fit image.tif -o out --epochs 0": "epochs = 0 cannot be used: it should be",
+    "fit image.tif -o out --table-width 4": "table_width = 4 cannot be used: it should be",
+    "fit image.tif -o out --learning-rate nan": "learning_rate = nan cannot be used",
+    "fit image.tif -o out --max-seconds 0": "max_seconds = 0.0 cannot be used",
+    "fit image.tif -o out --backbone relu": 'Invalid value "relu" for --backbone. Choose from:',
+    "fit image.tif -o out --representation dinner": 'Invalid value "dinner" for --representation. Choose from:',
+    "fit image.tif -o out --set representation=dinner": "representation = 'dinner' cannot be used",
+    "fit image.tif -o out --set tables.lattice_size=9": "no key 'tables'; did you mean 'table",
+    "fit image.tif -o out --truth truth": "Unknown option: --truth",
+    "fit image.tif -o out --bit-exact --representation siren": "bit_exact is a mode of DINER",
+    "fit -o out --recipe exact.yaml": "cannot be reproduced bit for bit",
+    "run image.yaml -o out --truth truth": "A fit has no truth but its own data; leave out --truth",
+    "compare fit image.tif -o out --representations diner-sirn": "did you mean 'diner-siren'?",
+    "compare fit image.tif -o out --representations siren,": "There is no representation ''",
+    "compare fit image.tif -o out --seconds 0": "max_seconds = 0.0 cannot be used",
+    "compare fit gone.tif -o out": "gone.tif does not exist; check the path",
+    "render gone -o out.tif": "gone",
+    "render full -o out.tif": "model.safetensors",
+    "render image.tif -o out.tif": "image.tif",
+    "render other.safetensors -o out.tif": "other.safetensors is no model of napari-diner",
+    "render full -o full": "output full must be a TIFF file; let its name end in .tif",
+    "render full -o image.tif": "output image.tif exists; choose another name or add --overwrite",
+    "render full -o out.tif --zoom big": "The zoom 'big' is no number",
+    "render full -o out.tif --order 6": "order of the splines is 6; choose one from 0 to 5",
+    "simulate image -o out --height-px 3": "height_px = 3 cannot be used: it should be",
+    "simulate video -o out --frames 0": "frames = 0 cannot be used: it should be",
+    "simulate volume -o out --set slice=3": "no key 'slice'; did you mean 'slices'?",
+    "simulate image -o full": "output folder full exists; choose another one or add --overwrite",
+    "demo fit -o full": "output folder full exists; choose another one or add --overwrite",
     "demo -o full": "output folder full exists; choose another one or add --overwrite",
 }
 

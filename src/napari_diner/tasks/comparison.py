@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -73,6 +74,8 @@ class Comparison(ABC):
     def winner(self) -> str:
         """The contender with the best figure; of those within 0.1 dB of it, the quickest."""
         figures = {name: self.scores(name)[self.criterion] for name in self.competing or self.results}
+        # data that are all alike have no peak, and no PSNR
+        figures = {name: -math.inf if math.isnan(figure) else figure for name, figure in figures.items()}
         level = [name for name, figure in figures.items() if figure >= max(figures.values()) - _LEVEL_DB]
         return min(level, key=lambda name: self.scores(name)["seconds"])
 
@@ -110,7 +113,8 @@ class Comparison(ABC):
             seconds, figure = np.asarray(curve).T
             axes.plot(seconds, figure, label=name, linewidth=2.5 if name == self.winner else 1.2)
         axes.set(xlabel="seconds", title=f"winner: {self.winner}")
-        axes.legend()
+        if self.curves:
+            axes.legend()
         axes.grid(alpha=0.3)
 
 
