@@ -1,0 +1,91 @@
+"""How well a volume of refractive index agrees with the true one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.errors import InputError
+from napari_diner.io.images import read_image
+
+Volume = npt.NDArray[Any]
+
+# what departs from the medium by this fraction of the largest departure is object
+_SUPPORT = 0.01
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The known object: real and imaginary part of its refractive index, (Z, Y, X); the latter may be unknown."""
+
+    n_re: Volume
+    n_im: Volume | None = None
+
+
+def load_truth(folder: str | Path) -> Truth:
+    """Read ``n_re.tif``, and ``n_im.tif`` if it is there, from a folder.
+
+    Raises
+    ------
+    InputError
+        If there is no ``n_re.tif``, or it is no volume.
+    """
+    folder = Path(folder).expanduser()
+    path = folder / "n_re.tif"
+    if not path.is_file():
+        raise InputError(f"The truth {folder} holds no n_re.tif; give a folder with n_re.tif (and n_im.tif)")
+    n_re = read_image(path)
+    if n_re.ndim != 3:
+        raise InputError(f"{path} has {n_re.ndim} axes; a volume has three (Z, Y, X)")
+    n_im = folder / "n_im.tif"
+    return Truth(n_re, read_image(n_im) if n_im.is_file() else None)
+
+
+def check_truth(truth: Truth, shape: tuple[int, int, int]) -> None:
+    """Check that a truth belongs to a volume of the shape (Z, Y, X).
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
+    for name, volume in (("n_re", truth.n_re), ("n_im", truth.n_im)):
+        if volume is not None and volume.shape != shape:
+            sizes = ["×".join(map(str, size)) for size in (volume.shape, shape)]
+            raise InputError(
+                f"The true {name} has {sizes[0]} voxels but the volume {sizes[1]}; give that of this sample"
+            )
+
+
+def score(n_re: Volume, n_im: Volume, truth: Truth, medium_index: float) -> dict[str, float]:
+    """Compare a volume with the truth, inside the object and against knowing nothing.
+
+    The object is where the true index departs from that of the medium. Structural similarity is no guide here, as an
+    empty volume scores about one half.
+
+    Returns
+    -------
+    dict[str, float]
+        ``n_re_rmse`` and ``n_re_rmse_zero`` (that of an empty volume) inside the object, their ratio in dB as
+        ``n_re_psnr_db`` with the largest departure as peak, ``n_re_correlation`` over the whole volume, and
+        ``n_im_rmse`` inside the object if the true absorption is known.
+    """
+    true = truth.n_re.astype(np.float64) - medium_index
+    found = n_re.astype(np.float64) - medium_index
+    peak = float(np.abs(true).max())
+    inside = np.abs(true) > _SUPPORT * peak if peak > 0 else np.ones(true.shape, bool)
+    rmse = float(np.sqrt(np.mean((found - true)[inside] ** 2)))
+    scores = {
+        "n_re_rmse": rmse,
+        "n_re_rmse_zero": float(np.sqrt(np.mean(true[inside] ** 2))),
+        "n_re_psnr_db": 20 * float(np.log10(peak / rmse)) if rmse > 0 and peak > 0 else float("inf"),
+    }
+    if found.std() > 0 and true.std() > 0:
+        scores["n_re_correlation"] = float(np.corrcoef(found.ravel(), true.ravel())[0, 1])
+    if truth.n_im is not None:
+        scores["n_im_rmse"] = float(np.sqrt(np.mean((n_im - truth.n_im)[inside] ** 2)))
+    return scores
