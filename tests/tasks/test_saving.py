@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 
 from napari_diner.errors import InputError, OutputError
 from napari_diner.io.arrays import NamedArray
@@ -36,6 +37,33 @@ def test_a_result_comes_back(tmp_path: Path) -> None:
     assert LenslessRecipe.load(tmp_path / "out" / "recipe.yaml") == result().recipe
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["files"] == sorted(path.name for path in (tmp_path / "out").iterdir())
+
+
+def header_of(folder: Path) -> dict[str, str]:
+    with safe_open(folder / "model.safetensors", framework="numpy") as file:
+        return dict(file.metadata())
+
+
+def test_a_model_says_what_it_is(tmp_path: Path) -> None:
+    save(result(weights={"table": np.zeros(3, np.float32)}), tmp_path / "out")
+    header = header_of(tmp_path / "out")
+    assert (header["format"], header["format_version"], header["task"]) == ("napari-diner", "1", "lensless")
+    assert LenslessRecipe.parse(json.loads(header["recipe"])) == result().recipe
+    # without a header of its own, that of the first array
+    assert (header["axes"], json.loads(header["scale_um"])) == ("YX", [2.0, 2.0])
+
+
+def test_what_a_result_says_of_its_weights_comes_before_what_its_arrays_say(tmp_path: Path) -> None:
+    own = {"axes": "ZYX", "scale_um": "[3.0, 1.0, 1.0]", "low": "0.5"}
+    save(result(weights={"table": np.zeros(3, np.float32)}, header=own), tmp_path / "out")
+    header = header_of(tmp_path / "out")
+    assert {name: header[name] for name in own} == own
+    assert header["format"] == "napari-diner"
+
+
+def test_without_weights_there_is_no_model(tmp_path: Path) -> None:
+    save(result(header={"low": "0.5"}), tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["phase.tif", "recipe.yaml", "report.json"]
 
 
 def test_a_partial_result_says_so(tmp_path: Path) -> None:
