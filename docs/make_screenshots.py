@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation: napari, driven through the tutorial.
+"""Make the pictures of the documentation: napari, driven through the tutorials.
 
 Run it with a screen, or a virtual one: ``xvfb-run -a -s "-screen 0 1366x768x24" python docs/make_screenshots.py``.
 """
@@ -12,7 +12,9 @@ import napari
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
 
+from napari_diner.widgets.fit import FitWidget
 from napari_diner.widgets.lensless import LenslessWidget
+from napari_diner.widgets.run_panel import RunPanel
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -41,17 +43,14 @@ class Photographer:
         picture.quantize(256).save(self.folder / f"{name}.png", optimize=True)
 
 
-def main() -> None:
-    """Go through the tutorial and take a picture at each stop."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, default=IMAGES, help="folder for the pictures")
-    parser.add_argument("--theme", default="dark", choices=("dark", "light"))
-    arguments = parser.parse_args()
-    viewer = napari.Viewer()
-    viewer.theme = arguments.theme
-    viewer.window._qt_window.setGeometry(0, 0, 1366, 768)
-    camera = Photographer(viewer, arguments.output)
+def finish(panel: RunPanel) -> None:
+    """Wait until a run is over."""
+    while panel.running:
+        wait(50)
 
+
+def lensless(viewer: napari.Viewer, camera: Photographer) -> None:
+    """Go through the tutorial on amplitude and phase."""
     viewer.open_sample("napari-diner", "lensless_stack")
     camera.window("lensless-sample")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
@@ -63,8 +62,7 @@ def main() -> None:
         wait(50)
     wait(700)
     camera.window("lensless-running")
-    while dock.panel.running:
-        wait(50)
+    finish(dock.panel)
     viewer.canvas.overlays.scale_bar.visible = True
     viewer.reset_view()
     camera.window("lensless-result")
@@ -77,7 +75,48 @@ def main() -> None:
     viewer.reset_view()
     dock.advanced_section.toggleButton().click()
     camera.window("lensless-advanced")
-    viewer.close()
+
+
+def fit(viewer: napari.Viewer, camera: Photographer) -> None:
+    """Go through the tutorial on fitting an image."""
+    viewer.open_sample("napari-diner", "colour_image")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "DINER fit")
+    assert isinstance(dock, FitWidget)
+    dock.panel.run_button.click()
+    while len(viewer.layers) < 2 and dock.panel.running:
+        wait(50)
+    wait(1500)
+    camera.window("fit-running")
+    finish(dock.panel)
+    camera.window("fit-result")
+
+    dock.insight_button.click()
+    finish(dock.panel)
+    camera.window("fit-insight")
+
+    for layer in list(viewer.layers)[1:]:
+        viewer.layers.remove(layer)
+    dock.start_comparison(("diner-siren", "pe-mlp", "siren", "hash-grid"), 20.0)
+    finish(dock.panel)
+    camera.window("fit-compared")
+
+
+TUTORIALS = {"lensless": lensless, "fit": fit}
+
+
+def main() -> None:
+    """Go through the tutorials and take a picture at each stop."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tutorials", nargs="*", choices=(*TUTORIALS, []), help="which; all if left out")
+    parser.add_argument("-o", "--output", type=Path, default=IMAGES, help="folder for the pictures")
+    parser.add_argument("--theme", default="dark", choices=("dark", "light"))
+    arguments = parser.parse_args()
+    for name in arguments.tutorials or TUTORIALS:
+        viewer = napari.Viewer()
+        viewer.theme = arguments.theme
+        viewer.window._qt_window.setGeometry(0, 0, 1366, 768)
+        TUTORIALS[name](viewer, Photographer(viewer, arguments.output))
+        viewer.close()
 
 
 if __name__ == "__main__":

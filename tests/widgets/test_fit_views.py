@@ -82,10 +82,13 @@ def test_representations_are_compared_side_by_side(fit_dock: FitWidget, wait_for
     assert fit_dock.choice.layer == source
 
 
-def test_the_winner_of_a_comparison_is_looked_into(fit_dock: FitWidget, wait_for_end: Wait, wave: np.ndarray) -> None:
+def test_the_diner_of_a_comparison_is_looked_into(fit_dock: FitWidget, wait_for_end: Wait, wave: np.ndarray) -> None:
     viewer = fit_dock._viewer
     viewer.add_image(wave, name="image")
-    fit_dock.start_comparison(("diner-mlp", "pixels"), 0.3)  # the pixels take no part
+    fit_dock.start_comparison(("siren",), 0.2)
+    wait_for_end(fit_dock.panel)
+    assert not fit_dock.insight_button.isEnabled()
+    fit_dock.start_comparison(("siren", "diner-mlp"), 0.2)
     wait_for_end(fit_dock.panel)
     fit_dock.insight_button.click()
     wait_for_end(fit_dock.panel)

@@ -55,6 +55,7 @@ class FitWidget(TaskDock):
         super().__init__(napari_viewer, SignalChoice(napari_viewer))
         self._likeness: Likeness | None = None
         self._fitted: Likeness | None = None
+        self._diner: Result | None = None
         self._insight: list[Layer] = []
         self._axes_note = QLabel()
         self._axes_note.setWordWrap(True)
@@ -67,7 +68,9 @@ class FitWidget(TaskDock):
         self.compare_button.setToolTip("Fit several representations to this image for the same time, side by side")
         self.compare_button.clicked.connect(self.compare)
         self.insight_button = QPushButton("Insight")
-        self.insight_button.setToolTip("Show where the last DINER put its keys, what its network learned, and spectra")
+        self.insight_button.setToolTip(
+            "Show where the DINER of the last run put its keys, what its network learned, and spectra"
+        )
         self.insight_button.setEnabled(False)
         self.insight_button.clicked.connect(self.look_inside)
         self.panel.run_requested.connect(self.scores.hide)
@@ -118,8 +121,8 @@ class FitWidget(TaskDock):
 
     def look_inside(self) -> None:
         """Compute pictures of the last DINER, and show them."""
-        if self._result is not None:
-            self.panel.start(functools.partial(insight_run.begin, self._result), curve=False)
+        if self._diner is not None:
+            self.panel.start(functools.partial(insight_run.begin, self._diner), curve=False)
 
     def _work(self, layer: Image) -> tuple[FitRecipe, Any, tuple[float, ...]]:
         """Return the recipe, the data and their spacing, once they go together."""
@@ -164,9 +167,13 @@ class FitWidget(TaskDock):
         # the layer that the result is about; another may be chosen by the time its pictures are asked for
         self._fitted = self._likeness
         if isinstance(outcome, Result):
+            results = [outcome]
             super().take(outcome)
         else:
+            results = list(outcome.results.values())
             self._show_comparison(outcome)
+        diners = [result for result in results if result.report["representation"] == "diner"]
+        self._diner = max(diners, key=lambda result: result.report["psnr_db"], default=None)
 
     def _show_pictures(self, pictures: Pictures) -> None:
         assert self._fitted is not None
@@ -189,12 +196,11 @@ class FitWidget(TaskDock):
         for name, result in comparison.results.items():
             title = f"{name} {result.report['psnr_db']:.1f} dB"
             self._layers.finish(replace(result, arrays=(replace(result["reconstruction"], name=title),)))
-        # what Save and Insight are about
         self._result = comparison.results[comparison.winner]
         self.save_button.setEnabled(True)
         self.scores.show_scores({name: result.report for name, result in comparison.results.items()}, comparison.winner)
         self._set_grid(True)
-        self.panel.say(f"{comparison.winner} came closest to the image; Save and Insight are about it")
+        self.panel.say(f"{comparison.winner} came closest to the image; Save results… writes its files")
 
     def _set_grid(self, enabled: bool) -> None:
         # before napari 0.9 the viewer itself had the grid
@@ -202,9 +208,9 @@ class FitWidget(TaskDock):
         self._viewer.reset_view()
 
     def _enable_buttons(self) -> None:
-        idle, result = not self.panel.running, self._result
+        idle = not self.panel.running
         self.compare_button.setEnabled(idle)
-        self.insight_button.setEnabled(idle and result is not None and result.report["representation"] == "diner")
+        self.insight_button.setEnabled(idle and self._diner is not None)
 
     def _enable(self) -> None:
         """Let only those settings be changed that matter for the representation."""
