@@ -19,6 +19,7 @@ from qtpy.QtCore import QThreadPool
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog
 
+from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.saving import load_result
 from napari_diner.widgets.fit import FitWidget
 
@@ -288,6 +289,25 @@ def test_the_command_is_on_the_clipboard(fit_dock: FitWidget) -> None:
     assert words[:5] == ["napari-diner", "fit", "IMAGE.tif", "-o", "cells-fit"]
     assert words[words.index("--epochs") + 1] == "60"
     assert "on the clipboard" in fit_dock.panel.status.text()
+
+
+def test_the_copied_command_does_what_the_dock_did(fit_dock: FitWidget, wait_for_end: Wait, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "image.tif", smooth(24, 32))
+    fit_dock.choice.open_source(str(tmp_path / "image.tif"))
+    run(fit_dock, wait_for_end)
+    fit_dock.copy_command()
+    words = shlex.split(QGuiApplication.clipboard().text())
+    code = "from napari_diner.cli import main; main()"
+    finished = subprocess.run(
+        [sys.executable, "-c", code, *words[1:], "--quiet"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert finished.returncode == 0, finished.stderr
+    layer = fit_dock._viewer.layers["reconstruction"]
+    recipe = FitRecipe.load(tmp_path / "image-fit" / "recipe.yaml")
+    assert recipe.model_dump(mode="json") == layer.metadata["recipe"]
+    # the dock leaves a processor to the screen, and sums in another order round differently
+    saved = load_result(tmp_path / "image-fit")["reconstruction"]
+    assert np.abs(saved.data.astype(float) - layer.data).mean() < 0.01 * np.iinfo(np.uint16).max
 
 
 @pytest.mark.parametrize(
