@@ -140,6 +140,8 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     # tuple positions read as brackets, members of unions (their type names) are no part of the key
     parts = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
+    if first["type"] == "extra_forbidden" and parts[-1:] != [first["loc"][-1]]:
+        parts.append(first["loc"][-1])  # an unknown key may be any text
     keys = [str(part) for part in parts if isinstance(part, str)]
     known = set(all_keys(model))
     while len(keys) > 1 and ".".join(keys) not in known and first["type"] != "extra_forbidden":
