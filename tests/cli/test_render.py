@@ -32,7 +32,7 @@ def fitted(folder: Path, **settings: Any) -> npt.NDArray[Any]:
     """Save a fit, and return the data as it has them."""
     z, y, x, s = np.meshgrid(*[np.arange(size) for size in SHAPE], indexing="ij")
     data = (200 * (1 + np.sin(z + y / 3) * np.cos(x / 4 + s))).astype(np.uint16)
-    recipe = FitRecipe.parse({"epochs": 20, "device": "cpu", **settings})
+    recipe = FitRecipe.parse({"epochs": 20, "device": "cpu", "training": {"searches": 0}, **settings})
     with reconstruct(recipe, FitData(data, AXES, (0.5, 0.1, 0.1, 1.0))) as run:
         for _ in run:
             pass
@@ -41,10 +41,11 @@ def fitted(folder: Path, **settings: Any) -> npt.NDArray[Any]:
     return result["reconstruction"].data
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> tuple[Path, npt.NDArray[Any]]:
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, npt.NDArray[Any]]:
     """A DINER of a small volume in colours, and the volume as it has it."""
-    return tmp_path / "model", fitted(tmp_path / "model")
+    folder = tmp_path_factory.mktemp("fit") / "model"
+    return folder, fitted(folder)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_a_file_is_only_replaced_where_that_is_asked_for(
     assert out.read_bytes() == before
     assert run("render", model[0], "-o", out, "--overwrite", "--region", "z=2").code == 0
     np.testing.assert_array_equal(tifffile.imread(out), model[1][2])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "out.tif"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.tif"]
 
 
 @pytest.mark.parametrize(
@@ -165,8 +166,8 @@ def test_what_cannot_be_rendered_is_one_line(
 def test_a_damaged_model_is_one_line(
     damage: str, model: tuple[Path, npt.NDArray[Any]], run: Run, tmp_path: Path
 ) -> None:
-    path = model[0] / "model.safetensors"
-    content = path.read_bytes()
+    path = tmp_path / "model.safetensors"
+    content = (model[0] / "model.safetensors").read_bytes()
     changed = {
         "cut": content[: len(content) // 2],
         "task": content.replace(b'"task":"fit"', b'"task":"fat"'),
