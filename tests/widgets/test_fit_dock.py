@@ -358,16 +358,31 @@ def test_closing_the_viewer_in_mid_run_ends_the_thread(
     qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=3000)
 
 
-def test_a_closed_dock_is_forgotten(qtbot: QtBot, make_napari_viewer: Callable[..., Any], wait_for_end: Wait) -> None:
+@pytest.mark.parametrize("work", ["done", "fitting", "comparing", "looking"])
+def test_a_closed_dock_is_forgotten(
+    qtbot: QtBot, make_napari_viewer: Callable[..., Any], wait_for_end: Wait, work: str
+) -> None:
     viewer = make_napari_viewer()
     viewer.add_image(smooth(24, 32))
     dock = viewer.window.add_plugin_dock_widget("napari-diner", "DINER fit")[1]
-    dock._essentials["epochs"].set_value(2)
-    run(dock, wait_for_end)
+    if work in ("done", "looking"):
+        dock._essentials["epochs"].set_value(2)
+        run(dock, wait_for_end)
+    if work == "looking":
+        dock.insight_button.click()
+    elif work == "comparing":
+        dock.start_comparison(("diner-mlp", "siren"), 60)
+        wait_for_preview(qtbot, dock)
+    elif work == "fitting":
+        endless(dock)
+        dock.panel.run_button.click()
+        wait_for_preview(qtbot, dock)
     remains = [weakref.ref(part) for part in (dock, dock.panel, dock.choice, dock.advanced, dock.scores)]
     viewer.window.remove_dock_widget(dock)
     dock.deleteLater()
     del dock
+    pool = QThreadPool.globalInstance()
+    qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=10_000)
     qtbot.wait(50)
     gc.collect()
     assert [remain() for remain in remains] == [None] * len(remains)
