@@ -1,0 +1,292 @@
+"""Cells whose refractive index is known in all three dimensions, and recordings of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.device import check_memory
+from napari_diner.simulate.settings import IdtSimulation
+
+__all__ = ["CellPhantom", "IdtSample", "IdtSimulation", "cells", "simulate"]
+
+Volume = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float64]
+
+# side of the square that a cell has for itself, and the half-axis of its body across, in µm
+_ROOM_UM = 18.0
+_RADIUS_UM = (5.0, 7.0)
+# part of the volume's half extents that a body may fill
+_FILLED = 0.8
+# densities of what a cell is made of, relative to each other: n − n0 and n_im of each are in proportion
+_CYTOPLASM = (0.5, 0.1)
+_NUCLEUS = (0.75, 0.15)
+_NUCLEOLUS = (1.0, 0.3)
+_MITOCHONDRION = (0.85, 0.2)
+_GRANULE = (1.2, 0.0)
+_PIGMENT = (0.8, 1.0)
+_VACUOLE = (0.15, 0.0)
+
+
+@dataclass(frozen=True)
+class CellPhantom:
+    """A specimen.
+
+    Parameters
+    ----------
+    n_re, n_im
+        Refractive index, float32, (Z, Y, X); n_re is nowhere below that of the medium and n_im not below zero.
+    inside
+        Voxels of which a cell fills at least half, (Z, Y, X).
+    """
+
+    n_re: Volume
+    n_im: Volume
+    inside: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class IdtSample:
+    """A simulated recording, and the specimen behind it.
+
+    Parameters
+    ----------
+    frames
+        Intensities relative to the empty field, I / I_background, float32, (N, Y, X).
+    illuminations
+        Direction (NA_y, NA_x) of each frame, (N, 2).
+    phantom
+        The specimen.
+    settings
+        How it was recorded.
+    """
+
+    frames: Volume
+    illuminations: Vector
+    phantom: CellPhantom
+    settings: IdtSimulation
+
+
+def cells(
+    shape: tuple[int, int, int],
+    *,
+    pixel_size_um: float,
+    slice_spacing_um: float,
+    wavelength_um: float,
+    medium_index: float,
+    peak_phase_rad: float,
+    absorption: float = 0.1,
+    seed: int = 0,
+) -> CellPhantom:
+    """Draw cells: bodies with nucleus and nucleoli, mitochondria, granules, pigment and vacuoles, all ellipsoids.
+
+    Sizes are those of cells, smaller only where the volume is too small for one. Voxels at a surface are filled in
+    part. Fields of 18 µm and less get one cell.
+
+    Parameters
+    ----------
+    shape
+        Voxels (Z, Y, X).
+    pixel_size_um, slice_spacing_um
+        Size of a voxel across and along the axis.
+    wavelength_um
+        Wavelength in vacuum, λ.
+    medium_index
+        Refractive index of the medium, n0.
+    peak_phase_rad
+        ``max 2π/λ Σ_z (n_re − n0) Δz``: the densities are scaled to it.
+    absorption
+        max n_im / max (n_re − n0).
+    seed
+        Fixes the drawing.
+    """
+    voxel_um = np.array([slice_spacing_um, pixel_size_um, pixel_size_um])
+    drawing = _Drawing(shape, voxel_um, np.random.default_rng(seed))
+    drawing.add_cells()
+    delay, stain = drawing.density
+    phase = delay.sum(0).max() * slice_spacing_um * 2 * math.pi / wavelength_um
+    delay *= peak_phase_rad / phase
+    stain *= absorption * delay.max() / stain.max()
+    return CellPhantom((medium_index + delay).astype(np.float32), stain.astype(np.float32), drawing.filled >= 0.5)
+
+
+def simulate(settings: IdtSimulation) -> IdtSample:
+    """Simulate a recording of cells.
+
+    The volume is periodic across the axis, as both models have it. Shot noise is that of `photons` in a pixel of the
+    empty field, and the Gaussian noise comes on top.
+
+    Raises
+    ------
+    RecipeError
+        If the geometry is impossible, e.g. the ring outside the objective's aperture.
+    OutOfMemoryError
+        If the volume or the frames do not fit the memory.
+    """
+    # torch takes seconds to load, and the settings of this module are shown without it
+    import torch
+
+    from napari_diner.physics.idt.contrast import permittivity_contrast
+    from napari_diner.physics.idt.illumination import ring
+    from napari_diner.physics.idt.ssnp import SSNPModel
+    from napari_diner.physics.idt.transfer import BornModel
+
+    shape = (settings.slices, settings.height_px, settings.width_px)
+    check_memory(
+        (48 * settings.slices + 16 * settings.frames + 200) * shape[1] * shape[2],
+        f"Simulating a volume of {shape[0]}×{shape[1]}×{shape[2]} voxels",
+    )
+    illumination = ring(settings.ring_na, settings.frames)
+    model = (SSNPModel if settings.model == "multislice" else BornModel)(
+        shape,
+        settings.pixel_size_um,
+        settings.slice_spacing_um,
+        None,
+        settings.wavelength_um,
+        settings.na,
+        settings.medium_index,
+        illumination,
+    )
+    phantom = cells(
+        shape,
+        pixel_size_um=settings.pixel_size_um,
+        slice_spacing_um=settings.slice_spacing_um,
+        wavelength_um=settings.wavelength_um,
+        medium_index=settings.medium_index,
+        peak_phase_rad=settings.peak_phase_rad,
+        absorption=settings.absorption,
+        seed=settings.seed,
+    )
+    contrast = permittivity_contrast(
+        torch.from_numpy(phantom.n_re).double(), torch.from_numpy(phantom.n_im).double(), settings.medium_index
+    )
+    with torch.no_grad():
+        frames = model.intensities(contrast.float()).double().numpy()
+    random = np.random.default_rng((settings.seed, 1))
+    if settings.photons is not None:
+        frames = random.poisson(np.clip(frames, 0, None) * settings.photons) / settings.photons
+    frames += settings.noise_sigma * random.standard_normal(frames.shape)
+    return IdtSample(frames.astype(np.float32), illumination.apertures, phantom, settings)
+
+
+class _Drawing:
+    """Densities (n − n0, n_im) in arbitrary units, painted one ellipsoid over another."""
+
+    def __init__(self, shape: tuple[int, int, int], voxel_um: Vector, random: np.random.Generator) -> None:
+        self.shape = shape
+        self.voxel_um = voxel_um
+        self.random = random
+        self.half_um = np.array(shape) * voxel_um / 2
+        self.density = np.zeros((2, *shape))
+        self.filled = np.zeros(shape)
+
+    def add_cells(self) -> None:
+        """Add as many cells as there is room for, apart from each other."""
+        across = self.half_um[1:]
+        count = max(1, int(np.prod(2 * across) / _ROOM_UM**2))
+        largest = _FILLED * float(across.min())
+        placed: list[tuple[Vector, float]] = []
+        for _ in range(count):
+            wanted = min(self.random.uniform(*_RADIUS_UM), largest)
+            spots = [self.random.uniform(-1, 1, 2) * np.clip(across - 1.1 * wanted, 0, None) for _ in range(80)]
+            # the freest of many places, and no larger a cell than it has room for
+            gaps = [min((float(np.hypot(*(s - o))) - r for o, r in placed), default=math.inf) for s in spots]
+            best = int(np.argmax(gaps))
+            radius = min(wanted, 0.95 * gaps[best])
+            if radius > 0.5 * wanted:
+                placed.append((spots[best], radius))
+                self._add_cell(spots[best], radius)
+
+    def _add_cell(self, place: Vector, radius: float) -> None:
+        random = self.random
+        height = min(radius * random.uniform(0.6, 0.75), _FILLED * self.half_um[0])
+        body = np.array([height, radius, radius * random.uniform(0.8, 1.0)])
+        turn = _rotation(random, upright=True)
+        centre = np.array([random.uniform(-0.5, 0.5) * (self.half_um[0] - height) * _FILLED, *place])
+        self._paint(centre, body, turn, _CYTOPLASM, fills=True)
+
+        nucleus = body * random.uniform(0.38, 0.48)
+        core = centre + turn @ (body * 0.25 * _in_ball(random))
+        self._paint(core, nucleus, turn, _NUCLEUS)
+        for _ in range(random.integers(1, 4)):
+            self._paint(
+                core + turn @ (nucleus * 0.5 * _in_ball(random)),
+                nucleus * random.uniform(0.18, 0.3),
+                turn,
+                _NUCLEOLUS,
+            )
+
+        def add(number: int, kind: tuple[float, float], low: Vector, high: Vector) -> None:
+            for _ in range(number):
+                place = centre + turn @ (body * 0.8 * _in_ball(random))
+                for _ in range(20):
+                    if np.linalg.norm(turn.T @ (place - core) / nucleus) > 1.2:
+                        break
+                    place = centre + turn @ (body * 0.8 * _in_ball(random))
+                size = random.uniform(low, high) * min(1.0, radius / _RADIUS_UM[0])
+                self._paint(place, size, _rotation(random), kind)
+
+        add(random.integers(2, 4), _VACUOLE, np.full(3, 0.6), np.full(3, 1.1))
+        add(random.integers(6, 11), _MITOCHONDRION, np.array([0.35, 0.35, 0.9]), np.array([0.5, 0.5, 1.6]))
+        add(random.integers(8, 15), _GRANULE, np.full(3, 0.3), np.full(3, 0.6))
+        add(random.integers(4, 8), _PIGMENT, np.full(3, 0.3), np.full(3, 0.5))
+
+    def _paint(
+        self, centre_um: Vector, axes_um: Vector, turn: Vector, density: tuple[float, float], fills: bool = False
+    ) -> None:
+        """Paint an ellipsoid over what is there; lengths in µm, (z, y, x), from the volume's centre."""
+        reach = np.sqrt(((turn * axes_um) ** 2).sum(1)) + self.voxel_um
+        low = np.floor((centre_um - reach + self.half_um) / self.voxel_um).astype(int).clip(0)
+        high = np.ceil((centre_um + reach + self.half_um) / self.voxel_um).astype(int).clip(0, self.shape)
+        if np.any(high <= low):
+            return
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        axes = [
+            (np.arange(a, b) + 0.5) * size - half - middle
+            for a, b, size, half, middle in zip(low, high, self.voxel_um, self.half_um, centre_um, strict=True)
+        ]
+        offsets = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
+        part = _coverage(offsets, axes_um, turn, self.voxel_um)
+        if not fills:
+            # nothing sticks out of its cell
+            part *= self.filled[box]
+        for channel, value in zip(self.density, density, strict=True):
+            channel[box] += part * (value - channel[box])
+        if fills:
+            self.filled[box] = np.maximum(self.filled[box], part)
+
+
+def _coverage(offsets_um: Any, axes_um: Vector, turn: Vector, voxel_um: Vector) -> npt.NDArray[np.float64]:
+    """Return the part of each voxel that lies in an ellipsoid, (...); from the distance to its surface, about."""
+    place = offsets_um @ turn / axes_um
+    radius = np.linalg.norm(place, axis=-1)
+    slope = place / axes_um
+    steepness = np.maximum(np.linalg.norm(slope, axis=-1), 1e-12)
+    distance = (radius - 1) * radius / steepness
+    # how wide a voxel is along the normal
+    width = np.abs(slope @ turn.T / steepness[..., None]) @ voxel_um
+    covered: npt.NDArray[np.float64] = np.clip(0.5 - distance / np.maximum(width, voxel_um.min()), 0, 1)
+    covered[radius < 1e-6] = 1
+    return covered
+
+
+def _in_ball(random: np.random.Generator) -> Vector:
+    """Return a point of the unit ball, each as likely as any other."""
+    direction = random.standard_normal(3)
+    inside: Vector = direction / np.linalg.norm(direction) * random.uniform() ** (1 / 3)
+    return inside
+
+
+def _rotation(random: np.random.Generator, upright: bool = False) -> Vector:
+    """Return a random rotation of (z, y, x), about the z axis only if `upright`."""
+    if upright:
+        angle = random.uniform(0, 2 * math.pi)
+        c, s = math.cos(angle), math.sin(angle)
+        return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+    q, r = np.linalg.qr(random.standard_normal((3, 3)))
+    turned: Vector = q * np.sign(np.diag(r))
+    return turned
