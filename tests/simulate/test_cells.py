@@ -22,7 +22,7 @@ def draw(**changes: object):
         "medium_index": 1.33,
         "peak_phase_rad": 0.4,
     }
-    return cells((10, 60, 64), **{**options, **changes})  # type: ignore[arg-type]
+    return cells((14, 60, 64), **{**options, **changes})  # type: ignore[arg-type]
 
 
 def test_phase_along_the_axis_and_absorption_are_as_wanted() -> None:
@@ -49,7 +49,7 @@ def test_faces_of_the_volume_are_free() -> None:
 def test_cells_keep_their_size_when_the_voxels_change() -> None:
     coarse = draw()
     fine = cells(
-        (20, 120, 128),
+        (28, 120, 128),
         pixel_size_um=0.1,
         slice_spacing_um=0.25,
         wavelength_um=0.5,
@@ -58,7 +58,7 @@ def test_cells_keep_their_size_when_the_voxels_change() -> None:
     )
     volumes = coarse.inside.sum() * 0.2**2 * 0.5, fine.inside.sum() * 0.1**2 * 0.25
     assert volumes[0] == pytest.approx(volumes[1], rel=0.02)
-    binned = fine.n_re.reshape(10, 2, 60, 2, 64, 2).mean((1, 3, 5))
+    binned = fine.n_re.reshape(14, 2, 60, 2, 64, 2).mean((1, 3, 5))
     difference = (binned - coarse.n_re)[coarse.inside]
     assert np.sqrt(np.mean(difference**2)) < 0.1 * (coarse.n_re.max() - 1.33)
 
