@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pyqtgraph as pg
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QSize
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 LABEL_HEIGHT = 22
@@ -125,6 +126,11 @@ class LossPlot(QWidget):
         """Ask for little: a graphics view would ask for 480 pixels."""
         return QSize(280, 130)
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """Wrap the legend anew."""
+        super().resizeEvent(event)
+        self._fit_legend()
+
     def prefer(self, name: str) -> None:
         """Plot this quantity where there is a choice, until the user chooses another."""
         self._preferred = name
@@ -181,6 +187,11 @@ class LossPlot(QWidget):
         names = zip(colours, self._series, strict=True)
         self._legend.setText(" &nbsp;".join(f'<span style="color:{colour}">■</span> {name}' for colour, name in names))
         self._legend.setVisible(several)
+        self._fit_legend()
+
+    def _fit_legend(self) -> None:
+        """Keep room for all lines of the legend: inside a splitter they would be taken from the plot's axis."""
+        self._legend.setMinimumHeight(max(0, self._legend.heightForWidth(self.width())))
 
     def _redraw(self) -> None:
         name = self._quantity.currentData()
