@@ -25,7 +25,6 @@ REPRESENTATIONS = ["diner-siren", "siren", "pe-mlp", "hash-grid"]
 FIT_SECONDS = 8.0
 """Time for each representation; the four together stay well below a minute."""
 FIT_SHAPE = (192, 256)
-FIT_LATTICE = 48
 
 Sample = Callable[[Path], None]
 """Writes the sample into a folder that is there."""
@@ -100,10 +99,7 @@ def _fit(folder: Path, seed: int) -> tuple[Sample, ComparisonRun[Any]]:
 
     image = simulate_image(ImageSimulation(height_px=FIT_SHAPE[0], width_px=FIT_SHAPE[1], seed=seed))
     signal = NamedArray("image", image, "YXS", (1.0, 1.0, 1.0))
-    recipe = FitRecipe(task="fit", image=str(folder / "image.tif"), seed=seed).updated(
-        # an image this small has hardly more colours than the usual lattice has points
-        {"table": {"lattice_size": FIT_LATTICE}}
-    )
+    recipe = FitRecipe(task="fit", image=str(folder / "image.tif"), seed=seed)
     # the file is not compressed: next to its pixels its header counts for nothing
     data = FitData(image, signal.axes, signal.scale_um, recipe.image, image.nbytes)
     comparing = compare(recipe, data, representations=REPRESENTATIONS, seconds=FIT_SECONDS)

@@ -21,6 +21,9 @@ _SEARCHED_AT_ONCE = 1 << 18
 _MARGIN = 0.025
 # a key is only moved for a gain that its interpolation between lattice points cannot have hidden
 _GAIN = 0.9
+# nearest within this fraction: early on all values lie nearly at one point, far from most targets, and telling which is
+# the very nearest would mean to look at them all
+_NEARLY = 0.1
 _FIRST_DAMPING = 1e-2
 
 
@@ -67,7 +70,7 @@ class _Nearest:
     def to(self, wanted: Tensor) -> tuple[Tensor, Tensor]:
         """Return for each of `wanted`, (n, outputs), the index of the nearest value and its squared distance, (n,)."""
         if self.tree is not None:
-            distance, index = self.tree.query(wanted.numpy(), workers=torch.get_num_threads())
+            distance, index = self.tree.query(wanted.numpy(), eps=_NEARLY, workers=torch.get_num_threads())
             return torch.from_numpy(index), torch.from_numpy(distance**2).to(wanted.dtype)
         found = [torch.cdist(part, self.values).min(1) for part in wanted.split(CHUNK // 4)]
         return torch.cat([part.indices for part in found]), torch.cat([part.values.square() for part in found])

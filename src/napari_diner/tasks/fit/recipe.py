@@ -20,8 +20,10 @@ from napari_diner.tasks.recipe import Recipe
 Kind = Literal["diner", "siren", "pe-mlp", "hash-grid", "pixels"]
 CHANNEL_AXES = "CS"
 SAMPLE_AXES = "NTZYX"
-LATTICE_SIZES = {1: 1024, 2: 96, 3: 40}
-"""Lattice points along each dimension for each table width, if the recipe does not tell."""
+LATTICE_SIZES = {1: (64, 1024), 2: (32, 96), 3: (24, 40)}
+"""Fewest and most lattice points along each dimension for each table width, if the recipe does not tell."""
+KEYS_PER_POINT = 6
+"""Keys that make a lattice point worth its cost."""
 LEARNING_RATES = {
     "diner-siren": 1.5e-3,
     "diner-finer": 1.5e-3,
@@ -41,7 +43,7 @@ class TableSettings(Settings):
     evaluation: Literal["lattice", "exact"] = Field(default="lattice", title="Evaluation")
     """Evaluate the network on a lattice and interpolate (many times faster), or at every key at every step."""
     lattice_size: int | None = Field(default=None, ge=8, le=16384, title="Lattice size")
-    """Lattice points along each dimension of the key space; empty for 1024, 96 or 40 with keys of 1, 2 or 3 numbers."""
+    """Lattice points along each dimension of the key space; empty for as many as suit the number of distinct values."""
     stored_bits: Literal[8, 16, 32] = Field(default=32, title="Stored bits")
     """Bits of each number of the table in the model file; fewer make it smaller and cost quality, as is reported."""
 
@@ -107,6 +109,14 @@ class FitRecipe(Recipe):
         """The representation with its backbone, e.g. ``"diner-siren"``."""
         return f"diner-{self.backbone}" if self.representation == "diner" else self.representation
 
+    def with_lattice(self, keys: int) -> FitRecipe:
+        """Return the recipe with a size of the lattice that suits a number of keys, unless it has one."""
+        if self.table.lattice_size is not None or self.table_width is None:
+            return self
+        fewest, most = LATTICE_SIZES[self.table_width]
+        size = round((keys / KEYS_PER_POINT) ** (1 / self.table_width))
+        return self.updated({"table": {"lattice_size": min(max(size, fewest), most)}})
+
     def diner_settings(self, width: int) -> DinerSettings:
         """Return the settings of the DINER whose keys have `width` numbers."""
         return DinerSettings(
@@ -117,7 +127,7 @@ class FitRecipe(Recipe):
             omega=self.network.omega,
             key_range=self.table.key_range,
             evaluation=self.table.evaluation,
-            lattice_size=self.table.lattice_size or LATTICE_SIZES[width],
+            lattice_size=self.table.lattice_size or LATTICE_SIZES[width][1],
         )
 
 

@@ -24,7 +24,7 @@ from napari_diner.tasks.fit.data import FitData, layout_of, memory_needed, table
 from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.model import Fitted, pack
 from napari_diner.tasks.fit.preview import preview
-from napari_diner.tasks.fit.recipe import LATTICE_SIZES, LEARNING_RATES, FitRecipe
+from napari_diner.tasks.fit.recipe import LEARNING_RATES, FitRecipe
 from napari_diner.tasks.fit.represent import build_representation
 from napari_diner.tasks.fit.stored import LOW, unpacked_table
 from napari_diner.tasks.fit.unique import unique_samples
@@ -110,6 +110,7 @@ class FitReconstruction(Reconstruction):
                 self._unique, self._index, self._counts = found
         rows = samples.reshape(-1, layout.outputs) if self._unique is None else self._unique
         shape = layout.sample_shape if self._index is None else (len(rows),)
+        self.recipe = recipe = recipe.with_lattice(len(rows))
         targets = torch.from_numpy(np.ascontiguousarray(layout.to_outputs(rows.T))).to(self.device)
         weights = None
         if self._counts is not None:
@@ -272,7 +273,6 @@ def _resolved(recipe: FitRecipe, data: FitData, layout: Layout) -> FitRecipe:
         "image": recipe.image or data.source,
         "axes": data.axes,
         "table_width": width,
-        "table": {"lattice_size": recipe.table.lattice_size or LATTICE_SIZES[width]},
         "hash_grid": {
             "log2_table_size": recipe.hash_grid.log2_table_size or min(max((samples - 1).bit_length(), 8), 26)
         },
