@@ -26,18 +26,21 @@ class VolumeProblem:
         α, τ, and what must not be negative.
     tv
         The total variation, with the proportions of the voxels.
+    frames
+        Which of the frames count; all if None.
     """
 
     model: IDTModel
     data: Tensor
     priors: Priors
     tv: TotalVariation
+    frames: tuple[int, ...] | None = None
 
     def misfit(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Return ``½ Σ |P(x) − g|²``, with gradient; of some frames, scaled up to the number of all."""
-        data = self.data if frames is None else self.data[list(frames)]
-        squares = (self.model.forward(contrast, frames) - data).square().sum() / 2
-        return squares if frames is None else squares * (len(self.data) / len(data))
+        """Return ``½ Σ |P(x) − g|²``, with gradient, of the frames that count, or of the frames given."""
+        chosen = self.frames if frames is None else frames
+        data = self.data if chosen is None else self.data[list(chosen)]
+        return (self.model.forward(contrast, chosen) - data).square().sum() / 2
 
     @torch.no_grad()
     def objective(self, contrast: Tensor) -> tuple[float, float]:

@@ -63,8 +63,7 @@ class ClosedForm:
         every = None if frames is None else torch.tensor(self.frames, device=model.device)
         for block in model.blocks(count * 2 * planes):
             matrices = model.matrices(block) if every is None else model.matrices(block)[:, every]
-            values, self.vectors[block] = _decomposed(self._whitened(matrices, block))
-            self.eigenvalues[block] = values.clamp_min(0)
+            self.eigenvalues[block], self.vectors[block] = _decomposed(self._whitened(matrices, block))
 
     def _whitened(self, matrices: Tensor, block: slice) -> Tensor:
         """Return M B^(-1/2), with the unknowns in the basis of cosines, (K, N, 2Z)."""
@@ -142,12 +141,19 @@ def along_z(matrix: Tensor, volume: Tensor) -> Tensor:
 
 
 def _decomposed(matrices: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the squares of the singular values of matrices (K, N, U), and the left singular vectors."""
+    """Return the squares of the singular values of matrices (K, N, U), and the left singular vectors, (K, N, R)."""
     # Apple's device has no decompositions
     where = torch.device("cpu") if matrices.device.type == "mps" else matrices.device
     matrices = matrices.to(where)
-    if matrices.shape[1] <= matrices.shape[2]:
-        return torch.linalg.eigh(matrices @ matrices.mH)[:2]
-    basis, triangle = torch.linalg.qr(matrices)
-    values, vectors = torch.linalg.eigh(triangle @ triangle.mH)
-    return values, basis @ vectors
+    basis = None
+    if matrices.shape[1] > matrices.shape[2]:
+        basis, matrices = torch.linalg.qr(matrices)
+    products = matrices @ matrices.mH
+    # Responses can be so small that their products underflow, of which LAPACK makes NaN. A part of the largest that
+    # is below the rounding errors of `products` keeps the numbers on the way up.
+    diagonal = products.diagonal(dim1=1, dim2=2)
+    lift = torch.finfo(products.dtype).eps * diagonal.real.sum(1).clamp_min(torch.finfo(products.dtype).tiny)
+    diagonal += lift[:, None]
+    values, vectors = torch.linalg.eigh(products)
+    values = (values - lift[:, None]).clamp_min(0)
+    return values, vectors if basis is None else basis @ vectors
