@@ -10,9 +10,9 @@ Importing this package imports neither torch nor Qt.
 import os
 from importlib.metadata import PackageNotFoundError, version
 
-# Threads that wait for each other are to sleep, not to spin: where another program shares the processors, a spinning
-# thread keeps the one that it waits for from running, and a step takes many times longer. Read when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads of torch that wait for each other soon sleep instead of spinning (GNU OpenMP): where another program shares
+# the processors, a spinning thread keeps the one that it waits for from running, and a step takes many times longer.
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 try:
     __version__ = version("napari-diner")
