@@ -230,10 +230,10 @@ class _Drawing:
                 size = random.uniform(low, high) * min(1.0, radius / _RADIUS_UM[0])
                 self._paint(place, size, _rotation(random), kind)
 
-        add(random.integers(2, 4), _VACUOLE, np.full(3, 0.6), np.full(3, 1.1))
-        add(random.integers(6, 11), _MITOCHONDRION, np.array([0.35, 0.35, 0.9]), np.array([0.5, 0.5, 1.6]))
-        add(random.integers(8, 15), _GRANULE, np.full(3, 0.3), np.full(3, 0.6))
-        add(random.integers(4, 8), _PIGMENT, np.full(3, 0.3), np.full(3, 0.5))
+        add(int(random.integers(2, 4)), _VACUOLE, np.full(3, 0.6), np.full(3, 1.1))
+        add(int(random.integers(6, 11)), _MITOCHONDRION, np.array([0.35, 0.35, 0.9]), np.array([0.5, 0.5, 1.6]))
+        add(int(random.integers(8, 15)), _GRANULE, np.full(3, 0.3), np.full(3, 0.6))
+        add(int(random.integers(4, 8)), _PIGMENT, np.full(3, 0.3), np.full(3, 0.5))
 
     def _paint(
         self, centre_um: Vector, axes_um: Vector, turn: Vector, density: tuple[float, float], fills: bool = False

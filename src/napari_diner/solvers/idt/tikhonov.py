@@ -70,8 +70,9 @@ class ClosedForm:
         if self.inverse_penalty is None or self.cosines is None:
             return matrices
         weights = self.inverse_penalty.flatten(1)[:, self.model.active[block]].T.sqrt()
-        by_channel = matrices.unflatten(-1, (2, -1))
-        return ((by_channel @ self.cosines.T.to(matrices.dtype)) * weights[:, None, None]).flatten(-2)
+        by_channel: Tensor = matrices.unflatten(-1, (2, -1))
+        turned = by_channel @ self.cosines.T.to(matrices.dtype)
+        return (turned * weights[:, None, None]).flatten(-2)
 
     def solve(self, data: Tensor, alpha: float) -> Tensor:
         """Return ``argmin |M x − g|² + α |x|²_B``.
