@@ -151,6 +151,59 @@ def test_png_files_of_all_modes(mode: str, shape: tuple[int, ...], tmp_path: Pat
     np.testing.assert_array_equal(found, np.asarray(shown))
 
 
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("png", np.uint8), ("tif", np.uint8), ("tif", np.uint16), ("npy", np.uint8)]
+)
+def test_opacity_is_left_out_where_all_is_opaque(kind: str, dtype: Any, tmp_path: Path) -> None:
+    data = numbers(6, 8, 4, dtype=dtype)
+    data[..., 3] = np.iinfo(dtype).max
+    path = tmp_path / f"a.{kind}"
+
+    def write() -> None:
+        if kind == "png":
+            Image.fromarray(data, "RGBA").save(path)
+        elif kind == "tif":
+            tifffile.imwrite(path, data, photometric="rgb", extrasamples=["unassalpha"])
+        else:
+            np.save(path, data)
+
+    write()
+    info = probe_signal(path, "YXS")
+    found = read_signal(info)
+    np.testing.assert_array_equal(found, data[..., :3])
+    assert found.flags.c_contiguous
+    assert info.shape == data.shape
+    assert info.may_hold(data.shape)
+    assert info.may_hold(found.shape)
+    assert not info.may_hold((8, 6, 3))
+    data[5, 7, 3] -= 1
+    write()
+    np.testing.assert_array_equal(read(path, "YXS"), data)
+
+
+def test_four_channels_are_kept_whatever_the_last_holds(tmp_path: Path) -> None:
+    data = numbers(4, 6, 8)
+    data[-1] = 255
+    tifffile.imwrite(tmp_path / "a.tif", data, ome=True, metadata={"axes": "CYX"})
+    assert not probe_signal(tmp_path / "a.tif").may_hold((3, 6, 8))
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), data)
+    # nor is what is named rows or columns an opacity
+    columns = np.moveaxis(data, 0, -1)
+    np.save(tmp_path / "a.npy", columns)
+    np.testing.assert_array_equal(read(tmp_path / "a.npy", "ZYX"), columns)
+
+
+@pytest.mark.parametrize("opaque", [True, False])
+def test_frames_keep_their_opacity_if_one_of_them_is_not_opaque(opaque: bool, tmp_path: Path) -> None:
+    frames = numbers(3, 6, 8, 4)
+    frames[..., 3] = 255
+    frames[1, 2, 3, 3] = 255 if opaque else 128
+    for place, frame in enumerate(frames):
+        Image.fromarray(frame, "RGBA").save(tmp_path / f"{place}.png")
+    found = read_signal(probe_signal(tmp_path))
+    np.testing.assert_array_equal(found, frames[..., :3] if opaque else frames)
+
+
 def test_colours_of_16_bits_a_channel_are_refused_rather_than_crushed(tmp_path: Path) -> None:
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -76,8 +76,8 @@ def announced(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
 def read_pixels(path: Path) -> npt.NDArray[Any]:
     """Return a PNG file's pixels, grey (Y, X) or coloured (Y, X, 3 or 4); palettes become colours.
 
-    Opacity (alpha) is kept as a fourth colour even if it is 255 throughout: that is only known once all pixels are
-    read, and the shape is announced before. Beside grey and palettes it is dropped.
+    Opacity (alpha) is a fourth colour, whatever it is, as the shape is announced before any pixel is read. Beside grey
+    and palettes it is dropped.
 
     Raises
     ------

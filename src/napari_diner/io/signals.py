@@ -23,6 +23,8 @@ from napari_diner.io.tiff import SIGNATURES, check_length, pixel_size, z_step
 _GUESSES = {0: "", 1: "Z", 2: "TZ", 3: "TCZ"}
 """Axes before Y and X that are guessed where a file does not name them."""
 _LETTERS = "TZCYXS"
+_WITH_OPACITY = 4
+"""Colours of a pixel where the last is its opacity (alpha)."""
 _COLOURED = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
 """What a TIFF file says its samples are if they are red, green, blue, and perhaps opacity."""
 
@@ -38,7 +40,8 @@ class SignalInfo:
     paths
         The files, in natural order: one with everything, or one for each point of time.
     shape
-        Size along each axis; axes of one point, other than Y and X, are left out.
+        Size along each axis; axes of one point, other than Y and X, are left out. Colours with opacity are announced as
+        four, and are three once read if all pixels are opaque, which headers do not tell; see `may_hold`.
     dtype
         Type of the values as stored, in native byte order.
     axes
@@ -66,8 +69,16 @@ class SignalInfo:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the array that `read_signal` returns."""
+        """Most bytes that the array which `read_signal` returns can have."""
         return int(np.prod([self.dtype.itemsize, *self.shape], dtype=object))
+
+    def may_hold(self, shape: tuple[int, ...]) -> bool:
+        """Tell whether an array read from the files can have this shape: the one announced, or without opacity."""
+        return shape == self.shape or (self._has_opacity and shape == (*self.shape[:-1], _WITH_OPACITY - 1))
+
+    @property
+    def _has_opacity(self) -> bool:
+        return self.axes.endswith("S") and self.shape[-1] == _WITH_OPACITY and self.dtype.kind == "u"
 
 
 def probe_signal(source: str | Path, axes: str = "") -> SignalInfo:
@@ -111,6 +122,9 @@ def probe_signal(source: str | Path, axes: str = "") -> SignalInfo:
 def read_signal(info: SignalInfo) -> npt.NDArray[Any]:
     """Return the values that `probe_signal` found, in the type of the files.
 
+    Opacity is left out where all pixels of all files are opaque: it says nothing, and a number that is the same
+    everywhere, and so always reproduced, would embellish the PSNR of a fit.
+
     Raises
     ------
     InputError
@@ -127,6 +141,8 @@ def read_signal(info: SignalInfo) -> npt.NDArray[Any]:
             frame[...] = found
     if data.shape != info.shape:
         raise InputError(f"{info.source} changed while it was read; try again")
+    if info._has_opacity and (data[..., -1] == np.iinfo(info.dtype).max).all():
+        data = data[..., :-1]
     return np.ascontiguousarray(data.astype(info.dtype, copy=False))
 
 

@@ -62,7 +62,7 @@ def fit_data(recipe: FitRecipe, array: Any, scale_um: tuple[float, ...]) -> Any:
         try:
             info = probe_signal(recipe.image)
             # a file that holds something else by now has nothing to do with the layer
-            source_bytes = info.file_bytes if info.shape == shape else None
+            source_bytes = info.file_bytes if info.may_hold(shape) else None
         except DinerError:
             pass
     return FitData(np.asarray(array), recipe.axes, scale_um, recipe.image, source_bytes)

@@ -91,7 +91,7 @@ def file_behind(layer: Image) -> SignalInfo | None:
         info = probe_signal(source)
     except DinerError:
         return None
-    return info if info.shape == layer.data.shape else None
+    return info if info.may_hold(tuple(layer.data.shape)) else None
 
 
 def _guess(layer: Image) -> LayerAxes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,8 @@ class SignalChoice(LayerChoice):
                     f"which does not go with {paths[0].name}; choose files with one image each and of one size"
                 )
         _check(len(infos) * first.nbytes, first)
-        frames = np.stack([read_signal(info) for info in infos])
+        # read together, since frames of which only some are opaque all keep their opacity
+        frames = read_signal(replace(first, paths=tuple(paths), shape=(len(paths), *first.shape)))
         together = SignalInfo(
             source=str(paths[0].parent),
             paths=tuple(paths),
