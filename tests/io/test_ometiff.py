@@ -106,6 +106,8 @@ def test_a_file_of_others_is_refused(tmp_path: Path) -> None:
         ("ZCYX", (4, 3, 6, 8), np.uint16),
         ("TCZYX", (2, 3, 4, 6, 8), np.int16),
         ("TZYX", (2, 1, 6, 8), np.uint32),
+        ("YXS", (6, 8, 1), np.uint8),
+        ("TYXS", (4, 6, 8, 1), np.float32),
     ],
 )
 def test_colours_and_channels_come_back_and_are_such_for_others(
@@ -118,7 +120,7 @@ def test_colours_and_channels_come_back_and_are_such_for_others(
     assert (back.axes, back.scale_um, back.data.dtype) == (axes, scale, dtype)
     np.testing.assert_array_equal(back.data, data)
     with tifffile.TiffFile(tmp_path / "a.tif") as tif:
-        photometric = tifffile.PHOTOMETRIC.RGB if "S" in axes else tifffile.PHOTOMETRIC.MINISBLACK
+        photometric = tifffile.PHOTOMETRIC.RGB if "S" in axes and shape[-1] > 1 else tifffile.PHOTOMETRIC.MINISBLACK
         assert tif.pages.first.photometric == photometric
         sizes = dict(zip(axes, shape, strict=True))
         found = dict(zip(tif.series[0].get_axes(False), tif.series[0].get_shape(False), strict=True))

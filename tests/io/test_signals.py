@@ -118,6 +118,26 @@ def test_the_scale_of_ome_and_imagej(tmp_path: Path) -> None:
     assert (info.axes, info.scale_um, info.has_axes) == ("TCYX", pytest.approx((1.0, 1.0, 0.5, 0.5)), True)
 
 
+def test_pixels_need_not_be_square(tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {f"PhysicalSize{axis}": size for axis, size in zip("ZYX", (2.0, 0.25, 0.5), strict=True)}
+    tifffile.imwrite(tmp_path / "ome.tif", numbers(4, 6, 8), ome=True, metadata={"axes": "ZYX", **sizes})
+    imagej: dict[str, Any] = {"axes": "ZYX", "spacing": 2.0, "unit": "um"}
+    # pixels per micrometre along X, then Y
+    tifffile.imwrite(tmp_path / "imagej.tif", numbers(4, 6, 8), imagej=True, resolution=(2.0, 4.0), metadata=imagej)
+    tifffile.imwrite(tmp_path / "plain.tif", numbers(6, 8), resolution=(2e4, 4e4), resolutionunit="CENTIMETER")
+    for name in ("ome.tif", "imagej.tif", "plain.tif"):
+        info = probe_signal(tmp_path / name)
+        assert info.has_scale
+        assert info.scale_um == pytest.approx((2.0, 0.25, 0.5)[-len(info.axes) :])
+
+
+@pytest.mark.parametrize("resolution", [(204, 196), (300, 123), (1e-3, 1e4)])
+def test_resolutions_of_printers_are_no_spacings(resolution: tuple[float, float], tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", numbers(6, 8), resolution=resolution, resolutionunit="INCH")
+    info = probe_signal(tmp_path / "a.tif")
+    assert (info.has_scale, info.scale_um) == (False, (1.0, 1.0))
+
+
 @pytest.mark.parametrize("axes", ["YX", "ZZYX", "QZYX", "TCZYX"])
 def test_axes_that_do_not_go_with_the_data(axes: str, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", numbers(2, 3, 6, 8), photometric="minisblack")
@@ -224,6 +244,21 @@ def test_numpy_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path / "a.npy"), data)
     assert read_signal(info).flags.c_contiguous
     assert probe_signal(tmp_path / "a.npy", "ZCYX").axes == "ZCYX"
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((6, 8, 3), "YXS"), ((6, 8, 4), "YXS"), ((5, 6, 8, 3), "TYXS"), ((2, 5, 6, 8, 3), "TZYXS"), ((3, 6, 8), "ZYX")],
+)
+def test_bytes_of_three_or_four_columns_are_colours(shape: tuple[int, ...], axes: str, tmp_path: Path) -> None:
+    data = numbers(*shape)
+    np.save(tmp_path / "a.npy", data)
+    info = probe_signal(tmp_path / "a.npy")
+    assert (info.axes, info.has_axes) == (axes, False)
+    np.testing.assert_array_equal(read(tmp_path / "a.npy"), data)
+    # numbers of other types are not
+    np.save(tmp_path / "a.npy", data.astype(np.float32))
+    assert "S" not in probe_signal(tmp_path / "a.npy").axes
 
 
 def test_a_folder_and_a_glob_are_frames_in_natural_order(tmp_path: Path) -> None:

@@ -46,6 +46,9 @@ def write_array(path: str | Path, array: NamedArray) -> None:
             f"{array.name} has the axes {array.axes!r}, which OME-TIFF cannot hold; reorder them to end in YX or YXS"
         )
     data = array.data
+    if coloured and data.shape[-1] == 1:
+        # a single colour is grey, and TIFF has no axis of one sample
+        data, axes, coloured = data[..., 0], axes[:-1], False
     if data.dtype.kind == "b":
         data = data.astype(np.uint8)
     elif data.dtype == np.float16:
@@ -66,7 +69,7 @@ def write_array(path: str | Path, array: NamedArray) -> None:
     }
     if "C" not in axes and not coloured:
         metadata["Channel"] = {"Name": array.name}
-    for axis, spacing in zip(axes, array.scale_um, strict=True):
+    for axis, spacing in zip(array.axes, array.scale_um, strict=True):
         if axis in "ZYX":
             metadata[f"PhysicalSize{axis}"] = spacing
             metadata[f"PhysicalSize{axis}Unit"] = "µm"
@@ -101,7 +104,7 @@ def read_array(path: str | Path) -> NamedArray:
         axes = notes["axes"]
         series = tif.series[0]
         lengths = dict(zip(series.get_axes(False), series.get_shape(False), strict=True))
-        data = series.asarray().reshape([lengths[axis] for axis in axes.replace("N", "T")])
+        data = series.asarray().reshape([lengths.get(axis, 1) for axis in axes.replace("N", "T")])
         return NamedArray(notes["name"], data, axes, tuple(json.loads(notes["scale_um"])), notes["unit"])
 
 

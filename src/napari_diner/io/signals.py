@@ -18,10 +18,12 @@ from napari_diner.errors import InputError
 from napari_diner.io import png
 from napari_diner.io.header import check_dtype, decoding
 from napari_diner.io.stacks import find_files
-from napari_diner.io.tiff import SIGNATURES, check_length, pixel_size, z_step
+from napari_diner.io.tiff import SIGNATURES, check_length, pixel_sizes, z_step
 
 _GUESSES = {0: "", 1: "Z", 2: "TZ", 3: "TCZ"}
 """Axes before Y and X that are guessed where a file does not name them."""
+_COLOURED_GUESSES = {**_GUESSES, 1: "T"}
+"""The same where there are colours: a stack of frames in colour is a video more often than a volume."""
 _LETTERS = "TZCYXS"
 _WITH_OPACITY = 4
 """Colours of a pixel where the last is its opacity (alpha)."""
@@ -221,16 +223,15 @@ def _probe_tiff(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], str, dict[s
         if len(unknown) > 3:
             raise InputError(f"{path} has {len(named)} axes, more than can be told apart; save it as OME-TIFF")
         axes = [letter for letter, _ in named]
-        # a stack of frames in colour is a video more often than a volume
-        guess = "T" if "S" in axes and len(unknown) == 1 else _GUESSES[len(unknown)]
+        guess = (_COLOURED_GUESSES if "S" in axes else _GUESSES)[len(unknown)]
         free = [letter for letter in guess + "TZC" if letter not in axes]
         free = list(dict.fromkeys(free))
         for place, letter in zip(unknown, free, strict=False):
             axes[place] = letter
         scale: dict[str, float] = {}
-        pixel, step = pixel_size(tif), z_step(tif)
+        pixel, step = pixel_sizes(tif), z_step(tif)
         if pixel is not None:
-            scale |= {"Y": pixel, "X": pixel}
+            scale |= {"Y": pixel[0], "X": pixel[1]}
         if step is not None:
             scale["Z"] = step
         return tuple(size for _, size in named), np.dtype(series.dtype), "".join(axes), scale, not unknown
@@ -263,4 +264,7 @@ def _probe_npy(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], str, dict[st
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     if not 2 <= array.ndim <= 5:
         raise InputError(f"{path} has the shape {array.shape}; give two to five axes")
+    # three or four columns of bytes are colours
+    if array.ndim > 2 and array.dtype == np.uint8 and array.shape[-1] in (3, _WITH_OPACITY):
+        return array.shape, array.dtype, _COLOURED_GUESSES[array.ndim - 3] + "YXS", {}, False
     return array.shape, array.dtype, _GUESSES[array.ndim - 2] + "YX", {}, array.ndim == 2

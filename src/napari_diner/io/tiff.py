@@ -143,27 +143,35 @@ def check_length(path: Path, tif: tifffile.TiffFile) -> None:
 
 
 def pixel_size(tif: tifffile.TiffFile) -> float | None:
-    """Return the pixel size in micrometres that the metadata tell, if they tell a believable one."""
+    """Return the size of square pixels in micrometres that the metadata tell, if they tell a believable one."""
+    sizes = pixel_sizes(tif)
+    if sizes is None:
+        return None
+    y, x = sizes
+    # a model of square pixels cannot choose one of the two; which is meant is for the user to say
+    return x if abs(x - y) <= 1e-3 * x else None
+
+
+def pixel_sizes(tif: tifffile.TiffFile) -> tuple[float, float] | None:
+    """Return the spacings along Y and X in micrometres that the metadata tell, if they tell believable ones."""
     page = tif.pages.first
     if "<OME" in page.description:
-        return ome_pixel_size(page.description)
-    per_unit = [_ratio(page.tags.valueof(tag)) for tag in ("XResolution", "YResolution")]
+        return ome_pixel_sizes(page.description)
+    per_unit = [_ratio(page.tags.valueof(tag)) for tag in ("YResolution", "XResolution")]
     if per_unit[0] is None or per_unit[1] is None:
         return None
-    x, y = per_unit[0], per_unit[1]
-    if abs(x - y) > 1e-3 * x:  # the model has square pixels; which of the two is meant is for the user to say
-        return None
+    y, x = per_unit[0], per_unit[1]
     if tif.imagej_metadata is not None:
         unit = str(tif.imagej_metadata.get("unit", "")).replace("\\u00B5", "µ")
         micrometres = _micrometres(unit)
-        return None if micrometres is None else micrometres / x
+        return None if micrometres is None else (micrometres / y, micrometres / x)
     unit_code = page.tags.valueof("ResolutionUnit")
     if unit_code not in (2, 3):
         return None
-    per_inch = x if unit_code == 2 else x * 2.54
-    size = 25400 / per_inch
-    printed = any(abs(per_inch - dpi) < 0.01 * dpi for dpi in DPI_OF_PRINTERS)
-    return size if 1e-3 <= size <= 100 and not printed else None
+    per_inch = (y, x) if unit_code == 2 else (y * 2.54, x * 2.54)
+    printed = any(abs(count - dpi) < 0.01 * dpi for count in per_inch for dpi in DPI_OF_PRINTERS)
+    sizes = (25400 / per_inch[0], 25400 / per_inch[1])
+    return sizes if all(1e-3 <= size <= 100 for size in sizes) and not printed else None
 
 
 def z_step(tif: tifffile.TiffFile) -> float | None:
@@ -187,10 +195,10 @@ def z_step(tif: tifffile.TiffFile) -> float | None:
     return size if math.isfinite(size) and size > 0 else None
 
 
-def ome_pixel_size(xml: str) -> float | None:
-    """Return PhysicalSizeX of the first image of an OME-XML text in micrometres, or None if it is not there.
+def ome_pixel_sizes(xml: str) -> tuple[float, float] | None:
+    """Return PhysicalSizeY and PhysicalSizeX of the first image of an OME-XML text in micrometres.
 
-    Pixels that are not square give None as well.
+    None if there is no PhysicalSizeX; without a PhysicalSizeY pixels are square.
     """
     try:
         root = ElementTree.fromstring(xml)
@@ -200,15 +208,15 @@ def ome_pixel_size(xml: str) -> float | None:
     if pixels is None:
         return None
     sizes = []
-    for axis in "XY":
+    for axis in "YX":
         micrometres = _micrometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
         try:
             size = float(pixels.get(f"PhysicalSize{axis}", "nan")) * (micrometres or math.nan)
         except ValueError:
             return None
         sizes.append(size)
-    x, y = sizes[0], sizes[0] if math.isnan(sizes[1]) else sizes[1]
-    return x if math.isfinite(x) and x > 0 and abs(x - y) <= 1e-3 * x else None
+    y, x = sizes[1] if math.isnan(sizes[0]) else sizes[0], sizes[1]
+    return (y, x) if all(math.isfinite(size) and size > 0 for size in (y, x)) else None
 
 
 def _micrometres(unit: str) -> float | None:
