@@ -11,7 +11,7 @@ import tifffile
 from safetensors.numpy import save_file
 
 if TYPE_CHECKING:
-    from conftest import Run
+    from tests.cli.conftest import Run
 
 OPTICS = "--wavelength-um 0.532 --pixel-size-um 1.12"
 OTHERS = "--pixel-size-um 1.12 --distances-um 300,400,500"

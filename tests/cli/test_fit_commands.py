@@ -24,7 +24,7 @@ from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.saving import load_result
 
 if TYPE_CHECKING:
-    from conftest import Run
+    from tests.cli.conftest import Run
 
 REPORTED = {
     *("task", "solver", "iterations", "seconds", "measurement_psnr_db", "parameters", "peak_memory_mb"),

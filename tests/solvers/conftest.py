@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from small_problems import Recording, record
+
+from tests.solvers.small_problems import Recording, record
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import pytest
 import torch
-from small_problems import Recording, psnr_db, rich_problem
 
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
+from tests.solvers.small_problems import Recording, psnr_db, rich_problem
 
 
 def run(problem: PhaseProblem, **settings: object) -> tuple[AlternatingProjections, list[float]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_problems import smooth
 from torch import Tensor, nn
 
 from napari_diner.representations.diner import Diner
 from napari_diner.representations.pixels import Pixels
 from napari_diner.representations.settings import DinerSettings
 from napari_diner.solvers.fit_values import fit_values
+from tests.solvers.small_problems import smooth
 
 SHAPE = (32, 40)
 

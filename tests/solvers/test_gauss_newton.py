@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from small_problems import SHAPE, Recording, psnr_db, record, rich_problem
 from torch import Tensor
 
 from napari_diner.physics.contrast_transfer import contrast_power, contrast_transfer_inverse
@@ -14,6 +13,7 @@ from napari_diner.solvers.conjugate_gradients import inner
 from napari_diner.solvers.gauss_newton import GaussNewton
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.settings import GaussNewtonSettings
+from tests.solvers.small_problems import SHAPE, Recording, psnr_db, record, rich_problem
 
 
 def random(shape: tuple[int, ...], seed: int) -> Tensor:

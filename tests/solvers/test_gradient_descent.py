@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from small_problems import SHAPE, record
 from torch import nn
 
 from napari_diner.representations.complex_field import ComplexField
@@ -16,6 +15,7 @@ from napari_diner.representations.settings import DinerSettings
 from napari_diner.solvers.gradient_descent import GradientDescent
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.settings import GradientSettings
+from tests.solvers.small_problems import SHAPE, record
 
 
 @pytest.fixture

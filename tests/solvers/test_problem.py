@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_problems import Recording, record, rich_problem
 from torch import Tensor
 
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.solvers.problem import Kind, PhaseProblem
+from tests.solvers.small_problems import Recording, record, rich_problem
 
 KINDS: list[Kind] = ["amplitude", "intensity"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sphere import born_amplitude, image, scattering_amplitude, volume
 
 from napari_diner.physics.idt.contrast import permittivity_contrast
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel
+from tests.physics.idt.sphere import born_amplitude, image, scattering_amplitude, volume
 
 WAVELENGTH_UM, NA, N0, RADIUS_UM = 0.515, 0.65, 1.33, 1.5
 SIZE, PIXEL_UM, SPACING_UM, SLICES = 64, 0.1625, 0.25, 18

@@ -3,9 +3,9 @@ from __future__ import annotations
 import math
 
 import torch
-from small_volumes import TV, dense_differences, noise
 
 from napari_diner.solvers.idt.regularisers import Priors, TotalVariation, cosines, magnitudes, shrunk
+from tests.solvers.idt.small_volumes import TV, dense_differences, noise
 
 SHAPE = (4, 5, 6)
 

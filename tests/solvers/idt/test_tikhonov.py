@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
-from small_volumes import TV, born, dense, dense_differences, noise
 
 from napari_diner.errors import OutOfMemoryError
 from napari_diner.solvers.idt.tikhonov import ClosedForm
+from tests.solvers.idt.small_volumes import TV, born, dense, dense_differences, noise
 
 SHAPE = (3, 6, 7)
 
