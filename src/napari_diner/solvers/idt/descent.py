@@ -17,8 +17,10 @@ from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.settings import GradientSettings
 from napari_diner.solvers.step import Step
 
-# the last steps are taken on the exact network, so that it, and not its interpolation, is what was fitted
+# the last steps are taken on the exact network, so that it, and not its interpolation, is what was fitted; of a time
+# limit, in which few of them fit, they get this share
 _POLISH_STEPS = 10
+_POLISH_SHARE = 0.05
 # a fall of the loss by less than this fraction is no reason to go on
 _WORTHWHILE = 1e-4
 # a shorter memory of the squared gradient than the usual 0.999: keys move fast at first and must settle soon
@@ -121,7 +123,8 @@ class VolumeDescent:
         annealing = Annealing(settings.schedule, self.max_seconds, self.elapsed)
         for iteration in range(1, total + 1):
             done = annealing.done((iteration - 1) / total)
-            polishing = done >= 1 - _POLISH_STEPS / total
+            late = self.max_seconds is not None and done >= 1 - _POLISH_SHARE
+            polishing = late or iteration > total - _POLISH_STEPS
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * annealing.factor(done)
             batches = self._batches()
@@ -174,9 +177,7 @@ class VolumeDescent:
         return [[self.frames[place] for place in order[first::count]] for first in range(count)]
 
 
-def start_from(
-    representation: Representation, contrast: Tensor, generator: torch.Generator | None = None
-) -> Tensor:
+def start_from(representation: Representation, contrast: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Make a representation return a contrast; return the scale in units of which it does, (2,).
 
     Parameters

@@ -62,11 +62,12 @@ def load(recipe: IdtRecipe) -> IdtData:
 
 
 def memory_needed(recipe: IdtRecipe, frames: int, shape: tuple[int, int]) -> int:
-    """Estimate the bytes that a reconstruction takes: the data, two dozen volumes, and keys with what Adam keeps."""
+    """Estimate the bytes that a reconstruction takes: the data and their spectra, and two dozen volumes.
+
+    The closed form's eigenvectors are counted, and refused, where they are made.
+    """
     pixels = shape[0] * shape[1]
-    voxels = recipe.slice_count * pixels
-    keys = voxels * recipe.diner.table_width * 4 * 6 if recipe.solver == "diner" else 0
-    return frames * pixels * 4 * 4 + voxels * 2 * 4 * 12 + keys
+    return frames * pixels * 4 * 4 + recipe.slice_count * pixels * 2 * 4 * 12
 
 
 def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float32], list[str]]:

@@ -11,9 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from napari_diner.errors import RecipeError
-from napari_diner.representations.settings import DinerSettings
 from napari_diner.settings import Settings
-from napari_diner.solvers.settings import GradientSettings
 from napari_diner.tasks.recipe import Recipe
 
 Direction = tuple[float, ...]
@@ -45,7 +43,7 @@ class RegularizationSettings(Settings):
 
 
 class IdtRecipe(Recipe):
-    """Everything that decides a reconstruction of the refractive index: Eq. 6 of the paper, or its multi-slice form."""
+    """Everything that decides a reconstruction of the refractive index by single scattering, Eq. 6 of the paper."""
 
     task: Literal["idt"] = "idt"
     """Which task the recipe is for."""
@@ -71,27 +69,19 @@ class IdtRecipe(Recipe):
     first_slice_um: float | None = Field(default=None, ge=-1e5, le=1e5, title="First slice (µm)")
     """Where the first slice is, above the plane in focus; empty to have the volume centred on that plane."""
 
-    background: str = Field(default="mean", title="Background", json_schema_extra={"file_unless": list(BACKGROUNDS)})
+    background: str = Field(default="mean", title="Background")
     """mean or blur of each frame; ratio if frames are over background, none if that minus one; or an image file."""
     background_blur_um: float = Field(default=20.0, gt=0, le=1e5, title="Blur (µm)")
     """Standard deviation of the Gaussian that makes the background, with background: blur."""
     background_offset: float = Field(default=0.0, title="Camera offset")
     """Grey level of the camera without light, taken off frames and background."""
 
-    model: Literal["auto", "born", "multislice"] = Field(default="auto", title="Model")
-    """Single scattering (born, linear), multiple scattering (multislice, SSNP), or by the phase found (auto)."""
-    solver: Literal["diner", "voxels", "tikhonov"] = Field(default="voxels", title="Solver")
-    """A neural representation (diner), voxels with priors, or the closed form (tikhonov)."""
+    solver: Literal["voxels", "tikhonov"] = Field(default="voxels", title="Solver")
+    """Voxels with total variation and positivity, or regularised least squares in closed form (tikhonov)."""
     regularization: RegularizationSettings = Field(default_factory=RegularizationSettings, title="Regularization")
     """What is asked of the volume besides explaining the data."""
     iterations: int = Field(default=40, ge=1, le=100_000, title="Iterations")
     """At most this many steps of the voxels solver."""
-    gradient: GradientSettings = Field(default_factory=GradientSettings, title="Gradient descent")
-    """Settings of the diner solver, and of voxels under the multi-slice model."""
-    diner: DinerSettings = Field(
-        default_factory=lambda: DinerSettings(table_width=3, tables="shared", lattice_size=40), title="DINER"
-    )
-    """Settings of the diner representation."""
 
     @field_validator("illuminations", mode="before")
     @classmethod

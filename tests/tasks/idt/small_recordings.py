@@ -1,0 +1,52 @@
+"""A small weak object and its recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_diner.physics.idt.contrast import permittivity_contrast
+from napari_diner.physics.idt.illumination import ring
+from napari_diner.physics.idt.transfer import BornModel
+from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.truth import Truth
+
+MEDIUM = 1.33
+SETTINGS: dict[str, Any] = {
+    "wavelength_um": 0.515,
+    "pixel_size_um": 0.1625,
+    "na": 0.65,
+    "medium_index": MEDIUM,
+    "slice_spacing_um": 0.6,
+    "slice_count": 8,
+    "ring": {"na": 0.637},
+    "background": "none",
+}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Frames as g, what they show, and how they were recorded."""
+
+    frames: npt.NDArray[np.float32]
+    truth: Truth
+    recipe: IdtRecipe
+
+
+def record(count: int = 12, strength: float = 0.003, noise: float = 0.002) -> Recording:
+    """Record two balls of unlike index under a ring of light, by the linear model."""
+    z, y, x = np.mgrid[:8, :48, :48].astype(float)
+    z, y, x = (z - 3.5) * 0.6, (y - 23.5) * 0.1625, (x - 23.5) * 0.1625
+    big = 1 / (1 + np.exp((np.sqrt(z**2 + (y + 0.5) ** 2 + x**2) - 1.4) / 0.1))
+    small = 1 / (1 + np.exp((np.sqrt(z**2 + (y - 1.8) ** 2 + (x - 1.5) ** 2) - 0.7) / 0.1))
+    n_re = MEDIUM + strength * (big + 1.5 * small)
+    n_im = 0.1 * strength * small
+    contrast = permittivity_contrast(torch.from_numpy(n_re), torch.from_numpy(n_im), MEDIUM).float()
+    model = BornModel((8, 48, 48), 0.1625, 0.6, None, 0.515, 0.65, MEDIUM, ring(0.637, count))
+    frames = model.forward(contrast).numpy()
+    frames = frames + noise * np.random.default_rng(0).standard_normal(frames.shape)
+    return Recording(frames.astype(np.float32), Truth(n_re, n_im), IdtRecipe.parse(SETTINGS))

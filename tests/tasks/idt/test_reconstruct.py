@@ -1,0 +1,118 @@
+"""From frames under oblique illumination to a volume of refractive index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_diner.errors import InputError, RecipeError
+from napari_diner.tasks.idt.data import IdtData
+from napari_diner.tasks.idt.reconstruct import reconstruct
+from napari_diner.tasks.reconstruction import Result
+from tests.tasks.idt.small_recordings import Recording, record
+
+
+def run(recording: Recording, **changes: Any) -> Result:
+    with reconstruct(recording.recipe.updated(changes), recording.frames, truth=recording.truth) as work:
+        for _ in work:
+            pass
+        return work.result()
+
+
+def test_priors_beat_the_closed_form_and_that_beats_nothing(recording: Recording) -> None:
+    closed = run(recording, solver="tikhonov").report
+    voxels = run(recording, solver="voxels").report
+    assert closed["truth"]["n_re_rmse"] < 0.8 * closed["truth"]["n_re_rmse_zero"]
+    assert voxels["truth"]["n_re_rmse"] < 0.75 * closed["truth"]["n_re_rmse"]
+    assert voxels["truth"]["n_re_correlation"] > 0.9
+    # the noise is not explained, and little else is left
+    assert voxels["residual_rms"] == pytest.approx(0.002, rel=0.3)
+
+
+def test_the_choice_of_the_weight_is_near_the_best(recording: Recording) -> None:
+    chosen = run(recording, solver="tikhonov").report
+    alpha = chosen["regularization"]["tikhonov"]
+    assert chosen["choices"]["tikhonov"]["value"] == alpha
+    errors = [
+        run(recording, solver="tikhonov", regularization={"tikhonov": alpha * factor}).report["truth"]["n_re_rmse"]
+        for factor in (0.03, 0.1, 0.3, 3, 10, 30)
+    ]
+    assert chosen["truth"]["n_re_rmse"] < 1.15 * min(errors)
+
+
+def test_volumes_have_scale_and_sense(recording: Recording) -> None:
+    result = run(recording, solver="voxels")
+    for name in ("n_re", "n_im"):
+        assert result[name].axes == "ZYX"
+        assert result[name].scale_um == (0.6, 0.1625, 0.1625)
+        assert result[name].data.dtype == np.float32
+    assert result["n_re"].data.min() >= 1.33 - 1e-6
+    assert result["n_im"].data.min() >= -1e-7
+    assert result["residual"].data.shape == recording.frames.shape
+    z, y, x = np.unravel_index(result["n_re"].data.argmax(), result["n_re"].data.shape)
+    # in the denser of the two balls
+    assert (z - 3.5) ** 2 * 0.36 + ((y - 23.5) * 0.1625 - 1.8) ** 2 + ((x - 23.5) * 0.1625 - 1.5) ** 2 < 1
+
+
+@pytest.mark.parametrize("background", ["ratio", "mean", "image", "coarse"])
+def test_backgrounds_of_all_kinds(recording: Recording, background: str) -> None:
+    frames = 1 + recording.frames
+    empty = None
+    kind = background
+    if background in ("image", "coarse"):
+        y, x = np.mgrid[:48, :48] / 48
+        light = 900 + 200 * x - 100 * y
+        frames = (100 + frames * light).astype(np.float32)
+        empty = 100 + (light if background == "image" else light.reshape(12, 4, 12, 4).mean((1, 3)))
+        kind = "/somewhere/empty.tif"
+    elif background == "mean":
+        frames = frames * np.linspace(0.5, 2, len(frames))[:, None, None]
+    recipe = recording.recipe.updated({"background": kind, "solver": "tikhonov", "background_offset": 0.0})
+    if empty is not None:
+        recipe = recipe.updated({"background_offset": 100.0})
+    with reconstruct(recipe, IdtData(frames, empty), truth=recording.truth) as work:
+        list(work)
+        found = work.result().report["truth"]["n_re_rmse"]
+    known = run(recording, solver="tikhonov").report["truth"]["n_re_rmse"]
+    assert found == pytest.approx(known, rel=0.1)
+
+
+def test_a_thick_sample_brings_a_warning() -> None:
+    strong = record(strength=0.06, noise=0.0)
+    warnings = run(strong, solver="tikhonov").report["warnings"]
+    assert any("more than single scattering describes" in warning for warning in warnings)
+
+
+def test_optics_that_lose_something_are_told(recording: Recording) -> None:
+    coarse = run(recording, solver="tikhonov", pixel_size_um=0.25, slice_spacing_um=3.0, ring={"na": 0.3})
+    text = " ".join(coarse.report["warnings"])
+    assert "0.25 µm is coarser than λ/(4 NA) = 0.198 µm" in text
+    assert "slice spacing of 3 µm is above the axial Nyquist limit of" in text
+    assert "hardly seen" in text
+    assert run(recording, solver="tikhonov").report["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"ring": {"na": 0.7}}, "outside the objective's NA of 0.65"),
+        ({"ring": {"na": None}, "illuminations": [[0.1, 0.2]]}, "1 illuminations but the stack has 12 frames"),
+        ({"ring": {"na": None}}, "illuminations are missing"),
+        ({"wavelength_um": None}, "wavelength is missing"),
+        ({"na": 1.4}, "not below the medium's index"),
+    ],
+)
+def test_recipes_that_cannot_be(recording: Recording, changes: dict[str, Any], problem: str) -> None:
+    with pytest.raises(RecipeError, match=problem):
+        reconstruct(recording.recipe.updated(changes), recording.frames)
+
+
+def test_frames_that_cannot_be_used(recording: Recording) -> None:
+    broken = recording.frames.copy()
+    broken[3, 5, 5] = np.nan
+    with pytest.raises(InputError, match="Frame 4 holds values that are not finite"):
+        reconstruct(recording.recipe, broken)
+    with pytest.raises(InputError, match="not above zero"):
+        reconstruct(recording.recipe.updated({"background": "mean"}), -np.ones_like(recording.frames))
