@@ -23,7 +23,7 @@ from napari_diner.tasks.fit.reconstruct import reconstruct
 from napari_diner.tasks.saving import save
 
 if TYPE_CHECKING:
-    from conftest import Run
+    from tests.cli.conftest import Run
 
 SHAPE, AXES = (5, 12, 14, 3), "ZYXS"
 
@@ -56,6 +56,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, npt.NDArray[A
         ("z=3,y=2:9,x=::2", np.index_exp[3, 2:9, ::2], "YXS", (0.1, 0.2, 1.0)),
         (" X = 4: , Z = -1 , s=0", np.index_exp[-1, :, 4:, 0], "YX", (0.1, 0.1)),
         ("y=-5:,z=1:5:2", np.index_exp[1:5:2, -5:], "ZYXS", (1.0, 0.1, 0.1, 1.0)),
+        ("z=1,s=1:2", np.index_exp[1, :, :, 1:2], "YXS", (0.1, 0.1, 1.0)),
         ("x=::-1", np.index_exp[:, :, ::-1], "ZYXS", (0.5, 0.1, 0.1, 1.0)),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import accumulate, product
 
 import torch
@@ -46,8 +47,7 @@ class HashEncoding(nn.Module):
         if settings.log2_table_size is None:
             raise ValueError("the size of the hash grid's table has to be known")
         entries = 1 << settings.log2_table_size
-        wanted = [int(settings.base_resolution * settings.growth**level) for level in range(settings.levels)]
-        self.resolutions = list(dict.fromkeys(tuple(min(points, size) for size in shape) for points in wanted))
+        self.resolutions = _resolutions(shape, settings)
         sizes = [int(torch.Size(points).numel()) for points in self.resolutions]
         self.dense_levels = sum(size <= entries for size in sizes)
         self.table_size = entries
@@ -112,6 +112,33 @@ class HashEncoding(nn.Module):
             both = torch.stack([cell, cell + 1], -1) * prime
             mixed = (mixed[..., None] ^ both[:, :, None]).flatten(2)
         return self.offsets[self.dense_levels :, None] + (mixed & (self.table_size - 1))
+
+
+def matched_table_size(shape: tuple[int, ...], settings: HashGridSettings, parameters: int) -> int:
+    """Return log2 of the table size with which the encoding has nearest to a number of parameters (Sec. 5.1.3).
+
+    Parameters
+    ----------
+    shape
+        Samples of the signal.
+    settings
+        The encoding; its table size is not looked at.
+    parameters
+        Numbers that the tables of all levels should have together.
+    """
+    sizes = [int(torch.Size(points).numel()) for points in _resolutions(shape, settings)]
+
+    def departure(log2_size: int) -> float:
+        numbers = settings.features * sum(min(size, 1 << log2_size) for size in sizes)
+        return abs(math.log(numbers / max(parameters, 1)))
+
+    return min(range(8, 27), key=departure)
+
+
+def _resolutions(shape: tuple[int, ...], settings: HashGridSettings) -> list[tuple[int, ...]]:
+    """Return the grid points along each axis of each level, no finer than the samples and each once."""
+    wanted = [int(settings.base_resolution * settings.growth**level) for level in range(settings.levels)]
+    return list(dict.fromkeys(tuple(min(points, size) for size in shape) for points in wanted))
 
 
 class HashGrid(CoordinateNetwork):

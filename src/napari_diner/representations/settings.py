@@ -37,7 +37,7 @@ class HashGridSettings(Settings):
     features: int = Field(default=2, ge=1, le=8, title="Features")
     """Learnable numbers at each grid point of each level."""
     log2_table_size: int | None = Field(default=None, ge=8, le=26, title="Table size (log2)")
-    """Entries of each level's table, as a power of two; empty for the next above the number of samples (Sec. 5.1.3)."""
+    """Entries of each level's table, as a power of two; empty for as many numbers in all as DINER has (Sec. 5.1.3)."""
     base_resolution: int = Field(default=16, ge=2, le=1024, title="Coarsest grid")
     """Grid points along each axis of the coarsest level."""
     growth: float = Field(default=1.5, gt=1, le=4, title="Growth")

@@ -273,11 +273,13 @@ def _resolved(recipe: FitRecipe, data: FitData, layout: Layout) -> FitRecipe:
         "image": recipe.image or data.source,
         "axes": data.axes,
         "table_width": width,
-        "hash_grid": {
-            "log2_table_size": recipe.hash_grid.log2_table_size or min(max((samples - 1).bit_length(), 8), 26)
-        },
         "learning_rate": recipe.learning_rate or LEARNING_RATES.get(recipe.name, 1e-3),
     }
+    if recipe.representation == "hash-grid" and recipe.hash_grid.log2_table_size is None:
+        from napari_diner.representations.hash_grid import matched_table_size
+
+        size = matched_table_size(layout.sample_shape, recipe.hash_grid, samples * width)
+        changes["hash_grid"] = {"log2_table_size": size}
     if layout.scale_um[data.axes.index("X")] != 1.0:
         changes["pixel_size_um"] = layout.scale_um[data.axes.index("X")]
     return recipe.updated(changes)
