@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_diner.representations.coordinates import coordinates
-from napari_diner.representations.hash_grid import HashEncoding, HashGrid
+from napari_diner.representations.hash_grid import HashEncoding, HashGrid, matched_table_size
 from napari_diner.representations.settings import HashGridSettings, NetworkSettings
 
 
@@ -35,6 +36,18 @@ def test_the_next_power_of_two_above_the_samples_needs_no_hashing() -> None:
     encoding = build((30, 50), levels=16, log2_table_size=11)
     assert encoding.dense_levels == len(encoding.resolutions)
     assert len(encoding.table) == sum(height * width for height, width in encoding.resolutions)
+
+
+@pytest.mark.parametrize(("shape", "width"), [((300, 400), 2), ((300, 400), 3), ((20, 90, 70), 3)])
+def test_the_matched_table_has_nearest_to_the_numbers_of_a_hash_table(shape: tuple[int, ...], width: int) -> None:
+    numbers = math.prod(shape) * width
+    size = matched_table_size(shape, HashGridSettings(), numbers)
+    sizes = [
+        HashEncoding(shape, HashGridSettings(log2_table_size=log2_size)).table.numel()
+        for log2_size in (size - 1, size, size + 1)
+    ]
+    departures = [abs(math.log(found / numbers)) for found in sizes]
+    assert departures[1] == min(departures) < math.log(1.5)
 
 
 @pytest.mark.parametrize("shape", [(33,), (20, 33), (9, 12, 17)])
