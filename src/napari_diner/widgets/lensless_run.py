@@ -14,6 +14,7 @@ from napari_diner.widgets.run_worker import PREVIEW_INTERVAL_S, spare_a_processo
 def begin(recipe: LenslessRecipe, frames: Any) -> Reconstruction:
     """Prepare the reconstruction of a layer's frames; runs in the thread, as torch takes seconds to load."""
     from napari_diner.io.images import read_image
+    from napari_diner.preprocess.steps import read_references
     from napari_diner.tasks.lensless.data import LenslessData
     from napari_diner.tasks.lensless.reconstruct import reconstruct
 
@@ -23,5 +24,6 @@ def begin(recipe: LenslessRecipe, frames: Any) -> Reconstruction:
         illumination=None if recipe.illumination is None else read_image(recipe.illumination),
         mask=None if recipe.mask is None else read_image(recipe.mask),
         source=recipe.stack,
+        references=read_references(recipe.preprocess),
     )
     return reconstruct(recipe, data, preview_interval_s=PREVIEW_INTERVAL_S)

@@ -8,6 +8,7 @@ import torch
 
 from napari_diner.errors import DinerError, OutOfMemoryError, RecipeError
 from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
+from napari_diner.tasks import reconstruction
 from napari_diner.tasks.lensless import reconstruct as module
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
@@ -145,7 +146,7 @@ def test_time_limit_is_kept_and_reported(recipe: LenslessRecipe, sample: Lensles
 def test_progress_tells_stage_time_and_preview(
     recipe: LenslessRecipe, sample: LenslessSample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_ESTIMATE_AFTER_S", 0.0)
+    monkeypatch.setattr(reconstruction, "_ESTIMATE_AFTER_S", 0.0)
     # the rounds that come first count as no part of the iterations
     at_once = recipe.updated({"gauss_newton": {"warm_up": 0}})
     with reconstruct(at_once, sample.frames, preview_interval_s=0.0) as run:

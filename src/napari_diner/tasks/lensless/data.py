@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,15 @@ from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
 from napari_diner.io.stacks import probe, read
-from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.preprocess.steps import (
+    Prepared,
+    References,
+    prepare_frames,
+    prepared_shape,
+    read_references,
+)
+from napari_diner.tasks.lensless.geometry import at_the_sample, to_one_scale
+from napari_diner.tasks.lensless.recipe import LenslessRecipe, Recording
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +41,8 @@ class LenslessData:
         Pixel size that the file tells, or None.
     source
         Where the frames came from, for the record.
+    references
+        Dark frame, flat field and empty field, where they are needed.
     """
 
     frames: Array
@@ -40,6 +50,7 @@ class LenslessData:
     mask: Array | None = None
     pixel_size_um: float | None = None
     source: str | None = None
+    references: References = field(default_factory=References)
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,7 @@ def load(recipe: LenslessRecipe) -> LenslessData:
         mask=None if recipe.mask is None else read_image(recipe.mask),
         pixel_size_um=info.pixel_size_um,
         source=recipe.stack,
+        references=read_references(recipe.preprocess),
     )
 
 
@@ -109,11 +121,13 @@ def memory_needed(
     and moments.
     """
     pixel = recipe.pixel_size_um or pixel_size_um or 1.0
-    width = padding_width_px(recipe, pixel)
+    recorded = frames * shape[0] * shape[1] * itemsize
+    shape = prepared_shape(recipe.preprocess, shape)
+    width = padding_width_px(recipe, at_the_sample(recipe.updated({"pixel_size_um": pixel})).pixel_size_um or pixel)
     pixels = shape[0] * shape[1]
     padded = (shape[0] + 2 * width) * (shape[1] + 2 * width)
     uses = {recipe.solver, recipe.start, "gauss-newton" if recipe.start == "auto" else ""}
-    needed = frames * pixels * (itemsize + 8) + frames * padded * 8 + 24 * padded * 8
+    needed = recorded + frames * pixels * 8 + frames * padded * 8 + 24 * padded * 8
     if "gauss-newton" in uses:
         needed += frames * pixels * 8
     if "diner" in uses:
@@ -124,13 +138,48 @@ def memory_needed(
 def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     """Check a recording and turn it into amplitudes.
 
-    Integers are divided by the largest value of their type if the recipe says so. Negative values, as noise leaves
-    them behind a background subtraction, count as zero.
+    Negative values, as noise leaves them behind a background subtraction, count as zero.
+
+    Parameters
+    ----------
+    recipe
+        As the user wrote it; `at_the_sample` describes the frames as they are afterwards.
+    data
+        The recording.
 
     Raises
     ------
     InputError
         If frames are not finite or all zero, or shapes do not fit together.
+    """
+    prepared = corrected(recipe, data)
+    intensities, mask = prepared.intensities, prepared.mask
+    warnings = list(prepared.notes)
+    for number, frame in enumerate(intensities, start=1):
+        if not (frame if mask is None else frame[mask[number - 1]]).max() > 0:
+            raise InputError(f"Frame {number} is all zero; remove it from the stack, and its distance from the list")
+    negative = int((intensities < 0).sum(where=True if mask is None else mask))
+    if negative:
+        warnings.append(f"{negative} negative intensities count as zero")
+    if len(intensities) == 1:
+        warnings.append("a single height cannot tell amplitude from phase well; record at least two")
+    np.clip(intensities, 0, None, out=intensities)
+    gains = recipe.gains
+    if gains is None:
+        gains = _brightness(intensities, mask) if recipe.equalise_gains else (1.0,) * len(intensities)
+    peak = 1.0 if _is_scaled(recipe, data.frames) else float(intensities.max())
+    return PreparedFrames(np.sqrt(intensities, out=intensities), mask, peak, gains, tuple(warnings))
+
+
+def corrected(recipe: Recording, data: LenslessData) -> Prepared:
+    """Check a recording, and do with it what the recipe says of its preparation.
+
+    Integers are divided by the largest value of their type if the recipe says so.
+
+    Raises
+    ------
+    InputError
+        If frames are not finite, or shapes do not fit together.
     """
     frames = data.frames
     if frames.ndim != 3:
@@ -140,31 +189,14 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     if min(frames.shape[1:]) < 8:
         raise InputError(f"The frames have only {frames.shape[1]}×{frames.shape[2]} pixels; give at least 8×8")
     mask = _checked_mask(data.mask, frames.shape)
-    scaled = frames.dtype.kind in "ui" and recipe.integer_scaling == "type_maximum"
-    intensities = frames.astype(np.float32)
-    if scaled:
-        intensities /= np.float32(np.iinfo(frames.dtype).max)
-    if mask is not None:
-        intensities[~mask] = 0
-    warnings: list[str] = []
-    for number, frame in enumerate(intensities, start=1):
-        if not np.isfinite(frame).all():
-            raise InputError(
-                f"Frame {number} holds values that are not finite (NaN or infinity); mend it or give a mask"
-            )
-        if not (frame > 0).any():
-            raise InputError(f"Frame {number} is all zero; remove it from the stack, and its distance from the list")
-    negative = int((intensities < 0).sum())
-    if negative:
-        warnings.append(f"{negative} negative intensities count as zero")
-    if len(frames) == 1:
-        warnings.append("a single height cannot tell amplitude from phase well; record at least two")
-    np.clip(intensities, 0, None, out=intensities)
-    gains = recipe.gains
-    if gains is None:
-        gains = _brightness(intensities, mask) if recipe.equalise_gains else (1.0,) * len(frames)
-    peak = 1.0 if scaled else float(intensities.max())
-    return PreparedFrames(np.sqrt(intensities, out=intensities), mask, peak, gains, tuple(warnings))
+    scale = 1 / np.iinfo(frames.dtype).max if _is_scaled(recipe, frames) else 1.0
+    prepared = prepare_frames(recipe.preprocess, frames, mask, data.references, scale)
+    intensities, mask = to_one_scale(recipe, prepared.intensities, prepared.mask)
+    return Prepared(intensities, mask, prepared.notes)
+
+
+def _is_scaled(recipe: Recording, frames: Array) -> bool:
+    return frames.dtype.kind in "ui" and recipe.integer_scaling == "type_maximum"
 
 
 def checked_illumination(illumination: Array | None, shape: tuple[int, ...]) -> Array | None:

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from napari_diner.errors import RecipeError
+from napari_diner.physics.point_source import magnification
 from napari_diner.physics.settings import PaddingSettings
+from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.representations.settings import DinerSettings
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings, GradientSettings
+from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
 from napari_diner.tasks.recipe import Recipe
 
 Solver = Literal["gauss-newton", "diner", "alternating", "pixels"]
 Start = Literal["auto", "flat", "contrast-transfer", "gauss-newton", "alternating", "diner", "pixels"]
 
 
-class LenslessRecipe(Recipe):
-    """Everything that decides a lensless reconstruction.
+class Recording(Recipe):
+    """How a lensless stack was recorded, and how it is prepared."""
 
-    The model is Eq. 5 of the paper, ``I_z = g_z |PSF_z ∗ (P·O)|² / intensity_scale``, with the object O, the
-    illumination P, and for each height z a gain g_z and a shift.
-    """
-
-    task: Literal["lensless"] = "lensless"
-    """Which task the recipe is for."""
     stack: str | None = Field(default=None, title="Intensity stack")
     """Multi-page TIFF, folder, or glob of TIFF or PNG files: one frame a height."""
     wavelength_um: float | None = Field(default=None, gt=0, le=1000, title="Wavelength (µm)")
@@ -34,49 +31,26 @@ class LenslessRecipe(Recipe):
     """Distance between neighbouring pixels of the sensor; taken from the file's metadata if left empty."""
     distances_um: tuple[float, ...] = Field(default=(), title="Distances (µm)")
     """Distance from the sample to the sensor for each frame, in the order of the stack."""
+    source_distance_um: float | None = Field(default=None, gt=0, title="Point source (µm)")
+    """Distance of a point source; empty for parallel light. The reconstruction is in the size of the sample."""
+    source_distance_to: Literal["sample", "sensor"] = Field(default="sample", title="Point source, measured to")
+    """What the source's distance is measured to: the sample if the sensor moved, the sensor if the sample did."""
     medium_index: float = Field(default=1.0, ge=1, le=5, title="Medium index")
     """Refractive index between sample and sensor: 1 for air."""
     propagation: Literal["angular_spectrum", "fresnel"] = Field(default="angular_spectrum", title="Propagation")
     """Exact angular spectrum, or its paraxial (Fresnel) approximation."""
     band_limit: bool = Field(default=True, title="Band limit")
     """Leave out frequencies that the grid cannot carry over long distances (Matsushima and Shimobaba, 2009)."""
+    integer_scaling: Literal["type_maximum", "none"] = Field(default="type_maximum", title="Integer scaling")
+    """Divide 8- and 16-bit data by the largest value of their type, or take the numbers as they are."""
+    mask: str | None = Field(default=None, title="Mask")
+    """Image file, one page or one a frame, that is zero where pixels must be ignored."""
+    preprocess: PreprocessSettings = Field(default_factory=PreprocessSettings, title="Preprocess")
+    """What is done to the frames first."""
     padding: PaddingSettings = Field(default_factory=PaddingSettings, title="Padding")
     """What is assumed beyond the edge of the field of view."""
 
-    integer_scaling: Literal["type_maximum", "none"] = Field(default="type_maximum", title="Integer scaling")
-    """Divide 8- and 16-bit data by the largest value of their type, or take the numbers as they are."""
-    intensity_scale: float = Field(default=1.0, gt=0, title="Intensity scale")
-    """Model intensity that corresponds to a data value of one: data = model / scale."""
-    gains: tuple[float, ...] | None = Field(default=None, title="Gains")
-    """Relative brightness of each frame; empty if all are equally bright."""
-    equalise_gains: bool = Field(default=False, title="Equalise brightness")
-    """Estimate the gain of each frame as its mean over the mean of the stack."""
-    shifts_um: tuple[tuple[float, float], ...] | None = Field(default=None, title="Shifts (µm)")
-    """For each frame [dy, dx]: how far it is displaced on the sensor, down and to the right."""
-    illumination: str | None = Field(default=None, title="Illumination")
-    """Image file of the illumination's amplitude P at the sample; empty for an even one."""
-    mask: str | None = Field(default=None, title="Mask")
-    """Image file, one page or one a frame, that is zero where pixels must be ignored."""
-
-    solver: Solver = Field(default="gauss-newton", title="Solver")
-    """Second-order pixels (gauss-newton), neural representation (diner), projections (alternating), Adam on pixels."""
-    start: Start = Field(default="auto", title="Start from")
-    """Where the solver starts; auto takes contrast-transfer for the classical ones and gauss-newton for diner."""
-    amplitude_nonnegative: bool = Field(default=True, title="Amplitude ≥ 0")
-    """Keep the amplitude of a representation from turning negative (which would read as a phase of π)."""
-    phase_scale_rad: float = Field(default=1.0, gt=0, le=1000, title="Phase scale (rad)")
-    """Radians for one unit of a representation's output; about half of the phase range expected."""
-
-    gauss_newton: GaussNewtonSettings = Field(default_factory=GaussNewtonSettings, title="Gauss-Newton")
-    """Settings of the gauss-newton solver."""
-    alternating: AlternatingSettings = Field(default_factory=AlternatingSettings, title="Alternating projections")
-    """Settings of the alternating solver."""
-    gradient: GradientSettings = Field(default_factory=GradientSettings, title="Gradient descent")
-    """Settings of the diner and pixels solvers."""
-    diner: DinerSettings = Field(default_factory=DinerSettings, title="DINER")
-    """Settings of the diner representation."""
-
-    @field_validator("distances_um", "gains")
+    @field_validator("distances_um", "gains", check_fields=False)
     @classmethod
     def _positive(cls, values: tuple[float, ...] | None) -> tuple[float, ...] | None:
         for value in values or ():
@@ -84,23 +58,11 @@ class LenslessRecipe(Recipe):
                 raise ValueError(f"every value must be a positive number, not {value:g}")
         return values
 
-    @field_validator("shifts_um")
-    @classmethod
-    def _finite(cls, values: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
-        if values is not None and not all(math.isfinite(value) for pair in values for value in pair):
-            raise ValueError("every shift must be a finite number")
-        return values
-
     @model_validator(mode="after")
-    def _one_source_of_gains(self) -> LenslessRecipe:
-        if self.gains is not None and self.equalise_gains:
-            raise ValueError("gains and equalise_gains exclude each other; give the gains or have them estimated")
-        return self
-
-    @model_validator(mode="after")
-    def _wide_enough_keys(self) -> LenslessRecipe:
-        if self.diner.tables == "shared" and self.diner.table_width < 2:
-            raise ValueError("a shared table needs keys for amplitude and phase; set diner.table_width to 2 or more")
+    def _source_before_the_sample(self) -> Self:
+        if self.source_distance_um is not None:
+            for distance in self.distances_um:
+                magnification(self.source_distance_um, distance, self.source_distance_to)
         return self
 
     def check_complete(self, frames: int) -> None:
@@ -130,3 +92,63 @@ class LenslessRecipe(Recipe):
             raise RecipeError(
                 f"pixel_size_um = {self.pixel_size_um:g} is far below the wavelength; check that it is in micrometres"
             )
+
+
+class LenslessRecipe(Recording):
+    """Everything that decides a lensless reconstruction.
+
+    The model is Eq. 5 of the paper, ``I_z = g_z |PSF_z ∗ (P·O)|² / intensity_scale``, with the object O, the
+    illumination P, and for each height z a gain g_z and a shift.
+    """
+
+    task: Literal["lensless"] = "lensless"
+    """Which task the recipe is for."""
+    intensity_scale: float = Field(default=1.0, gt=0, title="Intensity scale")
+    """Model intensity that corresponds to a data value of one: data = model / scale."""
+    gains: tuple[float, ...] | None = Field(default=None, title="Gains")
+    """Relative brightness of each frame; empty if all are equally bright."""
+    equalise_gains: bool = Field(default=False, title="Equalise brightness")
+    """Estimate the gain of each frame as its mean over the mean of the stack."""
+    shifts_um: tuple[tuple[float, float], ...] | None = Field(default=None, title="Shifts (µm)")
+    """For each frame [dy, dx]: how far it is displaced on the sensor, down and to the right."""
+    illumination: str | None = Field(default=None, title="Illumination")
+    """Image file of the illumination's amplitude P at the sample; empty for an even one."""
+
+    solver: Solver = Field(default="gauss-newton", title="Solver")
+    """Second-order pixels (gauss-newton), neural representation (diner), projections (alternating), Adam on pixels."""
+    start: Start = Field(default="auto", title="Start from")
+    """Where the solver starts; auto takes contrast-transfer for the classical ones and gauss-newton for diner."""
+    amplitude_nonnegative: bool = Field(default=True, title="Amplitude ≥ 0")
+    """Keep the amplitude of a representation from turning negative (which would read as a phase of π)."""
+    phase_scale_rad: float = Field(default=1.0, gt=0, le=1000, title="Phase scale (rad)")
+    """Radians for one unit of a representation's output; about half of the phase range expected."""
+
+    gauss_newton: GaussNewtonSettings = Field(default_factory=GaussNewtonSettings, title="Gauss-Newton")
+    """Settings of the gauss-newton solver."""
+    alternating: AlternatingSettings = Field(default_factory=AlternatingSettings, title="Alternating projections")
+    """Settings of the alternating solver."""
+    gradient: GradientSettings = Field(default_factory=GradientSettings, title="Gradient descent")
+    """Settings of the diner and pixels solvers."""
+    diner: DinerSettings = Field(default_factory=DinerSettings, title="DINER")
+    """Settings of the diner representation."""
+    phase_output: PhaseOutputSettings = Field(default_factory=PhaseOutputSettings, title="Phase output")
+    """What is made of the phase besides."""
+
+    @field_validator("shifts_um")
+    @classmethod
+    def _finite(cls, values: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
+        if values is not None and not all(math.isfinite(value) for pair in values for value in pair):
+            raise ValueError("every shift must be a finite number")
+        return values
+
+    @model_validator(mode="after")
+    def _one_source_of_gains(self) -> LenslessRecipe:
+        if self.gains is not None and self.equalise_gains:
+            raise ValueError("gains and equalise_gains exclude each other; give the gains or have them estimated")
+        return self
+
+    @model_validator(mode="after")
+    def _wide_enough_keys(self) -> LenslessRecipe:
+        if self.diner.tables == "shared" and self.diner.table_width < 2:
+            raise ValueError("a shared table needs keys for amplitude and phase; set diner.table_width to 2 or more")
+        return self

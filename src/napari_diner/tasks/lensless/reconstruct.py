@@ -17,6 +17,7 @@ from napari_diner.io.stacks import checksum
 from napari_diner.physics.contrast_transfer import contrast_transfer_inverse
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.physics.padding import Padding
+from napari_diner.preprocess.steps import onto_grid, prepared_shape
 from napari_diner.representations.complex_field import ComplexField
 from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.gauss_newton import GaussNewton
@@ -32,6 +33,8 @@ from napari_diner.tasks.lensless.data import (
     padding_width_px,
     prepare,
 )
+from napari_diner.tasks.lensless.geometry import at_the_sample, magnifications
+from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.truth import Truth, check_truth, score
 from napari_diner.tasks.lensless.unknown import build_unknown
@@ -125,8 +128,10 @@ class LenslessReconstruction(Reconstruction):
             resolved["start"] = "gauss-newton" if recipe.solver == "diner" else "contrast-transfer"
         self.recipe = recipe.updated(resolved)
         self.recipe.check_complete(len(frames) if frames.ndim == 3 else 0)
+        self.model_recipe = at_the_sample(self.recipe)
+        """What the prepared frames would be described by: pixels, distances and shifts as seen by the model."""
         if truth is not None:
-            check_truth(truth, frames.shape[1:])
+            check_truth(truth, prepared_shape(recipe.preprocess, frames.shape[1:]))
         self.truth = truth
         self.preview_interval_s = preview_interval_s
         self.device = devices.choose_device(recipe.device)
@@ -136,7 +141,8 @@ class LenslessReconstruction(Reconstruction):
             self.device,
         )
         self._prepared = prepare(self.recipe, data)
-        self._illumination = checked_illumination(data.illumination, frames.shape)
+        illumination = checked_illumination(data.illumination, frames.shape)
+        self._illumination = None if illumination is None else onto_grid(recipe.preprocess, illumination)
         self._checksum = checksum(frames)
         self._problem: PhaseProblem | None = None
         self._solver: Solver | None = None
@@ -148,7 +154,7 @@ class LenslessReconstruction(Reconstruction):
         self._result: Result | None = None
 
     def _run(self) -> Generator[Progress, None, None]:
-        recipe = self.recipe
+        recipe = self.model_recipe
         problem = self._problem = build_problem(recipe, self._prepared, self._illumination, self.device)
         flat = recipe.start == "flat"
         if flat:
@@ -179,7 +185,7 @@ class LenslessReconstruction(Reconstruction):
 
     def _make_solver(self, name: str, limit_s: float | None, *, flat: bool) -> Solver:
         assert self._problem is not None and self._field is not None
-        recipe, problem, field = self.recipe, self._problem, self._field
+        recipe, problem, field = self.model_recipe, self._problem, self._field
         self._unknown = None
         if name == "gauss-newton":
             return GaussNewton(problem, field, recipe.gauss_newton)
@@ -211,8 +217,8 @@ class LenslessReconstruction(Reconstruction):
         """Return amplitude and phase of a field; the phase has its unobservable mean taken off."""
         seen = field[::stride, ::stride].to(torch.complex64)
         seen = seen * torch.exp(-1j * seen.sum().angle())
-        assert self.recipe.pixel_size_um is not None
-        scale = (self.recipe.pixel_size_um * stride,) * 2
+        assert self.model_recipe.pixel_size_um is not None
+        scale = (self.model_recipe.pixel_size_um * stride,) * 2
         return (
             NamedArray("amplitude", seen.abs().cpu().numpy(), "YX", scale),
             NamedArray("phase", seen.angle().cpu().numpy(), "YX", scale, "rad"),
@@ -234,7 +240,7 @@ class LenslessReconstruction(Reconstruction):
             weights = {name: value.cpu().numpy() for name, value in self._unknown.state_dict().items()}
         result = Result(
             task="lensless",
-            arrays=(amplitude, phase, residual),
+            arrays=(amplitude, phase, residual, *self._phase_images(phase)),
             recipe=self.recipe,
             report=self._report(field, amplitude, phase),
             weights=weights,
@@ -244,10 +250,14 @@ class LenslessReconstruction(Reconstruction):
             self._result = result
         return result
 
+    def _phase_images(self, phase: NamedArray) -> tuple[NamedArray, ...]:
+        assert self.recipe.wavelength_um is not None
+        return phase_images(phase, self.recipe.phase_output, self.recipe.wavelength_um)
+
     def _residual(self, field: Tensor) -> NamedArray:
         """Return model minus recorded intensities, zero where the mask says so."""
         problem = self._problem
-        assert problem is not None and self.recipe.pixel_size_um is not None
+        assert problem is not None and self.model_recipe.pixel_size_um is not None
         spectrum = problem.model.spectrum(field)
         residual = np.empty((problem.model.frames, *problem.model.shape), np.float32)
         for frame in range(problem.model.frames):
@@ -255,7 +265,7 @@ class LenslessReconstruction(Reconstruction):
             if problem.mask is not None:
                 error = error.where(problem.mask[frame], 0)
             residual[frame] = error.cpu().numpy()
-        return NamedArray("residual", residual, "NYX", (1.0, *(self.recipe.pixel_size_um,) * 2))
+        return NamedArray("residual", residual, "NYX", (1.0, *(self.model_recipe.pixel_size_um,) * 2))
 
     def _report(self, field: Tensor, amplitude: NamedArray, phase: NamedArray) -> dict[str, Any]:
         assert self._problem is not None
@@ -275,6 +285,7 @@ class LenslessReconstruction(Reconstruction):
             "loss": stage.loss,
             "parameters": 2 * field.numel() if self._unknown is None else self._unknown.parameter_count(),
             "gains": list(self._prepared.gains),
+            **self._geometry(),
             **provenance(self.device, self.recipe.seed),
             "input_sha256": self._checksum,
             "warnings": list(self._prepared.warnings),
@@ -282,6 +293,17 @@ class LenslessReconstruction(Reconstruction):
         if self.truth is not None:
             report["truth"] = score(amplitude.data, phase.data, self.truth)
         return report
+
+    def _geometry(self) -> dict[str, Any]:
+        """Return what a point source or a finer grid makes of pixels and distances; nothing if nothing."""
+        if self.model_recipe is self.recipe:
+            return {}
+        seen = self.model_recipe
+        geometry: dict[str, Any] = {"object_pixel_size_um": seen.pixel_size_um}
+        if self.recipe.source_distance_um is not None:
+            geometry["effective_distances_um"] = list(seen.distances_um)
+            geometry["magnifications"] = list(magnifications(self.recipe))
+        return geometry
 
     def _release(self) -> None:
         self._problem = self._solver = self._unknown = self._field = None

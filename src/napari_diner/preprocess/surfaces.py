@@ -1,0 +1,107 @@
+"""Smooth surfaces fitted to images: the light's unevenness, a phase's tilt and curvature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numpy.polynomial import legendre
+
+Image = npt.NDArray[Any]
+
+# a surface of low degree is as well known from this many block means along each axis as from all pixels
+_BLOCKS = 96
+_ROUNDS = 8
+_CLIP = 2.5
+# standard deviation of a normal distribution over its median absolute deviation
+_MAD = 1.4826
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A polynomial in y and x over an image.
+
+    Parameters
+    ----------
+    shape
+        Pixels (Y, X) of the image.
+    coefficients
+        Of Legendre polynomials P_i(y) P_j(x) with y and x from −1 to 1 over the image, (degree + 1, degree + 1).
+    """
+
+    shape: tuple[int, int]
+    coefficients: npt.NDArray[np.float64]
+
+    def values(self) -> Image:
+        """Return the surface at the centres of the pixels, (Y, X)."""
+        grid: Image = legendre.leggrid2d(_centres(self.shape[0]), _centres(self.shape[1]), self.coefficients)
+        return grid
+
+
+def fit_surface(image: Image, degree: int, mask: npt.NDArray[np.bool_] | None = None) -> Surface:
+    """Fit a polynomial of total degree `degree` to an image, robustly.
+
+    Least squares on means over blocks; what then deviates by more than 2.5 robust standard deviations, as a sample on
+    its background does, is left out, and the fit is repeated until nothing changes.
+
+    Parameters
+    ----------
+    image
+        Real values, (Y, X), finite where the mask is true.
+    degree
+        Highest power of y and x together.
+    mask
+        True where pixels count, (Y, X); everywhere if None.
+
+    Returns
+    -------
+    Surface
+        The polynomial; `Surface.values` gives its image.
+
+    Raises
+    ------
+    ValueError
+        If the mask leaves fewer blocks than the polynomial has coefficients.
+    """
+    means, weights, y, x = _block_means(image, mask)
+    rows, columns = np.meshgrid(y, x, indexing="ij")
+    basis = legendre.legvander2d(rows.ravel(), columns.ravel(), [degree, degree])
+    i, j = np.divmod(np.arange((degree + 1) ** 2), degree + 1)
+    basis = basis[:, i + j <= degree]
+    values, weights = means.ravel(), weights.ravel()
+    used = weights > 0
+    if used.sum() < basis.shape[1]:
+        raise ValueError("the mask leaves too few pixels for a polynomial of this degree")
+    for _ in range(_ROUNDS):
+        root = np.sqrt(weights[used])
+        solution = np.linalg.lstsq(basis[used] * root[:, None], values[used] * root, rcond=None)[0]
+        residual = values - basis @ solution
+        spread = _MAD * float(np.median(np.abs(residual[used])))
+        kept = (weights > 0) & (np.abs(residual) <= max(_CLIP * spread, 1e-12 * np.abs(values[used]).max()))
+        if kept.sum() < basis.shape[1] or (kept == used).all():
+            break
+        used = kept
+    coefficients = np.zeros((degree + 1, degree + 1))
+    coefficients[i[i + j <= degree], j[i + j <= degree]] = solution
+    return Surface((image.shape[0], image.shape[1]), coefficients)
+
+
+def _centres(size: int) -> npt.NDArray[np.float64]:
+    """Return the centres of the pixels on an axis that runs from −1 to 1."""
+    return (2 * np.arange(size) + 1) / size - 1
+
+
+def _block_means(image: Image, mask: npt.NDArray[np.bool_] | None) -> tuple[Image, Image, Image, Image]:
+    """Return means over the valid pixels of blocks, how many there are, and the centres of the blocks in y and x."""
+    starts = [np.unique(np.linspace(0, size, min(size, _BLOCKS) + 1).astype(int)[:-1]) for size in image.shape]
+    valid = np.ones(image.shape) if mask is None else mask.astype(np.float64)
+    sums = np.where(valid > 0, image, 0).astype(np.float64)
+    for axis, start in enumerate(starts):
+        sums, valid = (np.add.reduceat(values, start, axis=axis) for values in (sums, valid))
+    centres = [
+        np.add.reduceat(_centres(size), start) / np.diff([*start, size])
+        for size, start in zip(image.shape, starts, strict=True)
+    ]
+    return sums / np.maximum(valid, 1), valid, centres[0], centres[1]

@@ -1,0 +1,87 @@
+"""From the sensor to the sample: pixels, distances and frames as parallel light would have given them."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.physics.point_source import effective_distance_um, magnification
+from napari_diner.preprocess.pixels import magnify
+from napari_diner.tasks.lensless.recipe import Recording
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Kind = TypeVar("Kind", bound=Recording)
+
+
+def magnifications(recipe: Recording) -> tuple[float, ...]:
+    """Return by how much a point source magnifies each frame; 1 for parallel light."""
+    if recipe.source_distance_um is None:
+        return (1.0,) * len(recipe.distances_um)
+    return tuple(
+        magnification(recipe.source_distance_um, distance, recipe.source_distance_to)
+        for distance in recipe.distances_um
+    )
+
+
+def at_the_sample(recipe: Kind) -> Kind:
+    """Return the recipe of the prepared frames: finer pixels, parallel light, nothing left to prepare.
+
+    Pixels are those of the finest frame, divided by its magnification M and by the upsampling; each distance becomes
+    z/M (see `napari_diner.physics.point_source`), each shift on the sensor (dy, dx)/M.
+
+    Parameters
+    ----------
+    recipe
+        As the user wrote it.
+
+    Returns
+    -------
+    Kind
+        `recipe` itself if it says nothing of all this.
+    """
+    changes: dict[str, object] = {}
+    factor = float(recipe.preprocess.upsample)
+    if recipe.source_distance_um is not None and recipe.distances_um:
+        by = magnifications(recipe)
+        factor *= max(by)
+        changes["distances_um"] = tuple(map(effective_distance_um, recipe.distances_um, by))
+        changes["source_distance_um"] = None
+        shifts = getattr(recipe, "shifts_um", None)
+        if shifts is not None:
+            changes["shifts_um"] = tuple((dy / m, dx / m) for (dy, dx), m in zip(shifts, by, strict=True))
+    if recipe.preprocess != type(recipe.preprocess)():
+        changes["preprocess"] = type(recipe.preprocess)().model_dump()
+    if factor != 1 and recipe.pixel_size_um is not None:
+        changes["pixel_size_um"] = recipe.pixel_size_um / factor
+    return recipe.updated(changes) if changes else recipe
+
+
+def to_one_scale(recipe: Recording, intensities: Floats, mask: Mask | None) -> tuple[Floats, Mask | None]:
+    """Bring frames that a point source magnified differently to the scale of the one magnified most.
+
+    About the centre of the field, which is taken to lie on the axis; a source beside it displaces frames, which
+    `shifts_um` describes. Where the sensor moved, farther frames are fainter by M², which is made good.
+
+    Parameters
+    ----------
+    recipe
+        As the user wrote it.
+    intensities, mask
+        As prepared, (N, Y, X).
+    """
+    by = magnifications(recipe)
+    if len(by) != len(intensities) or max(by, default=1.0) == min(by, default=1.0):
+        return intensities, mask
+    most = max(by)
+    scaled = np.empty_like(intensities)
+    for number, (frame, m) in enumerate(zip(intensities, by, strict=True)):
+        gain = (m / most) ** 2 if recipe.source_distance_to == "sample" else 1.0
+        scaled[number] = np.float32(gain) * magnify(frame, most / m)
+        if frame.min() >= 0:
+            np.maximum(scaled[number], 0, out=scaled[number])  # splines overshoot
+    if mask is not None:
+        mask = np.stack([magnify(page, most / m, order=1) for page, m in zip(mask, by, strict=True)])
+    return scaled, mask

@@ -1,0 +1,112 @@
+"""What is made of a phase: unwrapped, levelled, as an optical path and as a thickness."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from napari_diner.io.arrays import NamedArray
+from napari_diner.preprocess.surfaces import fit_surface
+from napari_diner.settings import Settings
+
+Image = npt.NDArray[Any]
+
+
+class PhaseOutputSettings(Settings):
+    """Further images that are made of the phase; the phase itself stays as it is."""
+
+    unwrap: bool = Field(default=False, title="Unwrap")
+    """Add whole turns so that the phase has no jumps (Herráez et al., 2002): an image unwrapped_phase."""
+    remove: Literal["none", "plane", "curvature"] = Field(default="none", title="Remove")
+    """Level the unwrapped phase: subtract a fitted slope, or a slope and a curvature."""
+    optical_path: bool = Field(default=False, title="Optical path")
+    """An image optical_path_um: the phase as a length, φ λ / 2π."""
+    index_difference: float | None = Field(default=None, title="Index difference")
+    """Refractive index of the sample less that of the medium: gives an image thickness_um; empty for none."""
+
+    @model_validator(mode="after")
+    def _divisible(self) -> PhaseOutputSettings:
+        if self.index_difference is not None and not 1e-9 < abs(self.index_difference) < 10:
+            raise ValueError("index_difference must be a number other than zero, such as 0.03")
+        return self
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anything to make."""
+        return self.unwrap or self.remove != "none" or self.optical_path or self.index_difference is not None
+
+
+def unwrap(phase: Image) -> Image:
+    """Return a phase without jumps, float32, (Y, X).
+
+    By the sorting of pixels by reliability (Herráez et al., Appl. Opt. 41, 7437 (2002)), as scikit-image has it. The
+    whole turns are chosen so that the median lies within ±π.
+
+    Parameters
+    ----------
+    phase
+        Radians, (Y, X).
+    """
+    # scikit-image takes a second to load, and the settings of this module are shown without it
+    from skimage.restoration import unwrap_phase
+
+    unwrapped = np.asarray(unwrap_phase(phase.astype(np.float64), rng=0))  # type: ignore[no-untyped-call]
+    whole: Image = (unwrapped - 2 * np.pi * np.round(np.median(unwrapped) / (2 * np.pi))).astype(np.float32)
+    return whole
+
+
+def levelled(phase: Image, remove: Literal["none", "plane", "curvature"]) -> Image:
+    """Subtract a fitted slope, or slope and curvature, and the constant with them, from an unwrapped phase.
+
+    The fit leaves out what stands out from the background (see `fit_surface`), which then lies at zero.
+
+    Parameters
+    ----------
+    phase
+        Unwrapped, in radians, (Y, X).
+    remove
+        What to subtract.
+    """
+    if remove == "none":
+        return phase
+    surface = fit_surface(phase, 1 if remove == "plane" else 2).values()
+    level: Image = (phase - surface).astype(np.float32)
+    return level
+
+
+def optical_path_um(phase: Image, wavelength_um: float) -> Image:
+    """Return the optical path difference φ λ / 2π, in micrometres; λ is that in vacuum."""
+    return phase * np.float32(wavelength_um / (2 * np.pi))
+
+
+def phase_images(phase: NamedArray, settings: PhaseOutputSettings, wavelength_um: float) -> tuple[NamedArray, ...]:
+    """Return the images that the settings ask for.
+
+    Parameters
+    ----------
+    phase
+        Wrapped, in radians, (Y, X).
+    settings
+        What to make.
+    wavelength_um
+        Wavelength in vacuum.
+
+    Returns
+    -------
+    tuple[NamedArray, ...]
+        ``unwrapped_phase`` (rad), and as asked for ``optical_path_um`` and ``thickness_um`` (µm).
+    """
+    if not settings.wanted:
+        return ()
+    level = levelled(unwrap(phase.data), settings.remove)
+    made = [NamedArray("unwrapped_phase", level, phase.axes, phase.scale_um, "rad")]
+    path = optical_path_um(level, wavelength_um)
+    if settings.optical_path:
+        made.append(NamedArray("optical_path_um", path, phase.axes, phase.scale_um, "µm"))
+    if settings.index_difference is not None:
+        thickness = path / np.float32(settings.index_difference)
+        made.append(NamedArray("thickness_um", thickness, phase.axes, phase.scale_um, "µm"))
+    return tuple(made)
