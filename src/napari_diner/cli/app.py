@@ -12,6 +12,7 @@ from cyclopts.exceptions import CycloptsError
 from napari_diner import __version__
 from napari_diner.cli.demo import demo
 from napari_diner.cli.fit import compare_fit, fit
+from napari_diner.cli.focus import focus
 from napari_diner.cli.info import info
 from napari_diner.cli.lensless import compare_lensless, lensless
 from napari_diner.cli.render import render
@@ -34,7 +35,7 @@ def build_app() -> App:
         help_flags=("--help", "-h"),
         suppress_keyboard_interrupt=False,
     )
-    for command in (demo, lensless, fit, render, run, info):
+    for command in (demo, lensless, focus, fit, render, run, info):
         app.command(command)
     simulate = App(name="simulate", help="Make sample data.")
     simulate.command(simulate_lensless, name="lensless")

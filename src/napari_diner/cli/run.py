@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from napari_diner.cli import fit, lensless
+from napari_diner.cli import fit, focus, lensless
 from napari_diner.cli.common import Assignments, Common, TruthFolder, reconstruct_into
 from napari_diner.cli.options import with_options
 from napari_diner.cli.recipes import collect
 from napari_diner.errors import RecipeError
 from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.lensless.focus_recipe import FocusRecipe
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import Recipe, read_yaml
 from napari_diner.tasks.reconstruction import Reconstruction
@@ -39,6 +40,7 @@ class Task:
 
 TASKS: Mapping[str, Task] = {
     "lensless": Task(LenslessRecipe, lensless.start),
+    "focus": Task(FocusRecipe, focus.start),
     "fit": Task(FitRecipe, fit.start),
 }
 

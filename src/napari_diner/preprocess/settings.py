@@ -8,7 +8,15 @@ from pydantic import Field, field_validator, model_validator
 
 from napari_diner.settings import Settings
 
-Metric = Literal["phase_gradient", "tamura_gradient", "gini_gradient", "normalised_variance", "tenengrad", "laplacian"]
+Metric = Literal[
+    "sparse_gradient",
+    "tamura_gradient",
+    "gini_gradient",
+    "tamura_amplitude",
+    "normalised_variance",
+    "tenengrad",
+    "laplacian",
+]
 
 
 class PreprocessSettings(Settings):
@@ -46,19 +54,25 @@ class PreprocessSettings(Settings):
 class FocusSettings(Settings):
     """How the distance between sample and sensor is found."""
 
-    metric: Metric = Field(default="tamura_gradient", title="Sharpness")
-    """What counts as sharp."""
+    metric: Metric = Field(default="sparse_gradient", title="Sharpness")
+    """What counts as sharp: the gradients suit absorbing and transparent samples, the others absorbing ones."""
     near_um: float | None = Field(default=None, gt=0, title="From (µm)")
-    """Smallest distance to try; empty for the distance of the recipe less the search range."""
+    """Smallest distance to try; empty for the frame's distance less the search range."""
     far_um: float | None = Field(default=None, gt=0, title="To (µm)")
-    """Largest distance to try; empty for the distance of the recipe and the search range."""
+    """Largest distance to try; empty for the frame's distance and the search range."""
     search_range: float = Field(default=0.15, gt=0, lt=1, title="Search range")
-    """Part of the distance that the recipe gives by which to search to both sides of it."""
+    """How far to search to both sides of the frame's distance, as a part of it."""
     step_um: float | None = Field(default=None, gt=0, title="Step (µm)")
-    """Step of the search; empty for half the depth of field of the grid."""
+    """First step of the search, refined later; empty for the depth of field of the grid."""
+    joint: bool = Field(default=True, title="All frames together")
+    """Recover the phase from all frames and refocus the field: free of the twin image that biases single frames."""
+    rounds: int = Field(default=60, ge=1, le=10_000, title="Rounds")
+    """Rounds of alternating projections to recover that phase."""
 
     @model_validator(mode="after")
     def _in_order(self) -> FocusSettings:
+        if (self.near_um is None) != (self.far_um is None):
+            raise ValueError("give both near_um and far_um, or neither")
         if self.near_um is not None and self.far_um is not None and self.near_um >= self.far_um:
             raise ValueError("near_um must be smaller than far_um")
         return self

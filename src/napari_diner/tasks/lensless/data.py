@@ -78,7 +78,7 @@ class PreparedFrames:
     warnings: tuple[str, ...]
 
 
-def load(recipe: LenslessRecipe) -> LenslessData:
+def load(recipe: Recording) -> LenslessData:
     """Read the recording that a recipe names.
 
     The size of the work is estimated from the files' headers and held against the free memory before anything is
@@ -89,16 +89,20 @@ def load(recipe: LenslessRecipe) -> LenslessData:
     InputError
         If there is no stack, or a file cannot be used.
     OutOfMemoryError
-        If the reconstruction would not fit the memory.
+        If the work would not fit the memory.
     """
     if recipe.stack is None:
         raise InputError("There is no intensity stack; name a multi-page TIFF, a folder or a glob of images")
     info = probe(recipe.stack)
-    needed = memory_needed(recipe, info.frames, (info.height, info.width), info.dtype.itemsize, info.pixel_size_um)
+    shape = (info.height, info.width)
+    needed, illumination = info.nbytes, None
+    if isinstance(recipe, LenslessRecipe):
+        needed = memory_needed(recipe, info.frames, shape, info.dtype.itemsize, info.pixel_size_um)
+        illumination = recipe.illumination
     check_memory(needed, f"A stack of {info.frames} frames of {info.height}×{info.width} pixels")
     return LenslessData(
         frames=read(info),
-        illumination=None if recipe.illumination is None else read_image(recipe.illumination),
+        illumination=None if illumination is None else read_image(illumination),
         mask=None if recipe.mask is None else read_image(recipe.mask),
         pixel_size_um=info.pixel_size_um,
         source=recipe.stack,
@@ -106,7 +110,7 @@ def load(recipe: LenslessRecipe) -> LenslessData:
     )
 
 
-def padding_width_px(recipe: LenslessRecipe, pixel_size_um: float) -> int:
+def padding_width_px(recipe: Recording, pixel_size_um: float) -> int:
     """Return the width of the padding on each side in pixels."""
     return 0 if recipe.padding.mode == "none" else int(np.ceil(recipe.padding.width_um / pixel_size_um))
 

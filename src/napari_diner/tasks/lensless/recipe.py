@@ -82,7 +82,7 @@ class Recording(Recipe):
         if not self.distances_um:
             raise RecipeError("The distances are missing; give --distances-um, one for each of the frames")
         for name in ("distances_um", "gains", "shifts_um"):
-            values = getattr(self, name)
+            values = getattr(self, name, None)
             if values is not None and len(values) != frames:
                 raise RecipeError(
                     f"{name} has {len(values)} entries but the stack has {frames} frames; give one for each frame"

@@ -1,0 +1,226 @@
+"""Where a field is in focus: sharpness as a function of distance, its peak, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_diner.physics.padding import Padding
+from napari_diner.physics.propagation import Method, frequencies, transfer_function
+from napari_diner.preprocess.settings import Metric
+from napari_diner.preprocess.sharpness import block_sums, sharpness
+
+Curve = npt.NDArray[np.float64]
+
+_PADDING_PX = 64
+# what the border of the field, where padding had to be guessed, keeps out of the figures
+_MARGIN_PX = 6
+# standard deviation of a blur that takes off what noise adds between neighbouring pixels
+_BLUR_PX = 0.6
+# the refined steps are this much shorter than the first ones, over so many first steps to both sides of the peak
+_REFINEMENT = 4
+_AROUND = 2
+
+
+@dataclass(frozen=True)
+class Optics:
+    """How a field propagates.
+
+    Parameters
+    ----------
+    pixel_size_um, wavelength_um, medium_index, method
+        As for `napari_diner.physics.propagation.transfer_function`.
+    """
+
+    pixel_size_um: float
+    wavelength_um: float
+    medium_index: float = 1.0
+    method: Method = "angular_spectrum"
+
+    @property
+    def depth_of_field_um(self) -> float:
+        """Depth of field n λ/NA² with the aperture λ/2p that pixels p pass, or n if that is less: mostly 4 n p²/λ."""
+        aperture = min(self.wavelength_um / (2 * self.pixel_size_um), self.medium_index)
+        return self.medium_index * self.wavelength_um / aperture**2
+
+
+@dataclass(frozen=True)
+class Focus:
+    """Where a field is sharpest.
+
+    Parameters
+    ----------
+    distance_um
+        Distance back from the plane of the field to where it is sharpest, with the steps interpolated.
+    uncertainty_um
+        Standard error from leaving out each block of the field in turn (jackknife): it tells how well the parts of the
+        field agree, and not by how much a twin image displaces all of them.
+    distances_um, sharpness
+        The curve, in ascending order of distance, (steps,) each.
+    at_end
+        Whether the sharpest distance is the first or the last one tried, so that the true one may lie beyond.
+    """
+
+    distance_um: float
+    uncertainty_um: float
+    distances_um: Curve
+    sharpness: Curve
+    at_end: bool
+
+
+class Refocus:
+    """A field that is brought to any distance.
+
+    Parameters
+    ----------
+    field
+        Complex field, (Y, X), or the square root of a recorded intensity, whose phase is then taken to be even.
+    optics
+        How it propagates.
+    """
+
+    def __init__(self, field: Tensor, optics: Optics) -> None:
+        self.optics = optics
+        shape = (field.shape[0], field.shape[1])
+        self._padding = Padding(shape, "reflect", min(_PADDING_PX, min(shape) // 4))
+        level = float(field.abs().square().mean().sqrt()) or 1.0
+        self._level = level
+        self._spectrum: Tensor = torch.fft.fft2(self._padding.pad((field / level).to(torch.complex64)))
+        fy, fx = frequencies(self._padding.padded_shape, 1.0)
+        self._blur = torch.exp(-2 * (torch.pi * _BLUR_PX) ** 2 * (fy**2 + fx**2)).to(field.device, torch.float32)
+
+    def at(self, distance_um: float) -> Tensor:
+        """Return the field `distance_um` before its plane, where the light comes from: complex, (Y, X)."""
+        return self._level * self._propagated(self._spectrum, distance_um)
+
+    def sums(self, distance_um: float, metric: Metric) -> Tensor:
+        """Return what `sharpness` is made of at a distance, (blocks, figures)."""
+        field = self._propagated(self._spectrum * self._blur, distance_um)
+        margin = min(_MARGIN_PX, (min(field.shape) - 8) // 2)
+        return block_sums(field[margin : field.shape[0] - margin, margin : field.shape[1] - margin], metric).cpu()
+
+    def _propagated(self, spectrum: Tensor, distance_um: float) -> Tensor:
+        optics = self.optics
+        transfer = transfer_function(
+            self._padding.padded_shape,
+            optics.pixel_size_um,
+            -distance_um,
+            optics.wavelength_um,
+            medium_index=optics.medium_index,
+            method=optics.method,
+        ).to(spectrum.device)
+        field: Tensor = self._padding.crop(torch.fft.ifft2(spectrum * transfer))
+        return field
+
+
+def focus_curve(
+    field: Tensor, distances_um: Sequence[float], optics: Optics, metric: Metric = "sparse_gradient"
+) -> Curve:
+    """Return how sharp a field is at each of some distances before its plane, (distances,)."""
+    refocus = Refocus(field, optics)
+    return np.array([float(sharpness(refocus.sums(z, metric).sum(0), metric)) for z in distances_um])
+
+
+def find_focus(
+    field: Tensor,
+    near_um: float,
+    far_um: float,
+    optics: Optics,
+    metric: Metric = "sparse_gradient",
+    step_um: float | None = None,
+    *,
+    told: Callable[[int, int], None] | None = None,
+) -> Focus:
+    """Find where a field is sharpest: `search`, run to its end."""
+    searching = search(field, near_um, far_um, optics, metric, step_um)
+    while True:
+        try:
+            done, total = next(searching)
+        except StopIteration as end:
+            found: Focus = end.value
+            return found
+        if told is not None:
+            told(done, total)
+
+
+def search(
+    field: Tensor, near_um: float, far_um: float, optics: Optics, metric: Metric, step_um: float | None = None
+) -> Generator[tuple[int, int], None, Focus]:
+    """Look for the distance at which a field is sharpest, in steps over the whole range and then in finer ones.
+
+    Parameters
+    ----------
+    field
+        Complex field at the sensor, (Y, X), or the square root of a recorded intensity.
+    near_um, far_um
+        The distances to search between, towards the source; they may be negative.
+    optics
+        How the field propagates.
+    metric
+        What counts as sharp; see `block_sums`.
+    step_um
+        First step; the depth of field if None. The finer steps are a quarter of it.
+
+    Yields
+    ------
+    tuple[int, int]
+        Steps done, and all steps.
+
+    Returns
+    -------
+    Focus
+        The peak, by a parabola through the steps around the largest one, its uncertainty, and the curve.
+    """
+    step = optics.depth_of_field_um if step_um is None else step_um
+    count = max(5, 1 + int(np.ceil((far_um - near_um) / step)))
+    refocus = Refocus(field, optics)
+    coarse = np.linspace(near_um, far_um, count)
+    total = count + 2 * _AROUND * (_REFINEMENT - 1)
+    sums: dict[float, Tensor] = {}
+    for distance in coarse:
+        sums[float(distance)] = refocus.sums(float(distance), metric)
+        yield len(sums), total
+    best = max(sums, key=lambda z: float(sharpness(sums[z].sum(0), metric)))
+    width = float(coarse[1] - coarse[0])
+    fine = best + width / _REFINEMENT * np.arange(-_AROUND * _REFINEMENT, _AROUND * _REFINEMENT + 1)
+    for number, distance in enumerate(fine):
+        if number % _REFINEMENT and near_um < distance < far_um:
+            sums[float(distance)] = refocus.sums(float(distance), metric)
+            yield min(len(sums), total), total
+    distances = np.array(sorted(sums))
+    return _peak_of(distances, torch.stack([sums[z] for z in sorted(sums)]), width, metric)
+
+
+def _peak_of(distances: Curve, sums: Tensor, width: float, metric: Metric) -> Focus:
+    """Return the peak of a curve, given as sums (steps, blocks, figures)."""
+    whole = sums.sum(1)
+    values = sharpness(whole, metric).numpy()
+    without = sharpness(whole[:, None] - sums, metric).numpy()
+    peaks = np.array([peak(distances, column, width) for column in without.T])
+    error = float(np.sqrt((len(peaks) - 1) * np.mean((peaks - peaks.mean()) ** 2)))
+    at_end = int(np.argmax(values)) in (0, len(values) - 1)
+    return Focus(peak(distances, values, width), error, distances, values, at_end)
+
+
+def peak(distances: Curve, values: Curve, width: float) -> float:
+    """Return where a curve is largest, by a parabola fitted to the points within `width`/2 of its largest one.
+
+    At least the next neighbours take part. Where the parabola opens upwards or its top lies beyond its points, the
+    largest point itself is returned.
+    """
+    top = int(np.argmax(values))
+    if top in (0, len(values) - 1):
+        return float(distances[top])
+    near = np.abs(distances - distances[top]) <= 0.5001 * width
+    near[top - 1 : top + 2] = True
+    z = distances[near] - distances[top]
+    curvature, slope, _ = np.polyfit(z, values[near], 2)
+    if curvature >= 0:
+        return float(distances[top])
+    vertex = -slope / (2 * curvature)
+    return float(distances[top] + vertex) if z[0] <= vertex <= z[-1] else float(distances[top])

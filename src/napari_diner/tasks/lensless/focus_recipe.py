@@ -1,0 +1,53 @@
+"""The recipe of finding the distances of a lensless recording by focusing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from napari_diner.errors import RecipeError
+from napari_diner.preprocess.settings import FocusSettings
+from napari_diner.tasks.lensless.recipe import LenslessRecipe, Recording
+
+
+class FocusRecipe(FocusSettings, Recording):
+    """Everything that decides which distances are found.
+
+    The distances of the recording say where to search; without them `near_um` and `far_um` must.
+    """
+
+    task: Literal["focus"] = "focus"
+    """Which task the recipe is for."""
+
+    def check_complete(self, frames: int) -> None:
+        """Check that the recipe says all that a stack of `frames` frames needs.
+
+        Raises
+        ------
+        RecipeError
+            If the wavelength, the pixel size or the range to search are missing, or counts differ.
+        """
+        if not self.distances_um and self.near_um is None:
+            raise RecipeError(
+                "Where to search is missing; give --near-um and --far-um, or --distances-um, one for each of the frames"
+            )
+        if not self.distances_um and self.source_distance_um is not None:
+            raise RecipeError(
+                "The magnification by a point source needs distances to begin with; give rough ones as --distances-um"
+            )
+        Recording.check_complete(self.with_distances(frames), frames)
+
+    def with_distances(self, frames: int) -> FocusRecipe:
+        """Return a recipe that has distances: its own, or the middle of the range for every frame."""
+        if self.distances_um or self.near_um is None or self.far_um is None:
+            return self
+        return self.updated({"distances_um": ((self.near_um + self.far_um) / 2,) * frames})
+
+    def lensless(self, distances_um: tuple[float, ...]) -> LenslessRecipe:
+        """Return the recipe of a reconstruction with these distances, and all else that this one says."""
+        shared = {name: getattr(self, name) for name in Recording.model_fields if name not in ("task", "distances_um")}
+        given = {name: value for name, value in shared.items() if name in self.model_fields_set}
+        plain = {
+            name: value.model_dump(exclude_unset=True) if hasattr(value, "model_dump") else value
+            for name, value in given.items()
+        }
+        return LenslessRecipe.parse({"task": "lensless", **plain, "distances_um": distances_um})
