@@ -91,7 +91,7 @@ def save_figure(search: FocusSearch, path: str | Path) -> None:
 def _draw(axes: Axes, found: Focus, colour: str, label: str) -> None:
     span = float(np.ptp(found.sharpness)) or 1.0
     axes.plot(found.distances_um, (found.sharpness - found.sharpness.min()) / span, color=colour, label=label)
-    axes.axvspan(
-        found.distance_um - found.uncertainty_um, found.distance_um + found.uncertainty_um, color=colour, alpha=0.15
-    )
+    # a peak that jumps when a part of the field is left out is uncertain by more than the picture is wide
+    low, high = np.clip(found.distance_um + found.uncertainty_um * np.array([-1, 1]), *found.distances_um[[0, -1]])
+    axes.axvspan(low, high, color=colour, alpha=0.15, linewidth=0)
     axes.axvline(found.distance_um, color=colour, linewidth=1)
