@@ -113,7 +113,7 @@ def main() -> None:
     print(texts[-1], flush=True)
 
     names = arguments.representations.split(",") if arguments.representations else list(CONTENDERS)
-    recipe = FitRecipe(epochs=1_000_000, device=arguments.device)
+    recipe = FitRecipe(device=arguments.device)
     comparing = compare(recipe, data, representations=names, seconds=arguments.seconds)
     for _ in comparing:
         pass

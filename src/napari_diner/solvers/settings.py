@@ -59,7 +59,7 @@ class TrainingSettings(Settings):
     """How the learning rate falls: along a cosine to a hundredth, or not at all."""
     unique: bool = Field(default=True, title="Unique values")
     """Let equal values share a key, weighted by their count: far less work, and the same result (Proposition 2)."""
-    searches: int = Field(default=8, ge=0, le=1000, title="Key searches")
+    searches: int = Field(default=20, ge=0, le=1000, title="Key searches")
     """How often every key is moved to where on the whole lattice the network comes nearest to its value."""
     key_steps: int = Field(default=6, ge=0, le=1000, title="Last key steps")
     """Second-order steps that place each key exactly at the end, with the network held."""

@@ -25,8 +25,8 @@ LATTICE_SIZES = {1: (64, 1024), 2: (32, 96), 3: (24, 40)}
 KEYS_PER_POINT = 6
 """Keys that make a lattice point worth its cost."""
 LEARNING_RATES = {
-    "diner-siren": 1.5e-3,
-    "diner-finer": 1.5e-3,
+    "diner-siren": 1e-3,
+    "diner-finer": 7e-4,
     "diner-mlp": 5e-3,
     "siren": 2e-3,
     "pe-mlp": 5e-3,
