@@ -12,6 +12,7 @@ from scipy import ndimage
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
+from napari_diner.io.matlab import is_matlab, probe_matlab, read_matlab
 from napari_diner.io.stacks import probe, read
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
 
@@ -32,12 +33,15 @@ class IdtData:
         Distance between pixels that the files tell, or None.
     source
         File, folder or glob that it came from.
+    transfer
+        Transfer functions of Δε_re and Δε_im to use instead of computed ones, (N, Z, Y, X) each, or None.
     """
 
     frames: Array
     background: Array | None = None
     pixel_size_um: float | None = None
     source: str | None = None
+    transfer: tuple[Any, Any] | None = None
 
 
 def load(recipe: IdtRecipe) -> IdtData:
@@ -52,13 +56,15 @@ def load(recipe: IdtRecipe) -> IdtData:
     """
     if recipe.stack is None:
         raise InputError("There is no intensity stack; name a multi-page TIFF, a folder or a glob of images")
-    info = probe(recipe.stack)
+    matlab = probe_matlab(recipe.stack) if is_matlab(recipe.stack) else None
+    info = probe(recipe.stack) if matlab is None else matlab.stack
     check_memory(
         info.nbytes + memory_needed(recipe, info.frames, (info.height, info.width)),
         f"A stack of {info.frames} frames of {info.height}×{info.width} pixels",
     )
     background = None if recipe.background in BACKGROUNDS else read_image(recipe.background)
-    return IdtData(read(info), background, info.pixel_size_um, recipe.stack)
+    frames = read(info) if matlab is None else read_matlab(matlab)
+    return IdtData(frames, background, info.pixel_size_um, recipe.stack)
 
 
 def memory_needed(recipe: IdtRecipe, frames: int, shape: tuple[int, int]) -> int:

@@ -1,0 +1,215 @@
+"""Directions of illumination from the circles that the objective's aperture leaves in the spectra of the frames.
+
+To first order a frame's spectrum is confined to two discs of radius NA/λ, centred at ∓u_i = ∓NA_i/λ. Outside them is
+noise, and what is scattered more than once. Whether a frequency lies in none, one or both of the discs decides how
+strong it is: with the mean power v_0, v_1 or v_2 of the three cases, estimated at each frequency from all frames, the
+log-likelihood of the powers p of a frame (of circular Gaussian values, as in P. Whittle, Bull. Int. Stat. Inst. 39, 105
+(1961)) is
+
+    L(u_i) = Σ_u −log v_c(u) − p(u) / v_c(u),    c = 0, 1, 2 the number of discs, for u_i.
+
+It is highest where the discs fit, and weighs each frequency by how much more than noise it holds. A spectrum of real
+values is symmetric, so that u_i and −u_i fit alike; which one it is, a first guess has to tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage, optimize, signal
+
+from napari_diner.solvers.step import Step
+
+Vector = npt.NDArray[np.float64]
+
+# part of the frame that is faded out at its borders, where left does not continue right
+_FADED = 0.25
+# smoothing of the powers, in frequency steps, and how many frames the mean of a whole radius counts for
+_SMOOTHING = 1.0
+_RADIAL_WEIGHT = 0.3
+# frequencies below this many steps hold what is left of the background
+_LOWEST = 2.5
+# width of an aperture's edge in the spectrum of a finite frame, in steps
+_EDGE = 1.5
+# the search ends with steps this small, in steps of frequency
+_FINEST = 0.05
+_PASSES = 3
+
+
+class CircleSearch:
+    """Fit the two circles of each frame.
+
+    Parameters
+    ----------
+    frames
+        g = I / I_background − 1, or just I, real, (N, Y, X); one source each.
+    apertures
+        First guess of (NA_y, NA_x), (N, 2).
+    pixel_size_um, wavelength_um, na
+        Sampling, wavelength in vacuum, and numerical aperture of the objective.
+    range_na
+        How far from the first guess to search.
+    together
+        Move all directions as one pattern: shifted, turned and scaled.
+    """
+
+    def __init__(
+        self,
+        frames: npt.NDArray[np.floating],
+        apertures: Vector,
+        *,
+        pixel_size_um: float,
+        wavelength_um: float,
+        na: float,
+        range_na: float = 0.05,
+        together: bool = False,
+    ) -> None:
+        self.start = apertures
+        self.apertures = apertures.copy()
+        self.wavelength_um = wavelength_um
+        self.na = na
+        self.range_na = range_na
+        self.together = together
+        self.frames = frames
+        rows, columns = frames.shape[1:]
+        self.fy = np.fft.fftshift(np.fft.fftfreq(rows, pixel_size_um))[:, None]
+        self.fx = np.fft.fftshift(np.fft.fftfreq(columns, pixel_size_um))[None, :]
+        self.step = 1 / (min(rows, columns) * pixel_size_um)
+        self.radius = np.hypot(self.fy, self.fx)
+        self._window = np.outer(signal.windows.tukey(rows, _FADED), signal.windows.tukey(columns, _FADED))
+        half = (self.fy > 0) | ((self.fy == 0) & (self.fx > 0))
+        useful = half & (self.radius > _LOWEST * self.step) & (self.radius < 2 * na / wavelength_um + 2 * self.step)
+        self._useful = useful
+        self._points = np.stack(
+            [np.broadcast_to(self.fy, useful.shape)[useful], np.broadcast_to(self.fx, useful.shape)[useful]]
+        ).astype(np.float32)
+
+    def power(self, frame: int) -> npt.NDArray[np.float32]:
+        """Return the power spectrum of a frame, frequency zero in the middle, (Y, X)."""
+        image = self.frames[frame] - np.mean(self.frames[frame], dtype=np.float64)
+        spectrum = np.fft.fftshift(np.fft.fft2(image * self._window))
+        power: npt.NDArray[np.float32] = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+        return power
+
+    def steps(self) -> Iterator[Step]:
+        """Search; the loss is minus the log-likelihood for each frequency."""
+        count = len(self.start)
+        for number in range(1, _PASSES + 1):
+            levels = self._levels()
+            found = np.empty_like(self.start)
+            total = 0.0
+            for frame in range(count):
+                found[frame], likelihood = self._search(frame, levels, number == 1)
+                total += likelihood
+                yield Step(number, _PASSES, -total / ((frame + 1) * self._points.shape[1]), (frame + 1) / count)
+            self.apertures = _pattern(self.start, found) if self.together else found
+
+    def likelihood_gain(self) -> float:
+        """Return by how much the directions found are likelier than those given, as log-likelihood for a frame."""
+        levels = self._levels()
+        gains = []
+        for frame in range(len(self.start)):
+            terms = self._terms(frame, levels)
+            gains.append(float(np.subtract(*(self._likelihood(at[frame, None], terms, _EDGE)[0]
+                                             for at in (self.apertures, self.start)))))  # fmt: skip
+        return float(np.mean(gains))
+
+    def _levels(self) -> npt.NDArray[np.float32]:
+        """Return the log mean power of frequencies in none, one or both discs, at the useful frequencies, (3, K)."""
+        shape = self.radius.shape
+        totals, counts = np.zeros((3, *shape)), np.zeros((3, *shape))
+        disc = self.na / self.wavelength_um
+        for frame, (y, x) in enumerate(self.apertures / self.wavelength_um):
+            power = self.power(frame)
+            within = (np.hypot(self.fy + y, self.fx + x) <= disc).astype(int)
+            within += np.hypot(self.fy - y, self.fx - x) <= disc
+            for number in range(3):
+                totals[number] += np.where(within == number, power, 0)
+                counts[number] += within == number
+        ring = np.minimum(np.round(self.radius / self.step).astype(int), max(shape))
+        logs = np.empty((3, self._points.shape[1]), np.float32)
+        tiny = np.finfo(np.float32).tiny + 1e-12 * totals.sum() / max(counts.sum(), 1)
+        for number in range(3):
+            by_radius = np.bincount(ring.ravel(), totals[number].ravel()) + tiny
+            frames = np.bincount(ring.ravel(), counts[number].ravel())
+            radial = _filled(by_radius, frames)[ring]
+            total = ndimage.gaussian_filter(totals[number], _SMOOTHING) + _RADIAL_WEIGHT * radial
+            weight = ndimage.gaussian_filter(counts[number], _SMOOTHING) + _RADIAL_WEIGHT
+            logs[number] = np.log(total / weight + tiny)[self._useful]
+        # a frequency within the discs holds noise as well
+        logs[1] = np.maximum(logs[1], logs[0])
+        logs[2] = np.maximum(logs[2], logs[0])
+        return logs
+
+    def _terms(self, frame: int, levels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the log-likelihood of each frequency for none, one and two discs, (3, K)."""
+        terms: npt.NDArray[np.float32] = -levels - self.power(frame)[self._useful] * np.exp(-levels)
+        # single frequencies far above all others, as those of a bright line, must not decide
+        return np.maximum(terms, -levels - 20)
+
+    def _likelihood(self, apertures: Vector, terms: npt.NDArray[np.float32], edge: float) -> Vector:
+        """Return the log-likelihood of directions, (C,)."""
+        y, x = (apertures.astype(np.float32) / np.float32(self.wavelength_um)).T[..., None]
+        disc, width = self.na / self.wavelength_um, edge * self.step
+        fy, fx = self._points
+        a = np.clip((disc - np.hypot(fy + y, fx + x)) / width + 0.5, 0, 1)
+        b = np.clip((disc - np.hypot(fy - y, fx - x)) / width + 0.5, 0, 1)
+        both = a * b
+        gain = (a + b - 2 * both) @ (terms[1] - terms[0]) + both @ (terms[2] - terms[0])
+        likelihood: Vector = gain.astype(np.float64) + float(terms[0].sum(dtype=np.float64))
+        return likelihood
+
+    def _search(self, frame: int, levels: npt.NDArray[np.float32], wide: bool) -> tuple[Vector, float]:
+        """Return the likeliest direction, and its log-likelihood: on ever finer grids about the best so far."""
+        terms = self._terms(frame, levels)
+        unit = self.step * self.wavelength_um
+        at = self.start[frame] if wide else self.apertures[frame]
+        step = self.range_na / 3 if wide else min(self.range_na / 3, 2 * unit)
+        reach = 3 if wide else 2
+        value = -math.inf
+        while step > _FINEST * unit:
+            offsets = np.arange(-reach, reach + 1) * step
+            grid = at + np.stack(np.meshgrid(offsets, offsets, indexing="ij"), -1).reshape(-1, 2)
+            allowed = np.linalg.norm(grid - self.start[frame], axis=1) <= 1.5 * self.range_na
+            grid = grid[allowed & (np.linalg.norm(grid, axis=1) <= self.na)]
+            if len(grid):
+                values = self._likelihood(grid, terms, max(_EDGE, step / unit))
+                best = int(values.argmax())
+                at, value = grid[best], float(values[best])
+            step /= 2
+            reach = 2
+        return at, value
+
+
+def _pattern(start: Vector, found: Vector) -> Vector:
+    """Return the directions of a pattern, (N, 2), shifted, turned and scaled to lie where they were found.
+
+    Single ones that were found far off count little.
+    """
+    origin = start.mean(0)
+    y, x = (start - origin).T
+
+    def placed(parameters: Vector) -> Vector:
+        dy, dx, grown, turned = parameters
+        place: Vector = origin + np.stack(
+            [y + dy + grown * y + turned * x, x + dx + grown * x - turned * y],
+            1,
+        )
+        return place
+
+    spread = float(np.median(np.abs(found - start - np.median(found - start, 0)))) + 1e-6
+    fit = optimize.least_squares(lambda p: ((placed(p) - found) / spread).ravel(), np.zeros(4), loss="soft_l1")
+    return placed(fit.x)
+
+
+def _filled(totals: Vector, counts: Vector) -> Vector:
+    """Return means over rings, those of rings without any from the next one that has some."""
+    means = np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
+    known = np.flatnonzero(np.isfinite(means))
+    if not len(known):
+        return np.full(len(totals), totals.max())
+    filled: Vector = np.interp(np.arange(len(means)), known, means[known])
+    return filled

@@ -1,0 +1,91 @@
+"""Spectra of the frames with the circles that the directions of illumination should leave in them.
+
+Free of torch and of napari: plain arrays, to be drawn by whoever shows them. Where the circles do not bound what is
+bright in the spectra, the geometry is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import signal
+
+from napari_diner.io.arrays import NamedArray
+from napari_diner.physics.idt.illumination import Illumination
+
+Vector = npt.NDArray[np.float64]
+
+# part of the frame that is faded out at its borders, against a bright cross
+_FADED = 0.5
+# frames of which the mean has to be shown at least this far above the noise, in decades
+_DECADES = 5.0
+
+
+@dataclass(frozen=True)
+class Circles:
+    """The two circles of each source, in cycles/µm, (y, x).
+
+    Parameters
+    ----------
+    frames
+        Which frame each source lights, (S,).
+    centres
+        ∓u_i, (S, 2, 2): source, which of the two, axis.
+    radius
+        NA/λ.
+    """
+
+    frames: npt.NDArray[np.int64]
+    centres: Vector
+    radius: float
+
+    def outlines(self, points: int = 181) -> Vector:
+        """Return closed lines along the circles, (S, 2, points, 2)."""
+        angle = np.linspace(0, 2 * np.pi, points)
+        ring = self.radius * np.stack([np.sin(angle), np.cos(angle)], 1)
+        lines: Vector = self.centres[:, :, None] + ring
+        return lines
+
+
+def spectra(frames: npt.NDArray[Any], pixel_size_um: float) -> NamedArray:
+    """Return the decimal logarithm of the power spectrum of each frame.
+
+    Parameters
+    ----------
+    frames
+        Real, (N, Y, X).
+    pixel_size_um
+        Distance between pixels, in the object.
+
+    Returns
+    -------
+    NamedArray
+        float32, (N, Y, X), frequency zero at [Y//2, X//2], scale in cycles/µm; 0 at the strongest of all frames, and
+        cut off five decades below. Pixel [row, column] is at the frequency ``(row − Y//2, column − X//2) · scale``.
+    """
+    count, rows, columns = frames.shape
+    window = np.outer(signal.windows.tukey(rows, _FADED), signal.windows.tukey(columns, _FADED))
+    logs = np.empty((count, rows, columns), np.float32)
+    for log, frame in zip(logs, frames, strict=True):
+        values = np.fft.fftshift(np.fft.fft2((frame - np.mean(frame, dtype=np.float64)) * window))
+        log[...] = 2 * np.log10(np.abs(values) + np.finfo(np.float32).tiny)
+    logs = np.maximum(logs - logs.max(), -_DECADES)
+    scale = (1.0, 1 / (rows * pixel_size_um), 1 / (columns * pixel_size_um))
+    return NamedArray("spectra", logs, "NYX", scale, "log10")
+
+
+def circles(illumination: Illumination, wavelength_um: float, na: float) -> Circles:
+    """Return the circles in which the spectra of an illumination's frames have to lie.
+
+    Parameters
+    ----------
+    illumination
+        Directions (NA_y, NA_x), NA_i = λ u_i.
+    wavelength_um, na
+        Wavelength in vacuum, and numerical aperture of the objective.
+    """
+    u = illumination.apertures / wavelength_um
+    return Circles(illumination.frame_of_source, np.stack([-u, u], 1), na / wavelength_um)

@@ -1,0 +1,84 @@
+"""Transfer functions that come with a recording, in the place of our own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from napari_diner.device import check_memory
+from napari_diner.errors import InputError
+from napari_diner.io.matlab import MatlabTransfer, is_matlab, probe_matlab
+from napari_diner.physics.idt.given import GivenTransfer
+from napari_diner.tasks.idt.recipe import IdtRecipe
+
+Pair = tuple[Any, Any]
+"""Transfer functions of Δε_re and Δε_im, (N, Z, Y, X): arrays, or anything with a shape that gives frame i as H[i]."""
+
+
+def open_transfer(recipe: IdtRecipe) -> tuple[MatlabTransfer, MatlabTransfer] | None:
+    """Return the transfer functions that a recipe names, without reading their values; None if it names none.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be used or holds none.
+    """
+    named = recipe.transfer_functions
+    if named is None:
+        return None
+    path = recipe.stack if named == "file" else named
+    if path is None or not is_matlab(path):
+        raise InputError(
+            f"Transfer functions are read from MATLAB files (.mat) of version 7.3, which {path} is not; name such a "
+            "file in transfer_functions, or leave it out to have them computed"
+        )
+    found = probe_matlab(path).transfer
+    if found is None:
+        raise InputError(f"{path} holds no transfer functions; leave out transfer_functions to have them computed")
+    return found
+
+
+def build_given(
+    recipe: IdtRecipe, shape: tuple[int, int, int], frames: int, transfer: Pair, device: Any
+) -> GivenTransfer:
+    """Build the linear model of given transfer functions for a volume (Z, Y, X); the size is checked first.
+
+    Raises
+    ------
+    InputError
+        If they are of another shape, or hold values that are not finite.
+    OutOfMemoryError
+        If they would not fit the memory.
+    """
+    assert recipe.wavelength_um is not None
+    H_re, H_im = transfer
+    wanted = (frames, *shape)
+    for name, H in (("Δε_re", H_re), ("Δε_im", H_im)):
+        found = tuple(H.shape)
+        if len(found) == 4 and found[1] != shape[0] and found[:1] + found[2:] == wanted[:1] + wanted[2:]:
+            raise InputError(
+                f"The transfer functions have {found[1]} slices but the recipe {shape[0]}; set slice_count to "
+                f"{found[1]} (and slice_spacing_um and first_slice_um to what they were made for)"
+            )
+        if found != wanted:
+            raise InputError(
+                f"The transfer functions of {name} have the shape {_described(found)} but frames and volume need "
+                f"{_described(wanted)} (frames × slices × rows × columns); give those made for these frames"
+            )
+    size = frames * shape[0] * shape[1] * shape[2]
+    # the half-spectra of both, complex64, and one frame of each in double precision
+    check_memory(8 * size + 4 * 16 * size // frames, f"Transfer functions of {_described(wanted)} values", device)
+    return GivenTransfer(
+        H_re,
+        H_im,
+        slice_spacing_um=recipe.slice_spacing_um,
+        wavelength_um=recipe.wavelength_um,
+        medium_index=recipe.medium_index,
+        centred=bool(getattr(H_im, "centred", False)),
+        device=torch.device(device),
+    )
+
+
+def _described(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
