@@ -81,6 +81,7 @@ def test_no_sample_has_the_name_of_a_command() -> None:
 def test_what_there_is() -> None:
     assert [widget["display_name"] for widget in CONTRIBUTIONS["widgets"]] == [
         "Lensless phase retrieval",
+        "Lensless focus",
         "DINER fit",
     ]
     assert [sample["key"] for sample in CONTRIBUTIONS["sample_data"]] == [

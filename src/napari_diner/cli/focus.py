@@ -10,6 +10,7 @@ from napari_diner.cli.lensless import Stack
 from napari_diner.cli.options import with_options
 from napari_diner.cli.recipes import collect
 from napari_diner.cli.terminal import Interruption, follow
+from napari_diner.errors import RecipeError
 from napari_diner.io.folder import REPORT, check_output, staged
 from napari_diner.tasks.lensless.focus_recipe import FocusRecipe
 
@@ -56,6 +57,8 @@ def focus_into(folder: Common, recipe: FocusRecipe) -> int:
         # half of the distances are of no use to anybody
         if not follow(search, stop, quiet=folder.quiet) or not search.finished:
             raise KeyboardInterrupt
+        if not search.complete:
+            raise RecipeError("The time limit was over before every frame had its distance; raise --max-seconds")
         with staged(folder.output, folder.overwrite) as stage:
             report = write_search(search, stage)
     if not folder.quiet:

@@ -9,7 +9,7 @@ from napari.layers import Image
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.stacks import StackInfo, probe, read
-from napari_diner.widgets.layer_choice import METADATA_KEY, LayerChoice
+from napari_diner.widgets.layer_choice import METADATA_KEY, LayerChoice, known_about
 
 
 class StackChoice(LayerChoice):
@@ -20,7 +20,8 @@ class StackChoice(LayerChoice):
 
     def accepts(self, layer: Image) -> bool:
         """Tell whether a layer can be a stack of frames."""
-        return not layer.rgb and not layer.multiscale and layer.ndim == 3 and "report" not in layer.metadata
+        ours = "report" in layer.metadata or known_about(layer).get("shown_only")
+        return not layer.rgb and not layer.multiscale and layer.ndim == 3 and not ours
 
     def load(self, source: str) -> Image:
         """Read the frames of a file, a folder or a glob."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_diner import device as devices
+from napari_diner.errors import DinerError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.contrast_transfer import contrast_transfer_inverse
@@ -104,8 +105,22 @@ class FocusSearch(Reconstruction):
         self.joint: Focus | None = None
         """What all frames together have told: by how much the distances must be lengthened."""
         self._field: Tensor | None = None
+        self._timed_out = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every frame has a distance."""
+        return len(self.found) == len(self._amplitudes)
 
     def _run(self) -> Generator[Progress, None, None]:
+        limit = self.recipe.max_seconds
+        for progress in self._search():
+            yield progress
+            if limit is not None and self.clock.seconds >= limit:
+                self._timed_out = True
+                return
+
+    def _search(self) -> Generator[Progress, None, None]:
         recipe = self.recipe
         count = len(self._amplitudes)
         for number in range(count):
@@ -200,21 +215,25 @@ class FocusSearch(Reconstruction):
         return distances, errors
 
     def _snapshot(self) -> Result:
+        if not self.found:
+            raise DinerError("No frame is done yet; let the search go on, or allow it more time")
         sharpest, sharpest_se = self._with_errors([(one.distance_um, one.uncertainty_um) for one in self.found])
         best = [(one.distance_um, one.uncertainty_um) for one in self.found]
         report: dict[str, Any] = {
             "task": "focus",
             "metric": self.recipe.metric,
-            "partial": not self.finished,
+            "partial": not (self.finished and self.complete),
+            "stopped_by_time_limit": self._timed_out,
             "seconds": self.clock.seconds,
             "depth_of_field_um": self.optics.depth_of_field_um,
             "given_um": list(self.recipe.distances_um),
             "sharpest_um": sharpest,
             "sharpest_um_se": sharpest_se,
+            "curves": [_curve(one) for one in self.found],
         }
         if self.joint is not None:
             offset, error = self.joint.distance_um, self.joint.uncertainty_um
-            report |= {"offset_um": offset, "offset_um_se": error}
+            report |= {"offset_um": offset, "offset_um_se": error, "joint_curve": _curve(self.joint)}
             best = [(base + offset, error) for base in self._base()]
         distances, errors = self._with_errors(best)
         report |= {
@@ -224,7 +243,7 @@ class FocusSearch(Reconstruction):
             "input_sha256": self._checksum,
             "warnings": self.notes + self._doubts(),
         }
-        return Result("focus", self._images(best), self.recipe, report, partial=not self.finished)
+        return Result("focus", self._images(best), self.recipe, report, partial=report["partial"])
 
     def _doubts(self) -> list[str]:
         """Say which peaks are none."""
@@ -258,3 +277,8 @@ class FocusSearch(Reconstruction):
         self._amplitudes = torch.empty(0)
         self._mask = self._field = None
         devices.free_memory(self.device)
+
+
+def _curve(found: Focus) -> dict[str, list[float]]:
+    """Return a curve for the report; its distances are those for parallel light."""
+    return {"distances_um": found.distances_um.tolist(), "sharpness": found.sharpness.tolist()}
