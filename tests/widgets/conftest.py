@@ -46,7 +46,9 @@ def fit_dock(make_napari_viewer: Callable[..., Any]) -> FitWidget:
     assert isinstance(widget, FitWidget)
     # a small network on a coarse lattice: these tests are about the dock
     widget._essentials["epochs"].set_value(60)
-    widget.advanced.set_values({"network": {"hidden_features": 24}, "table": {"lattice_size": 16}})
+    widget.advanced.set_values(
+        {"network": {"hidden_features": 24}, "table": {"lattice_size": 16}, "learning_rate": 5e-3}
+    )
     return widget
 
 
