@@ -13,11 +13,12 @@ from napari_diner import __version__
 from napari_diner.cli.demo import demo
 from napari_diner.cli.fit import compare_fit, fit
 from napari_diner.cli.focus import focus
+from napari_diner.cli.idt import compare_idt, idt
 from napari_diner.cli.info import info
 from napari_diner.cli.lensless import compare_lensless, lensless
 from napari_diner.cli.render import render
 from napari_diner.cli.run import run
-from napari_diner.cli.simulate import simulate_image, simulate_lensless, simulate_video, simulate_volume
+from napari_diner.cli.simulate import simulate_idt, simulate_image, simulate_lensless, simulate_video, simulate_volume
 from napari_diner.errors import DinerError
 
 BAD_INPUT = 2
@@ -35,16 +36,18 @@ def build_app() -> App:
         help_flags=("--help", "-h"),
         suppress_keyboard_interrupt=False,
     )
-    for command in (demo, lensless, focus, fit, render, run, info):
+    for command in (demo, lensless, focus, idt, fit, render, run, info):
         app.command(command)
     simulate = App(name="simulate", help="Make sample data.")
     simulate.command(simulate_lensless, name="lensless")
+    simulate.command(simulate_idt, name="idt")
     simulate.command(simulate_image, name="image")
     simulate.command(simulate_video, name="video")
     simulate.command(simulate_volume, name="volume")
     app.command(simulate)
     compare = App(name="compare", help="Compare ways to do the same work on the same data for the same time.")
     compare.command(compare_lensless, name="lensless")
+    compare.command(compare_idt, name="idt")
     compare.command(compare_fit, name="fit")
     app.command(compare)
     return app

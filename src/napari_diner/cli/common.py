@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +10,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from napari_diner.cli.terminal import Interruption, follow, summary
-from napari_diner.io.folder import check_output
-from napari_diner.tasks.reconstruction import Reconstruction
+from napari_diner.io.folder import check_output, staged
+from napari_diner.tasks.reconstruction import Reconstruction, Result
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
@@ -42,11 +42,16 @@ Assignments = Annotated[
     Parameter(name="--set", help="A setting by its key in the recipe: a.b=value. Can be repeated."),
 ]
 TruthFolder = Annotated[
-    Path | None, Parameter(name="--truth", help="Folder with the true amplitude and phase, to be scored against.")
+    Path | None,
+    Parameter(name="--truth", help="Folder with the truth, such as a simulated sample's, to be scored against."),
 ]
 
 
-def reconstruct_into(folder: Common, start: Callable[[], Reconstruction]) -> int:
+Extras = Callable[[Result, Path], Sequence[str]]
+"""Writes more files about a result into a folder that is there; returns their names."""
+
+
+def reconstruct_into(folder: Common, start: Callable[[], Reconstruction], extras: Extras | None = None) -> int:
     """Run a reconstruction, save its result, print a table; return the exit code.
 
     Parameters
@@ -55,6 +60,8 @@ def reconstruct_into(folder: Common, start: Callable[[], Reconstruction]) -> int
         Where the result goes.
     start
         Reads the data and gives the reconstruction; asked only once the folder is known to be good.
+    extras
+        Writes what the folder is to hold besides, such as pictures; None for nothing.
 
     Raises
     ------
@@ -64,13 +71,14 @@ def reconstruct_into(folder: Common, start: Callable[[], Reconstruction]) -> int
         If the run was interrupted before there was a result, or twice.
     """
     check_output(folder.output, folder.overwrite)
-    from napari_diner.tasks.saving import save
+    from napari_diner.tasks.saving import write_result
 
     with start() as run, Interruption() as stop:
         if not follow(run, stop, quiet=folder.quiet):
             raise KeyboardInterrupt
         result = run.result()
-        save(result, folder.output, overwrite=folder.overwrite)
+        with staged(folder.output, folder.overwrite) as stage:
+            write_result(result, stage, extras(result, stage) if extras is not None else ())
     if not folder.quiet:
         print(summary({**result.report, "partial": result.partial}, folder.output))
     return INTERRUPTED if result.partial else 0

@@ -25,13 +25,16 @@ REPRESENTATIONS = ["diner-siren", "siren", "pe-mlp", "hash-grid"]
 FIT_SECONDS = 8.0
 """Time for each representation; the four together stay well below a minute."""
 FIT_SHAPE = (192, 256)
+IDT_SOLVERS = ["tikhonov", "voxels", "diner"]
+IDT_SECONDS = 25.0
+"""Time for each solver of diffraction tomography; the three together stay below a minute."""
 
 Sample = Callable[[Path], None]
 """Writes the sample into a folder that is there."""
 
 
 def demo(
-    task: Annotated[Literal["lensless", "fit"], Parameter(help="What to demonstrate.")] = "lensless",
+    task: Annotated[Literal["lensless", "fit", "idt"], Parameter(help="What to demonstrate.")] = "lensless",
     /,
     *,
     output: Annotated[
@@ -106,11 +109,33 @@ def _fit(folder: Path, seed: int) -> tuple[Sample, ComparisonRun[Any]]:
     return lambda stage: write_signal(signal, stage), comparing
 
 
+def _idt(folder: Path, seed: int) -> tuple[Sample, ComparisonRun[Any]]:
+    """Simulate cells under oblique light, recorded into `folder`, and prepare reconstructions of their index."""
+    from napari_diner.cli.simulate import idt_recipe_of, write_idt_sample
+    from napari_diner.simulate.cells import simulate
+    from napari_diner.simulate.settings import IdtSimulation
+    from napari_diner.tasks.idt.compare import compare
+    from napari_diner.tasks.idt.data import IdtData
+    from napari_diner.tasks.idt.truth import Truth
+
+    sample = simulate(IdtSimulation(seed=seed))
+    recipe = idt_recipe_of(sample.settings, folder / "stack.tif").updated({"seed": seed})
+    data = IdtData(sample.frames, source=recipe.stack)
+    truth = Truth(sample.phantom.n_re, sample.phantom.n_im)
+    comparing = compare(recipe, data, truth=truth, solvers=IDT_SOLVERS, seconds=IDT_SECONDS)
+    return lambda stage: write_idt_sample(sample, stage), comparing
+
+
 STARTS: Mapping[str, str] = {
     "lensless": "simulating a sample and reconstructing it with " + ", ".join(SOLVERS),
     "fit": "drawing an image and fitting to it " + ", ".join(REPRESENTATIONS),
+    "idt": "simulating cells and finding their refractive index with " + ", ".join(IDT_SOLVERS),
 }
-PREPARED: Mapping[str, Callable[[Path, int], tuple[Sample, ComparisonRun[Any]]]] = {"lensless": _lensless, "fit": _fit}
+PREPARED: Mapping[str, Callable[[Path, int], tuple[Sample, ComparisonRun[Any]]]] = {
+    "lensless": _lensless,
+    "fit": _fit,
+    "idt": _idt,
+}
 
 
 def _insight(comparison: Comparison, folder: Path) -> list[str]:

@@ -71,7 +71,23 @@ class Option:
 
     def value(self, given: Any) -> Any:
         """Turn what was given on the command line into a value for the recipe."""
-        return parse_sequence(self, given) if self.is_sequence else given
+        if self.is_sequence and not self.is_file(given):
+            return parse_sequence(self, given)
+        return given
+
+    def is_file(self, value: Any) -> bool:
+        """Whether a value of this field is the name of a file.
+
+        Every text is, where it may be left out (``str | None``), and where the field is marked with ``words``: the
+        texts that are none. A list of numbers that is so marked is read from its file by the recipe.
+        """
+        if not isinstance(value, str):
+            return False
+        marks = self.field.json_schema_extra
+        words = marks.get("words") if isinstance(marks, dict) else None
+        if self.is_sequence:
+            return words is not None and Path(value).suffix.lower() in (".csv", ".json")
+        return value not in words if isinstance(words, list) else self.field.annotation == str | None
 
     def _help(self) -> str:
         text = self.field.description or ""

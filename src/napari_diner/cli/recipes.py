@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from napari_diner.cli.options import options_of, without_none
+from napari_diner.cli.options import options_of
 from napari_diner.tasks.recipe import assignment, merge, read_yaml
 
 
@@ -40,17 +40,16 @@ def collect(
 def absolute_paths(model: type[BaseModel], values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the values of a recipe with its file names made absolute, seen from `folder`.
 
-    In a recipe, every text that may be left out (``str | None``) is the name of a file.
+    `Option.is_file` tells which they are.
     """
     changes: dict[str, Any] = {}
     for option in options_of(model):
-        if option.field.annotation == str | None and without_none(option.field.annotation) is str:
-            value: Any = values
-            for key in option.keys:
-                value = value.get(key) if isinstance(value, Mapping) else None
-            if isinstance(value, str):
-                nested: Any = str(folder / Path(value).expanduser())
-                for key in reversed(option.keys):
-                    nested = {key: nested}
-                changes = merge(changes, nested)
+        value: Any = values
+        for key in option.keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if option.is_file(value):
+            nested: Any = str(folder / Path(value).expanduser())
+            for key in reversed(option.keys):
+                nested = {key: nested}
+            changes = merge(changes, nested)
     return merge(values, changes)

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from napari_diner.cli import fit, focus, lensless
-from napari_diner.cli.common import Assignments, Common, TruthFolder, reconstruct_into
+from napari_diner.cli import fit, focus, idt, lensless
+from napari_diner.cli.common import Assignments, Common, Extras, TruthFolder, reconstruct_into
 from napari_diner.cli.options import with_options
 from napari_diner.cli.recipes import collect
 from napari_diner.errors import RecipeError
 from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.lensless.focus_recipe import FocusRecipe
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import Recipe, read_yaml
@@ -32,16 +33,20 @@ class Task:
         Its settings.
     start
         Reads the data that a recipe names, and the truth if a folder is given, and gives the reconstruction.
+    extras
+        Writes more files about a result; None if there are none.
     """
 
     recipe: type[Recipe]
     start: Callable[[Any, Path | None], Reconstruction]
+    extras: Extras | None = None
 
 
 TASKS: Mapping[str, Task] = {
     "lensless": Task(LenslessRecipe, lensless.start),
     "focus": Task(FocusRecipe, focus.start),
     "fit": Task(FitRecipe, fit.start),
+    "idt": Task(IdtRecipe, idt.start, idt.save_slices),
 }
 
 
@@ -64,4 +69,4 @@ def run(
         raise RecipeError(f"The recipe {recipe} is for the task {name!r}, which is unknown; did you mean {near[0]!r}?")
     task = TASKS[name]
     values = task.recipe.parse(collect(task.recipe, recipe, set_, settings))
-    return reconstruct_into(common, lambda: task.start(values, truth))
+    return reconstruct_into(common, lambda: task.start(values, truth), task.extras)

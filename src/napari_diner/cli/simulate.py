@@ -14,12 +14,20 @@ from napari_diner.cli.recipes import collect
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.folder import check_output, staged, write_contents
-from napari_diner.simulate.settings import ImageSimulation, LenslessSimulation, VideoSimulation, VolumeSimulation
+from napari_diner.simulate.settings import (
+    IdtSimulation,
+    ImageSimulation,
+    LenslessSimulation,
+    VideoSimulation,
+    VolumeSimulation,
+)
 from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import explain
 
 if TYPE_CHECKING:
+    from napari_diner.simulate.cells import IdtSample
     from napari_diner.simulate.lensless import LenslessSample
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -37,6 +45,23 @@ def simulate_lensless(
     sample = simulate(values)
     with staged(common.output, common.overwrite) as stage:
         write_sample(sample, stage)
+    if not common.quiet:
+        frames = " × ".join(str(size) for size in sample.frames.shape)
+        print(f"{frames} ({sample.frames.dtype}) in {common.output}; reconstruct it with\n")
+        print(f"napari-diner run {common.output / 'recipe.yaml'} -o RESULT --truth {common.output}")
+    return 0
+
+
+@with_options(IdtSimulation)
+def simulate_idt(*, common: Common, recipe: RecipeFile = None, set_: Assignments = (), settings: dict[str, Any]) -> int:
+    """Simulate cells under oblique illumination; keep the refractive index behind the frames, and a recipe."""
+    values = _parsed(IdtSimulation, recipe, set_, settings)
+    check_output(common.output, common.overwrite)
+    from napari_diner.simulate.cells import simulate
+
+    sample = simulate(values)
+    with staged(common.output, common.overwrite) as stage:
+        write_idt_sample(sample, stage)
     if not common.quiet:
         frames = " × ".join(str(size) for size in sample.frames.shape)
         print(f"{frames} ({sample.frames.dtype}) in {common.output}; reconstruct it with\n")
@@ -107,6 +132,42 @@ def write_sample(sample: LenslessSample, folder: Path) -> None:
     # only what is known of the recording: the rest is for the user to choose
     recipe = recipe_of(sample, "stack.tif").to_yaml(complete=False)
     write_contents(folder, arrays, {"recipe.yaml": recipe})
+
+
+def idt_recipe_of(settings: IdtSimulation, stack: Path | str) -> IdtRecipe:
+    """Return the recipe that tells how a simulated recording of cells was made."""
+    # light along the axis is no ring
+    direction: dict[str, Any] = {"ring": RingSettings(na=settings.ring_na)}
+    if settings.ring_na == 0:
+        direction = {"illuminations": ((0.0, 0.0),) * settings.frames}
+    return IdtRecipe(
+        task="idt",
+        stack=str(stack),
+        wavelength_um=settings.wavelength_um,
+        pixel_size_um=settings.pixel_size_um,
+        na=settings.na,
+        medium_index=settings.medium_index,
+        slice_spacing_um=settings.slice_spacing_um,
+        slice_count=settings.slices,
+        **direction,
+        background="ratio",
+    )
+
+
+def write_idt_sample(sample: IdtSample, folder: Path) -> None:
+    """Write a recording of cells into a folder that is there: the stack, the truth, and a recipe for them."""
+    settings = sample.settings
+    pixel = settings.pixel_size_um
+    voxel = (settings.slice_spacing_um, pixel, pixel)
+    arrays = [
+        NamedArray("stack", sample.frames, "NYX", (1.0, pixel, pixel)),
+        NamedArray("n_re", sample.phantom.n_re, "ZYX", voxel),
+        NamedArray("n_im", sample.phantom.n_im, "ZYX", voxel),
+    ]
+    directions = "\n".join(f"{y:.9g},{x:.9g}" for y, x in sample.illuminations)
+    recipe = idt_recipe_of(settings, "stack.tif").to_yaml(complete=False)
+    files = {"recipe.yaml": recipe, "illuminations.csv": f"NA_y,NA_x\n{directions}\n"}
+    write_contents(folder, arrays, files)
 
 
 def write_signal(signal: NamedArray, folder: Path) -> None:

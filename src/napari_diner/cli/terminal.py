@@ -152,7 +152,9 @@ def _row(key: str, value: Any, remark: str = "") -> tuple[str, str]:
     for suffix, name in UNITS.items():
         if key.endswith(suffix):
             key, unit = key.removesuffix(suffix), f" {name}"
-    shown = f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    # errors of an index are far below one
+    digits = ".3g" if "rmse" in key else ",.2f"
+    shown = f"{value:{digits}}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
     return key.replace("_", " ").replace("psnr", "PSNR").replace("rmse", "RMSE") + remark, shown + unit
 
 

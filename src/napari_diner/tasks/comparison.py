@@ -217,4 +217,6 @@ def _format(key: str, value: float | None) -> str:
         return "–"
     if key in _WHOLE:
         return f"{int(value):,}"
+    if "rmse" in key:
+        return f"{value:.3g}"
     return f"{value:.1f}" if key in ("seconds", "bits_per_pixel") else f"{value:.2f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,13 @@ def save(result: Result, folder: str | Path, *, overwrite: bool = False) -> None
         write_result(result, stage)
 
 
-def write_result(result: Result, folder: Path) -> None:
-    """Write the files of a result into a folder that is there already and is nobody else's, such as a staged one."""
+def write_result(result: Result, folder: Path, others: Sequence[str] = ()) -> None:
+    """Write the files of a result into a folder that is there already and is nobody else's, such as a staged one.
+
+    The report lists the files, and `others` that belong to the result and are written by others.
+    """
     names = [f"{array.name}.tif" for array in result.arrays] + [RECIPE, REPORT] + ([WEIGHTS] if result.weights else [])
+    names += others
     report = {**result.report, "partial": result.partial, "files": sorted(names)}
     files = {RECIPE: result.recipe.to_yaml(), REPORT: to_json(report)}
     metadata = {
