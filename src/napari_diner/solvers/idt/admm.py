@@ -1,13 +1,15 @@
 """Voxels with total variation and positivity, by the alternating direction method of multipliers (ADMM).
 
-``min ½|Mx − g|² + α/2 |x|² + τ TV(x)`` with x ≥ 0 where asked is split into the slopes d = Dx and the copy z = x:
+``min ½|Mx − g|² + ⟨s, x⟩ + α/2 |x|² + τ TV(x)`` with x ≥ 0 where asked is split into the slopes d = Dx and the copy
+z = x:
 
-    x ← argmin ½|Mx − g|² + ρ/2 |Dx − d + p|² + ρσ/2 |x − z + q|²,
+    x ← argmin ½|Mx − g|² + ⟨s, x⟩ + ρ/2 |Dx − d + p|² + ρσ/2 |x − z + q|²,
     d ← shrink(Dx + p, τ/ρ),    z ← max(0, ρσ (x + q) / (ρσ + α)),
     p ← p + Dx − d,             q ← q + x − z
 
 (Boyd et al., Found. Trends Mach. Learn. 3, 1 (2011)). DᵀD + σ is diagonal in cosines along z and waves along y and x,
-so that the first step has the closed form of `ClosedForm`, with B = DᵀD + σ; it is factorised once, for all ρ.
+so that the first step has the closed form of `ClosedForm`, with B = DᵀD + σ; it is factorised once, for all ρ. Without
+total variation the slopes would only slow it down, and B = 1.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from napari_diner.solvers.idt.regularisers import shrunk
 from napari_diner.solvers.idt.tikhonov import ClosedForm
 from napari_diner.solvers.step import Step
 
-# weight of the copy x = z beside the slopes, whose DᵀD has eigenvalues up to about 8
-_COPY_WEIGHT = 0.1
+# weight of the copy x = z beside the slopes, whose DᵀD has eigenvalues up to about 8: positivity acts through it, and
+# with a tenth of it takes ten times as many steps
+_COPY_WEIGHT = 2.0
 # over-relaxation, Sec. 3.4.3 of Boyd et al.
 _RELAXATION = 1.7
 # ρ is changed when one residual is this many times the other, by the root of their ratio but no more than this factor
@@ -49,8 +52,7 @@ class Admm:
     tolerance
         Stop when both residuals are below this fraction of what they are the difference of; 0 for never.
     closed
-        The factorised x-step of an earlier run with the same model, frames and total variation (`factorised`); None
-        to make it.
+        The factorised x-step (`factorised`) of an earlier run with the same model and frames; None to make it.
 
     Raises
     ------
@@ -68,15 +70,39 @@ class Admm:
     ) -> None:
         if not isinstance(problem.model, LinearModel):
             raise TypeError("the closed form needs a linear model")
-        self.problem = problem
         self.model = problem.model
         self.iterations = iterations
         self.tolerance = tolerance
         self.closed = factorised(problem) if closed is None else closed
-        self.data_spectrum = self.model.spectrum(problem.data[self.closed.frames])
-        self._best = problem.projected(start.to(self.model.device, self.model.real_dtype))
-        self._best_value, self._best_misfit = problem.objective(self._best)
+        self.splits_slopes = self.closed.inverse_penalty is not None
+        if problem.priors.tv and not self.splits_slopes:
+            raise ValueError("the closed form given is one without total variation")
+        self._weight = _COPY_WEIGHT if self.splits_slopes else 1.0
+        best = problem.projected(start.to(self.model.device, self.model.real_dtype))
+        self._aim(problem, best)
         self.rho = self._first_rho()
+        self._d = problem.tv.differences(best) if self.splits_slopes else best.new_zeros(3, 0)
+        self._z = best.clone()
+        self._p, self._q = torch.zeros_like(self._d), torch.zeros_like(self._z)
+
+    def aim(self, problem: VolumeProblem, volume: Tensor) -> None:
+        """Go on with another problem of the same model and frames; the best volume so far is the one given."""
+        self._aim(problem, volume)
+
+    def state(self) -> tuple[float, tuple[Tensor, ...]]:
+        """Return what `restore` needs to go on from here."""
+        return self.rho, tuple(part.clone() for part in (self._d, self._z, self._p, self._q))
+
+    def restore(self, state: tuple[float, tuple[Tensor, ...]], weight: float = 1.0) -> None:
+        """Go back to where `state` was taken, for a problem whose priors weigh that much more now."""
+        self.rho, (self._d, self._z, p, q) = state[0], (part.clone() for part in state[1])
+        self._p, self._q = p.mul_(weight), q.mul_(weight)
+
+    def _aim(self, problem: VolumeProblem, best: Tensor) -> None:
+        self.problem = problem
+        self.data_spectrum = self.model.spectrum(problem.data[self.closed.frames])
+        self._best = best
+        self._best_value, self._best_misfit = problem.objective(best)
 
     @property
     def objective(self) -> float:
@@ -89,39 +115,50 @@ class Admm:
 
     def _first_rho(self) -> float:
         """Return the ρ that has slopes of the usual size at the start shortened by a good part of themselves."""
-        slopes = float(self.problem.tv.differences(self._best).square().mean().sqrt())
-        if self.problem.priors.tv > 0 and slopes > 0:
-            return 1.5 * self.problem.priors.tv / slopes
-        # without slopes to shorten: where half of the strongest and half of the weakest responses are penalised
+        priors = self.problem.priors
         strongest = float(self.closed.eigenvalues.max())
-        return max(1e-2 * strongest, torch.finfo(self.model.real_dtype).tiny)
+        tiny = torch.finfo(self.model.real_dtype).tiny
+        if priors.tv > 0:
+            slopes = float(self.problem.tv.differences(self._best).square().mean().sqrt())
+            if slopes > 0:
+                return 1.5 * priors.tv / slopes
+        elif priors.tikhonov > 0:
+            # where weak and strong responses converge alike: well below the mean of their logarithms
+            return max(math.sqrt(priors.tikhonov * strongest) / 4, tiny)
+        # without slopes to shorten: where half of the strongest and half of the weakest responses are penalised
+        return max(1e-2 * strongest, tiny)
 
     @torch.no_grad()
     def steps(self) -> Iterator[Step]:
         """Iterate; the loss of a step is what is minimised, at the present volume made positive."""
-        problem, tv, sigma = self.problem, self.problem.tv, _COPY_WEIGHT
+        problem, tv, sigma = self.problem, self.problem.tv, self._weight
         alpha, tau = problem.priors.tikhonov, problem.priors.tv
-        d, z = tv.differences(self._best), self._best.clone()
-        p, q = torch.zeros_like(d), torch.zeros_like(z)
-        size = math.sqrt(d.numel() + z.numel())
+        size = math.sqrt(self._d.numel() + self._z.numel())
         for iteration in range(1, self.iterations + 1):
-            wanted = self.model.spectrum(tv.adjoint(d - p).add_(z - q, alpha=sigma))
-            x = self.model.from_spectrum(
-                self.closed.nearest(self.data_spectrum, self.closed.over_penalty(wanted), self.rho)
-            )
-            slopes = tv.differences(x)
-            primal = (slopes - d).square().sum(), (x - z).square().sum()
-            p.add_(slopes, alpha=_RELAXATION).add_(d, alpha=1 - _RELAXATION)
+            d, z, p, q = self._d, self._z, self._p, self._q
+            wanted = (z - q).mul_(sigma)
+            if self.splits_slopes:
+                wanted += tv.adjoint(d - p)
+            if problem.pull is not None:
+                wanted.add_(problem.pull, alpha=-1 / self.rho)
+            centre = self.closed.over_penalty(self.model.spectrum(wanted))
+            x = self.model.from_spectrum(self.closed.nearest(self.data_spectrum, centre, self.rho))
+            primal = sigma * float((x - z).square().sum())
             q.add_(x, alpha=_RELAXATION).add_(z, alpha=1 - _RELAXATION)
-            old_d, old_z = d, z
-            d = shrunk(p, tau / self.rho)
-            z = problem.projected(q * (self.rho * sigma / (self.rho * sigma + alpha)))
-            p -= d
+            old_z = z
+            self._z = z = problem.projected(q * (self.rho * sigma / (self.rho * sigma + alpha)))
             q -= z
-            primal_norm = math.sqrt(float(primal[0]) + sigma * float(primal[1]))
-            dual_norm = math.sqrt(float((d - old_d).square().sum()) + sigma * float((z - old_z).square().sum()))
-            scale = math.sqrt(float(d.square().sum()) + sigma * float(z.square().sum()))
-            pull = math.sqrt(float(p.square().sum()) + sigma * float(q.square().sum()))
+            dual = sigma * float((z - old_z).square().sum())
+            scale, pull = sigma * float(z.square().sum()), sigma * float(q.square().sum())
+            if self.splits_slopes:
+                slopes = tv.differences(x)
+                primal += float((slopes - d).square().sum())
+                p.add_(slopes, alpha=_RELAXATION).add_(d, alpha=1 - _RELAXATION)
+                old_d = d
+                self._d = d = shrunk(p, tau / self.rho)
+                p -= d
+                dual += float((d - old_d).square().sum())
+                scale, pull = scale + float(d.square().sum()), pull + float(p.square().sum())
 
             volume = problem.projected(x)
             value, misfit = problem.objective(volume)
@@ -129,12 +166,13 @@ class Admm:
                 self._best_value, self._best_misfit, self._best = value, misfit, volume
             yield Step(iteration, self.iterations, value)
             tiny = torch.finfo(x.dtype).eps * size
-            if primal_norm <= self.tolerance * scale + tiny and dual_norm <= self.tolerance * pull + tiny:
+            norms = [math.sqrt(square) for square in (primal, dual, scale, pull)]
+            if norms[0] <= self.tolerance * norms[2] + tiny and norms[1] <= self.tolerance * norms[3] + tiny:
                 return
             if iteration <= _BALANCED_FOR:
-                self._balance(primal_norm / max(scale, tiny), dual_norm / max(pull, tiny), p, q)
+                self._balance(norms[0] / max(norms[2], tiny), norms[1] / max(norms[3], tiny))
 
-    def _balance(self, primal: float, dual: float, p: Tensor, q: Tensor) -> None:
+    def _balance(self, primal: float, dual: float) -> None:
         """Raise ρ where the copies differ too much, lower it where they move too much; p and q are in units of 1/ρ."""
         if primal <= 0 or dual <= 0:
             return
@@ -143,12 +181,19 @@ class Admm:
             return
         factor = min(max(math.sqrt(ratio), 1 / _LARGEST_CHANGE), _LARGEST_CHANGE)
         self.rho *= factor
-        p /= factor
-        q /= factor
+        self._p /= factor
+        self._q /= factor
 
 
 def factorised(problem: VolumeProblem) -> ClosedForm:
-    """Return the x-step of a problem with a linear model, for any priors and any data of the same size."""
+    """Return the x-step of a problem with a linear model; with total variation, one for any weight of it, 0 included.
+
+    Raises
+    ------
+    TypeError
+        If the model is not linear.
+    """
     if not isinstance(problem.model, LinearModel):
         raise TypeError("the closed form needs a linear model")
-    return ClosedForm(problem.model, problem.tv.eigenvalues(problem.model.shape) + _COPY_WEIGHT, problem.frames)
+    slopes = problem.tv.eigenvalues(problem.model.shape) + _COPY_WEIGHT if problem.priors.tv else None
+    return ClosedForm(problem.model, slopes, problem.frames)

@@ -7,7 +7,7 @@ predict a frame badly that was left out. No level of noise needs to be known.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,12 +19,16 @@ from napari_diner.solvers.idt.admm import Admm, factorised
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.tikhonov import ClosedForm
 
-# weights of the total variation, beside that which evens out as much as noise in the data does to a volume: first the
-# largest, then each smaller than the last, until predictions have got worse
-_LARGEST_TV = 100.0
-_TV_RATIO = 10**0.5
-_MOST_TV = 8
-_TV_ITERATIONS = 15
+# weights of the total variation, beside that which evens out as much as noise in the data does to a volume: first a
+# large one, then each smaller than the last, until predictions have got worse; and larger ones if the first was best
+_LARGE_TV = 8.0
+_TV_RATIO = 2.0
+_LARGER_RATIO = 4.0
+_MOST_TV = 10
+_TV_ITERATIONS = 10
+# a worse prediction by this factor is worse beyond doubt, and one by less than the other as good
+_WORSE = 1.01
+_AS_GOOD = 1.003
 # one frame in so many is left out
 _HELD_OUT = 4
 
@@ -95,14 +99,7 @@ def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41) -> Choice
     return _least(candidates.tolist(), errors, "each frame predicted from all others")
 
 
-def choose_tv(
-    problem: VolumeProblem,
-    start: Tensor,
-    *,
-    candidates: Sequence[float] | None = None,
-    iterations: int = _TV_ITERATIONS,
-    report: Callable[[float], None] | None = None,
-) -> Choice:
+class TvSearch:
     """Choose the weight τ of the total variation by what `Admm` predicts of a few frames that it was not shown.
 
     Parameters
@@ -115,8 +112,6 @@ def choose_tv(
         Weights to try; if None, from that down at which noise and all else is evened out.
     iterations
         Steps of `Admm` for each candidate; each starts where the last, next larger one ended.
-    report
-        Is told which part of the work is done, 0 to 1.
 
     Raises
     ------
@@ -125,32 +120,75 @@ def choose_tv(
     TypeError
         If the model is not linear.
     """
-    count = problem.model.frames
-    if count < 2:
-        raise ValueError("a single frame cannot be predicted from others")
-    # apart from each other but not regularly so, as patterns of illumination are regular
-    left_out = sorted({(_HELD_OUT * place + place % 2) % count for place in range(-(-count // _HELD_OUT))})
-    shown = tuple(frame for frame in range(count) if frame not in left_out)
-    part = replace(problem, frames=shown)
-    closed = factorised(part)
-    given = candidates is not None
-    if candidates is None:
-        largest = _LARGEST_TV * noise_in_volume(closed, problem.data)
-        candidates = [largest / _TV_RATIO**place for place in range(_MOST_TV)]
-    errors: dict[float, float] = {}
-    for place, tau in enumerate(sorted(candidates, reverse=True)):
-        admm = Admm(replace(part, priors=replace(part.priors, tv=tau)), start, iterations, closed=closed)
+
+    def __init__(
+        self,
+        problem: VolumeProblem,
+        start: Tensor,
+        *,
+        candidates: Sequence[float] | None = None,
+        iterations: int = _TV_ITERATIONS,
+    ) -> None:
+        count = problem.model.frames
+        if count < 2:
+            raise ValueError("a single frame cannot be predicted from others")
+        # apart from each other but not regularly so, as patterns of illumination are regular
+        self.left_out = sorted({(_HELD_OUT * place + place % 2) % count for place in range(-(-count // _HELD_OUT))})
+        self.shown = tuple(frame for frame in range(count) if frame not in self.left_out)
+        self._problem = problem
+        self._part = replace(problem, frames=self.shown)
+        self._closed = factorised(replace(self._part, priors=replace(problem.priors, tv=1.0)))
+        self._given = candidates is not None
+        if candidates is None:
+            large = _LARGE_TV * noise_in_volume(self._closed, problem.data)
+            candidates = [large / _TV_RATIO**place for place in range(_MOST_TV)]
+        self._candidates = sorted(candidates, reverse=True)
+        self._iterations = iterations
+        self._start = start
+        self._errors: dict[float, float] = {}
+
+    def steps(self) -> Iterator[float]:
+        """Do the work; yields which part of it is done at most, 0 to 1."""
+        total = len(self._candidates)
+        volume = self._start
+        for place, tau in enumerate(self._candidates):
+            # the first starts from afar
+            rounds = self._iterations * (1 if place else 2)
+            volume = yield from self._try(tau, volume, rounds, place / total, (place + 1) / total)
+            if not self._given and self._errors[tau] > _WORSE * min(self._errors.values()):
+                break
+        largest = self._candidates[0]
+        if self._given or self._errors[largest] > min(self._errors.values()):
+            return
+        # not noise but something else is worst in these data
+        for _ in range(_MOST_TV):
+            largest *= _LARGER_RATIO
+            volume = yield from self._try(largest, volume, 2 * self._iterations, 1.0, 1.0)
+            if self._errors[largest] > _WORSE * min(self._errors.values()):
+                return
+
+    def _try(
+        self, tau: float, start: Tensor, iterations: int, done: float, done_then: float
+    ) -> Generator[float, None, Tensor]:
+        problem = replace(self._part, priors=replace(self._part.priors, tv=tau))
+        admm = Admm(problem, start, iterations, closed=self._closed)
         for step in admm.steps():
-            if report is not None:
-                report((place + step.done) / len(candidates))
-        start = admm.volume()
+            yield done + (done_then - done) * step.done
+        volume = admm.volume()
         with torch.no_grad():
-            errors[tau] = math.sqrt(2 * float(problem.misfit(start, left_out)) / problem.data[left_out].numel())
-        if not given and errors[tau] > 1.02 * min(errors.values()):
-            break
-    tried = sorted(errors)
-    method = f"{len(left_out)} frames predicted from the other {len(shown)}"
-    return _least(tried, [errors[tau] for tau in tried], method)
+            misfit = float(self._problem.misfit(volume, self.left_out))
+        self._errors[tau] = math.sqrt(2 * misfit / self._problem.data[self.left_out].numel())
+        return volume
+
+    def choice(self) -> Choice | None:
+        """Return the largest weight so far that predicts as well as any; None before the first is tried."""
+        tried = sorted(self._errors)
+        if not tried:
+            return None
+        errors = [self._errors[tau] for tau in tried]
+        method = f"{len(self.left_out)} frames predicted from the other {len(self.shown)}"
+        best = max(tau for tau, error in zip(tried, errors, strict=True) if error <= _AS_GOOD * min(errors))
+        return Choice(best, tuple(tried), tuple(errors), method)
 
 
 def noise_level(model: LinearModel, data: Tensor) -> float:

@@ -12,6 +12,13 @@ from pydantic import Field, field_validator, model_validator
 
 from napari_diner.errors import RecipeError
 from napari_diner.settings import Settings
+from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
+from napari_diner.tasks.idt.solver_settings import (
+    DescentSettings,
+    MultisliceSettings,
+    RadialSettings,
+    VolumeDinerSettings,
+)
 from napari_diner.tasks.recipe import Recipe
 
 Direction = tuple[float, ...]
@@ -57,10 +64,18 @@ class IdtRecipe(Recipe):
     """Numerical aperture of the objective."""
     medium_index: float = Field(default=1.33, ge=1, le=5, title="Medium index")
     """Refractive index of the medium around the sample: 1.33 for water."""
-    illuminations: tuple[Frame, ...] = Field(default=(), title="Illuminations (NA)")
+    illuminations: tuple[Frame, ...] = Field(default=(), title="Illuminations (NA)", json_schema_extra={"words": []})
     """For each frame the direction [NA_y, NA_x] of the light, or several; or a CSV or JSON file with them."""
     ring: RingSettings = Field(default_factory=RingSettings, title="Ring")
     """An annular illumination, instead of listed ones."""
+    calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, title="Calibration")
+    """What is found out about the illuminations from the recording itself."""
+    transfer_functions: str | None = Field(
+        default=None, title="Transfer functions", json_schema_extra={"words": ["file"]}
+    )
+    """MATLAB v7.3 file with transfer functions to use instead of our own; or file, for those beside the frames."""
+    dispersion: Literal["exact", "legacy"] = Field(default="exact", title="Dispersion")
+    """Axial frequency of the waves; legacy is an error of older code, which rescales depth, for comparison with it."""
 
     slice_spacing_um: float = Field(default=0.5, gt=0, le=1000, title="Slice spacing (µm)")
     """Distance between the slices of the volume."""
@@ -69,19 +84,29 @@ class IdtRecipe(Recipe):
     first_slice_um: float | None = Field(default=None, ge=-1e5, le=1e5, title="First slice (µm)")
     """Where the first slice is, above the plane in focus; empty to have the volume centred on that plane."""
 
-    background: str = Field(default="mean", title="Background")
+    background: str = Field(default="mean", title="Background", json_schema_extra={"words": [*BACKGROUNDS]})
     """mean or blur of each frame; ratio if frames are over background, none if that minus one; or an image file."""
     background_blur_um: float = Field(default=20.0, gt=0, le=1e5, title="Blur (µm)")
     """Standard deviation of the Gaussian that makes the background, with background: blur."""
     background_offset: float = Field(default=0.0, title="Camera offset")
     """Grey level of the camera without light, taken off frames and background."""
 
-    solver: Literal["voxels", "tikhonov"] = Field(default="voxels", title="Solver")
-    """Voxels with total variation and positivity, or regularised least squares in closed form (tikhonov)."""
+    model: Literal["auto", "born", "multislice"] = Field(default="auto", title="Model")
+    """Single scattering (born), which is linear; multiple scattering (multislice); or by the phase found (auto)."""
+    solver: Literal["voxels", "diner", "tikhonov", "decaf"] = Field(default="voxels", title="Solver")
+    """Voxels or a DINER with total variation and positivity, least squares (tikhonov), or DeCAF for comparison."""
     regularization: RegularizationSettings = Field(default_factory=RegularizationSettings, title="Regularization")
     """What is asked of the volume besides explaining the data."""
     iterations: int = Field(default=40, ge=1, le=100_000, title="Iterations")
-    """At most this many steps of the voxels solver."""
+    """At most this many steps of the voxels solver under the linear model."""
+    multislice: MultisliceSettings = Field(default_factory=MultisliceSettings, title="Multi-slice")
+    """Settings of the multi-slice model."""
+    diner: VolumeDinerSettings = Field(default_factory=VolumeDinerSettings, title="DINER")
+    """Settings of the diner solver."""
+    decaf: RadialSettings = Field(default_factory=RadialSettings, title="DeCAF")
+    """Settings of the decaf solver."""
+    gradient: DescentSettings = Field(default_factory=DescentSettings, title="Gradient descent")
+    """How the parameters of diner and decaf are found."""
 
     @field_validator("illuminations", mode="before")
     @classmethod
@@ -92,6 +117,28 @@ class IdtRecipe(Recipe):
     def _one_source_of_directions(self) -> IdtRecipe:
         if self.illuminations and self.ring.na is not None:
             raise ValueError("illuminations and ring.na exclude each other; list the directions or describe the ring")
+        return self
+
+    @model_validator(mode="after")
+    def _given_transfer_functions_are_final(self) -> IdtRecipe:
+        if self.transfer_functions is not None and self.calibration.wanted:
+            raise ValueError(
+                "transfer_functions and calibration exclude each other, as the functions are for fixed illuminations; "
+                "leave one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _models_for_the_solver(self) -> IdtRecipe:
+        if self.model != "multislice":
+            return self
+        if self.solver == "tikhonov":
+            raise ValueError("the closed form is one of the linear model; set solver to voxels, or model to born")
+        if self.transfer_functions is not None or self.dispersion != "exact":
+            raise ValueError(
+                "the multi-slice model has waves of its own; leave out transfer_functions and dispersion, or set model "
+                "to born"
+            )
         return self
 
     def check_complete(self, frames: int) -> None:
@@ -106,6 +153,8 @@ class IdtRecipe(Recipe):
             raise RecipeError("The wavelength is missing; give --wavelength-um (wavelength_um in a recipe)")
         if self.pixel_size_um is None:
             raise RecipeError("The pixel size is missing and the file does not tell it; give --pixel-size-um")
+        if self.transfer_functions is not None:
+            return
         if self.na is None:
             raise RecipeError("The numerical aperture of the objective is missing; give --na")
         if not self.illuminations and self.ring.na is None:

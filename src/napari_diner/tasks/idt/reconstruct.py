@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator
 from dataclasses import asdict
@@ -12,26 +13,23 @@ import torch
 from torch import Tensor
 
 from napari_diner import device as devices
+from napari_diner.errors import DinerError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.idt.contrast import refractive_index
-from napari_diner.physics.idt.illumination import Illumination, ring
-from napari_diner.physics.idt.preflight import axial_sampling, lateral_sampling, low_frequencies
+from napari_diner.physics.idt.given import GivenTransfer
+from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel
-from napari_diner.solvers.idt.admm import Admm
-from napari_diner.solvers.idt.choose import Choice, choose_tikhonov, choose_tv
-from napari_diner.solvers.idt.problem import VolumeProblem
-from napari_diner.solvers.idt.regularisers import Priors, TotalVariation
-from napari_diner.solvers.idt.tikhonov import ClosedForm
+from napari_diner.solvers.step import Step
+from napari_diner.tasks.idt.calibrate import Calibration, within_aperture
 from napari_diner.tasks.idt.data import Array, IdtData, contrast_of, memory_needed
+from napari_diner.tasks.idt.given_transfer import build_given, open_transfer
+from napari_diner.tasks.idt.inversion import Inversion, Stage
+from napari_diner.tasks.idt.optics import build_born, build_multislice, illumination_of, preflight
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.truth import Truth, check_truth, score
 from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result, remaining_s
 from napari_diner.tasks.report import provenance, psnr_db
-
-# the linear model is right to a few per cent below the first phase, and wrong beyond use above the second
-_LINEAR_PHASE_RAD = 0.5
-_WEAK_LOW_FREQUENCIES = 0.2
 
 
 def reconstruct(
@@ -95,99 +93,65 @@ class IdtReconstruction(Reconstruction):
         if truth is not None:
             check_truth(truth, self._shape)
         self.truth = truth
-        self.illumination = illumination_of(recipe, len(frames))
+        self._transfer = data.transfer if data.transfer is not None else open_transfer(recipe)
+        self._calibration: Calibration | None = None
         self._contrast, self._warnings = contrast_of(recipe, data)
+        if self._transfer is None:
+            self.illumination, said = within_aperture(recipe, illumination_of(recipe, len(frames)))
+            self._warnings += said
         self._checksum = checksum(frames)
-        self._problem: VolumeProblem | None = None
-        self._solver: Admm | None = None
-        self._volume: Tensor | None = None
-        self._choices: dict[str, Choice] = {}
-        self._iterations = 0
-        self._timed_out = False
+        self._inversion: Inversion | None = None
         self._last_preview = 0.0
         self._result: Result | None = None
         # impossible optics are said before any work is done
         self._model = self._build_model()
-        self._warnings += preflight(self._model)
+        if isinstance(self._model, BornModel):
+            self._warnings += preflight(self._model)
 
-    def _build_model(self) -> BornModel:
-        recipe = self.recipe
-        assert recipe.wavelength_um is not None and recipe.pixel_size_um is not None and recipe.na is not None
-        return BornModel(
-            self._shape,
-            recipe.pixel_size_um,
-            recipe.slice_spacing_um,
-            recipe.first_slice_um,
-            recipe.wavelength_um,
-            recipe.na,
-            recipe.medium_index,
-            self.illumination,
-            device=self.device,
-        )
+    def _build_model(self) -> BornModel | GivenTransfer:
+        if self._transfer is not None:
+            return build_given(self.recipe, self._shape, len(self._contrast), self._transfer, self.device)
+        return build_born(self.recipe, self._shape, self.illumination, self.device)
+
+    def _build_multislice(self) -> SSNPModel:
+        return build_multislice(self.recipe, self._shape, self.illumination, self.device)
+
+    def _calibrate(self) -> Generator[Progress, None, None]:
+        """Find out what the recipe asks for about the illuminations, and rebuild the model with it."""
+        calibration = Calibration(self.recipe, self.illumination, self._contrast)
+        for stage, step in calibration.steps():
+            yield Progress(stage, step.iteration, step.iterations, {"loss": step.loss}, self.clock.seconds, None, ())
+        self._calibration = calibration
+        self.illumination, self._contrast = calibration.illumination, calibration.contrast
+        self._model = self._build_model()
 
     def _run(self) -> Generator[Progress, None, None]:
-        recipe, model = self.recipe, self._model
-        assert recipe.pixel_size_um is not None
-        wanted = recipe.regularization
-        data = torch.from_numpy(self._contrast).to(self.device)
-        closed = ClosedForm(model)
-        alpha = wanted.tikhonov
-        if alpha is None:
-            choice = self._choices["tikhonov"] = choose_tikhonov(closed, data)
-            alpha = choice.value
-        self._volume = closed.solve(data, alpha)
-        priors = Priors(
-            tikhonov=alpha if recipe.solver == "tikhonov" else 0.0,
-            tv=wanted.tv or 0.0,
-            positive_re=wanted.positivity and recipe.solver != "tikhonov",
-            positive_im=wanted.positive_absorption and recipe.solver != "tikhonov",
+        recipe = self.recipe
+        if recipe.calibration.wanted:
+            yield from self._calibrate()
+        exact = self._transfer is None and recipe.dispersion == "exact"
+        inversion = self._inversion = Inversion(
+            recipe,
+            self._model,
+            self._build_multislice if exact else None,
+            torch.from_numpy(self._contrast).to(self.device),
+            lambda: self.clock.seconds,
         )
-        tv = TotalVariation.of_voxels(recipe.slice_spacing_um, recipe.pixel_size_um)
-        problem = self._problem = VolumeProblem(model, data, priors, tv)
-        self._warn_of_phase()
-        misfit = float(problem.misfit(self._volume))
-        yield self._progress("closed form", 1, 1, misfit, 0.0)
-        if recipe.solver == "tikhonov":
-            self._iterations = 1
-            return
-        if wanted.tv is None:
-            choice = self._choices["tv"] = choose_tv(problem, self._volume)
-            priors = Priors(priors.tikhonov, choice.value, priors.positive_re, priors.positive_im)
-            problem = self._problem = VolumeProblem(model, data, priors, tv)
-            yield self._progress("weights", 1, 1, misfit, 0.0)
-        began = self.clock.seconds
-        solver = self._solver = Admm(problem, self._volume, recipe.iterations)
-        for step in solver.steps():
-            self._iterations = step.iteration
-            yield self._progress("voxels", step.iteration, step.iterations, step.loss, self.clock.seconds - began)
-            if recipe.max_seconds is not None and self.clock.seconds >= recipe.max_seconds:
-                self._timed_out = True
-                break
-        self._volume = solver.volume()
+        for stage, step in inversion.run():
+            yield self._progress(stage, step)
 
-    def _warn_of_phase(self) -> None:
-        assert self._volume is not None
-        phase = self._model.peak_phase(self._volume)
-        if phase > _LINEAR_PHASE_RAD:
-            self._warnings.append(
-                f"the sample delays light by up to {phase:.2g} rad, more than single scattering describes (0.5 rad); "
-                "indices will be too low and shapes wrong"
-            )
-
-    def _progress(self, stage: str, iteration: int, iterations: int, loss: float, spent_s: float) -> Progress:
+    def _progress(self, stage: Stage, step: Step) -> Progress:
+        assert self._inversion is not None
         shown: tuple[NamedArray, ...] = ()
         if self.preview_interval_s is not None and time.monotonic() - self._last_preview >= self.preview_interval_s:
-            shown = (self._arrays(self._best())[0],)
+            volume = self._inversion.preview()
+            shown = () if volume is None else (self._arrays(volume)[0],)
             self._last_preview = time.monotonic()
         limit = self.recipe.max_seconds
         left = None if limit is None else limit - self.clock.seconds
-        remaining = remaining_s(iteration / iterations, spent_s, left) if stage == "voxels" else None
-        return Progress(stage, iteration, iterations, {"loss": loss}, self.clock.seconds, remaining, shown)
-
-    def _best(self) -> Tensor:
-        volume = self._solver.volume() if self._solver is not None and not self.finished else self._volume
-        assert volume is not None
-        return volume
+        losses = {"loss": step.loss} if math.isfinite(step.loss) else {}
+        remaining = remaining_s(step.done, stage.seconds, left) if losses else None
+        return Progress(stage.name, step.iteration, step.iterations, losses, self.clock.seconds, remaining, shown)
 
     def _arrays(self, contrast: Tensor) -> tuple[NamedArray, NamedArray]:
         assert self.recipe.pixel_size_um is not None
@@ -201,86 +165,69 @@ class IdtReconstruction(Reconstruction):
     def _snapshot(self) -> Result:
         if self._result is not None:
             return self._result
-        contrast = self._best()
-        assert self._problem is not None and self.recipe.pixel_size_um is not None
+        inversion = self._inversion
+        contrast = None if inversion is None else inversion.best()
+        if inversion is None or contrast is None:
+            raise DinerError("There is no volume yet; let the reconstruction go on for a moment")
+        assert self.recipe.pixel_size_um is not None
         n_re, n_im = self._arrays(contrast)
         with torch.no_grad():
-            residual = (self._model.forward(contrast) - self._problem.data).cpu().numpy()
+            residual = (inversion.problem.model.forward(contrast) - inversion.problem.data).cpu().numpy()
         pixel = self.recipe.pixel_size_um
         result = Result(
             task="idt",
             arrays=(n_re, n_im, NamedArray("residual", residual, "NYX", (1.0, pixel, pixel))),
             recipe=self.recipe,
-            report=self._report(contrast, n_re, n_im, residual),
-            weights={"contrast": contrast.cpu().numpy()},
+            report=self._report(inversion, contrast, n_re, n_im, residual),
+            weights=_weights(inversion, contrast),
             partial=not self.finished,
         )
         if self.finished:
             self._result = result
         return result
 
-    def _report(self, contrast: Tensor, n_re: NamedArray, n_im: NamedArray, residual: Array) -> dict[str, Any]:
-        assert self._problem is not None
-        priors = self._problem.priors
+    def _report(
+        self, inversion: Inversion, contrast: Tensor, n_re: NamedArray, n_im: NamedArray, residual: Array
+    ) -> dict[str, Any]:
+        priors, representation = inversion.problem.priors, inversion.representation
         report: dict[str, Any] = {
             "task": "idt",
             "solver": self.recipe.solver,
-            "model": "born",
+            "model": inversion.model,
             "partial": not self.finished,
-            "stopped_by_time_limit": self._timed_out,
-            "iterations": self._iterations,
+            "stopped_by_time_limit": inversion.timed_out,
+            "iterations": inversion.iterations,
             "seconds": self.clock.seconds,
+            "stages": [asdict(stage) for stage in inversion.stages],
             # of the intensities, in units of the background
             "measurement_psnr_db": psnr_db(residual, 1.0),
             "residual_rms": float(np.sqrt(np.mean(np.square(residual, dtype=np.float64)))),
             "data_rms": float(np.sqrt(np.mean(np.square(self._contrast, dtype=np.float64)))),
             "peak_phase_rad": self._model.peak_phase(contrast),
-            "parameters": contrast.numel(),
+            "parameters": contrast.numel() if representation is None else representation.parameter_count(),
             "regularization": {
-                "tikhonov": self._choices["tikhonov"].value if "tikhonov" in self._choices else priors.tikhonov,
+                "tikhonov": priors.tikhonov,
                 "tv": priors.tv,
                 "positivity": priors.positive_re,
                 "positive_absorption": priors.positive_im,
             },
-            "choices": {name: asdict(choice) for name, choice in self._choices.items()},
+            "choices": {name: asdict(choice) for name, choice in inversion.choices.items()},
+            **({"calibration": self._calibration.report()} if self._calibration is not None else {}),
             **provenance(self.device, self.recipe.seed),
             "input_sha256": self._checksum,
-            "warnings": list(self._warnings),
+            "warnings": [*self._warnings, *inversion.warnings],
         }
         if self.truth is not None:
             report["truth"] = score(n_re.data, n_im.data, self.truth, self.recipe.medium_index)
         return report
 
     def _release(self) -> None:
-        self._problem = self._solver = self._volume = None
+        self._inversion = None
         devices.free_memory(self.device)
 
 
-def illumination_of(recipe: IdtRecipe, frames: int) -> Illumination:
-    """Return the illumination that a recipe describes for a number of frames."""
-    if recipe.ring.na is not None:
-        return ring(recipe.ring.na, frames, offset_deg=recipe.ring.first_angle_deg)
-    return Illumination.of(recipe.illuminations)
-
-
-def preflight(model: BornModel) -> list[str]:
-    """Return what is to be said of the optics before anything is computed."""
-    warnings = []
-    lateral = lateral_sampling(model.geometry)
-    if not lateral.fine:
-        warnings.append(
-            f"the pixel of {lateral.value_um:.3g} µm is coarser than λ/(4 NA) = {lateral.limit_um:.3g} µm; "
-            "fine detail is folded into coarse"
-        )
-    axial = axial_sampling(model.geometry, model.illumination)
-    if not axial.fine:
-        warnings.append(
-            f"the slice spacing of {axial.value_um:.3g} µm is above the axial Nyquist limit of {axial.limit_um:.3g} µm"
-        )
-    low = low_frequencies(model.geometry, model.illumination)
-    if low.ratio < _WEAK_LOW_FREQUENCIES:
-        warnings.append(
-            f"slow changes of the index are hardly seen (response {low.ratio:.2f} of the strongest); light from the "
-            "edge of the objective's aperture would show them"
-        )
-    return warnings
+def _weights(inversion: Inversion, contrast: Tensor) -> dict[str, Array]:
+    """Return what is kept in the model file: the parameters of the network if there is one, else the contrast."""
+    if inversion.representation is None:
+        return {"contrast": contrast.cpu().numpy()}
+    return {name: value.cpu().numpy() for name, value in inversion.representation.state_dict().items()}
