@@ -106,8 +106,8 @@ def compare(
     representations
         Names of `CONTENDERS` to fit.
     seconds
-        Time for each; one that has done the recipe's epochs before ends there. A DINER trained for much longer gets worse:
-        its network roughens, and keys can no longer follow.
+        Time for each; one that has done the recipe's epochs before ends there. A DINER trained for much longer gets
+        worse: its network roughens, and keys can no longer follow.
     preview_interval_s
         Shortest time between two previews; no previews if None.
 

@@ -24,7 +24,7 @@ from napari_diner.tasks.fit.data import FitData, layout_of, memory_needed, table
 from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.model import Fitted, pack
 from napari_diner.tasks.fit.preview import preview
-from napari_diner.tasks.fit.recipe import LEARNING_RATES, FitRecipe
+from napari_diner.tasks.fit.recipe import FitRecipe, learning_rate_of
 from napari_diner.tasks.fit.represent import build_representation
 from napari_diner.tasks.fit.stored import LOW, unpacked_table
 from napari_diner.tasks.fit.unique import unique_samples
@@ -273,7 +273,7 @@ def _resolved(recipe: FitRecipe, data: FitData, layout: Layout) -> FitRecipe:
         "image": recipe.image or data.source,
         "axes": data.axes,
         "table_width": width,
-        "learning_rate": recipe.learning_rate or LEARNING_RATES.get(recipe.name, 1e-3),
+        "learning_rate": recipe.learning_rate or learning_rate_of(recipe.name, recipe.epochs),
     }
     if recipe.representation == "hash-grid" and recipe.hash_grid.log2_table_size is None:
         from napari_diner.representations.hash_grid import matched_table_size
