@@ -82,10 +82,12 @@ def test_what_there_is() -> None:
     assert [widget["display_name"] for widget in CONTRIBUTIONS["widgets"]] == [
         "Lensless phase retrieval",
         "Lensless focus",
+        "IDT refractive index",
         "DINER fit",
     ]
     assert [sample["key"] for sample in CONTRIBUTIONS["sample_data"]] == [
         "lensless_stack",
+        "cell_recording",
         "colour_image",
         "volume_16_bit",
         "short_video",

@@ -28,6 +28,32 @@ def lensless_stack() -> list[tuple[Any, dict[str, Any], str]]:
     return [(sample.frames, attributes, "image")]
 
 
+def cell_recording() -> list[tuple[Any, dict[str, Any], str]]:
+    """Return a simulated recording of a cell under oblique light, with what the dock needs to know in its metadata."""
+    from napari_diner.simulate.cells import simulate
+    from napari_diner.simulate.settings import IdtSimulation
+
+    settings = IdtSimulation()
+    sample = simulate(settings)
+    shared = ("wavelength_um", "pixel_size_um", "na", "medium_index", "slice_spacing_um")
+    attributes = {
+        "name": "cells",
+        "scale": (1.0, settings.pixel_size_um, settings.pixel_size_um),
+        # the unit of a volume beside them, as napari wants one for all layers
+        "units": ("um", "um", "um"),
+        "axis_labels": ("frame", "y", "x"),
+        "metadata": {
+            "napari-diner": {
+                **{name: getattr(settings, name) for name in shared},
+                "slice_count": settings.slices,
+                "ring": {"na": settings.ring_na},
+                "background": "ratio",
+            }
+        },
+    }
+    return [(sample.frames, attributes, "image")]
+
+
 def colour_image() -> list[tuple[Any, dict[str, Any], str]]:
     """Return a drawn image in colours."""
     from napari_diner.simulate.images import simulate_image

@@ -48,6 +48,8 @@ class TaskDock(QWidget):
         The viewer.
     choice
         The widget that chooses the layer.
+    layers
+        What shows the results, if they need more than a layer for each array.
     """
 
     recipe_type: ClassVar[type[Recipe]]
@@ -61,11 +63,11 @@ class TaskDock(QWidget):
     sections_of: ClassVar[Mapping[str, Collection[str]]] = {}
     """For each choice that `choices` may give, the sections of the recipe that matter for it."""
 
-    def __init__(self, napari_viewer: napari.Viewer, choice: LayerChoice) -> None:
+    def __init__(self, napari_viewer: napari.Viewer, choice: LayerChoice, layers: ResultLayers | None = None) -> None:
         super().__init__()
         self._viewer = napari_viewer
         self._result: Result | None = None
-        self._layers = ResultLayers(napari_viewer)
+        self._layers = layers or ResultLayers(napari_viewer)
         self._wheel_guard = WheelGuard(self)
         self.choice = choice
         self.panel = RunPanel(self)
