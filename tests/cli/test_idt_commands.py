@@ -1,0 +1,163 @@
+"""Refractive index from the command line: a recording in; volumes, a picture and a report out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+from matplotlib.image import imread
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run
+
+OPTICS = ("--wavelength-um", 0.515, "--pixel-size-um", 0.1625, "--na", 0.65)
+VOLUME = ("--slice-count", 8, "--slice-spacing-um", 0.6)
+SIMULATED = ("--slices", 8, "--slice-spacing-um", 0.6, "--height-px", 40, "--width-px", 48, "--frames", 12)
+
+
+@pytest.fixture(scope="session")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small recording of cells, its truth and a recipe."""
+    from napari_diner.cli.simulate import write_idt_sample
+    from napari_diner.simulate.cells import simulate
+    from napari_diner.simulate.settings import IdtSimulation
+
+    folder = tmp_path_factory.mktemp("cells")
+    settings = {"slices": 8, "slice_spacing_um": 0.6, "height_px": 40, "width_px": 48, "frames": 12}
+    write_idt_sample(simulate(IdtSimulation.model_validate(settings)), folder)
+    return folder
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    values = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert isinstance(values, dict)
+    return values
+
+
+def test_what_is_simulated_can_be_reconstructed_and_scored(run: Run, tmp_path: Path) -> None:
+    sample, out = tmp_path / "sample", tmp_path / "out"
+    assert run("simulate", "idt", "-o", sample, *SIMULATED).code == 0
+    assert {path.name for path in sample.iterdir()} == {
+        *("stack.tif", "n_re.tif", "n_im.tif", "recipe.yaml", "illuminations.csv")
+    }
+    finished = run("run", sample / "recipe.yaml", "-o", out, "--truth", sample)
+    assert finished.code == 0, finished.err
+    assert {path.name for path in out.iterdir()} == {
+        *("n_re.tif", "n_im.tif", "residual.tif", "recipe.yaml", "report.json", "model.safetensors", "slices.png")
+    }
+    report = report_of(out)
+    assert (report["task"], report["solver"], report["partial"]) == ("idt", "voxels", False)
+    assert report["truth"]["n_re_rmse"] < 0.7 * report["truth"]["n_re_rmse_zero"]
+    assert set(report["files"]) == {path.name for path in out.iterdir()}
+    # an error of an index is not shown as nothing
+    assert f"{report['truth']['n_re_rmse']:.3g}" in finished.out
+    found, true = tifffile.imread(out / "n_re.tif"), tifffile.imread(sample / "n_re.tif")
+    assert found.shape == true.shape
+    assert found.min() >= 1.33 - 1e-6
+    inside = true - 1.33 > 0.01 * (true.max() - 1.33)
+    assert np.sqrt(np.mean((found - true)[inside] ** 2)) == pytest.approx(report["truth"]["n_re_rmse"], rel=1e-3)
+    assert imread(out / "slices.png").std() > 0.05
+
+
+def test_directions_come_from_a_file_or_a_ring(run: Run, cells: Path, tmp_path: Path) -> None:
+    closed = ("--background", "ratio", "--solver", "tikhonov", "--regularization.tikhonov", 1)
+    volumes = []
+    for name, directions in {
+        "file": ("--illuminations", cells / "illuminations.csv"),
+        "ring": ("--ring.na", 0.637),
+        "list": ("--illuminations", np.loadtxt(cells / "illuminations.csv", delimiter=",", skiprows=1).tolist()),
+    }.items():
+        out = tmp_path / name
+        finished = run("idt", cells / "stack.tif", "-o", out, *OPTICS, *VOLUME, *closed, *directions)
+        assert finished.code == 0, finished.err
+        volumes.append(tifffile.imread(out / "n_re.tif"))
+    for volume in volumes[1:]:
+        np.testing.assert_allclose(volume, volumes[0], atol=1e-6)
+
+
+def test_names_of_files_in_a_recipe_are_seen_from_its_folder(
+    run: Run, cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = yaml.safe_load((cells / "recipe.yaml").read_text(encoding="utf-8"))
+    del recipe["ring"]
+    light = 800.0 + np.arange(48) * np.ones((40, 1))
+    folder = tmp_path / "recording"
+    folder.mkdir()
+    frames = tifffile.imread(cells / "stack.tif") * light
+    tifffile.imwrite(folder / "stack.tif", frames.astype(np.float32), photometric="minisblack")
+    tifffile.imwrite(folder / "empty.tif", light.astype(np.float32))
+    (folder / "leds.csv").write_text((cells / "illuminations.csv").read_text())
+    recipe |= {"illuminations": "leds.csv", "background": "empty.tif", "solver": "tikhonov"}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    monkeypatch.chdir(tmp_path)
+    finished = run("run", folder / "recipe.yaml", "-o", "out", "--truth", cells)
+    assert finished.code == 0, finished.err
+    stored = yaml.safe_load((tmp_path / "out" / "recipe.yaml").read_text(encoding="utf-8"))
+    assert stored["background"] == str(folder / "empty.tif")
+    # and the stored recipe works from anywhere
+    assert run("run", tmp_path / "out" / "recipe.yaml", "-o", "again", "--truth", cells).code == 0
+    first, again = (report_of(tmp_path / name)["truth"]["n_re_rmse"] for name in ("out", "again"))
+    assert first == pytest.approx(again, rel=1e-6)
+
+
+def test_solvers_are_compared(run: Run, cells: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = ("compare", "idt", cells / "stack.tif", "-o", out, "--recipe", cells / "recipe.yaml")
+    finished = run(*command, "--truth", cells, "--solvers", "tikhonov,voxels", "--seconds", 20)
+    assert finished.code == 0, finished.err
+    report = report_of(out)
+    assert report["comparison"]["winner"] == "voxels"
+    assert set(report["comparison"]["contenders"]) == {"tikhonov", "voxels"}
+    for name in ("comparison.png", "comparison.txt", "tikhonov", "voxels", "n_re.tif"):
+        assert (out / name).exists()
+    assert "index RMSE" in finished.out
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"na": None}, "numerical aperture"),
+        ({"wavelength_um": None}, "--wavelength-um"),
+        ({"ring": None}, "illuminations are missing"),
+        ({"ring": {"na": 0.9}}, "0.9"),
+        ({"ring": None, "illuminations": [[0.6, 0.0]] * 5}, "5 illuminations but the stack has 12 frames"),
+        ({"ring": None, "illuminations": "leds.csv"}, "leds.csv"),
+        ({"background": "nowhere.tif"}, "nowhere.tif"),
+        ({"background": "average"}, "average"),
+        ({"slice_count": 1_000_000}, "slice_count"),
+        ({"stack": None}, "stack"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    changes: dict[str, Any], said: str, run: Run, cells: Path, tmp_path: Path
+) -> None:
+    recipe = {**yaml.safe_load((cells / "recipe.yaml").read_text(encoding="utf-8")), **changes}
+    if recipe["stack"] is not None:
+        recipe["stack"] = str(cells / "stack.tif")
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({k: v for k, v in recipe.items() if v is not None}))
+    finished = run("run", tmp_path / "recipe.yaml", "-o", tmp_path / "out")
+    assert finished.code == 2
+    assert said in finished.err
+    assert len(finished.err.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truth_of_another_size_is_refused(run: Run, cells: Path, tmp_path: Path) -> None:
+    finished = run("run", cells / "recipe.yaml", "-o", tmp_path / "out", "--truth", cells, "--set", "slice_count=9")
+    assert finished.code == 2
+    assert "8×40×48 voxels but the volume 9×40×48" in finished.err
+
+
+def test_coarse_slices_bring_a_warning_with_the_limit(run: Run, cells: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    coarse = ("--set", "slice_spacing_um=4", "--set", "slice_count=2", "--set", "solver=tikhonov")
+    finished = run("run", cells / "recipe.yaml", "-o", out, *coarse)
+    assert finished.code == 0, finished.err
+    (warning,) = [text for text in report_of(out)["warnings"] if "Nyquist" in text]
+    assert "4 µm" in warning
+    assert warning in finished.out
