@@ -105,9 +105,7 @@ def test_base_dependencies_are_light() -> None:
 
 def test_every_import_is_declared() -> None:
     extras = PROJECT["optional-dependencies"]
-    declared = required(
-        PROJECT["dependencies"] + [line for name in ("zarr", "mat", "cluster") for line in extras[name]]
-    )
+    declared = required(PROJECT["dependencies"] + [line for name in ("zarr", "cluster") for line in extras[name]])
     owners = packages_distributions()
     undeclared = {}
     for path in SOURCE.rglob("*.py"):
