@@ -59,7 +59,7 @@ def test_minimum_with_total_variation_lies_where_a_smooth_solver_finds_it(positi
         x = torch.from_numpy(unit * values).view(2, *TINY).requires_grad_()
         value = problem.misfit(x) + priors.tikhonov / 2 * x.square().sum() + priors.tv * TV.smooth(x, rounding)
         (gradient,) = torch.autograd.grad(value, x)
-        return 1e6 * float(value), 1e6 * unit * gradient.flatten().numpy()
+        return 1e6 * float(value.detach()), 1e6 * unit * gradient.flatten().numpy()
 
     bounds = [(0.0 if positive else None, None)] * (2 * 3 * 5 * 6)
     options = {"maxiter": 20_000, "maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-12, "maxcor": 50}
@@ -67,7 +67,7 @@ def test_minimum_with_total_variation_lies_where_a_smooth_solver_finds_it(positi
     # the rounded variation is below the variation itself, by no more than ε a voxel: the minimum is between
     low = 1e-6 * smooth.fun
     high = low + priors.tv * rounding * len(bounds)
-    found = minimised(problem, 3000, 1e-9).objective
+    found = minimised(problem, 1000, 1e-8).objective
     assert low * (1 - 1e-6) <= found <= high * (1 + 1e-5)
 
 
@@ -81,7 +81,7 @@ def test_of_a_model_that_changes_nothing_it_is_denoising() -> None:
     noisy, tau = clean + 0.2 * noise(*clean.shape), 0.3
     problem = VolumeProblem(model, noisy.flatten(0, 1), Priors(tv=tau, positive_re=True, positive_im=True), TV)
     assert torch.allclose(model.forward(noisy), noisy.flatten(0, 1))
-    admm = Admm(problem, torch.zeros_like(noisy), 2000, 1e-10)
+    admm = Admm(problem, torch.zeros_like(noisy), 600, 1e-8)
     for _ in admm.steps():
         pass
 
@@ -126,7 +126,7 @@ def test_priors_bring_the_volume_nearer_to_the_truth() -> None:
     problem = problem_of(SMALL, 8, Priors(tv=2e-3, positive_re=True, positive_im=True))
     closed = ClosedForm(problem.model)
     best = min(distance(closed.solve(problem.data, alpha)) for alpha in (0.01, 0.1, 1.0, 10.0, 100.0))
-    assert distance(minimised(problem, 40).volume()) < 0.65 * best
+    assert distance(minimised(problem, 40).volume()) < 0.75 * best
 
 
 def test_best_volume_is_kept_and_is_what_was_asked_for() -> None:
@@ -148,7 +148,7 @@ def test_it_stops_when_nothing_moves() -> None:
     admm = Admm(problem, torch.zeros(2, *SMALL), 1000, tolerance=1e-3)
     steps = list(admm.steps())
     assert len(steps) < 300
-    assert admm.objective == pytest.approx(minimised(problem, 3000, 1e-7).objective, rel=1e-3)
+    assert admm.objective == pytest.approx(minimised(problem, 1000, 1e-6).objective, rel=1e-3)
 
 
 def test_empty_data_give_an_empty_volume() -> None:
@@ -180,3 +180,22 @@ def test_model_that_is_not_linear_is_refused() -> None:
     problem = VolumeProblem(model, torch.zeros(2, *SMALL[1:]), Priors(), TV)
     with pytest.raises(TypeError, match="linear"):
         Admm(problem, torch.zeros(2, *SMALL))
+
+
+def test_ten_steps_come_within_a_few_per_cent_of_the_minimum() -> None:
+    problem = problem_of(SMALL, 8, Priors(tv=2e-3, positive_re=True, positive_im=True))
+    assert minimised(problem, 10).objective < 1.05 * minimised(problem, 1000, 1e-6).objective
+
+
+def test_it_goes_on_with_other_data_from_where_it_was() -> None:
+    problem = problem_of(SMALL, 8, Priors(tv=2e-3, positive_re=True, positive_im=True))
+    admm = minimised(problem, 60)
+    state = admm.state()
+    other = VolumeProblem(problem.model, 1.01 * problem.data, problem.priors, TV)
+    admm.aim(other, admm.volume())
+    admm.iterations = 3
+    for _ in admm.steps():
+        pass
+    assert admm.objective < 1.01 * minimised(other, 300, 1e-5).objective
+    admm.restore(state)
+    assert torch.equal(admm.copy(), state[1][1])

@@ -1,9 +1,8 @@
 """Voxels with total variation and positivity, by the alternating direction method of multipliers (ADMM).
 
-``min ½|Mx − g|² + ⟨s, x⟩ + α/2 |x|² + τ TV(x)`` with x ≥ 0 where asked is split into the slopes d = Dx and the copy
-z = x:
+``min ½|Mx − g|² + α/2 |x|² + τ TV(x)`` with x ≥ 0 where asked is split into the slopes d = Dx and the copy z = x:
 
-    x ← argmin ½|Mx − g|² + ⟨s, x⟩ + ρ/2 |Dx − d + p|² + ρσ/2 |x − z + q|²,
+    x ← argmin ½|Mx − g|² + ρ/2 |Dx − d + p|² + ρσ/2 |x − z + q|²,
     d ← shrink(Dx + p, τ/ρ),    z ← max(0, ρσ (x + q) / (ρσ + α)),
     p ← p + Dx − d,             q ← q + x − z
 
@@ -53,6 +52,8 @@ class Admm:
         Stop when both residuals are below this fraction of what they are the difference of; 0 for never.
     closed
         The factorised x-step (`factorised`) of an earlier run with the same model and frames; None to make it.
+    rho
+        ρ, which then stays as it is, relative to the strongest response; None to find it on the way.
 
     Raises
     ------
@@ -67,6 +68,7 @@ class Admm:
         iterations: int = 60,
         tolerance: float = 1e-3,
         closed: ClosedForm | None = None,
+        rho: float | None = None,
     ) -> None:
         if not isinstance(problem.model, LinearModel):
             raise TypeError("the closed form needs a linear model")
@@ -80,7 +82,8 @@ class Admm:
         self._weight = _COPY_WEIGHT if self.splits_slopes else 1.0
         best = problem.projected(start.to(self.model.device, self.model.real_dtype))
         self._aim(problem, best)
-        self.rho = self._first_rho()
+        self._balanced = rho is None
+        self.rho = self._first_rho() if rho is None else rho * float(self.closed.eigenvalues.max())
         self._d = problem.tv.differences(best) if self.splits_slopes else best.new_zeros(3, 0)
         self._z = best.clone()
         self._p, self._q = torch.zeros_like(self._d), torch.zeros_like(self._z)
@@ -89,14 +92,18 @@ class Admm:
         """Go on with another problem of the same model and frames; the best volume so far is the one given."""
         self._aim(problem, volume)
 
+    def copy(self) -> Tensor:
+        """Return the present copy z of the volume, which is what positivity acts on: real, (2, Z, Y, X)."""
+        return self._z
+
     def state(self) -> tuple[float, tuple[Tensor, ...]]:
         """Return what `restore` needs to go on from here."""
         return self.rho, tuple(part.clone() for part in (self._d, self._z, self._p, self._q))
 
-    def restore(self, state: tuple[float, tuple[Tensor, ...]], weight: float = 1.0) -> None:
-        """Go back to where `state` was taken, for a problem whose priors weigh that much more now."""
-        self.rho, (self._d, self._z, p, q) = state[0], (part.clone() for part in state[1])
-        self._p, self._q = p.mul_(weight), q.mul_(weight)
+    def restore(self, state: tuple[float, tuple[Tensor, ...]]) -> None:
+        """Go back to where `state` was taken."""
+        self.rho = state[0]
+        self._d, self._z, self._p, self._q = (part.clone() for part in state[1])
 
     def _aim(self, problem: VolumeProblem, best: Tensor) -> None:
         self.problem = problem
@@ -139,8 +146,6 @@ class Admm:
             wanted = (z - q).mul_(sigma)
             if self.splits_slopes:
                 wanted += tv.adjoint(d - p)
-            if problem.pull is not None:
-                wanted.add_(problem.pull, alpha=-1 / self.rho)
             centre = self.closed.over_penalty(self.model.spectrum(wanted))
             x = self.model.from_spectrum(self.closed.nearest(self.data_spectrum, centre, self.rho))
             primal = sigma * float((x - z).square().sum())
@@ -169,7 +174,7 @@ class Admm:
             norms = [math.sqrt(square) for square in (primal, dual, scale, pull)]
             if norms[0] <= self.tolerance * norms[2] + tiny and norms[1] <= self.tolerance * norms[3] + tiny:
                 return
-            if iteration <= _BALANCED_FOR:
+            if self._balanced and iteration <= _BALANCED_FOR:
                 self._balance(norms[0] / max(norms[2], tiny), norms[1] / max(norms[3], tiny))
 
     def _balance(self, primal: float, dual: float) -> None:

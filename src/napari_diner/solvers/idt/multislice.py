@@ -1,18 +1,20 @@
-"""Voxels under a model that is not linear: its own gradient, with the curvature of a linear model.
+"""Voxels under a model that is not linear, by chords: its own predictions, with the slope of a linear model.
 
-Of ``F(x) = ½|P(x) − g|² + α/2 |x|² + τ TV(x)``, x ≥ 0 where asked, each step minimises what F looks like from the
-volume x_k if only P's curvature were that of the linear model M,
+Near a volume x_k, where the model P is known, it is taken for ``P(x_k) + M (x − x_k)`` with a linear model M that is
+roughly right. The data that M has to explain are then
 
-    ⟨Jᵀ(P(x_k) − g), x⟩ + κ/2 |M (x − x_k)|² + μ/2 |x − x_k|² + α/2 |x|² + τ TV(x),
+    g_k = θ (g − P(x_k)) + M x_k,
 
-by a few steps of `Admm` that start where those for the last volume ended: a proximal gradient step whose metric is
-MᵀM (Lee, Sun and Saunders, SIAM J. Optim. 24, 1420 (2014)). J is the exact derivative of P, so where the steps end is a
-minimum of F and not of an approximation; M only has to know which changes the data feel strongly and which hardly.
-With plain gradients the latter take thousands of steps.
+and a few steps of `Admm`, which go on from those for the last volume, explain them under all priors: Newton's method
+with a slope that stays as it is (the chord method), so that its x-step is factorised once and no gradient of P is ever
+needed. Where it ends, P explains the data as far as M can tell. With single scattering for M and multiple scattering
+for P it gets there in about ten chords where descent along gradients takes hundreds. Of a chord that leads astray the
+part θ is halved.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -25,30 +27,32 @@ from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.tikhonov import ClosedForm
 from napari_diner.solvers.step import Step
 
-_INNER_STEPS = 8
-# μ, relative to the strongest response of M: it holds on to what the data do not feel at all
-_HOLD = 1e-4
-# κ grows by the first factor when a step led up, and falls by the second, not below the third, when it led down
-_STIFFER, _SOFTER, _SOFTEST = 2.0, 0.8, 0.5
-_STIFFEST = 1e4
-# a fall of F by less than this fraction, a few times in a row, is no reason to go on
-_WORTHWHILE = 1e-3
+_INNER_STEPS = 3
+# ρ of these steps, relative to the strongest response: what the data hardly feel moves little in a chord
+_RHO = 1 / 120
+# a chord leads astray when what is minimised grows by more than this factor
+_ASTRAY = 1.3
+_SHORTEST = 1 / 64
+# and when it grows at all, the next is shortened, but not below this
+_SHORT = 1 / 4
+# a fall by less than this fraction, a few times in a row, is no reason to go on
+_WORTHWHILE = 3e-3
 _PATIENCE = 3
 
 
 class MultiSliceVoxels:
-    """Minimise a problem with any model over its voxels.
+    """Minimise a problem with any model over its voxels, about.
 
     Parameters
     ----------
     problem
         What is minimised.
     linear
-        A linear model of the same volume and frames that is roughly right.
+        A linear model of the same volume and frames, roughly right.
     start
-        Contrast to start from, (2, Z, Y, X).
+        Contrast to start from, (2, Z, Y, X); that of nothing, where M is right, is a good one.
     iterations
-        At most this many steps; each takes one gradient of the model.
+        At most this many chords; each takes one prediction of the model.
     closed
         The factorised x-step (`admm.factorised`) of the linear model; None to make it.
     """
@@ -58,19 +62,17 @@ class MultiSliceVoxels:
         problem: VolumeProblem,
         linear: LinearModel,
         start: Tensor,
-        iterations: int = 40,
+        iterations: int = 30,
         closed: ClosedForm | None = None,
     ) -> None:
         self.problem = problem
         self.linear = linear
         self.iterations = iterations
         self._volume = problem.projected(start.to(linear.device, linear.real_dtype))
-        self._misfit, self._gradient = self._look(self._volume)
-        self._value = self._misfit + problem.penalty(self._volume)
-        self._curvature = 1.0
-        self._inner = Admm(self._seen_from_here(0.0), self._volume, _INNER_STEPS, 0.0, closed)
-        rank = self._inner.closed
-        self._hold = _HOLD * float(rank.eigenvalues.max() if rank.inverse_penalty is None else _strongest(linear))
+        self._frames = None if problem.frames is None else list(problem.frames)
+        self._value, self._left = self._look(self._volume)
+        self._part = 1.0
+        self._admm = Admm(self._seen_from(self._volume, self._left), self._volume, _INNER_STEPS, 0.0, closed, _RHO)
 
     @property
     def objective(self) -> float:
@@ -81,63 +83,54 @@ class MultiSliceVoxels:
         """Return the best volume so far: real, (2, Z, Y, X), not negative where it must not be."""
         return self._volume
 
-    def steps(self) -> Iterator[Step]:
-        """Iterate; the loss of a step is what is minimised, at the best volume so far."""
-        idle = 0
-        state, curvature = self._inner.state(), self._curvature
-        for iteration in range(1, self.iterations + 1):
-            self._inner.restore(state, curvature / self._curvature)
-            self._inner.aim(self._seen_from_here(self._hold), self._volume)
-            for step in self._inner.steps():
-                yield Step(iteration, self.iterations, self._value, 0.5 * step.iteration / step.iterations)
-            candidate = self._inner.volume()
-            misfit, gradient = self._look(candidate)
-            value = misfit + self.problem.penalty(candidate)
-            gained = self._value - value
-            if gained > 0:
-                idle = idle + 1 if gained < _WORTHWHILE * self._value else 0
-                self._volume, self._value, self._misfit, self._gradient = candidate, value, misfit, gradient
-                state, curvature = self._inner.state(), self._curvature
-                self._curvature = max(self._curvature * _SOFTER, _SOFTEST)
-            else:
-                # not a number is no gain either
-                self._curvature *= _STIFFER
-            yield Step(iteration, self.iterations, self._value)
-            if idle >= _PATIENCE or self._curvature > _STIFFEST:
-                return
-
-    def _look(self, volume: Tensor) -> tuple[float, Tensor]:
-        """Return the misfit at a volume, and its gradient."""
-        leaf = volume.detach().requires_grad_()
-        with torch.enable_grad():
-            misfit = self.problem.misfit(leaf)
-            (gradient,) = torch.autograd.grad(misfit, leaf)
-        return float(misfit.detach()), gradient
+    def linearised(self) -> Tensor:
+        """Return the data that the linear model has to explain from the best volume on, (N, Y, X)."""
+        return self._seen_from(self._volume, self._left).data
 
     @torch.no_grad()
-    def _seen_from_here(self, hold: float) -> VolumeProblem:
-        """Return the problem with the curvature of the linear model, divided by κ."""
-        problem, priors, kappa = self.problem, self.problem.priors, self._curvature
-        frames = None if problem.frames is None else list(problem.frames)
-        data = torch.zeros_like(problem.data) if frames is not None else problem.data
-        predicted = self.linear.forward(self._volume, frames)
-        if frames is None:
-            data = predicted
-        else:
-            data[frames] = predicted
-        return replace(
-            problem,
-            model=self.linear,
-            data=data,
-            priors=replace(priors, tikhonov=(priors.tikhonov + hold) / kappa, tv=priors.tv / kappa),
-            pull=(self._gradient - hold * self._volume) / kappa,
-        )
+    def steps(self) -> Iterator[Step]:
+        """Iterate; the loss of a step is what is minimised, at the best volume so far."""
+        volume, value, left = self._volume, self._value, self._left
+        state = self._admm.state()
+        idle = 0
+        for iteration in range(1, self.iterations + 1):
+            self._admm.aim(self._seen_from(volume, left), volume)
+            for step in self._admm.steps():
+                yield Step(iteration, self.iterations, self._value, step.iteration / (1 + step.iterations))
+            candidate = self._admm.copy()
+            found, remains = self._look(candidate)
+            # not a number is astray as well
+            if not found <= _ASTRAY * value or not math.isfinite(found):
+                self._part /= 2
+                self._admm.restore(state)
+                if self._part < _SHORTEST:
+                    return
+                yield Step(iteration, self.iterations, self._value)
+                continue
+            if found > value:
+                self._part = max(self._part / 2, _SHORT)
+            idle = idle + 1 if found > (1 - _WORTHWHILE) * self._value else 0
+            volume, value, left = candidate, found, remains
+            state = self._admm.state()
+            if value < self._value:
+                self._volume, self._value, self._left = volume, value, left
+            yield Step(iteration, self.iterations, self._value)
+            if idle >= _PATIENCE:
+                return
 
+    @torch.no_grad()
+    def _look(self, volume: Tensor) -> tuple[float, Tensor]:
+        """Return what is minimised at a volume, and what it leaves unexplained of the data that count."""
+        data = self.problem.data if self._frames is None else self.problem.data[self._frames]
+        left = data - self.problem.model.forward(volume, self._frames)
+        return float(left.square().sum()) / 2 + self.problem.penalty(volume), left
 
-def _strongest(model: LinearModel) -> float:
-    """Return a bound of the squared singular values of a model: the largest sum of squares of its matrices."""
-    largest = 0.0
-    for block in model.blocks(model.frames * 2 * model.shape[0]):
-        matrices = model.matrices(block)
-        largest = max(largest, float((matrices.real.square() + matrices.imag.square()).sum((1, 2)).max()))
-    return largest
+    @torch.no_grad()
+    def _seen_from(self, volume: Tensor, left: Tensor) -> VolumeProblem:
+        """Return the problem with the model's chord at a volume, in the place of the model."""
+        seen = self.linear.forward(volume, self._frames).add_(left, alpha=self._part)
+        data = seen
+        if self._frames is not None:
+            data = torch.zeros_like(self.problem.data)
+            data[self._frames] = seen
+        return replace(self.problem, model=self.linear, data=data)

@@ -14,7 +14,7 @@ from napari_diner.solvers.idt.regularisers import Priors, TotalVariation
 
 @dataclass(frozen=True)
 class VolumeProblem:
-    """Find the contrast x that minimises ``½ Σ |P(x) − g|² + ⟨s, x⟩ + α/2 Σ |x|² + τ TV(x)``, where asked with x ≥ 0.
+    """Find the contrast x that minimises ``½ Σ |P(x) − g|² + α/2 Σ |x|² + τ TV(x)``, where asked with x ≥ 0.
 
     Parameters
     ----------
@@ -28,8 +28,6 @@ class VolumeProblem:
         The total variation, with the proportions of the voxels.
     frames
         Which of the frames count; all if None.
-    pull
-        s, real, (2, Z, Y, X); none if None. It stands for what the model leaves out; see `MultiSliceVoxels`.
     """
 
     model: IDTModel
@@ -37,7 +35,6 @@ class VolumeProblem:
     priors: Priors
     tv: TotalVariation
     frames: tuple[int, ...] | None = None
-    pull: Tensor | None = None
 
     def misfit(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
         """Return ``½ Σ |P(x) − g|²``, with gradient, of the frames that count, or of the frames given."""
@@ -49,10 +46,7 @@ class VolumeProblem:
     def objective(self, contrast: Tensor) -> tuple[float, float]:
         """Return what is minimised, and the misfit in it, at a contrast; positivity is not looked at."""
         misfit = float(self.misfit(contrast))
-        value = misfit
-        if self.pull is not None:
-            value += float((self.pull * contrast).sum())
-        return value + self.penalty(contrast), misfit
+        return misfit + self.penalty(contrast), misfit
 
     @torch.no_grad()
     def penalty(self, contrast: Tensor) -> float:

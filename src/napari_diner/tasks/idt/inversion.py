@@ -13,7 +13,7 @@ from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.representations.base import Representation
 from napari_diner.solvers.idt.admm import Admm, factorised
-from napari_diner.solvers.idt.choose import Choice, TvSearch, choose_tikhonov
+from napari_diner.solvers.idt.choose import Choice, TvSearch, choose_tikhonov, noise_in_volume
 from napari_diner.solvers.idt.descent import VolumeDescent, scale_of, start_from
 from napari_diner.solvers.idt.multislice import MultiSliceVoxels
 from napari_diner.solvers.idt.problem import VolumeProblem
@@ -32,7 +32,9 @@ _START_SHARE = 0.6
 _START_ITERATIONS = 20
 # frames in each step of a network under the multi-slice model
 _BATCH_FRAMES = 8
-_NOTICEABLE = 1e-9
+# a few chords under the multi-slice model, with a weight of the total variation in units of `noise_in_volume`
+_FIRST_CHORDS = 8
+_FIRST_TV = 8.0
 
 
 @dataclass
@@ -148,7 +150,7 @@ class Inversion:
             )
         with torch.no_grad():
             loss = self.problem.objective(self.volume)[0]
-        yield self._end(stage, Step(1, 1, loss))
+        yield self._at(stage, Step(1, 1, loss))
 
     def _wants_multislice(self) -> bool:
         recipe = self.recipe
@@ -163,8 +165,17 @@ class Inversion:
         return "; the solvers voxels and diner with model multislice describe it"
 
     def _choose_tv(self) -> Iterator[tuple[Stage, Step]]:
+        problem = replace(self.problem, model=self.linear)
+        assert self.volume is not None
+        if isinstance(self.problem.model, SSNPModel):
+            # what the linear model has to explain, once multiple scattering is taken off; for that any weight will do
+            tau = _FIRST_TV * noise_in_volume(ClosedForm(self.linear), problem.data)
+            priors = replace(problem.priors, tv=tau)
+            solver = self._chords(replace(self.problem, priors=priors), _FIRST_CHORDS)
+            yield from self._go("first chords", solver, _WEIGHTS_SHARE)
+            problem = replace(problem, data=solver.linearised())
         stage = self._begin("weights")
-        search = self._tv_search()
+        search = TvSearch(problem, self.volume)
         limit = self._limit(_WEIGHTS_SHARE)
         for part in search.steps():
             yield self._at(stage, Step(1, 1, math.nan, part))
@@ -174,21 +185,23 @@ class Inversion:
         assert choice is not None
         self.choices["tv"] = choice
         self.problem = replace(self.problem, priors=replace(self.problem.priors, tv=choice.value))
-        yield self._end(stage, Step(1, 1, math.nan))
+        yield self._at(stage, Step(1, 1, math.nan))
 
-    def _tv_search(self) -> TvSearch:
+    def _chords(self, problem: VolumeProblem, iterations: int) -> MultiSliceVoxels:
+        """Return the solver for the multi-slice model, from the volume so far if that is one of this model."""
         assert self.volume is not None
-        return TvSearch(replace(self.problem, model=self.linear), self.volume)
+        # single scattering is right about an empty volume, and misleads about a strong one
+        started = any(stage.name == "first chords" for stage in self.stages)
+        start = self.volume if started else torch.zeros_like(self.volume)
+        closed = factorised(replace(problem, model=self.linear))
+        return MultiSliceVoxels(problem, self.linear, start, iterations, closed)
 
     def _voxels(self) -> Iterator[tuple[Stage, Step]]:
         assert self.volume is not None
         final = self.recipe.solver == "voxels"
         if isinstance(self.problem.model, SSNPModel):
-            closed = factorised(replace(self.problem, model=self.linear))
-            # single scattering is exact for an empty volume, and misleads about a strong one
-            start = torch.zeros_like(self.volume)
-            solver = MultiSliceVoxels(self.problem, self.linear, start, self.recipe.multislice.iterations, closed)
-            yield from self._go("voxels" if final else "start: voxels", solver, None if final else _START_SHARE)
+            chords = self._chords(self.problem, self.recipe.multislice.iterations)
+            yield from self._go("voxels" if final else "start: voxels", chords, None if final else _START_SHARE)
             return
         iterations = self.recipe.iterations if final else min(_START_ITERATIONS, self.recipe.iterations)
         admm = Admm(self.problem, self.volume, iterations)
@@ -237,7 +250,7 @@ class Inversion:
                 break
         self.volume = solver.finish() if isinstance(solver, VolumeDescent) else solver.volume()
         self.solver = None
-        self._end(stage, last)
+        self._at(stage, last)
 
     def _limit(self, share: float) -> float | None:
         return None if self.recipe.max_seconds is None else share * self.recipe.max_seconds
@@ -251,6 +264,3 @@ class Inversion:
         stage.iterations, stage.loss = step.iteration, step.loss
         stage.seconds = self._elapsed() - self._began
         return stage, step
-
-    def _end(self, stage: Stage, step: Step) -> tuple[Stage, Step]:
-        return self._at(stage, step)

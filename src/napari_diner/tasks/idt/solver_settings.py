@@ -64,7 +64,7 @@ class RadialSettings(Settings):
 class DescentSettings(Settings):
     """Adam on the parameters of a representation, with all priors acting on the volume that it represents."""
 
-    iterations: int = Field(default=150, ge=1, le=1_000_000, title="Iterations")
+    iterations: int = Field(default=100, ge=1, le=1_000_000, title="Iterations")
     """At most this many steps; the learning rate is annealed over them (or over the time limit, if that is shorter)."""
     learning_rate: float | None = Field(default=None, gt=0, le=10, title="Learning rate")
     """Step size of Adam at the start; empty for one that suits the representation."""
@@ -86,8 +86,8 @@ class DescentSettings(Settings):
 class MultisliceSettings(Settings):
     """Multiple scattering, slice by slice, for objects that delay light by more than about half a radian."""
 
-    iterations: int = Field(default=40, ge=1, le=10_000, title="Iterations")
-    """At most this many gradients of the model for voxels; each takes seconds to minutes."""
+    iterations: int = Field(default=20, ge=1, le=10_000, title="Iterations")
+    """At most this many steps of the voxels solver, each with one prediction of the model, of seconds to minutes."""
     descent_iterations: int = Field(default=15, ge=1, le=100_000, title="Iterations of a network")
     """At most this many rounds of gradient descent for diner, started from the voxels."""
     steps_per_slice: int | None = Field(default=None, ge=1, le=64, title="Steps per slice")
