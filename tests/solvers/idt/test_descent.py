@@ -133,13 +133,15 @@ def test_result_is_never_worse_than_the_start() -> None:
     assert problem.objective(descent.volume())[0] <= problem.objective(start)[0] * (1 + 1e-5)
 
 
-def test_volume_so_far_leaves_the_run_as_it_is() -> None:
+@pytest.mark.parametrize("batch_frames", [None, 4])
+def test_volume_so_far_leaves_the_run_as_it_is(batch_frames: int | None) -> None:
     problem, _ = recorded()
     results = []
     for asked in (False, True):
         representation = diner()
         scale = start_from(representation, start_of(problem), torch.Generator().manual_seed(0))
-        descent = VolumeDescent(problem, representation, scale, GradientSettings(iterations=12, learning_rate=1e-4))
+        settings = GradientSettings(iterations=12, learning_rate=1e-4)
+        descent = VolumeDescent(problem, representation, scale, settings, batch_frames=batch_frames)
         for _ in descent.steps():
             if asked:
                 descent.volume()

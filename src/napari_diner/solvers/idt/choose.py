@@ -31,7 +31,7 @@ _RHO = 1 / 150
 # a prediction that is worse by this factor is worse beyond doubt, and one by less than the other is as good: of what
 # cannot be told apart by the data that which is smoother is nearer to the truth
 _WORSE = 1.02
-_AS_GOOD = 1.01
+_AS_GOOD = 1.005
 # one frame in so many is left out
 _HELD_OUT = 4
 
@@ -143,7 +143,7 @@ class TvSearch:
         self._closed = factorised(replace(self._part, priors=replace(problem.priors, tv=1.0)))
         self._given = candidates is not None
         if candidates is None:
-            large = _LARGE_TV * noise_in_volume(self._closed, problem.data)
+            large = _LARGE_TV * noise_in_volume(self._closed.model, problem.data, self.shown)
             candidates = [large / _TV_RATIO**place for place in range(_MOST_TV)]
         self._candidates = sorted(candidates, reverse=True)
         self._iterations = iterations
@@ -211,16 +211,16 @@ def noise_level(model: LinearModel, data: Tensor) -> float:
     return math.sqrt(float(mean) / (model.shape[1] * model.shape[2]))
 
 
-def noise_in_volume(closed: ClosedForm, data: Tensor) -> float:
-    """Return the standard deviation, in a voxel, of M* applied to the noise of the data.
+def noise_in_volume(model: LinearModel, data: Tensor, frames: Sequence[int] | None = None) -> float:
+    """Return the standard deviation, in a voxel, of M* applied to the noise of the data of some frames, or of all.
 
     A weight of the total variation well below it leaves the noise as it is, one well above it only what is stronger.
     """
-    model = closed.model
     energy = 0.0
     shares = _shares(model)
-    for block in model.blocks(len(closed.frames) * 2 * model.shape[0]):
-        matrices = model.matrices(block)[:, closed.frames]
+    chosen = list(range(model.frames)) if frames is None else list(frames)
+    for block in model.blocks(model.frames * 2 * model.shape[0]):
+        matrices = model.matrices(block)[:, chosen]
         energy += float(((matrices.real.square() + matrices.imag.square()).sum((1, 2)) * shares[block]).sum())
     voxels = 2 * model.shape[0] * model.shape[1] * model.shape[2]
     return noise_level(model, data) * math.sqrt(energy / voxels)

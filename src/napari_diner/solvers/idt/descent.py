@@ -134,9 +134,7 @@ class VolumeDescent:
                 optimizer.zero_grad()
                 loss = self._loss(representation.exact() if polishing else representation(), frames)
                 value += float(loss.detach()) * len(frames) / len(self.frames)
-                if place < len(batches):
-                    yield Step(iteration, total, value * len(self.frames) / (place * len(frames)), place / len(batches))
-                elif value < self._best_loss:
+                if place == len(batches) and value < self._best_loss:
                     # of a whole gradient the loss belongs to the parameters before the step; of a round, about to
                     # those before it
                     self._best_loss = value
@@ -144,6 +142,9 @@ class VolumeDescent:
                         self._best[name].copy_(parameter)
                 loss.backward()
                 optimizer.step()
+                # only now may anybody look at the parameters, which changes them for a moment
+                if place < len(batches):
+                    yield Step(iteration, total, value * len(self.frames) / (place * len(frames)), place / len(batches))
             if value < reference * (1 - _WORTHWHILE):
                 reference, last_better = value, iteration
             yield Step(iteration, total, value)

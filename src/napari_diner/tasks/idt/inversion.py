@@ -20,6 +20,7 @@ from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import Priors, TotalVariation
 from napari_diner.solvers.idt.tikhonov import ClosedForm
 from napari_diner.solvers.step import Step
+from napari_diner.tasks.idt.crop import cropped
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.represent import LEARNING_RATES, build_representation
 
@@ -58,6 +59,8 @@ class Inversion:
         The linear model.
     multislice
         Builds the multi-slice model, when it is needed; None if there can be none.
+    rebuild
+        Makes the linear model for a volume of another shape, to choose weights on a part; None if there can be none.
     data
         g = I / I_background − 1, real, (N, Y, X), on the device of the models.
     elapsed
@@ -69,6 +72,7 @@ class Inversion:
         recipe: IdtRecipe,
         linear: LinearModel,
         multislice: Callable[[], SSNPModel] | None,
+        rebuild: Callable[[tuple[int, int, int]], LinearModel] | None,
         data: Tensor,
         elapsed: Callable[[], float],
     ) -> None:
@@ -76,6 +80,7 @@ class Inversion:
         self.recipe = recipe
         self.linear = linear
         self._build_multislice = multislice
+        self._rebuild = rebuild
         self._elapsed = elapsed
         self.choices: dict[str, Choice] = {}
         self.stages: list[Stage] = []
@@ -169,13 +174,16 @@ class Inversion:
         assert self.volume is not None
         if isinstance(self.problem.model, SSNPModel):
             # what the linear model has to explain, once multiple scattering is taken off; for that any weight will do
-            tau = _FIRST_TV * noise_in_volume(ClosedForm(self.linear), problem.data)
+            tau = _FIRST_TV * noise_in_volume(self.linear, problem.data)
             priors = replace(problem.priors, tv=tau)
             solver = self._chords(replace(self.problem, priors=priors), _FIRST_CHORDS)
             yield from self._go("first chords", solver, _WEIGHTS_SHARE)
             problem = replace(problem, data=solver.linearised())
         stage = self._begin("weights")
-        search = TvSearch(problem, self.volume)
+        volume = self.volume
+        if self._rebuild is not None:
+            problem, volume = cropped(problem, volume, self._rebuild)
+        search = TvSearch(problem, volume)
         limit = self._limit(_WEIGHTS_SHARE)
         for part in search.steps():
             yield self._at(stage, Step(1, 1, math.nan, part))

@@ -111,7 +111,10 @@ class IdtReconstruction(Reconstruction):
     def _build_model(self) -> BornModel | GivenTransfer:
         if self._transfer is not None:
             return build_given(self.recipe, self._shape, len(self._contrast), self._transfer, self.device)
-        return build_born(self.recipe, self._shape, self.illumination, self.device)
+        return self._build_born(self._shape)
+
+    def _build_born(self, shape: tuple[int, int, int]) -> BornModel:
+        return build_born(self.recipe, shape, self.illumination, self.device)
 
     def _build_multislice(self) -> SSNPModel:
         return build_multislice(self.recipe, self._shape, self.illumination, self.device)
@@ -134,6 +137,7 @@ class IdtReconstruction(Reconstruction):
             recipe,
             self._model,
             self._build_multislice if exact else None,
+            None if self._transfer is not None else self._build_born,
             torch.from_numpy(self._contrast).to(self.device),
             lambda: self.clock.seconds,
         )

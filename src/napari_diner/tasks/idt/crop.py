@@ -1,0 +1,61 @@
+"""A part of a large recording that stands for the whole where weights are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy import signal
+from torch import Tensor
+
+from napari_diner.physics.idt.linear import LinearModel
+from napari_diner.solvers.idt.problem import VolumeProblem
+
+# voxels that are enough to tell one weight from another, and the fewest pixels across
+_ENOUGH = 2**20
+_NARROWEST = 96
+# sides are multiples of this, whose Fourier transforms are fast
+_ROUND = 32
+_FADED = 0.3
+
+
+def cropped(
+    problem: VolumeProblem, volume: Tensor, build: Callable[[tuple[int, int, int]], LinearModel]
+) -> tuple[VolumeProblem, Tensor]:
+    """Return the problem and the volume of the part of the field where most is to be seen; the same if it is small.
+
+    Data and volume are faded out towards the borders, as the models are periodic. Weights of the priors mean the same
+    in a part as in the whole.
+
+    Parameters
+    ----------
+    problem
+        With a linear model.
+    volume
+        Contrast, (2, Z, Y, X).
+    build
+        Makes a model of the same optics for a volume of another shape, (Z, Y, X).
+    """
+    planes, rows, columns = problem.model.shape
+    side = max(_NARROWEST, int((_ENOUGH / planes) ** 0.5) // _ROUND * _ROUND)
+    height, width = min(side, rows), min(side, columns)
+    if height == rows and width == columns:
+        return problem, volume
+    top, left = _busiest(problem.data, (height, width))
+    window = np.outer(signal.windows.tukey(height, _FADED), signal.windows.tukey(width, _FADED))
+    fade = torch.from_numpy(window).to(problem.data)
+    place = (..., slice(top, top + height), slice(left, left + width))
+    part = replace(problem, model=build((planes, height, width)), data=problem.data[place] * fade)
+    return part, volume[place] * fade
+
+
+def _busiest(data: Tensor, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the first row and column of the window of a size in which the data (N, Y, X) have most energy."""
+    energy = data.square().sum(0).double()
+    sums = torch.nn.functional.pad(energy.cumsum(0).cumsum(1), (1, 0, 1, 0))
+    height, width = size
+    inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    place = int(inside.argmax())
+    return place // inside.shape[1], place % inside.shape[1]
