@@ -1,23 +1,27 @@
-"""Directions and brightness of illuminations refined together with the object, by variable projection.
+"""Directions and brightness of illuminations refined together with the object.
 
-Under the linear model the best object for given directions has a closed form, and what it leaves unexplained,
+Under the linear model, with an object whose Fourier coefficients scatter about zero with variance τ² and noise of
+variance σ², the data y of all frames at one frequency scatter with the covariance τ² (M M* + α), α = σ²/τ². The object
+is integrated out in closed form, and so is the question how well each frame agrees with all others: with
+C = (M M* + α)⁻¹, frame i differs from what the others predict of it, m_i x_{-i}, by (C y)_i / C_ii, and the variance of
+that difference is τ² s_i, s_i = 1/C_ii. Frame i, with its row m(θ) of M for the direction θ, adds to the log-likelihood
 
-    F(θ) = min_x |M(θ) x − y(θ)|² + α|x|²  =  Σ_u α y* C y,    C = (M M* + α)⁻¹  at each frequency u,
+    L_i(θ) = −Σ_u  |y_i − m(θ) x_{-i}|² / (τ² s(θ)) + log s(θ)
 
-is a function of the directions and gains θ alone. With x = M* C y and the derivatives D = (∂M/∂θ) x − ∂y/∂θ, its
-gradient is −2 Re D* (α C y), and 2 Re D* (α C) D is the Hessian of Gauss and Newton, in which α C takes off what
-another object could make up for (Golub & Pereyra, SIAM J. Numer. Anal. 10, 413 (1973); Kaufman, BIT 15, 49 (1975)).
-All is diagonal in the frequency, so that a part of the frequencies is enough, and no volume is ever kept.
+(prediction-error decomposition of a Gaussian likelihood; Rasmussen & Williams, Gaussian Processes for Machine Learning,
+Sec. 5.4.2). Each direction in turn moves to where L_i is largest, all objects x_{-i} are solved for anew, and so on.
 
-The aperture's edge is as wide as one frequency step here: the spectrum of a frame of finite size has no sharper one,
-and F would be discontinuous.
+Two things tell the direction: the phase with which slices out of focus appear, and the sharp edge of the aperture,
+where what the others predict is suddenly missing (s = α there). The edge makes L_i step-like, hence a search on ever
+finer grids instead of derivatives. All is diagonal in the frequency: a part of the frequencies is enough, and no volume
+is ever kept. α and τ² are those that make the data likeliest, for each band of frequencies.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,27 +29,28 @@ import torch
 from torch import Tensor
 
 from napari_diner.physics.idt.geometry import Geometry
-from napari_diner.physics.idt.illumination import Illumination, Source
+from napari_diner.physics.idt.illumination import EDGE, Illumination, Source
 from napari_diner.physics.idt.transfer import Dispersion, born_amplitude
+from napari_diner.solvers.idt.circles import fitted_pattern
 from napari_diner.solvers.step import Step
 
 Vector = npt.NDArray[np.float64]
 
-# as many frequencies as tell the directions well, and the part of them chosen for their energy in the data
-_MOST_FREQUENCIES = 6000
+# at most so many frequencies, the part of them chosen for their energy in the data, and the bands with an α each
+_MOST_FREQUENCIES = 2000
 _STRONG_PART = 0.5
-_FREQUENCIES_FOR_ALPHA = 800
-# complex numbers in a temporary
-_BLOCK_ELEMENTS = 2**20
-# step of the central differences, in steps of frequency
-_DIFFERENCE = 0.1
-# the weight α is chosen anew, by predicting each frame from all others, before these iterations
-_CHOICES = (1, 4)
-# damping of the first step, on the scale of the Hessian's diagonal, and how often a step is tried with ten times more
-_DAMPING = 1e-3
-_TRIES = 6
-# steps smaller than this, as numerical apertures or relative gains, change nothing
-_SMALLEST_STEP = 2e-6
+_BANDS = 8
+# numbers in the covariances of all frequencies together
+_MOST_NUMBERS = 2**24
+# sweeps before which α and τ² are chosen
+_CHOICES = (1, 2, 3, 4, 5, 6, 8, 10, 14)
+# the finest step of a search, and the first one but for the first sweeps, in steps of frequency
+_FINEST = 0.04
+_FIRST_LATER = 0.4
+# changes below this, root of the mean square in steps of frequency, end the sweeps
+_SETTLED = 0.03
+_DOF = 4.0
+_COMPLEX, _REAL = torch.complex64, torch.float32
 
 
 @dataclass(frozen=True)
@@ -58,21 +63,10 @@ class Refined:
         (NA_y, NA_x) of each source, (S, 2).
     gains
         Brightness of each frame over what its background says, (N,); their geometric mean is one.
-    standard_errors
-        Of the apertures, (S, 2), as the curvature has them if all that is left unexplained is noise.
     """
 
     apertures: Vector
     gains: Vector
-    standard_errors: Vector
-
-
-@dataclass(frozen=True)
-class _Evaluation:
-    value: float
-    gradient: Vector
-    hessian: Vector
-    count: int
 
 
 class Refinement:
@@ -91,9 +85,9 @@ class Refinement:
     together
         Move all directions as one pattern: shifted, turned and scaled.
     range_na
-        How far directions may be expected from the start: standard deviation of a weak pull towards it.
+        How far from the start directions are looked for.
     iterations
-        At most this many steps.
+        At most this many sweeps over all frames.
     dispersion
         As in `BornModel`.
     """
@@ -113,194 +107,256 @@ class Refinement:
     ) -> None:
         self.geometry = geometry
         self.illumination = illumination
+        self.directions, self.gain, self.together = directions, gain, together
+        self.range_na = range_na
         self.iterations = iterations
         self.dispersion = dispersion
-        self.range_na = range_na
         self.start = illumination.apertures
         self.apertures = self.start.copy()
-        self.log_gains = np.zeros(len(illumination))
-        self.basis = _basis(self.start, len(illumination), directions, gain, together)
-        """Columns that θ = (directions (S, 2), log gains (N,)) may move along, (2S + N, P)."""
-        self._choose_frequencies(data, gain)
-        self.alpha = math.nan
-        self._last: _Evaluation | None = None
+        self.gains = np.ones(len(illumination))
+        self._z = torch.from_numpy(geometry.slice_positions_um).to(_REAL)
+        self._choose_frequencies(data)
+        bands = len(self._bands)
+        self.alpha = torch.full((bands,), math.nan, dtype=torch.float64)
+        """α of each band of frequencies, (B,)."""
+        self.object_power = torch.ones(bands, dtype=torch.float64)
+        """τ² of each band, (B,)."""
 
-    def _choose_frequencies(self, data: Tensor, with_mean: bool) -> None:
+    def result(self) -> Refined:
+        """Return the directions and gains found so far."""
+        return Refined(self.apertures.copy(), self.gains.copy())
+
+    @torch.no_grad()
+    def steps(self) -> Iterator[Step]:
+        """Sweep over all frames until nothing moves; the loss is what frames differ from predictions by, per pixel."""
+        unit = self._step * self.geometry.wavelength_um
+        sources = len(self.start)
+        first, before = self.range_na / 3, math.inf
+        chance = np.random.default_rng(0)
+        order = chance.permutation(sources)
+        for sweep in range(1, self.iterations + 1):
+            if sweep in _CHOICES:
+                self._choose_weights()
+            prediction = self._predict()
+            found = self.apertures.copy()
+            # half of them, so that no two chase each other for ever
+            order = np.roll(order, -(-sources // 2)) if sweep % 2 == 0 else chance.permutation(sources)
+            turn = order[: -(-sources // 2)] if self.directions else []
+            for number, source in enumerate(turn):
+                found[source] = self._search(source, prediction, first)
+                yield Step(sweep, self.iterations, prediction.loss, (number + 1) / (sources + 1))
+            if self.gain:
+                self.gains *= self._brighter(prediction)
+                self.gains /= np.exp(np.log(self.gains).mean())
+            if self.together:
+                found = _inside(fitted_pattern(self.start, found), self.geometry.na)
+            change = float(np.sqrt(((found - self.apertures) ** 2).sum(1).mean())) / unit
+            self.apertures = found
+            first = _FIRST_LATER * unit if sweep > 1 else first
+            yield Step(sweep, self.iterations, prediction.loss)
+            if max(change, before) < _SETTLED:
+                return
+            before = change
+
+    def _choose_frequencies(self, data: Tensor) -> None:
         geometry = self.geometry
         rows, columns = geometry.shape[1:]
-        self.step_frequency = 1 / (min(rows, columns) * geometry.pixel_size_um)
-        fy = torch.fft.fftfreq(rows, geometry.pixel_size_um, dtype=torch.float64)[:, None].expand(
-            rows, columns // 2 + 1
-        )
-        fx = torch.fft.rfftfreq(columns, geometry.pixel_size_um, dtype=torch.float64)[None, :].expand_as(fy)
+        half = columns // 2 + 1
+        self._step = 1 / (min(rows, columns) * geometry.pixel_size_um)
+        fy = torch.fft.fftfreq(rows, geometry.pixel_size_um, dtype=torch.float64)[:, None].expand(rows, half)
+        fx = torch.fft.rfftfreq(columns, geometry.pixel_size_um, dtype=torch.float64)[None, :].expand(rows, half)
         passed = fy**2 + fx**2 <= (2 * geometry.cutoff) ** 2
         if rows % 2 == 0:
             passed[rows // 2] = False
         if columns % 2 == 0:
             passed[:, -1] = False
-        passed[0, 0] = with_mean
-        spectrum = torch.fft.rfft2(data.cpu().double())
+        # the mean is that of the background, but tells the gains
+        passed[0, 0] = self.gain
+        spectrum = torch.fft.rfft2(data.cpu()).flatten(1)
         places = passed.flatten().nonzero().flatten()
-        energy = spectrum.flatten(1)[:, places].abs().square().sum(0)
-        # strong ones first, all others in an order of chance
+        energy = spectrum[:, places].abs().square().sum(0)
+        most = min(_MOST_FREQUENCIES, max(_MOST_NUMBERS // len(data) ** 2, 64))
         order = torch.argsort(energy, descending=True)
-        strong = int(min(_MOST_FREQUENCIES * _STRONG_PART, len(order)))
+        strong = int(most * _STRONG_PART)
         rest = order[strong:]
         chance = torch.randperm(len(rest), generator=torch.Generator().manual_seed(0))
-        chosen = torch.cat([order[:strong], rest[chance]])[:_MOST_FREQUENCIES]
-        # a part of them has strong and weak ones alike
-        chosen = chosen[torch.randperm(len(chosen), generator=torch.Generator().manual_seed(1))]
+        chosen = torch.cat([order[:strong], rest[chance]])[:most]
         places = places[chosen]
-        self.fy, self.fx = fy.flatten()[places], fx.flatten()[places]
-        self.data = spectrum.flatten(1)[:, places].T.contiguous()
-        """Spectrum of the data at the frequencies chosen, complex, (K, N)."""
-        self.mean = torch.where(places == 0, float(rows * columns), 0.0).to(torch.float64)
+        places = places[torch.argsort(torch.hypot(fy.flatten()[places], fx.flatten()[places]))]
+        self._fy, self._fx = fy.flatten()[places], fx.flatten()[places]
+        self._spectrum = spectrum[:, places].T.to(torch.complex128)
+        """Spectrum of the data, (K, N), by ascending frequency."""
+        self._mean = torch.where(places == 0, float(rows * columns), 0.0).to(torch.float64)
         """Spectrum of an image of ones, (K,)."""
-        column = places % (columns // 2 + 1)
-        self.shares = torch.where(column == 0, 1.0, 2.0).to(torch.float64)
+        self._shares = torch.where(places % half == 0, 1.0, 2.0).to(torch.float64)
+        """How often each frequency stands in the whole spectrum, (K,)."""
+        cuts = np.linspace(0, len(places), min(_BANDS, len(places)) + 1).astype(int)
+        self._bands = [slice(a, b) for a, b in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)]
 
-    def result(self) -> Refined:
-        """Return the directions and gains found so far."""
-        errors = np.zeros_like(self.start)
-        if self._last is not None:
-            noise = self._last.value / self._last.count
-            within = self.basis.T @ self._last.hessian @ self.basis
-            covariance = self.basis @ np.linalg.pinv(within) @ self.basis.T * noise
-            errors = np.sqrt(np.clip(np.diag(covariance)[: self.start.size], 0, None)).reshape(self.start.shape)
-        return Refined(self.apertures.copy(), np.exp(self.log_gains), errors)
-
-    def lit(self) -> Illumination:
-        """Return the illumination found so far."""
-        return moved(self.illumination, self.apertures)
-
-    @torch.no_grad()
-    def steps(self) -> Iterator[Step]:
-        """Iterate; the loss is the root mean square of what the best object leaves unexplained, per pixel."""
-        damping = _DAMPING
-        for iteration in range(1, self.iterations + 1):
-            if iteration in _CHOICES:
-                self.alpha = self._choose_alpha()
-            here = self._last = self._evaluate(self.apertures, self.log_gains)
-            noise = here.value / here.count
-            pull = np.zeros(len(self.basis))
-            pull[: self.start.size] = noise / self.range_na**2
-            away = np.concatenate([(self.apertures - self.start).ravel(), np.zeros(len(self.log_gains))])
-            within = self.basis.T @ (here.hessian + np.diag(pull)) @ self.basis
-            downhill = -self.basis.T @ (here.gradient + pull * away)
-            value = here.value + float(pull @ away**2)
-            size = 0.0
-            for _ in range(_TRIES):
-                damped = within + damping * np.diag(np.diag(within))
-                step = self.basis @ np.linalg.lstsq(damped, downhill, rcond=None)[0]
-                apertures = _inside(self.apertures + step[: self.start.size].reshape(-1, 2), self.geometry.na)
-                gains = self.log_gains + step[self.start.size :]
-                there = self._evaluate(apertures, gains, derivatives=False)
-                away = np.concatenate([(apertures - self.start).ravel(), np.zeros(len(gains))])
-                if there.value + float(pull @ away**2) < value:
-                    size = float(np.abs(step).max())
-                    self.apertures, self.log_gains = apertures, gains
-                    damping = max(damping / 10, 1e-9)
-                    break
-                damping *= 10
-            pixels = self.geometry.shape[1] * self.geometry.shape[2]
-            yield Step(iteration, self.iterations, math.sqrt(noise / pixels))
-            if size < _SMALLEST_STEP and iteration not in [choice - 1 for choice in _CHOICES]:
-                break
-        self._last = self._evaluate(self.apertures, self.log_gains)
-
-    def _choose_alpha(self) -> float:
-        """Return the α at which each frame is predicted best from all others (Allen's PRESS)."""
-        few = slice(0, _FREQUENCIES_FOR_ALPHA)
-        matrix = self._frames(self._responses(self.apertures, few))
-        products = matrix @ matrix.mH
-        data = self._corrected(self.log_gains, few)
-        scale = float(products.diagonal(dim1=1, dim2=2).real.mean())
-        best, chosen = math.inf, scale
-        eye = torch.eye(products.shape[-1], dtype=products.dtype)
-        for alpha in np.geomspace(1e-5, 10, 19) * scale:
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky(products + alpha * eye))
-            wrong = (inverse @ data[..., None])[..., 0] / inverse.diagonal(dim1=1, dim2=2)
-            error = float((wrong.abs().square() * self.shares[few, None]).sum())
-            if error < best:
-                best, chosen = error, float(alpha)
-        return chosen
-
-    def _corrected(self, log_gains: Vector, block: slice) -> Tensor:
+    def _data(self) -> Tensor:
         """Return y, the data with the gains taken off, (K, N)."""
-        gains = torch.from_numpy(np.exp(log_gains))
-        mean = self.mean[block, None]
-        return (self.data[block] + mean) / gains - mean
+        mean = self._mean[:, None]
+        return (self._spectrum + mean) / torch.from_numpy(self.gains) - mean
 
-    def _evaluate(self, apertures: Vector, log_gains: Vector, derivatives: bool = True) -> _Evaluation:
-        frames, sources = len(log_gains), len(apertures)
-        size = 2 * sources + frames
-        value, gradient, hessian = 0.0, np.zeros(size), np.zeros((size, size))
-        frame_of = torch.from_numpy(
-            np.concatenate([np.repeat(self.illumination.frame_of_source, 2), np.arange(frames)])
-        )
-        weights = torch.from_numpy(np.repeat(self.illumination.weights, 2))
-        step = _DIFFERENCE * self.step_frequency * self.geometry.wavelength_um
-        block_size = max(1, _BLOCK_ELEMENTS // (2 * self.geometry.shape[0] * sources))
-        eye = torch.eye(frames, dtype=torch.complex128)
-        for first in range(0, len(self.fy), block_size):
-            block = slice(first, first + block_size)
-            shares = self.shares[block]
-            matrix = self._frames(self._responses(apertures, block))
-            data = self._corrected(log_gains, block)
-            factor = torch.linalg.cholesky(matrix @ matrix.mH + self.alpha * eye)
-            solved = torch.cholesky_solve(data[..., None], factor)[..., 0]
-            value += self.alpha * float(((data.conj() * solved).real.sum(1) * shares).sum())
-            if not derivatives:
-                continue
-            volume = (matrix.mH @ solved[..., None])[..., 0]
-            parts = torch.empty(len(data), size, dtype=torch.complex128)
-            for axis in (0, 1):
-                offset = np.zeros(2)
-                offset[axis] = step
-                ahead, behind = (self._responses(apertures + sign * offset, block) for sign in (1, -1))
-                parts[:, axis : 2 * sources : 2] = ((ahead - behind) @ volume[..., None])[..., 0] / (2 * step)
-            parts[:, : 2 * sources] *= weights
-            parts[:, 2 * sources :] = data + self.mean[block, None]
-            left = self.alpha * solved
-            gradient -= 2 * ((parts.conj() * left[:, frame_of]).real * shares[:, None]).sum(0).numpy()
-            within = self.alpha * torch.cholesky_inverse(factor)
-            spread = within[:, frame_of][:, :, frame_of]
-            weighted = parts * shares[:, None]
-            hessian += 2 * torch.einsum("kp,kpq,kq->pq", weighted.conj(), spread, parts).real.numpy()
-        return _Evaluation(value, gradient, hessian, int(self.shares.sum()) * frames)
+    def _products(self) -> Tensor:
+        """Return M M*, complex, (K, N, N)."""
+        matrix = self._matrix().to(torch.complex128)
+        return matrix @ matrix.mH
 
-    def _responses(self, apertures: Vector, block: slice) -> Tensor:
-        """Return the transfer functions of sources alone, complex, (K, S, 2Z): H_re of all slices, then H_im."""
-        geometry, edge = self.geometry, self.step_frequency
-        fy, fx = self.fy[block], self.fx[block]
-        wider = replace(
-            geometry, na=min(geometry.na + edge * geometry.wavelength_um / 2, 0.999 * geometry.medium_index)
+    def _choose_weights(self) -> None:
+        """Choose α and τ² of each band: those that make the data likeliest."""
+        products, data = self._products(), self._data()
+        frames = data.shape[1]
+        eye = torch.eye(frames, dtype=products.dtype)
+        for place, band in enumerate(self._bands):
+            part, y, shares = products[band], data[band], self._shares[band]
+            scale = float(part.diagonal(dim1=1, dim2=2).real.mean()) + 1e-12
+            count = float(shares.sum()) * frames
+            best = math.inf
+            for alpha in np.geomspace(1e-5, 10, 16) * scale:
+                factor = torch.linalg.cholesky(part + alpha * eye)
+                solved = torch.linalg.solve_triangular(factor, y[..., None], upper=False)[..., 0]
+                power = float((solved.abs().square().sum(1) * shares).sum()) / count
+                spread = 2 * float((factor.diagonal(dim1=1, dim2=2).real.log().sum(1) * shares).sum())
+                value = count * math.log(power + 1e-300) + spread
+                if value < best:
+                    best, self.alpha[place], self.object_power[place] = value, float(alpha), max(power, 1e-300)
+
+    def _predict(self) -> _Prediction:
+        """Return what all frames but one predict of each."""
+        data = self._data()
+        matrix = self._matrix()
+        alpha = torch.cat([self.alpha[i].expand(b.stop - b.start) for i, b in enumerate(self._bands)])
+        power = torch.cat([self.object_power[i].expand(b.stop - b.start) for i, b in enumerate(self._bands)])
+        wide = matrix.to(torch.complex128)
+        covariance = wide @ wide.mH + alpha[:, None, None] * torch.eye(data.shape[1], dtype=torch.complex128)
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
+        solved = (inverse @ data[..., None])[..., 0]
+        diagonal = inverse.diagonal(dim1=1, dim2=2).real
+        differences = solved / diagonal
+        # C y without frame i: the column of frame i is what to take off for it
+        without = solved[..., None] - inverse * differences[:, None]
+        volumes = matrix.mH @ without.to(_COMPLEX)
+        variances = 1 / diagonal
+        inside = matrix.abs().amax(-1) > 0
+        usual = (variances * inside).sum(1) / inside.sum(1).clamp_min(1)
+        usual = torch.maximum(usual, alpha * 1.0001)
+        pixels = self.geometry.shape[1] * self.geometry.shape[2]
+        total = (differences.abs().square() * self._shares[:, None]).sum() / (self._shares.sum() * data.shape[1])
+        return _Prediction(
+            data.to(_COMPLEX),
+            volumes,
+            torch.where(inside, variances, usual[:, None]),
+            alpha,
+            power,
+            math.sqrt(float(total) / pixels),
         )
-        z = torch.from_numpy(geometry.slice_positions_um)
-        responses = torch.empty(len(fy), len(apertures), 2, len(z), dtype=torch.complex128)
-        for place, source in enumerate(apertures.tolist()):
-            sides = []
+
+    def _search(self, source: int, prediction: _Prediction, first: float) -> Vector:
+        """Return the direction of a source that makes its frame likeliest; on ever finer grids."""
+        frame = int(self.illumination.frame_of_source[source])
+        volume = prediction.volumes[..., frame].unflatten(-1, (2, -1))
+        imaginary = 1j * volume[:, 1]
+        sides = (volume[:, 0] + imaginary, volume[:, 0] - imaginary)
+        weight = float(self.illumination.weights[source])
+        rest = torch.zeros(len(self._fy), dtype=_COMPLEX)
+        covered = torch.zeros(len(self._fy), dtype=torch.bool)
+        for other in np.flatnonzero(self.illumination.frame_of_source == frame).tolist():
+            if other != source:
+                scattered, inside = self._scattered(self.apertures[other], sides)
+                rest += float(self.illumination.weights[other]) * scattered
+                covered |= inside
+        y = prediction.data[:, frame] - rest
+        unit = self._step * self.geometry.wavelength_um
+        at, step, reach = self.apertures[source], max(first, _FINEST * unit), 3
+        tried: dict[tuple[float, float], float] = {}
+        while step >= _FINEST * unit:
+            centre = at
+            for offset in np.ndindex(reach * 2 + 1, reach * 2 + 1):
+                place = centre + step * (np.array(offset) - reach)
+                key = (round(place[0] / unit, 6), round(place[1] / unit, 6))
+                if key in tried or np.hypot(*place) > self.geometry.na * (1 + EDGE):
+                    continue
+                if np.hypot(*(place - self.start[source])) > 1.5 * self.range_na:
+                    continue
+                scattered, inside = self._scattered(place, sides)
+                variance = torch.where(inside | covered, prediction.variances[:, frame], prediction.alpha)
+                wrong = (y - weight * scattered).abs().double().square() / (prediction.power * variance)
+                tried[key] = -float(((_DOF * (wrong / _DOF).log1p() + variance.log()) * self._shares).sum())
+                if tried[key] >= max(tried.values()):
+                    at = place
+            step /= 2
+            reach = 2
+        return at
+
+    def _scattered(self, aperture: Vector, sides: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return what a source alone gives of Δε_re ± jΔε_im, each (K, Z), and where it passes the objective, (K,)."""
+        total = torch.zeros(len(self._fy), dtype=_COMPLEX)
+        inside = torch.zeros(len(self._fy), dtype=torch.bool)
+        for sign, side in zip((1, -1), sides, strict=True):
+            a, phases, passes = self._side(aperture, sign)
+            total[passes] += a * (phases * side[passes]).sum(1)
+            inside |= passes
+        return total, inside
+
+    def _side(self, aperture: Vector, sign: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return A(u) of the slice z = 0, or A*(−u), and the phases of all slices, (K', Z), where they pass, (K,)."""
+        a, delta = born_amplitude(
+            sign * self._fy, sign * self._fx, tuple(aperture.tolist()), self.geometry, self.dispersion
+        )
+        passes = a != 0
+        angle = (-2 * math.pi * sign * delta[passes]).to(_REAL)[:, None] * self._z
+        phases = torch.complex(angle.cos(), angle.sin())
+        return (1j * sign * a[passes]).to(_COMPLEX), phases, passes
+
+    def _matrix(self) -> Tensor:
+        """Return the matrix of each frequency, (K, N, 2Z): H_re of all slices, then H_im."""
+        planes = len(self._z)
+        matrix = torch.zeros(len(self._fy), len(self.illumination), 2, planes, dtype=_COMPLEX)
+        sources = zip(self.illumination.frame_of_source.tolist(), self.illumination.weights.tolist(), strict=True)
+        for aperture, (frame, weight) in zip(self.apertures, sources, strict=True):
             for sign in (1, -1):
-                a, delta = born_amplitude(sign * fy, sign * fx, source, wider, self.dispersion)
-                radius = torch.hypot(
-                    sign * fy + source[0] / geometry.wavelength_um, sign * fx + source[1] / geometry.wavelength_um
-                )
-                a = a * ((geometry.cutoff - radius) / edge + 0.5).clamp(0, 1)
-                phase = -2 * math.pi * sign * delta[:, None] * z
-                sides.append(1j * sign * torch.polar(torch.ones_like(phase), phase) * a[:, None])
-            responses[:, place, 0] = sides[0] + sides[1]
-            responses[:, place, 1] = 1j * (sides[0] - sides[1])
-        return responses.flatten(2)
+                a, phases, passes = self._side(aperture, sign)
+                response = weight * a[:, None] * phases
+                matrix[passes, frame, 0] += response
+                matrix[passes, frame, 1] += 1j * sign * response
+        return matrix.flatten(2)
 
-    def _frames(self, responses: Tensor) -> Tensor:
-        """Return the transfer functions of frames, (K, N, 2Z), of those of their sources, (K, S, 2Z)."""
-        frame_of = self.illumination.frame_of_source
-        frames = len(self.illumination)
-        if len(frame_of) == frames:
-            return responses
-        gathered = torch.zeros(len(responses), frames, responses.shape[-1], dtype=responses.dtype)
-        weighted = responses * torch.from_numpy(self.illumination.weights)[:, None]
-        return gathered.index_add_(1, torch.from_numpy(frame_of), weighted)
+    def _brighter(self, prediction: _Prediction) -> Vector:
+        """Return by how much each frame is brighter than the others predict, (N,)."""
+        weights = self._shares[:, None] / (prediction.power[:, None] * prediction.variances)
+        matrix = self._matrix()
+        predicted = torch.einsum("knz,kzn->kn", matrix, prediction.volumes).to(torch.complex128) + self._mean[:, None]
+        found = prediction.data.to(torch.complex128) + self._mean[:, None]
+        ratio = ((predicted.conj() * found).real * weights).sum(0) / (predicted.abs().square() * weights).sum(0)
+        brighter: Vector = ratio.clamp(0.5, 2.0).numpy()
+        return brighter
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """What all frames but one say of each.
+
+    Parameters
+    ----------
+    data
+        y, (K, N).
+    volumes
+        x_{-i}, (K, 2Z, N).
+    variances
+        s of the differences where a frame's light passes the objective, (K, N), in units of τ².
+    alpha, power
+        α = s where it does not, and τ²; (K,).
+    loss
+        Root of the mean square difference, for each pixel.
+    """
+
+    data: Tensor
+    volumes: Tensor
+    variances: Tensor
+    alpha: Tensor
+    power: Tensor
+    loss: float
 
 
 def moved(illumination: Illumination, apertures: Vector) -> Illumination:
@@ -309,29 +365,6 @@ def moved(illumination: Illumination, apertures: Vector) -> Illumination:
     return Illumination(
         tuple(tuple(Source(*next(places), source.weight) for source in frame) for frame in illumination.frames)
     )
-
-
-def _basis(apertures: Vector, frames: int, directions: bool, gain: bool, together: bool) -> Vector:
-    """Return orthonormal columns that directions and gains may move along."""
-    sources = len(apertures)
-    columns = []
-    if directions and together:
-        y, x = (apertures - apertures.mean(0)).T
-        one, none = np.ones(sources), np.zeros(sources)
-        for along_y, along_x in ((one, none), (none, one), (y, x), (x, -y)):
-            columns.append(np.stack([along_y, along_x], 1).ravel())
-    elif directions:
-        columns += list(np.eye(2 * sources))
-    columns = [np.concatenate([column, np.zeros(frames)]) for column in columns]
-    if gain and frames > 1:
-        # all alike would be a scale of the object
-        free = np.linalg.svd(np.eye(frames) - 1 / frames)[0][:, : frames - 1]
-        columns += [np.concatenate([np.zeros(2 * sources), column]) for column in free.T]
-    if not columns:
-        raise ValueError("there is nothing to refine")
-    basis, sizes, _ = np.linalg.svd(np.array(columns).T, full_matrices=False)
-    kept: Vector = basis[:, sizes > 1e-9 * sizes[0]]
-    return kept
 
 
 def _inside(apertures: Vector, na: float) -> Vector:

@@ -105,7 +105,7 @@ class CircleSearch:
                 found[frame], likelihood = self._search(frame, levels, number == 1)
                 total += likelihood
                 yield Step(number, _PASSES, -total / ((frame + 1) * self._points.shape[1]), (frame + 1) / count)
-            self.apertures = _pattern(self.start, found) if self.together else found
+            self.apertures = fitted_pattern(self.start, found) if self.together else found
 
     def likelihood_gain(self) -> float:
         """Return by how much the directions found are likelier than those given, as log-likelihood for a frame."""
@@ -184,7 +184,7 @@ class CircleSearch:
         return at, value
 
 
-def _pattern(start: Vector, found: Vector) -> Vector:
+def fitted_pattern(start: Vector, found: Vector) -> Vector:
     """Return the directions of a pattern, (N, 2), shifted, turned and scaled to lie where they were found.
 
     Single ones that were found far off count little.

@@ -126,6 +126,7 @@ class Calibration:
             "illuminations_na_given": given.tolist(),
             "illuminations_na": self._apertures.tolist(),
             "shifts_na": away.tolist(),
+            "shift_deg": _angles_deg(given, self._apertures).tolist(),
             "mean_shift_na": away.mean(0).tolist(),
             "rms_shift_na": float(np.sqrt((away**2).sum(1).mean())),
             **_growth_and_turn(given, self._apertures),
@@ -135,8 +136,6 @@ class Calibration:
         if self._refined is not None:
             report["gains"] = self._refined.gains.tolist()
             report["unexplained_rms"] = [self._unexplained[0], self._unexplained[-1]]
-            if self.settings.illuminations == "refine":
-                report["illuminations_na_se"] = self._refined.standard_errors.tolist()
         return report
 
 
@@ -167,6 +166,16 @@ def _brought_inside(apertures: Vector, na: float) -> Vector:
 
 def _multiplexed(illumination: Illumination) -> bool:
     return len(illumination.apertures) != len(illumination)
+
+
+def _angles_deg(first: Vector, second: Vector) -> Vector:
+    """Return the angles between directions in air, (S,); of such as air does not have, those at the horizon."""
+    rays = [
+        np.concatenate([one, np.sqrt(np.clip(1 - (one**2).sum(1, keepdims=True), 0, 1))], 1) for one in (first, second)
+    ]
+    # more precise for small angles than the arc of the cosine
+    angles: Vector = np.rad2deg(2 * np.arcsin(np.clip(np.linalg.norm(rays[0] - rays[1], axis=1) / 2, 0, 1)))
+    return angles
 
 
 def _growth_and_turn(given: Vector, found: Vector) -> dict[str, float]:
