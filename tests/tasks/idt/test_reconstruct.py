@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from napari_diner.errors import InputError, RecipeError
+from napari_diner.errors import DinerError, InputError, RecipeError
+from napari_diner.physics.idt.contrast import permittivity_contrast
+from napari_diner.physics.idt.illumination import ring
+from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.tasks.idt.data import IdtData
 from napari_diner.tasks.idt.reconstruct import reconstruct
 from napari_diner.tasks.reconstruction import Result
@@ -116,3 +120,100 @@ def test_frames_that_cannot_be_used(recording: Recording) -> None:
         reconstruct(recording.recipe, broken)
     with pytest.raises(InputError, match="not above zero"):
         reconstruct(recording.recipe.updated({"background": "mean"}), -np.ones_like(recording.frames))
+
+
+def test_diner_starts_from_voxels_and_does_no_worse(recording: Recording) -> None:
+    voxels = run(recording, iterations=20).report
+    result = run(recording, solver="diner", gradient={"iterations": 15}, diner={"lattice_size": 16})
+    report = result.report
+    assert [stage["name"] for stage in report["stages"]] == ["closed form", "weights", "start: voxels", "diner"]
+    assert report["truth"]["n_re_rmse"] < 1.1 * voxels["truth"]["n_re_rmse"]
+    assert report["regularization"]["tv"] == voxels["regularization"]["tv"]
+    # three numbers a voxel, and the network
+    assert report["parameters"] > 3 * result["n_re"].data.size
+    assert result.weights["hash_table"].shape == (result["n_re"].data.size, 3)
+    assert result["n_re"].data.min() >= 1.33 - 1e-6
+
+
+def test_decaf_explains_part_of_the_data(recording: Recording) -> None:
+    changes = {"gradient": {"iterations": 60, "learning_rate": 5e-3}, "regularization": {"tv": 2e-3}}
+    report = run(recording, solver="decaf", **changes).report
+    assert report["residual_rms"] < 0.8 * report["data_rms"]
+    assert report["parameters"] < 50_000
+
+
+def record_strong() -> Recording:
+    """Record a ball of 1.5 rad by the multi-slice model."""
+    weak = record(strength=0.03, noise=0.0)
+    truth = weak.truth
+    assert truth.n_im is not None
+    model = SSNPModel((8, 48, 48), 0.1625, 0.6, None, 0.515, 0.65, 1.33, ring(0.637, 12))
+    contrast = permittivity_contrast(torch.from_numpy(truth.n_re), torch.from_numpy(truth.n_im), 1.33)
+    frames = model.forward(contrast.float()).numpy() + 0.003 * np.random.default_rng(0).standard_normal((12, 48, 48))
+    return Recording(frames.astype(np.float32), truth, weak.recipe)
+
+
+@pytest.fixture(scope="module")
+def strong() -> Recording:
+    """A recording of a strong object."""
+    return record_strong()
+
+
+def test_strong_sample_gets_the_multi_slice_model_unasked(strong: Recording) -> None:
+    closed = run(strong, solver="tikhonov").report
+    assert any("more than single scattering describes" in warning for warning in closed["warnings"])
+    report = run(strong).report
+    assert report["model"] == "multislice"
+    assert report["warnings"] == []
+    assert report["truth"]["n_re_rmse"] < 0.5 * closed["truth"]["n_re_rmse"]
+    assert report["residual_rms"] < 3 * 0.003
+    # and not if it is told otherwise
+    born = run(strong, model="born").report
+    assert born["model"] == "born"
+    assert any("more than single scattering describes" in warning for warning in born["warnings"])
+    assert born["truth"]["n_re_rmse"] > report["truth"]["n_re_rmse"]
+
+
+def test_diner_under_the_multi_slice_model_holds_what_voxels_found(strong: Recording) -> None:
+    changes = {"regularization": {"tv": 0.05}, "multislice": {"iterations": 8, "descent_iterations": 2}}
+    voxels = run(strong, **changes).report
+    with reconstruct(strong.recipe.updated({**changes, "solver": "diner"}), strong.frames, truth=strong.truth) as work:
+        for _ in work:
+            work.result()  # whenever it is asked for
+        report = work.result().report
+    assert report["truth"]["n_re_rmse"] < 1.1 * voxels["truth"]["n_re_rmse"]
+
+
+@pytest.mark.parametrize(("solver", "limit"), [("voxels", 0.1), ("diner", 1.5)])
+def test_time_limit_ends_the_run_with_the_best_so_far(recording: Recording, solver: str, limit: float) -> None:
+    report = run(recording, solver=solver, max_seconds=limit, gradient={"iterations": 10_000}).report
+    assert report["stopped_by_time_limit"]
+    assert not report["partial"]
+    assert report["iterations"] < 10_000
+    assert report["truth"]["n_re_rmse"] < report["truth"]["n_re_rmse_zero"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"model": "multislice", "solver": "tikhonov"}, "closed form is one of the linear model"),
+        ({"model": "multislice", "dispersion": "legacy"}, "waves of its own"),
+    ],
+)
+def test_models_that_a_solver_cannot_have(recording: Recording, changes: dict[str, Any], problem: str) -> None:
+    with pytest.raises(RecipeError, match=problem):
+        recording.recipe.updated(changes)
+
+
+def test_cancelled_run_gives_a_partial_result(recording: Recording) -> None:
+    with reconstruct(recording.recipe, recording.frames) as work:
+        with pytest.raises(DinerError, match="no result yet"):
+            work.result()
+        stages = []
+        for progress in work:
+            stages.append(progress.stage)
+            if stages.count("voxels") == 3:
+                break
+        result = work.result()
+    assert result.partial
+    assert result.report["iterations"] == 3

@@ -26,6 +26,8 @@ from napari_diner.tasks.idt.represent import LEARNING_RATES, build_representatio
 
 LINEAR_PHASE_RAD = 0.5
 """Phase above which single scattering is not to be trusted."""
+# the closed form shows less phase than there is; above this much, multiple scattering is worth its time
+_SHOWN_PHASE_RAD = 0.4
 # of a time limit, the weights may have the first part, and voxels that a network starts from end at the second
 _WEIGHTS_SHARE = 0.3
 _START_SHARE = 0.6
@@ -162,7 +164,7 @@ class Inversion:
         if recipe.solver == "tikhonov" or self._build_multislice is None or recipe.model == "born":
             return False
         assert self.volume is not None
-        return recipe.model == "multislice" or self.linear.peak_phase(self.volume) > LINEAR_PHASE_RAD
+        return recipe.model == "multislice" or self.linear.peak_phase(self.volume) > _SHOWN_PHASE_RAD
 
     def _way_out(self) -> str:
         if self._build_multislice is None:
@@ -254,8 +256,9 @@ class Inversion:
             last = step
             yield self._at(stage, step)
             if limit is not None and self._elapsed() >= limit:
-                self.timed_out = share is None
                 break
+        # descent anneals towards the limit and ends there by itself
+        self.timed_out = share is None and limit is not None and self._elapsed() >= limit
         self.volume = solver.finish() if isinstance(solver, VolumeDescent) else solver.volume()
         self.solver = None
         self._at(stage, last)
