@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
+from napari_diner.simulate.settings import IdtSimulation
 from napari_diner.widgets.fit import FitWidget
+from napari_diner.widgets.idt import IdtDock
 from napari_diner.widgets.lensless import LenslessWidget
+from napari_diner.widgets.sample_data import recording_of
+
+SMALL = IdtSimulation(height_px=48, width_px=56, slices=10, frames=8, noise_sigma=0.001, model="born")
+"""A recording that is simulated and reconstructed in a moment."""
 
 
 @pytest.fixture
@@ -49,6 +55,23 @@ def fit_dock(make_napari_viewer: Callable[..., Any]) -> FitWidget:
     widget.advanced.set_values(
         {"network": {"hidden_features": 24}, "table": {"lattice_size": 16}, "learning_rate": 5e-3}
     )
+    return widget
+
+
+@pytest.fixture
+def idt_dock(make_napari_viewer: Callable[..., Any]) -> IdtDock:
+    """The dock in a viewer, opened from the Plugins menu, with a small recording and set to a run of a moment."""
+    return open_idt(make_napari_viewer())
+
+
+def open_idt(viewer: Any) -> IdtDock:
+    """Open a small recording and the dock in a viewer."""
+    data, attributes, _ = recording_of(SMALL)
+    viewer.add_image(data, **attributes)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "IDT refractive index")
+    assert isinstance(widget, IdtDock)
+    # the choice of weights takes longer than all else
+    widget.advanced.set_values({"iterations": 6, "regularization": {"tikhonov": 10.0, "tv": 0.02}})
     return widget
 
 

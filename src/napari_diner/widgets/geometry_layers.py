@@ -10,10 +10,11 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.idt.geometry_preview import Circles
 from napari_diner.widgets.layer_choice import METADATA_KEY
 from napari_diner.widgets.layers import layer_arguments
+from napari_diner.widgets.volume_view import fill_canvas
 
 GAP = 0.05
 """Between the frames and their spectra, as a part of the frames' width."""
-GIVEN, FOUND = "#4e9ede", "#e8833a"
+GIVEN, FOUND = "#4e9ede", "#7bd66a"
 SPECTRA, CIRCLES, CIRCLES_FOUND = "spectra", "circles", "circles (found)"
 
 
@@ -42,7 +43,13 @@ class GeometryLayers:
         }
         arguments = layer_arguments(spectra)
         # each frame lies beside its spectrum, so this has the scale of the stack and not its own, in cycles/µm
-        arguments |= {"scale": stack.scale, "colormap": "gray", "metadata": {METADATA_KEY: {"shown_only": True}}}
+        arguments |= {
+            "scale": stack.scale,
+            "colormap": "inferno",
+            # from the noise, of which most frequencies hold nothing else
+            "contrast_limits": tuple(np.percentile(spectra.data[:: 1 + len(spectra.data) // 8], (50, 99.9))),
+            "metadata": {METADATA_KEY: {"shown_only": True}},
+        }
         self._add(SPECTRA, Image(**(arguments | place)))
         # from cycles/µm to pixels of the spectrum
         steps = np.asarray(spectra.scale_um[1:])
@@ -59,8 +66,9 @@ class GeometryLayers:
                 shape_type="ellipse",
                 ndim=3,
                 face_color="transparent",
+                opacity=1.0,
                 edge_color=colour,
-                edge_width=0.006 * columns,
+                edge_width=0.008 * columns,
                 scale=stack.scale,
                 **place,
             )
@@ -68,7 +76,7 @@ class GeometryLayers:
         for layer in self._viewer.layers:
             layer.visible = layer is stack or any(layer is ours for ours in self._layers.values())
         self._viewer.dims.ndisplay = 2
-        self._viewer.reset_view()
+        fill_canvas(self._viewer, [stack, self._layers[SPECTRA]])
 
     def remove(self) -> None:
         """Take the layers away, those that are still there."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import napari
 from napari.layers import Image
 from qtpy.QtCore import QEvent, QEventLoop, QObject
-from qtpy.QtWidgets import QApplication, QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import Illumination
@@ -30,7 +30,6 @@ from napari_diner.widgets.run_worker import Begin
 from napari_diner.widgets.task_dock import TaskDock
 from napari_diner.widgets.volume_layers import VolumeLayers
 from napari_diner.widgets.volume_view import (
-    ANGLES,
     film,
     show_in_space,
     show_slices,
@@ -86,6 +85,9 @@ class IdtDock(TaskDock):
         self.background = BackgroundChoice(napari_viewer)
         self.background.setToolTip(IdtRecipe.model_fields["background"].description or "")
         self._wheel_guard.protect(self.background)
+        self.advanced.editors["first_slice_um"].setSpecialValueText("centred")
+        for name in ("tikhonov", "tv"):
+            self.advanced.sections["regularization"].form.editors[name].setSpecialValueText("chosen")
         self._essentials["na"].changed.connect(self._tell_illumination)
         napari_viewer.dims.events.current_step.connect(self._on_step)
         self.check_button = _button(
@@ -108,14 +110,21 @@ class IdtDock(TaskDock):
             "film": _button("Film…", "Write a film (GIF) that turns what is seen once around"),
         }
         self.level = FloatEditor(0.0, 10.0)
-        self.level.setMinimumWidth(70)
         self.level.setToolTip("Index on the surface")
+        self.level.setButtonSymbols(FloatEditor.ButtonSymbols.NoButtons)
+        # napari's style gives numbers room for two buttons
+        self.level.setStyleSheet("QDoubleSpinBox { min-width: 44px; padding: 1px 4px; }")
+        self.level.setFixedWidth(64)
         views = QHBoxLayout()
+        views.setSpacing(4)
         for name, button in self.view_buttons.items():
             button.clicked.connect(getattr(self, f"view_{name}"))
+            # no wider than its text, as five of them would make the dock wide
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 12)
             views.addWidget(button, 1)
             if name == "surface":
-                views.addWidget(self.level, 1)
+                views.addWidget(self.level)
         self.add_below(views)
         for signal in (self.panel.started, self.panel.ended):
             signal.connect(self._enable_views)
@@ -215,7 +224,7 @@ class IdtDock(TaskDock):
             if layer.name in self._viewer.layers:
                 self._viewer.layers.remove(layer.name)
             self._viewer.add_layer(layer)
-            show_in_space(self._viewer, layer, self._viewer.camera.angles if self._in_space else ANGLES)
+            show_in_space(self._viewer, layer, turn=not self._in_space)
 
     def view_film(self) -> None:
         """Let the user name a file, and write a film that turns what is seen."""
@@ -322,8 +331,8 @@ class IdtDock(TaskDock):
         volume = self._layers.volume
         if volume is not None and volume not in self._viewer.layers:
             volume = self._layers.volume = None
-        for button in (*self.view_buttons.values(), self.level):
-            button.setEnabled(volume is not None and not self.panel.running)
+        for widget in (*self.view_buttons.values(), self.level):
+            widget.setEnabled(volume is not None and not self.panel.running)
 
     def _on_theme(self) -> None:
         super()._on_theme()

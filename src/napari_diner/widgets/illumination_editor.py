@@ -47,6 +47,7 @@ class IlluminationEditor(QWidget):
             editor: Any = make_editor(name, field)
             self._wheel_guard.protect(editor)
             editor.set_value(field.default)
+            editor.setMinimumWidth(60)
             editor.changed.connect(self._on_changed)
             label = QLabel(label_of(name, field))
             label.setToolTip(field.description or "")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_diner.simulate.settings import IdtSimulation
 
 
 def lensless_stack() -> list[tuple[Any, dict[str, Any], str]]:
@@ -30,11 +33,15 @@ def lensless_stack() -> list[tuple[Any, dict[str, Any], str]]:
 
 def cell_recording() -> list[tuple[Any, dict[str, Any], str]]:
     """Return a simulated recording of a cell under oblique light, with what the dock needs to know in its metadata."""
-    from napari_diner.simulate.cells import simulate
     from napari_diner.simulate.settings import IdtSimulation
 
-    settings = IdtSimulation()
-    sample = simulate(settings)
+    return [recording_of(IdtSimulation())]
+
+
+def recording_of(settings: IdtSimulation) -> tuple[Any, dict[str, Any], str]:
+    """Return a recording as these settings describe it, as a layer."""
+    from napari_diner.simulate.cells import simulate
+
     shared = ("wavelength_um", "pixel_size_um", "na", "medium_index", "slice_spacing_um")
     attributes = {
         "name": "cells",
@@ -51,7 +58,7 @@ def cell_recording() -> list[tuple[Any, dict[str, Any], str]]:
             }
         },
     }
-    return [(sample.frames, attributes, "image")]
+    return simulate(settings).frames, attributes, "image"
 
 
 def colour_image() -> list[tuple[Any, dict[str, Any], str]]:

@@ -16,6 +16,7 @@ from napari_diner.tasks.idt.picture import index_limits
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.reconstruction import Result
 from napari_diner.widgets.layers import ResultLayers, layer_arguments
+from napari_diner.widgets.volume_view import fill_canvas
 
 GAP = 0.06
 """Between the cuts, as a part of the width of the volume."""
@@ -134,7 +135,7 @@ class VolumeLayers(ResultLayers):
         for layer in self._viewer.layers:
             layer.visible = any(layer is preview for preview in shown)
         self._viewer.dims.ndisplay = 2
-        self._viewer.reset_view()
+        fill_canvas(self._viewer, shown)
 
 
 def first_slice_um(recipe: IdtRecipe) -> float:

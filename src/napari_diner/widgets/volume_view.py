@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import napari
 import numpy as np
 import numpy.typing as npt
+from napari.components import ViewerModel
 from napari.layers import Image, Layer, Surface
 from scipy.spatial.transform import Rotation
 
 from napari_diner.errors import InputError, OutputError
 from napari_diner.widgets.layer_choice import METADATA_KEY
 
-ANGLES = (-20.0, 25.0, 20.0)
-"""Angles of the camera at first, of napari: from above and from the side."""
-MARGIN = 0.06
+FROM_ABOVE, FROM_THE_SIDE = 0.45, 0.55
+"""How far the camera stands above the axis and to its side at first, relative to how far it is along the axis."""
+LINES = "gray"
+MARGIN = 0.04
 """Part of the canvas that stays free at each edge."""
 FILM_FRAMES, FILM_SECONDS = 60, 5.0
 FILM_SIDE = 640
@@ -28,17 +30,38 @@ SURFACE_VOXELS = 8_000_000
 Vector = npt.NDArray[np.float64]
 
 
-def show_in_space(viewer: napari.Viewer, layer: Layer, angles: tuple[float, float, float] = ANGLES) -> None:
-    """Show one layer alone, in three dimensions, as large as the canvas allows, with scale bar and axes."""
+def show_in_space(viewer: napari.Viewer, layer: Layer, turn: bool = True) -> None:
+    """Show one layer alone, in three dimensions, as large as the canvas allows, with scale bar and axes.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    layer
+        What to show.
+    turn
+        Whether to look at it from above and from the side, or from where the camera is.
+    """
     _alone(viewer, layer)
     viewer.dims.ndisplay = 3
     if isinstance(layer, Image):
         layer.rendering = "mip"
+        # else the box of voxels, though it is clear, would hide the lines behind it
+        layer.blending = "translucent_no_depth"
+        # the medium is not seen, so lines tell how far the volume reaches
+        layer.bounding_box.visible = True
+        layer.bounding_box.points = False
+        layer.bounding_box.line_color = LINES
     overlays = getattr(getattr(viewer, "canvas", None), "overlays", viewer)
     overlays.scale_bar.visible = True
     overlays.axes.visible = True
-    viewer.camera.angles = angles
-    fill_canvas(viewer, layer)
+    if turn:
+        camera = camera_of(viewer)
+        camera.angles = (0.0, 0.0, 0.0)
+        forward, up = (np.asarray(way, dtype=float) for way in (camera.view_direction, camera.up_direction))
+        side = np.cross(forward, up)
+        camera.set_view_direction(tuple(forward - FROM_ABOVE * up + FROM_THE_SIDE * side), tuple(up))
+    fill_canvas(viewer, [layer])
 
 
 def show_slices(viewer: napari.Viewer, layer: Image) -> None:
@@ -48,21 +71,35 @@ def show_slices(viewer: napari.Viewer, layer: Image) -> None:
     data = np.asarray(layer.data)
     best = int(np.abs(data - np.float32(layer.contrast_limits[0])).sum((1, 2)).argmax())
     viewer.dims.set_point(viewer.dims.ndim - 3, float(layer.translate[0] + best * layer.scale[0]))
-    viewer.reset_view()
+    fill_canvas(viewer, [layer])
 
 
-def fill_canvas(viewer: napari.Viewer, layer: Layer) -> None:
-    """Move and zoom the camera so that a layer's box just fits the canvas, from where the camera is."""
-    box = np.asarray(layer.extent.world, dtype=float)[:, -3:]
-    middle = box.mean(0)
-    corners = np.array([[box[i, 0], box[j, 1], box[k, 2]] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) - middle
-    forward, up = (np.asarray(way, dtype=float) for way in (viewer.camera.view_direction, viewer.camera.up_direction))
-    extents = [np.ptp(corners @ way) for way in (up, np.cross(forward, up))]
+def fill_canvas(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
+    """Move and zoom the camera so that the box around layers just fits the canvas, from where the camera is.
+
+    napari's own way takes all layers into account, those out of sight as well.
+    """
+    camera = camera_of(viewer)
+    in_space = viewer.dims.ndisplay == 3
+    shown = 3 if in_space else 2
+    boxes = np.stack([np.asarray(layer.extent.world, dtype=float)[:, -shown:] for layer in layers])
+    # from outer edge to outer edge
+    half = np.stack([np.abs(np.asarray(layer.scale, dtype=float)[-shown:]) / 2 for layer in layers])
+    low, high = (boxes[:, 0] - half).min(0), (boxes[:, 1] + half).max(0)
+    middle, extents = (low + high) / 2, high - low
+    if in_space:
+        forward, up = (np.asarray(way, dtype=float) for way in (camera.view_direction, camera.up_direction))
+        extents = np.array([np.abs(way) @ extents for way in (up, np.cross(forward, up))])
     size = getattr(getattr(viewer, "canvas", None), "size", None) or viewer._canvas_size
-    viewer.camera.center = tuple(middle)
-    viewer.camera.zoom = (1 - 2 * MARGIN) * min(
+    camera.center = tuple(middle)
+    camera.zoom = (1 - 2 * MARGIN) * min(
         float(pixels) / max(float(extent), 1e-9) for pixels, extent in zip(size, extents, strict=True)
     )
+
+
+def camera_of(viewer: ViewerModel) -> Any:
+    """Return a viewer's camera, which napari 0.9 has moved."""
+    return getattr(viewer, "scene", viewer).camera
 
 
 def surface_level(data: Any) -> float:
@@ -139,7 +176,7 @@ def film(viewer: napari.Viewer, path: Path, after_each: Callable[[int, int], Non
     """
     from PIL import Image as Picture
 
-    camera = viewer.camera
+    camera = camera_of(viewer)
     before = tuple(camera.angles)
     forward, up = (np.asarray(way, dtype=float) for way in (camera.view_direction, camera.up_direction))
     pictures = []

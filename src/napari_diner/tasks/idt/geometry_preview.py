@@ -20,8 +20,8 @@ Vector = npt.NDArray[np.float64]
 
 # part of the frame that is faded out at its borders, against a bright cross
 _FADED = 0.5
-# frames of which the mean has to be shown at least this far above the noise, in decades
-_DECADES = 5.0
+# weaker than this, in decades below the strongest, is nothing that a camera records
+_DECADES = 8.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def spectra(frames: npt.NDArray[Any], pixel_size_um: float) -> NamedArray:
     -------
     NamedArray
         float32, (N, Y, X), frequency zero at [Y//2, X//2], scale in cycles/µm; 0 at the strongest of all frames, and
-        cut off five decades below. Pixel [row, column] is at the frequency ``(row − Y//2, column − X//2) · scale``.
+        cut off eight decades below. Pixel [row, column] is at the frequency ``(row − Y//2, column − X//2) · scale``.
     """
     count, rows, columns = frames.shape
     window = np.outer(signal.windows.tukey(rows, _FADED), signal.windows.tukey(columns, _FADED))
