@@ -12,6 +12,7 @@ from napari_diner.errors import DinerError, InputError, RecipeError
 from napari_diner.physics.idt.contrast import permittivity_contrast
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
+from napari_diner.tasks.idt import inversion
 from napari_diner.tasks.idt.data import IdtData
 from napari_diner.tasks.idt.reconstruct import reconstruct
 from napari_diner.tasks.reconstruction import Result
@@ -172,6 +173,15 @@ def test_strong_sample_gets_the_multi_slice_model_unasked(strong: Recording) -> 
     assert born["model"] == "born"
     assert any("more than single scattering describes" in warning for warning in born["warnings"])
     assert born["truth"]["n_re_rmse"] > report["truth"]["n_re_rmse"]
+
+
+def test_multiple_scattering_that_would_take_hours_is_left_out_unless_asked_for(
+    strong: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inversion, "_AFFORDABLE_S", 1e-3)
+    report = run(strong, regularization={"tv": 0.05}).report
+    assert report["model"] == "born"
+    assert any("set model to multislice to have it" in warning for warning in report["warnings"])
 
 
 def test_diner_under_the_multi_slice_model_holds_what_voxels_found(strong: Recording) -> None:

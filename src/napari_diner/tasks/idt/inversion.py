@@ -21,6 +21,7 @@ from napari_diner.solvers.idt.regularisers import Priors, TotalVariation
 from napari_diner.solvers.idt.tikhonov import ClosedForm
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.idt.crop import cropped
+from napari_diner.tasks.idt.optics import prediction_seconds
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.represent import LEARNING_RATES, build_representation
 
@@ -28,6 +29,8 @@ LINEAR_PHASE_RAD = 0.5
 """Phase above which single scattering is not to be trusted."""
 # the closed form shows less phase than there is; above this much, multiple scattering is worth its time
 _SHOWN_PHASE_RAD = 0.4
+# and if that would take longer, it is left out unless it is asked for
+_AFFORDABLE_S = 3600.0
 # of a time limit, the weights may have the first part, and voxels that a network starts from end at the second
 _WEIGHTS_SHARE = 0.3
 _START_SHARE = 0.6
@@ -126,10 +129,13 @@ class Inversion:
         recipe = self.recipe
         yield from self._closed_form()
         if recipe.solver == "tikhonov":
+            self._warn_of_phase()
             return
-        if self._wants_multislice():
-            assert self._build_multislice is not None
-            self.problem = replace(self.problem, model=self._build_multislice())
+        multislice = self._multislice()
+        if multislice is not None:
+            self.problem = replace(self.problem, model=multislice)
+        else:
+            self._warn_of_phase()
         if recipe.regularization.tikhonov is None:
             # what the closed form needs is no prior of the other solvers
             self.problem = replace(self.problem, priors=replace(self.problem.priors, tikhonov=0.0))
@@ -149,27 +155,37 @@ class Inversion:
             alpha = choice.value
             self.problem = replace(self.problem, priors=replace(self.problem.priors, tikhonov=alpha))
         self.volume = closed.solve(self.problem.data, alpha)
-        phase = self.linear.peak_phase(self.volume)
-        if phase > LINEAR_PHASE_RAD and not self._wants_multislice():
-            self.warnings.append(
-                f"the sample delays light by up to {phase:.2g} rad, more than single scattering describes (0.5 rad); "
-                "indices will be too low and shapes wrong" + self._way_out()
-            )
         with torch.no_grad():
             loss = self.problem.objective(self.volume)[0]
         yield self._at(stage, Step(1, 1, loss))
 
-    def _wants_multislice(self) -> bool:
+    def _multislice(self) -> SSNPModel | None:
+        """Return the multi-slice model if it is asked for, or needed and affordable."""
         recipe = self.recipe
-        if recipe.solver == "tikhonov" or self._build_multislice is None or recipe.model == "born":
-            return False
+        if self._build_multislice is None or recipe.model == "born":
+            return None
         assert self.volume is not None
-        return recipe.model == "multislice" or self.linear.peak_phase(self.volume) > _SHOWN_PHASE_RAD
+        if recipe.model == "auto" and self.linear.peak_phase(self.volume) <= _SHOWN_PHASE_RAD:
+            return None
+        model = self._build_multislice()
+        seconds = prediction_seconds(model) * (_FIRST_CHORDS + recipe.multislice.iterations)
+        if recipe.model == "auto" and seconds > _AFFORDABLE_S:
+            self.warnings.append(
+                f"multiple scattering is left out, as it would take about {seconds / 3600:.0f} hours; set model to "
+                "multislice to have it, or fewer slices or multislice.steps_per_slice"
+            )
+            return None
+        return model
 
-    def _way_out(self) -> str:
-        if self._build_multislice is None:
-            return ""
-        return "; the solvers voxels and diner with model multislice describe it"
+    def _warn_of_phase(self) -> None:
+        assert self.volume is not None
+        phase = self.linear.peak_phase(self.volume)
+        if phase > LINEAR_PHASE_RAD:
+            cure = "" if self._build_multislice is None else "; the solver voxels with model multislice describes it"
+            self.warnings.append(
+                f"the sample delays light by up to {phase:.2g} rad, more than single scattering describes (0.5 rad); "
+                "indices will be too low and shapes wrong" + cure
+            )
 
     def _choose_tv(self) -> Iterator[tuple[Stage, Step]]:
         problem = replace(self.problem, model=self.linear)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from napari_diner.physics.idt.illumination import Illumination, ring
@@ -12,6 +14,9 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 
 # response to slow changes of the index, relative to the strongest, below which they are hardly seen
 _WEAK_LOW_FREQUENCIES = 0.2
+# operations a second of Fourier transforms: on a core, and on a graphics card
+_SPEED = 2.5e9
+_SPEED_OF_A_CARD = 1e12
 
 
 def illumination_of(recipe: IdtRecipe, frames: int) -> Illumination:
@@ -69,6 +74,15 @@ def build_multislice(
         steps_per_slice=recipe.multislice.steps_per_slice,
         device=device,
     )
+
+
+def prediction_seconds(model: SSNPModel) -> float:
+    """Estimate how long the multi-slice model takes to predict all frames: two Fourier transforms a step and source."""
+    planes, rows, columns = model.shape
+    transforms = 2 * planes * model.steps_per_slice * len(model.frame_of_source)
+    operations = 5 * rows * columns * math.log2(rows * columns)
+    speed = _SPEED * torch.get_num_threads() if model.device.type == "cpu" else _SPEED_OF_A_CARD
+    return transforms * operations / speed
 
 
 def preflight(model: BornModel) -> list[str]:
