@@ -16,11 +16,14 @@ import pytest
 import tifffile
 import yaml
 
+from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.recipe import all_keys, assignment
+from napari_diner.tasks.recipe import Recipe, all_keys, assignment
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+RECIPES: dict[str, type[Recipe]] = {"lensless": LenslessRecipe, "fit": FitRecipe, "idt": IdtRecipe}
 BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
 
@@ -60,8 +63,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize(("page", "text"), blocks("yaml"))
-def test_recipes_are_valid(page: str, text: str) -> None:
-    LenslessRecipe.parse(yaml.safe_load(text))
+def test_recipes_are_valid(page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # a recipe that names a table of directions is read with it
+    (tmp_path / "leds.csv").write_text("NA_y,NA_x\n0.1,0.2\n")
+    monkeypatch.chdir(tmp_path)
+    values = yaml.safe_load(text)
+    RECIPES[values.get("task", "lensless")].parse(values)
 
 
 @pytest.mark.parametrize(("page", "words"), commands())
@@ -74,11 +81,12 @@ def test_commands_have_the_options_shown(page: str, words: list[str]) -> None:
         assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text), f"{command} has no option {option}"
     for key, value in pairwise(words):
         if key == "--set":
-            LenslessRecipe.parse(assignment(value))
+            RECIPES[next((word for word in words if word in RECIPES), "lensless")].parse(assignment(value))
 
 
 def test_settings_named_in_the_text_exist() -> None:
-    known = {leaf for key in all_keys(LenslessRecipe) for leaf in (key, key.rpartition(".")[2])}
+    keys = {key for recipe in RECIPES.values() for key in all_keys(recipe)}
+    known = {leaf for key in keys for leaf in (key, key.rpartition(".")[2])}
     for page in PAGES:
         for name in re.findall(r"`([a-z]+(?:_[a-z]+)+|[a-z_]+\.[a-z_]+)(?:: [^`]*)?`", page.read_text("utf-8")):
             if name.endswith("_um") or name.partition(".")[0] in {"padding", "diner", "gradient"}:
