@@ -13,6 +13,7 @@ from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_diner.widgets.fit import FitWidget
+from napari_diner.widgets.idt import IdtDock
 from napari_diner.widgets.lensless import LenslessWidget
 from napari_diner.widgets.run_panel import RunPanel
 
@@ -101,7 +102,37 @@ def fit(viewer: napari.Viewer, camera: Photographer) -> None:
     camera.window("fit-compared")
 
 
-TUTORIALS = {"lensless": lensless, "fit": fit}
+def idt(viewer: napari.Viewer, camera: Photographer) -> None:
+    """Go through the tutorial on the refractive index."""
+    viewer.open_sample("napari-diner", "cell_recording")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "IDT refractive index")
+    assert isinstance(dock, IdtDock)
+    viewer.dims.set_current_step(0, 0)
+    camera.window("idt-filled-in")
+
+    dock.check_button.click()
+    while dock._live.busy:
+        wait(50)
+    viewer.dims.set_current_step(0, 3)
+    camera.window("idt-geometry")
+
+    dock.panel.run_button.click()
+    while not any("preview" in layer.name for layer in viewer.layers) and dock.panel.running:
+        wait(50)
+    while not dock.panel.stage.text().startswith("voxels") and dock.panel.running:
+        wait(50)
+    wait(500)
+    camera.window("idt-running")
+    finish(dock.panel)
+    camera.window("idt-space")
+
+    dock.view_buttons["slices"].click()
+    camera.window("idt-slices")
+    dock.view_buttons["surface"].click()
+    camera.window("idt-surface")
+
+
+TUTORIALS = {"lensless": lensless, "fit": fit, "idt": idt}
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from napari_diner.widgets.layer_choice import known_about, source_of
 WORDS = {
     "mean": "Mean of each frame",
     "blur": "Blur of each frame",
-    "ratio": "None: frames are I / background",
-    "none": "None: frames are I / background − 1",
+    "ratio": "Already I / background",
+    "none": "Already I / background − 1",
 }
 FILE = "Image file…"
 
