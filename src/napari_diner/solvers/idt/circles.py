@@ -32,8 +32,8 @@ _SMOOTHING = 1.0
 _RADIAL_WEIGHT = 0.3
 # frequencies below this many steps hold what is left of the background
 _LOWEST = 2.5
-# width of an aperture's edge in the spectrum of a finite frame, in steps
-_EDGE = 1.5
+# width of an aperture's edge, in steps; with a wider one, discs are drawn to the strong low frequencies that they share
+_EDGE = 0.5
 # the search ends with steps this small, in steps of frequency
 _FINEST = 0.05
 _PASSES = 3

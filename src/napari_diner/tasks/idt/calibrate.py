@@ -20,6 +20,9 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 Frames = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
 
+# steps of frequency that circles are blurred by: the spectrum of a finite frame has no finer detail
+_BLUR_STEPS = 1.5
+
 
 class Calibration:
     """A calibration in progress: go through `steps`, then take what was found.
@@ -74,6 +77,8 @@ class Calibration:
             self._likelier = search.likelihood_gain()
             self._apertures = _brought_inside(search.apertures, recipe.na)
         refines = settings.illuminations == "refine"
+        if refines and self._with_circles and not together:
+            self._keep_what_circles_cannot_tell(search.step * recipe.wavelength_um)
         if not (refines or settings.gain):
             return
         geometry = Geometry(
@@ -101,6 +106,12 @@ class Calibration:
             yield "refinement", step
         self._refined = refinement.result()
         self._apertures = self._refined.apertures
+
+    def _keep_what_circles_cannot_tell(self, step_na: float) -> None:
+        """Let the refinement start from the directions given where circles are no more than their blur away."""
+        given = self.given.apertures
+        close = np.hypot(*(self._apertures - given).T) < _BLUR_STEPS * step_na
+        self._apertures = np.where(close[:, None], given, self._apertures)
 
     @property
     def illumination(self) -> Illumination:
