@@ -19,7 +19,7 @@ from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
 Array = npt.NDArray[Any]
 
 # volumes of Δε_re and Δε_im that a solver keeps at once: slopes count three
-_VOLUMES = {"tikhonov": 6.0, "voxels": 28.0, "diner": 30.0, "decaf": 20.0}
+_VOLUMES = {"tikhonov": 8.0, "voxels": 36.0, "diner": 36.0, "decaf": 24.0}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def load(recipe: IdtRecipe) -> IdtData:
 
 
 def memory_needed(recipe: IdtRecipe, frames: int, shape: tuple[int, int]) -> int:
-    """Estimate the bytes that a reconstruction takes, from what its solver keeps; measured peaks are a little less.
+    """Estimate the bytes that a reconstruction takes, from what its solver keeps.
 
     The closed form's eigenvectors are counted, and refused, where they are made.
     """

@@ -8,7 +8,7 @@ from napari_diner.representations.base import Representation
 from napari_diner.representations.diner import Diner
 from napari_diner.tasks.idt.recipe import IdtRecipe
 
-LEARNING_RATES = {"diner": 1e-4, "decaf": 2e-3}
+LEARNING_RATES = {"diner": 1e-4, "decaf": 8e-3}
 """Step size of Adam for each representation, if the recipe does not tell; found by trying."""
 
 
