@@ -41,7 +41,7 @@ _MOST_FREQUENCIES = 2000
 _STRONG_PART = 0.5
 _BANDS = 8
 # numbers in the covariances of all frequencies together
-_MOST_NUMBERS = 2**24
+_MOST_NUMBERS = 2**22
 # sweeps before which α and τ² are chosen
 _CHOICES = (1, 2, 3, 4, 5, 6, 8, 10, 14)
 # the finest step of a search, and the first one but for the first sweeps, in steps of frequency
@@ -123,8 +123,11 @@ class Refinement:
         """τ² of each band, (B,)."""
 
     def result(self) -> Refined:
-        """Return the directions and gains found so far."""
-        return Refined(self.apertures.copy(), self.gains.copy())
+        """Return the directions and gains found so far; a pattern is fitted to directions that were free to move."""
+        found = self.apertures.copy()
+        if self.together and self.directions:
+            found = _inside(fitted_pattern(self.start, found), self.geometry.na)
+        return Refined(found, self.gains.copy())
 
     @torch.no_grad()
     def steps(self) -> Iterator[Step]:
@@ -141,15 +144,13 @@ class Refinement:
             found = self.apertures.copy()
             # half of them, so that no two chase each other for ever
             order = np.roll(order, -(-sources // 2)) if sweep % 2 == 0 else chance.permutation(sources)
-            turn = order[: -(-sources // 2)] if self.directions else []
+            turn = order[: -(-sources // 2)] if self.directions else order[:0]
             for number, source in enumerate(turn):
                 found[source] = self._search(source, prediction, first)
                 yield Step(sweep, self.iterations, prediction.loss, (number + 1) / (sources + 1))
             if self.gain:
                 self.gains *= self._brighter(prediction)
                 self.gains /= np.exp(np.log(self.gains).mean())
-            if self.together:
-                found = _inside(fitted_pattern(self.start, found), self.geometry.na)
             change = float(np.sqrt(((found - self.apertures) ** 2).sum(1).mean())) / unit
             self.apertures = found
             first = _FIRST_LATER * unit if sweep > 1 else first

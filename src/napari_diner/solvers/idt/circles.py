@@ -37,6 +37,8 @@ _EDGE = 0.5
 # the search ends with steps this small, in steps of frequency
 _FINEST = 0.05
 _PASSES = 3
+# of more frequencies than these, some are taken by chance
+_MOST_FREQUENCIES = 10_000
 
 
 class CircleSearch:
@@ -82,6 +84,10 @@ class CircleSearch:
         self._window = np.outer(signal.windows.tukey(rows, _FADED), signal.windows.tukey(columns, _FADED))
         half = (self.fy > 0) | ((self.fy == 0) & (self.fx > 0))
         useful = half & (self.radius > _LOWEST * self.step) & (self.radius < 2 * na / wavelength_um + 2 * self.step)
+        if useful.sum() > _MOST_FREQUENCIES:
+            chosen = np.random.default_rng(0).permutation(np.flatnonzero(useful))[:_MOST_FREQUENCIES]
+            useful = np.zeros_like(useful)
+            useful.flat[chosen] = True
         self._useful = useful
         self._points = np.stack(
             [np.broadcast_to(self.fy, useful.shape)[useful], np.broadcast_to(self.fx, useful.shape)[useful]]
