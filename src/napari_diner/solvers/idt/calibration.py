@@ -197,7 +197,8 @@ class Refinement:
     def _data(self) -> Tensor:
         """Return y, the data with the gains taken off, (K, N)."""
         mean = self._mean[:, None]
-        return (self._spectrum + mean) / torch.from_numpy(self.gains) - mean
+        data: Tensor = (self._spectrum + mean) / torch.from_numpy(self.gains) - mean
+        return data
 
     def _products(self) -> Tensor:
         """Return M M*, complex, (K, N, N)."""
@@ -269,7 +270,8 @@ class Refinement:
                 covered |= inside
         y = prediction.data[:, frame] - rest
         unit = self._step * self.geometry.wavelength_um
-        at, step, reach = self.apertures[source], max(first, _FINEST * unit), 3
+        at: Vector = self.apertures[source]
+        step, reach = max(first, _FINEST * unit), 3
         tried: dict[tuple[float, float], float] = {}
         while step >= _FINEST * unit:
             centre = at
@@ -364,7 +366,10 @@ def moved(illumination: Illumination, apertures: Vector) -> Illumination:
     """Return an illumination with other directions, (S, 2), and the same weights."""
     places = iter(apertures.tolist())
     return Illumination(
-        tuple(tuple(Source(*next(places), source.weight) for source in frame) for frame in illumination.frames)
+        tuple(
+            tuple(Source(y, x, s.weight) for s, (y, x) in zip(frame, places, strict=False))
+            for frame in illumination.frames
+        )
     )
 
 

@@ -140,7 +140,7 @@ class CircleSearch:
         tiny = np.finfo(np.float32).tiny + 1e-12 * totals.sum() / max(counts.sum(), 1)
         for number in range(3):
             by_radius = np.bincount(ring.ravel(), totals[number].ravel()) + tiny
-            frames = np.bincount(ring.ravel(), counts[number].ravel())
+            frames = np.bincount(ring.ravel(), counts[number].ravel()).astype(np.float64)
             radial = _filled(by_radius, frames)[ring]
             total = ndimage.gaussian_filter(totals[number], _SMOOTHING) + _RADIAL_WEIGHT * radial
             weight = ndimage.gaussian_filter(counts[number], _SMOOTHING) + _RADIAL_WEIGHT
