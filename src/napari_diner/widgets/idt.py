@@ -77,7 +77,7 @@ class IdtDock(TaskDock):
         self._filled_in: dict[str, Any] = {}
         self._geometry = GeometryLayers(napari_viewer)
         self._live = Latest(self)
-        self._live.failed.connect(self.panel.complain)
+        self._live.failed.connect(self._on_failed)
         self._live.done.connect(self._on_done)
         self.installEventFilter(self)
         self.illumination = IlluminationEditor()
@@ -151,7 +151,6 @@ class IdtDock(TaskDock):
         recipe = self._complete_recipe(layer)
         self._adapt(layer, recipe)
         self._layers.begin(recipe)
-        self._result = None
         return functools.partial(begin, recipe, layer.data, self._background_data())
 
     def summary(self, result: Result) -> str:
@@ -301,17 +300,22 @@ class IdtDock(TaskDock):
             point = self._viewer.dims.point[self._viewer.dims.ndim - 3] if self._viewer.dims.ndim >= 3 else 0.0
             self.illumination.plot.set_current(round((point - layer.translate[0]) / layer.scale[0]))
 
+    def _on_failed(self, message: str) -> None:
+        self.check_button.setEnabled(True)
+        self.panel.complain(message)
+
     def _on_done(self, found: Check) -> None:
         self.check_button.setEnabled(True)
         layer = self.choice.layer
         if layer is None or layer.data.shape[0] != found.spectra.data.shape[0]:
             return
         self._geometry.show(layer, found.spectra, found.circles, self._found_circles())
-        warnings = "".join(f" Warning: {warning}." for warning in found.warnings)
-        self.panel.say(
+        warnings = [f"\nWarning: {warning}." for warning in found.warnings]
+        words = (
             "The spectrum of each frame is bright in two discs, and the circles should bound them. Look through the "
-            f"frames with the slider.{warnings}"
+            "frames with the slider."
         )
+        self.panel.say(words + "".join(warnings), error=bool(warnings))
 
     def _found_circles(self) -> Circles | None:
         """Return the circles of the directions that the calibration of the last run found."""

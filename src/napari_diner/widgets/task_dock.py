@@ -155,8 +155,10 @@ class TaskDock(QWidget):
         self._layers.finish(result)
         report = result.report
         end = "Time is up" if report.get("stopped_by_time_limit") else "Done"
-        warnings = "".join(f"; {warning}" for warning in report.get("warnings", ()))
-        self.panel.say(f"{'Stopped early' if result.partial else end}: {self.summary(result)}{warnings}")
+        # each on a line of its own, and in a colour that is not overlooked
+        warnings = [f"\nWarning: {warning}." for warning in report.get("warnings", ())]
+        words = f"{'Stopped early' if result.partial else end}: {self.summary(result)}"
+        self.panel.say(words + "".join(warnings), error=bool(warnings))
 
     def save_results(self) -> None:
         """Let the user pick a folder, and write the result into a new folder inside it."""

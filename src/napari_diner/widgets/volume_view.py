@@ -186,7 +186,8 @@ def film(viewer: napari.Viewer, path: Path, after_each: Callable[[int, int], Non
             camera.set_view_direction(tuple(turn.apply(forward)), tuple(up))
             picture = Picture.fromarray(viewer.screenshot(canvas_only=True, flash=False)).convert("RGB")
             picture.thumbnail((FILM_SIDE, FILM_SIDE))
-            pictures.append(picture)
+            # the canvas may change a little while words beside it do
+            pictures.append(picture.resize(pictures[0].size) if pictures else picture)
             if after_each is not None:
                 after_each(number + 1, FILM_FRAMES)
     finally:
