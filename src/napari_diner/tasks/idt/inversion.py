@@ -28,7 +28,7 @@ from napari_diner.tasks.idt.represent import LEARNING_RATES, build_representatio
 LINEAR_PHASE_RAD = 0.5
 """Phase above which single scattering is not to be trusted."""
 # the closed form shows less phase than there is; above this much, multiple scattering is worth its time
-_SHOWN_PHASE_RAD = 0.4
+_SHOWN_PHASE_RAD = 0.35
 # and if that would take longer, it is left out unless it is asked for
 _AFFORDABLE_S = 3600.0
 # of a time limit, the weights may have the first part, and voxels that a network starts from end at the second
