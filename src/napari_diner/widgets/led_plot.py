@@ -23,7 +23,7 @@ SIDE = 124
 Directions = npt.NDArray[np.float64]
 
 
-class LedPlot(pg.PlotWidget):  # type: ignore[misc]
+class LedPlot(pg.PlotWidget):
     """Dots at (NA_y, NA_x), y downwards as in the images, and the circle of the objective's NA around them.
 
     What lies outside the circle is red: dark field, which the models do not describe.

@@ -179,7 +179,7 @@ def film(viewer: napari.Viewer, path: Path, after_each: Callable[[int, int], Non
     camera = camera_of(viewer)
     before = tuple(camera.angles)
     forward, up = (np.asarray(way, dtype=float) for way in (camera.view_direction, camera.up_direction))
-    pictures = []
+    pictures: list[Picture.Image] = []
     try:
         for number in range(FILM_FRAMES):
             turn = Rotation.from_rotvec(2 * np.pi * number / FILM_FRAMES * up)
