@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from napari_diner.cli.common import (
+    FLAG,
     Assignments,
     Common,
     RecipeFile,
@@ -18,6 +19,7 @@ from napari_diner.cli.comparison import Seconds, compare_into, names_in
 from napari_diner.cli.options import with_options
 from napari_diner.cli.recipes import collect
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.recipe import merge
 
 if TYPE_CHECKING:
     from napari_diner.tasks.comparison import ComparisonRun
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 Stack = Annotated[
     str | None,
     Parameter(help="Multi-page TIFF, folder, or glob of TIFF or PNG files. Needed unless the recipe names it."),
+]
+WithUncertainty = Annotated[
+    bool, FLAG, Parameter(name="--uncertainty", help="Also write uncertainty.tif: the phase's standard deviation.")
 ]
 OPTIONS = with_options(LenslessRecipe, skip=("task", "stack"))
 
@@ -41,9 +46,12 @@ def lensless(
     recipe: RecipeFile = None,
     set_: Assignments = (),
     truth: TruthFolder = None,
+    uncertainty: WithUncertainty = False,
     settings: dict[str, Any],
 ) -> int:
     """Amplitude and phase from intensities recorded at several distances."""
+    if uncertainty:
+        settings = merge(settings, {"uncertainty": {"map": True}})
     values = LenslessRecipe.parse(collect(LenslessRecipe, recipe, set_, _with_stack(stack, settings)))
     return reconstruct_into(common, lambda: start(values, truth))
 

@@ -140,6 +140,7 @@ def summary(report: Mapping[str, Any], folder: Path) -> str:
             rows += [("note", str(text)) for text in value]
         elif value is not None:
             rows.append(_row(key, value))
+    rows += [("note", text) for text in report.get("uncertainty", {}).get("statements", ())]
     if report.get("partial"):
         rows.append(("note", "interrupted: this is the best so far"))
     rows.append(("folder", str(folder)))
