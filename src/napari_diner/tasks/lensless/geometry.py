@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,18 @@ def at_the_sample(recipe: Kind) -> Kind:
     if factor != 1 and recipe.pixel_size_um is not None:
         changes["pixel_size_um"] = recipe.pixel_size_um / factor
     return recipe.updated(changes) if changes else recipe
+
+
+def geometry_report(recipe: Recording) -> dict[str, Any]:
+    """Return for a report what a point source or a finer grid makes of pixels and distances; nothing if nothing."""
+    seen = at_the_sample(recipe)
+    if seen is recipe:
+        return {}
+    geometry: dict[str, Any] = {"object_pixel_size_um": seen.pixel_size_um}
+    if recipe.source_distance_um is not None:
+        geometry["effective_distances_um"] = list(seen.distances_um)
+        geometry["magnifications"] = list(magnifications(recipe))
+    return geometry
 
 
 def to_one_scale(recipe: Recording, intensities: Floats, mask: Mask | None) -> tuple[Floats, Mask | None]:

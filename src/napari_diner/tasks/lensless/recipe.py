@@ -15,6 +15,7 @@ from napari_diner.representations.settings import DinerSettings
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings, GradientSettings
 from napari_diner.solvers.uncertainty_settings import UncertaintySettings
 from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
+from napari_diner.tasks.lensless.tile_settings import TileSettings
 from napari_diner.tasks.recipe import Recipe
 
 Solver = Literal["gauss-newton", "diner", "alternating", "pixels"]
@@ -136,6 +137,8 @@ class LenslessRecipe(Recording):
     """What is made of the phase besides."""
     uncertainty: UncertaintySettings = Field(default_factory=UncertaintySettings, title="Uncertainty")
     """How far amplitude and phase may be off."""
+    tiles: TileSettings = Field(default_factory=TileSettings, title="Large fields")
+    """How a field is worked on that is too large for the memory."""
 
     @field_validator("shifts_um")
     @classmethod

@@ -34,9 +34,11 @@ from napari_diner.tasks.lensless.data import (
     padding_width_px,
     prepare,
 )
-from napari_diner.tasks.lensless.geometry import at_the_sample, magnifications
+from napari_diner.tasks.lensless.geometry import at_the_sample, geometry_report
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.tile_plan import tile_size
+from napari_diner.tasks.lensless.tiles import TiledReconstruction
 from napari_diner.tasks.lensless.truth import Truth, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
 from napari_diner.tasks.lensless.unknown import build_unknown
@@ -75,7 +77,7 @@ def reconstruct(
     *,
     truth: Truth | None = None,
     preview_interval_s: float | None = None,
-) -> LenslessReconstruction:
+) -> LenslessReconstruction | TiledReconstruction:
     """Prepare the reconstruction of amplitude and phase from intensities at several heights.
 
     Parameters
@@ -91,8 +93,8 @@ def reconstruct(
 
     Returns
     -------
-    LenslessReconstruction
-        Iterate it for `Progress`, then ask it for the `Result`.
+    LenslessReconstruction | TiledReconstruction
+        Iterate it for `Progress`, then ask it for the `Result`. Large fields go by tiles, as `recipe.tiles` says.
 
     Raises
     ------
@@ -112,24 +114,45 @@ def reconstruct(
     """
     if not isinstance(data, LenslessData):
         data = LenslessData(np.asarray(data))
+    known = resolved(recipe, data)
+    size = tile_size(known, len(data.frames), data.frames.shape[1:], devices.choose_device(recipe.device))
+    if size is not None:
+        return TiledReconstruction(known, data, size, LenslessReconstruction, truth, preview_interval_s)
     return LenslessReconstruction(recipe, data, truth, preview_interval_s)
+
+
+def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
+    """Return a recipe with what the data tell and what ``auto`` means filled in.
+
+    Raises
+    ------
+    RecipeError
+        If something is missing or does not fit the number of frames.
+    """
+    changes: dict[str, Any] = {"stack": recipe.stack or data.source}
+    if recipe.pixel_size_um is None and data.pixel_size_um is not None:
+        changes["pixel_size_um"] = data.pixel_size_um
+    if recipe.start == "auto":
+        changes["start"] = "gauss-newton" if recipe.solver == "diner" else "contrast-transfer"
+    recipe = recipe.updated(changes)
+    recipe.check_complete(len(data.frames) if data.frames.ndim == 3 else 0)
+    return recipe
 
 
 class LenslessReconstruction(Reconstruction):
     """A lensless reconstruction in progress; made by `reconstruct`."""
 
     def __init__(
-        self, recipe: LenslessRecipe, data: LenslessData, truth: Truth | None, preview_interval_s: float | None
+        self,
+        recipe: LenslessRecipe,
+        data: LenslessData,
+        truth: Truth | None = None,
+        preview_interval_s: float | None = None,
+        start: Array | None = None,
     ) -> None:
         super().__init__()
         frames = data.frames
-        resolved: dict[str, Any] = {"stack": recipe.stack or data.source}
-        if recipe.pixel_size_um is None and data.pixel_size_um is not None:
-            resolved["pixel_size_um"] = data.pixel_size_um
-        if recipe.start == "auto":
-            resolved["start"] = "gauss-newton" if recipe.solver == "diner" else "contrast-transfer"
-        self.recipe = recipe.updated(resolved)
-        self.recipe.check_complete(len(frames) if frames.ndim == 3 else 0)
+        self.recipe = resolved(recipe, data)
         self.model_recipe = at_the_sample(self.recipe)
         """What the prepared frames would be described by: pixels, distances and shifts as seen by the model."""
         if truth is not None:
@@ -146,6 +169,7 @@ class LenslessReconstruction(Reconstruction):
         illumination = checked_illumination(data.illumination, frames.shape)
         self._illumination = None if illumination is None else onto_grid(recipe.preprocess, illumination)
         self._checksum = checksum(frames)
+        self._start = start
         self._problem: PhaseProblem | None = None
         self._solver: Solver | None = None
         self._unknown: ComplexField | None = None
@@ -159,8 +183,10 @@ class LenslessReconstruction(Reconstruction):
     def _run(self) -> Generator[Progress, None, None]:
         recipe = self.model_recipe
         problem = self._problem = build_problem(recipe, self._prepared, self._illumination, self.device)
-        flat = recipe.start == "flat"
-        if flat:
+        flat = recipe.start == "flat" and self._start is None
+        if self._start is not None:
+            self._field = torch.from_numpy(self._start).to(self.device)
+        elif flat:
             self._field = problem.flat_field()
         else:
             self._field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
@@ -310,7 +336,7 @@ class LenslessReconstruction(Reconstruction):
             "loss": stage.loss,
             "parameters": 2 * field.numel() if self._unknown is None else self._unknown.parameter_count(),
             "gains": list(self._prepared.gains),
-            **self._geometry(),
+            **geometry_report(self.recipe),
             **provenance(self.device, self.recipe.seed),
             "input_sha256": self._checksum,
             "warnings": list(self._prepared.warnings),
@@ -318,17 +344,6 @@ class LenslessReconstruction(Reconstruction):
         if self.truth is not None:
             report["truth"] = score(amplitude.data, phase.data, self.truth)
         return report
-
-    def _geometry(self) -> dict[str, Any]:
-        """Return what a point source or a finer grid makes of pixels and distances; nothing if nothing."""
-        if self.model_recipe is self.recipe:
-            return {}
-        seen = self.model_recipe
-        geometry: dict[str, Any] = {"object_pixel_size_um": seen.pixel_size_um}
-        if self.recipe.source_distance_um is not None:
-            geometry["effective_distances_um"] = list(seen.distances_um)
-            geometry["magnifications"] = list(magnifications(self.recipe))
-        return geometry
 
     def _release(self) -> None:
         self._problem = self._solver = self._unknown = self._field = self._uncertainty = None
