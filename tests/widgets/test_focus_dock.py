@@ -128,7 +128,6 @@ def test_a_closed_dock_is_forgotten_and_starts_nothing(qtbot: QtBot, make_napari
     viewer.window.remove_dock_widget(dock)
     dock.slider.setValue(50)
     assert not dock.live.busy
-    dock.deleteLater()
     del dock
     qtbot.wait(50)
     gc.collect()

@@ -163,7 +163,6 @@ def test_no_stack_is_told(make_napari_viewer: Callable[..., Any]) -> None:
     dock = LenslessWidget(make_napari_viewer())
     dock.panel.run_button.click()
     assert dock.panel.status.text().startswith("There is no stack")
-    dock.deleteLater()
 
 
 def test_the_list_follows_the_viewer(dock: LenslessWidget) -> None:
@@ -283,7 +282,6 @@ def test_a_closed_dock_is_forgotten(qtbot: QtBot, make_napari_viewer: Callable[.
     dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")[1]
     remains = [weakref.ref(part) for part in (dock, dock.panel, dock.choice, dock.advanced, dock.distances)]
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()
     del dock
     qtbot.wait(50)
     gc.collect()
