@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -14,7 +15,8 @@ from napari_diner.physics.contrast_transfer import contrast_transfer_inverse
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.gauss_newton import GaussNewton
-from napari_diner.solvers.lensless.elimination import Elimination, Normal
+from napari_diner.solvers.lensless.elimination import Elimination, Normal, trusted_part
+from napari_diner.solvers.lensless.gauge import placed, unwound
 from napari_diner.solvers.lensless.geometry import (
     COLUMNS,
     DOWN,
@@ -25,7 +27,6 @@ from napari_diner.solvers.lensless.geometry import (
     Vector,
     Z,
     directions,
-    trend,
 )
 from napari_diner.solvers.lensless.plane import Plane, PlaneSearch, Refocusing
 from napari_diner.solvers.lensless.registration import register
@@ -33,16 +34,18 @@ from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings
 from napari_diner.solvers.step import Step
 
-_FRACTIONS = (1.0, 0.5, 0.25, 0.1)
+# a step that leaves the misfit larger by more than this factor, after the object has followed, was too long
+_WORSE = 1.02
+# the longest step of a distance, in depths of field, and of a shift, in pixels
+_LONGEST_Z, _LONGEST_SHIFT_PX = 0.5, 2.0
 # registered shifts below this, in pixels, are left to the second-order steps
 _REGISTERED_PX = 0.3
-# how much stronger than its mean another frequency of the object must be for whole turns of phase to be taken off
-_UNWIND = 1.5
 # damping of the first step of the object, and how it changes on success and on failure
 _DAMPING = 1e-2
 _DAMPING_DOWN, _DAMPING_UP = 0.1, 16.0
 # a round that moves nothing by more than this part of its error is the last one
 _STILL = 0.1
+_MOST_SHRINKAGE = 0.8
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Calibrated:
     covariance: Vector
     plane: Plane | None
     noise: float
-    at_bounds: Vector
+    at_bounds: npt.NDArray[np.bool_]
 
 
 class SelfCalibration:
@@ -145,6 +148,7 @@ class SelfCalibration:
         self._amplitudes, self._mask = amplitudes, mask
         self._build, self._derivatives = build, derivatives
         self._moves = directions(wanted, given.distances_um)
+        self._displaces = bool({"shift", "tilt"} & set(wanted))
         self._answers: Tensor | None = None
         self._field: Tensor | None = None
         self._normal: Normal | None = None
@@ -154,10 +158,15 @@ class SelfCalibration:
         self.rounds_done = 0
         """Rounds taken so far."""
         self._last_step = np.zeros(self._moves.shape[2])
-        self._padding = build(given).padding
+        model = build(given)
+        self._padding = model.padding
+        # the part of the object's frequencies that reach any frame
+        self._seen = float((model.transfers.abs() > 0).any(0).float().mean())
         self._valid = amplitudes.numel() if mask is None else int(mask.sum())
         self._loss = math.inf
         self._through = False
+        self._shrinkage = 0.0
+        self._before: tuple[Geometry, Tensor] | None = None
 
     def field(self) -> Tensor:
         """Return the object so far: complex, (Y, X)."""
@@ -203,39 +212,63 @@ class SelfCalibration:
         problem = self._problem()
         settings = GaussNewtonSettings(warm_up=0, iterations=1, cg_steps=self.object_steps, damping=self._damping)
         solver = GaussNewton(problem, self.field(), settings)
-        for step in solver.steps():
-            yield self._step(number, 0.4 * step.within)
+        for inner in solver.steps():
+            yield self._step(number, 0.4 * inner.within)
         self._field = solver.field()
-        before = self._loss
         loss, _ = problem.evaluate(self._field)
-        self._damping *= _DAMPING_DOWN if loss < before else _DAMPING_UP
-        elimination = Elimination(problem, self._field, self._derivatives, self._moves, self._answers)
+        self._damping *= _DAMPING_DOWN if loss < self._loss else _DAMPING_UP
+        if self._before is not None and loss > _WORSE * self._loss:
+            # halfway back, with the object of before
+            geometry, self._field = self._before
+            self.geometry = Geometry.of((self.geometry.table + geometry.table) / 2)
+            self._last_step /= 2
+            yield self._step(number, 1.0)
+            return
+        self._loss = loss
+        elimination = Elimination(
+            problem, self._field, self._derivatives, self._moves, self._answers, self._variance(loss * self._valid)
+        )
         count = self._moves.shape[2]
         for move in range(count):
             elimination.improve(move, self.answer_steps)
             yield self._step(number, 0.4 + 0.6 * (move + 1) / (count + 1))
         self._answers = elimination.answers
         normal = self._normal = elimination.normal()
-        self._loss = loss
-        step = -np.linalg.solve(*self._with_prior(normal))
-        for fraction in _FRACTIONS:
-            geometry = self._bounded(self.geometry.table + fraction * (self._moves @ step))
-            field = self._field * torch.exp(elimination.answer(fraction * step))
-            trial, _ = PhaseProblem(self._build(geometry), self._amplitudes, self._mask).evaluate(field)
-            if trial < loss:
-                self.geometry, self._field, self._loss = geometry, field, trial
-                break
+        step = self._limited(np.asarray(-np.linalg.solve(*self._with_prior(normal)), np.float64))
+        self._shrinkage = self._shrunk(normal, step)
+        # whether it was too long is seen in the next round, once the object has taken up the noise anew
+        self._before = self.geometry, self._field
+        self.geometry = self._bounded(self.geometry.table + self._moves @ step)
+        self._field = self._field * torch.exp(elimination.answer(step))
         self._last_step = step
         yield self._step(number, 1.0)
 
-    def _variance(self, normal: Normal) -> float:
+    def _shrunk(self, normal: Normal, step: Vector) -> float:
+        """Return which part of the last step is left to this one, 0 to 0.8.
+
+        With noise in the object the normal matrix is larger than the true derivative of its right-hand side; each step
+        then covers but a part of the way, and the errors are larger in the same proportion.
+        """
+        last = normal.matrix @ self._last_step
+        square = float(self._last_step @ last)
+        return float(np.clip(step @ last / square, 0, _MOST_SHRINKAGE)) if square > 0 else 0.0
+
+    def _limited(self, step: Vector) -> Vector:
+        """Return a step that moves no frame farther than the linearisation may hold."""
+        moves = np.abs(self._moves @ step).max(0)
+        shift = _LONGEST_SHIFT_PX * self._derivatives.pixel_size_um
+        longest = np.array([_LONGEST_Z * self.depth_of_field_um, shift, shift, math.log(2)])
+        limited: Vector = step * min(1.0, float((longest / np.maximum(moves, 1e-12)).min()))
+        return limited
+
+    def _variance(self, square: float) -> float:
         """Return the variance of the noise: the residual's square over what object and geometry leave of the data."""
-        unknowns = 2 * self._amplitudes[0].numel() + self._moves.shape[2]
-        return normal.square / max(self._valid - unknowns, 1)
+        unknowns: float = 2 * self._seen * self._amplitudes[0].numel() + self._moves.shape[2]
+        return square / max(self._valid - unknowns, 1)
 
     def _with_prior(self, normal: Normal) -> tuple[Vector, Vector]:
         """Return the normal equations with the pull towards what is given, both in units of the noise."""
-        variance = self._variance(normal)
+        variance = self._variance(normal.square)
         weights = self.prior.deviations**-2.0
         pull = np.einsum("nck,nc,ncl->kl", self._moves, weights, self._moves)
         away = np.einsum("nck,nc,nc->k", self._moves, weights, self.geometry.table - self.given.table)
@@ -249,36 +282,18 @@ class SelfCalibration:
         """Tell whether the last round moved nothing by more than a part of its error."""
         assert self._normal is not None
         matrix, _ = self._with_prior(self._normal)
-        errors = np.sqrt(self._variance(self._normal) * np.diag(np.linalg.inv(matrix)))
+        errors = np.sqrt(self._variance(self._normal.square) * np.diag(np.linalg.inv(matrix)))
         return bool((np.abs(self._last_step) < _STILL * errors).all())
 
     def _unwind(self) -> bool:
-        """Take whole turns of phase off a periodic object, and displace the frames in proportion to z instead.
-
-        Returns
-        -------
-        bool
-            Whether there were any.
-        """
-        field = self.field()
-        if not {"shift", "tilt"} & set(self.wanted) or not self._padding.is_identity:
+        """Take whole turns of phase off a periodic object; return whether there were any."""
+        if not self._displaces or not self._padding.is_identity:
             return False
-        spectrum = torch.fft.fft2(field).abs()
-        strongest = int(spectrum.argmax())
-        if spectrum.flatten()[strongest] < _UNWIND * spectrum[0, 0]:
+        found = unwound(self.field(), self.geometry, self._derivatives)
+        if found is None:
             return False
-        turns = np.array(np.unravel_index(strongest, field.shape), float)
-        sizes = np.array(field.shape)
-        turns = np.where(turns > sizes / 2, turns - sizes, turns)
-        y, x = (torch.arange(size, device=field.device, dtype=torch.float64) / size for size in field.shape)
-        ramp = 2 * math.pi * (turns[0] * y[:, None] + turns[1] * x[None, :])
-        tilt = self._derivatives.tilt_of(turns / (sizes * self._derivatives.pixel_size_um))
-        geometry = self.geometry
-        self._field = field * torch.polar(torch.ones_like(ramp), -ramp).to(field.dtype)
-        self.geometry = Geometry(
-            geometry.distances_um, geometry.shifts_um + np.outer(geometry.distances_um, tilt), geometry.gains
-        )
-        self._answers = None
+        self._field, self.geometry = found
+        self._answers = self._before = None
         return True
 
     def _settle(self) -> Iterator[Step]:
@@ -289,7 +304,10 @@ class SelfCalibration:
             away = float((self.geometry.distances_um - self.given.distances_um).mean())
             deviation = float(self.prior.deviations[:, Z].mean())
             mask = None if self._mask is None else self._mask.all(0)
-            search = PlaneSearch(refocusing, 3 * deviation + abs(away), self.depth_of_field_um, mask)
+            variance = self._variance(self._loss * self._valid) if math.isfinite(self._loss) else 0.0
+            part = trusted_part(model.spectrum(self.field()), model, variance)
+            seen_best = Refocusing(self.field(), model, self._derivatives, part)
+            search = PlaneSearch(seen_best, 3 * deviation + abs(away), self.depth_of_field_um, mask)
             for done in search.steps():
                 yield self._step(self.rounds + 1, done)
             plane = self._plane = search.result()
@@ -298,8 +316,10 @@ class SelfCalibration:
             self._plane_variance = 1 / (seen + known)
             self.geometry = self.geometry.displaced(offset)
             self._field = refocusing.at(offset)
-        if {"shift", "tilt"} & set(self.wanted):
-            self._place()
+        if self._displaces:
+            self._field, self.geometry = placed(
+                self.field(), self.geometry, self.given, self._derivatives, self._padding
+            )
         self._through = True
         yield self._step(self.rounds + 1, 1.0)
 
@@ -308,29 +328,6 @@ class SelfCalibration:
         if not self._through:
             for _ in self._settle():
                 pass
-
-    def _place(self) -> None:
-        """Choose the mean of the shifts, and displace the object the other way.
-
-        Two opinions, weighted by their variances: a line through the shifts meets z = 0 where that of the given ones
-        does, which is as good as the shifts lie on a line; and their mean is that of the given ones.
-        """
-        distances, moved = self.geometry.distances_um, self.geometry.shifts_um - self.given.shifts_um
-        line = trend(distances, moved)
-        frames, spread = len(distances), float(np.square(distances - distances.mean()).sum())
-        lever = 1 / frames + distances.mean() ** 2 / max(spread, 1e-12)
-        by_line = np.square(line.rest_um).mean() * lever
-        centred = moved - moved.mean(0)
-        by_mean = np.square(centred).mean() / frames
-        share = by_mean / (by_line + by_mean) if by_mean > 0 else 0.0
-        offset = -share * line.intercept_um - (1 - share) * moved.mean(0)
-        geometry = self.geometry
-        self.geometry = Geometry(geometry.distances_um, geometry.shifts_um + offset, geometry.gains)
-        phase = 1j * sum(
-            -step * self._derivatives.of(column).imag for column, step in zip((DOWN, RIGHT), offset, strict=True)
-        )
-        spectrum = torch.fft.fft2(self._padding.pad(self.field()))
-        self._field = self._padding.crop(torch.fft.ifft2(spectrum * torch.exp(phase)))
 
     def result(self) -> Calibrated:
         """Return what has been found so far.
@@ -345,8 +342,9 @@ class SelfCalibration:
         else:
             inverse = np.linalg.inv(self._with_prior(self._normal)[0])
             # the scatter of the right-hand side, grown by what the fit of the object took off the residual
-            variance = self._variance(self._normal)
+            variance = self._variance(self._normal.square)
             growth = variance * self._valid / max(self._normal.square, 1e-300)
+            growth /= (1 - self._shrinkage) ** 2
             moves = inverse @ (growth * self._normal.spread) @ inverse
             noise = math.sqrt(variance)
         covariance = flat @ moves @ flat.T
@@ -361,5 +359,5 @@ class SelfCalibration:
             covariance,
             self._plane,
             noise,
-            (away >= 0.999 * self.prior.bounds).any(1),
+            np.asarray((away >= 0.999 * self.prior.bounds).any(1)),
         )

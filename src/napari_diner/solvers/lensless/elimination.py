@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from napari_diner.physics.contrast_transfer import contrast_power
+from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.propagation import frequencies
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
 from napari_diner.solvers.lensless.geometry import COLUMNS, GAIN, Derivatives, Vector
 from napari_diner.solvers.problem import PhaseProblem, sum_of_squares
@@ -23,6 +25,8 @@ from napari_diner.solvers.problem import PhaseProblem, sum_of_squares
 # the damping of the eliminated object, and what its preconditioner adds, relative to the strongest response
 _DAMPING = 1e-4
 _FLOOR = 1e-2
+# rings that the frequencies up to half the pixel's are divided into
+_RINGS = 48
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,18 @@ class Elimination:
         Which moves of the geometry count, (N, 4, K), as from `directions`.
     answers
         X of an earlier linearisation, (K, Y, X), to go on from; None to begin with nothing.
+    variance
+        Variance of the noise of the recorded amplitudes.
     """
 
     def __init__(
-        self, problem: PhaseProblem, field: Tensor, derivatives: Derivatives, moves: Vector, answers: Tensor | None
+        self,
+        problem: PhaseProblem,
+        field: Tensor,
+        derivatives: Derivatives,
+        moves: Vector,
+        answers: Tensor | None,
+        variance: float,
     ) -> None:
         self.problem = problem
         self.moves = moves
@@ -76,6 +88,7 @@ class Elimination:
         self._field = field
         self._derivatives = derivatives
         self._spectrum = problem.model.spectrum(field)
+        self._trusted = trusted_part(self._spectrum, problem.model, variance) * self._spectrum
         # only the columns that some move uses
         self._columns = [column for column in range(COLUMNS) if moves[:, column].any()]
         self._directions = torch.stack([torch.sgn(self._at_sensor(n)) for n in range(problem.model.frames)])
@@ -155,7 +168,7 @@ class Elimination:
                 images.append(0.5 * self._valid(self._at_sensor(frame).abs(), frame))
             else:
                 factor = self._derivatives.of(column)
-                images.append(self._along(self.problem.model.field(factor * self._spectrum, frame), frame))
+                images.append(self._along(self.problem.model.field(factor * self._trusted, frame), frame))
         return torch.stack(images)
 
     def _by_object(self, step: Tensor, frame: int) -> Tensor:
@@ -193,6 +206,36 @@ class Elimination:
             return torch.complex(parts[0], parts[1])
 
         return apply, _DAMPING * strongest * brightness
+
+
+def trusted_part(spectrum: Tensor, model: MultiHeight, variance: float) -> Tensor:
+    """Return which part of each frequency of an object is no noise, from 0 to 1, (Y', X'): Wiener's filter.
+
+    The object takes up noise too, and derivatives by distance and shift grow with the frequency: taken from the object
+    as it is, they would be mostly noise, which tells nothing and would count as if it did. With N frames of noise σ²
+    each real unknown of the object has the variance 2σ²/N, over the power of the transfer functions, wherever the
+    frames see it well. The power of the object is averaged over rings.
+
+    Parameters
+    ----------
+    spectrum
+        Of the lit and continued object, (Y', X').
+    model
+        The forward model.
+    variance
+        Variance σ² of the noise of the recorded amplitudes.
+    """
+    fy, fx = frequencies(model.padding.padded_shape, 1.0)
+    rings = ((fy**2 + fx**2).sqrt() * (2 * _RINGS)).long().to(spectrum.device)
+    count = int(rings.max()) + 1
+    power = torch.zeros(count, device=spectrum.device).index_add_(
+        0, rings.flatten(), spectrum.abs().square().float().flatten()
+    )
+    power = power / torch.bincount(rings.flatten(), minlength=count).clamp_min(1)
+    noise = torch.zeros_like(power[rings])
+    for reach in contrast_power(model):
+        noise += variance * spectrum.numel() / reach.clamp_min(1e-3 * float(reach.max()))
+    return (1 - noise / power[rings].clamp_min(1e-30)).clamp(0, 1)
 
 
 def _double(values: Tensor) -> Vector:

@@ -38,7 +38,8 @@ class Plane:
     offset_um
         By how much all distances must be lengthened for the object to lie at its own plane.
     error_um
-        Standard error, from leaving out each block of the field in turn (jackknife).
+        Standard error, from leaving out each block of the field in turn (jackknife), and from how far apart amplitude
+        and phase by themselves see the plane.
     at_end
         Whether the best plane lies at the end of the range, so that the true one may lie beyond.
     """
@@ -59,11 +60,15 @@ class Refocusing:
         Its forward model, for the padding.
     derivatives
         For the phase that a micrometre adds.
+    part
+        Which part of each frequency to keep, (Y', X'); all if None.
     """
 
-    def __init__(self, field: Tensor, model: MultiHeight, derivatives: Derivatives) -> None:
+    def __init__(self, field: Tensor, model: MultiHeight, derivatives: Derivatives, part: Tensor | None = None) -> None:
         self._padding = model.padding
         self._spectrum = torch.fft.fft2(self._padding.pad(field))
+        if part is not None:
+            self._spectrum = part * self._spectrum
         self._phase = derivatives.of(Z).imag
 
     def at(self, offset_um: float) -> Tensor:
@@ -107,7 +112,7 @@ class PlaneSearch:
             for number, offset in enumerate(grid):
                 self._measure(float(offset))
                 yield (level + (number + 1) / len(grid)) / levels
-            best = max(self._curve, key=lambda offset: self._curve[offset].mean())
+            best = max(self._curve, key=lambda offset: self._curve[offset].sum(0).mean())
             step /= _FINER
             self._step = step * _FINER
             grid = best + np.arange(-_REACH, _REACH + 1) * step
@@ -116,28 +121,34 @@ class PlaneSearch:
         """Return the plane found; ask once `steps` is through."""
         offsets = np.array(sorted(self._curve))
         curves = np.array([self._curve[offset] for offset in offsets])
-        best = int(curves.mean(1).argmax())
-        total = curves.sum(1, keepdims=True)
-        blocks = curves.shape[1]
-        without = [self._peak(offsets, part) for part in ((total - curves) / (blocks - 1)).T]
-        error = float(np.sqrt((blocks - 1) / blocks * np.square(np.array(without) - np.mean(without)).sum()))
-        return Plane(self._peak(offsets, curves.mean(1)), error, best in (0, len(offsets) - 1))
+        whole = curves.sum(1)
+        best = int(whole.mean(1).argmax())
+        offset, _ = self._peak(offsets, whole.mean(1))
+        blocks = whole.shape[1]
+        left = (whole.sum(1, keepdims=True) - whole) / (blocks - 1)
+        without = np.array([self._peak(offsets, curve)[0] for curve in left.T])
+        variance = (blocks - 1) / blocks * np.square(without - without.mean()).sum()
+        opinions = np.array([self._peak(offsets, part) for part in curves.mean(2).T])
+        weight = opinions[:, 1].sum()
+        if weight > 0:
+            variance += float((opinions[:, 1] * np.square(opinions[:, 0] - offset)).sum() / weight)
+        return Plane(offset, float(np.sqrt(variance)), best in (0, len(offsets) - 1))
 
-    def _peak(self, offsets: Vector, curve: Vector) -> float:
-        """Return the top of a parabola through the curve next to its best point."""
+    def _peak(self, offsets: Vector, curve: Vector) -> tuple[float, float]:
+        """Return the top of a parabola through the curve next to its best point, and its curvature there, or 0."""
         best = int(curve.argmax())
         near = np.abs(offsets - offsets[best]) < (_FINER + 0.5) * self._step
         if near.sum() < 4:
-            return float(offsets[best])
+            return float(offsets[best]), 0.0
         centred = (offsets[near] - offsets[best]) / self._step
         curvature, slope, _ = np.polyfit(centred, curve[near], 2)
         if curvature >= 0:
-            return float(offsets[best])
+            return float(offsets[best]), 0.0
         top = np.clip(-slope / (2 * curvature), centred.min(), centred.max())
-        return float(offsets[best] + self._step * top)
+        return float(offsets[best] + self._step * top), float(-curvature)
 
     def _measure(self, offset: float) -> None:
-        """Note the calmness of each block at an offset, (blocks,)."""
+        """Note the calmness of amplitude and phase in each block at an offset, (2, blocks)."""
         if offset in self._curve:
             return
         field = self._refocusing.at(offset)
@@ -149,10 +160,10 @@ class PlaneSearch:
                 (_CALM * squares[0].median()).clamp_min(small),
                 (_CALM * squares[1].median()).clamp_min(small),
             )
-        calmness = -sum((square + calm).log() for square, calm in zip(squares, self._calm, strict=True))
-        assert isinstance(calmness, Tensor)
         mask = None if self._mask is None else self._mask[1:-1, 1:-1]
-        self._curve[offset] = _block_means(calmness, mask)
+        self._curve[offset] = np.stack(
+            [_block_means(-(square + calm).log(), mask) for square, calm in zip(squares, self._calm, strict=True)]
+        )
 
 
 def _gradient(image: Tensor) -> Tensor:

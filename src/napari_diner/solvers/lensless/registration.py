@@ -44,7 +44,9 @@ def register(problem: PhaseProblem, pixel_size_um: float) -> Vector:
     shifts = np.zeros((model.frames, 2))
     for frame, image in enumerate(seen):
         # scikit-image tells how to move the image back onto the reference
-        back, _, _ = phase_cross_correlation(reference, image, upsample_factor=_UPSAMPLING, normalization=None)
+        back, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
+            reference, image, upsample_factor=_UPSAMPLING, normalization=None
+        )
         shifts[frame] = -np.asarray(back)
     centred: Vector = (shifts - shifts.mean(0)) * pixel_size_um
     return centred

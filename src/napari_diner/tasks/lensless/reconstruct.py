@@ -46,8 +46,8 @@ _PREVIEW_PIXELS = 512
 _SOLVERS = ("gauss-newton", "diner", "alternating", "pixels")
 # the part of a time limit that a solver may spend on making a start for another one
 _START_SHARE = 0.5
-# damping of the first Gauss-Newton step from an object that was found with the geometry
-_DAMPING_CALIBRATED = 1e-4
+# first damping and tolerance of Gauss-Newton from an object found with the geometry: only slow modes are left
+_DAMPING_CALIBRATED, _TOLERANCE_CALIBRATED = 1e-4, 1.5e-6
 
 
 class Solver(Protocol):
@@ -195,8 +195,13 @@ class LenslessReconstruction(Reconstruction):
         if calibration.covers_all:
             self._field = calibration.field()
             # what the warm-up is for, to untangle the phase, has been done, and no careful first step is needed
-            damping = min(recipe.gauss_newton.damping, _DAMPING_CALIBRATED)
-            recipe = recipe.updated({"gauss_newton": {"warm_up": 0, "damping": damping}})
+            settings = recipe.gauss_newton
+            quick = {
+                "warm_up": 0,
+                "damping": min(settings.damping, _DAMPING_CALIBRATED),
+                "tolerance": min(settings.tolerance, _TOLERANCE_CALIBRATED),
+            }
+            recipe = recipe.updated({"gauss_newton": quick})
         self.model_recipe, self._prepared = recipe, calibration.prepared
 
     def _stage(self, label: str, name: str, limit_s: float | None, *, flat: bool) -> Generator[Progress, None, None]:
