@@ -24,6 +24,7 @@ from napari_diner.solvers.gauss_newton import GaussNewton
 from napari_diner.solvers.gradient_descent import GradientDescent
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.step import Step
+from napari_diner.tasks.lensless.calibrate import Calibration, check_calibration
 from napari_diner.tasks.lensless.data import (
     Array,
     LenslessData,
@@ -45,6 +46,8 @@ _PREVIEW_PIXELS = 512
 _SOLVERS = ("gauss-newton", "diner", "alternating", "pixels")
 # the part of a time limit that a solver may spend on making a start for another one
 _START_SHARE = 0.5
+# first damping and tolerance of Gauss-Newton from an object found with the geometry: only slow modes are left
+_DAMPING_CALIBRATED, _TOLERANCE_CALIBRATED = 1e-4, 1.5e-6
 
 
 class Solver(Protocol):
@@ -128,6 +131,7 @@ class LenslessReconstruction(Reconstruction):
             resolved["start"] = "gauss-newton" if recipe.solver == "diner" else "contrast-transfer"
         self.recipe = recipe.updated(resolved)
         self.recipe.check_complete(len(frames) if frames.ndim == 3 else 0)
+        check_calibration(self.recipe, len(frames))
         self.model_recipe = at_the_sample(self.recipe)
         """What the prepared frames would be described by: pixels, distances and shifts as seen by the model."""
         if truth is not None:
@@ -144,6 +148,8 @@ class LenslessReconstruction(Reconstruction):
         illumination = checked_illumination(data.illumination, frames.shape)
         self._illumination = None if illumination is None else onto_grid(recipe.preprocess, illumination)
         self._checksum = checksum(frames)
+        self._calibration: Calibration | None = None
+        self._calibrated: dict[str, Any] | None = None
         self._problem: PhaseProblem | None = None
         self._solver: Solver | None = None
         self._unknown: ComplexField | None = None
@@ -154,12 +160,14 @@ class LenslessReconstruction(Reconstruction):
         self._result: Result | None = None
 
     def _run(self) -> Generator[Progress, None, None]:
+        if self.recipe.calibration.wanted:
+            yield from self._calibrate()
         recipe = self.model_recipe
         problem = self._problem = build_problem(recipe, self._prepared, self._illumination, self.device)
         flat = recipe.start == "flat"
         if flat:
             self._field = problem.flat_field()
-        else:
+        elif self._field is None:
             self._field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
         if recipe.start in _SOLVERS:
             limit = None if recipe.max_seconds is None else _START_SHARE * recipe.max_seconds
@@ -167,12 +175,49 @@ class LenslessReconstruction(Reconstruction):
         yield from self._stage(recipe.solver, recipe.solver, recipe.max_seconds, flat=flat)
         self._stages[-1].name = recipe.solver
 
+    def _calibrate(self) -> Generator[Progress, None, None]:
+        """Find the geometry, and go on with it, and with the object that was found with it."""
+        limit = None if self.recipe.max_seconds is None else _START_SHARE * self.recipe.max_seconds
+        calibration = self._calibration = Calibration(
+            self.recipe, self.model_recipe, self._prepared, self._illumination, self.device, build_problem
+        )
+        yield from self._follow("calibration", calibration, limit)
+        calibration.finish()
+        self._adopt_calibration()
+        self._solver = None
+
+    def _adopt_calibration(self) -> None:
+        """Describe model and frames by what the calibration has found so far."""
+        calibration = self._calibration
+        assert calibration is not None
+        self._calibrated = calibration.report()
+        recipe = calibration.model_recipe
+        if calibration.covers_all:
+            self._field = calibration.field()
+            # what the warm-up is for, to untangle the phase, has been done, and no careful first step is needed
+            settings = recipe.gauss_newton
+            quick = {
+                "warm_up": 0,
+                "damping": min(settings.damping, _DAMPING_CALIBRATED),
+                "tolerance": min(settings.tolerance, _TOLERANCE_CALIBRATED),
+            }
+            recipe = recipe.updated({"gauss_newton": quick})
+        self.model_recipe, self._prepared = recipe, calibration.prepared
+
     def _stage(self, label: str, name: str, limit_s: float | None, *, flat: bool) -> Generator[Progress, None, None]:
         """Run one solver from the present field until it is done or the time is up."""
         began = self.clock.seconds
+        solver = self._make_solver(name, limit_s, flat=flat)
+        yield from self._follow(label, solver, limit_s)
+        self._field = solver.finish() if isinstance(solver, GradientDescent) else solver.field()
+        self._stages[-1].seconds = self.clock.seconds - began
+
+    def _follow(self, label: str, solver: Solver, limit_s: float | None) -> Generator[Progress, None, None]:
+        """Take the steps of a solver until it is done or the time is up."""
+        began = self.clock.seconds
         stage = Stage(label)
         self._stages.append(stage)
-        solver = self._solver = self._make_solver(name, limit_s, flat=flat)
+        self._solver = solver
         for step in solver.steps():
             stage.iterations, stage.loss = step.iteration, step.loss
             stage.seconds = self.clock.seconds - began
@@ -180,7 +225,6 @@ class LenslessReconstruction(Reconstruction):
             if limit_s is not None and self.clock.seconds >= limit_s:
                 self._timed_out = True
                 break
-        self._field = solver.finish() if isinstance(solver, GradientDescent) else solver.field()
         stage.seconds = self.clock.seconds - began
 
     def _make_solver(self, name: str, limit_s: float | None, *, flat: bool) -> Solver:
@@ -210,6 +254,9 @@ class LenslessReconstruction(Reconstruction):
 
     def _best_field(self) -> Tensor:
         field = self._solver.field() if self._solver is not None and not self.finished else self._field
+        if isinstance(self._solver, Calibration) and not self._solver.covers_all:
+            assert self._problem is not None
+            return contrast_transfer_inverse(self._problem.model, self._problem.filled_amplitudes())
         assert field is not None
         return field
 
@@ -231,6 +278,9 @@ class LenslessReconstruction(Reconstruction):
     def _snapshot(self) -> Result:
         if self._result is not None:
             return self._result
+        if isinstance(self._solver, Calibration):
+            self._adopt_calibration()
+            self._problem = build_problem(self.model_recipe, self._prepared, self._illumination, self.device)
         assert self._problem is not None
         field = self._best_field()
         amplitude, phase = self._images(field)
@@ -290,15 +340,19 @@ class LenslessReconstruction(Reconstruction):
             "input_sha256": self._checksum,
             "warnings": list(self._prepared.warnings),
         }
+        if self._calibrated is not None:
+            calibration = dict(self._calibrated)
+            report["warnings"] += calibration.pop("warnings")
+            report["calibration"] = calibration
         if self.truth is not None:
             report["truth"] = score(amplitude.data, phase.data, self.truth)
         return report
 
     def _geometry(self) -> dict[str, Any]:
         """Return what a point source or a finer grid makes of pixels and distances; nothing if nothing."""
-        if self.model_recipe is self.recipe:
-            return {}
         seen = self.model_recipe
+        if self.recipe.source_distance_um is None and seen.pixel_size_um == self.recipe.pixel_size_um:
+            return {}
         geometry: dict[str, Any] = {"object_pixel_size_um": seen.pixel_size_um}
         if self.recipe.source_distance_um is not None:
             geometry["effective_distances_um"] = list(seen.distances_um)
@@ -306,7 +360,7 @@ class LenslessReconstruction(Reconstruction):
         return geometry
 
     def _release(self) -> None:
-        self._problem = self._solver = self._unknown = self._field = None
+        self._problem = self._solver = self._unknown = self._field = self._calibration = None
         devices.free_memory(self.device)
 
 
