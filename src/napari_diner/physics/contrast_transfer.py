@@ -94,7 +94,8 @@ def shift_power(model: MultiHeight, field: Tensor) -> Tensor:
         torch.fft.fftfreq(size, model.pixel_size_um, dtype=field.real.dtype, device=model.device)
         for size in model.padding.padded_shape
     )
-    return ((slope / max(brightness, 1e-30)) * (fy[:, None] ** 2 + fx[None, :] ** 2)).clamp_max(largest / 2)
+    power: Tensor = (slope / max(brightness, 1e-30)) * (fy[:, None] ** 2 + fx[None, :] ** 2)
+    return power.clamp_max(largest / 2)
 
 
 def contrast_transfer_inverse(model: MultiHeight, amplitudes: Tensor, damping: float = 1e-3) -> Tensor:
