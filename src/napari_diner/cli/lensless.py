@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from napari_diner.cli.common import (
+    FLAG,
     Assignments,
     Common,
     RecipeFile,
@@ -37,6 +38,9 @@ Calibrate = Annotated[
     str | None,
     Parameter(help="What to find from the recording first, with commas between: z, shift, gain, tilt."),
 ]
+WithUncertainty = Annotated[
+    bool, FLAG, Parameter(name="--uncertainty", help="Also write uncertainty.tif: the phase's standard deviation.")
+]
 OPTIONS = with_options(LenslessRecipe, skip=("task", "stack"))
 
 
@@ -50,10 +54,13 @@ def lensless(
     set_: Assignments = (),
     truth: TruthFolder = None,
     calibrate: Calibrate = None,
+    uncertainty: WithUncertainty = False,
     settings: dict[str, Any],
 ) -> int:
     """Amplitude and phase from intensities recorded at several distances."""
     settings = merge(settings, parse_calibrate(calibrate))
+    if uncertainty:
+        settings = merge(settings, {"uncertainty": {"map": True}})
     values = LenslessRecipe.parse(collect(LenslessRecipe, recipe, set_, _with_stack(stack, settings)))
     return reconstruct_into(common, lambda: start(values, truth))
 

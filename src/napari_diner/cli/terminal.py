@@ -143,6 +143,7 @@ def summary(report: Mapping[str, Any], folder: Path) -> str:
     found = (report.get("calibration") or {}).get("summary")
     if found is not None:
         rows.append(("calibrated", found))
+    rows += [("note", text) for text in report.get("uncertainty", {}).get("statements", ())]
     if report.get("partial"):
         rows.append(("note", "interrupted: this is the best so far"))
     rows.append(("folder", str(folder)))

@@ -13,6 +13,7 @@ from napari_diner.physics.settings import PaddingSettings
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.representations.settings import DinerSettings
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings, GradientSettings
+from napari_diner.solvers.uncertainty_settings import UncertaintySettings
 from napari_diner.tasks.lensless.calibration_settings import CalibrationSettings
 from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
 from napari_diner.tasks.recipe import Recipe
@@ -137,6 +138,8 @@ class LenslessRecipe(Recording):
     """Settings of the diner representation."""
     phase_output: PhaseOutputSettings = Field(default_factory=PhaseOutputSettings, title="Phase output")
     """What is made of the phase besides."""
+    uncertainty: UncertaintySettings = Field(default_factory=UncertaintySettings, title="Uncertainty")
+    """How far amplitude and phase may be off."""
 
     @field_validator("shifts_um")
     @classmethod

@@ -24,6 +24,7 @@ from napari_diner.solvers.gauss_newton import GaussNewton
 from napari_diner.solvers.gradient_descent import GradientDescent
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.step import Step
+from napari_diner.solvers.uncertainty import UncertaintyEstimate
 from napari_diner.tasks.lensless.calibrate import Calibration, check_calibration
 from napari_diner.tasks.lensless.data import (
     Array,
@@ -38,6 +39,7 @@ from napari_diner.tasks.lensless.geometry import at_the_sample, magnifications
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.truth import Truth, check_truth, score
+from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
 from napari_diner.tasks.lensless.unknown import build_unknown
 from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result, remaining_s
 from napari_diner.tasks.report import provenance, psnr_db
@@ -154,6 +156,7 @@ class LenslessReconstruction(Reconstruction):
         self._solver: Solver | None = None
         self._unknown: ComplexField | None = None
         self._field: Tensor | None = None
+        self._uncertainty: UncertaintyEstimate | None = None
         self._stages: list[Stage] = []
         self._last_preview = 0.0
         self._timed_out = False
@@ -174,6 +177,8 @@ class LenslessReconstruction(Reconstruction):
             yield from self._stage(f"start: {recipe.start}", recipe.start, limit, flat=False)
         yield from self._stage(recipe.solver, recipe.solver, recipe.max_seconds, flat=flat)
         self._stages[-1].name = recipe.solver
+        if recipe.uncertainty.map:
+            yield from self._assess()
 
     def _calibrate(self) -> Generator[Progress, None, None]:
         """Find the geometry, and go on with it, and with the object that was found with it."""
@@ -226,6 +231,20 @@ class LenslessReconstruction(Reconstruction):
                 self._timed_out = True
                 break
         stage.seconds = self.clock.seconds - began
+
+    def _assess(self) -> Generator[Progress, None, None]:
+        """Estimate how uncertain the field found is; a time limit that is up leaves it one sample."""
+        assert self._problem is not None and self._field is not None and self.model_recipe.pixel_size_um is not None
+        began, recipe = self.clock.seconds, self.model_recipe
+        self._solver = None
+        estimate = UncertaintyEstimate(
+            self._problem, self._field, recipe.uncertainty, self.model_recipe.pixel_size_um, recipe.seed
+        )
+        for step in estimate.steps():
+            self._uncertainty = estimate
+            yield self._progress("uncertainty", step, self.clock.seconds - began, None)
+            if recipe.max_seconds is not None and self.clock.seconds >= recipe.max_seconds:
+                return
 
     def _make_solver(self, name: str, limit_s: float | None, *, flat: bool) -> Solver:
         assert self._problem is not None and self._field is not None
@@ -288,11 +307,17 @@ class LenslessReconstruction(Reconstruction):
         weights = {"amplitude": amplitude.data, "phase": phase.data}
         if self._unknown is not None:
             weights = {name: value.cpu().numpy() for name, value in self._unknown.state_dict().items()}
+        report = self._report(field, amplitude, phase)
+        doubts: tuple[NamedArray, ...] = ()
+        if self._uncertainty is not None:
+            found = self._uncertainty.result()
+            doubts = uncertainty_images(found, amplitude.scale_um[0], bands=self.recipe.uncertainty.bands)
+            report["uncertainty"] = uncertainty_report(found, self.model_recipe, self._prepared.gains)
         result = Result(
             task="lensless",
-            arrays=(amplitude, phase, residual, *self._phase_images(phase)),
+            arrays=(*doubts, amplitude, phase, residual, *self._phase_images(phase)),
             recipe=self.recipe,
-            report=self._report(field, amplitude, phase),
+            report=report,
             weights=weights,
             partial=not self.finished,
         )
@@ -360,7 +385,7 @@ class LenslessReconstruction(Reconstruction):
         return geometry
 
     def _release(self) -> None:
-        self._problem = self._solver = self._unknown = self._field = self._calibration = None
+        self._problem = self._solver = self._unknown = self._field = self._calibration = self._uncertainty = None
         devices.free_memory(self.device)
 
 

@@ -1,0 +1,116 @@
+"""The forward model linearised about a field: how recorded amplitudes answer to small changes of the object."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from napari_diner.physics.contrast_transfer import contrast_power
+from napari_diner.solvers.conjugate_gradients import ConjugateGradients
+from napari_diner.solvers.problem import PhaseProblem
+
+# where the heights say little about a frequency, the preconditioner stops trusting the contrast transfer
+_CONTRAST_FLOOR = 1e-3
+
+
+class Linearised:
+    """The derivative of the recorded amplitudes at a field, and its least squares problem.
+
+    For ``O → O exp(δ)`` with δ = δl + iδφ, the amplitudes |U| change by ``J δ = Re[Û* A(O δ)]``, Û = U/|U|, at the
+    pixels that the mask counts. Unknowns are scaled by 1/√|O| as in `napari_diner.solvers.gauss_newton`.
+
+    Parameters
+    ----------
+    problem
+        The recording and its model.
+    field
+        Complex field O, (Y, X).
+    damping
+        What is added to the diagonal of JᵀJ, relative to the strongest response of all heights: it decides what
+        becomes of changes that no height can see.
+    """
+
+    def __init__(self, problem: PhaseProblem, field: Tensor, damping: float = 1e-6) -> None:
+        self.problem = problem
+        model = problem.model
+        self._scaling = field.abs().clamp_min(1e-6).rsqrt()
+        self._scaled = field * self._scaling
+        self.modulus = torch.empty(problem.amplitudes.shape, dtype=problem.amplitudes.dtype, device=model.device)
+        """|U| of the field at every height, (N, Y, X)."""
+        self._directions = torch.empty(problem.amplitudes.shape, dtype=model.dtype, device=model.device)
+        spectrum = model.spectrum(field)
+        for frame in range(model.frames):
+            U = model.field(spectrum, frame)
+            self.modulus[frame] = (U.real**2 + U.imag**2).sqrt()
+            direction = torch.sgn(U)
+            self._directions[frame] = direction if problem.mask is None else direction * problem.mask[frame]
+        lit = self._scaled if model.illumination is None else model.illumination * self._scaled
+        brightness = float(lit.abs().square().mean())
+        power = contrast_power(model)
+        strongest = float(torch.maximum(power.amplitude, power.phase).max())
+        self._damping = damping * strongest * brightness
+        floor = (damping + _CONTRAST_FLOOR) * strongest
+        half = model.padding.padded_shape[1] // 2 + 1
+        self._gains = [1 / (brightness * (response[:, :half] + floor)) for response in power]
+
+    def residual(self) -> Tensor:
+        """Return model minus recorded amplitudes, (N, Y, X), zero outside the mask."""
+        difference = self.modulus - self.problem.amplitudes
+        return difference if self.problem.mask is None else difference.where(self.problem.mask, 0)
+
+    def apply(self, change: Tensor) -> Tensor:
+        """Return J δ, the change of the amplitudes, (N, Y, X), for a change δ of log-amplitude and phase, (Y, X)."""
+        model = self.problem.model
+        spectrum = model.spectrum(self._scaled * (change / self._scaling))
+        return torch.stack([self._seen(model.field(spectrum, frame), frame) for frame in range(model.frames)])
+
+    def solve(self, amplitudes: Tensor, steps: int, tolerance: float = 1e-3) -> Tensor:
+        """Return the change δ that explains a change of the amplitudes best: ``(JᵀJ + μ) δ = Jᵀ a``.
+
+        Parameters
+        ----------
+        amplitudes
+            Real, (N, Y, X); what lies outside the mask does not count.
+        steps
+            At most this many steps of conjugate gradients.
+        tolerance
+            Where they stop, relative to the first preconditioned residual.
+
+        Returns
+        -------
+        Tensor
+            Complex, (Y, X): change of log-amplitude, and i times that of phase.
+        """
+        model = self.problem.model
+        back = torch.zeros(model.padding.padded_shape, dtype=model.dtype, device=model.device)
+        for frame in range(model.frames):
+            back += model.field_adjoint(amplitudes[frame] * self._directions[frame], frame)
+        solve = ConjugateGradients(self._normal, self._scaled.conj() * model.spectrum_adjoint(back), self._precondition)
+        for _ in range(steps):
+            if solve.converged(tolerance):
+                break
+            solve.step()
+        return solve.solution * self._scaling
+
+    def _seen(self, U: Tensor, frame: int) -> Tensor:
+        direction = self._directions[frame]
+        return direction.real * U.real + direction.imag * U.imag
+
+    def _normal(self, step: Tensor) -> Tensor:
+        model = self.problem.model
+        spectrum = model.spectrum(self._scaled * step)
+        back = torch.zeros_like(spectrum)
+        for frame in range(model.frames):
+            back += model.field_adjoint(
+                self._seen(model.field(spectrum, frame), frame) * self._directions[frame], frame
+            )
+        return self._scaled.conj() * model.spectrum_adjoint(back) + self._damping * step
+
+    def _precondition(self, residual: Tensor) -> Tensor:
+        """Apply the inverse of a weak object's Hessian: diagonal in frequency, for l and φ separately."""
+        padding = self.problem.model.padding
+        parts = []
+        for part, gain in zip((residual.real, residual.imag), self._gains, strict=True):
+            spectrum = torch.fft.rfft2(padding.crop_adjoint(part)) * gain
+            parts.append(padding.crop(torch.fft.irfft2(spectrum, s=padding.padded_shape)))
+        return torch.complex(parts[0], parts[1])
