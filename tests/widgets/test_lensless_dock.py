@@ -303,3 +303,13 @@ print("torch" in sys.modules)
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.strip().endswith("False")
+
+
+def test_a_calibration_says_what_moved(dock: LenslessWidget, wait_for_end: Callable[[Any], None]) -> None:
+    assert not dock.advanced.sections["calibration"].isExpanded()
+    dock.advanced.sections["calibration"].form.set_values({"z": True, "rounds": 2, "cg_steps": 5})
+    dock.advanced.set_values({"gauss_newton": {"iterations": 2, "cg_steps": 5}})
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert "\nCalibrated: distances" in dock.panel.status.text()
+    assert len(dock._viewer.layers["phase"].metadata["report"]["calibration"]["distances_um"]) == 3

@@ -36,7 +36,7 @@ class LenslessWidget(TaskDock):
     source_field = "stack"
     essentials = ("wavelength_um", "pixel_size_um", "solver", "start")
     elsewhere = ("distances_um",)
-    beside_advanced = ("preprocess",)
+    beside_advanced = ("preprocess", "calibration")
     sections_of: ClassVar = {
         "gauss-newton": ("gauss_newton",),
         "alternating": ("alternating",),
@@ -87,10 +87,12 @@ class LenslessWidget(TaskDock):
     def summary(self, result: Result) -> str:
         """Say how well the frames are explained."""
         report = result.report
-        return (
+        words = (
             f"explains the frames to {report['measurement_psnr_db']:.1f} dB PSNR, {report['iterations']} iterations, "
             f"{duration(report['seconds'])}"
         )
+        found = report.get("calibration", {}).get("summary")
+        return words if found is None else f"{words}\nCalibrated: {found}"
 
     def fill_in(self, layer: Image) -> None:
         """Fill in what the chosen layer tells about its recording."""
