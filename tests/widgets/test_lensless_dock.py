@@ -312,4 +312,4 @@ def test_a_calibration_says_what_moved(dock: LenslessWidget, wait_for_end: Calla
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
     assert "\nCalibrated: distances" in dock.panel.status.text()
-    assert len(dock._viewer.layers["phase"].metadata["report"]["calibration"]["distances_um"]) == 3
+    assert len(dock._viewer.layers["phase"].metadata["report"]["calibration"]["distances_um"]) == 6
