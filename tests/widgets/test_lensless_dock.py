@@ -246,7 +246,7 @@ def test_only_the_settings_that_matter_are_shown(dock: LenslessWidget) -> None:
     def shown() -> set[str]:
         return {name for name, section in dock.advanced.sections.items() if not section.isHidden()}
 
-    always = {"preprocess", "padding", "phase_output"}
+    always = {"preprocess", "padding", "phase_output", "calibration", "uncertainty"}
     assert shown() == always | {"gauss_newton"}
     dock._essentials["solver"].set_value("diner")
     assert shown() == always | {"gauss_newton", "gradient", "diner"}

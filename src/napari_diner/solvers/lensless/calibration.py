@@ -153,7 +153,8 @@ class SelfCalibration:
         self._field: Tensor | None = None
         self._normal: Normal | None = None
         self._plane: Plane | None = None
-        self._plane_variance = 0.0
+        # until the plane is found, the common distance is as sure as what was given
+        self._plane_variance = float(prior.deviations[:, Z].mean()) ** 2
         self._damping = _DAMPING
         self.rounds_done = 0
         """Rounds taken so far."""
@@ -348,7 +349,7 @@ class SelfCalibration:
             moves = inverse @ (growth * self._normal.spread) @ inverse
             noise = math.sqrt(variance)
         covariance = flat @ moves @ flat.T
-        if self._plane is not None:
+        if "z" in self.wanted:
             common = np.zeros((len(self._moves), COLUMNS))
             common[:, Z] = 1
             covariance += self._plane_variance * np.outer(common.ravel(), common.ravel())

@@ -127,7 +127,7 @@ class Elimination:
             # units differ widely; scaled so that single precision keeps them
             size = torch.linalg.vector_norm(left, dim=1, keepdim=True).clamp_min(1e-30)
             left = left / size
-            sizes = size.flatten().double().cpu().numpy()
+            sizes = _double(size.flatten())
             weighted = left * residual
             matrix += _double(left @ left.T) * np.outer(sizes, sizes)
             spread += _double(weighted @ weighted.T) * np.outer(sizes, sizes)
@@ -239,5 +239,5 @@ def trusted_part(spectrum: Tensor, model: MultiHeight, variance: float) -> Tenso
 
 
 def _double(values: Tensor) -> Vector:
-    converted: Vector = values.double().cpu().numpy()
+    converted: Vector = values.cpu().double().numpy()
     return converted

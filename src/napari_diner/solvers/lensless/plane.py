@@ -179,7 +179,8 @@ def _block_means(values: Tensor, mask: Tensor | None) -> Vector:
     """Return the means over the blocks of a grid, those without any pixel left out: (blocks,)."""
     margin = round(_MARGIN * min(values.shape))
     inner = slice(margin, -margin or None)
-    values = values[inner, inner]
+    # to the processor, as not every device adds up in double precision
+    values = values[inner, inner].cpu()
     weights = torch.ones_like(values) if mask is None else mask[inner, inner].to(values)
     means = []
     for rows, weight_rows in zip(values.tensor_split(_BLOCKS), weights.tensor_split(_BLOCKS), strict=True):
