@@ -20,8 +20,9 @@ import torch
 
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
 from napari_diner.tasks.lensless.data import LenslessData, load, prepare
+from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import build_problem, reconstruct
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth, load_truth
 from plain_diner import PlainDiner
 

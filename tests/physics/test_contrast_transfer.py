@@ -13,6 +13,7 @@ from napari_diner.physics.contrast_transfer import (
     contrast_transfer,
     contrast_transfer_inverse,
     mirrored,
+    shift_power,
 )
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.physics.propagation import transfer_function
@@ -118,3 +119,42 @@ def test_no_height_sees_a_constant_phase_and_all_see_the_mean_brightness() -> No
     assert float(power.amplitude[0, 0]) == pytest.approx(sum(GAINS) / 2, rel=1e-12)
     # at every frequency the two share all that is transmitted
     assert torch.allclose(power.amplitude + power.phase, torch.full(SHAPE, sum(GAINS) / 2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_slow_phase_is_seen_by_the_texture_that_it_shifts(plain: bool) -> None:
+    exact = MultiHeight(
+        (96, 96),
+        PIXEL_UM,
+        WAVELENGTH_UM,
+        (80.0, 110.0),
+        medium_index=1.33,
+        gains=None if plain else (0.7, 1.3),
+        intensity_scale=1.0 if plain else 2.0,
+        dtype=torch.complex128,
+    )
+    noise = torch.randn(96, 96, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    fy, fx = torch.fft.fftfreq(96)[:, None], torch.fft.fftfreq(96)[None, :]
+    rough = torch.fft.ifft2(torch.fft.fft2(noise) * torch.exp(-60 * (fy**2 + fx**2))).real
+    field = (2 + 0.5 * rough / rough.std()).to(torch.complex128)
+    seen = shift_power(exact, field)
+    weak = contrast_power(exact).phase
+    small = 1e-5
+    for axis, cycles in ((0, 1), (1, 2)):
+        place = torch.arange(96, dtype=torch.float64) / 96
+        wave = torch.cos(2 * math.pi * cycles * place).reshape((-1, 1) if axis == 0 else (1, -1))
+        change = exact.fields(field * torch.exp(1j * small * wave)).abs() - exact.fields(field).abs()
+        response = float((change / small).square().sum() / (field.abs().square().mean() * wave.square().mean() * 96**2))
+        frequency = (cycles, 0) if axis == 0 else (0, cycles)
+        assert float(seen[frequency] + weak[frequency]) == pytest.approx(response, rel=0.25)
+        # the theory of weak objects alone does not know of it
+        assert float(weak[frequency]) < 0.6 * response
+
+
+def test_an_even_field_has_no_texture() -> None:
+    even = torch.ones(SHAPE, dtype=torch.complex128)
+    assert float(shift_power(model(), even).max()) < 1e-20
+    # where the estimate would exceed what any phase can change, it is cut
+    rough = 1 + 0.9 * smooth(2).clamp(-1, 1)
+    power = shift_power(model(plain=True), rough.to(torch.complex128))
+    assert float(power.max()) <= 2.0 + 1e-9

@@ -380,7 +380,6 @@ def test_a_closed_dock_is_forgotten(
         wait_for_preview(qtbot, dock)
     remains = [weakref.ref(part) for part in (dock, dock.panel, dock.choice, dock.advanced, dock.scores)]
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()
     del dock
     pool = QThreadPool.globalInstance()
     qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=10_000)

@@ -76,8 +76,8 @@ def test_the_distance_looked_at_can_be_used(dock: FocusWidget) -> None:
 
 def test_what_is_prepared_can_be_looked_at(qtbot: QtBot, dock: FocusWidget) -> None:
     dock.advanced.sections["preprocess"].form.set_values({"crop_px": (10, 20, 40, 48), "saturation": 40_000.0})
-    dock.prepared_button.click()
-    with qtbot.waitSignal(dock.live.idle, timeout=60_000):
+    dock.preparation.show_button.click()
+    with qtbot.waitSignal(dock.preparation.live.idle, timeout=60_000):
         pass
     assert dock._viewer.layers["prepared"].data.shape == (3, 40, 48)
     bright = dock.choice.layer.data[:, 10:50, 20:68] >= 40_000
@@ -128,7 +128,6 @@ def test_a_closed_dock_is_forgotten_and_starts_nothing(qtbot: QtBot, make_napari
     viewer.window.remove_dock_widget(dock)
     dock.slider.setValue(50)
     assert not dock.live.busy
-    dock.deleteLater()
     del dock
     qtbot.wait(50)
     gc.collect()

@@ -397,7 +397,6 @@ def test_nothing_of_a_closed_dock_remains(qtbot: QtBot, make_napari_viewer: Call
     parts = (dock, dock.panel, dock.choice, dock.advanced, dock.illumination, dock.background, dock._layers)
     remains = [weakref.ref(part) for part in parts]
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()
     del dock, parts
     qtbot.wait(50)
     gc.collect()

@@ -163,7 +163,6 @@ def test_no_stack_is_told(make_napari_viewer: Callable[..., Any]) -> None:
     dock = LenslessWidget(make_napari_viewer())
     dock.panel.run_button.click()
     assert dock.panel.status.text().startswith("There is no stack")
-    dock.deleteLater()
 
 
 def test_the_list_follows_the_viewer(dock: LenslessWidget) -> None:
@@ -247,7 +246,7 @@ def test_only_the_settings_that_matter_are_shown(dock: LenslessWidget) -> None:
     def shown() -> set[str]:
         return {name for name, section in dock.advanced.sections.items() if not section.isHidden()}
 
-    always = {"preprocess", "padding", "phase_output"}
+    always = {"preprocess", "padding", "phase_output", "calibration", "uncertainty"}
     assert shown() == always | {"gauss_newton"}
     dock._essentials["solver"].set_value("diner")
     assert shown() == always | {"gauss_newton", "gradient", "diner"}
@@ -283,7 +282,6 @@ def test_a_closed_dock_is_forgotten(qtbot: QtBot, make_napari_viewer: Callable[.
     dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")[1]
     remains = [weakref.ref(part) for part in (dock, dock.panel, dock.choice, dock.advanced, dock.distances)]
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()
     del dock
     qtbot.wait(50)
     gc.collect()
@@ -305,3 +303,13 @@ print("torch" in sys.modules)
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.strip().endswith("False")
+
+
+def test_a_calibration_says_what_moved(dock: LenslessWidget, wait_for_end: Callable[[Any], None]) -> None:
+    assert not dock.advanced.sections["calibration"].isExpanded()
+    dock.advanced.sections["calibration"].form.set_values({"z": True, "rounds": 2, "cg_steps": 5})
+    dock.advanced.set_values({"gauss_newton": {"iterations": 2, "cg_steps": 5}})
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert "\nCalibrated: distances" in dock.panel.status.text()
+    assert len(dock._viewer.layers["phase"].metadata["report"]["calibration"]["distances_um"]) == 6

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
+from qtpy.compat import isalive
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_diner.errors import InputError
@@ -164,8 +165,21 @@ def test_taking_the_dock_away_ends_the_thread(qtbot: QtBot, paused: bool) -> Non
         dock.panel.pause_button.click()
     dock.setParent(None)
     qtbot.waitUntil(run.released.is_set, timeout=2000)
-    qtbot.waitUntil(lambda: not dock.panel.running, timeout=2000)
+    qtbot.waitUntil(lambda: not isalive(dock), timeout=2000)
     assert dock.results == []
+
+
+def test_a_dock_that_moves_is_not_destroyed(qtbot: QtBot, wait_for_end: Callable[[Any], None]) -> None:
+    outer, dock = QWidget(), Dock()
+    qtbot.addWidget(outer)
+    QVBoxLayout(outer).addWidget(dock)
+    dock.setParent(None)
+    dock.setParent(outer)
+    qtbot.wait(50)
+    assert isalive(dock)
+    dock.panel.start(Parabola)
+    wait_for_end(dock.panel)
+    assert len(dock.results) == 1
 
 
 def test_destroying_the_dock_ends_the_thread(qtbot: QtBot) -> None:

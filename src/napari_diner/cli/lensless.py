@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,8 @@ from napari_diner.cli.common import (
 from napari_diner.cli.comparison import Seconds, compare_into, names_in
 from napari_diner.cli.options import with_options
 from napari_diner.cli.recipes import collect
+from napari_diner.errors import RecipeError
+from napari_diner.tasks.lensless.calibration_settings import PARAMETERS
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import merge
 
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
 Stack = Annotated[
     str | None,
     Parameter(help="Multi-page TIFF, folder, or glob of TIFF or PNG files. Needed unless the recipe names it."),
+]
+Calibrate = Annotated[
+    str | None,
+    Parameter(help="What to find from the recording first, with commas between: z, shift, gain, tilt."),
 ]
 WithUncertainty = Annotated[
     bool, FLAG, Parameter(name="--uncertainty", help="Also write uncertainty.tif: the phase's standard deviation.")
@@ -46,10 +53,12 @@ def lensless(
     recipe: RecipeFile = None,
     set_: Assignments = (),
     truth: TruthFolder = None,
+    calibrate: Calibrate = None,
     uncertainty: WithUncertainty = False,
     settings: dict[str, Any],
 ) -> int:
     """Amplitude and phase from intensities recorded at several distances."""
+    settings = merge(settings, parse_calibrate(calibrate))
     if uncertainty:
         settings = merge(settings, {"uncertainty": {"map": True}})
     values = LenslessRecipe.parse(collect(LenslessRecipe, recipe, set_, _with_stack(stack, settings)))
@@ -81,6 +90,26 @@ def compare_lensless(
         return compare(values, data, truth=known, solvers=names_in(solvers) or list(CONTENDERS), seconds=seconds)
 
     return compare_into(common, start)
+
+
+def parse_calibrate(text: str | None) -> dict[str, Any]:
+    """Return the settings of a recipe that ``z,shift,gain,tilt``, or some of these, stands for.
+
+    Raises
+    ------
+    RecipeError
+        If a word is none of these.
+    """
+    if text is None:
+        return {}
+    words = [word for word in re.split(r"[,;\s]+", text.strip()) if word]
+    unknown = [word for word in words if word not in PARAMETERS]
+    if unknown or not words:
+        raise RecipeError(
+            f"--calibrate {text}: {unknown[0] if unknown else 'nothing'} cannot be calibrated; choose from "
+            f"{', '.join(PARAMETERS)}"
+        )
+    return {"calibration": {name: name in words for name in PARAMETERS}}
 
 
 def start(recipe: LenslessRecipe, truth: Path | None) -> Reconstruction:

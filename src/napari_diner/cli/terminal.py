@@ -140,6 +140,9 @@ def summary(report: Mapping[str, Any], folder: Path) -> str:
             rows += [("note", str(text)) for text in value]
         elif value is not None:
             rows.append(_row(key, value))
+    found = (report.get("calibration") or {}).get("summary")
+    if found is not None:
+        rows.append(("calibrated", found))
     rows += [("note", text) for text in report.get("uncertainty", {}).get("statements", ())]
     if report.get("partial"):
         rows.append(("note", "interrupted: this is the best so far"))

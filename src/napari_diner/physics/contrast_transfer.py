@@ -59,6 +59,45 @@ def contrast_power(model: MultiHeight) -> ContrastPower:
     return ContrastPower(amplitude, phase)
 
 
+def shift_power(model: MultiHeight, field: Tensor) -> Tensor:
+    """Return how strongly all heights together respond to slow phase because it shifts their patterns.
+
+    A phase of gradient ∇φ tilts the light, and at height z the pattern lies λz/2π ∇φ (λ in the medium) away from where
+    it was. Where the amplitude |U_z| has texture, that is seen: a phase of frequency f changes it by
+    ``(λz/2π) ∇φ·∇|U_z|``, of mean square ``(λ z f)² ⟨|∇|U_z||²⟩ / 2`` for texture without a preferred direction. This
+    falls with f² towards slow phase where the contrast transfer of a weak object, |S_z|², to which it adds, falls
+    with f⁴.
+
+    Parameters
+    ----------
+    model
+        The multi-height model.
+    field
+        Complex field O whose patterns are looked at, (Y, X).
+
+    Returns
+    -------
+    Tensor
+        Relative to the brightness of the lit object as `ContrastPower` is, (Y', X'); beyond the frequencies for which
+        the estimate holds it stays at half the largest contrast.
+    """
+    spectrum = model.spectrum(field)
+    lit = field if model.illumination is None else model.illumination * field
+    brightness = float((lit.real**2 + lit.imag**2).mean())
+    slope, largest = 0.0, 0.0
+    for frame, distance_um in enumerate(model.distances_um):
+        amplitude = model.field(spectrum, frame).abs()
+        texture = sum(float(torch.diff(amplitude, dim=axis).square().mean()) for axis in (-2, -1))
+        slope += (model.wavelength_in_medium_um * distance_um / model.pixel_size_um) ** 2 * texture / 2
+        largest += float(model.transfers[frame].abs().max()) ** 2
+    fy, fx = (
+        torch.fft.fftfreq(size, model.pixel_size_um, dtype=field.real.dtype, device=model.device)
+        for size in model.padding.padded_shape
+    )
+    power: Tensor = (slope / max(brightness, 1e-30)) * (fy[:, None] ** 2 + fx[None, :] ** 2)
+    return power.clamp_max(largest / 2)
+
+
 def contrast_transfer_inverse(model: MultiHeight, amplitudes: Tensor, damping: float = 1e-3) -> Tensor:
     """Return the field of a weak object from the square roots of the recorded intensities.
 

@@ -70,6 +70,9 @@ class MultiHeight:
     ) -> None:
         self.shape = shape
         self.frames = len(distances_um)
+        self.pixel_size_um = pixel_size_um
+        self.wavelength_in_medium_um = wavelength_um / medium_index
+        self.distances_um = tuple(distances_um)
         self.padding = padding if padding is not None else Padding(shape)
         self.dtype = dtype
         self.device = torch.device(device)

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from napari_diner.physics.contrast_transfer import ContrastPower, contrast_power
+from napari_diner.physics.contrast_transfer import ContrastPower, contrast_power, shift_power
 from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings
 from napari_diner.solvers.step import Step
 
-# where the heights say little about a frequency, the preconditioner stops trusting the contrast transfer
+# where the heights say little about a frequency, the preconditioner stops trusting what is known of the contrast
 _CONTRAST_FLOOR = 1e-2
+# so much of the response by shifted texture counts: in smooth objects texture is as slow as the phase, and says less
+_TEXTURE_SHARE = 0.05
 _DAMPING_DOWN = 0.1
 _DAMPING_UP = 16.0
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
@@ -32,8 +34,9 @@ class GaussNewton:
 
     Two things make it fast. The unknowns are scaled by 1/√|O|, halfway between those in which amplitudes and those in
     which log-amplitudes have equal weight. And the preconditioner is the inverse Hessian of a weak object,
-    ``Σ_z |C_z|²`` for the log-amplitude and ``Σ_z |S_z|²`` for the phase (see `physics.contrast_transfer`): without
-    it, slowly varying phase, to which all heights respond weakly, takes thousands of steps.
+    ``Σ_z |C_z|²`` for the log-amplitude and ``Σ_z |S_z|²`` for the phase, and for slow phase what shifted patterns
+    add (see `physics.contrast_transfer`): without it, slowly varying phase, to which all heights respond
+    weakly, takes thousands of steps.
 
     Far from the answer a Gauss-Newton step is blind to phases wrapped the wrong way and settles in a wrong valley. Some
     rounds of alternating projections, which are cheap and wander further, come first.
@@ -62,6 +65,7 @@ class GaussNewton:
         settings, problem = self.settings, self.problem
         yield from self._warm_up()
         power = contrast_power(problem.model)
+        power = power._replace(phase=power.phase + _TEXTURE_SHARE * shift_power(problem.model, self._field))
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
         damping = settings.damping
         loss, gradient = problem.evaluate(self._field)

@@ -20,7 +20,7 @@ class GaussNewtonSettings(Settings):
     """Conjugate-gradient steps to solve each linearised problem; more recover slowly varying phase better."""
     damping: float = Field(default=1e-2, gt=0, le=1e3, title="First damping")
     """Levenberg-Marquardt damping of the first step; it is lowered on success and raised on failure."""
-    tolerance: float = Field(default=1e-5, ge=0, lt=1, title="Tolerance")
+    tolerance: float = Field(default=1e-6, ge=0, lt=1, title="Tolerance")
     """Stop when a step lowers the loss by less than this fraction."""
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from napari_diner.errors import DinerError, OutOfMemoryError
 from napari_diner.io.arrays import NamedArray
+from napari_diner.processors import Threads
 from napari_diner.tasks.recipe import Recipe
 
 _ESTIMATE_AFTER_S = 1.0
@@ -120,6 +121,7 @@ class Reconstruction(ABC):
         self.clock = Clock()
         self.finished = False
         self._steps: Generator[Progress, None, None] | None = None
+        self._threads = Threads()
 
     @abstractmethod
     def _run(self) -> Generator[Progress, None, None]:
@@ -139,6 +141,7 @@ class Reconstruction(ABC):
     def __next__(self) -> Progress:
         if self._steps is None:
             self._steps = self._run()
+        self._threads.share()
         shortage = False
         self.clock.start()
         try:
@@ -175,6 +178,7 @@ class Reconstruction(ABC):
         """End the run and free its memory; `result` cannot be asked for after this."""
         if self._steps is not None:
             self._steps.close()
+        self._threads.restore()
         self._release()
 
     def __enter__(self) -> Self:

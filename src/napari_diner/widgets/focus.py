@@ -13,16 +13,17 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from superqt import QLabeledDoubleSlider
 
-from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.focus_recipe import FocusRecipe
 from napari_diner.tasks.reconstruction import Result
 from napari_diner.widgets.distances_table import DistancesTable
-from napari_diner.widgets.focus_run import LIVE, LivePicture, begin, prepared
+from napari_diner.widgets.focus_run import LIVE, LivePicture, begin
+from napari_diner.widgets.glimpses import Glimpses
 from napari_diner.widgets.layer_choice import METADATA_KEY, known_about
-from napari_diner.widgets.layers import layer_arguments
 from napari_diner.widgets.lengths import layer_pixel_size_um, set_pixel_size_um
 from napari_diner.widgets.live import Latest
 from napari_diner.widgets.loss_plot import COLOURS
+from napari_diner.widgets.placing import placed_on
+from napari_diner.widgets.preparation import PreparationTools
 from napari_diner.widgets.run_panel import duration
 from napari_diner.widgets.run_worker import Begin
 from napari_diner.widgets.stack_choice import StackChoice
@@ -47,13 +48,14 @@ class FocusWidget(TaskDock):
     source_field = "stack"
     essentials = ("wavelength_um", "pixel_size_um", "metric", "near_um", "far_um")
     elsewhere = ("distances_um",)
+    beside_advanced = ("preprocess",)
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer, StackChoice(napari_viewer))
-        self._shown: dict[str, Image] = {}
+        self._glimpses = Glimpses(napari_viewer)
         self._picture = LivePicture()
         self.live = Latest(self)
-        self.live.done.connect(self._show)
+        self.live.done.connect(self._glimpses.show)
         self.live.failed.connect(self.panel.complain)
         napari_viewer.dims.events.current_step.connect(self._on_step)
         self.installEventFilter(self)
@@ -68,9 +70,10 @@ class FocusWidget(TaskDock):
         self.use_button = QPushButton("Use")
         self.use_button.setToolTip("Take the slider's distance over for the frame that the viewer shows")
         self.use_button.clicked.connect(self.use)
-        self.prepared_button = QPushButton("Show prepared frames")
-        self.prepared_button.setToolTip("See what the settings under Advanced, Preprocess make of the frames")
-        self.prepared_button.clicked.connect(self.show_prepared)
+        section = self.advanced.sections["preprocess"]
+        self.preparation = PreparationTools(napari_viewer, section, self.chosen_layer, self.recipe)
+        self.preparation.failed.connect(self.panel.complain)
+        self.preparation.cropped.connect(self.panel.say)
         self.curves = pg.PlotWidget()
         self.curves.setFixedHeight(120)
         self.curves.hideButtons()
@@ -91,7 +94,6 @@ class FocusWidget(TaskDock):
             row,
             self.distances,
             self.rows("metric", "near_um", "far_um"),
-            self.prepared_button,
         )
         self.add_below(self.curves)
 
@@ -119,6 +121,7 @@ class FocusWidget(TaskDock):
         assert recipe.pixel_size_um is not None
         if set_pixel_size_um(layer, recipe.pixel_size_um):
             self._viewer.reset_view()
+        self._layers.arguments = placed_on(layer, recipe)
         return functools.partial(begin, recipe, layer.data)
 
     def summary(self, result: Result) -> str:
@@ -166,12 +169,6 @@ class FocusWidget(TaskDock):
         if item is not None:
             item.setText(f"{self.slider.value():.1f}")
 
-    def show_prepared(self) -> None:
-        """Show the frames as the preparation leaves them, and the pixels that it ignores."""
-        with self.panel.explaining():
-            layer = self.chosen_layer()
-            self.live.ask(functools.partial(prepared, self.recipe(), layer.data))
-
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
         """Stop following the slider when the dock's content is taken out of its dock."""
         if (
@@ -202,7 +199,7 @@ class FocusWidget(TaskDock):
 
     def _on_step(self) -> None:
         """Follow the viewer to another frame, once there is a picture."""
-        if self._shown.get(LIVE) in self._viewer.layers:
+        if LIVE in self._glimpses:
             self._propagate(self.slider.value())
 
     def _propagate(self, distance_um: float) -> None:
@@ -213,19 +210,8 @@ class FocusWidget(TaskDock):
             # without the distances and the range, which the slider stands for
             values = self.advanced.values() | {name: self._essentials[name].value() for name in self.essentials[:2]}
             recipe = FocusRecipe.parse({**values, "stack": self.choice.source})
+            self._glimpses.arguments = placed_on(layer, recipe)
             self.live.ask(functools.partial(self._picture.at, recipe, layer.data, self.frame, float(distance_um)))
-
-    def _show(self, images: tuple[NamedArray, ...]) -> None:
-        """Show images that are only to be looked at, each in the place of the one before it."""
-        for image in images:
-            arguments = layer_arguments(image)
-            layer = self._shown.get(image.name)
-            if layer is None or layer not in self._viewer.layers:
-                layer = self._shown[image.name] = Image(**arguments, metadata={METADATA_KEY: {"shown_only": True}})
-                self._viewer.add_layer(layer)
-            else:
-                layer.data = arguments["data"]
-                layer.scale = arguments["scale"]
 
     def _draw(self, report: Any) -> None:
         self.curves.clear()

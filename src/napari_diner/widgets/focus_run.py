@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.focus_recipe import FocusRecipe
 from napari_diner.tasks.reconstruction import Reconstruction
+from napari_diner.widgets.recorded import recorded
 from napari_diner.widgets.run_worker import spare_a_processor
 
 LIVE = "refocused (live)"
@@ -21,27 +21,7 @@ def begin(recipe: FocusRecipe, frames: Any) -> Reconstruction:
     from napari_diner.tasks.lensless.focus import focus
 
     spare_a_processor()
-    return focus(recipe, _data(recipe, np.asarray(frames)))
-
-
-def _data(recipe: FocusRecipe, frames: npt.NDArray[Any]) -> Any:
-    from napari_diner.io.images import read_image
-    from napari_diner.preprocess.steps import read_references
-    from napari_diner.tasks.lensless.data import LenslessData
-
-    return LenslessData(
-        frames,
-        mask=None if recipe.mask is None else read_image(recipe.mask),
-        source=recipe.stack,
-        references=read_references(recipe.preprocess),
-    )
-
-
-def prepared(recipe: FocusRecipe, frames: Any) -> tuple[NamedArray, ...]:
-    """Return the frames as the recipe's preparation leaves them, and the pixels that it ignores."""
-    from napari_diner.tasks.lensless.data import preview
-
-    return preview(recipe, _data(recipe, np.asarray(frames)))
+    return focus(recipe, recorded(recipe, frames))
 
 
 class LivePicture:
@@ -88,7 +68,7 @@ class LivePicture:
         )
         if key != self._key:
             spare_a_processor()
-            data = _data(recipe, np.asarray(frames[number])[None])
+            data = recorded(recipe, np.asarray(frames[number])[None])
             intensity = np.clip(corrected(here, data).intensities[0], 0, None)
             optics = Optics(seen.pixel_size_um, seen.wavelength_um, seen.medium_index, seen.propagation)
             self._refocus = Refocus(torch.from_numpy(np.sqrt(intensity)), optics)

@@ -124,7 +124,7 @@ class ResultLayers:
                 self._viewer.add_layer(layer)
                 self._previews[array.name] = layer
             elif layer is not None and layer in self._viewer.layers:
-                _update(layer, self.arguments(array))
+                update_layer(layer, self.arguments(array))
             else:
                 self._previews.pop(array.name, None)
                 self._declined.add(array.name)
@@ -138,7 +138,7 @@ class ResultLayers:
             layer = shown.get(array.name)
             arguments = self.arguments(array)
             if layer is not None and layer in self._viewer.layers and layer.rgb == arguments["rgb"]:
-                _update(layer, arguments)
+                update_layer(layer, arguments)
                 layer.name = array.name
             else:
                 if layer is not None and layer in self._viewer.layers:
@@ -172,7 +172,8 @@ class ResultLayers:
         self._declined = set()
 
 
-def _update(layer: Image, arguments: dict[str, Any]) -> None:
+def update_layer(layer: Image, arguments: dict[str, Any]) -> None:
+    """Show another array in a layer."""
     layer.data = arguments["data"]
     layer.scale = arguments["scale"]
     if "translate" in arguments:

@@ -15,6 +15,8 @@ from napari_diner.widgets.distances_table import DistancesTable
 from napari_diner.widgets.layer_choice import known_about
 from napari_diner.widgets.lengths import layer_pixel_size_um, set_pixel_size_um
 from napari_diner.widgets.lensless_run import begin
+from napari_diner.widgets.placing import placed_on
+from napari_diner.widgets.preparation import PreparationTools
 from napari_diner.widgets.run_panel import duration
 from napari_diner.widgets.run_worker import Begin
 from napari_diner.widgets.stack_choice import StackChoice
@@ -34,6 +36,7 @@ class LenslessWidget(TaskDock):
     source_field = "stack"
     essentials = ("wavelength_um", "pixel_size_um", "solver", "start")
     elsewhere = ("distances_um",)
+    beside_advanced = ("preprocess", "calibration")
     sections_of: ClassVar = {
         "gauss-newton": ("gauss_newton",),
         "alternating": ("alternating",),
@@ -52,6 +55,10 @@ class LenslessWidget(TaskDock):
             "distances_um": self.distances,
             "intensity_scale": self.advanced.editors["intensity_scale"],
         }
+        section = self.advanced.sections["preprocess"]
+        self.preparation = PreparationTools(napari_viewer, section, self.chosen_layer, self.recipe)
+        self.preparation.failed.connect(self.panel.complain)
+        self.preparation.cropped.connect(self.panel.say)
         self.arrange(self.rows("wavelength_um", "pixel_size_um"), self.distances, self.rows("solver", "start"))
 
     def own_values(self) -> dict[str, Any]:
@@ -74,15 +81,18 @@ class LenslessWidget(TaskDock):
         assert recipe.pixel_size_um is not None
         if set_pixel_size_um(layer, recipe.pixel_size_um):
             self._viewer.reset_view()
+        self._layers.arguments = placed_on(layer, recipe)
         return functools.partial(begin, recipe, layer.data)
 
     def summary(self, result: Result) -> str:
         """Say how well the frames are explained."""
         report = result.report
-        return (
+        words = (
             f"explains the frames to {report['measurement_psnr_db']:.1f} dB PSNR, {report['iterations']} iterations, "
             f"{duration(report['seconds'])}"
         )
+        found = report.get("calibration", {}).get("summary")
+        return words if found is None else f"{words}\nCalibrated: {found}"
 
     def fill_in(self, layer: Image) -> None:
         """Fill in what the chosen layer tells about its recording."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBox
 
 from napari_diner.errors import DinerError
 from napari_diner.tasks.reconstruction import Progress
+from napari_diner.widgets.burial import bury
 from napari_diner.widgets.loss_plot import LossPlot
 from napari_diner.widgets.run_worker import Begin, Controls, Failure, Report, RunWorker, make_worker
 
@@ -31,7 +31,8 @@ class RunPanel(QWidget):
     Parameters
     ----------
     dock
-        The widget that napari takes as the dock's content. When it is taken out of its dock or destroyed, a run ends.
+        The widget that napari takes as the dock's content. When it is taken out of its dock, a run ends, and it is
+        destroyed.
     """
 
     run_requested = Signal()
@@ -111,8 +112,9 @@ class RunPanel(QWidget):
         self._show_running(True)
         self.stage.setText("Preparing…")
         controls = self._controls = Controls()
-        # not a method of this widget: it must still work when this widget is half gone
-        self.destroyed.connect(functools.partial(_abandon, controls))
+        # not a method of this widget, which is half gone by then; and a method, to which PyQt refers weakly: a function
+        # that is part of the garbage itself is called after it was cleared, which crashes
+        self.destroyed.connect(controls.abandon)
         worker = self._worker = make_worker(begin, controls)
         worker.yielded.connect(self._on_report)
         worker.returned.connect(self._on_returned)
@@ -172,7 +174,7 @@ class RunPanel(QWidget):
         self._colour_status()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
-        """End the run when the dock's content is taken out of its dock."""
+        """End the run when the dock's content is taken out of its dock, and see to it that Qt destroys the content."""
         if (
             event is not None
             and event.type() == QEvent.Type.ParentChange
@@ -180,6 +182,7 @@ class RunPanel(QWidget):
             and watched.parent() is None
         ):
             self.abandon()
+            bury(watched)
         return False
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
@@ -279,7 +282,3 @@ def _button(text: str, tip: str) -> QPushButton:
     button = QPushButton(text)
     button.setToolTip(tip)
     return button
-
-
-def _abandon(controls: Controls, *_: object) -> None:
-    controls.abandon()

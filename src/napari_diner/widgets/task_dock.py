@@ -60,6 +60,8 @@ class TaskDock(QWidget):
     """Fields that are always in sight, with an editor by their type."""
     elsewhere: ClassVar[tuple[str, ...]] = ()
     """Fields that widgets of the task's own look after."""
+    beside_advanced: ClassVar[tuple[str, ...]] = ()
+    """Sections of the recipe that stand before the advanced settings, not within them."""
     sections_of: ClassVar[Mapping[str, Collection[str]]] = {}
     """For each choice that `choices` may give, the sections of the recipe that matter for it."""
 
@@ -212,7 +214,8 @@ class TaskDock(QWidget):
 
     def arrange(self, *parts: QWidget | QLayout) -> None:
         """Put the task's own widgets between the layer and the advanced settings, and take up work."""
-        for part in (self.choice, *parts, self.advanced_section):
+        beside = (self.advanced.sections[name] for name in self.beside_advanced)
+        for part in (self.choice, *parts, *beside, self.advanced_section):
             self.settings.add(part)
         self.choice.chosen.connect(self._on_layer)
         self.choice.failed.connect(self.panel.complain)

@@ -9,11 +9,13 @@ import torch
 from napari_diner.errors import DinerError, OutOfMemoryError, RecipeError
 from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
 from napari_diner.tasks import reconstruction
-from napari_diner.tasks.lensless import reconstruct as module
-from napari_diner.tasks.lensless.data import LenslessData
+from napari_diner.tasks.lensless import whole_field
+from napari_diner.tasks.lensless.data import LenslessData, prepare
+from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import LenslessReconstruction, reconstruct
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
+from napari_diner.tasks.lensless.whole_field import LenslessReconstruction
 from napari_diner.tasks.reconstruction import Result
 
 QUICK = {"gradient": {"iterations": 60}, "diner": {"lattice_size": 32}}
@@ -124,9 +126,9 @@ def test_padding_explains_a_field_that_does_not_repeat(
 def test_illumination_is_taken_out(recipe: LenslessRecipe, sample: LenslessSample, truth: Truth) -> None:
     x = np.arange(72) / 72
     illumination = np.broadcast_to(1 + 0.2 * np.cos(2 * np.pi * x), (64, 72)).astype(np.float32)
-    problem = module.build_problem(
+    problem = build_problem(
         recipe,
-        module.prepare(recipe, LenslessData(sample.frames)),
+        prepare(recipe, LenslessData(sample.frames)),
         illumination,
         torch.device("cpu"),
     )
@@ -181,7 +183,7 @@ def test_memory_that_runs_out_is_one_sentence(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
     with monkeypatch.context() as patch, reconstruct(recipe, sample.frames) as run:
-        patch.setattr(module, "contrast_transfer_inverse", full)
+        patch.setattr(whole_field, "contrast_transfer_inverse", full)
         with pytest.raises(OutOfMemoryError, match="crop the stack"):
             next(run)
     assert finished(recipe, sample.frames).report["measurement_psnr_db"] > 80
@@ -193,7 +195,7 @@ def test_a_bug_is_not_mistaken_for_a_lack_of_memory(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(module, "contrast_transfer_inverse", broken)
+    monkeypatch.setattr(whole_field, "contrast_transfer_inverse", broken)
     with reconstruct(recipe, sample.frames) as run, pytest.raises(RuntimeError, match="shapes"):
         next(run)
 

@@ -116,6 +116,24 @@ def padding_width_px(recipe: Recording, pixel_size_um: float) -> int:
     return 0 if recipe.padding.mode == "none" else int(np.ceil(recipe.padding.width_um / pixel_size_um))
 
 
+def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
+    """Return a recipe with what the data tell and what ``auto`` means filled in.
+
+    Raises
+    ------
+    RecipeError
+        If something is missing or does not fit the number of frames.
+    """
+    changes: dict[str, Any] = {"stack": recipe.stack or data.source}
+    if recipe.pixel_size_um is None and data.pixel_size_um is not None:
+        changes["pixel_size_um"] = data.pixel_size_um
+    if recipe.start == "auto":
+        changes["start"] = "gauss-newton" if recipe.solver == "diner" else "contrast-transfer"
+    recipe = recipe.updated(changes)
+    recipe.check_complete(len(data.frames) if data.frames.ndim == 3 else 0)
+    return recipe
+
+
 def memory_needed(
     recipe: LenslessRecipe, frames: int, shape: tuple[int, int], itemsize: int, pixel_size_um: float | None
 ) -> int:

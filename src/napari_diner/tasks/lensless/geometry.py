@@ -59,10 +59,17 @@ def at_the_sample(recipe: Kind) -> Kind:
     return recipe.updated(changes) if changes else recipe
 
 
-def geometry_report(recipe: Recording) -> dict[str, Any]:
-    """Return for a report what a point source or a finer grid makes of pixels and distances; nothing if nothing."""
-    seen = at_the_sample(recipe)
-    if seen is recipe:
+def geometry_report(recipe: Recording, seen: Recording) -> dict[str, Any]:
+    """Return for a report what a point source or a finer grid makes of pixels and distances; nothing if nothing.
+
+    Parameters
+    ----------
+    recipe
+        As the user wrote it.
+    seen
+        As the model sees it, see `at_the_sample`, with what a calibration has found.
+    """
+    if recipe.source_distance_um is None and seen.pixel_size_um == recipe.pixel_size_um:
         return {}
     geometry: dict[str, Any] = {"object_pixel_size_um": seen.pixel_size_um}
     if recipe.source_distance_um is not None:

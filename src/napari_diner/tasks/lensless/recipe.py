@@ -14,6 +14,7 @@ from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.representations.settings import DinerSettings
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings, GradientSettings
 from napari_diner.solvers.uncertainty_settings import UncertaintySettings
+from napari_diner.tasks.lensless.calibration_settings import CalibrationSettings
 from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
 from napari_diner.tasks.lensless.tile_settings import TileSettings
 from napari_diner.tasks.recipe import Recipe
@@ -115,6 +116,9 @@ class LenslessRecipe(Recording):
     """For each frame [dy, dx]: how far it is displaced on the sensor, down and to the right."""
     illumination: str | None = Field(default=None, title="Illumination")
     """Image file of the illumination's amplitude P at the sample; empty for an even one."""
+
+    calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, title="Calibrate")
+    """Which of distances, shifts and gains are to be found from the recording itself before it is reconstructed."""
 
     solver: Solver = Field(default="gauss-newton", title="Solver")
     """Second-order pixels (gauss-newton), neural representation (diner), projections (alternating), Adam on pixels."""

@@ -132,13 +132,11 @@ def _grid(tile: Tile) -> Place:
 def _place(tile: Tile, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Place:
     y, x = _coordinates(tile)
     mesh = np.meshgrid(y[rows], x[columns], indexing="ij")
-    return mesh[0].ravel(), mesh[1].ravel(), np.ix_(rows, columns)
+    return mesh[0].ravel(), mesh[1].ravel(), (rows[:, None], columns[None, :])
 
 
 def _shared(plan: TilePlan, one: Tile, other: Tile) -> list[tuple[Place, Place]]:
-    """Return the places at which the inner parts of two neighbours meet, seen from either; more than one if they go
-    round.
-    """  # fmt: skip
+    """Return the places at which the inner parts of two neighbours meet, several if they go round, as seen by each."""
     axes = []
     for a, b, length in zip((one.rows, one.columns), (other.rows, other.columns), plan.shape, strict=True):
         meetings = []

@@ -51,7 +51,7 @@ class TileFrames:
         self.mask: Array | None = None if mask is None else np.squeeze(mask)
         self.illumination: Array | None = illumination
         self.shape: tuple[int, int] = (frames.shape[1], frames.shape[2])
-        changes: dict[str, object] = {name: None for name in _GIVEN_ELSEWHERE}
+        changes: dict[str, object] = dict.fromkeys(_GIVEN_ELSEWHERE)
         changes |= {"tiles": {"use": "never"}, "equalise_gains": False}
         changes["phase_output"] = PhaseOutputSettings().model_dump()
         if recipe.equalise_gains:

@@ -288,7 +288,7 @@ class TiledReconstruction(Reconstruction):
                 "seam_rms_rad": float(np.sqrt(np.mean(seams**2))) if seams.size else None,
                 "coarse_factor": self._factor,
             },
-            **geometry_report(self.recipe),
+            **geometry_report(self.recipe, at_the_sample(self.recipe)),
             **provenance(self.device, self.recipe.seed),
             "input_sha256": self._checksum,
             "warnings": self._warnings,

@@ -1,0 +1,1 @@
+"""Self-calibration of multi-height lensless recordings."""

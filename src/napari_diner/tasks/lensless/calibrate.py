@@ -1,0 +1,315 @@
+"""Find distances, shifts and gains of a lensless recording from the recording itself, as a recipe asks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_diner import device as devices
+from napari_diner.errors import RecipeError
+from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.point_source import real_distance_um
+from napari_diner.preprocess.focus import Optics
+from napari_diner.solvers.lensless.calibration import Calibrated, Prior, SelfCalibration
+from napari_diner.solvers.lensless.geometry import DOWN, RIGHT, Derivatives, Geometry, Parameter, Vector, Z, trend
+from napari_diner.solvers.step import Step
+from napari_diner.tasks.lensless.data import Array, PreparedFrames
+from napari_diner.tasks.lensless.geometry import magnifications
+from napari_diner.tasks.lensless.model import build_problem
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+
+_FEWEST_FRAMES = 3
+# what is assumed beyond a part that is cut out: the way that the light is diffracted, but no more than this
+_MOST_PADDING_PX = 128
+
+
+def check_calibration(recipe: LenslessRecipe, frames: int) -> None:
+    """Check that what is to be calibrated can be told from a stack of `frames` frames.
+
+    Raises
+    ------
+    RecipeError
+        If there are too few frames, or all at one distance where a tilt is asked for.
+    """
+    settings = recipe.calibration
+    if not settings.wanted:
+        return
+    if frames < _FEWEST_FRAMES:
+        what = "one height" if frames == 1 else f"{frames} heights"
+        raise RecipeError(
+            f"{_listed(settings.wanted)} cannot be calibrated with {what}, which some object explains whatever the "
+            f"geometry; record at least {_FEWEST_FRAMES}"
+        )
+    if settings.tilt and not settings.shift and np.ptp(recipe.distances_um) == 0:
+        raise RecipeError("All frames are at one distance, which tells no tilt; calibrate the shift instead")
+
+
+class Calibration:
+    """A calibration in progress: go through `steps`, then take what was found.
+
+    Parameters
+    ----------
+    recipe
+        As the user wrote it, complete; its section ``calibration`` says what to find.
+    model_recipe
+        The recipe of the prepared frames, see `at_the_sample`.
+    prepared
+        The frames.
+    illumination
+        Amplitude of the illumination, (Y, X), or None.
+    device
+        Where to compute.
+    """
+
+    def __init__(
+        self,
+        recipe: LenslessRecipe,
+        model_recipe: LenslessRecipe,
+        prepared: PreparedFrames,
+        illumination: Array | None,
+        device: torch.device,
+    ) -> None:
+        settings = recipe.calibration
+        self.recipe, self.settings = recipe, settings
+        self._model_recipe, self._prepared = model_recipe, prepared
+        self._cut = _window(prepared.amplitudes.shape[1:], settings.field_px)
+        part = prepared
+        if self._cut is not None:
+            mask = None if prepared.mask is None else prepared.mask[:, *self._cut]
+            part = dataclasses.replace(prepared, amplitudes=prepared.amplitudes[:, *self._cut], mask=mask)
+            illumination = None if illumination is None else illumination[self._cut]
+            model_recipe = _padded(model_recipe)
+        optics = _optics(model_recipe)
+        frames = len(prepared.amplitudes)
+        shifts = model_recipe.shifts_um if model_recipe.shifts_um is not None else ((0.0, 0.0),) * frames
+        self.given = Geometry(np.array(model_recipe.distances_um), np.array(shifts), np.array(prepared.gains))
+
+        def model(geometry: Geometry) -> MultiHeight:
+            return build_problem(
+                _described(model_recipe, geometry), _with_gains(part, geometry), illumination, device
+            ).model
+
+        first = model(self.given)
+        columns = 4 * frames * 3
+        pixels = first.padding.padded_shape[0] * first.padding.padded_shape[1]
+        devices.check_memory(
+            8 * columns * pixels, f"Calibrating {frames} frames of {first.shape[0]}×{first.shape[1]} pixels", device
+        )
+        derivatives = Derivatives(
+            first.padding.padded_shape,
+            optics.pixel_size_um,
+            optics.wavelength_um,
+            optics.medium_index,
+            optics.method,
+            first.dtype,
+            device,
+        )
+        self._solver = SelfCalibration(
+            torch.from_numpy(np.ascontiguousarray(part.amplitudes)).to(device),
+            None if part.mask is None else torch.from_numpy(np.ascontiguousarray(part.mask)).to(device),
+            model,
+            derivatives,
+            self.given,
+            self._prior(optics.pixel_size_um),
+            cast(tuple[Parameter, ...], settings.wanted),
+            depth_of_field_um=optics.depth_of_field_um,
+            rounds=settings.rounds,
+            object_steps=settings.cg_steps,
+            answer_steps=settings.answer_steps,
+            warm_up=recipe.gauss_newton.warm_up,
+        )
+
+    def _prior(self, pixel_size_um: float) -> Prior:
+        settings, distances = self.settings, self.given.distances_um
+        even = np.ones_like(distances)
+        return Prior(
+            np.column_stack(
+                [
+                    settings.z_sd * distances,
+                    *(settings.shift_sd_px * pixel_size_um * even,) * 2,
+                    settings.gain_sd * even,
+                ]
+            ),
+            np.column_stack(
+                [
+                    settings.z_range * distances,
+                    *(settings.shift_range_px * pixel_size_um * even,) * 2,
+                    np.log(settings.gain_range) * even,
+                ]
+            ),
+        )
+
+    def steps(self) -> Iterator[Step]:
+        """Do the work."""
+        yield from self._solver.steps()
+
+    def finish(self) -> None:
+        """Settle what no frame can tell if the steps were not gone through to their end."""
+        self._solver.finish()
+
+    def field(self) -> Tensor:
+        """Return the object so far: complex, (Y, X); that of the middle of a wide field."""
+        return self._solver.field()
+
+    @property
+    def covers_all(self) -> bool:
+        """Whether the object is that of the whole field."""
+        return self._cut is None
+
+    @property
+    def model_recipe(self) -> LenslessRecipe:
+        """The recipe of the prepared frames, with the distances and shifts found so far."""
+        return _described(self._model_recipe, self._solver.geometry)
+
+    @property
+    def prepared(self) -> PreparedFrames:
+        """The frames, with the gains found so far."""
+        return _with_gains(self._prepared, self._solver.geometry)
+
+    def report(self) -> dict[str, Any]:
+        """Return what was found and how sure it is: the part ``calibration`` of the report.
+
+        Distances and shifts are those on the sensor also with a point source. Shifts have their mean and linear trend
+        in z removed; the trend is the tilt. Standard errors of what was not asked for are zero.
+        """
+        found = self._solver.result()
+        distances, per_distance = self._on_the_sensor(found.geometry.distances_um)
+        given, _ = self._on_the_sensor(self.given.distances_um)
+        magnified = _magnified(self.recipe, distances)[:, None]
+        shifts = magnified * found.geometry.shifts_um
+        frames = len(distances)
+        scale = np.column_stack([per_distance, magnified, magnified, np.ones(frames)]).ravel()
+        covariance = (found.covariance * np.outer(scale, scale)).reshape(frames, 4, frames, 4)
+        line = trend(distances, shifts)
+        design = np.column_stack([np.ones(frames), distances])
+        inverse = np.linalg.pinv(design)
+        rest = np.eye(frames) - design @ inverse
+        shift_errors, tilt_errors = np.zeros((frames, 2)), np.zeros(2)
+        for axis, column in enumerate((DOWN, RIGHT)):
+            part = covariance[:, column, :, column]
+            shift_errors[:, axis] = _roots(rest @ part @ rest.T)
+            tilt_errors[axis] = _roots(inverse @ part @ inverse.T)[1]
+        gains = found.geometry.gains
+        given_shifts = np.array(self.recipe.shifts_um if self.recipe.shifts_um is not None else np.zeros((frames, 2)))
+        report: dict[str, Any] = {
+            "parameters": list(self.settings.wanted),
+            "distances_um": distances.tolist(),
+            "distances_um_se": _roots(covariance[:, Z, :, Z]).tolist(),
+            "shifts_um": line.rest_um.tolist(),
+            "shifts_um_se": shift_errors.tolist(),
+            "tilt": line.tilt.tolist(),
+            "tilt_se": tilt_errors.tolist(),
+            "gains": gains.tolist(),
+            "gains_se": (gains * _roots(covariance[:, 3, :, 3])).tolist(),
+            "given_distances_um": given.tolist(),
+            "total_shifts_um": shifts.tolist(),
+            "moved_um": (distances - given).tolist(),
+            "shifts_moved_um": (shifts - given_shifts).tolist(),
+            "gains_moved": (gains / self.given.gains - 1).tolist(),
+            "noise": found.noise,
+            "rounds": self._solver.rounds_done,
+            "warnings": self._warnings(found),
+        }
+        if found.plane is not None:
+            report["common_distance_um"] = found.plane.offset_um
+            report["common_distance_um_se"] = found.plane.error_um
+        report["summary"] = summary(report)
+        return report
+
+    def _on_the_sensor(self, effective_um: Vector) -> tuple[Vector, Vector]:
+        """Return distances from sample to sensor, and by how much they grow with those for parallel light."""
+        source = self.recipe.source_distance_um
+        if source is None:
+            return effective_um, np.ones_like(effective_um)
+        to = self.recipe.source_distance_to
+        real, ahead = (np.array([real_distance_um(z, source, to) for z in effective_um * by]) for by in (1.0, 1.0001))
+        return real, (ahead - real) / (effective_um * 1e-4)
+
+    def _warnings(self, found: Calibrated) -> list[str]:
+        warnings = []
+        if found.at_bounds.any():
+            frames = ", ".join(str(number) for number in np.flatnonzero(found.at_bounds) + 1)
+            warnings.append(f"calibration: frame {frames} stopped at its bound; give better values, or widen the range")
+        if found.plane is not None and found.plane.at_end:
+            warnings.append(
+                "calibration: the sample looks calmest at the end of the range of common distances; check by focusing"
+            )
+        if self._cut is not None:
+            warnings.append(f"calibration used the middle {self.settings.field_px} pixels of the field")
+        return warnings
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Return what a calibration found in one line, for a terminal."""
+    parts = []
+    wanted = report["parameters"]
+    if "z" in wanted:
+        moved = np.array(report["moved_um"])
+        error = max(report["distances_um_se"])
+        parts.append(f"distances {moved.min():+.2f} to {moved.max():+.2f} µm (± {error:.2g})")
+    if "shift" in wanted:
+        shifts = np.abs(report["shifts_um"]).max()
+        parts.append(f"shifts up to {shifts:.2g} µm (± {np.max(report['shifts_um_se']):.1g})")
+    if "shift" in wanted or "tilt" in wanted:
+        (dy, dx), error = report["tilt"], max(report["tilt_se"])
+        parts.append(f"tilt {dy:.3g}, {dx:.3g} (± {error:.1g})")
+    if "gain" in wanted:
+        gains = report["gains"]
+        parts.append(f"gains {min(gains):.3f} to {max(gains):.3f} (± {max(report['gains_se']):.1g})")
+    return "; ".join(parts)
+
+
+def _roots(covariance: Vector) -> Vector:
+    """Return the standard deviations of a covariance."""
+    roots: Vector = np.sqrt(np.clip(np.diag(covariance), 0, None))
+    return roots
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    text = " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    return text[0].upper() + text[1:]
+
+
+def _described(recipe: LenslessRecipe, geometry: Geometry) -> LenslessRecipe:
+    return recipe.updated(
+        {
+            "distances_um": tuple(geometry.distances_um.tolist()),
+            "shifts_um": tuple((dy, dx) for dy, dx in geometry.shifts_um.tolist()),
+        }
+    )
+
+
+def _with_gains(prepared: PreparedFrames, geometry: Geometry) -> PreparedFrames:
+    return dataclasses.replace(prepared, gains=tuple(geometry.gains.tolist()))
+
+
+def _optics(recipe: LenslessRecipe) -> Optics:
+    assert recipe.pixel_size_um is not None and recipe.wavelength_um is not None
+    return Optics(recipe.pixel_size_um, recipe.wavelength_um, recipe.medium_index, recipe.propagation)
+
+
+def _magnified(recipe: LenslessRecipe, distances_um: Vector) -> Vector:
+    return np.array(magnifications(recipe.updated({"distances_um": tuple(distances_um.tolist())})))
+
+
+def _window(shape: tuple[int, ...], most: int) -> tuple[slice, slice] | None:
+    """Return the middle of a field that is wider than `most`, or None."""
+    if max(shape) <= most:
+        return None
+    rows, columns = (slice((size - min(size, most)) // 2, (size + min(size, most)) // 2) for size in shape)
+    return rows, columns
+
+
+def _padded(recipe: LenslessRecipe) -> LenslessRecipe:
+    """Return a recipe for a part of a field, which does not repeat itself even if the whole does."""
+    if recipe.padding.mode != "none":
+        return recipe
+    optics = _optics(recipe)
+    reach = max(recipe.distances_um) * optics.wavelength_um / (2 * optics.pixel_size_um * optics.medium_index)
+    width = min(reach, _MOST_PADDING_PX * optics.pixel_size_um)
+    return recipe.updated({"padding": {"mode": "reflect", "width_um": width}})

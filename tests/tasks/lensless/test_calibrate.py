@@ -1,0 +1,174 @@
+"""Distances, shifts, gains and tilt found from the recording, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_diner.errors import RecipeError
+from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.simulate.lensless import LenslessSimulation, simulate
+from napari_diner.solvers.lensless.geometry import trend
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.reconstruct import reconstruct
+from napari_diner.tasks.reconstruction import Result
+
+SIZE, PIXEL_UM, WAVELENGTH_UM = 96, 1.12, 0.532
+DISTANCES_UM = np.array([80.0, 115.0, 155.0, 205.0, 260.0])
+QUICK = {"gauss_newton": {"iterations": 1}}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def record(shifts_um: Any = None, gains: Any = None, noise: float = 0.0) -> np.ndarray:
+    """Intensities, float32, (N, Y, X), of a specimen with edges."""
+    specimen = simulate(LenslessSimulation(height_px=SIZE, width_px=SIZE, distances_um=(80.0,)))
+    shifts = np.zeros((5, 2)) if shifts_um is None else np.asarray(shifts_um)
+    model = MultiHeight(
+        (SIZE, SIZE),
+        PIXEL_UM,
+        WAVELENGTH_UM,
+        DISTANCES_UM.tolist(),
+        shifts_um=[(dy, dx) for dy, dx in shifts.tolist()],
+        gains=gains,
+        dtype=torch.complex128,
+    )
+    field = torch.polar(torch.from_numpy(specimen.amplitude).double(), torch.from_numpy(specimen.phase).double())
+    frames = model.intensities(field).numpy()
+    noisy: np.ndarray = frames + noise * np.random.default_rng(0).standard_normal(frames.shape)
+    return noisy.astype(np.float32)
+
+
+def recipe_of(distances_um: Any = DISTANCES_UM, **values: Any) -> LenslessRecipe:
+    return LenslessRecipe.parse(
+        {
+            "wavelength_um": WAVELENGTH_UM,
+            "pixel_size_um": PIXEL_UM,
+            "distances_um": tuple(np.asarray(distances_um).tolist()),
+            **values,
+        }
+    )
+
+
+def finished(recipe: LenslessRecipe, frames: np.ndarray) -> Result:
+    with reconstruct(recipe, frames) as run:
+        for _ in run:
+            pass
+        return run.result()
+
+
+def test_wrong_distances_and_drifted_frames_are_found() -> None:
+    random = np.random.default_rng(1)
+    shifts = PIXEL_UM * random.uniform(-3, 3, (5, 2))
+    wrong = DISTANCES_UM * (1 + random.uniform(-0.03, 0.03, 5))
+    recipe = recipe_of(wrong, calibration={"z": True, "shift": True}, **QUICK)
+    report = finished(recipe, record(shifts)).report
+    found = report["calibration"]
+    away = np.array(found["distances_um"]) - DISTANCES_UM
+    # between the frames; which plane all of them are seen from, only the sample's look tells
+    assert abs(away - away.mean()).max() < 1e-3 * DISTANCES_UM.min()
+    depth_of_field_um = 4 * PIXEL_UM**2 / WAVELENGTH_UM
+    assert abs(away.mean()) < 0.1 * depth_of_field_um
+    line = trend(DISTANCES_UM, shifts)
+    assert np.abs(np.array(found["shifts_um"]) - line.rest_um).max() < 0.05 * PIXEL_UM
+    np.testing.assert_allclose(found["tilt"], line.tilt, atol=2e-4)
+    rest = np.array(found["shifts_um"])
+    assert np.abs(rest.sum(0)).max() < 1e-9 and np.abs(found["distances_um"] @ rest).max() < 1e-6
+    assert report["measurement_psnr_db"] > 50
+    assert report["stages"][0]["name"] == "calibration"
+    assert "shifts" in found["summary"] and "\n" not in found["summary"]
+
+
+def test_what_is_not_asked_for_stays_as_assumed_and_certain() -> None:
+    shifts = ((0.1, 0.0), (0.0, 0.2), (-0.3, 0.0), (0.0, 0.0), (0.1, -0.1))
+    recipe = recipe_of(1.01 * DISTANCES_UM, shifts_um=shifts, calibration={"z": True}, **QUICK)
+    found = finished(recipe, record(shifts)).report["calibration"]
+    np.testing.assert_allclose(found["total_shifts_um"], shifts, atol=1e-12)
+    assert not np.any(found["shifts_um_se"]) and not np.any(found["gains_se"])
+    assert found["gains"] == [1.0] * 5
+    assert all(error > 0 for error in found["distances_um_se"])
+    np.testing.assert_allclose(found["moved_um"], np.array(found["distances_um"]) - 1.01 * DISTANCES_UM)
+
+
+def test_gains_and_a_tilt_that_is_no_whole_number_of_turns_are_found() -> None:
+    gains = [1.1, 0.95, 1.0, 0.9, 1.06]
+    tilt = np.array([0.4, -0.3]) * WAVELENGTH_UM / (SIZE * PIXEL_UM)
+    recipe = recipe_of(calibration={"gain": True, "tilt": True}, **QUICK)
+    found = finished(recipe, record(np.outer(DISTANCES_UM, tilt), gains)).report["calibration"]
+    relative = np.array(found["gains"]) / gains
+    np.testing.assert_allclose(relative / relative.mean(), 1, atol=2e-3)
+    np.testing.assert_allclose(found["tilt"], tilt, rtol=0.05)
+    np.testing.assert_allclose(found["shifts_um"], 0, atol=1e-9)
+    assert found["distances_um"] == DISTANCES_UM.tolist() and found["distances_um_se"] == [0.0] * 5
+
+
+def test_errors_grow_with_the_noise_and_cover_the_truth() -> None:
+    calm, noisy = (
+        finished(recipe_of(1.005 * DISTANCES_UM, calibration={"z": True}, **QUICK), record(noise=noise)).report[
+            "calibration"
+        ]
+        for noise in (0.005, 0.02)
+    )
+    assert noisy["noise"] > 2.5 * calm["noise"]
+    for found in (calm, noisy):
+        away = np.abs(np.array(found["distances_um"]) - DISTANCES_UM)
+        assert (away < 3 * np.array(found["distances_um_se"])).all()
+
+
+@pytest.mark.parametrize("solver", ["alternating", "diner", "pixels"])
+def test_every_solver_goes_on_with_what_was_found(solver: str) -> None:
+    values = {
+        "solver": solver,
+        "alternating": {"iterations": 5},
+        "gradient": {"iterations": 5},
+        "diner": {"lattice_size": 32},
+    }
+    recipe = recipe_of(1.01 * DISTANCES_UM, calibration={"z": True, "rounds": 4}, **values, **QUICK)
+    result = finished(recipe, record())
+    assert result.report["stages"][-1]["name"] == solver
+    # with distances wrong by 1 % it would stay below 40 dB
+    assert result.report["measurement_psnr_db"] > 45
+    assert result.recipe.distances_um == recipe.distances_um  # type: ignore[attr-defined]
+
+
+def test_a_wide_field_is_calibrated_by_its_middle() -> None:
+    settings = {"z": True, "field_px": 64, "rounds": 3}
+    recipe = recipe_of(1.01 * DISTANCES_UM, calibration=settings, **QUICK)
+    result = finished(recipe, record())
+    assert result["phase"].data.shape == (SIZE, SIZE)
+    assert any("middle 64 pixels" in warning for warning in result.report["warnings"])
+
+
+def test_a_calibration_that_is_cut_short_still_gives_a_result() -> None:
+    recipe = recipe_of(1.01 * DISTANCES_UM, calibration={"z": True, "shift": True}, **QUICK)
+    with reconstruct(recipe, record()) as run:
+        for number, _ in enumerate(run):
+            if number == 80:
+                break
+        result = run.result()
+    assert result.partial
+    assert len(result.report["calibration"]["distances_um"]) == 5
+    assert np.isfinite(result["phase"].data).all()
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_too_few_heights_are_refused(frames: int) -> None:
+    recipe = recipe_of(DISTANCES_UM[:frames], calibration={"z": True, "gain": True})
+    with pytest.raises(RecipeError, match="record at least 3"):
+        reconstruct(recipe, record()[:frames])
+
+
+def test_a_tilt_of_frames_at_one_distance_is_refused() -> None:
+    recipe = recipe_of([100.0] * 5, calibration={"tilt": True})
+    with pytest.raises(RecipeError, match="calibrate the shift instead"):
+        reconstruct(recipe, record())
