@@ -23,6 +23,8 @@ _DAMPING_UP = 16.0
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
 _RETRIES = 3
 _CG_TOLERANCE = 1e-3
+# total variation converges slowly, and what it changes at the end is far below the noise
+_TOLERANCE_WITH_PRIORS = 1e-4
 
 
 class GaussNewton:
@@ -49,9 +51,14 @@ class GaussNewton:
         Complex field to start from, (Y, X).
     settings
         Warm-up, iterations, inner steps, first damping, tolerance.
+    exaggerate
+        Whether priors begin far too strong; not if the start has been found with them.
     """
 
-    def __init__(self, problem: PhaseProblem, start: Tensor, settings: GaussNewtonSettings) -> None:
+    def __init__(
+        self, problem: PhaseProblem, start: Tensor, settings: GaussNewtonSettings, *, exaggerate: bool = True
+    ) -> None:
+        self._exaggerate = exaggerate
         self.problem = problem
         self.settings = settings
         self._field = start
@@ -68,19 +75,21 @@ class GaussNewton:
         power = power._replace(phase=power.phase + _TEXTURE_SHARE * shift_power(problem.model, self._field))
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
         damping = settings.damping
-        loss, gradient = problem.evaluate(self._field)
+        if problem.priors is not None and self._exaggerate:
+            problem.priors.exaggerate()
+        loss, gradient = self._evaluate()
         for iteration in range(1, settings.iterations + 1):
             scaling = self._field.abs().clamp_min(1e-6).rsqrt()
             scaled = self._field * scaling
             brightness = strongest * self._mean_square(scaled)
-            normal = self._normal_operator(scaled)
+            normal = self._with_priors(self._normal_operator(scaled), scaling)
             # the misfit is a mean of squares: take off the 2 of the square and the mean
             right = -(problem.valid / 2) * scaled.conj() * gradient
             for _ in range(_RETRIES):
                 solve = ConjugateGradients(
                     lambda q, normal=normal, mu=damping * brightness: normal(q) + mu * q,  # type: ignore[misc]
                     right,
-                    self._preconditioner(power, damping, brightness / strongest, strongest),
+                    self._preconditioner(power, damping, brightness / strongest, strongest, scaling),
                 )
                 for inner in range(1, settings.cg_steps + 1):
                     solve.step()
@@ -102,8 +111,23 @@ class GaussNewton:
             improvement = 1 - trial_loss / loss
             self._field, loss, gradient = trial, trial_loss, trial_gradient
             yield Step(iteration, settings.iterations, loss)
-            if improvement < settings.tolerance:
-                return
+            if problem.priors is None:
+                if improvement < settings.tolerance:
+                    return
+            else:
+                if improvement < _TOLERANCE_WITH_PRIORS and problem.priors.settled:
+                    return
+                # what the noise is shows ever better; the weight of the priors follows
+                loss, gradient = self._evaluate()
+
+    def _evaluate(self) -> tuple[float, Tensor]:
+        """Return loss and gradient at the present field, with priors weighed for its misfit."""
+        problem = self.problem
+        loss, gradient = problem.evaluate(self._field)
+        if problem.priors is not None:
+            problem.priors.adapt(problem.misfit)
+            return problem.evaluate(self._field)
+        return loss, gradient
 
     def _warm_up(self) -> Iterator[Step]:
         """Take the rounds of alternating projections; they count as the beginning of the first iteration."""
@@ -142,12 +166,29 @@ class GaussNewton:
 
         return apply
 
-    def _preconditioner(self, power: ContrastPower, damping: float, brightness: float, strongest: float) -> Operator:
+    def _with_priors(self, normal: Operator, scaling: Tensor) -> Operator:
+        """Add the second derivatives of the priors to JᵀJ, for the scaled unknowns."""
+        priors = self.problem.priors
+        if priors is None:
+            return normal
+        quadratic = priors.quadratic(self._field)
+        return lambda step: normal(step) + self.problem.valid * scaling * quadratic(scaling * step)
+
+    def _preconditioner(
+        self, power: ContrastPower, damping: float, brightness: float, strongest: float, scaling: Tensor
+    ) -> Operator:
         """Return the inverse of a weak object's damped Hessian: diagonal in frequency, for l and φ separately."""
         padding = self.problem.model.padding
         half = padding.padded_shape[1] // 2 + 1
         floor = (damping + _CONTRAST_FLOOR) * strongest
-        gains = [1 / (brightness * (response[:, :half] + floor)) for response in power]
+        stiffness = (0.0, 0.0)
+        if self.problem.priors is not None:
+            stiffness = self.problem.priors.stiffness(self._field, scaling)
+        curvature = _curvature(padding.padded_shape, scaling.device)
+        gains = [
+            1 / (brightness * (response[:, :half] + floor) + self.problem.valid * stiff * curvature)
+            for response, stiff in zip(power, stiffness, strict=True)
+        ]
 
         def apply(residual: Tensor) -> Tensor:
             parts = []
@@ -157,3 +198,10 @@ class GaussNewton:
             return torch.complex(parts[0], parts[1])
 
         return apply
+
+
+def _curvature(shape: tuple[int, int], device: torch.device) -> Tensor:
+    """Return what DᵀD, with D the differences to the next pixels, does to each frequency of a real grid."""
+    rows = 2 * torch.sin(torch.pi * torch.fft.fftfreq(shape[0], device=device))
+    columns = 2 * torch.sin(torch.pi * torch.fft.rfftfreq(shape[1], device=device))
+    return rows[:, None] ** 2 + columns**2

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from napari_diner.physics.multiheight import MultiHeight
+
+if TYPE_CHECKING:
+    from napari_diner.solvers.lensless.priors import Priors
 
 Kind = Literal["amplitude", "intensity"]
 
@@ -23,20 +26,27 @@ class PhaseProblem:
         Square roots of the recorded intensities, real, (N, Y, X), on the device of the model.
     mask
         Boolean, (N, Y, X) or broadcastable to it, False where pixels must be ignored; None if all count.
+    priors
+        What is known of the object beforehand; `evaluate` adds it to the misfit of the amplitudes.
     """
 
-    def __init__(self, model: MultiHeight, amplitudes: Tensor, mask: Tensor | None = None) -> None:
+    def __init__(
+        self, model: MultiHeight, amplitudes: Tensor, mask: Tensor | None = None, priors: Priors | None = None
+    ) -> None:
         self.model = model
+        self.priors = priors
         self.mask = None if mask is None else mask.expand(amplitudes.shape)
         self.amplitudes = amplitudes if self.mask is None else amplitudes.where(self.mask, 0)
         self.valid = amplitudes.numel() if self.mask is None else int(self.mask.sum())
+        self.misfit = float("nan")
+        """The misfit alone, without priors, at the last field evaluated."""
 
     def evaluate(self, field: Tensor, kind: Kind = "amplitude") -> tuple[float, Tensor]:
         """Return the misfit of a field and its gradient, in one pass over the heights.
 
         With U_z the propagated field, the misfit is the mean over all valid pixels of ``(|U| − √I)²``
         (``"amplitude"``), whose gradient is ``2 A^H[(|U| − √I) U/|U|]``, or of ``(|U|² − I)²`` (``"intensity"``),
-        with ``4 A^H[(|U|² − I) U]``, each divided by the number of pixels.
+        with ``4 A^H[(|U|² − I) U]``, each divided by the number of pixels. What `priors` add is in both.
 
         Parameters
         ----------
@@ -70,7 +80,12 @@ class PhaseProblem:
                 weighted = weighted.where(self.mask[frame], 0)
             total += sum_of_squares(residual)
             back += self.model.field_adjoint(weighted * U, frame)
-        return total / self.valid, self.model.spectrum_adjoint(back) / self.valid
+        misfit, gradient = total / self.valid, self.model.spectrum_adjoint(back) / self.valid
+        self.misfit = misfit
+        if self.priors is not None:
+            cost, slope = self.priors.evaluate(field)
+            misfit, gradient = misfit + cost, gradient + slope
+        return misfit, gradient
 
     def loss(self, field: Tensor, kind: Kind = "amplitude") -> Tensor:
         """Return the misfit of `evaluate` as a scalar that automatic differentiation can follow back to `field`."""

@@ -42,6 +42,8 @@ class LenslessData:
         Pixel size that the file tells, or None.
     source
         Where the frames came from, for the record.
+    support
+        Non-zero where there may be a specimen, (Y, X); everywhere if None.
     references
         Dark frame, flat field and empty field, where they are needed.
     """
@@ -51,6 +53,7 @@ class LenslessData:
     mask: Array | None = None
     pixel_size_um: float | None = None
     source: str | None = None
+    support: Array | None = None
     references: References = field(default_factory=References)
 
 
@@ -96,10 +99,10 @@ def load(recipe: Recording) -> LenslessData:
         raise InputError("There is no intensity stack; name a multi-page TIFF, a folder or a glob of images")
     info = probe(recipe.stack)
     shape = (info.height, info.width)
-    needed, illumination = info.nbytes, None
+    needed, illumination, support = info.nbytes, None, None
     if isinstance(recipe, LenslessRecipe):
         needed = memory_needed(recipe, info.frames, shape, info.dtype.itemsize, info.pixel_size_um)
-        illumination = recipe.illumination
+        illumination, support = recipe.illumination, recipe.prior.support
     check_memory(needed, f"A stack of {info.frames} frames of {info.height}×{info.width} pixels")
     return LenslessData(
         frames=read(info),
@@ -107,6 +110,7 @@ def load(recipe: Recording) -> LenslessData:
         mask=None if recipe.mask is None else read_image(recipe.mask),
         pixel_size_um=info.pixel_size_um,
         source=recipe.stack,
+        support=None if support is None else read_image(support),
         references=read_references(recipe.preprocess),
     )
 

@@ -12,6 +12,7 @@ from napari_diner.physics.point_source import magnification
 from napari_diner.physics.settings import PaddingSettings
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.representations.settings import DinerSettings
+from napari_diner.solvers.lensless.prior_settings import PriorSettings
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings, GradientSettings
 from napari_diner.solvers.uncertainty_settings import UncertaintySettings
 from napari_diner.tasks.lensless.calibration_settings import CalibrationSettings
@@ -129,6 +130,8 @@ class LenslessRecipe(Recording):
     phase_scale_rad: float = Field(default=1.0, gt=0, le=1000, title="Phase scale (rad)")
     """Radians for one unit of a representation's output; about half of the phase range expected."""
 
+    prior: PriorSettings = Field(default_factory=PriorSettings, title="Prior knowledge")
+    """What is known of the object beforehand."""
     gauss_newton: GaussNewtonSettings = Field(default_factory=GaussNewtonSettings, title="Gauss-Newton")
     """Settings of the gauss-newton solver."""
     alternating: AlternatingSettings = Field(default_factory=AlternatingSettings, title="Alternating projections")
@@ -155,6 +158,14 @@ class LenslessRecipe(Recording):
     def _one_source_of_gains(self) -> LenslessRecipe:
         if self.gains is not None and self.equalise_gains:
             raise ValueError("gains and equalise_gains exclude each other; give the gains or have them estimated")
+        return self
+
+    @model_validator(mode="after")
+    def _priors_that_count(self) -> LenslessRecipe:
+        if self.prior.wanted and self.solver == "alternating":
+            raise ValueError("alternating projections know no priors; choose another solver, or switch the prior off")
+        if self.prior.wanted and self.solver in ("diner", "pixels") and self.gradient.loss == "intensity":
+            raise ValueError("priors are weighed against errors of amplitudes; set gradient.loss to amplitude")
         return self
 
     @model_validator(mode="after")

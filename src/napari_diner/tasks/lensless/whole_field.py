@@ -19,6 +19,8 @@ from napari_diner.representations.complex_field import ComplexField
 from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.gauss_newton import GaussNewton
 from napari_diner.solvers.gradient_descent import GradientDescent
+from napari_diner.solvers.lensless.held_out import HeldOutFrame
+from napari_diner.solvers.noise import fine_noise
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.step import Step
 from napari_diner.solvers.uncertainty import UncertaintyEstimate
@@ -27,6 +29,7 @@ from napari_diner.tasks.lensless.data import Array, LenslessData, checked_illumi
 from napari_diner.tasks.lensless.geometry import at_the_sample, geometry_report
 from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.phase_output import phase_images
+from napari_diner.tasks.lensless.prior import add_priors, checked_support, middle_frame, prior_report
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.solve import Solver, Stage
 from napari_diner.tasks.lensless.truth import Truth, check_truth, score
@@ -73,6 +76,8 @@ class LenslessReconstruction(Reconstruction):
         self._prepared = prepare(self.recipe, data)
         illumination = checked_illumination(data.illumination, frames.shape)
         self._illumination = None if illumination is None else onto_grid(recipe.preprocess, illumination)
+        self._support = checked_support(recipe, data)
+        self._choice: HeldOutFrame | None = None
         self._checksum = checksum(frames)
         self._start = start
         self._calibration: Calibration | None = None
@@ -99,6 +104,7 @@ class LenslessReconstruction(Reconstruction):
             self._field = problem.flat_field()
         elif self._field is None:
             self._field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
+        yield from self._know_beforehand(problem)
         if recipe.start in _SOLVERS:
             limit = None if recipe.max_seconds is None else _START_SHARE * recipe.max_seconds
             yield from self._stage(f"start: {recipe.start}", recipe.start, limit, flat=False)
@@ -117,6 +123,23 @@ class LenslessReconstruction(Reconstruction):
         calibration.finish()
         self._adopt_calibration()
         self._solver = None
+
+    def _know_beforehand(self, problem: PhaseProblem) -> Generator[Progress, None, None]:
+        """Add what the recipe knows of the object, once its weight is chosen."""
+        assert self._field is not None
+        recipe = self.model_recipe
+        add_priors(recipe, problem, self._support)
+        if problem.priors is None:
+            return
+        if recipe.prior.total_variation == "held_out":
+            limit = None if recipe.max_seconds is None else _START_SHARE * recipe.max_seconds
+            self._choice = HeldOutFrame(problem, self._field, recipe.gauss_newton, middle_frame(recipe))
+            yield from self._follow("weight of the prior", self._choice, limit)
+            self._choice.finish()
+            self._solver = None
+        problem.evaluate(self._field)
+        # the start may explain little; its misfit is not all noise then
+        problem.priors.adapt(min(problem.misfit, fine_noise(problem.filled_amplitudes()).shot))
 
     def _adopt_calibration(self) -> None:
         """Describe model and frames by what the calibration has found so far."""
@@ -296,6 +319,8 @@ class LenslessReconstruction(Reconstruction):
             calibration = dict(self._calibrated)
             report["warnings"] += calibration.pop("warnings")
             report["calibration"] = calibration
+        if self._problem.priors is not None:
+            report["prior"] = prior_report(self._problem.priors, self._choice)
         if self.truth is not None:
             report["truth"] = score(amplitude.data, phase.data, self.truth)
         return report
