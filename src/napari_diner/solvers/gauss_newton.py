@@ -147,13 +147,15 @@ class GaussNewton:
         return float(lit.abs().square().mean())
 
     def _normal_operator(self, scaled: Tensor) -> Operator:
-        """Return JᵀJ at the current field, for the scaled unknowns."""
-        model, mask = self.problem.model, self.problem.mask
+        """Return JᵀWJ at the current field, with W the weights of the amplitudes, for the scaled unknowns."""
+        model, mask, weights = self.problem.model, self.problem.mask, self.problem.weights
         spectrum = model.spectrum(self._field)
         directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
         for frame in range(model.frames):
             direction = torch.sgn(model.field(spectrum, frame))
             directions[frame] = direction if mask is None else direction * mask[frame]
+            if weights is not None:
+                directions[frame] *= weights[frame].sqrt()
 
         def apply(step: Tensor) -> Tensor:
             spectrum = model.spectrum(scaled * step)

@@ -17,7 +17,8 @@ class Linearised:
     """The derivative of the recorded amplitudes at a field, and its least squares problem.
 
     For ``O → O exp(δ)`` with δ = δl + iδφ, the amplitudes |U| change by ``J δ = Re[Û* A(O δ)]``, Û = U/|U|, at the
-    pixels that the mask counts. Unknowns are scaled by 1/√|O| as in `napari_diner.solvers.gauss_newton`.
+    pixels that the mask counts; W are the problem's weights. Unknowns are scaled by 1/√|O| as in
+    `napari_diner.solvers.gauss_newton`.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ class Linearised:
         return torch.stack([self._seen(model.field(spectrum, frame), frame) for frame in range(model.frames)])
 
     def solve(self, amplitudes: Tensor, steps: int, tolerance: float = 1e-3) -> Tensor:
-        """Return the change δ that explains a change of the amplitudes best: ``(JᵀJ + μ) δ = Jᵀ a``.
+        """Return the change δ that explains a change of the amplitudes best: ``(JᵀWJ + μ) δ = JᵀW a``.
 
         Parameters
         ----------
@@ -84,7 +85,7 @@ class Linearised:
         model = self.problem.model
         back = torch.zeros(model.padding.padded_shape, dtype=model.dtype, device=model.device)
         for frame in range(model.frames):
-            back += model.field_adjoint(amplitudes[frame] * self._directions[frame], frame)
+            back += model.field_adjoint(self._weighted(amplitudes[frame], frame) * self._directions[frame], frame)
         solve = ConjugateGradients(self._normal, self._scaled.conj() * model.spectrum_adjoint(back), self._precondition)
         for _ in range(steps):
             if solve.converged(tolerance):
@@ -96,14 +97,17 @@ class Linearised:
         direction = self._directions[frame]
         return direction.real * U.real + direction.imag * U.imag
 
+    def _weighted(self, amplitudes: Tensor, frame: int) -> Tensor:
+        weights = self.problem.weights
+        return amplitudes if weights is None else weights[frame] * amplitudes
+
     def _normal(self, step: Tensor) -> Tensor:
         model = self.problem.model
         spectrum = model.spectrum(self._scaled * step)
         back = torch.zeros_like(spectrum)
         for frame in range(model.frames):
-            back += model.field_adjoint(
-                self._seen(model.field(spectrum, frame), frame) * self._directions[frame], frame
-            )
+            seen = self._weighted(self._seen(model.field(spectrum, frame), frame), frame)
+            back += model.field_adjoint(seen * self._directions[frame], frame)
         return self._scaled.conj() * model.spectrum_adjoint(back) + self._damping * step
 
     def _precondition(self, residual: Tensor) -> Tensor:

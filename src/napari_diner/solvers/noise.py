@@ -45,7 +45,7 @@ class NoiseModel:
         return NoiseModel(factor * self.shot, factor * self.read)
 
 
-def fit_noise(modulus: Tensor, residual: Tensor, mask: Tensor | None = None) -> NoiseModel:
+def fit_noise(modulus: Tensor, residual: Tensor, mask: Tensor | None = None, *, robust: bool = False) -> NoiseModel:
     """Fit shot and read noise to the squared differences between model and recorded amplitudes.
 
     The pixels, or a million of them, are put into groups of equal intensity; the two non-negative parameters are those
@@ -60,6 +60,8 @@ def fit_noise(modulus: Tensor, residual: Tensor, mask: Tensor | None = None) -> 
         Their difference to the recorded ones.
     mask
         Where pixels count, as `modulus`; everywhere if None.
+    robust
+        Take the median of each group, which some outliers do not change.
     """
     stride = max(1, residual.numel() // _SAMPLES)
     intensity = modulus.flatten()[::stride].square()
@@ -71,7 +73,7 @@ def fit_noise(modulus: Tensor, residual: Tensor, mask: Tensor | None = None) -> 
     groups = min(_GROUPS, max(2, len(order) // 64))
     rows, targets = [], []
     for members in torch.tensor_split(order, groups):
-        mean = float(square[members].mean())
+        mean = float(square[members].median()) * _MAD**2 if robust else float(square[members].mean())
         if mean > 0:
             inverse = float((1 / intensity[members].clamp_min(1e-12)).median())
             rows.append((1 / mean, inverse / mean))

@@ -35,6 +35,8 @@ class PhaseProblem:
     ) -> None:
         self.model = model
         self.priors = priors
+        self.weights: Tensor | None = None
+        """What each amplitude counts, (N, Y, X), one on average; all alike if None."""
         self.mask = None if mask is None else mask.expand(amplitudes.shape)
         self.amplitudes = amplitudes if self.mask is None else amplitudes.where(self.mask, 0)
         self.valid = amplitudes.numel() if self.mask is None else int(self.mask.sum())
@@ -46,7 +48,8 @@ class PhaseProblem:
 
         With U_z the propagated field, the misfit is the mean over all valid pixels of ``(|U| − √I)²``
         (``"amplitude"``), whose gradient is ``2 A^H[(|U| − √I) U/|U|]``, or of ``(|U|² − I)²`` (``"intensity"``),
-        with ``4 A^H[(|U|² − I) U]``, each divided by the number of pixels. What `priors` add is in both.
+        with ``4 A^H[(|U|² − I) U]``, each divided by the number of pixels. `weights` multiply the squares, and what
+        `priors` add is in both.
 
         Parameters
         ----------
@@ -78,6 +81,9 @@ class PhaseProblem:
             if self.mask is not None:
                 residual = residual.where(self.mask[frame], 0)
                 weighted = weighted.where(self.mask[frame], 0)
+            if self.weights is not None:
+                residual = residual * self.weights[frame].sqrt()
+                weighted = weighted * self.weights[frame]
             total += sum_of_squares(residual)
             back += self.model.field_adjoint(weighted * U, frame)
         misfit, gradient = total / self.valid, self.model.spectrum_adjoint(back) / self.valid

@@ -53,6 +53,7 @@ class HeldOutFrame:
         held[:frame], held[frame + 1 :] = False, False
         self._rest = PhaseProblem(problem.model, problem.amplitudes, seen, problem.priors)
         self._held = PhaseProblem(problem.model, problem.amplitudes, held)
+        self._rest.weights = self._held.weights = problem.weights
 
     @property
     def factors(self) -> tuple[float, ...]:

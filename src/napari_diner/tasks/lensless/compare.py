@@ -112,8 +112,8 @@ def compare(
         If a solver is unknown.
     """
     check_names(solvers, CONTENDERS, "solver")
-    # one of them knows no priors, and is shown as it is without
-    without = {"prior": {"total_variation": "off", "support": None}}
+    # one of them knows neither priors nor weights, and is shown as it is without
+    without = {"prior": {"total_variation": "off", "support": None}, "noise": {"weighting": "even"}}
     changes = {name: {**CONTENDERS[name], **(without if name == "alternating" else {})} for name in solvers}
     starts = {
         name: functools.partial(

@@ -155,6 +155,8 @@ def memory_needed(
     padded = (shape[0] + 2 * width) * (shape[1] + 2 * width)
     uses = {recipe.solver, recipe.start, "gauss-newton" if recipe.start == "auto" else ""}
     needed = recorded + frames * pixels * 8 + frames * padded * 8 + 24 * padded * 8
+    if recipe.noise.looks:
+        needed += frames * pixels * 8
     if "gauss-newton" in uses:
         needed += frames * pixels * 8
     if "diner" in uses:

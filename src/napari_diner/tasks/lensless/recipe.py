@@ -13,6 +13,7 @@ from napari_diner.physics.settings import PaddingSettings
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.representations.settings import DinerSettings
 from napari_diner.solvers.lensless.prior_settings import PriorSettings
+from napari_diner.solvers.noise_settings import NoiseSettings
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings, GradientSettings
 from napari_diner.solvers.uncertainty_settings import UncertaintySettings
 from napari_diner.tasks.lensless.calibration_settings import CalibrationSettings
@@ -132,6 +133,8 @@ class LenslessRecipe(Recording):
 
     prior: PriorSettings = Field(default_factory=PriorSettings, title="Prior knowledge")
     """What is known of the object beforehand."""
+    noise: NoiseSettings = Field(default_factory=NoiseSettings, title="Noise")
+    """What pixels count, by their noise."""
     gauss_newton: GaussNewtonSettings = Field(default_factory=GaussNewtonSettings, title="Gauss-Newton")
     """Settings of the gauss-newton solver."""
     alternating: AlternatingSettings = Field(default_factory=AlternatingSettings, title="Alternating projections")
@@ -161,11 +164,16 @@ class LenslessRecipe(Recording):
         return self
 
     @model_validator(mode="after")
-    def _priors_that_count(self) -> LenslessRecipe:
+    def _what_each_solver_knows(self) -> LenslessRecipe:
         if self.prior.wanted and self.solver == "alternating":
             raise ValueError("alternating projections know no priors; choose another solver, or switch the prior off")
-        if self.prior.wanted and self.solver in ("diner", "pixels") and self.gradient.loss == "intensity":
-            raise ValueError("priors are weighed against errors of amplitudes; set gradient.loss to amplitude")
+        if self.noise.looks and self.solver == "alternating":
+            raise ValueError("alternating projections know no weights; choose another solver, or weigh evenly")
+        if self.solver in ("diner", "pixels") and self.gradient.loss == "intensity":
+            if self.prior.wanted:
+                raise ValueError("priors are weighed against errors of amplitudes; set gradient.loss to amplitude")
+            if self.noise.looks:
+                raise ValueError("noise is weighed by errors of amplitudes; set gradient.loss to amplitude")
         return self
 
     @model_validator(mode="after")

@@ -20,7 +20,8 @@ from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.gauss_newton import GaussNewton
 from napari_diner.solvers.gradient_descent import GradientDescent
 from napari_diner.solvers.lensless.held_out import HeldOutFrame
-from napari_diner.solvers.noise import fine_noise
+from napari_diner.solvers.lensless.weighting import weigh
+from napari_diner.solvers.noise import NoiseModel, fine_noise
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.step import Step
 from napari_diner.solvers.uncertainty import UncertaintyEstimate
@@ -78,6 +79,7 @@ class LenslessReconstruction(Reconstruction):
         self._illumination = None if illumination is None else onto_grid(recipe.preprocess, illumination)
         self._support = checked_support(recipe, data)
         self._choice: HeldOutFrame | None = None
+        self._noise: NoiseModel | None = None
         self._checksum = checksum(frames)
         self._start = start
         self._calibration: Calibration | None = None
@@ -108,6 +110,12 @@ class LenslessReconstruction(Reconstruction):
         if recipe.start in _SOLVERS:
             limit = None if recipe.max_seconds is None else _START_SHARE * recipe.max_seconds
             yield from self._stage(f"start: {recipe.start}", recipe.start, limit, flat=False)
+        for look in range(recipe.noise.looks):
+            if look or recipe.start not in _SOLVERS:
+                limit = None if recipe.max_seconds is None else _START_SHARE * recipe.max_seconds
+                yield from self._stage("a look at the noise", "gauss-newton", limit, flat=False)
+            flat = False
+            self._noise = weigh(problem, self._field, robust=recipe.noise.weighting == "robust")
         yield from self._stage(recipe.solver, recipe.solver, recipe.max_seconds, flat=flat)
         self._stages[-1].name = recipe.solver
         if recipe.uncertainty.map:
@@ -201,15 +209,19 @@ class LenslessReconstruction(Reconstruction):
         recipe, problem, field = self.model_recipe, self._problem, self._field
         self._unknown = None
         if name == "gauss-newton":
-            return GaussNewton(problem, field, recipe.gauss_newton)
+            settings = recipe.gauss_newton
+            if problem.weights is not None:
+                # projections know no weights, and would undo what is known
+                settings = settings.model_copy(update={"warm_up": 0})
+            return GaussNewton(problem, field, settings)
         if name == "alternating":
             return AlternatingProjections(problem, field, recipe.alternating)
         self._unknown = build_unknown(recipe.updated({"solver": name}), field, flat=flat)
-        settings = recipe.gradient
+        descent = recipe.gradient
         if not flat:
-            settings = settings.model_copy(update={"learning_rate": settings.learning_rate * settings.warm_factor})
+            descent = descent.model_copy(update={"learning_rate": descent.learning_rate * descent.warm_factor})
         left = None if limit_s is None else max(limit_s - self.clock.seconds, 0.0)
-        return GradientDescent(problem, self._unknown, settings, left, lambda: self.clock.seconds)
+        return GradientDescent(problem, self._unknown, descent, left, lambda: self.clock.seconds)
 
     def _progress(self, label: str, step: Step, spent_s: float, limit_s: float | None) -> Progress:
         remaining = remaining_s(step.done, spent_s, None if limit_s is None else limit_s - self.clock.seconds)
@@ -319,6 +331,9 @@ class LenslessReconstruction(Reconstruction):
             calibration = dict(self._calibrated)
             report["warnings"] += calibration.pop("warnings")
             report["calibration"] = calibration
+        if self._noise is not None:
+            # of the intensities: variance = shot * intensity + read_sigma²
+            report["noise"] = {"shot": 4 * self._noise.shot, "read_sigma": self._noise.read_sigma}
         if self._problem.priors is not None:
             report["prior"] = prior_report(self._problem.priors, self._choice)
         if self.truth is not None:

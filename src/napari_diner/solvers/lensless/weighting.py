@@ -1,0 +1,55 @@
+"""What each recorded amplitude counts, by the noise that a first explanation leaves."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from napari_diner.solvers.noise import NoiseModel, fit_noise
+from napari_diner.solvers.problem import PhaseProblem
+
+# beyond so many standard deviations an amplitude is more likely wrong than noisy
+_OUTLIER = 3.0
+
+
+def weigh(problem: PhaseProblem, field: Tensor, *, robust: bool) -> NoiseModel:
+    """Weigh the amplitudes of a problem by the inverse of their variance.
+
+    The likeliest object under normal noise of the variance v minimises ``Σ (|U| − √I)² / v``; v is that of shot and
+    read noise, fitted to the residual. A heavier tail, ``Σ log(1 + r²/(c² v))`` with c = 3, counts an outlier less the
+    farther it is off: the weight is divided by ``1 + r²/(c² v)`` (iteratively reweighted least squares; Holland and
+    Welsch, Commun. Stat. Theory Methods 6, 813 (1977)).
+
+    Parameters
+    ----------
+    problem
+        What is to be explained; its ``weights`` are set.
+    field
+        Complex field, (Y, X), that explains it already.
+    robust
+        Whether outliers count less.
+
+    Returns
+    -------
+    NoiseModel
+        What was found.
+    """
+    model = problem.model
+    spectrum = model.spectrum(field)
+    modulus = torch.empty_like(problem.amplitudes)
+    for frame in range(model.frames):
+        U = model.field(spectrum, frame)
+        modulus[frame] = (U.real**2 + U.imag**2).sqrt()
+    residual = modulus - problem.amplitudes
+    noise = fit_noise(modulus, residual, problem.mask, robust=robust)
+    variance = noise.variance(modulus)
+    if not bool((variance > 0).all()):
+        # frames without noise are explained to the last digit; there is nothing to weigh
+        problem.weights = None
+        return noise
+    weights = 1 / variance
+    if robust:
+        weights /= 1 + residual.square() / (_OUTLIER**2 * variance)
+    mean = weights.mean() if problem.mask is None else weights[problem.mask].mean()
+    problem.weights = weights / mean
+    return noise
