@@ -332,8 +332,10 @@ class LenslessReconstruction(Reconstruction):
             report["warnings"] += calibration.pop("warnings")
             report["calibration"] = calibration
         if self._noise is not None:
-            # of the intensities: variance = shot * intensity + read_sigma²
-            report["noise"] = {"shot": 4 * self._noise.shot, "read_sigma": self._noise.read_sigma}
+            # of the intensities: variance = shot * intensity + read_sigma²; the object has taken its part of it
+            freedom = max(1 - 2 * field.numel() / self._problem.valid, 0.25)
+            noise = self._noise.scaled(1 / freedom)
+            report["noise"] = {"shot": 4 * noise.shot, "read_sigma": noise.read_sigma}
         if self._problem.priors is not None:
             report["prior"] = prior_report(self._problem.priors, self._choice)
         if self.truth is not None:

@@ -1,0 +1,115 @@
+"""Priors: what they add, how strongly, and what they are worth in noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.solvers.conjugate_gradients import inner
+from napari_diner.solvers.gauss_newton import GaussNewton
+from napari_diner.solvers.lensless.held_out import HeldOutFrame
+from napari_diner.solvers.lensless.prior_settings import PriorSettings
+from napari_diner.solvers.lensless.priors import Priors
+from napari_diner.solvers.problem import PhaseProblem
+from napari_diner.solvers.settings import GaussNewtonSettings
+from napari_diner.tasks.lensless.truth import phase_error
+
+SHAPE = (64, 64)
+
+
+def discs() -> tuple[Tensor, Tensor]:
+    """A field of even patches, and where they are."""
+    y, x = torch.meshgrid(*(torch.arange(size) for size in SHAPE), indexing="ij")
+    patches = [(20, 20, 9), (40, 42, 12), (18, 46, 6)]
+    inside = torch.stack([(y - row) ** 2 + (x - column) ** 2 < radius**2 for row, column, radius in patches])
+    phase = (inside * torch.tensor([0.8, 0.5, 1.2])[:, None, None]).sum(0)
+    amplitude = 1 - 0.3 * inside[1].float()
+    return torch.polar(amplitude, phase), inside.any(0)
+
+
+def recording(noise: float, seed: int = 0) -> PhaseProblem:
+    model = MultiHeight(SHAPE, 1.5, 0.5, (150.0, 220.0, 300.0, 390.0))
+    intensities = model.intensities(discs()[0])
+    noisy = intensities + noise * torch.randn(intensities.shape, generator=torch.Generator().manual_seed(seed))
+    return PhaseProblem(model, noisy.clamp_min(0).sqrt())
+
+
+def priors(problem: PhaseProblem, support: Tensor | None = None, **settings: object) -> Priors:
+    known = PriorSettings.model_validate(settings)
+    return Priors(known, 1.0, periodic=True, values_per_pixel=problem.model.frames, support=support)
+
+
+def solved(problem: PhaseProblem) -> Tensor:
+    solver = GaussNewton(problem, problem.flat_field(), GaussNewtonSettings(warm_up=20, iterations=15))
+    for _ in solver.steps():
+        pass
+    return solver.field()
+
+
+def phase_rmse(field: Tensor) -> float:
+    return float(np.sqrt(np.mean(phase_error(field.angle().numpy(), discs()[0].angle().numpy()) ** 2)))
+
+
+def test_what_is_added_has_the_gradient_it_says() -> None:
+    problem = recording(0.02)
+    support = discs()[1]
+    field = (discs()[0] * torch.exp(0.1j * torch.randn(SHAPE, generator=torch.Generator().manual_seed(1)))).to(
+        torch.complex128
+    )
+    known = priors(problem, support, total_variation="noise", of="phase")
+    known.adapt(1e-3)
+    gradient = known.evaluate(field)[1]
+    step = 1j * field * torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    # the mean outside is held, as the pull follows it only from step to step; so only changes inside are tried
+    step = torch.where(support, step, 0)
+    ends = [known.evaluate(field + sign * 1e-7 * step)[0] for sign in (1, -1)]
+    assert float(inner(gradient, step)) == pytest.approx((ends[0] - ends[1]) / 2e-7, rel=1e-3)
+
+
+def test_the_noise_is_found_and_sets_the_weight() -> None:
+    problem = recording(0.03)
+    problem.priors = priors(problem, total_variation="noise", usual_step=0.5)
+    solved(problem)
+    # a standard deviation σ of an intensity near one is half of it in the amplitude
+    assert problem.priors.variance**0.5 == pytest.approx(0.015, rel=0.3)
+    assert problem.priors.weight == pytest.approx(2 * problem.priors.variance / (4 * 0.5))
+    assert problem.priors.settled
+
+
+def test_noise_is_taken_out_and_edges_are_kept() -> None:
+    plain, known = recording(0.05), recording(0.05)
+    known.priors = priors(known, total_variation="noise", strength=4)
+    assert phase_rmse(solved(known)) < 0.5 * phase_rmse(solved(plain))
+
+
+def test_without_noise_the_prior_fades() -> None:
+    problem = recording(0.0)
+    problem.priors = priors(problem, total_variation="noise")
+    assert phase_rmse(solved(problem)) < 0.005
+
+
+def test_a_support_tells_slow_phase() -> None:
+    plain, known = recording(0.05), recording(0.05)
+    known.priors = priors(known, discs()[1])
+    error = [phase_error(solved(problem).angle().numpy(), discs()[0].angle().numpy()) for problem in (plain, known)]
+    slow = [np.abs(np.fft.fft2(each))[:4, :4].std() for each in error]
+    assert slow[1] < 0.6 * slow[0]
+    outside = ~discs()[1].numpy()
+    assert np.std(error[1][outside]) < 0.5 * np.std(error[0][outside])
+
+
+def test_the_held_out_frame_prefers_a_weight_that_is_neither_none_nor_all() -> None:
+    problem = recording(0.05)
+    problem.priors = priors(problem, total_variation="held_out")
+    choice = HeldOutFrame(problem, problem.flat_field(), GaussNewtonSettings(warm_up=20), 2)
+    steps = list(choice.steps())
+    choice.finish()
+    assert len(choice.misfits) == len(choice.factors) == steps[-1].iterations
+    assert choice.factors[-1] < problem.priors.factor < choice.factors[0]
+    assert min(choice.misfits) < 0.95 * choice.misfits[-1]
+    # what was held out is used again
+    assert problem.mask is None
+    assert all(0 <= step.done <= 1 for step in steps)

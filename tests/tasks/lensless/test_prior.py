@@ -1,0 +1,135 @@
+"""Prior knowledge and weights as a recipe asks for them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_diner.errors import InputError, RecipeError
+from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
+from napari_diner.tasks.lensless.data import LenslessData
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.reconstruct import reconstruct
+from napari_diner.tasks.lensless.truth import Truth
+from napari_diner.tasks.reconstruction import Result
+
+QUICK = {
+    "gauss_newton": {"iterations": 12, "warm_up": 20},
+    "gradient": {"iterations": 30},
+    "diner": {"lattice_size": 16},
+}
+TV = {"prior": {"total_variation": "noise"}}
+
+
+def simulated(noise_sigma: float) -> LenslessSample:
+    heights = (100.0, 140.0, 200.0, 270.0)
+    return simulate(LenslessSimulation(height_px=64, width_px=72, distances_um=heights, noise_sigma=noise_sigma))
+
+
+@pytest.fixture(scope="module")
+def noisy() -> LenslessSample:
+    return simulated(0.03)
+
+
+def amplitudes(sample: LenslessSample) -> np.ndarray:
+    return np.sqrt(sample.frames / np.iinfo(sample.frames.dtype).max * sample.intensity_scale)
+
+
+def finished(recipe: LenslessRecipe, sample: LenslessSample, support: np.ndarray | None = None) -> Result:
+    recipe = recipe.updated(QUICK).updated({"intensity_scale": sample.intensity_scale})
+    data = LenslessData(sample.frames, support=support)
+    with reconstruct(recipe, data, truth=Truth(sample.amplitude, sample.phase)) as run:
+        for _ in run:
+            pass
+        return run.result()
+
+
+def phase_db(result: Result) -> float:
+    return float(result.report["truth"]["phase_psnr_db"])
+
+
+def test_nothing_is_known_unless_it_is_said(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
+    report = finished(recipe, noisy).report
+    assert "prior" not in report
+    assert "noise" not in report
+
+
+@pytest.mark.parametrize("solver", ["gauss-newton", "diner", "pixels"])
+def test_total_variation_helps_every_solver_that_knows_it(
+    recipe: LenslessRecipe, noisy: LenslessSample, solver: str
+) -> None:
+    recipe = recipe.updated({"solver": solver, "start": "gauss-newton" if solver == "pixels" else "auto"})
+    known = finished(recipe.updated(TV), noisy)
+    assert phase_db(known) > phase_db(finished(recipe, noisy)) + 1
+    told = known.report["prior"]
+    assert told["weight"] > 0
+    assert told["factor"] == 1
+    noise = amplitudes(noisy) - amplitudes(simulated(0))
+    assert told["amplitude_noise"] * noisy.intensity_scale**0.5 == pytest.approx(np.sqrt(np.mean(noise**2)), rel=0.3)
+
+
+def test_a_held_out_frame_chooses_and_is_reported(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
+    told = finished(recipe.updated({"prior": {"total_variation": "held_out"}}), noisy).report["prior"]
+    assert told["held_out_frame"] == 2
+    assert told["factor"] == told["factors"][int(np.argmin(told["held_out_misfits"]))]
+
+
+def test_weights_are_found_and_reported(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
+    result = finished(recipe.updated({"noise": {"weighting": "found"}}), noisy)
+    assert result.report["noise"]["read_sigma"] == pytest.approx(0.03, rel=0.3)
+    assert [stage["name"] for stage in result.report["stages"]] == ["a look at the noise", "gauss-newton"]
+
+
+def test_diner_looks_at_the_noise_by_its_start(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
+    result = finished(recipe.updated({"noise": {"weighting": "found"}, "solver": "diner"}), noisy)
+    assert [stage["name"] for stage in result.report["stages"]] == ["start: gauss-newton", "diner"]
+
+
+def test_a_support_is_used(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
+    known = noisy.phase > 0.3 * noisy.phase.max()
+    assert 0 < known.mean() < 1
+    result = finished(recipe, noisy, support=known)
+    assert result.report["prior"]["support_strength"] == 1
+    # outside, the field is as even as it was said to be
+    plain = finished(recipe, noisy)
+    assert result["phase"].data[~known].std() < 0.7 * plain["phase"].data[~known].std()
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "sentence"),
+    [((8, 9), 1, "The support has 8×9 pixels"), ((64, 72), 1, "all of the field"), ((64, 72), 0, "or nothing of it")],
+)
+def test_a_support_that_is_none_is_refused(
+    recipe: LenslessRecipe, noisy: LenslessSample, shape: tuple[int, int], value: int, sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        finished(recipe, noisy, support=np.full(shape, value, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({**TV, "solver": "alternating"}, "alternating projections know no priors"),
+        ({"noise": {"weighting": "robust"}, "solver": "alternating"}, "alternating projections know no weights"),
+        (
+            {**TV, "solver": "pixels", "gradient": {"loss": "intensity"}},
+            "priors are weighed against errors of amplitudes",
+        ),
+        (
+            {"noise": {"weighting": "found"}, "solver": "diner", "gradient": {"loss": "intensity"}},
+            "noise is weighed by errors of amplitudes",
+        ),
+    ],
+)
+def test_what_a_solver_does_not_know_is_refused(recipe: LenslessRecipe, changes: dict, sentence: str) -> None:
+    with pytest.raises(RecipeError, match=sentence):
+        recipe.updated(changes)
+
+
+def test_uncertainty_is_of_the_weights_too(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
+    asked = {"uncertainty": {"map": True, "samples": 2, "cg_steps": 30}}
+    even, weighed = (
+        finished(recipe.updated({**asked, "noise": {"weighting": weighting}}), noisy) for weighting in ("even", "found")
+    )
+    # the best weights leave the least doubt
+    assert weighed["uncertainty"].data.mean() < 1.02 * even["uncertainty"].data.mean()
