@@ -247,11 +247,14 @@ def test_only_the_settings_that_matter_are_shown(dock: LenslessWidget) -> None:
         return {name for name, section in dock.advanced.sections.items() if not section.isHidden()}
 
     always = {"preprocess", "padding", "phase_output", "calibration", "uncertainty"}
-    assert shown() == always | {"gauss_newton"}
+    known = {"prior", "noise"}
+    assert shown() == always | known | {"gauss_newton"}
     dock._essentials["solver"].set_value("diner")
-    assert shown() == always | {"gauss_newton", "gradient", "diner"}
+    assert shown() == always | known | {"gauss_newton", "gradient", "diner"}
     dock._essentials["start"].set_value("flat")
-    assert shown() == always | {"gradient", "diner"}
+    assert shown() == always | known | {"gradient", "diner"}
+    dock._essentials["solver"].set_value("alternating")
+    assert shown() == always | {"alternating"}
 
 
 def test_the_dock_fits_a_small_screen(dock: LenslessWidget) -> None:

@@ -38,10 +38,10 @@ class LenslessWidget(TaskDock):
     elsewhere = ("distances_um",)
     beside_advanced = ("preprocess", "calibration")
     sections_of: ClassVar = {
-        "gauss-newton": ("gauss_newton",),
+        "gauss-newton": ("prior", "noise", "gauss_newton"),
         "alternating": ("alternating",),
-        "diner": ("gradient", "diner"),
-        "pixels": ("gradient",),
+        "diner": ("prior", "noise", "gradient", "diner"),
+        "pixels": ("prior", "noise", "gradient"),
     }
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:

@@ -18,7 +18,6 @@ from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettin
 from napari_diner.solvers.uncertainty_settings import UncertaintySettings
 from napari_diner.tasks.lensless.calibration_settings import CalibrationSettings
 from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
-from napari_diner.tasks.lensless.tile_settings import TileSettings
 from napari_diner.tasks.recipe import Recipe
 
 Solver = Literal["gauss-newton", "diner", "alternating", "pixels"]
@@ -147,8 +146,6 @@ class LenslessRecipe(Recording):
     """What is made of the phase besides."""
     uncertainty: UncertaintySettings = Field(default_factory=UncertaintySettings, title="Uncertainty")
     """How far amplitude and phase may be off."""
-    tiles: TileSettings = Field(default_factory=TileSettings, title="Large fields")
-    """How a field is worked on that is too large for the memory."""
 
     @field_validator("shifts_um")
     @classmethod

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_diner import device as devices
-from napari_diner.tasks.lensless.data import Array, LenslessData, resolved
+from napari_diner.tasks.lensless.data import Array, LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.tile_plan import tile_size
-from napari_diner.tasks.lensless.tiles import TiledReconstruction
 from napari_diner.tasks.lensless.truth import Truth
 from napari_diner.tasks.lensless.whole_field import LenslessReconstruction
 
@@ -19,7 +16,7 @@ def reconstruct(
     *,
     truth: Truth | None = None,
     preview_interval_s: float | None = None,
-) -> LenslessReconstruction | TiledReconstruction:
+) -> LenslessReconstruction:
     """Prepare the reconstruction of amplitude and phase from intensities at several heights.
 
     Parameters
@@ -35,8 +32,8 @@ def reconstruct(
 
     Returns
     -------
-    LenslessReconstruction | TiledReconstruction
-        Iterate it for `Progress`, then ask it for the `Result`. Large fields go by tiles, as `recipe.tiles` says.
+    LenslessReconstruction
+        Iterate it for `Progress`, then ask it for the `Result`.
 
     Raises
     ------
@@ -56,8 +53,4 @@ def reconstruct(
     """
     if not isinstance(data, LenslessData):
         data = LenslessData(np.asarray(data))
-    known = resolved(recipe, data)
-    size = tile_size(known, len(data.frames), data.frames.shape[1:], devices.choose_device(recipe.device))
-    if size is not None:
-        return TiledReconstruction(known, data, size, LenslessReconstruction, truth, preview_interval_s)
     return LenslessReconstruction(recipe, data, truth, preview_interval_s)

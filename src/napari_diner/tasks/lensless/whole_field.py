@@ -26,7 +26,7 @@ from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.step import Step
 from napari_diner.solvers.uncertainty import UncertaintyEstimate
 from napari_diner.tasks.lensless.calibrate import Calibration, check_calibration
-from napari_diner.tasks.lensless.data import Array, LenslessData, checked_illumination, memory_needed, prepare, resolved
+from napari_diner.tasks.lensless.data import LenslessData, checked_illumination, memory_needed, prepare, resolved
 from napari_diner.tasks.lensless.geometry import at_the_sample, geometry_report
 from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.phase_output import phase_images
@@ -56,7 +56,6 @@ class LenslessReconstruction(Reconstruction):
         data: LenslessData,
         truth: Truth | None = None,
         preview_interval_s: float | None = None,
-        start: Array | None = None,
     ) -> None:
         super().__init__()
         frames = data.frames
@@ -81,7 +80,6 @@ class LenslessReconstruction(Reconstruction):
         self._choice: HeldOutFrame | None = None
         self._noise: NoiseModel | None = None
         self._checksum = checksum(frames)
-        self._start = start
         self._calibration: Calibration | None = None
         self._calibrated: dict[str, Any] | None = None
         self._problem: PhaseProblem | None = None
@@ -99,10 +97,8 @@ class LenslessReconstruction(Reconstruction):
             yield from self._calibrate()
         recipe = self.model_recipe
         problem = self._problem = build_problem(recipe, self._prepared, self._illumination, self.device)
-        flat = recipe.start == "flat" and self._start is None
-        if self._start is not None:
-            self._field = torch.from_numpy(self._start).to(self.device)
-        elif flat:
+        flat = recipe.start == "flat"
+        if flat:
             self._field = problem.flat_field()
         elif self._field is None:
             self._field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
