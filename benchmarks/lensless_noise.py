@@ -71,7 +71,7 @@ def draw(rows: list[dict[str, Any]], truth: Truth) -> Figure:
         axes.set(title=kind, xlabel="shortest period of the octave (pixels)")
         if place == 0:
             axes.set_ylabel("phase error (rad)")
-            axes.legend()
+            figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
