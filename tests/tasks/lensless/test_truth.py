@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from napari_diner.errors import InputError
-from napari_diner.tasks.lensless.truth import Truth, check_truth, load_truth, phase_error, psnr_db, score
+from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, load_truth, phase_error, psnr_db, score
 
 RNG = np.random.default_rng(0)
 AMPLITUDE = RNG.uniform(0.2, 1.0, (12, 14))
@@ -28,6 +28,19 @@ def test_known_error_gives_known_figure() -> None:
     assert scores["amplitude_psnr_db"] == pytest.approx(20 * np.log10(AMPLITUDE.max() / 0.01))
     assert scores["phase_rmse_rad"] == pytest.approx(noise.std())
     assert scores["phase_psnr_db"] == pytest.approx(20 * np.log10(np.ptp(PHASE) / noise.std()))
+
+
+def test_an_error_lies_in_the_octave_of_its_period() -> None:
+    y, x = np.mgrid[:64, :48]
+    truth = Truth(np.ones((64, 48)), 0.2 * np.cos(2 * np.pi * y / 32))
+    wrong = truth.phase + 0.1 * np.cos(2 * np.pi * x / 6)
+    rows = band_errors(wrong, truth, 0.5)
+    errors = [row["phase_rmse_rad"] for row in rows]
+    worst = rows[int(np.argmax(errors))]
+    assert worst["low_per_um"] < 1 / (6 * 0.5) <= worst["high_per_um"]
+    assert max(errors) == pytest.approx(0.1 / 2**0.5, rel=1e-6)
+    assert sum(value**2 for value in errors) == pytest.approx(np.mean(phase_error(wrong, truth.phase) ** 2))
+    assert sum(row["phase_rms_rad"] ** 2 for row in rows) == pytest.approx(truth.phase.var())
 
 
 def test_no_error_is_infinite() -> None:

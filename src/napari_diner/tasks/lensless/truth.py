@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
+from napari_diner.physics.information import octaves
 from napari_diner.tasks.report import psnr_db
 
 Image = npt.NDArray[Any]
@@ -98,3 +99,41 @@ def score(amplitude: Image, phase: Image, truth: Truth) -> dict[str, float]:
         "phase_psnr_db": psnr_db(error, span if span > 0 else 2 * np.pi),
         "phase_rmse_rad": float(np.sqrt(np.mean(error**2))),
     }
+
+
+def band_errors(phase: Image, truth: Truth, pixel_size_um: float) -> list[dict[str, float]]:
+    """Return the phase error in each octave of spatial frequency, from fine to coarse.
+
+    Parameters
+    ----------
+    phase
+        Radians, (Y, X).
+    truth
+        The known object.
+    pixel_size_um
+        Distance between neighbouring pixels.
+
+    Returns
+    -------
+    list[dict[str, float]]
+        Limits of each octave in cycles/µm, and the root mean square over the field of the part of the error within it,
+        ``phase_rmse_rad``, beside that of the true phase, ``phase_rms_rad``. The squares add up to those of the whole.
+    """
+    shape = (phase.shape[0], phase.shape[1])
+    frequencies = (np.fft.fftfreq(size, pixel_size_um) for size in shape)
+    radius = np.hypot(*np.meshgrid(*frequencies, indexing="ij"))
+    error, known = (
+        np.abs(np.fft.fft2(image)) ** 2 / image.size**2 for image in (phase_error(phase, truth.phase), truth.phase)
+    )
+    rows = []
+    for band in octaves(shape, pixel_size_um):
+        inside = (radius > band.low) & (radius <= band.high)
+        rows.append(
+            {
+                "low_per_um": band.low,
+                "high_per_um": band.high,
+                "phase_rmse_rad": float(error[inside].sum() ** 0.5),
+                "phase_rms_rad": float(known[inside].sum() ** 0.5),
+            }
+        )
+    return rows

@@ -33,7 +33,7 @@ from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.prior import add_priors, checked_support, middle_frame, prior_report
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.solve import Solver, Stage
-from napari_diner.tasks.lensless.truth import Truth, check_truth, score
+from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
 from napari_diner.tasks.lensless.unknown import build_unknown
 from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result, remaining_s
@@ -336,6 +336,7 @@ class LenslessReconstruction(Reconstruction):
             report["prior"] = prior_report(self._problem.priors, self._choice)
         if self.truth is not None:
             report["truth"] = score(amplitude.data, phase.data, self.truth)
+            report["truth_bands"] = band_errors(phase.data, self.truth, phase.scale_um[0])
         return report
 
     def _release(self) -> None:
