@@ -400,6 +400,7 @@ import numpy
 viewer.add_image(numpy.ones((3, 16, 16)))
 viewer.close()
 print("torch" in sys.modules)
+viewer.close()
 """
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert finished.returncode == 0, finished.stderr

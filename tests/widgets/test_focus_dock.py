@@ -145,6 +145,7 @@ viewer.window.add_plugin_dock_widget("napari-diner", "Lensless focus")
 import numpy
 viewer.add_image(numpy.ones((3, 16, 16)))
 print("torch" in sys.modules)
+viewer.close()
 """
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert finished.returncode == 0, finished.stderr
