@@ -52,9 +52,9 @@ def test_the_loss_falls(problem: PhaseProblem, kind: str, rate: float, loss: str
 
 def test_the_best_is_kept_and_put_back(problem: PhaseProblem) -> None:
     field = unknown("siren", evaluation="exact")
-    # a rate at which Adam goes astray
+    # a rate at which Adam goes astray; at the end the best is not the last
     solver, losses = descend(problem, field, iterations=40, learning_rate=0.3, schedule="constant")
-    assert min(losses) < 0.9 * losses[-1]
+    assert min(losses) < 0.99 * losses[-1]
     best = solver.field()
     assert problem.evaluate(best)[0] == pytest.approx(min(losses), rel=1e-4)
     assert not torch.equal(field.exact(), best)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,6 +71,19 @@ class MultiHeight:
     ) -> None:
         self.shape = shape
         self.frames = len(distances_um)
+        self._optics: dict[str, Any] = {
+            "pixel_size_um": pixel_size_um,
+            "wavelength_um": wavelength_um,
+            "distances_um": tuple(distances_um),
+            "medium_index": medium_index,
+            "method": method,
+            "band_limit": band_limit,
+            "shifts_um": shifts_um,
+            "gains": gains,
+            "intensity_scale": intensity_scale,
+            "dtype": dtype,
+            "device": device,
+        }
         self.pixel_size_um = pixel_size_um
         self.wavelength_in_medium_um = wavelength_um / medium_index
         self.distances_um = tuple(distances_um)
@@ -94,6 +108,22 @@ class MultiHeight:
                 dtype=dtype,
             )
             self.transfers[index] = math.sqrt(gains[index] / intensity_scale) * transfer.to(self.device)
+
+    def elsewhere(
+        self, shape: tuple[int, int], illumination: Tensor | None = None, padding: Padding | None = None
+    ) -> MultiHeight:
+        """Return the model of the same optics for a field of another shape, with its own illumination and padding."""
+        return MultiHeight(shape, illumination=illumination, padding=padding, **self._optics)
+
+    @property
+    def spread_px(self) -> int:
+        """How far aside diffraction carries light from the sample to the farthest sensor, at most, in pixels.
+
+        Light of the highest frequency that the grid holds, 1/2p for pixels of size p, travels at the angle θ with
+        sin θ = λ/2p (λ in the medium) and arrives z tan θ aside. Never more than z, for θ = 45°.
+        """
+        sine = min(self.wavelength_in_medium_um / (2 * self.pixel_size_um), math.sqrt(0.5))
+        return math.ceil(max(self.distances_um) * sine / math.sqrt(1 - sine**2) / self.pixel_size_um)
 
     def spectrum(self, field: Tensor) -> Tensor:
         """Return the spectrum of the lit and continued object, F E (P·O), (Y', X')."""

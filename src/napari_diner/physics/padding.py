@@ -60,6 +60,11 @@ class Padding:
         self._window = (rows[:, None] * columns[None, :]) if width > 0 and apodise else None
 
     @property
+    def before(self) -> tuple[int, int]:
+        """Padded pixels (Y, X) before the first of the field."""
+        return self._before[0], self._before[1]
+
+    @property
     def is_identity(self) -> bool:
         """Whether nothing is added."""
         return self.padded_shape == self.shape
@@ -74,9 +79,15 @@ class Padding:
         """Continue a field of shape (..., Y, X) to the padded shape."""
         if self.is_identity:
             return field
-        for axis, runs in zip((-2, -1), self._runs, strict=True):
-            field = torch.cat([run.copy(field, axis) for run in runs], axis)
+        for axis in (0, 1):
+            field = self.continued(field, axis, axis - 2)
         return self._windowed(field)
+
+    def continued(self, values: Tensor, axis: int, dim: int) -> Tensor:
+        """Continue values along one axis of the field (0 or 1), which is their dimension `dim`, without a taper."""
+        if self.is_identity:
+            return values
+        return torch.cat([run.copy(values, dim) for run in self._runs[axis]], dim)
 
     def pad_adjoint(self, field: Tensor) -> Tensor:
         """Fold a field of the padded shape back onto the pixels that `pad` took its values from."""

@@ -12,6 +12,7 @@ from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings
+from napari_diner.solvers.slow_phase import SlowPhase
 from napari_diner.solvers.step import Step
 
 # where the heights say little about a frequency, the preconditioner stops trusting what is known of the contrast
@@ -34,11 +35,12 @@ class GaussNewton:
     ``J δ = Re[Û* A(O δ)]``, and ``Jᵀ r = O* A^H(Û r)``, read as (real part, imaginary part). Each step solves
     ``(JᵀJ + μ) δ = −Jᵀ r`` by conjugate gradients; the damping μ falls when the misfit falls, and rises when it rises.
 
-    Two things make it fast. The unknowns are scaled by 1/√|O|, halfway between those in which amplitudes and those in
+    Three things make it fast. The unknowns are scaled by 1/√|O|, halfway between those in which amplitudes and those in
     which log-amplitudes have equal weight. And the preconditioner is the inverse Hessian of a weak object,
     ``Σ_z |C_z|²`` for the log-amplitude and ``Σ_z |S_z|²`` for the phase, and for slow phase what shifted patterns
     add (see `physics.contrast_transfer`): without it, slowly varying phase, to which all heights respond
-    weakly, takes thousands of steps.
+    weakly, takes thousands of steps. Where the field is wide enough to hold still slower phase, its normal matrix is
+    computed exactly on a coarse grid, see `solvers.slow_phase`.
 
     Far from the answer a Gauss-Newton step is blind to phases wrapped the wrong way and settles in a wrong valley. Some
     rounds of alternating projections, which are cheap and wander further, come first.
@@ -78,18 +80,27 @@ class GaussNewton:
         if problem.priors is not None and self._exaggerate:
             problem.priors.exaggerate()
         loss, gradient = self._evaluate()
+        slow = SlowPhase(problem.model) if settings.coarse_grid else None
         for iteration in range(1, settings.iterations + 1):
             scaling = self._field.abs().clamp_min(1e-6).rsqrt()
             scaled = self._field * scaling
             brightness = strongest * self._mean_square(scaled)
-            normal = self._with_priors(self._normal_operator(scaled), scaling)
+            directions = self._directions()
+            if slow is not None and iteration > 1:  # the first step changes too much for its matrix to be worth it
+                slow.follow(self._field, directions, loss)
+            normal = self._with_priors(self._normal_operator(scaled, directions), scaling)
             # the misfit is a mean of squares: take off the 2 of the square and the mean
             right = -(problem.valid / 2) * scaled.conj() * gradient
             for _ in range(_RETRIES):
+                stiffness = (0.0, 0.0) if problem.priors is None else problem.priors.stiffness(self._field, scaling)
+                precondition = self._preconditioner(power, damping, brightness / strongest, strongest, stiffness)
+                if slow is not None and slow.measured:
+                    curvature = problem.valid * stiffness[1] / float(scaling.square().mean())
+                    precondition = _sum(precondition, slow.inverse(damping * brightness, scaling, curvature))
                 solve = ConjugateGradients(
                     lambda q, normal=normal, mu=damping * brightness: normal(q) + mu * q,  # type: ignore[misc]
                     right,
-                    self._preconditioner(power, damping, brightness / strongest, strongest, scaling),
+                    precondition,
                 )
                 for inner in range(1, settings.cg_steps + 1):
                     solve.step()
@@ -146,8 +157,8 @@ class GaussNewton:
         lit = field if illumination is None else illumination * field
         return float(lit.abs().square().mean())
 
-    def _normal_operator(self, scaled: Tensor) -> Operator:
-        """Return JᵀWJ at the current field, with W the weights of the amplitudes, for the scaled unknowns."""
+    def _directions(self) -> Tensor:
+        """Return Û = U/|U| of the present field at every height, zero where masked, times √W: (N, Y, X)."""
         model, mask, weights = self.problem.model, self.problem.mask, self.problem.weights
         spectrum = model.spectrum(self._field)
         directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
@@ -156,6 +167,11 @@ class GaussNewton:
             directions[frame] = direction if mask is None else direction * mask[frame]
             if weights is not None:
                 directions[frame] *= weights[frame].sqrt()
+        return directions
+
+    def _normal_operator(self, scaled: Tensor, directions: Tensor) -> Operator:
+        """Return JᵀWJ at the current field, with W the weights of the amplitudes, for the scaled unknowns."""
+        model = self.problem.model
 
         def apply(step: Tensor) -> Tensor:
             spectrum = model.spectrum(scaled * step)
@@ -177,16 +193,18 @@ class GaussNewton:
         return lambda step: normal(step) + self.problem.valid * scaling * quadratic(scaling * step)
 
     def _preconditioner(
-        self, power: ContrastPower, damping: float, brightness: float, strongest: float, scaling: Tensor
+        self,
+        power: ContrastPower,
+        damping: float,
+        brightness: float,
+        strongest: float,
+        stiffness: tuple[float, float] = (0.0, 0.0),
     ) -> Operator:
         """Return the inverse of a weak object's damped Hessian: diagonal in frequency, for l and φ separately."""
         padding = self.problem.model.padding
         half = padding.padded_shape[1] // 2 + 1
         floor = (damping + _CONTRAST_FLOOR) * strongest
-        stiffness = (0.0, 0.0)
-        if self.problem.priors is not None:
-            stiffness = self.problem.priors.stiffness(self._field, scaling)
-        curvature = _curvature(padding.padded_shape, scaling.device)
+        curvature = _curvature(padding.padded_shape, power.phase.device)
         gains = [
             1 / (brightness * (response[:, :half] + floor) + self.problem.valid * stiff * curvature)
             for response, stiff in zip(power, stiffness, strict=True)
@@ -200,6 +218,10 @@ class GaussNewton:
             return torch.complex(parts[0], parts[1])
 
         return apply
+
+
+def _sum(first: Operator, second: Operator) -> Operator:
+    return lambda residual: first(residual) + second(residual)
 
 
 def _curvature(shape: tuple[int, int], device: torch.device) -> Tensor:

@@ -18,6 +18,8 @@ class GaussNewtonSettings(Settings):
     """At most this many outer steps; fewer if the fit stops improving."""
     cg_steps: int = Field(default=60, ge=1, le=1000, title="Inner steps")
     """Conjugate-gradient steps to solve each linearised problem; more recover slowly varying phase better."""
+    coarse_grid: bool = Field(default=True, title="Coarse grid")
+    """Solve for slowly varying phase on a coarse grid too: several times faster, and exact where it is slow."""
     damping: float = Field(default=1e-2, gt=0, le=1e3, title="First damping")
     """Levenberg-Marquardt damping of the first step; it is lowered on success and raised on failure."""
     tolerance: float = Field(default=1e-6, ge=0, lt=1, title="Tolerance")
