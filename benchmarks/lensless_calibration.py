@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from lensless import published_data, simulated_data
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
 from napari_diner.solvers.lensless.geometry import trend
@@ -96,11 +97,13 @@ def blind(folder: Path | None, seeds: int) -> list[dict[str, Any]]:
             shifts += np.array(recipe.shifts_um)
         model = MultiHeight(
             truth.amplitude.shape,
-            recipe.pixel_size_um,
-            recipe.wavelength_um,
-            true.tolist(),
-            shifts_um=[(dy, dx) for dy, dx in shifts.tolist()],
-            intensity_scale=recipe.intensity_scale,
+            Heights(
+                recipe.pixel_size_um,
+                recipe.wavelength_um,
+                true.tolist(),
+                shifts_um=[(dy, dx) for dy, dx in shifts.tolist()],
+                intensity_scale=recipe.intensity_scale,
+            ),
             dtype=torch.complex128,
         )
         field = torch.polar(*(torch.from_numpy(np.asarray(part, float)) for part in (truth.amplitude, truth.phase)))

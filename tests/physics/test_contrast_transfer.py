@@ -15,6 +15,7 @@ from napari_diner.physics.contrast_transfer import (
     mirrored,
     shift_power,
 )
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.physics.propagation import transfer_function
 
@@ -26,13 +27,15 @@ GAINS = [1.0, 0.7, 1.3, 0.9]
 def model(plain: bool = False) -> MultiHeight:
     return MultiHeight(
         SHAPE,
-        PIXEL_UM,
-        WAVELENGTH_UM,
-        (80.0, 110.0, 150.0, 210.0),
-        band_limit=False,
-        shifts_um=None if plain else SHIFTS_UM,
-        gains=None if plain else GAINS,
-        intensity_scale=1.0 if plain else 2.0,
+        Heights(
+            PIXEL_UM,
+            WAVELENGTH_UM,
+            (80.0, 110.0, 150.0, 210.0),
+            band_limit=False,
+            shifts_um=None if plain else SHIFTS_UM,
+            gains=None if plain else GAINS,
+            intensity_scale=1.0 if plain else 2.0,
+        ),
         dtype=torch.complex128,
     )
 
@@ -125,12 +128,14 @@ def test_no_height_sees_a_constant_phase_and_all_see_the_mean_brightness() -> No
 def test_slow_phase_is_seen_by_the_texture_that_it_shifts(plain: bool) -> None:
     exact = MultiHeight(
         (96, 96),
-        PIXEL_UM,
-        WAVELENGTH_UM,
-        (80.0, 110.0),
-        medium_index=1.33,
-        gains=None if plain else (0.7, 1.3),
-        intensity_scale=1.0 if plain else 2.0,
+        Heights(
+            PIXEL_UM,
+            WAVELENGTH_UM,
+            (80.0, 110.0),
+            medium_index=1.33,
+            gains=None if plain else (0.7, 1.3),
+            intensity_scale=1.0 if plain else 2.0,
+        ),
         dtype=torch.complex128,
     )
     noise = torch.randn(96, 96, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

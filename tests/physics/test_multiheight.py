@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.physics.padding import Padding
 from napari_diner.physics.propagation import propagate, transfer_function
@@ -21,8 +22,14 @@ def random(shape: tuple[int, ...], seed: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
 
 
-def build(shape: tuple[int, int] = (18, 22), **options: Any) -> MultiHeight:
-    return MultiHeight(shape, PIXEL_UM, WAVELENGTH_UM, DISTANCES_UM, dtype=torch.complex128, **options)
+def build(
+    shape: tuple[int, int] = (18, 22),
+    illumination: Tensor | None = None,
+    padding: Padding | None = None,
+    **optics: Any,
+) -> MultiHeight:
+    heights = Heights(PIXEL_UM, WAVELENGTH_UM, DISTANCES_UM, **optics)
+    return MultiHeight(shape, heights, illumination=illumination, padding=padding, dtype=torch.complex128)
 
 
 def everything(shape: tuple[int, int], padding: Padding) -> MultiHeight:
@@ -141,12 +148,14 @@ def test_shift_and_distance_explain_a_frequency_grid_with_both_ends() -> None:
 
     stretch = (size / (size - 1)) ** 2
     shifts = [(wavelength * z * stretch / (2 * size * pixel),) * 2 for z in distances]
-    options: dict[str, Any] = {"method": "fresnel", "band_limit": False, "dtype": torch.complex128}
+    optics: dict[str, Any] = {"method": "fresnel", "band_limit": False}
     longer = [stretch * z for z in distances]
-    model = MultiHeight((size, size), pixel, wavelength, longer, shifts_um=shifts, **options)
+    model = MultiHeight(
+        (size, size), Heights(pixel, wavelength, longer, shifts_um=shifts, **optics), dtype=torch.complex128
+    )
     found = model.intensities(field).numpy()
     assert np.abs(found - np.array(expected)).max() < 1e-11
     # at the size of those data the shift is a few hundredths of a pixel, and without it nothing fits
     assert 0.02 < wavelength * 100 * (400 / 399) ** 2 / (2 * 400 * pixel) / pixel < 0.03
-    plain = MultiHeight((size, size), pixel, wavelength, longer, **options)
+    plain = MultiHeight((size, size), Heights(pixel, wavelength, longer, **optics), dtype=torch.complex128)
     assert np.abs(plain.intensities(field).numpy() - found).max() > 0.1

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from napari_diner.device import available_memory
 from napari_diner.errors import OutOfMemoryError
 from napari_diner.physics.contrast_transfer import contrast_transfer_inverse
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
 from napari_diner.solvers.gauss_newton import GaussNewton
@@ -28,16 +29,19 @@ def small(**settings: Any) -> LenslessSample:
     return simulate(LenslessSimulation(**SMALL | settings))
 
 
-def model_of(sample: LenslessSample, **options: Any) -> MultiHeight:
+def model_of(sample: LenslessSample, dtype: torch.dtype = torch.complex128, **optics: Any) -> MultiHeight:
     return MultiHeight(
         (sample.amplitude.shape[0], sample.amplitude.shape[1]),
-        sample.pixel_size_um,
-        sample.wavelength_um,
-        sample.distances_um,
-        medium_index=sample.medium_index,
-        method=sample.propagation,
-        intensity_scale=sample.intensity_scale,
-        **{"dtype": torch.complex128} | options,
+        Heights(
+            sample.pixel_size_um,
+            sample.wavelength_um,
+            sample.distances_um,
+            medium_index=sample.medium_index,
+            method=sample.propagation,
+            intensity_scale=sample.intensity_scale,
+            **optics,
+        ),
+        dtype=dtype,
     )
 
 

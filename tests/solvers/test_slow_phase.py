@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.physics.padding import Padding
 from napari_diner.solvers.conjugate_gradients import inner
@@ -31,9 +32,7 @@ def textured(shape: tuple[int, int], slow_rad: float = 1.5) -> Tensor:
 def problem_of(shape: tuple[int, int], padding: Padding | None = None, masked: bool = False) -> PhaseProblem:
     model = MultiHeight(
         shape,
-        PIXEL_UM,
-        WAVELENGTH_UM,
-        (40.0, 60.0, 90.0),
+        Heights(PIXEL_UM, WAVELENGTH_UM, (40.0, 60.0, 90.0)),
         illumination=1 + 0.1 * textured(shape).real,
         padding=padding,
         dtype=torch.complex128,
@@ -61,7 +60,7 @@ def test_the_matrix_is_that_of_the_amplitudes(masked: bool, padded: bool) -> Non
     field = textured(shape)
     directions = GaussNewton(problem, field, GaussNewtonSettings())._directions()
     slow = SlowPhase(problem.model)
-    assert slow.worthwhile and max(slow._local.shape) < min(problem.model.padding.padded_shape)
+    assert slow.worthwhile and max(slow._transfers.shape[1:]) < min(problem.model.padding.padded_shape)
     slow.measure(field, directions)
     exact = exact_matrix(problem, slow, field, directions)
     # what goes beyond the windows is missing; with padding, also what is far beyond the edge

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.solvers.gauss_newton import GaussNewton
 from napari_diner.solvers.noise import NoiseModel, fine_noise, fit_noise
@@ -32,7 +33,7 @@ def specimen() -> Tensor:
 
 
 def solved(truth: Tensor, sigma: Tensor | float, seed: int, heights: tuple[float, ...] = HEIGHTS_UM) -> PhaseProblem:
-    model = MultiHeight(SHAPE, PIXEL_UM, WAVELENGTH_UM, heights, dtype=torch.complex128)
+    model = MultiHeight(SHAPE, Heights(PIXEL_UM, WAVELENGTH_UM, heights), dtype=torch.complex128)
     noisy = model.intensities(truth) + sigma * normal(seed, len(heights), *SHAPE)
     return PhaseProblem(model, noisy.clamp_min(0).sqrt())
 

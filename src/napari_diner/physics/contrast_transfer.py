@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.multiheight import LenslessModel
 
 
 def mirrored(spectrum: Tensor) -> Tensor:
@@ -47,19 +47,18 @@ class ContrastPower(NamedTuple):
     """Σ_z |S_z|², (Y', X'): zero for a constant phase, which no height can see."""
 
 
-def contrast_power(model: MultiHeight) -> ContrastPower:
+def contrast_power(model: LenslessModel) -> ContrastPower:
     """Return the contrast transfer of log-amplitude and of phase, squared and summed over the heights."""
-    real = model.transfers.real.dtype
-    amplitude = torch.zeros(model.padding.padded_shape, dtype=real, device=model.device)
+    amplitude = torch.zeros(model.padding.padded_shape, dtype=model.real_dtype, device=model.device)
     phase = torch.zeros_like(amplitude)
-    for transfer in model.transfers:
-        C, S = contrast_transfer(transfer)
+    for frame in range(model.frames):
+        C, S = contrast_transfer(model.transfer(frame))
         amplitude += C.abs() ** 2
         phase += S.abs() ** 2
     return ContrastPower(amplitude, phase)
 
 
-def shift_power(model: MultiHeight, field: Tensor) -> Tensor:
+def shift_power(model: LenslessModel, field: Tensor) -> Tensor:
     """Return how strongly all heights together respond to slow phase because it shifts their patterns.
 
     A phase of gradient ∇φ tilts the light, and at height z the pattern lies λz/2π ∇φ (λ in the medium) away from where
@@ -81,24 +80,26 @@ def shift_power(model: MultiHeight, field: Tensor) -> Tensor:
         Relative to the brightness of the lit object as `ContrastPower` is, (Y', X'); beyond the frequencies for which
         the estimate holds it stays at half the largest contrast.
     """
-    spectrum = model.spectrum(field)
-    lit = field if model.illumination is None else model.illumination * field
+    heights, pixels = model.heights, model.shape[0] * model.shape[1]
+    lit = model.lit(field)
     brightness = float((lit.real**2 + lit.imag**2).mean())
-    slope, largest = 0.0, 0.0
-    for frame, distance_um in enumerate(model.distances_um):
-        amplitude = model.field(spectrum, frame).abs()
-        texture = sum(float(torch.diff(amplitude, dim=axis).square().mean()) for axis in (-2, -1))
-        slope += (model.wavelength_in_medium_um * distance_um / model.pixel_size_um) ** 2 * texture / 2
-        largest += float(model.transfers[frame].abs().max()) ** 2
+    slope = 0.0
+    for frame, _, U in model.seen(field):
+        amplitude = (U.real**2 + U.imag**2).sqrt()
+        part = amplitude.numel() / pixels
+        texture = sum(part * float(torch.diff(amplitude, dim=axis).square().mean()) for axis in (-2, -1))
+        blur = heights.wavelength_in_medium_um * heights.distances_um[frame] / heights.pixel_size_um
+        slope += blur**2 * texture / 2
+    largest = sum(heights.strength(frame) ** 2 for frame in range(model.frames))
     fy, fx = (
-        torch.fft.fftfreq(size, model.pixel_size_um, dtype=field.real.dtype, device=model.device)
+        torch.fft.fftfreq(size, heights.pixel_size_um, dtype=field.real.dtype, device=model.device)
         for size in model.padding.padded_shape
     )
     power: Tensor = (slope / max(brightness, 1e-30)) * (fy[:, None] ** 2 + fx[None, :] ** 2)
     return power.clamp_max(largest / 2)
 
 
-def contrast_transfer_inverse(model: MultiHeight, amplitudes: Tensor, damping: float = 1e-3) -> Tensor:
+def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping: float = 1e-3) -> Tensor:
     """Return the field of a weak object from the square roots of the recorded intensities.
 
     At each frequency, the 2×2 least squares problem of all heights is solved for log-amplitude and phase together,
@@ -119,9 +120,8 @@ def contrast_transfer_inverse(model: MultiHeight, amplitudes: Tensor, damping: f
         Complex field O, (Y, X).
     """
     empty = torch.ones(model.shape, dtype=model.dtype, device=model.device)
-    spectrum = model.spectrum(empty)
-    references = [model.field(spectrum, frame).abs() for frame in range(model.frames)]
-    power = sum(float((reference**2).mean()) for reference in references)
+    references = model.fields(empty).abs()
+    power = float((references**2).mean()) * model.frames
     background = (float((amplitudes**2).mean()) * model.frames / power) ** 0.5
 
     shape = model.padding.padded_shape
@@ -131,7 +131,7 @@ def contrast_transfer_inverse(model: MultiHeight, amplitudes: Tensor, damping: f
     Cm = torch.zeros_like(CS)
     Sm = torch.zeros_like(CS)
     for frame, reference in enumerate(references):
-        C, S = contrast_transfer(model.transfers[frame])
+        C, S = contrast_transfer(model.transfer(frame))
         # contrast of the frame against the empty field, weighted as the transfer functions are (by √(g/s))
         weight = float((reference**2).mean()) ** 0.5
         floor = 1e-3 * weight

@@ -2,148 +2,92 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.padding import Padding
-from napari_diner.physics.propagation import Method, transfer_function
+
+Pixels = tuple[slice, slice]
+"""Rows and columns of the sensor."""
+Respond = Callable[[int, Pixels, Tensor], Tensor]
+"""From a frame's number, pixels of the sensor and the field there to what is to be brought back, of the same shape."""
 
 
-class MultiHeight:
+class LenslessModel(ABC):
     """The forward model of multi-height lensless imaging, Eq. 5 of the DINER paper with what a real sensor adds.
 
     ``I_z = g_z/s · |PSF_z ∗ (P·O)|²``, shifted by (dy, dx)_z: the object O under the illumination P propagates to
     each height z; g_z is the relative brightness of the frame, s the intensity that the data call one. The linear
-    part, ``U_z = √(g_z/s) · C F⁻¹ H_z F E (P·O)``, is `fields` and has the adjoint `adjoint`; E continues the field
-    beyond its edges and C cuts it back (see `Padding`).
+    part is ``U_z = A_z O = √(g_z/s) · C F⁻¹ H_z F E (P·O)``; E continues the field beyond its edges and C cuts it back
+    (see `Padding`).
 
-    Parameters
-    ----------
-    shape
-        Pixels (Y, X) of a frame.
-    pixel_size_um
-        Distance between neighbouring pixels.
-    wavelength_um
-        Wavelength in vacuum.
-    distances_um
-        Distance from sample to sensor for each of the N frames.
-    medium_index
-        Refractive index between sample and sensor.
-    method
-        ``"angular_spectrum"`` or ``"fresnel"``.
-    band_limit
-        See `napari_diner.physics.propagation.passband`.
-    shifts_um
-        (dy, dx) by which each frame is displaced, down and to the right; none if None.
-    gains
-        Relative brightness g of each frame; all 1 if None.
-    intensity_scale
-        The scale s: data = model intensity / s.
-    illumination
-        Real or complex field P of the illumination, (Y, X); 1 if None.
-    padding
-        How the field continues beyond its edges; periodically if None.
-    dtype, device
-        Complex type and device of the fields.
+    Solvers go through the heights by `seen`, `round_trip` and `collect`, which may hand out the sensor part by part.
     """
 
     def __init__(
         self,
         shape: tuple[int, int],
-        pixel_size_um: float,
-        wavelength_um: float,
-        distances_um: Sequence[float],
-        *,
-        medium_index: float = 1.0,
-        method: Method = "angular_spectrum",
-        band_limit: bool = True,
-        shifts_um: Sequence[tuple[float, float]] | None = None,
-        gains: Sequence[float] | None = None,
-        intensity_scale: float = 1.0,
-        illumination: Tensor | None = None,
-        padding: Padding | None = None,
-        dtype: torch.dtype = torch.complex64,
-        device: torch.device | str = "cpu",
+        heights: Heights,
+        illumination: Tensor | None,
+        padding: Padding | None,
+        dtype: torch.dtype,
+        device: torch.device | str,
     ) -> None:
         self.shape = shape
-        self.frames = len(distances_um)
-        self._optics: dict[str, Any] = {
-            "pixel_size_um": pixel_size_um,
-            "wavelength_um": wavelength_um,
-            "distances_um": tuple(distances_um),
-            "medium_index": medium_index,
-            "method": method,
-            "band_limit": band_limit,
-            "shifts_um": shifts_um,
-            "gains": gains,
-            "intensity_scale": intensity_scale,
-            "dtype": dtype,
-            "device": device,
-        }
-        self.pixel_size_um = pixel_size_um
-        self.wavelength_in_medium_um = wavelength_um / medium_index
-        self.distances_um = tuple(distances_um)
+        self.heights = heights
+        self.frames = heights.frames
         self.padding = padding if padding is not None else Padding(shape)
         self.dtype = dtype
         self.device = torch.device(device)
         self.illumination = None if illumination is None else illumination.to(self.device, dtype)
-        gains = gains if gains is not None else [1.0] * self.frames
-        shifts_um = shifts_um if shifts_um is not None else [(0.0, 0.0)] * self.frames
-        self.transfers = torch.empty(self.frames, *self.padding.padded_shape, dtype=dtype, device=self.device)
-        """√(g_z/s) · H_z of each height, (N, Y', X') on the padded grid."""
-        for index in range(self.frames):
-            transfer = transfer_function(
-                self.padding.padded_shape,
-                pixel_size_um,
-                distances_um[index],
-                wavelength_um,
-                medium_index=medium_index,
-                method=method,
-                band_limit=band_limit,
-                shift_um=shifts_um[index],
-                dtype=dtype,
-            )
-            self.transfers[index] = math.sqrt(gains[index] / intensity_scale) * transfer.to(self.device)
-
-    def elsewhere(
-        self, shape: tuple[int, int], illumination: Tensor | None = None, padding: Padding | None = None
-    ) -> MultiHeight:
-        """Return the model of the same optics for a field of another shape, with its own illumination and padding."""
-        return MultiHeight(shape, illumination=illumination, padding=padding, **self._optics)
 
     @property
-    def spread_px(self) -> int:
-        """How far aside diffraction carries light from the sample to the farthest sensor, at most, in pixels.
+    def real_dtype(self) -> torch.dtype:
+        """The real type of the same precision."""
+        return torch.float64 if self.dtype == torch.complex128 else torch.float32
 
-        Light of the highest frequency that the grid holds, 1/2p for pixels of size p, travels at the angle θ with
-        sin θ = λ/2p (λ in the medium) and arrives z tan θ aside. Never more than z, for θ = 45°.
+    @abstractmethod
+    def transfer(self, frame: int) -> Tensor:
+        """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X')."""
+
+    @abstractmethod
+    def seen(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
+        """Propagate the object's field (Y, X) to all sensor planes: frame, pixels and the field U_z there."""
+
+    @abstractmethod
+    def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
+        """Propagate a field to all sensors, and bring back what `respond` makes of it there.
+
+        That is ``Σ_z A_z^H respond(A_z O)``, in one pass over the heights.
+
+        Parameters
+        ----------
+        field
+            Complex field O, (Y, X).
+        respond
+            Called once for each height and each part of the sensor.
+
+        Returns
+        -------
+        Tensor
+            Complex, (Y, X).
         """
-        sine = min(self.wavelength_in_medium_um / (2 * self.pixel_size_um), math.sqrt(0.5))
-        return math.ceil(max(self.distances_um) * sine / math.sqrt(1 - sine**2) / self.pixel_size_um)
 
-    def spectrum(self, field: Tensor) -> Tensor:
-        """Return the spectrum of the lit and continued object, F E (P·O), (Y', X')."""
-        lit = field if self.illumination is None else self.illumination * field
-        spectrum: Tensor = torch.fft.fft2(self.padding.pad(lit))
-        return spectrum
+    @abstractmethod
+    def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
+        """Bring fields that `answer` gives for each height and part of the sensor back: ``Σ_z A_z^H u_z``, (Y, X)."""
 
-    def spectrum_adjoint(self, spectrum: Tensor) -> Tensor:
-        """Apply the adjoint of `spectrum`, up to the constant Y'·X' that the transforms leave to `field_adjoint`."""
-        field = self.padding.pad_adjoint(torch.fft.ifft2(spectrum))
+    def lit(self, field: Tensor) -> Tensor:
+        """Return the object under its illumination, P·O, (Y, X)."""
+        return field if self.illumination is None else self.illumination * field
+
+    def lit_adjoint(self, field: Tensor) -> Tensor:
+        """Apply the adjoint of `lit`."""
         return field if self.illumination is None else self.illumination.conj() * field
-
-    def field(self, spectrum: Tensor, frame: int) -> Tensor:
-        """Return the field U_z, (Y, X), at the sensor plane of one frame, from the object's `spectrum`."""
-        return self.padding.crop(torch.fft.ifft2(self.transfers[frame] * spectrum))
-
-    def field_adjoint(self, field: Tensor, frame: int) -> Tensor:
-        """Apply the adjoint of `field`, (Y', X'); follow it by `spectrum_adjoint`."""
-        spectrum: Tensor = self.transfers[frame].conj() * torch.fft.fft2(self.padding.crop_adjoint(field))
-        return spectrum
 
     def fields(self, field: Tensor) -> Tensor:
         """Propagate the object's field to all sensor planes.
@@ -158,23 +102,95 @@ class MultiHeight:
         Tensor
             Complex fields U_z, (N, Y, X).
         """
-        spectrum = self.spectrum(field)
-        return torch.stack([self.field(spectrum, frame) for frame in range(self.frames)])
+        fields = torch.empty(self.frames, *self.shape, dtype=field.dtype, device=self.device)
+        for frame, at, U in self.seen(field):
+            fields[frame][at] = U
+        return fields
 
     def adjoint(self, fields: Tensor) -> Tensor:
-        """Apply the adjoint of `fields`: bring fields (N, Y, X) back to the object's plane and add them up.
-
-        Returns
-        -------
-        Tensor
-            Complex, (Y, X).
-        """
-        spectrum = torch.zeros(self.padding.padded_shape, dtype=self.dtype, device=self.device)
-        for frame in range(self.frames):
-            spectrum = spectrum + self.field_adjoint(fields[frame], frame)
-        return self.spectrum_adjoint(spectrum)
+        """Apply the adjoint of `fields`: bring fields (N, Y, X) back to the object's plane and add them up, (Y, X)."""
+        return self.collect(lambda frame, at: fields[frame][at])
 
     def intensities(self, field: Tensor) -> Tensor:
         """Return what the sensor records of a complex field O (Y, X): intensities (N, Y, X), in units of the data."""
         fields = self.fields(field)
         return fields.real**2 + fields.imag**2
+
+
+class MultiHeight(LenslessModel):
+    """The model of a field in one piece, see `LenslessModel`.
+
+    Parameters
+    ----------
+    shape
+        Pixels (Y, X) of a frame.
+    heights
+        Distances, shifts and gains of the frames, and the light.
+    illumination
+        Real or complex field P of the illumination, (Y, X); 1 if None.
+    padding
+        How the field continues beyond its edges; periodically if None.
+    dtype, device
+        Complex type and device of the fields.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        heights: Heights,
+        *,
+        illumination: Tensor | None = None,
+        padding: Padding | None = None,
+        dtype: torch.dtype = torch.complex64,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(shape, heights, illumination, padding, dtype, device)
+        self.transfers = heights.transfers(self.padding.padded_shape, dtype, self.device)
+        """√(g_z/s) · H_z of each height, (N, Y', X') on the padded grid."""
+
+    def transfer(self, frame: int) -> Tensor:
+        """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X')."""
+        return self.transfers[frame]
+
+    def spectrum(self, field: Tensor) -> Tensor:
+        """Return the spectrum of the lit and continued object, F E (P·O), (Y', X')."""
+        spectrum: Tensor = torch.fft.fft2(self.padding.pad(self.lit(field)))
+        return spectrum
+
+    def spectrum_adjoint(self, spectrum: Tensor) -> Tensor:
+        """Apply the adjoint of `spectrum`, up to the constant Y'·X' that the transforms leave to `field_adjoint`."""
+        return self.lit_adjoint(self.padding.pad_adjoint(torch.fft.ifft2(spectrum)))
+
+    def field(self, spectrum: Tensor, frame: int) -> Tensor:
+        """Return the field U_z, (Y, X), at the sensor plane of one frame, from the object's `spectrum`."""
+        return self.padding.crop(torch.fft.ifft2(self.transfers[frame] * spectrum))
+
+    def field_adjoint(self, field: Tensor, frame: int) -> Tensor:
+        """Apply the adjoint of `field`, (Y', X'); follow it by `spectrum_adjoint`."""
+        spectrum: Tensor = self.transfers[frame].conj() * torch.fft.fft2(self.padding.crop_adjoint(field))
+        return spectrum
+
+    @property
+    def _whole(self) -> Pixels:
+        return slice(0, self.shape[0]), slice(0, self.shape[1])
+
+    def seen(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
+        """Propagate the object's field (Y, X) to one sensor plane after the other."""
+        spectrum = self.spectrum(field)
+        for frame in range(self.frames):
+            yield frame, self._whole, self.field(spectrum, frame)
+
+    def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
+        """Propagate a field to all sensors, and bring back what `respond` makes of it there."""
+        spectrum = self.spectrum(field)
+        back = torch.zeros_like(spectrum)
+        for frame in range(self.frames):
+            back += self.field_adjoint(respond(frame, self._whole, self.field(spectrum, frame)), frame)
+        return self.spectrum_adjoint(back)
+
+    def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
+        """Bring the fields that `answer` gives for each height back to the object, and add them up."""
+        back = torch.zeros(self.padding.padded_shape, dtype=self.dtype, device=self.device)
+        for frame in range(self.frames):
+            back = back + self.field_adjoint(answer(frame, self._whole), frame)
+        return self.spectrum_adjoint(back)

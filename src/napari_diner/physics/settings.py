@@ -18,3 +18,12 @@ class PaddingSettings(Settings):
     """How far the field is continued on each side, at least; rounded up to a size that transforms fast."""
     apodise: bool = Field(default=True, title="Apodise")
     """Let the continued field fall to zero along a cosine, so that its ends meet without a jump."""
+
+
+class TileSettings(Settings):
+    """Wide fields part by part. The object is still found as one: there are no seams."""
+
+    use: Literal["auto", "always", "never"] = Field(default="auto", title="Use")
+    """In tiles where that is faster or one piece does not fit the graphics card, always, or never."""
+    size_px: int = Field(default=512, ge=16, le=2**16, title="Size (pixels)")
+    """Width of a tile if they are always used; computed with it is what diffraction carries in from beside it."""

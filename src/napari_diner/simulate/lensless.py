@@ -76,6 +76,7 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     # torch takes seconds to load, and the settings of this module are shown without it
     import torch
 
+    from napari_diner.physics.heights import Heights
     from napari_diner.physics.multiheight import MultiHeight
 
     shape = (settings.height_px, settings.width_px)
@@ -95,11 +96,13 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     for index, distance in enumerate(settings.distances_um):
         model = MultiHeight(
             shape,
-            settings.pixel_size_um,
-            settings.wavelength_um,
-            [distance],
-            medium_index=settings.medium_index,
-            method=settings.propagation,
+            Heights(
+                settings.pixel_size_um,
+                settings.wavelength_um,
+                [distance],
+                medium_index=settings.medium_index,
+                method=settings.propagation,
+            ),
             dtype=torch.complex128,
         )
         intensities[index] = model.intensities(field)[0].numpy()

@@ -44,9 +44,10 @@ class AlternatingProjections:
     def steps(self) -> Iterator[Step]:
         """Iterate; one step is one round over all heights."""
         problem, settings = self.problem, self.settings
-        power = sum(float(transfer.abs().max()) ** 2 for transfer in problem.model.transfers)
-        if problem.model.illumination is not None:
-            power *= float(problem.model.illumination.abs().max()) ** 2
+        model = problem.model
+        power = sum(model.heights.strength(frame) ** 2 for frame in range(model.frames))
+        if model.illumination is not None:
+            power *= float(model.illumination.abs().max()) ** 2
         # the misfit is a mean over pixels and its gradient has the factor 2 of a square: undo both
         step_size = problem.valid / (2 * power)
         previous = ahead = self._best

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.physics.contrast_transfer import ContrastPower, contrast_power, shift_power
+from napari_diner.physics.multiheight import Pixels
 from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
 from napari_diner.solvers.problem import PhaseProblem
@@ -153,36 +154,31 @@ class GaussNewton:
             yield Step(1, self.settings.iterations, best, within=0.0)
 
     def _mean_square(self, field: Tensor) -> float:
-        illumination = self.problem.model.illumination
-        lit = field if illumination is None else illumination * field
-        return float(lit.abs().square().mean())
+        lit = self.problem.model.lit(field)
+        return float((lit.real**2 + lit.imag**2).mean())
 
     def _directions(self) -> Tensor:
         """Return Û = U/|U| of the present field at every height, zero where masked, times √W: (N, Y, X)."""
         model, mask, weights = self.problem.model, self.problem.mask, self.problem.weights
-        spectrum = model.spectrum(self._field)
         directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
-        for frame in range(model.frames):
-            direction = torch.sgn(model.field(spectrum, frame))
-            directions[frame] = direction if mask is None else direction * mask[frame]
+        for frame, at, U in model.seen(self._field):
+            direction = torch.sgn(U)
+            if mask is not None:
+                direction = direction * mask[frame][at]
             if weights is not None:
-                directions[frame] *= weights[frame].sqrt()
+                direction = direction * weights[frame][at].sqrt()
+            directions[frame][at] = direction
         return directions
 
     def _normal_operator(self, scaled: Tensor, directions: Tensor) -> Operator:
         """Return JᵀWJ at the current field, with W the weights of the amplitudes, for the scaled unknowns."""
         model = self.problem.model
 
-        def apply(step: Tensor) -> Tensor:
-            spectrum = model.spectrum(scaled * step)
-            back = torch.zeros_like(spectrum)
-            for frame in range(model.frames):
-                direction, U = directions[frame], model.field(spectrum, frame)
-                change = direction.real * U.real + direction.imag * U.imag
-                back += model.field_adjoint(change * direction, frame)
-            return scaled.conj() * model.spectrum_adjoint(back)
+        def along(frame: int, at: Pixels, U: Tensor) -> Tensor:
+            direction = directions[frame][at]
+            return (direction.real * U.real + direction.imag * U.imag) * direction
 
-        return apply
+        return lambda step: scaled.conj() * model.round_trip(scaled * step, along)
 
     def _with_priors(self, normal: Operator, scaling: Tensor) -> Operator:
         """Add the second derivatives of the priors to JᵀJ, for the scaled unknowns."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.physics.contrast_transfer import contrast_power
+from napari_diner.physics.multiheight import Pixels
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients
 from napari_diner.solvers.problem import PhaseProblem
 
@@ -39,14 +40,11 @@ class Linearised:
         self.modulus = torch.empty(problem.amplitudes.shape, dtype=problem.amplitudes.dtype, device=model.device)
         """|U| of the field at every height, (N, Y, X)."""
         self._directions = torch.empty(problem.amplitudes.shape, dtype=model.dtype, device=model.device)
-        spectrum = model.spectrum(field)
-        for frame in range(model.frames):
-            U = model.field(spectrum, frame)
-            self.modulus[frame] = (U.real**2 + U.imag**2).sqrt()
+        for frame, at, U in model.seen(field):
+            self.modulus[frame][at] = (U.real**2 + U.imag**2).sqrt()
             direction = torch.sgn(U)
-            self._directions[frame] = direction if problem.mask is None else direction * problem.mask[frame]
-        lit = self._scaled if model.illumination is None else model.illumination * self._scaled
-        brightness = float(lit.abs().square().mean())
+            self._directions[frame][at] = direction if problem.mask is None else direction * problem.mask[frame][at]
+        brightness = float(model.lit(self._scaled).abs().square().mean())
         power = contrast_power(model)
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
         self._damping = damping * strongest * brightness
@@ -61,9 +59,10 @@ class Linearised:
 
     def apply(self, change: Tensor) -> Tensor:
         """Return J δ, the change of the amplitudes, (N, Y, X), for a change δ of log-amplitude and phase, (Y, X)."""
-        model = self.problem.model
-        spectrum = model.spectrum(self._scaled * (change / self._scaling))
-        return torch.stack([self._seen(model.field(spectrum, frame), frame) for frame in range(model.frames)])
+        changes = torch.empty_like(self.modulus)
+        for frame, at, U in self.problem.model.seen(self._scaled * (change / self._scaling)):
+            changes[frame][at] = self._along(U, frame, at)
+        return changes
 
     def solve(self, amplitudes: Tensor, steps: int, tolerance: float = 1e-3) -> Tensor:
         """Return the change δ that explains a change of the amplitudes best: ``(JᵀWJ + μ) δ = JᵀW a``.
@@ -82,33 +81,28 @@ class Linearised:
         Tensor
             Complex, (Y, X): change of log-amplitude, and i times that of phase.
         """
-        model = self.problem.model
-        back = torch.zeros(model.padding.padded_shape, dtype=model.dtype, device=model.device)
-        for frame in range(model.frames):
-            back += model.field_adjoint(self._weighted(amplitudes[frame], frame) * self._directions[frame], frame)
-        solve = ConjugateGradients(self._normal, self._scaled.conj() * model.spectrum_adjoint(back), self._precondition)
+        back = self.problem.model.collect(lambda frame, at: self._backwards(amplitudes[frame][at], frame, at))
+        solve = ConjugateGradients(self._normal, self._scaled.conj() * back, self._precondition)
         for _ in range(steps):
             if solve.converged(tolerance):
                 break
             solve.step()
         return solve.solution * self._scaling
 
-    def _seen(self, U: Tensor, frame: int) -> Tensor:
-        direction = self._directions[frame]
+    def _along(self, U: Tensor, frame: int, at: Pixels) -> Tensor:
+        direction = self._directions[frame][at]
         return direction.real * U.real + direction.imag * U.imag
 
-    def _weighted(self, amplitudes: Tensor, frame: int) -> Tensor:
+    def _backwards(self, amplitudes: Tensor, frame: int, at: Pixels) -> Tensor:
         weights = self.problem.weights
-        return amplitudes if weights is None else weights[frame] * amplitudes
+        weighted = amplitudes if weights is None else weights[frame][at] * amplitudes
+        return weighted * self._directions[frame][at]
 
     def _normal(self, step: Tensor) -> Tensor:
-        model = self.problem.model
-        spectrum = model.spectrum(self._scaled * step)
-        back = torch.zeros_like(spectrum)
-        for frame in range(model.frames):
-            seen = self._weighted(self._seen(model.field(spectrum, frame), frame), frame)
-            back += model.field_adjoint(seen * self._directions[frame], frame)
-        return self._scaled.conj() * model.spectrum_adjoint(back) + self._damping * step
+        back = self.problem.model.round_trip(
+            self._scaled * step, lambda frame, at, U: self._backwards(self._along(U, frame, at), frame, at)
+        )
+        return self._scaled.conj() * back + self._damping * step
 
     def _precondition(self, residual: Tensor) -> Tensor:
         """Apply the inverse of a weak object's Hessian: diagonal in frequency, for l and φ separately."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.multiheight import LenslessModel, Pixels
 
 if TYPE_CHECKING:
     from napari_diner.solvers.lensless.priors import Priors
@@ -31,7 +31,7 @@ class PhaseProblem:
     """
 
     def __init__(
-        self, model: MultiHeight, amplitudes: Tensor, mask: Tensor | None = None, priors: Priors | None = None
+        self, model: LenslessModel, amplitudes: Tensor, mask: Tensor | None = None, priors: Priors | None = None
     ) -> None:
         self.model = model
         self.priors = priors
@@ -65,28 +65,30 @@ class PhaseProblem:
         gradient
             Complex, (Y, X): derivative by Re O plus i times that by Im O.
         """
-        spectrum = self.model.spectrum(field)
-        back = torch.zeros_like(spectrum)
         total = 0.0
-        for frame in range(self.model.frames):
-            U = self.model.field(spectrum, frame)
+
+        def respond(frame: int, at: Pixels, U: Tensor) -> Tensor:
+            nonlocal total
+            amplitudes = self.amplitudes[frame][at]
             if kind == "amplitude":
                 # not U.abs(): guarding against overflow makes that several times slower
                 modulus = (U.real**2 + U.imag**2).sqrt()
-                residual = modulus - self.amplitudes[frame]
+                residual = modulus - amplitudes
                 weighted = 2 * residual / modulus.clamp_min(1e-20)
             else:
-                residual = U.real**2 + U.imag**2 - self.amplitudes[frame] ** 2
+                residual = U.real**2 + U.imag**2 - amplitudes**2
                 weighted = 4 * residual
             if self.mask is not None:
-                residual = residual.where(self.mask[frame], 0)
-                weighted = weighted.where(self.mask[frame], 0)
+                counted = self.mask[frame][at]
+                residual, weighted = residual.where(counted, 0), weighted.where(counted, 0)
             if self.weights is not None:
-                residual = residual * self.weights[frame].sqrt()
-                weighted = weighted * self.weights[frame]
+                weights = self.weights[frame][at]
+                residual, weighted = residual * weights.sqrt(), weighted * weights
             total += sum_of_squares(residual)
-            back += self.model.field_adjoint(weighted * U, frame)
-        misfit, gradient = total / self.valid, self.model.spectrum_adjoint(back) / self.valid
+            return weighted * U
+
+        gradient = self.model.round_trip(field, respond) / self.valid
+        misfit = total / self.valid
         self.misfit = misfit
         if self.priors is not None:
             cost, slope = self.priors.evaluate(field)
@@ -100,24 +102,21 @@ class PhaseProblem:
 
     def intensity_error(self, field: Tensor) -> float:
         """Return the mean square of model minus recorded intensity over the valid pixels."""
-        spectrum = self.model.spectrum(field)
         total = 0.0
-        for frame in range(self.model.frames):
-            U = self.model.field(spectrum, frame)
-            error = U.real**2 + U.imag**2 - self.amplitudes[frame] ** 2
+        for frame, at, U in self.model.seen(field):
+            error = U.real**2 + U.imag**2 - self.amplitudes[frame][at] ** 2
             if self.mask is not None:
-                error = error.where(self.mask[frame], 0)
+                error = error.where(self.mask[frame][at], 0)
             total += sum_of_squares(error)
         return total / self.valid
 
     def flat_field(self) -> Tensor:
         """Return the empty object, of constant amplitude, that has the recorded mean intensity: complex, (Y, X)."""
         empty = torch.ones(self.model.shape, dtype=self.model.dtype, device=self.model.device)
-        spectrum = self.model.spectrum(empty)
         power = 0.0
-        for frame in range(self.model.frames):
-            U = self.model.field(spectrum, frame).abs()
-            power += float((U if self.mask is None else U.where(self.mask[frame], 0)).square().sum())
+        for frame, at, U in self.model.seen(empty):
+            intensity = U.real**2 + U.imag**2
+            power += float((intensity if self.mask is None else intensity.where(self.mask[frame][at], 0)).sum())
         field: Tensor = empty * (float(self.amplitudes.square().sum()) / power) ** 0.5
         return field
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.multiheight import LenslessModel
 from napari_diner.physics.padding import fast_size
 from napari_diner.solvers.conjugate_gradients import Operator
 
@@ -59,18 +59,18 @@ class SlowPhase:
         The forward model.
     """
 
-    def __init__(self, model: MultiHeight) -> None:
+    def __init__(self, model: LenslessModel) -> None:
         self.model = model
-        shape = model.shape
-        resolution_px = math.sqrt(model.wavelength_in_medium_um * max(model.distances_um)) / model.pixel_size_um
+        shape, heights = model.shape, model.heights
+        resolution_px = math.sqrt(heights.wavelength_in_medium_um * max(heights.distances_um)) / heights.pixel_size_um
         least = math.sqrt(shape[0] * shape[1] / _MOST_NODES)
         spacing = max(_NODES_APART * resolution_px, _SMALLEST_SPACING_PX, least)
-        spread = min(model.spread_px, _MOST_SPREAD_PX)
+        spread = min(heights.spread_px, _MOST_SPREAD_PX)
         self._axes = tuple(_axis(model, axis, spacing, spread) for axis in (0, 1))
         self.nodes = (len(self._axes[0].starts), len(self._axes[1].starts))
         """Nodes along each axis."""
         window = (self._axes[0].patches.shape[1], self._axes[1].patches.shape[1])
-        self._local = model.elsewhere(window)
+        self._transfers = heights.transfers(window, model.dtype, model.device)
         self.matrix = torch.zeros(0)
         """The Galerkin matrix A, float64, (K, K), of the last object measured."""
         self._measured_at = math.inf
@@ -103,7 +103,7 @@ class SlowPhase:
             part of its conjugate times the change of the field.
         """
         model = self.model
-        lit = model.padding.pad(field if model.illumination is None else model.illumination * field)
+        lit = model.padding.pad(model.lit(field))
         meetings = [
             [_meeting(axis.starts, one, axis.patches.shape[1], period) for one in range(len(axis.starts))]
             for axis, period in zip(self._axes, model.padding.padded_shape, strict=True)
@@ -128,7 +128,7 @@ class SlowPhase:
     def _responses(self, row: int, lit: Tensor, directions: Tensor) -> Tensor:
         """Return how all heights answer to the triangles of one row of nodes, each in its window: (K, N, Q, Q)."""
         rows, columns = self._axes
-        model, local = self.model, self._local
+        model = self.model
         top, left = model.padding.before
         inside_y, at_y = _inside(rows.pixels[row] - top, model.shape[0])
         responses = []
@@ -138,7 +138,7 @@ class SlowPhase:
             spectrum = torch.fft.fft2(1j * hat * window)
             inside_x, at_x = _inside(columns.pixels[column] - left, model.shape[1])
             seen = inside_y[:, None] * inside_x
-            U = torch.fft.ifft2(local.transfers * spectrum)
+            U = torch.fft.ifft2(self._transfers * spectrum)
             toward = directions[:, at_y][:, :, at_x]
             responses.append((U.real * toward.real + U.imag * toward.imag) * seen)
         return torch.stack(responses)
@@ -192,7 +192,7 @@ class SlowPhase:
         return apply
 
 
-def _axis(model: MultiHeight, axis: int, spacing: float, spread: int) -> _Axis:
+def _axis(model: LenslessModel, axis: int, spacing: float, spread: int) -> _Axis:
     """Place nodes along one axis."""
     padding, size = model.padding, model.shape[axis]
     padded = padding.padded_shape[axis]
@@ -207,7 +207,7 @@ def _axis(model: MultiHeight, axis: int, spacing: float, spread: int) -> _Axis:
         apart = (size - 1) / (count - 1)
         centres = torch.arange(count, dtype=torch.float64) * apart
         away = torch.arange(size, dtype=torch.float64) - centres[:, None]
-    hats = (1 - away.abs() / apart).clamp_min(0).to(model.device, model.transfers.real.dtype)
+    hats = (1 - away.abs() / apart).clamp_min(0).to(model.device, model.real_dtype)
     half = math.ceil(apart) + spread
     length = min(fast_size(2 * half + 1), padded)
     starts = [padding.before[axis] + int(centre) - length // 2 for centre in centres.round()]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.solvers.lensless.elimination import Elimination
 from napari_diner.solvers.lensless.gauge import placed, unwound
@@ -20,14 +21,17 @@ PIXEL_UM, WAVELENGTH_UM = 1.12, 0.532
 DISTANCES_UM = np.array([60.0, 85.0, 120.0, 170.0])
 
 
-def model_of(geometry: Geometry) -> MultiHeight:
+def model_of(geometry: Geometry, shape: tuple[int, int] = SHAPE, band_limit: bool = True) -> MultiHeight:
     return MultiHeight(
-        SHAPE,
-        PIXEL_UM,
-        WAVELENGTH_UM,
-        geometry.distances_um.tolist(),
-        shifts_um=[(dy, dx) for dy, dx in geometry.shifts_um.tolist()],
-        gains=geometry.gains.tolist(),
+        shape,
+        Heights(
+            PIXEL_UM,
+            WAVELENGTH_UM,
+            geometry.distances_um.tolist(),
+            shifts_um=[(dy, dx) for dy, dx in geometry.shifts_um.tolist()],
+            gains=geometry.gains.tolist(),
+            band_limit=band_limit,
+        ),
         dtype=torch.complex128,
     )
 
@@ -97,10 +101,7 @@ def test_elimination_is_the_schur_complement_of_the_object(geometry: Geometry, f
 
     def frames(table: np.ndarray, step: Tensor) -> Tensor:
         at = Geometry.of(table)
-        model = MultiHeight(
-            shape, PIXEL_UM, WAVELENGTH_UM, at.distances_um.tolist(), gains=at.gains.tolist(), dtype=torch.complex128,
-            shifts_um=[(dy, dx) for dy, dx in at.shifts_um.tolist()], band_limit=False,
-        )  # fmt: skip
+        model = model_of(at, shape, band_limit=False)
         return model.fields(field * torch.exp(step)).abs().flatten()
 
     table, zero = geometry.table, torch.zeros(shape, dtype=torch.complex128)
@@ -121,10 +122,8 @@ def test_elimination_is_the_schur_complement_of_the_object(geometry: Geometry, f
     by_object = torch.stack(columns, 1)
     answer = torch.linalg.lstsq(by_object, by_geometry, driver="gelsd").solution
     left = by_geometry - by_object @ answer
-    model = MultiHeight(
-        shape, PIXEL_UM, WAVELENGTH_UM, geometry.distances_um.tolist(), dtype=torch.complex128, band_limit=False,
-        shifts_um=[(dy, dx) for dy, dx in geometry.shifts_um.tolist()],
-    )  # fmt: skip
+    even = Geometry(geometry.distances_um, geometry.shifts_um, np.ones(len(geometry.distances_um)))
+    model = model_of(even, shape, band_limit=False)
     factors = Derivatives(shape, PIXEL_UM, WAVELENGTH_UM, 1.0, "angular_spectrum", torch.complex128)
     problem = PhaseProblem(model, model.fields(field).abs())
     elimination = Elimination(problem, field, factors, moves, None, 0.0)
@@ -143,9 +142,9 @@ def test_shifts_of_frames_are_registered_to_a_fifth_of_a_pixel() -> None:
     shifts = [(dy, dx) for dy, dx in true.tolist()]
     object_ = torch.polar(0.4 + 0.6 * blocks(0), 1.2 * blocks(1))
     shape = (96, 96)
-    model = MultiHeight(shape, PIXEL_UM, WAVELENGTH_UM, distances, shifts_um=shifts, dtype=torch.complex128)
+    model = MultiHeight(shape, Heights(PIXEL_UM, WAVELENGTH_UM, distances, shifts_um=shifts), dtype=torch.complex128)
     assumed = MultiHeight(
-        shape, PIXEL_UM, WAVELENGTH_UM, [1.02 * distance for distance in distances], dtype=torch.complex128
+        shape, Heights(PIXEL_UM, WAVELENGTH_UM, [1.02 * distance for distance in distances]), dtype=torch.complex128
     )
     found = register(PhaseProblem(assumed, model.fields(object_).abs()), PIXEL_UM)
     np.testing.assert_allclose(found, true - true.mean(0), atol=0.2 * PIXEL_UM)
@@ -183,7 +182,7 @@ def test_the_plane_of_a_sample_with_edges_is_found(kind: str) -> None:
     amplitude = torch.ones(shape, dtype=torch.float64) if kind == "phase" else 0.4 + 0.6 * blocks(4)
     phase = torch.zeros(shape, dtype=torch.float64) if kind == "amplitude" else 1.2 * blocks(5)
     factors = Derivatives(shape, PIXEL_UM, WAVELENGTH_UM, 1.0, "angular_spectrum", torch.complex128)
-    model = MultiHeight(shape, PIXEL_UM, WAVELENGTH_UM, [50.0], dtype=torch.complex128)
+    model = MultiHeight(shape, Heights(PIXEL_UM, WAVELENGTH_UM, [50.0]), dtype=torch.complex128)
     away = Refocusing(torch.polar(amplitude, phase), model, factors).at(4.3)
     search = PlaneSearch(Refocusing(away, model, factors), 15.0, 4 * PIXEL_UM**2 / WAVELENGTH_UM)
     assert list(search.steps())[-1] == pytest.approx(1)

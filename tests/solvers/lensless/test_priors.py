@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.solvers.conjugate_gradients import inner
 from napari_diner.solvers.gauss_newton import GaussNewton
@@ -31,7 +32,7 @@ def discs() -> tuple[Tensor, Tensor]:
 
 
 def recording(noise: float, seed: int = 0) -> PhaseProblem:
-    model = MultiHeight(SHAPE, 1.5, 0.5, (150.0, 220.0, 300.0, 390.0))
+    model = MultiHeight(SHAPE, Heights(1.5, 0.5, (150.0, 220.0, 300.0, 390.0)))
     intensities = model.intensities(discs()[0])
     noisy = intensities + noise * torch.randn(intensities.shape, generator=torch.Generator().manual_seed(seed))
     return PhaseProblem(model, noisy.clamp_min(0).sqrt())

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.solvers.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.weighting import weigh
@@ -24,7 +25,7 @@ def textured(seed: int = 0) -> Tensor:
 
 
 def recording(read: float = 0.0, photons: float | None = None, dust: int = 0) -> PhaseProblem:
-    model = MultiHeight(SHAPE, 1.5, 0.5, (150.0, 220.0, 300.0, 390.0, 500.0))
+    model = MultiHeight(SHAPE, Heights(1.5, 0.5, (150.0, 220.0, 300.0, 390.0, 500.0)))
     intensities = model.intensities(textured()).numpy()
     rng = np.random.default_rng(0)
     if photons is not None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from napari_diner.errors import RecipeError
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
 from napari_diner.solvers.lensless.geometry import trend
@@ -36,11 +37,13 @@ def record(shifts_um: Any = None, gains: Any = None, noise: float = 0.0) -> np.n
     shifts = np.zeros((5, 2)) if shifts_um is None else np.asarray(shifts_um)
     model = MultiHeight(
         (SIZE, SIZE),
-        PIXEL_UM,
-        WAVELENGTH_UM,
-        DISTANCES_UM.tolist(),
-        shifts_um=[(dy, dx) for dy, dx in shifts.tolist()],
-        gains=gains,
+        Heights(
+            PIXEL_UM,
+            WAVELENGTH_UM,
+            DISTANCES_UM.tolist(),
+            shifts_um=[(dy, dx) for dy, dx in shifts.tolist()],
+            gains=gains,
+        ),
         dtype=torch.complex128,
     )
     field = torch.polar(torch.from_numpy(specimen.amplitude).double(), torch.from_numpy(specimen.phase).double())

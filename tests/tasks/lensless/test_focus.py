@@ -10,6 +10,7 @@ import torch
 from scipy import ndimage
 
 from napari_diner.errors import DinerError, RecipeError
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.focus import focus
@@ -28,7 +29,7 @@ def frames(transparent: bool = True) -> np.ndarray:
     places = ((30, 30, 8), (64, 40, 6), (40, 70, 10), (75, 75, 5))
     discs = sum(1 / (1 + np.exp(2 * (np.hypot(y - cy, x - cx) - r))) for cy, cx, r in places)
     field = np.exp(1j * discs) if transparent else 1 - 0.6 * discs + 0j
-    model = MultiHeight((96, 96), 1.0, 0.5, DISTANCES_UM, dtype=torch.complex128)
+    model = MultiHeight((96, 96), Heights(1.0, 0.5, DISTANCES_UM), dtype=torch.complex128)
     return model.intensities(torch.from_numpy(field)).numpy()
 
 

@@ -79,7 +79,9 @@ class Elimination:
         answers: Tensor | None,
         variance: float,
     ) -> None:
+        assert isinstance(problem.model, MultiHeight)
         self.problem = problem
+        self._model = problem.model
         self.moves = moves
         self.answers = (
             answers if answers is not None else torch.zeros(moves.shape[2], *field.shape, dtype=field.dtype)
@@ -87,19 +89,19 @@ class Elimination:
         """X: how the object answers to each move, (K, Y, X), as a change of its logarithm."""
         self._field = field
         self._derivatives = derivatives
-        self._spectrum = problem.model.spectrum(field)
-        self._trusted = trusted_part(self._spectrum, problem.model, variance) * self._spectrum
+        self._spectrum = self._model.spectrum(field)
+        self._trusted = trusted_part(self._spectrum, self._model, variance) * self._spectrum
         # only the columns that some move uses
         self._columns = [column for column in range(COLUMNS) if moves[:, column].any()]
-        self._directions = torch.stack([torch.sgn(self._at_sensor(n)) for n in range(problem.model.frames)])
-        self._own = [self._own_columns(n) for n in range(problem.model.frames)]
+        self._directions = torch.stack([torch.sgn(self._at_sensor(n)) for n in range(self._model.frames)])
+        self._own = [self._own_columns(n) for n in range(self._model.frames)]
 
     def improve(self, number: int, steps: int) -> None:
         """Bring the object's answer to one move closer to the exact one, by steps of conjugate gradients."""
         scale = self._field.abs().clamp_min(1e-6).rsqrt()
         answer = self.answers[number]
         right = self._backwards(
-            [self._by_geometry(n, number) - self._by_object(answer, n) for n in range(self.problem.model.frames)]
+            [self._by_geometry(n, number) - self._by_object(answer, n) for n in range(self._model.frames)]
         )
         precondition, damping = self._preconditioner()
         solve = ConjugateGradients(
@@ -117,8 +119,8 @@ class Elimination:
         count = len(self.answers)
         matrix, spread, right = np.zeros((count, count)), np.zeros((count, count)), np.zeros(count)
         square = 0.0
-        spectra = [self.problem.model.spectrum(self._field * answer) for answer in self.answers]
-        for n in range(self.problem.model.frames):
+        spectra = [self._model.spectrum(self._field * answer) for answer in self.answers]
+        for n in range(self._model.frames):
             left = torch.stack(
                 [self._by_geometry(n, k) - self._of_field(spectrum, n) for k, spectrum in enumerate(spectra)]
             ).flatten(1)
@@ -140,7 +142,7 @@ class Elimination:
         return -torch.einsum("kyx,k->yx", self.answers, weights.to(self.answers.dtype))
 
     def _at_sensor(self, frame: int) -> Tensor:
-        return self.problem.model.field(self._spectrum, frame)
+        return self._model.field(self._spectrum, frame)
 
     def _residual(self, frame: int) -> Tensor:
         return self._valid(self._at_sensor(frame).abs() - self.problem.amplitudes[frame], frame)
@@ -168,31 +170,31 @@ class Elimination:
                 images.append(0.5 * self._valid(self._at_sensor(frame).abs(), frame))
             else:
                 factor = self._derivatives.of(column)
-                images.append(self._along(self.problem.model.field(factor * self._trusted, frame), frame))
+                images.append(self._along(self._model.field(factor * self._trusted, frame), frame))
         return torch.stack(images)
 
     def _by_object(self, step: Tensor, frame: int) -> Tensor:
-        return self._of_field(self.problem.model.spectrum(self._field * step), frame)
+        return self._of_field(self._model.spectrum(self._field * step), frame)
 
     def _of_field(self, spectrum: Tensor, frame: int) -> Tensor:
-        return self._along(self.problem.model.field(spectrum, frame), frame)
+        return self._along(self._model.field(spectrum, frame), frame)
 
     def _backwards(self, images: list[Tensor]) -> Tensor:
         """Apply Jᵀ to real images of all frames."""
-        model = self.problem.model
+        model = self._model
         back = torch.zeros_like(self._spectrum)
         for frame, image in enumerate(images):
             back += model.field_adjoint(self._valid(image, frame) * self._directions[frame], frame)
         return self._field.conj() * model.spectrum_adjoint(back)
 
     def _normal(self, step: Tensor) -> Tensor:
-        spectrum = self.problem.model.spectrum(self._field * step)
-        return self._backwards([self._of_field(spectrum, n) for n in range(self.problem.model.frames)])
+        spectrum = self._model.spectrum(self._field * step)
+        return self._backwards([self._of_field(spectrum, n) for n in range(self._model.frames)])
 
     def _preconditioner(self) -> tuple[Operator, float]:
         """Return the inverse Hessian of a weak object, see `GaussNewton`, and the damping that belongs to it."""
-        padding = self.problem.model.padding
-        power = contrast_power(self.problem.model)
+        padding = self._model.padding
+        power = contrast_power(self._model)
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
         brightness = float(self._field.abs().mean())
         half = padding.padded_shape[1] // 2 + 1

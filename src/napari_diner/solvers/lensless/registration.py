@@ -7,6 +7,7 @@ import torch
 from skimage.registration import phase_cross_correlation
 from torch import Tensor
 
+from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.solvers.lensless.geometry import Vector
 from napari_diner.solvers.problem import PhaseProblem
 
@@ -33,6 +34,7 @@ def register(problem: PhaseProblem, pixel_size_um: float) -> Vector:
         (dy, dx), down and to the right, (N, 2), in µm; their mean is zero.
     """
     model = problem.model
+    assert isinstance(model, MultiHeight)
     amplitudes = problem.filled_amplitudes()
     window = _window(model.shape).to(amplitudes)
     seen = []

@@ -34,12 +34,9 @@ def weigh(problem: PhaseProblem, field: Tensor, *, robust: bool) -> NoiseModel:
     NoiseModel
         What was found.
     """
-    model = problem.model
-    spectrum = model.spectrum(field)
     modulus = torch.empty_like(problem.amplitudes)
-    for frame in range(model.frames):
-        U = model.field(spectrum, frame)
-        modulus[frame] = (U.real**2 + U.imag**2).sqrt()
+    for frame, at, U in problem.model.seen(field):
+        modulus[frame][at] = (U.real**2 + U.imag**2).sqrt()
     residual = modulus - problem.amplitudes
     noise = fit_noise(modulus, residual, problem.mask, robust=robust)
     variance = noise.variance(modulus)

@@ -20,7 +20,7 @@ from napari_diner.solvers.lensless.geometry import DOWN, RIGHT, Derivatives, Geo
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.lensless.data import Array, PreparedFrames
 from napari_diner.tasks.lensless.geometry import magnifications
-from napari_diner.tasks.lensless.model import build_problem
+from napari_diner.tasks.lensless.model import one_piece
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 
 _FEWEST_FRAMES = 3
@@ -90,9 +90,7 @@ class Calibration:
         self.given = Geometry(np.array(model_recipe.distances_um), np.array(shifts), np.array(prepared.gains))
 
         def model(geometry: Geometry) -> MultiHeight:
-            return build_problem(
-                _described(model_recipe, geometry), _with_gains(part, geometry), illumination, device
-            ).model
+            return one_piece(_described(model_recipe, geometry), _with_gains(part, geometry), illumination, device)
 
         first = model(self.given)
         columns = 4 * frames * 3

@@ -14,6 +14,7 @@ from napari_diner.errors import DinerError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.contrast_transfer import contrast_transfer_inverse
+from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.physics.padding import Padding
 from napari_diner.physics.point_source import effective_distance_um, magnification, real_distance_um
@@ -173,13 +174,15 @@ class FocusSearch(Reconstruction):
         means = self._amplitudes.square().mean((1, 2))
         model = MultiHeight(
             shape,
-            optics.pixel_size_um,
-            optics.wavelength_um,
-            distances_um,
-            medium_index=optics.medium_index,
-            method=optics.method,
-            band_limit=recipe.band_limit,
-            gains=(means / means.mean()).tolist(),
+            Heights(
+                optics.pixel_size_um,
+                optics.wavelength_um,
+                distances_um,
+                medium_index=optics.medium_index,
+                method=optics.method,
+                band_limit=recipe.band_limit,
+                gains=(means / means.mean()).tolist(),
+            ),
             padding=Padding(shape, recipe.padding.mode, width, recipe.padding.apodise),
             device=self.device,
         )

@@ -4,24 +4,48 @@ from __future__ import annotations
 
 import torch
 
-from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.device import available_memory
+from napari_diner.physics.heights import Heights
+from napari_diner.physics.multiheight import LenslessModel, MultiHeight
 from napari_diner.physics.padding import Padding
+from napari_diner.physics.tiles import TiledMultiHeight, fastest_window_px, margin_px
 from napari_diner.solvers.problem import PhaseProblem
-from napari_diner.tasks.lensless.data import Array, PreparedFrames, padding_width_px
+from napari_diner.tasks.lensless.data import Array, PreparedFrames, memory_needed, padding_width_px
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 
 
 def build_problem(
     recipe: LenslessRecipe, prepared: PreparedFrames, illumination: Array | None, device: torch.device
 ) -> PhaseProblem:
-    """Build the forward model that a complete recipe describes, and the problem of explaining the frames with it."""
+    """Build the forward model that a complete recipe describes, and the problem of explaining the frames with it.
+
+    The model works in tiles if the recipe wants them, or leaves that open and they are of use.
+    """
+    heights, padding, lit = _described(recipe, prepared, illumination)
+    window = _window_px(recipe, heights, padding, device)
+    model: LenslessModel
+    if window is None:
+        model = MultiHeight(padding.shape, heights, illumination=lit, padding=padding, device=device)
+    else:
+        model = TiledMultiHeight(padding.shape, heights, window, illumination=lit, padding=padding, device=device)
+    mask = None if prepared.mask is None else torch.from_numpy(prepared.mask).to(device)
+    return PhaseProblem(model, torch.from_numpy(prepared.amplitudes).to(device), mask)
+
+
+def one_piece(
+    recipe: LenslessRecipe, prepared: PreparedFrames, illumination: Array | None, device: torch.device
+) -> MultiHeight:
+    """Build the forward model that a complete recipe describes, for a field in one piece, however wide."""
+    heights, padding, lit = _described(recipe, prepared, illumination)
+    return MultiHeight(padding.shape, heights, illumination=lit, padding=padding, device=device)
+
+
+def _described(
+    recipe: LenslessRecipe, prepared: PreparedFrames, illumination: Array | None
+) -> tuple[Heights, Padding, torch.Tensor | None]:
+    """Return the optics, what lies beyond the edges, and the illumination."""
     assert recipe.wavelength_um is not None and recipe.pixel_size_um is not None
-    height, width = prepared.amplitudes.shape[1:]
-    padding = Padding(
-        (height, width), recipe.padding.mode, padding_width_px(recipe, recipe.pixel_size_um), recipe.padding.apodise
-    )
-    model = MultiHeight(
-        (height, width),
+    heights = Heights(
         recipe.pixel_size_um,
         recipe.wavelength_um,
         recipe.distances_um,
@@ -31,9 +55,23 @@ def build_problem(
         shifts_um=recipe.shifts_um,
         gains=prepared.gains,
         intensity_scale=recipe.intensity_scale,
-        illumination=None if illumination is None else torch.from_numpy(illumination),
-        padding=padding,
-        device=device,
     )
-    mask = None if prepared.mask is None else torch.from_numpy(prepared.mask).to(device)
-    return PhaseProblem(model, torch.from_numpy(prepared.amplitudes).to(device), mask)
+    shape = (prepared.amplitudes.shape[1], prepared.amplitudes.shape[2])
+    width = padding_width_px(recipe, recipe.pixel_size_um)
+    padding = Padding(shape, recipe.padding.mode, width, recipe.padding.apodise)
+    return heights, padding, None if illumination is None else torch.from_numpy(illumination)
+
+
+def _window_px(recipe: LenslessRecipe, heights: Heights, padding: Padding, device: torch.device) -> int | None:
+    """Return the width of the windows to compute in, or None for one piece."""
+    tiles = recipe.tiles
+    if tiles.use == "never":
+        return None
+    wanted = tiles.size_px + 2 * margin_px(heights)
+    if tiles.use == "always":
+        return wanted
+    if device.type == "cpu":
+        return fastest_window_px(heights, padding.padded_shape)
+    # a graphics card is fastest with one piece, but holds less
+    needed = memory_needed(recipe, heights.frames, padding.shape, 0, recipe.pixel_size_um)
+    return wanted if needed > available_memory(device) else None

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.point_source import magnification
-from napari_diner.physics.settings import PaddingSettings
+from napari_diner.physics.settings import PaddingSettings, TileSettings
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.representations.settings import DinerSettings
 from napari_diner.solvers.lensless.prior_settings import PriorSettings
@@ -142,6 +142,8 @@ class LenslessRecipe(Recording):
     """Settings of the diner and pixels solvers."""
     diner: DinerSettings = Field(default_factory=DinerSettings, title="DINER")
     """Settings of the diner representation."""
+    tiles: TileSettings = Field(default_factory=TileSettings, title="Tiles")
+    """Whether a wide field is computed part by part."""
     phase_output: PhaseOutputSettings = Field(default_factory=PhaseOutputSettings, title="Phase output")
     """What is made of the phase besides."""
     uncertainty: UncertaintySettings = Field(default_factory=UncertaintySettings, title="Uncertainty")

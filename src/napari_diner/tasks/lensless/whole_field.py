@@ -291,13 +291,12 @@ class LenslessReconstruction(Reconstruction):
         """Return model minus recorded intensities, zero where the mask says so."""
         problem = self._problem
         assert problem is not None and self.model_recipe.pixel_size_um is not None
-        spectrum = problem.model.spectrum(field)
         residual = np.empty((problem.model.frames, *problem.model.shape), np.float32)
-        for frame in range(problem.model.frames):
-            error = problem.model.field(spectrum, frame).abs().square() - problem.amplitudes[frame].square()
+        for frame, at, U in problem.model.seen(field):
+            error = U.abs().square() - problem.amplitudes[frame][at].square()
             if problem.mask is not None:
-                error = error.where(problem.mask[frame], 0)
-            residual[frame] = error.cpu().numpy()
+                error = error.where(problem.mask[frame][at], 0)
+            residual[frame][at] = error.cpu().numpy()
         return NamedArray("residual", residual, "NYX", (1.0, *(self.model_recipe.pixel_size_um,) * 2))
 
     def _report(self, field: Tensor, amplitude: NamedArray, phase: NamedArray) -> dict[str, Any]:
