@@ -110,7 +110,7 @@ def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping:
     model
         The multi-height model.
     amplitudes
-        Square roots of the recorded intensities, real, (N, Y, X).
+        Square roots of the recorded intensities, real, one a frame; interpolated where the sensor's pixels are larger.
     damping
         Relative damping; larger gives smoother and weaker phases.
 
@@ -119,6 +119,7 @@ def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping:
     Tensor
         Complex field O, (Y, X).
     """
+    amplitudes = model.sensor.interpolated(amplitudes)
     empty = torch.ones(model.shape, dtype=model.dtype, device=model.device)
     references = model.fields(empty).abs()
     power = float((references**2).mean()) * model.frames

@@ -10,11 +10,14 @@ from torch import Tensor
 
 from napari_diner.physics.heights import Heights
 from napari_diner.physics.padding import Padding
+from napari_diner.physics.sensor import Sensor
 
 Pixels = tuple[slice, slice]
 """Rows and columns of the sensor."""
 Respond = Callable[[int, Pixels, Tensor], Tensor]
-"""From a frame's number, pixels of the sensor and the field there to what is to be brought back, of the same shape."""
+"""From a frame's number, pixels of the sensor and the field there to what is to be brought back, as the field is."""
+
+_SAME_PIXELS = Sensor()
 
 
 class LenslessModel(ABC):
@@ -23,9 +26,11 @@ class LenslessModel(ABC):
     ``I_z = g_z/s · |PSF_z ∗ (P·O)|²``, shifted by (dy, dx)_z: the object O under the illumination P propagates to
     each height z; g_z is the relative brightness of the frame, s the intensity that the data call one. The linear
     part is ``U_z = A_z O = √(g_z/s) · C F⁻¹ H_z F E (P·O)``; E continues the field beyond its edges and C cuts it back
-    (see `Padding`).
+    (see `Padding`). Where pixels of the sensor are larger than those of the object, each records the mean of I_z over
+    those that it covers (see `Sensor`).
 
-    Solvers go through the heights by `seen`, `round_trip` and `collect`, which may hand out the sensor part by part.
+    Solvers go through the heights by `seen`, `round_trip` and `collect`, which may hand out the sensor part by part:
+    they name pixels of the sensor, and give or take the field on all of the object's grid that these cover.
     """
 
     def __init__(
@@ -34,10 +39,12 @@ class LenslessModel(ABC):
         heights: Heights,
         illumination: Tensor | None,
         padding: Padding | None,
+        sensor: Sensor,
         dtype: torch.dtype,
         device: torch.device | str,
     ) -> None:
         self.shape = shape
+        self.sensor = sensor
         self.heights = heights
         self.frames = heights.frames
         self.padding = padding if padding is not None else Padding(shape)
@@ -81,6 +88,11 @@ class LenslessModel(ABC):
     def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
         """Bring fields that `answer` gives for each height and part of the sensor back: ``Σ_z A_z^H u_z``, (Y, X)."""
 
+    @property
+    def sensor_shape(self) -> tuple[int, int]:
+        """Pixels (Y, X) of a frame; those of the object are as many times finer as the sensor's pixels are larger."""
+        return self.shape[0] // self.sensor.binning, self.shape[1] // self.sensor.binning
+
     def lit(self, field: Tensor) -> Tensor:
         """Return the object under its illumination, P·O, (Y, X)."""
         return field if self.illumination is None else self.illumination * field
@@ -104,17 +116,17 @@ class LenslessModel(ABC):
         """
         fields = torch.empty(self.frames, *self.shape, dtype=field.dtype, device=self.device)
         for frame, at, U in self.seen(field):
-            fields[frame][at] = U
+            fields[frame][self.sensor.fine(at)] = U
         return fields
 
     def adjoint(self, fields: Tensor) -> Tensor:
         """Apply the adjoint of `fields`: bring fields (N, Y, X) back to the object's plane and add them up, (Y, X)."""
-        return self.collect(lambda frame, at: fields[frame][at])
+        return self.collect(lambda frame, at: fields[frame][self.sensor.fine(at)])
 
     def intensities(self, field: Tensor) -> Tensor:
         """Return what the sensor records of a complex field O (Y, X): intensities (N, Y, X), in units of the data."""
         fields = self.fields(field)
-        return fields.real**2 + fields.imag**2
+        return self.sensor.mean(fields.real**2 + fields.imag**2)
 
 
 class MultiHeight(LenslessModel):
@@ -123,13 +135,15 @@ class MultiHeight(LenslessModel):
     Parameters
     ----------
     shape
-        Pixels (Y, X) of a frame.
+        Pixels (Y, X) of the object.
     heights
         Distances, shifts and gains of the frames, and the light.
     illumination
         Real or complex field P of the illumination, (Y, X); 1 if None.
     padding
         How the field continues beyond its edges; periodically if None.
+    sensor
+        How much larger the sensor's pixels are than the object's.
     dtype, device
         Complex type and device of the fields.
     """
@@ -141,10 +155,11 @@ class MultiHeight(LenslessModel):
         *,
         illumination: Tensor | None = None,
         padding: Padding | None = None,
+        sensor: Sensor = _SAME_PIXELS,
         dtype: torch.dtype = torch.complex64,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(shape, heights, illumination, padding, dtype, device)
+        super().__init__(shape, heights, illumination, padding, sensor, dtype, device)
         self.transfers = heights.transfers(self.padding.padded_shape, dtype, self.device)
         """√(g_z/s) · H_z of each height, (N, Y', X') on the padded grid."""
 
@@ -172,7 +187,7 @@ class MultiHeight(LenslessModel):
 
     @property
     def _whole(self) -> Pixels:
-        return slice(0, self.shape[0]), slice(0, self.shape[1])
+        return slice(0, self.sensor_shape[0]), slice(0, self.sensor_shape[1])
 
     def seen(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
         """Propagate the object's field (Y, X) to one sensor plane after the other."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import LenslessModel, Pixels, Respond
 from napari_diner.physics.padding import Padding, fast_size
+from napari_diner.physics.sensor import Sensor
 
 # beyond the reach of diffraction a window fades, so that opposite edges meet without a step that would shine far
 _FADE_PX = 32
@@ -21,6 +22,7 @@ _COSTS = ((800**2, 1.0), (1200**2, 1.4), (2000**2, 2.5))
 _LARGEST_COST = 5.0
 # tiles are only taken where they save so much
 _WORTHWHILE = 0.8
+_SAME_PIXELS = Sensor()
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,15 @@ class _Span:
     """A tile along one axis."""
 
     first: int
-    """First pixel of the sensor."""
+    """First pixel."""
     count: int
-    """Pixels of the sensor."""
+    """Pixels."""
     start: int
     """First padded pixel of the window, from −P to P − 1 on a grid of P pixels, which repeats itself."""
 
-    @property
-    def pixels(self) -> slice:
-        return slice(self.first, self.first + self.count)
+    def of_sensor(self, sensor: Sensor) -> slice:
+        """Return which pixels of the sensor these are."""
+        return slice(self.first // sensor.binning, (self.first + self.count) // sensor.binning)
 
 
 class TiledMultiHeight(LenslessModel):
@@ -56,16 +58,18 @@ class TiledMultiHeight(LenslessModel):
     Parameters
     ----------
     shape
-        Pixels (Y, X) of a frame.
+        Pixels (Y, X) of the object.
     heights
         The optics.
     window_px
-        Pixels of a window along each axis, at least twice the overlap and one; rounded up to a size that transforms
+        Pixels of a window along each axis, at least twice the overlap and some; rounded up to a size that transforms
         fast, and no larger than the padded field.
     illumination
         Real or complex field P of the illumination, (Y, X); 1 if None.
     padding
         How the field continues beyond its edges; periodically if None.
+    sensor
+        How much larger the sensor's pixels are than the object's.
     dtype, device
         Complex type and device of the fields.
     """
@@ -78,18 +82,19 @@ class TiledMultiHeight(LenslessModel):
         *,
         illumination: Tensor | None = None,
         padding: Padding | None = None,
+        sensor: Sensor = _SAME_PIXELS,
         dtype: torch.dtype = torch.complex64,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(shape, heights, illumination, padding, dtype, device)
+        super().__init__(shape, heights, illumination, padding, sensor, dtype, device)
         self.margin_px = margin_px(heights)
         """By how much a window is wider than its tile on each side, at least."""
-        window_px = fast_size(max(window_px, 2 * self.margin_px + 1))
+        window_px = fast_size(max(window_px, 2 * self.margin_px + sensor.binning))
         padded = self.padding.padded_shape
         self.window = (min(window_px, padded[0]), min(window_px, padded[1]))
         """Pixels (Y, X) of a window."""
         rows, columns = (
-            _spans(size, before, window, period, self.margin_px)
+            _spans(size, before, window, period, self.margin_px, sensor.binning)
             for size, before, window, period in zip(shape, self.padding.before, self.window, padded, strict=True)
         )
         self._tiles = [(row, column) for row in rows for column in columns]
@@ -114,7 +119,7 @@ class TiledMultiHeight(LenslessModel):
             spectrum = torch.fft.fft2(self._cut(lit, rows, columns))
             for frame in range(self.frames):
                 U = torch.fft.ifft2(self._transfers[frame] * spectrum)
-                yield frame, (rows.pixels, columns.pixels), U[self._within(rows, columns)]
+                yield frame, self._at(rows, columns), U[self._within(rows, columns)]
 
     def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
         """Propagate a field to all sensors, and bring back what `respond` makes of it there."""
@@ -122,7 +127,7 @@ class TiledMultiHeight(LenslessModel):
         total = torch.zeros_like(lit)
         for rows, columns in self._tiles:
             spectrum = torch.fft.fft2(self._cut(lit, rows, columns))
-            at, within = (rows.pixels, columns.pixels), self._within(rows, columns)
+            at, within = self._at(rows, columns), self._within(rows, columns)
             back = torch.zeros_like(spectrum)
             for frame in range(self.frames):
                 U = torch.fft.ifft2(self._transfers[frame] * spectrum)
@@ -134,7 +139,7 @@ class TiledMultiHeight(LenslessModel):
         """Bring the fields that `answer` gives for each height back to the object, and add them up."""
         total = torch.zeros(self.padding.padded_shape, dtype=self.dtype, device=self.device)
         for rows, columns in self._tiles:
-            at, within = (rows.pixels, columns.pixels), self._within(rows, columns)
+            at, within = self._at(rows, columns), self._within(rows, columns)
             back = torch.zeros(self.window, dtype=self.dtype, device=self.device)
             for frame in range(self.frames):
                 back += self._frame_adjoint(answer(frame, at), frame, within)
@@ -146,6 +151,10 @@ class TiledMultiHeight(LenslessModel):
         wide[within] = field
         spectrum: Tensor = self._transfers[frame].conj() * torch.fft.fft2(wide)
         return spectrum
+
+    def _at(self, rows: _Span, columns: _Span) -> Pixels:
+        """Return which pixels of the sensor a tile is."""
+        return rows.of_sensor(self.sensor), columns.of_sensor(self.sensor)
 
     def _within(self, rows: _Span, columns: _Span) -> Pixels:
         """Return where a tile lies in its window."""
@@ -196,12 +205,13 @@ def _cost(pixels: int) -> float:
     return pixels * next((cost for most, cost in _COSTS if pixels <= most), _LARGEST_COST)
 
 
-def _spans(size: int, before: int, window: int, period: int, margin: int) -> list[_Span]:
-    """Divide an axis of the sensor into tiles as equal as can be, each within a window."""
+def _spans(size: int, before: int, window: int, period: int, margin: int, unit: int) -> list[_Span]:
+    """Divide an axis into tiles as equal as can be, each of whole `unit`s and within a window."""
     if window == period:
         return [_Span(0, size, 0)]
-    count = -(-size // (window - 2 * margin))
-    edges = [size * number // count for number in range(count + 1)]
+    units = size // unit
+    count = -(-units // max((window - 2 * margin) // unit, 1))
+    edges = [unit * (units * number // count) for number in range(count + 1)]
     spans = []
     for first, last in pairwise(edges):
         start = before + first - (window - (last - first)) // 2

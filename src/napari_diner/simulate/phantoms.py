@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Image = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.int_]
 
 # what is drawn has edges about a pixel wide; this Gaussian, in pixels, leaves 1e-3 of them at the Nyquist frequency
 _SMOOTHING_PX = 1.2
@@ -87,7 +88,7 @@ class _Canvas:
     random: np.random.Generator
     absorption: Image = field(init=False)
     delay: Image = field(init=False)
-    taken: list[tuple[float, float, float]] = field(init=False, default_factory=list)
+    taken: Image = field(init=False, default_factory=lambda: np.empty((0, 3)))
     """Centre (y, x) and radius of each compact object."""
 
     def __post_init__(self) -> None:
@@ -107,13 +108,16 @@ class _Canvas:
         """Add wavy fibres that cross the whole field: bright cores that delay, dark outlines that absorb."""
         for index in range(max(2, round(sum(self.shape) / 128))):
             radius = self.random.uniform(1.2, 2.6)
-            distance = self._distance_to_wave(across=index % 2 == 0)
+            pixels, distance = self._beside_wave(radius + 2, across=index % 2 == 0)
             inside = np.clip(1 - (distance / radius) ** 2, 0, None)
-            self.delay += 0.16 * radius * np.sqrt(inside)
-            self.absorption += self.random.uniform(0.1, 0.35) * _edge(np.abs(distance - radius) - 0.5)
+            self.delay[pixels] += 0.16 * radius * np.sqrt(inside)
+            self.absorption[pixels] += self.random.uniform(0.1, 0.35) * _edge(np.abs(distance - radius) - 0.5)
 
-    def _distance_to_wave(self, across: bool) -> Image:
-        """Return the distance in pixels, (Y, X), to a random periodic curve, across the field or down."""
+    def _beside_wave(self, reach: float, across: bool) -> tuple[tuple[Pixels, Pixels], Image]:
+        """Return the pixels beside a random periodic curve, across the field or down, and how far away they are.
+
+        All that are nearer than `reach` are among them.
+        """
         along, beside = self.shape[::-1] if across else self.shape
         place = np.arange(along) * 2 * np.pi / along
         winding = int(self.random.integers(-1, 2))
@@ -123,10 +127,12 @@ class _Canvas:
             height, start = 0.05 * beside * self.random.uniform(0.3, 1) / frequency, self.random.uniform(0, 2 * np.pi)
             curve += height * np.sin(frequency * place + start)
             slope += height * frequency * 2 * np.pi / along * np.cos(frequency * place + start)
-        offset = _wrapped(np.arange(beside)[:, None] - curve[None, :], beside)
-        distance = np.abs(offset) / np.sqrt(1 + slope**2)[None, :]
-        oriented: Image = distance if across else distance.T
-        return oriented
+        steepness = np.sqrt(1 + slope**2)
+        most = min(math.ceil(reach * float(steepness.max())) + 1, (beside - 1) // 2)
+        aside: Pixels = (np.round(curve).astype(np.int_) + np.arange(-most, most + 1)[:, None]) % beside
+        distance = np.abs(_wrapped(aside - curve, beside)) / steepness
+        onwards: Pixels = np.broadcast_to(np.arange(along), aside.shape)
+        return ((aside, onwards) if across else (onwards, aside)), distance
 
     def add_star(self) -> None:
         """Add a Siemens star that absorbs, as on a resolution target."""
@@ -219,12 +225,12 @@ class _Canvas:
             margins = [min(radius, size / 2) if whole else 0.0 for size in self.shape]
             y, x = (self.random.uniform(m, size - m) for m, size in zip(margins, self.shape, strict=True))
             centre = (y, x)
-            free = min((self._gap(centre, other) for other in self.taken), default=math.inf) - _SHAPES_APART * radius
+            free = self._gap(centre) - _SHAPES_APART * radius
             if free > freest:
                 best, freest = centre, free
             if free > 0:
                 break
-        self.taken.append((*best, radius))
+        self.taken = np.vstack([self.taken, (*best, radius)])
         axes = []
         for place, size in zip(best, self.shape, strict=True):
             reach = min(math.ceil(1.3 * radius) + 3, (size - 1) // 2)
@@ -232,9 +238,13 @@ class _Canvas:
         rows, columns = axes[0][:, None], axes[1][None, :]
         return rows - best[0], columns - best[1], rows % self.shape[0], columns % self.shape[1]
 
-    def _gap(self, centre: tuple[float, float], other: tuple[float, float, float]) -> float:
-        apart = [_wrapped(np.float64(a - b), size) for a, b, size in zip(centre, other[:2], self.shape, strict=True)]
-        return float(np.hypot(*apart)) - other[2]
+    def _gap(self, centre: tuple[float, float]) -> float:
+        """Return how far a point is from the nearest object that is there, in pixels."""
+        if not len(self.taken):
+            return math.inf
+        y, x, radius = self.taken.T
+        apart = (_wrapped(a - b, size) for a, b, size in zip(centre, (y, x), self.shape, strict=True))
+        return float((np.hypot(*apart) - radius).min())
 
 
 def _wrapped(distance: Any, period: int) -> Any:

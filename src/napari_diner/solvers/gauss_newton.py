@@ -158,25 +158,27 @@ class GaussNewton:
         return float((lit.real**2 + lit.imag**2).mean())
 
     def _directions(self) -> Tensor:
-        """Return Û = U/|U| of the present field at every height, zero where masked, times √W: (N, Y, X)."""
+        """Return D of the present field at every height (see `Sensor`), zero where masked, times √W: (N, Y, X)."""
         model, mask, weights = self.problem.model, self.problem.mask, self.problem.weights
+        sensor = model.sensor
         directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
         for frame, at, U in model.seen(self._field):
-            direction = torch.sgn(U)
+            direction = sensor.direction(U)
             if mask is not None:
-                direction = direction * mask[frame][at]
+                direction = direction * sensor.spread(mask[frame][at])
             if weights is not None:
-                direction = direction * weights[frame][at].sqrt()
-            directions[frame][at] = direction
+                direction = direction * sensor.spread(weights[frame][at].sqrt())
+            directions[frame][sensor.fine(at)] = direction
         return directions
 
     def _normal_operator(self, scaled: Tensor, directions: Tensor) -> Operator:
         """Return JᵀWJ at the current field, with W the weights of the amplitudes, for the scaled unknowns."""
         model = self.problem.model
+        sensor = model.sensor
 
         def along(frame: int, at: Pixels, U: Tensor) -> Tensor:
-            direction = directions[frame][at]
-            return (direction.real * U.real + direction.imag * U.imag) * direction
+            direction = directions[frame][sensor.fine(at)]
+            return sensor.change_adjoint(direction, sensor.change(direction, U))
 
         return lambda step: scaled.conj() * model.round_trip(scaled * step, along)
 

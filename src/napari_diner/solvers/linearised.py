@@ -18,8 +18,8 @@ class Linearised:
     """The derivative of the recorded amplitudes at a field, and its least squares problem.
 
     For ``O → O exp(δ)`` with δ = δl + iδφ, the amplitudes |U| change by ``J δ = Re[Û* A(O δ)]``, Û = U/|U|, at the
-    pixels that the mask counts; W are the problem's weights. Unknowns are scaled by 1/√|O| as in
-    `napari_diner.solvers.gauss_newton`.
+    pixels that the mask counts (see `Sensor` for larger ones); W are the problem's weights. Unknowns are scaled by
+    1/√|O| as in `napari_diner.solvers.gauss_newton`.
 
     Parameters
     ----------
@@ -39,11 +39,14 @@ class Linearised:
         self._scaled = field * self._scaling
         self.modulus = torch.empty(problem.amplitudes.shape, dtype=problem.amplitudes.dtype, device=model.device)
         """|U| of the field at every height, (N, Y, X)."""
-        self._directions = torch.empty(problem.amplitudes.shape, dtype=model.dtype, device=model.device)
+        self._directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
+        sensor = self._sensor = model.sensor
         for frame, at, U in model.seen(field):
-            self.modulus[frame][at] = (U.real**2 + U.imag**2).sqrt()
-            direction = torch.sgn(U)
-            self._directions[frame][at] = direction if problem.mask is None else direction * problem.mask[frame][at]
+            self.modulus[frame][at] = sensor.modulus(U)
+            direction = sensor.direction(U)
+            if problem.mask is not None:
+                direction = direction * sensor.spread(problem.mask[frame][at])
+            self._directions[frame][sensor.fine(at)] = direction
         brightness = float(model.lit(self._scaled).abs().square().mean())
         power = contrast_power(model)
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
@@ -90,13 +93,12 @@ class Linearised:
         return solve.solution * self._scaling
 
     def _along(self, U: Tensor, frame: int, at: Pixels) -> Tensor:
-        direction = self._directions[frame][at]
-        return direction.real * U.real + direction.imag * U.imag
+        return self._sensor.change(self._directions[frame][self._sensor.fine(at)], U)
 
     def _backwards(self, amplitudes: Tensor, frame: int, at: Pixels) -> Tensor:
         weights = self.problem.weights
         weighted = amplitudes if weights is None else weights[frame][at] * amplitudes
-        return weighted * self._directions[frame][at]
+        return self._sensor.change_adjoint(self._directions[frame][self._sensor.fine(at)], weighted)
 
     def _normal(self, step: Tensor) -> Tensor:
         back = self.problem.model.round_trip(

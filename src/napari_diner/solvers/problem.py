@@ -23,7 +23,7 @@ class PhaseProblem:
     model
         The forward model.
     amplitudes
-        Square roots of the recorded intensities, real, (N, Y, X), on the device of the model.
+        Square roots of the recorded intensities, real, (N, Y, X) at the sensor, on the device of the model.
     mask
         Boolean, (N, Y, X) or broadcastable to it, False where pixels must be ignored; None if all count.
     priors
@@ -48,8 +48,9 @@ class PhaseProblem:
 
         With U_z the propagated field, the misfit is the mean over all valid pixels of ``(|U| − √I)²``
         (``"amplitude"``), whose gradient is ``2 A^H[(|U| − √I) U/|U|]``, or of ``(|U|² − I)²`` (``"intensity"``),
-        with ``4 A^H[(|U|² − I) U]``, each divided by the number of pixels. `weights` multiply the squares, and what
-        `priors` add is in both.
+        with ``4 A^H[(|U|² − I) U]``, each divided by the number of pixels; where the sensor's pixels are larger than
+        the object's, |U|² stands for its mean over a pixel. `weights` multiply the squares, and what `priors` add is in
+        both.
 
         Parameters
         ----------
@@ -65,18 +66,17 @@ class PhaseProblem:
         gradient
             Complex, (Y, X): derivative by Re O plus i times that by Im O.
         """
-        total = 0.0
+        total, sensor = 0.0, self.model.sensor
 
         def respond(frame: int, at: Pixels, U: Tensor) -> Tensor:
             nonlocal total
             amplitudes = self.amplitudes[frame][at]
             if kind == "amplitude":
-                # not U.abs(): guarding against overflow makes that several times slower
-                modulus = (U.real**2 + U.imag**2).sqrt()
+                modulus = sensor.modulus(U)
                 residual = modulus - amplitudes
                 weighted = 2 * residual / modulus.clamp_min(1e-20)
             else:
-                residual = U.real**2 + U.imag**2 - amplitudes**2
+                residual = sensor.mean(U.real**2 + U.imag**2) - amplitudes**2
                 weighted = 4 * residual
             if self.mask is not None:
                 counted = self.mask[frame][at]
@@ -85,7 +85,7 @@ class PhaseProblem:
                 weights = self.weights[frame][at]
                 residual, weighted = residual * weights.sqrt(), weighted * weights
             total += sum_of_squares(residual)
-            return weighted * U
+            return sensor.mean_adjoint(weighted) * U
 
         gradient = self.model.round_trip(field, respond) / self.valid
         misfit = total / self.valid
@@ -104,7 +104,7 @@ class PhaseProblem:
         """Return the mean square of model minus recorded intensity over the valid pixels."""
         total = 0.0
         for frame, at, U in self.model.seen(field):
-            error = U.real**2 + U.imag**2 - self.amplitudes[frame][at] ** 2
+            error = self.model.sensor.mean(U.real**2 + U.imag**2) - self.amplitudes[frame][at] ** 2
             if self.mask is not None:
                 error = error.where(self.mask[frame][at], 0)
             total += sum_of_squares(error)
@@ -115,7 +115,7 @@ class PhaseProblem:
         empty = torch.ones(self.model.shape, dtype=self.model.dtype, device=self.model.device)
         power = 0.0
         for frame, at, U in self.model.seen(empty):
-            intensity = U.real**2 + U.imag**2
+            intensity = self.model.sensor.mean(U.real**2 + U.imag**2)
             power += float((intensity if self.mask is None else intensity.where(self.mask[frame][at], 0)).sum())
         field: Tensor = empty * (float(self.amplitudes.square().sum()) / power) ** 0.5
         return field

@@ -77,8 +77,11 @@ class SlowPhase:
 
     @property
     def worthwhile(self) -> bool:
-        """Whether the field is so large that there are slower phases than those of its finest patterns."""
-        return min(self.nodes) >= _FEWEST_NODES
+        """Whether the field is so large that there are slower phases than those of its finest patterns.
+
+        Not with larger pixels of the sensor: the windows would have to keep to them.
+        """
+        return min(self.nodes) >= _FEWEST_NODES and self.model.sensor.binning == 1
 
     @property
     def measured(self) -> bool:
@@ -99,8 +102,7 @@ class SlowPhase:
         field
             Complex field O, (Y, X).
         directions
-            Û of the field at every height, times the root of what each amplitude counts, (N, Y, X): J is the real
-            part of its conjugate times the change of the field.
+            D of the field at every height (see `Sensor`), times the root of what each amplitude counts, (N, Y, X).
         """
         model = self.model
         lit = model.padding.pad(model.lit(field))

@@ -36,7 +36,7 @@ def weigh(problem: PhaseProblem, field: Tensor, *, robust: bool) -> NoiseModel:
     """
     modulus = torch.empty_like(problem.amplitudes)
     for frame, at, U in problem.model.seen(field):
-        modulus[frame][at] = (U.real**2 + U.imag**2).sqrt()
+        modulus[frame][at] = problem.model.sensor.modulus(U)
     residual = modulus - problem.amplitudes
     noise = fit_noise(modulus, residual, problem.mask, robust=robust)
     variance = noise.variance(modulus)

@@ -291,13 +291,15 @@ class LenslessReconstruction(Reconstruction):
         """Return model minus recorded intensities, zero where the mask says so."""
         problem = self._problem
         assert problem is not None and self.model_recipe.pixel_size_um is not None
-        residual = np.empty((problem.model.frames, *problem.model.shape), np.float32)
+        sensor = problem.model.sensor
+        residual = np.empty(problem.amplitudes.shape, np.float32)
         for frame, at, U in problem.model.seen(field):
-            error = U.abs().square() - problem.amplitudes[frame][at].square()
+            error = sensor.modulus(U).square() - problem.amplitudes[frame][at].square()
             if problem.mask is not None:
                 error = error.where(problem.mask[frame][at], 0)
             residual[frame][at] = error.cpu().numpy()
-        return NamedArray("residual", residual, "NYX", (1.0, *(self.model_recipe.pixel_size_um,) * 2))
+        pixel_um = sensor.binning * self.model_recipe.pixel_size_um
+        return NamedArray("residual", residual, "NYX", (1.0, pixel_um, pixel_um))
 
     def _report(self, field: Tensor, amplitude: NamedArray, phase: NamedArray) -> dict[str, Any]:
         assert self._problem is not None
