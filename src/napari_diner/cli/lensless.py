@@ -122,15 +122,15 @@ def start(recipe: LenslessRecipe, truth: Path | None) -> Reconstruction:
 
 def read(recipe: LenslessRecipe, truth: Path | None) -> tuple[LenslessData, Truth | None]:
     """Read the data that a recipe names, and the truth if there is one."""
-    from napari_diner.preprocess.steps import prepared_shape
     from napari_diner.tasks.lensless.data import load
+    from napari_diner.tasks.lensless.geometry import object_shape
     from napari_diner.tasks.lensless.truth import check_truth, load_truth
 
     known = None if truth is None else load_truth(truth)
     data = load(recipe)
     # told now rather than after other solvers have run
     if known is not None:
-        check_truth(known, prepared_shape(recipe.preprocess, data.frames.shape[1:]))
+        check_truth(known, object_shape(recipe, data.frames.shape[1:]))
     return data, known
 
 

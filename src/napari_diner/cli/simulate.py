@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from napari_diner.cli.common import Assignments, Common, RecipeFile
@@ -118,16 +119,19 @@ def recipe_of(sample: LenslessSample, stack: Path | str) -> LenslessRecipe:
         medium_index=sample.medium_index,
         propagation=sample.propagation,
         intensity_scale=sample.intensity_scale,
+        super_resolution=sample.binning,
+        shifts_um=sample.shifts_um if np.any(sample.shifts_um) else None,
     )
 
 
 def write_sample(sample: LenslessSample, folder: Path) -> None:
     """Write a sample into a folder that is there: the stack, the truth, and a recipe that names the stack."""
     pixel = sample.pixel_size_um
+    fine = pixel / sample.binning
     arrays = [
         NamedArray("stack", sample.frames, "NYX", (1.0, pixel, pixel)),
-        NamedArray("amplitude", sample.amplitude, "YX", (pixel, pixel)),
-        NamedArray("phase", sample.phase, "YX", (pixel, pixel), "rad"),
+        NamedArray("amplitude", sample.amplitude, "YX", (fine, fine)),
+        NamedArray("phase", sample.phase, "YX", (fine, fine), "rad"),
     ]
     # only what is known of the recording: the rest is for the user to choose
     recipe = recipe_of(sample, "stack.tif").to_yaml(complete=False)

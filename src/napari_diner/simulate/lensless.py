@@ -31,9 +31,15 @@ class LenslessSample:
     frames
         Intensities as the sensor gives them, uint8 or uint16, (N, Y, X).
     amplitude, phase
-        The specimen, float32, (Y, X); the phase in radians.
-    pixel_size_um, wavelength_um, distances_um, medium_index, propagation
+        The specimen, float32, (Y·binning, X·binning); the phase in radians.
+    pixel_size_um
+        Of the sensor.
+    wavelength_um, distances_um, medium_index, propagation
         How it was recorded.
+    binning
+        Pixels of the specimen for each pixel of the sensor along each axis.
+    shifts_um
+        (dy, dx) by which each frame is displaced, down and to the right.
     intensity_scale
         Model intensity that the largest value of the frames' type stands for: data = model / scale.
     """
@@ -47,6 +53,8 @@ class LenslessSample:
     medium_index: float
     propagation: Literal["angular_spectrum", "fresnel"]
     intensity_scale: float
+    binning: int
+    shifts_um: tuple[tuple[float, float], ...]
 
 
 def simulate(settings: LenslessSimulation) -> LenslessSample:
@@ -78,12 +86,16 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
 
     from napari_diner.physics.heights import Heights
     from napari_diner.physics.multiheight import MultiHeight
+    from napari_diner.physics.sensor import Sensor
 
-    shape = (settings.height_px, settings.width_px)
-    frames = len(settings.distances_um)
-    check_memory((12 * frames + 200) * shape[0] * shape[1], f"Simulating {frames} frames of {shape[0]}×{shape[1]}")
+    sensor, shape = Sensor(settings.binning), (settings.height_px, settings.width_px)
+    frames, needed = len(settings.distances_um), 12 * len(settings.distances_um) + 200 * settings.binning**2
+    check_memory(needed * shape[0] * shape[1], f"Simulating {frames} frames of {shape[0]}×{shape[1]}")
+    fine = (shape[0] * settings.binning, shape[1] * settings.binning)
+    drift = np.random.default_rng((settings.seed, 2)).uniform(-1, 1, (frames, 2)) * settings.drift_px
+    shifts_um = tuple((float(dy), float(dx)) for dy, dx in drift * settings.pixel_size_um)
     phantom = specimen(
-        shape,
+        fine,
         phase_range_rad=settings.phase_range_rad,
         amplitude_min=settings.amplitude_min,
         smoothing_px=_smoothing_px(settings),
@@ -95,14 +107,16 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     intensities = np.empty((frames, *shape))
     for index, distance in enumerate(settings.distances_um):
         model = MultiHeight(
-            shape,
+            fine,
             Heights(
-                settings.pixel_size_um,
+                settings.pixel_size_um / settings.binning,
                 settings.wavelength_um,
                 [distance],
                 medium_index=settings.medium_index,
                 method=settings.propagation,
+                shifts_um=[shifts_um[index]],
             ),
+            sensor=sensor,
             dtype=torch.complex128,
         )
         intensities[index] = model.intensities(field)[0].numpy()
@@ -119,6 +133,8 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
         medium_index=settings.medium_index,
         propagation=settings.propagation,
         intensity_scale=scale,
+        binning=settings.binning,
+        shifts_um=shifts_um,
     )
 
 
@@ -132,7 +148,7 @@ def _smoothing_px(settings: LenslessSimulation) -> float:
     steepness = 2 * min(settings.distances_um) / shortest_side_um
     exact = settings.propagation == "angular_spectrum"
     highest = cutoff / math.hypot(steepness, 1) if exact else cutoff / steepness
-    return max(_GRID_SMOOTHING / 0.5, _PASSBAND_SMOOTHING / (highest * settings.pixel_size_um))
+    return max(_GRID_SMOOTHING / 0.5, _PASSBAND_SMOOTHING * settings.binning / (highest * settings.pixel_size_um))
 
 
 def _add_noise(intensities: npt.NDArray[np.float64], settings: LenslessSimulation) -> None:

@@ -39,8 +39,12 @@ class LenslessSimulation(Settings):
     """Standard deviation of the sensor's Gaussian noise, as a fraction of full scale."""
     bits: Literal[8, 16] = Field(default=16, title="Bits")
     """Bits of each pixel."""
+    binning: int = Field(default=1, ge=1, le=8, title="Binning")
+    """Pixels of the specimen for each pixel of the sensor along each axis, which adds up their light."""
+    drift_px: float = Field(default=0.0, ge=0, le=100, title="Drift (pixels)")
+    """Frames are displaced at random by up to this many pixels of the sensor."""
     seed: int = Field(default=0, ge=0, lt=2**31, title="Seed")
-    """Number that fixes the specimen and the noise."""
+    """Number that fixes the specimen, the drift and the noise."""
 
     @field_validator("distances_um")
     @classmethod

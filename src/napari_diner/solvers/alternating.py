@@ -48,8 +48,9 @@ class AlternatingProjections:
         power = sum(model.heights.strength(frame) ** 2 for frame in range(model.frames))
         if model.illumination is not None:
             power *= float(model.illumination.abs().max()) ** 2
-        # the misfit is a mean over pixels and its gradient has the factor 2 of a square: undo both
-        step_size = problem.valid / (2 * power)
+        # the misfit is a mean over pixels, each of which answers to b² of the object's, and its gradient has the factor
+        # 2 of a square: undo all of that
+        step_size = problem.valid * model.sensor.binning**2 / (2 * power)
         previous = ahead = self._best
         momentum_age = 0
         history: list[float] = []

@@ -154,8 +154,10 @@ class GaussNewton:
             yield Step(1, self.settings.iterations, best, within=0.0)
 
     def _mean_square(self, field: Tensor) -> float:
-        lit = self.problem.model.lit(field)
-        return float((lit.real**2 + lit.imag**2).mean())
+        """Return the mean square of the lit field, as pixels of the sensor answer to it."""
+        model = self.problem.model
+        lit = model.lit(field)
+        return float((lit.real**2 + lit.imag**2).mean()) / model.sensor.binning**2
 
     def _directions(self) -> Tensor:
         """Return D of the present field at every height (see `Sensor`), zero where masked, times √W: (N, Y, X)."""

@@ -47,7 +47,7 @@ class Linearised:
             if problem.mask is not None:
                 direction = direction * sensor.spread(problem.mask[frame][at])
             self._directions[frame][sensor.fine(at)] = direction
-        brightness = float(model.lit(self._scaled).abs().square().mean())
+        brightness = float(model.lit(self._scaled).abs().square().mean()) / sensor.binning**2
         power = contrast_power(model)
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
         self._damping = damping * strongest * brightness

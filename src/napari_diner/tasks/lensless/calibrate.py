@@ -77,6 +77,8 @@ class Calibration:
         settings = recipe.calibration
         self.recipe, self.settings = recipe, settings
         self._model_recipe, self._prepared = model_recipe, prepared
+        if model_recipe.super_resolution > 1:
+            model_recipe, illumination = _of_the_sensor(model_recipe, illumination)
         self._cut = _window(prepared.amplitudes.shape[1:], settings.field_px)
         part = prepared
         if self._cut is not None:
@@ -156,8 +158,8 @@ class Calibration:
 
     @property
     def covers_all(self) -> bool:
-        """Whether the object is that of the whole field."""
-        return self._cut is None
+        """Whether the object is that of the whole field, on the grid of the reconstruction."""
+        return self._cut is None and self._model_recipe.super_resolution == 1
 
     @property
     def model_recipe(self) -> LenslessRecipe:
@@ -293,6 +295,14 @@ def _optics(recipe: LenslessRecipe) -> Optics:
 
 def _magnified(recipe: LenslessRecipe, distances_um: Vector) -> Vector:
     return np.array(magnifications(recipe.updated({"distances_um": tuple(distances_um.tolist())})))
+
+
+def _of_the_sensor(recipe: LenslessRecipe, illumination: Array | None) -> tuple[LenslessRecipe, Array | None]:
+    """Return a recipe and an illumination without super-resolution: geometry shows in the sensor's pixels as well."""
+    assert recipe.pixel_size_um is not None
+    by = recipe.super_resolution
+    coarse = recipe.updated({"super_resolution": 1, "pixel_size_um": by * recipe.pixel_size_um})
+    return coarse, None if illumination is None else illumination[by // 2 :: by, by // 2 :: by]
 
 
 def _window(shape: tuple[int, ...], most: int) -> tuple[slice, slice] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ from napari_diner.preprocess.steps import (
     prepared_shape,
     read_references,
 )
-from napari_diner.tasks.lensless.geometry import at_the_sample, to_one_scale
+from napari_diner.tasks.lensless.geometry import at_the_sample, object_shape, to_one_scale
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, Recording
 
 Array = npt.NDArray[Any]
@@ -149,14 +150,15 @@ def memory_needed(
     """
     pixel = recipe.pixel_size_um or pixel_size_um or 1.0
     recorded = frames * shape[0] * shape[1] * itemsize
-    shape = prepared_shape(recipe.preprocess, shape)
+    sensor = math.prod(prepared_shape(recipe.preprocess, shape))
+    shape = object_shape(recipe, shape)
     width = padding_width_px(recipe, at_the_sample(recipe.updated({"pixel_size_um": pixel})).pixel_size_um or pixel)
     pixels = shape[0] * shape[1]
     padded = (shape[0] + 2 * width) * (shape[1] + 2 * width)
     uses = {recipe.solver, recipe.start, "gauss-newton" if recipe.start == "auto" else ""}
-    needed = recorded + frames * pixels * 8 + frames * padded * 8 + 24 * padded * 8
+    needed = recorded + frames * sensor * 8 + frames * padded * 8 + 24 * padded * 8
     if recipe.noise.looks:
-        needed += frames * pixels * 8
+        needed += frames * sensor * 8
     if "gauss-newton" in uses:
         needed += frames * pixels * 8
     if "diner" in uses:
@@ -192,6 +194,12 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
         warnings.append(f"{negative} negative intensities count as zero")
     if len(intensities) == 1:
         warnings.append("a single height cannot tell amplitude from phase well; record at least two")
+    if isinstance(recipe, LenslessRecipe) and len(intensities) < 2 * recipe.super_resolution**2:
+        warnings.append(
+            f"{len(intensities)} frames hold fewer values than the object has unknowns at a super-resolution of "
+            f"{recipe.super_resolution}; record at least {2 * recipe.super_resolution**2}, displaced against each "
+            "other by fractions of a pixel, or add a prior"
+        )
     np.clip(intensities, 0, None, out=intensities)
     gains = recipe.gains
     if gains is None:

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.physics.point_source import effective_distance_um, magnification
-from napari_diner.preprocess.pixels import magnify
-from napari_diner.tasks.lensless.recipe import Recording
+from napari_diner.preprocess.pixels import magnify, split, upsample
+from napari_diner.preprocess.steps import onto_grid, prepared_shape
+from napari_diner.tasks.lensless.recipe import LenslessRecipe, Recording
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -29,8 +30,9 @@ def magnifications(recipe: Recording) -> tuple[float, ...]:
 def at_the_sample(recipe: Kind) -> Kind:
     """Return the recipe of the prepared frames: finer pixels, parallel light, nothing left to prepare.
 
-    Pixels are those of the finest frame, divided by its magnification M and by the upsampling; each distance becomes
-    z/M (see `napari_diner.physics.point_source`), each shift on the sensor (dy, dx)/M.
+    Pixels are those of the object: of the finest frame, divided by its magnification M, by the upsampling and by the
+    super-resolution; each distance becomes z/M (see `napari_diner.physics.point_source`), each shift on the sensor
+    (dy, dx)/M.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ def at_the_sample(recipe: Kind) -> Kind:
         `recipe` itself if it says nothing of all this.
     """
     changes: dict[str, object] = {}
-    factor = float(recipe.preprocess.upsample)
+    factor = float(recipe.preprocess.upsample * finer(recipe))
     if recipe.source_distance_um is not None and recipe.distances_um:
         by = magnifications(recipe)
         factor *= max(by)
@@ -57,6 +59,28 @@ def at_the_sample(recipe: Kind) -> Kind:
     if factor != 1 and recipe.pixel_size_um is not None:
         changes["pixel_size_um"] = recipe.pixel_size_um / factor
     return recipe.updated(changes) if changes else recipe
+
+
+def finer(recipe: Recording) -> int:
+    """Return how many pixels of the object a pixel of the prepared frames is wide."""
+    return recipe.super_resolution if isinstance(recipe, LenslessRecipe) else 1
+
+
+def object_shape(recipe: Recording, shape: tuple[int, int]) -> tuple[int, int]:
+    """Return the pixels (Y, X) of the object for frames of a shape as recorded."""
+    height, width = prepared_shape(recipe.preprocess, shape)
+    return height * finer(recipe), width * finer(recipe)
+
+
+def onto_object(recipe: Recording, image: npt.NDArray[Any]) -> Floats:
+    """Return an image of the sensor's shape, such as an illumination, (Y, X), on the grid of the object."""
+    return np.asarray(upsample(onto_grid(recipe.preprocess, image), finer(recipe)), np.float32)
+
+
+def support_on_object(recipe: Recording, support: Mask) -> Mask:
+    """Return which pixels of the object a support of the sensor's shape, (Y, X), allows."""
+    inside: Mask = onto_grid(recipe.preprocess, support.astype(np.float32)) > 0.5
+    return split(inside, finer(recipe))
 
 
 def geometry_report(recipe: Recording, seen: Recording) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from napari_diner.device import available_memory
 from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import LenslessModel, MultiHeight
 from napari_diner.physics.padding import Padding
+from napari_diner.physics.sensor import Sensor
 from napari_diner.physics.tiles import TiledMultiHeight, fastest_window_px, margin_px
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.tasks.lensless.data import Array, PreparedFrames, memory_needed, padding_width_px
@@ -22,12 +23,15 @@ def build_problem(
     The model works in tiles if the recipe wants them, or leaves that open and they are of use.
     """
     heights, padding, lit = _described(recipe, prepared, illumination)
+    sensor = Sensor(recipe.super_resolution)
     window = _window_px(recipe, heights, padding, device)
     model: LenslessModel
     if window is None:
-        model = MultiHeight(padding.shape, heights, illumination=lit, padding=padding, device=device)
+        model = MultiHeight(padding.shape, heights, illumination=lit, padding=padding, sensor=sensor, device=device)
     else:
-        model = TiledMultiHeight(padding.shape, heights, window, illumination=lit, padding=padding, device=device)
+        model = TiledMultiHeight(
+            padding.shape, heights, window, illumination=lit, padding=padding, sensor=sensor, device=device
+        )
     mask = None if prepared.mask is None else torch.from_numpy(prepared.mask).to(device)
     return PhaseProblem(model, torch.from_numpy(prepared.amplitudes).to(device), mask)
 
@@ -37,7 +41,8 @@ def one_piece(
 ) -> MultiHeight:
     """Build the forward model that a complete recipe describes, for a field in one piece, however wide."""
     heights, padding, lit = _described(recipe, prepared, illumination)
-    return MultiHeight(padding.shape, heights, illumination=lit, padding=padding, device=device)
+    sensor = Sensor(recipe.super_resolution)
+    return MultiHeight(padding.shape, heights, illumination=lit, padding=padding, sensor=sensor, device=device)
 
 
 def _described(
@@ -56,9 +61,10 @@ def _described(
         gains=prepared.gains,
         intensity_scale=recipe.intensity_scale,
     )
-    shape = (prepared.amplitudes.shape[1], prepared.amplitudes.shape[2])
-    width = padding_width_px(recipe, recipe.pixel_size_um)
-    padding = Padding(shape, recipe.padding.mode, width, recipe.padding.apodise)
+    height, width = prepared.amplitudes.shape[1:]
+    shape = (height * recipe.super_resolution, width * recipe.super_resolution)
+    beyond = padding_width_px(recipe, recipe.pixel_size_um)
+    padding = Padding(shape, recipe.padding.mode, beyond, recipe.padding.apodise)
     return heights, padding, None if illumination is None else torch.from_numpy(illumination)
 
 

@@ -9,18 +9,18 @@ import numpy.typing as npt
 import torch
 
 from napari_diner.errors import InputError
-from napari_diner.preprocess.steps import onto_grid
 from napari_diner.solvers.lensless.held_out import HeldOutFrame
 from napari_diner.solvers.lensless.priors import Priors
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.tasks.lensless.data import LenslessData
+from napari_diner.tasks.lensless.geometry import support_on_object
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 
 Support = npt.NDArray[np.bool_]
 
 
 def checked_support(recipe: LenslessRecipe, data: LenslessData) -> Support | None:
-    """Return where there may be a specimen, on the grid of the prepared frames, (Y, X), or None.
+    """Return where there may be a specimen, on the grid of the object, (Y, X), or None.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def checked_support(recipe: LenslessRecipe, data: LenslessData) -> Support | Non
             f"The support has {'×'.join(map(str, support.shape))} pixels but the frames have {shape[0]}×{shape[1]}; "
             "draw it on a frame"
         )
-    inside: Support = onto_grid(recipe.preprocess, support.astype(np.float32)) > 0.5
+    inside: Support = support_on_object(recipe, support)
     if inside.all() or not inside.any():
         raise InputError("The support is all of the field, or nothing of it; make it zero where there is no specimen")
     return inside

@@ -118,6 +118,9 @@ class LenslessRecipe(Recording):
     illumination: str | None = Field(default=None, title="Illumination")
     """Image file of the illumination's amplitude P at the sample; empty for an even one."""
 
+    super_resolution: int = Field(default=1, ge=1, le=8, title="Super-resolution")
+    """Pixels of the object for each of the sensor along each axis; needs frames displaced by fractions of a pixel."""
+
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, title="Calibrate")
     """Which of distances, shifts and gains are to be found from the recording itself before it is reconstructed."""
 

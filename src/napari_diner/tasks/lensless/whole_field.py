@@ -14,7 +14,6 @@ from napari_diner import device as devices
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.contrast_transfer import contrast_transfer_inverse
-from napari_diner.preprocess.steps import onto_grid, prepared_shape
 from napari_diner.representations.complex_field import ComplexField
 from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.gauss_newton import GaussNewton
@@ -27,7 +26,7 @@ from napari_diner.solvers.step import Step
 from napari_diner.solvers.uncertainty import UncertaintyEstimate
 from napari_diner.tasks.lensless.calibrate import Calibration, check_calibration
 from napari_diner.tasks.lensless.data import LenslessData, checked_illumination, memory_needed, prepare, resolved
-from napari_diner.tasks.lensless.geometry import at_the_sample, geometry_report
+from napari_diner.tasks.lensless.geometry import at_the_sample, geometry_report, object_shape, onto_object
 from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.prior import add_priors, checked_support, middle_frame, prior_report
@@ -64,7 +63,7 @@ class LenslessReconstruction(Reconstruction):
         self.model_recipe = at_the_sample(self.recipe)
         """What the prepared frames would be described by: pixels, distances and shifts as seen by the model."""
         if truth is not None:
-            check_truth(truth, prepared_shape(recipe.preprocess, frames.shape[1:]))
+            check_truth(truth, object_shape(recipe, frames.shape[1:]))
         self.truth = truth
         self.preview_interval_s = preview_interval_s
         self.device = devices.choose_device(recipe.device)
@@ -75,7 +74,7 @@ class LenslessReconstruction(Reconstruction):
         )
         self._prepared = prepare(self.recipe, data)
         illumination = checked_illumination(data.illumination, frames.shape)
-        self._illumination = None if illumination is None else onto_grid(recipe.preprocess, illumination)
+        self._illumination = None if illumination is None else onto_object(recipe, illumination)
         self._support = checked_support(recipe, data)
         self._choice: HeldOutFrame | None = None
         self._noise: NoiseModel | None = None
