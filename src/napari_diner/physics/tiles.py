@@ -98,6 +98,8 @@ class TiledMultiHeight(LenslessModel):
             for size, before, window, period in zip(shape, self.padding.before, self.window, padded, strict=True)
         )
         self._tiles = [(row, column) for row in rows for column in columns]
+        self.edges = tuple([0, *(span.first + span.count for span in spans)] for spans in (rows, columns))
+        """Where tiles end, in pixels of the object: first rows, then columns, each from zero to the size."""
         fades = (_fade(window, period, self.margin_px) for window, period in zip(self.window, padded, strict=True))
         fade_rows, fade_columns = (fade.to(self.device, self.real_dtype) for fade in fades)
         self._fade = fade_rows[:, None] * fade_columns

@@ -14,6 +14,7 @@ from napari_diner import device as devices
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.contrast_transfer import contrast_transfer_inverse
+from napari_diner.physics.tiles import TiledMultiHeight
 from napari_diner.representations.complex_field import ComplexField
 from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.gauss_newton import GaussNewton
@@ -323,6 +324,9 @@ class LenslessReconstruction(Reconstruction):
             "input_sha256": self._checksum,
             "warnings": list(self._prepared.warnings),
         }
+        model = self._problem.model
+        if isinstance(model, TiledMultiHeight):
+            report["tiles"] = {"rows": model.edges[0], "columns": model.edges[1], "window_px": list(model.window)}
         if self._calibrated is not None:
             calibration = dict(self._calibrated)
             report["warnings"] += calibration.pop("warnings")

@@ -1,0 +1,143 @@
+"""Wide lensless fields in tiles: time, memory, and whether the borders of tiles can be seen.
+
+    python benchmarks/lensless_tiles.py -o results                # 8 frames of 4096×4096 pixels, simulated
+    python benchmarks/lensless_tiles.py -o results --size 1024 --compare 1024    # smaller, and one piece beside it
+
+A specimen is simulated with noise and reconstructed by a process of its own, whose peak memory is that of everything.
+Across each line between neighbouring rows or columns, the error of the phase changes a little; across borders of tiles
+it must not change by more. With --compare the same steps are taken in one piece and in tiles of the same field.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from matplotlib.figure import Figure
+
+from napari_diner.tasks.lensless.truth import phase_error
+from output import table, write
+
+Image = npt.NDArray[Any]
+DISTANCES_UM = (400.0, 460.0, 530.0, 610.0, 700.0, 800.0, 900.0, 1000.0)
+SENSOR = ("--pixel-size-um", "1.67", "--wavelength-um", "0.6328", "--noise-sigma", "0.01")
+
+
+def command(*words: str) -> None:
+    """Run the program in a process of its own."""
+    start = "from napari_diner.cli import main; main()"
+    subprocess.run([sys.executable, "-c", start, *words, "--quiet", "--overwrite"], check=True)
+
+
+def simulated(folder: Path, size: int) -> Path:
+    """Return the folder of a simulated recording, made unless it is there."""
+    sample = folder / f"sample-{size}"
+    if not (sample / "recipe.yaml").is_file():
+        distances = ",".join(map(str, DISTANCES_UM))
+        sides = ("--height-px", str(size), "--width-px", str(size))
+        command("simulate", "lensless", "-o", str(sample), "--distances-um", distances, *sides, *SENSOR)
+    return sample
+
+
+def reconstructed(sample: Path, into: Path, *options: str) -> dict[str, Any]:
+    """Reconstruct a recording; return the report."""
+    command("run", str(sample / "recipe.yaml"), "-o", str(into), "--truth", str(sample), *options)
+    report: dict[str, Any] = json.loads((into / "report.json").read_text())
+    return report
+
+
+def changes(error: Image, axis: int) -> Image:
+    """Return the root mean square of what changes from each row (0) or column (1) to the next."""
+    rms: Image = np.sqrt(np.mean(np.square(np.diff(error, axis=axis)), axis=1 - axis))
+    return rms
+
+
+def seams(error: Image, edges: dict[str, Any]) -> tuple[list[list[Any]], list[Image]]:
+    """Compare what changes across the borders of tiles with what changes elsewhere: rows of a table, and the curves."""
+    rows, curves = [], []
+    for axis, name in enumerate(("rows", "columns")):
+        curve = changes(error, axis)
+        at = np.array(edges[name][1:-1], int) - 1
+        elsewhere = np.delete(curve, at)
+        rows.append([name, len(at), float(curve[at].mean()), float(curve[at].max()),
+                     float(elsewhere.mean()), float(elsewhere.std()), float(elsewhere.max())])  # fmt: skip
+        curves.append(curve)
+    return rows, curves
+
+
+def draw(error: Image, curves: list[Image], edges: dict[str, Any]) -> Figure:
+    """Draw the error of the phase, and what changes from line to line, with the borders of tiles."""
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    picture, plot = figure.subplots(1, 2, width_ratios=(1, 2))
+    stride = max(1, len(error) // 1024)
+    limit = 3 * float(error.std())
+    shown = picture.imshow(error[::stride, ::stride], cmap="RdBu", vmin=-limit, vmax=limit)
+    picture.set(title="phase error (rad)", xticks=[], yticks=[])
+    figure.colorbar(shown, ax=picture, shrink=0.8)
+    for curve, name in zip(curves, ("rows", "columns"), strict=True):
+        at = np.array(edges[name][1:-1], int) - 1
+        (line,) = plot.plot(curve, lw=0.6, label=f"between {name}")
+        plot.plot(at, curve[at], "o", ms=4, color=line.get_color(), label=f"borders of tiles ({name})")
+    plot.set(xlabel="pixel", ylabel="change of the phase error (rad, rms)", ylim=(0, None))
+    plot.legend(loc="lower right")
+    return figure
+
+
+def main() -> None:
+    """Simulate, reconstruct, look for seams, and write a table, a figure and a report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=4096, help="pixels along each side")
+    parser.add_argument("--seconds", type=float, default=3600, help="time limit of the reconstruction")
+    parser.add_argument("--compare", type=int, default=0, help="size of a field to compute in one piece as well")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="folder for lensless_tiles.*, samples, results"
+    )
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    sample = simulated(arguments.output, arguments.size)
+    found = arguments.output / f"result-{arguments.size}"
+    limit = ("--max-seconds", str(arguments.seconds), "--set", "tiles.use=auto")
+    report = reconstructed(sample, found, *limit)
+    error = phase_error(tifffile.imread(found / "phase.tif"), tifffile.imread(sample / "phase.tif"))
+    edges = report.get("tiles") or {"rows": [0, arguments.size], "columns": [0, arguments.size]}
+    rows, curves = seams(error, edges)
+    scores = report["truth"]
+    text = (
+        f"{len(DISTANCES_UM)} frames of {arguments.size}×{arguments.size}: {report['seconds']:.0f} s, "
+        f"{report['iterations']} iterations, peak {report['peak_memory_mb'] / 1000:.2f} GB, windows of "
+        f"{edges.get('window_px', '-')}, amplitude {scores['amplitude_psnr_db']:.2f} dB, "
+        f"phase {scores['phase_psnr_db']:.2f} dB\n\n"
+    )
+    header = ("across", "borders", "mean (rad)", "largest", "elsewhere", "± sd", "largest elsewhere")
+    text += table(header, rows)
+    compared = []
+    if arguments.compare:
+        small = simulated(arguments.output, arguments.compare)
+        phases = []
+        for use in ("never", "always"):
+            into = arguments.output / f"compare-{use}"
+            steps = ("--set", f"tiles.use={use}", "--set", "gauss_newton.iterations=3")
+            one = reconstructed(small, into, *steps)
+            phases.append(tifffile.imread(into / "phase.tif"))
+            compared.append([use, one["seconds"], one["peak_memory_mb"] / 1000, one["truth"]["phase_psnr_db"]])
+        difference = float(phase_error(phases[0], phases[1]).std())
+        text += f"\n\n{arguments.compare}×{arguments.compare}, three iterations; difference {difference:.2g} rad\n\n"
+        text += table(("tiles", "seconds", "peak GB", "phase dB"), compared)
+    write(
+        arguments.output,
+        "lensless_tiles",
+        text,
+        {"report": report, "seams": rows, "compared": compared},
+        draw(error, curves, edges),
+    )
+
+
+if __name__ == "__main__":
+    main()
