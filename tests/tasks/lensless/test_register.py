@@ -210,3 +210,10 @@ def test_what_cannot_be_registered_is_refused() -> None:
         reconstruct(recipe_of("shift", distances_um=()), frames)
     with pytest.raises(RecipeError, match="wavelength is missing"):
         preview(recipe_of("shift", wavelength_um=None), LenslessData(frames))
+
+
+def test_a_time_limit_ends_the_rounds_but_not_the_first_look(specimen: Truth) -> None:
+    report = finished(recipe_of("shift", max_seconds=0.01), recorded(specimen, displaced())).report
+    assert report["stopped_by_time_limit"] and report["registration"]["rounds"] == 0
+    shifts = np.array(report["registration"]["shifts_um"]) / PIXEL_UM
+    np.testing.assert_allclose(shifts - shifts[2], SHIFTS_PX, atol=1.0)

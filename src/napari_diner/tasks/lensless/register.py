@@ -101,6 +101,8 @@ class FrameRegistration:
         self._trusted = [True] * self._frames
         self._loss = float("nan")
         self._rounds_done = 0
+        self.all_looked_at = False
+        """Whether all frames have been compared with the middle one, so that the steps may end."""
         self._intensities, self._masks = _middle_part(prepared)
 
     def steps(self) -> Iterator[Step]:
@@ -111,6 +113,7 @@ class FrameRegistration:
         for number in range(self._frames):
             if number != self._middle:
                 self._look(reference, number)
+            self.all_looked_at = number == self._frames - 1
             yield Step(number + 1, total, self._loss)
         if sum(self._trusted) < _FEWEST_TOGETHER:
             return

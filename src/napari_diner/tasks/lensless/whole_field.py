@@ -127,13 +127,17 @@ class LenslessReconstruction(Reconstruction):
         # what there is to show if this is interrupted
         self._problem = build_problem(self.model_recipe, self._prepared, self._illumination, self.device)
         self._field = contrast_transfer_inverse(self._problem.model, self._problem.filled_amplitudes())
+        limit = None if self.recipe.max_seconds is None else _START_SHARE * self.recipe.max_seconds
         began, stage = self.clock.seconds, Stage("registration")
         self._stages.append(stage)
         registration = FrameRegistration(self.recipe, self.model_recipe, self._prepared, self.device)
         for step in registration.steps():
             stage.iterations, stage.loss = step.iteration, step.loss
             stage.seconds = self.clock.seconds - began
-            yield self._progress(stage.name, step, stage.seconds, None)
+            yield self._progress(stage.name, step, stage.seconds, limit)
+            if limit is not None and self.clock.seconds >= limit and registration.all_looked_at:
+                self._timed_out = True
+                break
         registration.finish()
         self._registered = registration.report()
         self.model_recipe, self._prepared = registration.model_recipe, registration.prepared
