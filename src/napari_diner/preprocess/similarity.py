@@ -262,11 +262,8 @@ def _misfit(
 def _details(picture: Array, thin: int) -> Array:
     """Return what is neither very fine nor very wide on a thinned grid, real and imaginary part apart, (C, Y, X)."""
     channels = (picture.real, picture.imag) if np.iscomplexobj(picture) else (picture,)
-    fine, wide = (
-        [ndimage.gaussian_filter(channel, thin * width, mode="reflect") for channel in channels]
-        for width in (_FINEST_PX, _COARSEST_PX)
-    )
-    details: Array = (np.stack(fine) - np.stack(wide))[:, ::thin, ::thin]
+    fine = [ndimage.gaussian_filter(c, thin * _FINEST_PX, mode="reflect")[::thin, ::thin] for c in channels]
+    details: Array = np.stack([c - ndimage.gaussian_filter(c, _COARSEST_PX, mode="reflect", truncate=3) for c in fine])
     return details
 
 
