@@ -152,12 +152,14 @@ def rough_shift(reference: Array, image: Array, expected: Similarity, thin: int)
     moving = np.stack([ndimage.shift(channel, back, order=1, mode="nearest") for channel in moving])
     spectra = [np.fft.fft2(weights * _joined(channels)) for channels in (still, moving)]
     highest = _highest(*spectra)
+    if highest == 0:  # one of them is flat
+        return expected, 0.0
     chance = max(_highest(spectra[0], np.fft.fft2(weights * other)) for other in _others(_joined(moving)))
     towards, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
         *spectra, space="fourier", upsample_factor=4, normalization=None
     )
     dy, dx = -thin * np.asarray(towards)
-    return expected.then(Similarity(float(dy), float(dx))), highest / chance if chance > 0 else 0.0
+    return expected.then(Similarity(float(dy), float(dx))), highest / chance
 
 
 def fit_similarity(

@@ -171,6 +171,14 @@ def test_a_frame_with_nothing_in_common_is_named_and_left_alone(specimen: Truth)
     np.testing.assert_allclose((away - away[2])[[0, 3]], SHIFTS_PX[[0, 3]], atol=0.2)
 
 
+def test_a_flat_frame_is_named(specimen: Truth) -> None:
+    frames = recorded(specimen, displaced())
+    frames[0] = 1
+    report = finished(recipe_of("shift"), frames).report
+    assert any("frame 1 shows too little in common" in text for text in report["warnings"])
+    assert np.isfinite(report["registration"]["shifts_um"]).all()
+
+
 def test_two_frames_are_registered_more_roughly(specimen: Truth) -> None:
     frames = recorded(specimen, turned())[:2]
     report = finished(recipe_of("shift", distances_um=DISTANCES_UM[:2]), recorded(specimen, displaced())[:2]).report
