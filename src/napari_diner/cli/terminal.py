@@ -140,9 +140,10 @@ def summary(report: Mapping[str, Any], folder: Path) -> str:
             rows += [("note", str(text)) for text in value]
         elif value is not None:
             rows.append(_row(key, value))
-    found = (report.get("calibration") or {}).get("summary")
-    if found is not None:
-        rows.append(("calibrated", found))
+    for part, label in (("registration", "registered"), ("calibration", "calibrated")):
+        found = (report.get(part) or {}).get("summary")
+        if found is not None:
+            rows.append((label, found))
     rows += [("note", text) for text in report.get("uncertainty", {}).get("statements", ())]
     if report.get("partial"):
         rows.append(("note", "interrupted: this is the best so far"))

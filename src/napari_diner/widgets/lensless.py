@@ -91,8 +91,10 @@ class LenslessWidget(TaskDock):
             f"explains the frames to {report['measurement_psnr_db']:.1f} dB PSNR, {report['iterations']} iterations, "
             f"{duration(report['seconds'])}"
         )
-        found = report.get("calibration", {}).get("summary")
-        return words if found is None else f"{words}\nCalibrated: {found}"
+        for part, label in (("registration", "Registered"), ("calibration", "Calibrated")):
+            if "summary" in report.get(part, {}):
+                words += f"\n{label}: {report[part]['summary']}"
+        return words
 
     def fill_in(self, layer: Image) -> None:
         """Fill in what the chosen layer tells about its recording."""

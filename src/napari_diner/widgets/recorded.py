@@ -31,6 +31,6 @@ def recorded(recipe: Recording, frames: Any) -> LenslessData:
 
 def prepared(recipe: Recording, frames: Any) -> tuple[NamedArray, ...]:
     """Return the frames as the recipe's preparation leaves them, and the pixels that it ignores."""
-    from napari_diner.tasks.lensless.data import preview
+    from napari_diner.tasks.lensless.preview import preview
 
     return preview(recipe, recorded(recipe, frames))

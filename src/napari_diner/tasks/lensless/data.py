@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
-from napari_diner.io.arrays import NamedArray
 from napari_diner.io.images import read_image
 from napari_diner.io.stacks import probe, read
 from napari_diner.preprocess.steps import (
@@ -230,23 +229,6 @@ def corrected(recipe: Recording, data: LenslessData) -> Prepared:
     prepared = prepare_frames(recipe.preprocess, frames, mask, data.references, scale)
     intensities, mask = to_one_scale(recipe, prepared.intensities, prepared.mask)
     return Prepared(intensities, mask, prepared.notes)
-
-
-def preview(recipe: Recording, data: LenslessData) -> tuple[NamedArray, ...]:
-    """Return what the preparation makes of a recording, to be looked at: ``prepared`` and, if any, ``ignored`` pixels.
-
-    Raises
-    ------
-    InputError
-        If the data cannot be used.
-    """
-    prepared = corrected(recipe, data)
-    pixel = at_the_sample(recipe).pixel_size_um or 1.0
-    scale = (1.0, pixel, pixel)
-    images = [NamedArray("prepared", prepared.intensities, "NYX", scale)]
-    if prepared.mask is not None:
-        images.append(NamedArray("ignored", (~prepared.mask).astype(np.uint8), "NYX", scale))
-    return tuple(images)
 
 
 def _is_scaled(recipe: Recording, frames: Array) -> bool:

@@ -21,6 +21,7 @@ from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
 from napari_diner.tasks.recipe import Recipe
 
 Solver = Literal["gauss-newton", "diner", "alternating", "pixels"]
+Registration = Literal["off", "shift", "similarity"]
 Start = Literal["auto", "flat", "contrast-transfer", "gauss-newton", "alternating", "diner", "pixels"]
 
 
@@ -115,6 +116,8 @@ class LenslessRecipe(Recording):
     """Estimate the gain of each frame as its mean over the mean of the stack."""
     shifts_um: tuple[tuple[float, float], ...] | None = Field(default=None, title="Shifts (µm)")
     """For each frame [dy, dx]: how far it is displaced on the sensor, down and to the right."""
+    registration: Registration = Field(default="off", title="Register frames")
+    """Find by how much each frame is displaced against the others; similarity also finds turns and magnifications."""
     illumination: str | None = Field(default=None, title="Illumination")
     """Image file of the illumination's amplitude P at the sample; empty for an even one."""
 

@@ -32,6 +32,7 @@ from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.prior import add_priors, checked_support, middle_frame, prior_report
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.register import FrameRegistration, check_registration
 from napari_diner.tasks.lensless.solve import Solver, Stage
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
@@ -60,6 +61,7 @@ class LenslessReconstruction(Reconstruction):
         super().__init__()
         frames = data.frames
         self.recipe = resolved(recipe, data)
+        check_registration(self.recipe, len(frames))
         check_calibration(self.recipe, len(frames))
         self.model_recipe = at_the_sample(self.recipe)
         """What the prepared frames would be described by: pixels, distances and shifts as seen by the model."""
@@ -80,6 +82,7 @@ class LenslessReconstruction(Reconstruction):
         self._choice: HeldOutFrame | None = None
         self._noise: NoiseModel | None = None
         self._checksum = checksum(frames)
+        self._registered: dict[str, Any] | None = None
         self._calibration: Calibration | None = None
         self._calibrated: dict[str, Any] | None = None
         self._problem: PhaseProblem | None = None
@@ -93,6 +96,8 @@ class LenslessReconstruction(Reconstruction):
         self._result: Result | None = None
 
     def _run(self) -> Generator[Progress, None, None]:
+        if self.recipe.registration != "off":
+            yield from self._register()
         if self.recipe.calibration.wanted:
             yield from self._calibrate()
         recipe = self.model_recipe
@@ -116,6 +121,27 @@ class LenslessReconstruction(Reconstruction):
         self._stages[-1].name = recipe.solver
         if recipe.uncertainty.map:
             yield from self._assess()
+
+    def _register(self) -> Generator[Progress, None, None]:
+        """Bring the frames to one another, and go on with them."""
+        # what there is to show if this is interrupted
+        self._problem = build_problem(self.model_recipe, self._prepared, self._illumination, self.device)
+        self._field = contrast_transfer_inverse(self._problem.model, self._problem.filled_amplitudes())
+        limit = None if self.recipe.max_seconds is None else _START_SHARE * self.recipe.max_seconds
+        began, stage = self.clock.seconds, Stage("registration")
+        self._stages.append(stage)
+        registration = FrameRegistration(self.recipe, self.model_recipe, self._prepared, self.device)
+        for step in registration.steps():
+            stage.iterations, stage.loss = step.iteration, step.loss
+            stage.seconds = self.clock.seconds - began
+            yield self._progress(stage.name, step, stage.seconds, limit)
+            if limit is not None and self.clock.seconds >= limit and registration.all_looked_at:
+                self._timed_out = True
+                break
+        registration.finish()
+        self._registered = registration.report()
+        self.model_recipe, self._prepared = registration.model_recipe, registration.prepared
+        self._problem = self._field = None
 
     def _calibrate(self) -> Generator[Progress, None, None]:
         """Find the geometry, and go on with it, and with the object that was found with it."""
@@ -327,6 +353,10 @@ class LenslessReconstruction(Reconstruction):
         model = self._problem.model
         if isinstance(model, TiledMultiHeight):
             report["tiles"] = {"rows": model.edges[0], "columns": model.edges[1], "window_px": list(model.window)}
+        if self._registered is not None:
+            registration = dict(self._registered)
+            report["warnings"] += registration.pop("warnings")
+            report["registration"] = registration
         if self._calibrated is not None:
             calibration = dict(self._calibrated)
             report["warnings"] += calibration.pop("warnings")

@@ -1,0 +1,330 @@
+"""Bring the frames of a lensless recording to one another before it is reconstructed, as a recipe asks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_diner.errors import RecipeError
+from napari_diner.physics.contrast_transfer import contrast_transfer_inverse
+from napari_diner.physics.heights import Heights
+from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.padding import Padding
+from napari_diner.preprocess.focus import Optics, Refocus
+from napari_diner.preprocess.similarity import (
+    Similarity,
+    fit_similarity,
+    overlap_window,
+    rough_shift,
+    thinnings,
+    unturned,
+)
+from napari_diner.solvers.alternating import AlternatingProjections
+from napari_diner.solvers.problem import PhaseProblem
+from napari_diner.solvers.settings import AlternatingSettings
+from napari_diner.solvers.step import Step
+from napari_diner.tasks.lensless.data import Array, PreparedFrames
+from napari_diner.tasks.lensless.geometry import finer, magnifications
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+
+_FEWEST_FRAMES = 2
+# from so many frames on an object does not explain them whatever they are displaced by
+_FEWEST_TOGETHER = 3
+# wider fields are registered by their middle
+_FIELD_PX = 1024
+_PADDING_PX = 64
+# rounds of recovering the object and moving the frames; projections in each; how far beyond what is found frames go,
+# as the object has followed them in part; and what moves less, in pixels, is at rest
+_ROUNDS, _PROJECTIONS, _FARTHER, _REST_PX = 10, 10, 1.3, 0.03
+# a peak of the correlation this little above chance is not trusted, nor what lies beyond these
+_FAINTEST, _MOST_DEG, _MOST_SCALED = 1.5, 5.0, 0.1
+# frames that the object of all of them explains less well are pointed out
+_LEAST_CORRELATION = 0.7
+# frames that turn and scale move by less at their edges stay as they are, as resampling is not free
+_UNTURNED_PX = 0.1
+
+
+def check_registration(recipe: LenslessRecipe, frames: int) -> None:
+    """Check that there are frames to be registered.
+
+    Raises
+    ------
+    RecipeError
+        If there are fewer than two.
+    """
+    if recipe.registration != "off" and frames < _FEWEST_FRAMES:
+        raise RecipeError(
+            f"Registration compares frames, but the stack has {frames}; record at least {_FEWEST_FRAMES}, or set "
+            "registration to off"
+        )
+
+
+class FrameRegistration:
+    """A registration in progress: go through `steps`, then take what was found.
+
+    Every frame is first brought back to the sample by itself, and compared with the middle one there. As a single frame
+    does not tell its phase, a twin image lies over the sample, so that this is exact to some tenths of a pixel only.
+    From three frames on, alternating projections then recover the object from all of them, and each frame is compared
+    with what this object shows at its height; a few rounds of that settle at some hundredths.
+
+    Parameters
+    ----------
+    recipe
+        As the user wrote it, complete; its ``registration`` says what to find.
+    model_recipe
+        The recipe of the prepared frames, see `at_the_sample`.
+    prepared
+        The frames.
+    device
+        Where to compute.
+    """
+
+    def __init__(
+        self, recipe: LenslessRecipe, model_recipe: LenslessRecipe, prepared: PreparedFrames, device: torch.device
+    ) -> None:
+        assert model_recipe.pixel_size_um is not None and model_recipe.wavelength_um is not None
+        self.recipe = recipe
+        self._given, self._all, self._device = model_recipe, prepared, device
+        self._turn = recipe.registration == "similarity"
+        pixel = finer(recipe) * model_recipe.pixel_size_um  # of the frames, whatever the object's are
+        self._optics = Optics(pixel, model_recipe.wavelength_um, model_recipe.medium_index, model_recipe.propagation)
+        self._frames = len(prepared.amplitudes)
+        self._middle = self._frames // 2
+        shifts = np.array(model_recipe.shifts_um or ((0.0, 0.0),) * self._frames) / pixel
+        self._start = [Similarity(*(shift - shifts[self._middle]).tolist()) for shift in shifts]
+        self._places = list(self._start)
+        self._correlations = [1.0] * self._frames
+        self._trusted = [True] * self._frames
+        self._loss = float("nan")
+        self._rounds_done = 0
+        self.all_looked_at = False
+        """Whether all frames have been compared with the middle one, so that the steps may end."""
+        self._intensities, self._masks = _middle_part(prepared)
+
+    def steps(self) -> Iterator[Step]:
+        """Do the work."""
+        total = self._frames + _ROUNDS
+        self._loss = self._recovered(projections=0)[1]
+        reference = self._at_the_sample(self._middle)
+        for number in range(self._frames):
+            if number != self._middle:
+                self._look(reference, number)
+            self.all_looked_at = number == self._frames - 1
+            yield Step(number + 1, total, self._loss)
+        if sum(self._trusted) < _FEWEST_TOGETHER:
+            return
+        for round_ in range(1, _ROUNDS + 1):
+            moved = self._round()
+            self._rounds_done = round_
+            yield Step(self._frames + round_, total, self._loss)
+            if moved < _REST_PX:
+                return
+
+    def _at_the_sample(self, number: int) -> Array:
+        """Return a frame, brought back by itself, less the light that passes by the sample: complex, (Y, X)."""
+        amplitude = torch.from_numpy(np.sqrt(self._intensities[number])).to(self._device)
+        field = Refocus(amplitude, self._optics).at(self._given.distances_um[number]).cpu().numpy()
+        scattered: Array = field / field.mean() - 1
+        return scattered
+
+    def _look(self, reference: Array, number: int) -> None:
+        """Find roughly how a frame lies against the middle one."""
+        image, shape = self._at_the_sample(number), _shape(reference)
+        coarsest, *_ = grids = thinnings(shape)
+        found = self._start[number]
+        for _ in range(2):  # again with what both have in common
+            found, stands_out = rough_shift(reference, image, found, coarsest)
+        for thin in grids:
+            found, correlation = fit_similarity(reference, image, found, turn=self._turn, thin=thin)
+        away = np.abs(found.relative_to(self._start[number]).shift_px)
+        self._correlations[number] = correlation
+        self._trusted[number] = (
+            stands_out >= _FAINTEST
+            and abs(found.rotation_deg) <= _MOST_DEG
+            and abs(found.scale - 1) <= _MOST_SCALED
+            and bool((away < np.array(shape) / 2).all())
+        )
+        if self._trusted[number]:
+            self._places[number] = found
+
+    def _round(self) -> float:
+        """Recover the object, and move each frame to where this object shows it; return by how many pixels."""
+        shown, self._loss = self._recovered(_PROJECTIONS)
+        found = list(self._places)
+        for number, predicted in shown.items():
+            image, mask = self._unturned(number, self._intensities[number], self._masks[number])
+            image = np.sqrt(image)
+            weights = mask * overlap_window(image.shape, -self._places[number].shift_px)
+            more, self._correlations[number] = fit_similarity(predicted, image, Similarity(), weights, turn=self._turn)
+            found[number] = self._places[number].then(more, _FARTHER)
+        common = found[self._middle]
+        found = [place.relative_to(common) if number in shown else place for number, place in enumerate(found)]
+        shape = _shape(self._intensities[0])
+        moves = [new.relative_to(old) for new, old in zip(found, self._places, strict=True)]
+        self._places = found
+        return max(float(np.abs(move.shift_px).max()) + move.turned_by_px(shape) for move in moves)
+
+    def _recovered(self, projections: int) -> tuple[dict[int, Array], float]:
+        """Return the amplitudes, (Y, X), that the object of all frames shows where these lie, and the misfit."""
+        used = [number for number in range(self._frames) if self._trusted[number]]
+        pages = [self._unturned(number, self._intensities[number], self._masks[number]) for number in used]
+        # what of a displaced frame lies beyond the field of the object is none of its
+        seen = [
+            overlap_window(_shape(image), -self._places[number].shift_px) > 0
+            for number, (image, _) in zip(used, pages, strict=True)
+        ]
+        amplitudes = np.sqrt(np.stack([image for image, _ in pages]))
+        # whatever the brightness of each
+        amplitudes /= np.sqrt(np.mean(amplitudes**2, axis=(1, 2), keepdims=True))
+        shape, optics = _shape(amplitudes[0]), self._optics
+        heights = Heights(
+            optics.pixel_size_um,
+            optics.wavelength_um,
+            [self._distance_um(number) for number in used],
+            medium_index=optics.medium_index,
+            method=optics.method,
+            band_limit=self._given.band_limit,
+            shifts_um=[_pair(optics.pixel_size_um * self._places[number].shift_px) for number in used],
+        )
+        padding = Padding(shape, "reflect", min(_PADDING_PX, min(shape) // 4))
+        model = MultiHeight(shape, heights, padding=padding, device=self._device)
+        mask = torch.from_numpy(np.stack([mask for _, mask in pages]) & np.stack(seen)).to(self._device)
+        problem = PhaseProblem(model, torch.from_numpy(amplitudes).to(self._device), mask)
+        start = contrast_transfer_inverse(model, problem.filled_amplitudes())
+        if not projections:
+            return {}, problem.evaluate(start)[0]
+        solver = AlternatingProjections(problem, start, AlternatingSettings(iterations=projections))
+        loss = [step.loss for step in solver.steps()][-1]
+        shown = model.fields(solver.field()).abs().cpu().numpy()
+        return dict(zip(used, shown, strict=True)), loss
+
+    def _distance_um(self, number: int) -> float:
+        """Return the distance of a frame for parallel light; a point source that magnifies more seems nearer."""
+        distance = self._given.distances_um[number]
+        return distance if self.recipe.source_distance_um is None else distance / self._places[number].scale
+
+    def _unturned(self, number: int, intensity: Array, mask: Array) -> tuple[Array, Array]:
+        """Return the intensity and the mask of a frame without its turn and scale."""
+        place = self._places[number]
+        if place.matrix.tolist() == np.eye(2).tolist():
+            return intensity, mask
+        image = np.maximum(unturned(intensity, place), 0)  # splines overshoot
+        if self.recipe.source_distance_um is not None and self.recipe.source_distance_to == "sample":
+            image *= np.float32(place.scale**2)
+        return image, unturned(mask, place)
+
+    def finish(self) -> None:
+        """Leave frames alone that are hardly turned or enlarged."""
+        shape = _shape(self._all.amplitudes[0])
+        for number, place in enumerate(self._places):
+            if place.turned_by_px(shape) < _UNTURNED_PX:
+                self._places[number] = Similarity(place.dy_px, place.dx_px)
+
+    @property
+    def model_recipe(self) -> LenslessRecipe:
+        """The recipe of the registered frames."""
+        shifts = self._shifts_um + np.array(self._given.shifts_um or ((0.0, 0.0),) * self._frames)
+        return self._given.updated(
+            {
+                "distances_um": tuple(self._distance_um(number) for number in range(self._frames)),
+                "shifts_um": tuple(map(_pair, shifts)),
+            }
+        )
+
+    @property
+    def _shifts_um(self) -> Array:
+        """How far frames are displaced beyond what the recipe says, without their mean, at the sample, (N, 2)."""
+        away = [place.relative_to(start).shift_px for place, start in zip(self._places, self._start, strict=True)]
+        shifts: Array = (np.array(away) - np.mean(away, axis=0)) * self._optics.pixel_size_um
+        return shifts
+
+    @property
+    def prepared(self) -> PreparedFrames:
+        """The registered frames."""
+        whole = self._all
+        pages = []
+        for number, amplitude in enumerate(whole.amplitudes):
+            mask = np.ones(amplitude.shape, bool) if whole.mask is None else whole.mask[number]
+            image, kept = self._unturned(number, amplitude**2, mask)
+            pages.append((amplitude if kept is mask else np.sqrt(image), kept))
+        kept_all = np.stack([kept for _, kept in pages])
+        return dataclasses.replace(
+            whole,
+            amplitudes=np.stack([image for image, _ in pages]),
+            mask=None if whole.mask is None and kept_all.all() else kept_all,
+        )
+
+    def report(self) -> dict[str, Any]:
+        """Return what was found: the part ``registration`` of the report; shifts are those on the sensor."""
+        magnified = np.array(magnifications(self.recipe))[:, None]
+        total = np.array(self.model_recipe.shifts_um)
+        found: dict[str, Any] = {
+            "mode": self.recipe.registration,
+            "rotation_deg": [place.rotation_deg for place in self._places],
+            "scale": [place.scale for place in self._places],
+            "shifts_um": (magnified * self._shifts_um).tolist(),
+            "total_shifts_um": (magnified * total).tolist(),
+            "correlation": list(self._correlations),
+            "rounds": self._rounds_done,
+            "warnings": self._warnings(),
+        }
+        found["summary"] = summary(found)
+        return found
+
+    def _warnings(self) -> list[str]:
+        warnings = []
+        lost = [str(number) for number, trusted in enumerate(self._trusted, start=1) if not trusted]
+        if lost:
+            warnings.append(
+                f"registration: frame {', '.join(lost)} shows too little in common with frame {self._middle + 1} to "
+                "trust what was found, and stays where the recipe puts it; check its distance, or give shifts_um"
+            )
+        poor = [
+            f"{number} ({correlation:.2f})"
+            for number, correlation in enumerate(self._correlations, start=1)
+            if self._rounds_done and self._trusted[number - 1] and correlation < _LEAST_CORRELATION
+        ]
+        if poor:
+            warnings.append(
+                f"registration: frame {', '.join(poor)} correlates weakly with what all frames show together; check "
+                "its distance, and look at the residual"
+            )
+        if self._turn and self._frames < _FEWEST_TOGETHER:
+            warnings.append(
+                "registration: two frames do not tell scales to better than a per cent; record three, or choose shift"
+            )
+        if max(self._all.amplitudes.shape[1:]) > _FIELD_PX:
+            warnings.append(f"registration used the middle {_FIELD_PX} pixels of the field")
+        return warnings
+
+
+def summary(found: dict[str, Any]) -> str:
+    """Return what a registration found in one line."""
+    text = f"shifts up to {np.abs(found['shifts_um']).max():.3g} µm"
+    if found["mode"] == "similarity":
+        turned, scaled = np.abs(found["rotation_deg"]).max(), 100 * np.abs(np.array(found["scale"]) - 1).max()
+        text += f"; turned by up to {turned:.2f}°, scaled by up to {scaled:.2f} %"
+    return text
+
+
+def _middle_part(prepared: PreparedFrames) -> tuple[Array, Array]:
+    """Return intensities and mask of the middle of the field, (N, Y, X) each."""
+    rows, columns = (
+        slice((size - min(size, _FIELD_PX)) // 2, (size + min(size, _FIELD_PX)) // 2)
+        for size in prepared.amplitudes.shape[1:]
+    )
+    intensities = prepared.amplitudes[:, rows, columns] ** 2
+    mask = np.ones(intensities.shape, bool) if prepared.mask is None else prepared.mask[:, rows, columns]
+    return intensities, mask
+
+
+def _shape(image: Array) -> tuple[int, int]:
+    return image.shape[0], image.shape[1]
+
+
+def _pair(values: Array) -> tuple[float, float]:
+    return float(values[0]), float(values[1])
