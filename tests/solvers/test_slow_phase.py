@@ -9,7 +9,7 @@ from torch import Tensor
 from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.physics.padding import Padding
-from napari_diner.solvers.conjugate_gradients import inner
+from napari_diner.solvers.conjugate_gradients import Operator, inner
 from napari_diner.solvers.gauss_newton import GaussNewton
 from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.settings import GaussNewtonSettings
@@ -43,55 +43,42 @@ def problem_of(shape: tuple[int, int], padding: Padding | None = None, masked: b
     return PhaseProblem(model, amplitudes, mask if masked else None)
 
 
-def exact_matrix(problem: PhaseProblem, slow: SlowPhase, field: Tensor, directions: Tensor) -> Tensor:
-    """PᵀJᵀJP by applying JᵀJ to one triangle after the other."""
-    apply = GaussNewton(problem, field, GaussNewtonSettings())._normal_operator(field, directions)
-    rows, columns = (axis.hats for axis in slow._axes)
-    triangles = [row[:, None] * column for row in rows for column in columns]
-    answers = [apply(1j * triangle.to(field.dtype)).imag for triangle in triangles]
-    return torch.stack([torch.stack([(triangle * answer).sum() for triangle in triangles]) for answer in answers])
+def measured(problem: PhaseProblem, field: Tensor) -> tuple[SlowPhase, Operator]:
+    solver = GaussNewton(problem, field, GaussNewtonSettings())
+    normal = solver._normal_operator(field, solver._directions())
+    slow = SlowPhase(problem.model)
+    done = list(slow.measure(normal))
+    assert done == sorted(done) and done[-1] == 1
+    return slow, normal
 
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("padded", [False, True])
-def test_the_matrix_is_that_of_the_amplitudes(masked: bool, padded: bool) -> None:
-    shape = (192, 160)
-    problem = problem_of(shape, Padding(shape, "reflect", 24, apodise=False) if padded else None, masked)
-    field = textured(shape)
-    directions = GaussNewton(problem, field, GaussNewtonSettings())._directions()
-    slow = SlowPhase(problem.model)
-    assert slow.worthwhile and max(slow._transfers.shape[1:]) < min(problem.model.padding.padded_shape)
-    slow.measure(field, directions)
-    exact = exact_matrix(problem, slow, field, directions)
-    # what goes beyond the windows is missing; with padding, also what is far beyond the edge
-    tolerance = 0.12 if padded else 0.02
+@pytest.mark.parametrize("shape", [(64, 64), (192, 224)])
+def test_the_matrix_is_that_of_the_amplitudes(shape: tuple[int, int], padded: bool, masked: bool) -> None:
+    problem = problem_of(shape, Padding(shape, "reflect", 24) if padded else None, masked)
+    slow, normal = measured(problem, textured(shape))
+    rows, columns = (axis.hats for axis in slow._axes)
+    triangles = [row[:, None] * column for row in rows for column in columns]
+    answers = [normal(1j * triangle.to(torch.complex128)).imag for triangle in triangles]
+    exact = torch.stack([torch.stack([(triangle * answer).sum() for triangle in triangles]) for answer in answers])
+    # few nodes are tried one by one; of many, those far apart together
+    tolerance = 1e-9 if max(slow.nodes) <= 5 else 0.02
     assert torch.linalg.matrix_norm(slow.matrix - exact) < tolerance * torch.linalg.matrix_norm(exact)
     assert torch.equal(slow.matrix, slow.matrix.T)
 
 
-def test_windows_as_wide_as_the_field_leave_nothing_out() -> None:
-    shape = (64, 64)
-    problem = problem_of(shape)
-    field = textured(shape)
-    directions = GaussNewton(problem, field, GaussNewtonSettings())._directions()
-    slow = SlowPhase(problem.model)
-    slow.measure(field, directions)
-    torch.testing.assert_close(slow.matrix, exact_matrix(problem, slow, field, directions), rtol=1e-9, atol=1e-9)
-
-
 def test_the_correction_is_symmetric_and_solves_on_the_coarse_grid() -> None:
-    shape = (192, 160)
-    problem = problem_of(shape)
+    shape = (192, 224)
     field = textured(shape)
-    slow = SlowPhase(problem.model)
-    slow.measure(field, GaussNewton(problem, field, GaussNewtonSettings())._directions())
+    slow, _ = measured(problem_of(shape), field)
     scaling = field.abs().rsqrt()
     apply = slow.inverse(1e-3, scaling, 0.1)
     generator = torch.Generator().manual_seed(1)
     x, y = (torch.randn(*shape, dtype=torch.complex128, generator=generator) for _ in range(2))
     assert float(inner(apply(x), y)) == pytest.approx(float(inner(x, apply(y))), rel=1e-9)
     assert float(inner(apply(x), x)) > 0
-    # what AP c comes from is c, but for the constant phase that no height sees
+    # what A c comes from is c, but for the constant phase that no height sees
     undamped = slow.inverse(0.0, scaling, 0.0)
     rows, columns = (axis.hats for axis in slow._axes)
     coefficients = torch.randn(*slow.nodes, dtype=torch.float64, generator=generator)
@@ -116,7 +103,7 @@ def test_slow_phase_takes_fewer_steps() -> None:
         away = (solver.field() * truth.conj()).angle()
         return float((away - away.mean()).square().mean().sqrt())
 
-    assert error_after(6, coarse_grid=True) < 0.5 * error_after(6, coarse_grid=False)
+    assert error_after(6, coarse_grid=True) < 0.6 * error_after(6, coarse_grid=False)
 
 
 def test_small_fields_have_no_slower_phase() -> None:
@@ -124,5 +111,5 @@ def test_small_fields_have_no_slower_phase() -> None:
     problem = problem_of(shape)
     slow = SlowPhase(problem.model)
     assert not slow.worthwhile
-    slow.follow(textured(shape), torch.zeros(3, *shape, dtype=torch.complex128), 1.0)
+    assert not list(slow.follow(lambda step: step, 1.0))
     assert not slow.measured

@@ -79,15 +79,9 @@ class Padding:
         """Continue a field of shape (..., Y, X) to the padded shape."""
         if self.is_identity:
             return field
-        for axis in (0, 1):
-            field = self.continued(field, axis, axis - 2)
+        for axis, runs in zip((-2, -1), self._runs, strict=True):
+            field = torch.cat([run.copy(field, axis) for run in runs], axis)
         return self._windowed(field)
-
-    def continued(self, values: Tensor, axis: int, dim: int) -> Tensor:
-        """Continue values along one axis of the field (0 or 1), which is their dimension `dim`, without a taper."""
-        if self.is_identity:
-            return values
-        return torch.cat([run.copy(values, dim) for run in self._runs[axis]], dim)
 
     def pad_adjoint(self, field: Tensor) -> Tensor:
         """Fold a field of the padded shape back onto the pixels that `pad` took its values from."""

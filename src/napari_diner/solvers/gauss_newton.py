@@ -41,7 +41,7 @@ class GaussNewton:
     ``Σ_z |C_z|²`` for the log-amplitude and ``Σ_z |S_z|²`` for the phase, and for slow phase what shifted patterns
     add (see `physics.contrast_transfer`): without it, slowly varying phase, to which all heights respond
     weakly, takes thousands of steps. Where the field is wide enough to hold still slower phase, its normal matrix is
-    computed exactly on a coarse grid, see `solvers.slow_phase`.
+    measured on a coarse grid, see `solvers.slow_phase`.
 
     Far from the answer a Gauss-Newton step is blind to phases wrapped the wrong way and settles in a wrong valley. Some
     rounds of alternating projections, which are cheap and wander further, come first.
@@ -88,7 +88,8 @@ class GaussNewton:
             brightness = strongest * self._mean_square(scaled)
             directions = self._directions()
             if slow is not None and iteration > 1:  # the first step changes too much for its matrix to be worth it
-                slow.follow(self._field, directions, loss)
+                for _ in slow.follow(self._normal_operator(self._field, directions), loss):
+                    yield Step(iteration, settings.iterations, loss, within=0.0)
             normal = self._with_priors(self._normal_operator(scaled, directions), scaling)
             # the misfit is a mean of squares: take off the 2 of the square and the mean
             right = -(problem.valid / 2) * scaled.conj() * gradient

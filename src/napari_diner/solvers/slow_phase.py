@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from napari_diner.physics.multiheight import LenslessModel
-from napari_diner.physics.padding import fast_size
 from napari_diner.solvers.conjugate_gradients import Operator
 
 # Distance of the nodes in units of √(λz), the width of the finest ring of a point's pattern at the farthest sensor.
@@ -19,39 +20,46 @@ _SMALLEST_SPACING_PX = 16
 # so many nodes give a matrix that is factorised in seconds; the grid is coarser for larger fields
 _MOST_NODES = 4096
 _FEWEST_NODES = 4
+# nodes farther apart have next to nothing to do with each other: triangles are two wide, and diffraction adds little
+_REACH = 2
+_PERIOD = 2 * _REACH + 1
 # the matrix is measured again when the loss has fallen below this part of what it was then
 _CHANGED = 0.98
-# light that goes farther aside is faint, and this is for a preconditioner
-_MOST_SPREAD_PX = 128
-# what is added to the diagonal of the matrix, relative to its mean: a constant phase is seen by nobody
+# what is added to the diagonal of the matrix, relative to its mean: a constant phase is seen by nobody; and how often
+# ten times as much is tried
 _FLOOR = 1e-6
+_TRIES = 6
 
 
-class _Axis(NamedTuple):
-    """The nodes along one axis."""
+@dataclass(frozen=True)
+class _Axis:
+    """The nodes along one axis, and which of them are tried out together."""
 
     hats: Tensor
     """Triangles about the nodes, (K, size): the phase is their weighted sum."""
-    starts: list[int]
-    """First padded pixel of the window of each node; may lie before zero where the grid is periodic."""
-    patches: Tensor
-    """The triangles in their windows, on the padded grid, (K, Q)."""
-    pixels: Tensor
-    """Which padded pixels each window covers, (K, Q)."""
+    groups: list[list[int]]
+    """Nodes that are far enough apart."""
+    nearest: list[list[int]]
+    """For each group, which of its nodes each node may have to do with; −1 for none."""
+
+    @property
+    def nodes(self) -> int:
+        return len(self.hats)
 
 
 class SlowPhase:
-    """The normal matrix of slowly varying phase, computed exactly, and its inverse as part of a preconditioner.
+    """The normal matrix of slowly varying phase, and its inverse as part of a preconditioner.
 
     Phase that varies slowly leaves little contrast, ``|S_z|² ~ f⁴``; mostly it is seen since it shifts the patterns of
     finer structure, so that its normal matrix ``JᵀJ`` depends on what the object is and where. No preconditioner that
     is diagonal in frequency knows that, and conjugate gradients need thousands of steps.
 
-    Here the phase is ``φ = Σ_k c_k h_k`` with triangles h_k (bilinear interpolation) about the nodes of a coarse grid.
-    The response ``J(i h_k)`` of the amplitudes at all heights to each of them is local, as wide as a triangle and the
-    spread of diffraction. It is computed in a window around the node, and the scalar products of all pairs are the
-    Galerkin matrix ``A = PᵀJᵀJP``. The correction ``P (A + μ PᵀP)⁻¹ Pᵀ`` is added to another preconditioner: a
-    two-level additive Schwarz method (Toselli and Widlund, Domain Decomposition Methods, Springer 2005, Ch. 2 and 3).
+    Here the phase is ``φ = Pc``, the sum of c_k h_k with triangles h_k (bilinear interpolation) about the nodes of a
+    coarse grid, and the Galerkin matrix ``A = PᵀJᵀJP`` is measured. Only nodes near each other have to do with each
+    other, so that JᵀJ is applied to many triangles at once, 25 times in all, as sparse derivatives are (Curtis, Powell
+    and Reid, IMA J. Appl. Math. 13, 117 (1974)). The correction ``P (A + μ PᵀP)⁻¹ Pᵀ`` is added to another
+    preconditioner: a two-level additive Schwarz method (Toselli and Widlund, Domain Decomposition Methods, Springer
+    2005, Ch. 2 and 3).
 
     Parameters
     ----------
@@ -60,101 +68,61 @@ class SlowPhase:
     """
 
     def __init__(self, model: LenslessModel) -> None:
-        self.model = model
         shape, heights = model.shape, model.heights
         resolution_px = math.sqrt(heights.wavelength_in_medium_um * max(heights.distances_um)) / heights.pixel_size_um
         least = math.sqrt(shape[0] * shape[1] / _MOST_NODES)
         spacing = max(_NODES_APART * resolution_px, _SMALLEST_SPACING_PX, least)
-        spread = min(heights.spread_px, _MOST_SPREAD_PX)
-        self._axes = tuple(_axis(model, axis, spacing, spread) for axis in (0, 1))
-        self.nodes = (len(self._axes[0].starts), len(self._axes[1].starts))
-        """Nodes along each axis."""
-        window = (self._axes[0].patches.shape[1], self._axes[1].patches.shape[1])
-        self._transfers = heights.transfers(window, model.dtype, model.device)
+        periodic = model.padding.is_identity
+        self._axes = tuple(_axis(size, spacing, periodic, model) for size in shape)
         self.matrix = torch.zeros(0)
         """The Galerkin matrix A, float64, (K, K), of the last object measured."""
         self._measured_at = math.inf
 
     @property
-    def worthwhile(self) -> bool:
-        """Whether the field is so large that there are slower phases than those of its finest patterns.
+    def nodes(self) -> tuple[int, int]:
+        """Nodes along each axis."""
+        return self._axes[0].nodes, self._axes[1].nodes
 
-        Not with larger pixels of the sensor: the windows would have to keep to them.
-        """
-        return min(self.nodes) >= _FEWEST_NODES and self.model.sensor.binning == 1
+    @property
+    def worthwhile(self) -> bool:
+        """Whether the field is so large that there are slower phases than those of its finest patterns."""
+        return min(self.nodes) >= _FEWEST_NODES
 
     @property
     def measured(self) -> bool:
         """Whether there is a matrix."""
         return self.matrix.numel() > 0
 
-    def follow(self, field: Tensor, directions: Tensor, loss: float) -> None:
+    def follow(self, normal: Operator, loss: float) -> Iterator[float]:
         """Measure if it is worthwhile and the loss of the object has fallen since; see `measure`."""
         if self.worthwhile and loss < _CHANGED * self._measured_at:
-            self.measure(field, directions)
+            yield from self.measure(normal)
             self._measured_at = loss
 
-    def measure(self, field: Tensor, directions: Tensor) -> None:
-        """Compute the Galerkin matrix at an object.
+    def measure(self, normal: Operator) -> Iterator[float]:
+        """Compute the Galerkin matrix; yields which part is done.
 
         Parameters
         ----------
-        field
-            Complex field O, (Y, X).
-        directions
-            D of the field at every height (see `Sensor`), times the root of what each amplitude counts, (N, Y, X).
+        normal
+            JᵀJ of an object, for changes of log-amplitude and phase, (Y, X).
         """
-        model = self.model
-        lit = model.padding.pad(model.lit(field))
-        meetings = [
-            [_meeting(axis.starts, one, axis.patches.shape[1], period) for one in range(len(axis.starts))]
-            for axis, period in zip(self._axes, model.padding.padded_shape, strict=True)
-        ]
-        matrix = torch.zeros(*self.nodes, *self.nodes, dtype=torch.float64)
-        responses: dict[int, Tensor] = {}
-        for row, met in enumerate(meetings[0]):
-            for other, offset in met:
-                if other > row:
-                    continue
-                for needed in (row, other):
-                    if needed not in responses:
-                        responses[needed] = self._responses(needed, lit, directions)
-                products = self._products(responses[row], responses[other], offset, meetings[1])
-                matrix[row, :, other] += products.tril() if other == row else products
-            # those beyond the reach of the next row go; a few are needed again where a periodic field closes
-            soon = {other for other, _ in meetings[0][row + 1]} if row + 1 < len(meetings[0]) else set()
-            responses = {number: values for number, values in responses.items() if number in soon}
-        lower = matrix.reshape(self.nodes[0] * self.nodes[1], -1).tril()
-        self.matrix = lower + lower.tril(-1).T
-
-    def _responses(self, row: int, lit: Tensor, directions: Tensor) -> Tensor:
-        """Return how all heights answer to the triangles of one row of nodes, each in its window: (K, N, Q, Q)."""
         rows, columns = self._axes
-        model = self.model
-        top, left = model.padding.before
-        inside_y, at_y = _inside(rows.pixels[row] - top, model.shape[0])
-        responses = []
-        for column in range(len(columns.starts)):
-            window = lit[rows.pixels[row]][:, columns.pixels[column]]
-            hat = rows.patches[row][:, None] * columns.patches[column]
-            spectrum = torch.fft.fft2(1j * hat * window)
-            inside_x, at_x = _inside(columns.pixels[column] - left, model.shape[1])
-            seen = inside_y[:, None] * inside_x
-            U = torch.fft.ifft2(self._transfers * spectrum)
-            toward = directions[:, at_y][:, :, at_x]
-            responses.append((U.real * toward.real + U.imag * toward.imag) * seen)
-        return torch.stack(responses)
-
-    def _products(self, ones: Tensor, others: Tensor, offset: int, meetings: list[list[tuple[int, int]]]) -> Tensor:
-        """Return the scalar products of two rows of responses, whose windows are `offset` pixels apart: (K, K)."""
-        mine, theirs = _overlap(offset, ones.shape[2])
-        products = torch.zeros(len(meetings), len(meetings), dtype=torch.float64)
-        for column, met in enumerate(meetings):
-            for beside, aside in met:
-                here, there = _overlap(aside, ones.shape[3])
-                product = ones[column, :, mine, here] * others[beside, :, theirs, there]
-                products[column, beside] += float(product.sum())
-        return products
+        matrix = torch.zeros(*self.nodes, *self.nodes, dtype=torch.float64)
+        pairs = list(
+            product(zip(rows.groups, rows.nearest, strict=True), zip(columns.groups, columns.nearest, strict=True))
+        )
+        for number, ((down, near_row), (across, near_column)) in enumerate(pairs, start=1):
+            triangles = rows.hats[down].sum(0)[:, None] * columns.hats[across].sum(0)
+            answer = normal(torch.complex(torch.zeros_like(triangles), triangles)).imag
+            seen = (rows.hats @ answer @ columns.hats.T).double().cpu()
+            for (row, at_row), (column, at_column) in product(enumerate(near_row), enumerate(near_column)):
+                if at_row >= 0 and at_column >= 0:
+                    matrix[row, column, at_row, at_column] = seen[row, column]
+            yield number / len(pairs)
+        count = math.prod(self.nodes)
+        found = matrix.reshape(count, count)
+        self.matrix = (found + found.T) / 2
 
     def inverse(self, damping: float, scaling: Tensor, curvature: float) -> Operator:
         """Return the correction ``P (A + …)⁻¹ Pᵀ`` for unknowns scaled by `scaling`.
@@ -180,9 +148,7 @@ class SlowPhase:
         added = damping * mass * torch.kron(*gram)
         if curvature:
             added = added + curvature * (torch.kron(steep[0], gram[1]) + torch.kron(gram[0], steep[1]))
-        matrix = self.matrix + added.double().cpu()
-        matrix.diagonal().add_(_FLOOR * matrix.diagonal().mean())
-        factor = torch.linalg.cholesky(matrix)
+        factor = _factor(self.matrix + added.double().cpu())
         device, dtype = scaling.device, scaling.dtype
 
         def apply(residual: Tensor) -> Tensor:
@@ -194,55 +160,46 @@ class SlowPhase:
         return apply
 
 
-def _axis(model: LenslessModel, axis: int, spacing: float, spread: int) -> _Axis:
+def _axis(size: int, spacing: float, periodic: bool, model: LenslessModel) -> _Axis:
     """Place nodes along one axis."""
-    padding, size = model.padding, model.shape[axis]
-    padded = padding.padded_shape[axis]
-    if padding.is_identity:
+    if periodic:
         count = max(round(size / spacing), 1)
+        if count > _PERIOD:  # so that groups stay apart where the field closes
+            count = _PERIOD * round(count / _PERIOD)
         apart = size / count
-        centres = torch.arange(count, dtype=torch.float64) * apart
-        away = torch.arange(size, dtype=torch.float64) - centres[:, None]
-        away = torch.remainder(away + size / 2, size) - size / 2
     else:
         count = max(round((size - 1) / spacing) + 1, 2)
         apart = (size - 1) / (count - 1)
-        centres = torch.arange(count, dtype=torch.float64) * apart
-        away = torch.arange(size, dtype=torch.float64) - centres[:, None]
+    away = torch.arange(size, dtype=torch.float64) - torch.arange(count, dtype=torch.float64)[:, None] * apart
+    if periodic:
+        away = torch.remainder(away + size / 2, size) - size / 2
     hats = (1 - away.abs() / apart).clamp_min(0).to(model.device, model.real_dtype)
-    half = math.ceil(apart) + spread
-    length = min(fast_size(2 * half + 1), padded)
-    starts = [padding.before[axis] + int(centre) - length // 2 for centre in centres.round()]
-    if length == padded:
-        starts = [0] * count
-    pixels = torch.stack([torch.remainder(torch.arange(start, start + length), padded) for start in starts])
-    pixels = pixels.to(model.device)
-    # what is continued beyond the edge fades within the reach of diffraction: cut off by the window, it would shine on
-    # its other side
-    position = torch.arange(padded, device=model.device) - padding.before[axis]
-    beyond = torch.maximum(-position, position - (size - 1)).clamp(0, spread + 1)
-    fading = 0.5 * (1 + torch.cos(torch.pi * beyond / (spread + 1))).to(hats.dtype)
-    patches = padding.continued(hats, axis, 1) * fading
-    return _Axis(hats, starts, patches.gather(1, pixels), pixels)
+    groups = [list(range(first, count, _PERIOD)) for first in range(min(count, _PERIOD))]
+    nearest = [[_nearest(node, group, count, periodic) for node in range(count)] for group in groups]
+    return _Axis(hats, groups, nearest)
 
 
-def _inside(pixels: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return which pixels lie within the field of view, as ones and zeros, and where to read them."""
-    at = pixels.clamp(0, size - 1)
-    return (at == pixels).to(torch.float32), at
+def _nearest(node: int, group: list[int], count: int, periodic: bool) -> int:
+    """Return the node of a group that a node may have to do with, or −1."""
+    if count <= _PERIOD:
+        return group[0]
+
+    def distance(other: int) -> int:
+        apart = abs(node - other)
+        return min(apart, count - apart) if periodic else apart
+
+    best = min(group, key=distance)
+    return best if distance(best) <= _REACH else -1
 
 
-def _meeting(starts: list[int], one: int, length: int, period: int) -> list[tuple[int, int]]:
-    """Return which windows overlap a window, and by how many pixels they begin later, periodically."""
-    found = []
-    for other, start in enumerate(starts):
-        for turn in (0,) if length == period else (-period, 0, period):
-            offset = start + turn - starts[one]
-            if abs(offset) < length:
-                found.append((other, offset))
-    return found
-
-
-def _overlap(offset: int, length: int) -> tuple[slice, slice]:
-    """Return where a window, and one that begins `offset` pixels later, show the same pixels."""
-    return slice(max(offset, 0), length + min(offset, 0)), slice(max(-offset, 0), length - max(offset, 0))
+def _factor(matrix: Tensor) -> Tensor:
+    """Return the Cholesky factor of a matrix, with as much added to its diagonal as makes it positive."""
+    floor = _FLOOR * float(matrix.diagonal().mean())
+    identity = torch.eye(len(matrix), dtype=matrix.dtype)
+    for _ in range(_TRIES):
+        factor: Tensor
+        factor, failed = torch.linalg.cholesky_ex(matrix + floor * identity)
+        if not failed:
+            break
+        floor *= 10
+    return factor
