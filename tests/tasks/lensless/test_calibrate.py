@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import zoom
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.heights import Heights
@@ -126,6 +127,39 @@ def test_errors_grow_with_the_noise_and_cover_the_truth() -> None:
     for found in (calm, noisy):
         away = np.abs(np.array(found["distances_um"]) - DISTANCES_UM)
         assert (away < 3 * np.array(found["distances_um_se"])).all()
+
+
+def test_frames_are_compared_only_up_to_the_detail_that_they_hold() -> None:
+    # as real recordings are: a part of a wider field, pixels that were interpolated, and the noise of the sensor
+    distances = np.array([200.0, 230.0, 262.0, 290.0, 325.0, 350.0])
+    specimen = simulate(LenslessSimulation(height_px=256, width_px=256, distances_um=(80.0,), seed=5))
+    model = MultiHeight((256, 256), PIXEL_UM, WAVELENGTH_UM, distances.tolist(), dtype=torch.complex128)
+    field = torch.polar(torch.from_numpy(specimen.amplitude).double(), torch.from_numpy(specimen.phase).double())
+    coarse = model.intensities(field).numpy()[:, 64:-64, 64:-64].reshape(6, 64, 2, 64, 2).mean((2, 4))
+    coarse += 0.01 * np.random.default_rng(5).standard_normal(coarse.shape)
+    frames = zoom(coarse, (1, 2, 2), order=3, mode="nearest", grid_mode=True).clip(0).astype(np.float32)
+    recipe = recipe_of(
+        distances * (1 + np.array([0.02, -0.01, 0.0, 0.01, -0.02, 0.0])),
+        calibration={"z": True, "shift": True, "rounds": 8},
+        padding={"mode": "reflect", "width_um": 40},
+        solver="alternating",
+        alternating={"iterations": 1},
+    )
+    found = finished(recipe, frames).report["calibration"]
+    assert 2 * PIXEL_UM < found["finest_um"] < 8 * PIXEL_UM
+    away, depth_of_field_um = np.array(found["distances_um"]) - distances, 4 * PIXEL_UM**2 / WAVELENGTH_UM
+    assert (abs(away) < 3 * np.array(found["distances_um_se"])).all()
+    assert abs(away).max() < 0.25 * depth_of_field_um
+    # without, detail that no frame holds decides, and the plane is not seen at all
+    assert found["common_distance_um_se"] < 0.1 * depth_of_field_um
+
+
+def test_a_continued_field_is_begun_anew_once_its_geometry_is_found() -> None:
+    values = {"solver": "alternating", "alternating": {"iterations": 5, "tolerance": 0}, "padding": {"mode": "reflect"}}
+    calibrated = finished(recipe_of(1.01 * DISTANCES_UM, calibration={"z": True, "rounds": 2}, **values), record())
+    anew = recipe_of(calibrated.report["calibration"]["distances_um"], **values)
+    expected = finished(anew, record()).report["measurement_psnr_db"]
+    assert calibrated.report["measurement_psnr_db"] == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize("solver", ["alternating", "diner", "pixels"])

@@ -15,7 +15,8 @@ from napari_diner.physics.contrast_transfer import contrast_transfer_inverse
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.solvers.alternating import AlternatingProjections
 from napari_diner.solvers.gauss_newton import GaussNewton
-from napari_diner.solvers.lensless.elimination import Elimination, Normal, trusted_part
+from napari_diner.solvers.lensless.band import explained_up_to, passband
+from napari_diner.solvers.lensless.elimination import Elimination, Normal, seen_part, trusted_part
 from napari_diner.solvers.lensless.gauge import placed, unwound
 from napari_diner.solvers.lensless.geometry import (
     COLUMNS,
@@ -24,6 +25,7 @@ from napari_diner.solvers.lensless.geometry import (
     Derivatives,
     Geometry,
     Parameter,
+    Prior,
     Vector,
     Z,
     directions,
@@ -43,25 +45,11 @@ _REGISTERED_PX = 0.3
 # damping of the first step of the object, and how it changes on success and on failure
 _DAMPING = 1e-2
 _DAMPING_DOWN, _DAMPING_UP = 0.1, 16.0
+# after a step that failed although it was damped thrice as much
+_DAMPING_FAILED = _DAMPING_UP**3
 # a round that moves nothing by more than this part of its error is the last one
 _STILL = 0.1
 _MOST_SHRINKAGE = 0.8
-
-
-@dataclass(frozen=True)
-class Prior:
-    """What is known beforehand of each frame: standard deviations about what is given, and how far to go at most.
-
-    Parameters
-    ----------
-    deviations
-        Standard deviations of distance (µm), shifts (µm) and log-gain, (N, 4).
-    bounds
-        Largest distances from what is given, (N, 4).
-    """
-
-    deviations: Vector
-    bounds: Vector
 
 
 @dataclass(frozen=True)
@@ -82,6 +70,8 @@ class Calibrated:
         Standard deviation of the recorded amplitudes' noise.
     at_bounds
         Which frames were stopped by a bound, (N,).
+    up_to
+        The frequency up to which the frames were compared, in cycles a pixel; None if it was all.
     """
 
     geometry: Geometry
@@ -90,6 +80,7 @@ class Calibrated:
     plane: Plane | None
     noise: float
     at_bounds: npt.NDArray[np.bool_]
+    up_to: float | None
 
 
 class SelfCalibration:
@@ -101,6 +92,8 @@ class SelfCalibration:
     place of the object so that the line through the shifts meets z = 0 where that of the given ones does, as a tilted
     illumination has it; its brightness by the mean of the log-gains; and the whole turns of phase across a periodic
     field, which shifts in proportion to z undo, so that the mean of the object's field is its strongest frequency.
+
+    Once the geometry is nearly right, detail finer than what the model explains is left out (`explained_up_to`).
 
     Parameters
     ----------
@@ -162,7 +155,10 @@ class SelfCalibration:
         model = build(given)
         self._padding = model.padding
         # the part of the object's frequencies that reach any frame
-        self._seen = float((model.transfers.abs() > 0).any(0).float().mean())
+        self._seen = seen_part(model)
+        self._up_to: float | None = None
+        self._band: Tensor | None = None
+        self._near = self._band_known = False
         self._valid = amplitudes.numel() if mask is None else int(mask.sum())
         self._loss = math.inf
         self._through = False
@@ -186,7 +182,7 @@ class SelfCalibration:
         for number in range(1, self.rounds + 1):
             yield from self._round(number)
             self.rounds_done = number
-            if not self._unwind() and self._settled():
+            if not (self._unwind() or self._narrow()) and self._settled():
                 break
         yield from self._settle()
 
@@ -194,7 +190,13 @@ class SelfCalibration:
         return Step(number + 1, self.rounds + 2, self._loss, within)
 
     def _problem(self) -> PhaseProblem:
-        return PhaseProblem(self._build(self.geometry), self._amplitudes, self._mask)
+        return PhaseProblem(self._model(), self._amplitudes, self._mask)
+
+    def _model(self) -> MultiHeight:
+        model = self._build(self.geometry)
+        if self._band is not None:
+            model.transfers *= self._band
+        return model
 
     def _begin(self) -> None:
         """Start from a weak object, with frames registered if they may be displaced by much."""
@@ -212,12 +214,16 @@ class SelfCalibration:
         """Improve the object, then move the geometry and the object with it."""
         problem = self._problem()
         settings = GaussNewtonSettings(warm_up=0, iterations=1, cg_steps=self.object_steps, damping=self._damping)
-        solver = GaussNewton(problem, self.field(), settings)
+        before = self.field()
+        solver = GaussNewton(problem, before, settings)
         for inner in solver.steps():
             yield self._step(number, 0.4 * inner.within)
         self._field = solver.field()
         loss, _ = problem.evaluate(self._field)
-        self._damping *= _DAMPING_DOWN if loss < self._loss else _DAMPING_UP
+        failed = self._field is before
+        self._damping = min(
+            self._damping * (_DAMPING_FAILED if failed else _DAMPING_DOWN if loss < self._loss else _DAMPING_UP), 1.0
+        )
         if self._before is not None and loss > _WORSE * self._loss:
             # halfway back, with the object of before
             geometry, self._field = self._before
@@ -259,7 +265,9 @@ class SelfCalibration:
         moves = np.abs(self._moves @ step).max(0)
         shift = _LONGEST_SHIFT_PX * self._derivatives.pixel_size_um
         longest = np.array([_LONGEST_Z * self.depth_of_field_um, shift, shift, math.log(2)])
-        limited: Vector = step * min(1.0, float((longest / np.maximum(moves, 1e-12)).min()))
+        part = min(1.0, float((longest / np.maximum(moves, 1e-12)).min()))
+        self._near |= part == 1
+        limited: Vector = part * step
         return limited
 
     def _variance(self, square: float) -> float:
@@ -282,9 +290,15 @@ class SelfCalibration:
     def _settled(self) -> bool:
         """Tell whether the last round moved nothing by more than a part of its error."""
         assert self._normal is not None
-        matrix, _ = self._with_prior(self._normal)
-        errors = np.sqrt(self._variance(self._normal.square) * np.diag(np.linalg.inv(matrix)))
+        errors = np.sqrt(np.diag(self._scatter(self._normal)))
         return bool((np.abs(self._last_step) < _STILL * errors).all())
+
+    def _scatter(self, normal: Normal) -> Vector:
+        """Return the covariance of the moves: the scatter, grown by what the object took off the residual."""
+        inverse = np.linalg.inv(self._with_prior(normal)[0])
+        growth = self._variance(normal.square) * self._valid / max(normal.square, 1e-300)
+        scatter: Vector = inverse @ (growth * normal.spread) @ inverse
+        return scatter
 
     def _unwind(self) -> bool:
         """Take whole turns of phase off a periodic object; return whether there were any."""
@@ -297,10 +311,30 @@ class SelfCalibration:
         self._answers = self._before = None
         return True
 
+    def _narrow(self) -> bool:
+        """Leave out what is finer than the model explains; return whether there was any. Done once.
+
+        That fine detail would otherwise decide: derivatives by distance and shift grow with the frequency.
+        """
+        if not self._near or self._band_known:
+            return False
+        self._band_known = True
+        problem = self._problem()
+        self._up_to = explained_up_to(problem, self.field())
+        if self._up_to is None:
+            return False
+        self._band = passband(problem.model, self._up_to)
+        self._field = self._padding.crop(torch.fft.ifft2(self._band * torch.fft.fft2(self._padding.pad(self.field()))))
+        self._seen = seen_part(self._model())
+        self._answers = self._before = None
+        self._damping, self._loss = _DAMPING, math.inf
+        self._last_step = np.zeros_like(self._last_step)
+        return True
+
     def _settle(self) -> Iterator[Step]:
         """Decide what no frame can tell: the plane of the object and its place."""
         if "z" in self.wanted:
-            model = self._build(self.geometry)
+            model = self._model()
             refocusing = Refocusing(self.field(), model, self._derivatives)
             away = float((self.geometry.distances_um - self.given.distances_um).mean())
             deviation = float(self.prior.deviations[:, Z].mean())
@@ -341,13 +375,8 @@ class SelfCalibration:
             weights = np.einsum("nck,nc,ncl->kl", self._moves, self.prior.deviations**-2.0, self._moves)
             moves = np.linalg.inv(weights)
         else:
-            inverse = np.linalg.inv(self._with_prior(self._normal)[0])
-            # the scatter of the right-hand side, grown by what the fit of the object took off the residual
-            variance = self._variance(self._normal.square)
-            growth = variance * self._valid / max(self._normal.square, 1e-300)
-            growth /= (1 - self._shrinkage) ** 2
-            moves = inverse @ (growth * self._normal.spread) @ inverse
-            noise = math.sqrt(variance)
+            moves = self._scatter(self._normal) / (1 - self._shrinkage) ** 2
+            noise = math.sqrt(self._variance(self._normal.square))
         covariance = flat @ moves @ flat.T
         if "z" in self.wanted:
             common = np.zeros((len(self._moves), COLUMNS))
@@ -361,4 +390,5 @@ class SelfCalibration:
             self._plane,
             noise,
             np.asarray((away >= 0.999 * self.prior.bounds).any(1)),
+            self._up_to,
         )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from napari_diner.physics.contrast_transfer import contrast_power
 from napari_diner.physics.multiheight import MultiHeight
@@ -27,6 +28,9 @@ _DAMPING = 1e-4
 _FLOOR = 1e-2
 # rings that the frequencies up to half the pixel's are divided into
 _RINGS = 48
+# within so many pixels errors may hang together: interpolated frames, what the model does not describe; but enough
+# blocks must be left to tell how they scatter
+_BLOCK_PX, _BLOCKS_ACROSS = 16, 12
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class Normal:
     right
         ``K̃ᵀr``, (K,).
     spread
-        ``Σ r² k̃ k̃ᵀ`` over all pixels, (K, K): the scatter of `right`, also where noise differs from pixel to pixel.
+        ``Σ s sᵀ`` over blocks of the field, (K, K), with s the sum of ``r k̃`` over the pixels of a block and all
+        frames: the scatter of `right`, also where noise differs between places or hangs together within some pixels.
     square
         Sum of squares of the residual.
     """
@@ -117,7 +122,9 @@ class Elimination:
         One frame after the other, so that no more than the K images of one frame are kept.
         """
         count = len(self.answers)
-        matrix, spread, right = np.zeros((count, count)), np.zeros((count, count)), np.zeros(count)
+        matrix, right = np.zeros((count, count)), np.zeros(count)
+        block = max(1, min(_BLOCK_PX, min(self.problem.model.shape) // _BLOCKS_ACROSS))
+        scores: Vector | float = 0.0
         square = 0.0
         spectra = [self._model.spectrum(self._field * answer) for answer in self.answers]
         for n in range(self._model.frames):
@@ -130,11 +137,13 @@ class Elimination:
             size = torch.linalg.vector_norm(left, dim=1, keepdim=True).clamp_min(1e-30)
             left = left / size
             sizes = _double(size.flatten())
-            weighted = left * residual
             matrix += _double(left @ left.T) * np.outer(sizes, sizes)
-            spread += _double(weighted @ weighted.T) * np.outer(sizes, sizes)
-            right += _double(weighted.sum(1)) * sizes
-        return Normal(matrix, right, spread, square)
+            weighted = (left * residual).reshape(count, *self.problem.model.shape)
+            sums = _double(avg_pool2d(weighted, block, ceil_mode=True, divisor_override=1)).reshape(count, -1)
+            scores = scores + sums * sizes[:, None]
+            right += sums.sum(1) * sizes
+        scores = np.asarray(scores)
+        return Normal(matrix, right, scores @ scores.T, square)
 
     def answer(self, step: Vector) -> Tensor:
         """Return how the object answers to a move q, (K,), of the geometry: ``−X q``, complex, (Y, X)."""
@@ -237,7 +246,17 @@ def trusted_part(spectrum: Tensor, model: MultiHeight, variance: float) -> Tenso
     noise = torch.zeros_like(power[rings])
     for reach in contrast_power(model):
         noise += variance * spectrum.numel() / reach.clamp_min(1e-3 * float(reach.max()))
-    return (1 - noise / power[rings].clamp_min(1e-30)).clamp(0, 1)
+    return (1 - noise / power[rings].clamp_min(1e-30)).clamp(0, 1) * _seen(model)
+
+
+def seen_part(model: MultiHeight) -> float:
+    """Return the part of the object's frequencies that reach any frame."""
+    return float(_seen(model).float().mean())
+
+
+def _seen(model: MultiHeight) -> Tensor:
+    seen: Tensor = (model.transfers.abs() > 0).any(0)
+    return seen
 
 
 def _double(values: Tensor) -> Vector:

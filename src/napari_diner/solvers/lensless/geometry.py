@@ -56,6 +56,22 @@ class Geometry:
 
 
 @dataclass(frozen=True)
+class Prior:
+    """What is known beforehand of each frame: standard deviations about what is given, and how far to go at most.
+
+    Parameters
+    ----------
+    deviations
+        Standard deviations of distance (µm), shifts (µm) and log-gain, (N, 4).
+    bounds
+        Largest distances from what is given, (N, 4).
+    """
+
+    deviations: Vector
+    bounds: Vector
+
+
+@dataclass(frozen=True)
 class Trend:
     """Shifts taken apart: ``shift_n = intercept + tilt · z_n + rest_n``, a least-squares line for each axis.
 

@@ -15,8 +15,18 @@ from napari_diner.errors import RecipeError
 from napari_diner.physics.multiheight import MultiHeight
 from napari_diner.physics.point_source import real_distance_um
 from napari_diner.preprocess.focus import Optics
-from napari_diner.solvers.lensless.calibration import Calibrated, Prior, SelfCalibration
-from napari_diner.solvers.lensless.geometry import DOWN, RIGHT, Derivatives, Geometry, Parameter, Vector, Z, trend
+from napari_diner.solvers.lensless.calibration import Calibrated, SelfCalibration
+from napari_diner.solvers.lensless.geometry import (
+    DOWN,
+    RIGHT,
+    Derivatives,
+    Geometry,
+    Parameter,
+    Prior,
+    Vector,
+    Z,
+    trend,
+)
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.lensless.data import Array, PreparedFrames
 from napari_diner.tasks.lensless.geometry import magnifications
@@ -162,6 +172,15 @@ class Calibration:
         return self._cut is None and self._model_recipe.super_resolution == 1
 
     @property
+    def to_go_on_from(self) -> bool:
+        """Whether the object is a good one to start from.
+
+        It is not if it is only that of the middle, nor if the field is continued beyond its edges: there the object
+        has taken up what the continuation does not describe.
+        """
+        return self.covers_all and self._model_recipe.padding.mode == "none"
+
+    @property
     def model_recipe(self) -> LenslessRecipe:
         """The recipe of the prepared frames, with the distances and shifts found so far."""
         return _described(self._model_recipe, self._solver.geometry)
@@ -212,6 +231,7 @@ class Calibration:
             "shifts_moved_um": (shifts - given_shifts).tolist(),
             "gains_moved": (gains / self.given.gains - 1).tolist(),
             "noise": found.noise,
+            "finest_um": None if found.up_to is None else _optics(self._model_recipe).pixel_size_um / found.up_to,
             "rounds": self._solver.rounds_done,
             "warnings": self._warnings(found),
         }

@@ -144,7 +144,7 @@ class LenslessReconstruction(Reconstruction):
         self._problem = self._field = None
 
     def _calibrate(self) -> Generator[Progress, None, None]:
-        """Find the geometry, and go on with it, and with the object that was found with it."""
+        """Find the geometry, and go on with it, and with the object that was found with it if it is good."""
         limit = None if self.recipe.max_seconds is None else _START_SHARE * self.recipe.max_seconds
         calibration = self._calibration = Calibration(
             self.recipe, self.model_recipe, self._prepared, self._illumination, self.device
@@ -177,7 +177,7 @@ class LenslessReconstruction(Reconstruction):
         assert calibration is not None
         self._calibrated = calibration.report()
         recipe = calibration.model_recipe
-        if calibration.covers_all:
+        if calibration.to_go_on_from:
             self._field = calibration.field()
             # what the warm-up is for, to untangle the phase, has been done, and no careful first step is needed
             settings = recipe.gauss_newton
