@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.multiheight import LenslessModel
 from napari_diner.physics.propagation import frequencies
 from napari_diner.solvers.problem import PhaseProblem
 
@@ -40,10 +40,10 @@ def explained_up_to(problem: PhaseProblem, field: Tensor) -> float | None:
     )
     window = rows[:, None] * columns
     ring = (_radius(model.shape).to(field.device) * 2 * rings).long().flatten()
-    spectrum, recorded = model.spectrum(field), problem.filled_amplitudes()
+    expected, recorded = model.fields(field), problem.filled_amplitudes()
     powers = torch.zeros(2, int(ring.max()) + 1, device=field.device, dtype=window.dtype)
     for frame in range(model.frames):
-        residual = model.field(spectrum, frame).abs() - recorded[frame]
+        residual = expected[frame].abs() - recorded[frame]
         if problem.mask is not None:
             residual = residual.where(problem.mask[frame], 0)
         for power, image in zip(powers, (residual, recorded[frame]), strict=True):
@@ -56,9 +56,9 @@ def explained_up_to(problem: PhaseProblem, field: Tensor) -> float | None:
     return None
 
 
-def passband(model: MultiHeight, up_to: float) -> Tensor:
+def passband(model: LenslessModel, up_to: float) -> Tensor:
     """Return one up to a frequency in cycles a pixel and zero beyond, (Y', X')."""
-    return (_radius(model.padding.padded_shape) <= up_to).to(model.device, model.transfers.real.dtype)
+    return (_radius(model.padding.padded_shape) <= up_to).to(model.device, model.real_dtype)
 
 
 def _radius(shape: tuple[int, int]) -> Tensor:
