@@ -12,10 +12,10 @@ from napari_diner.settings import Settings
 class NoiseSettings(Settings):
     """What pixels count, by their noise."""
 
-    weighting: Literal["even", "found", "robust"] = Field(default="even", title="Weighting")
-    """All amplitudes alike (suits shot noise), by shot and read noise found in a first look, or outliers less too."""
+    weighting: Literal["auto", "even", "found", "robust"] = Field(default="auto", title="Weighting")
+    """All amplitudes alike, by the shot and read noise found in a first look, or outliers less too; auto decides."""
 
     @property
     def looks(self) -> int:
-        """How often the frames are explained only to see their noise."""
-        return {"even": 0, "found": 1, "robust": 2}[self.weighting]
+        """How often the frames are explained only to see their noise; none as long as nothing is decided."""
+        return {"auto": 0, "even": 0, "found": 1, "robust": 2}[self.weighting]

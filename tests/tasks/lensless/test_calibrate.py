@@ -133,7 +133,7 @@ def test_frames_are_compared_only_up_to_the_detail_that_they_hold() -> None:
     # as real recordings are: a part of a wider field, pixels that were interpolated, and the noise of the sensor
     distances = np.array([200.0, 230.0, 262.0, 290.0, 325.0, 350.0])
     specimen = simulate(LenslessSimulation(height_px=256, width_px=256, distances_um=(80.0,), seed=5))
-    model = MultiHeight((256, 256), PIXEL_UM, WAVELENGTH_UM, distances.tolist(), dtype=torch.complex128)
+    model = MultiHeight((256, 256), Heights(PIXEL_UM, WAVELENGTH_UM, distances.tolist()), dtype=torch.complex128)
     field = torch.polar(torch.from_numpy(specimen.amplitude).double(), torch.from_numpy(specimen.phase).double())
     coarse = model.intensities(field).numpy()[:, 64:-64, 64:-64].reshape(6, 64, 2, 64, 2).mean((2, 4))
     coarse += 0.01 * np.random.default_rng(5).standard_normal(coarse.shape)

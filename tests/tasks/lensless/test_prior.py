@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from napari_diner.errors import InputError, RecipeError
 from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
-from napari_diner.tasks.lensless.data import LenslessData
+from napari_diner.tasks.lensless.data import LenslessData, resolved
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
@@ -48,10 +50,9 @@ def phase_db(result: Result) -> float:
     return float(result.report["truth"]["phase_psnr_db"])
 
 
-def test_nothing_is_known_unless_it_is_said(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
-    report = finished(recipe, noisy).report
-    assert "prior" not in report
-    assert "noise" not in report
+def test_nothing_is_known_of_the_object_unless_it_is_said(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
+    assert "prior" not in finished(recipe, noisy).report
+    assert "noise" not in finished(recipe.updated({"noise": {"weighting": "even"}}), noisy).report
 
 
 @pytest.mark.parametrize("solver", ["gauss-newton", "diner", "pixels"])
@@ -80,9 +81,29 @@ def test_weights_are_found_and_reported(recipe: LenslessRecipe, noisy: LenslessS
     assert [stage["name"] for stage in result.report["stages"]] == ["a look at the noise", "gauss-newton"]
 
 
-def test_diner_looks_at_the_noise_by_its_start(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
+@pytest.mark.parametrize(
+    ("changes", "decided"),
+    [
+        ({}, "found"),
+        ({"solver": "diner"}, "found"),
+        ({"solver": "diner", "gradient": {"loss": "intensity"}}, "even"),
+        ({"solver": "diner", "start": "flat"}, "even"),
+        ({"solver": "pixels"}, "even"),
+        ({"solver": "alternating"}, "even"),
+        ({"solver": "alternating", "start": "gauss-newton"}, "even"),
+        ({"noise": {"weighting": "even"}}, "even"),
+    ],
+)
+def test_weights_where_gauss_newton_is_at_work_anyway(
+    recipe: LenslessRecipe, noisy: LenslessSample, changes: dict[str, Any], decided: str
+) -> None:
+    assert resolved(recipe.updated(changes), LenslessData(noisy.frames)).noise.weighting == decided
+
+
+def test_the_noise_is_looked_at_before_the_start(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
     result = finished(recipe.updated({"noise": {"weighting": "found"}, "solver": "diner"}), noisy)
-    assert [stage["name"] for stage in result.report["stages"]] == ["start: gauss-newton", "diner"]
+    names = [stage["name"] for stage in result.report["stages"]]
+    assert names == ["a look at the noise", "start: gauss-newton", "diner"]
 
 
 def test_a_support_is_used(recipe: LenslessRecipe, noisy: LenslessSample) -> None:

@@ -39,14 +39,14 @@ def weigh(problem: PhaseProblem, field: Tensor, *, robust: bool) -> NoiseModel:
         modulus[frame][at] = problem.model.sensor.modulus(U)
     residual = modulus - problem.amplitudes
     noise = fit_noise(modulus, residual, problem.mask, robust=robust)
-    variance = noise.variance(modulus)
-    if not bool((variance > 0).all()):
-        # frames without noise are explained to the last digit; there is nothing to weigh
-        problem.weights = None
-        return noise
-    weights = 1 / variance
-    if robust:
-        weights /= 1 + residual.square() / (_OUTLIER**2 * variance)
+    weights = modulus  # in its place, as all of this may be large
+    for page, rest in zip(weights, residual, strict=True):
+        variance = noise.variance(page)
+        if not bool((variance > 0).all()):
+            # frames without noise are explained to the last digit; there is nothing to weigh
+            problem.weights = None
+            return noise
+        page.copy_(1 / (variance + rest.square() / _OUTLIER**2) if robust else 1 / variance)
     mean = weights.mean() if problem.mask is None else weights[problem.mask].mean()
-    problem.weights = weights / mean
+    problem.weights = weights.div_(mean)
     return noise

@@ -133,9 +133,18 @@ def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
         changes["pixel_size_um"] = data.pixel_size_um
     if recipe.start == "auto":
         changes["start"] = "gauss-newton" if recipe.solver == "diner" else "contrast-transfer"
+    if recipe.noise.weighting == "auto":
+        changes["noise"] = {"weighting": _weighting(recipe.updated(changes))}
     recipe = recipe.updated(changes)
     recipe.check_complete(len(data.frames) if data.frames.ndim == 3 else 0)
     return recipe
+
+
+def _weighting(recipe: LenslessRecipe) -> str:
+    """Return how amplitudes are weighed if nobody said: by the noise found, where Gauss-Newton begins anyway."""
+    first = recipe.solver if recipe.start in ("flat", "contrast-transfer") else recipe.start
+    knows = recipe.solver == "gauss-newton" or (recipe.solver != "alternating" and recipe.gradient.loss == "amplitude")
+    return "found" if knows and first == "gauss-newton" else "even"
 
 
 def memory_needed(

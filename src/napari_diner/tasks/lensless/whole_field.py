@@ -44,6 +44,9 @@ _PREVIEW_PIXELS = 512
 _SOLVERS = ("gauss-newton", "diner", "alternating", "pixels")
 # the part of a time limit that a solver may spend on making a start for another one
 _START_SHARE = 0.5
+# how far Gauss-Newton goes only to see the noise, and its first damping afterwards
+_LOOK = {"iterations": 4, "tolerance": 0.05}
+_DAMPING_LOOKED = 1e-3
 # first damping and tolerance of Gauss-Newton from an object found with the geometry: only slow modes are left
 _DAMPING_CALIBRATED, _TOLERANCE_CALIBRATED = 1e-4, 1.5e-6
 
@@ -108,16 +111,21 @@ class LenslessReconstruction(Reconstruction):
         elif self._field is None:
             self._field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
         yield from self._know_beforehand(problem)
-        if recipe.start in _SOLVERS:
-            limit = None if recipe.max_seconds is None else _START_SHARE * recipe.max_seconds
-            yield from self._stage(f"start: {recipe.start}", recipe.start, limit, flat=False)
+        known: dict[str, Any] = {}
+        limit = None if recipe.max_seconds is None else _START_SHARE * recipe.max_seconds
+        given = recipe.start in _SOLVERS and recipe.start != "gauss-newton"
+        if given:
+            yield from self._stage(f"start: {recipe.start}", recipe.start, limit)
         for look in range(recipe.noise.looks):
-            if look or recipe.start not in _SOLVERS:
-                limit = None if recipe.max_seconds is None else _START_SHARE * recipe.max_seconds
-                yield from self._stage("a look at the noise", "gauss-newton", limit, flat=False)
+            if look or not given:
+                yield from self._stage("a look at the noise", "gauss-newton", limit, changes=_LOOK | known)
             flat = False
             self._noise = weigh(problem, self._field, robust=recipe.noise.weighting == "robust")
-        yield from self._stage(recipe.solver, recipe.solver, recipe.max_seconds, flat=flat)
+            # projections know no weights, and would undo what is known; and no careful first step is needed
+            known = {"warm_up": 0, "damping": min(recipe.gauss_newton.damping, _DAMPING_LOOKED)}
+        if recipe.start == "gauss-newton":
+            yield from self._stage("start: gauss-newton", "gauss-newton", limit, changes=known)
+        yield from self._stage(recipe.solver, recipe.solver, recipe.max_seconds, flat=flat, changes=known)
         self._stages[-1].name = recipe.solver
         if recipe.uncertainty.map:
             yield from self._assess()
@@ -189,10 +197,15 @@ class LenslessReconstruction(Reconstruction):
             recipe = recipe.updated({"gauss_newton": quick})
         self.model_recipe, self._prepared = recipe, calibration.prepared
 
-    def _stage(self, label: str, name: str, limit_s: float | None, *, flat: bool) -> Generator[Progress, None, None]:
-        """Run one solver from the present field until it is done or the time is up."""
+    def _stage(
+        self, label: str, name: str, limit_s: float | None, *, flat: bool = False, changes: dict[str, Any] | None = None
+    ) -> Generator[Progress, None, None]:
+        """Run one solver from the present field until it is done or the time is up.
+
+        With `changes`, Gauss-Newton differs in these from its settings.
+        """
         began = self.clock.seconds
-        solver = self._make_solver(name, limit_s, flat=flat)
+        solver = self._make_solver(name, limit_s, flat=flat, changes=changes)
         yield from self._follow(label, solver, limit_s)
         self._field = solver.finish() if isinstance(solver, GradientDescent) else solver.field()
         self._stages[-1].seconds = self.clock.seconds - began
@@ -226,16 +239,14 @@ class LenslessReconstruction(Reconstruction):
             if recipe.max_seconds is not None and self.clock.seconds >= recipe.max_seconds:
                 return
 
-    def _make_solver(self, name: str, limit_s: float | None, *, flat: bool) -> Solver:
+    def _make_solver(
+        self, name: str, limit_s: float | None, *, flat: bool, changes: dict[str, Any] | None = None
+    ) -> Solver:
         assert self._problem is not None and self._field is not None
         recipe, problem, field = self.model_recipe, self._problem, self._field
         self._unknown = None
         if name == "gauss-newton":
-            settings = recipe.gauss_newton
-            if problem.weights is not None:
-                # projections know no weights, and would undo what is known
-                settings = settings.model_copy(update={"warm_up": 0})
-            return GaussNewton(problem, field, settings)
+            return GaussNewton(problem, field, recipe.gauss_newton.model_copy(update=changes or {}))
         if name == "alternating":
             return AlternatingProjections(problem, field, recipe.alternating)
         self._unknown = build_unknown(recipe.updated({"solver": name}), field, flat=flat)
