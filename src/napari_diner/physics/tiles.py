@@ -104,6 +104,8 @@ class TiledMultiHeight(LenslessModel):
         fade_rows, fade_columns = (fade.to(self.device, self.real_dtype) for fade in fades)
         self._fade = fade_rows[:, None] * fade_columns
         self._transfers = heights.transfers(self.window, dtype, self.device)
+        # kept, as conjugating them anew for each tile takes a tenth of the time
+        self._backwards = self._transfers.conj().resolve_conj()
 
     @property
     def tiles(self) -> int:
@@ -130,10 +132,11 @@ class TiledMultiHeight(LenslessModel):
         for rows, columns in self._tiles:
             spectrum = torch.fft.fft2(self._cut(lit, rows, columns))
             at, within = self._at(rows, columns), self._within(rows, columns)
-            back = torch.zeros_like(spectrum)
+            back, wide = torch.zeros_like(spectrum), torch.zeros_like(spectrum)
             for frame in range(self.frames):
                 U = torch.fft.ifft2(self._transfers[frame] * spectrum)
-                back += self._frame_adjoint(respond(frame, at, U[within]), frame, within)
+                wide[within] = respond(frame, at, U[within])
+                back.addcmul_(self._backwards[frame], torch.fft.fft2(wide))
             self._add(total, torch.fft.ifft2(back), rows, columns)
         return self.lit_adjoint(self.padding.pad_adjoint(total))
 
@@ -143,16 +146,12 @@ class TiledMultiHeight(LenslessModel):
         for rows, columns in self._tiles:
             at, within = self._at(rows, columns), self._within(rows, columns)
             back = torch.zeros(self.window, dtype=self.dtype, device=self.device)
+            wide = torch.zeros_like(back)
             for frame in range(self.frames):
-                back += self._frame_adjoint(answer(frame, at), frame, within)
+                wide[within] = answer(frame, at)
+                back.addcmul_(self._backwards[frame], torch.fft.fft2(wide))
             self._add(total, torch.fft.ifft2(back), rows, columns)
         return self.lit_adjoint(self.padding.pad_adjoint(total))
-
-    def _frame_adjoint(self, field: Tensor, frame: int, within: Pixels) -> Tensor:
-        wide = torch.zeros(self.window, dtype=self.dtype, device=self.device)
-        wide[within] = field
-        spectrum: Tensor = self._transfers[frame].conj() * torch.fft.fft2(wide)
-        return spectrum
 
     def _at(self, rows: _Span, columns: _Span) -> Pixels:
         """Return which pixels of the sensor a tile is."""
