@@ -25,10 +25,11 @@ from napari_diner.tasks.lensless.truth import Truth, phase_error
 from output import table, write
 
 RUNS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "total variation": {"prior": {"total_variation": "noise"}},
-    "total variation, held out": {"prior": {"total_variation": "held_out"}},
-    "total variation, weights": {"prior": {"total_variation": "noise"}, "noise": {"weighting": "found"}},
+    "even weights": {"noise": {"weighting": "even"}},
+    "weights found": {},
+    "even weights, total variation": {"noise": {"weighting": "even"}, "prior": {"total_variation": "noise"}},
+    "weights found, total variation": {"prior": {"total_variation": "noise"}},
+    "weights found, total variation held out": {"prior": {"total_variation": "held_out"}},
 }
 
 

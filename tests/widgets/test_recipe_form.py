@@ -152,3 +152,17 @@ def test_a_type_without_an_editor_is_told_to_the_programmer(qtbot: QtBot) -> Non
 
     with pytest.raises(TypeError, match="thing"):
         RecipeForm(Odd)
+
+
+def test_fields_of_the_recipe_can_stand_in_a_group(qtbot: QtBot) -> None:
+    form = RecipeForm(LenslessRecipe, exclude=("stack",), groups={"Geometry": ("medium_index", "super_resolution")})
+    qtbot.addWidget(form)
+    section = form.groups["Geometry"]
+    assert not section.isExpanded()
+    assert set(section.form.editors) == {"medium_index", "super_resolution"}
+    with qtbot.waitSignal(form.changed):
+        section.form.editors["super_resolution"].set_value(2)
+    recipe = LenslessRecipe.parse(form.values())
+    assert recipe.super_resolution == 2 and recipe.medium_index == 1
+    form.set_values(recipe.updated({"medium_index": 1.33}))
+    assert section.form.editors["medium_index"].value() == 1.33

@@ -36,7 +36,12 @@ class LenslessWidget(TaskDock):
     source_field = "stack"
     essentials = ("wavelength_um", "pixel_size_um", "solver", "start")
     elsewhere = ("distances_um",)
-    beside_advanced = ("preprocess", "calibration")
+    groups: ClassVar = {
+        "Geometry": (
+            "source_distance_um", "source_distance_to", "medium_index", "shifts_um", "registration", "super_resolution",
+        ),
+    }  # fmt: skip
+    beside_advanced = ("preprocess", "Geometry", "calibration")
     sections_of: ClassVar = {
         "gauss-newton": ("prior", "noise", "gauss_newton"),
         "alternating": ("alternating",),

@@ -23,14 +23,22 @@ class RecipeForm(QWidget):
         The recipe's class, or that of one of its sections.
     exclude
         Fields that the form leaves out, because another widget looks after them.
+    groups
+        Titles, and fields of the model itself that are shown as a section under each.
     """
 
     changed = Signal()
 
-    def __init__(self, model: type[BaseModel], exclude: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        model: type[BaseModel],
+        exclude: Collection[str] = (),
+        groups: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         super().__init__()
         self.editors: dict[str, Any] = {}
         self.sections: dict[str, Section] = {}
+        self.groups: dict[str, Section] = {}
         self._wheel_guard = WheelGuard(self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -39,8 +47,14 @@ class RecipeForm(QWidget):
         self._rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         layout.addLayout(self._rows)
         nested = sections(model)
+        for title, names in (groups or {}).items():
+            section = Section(title, RecipeForm(model, exclude=set(model.model_fields) - set(names)))
+            section.form.changed.connect(self.changed)
+            self.editors |= section.form.editors
+            self.groups[title] = section
+            layout.addWidget(section)
         for name, field in model.model_fields.items():
-            if name in exclude:
+            if name in exclude or name in self.editors:
                 continue
             if name in nested:
                 section = Section(field.title or name, RecipeForm(nested[name]))

@@ -60,8 +60,10 @@ class TaskDock(QWidget):
     """Fields that are always in sight, with an editor by their type."""
     elsewhere: ClassVar[tuple[str, ...]] = ()
     """Fields that widgets of the task's own look after."""
+    groups: ClassVar[Mapping[str, Collection[str]]] = {}
+    """Titles, and fields of the recipe that are shown as a section under each."""
     beside_advanced: ClassVar[tuple[str, ...]] = ()
-    """Sections of the recipe that stand before the advanced settings, not within them."""
+    """Sections of the recipe, and groups, that stand before the advanced settings, not within them."""
     sections_of: ClassVar[Mapping[str, Collection[str]]] = {}
     """For each choice that `choices` may give, the sections of the recipe that matter for it."""
 
@@ -73,7 +75,8 @@ class TaskDock(QWidget):
         self._wheel_guard = WheelGuard(self)
         self.choice = choice
         self.panel = RunPanel(self)
-        self.advanced = RecipeForm(self.recipe_type, exclude=(self.source_field, *self.essentials, *self.elsewhere))
+        exclude = (self.source_field, *self.essentials, *self.elsewhere)
+        self.advanced = RecipeForm(self.recipe_type, exclude, self.groups)
         self._essentials = {name: self._make_editor(name) for name in self.essentials}
         self.settings = SettingsArea()
         self._build()
@@ -214,7 +217,8 @@ class TaskDock(QWidget):
 
     def arrange(self, *parts: QWidget | QLayout) -> None:
         """Put the task's own widgets between the layer and the advanced settings, and take up work."""
-        beside = (self.advanced.sections[name] for name in self.beside_advanced)
+        foldable = self.advanced.sections | self.advanced.groups
+        beside = (foldable[name] for name in self.beside_advanced)
         for part in (self.choice, *parts, *beside, self.advanced_section):
             self.settings.add(part)
         self.choice.chosen.connect(self._on_layer)
