@@ -165,7 +165,7 @@ def memory_needed(
     padded = (shape[0] + 2 * width) * (shape[1] + 2 * width)
     uses = {recipe.solver, recipe.start, "gauss-newton" if recipe.start == "auto" else ""}
     needed = recorded + frames * sensor * 8 + frames * padded * 8 + 24 * padded * 8
-    if recipe.noise.looks:
+    if recipe.noise.weighting != "even":
         needed += frames * sensor * 8
     if "gauss-newton" in uses:
         needed += frames * pixels * 8
