@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from lensless import published_data, simulated_data
 from napari_diner.physics.heights import Heights
@@ -75,13 +76,37 @@ def nominal(folder: Path | None) -> list[dict[str, Any]]:
     values = {"distances_um": tuple(distances), "shifts_um": None}
     assert recipe.pixel_size_um is not None
     rows = []
-    for name, changes in {"without": {}, "calibrated": CALIBRATE}.items():
-        report = run(recipe.updated({**values, **changes}), data, truth)
-        row = {"run": name, "seconds": report["seconds"], **report["truth"]}
-        if changes:
+    runs: dict[str, dict[str, Any]] = {
+        "nominal geometry": values,
+        "calibrated": {**values, **CALIBRATE},
+        "true geometry": {},
+        # the least that the noise allows, as the linearised model has it
+        "bound": {"uncertainty": {"map": True}},
+    }
+    for name, changes in runs.items():
+        report = run(recipe.updated(changes), data, truth)
+        row = {"run": name, "seconds": report["seconds"], **report["truth"], "bands": report["truth_bands"]}
+        if "calibration" in report:
             row |= deviations(report, recipe.distances_um, true_shifts, recipe.pixel_size_um)
+        if "uncertainty" in report:
+            row["bands"] = report["uncertainty"]["bands"]
         rows.append(row)
     return rows
+
+
+def draw(rows: list[dict[str, Any]]) -> Figure:
+    """Draw the error of the phase in each octave, with the phase itself and the least that the noise allows."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for row in rows:
+        periods = [1 / band["high_per_um"] for band in row["bands"]]
+        bound = row["run"] == "bound"
+        errors = [band["phase_sigma_rad" if bound else "phase_rmse_rad"] for band in row["bands"]]
+        axes.loglog(periods, errors, "k--" if bound else "o-", label=row["run"])
+    axes.loglog(periods, [band["phase_rms_rad"] for band in rows[0]["bands"]], "k:", label="the phase itself")
+    axes.set(xlabel="shortest period of the octave (µm)", ylabel="phase error (rad)")
+    axes.legend()
+    return figure
 
 
 def blind(folder: Path | None, seeds: int) -> list[dict[str, Any]]:
@@ -176,13 +201,15 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for lensless_calibration_*.json")
     arguments = parser.parse_args()
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.what == "errors":
         rows = errors(arguments.stacks, arguments.size, arguments.noise)
     else:
         rows = nominal(arguments.data) if arguments.what == "nominal" else blind(arguments.data, arguments.seeds)
         for row in rows:
             print(json.dumps(row))
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    if arguments.what == "nominal":
+        draw(rows).savefig(arguments.output / "lensless_calibration_nominal.png", dpi=110)
     (arguments.output / f"lensless_calibration_{arguments.what}.json").write_text(json.dumps(rows, indent=2))
 
 

@@ -115,7 +115,7 @@ class SlowPhase:
         for number, ((down, near_row), (across, near_column)) in enumerate(pairs, start=1):
             triangles = rows.hats[down].sum(0)[:, None] * columns.hats[across].sum(0)
             answer = normal(torch.complex(torch.zeros_like(triangles), triangles)).imag
-            seen = (rows.hats @ answer @ columns.hats.T).double().cpu()
+            seen = (rows.hats @ answer @ columns.hats.T).cpu().double()
             for (row, at_row), (column, at_column) in product(enumerate(near_row), enumerate(near_column)):
                 if at_row >= 0 and at_column >= 0:
                     matrix[row, column, at_row, at_column] = seen[row, column]
@@ -148,12 +148,12 @@ class SlowPhase:
         added = damping * mass * torch.kron(*gram)
         if curvature:
             added = added + curvature * (torch.kron(steep[0], gram[1]) + torch.kron(gram[0], steep[1]))
-        factor = _factor(self.matrix + added.double().cpu())
+        factor = _factor(self.matrix + added.cpu().double())
         device, dtype = scaling.device, scaling.dtype
 
         def apply(residual: Tensor) -> Tensor:
             right = rows @ (residual.imag / scaling) @ columns.T
-            answer = torch.cholesky_solve(right.double().cpu().reshape(-1, 1), factor)
+            answer = torch.cholesky_solve(right.cpu().double().reshape(-1, 1), factor)
             phase = rows.T @ answer.to(device, dtype).reshape(right.shape) @ columns
             return torch.complex(torch.zeros_like(phase), phase / scaling)
 
