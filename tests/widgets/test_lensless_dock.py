@@ -246,7 +246,7 @@ def test_only_the_settings_that_matter_are_shown(dock: LenslessWidget) -> None:
     def shown() -> set[str]:
         return {name for name, section in dock.advanced.sections.items() if not section.isHidden()}
 
-    always = {"preprocess", "padding", "phase_output", "calibration", "uncertainty"}
+    always = {"preprocess", "padding", "tiles", "phase_output", "calibration", "uncertainty"}
     known = {"prior", "noise"}
     assert shown() == always | known | {"gauss_newton"}
     dock._essentials["solver"].set_value("diner")
@@ -321,4 +321,8 @@ def test_a_calibration_says_what_moved(dock: LenslessWidget, wait_for_end: Calla
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
     assert "\nCalibrated: distances" in dock.panel.status.text()
+    assert dock.moved.isVisibleTo(dock) and dock.moved.rowCount() == 6
+    found = dock._viewer.layers["phase"].metadata["report"]["calibration"]
+    first = dock.moved.item(0, 0)
+    assert first is not None and float(first.text()) == pytest.approx(found["distances_um"][0], abs=0.01)
     assert len(dock._viewer.layers["phase"].metadata["report"]["calibration"]["distances_um"]) == 6

@@ -11,6 +11,7 @@ from napari.layers import Image
 from napari_diner.errors import RecipeError
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.reconstruction import Result
+from napari_diner.widgets.calibration_table import CalibrationTable
 from napari_diner.widgets.distances_table import DistancesTable
 from napari_diner.widgets.layer_choice import known_about
 from napari_diner.widgets.lengths import layer_pixel_size_um, set_pixel_size_um
@@ -64,6 +65,8 @@ class LenslessWidget(TaskDock):
         self.preparation = PreparationTools(napari_viewer, section, self.chosen_layer, self.recipe)
         self.preparation.failed.connect(self.panel.complain)
         self.preparation.cropped.connect(self.panel.say)
+        self.moved = CalibrationTable()
+        self.add_below(self.moved)
         self.arrange(self.rows("wavelength_um", "pixel_size_um"), self.distances, self.rows("solver", "start"))
 
     def own_values(self) -> dict[str, Any]:
@@ -100,6 +103,11 @@ class LenslessWidget(TaskDock):
             if "summary" in report.get(part, {}):
                 words += f"\n{label}: {report[part]['summary']}"
         return words
+
+    def take(self, outcome: Any) -> None:
+        """Show what a run found, and what of the geometry moved by how much."""
+        super().take(outcome)
+        self.moved.show_report(outcome.report)
 
     def fill_in(self, layer: Image) -> None:
         """Fill in what the chosen layer tells about its recording."""
