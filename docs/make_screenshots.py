@@ -78,6 +78,19 @@ def lensless(viewer: napari.Viewer, camera: Photographer) -> None:
     camera.window("lensless-advanced")
 
 
+def calibration(viewer: napari.Viewer, camera: Photographer) -> None:
+    """Find the distances from frames whose distances are given wrong by up to a per cent."""
+    viewer.open_sample("napari-diner", "lensless_stack")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
+    assert isinstance(dock, LenslessWidget)
+    dock.distances.set_value((303.0, 378.0, 462.0, 545.0, 615.0, 703.0))
+    dock.advanced.set_values({"calibration": {"z": True, "shift": True, "rounds": 4}})
+    dock.advanced.set_values({"gauss_newton": {"iterations": 3}})
+    dock.panel.run_button.click()
+    finish(dock.panel)
+    camera.window("lensless-calibrated")
+
+
 def fit(viewer: napari.Viewer, camera: Photographer) -> None:
     """Go through the tutorial on fitting an image."""
     viewer.open_sample("napari-diner", "colour_image")
@@ -132,7 +145,7 @@ def idt(viewer: napari.Viewer, camera: Photographer) -> None:
     camera.window("idt-surface")
 
 
-TUTORIALS = {"lensless": lensless, "fit": fit, "idt": idt}
+TUTORIALS = {"lensless": lensless, "calibration": calibration, "fit": fit, "idt": idt}
 
 
 def main() -> None:

@@ -10,9 +10,10 @@ from napari_diner.widgets.reading_table import ReadingTable
 _MOST_ROWS = 4
 _COLUMNS = {
     "z (µm)": "Distance from the sample to the sensor that was found",
-    "± (µm)": "Its standard error",
-    "moved (µm)": "By how much it differs from the distance that was given",
-    "dy, dx (µm)": "By how much the frame is displaced, down and to the right, without mean and tilt",
+    "±": "Its standard error, in µm",
+    "moved": "By how much it differs from the distance that was given, in µm",
+    "dy": "By how much the frame is displaced down, without mean and tilt, in µm",
+    "dx": "By how much the frame is displaced to the right, without mean and tilt, in µm",
     "gain": "Relative brightness",
 }
 
@@ -33,7 +34,7 @@ class CalibrationTable(ReadingTable):
         frames = zip(*(found[name] for name in names), strict=True)
         self.fill(
             {
-                str(number): [f"{z:.2f}", f"{error:.2g}", f"{moved:+.2f}", f"{dy:.2f}, {dx:.2f}", f"{gain:.3f}"]
+                str(number): [f"{z:.2f}", f"{error:.2g}", f"{moved:+z.2f}", f"{dy:z.2f}", f"{dx:z.2f}", f"{gain:.3f}"]
                 for number, (z, error, moved, (dy, dx), gain) in enumerate(frames, start=1)
             }
         )
