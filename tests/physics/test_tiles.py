@@ -111,6 +111,7 @@ def test_windows_hold_what_diffraction_carries_and_the_shifts() -> None:
 
 def test_wide_fields_are_faster_in_tiles_and_small_ones_are_not() -> None:
     assert fastest_window_px(HEIGHTS, (400, 400)) is None
+    assert fastest_window_px(HEIGHTS, (1500, 1500)) is None
     window = fastest_window_px(HEIGHTS, (4096, 4096))
     assert window is not None and 2 * margin_px(HEIGHTS) < window < 1200
     # where light goes farther aside than a window is wide there is nothing to gain

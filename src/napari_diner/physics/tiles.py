@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,8 +19,8 @@ from napari_diner.physics.sensor import Sensor
 _FADE_PX = 32
 _WINDOWS_PX = (384, 480, 576, 768, 1024, 1152)
 # time for each pixel of transforms and products of images of up to so many pixels, relative to small ones
-_COSTS = ((800**2, 1.0), (1200**2, 1.4), (2000**2, 2.5))
-_LARGEST_COST = 5.0
+_COSTS = ((800**2, 1.0), (1200**2, 1.2), (2100**2, 2.7))
+_LARGEST_COST = 4.8
 # tiles are only taken where they save so much
 _WORTHWHILE = 0.8
 _SAME_PIXELS = Sensor()
@@ -195,10 +196,10 @@ def fastest_window_px(heights: Heights, padded_shape: tuple[int, int]) -> int | 
     times = {}
     for window in _WINDOWS_PX:
         if 2 * margin < window < min(padded_shape):
-            times[window] = _cost(window * window) / (window - 2 * margin) ** 2
+            tiles = math.prod(-(-size // (window - 2 * margin)) for size in padded_shape)
+            times[window] = tiles * _cost(window * window)
     best = min(times, key=times.__getitem__, default=None)
-    pixels = padded_shape[0] * padded_shape[1]
-    return None if best is None or times[best] * pixels > _WORTHWHILE * _cost(pixels) else best
+    return None if best is None or times[best] > _WORTHWHILE * _cost(math.prod(padded_shape)) else best
 
 
 def _cost(pixels: int) -> float:
