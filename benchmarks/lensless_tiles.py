@@ -109,8 +109,10 @@ def draw(error: Image, curves: list[Image], edges: dict[str, Any]) -> Figure:
     for curve, name in zip(curves, ("rows", "columns"), strict=True):
         at = np.array(edges[name][1:-1], int) - 1
         (line,) = plot.plot(curve, lw=0.6, label=f"between {name}")
-        plot.plot(at, curve[at], "o", ms=4, color=line.get_color(), label=f"borders of tiles ({name})")
-    plot.set(xlabel="pixel", ylabel="change of the phase error (rad, rms)", ylim=(0, None))
+        style = {"mfc": line.get_color(), "mec": "black", "zorder": 3}
+        plot.plot(at, curve[at], "o", ms=7, label=f"borders of tiles ({name})", ls="none", **style)
+    low, high = min(curve.min() for curve in curves), max(curve.max() for curve in curves)
+    plot.set(xlabel="pixel", ylabel="change of the phase error (rad, rms)", ylim=(1.5 * low - 0.5 * high, None))
     plot.legend(loc="lower right")
     return figure
 

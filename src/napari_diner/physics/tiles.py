@@ -48,9 +48,9 @@ class TiledMultiHeight(LenslessModel):
     The sensor is divided into tiles without overlap. The field on each is that of a window of the object which is
     wider on all sides by the spread of diffraction, the shifts of the frames and a little more: what lies beyond cannot
     have reached it. Windows overlap; the object is still one, and so are the adjoint, the gradient and the solution: no
-    seams can arise, whatever the solver. Transforms of a few hundred pixels stay within the caches of a processor,
-    so that this is several times faster than one piece for wide fields, and only the object, the frames and what a
-    solver keeps take memory in proportion to the field.
+    seams can arise, whatever the solver. Transforms of some hundred pixels stay within the caches of a processor, so
+    that wide fields take half the time of one piece, and only the object, the frames and what a solver keeps take
+    memory in proportion to the field.
 
     What is left out are the faint tails that the sharp end of the grid's frequencies gives every kernel, in one piece
     as well: some 10⁻⁵ of the amplitude where the object has little structure as fine as pixels, and some 10⁻³ where it
