@@ -25,8 +25,6 @@ _DAMPING_UP = 16.0
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
 _RETRIES = 3
 _CG_TOLERANCE = 1e-3
-# total variation converges slowly, and what it changes at the end is far below the noise
-_TOLERANCE_WITH_PRIORS = 1e-4
 
 
 class GaussNewton:
@@ -124,12 +122,9 @@ class GaussNewton:
             improvement = 1 - trial_loss / loss
             self._field, loss, gradient = trial, trial_loss, trial_gradient
             yield Step(iteration, settings.iterations, loss)
-            if problem.priors is None:
-                if improvement < settings.tolerance:
-                    return
-            else:
-                if improvement < _TOLERANCE_WITH_PRIORS and problem.priors.settled:
-                    return
+            if improvement < settings.tolerance and (problem.priors is None or problem.priors.settled):
+                return
+            if problem.priors is not None:
                 # what the noise is shows ever better; the weight of the priors follows
                 loss, gradient = self._evaluate()
 
