@@ -12,9 +12,13 @@ import torch
 from napari_diner.errors import InputError
 from napari_diner.physics.heights import Heights
 from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.padding import Padding
 from napari_diner.physics.sensor import Sensor
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
-from napari_diner.tasks.lensless.data import LenslessData
+from napari_diner.tasks.lensless import model
+from napari_diner.tasks.lensless.data import LenslessData, memory_needed
+from napari_diner.tasks.lensless.geometry import at_the_sample
+from napari_diner.tasks.lensless.preview import preview
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
@@ -45,9 +49,9 @@ def heights() -> Heights:
 @pytest.fixture(scope="module")
 def frames(truth: Truth, heights: Heights) -> npt.NDArray[np.float32]:
     field = torch.polar(torch.from_numpy(truth.amplitude), torch.from_numpy(truth.phase))
-    model = MultiHeight((2 * SIZE,) * 2, heights, sensor=Sensor(2), dtype=torch.complex128)
+    sensor = MultiHeight((2 * SIZE,) * 2, heights, sensor=Sensor(2), dtype=torch.complex128)
     noise = 0.001 * np.random.default_rng(1).standard_normal((FRAMES, SIZE, SIZE))
-    return np.clip(model.intensities(field).numpy() + noise, 0, None).astype(np.float32)
+    return np.clip(sensor.intensities(field).numpy() + noise, 0, None).astype(np.float32)
 
 
 def recipe_of(heights: Heights, **changes: Any) -> LenslessRecipe:
@@ -152,6 +156,26 @@ def test_shifts_are_calibrated_in_the_sensors_pixels() -> None:
     away = (total - total.mean(0)) - (shifts - shifts.mean(0))
     assert np.abs(away).max() < 0.1 * sample.pixel_size_um
     assert found["phase"].data.shape == (128, 128)
+
+
+@pytest.mark.parametrize("pixel_size_um", [PIXEL_UM, None])
+def test_prepared_frames_are_shown_in_the_sensors_pixels(
+    heights: Heights, frames: npt.NDArray[np.float32], pixel_size_um: float | None
+) -> None:
+    (prepared,) = preview(recipe_of(heights, pixel_size_um=pixel_size_um), LenslessData(frames))
+    assert prepared.data.shape == frames.shape
+    assert prepared.scale_um[1:] == pytest.approx((pixel_size_um or 1.0,) * 2)
+
+
+def test_a_card_too_small_for_one_piece_gets_tiles(
+    heights: Heights, frames: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = at_the_sample(recipe_of(heights))
+    needed = memory_needed(recipe_of(heights), FRAMES, (SIZE, SIZE), 0, PIXEL_UM)
+    padding = Padding((2 * SIZE, 2 * SIZE))
+    for free, tiled in ((needed, False), (needed - 1, True)):
+        monkeypatch.setattr(model, "available_memory", lambda device, free=free: free)
+        assert (model._window_px(recipe, heights, padding, torch.device("cuda")) is not None) == tiled
 
 
 def test_a_simulated_recording_comes_with_its_pixels_and_drift() -> None:

@@ -79,5 +79,8 @@ def _window_px(recipe: LenslessRecipe, heights: Heights, padding: Padding, devic
     if device.type == "cpu":
         return fastest_window_px(heights, padding.padded_shape)
     # a graphics card is fastest with one piece, but holds less
-    needed = memory_needed(recipe, heights.frames, padding.shape, 0, recipe.pixel_size_um)
+    sensor = Sensor(recipe.super_resolution)
+    recorded = recipe.updated({"pixel_size_um": sensor.binning * heights.pixel_size_um})
+    shape = (padding.shape[0] // sensor.binning, padding.shape[1] // sensor.binning)
+    needed = memory_needed(recorded, heights.frames, shape, 0, recorded.pixel_size_um)
     return wanted if needed > available_memory(device) else None

@@ -8,7 +8,7 @@ from napari_diner import device as devices
 from napari_diner.io.arrays import NamedArray
 from napari_diner.preprocess.steps import Prepared
 from napari_diner.tasks.lensless.data import LenslessData, corrected, prepare, resolved
-from napari_diner.tasks.lensless.geometry import at_the_sample
+from napari_diner.tasks.lensless.geometry import at_the_sample, finer
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, Recording
 from napari_diner.tasks.lensless.register import FrameRegistration, check_registration
 
@@ -29,7 +29,8 @@ def preview(recipe: Recording, data: LenslessData) -> tuple[NamedArray, ...]:
         prepared = _registered(recipe, data)
     else:
         prepared = corrected(recipe, data)
-    pixel = at_the_sample(recipe).pixel_size_um or 1.0
+    # frames are of the sensor, whatever the pixels of the object
+    pixel = finer(recipe) * (at_the_sample(recipe).pixel_size_um or 1.0 / finer(recipe))
     scale = (1.0, pixel, pixel)
     images = [NamedArray("prepared", prepared.intensities, "NYX", scale)]
     if prepared.mask is not None:
