@@ -22,13 +22,13 @@ import torch
 from matplotlib.figure import Figure
 from scipy import ndimage
 
-from napari_diner.physics.heights import Heights
-from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.preprocess.settings import Metric
 from napari_diner.simulate.phantoms import specimen
+from napari_diner.tasks.focus.recipe import FocusRecipe
+from napari_diner.tasks.focus.search import focus
 from napari_diner.tasks.lensless.data import LenslessData, load
-from napari_diner.tasks.lensless.focus import focus
-from napari_diner.tasks.lensless.focus_recipe import FocusRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct
 from output import table, write
 

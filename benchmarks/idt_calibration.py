@@ -31,7 +31,7 @@ from napari_diner.tasks.idt.geometry_preview import circles, spectra
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.reconstruct import reconstruct
 from napari_diner.tasks.idt.truth import Truth
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 from output import table, write
 
 Vector = npt.NDArray[np.float64]

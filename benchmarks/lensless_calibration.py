@@ -20,10 +20,10 @@ import torch
 from matplotlib.figure import Figure
 
 from lensless import published_data, simulated_data
-from napari_diner.physics.heights import Heights
-from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
-from napari_diner.solvers.lensless.geometry import trend
+from napari_diner.solvers.calibration.frame_geometry import trend
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct

@@ -17,9 +17,9 @@ import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
 
-from napari_diner.physics.heights import Heights
-from napari_diner.physics.multiheight import MultiHeight
-from napari_diner.physics.sensor import Sensor
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.lensless.sensor import Sensor
 from napari_diner.preprocess.pixels import upsample
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe

@@ -25,10 +25,10 @@ import tifffile
 import torch
 from matplotlib.figure import Figure
 
-from napari_diner.physics.heights import Heights
-from napari_diner.physics.multiheight import MultiHeight
-from napari_diner.physics.tiles import TiledMultiHeight, fastest_window_px
-from napari_diner.solvers.problem import PhaseProblem
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.lensless.tiles import TiledMultiHeight, fastest_window_px
+from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.tasks.lensless.truth import phase_error
 from output import table, write
 

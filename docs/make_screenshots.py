@@ -12,10 +12,10 @@ import napari
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
 
-from napari_diner.widgets.fit import FitWidget
-from napari_diner.widgets.idt import IdtDock
-from napari_diner.widgets.lensless import LenslessWidget
-from napari_diner.widgets.run_panel import RunPanel
+from napari_diner.widgets.dock.run_panel import RunPanel
+from napari_diner.widgets.fit.dock import FitWidget
+from napari_diner.widgets.idt.dock import IdtDock
+from napari_diner.widgets.lensless.dock import LenslessWidget
 
 IMAGES = Path(__file__).parent / "images"
 

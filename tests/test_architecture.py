@@ -26,7 +26,7 @@ def test_the_layers_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
         "napari_diner.errors",
         "napari_diner.io.arrays",
         "napari_diner.tasks.recipe",
-        "napari_diner.tasks.reconstruction",
+        "napari_diner.tasks.run",
         "napari_diner.tasks.lensless.recipe",
     ],
 )

@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from napari_diner.device import available_memory
 from napari_diner.errors import OutOfMemoryError
-from napari_diner.physics.contrast_transfer import contrast_transfer_inverse
-from napari_diner.physics.heights import Heights
-from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_inverse
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
-from napari_diner.solvers.gauss_newton import GaussNewton
-from napari_diner.solvers.problem import PhaseProblem
+from napari_diner.solvers.lensless.gauss_newton import GaussNewton
+from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import GaussNewtonSettings
 
 SMALL: dict[str, Any] = {"height_px": 40, "width_px": 48, "distances_um": (60.0, 85.0, 120.0)}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tests.solvers.small_problems import Recording, record
+from tests.solvers.lensless.small_problems import Recording, record
 
 
 @pytest.fixture(autouse=True)

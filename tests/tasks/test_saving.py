@@ -12,7 +12,7 @@ from safetensors import safe_open
 from napari_diner.errors import InputError, OutputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 from napari_diner.tasks.saving import load_result, save, to_json
 
 PHASE = NamedArray("phase", np.ones((3, 4), np.float32), "YX", (2.0, 2.0), "rad")

@@ -10,10 +10,10 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from napari_diner.simulate.settings import IdtSimulation
-from napari_diner.widgets.fit import FitWidget
-from napari_diner.widgets.idt import IdtDock
-from napari_diner.widgets.lensless import LenslessWidget
-from napari_diner.widgets.sample_data import recording_of
+from napari_diner.widgets.fit.dock import FitWidget
+from napari_diner.widgets.idt.dock import IdtDock
+from napari_diner.widgets.layers.sample_data import recording_of
+from napari_diner.widgets.lensless.dock import LenslessWidget
 
 SMALL = IdtSimulation(height_px=48, width_px=56, slices=10, frames=8, noise_sigma=0.001, model="born")
 """A recording that is simulated and reconstructed in a moment."""

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from napari_diner.cli.terminal import Interruption, follow, summary
 from napari_diner.io.folder import check_output, staged
-from napari_diner.tasks.reconstruction import Reconstruction, Result
+from napari_diner.tasks.run import Reconstruction, Result
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""

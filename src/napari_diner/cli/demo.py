@@ -16,7 +16,7 @@ from napari_diner.io.folder import check_output, is_result, staged
 
 if TYPE_CHECKING:
     from napari_diner.tasks.comparison import Comparison, ComparisonRun
-    from napari_diner.tasks.reconstruction import Result
+    from napari_diner.tasks.run import Result
 
 SOLVERS = ["gauss-newton", "alternating", "diner"]
 SECONDS = 15.0
@@ -67,7 +67,7 @@ def demo(
     if not complete:
         return INTERRUPTED
     if show:
-        from napari_diner.widgets.layers import show as show_layers
+        from napari_diner.widgets.layers.result_layers import show as show_layers
 
         show_layers(comparison.results[comparison.winner])
     return 0

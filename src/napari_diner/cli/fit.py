@@ -17,7 +17,7 @@ from napari_diner.tasks.fit.recipe import FitRecipe
 
 if TYPE_CHECKING:
     from napari_diner.tasks.comparison import ComparisonRun
-    from napari_diner.tasks.reconstruction import Reconstruction
+    from napari_diner.tasks.run import Reconstruction
 
 Image = Annotated[
     str | None,

@@ -12,10 +12,10 @@ from napari_diner.cli.recipes import collect
 from napari_diner.cli.terminal import Interruption, follow
 from napari_diner.errors import RecipeError
 from napari_diner.io.folder import REPORT, check_output, staged
-from napari_diner.tasks.lensless.focus_recipe import FocusRecipe
+from napari_diner.tasks.focus.recipe import FocusRecipe
 
 if TYPE_CHECKING:
-    from napari_diner.tasks.lensless.focus import FocusSearch
+    from napari_diner.tasks.focus.search import FocusSearch
 
 
 @with_options(FocusRecipe, skip=("task", "stack"))
@@ -36,8 +36,8 @@ def focus(
 
 def start(recipe: FocusRecipe, truth: Path | None = None) -> FocusSearch:
     """Read the data that a recipe names and prepare the search."""
+    from napari_diner.tasks.focus.search import focus as search
     from napari_diner.tasks.lensless.data import load
-    from napari_diner.tasks.lensless.focus import focus as search
 
     return search(recipe, load(recipe))
 
@@ -62,7 +62,7 @@ def focus_into(folder: Common, recipe: FocusRecipe) -> int:
         with staged(folder.output, folder.overwrite) as stage:
             report = write_search(search, stage)
     if not folder.quiet:
-        from napari_diner.tasks.lensless.focus_output import table
+        from napari_diner.tasks.focus.output import table
 
         print(f"{table(report)}\nfolder: {folder.output}\nreconstruct with")
         print(f"napari-diner run {folder.output / 'lensless.yaml'} -o RESULT")
@@ -71,7 +71,7 @@ def focus_into(folder: Common, recipe: FocusRecipe) -> int:
 
 def write_search(search: FocusSearch, folder: Path) -> dict[str, Any]:
     """Write what a search found into a folder that is there already; return the report."""
-    from napari_diner.tasks.lensless.focus_output import as_csv, save_figure
+    from napari_diner.tasks.focus.output import as_csv, save_figure
     from napari_diner.tasks.saving import to_json, write_result
 
     result = search.result()

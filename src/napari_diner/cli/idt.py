@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_diner.tasks.comparison import ComparisonRun
     from napari_diner.tasks.idt.data import IdtData
     from napari_diner.tasks.idt.truth import Truth
-    from napari_diner.tasks.reconstruction import Reconstruction, Result
+    from napari_diner.tasks.run import Reconstruction, Result
 
 PICTURE = "slices.png"
 Stack = Annotated[
@@ -97,7 +97,7 @@ def read(recipe: IdtRecipe, truth: Path | None) -> tuple[IdtData, Truth | None]:
 
 def save_slices(result: Result, folder: Path) -> list[str]:
     """Draw slices of a result into a folder that is there; return the names of the files."""
-    from napari_diner.tasks.idt.picture import save_picture
+    from napari_diner.tasks.idt.slice_figure import save_picture
 
     save_picture(result, folder / PICTURE)
     return [PICTURE]

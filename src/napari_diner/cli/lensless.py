@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_diner.tasks.comparison import ComparisonRun
     from napari_diner.tasks.lensless.data import LenslessData
     from napari_diner.tasks.lensless.truth import Truth
-    from napari_diner.tasks.reconstruction import Reconstruction
+    from napari_diner.tasks.run import Reconstruction
 
 Stack = Annotated[
     str | None,

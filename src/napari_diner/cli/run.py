@@ -16,11 +16,11 @@ from napari_diner.cli.options import with_options
 from napari_diner.cli.recipes import collect
 from napari_diner.errors import RecipeError
 from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.lensless.focus_recipe import FocusRecipe
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import Recipe, read_yaml
-from napari_diner.tasks.reconstruction import Reconstruction
+from napari_diner.tasks.run import Reconstruction
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from napari_diner.tasks.reconstruction import Progress
+from napari_diner.tasks.run import Progress
 
 SECONDS_BETWEEN_LINES = 30.0
 """How often progress is told where there is no terminal to draw a bar on."""

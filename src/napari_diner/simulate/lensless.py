@@ -84,9 +84,9 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     # torch takes seconds to load, and the settings of this module are shown without it
     import torch
 
-    from napari_diner.physics.heights import Heights
-    from napari_diner.physics.multiheight import MultiHeight
-    from napari_diner.physics.sensor import Sensor
+    from napari_diner.physics.lensless.heights import Heights
+    from napari_diner.physics.lensless.multiheight import MultiHeight
+    from napari_diner.physics.lensless.sensor import Sensor
 
     sensor, shape = Sensor(settings.binning), (settings.height_px, settings.width_px)
     frames, needed = len(settings.distances_um), 12 * len(settings.distances_um) + 200 * settings.binning**2

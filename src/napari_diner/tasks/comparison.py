@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.errors import RecipeError
-from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result
+from napari_diner.tasks.run import Progress, Reconstruction, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

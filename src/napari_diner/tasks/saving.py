@@ -14,7 +14,7 @@ from napari_diner.errors import InputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.folder import REPORT, WEIGHTS, staged, write_contents
 from napari_diner.io.ometiff import read_array
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 
 FORMAT_VERSION = "1"
 """Version of the layout of ``model.safetensors``."""

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_diner.physics.heights import Heights
-from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.solvers.conjugate_gradients import inner
-from napari_diner.solvers.gauss_newton import GaussNewton
+from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.held_out import HeldOutFrame
 from napari_diner.solvers.lensless.prior_settings import PriorSettings
 from napari_diner.solvers.lensless.priors import Priors
-from napari_diner.solvers.problem import PhaseProblem
+from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import GaussNewtonSettings
 from napari_diner.tasks.lensless.truth import phase_error
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_diner.physics.heights import Heights
-from napari_diner.physics.multiheight import MultiHeight
-from napari_diner.solvers.gauss_newton import GaussNewton
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.solvers.lensless.gauss_newton import GaussNewton
+from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.lensless.weighting import weigh
-from napari_diner.solvers.problem import PhaseProblem
 from napari_diner.solvers.settings import GaussNewtonSettings
 
 SHAPE = (64, 64)

@@ -26,7 +26,7 @@ from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.model import FitModel, unpack
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.fit.reconstruct import reconstruct
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 from napari_diner.tasks.saving import load_result, save
 
 QUICK: dict[str, Any] = {

@@ -12,7 +12,7 @@ from napari_diner.errors import InputError
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.fit.reconstruct import FitReconstruction, reconstruct
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 
 QUICK: dict[str, Any] = {"epochs": 60, "table": {"lattice_size": 24}, "network": {"hidden_features": 24}}
 

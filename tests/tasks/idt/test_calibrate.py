@@ -14,7 +14,7 @@ from napari_diner.tasks.idt.calibrate import within_aperture
 from napari_diner.tasks.idt.geometry_preview import circles, spectra
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.reconstruct import reconstruct
-from napari_diner.tasks.reconstruction import Progress, Result
+from napari_diner.tasks.run import Progress, Result
 from tests.tasks.idt.small_recordings import SETTINGS, Recording
 
 TRUE = ring(0.637, 12).apertures

@@ -15,7 +15,7 @@ from napari_diner.physics.idt.transfer import BornModel
 from napari_diner.tasks.idt.data import IdtData, load
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.reconstruct import reconstruct
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 from tests.tasks.idt.small_recordings import MEDIUM, SETTINGS, Recording
 
 SHAPE = (8, 48, 48)

@@ -12,10 +12,10 @@ from napari_diner.errors import DinerError, InputError, RecipeError
 from napari_diner.physics.idt.contrast import permittivity_contrast
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
-from napari_diner.tasks.idt import inversion
+from napari_diner.tasks.idt import stages as inversion
 from napari_diner.tasks.idt.data import IdtData
 from napari_diner.tasks.idt.reconstruct import reconstruct
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 from tests.tasks.idt.small_recordings import Recording, record
 
 

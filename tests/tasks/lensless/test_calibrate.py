@@ -11,13 +11,13 @@ import torch
 from scipy.ndimage import zoom
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.heights import Heights
-from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
-from napari_diner.solvers.lensless.geometry import trend
+from napari_diner.solvers.calibration.frame_geometry import trend
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 
 SIZE, PIXEL_UM, WAVELENGTH_UM = 96, 1.12, 0.532
 DISTANCES_UM = np.array([80.0, 115.0, 155.0, 205.0, 260.0])

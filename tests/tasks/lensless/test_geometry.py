@@ -16,7 +16,7 @@ from napari_diner.tasks.lensless.geometry import at_the_sample, magnifications
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 
 QUICK = {"gauss_newton": {"warm_up": 5, "iterations": 8, "cg_steps": 30}}
 

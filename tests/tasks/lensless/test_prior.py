@@ -13,7 +13,7 @@ from napari_diner.tasks.lensless.data import LenslessData, resolved
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 
 QUICK = {
     "gauss_newton": {"iterations": 12, "warm_up": 20},

@@ -8,15 +8,15 @@ import torch
 
 from napari_diner.errors import DinerError, OutOfMemoryError, RecipeError
 from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
-from napari_diner.tasks import reconstruction
-from napari_diner.tasks.lensless import whole_field
+from napari_diner.tasks import run as reconstruction
+from napari_diner.tasks.lensless import reconstruction as whole_field
 from napari_diner.tasks.lensless.data import LenslessData, prepare
 from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct
+from napari_diner.tasks.lensless.reconstruction import LenslessReconstruction
 from napari_diner.tasks.lensless.truth import Truth
-from napari_diner.tasks.lensless.whole_field import LenslessReconstruction
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 
 QUICK = {"gradient": {"iterations": 60}, "diner": {"lattice_size": 32}}
 

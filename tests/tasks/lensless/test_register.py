@@ -11,9 +11,9 @@ import torch
 from scipy import ndimage
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.heights import Heights
-from napari_diner.physics.multiheight import MultiHeight
-from napari_diner.physics.point_source import magnification
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.lensless.point_source import magnification
 from napari_diner.preprocess.similarity import Similarity
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
 from napari_diner.tasks.lensless.data import LenslessData
@@ -21,7 +21,7 @@ from napari_diner.tasks.lensless.preview import preview
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 
 LARGE, SIZE, PIXEL_UM, WAVELENGTH_UM = 224, 160, 1.12, 0.532
 DISTANCES_UM = (200.0, 250.0, 300.0, 350.0)

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from napari_diner.errors import InputError
-from napari_diner.physics.heights import Heights
-from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.lensless.sensor import Sensor
 from napari_diner.physics.padding import Padding
-from napari_diner.physics.sensor import Sensor
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
 from napari_diner.tasks.lensless import model
 from napari_diner.tasks.lensless.data import LenslessData, memory_needed
@@ -22,7 +22,7 @@ from napari_diner.tasks.lensless.preview import preview
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 
 # pixels of the sensor; the object has twice as many along each axis
 SIZE, FRAMES = 32, 12

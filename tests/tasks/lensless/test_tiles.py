@@ -14,7 +14,7 @@ from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth, phase_error
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 
 OPTICS: dict[str, Any] = {
     "wavelength_um": 0.532,

@@ -9,7 +9,7 @@ from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, s
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import phase_error
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 
 ASKED = {"uncertainty": {"map": True, "samples": 3, "cg_steps": 60}}
 

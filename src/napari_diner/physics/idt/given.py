@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from napari_diner.errors import InputError
-from napari_diner.physics.contrast_transfer import mirrored
 from napari_diner.physics.idt.linear import LinearModel, default_block, without_nyquist
+from napari_diner.physics.lensless.contrast_transfer import mirrored
 
 
 class GivenTransfer(LinearModel):

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from napari_diner.representations.base import Representation
 from napari_diner.solvers.annealing import Annealing
-from napari_diner.solvers.fit_values import fit_values
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.settings import GradientSettings
+from napari_diner.solvers.starting_values import fit_values
 from napari_diner.solvers.step import Step
 
 # the last steps are taken on the exact network, so that it, and not its interpolation, is what was fitted; of a time

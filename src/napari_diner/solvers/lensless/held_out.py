@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from napari_diner.solvers.gauss_newton import GaussNewton
+from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.priors import Priors
-from napari_diner.solvers.problem import PhaseProblem
+from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import GaussNewtonSettings
 from napari_diner.solvers.step import Step
 

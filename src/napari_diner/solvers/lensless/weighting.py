@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from napari_diner.solvers.noise import NoiseModel, fit_noise
-from napari_diner.solvers.problem import PhaseProblem
+from napari_diner.solvers.lensless.noise import NoiseModel, fit_noise
+from napari_diner.solvers.lensless.problem import PhaseProblem
 
 # beyond so many standard deviations an amplitude is more likely wrong than noisy
 _OUTLIER = 3.0

@@ -23,7 +23,7 @@ from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe
 from napari_diner.tasks.fit.region import Index, Region
 from napari_diner.tasks.fit.represent import build_representation
 from napari_diner.tasks.fit.stored import INDEX, LOW, STEP, TABLE, Outputs, StoredFit, line, unpacked_table
-from napari_diner.tasks.reconstruction import Result
+from napari_diner.tasks.run import Result
 
 _CODES: dict[int, Any] = {8: np.uint8, 16: np.uint16}
 

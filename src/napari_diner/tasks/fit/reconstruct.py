@@ -15,11 +15,11 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.representations.base import Representation
 from napari_diner.representations.diner import Diner
-from napari_diner.solvers.batch_fit import BatchFit
-from napari_diner.solvers.fit_values import fit_values
+from napari_diner.solvers.fit.batch_fit import BatchFit
+from napari_diner.solvers.fit.problem import ValueProblem
+from napari_diner.solvers.fit.table_fit import TableFit
+from napari_diner.solvers.starting_values import fit_values
 from napari_diner.solvers.step import Step
-from napari_diner.solvers.table_fit import TableFit
-from napari_diner.solvers.value_problem import ValueProblem
 from napari_diner.tasks.fit.data import FitData, layout_of, memory_needed, table_width, with_axes
 from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.model import Fitted, pack
@@ -28,8 +28,8 @@ from napari_diner.tasks.fit.recipe import FitRecipe, learning_rate_of
 from napari_diner.tasks.fit.represent import build_representation
 from napari_diner.tasks.fit.stored import LOW, unpacked_table
 from napari_diner.tasks.fit.unique import unique_samples
-from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result, remaining_s
 from napari_diner.tasks.report import provenance, psnr_of
+from napari_diner.tasks.run import Progress, Reconstruction, Result, remaining_s
 
 _ROWS = 1 << 20
 

@@ -12,8 +12,8 @@ import torch
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.geometry import Geometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
-from napari_diner.solvers.idt.calibration import Refined, Refinement, moved
-from napari_diner.solvers.idt.circles import CircleSearch
+from napari_diner.solvers.calibration.idt import Refined, Refinement, moved
+from napari_diner.solvers.calibration.spectral_circles import CircleSearch
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.idt.recipe import IdtRecipe
 

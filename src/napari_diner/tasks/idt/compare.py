@@ -10,9 +10,9 @@ from typing import Any
 
 from napari_diner.tasks.comparison import Comparison, ComparisonRun, bare_axes, check_names
 from napari_diner.tasks.idt.data import IdtData
-from napari_diner.tasks.idt.picture import cuts, index_limits
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.reconstruct import reconstruct
+from napari_diner.tasks.idt.slice_figure import cuts, index_limits
 from napari_diner.tasks.idt.truth import Truth
 
 CONTENDERS: Mapping[str, Mapping[str, str]] = {

@@ -24,12 +24,12 @@ from napari_diner.solvers.step import Step
 from napari_diner.tasks.idt.calibrate import Calibration, within_aperture
 from napari_diner.tasks.idt.data import Array, IdtData, contrast_of, memory_needed
 from napari_diner.tasks.idt.given_transfer import build_given, open_transfer
-from napari_diner.tasks.idt.inversion import Inversion, Stage
 from napari_diner.tasks.idt.optics import build_born, build_multislice, illumination_of, preflight
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.stages import Inversion, Stage
 from napari_diner.tasks.idt.truth import Truth, check_truth, score
-from napari_diner.tasks.reconstruction import Progress, Reconstruction, Result, remaining_s
 from napari_diner.tasks.report import provenance, psnr_db
+from napari_diner.tasks.run import Progress, Reconstruction, Result, remaining_s
 
 
 def reconstruct(

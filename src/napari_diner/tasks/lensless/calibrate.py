@@ -12,11 +12,10 @@ from torch import Tensor
 
 from napari_diner import device as devices
 from napari_diner.errors import RecipeError
-from napari_diner.physics.multiheight import MultiHeight
-from napari_diner.physics.point_source import real_distance_um
+from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.lensless.point_source import real_distance_um
 from napari_diner.preprocess.focus import Optics
-from napari_diner.solvers.lensless.calibration import Calibrated, SelfCalibration
-from napari_diner.solvers.lensless.geometry import (
+from napari_diner.solvers.calibration.frame_geometry import (
     DOWN,
     RIGHT,
     Derivatives,
@@ -27,6 +26,7 @@ from napari_diner.solvers.lensless.geometry import (
     Z,
     trend,
 )
+from napari_diner.solvers.calibration.lensless import Calibrated, SelfCalibration
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.lensless.data import Array, PreparedFrames
 from napari_diner.tasks.lensless.geometry import magnifications

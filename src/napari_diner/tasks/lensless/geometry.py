@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.physics.point_source import effective_distance_um, magnification
+from napari_diner.physics.lensless.point_source import effective_distance_um, magnification
 from napari_diner.preprocess.pixels import magnify, split, upsample
 from napari_diner.preprocess.steps import onto_grid, prepared_shape
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, Recording
@@ -31,7 +31,7 @@ def at_the_sample(recipe: Kind) -> Kind:
     """Return the recipe of the prepared frames: finer pixels, parallel light, nothing left to prepare.
 
     Pixels are those of the object: of the finest frame, divided by its magnification M, by the upsampling and by the
-    super-resolution; each distance becomes z/M (see `napari_diner.physics.point_source`), each shift on the sensor
+    super-resolution; each distance becomes z/M (see `physics.lensless.point_source`), each shift on the sensor
     (dy, dx)/M.
 
     Parameters

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from napari_diner.device import available_memory
-from napari_diner.physics.heights import Heights
-from napari_diner.physics.multiheight import LenslessModel, MultiHeight
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import LenslessModel, MultiHeight
+from napari_diner.physics.lensless.sensor import Sensor
+from napari_diner.physics.lensless.tiles import TiledMultiHeight, fastest_window_px, margin_px
 from napari_diner.physics.padding import Padding
-from napari_diner.physics.sensor import Sensor
-from napari_diner.physics.tiles import TiledMultiHeight, fastest_window_px, margin_px
-from napari_diner.solvers.problem import PhaseProblem
+from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.tasks.lensless.data import Array, PreparedFrames, memory_needed, padding_width_px
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 

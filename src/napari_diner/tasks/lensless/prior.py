@@ -11,7 +11,7 @@ import torch
 from napari_diner.errors import InputError
 from napari_diner.solvers.lensless.held_out import HeldOutFrame
 from napari_diner.solvers.lensless.priors import Priors
-from napari_diner.solvers.problem import PhaseProblem
+from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.geometry import support_on_object
 from napari_diner.tasks.lensless.recipe import LenslessRecipe

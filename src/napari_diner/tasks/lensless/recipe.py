@@ -8,14 +8,14 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.point_source import magnification
+from napari_diner.physics.lensless.point_source import magnification
 from napari_diner.physics.settings import PaddingSettings, TileSettings
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.representations.settings import DinerSettings
+from napari_diner.solvers.lensless.noise_settings import NoiseSettings
 from napari_diner.solvers.lensless.prior_settings import PriorSettings
-from napari_diner.solvers.noise_settings import NoiseSettings
+from napari_diner.solvers.lensless.uncertainty_settings import UncertaintySettings
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings, GradientSettings
-from napari_diner.solvers.uncertainty_settings import UncertaintySettings
 from napari_diner.tasks.lensless.calibration_settings import CalibrationSettings
 from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
 from napari_diner.tasks.recipe import Recipe

@@ -6,8 +6,8 @@ import numpy as np
 
 from napari_diner.tasks.lensless.data import Array, LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.reconstruction import LenslessReconstruction
 from napari_diner.tasks.lensless.truth import Truth
-from napari_diner.tasks.lensless.whole_field import LenslessReconstruction
 
 
 def reconstruct(

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.contrast_transfer import contrast_transfer_inverse
-from napari_diner.physics.heights import Heights
-from napari_diner.physics.multiheight import MultiHeight
+from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_inverse
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.padding import Padding
 from napari_diner.preprocess.focus import Optics, Refocus
 from napari_diner.preprocess.similarity import (
@@ -23,8 +23,8 @@ from napari_diner.preprocess.similarity import (
     thinnings,
     unturned,
 )
-from napari_diner.solvers.alternating import AlternatingProjections
-from napari_diner.solvers.problem import PhaseProblem
+from napari_diner.solvers.lensless.alternating import AlternatingProjections
+from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.lensless.data import Array, PreparedFrames

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
-from napari_diner.physics.information import octaves
+from napari_diner.physics.lensless.information import octaves
 from napari_diner.tasks.report import psnr_db
 
 Image = npt.NDArray[Any]

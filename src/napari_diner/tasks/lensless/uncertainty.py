@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from napari_diner.io.arrays import NamedArray
-from napari_diner.physics.information import Band, band_information, best_extra_height
-from napari_diner.solvers.uncertainty import Uncertainty
+from napari_diner.physics.lensless.information import Band, band_information, best_extra_height
+from napari_diner.solvers.lensless.uncertainty import Uncertainty
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 
 # what is told of a band, as a part of what as many heights tell at best on average, below which it counts as unseen

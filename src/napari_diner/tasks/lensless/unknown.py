@@ -9,7 +9,7 @@ from napari_diner.representations.base import Representation
 from napari_diner.representations.complex_field import ComplexField
 from napari_diner.representations.diner import Diner
 from napari_diner.representations.pixels import Pixels
-from napari_diner.solvers.fit_values import fit_values
+from napari_diner.solvers.starting_values import fit_values
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 
 

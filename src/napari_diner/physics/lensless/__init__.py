@@ -1,0 +1,1 @@
+"""Multi-height lensless imaging: propagation to several heights, and what the recorded intensities tell."""

@@ -1,0 +1,211 @@
+"""Multi-height lensless imaging: one object, its diffraction pattern recorded at several distances."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.sensor import Sensor
+from napari_diner.physics.padding import Padding
+
+Pixels = tuple[slice, slice]
+"""Rows and columns of the sensor."""
+Respond = Callable[[int, Pixels, Tensor], Tensor]
+"""From a frame's number, pixels of the sensor and the field there to what is to be brought back, as the field is."""
+
+_SAME_PIXELS = Sensor()
+
+
+class LenslessModel(ABC):
+    """The forward model of multi-height lensless imaging, Eq. 5 of the DINER paper with what a real sensor adds.
+
+    ``I_z = g_z/s · |PSF_z ∗ (P·O)|²``, shifted by (dy, dx)_z: the object O under the illumination P propagates to
+    each height z; g_z is the relative brightness of the frame, s the intensity that the data call one. The linear
+    part is ``U_z = A_z O = √(g_z/s) · C F⁻¹ H_z F E (P·O)``; E continues the field beyond its edges and C cuts it back
+    (see `Padding`). Where pixels of the sensor are larger than those of the object, each records the mean of I_z over
+    those that it covers (see `Sensor`).
+
+    Solvers go through the heights by `seen`, `round_trip` and `collect`, which may hand out the sensor part by part:
+    they name pixels of the sensor, and give or take the field on all of the object's grid that these cover.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        heights: Heights,
+        illumination: Tensor | None,
+        padding: Padding | None,
+        sensor: Sensor,
+        dtype: torch.dtype,
+        device: torch.device | str,
+    ) -> None:
+        self.shape = shape
+        self.sensor = sensor
+        self.heights = heights
+        self.frames = heights.frames
+        self.padding = padding if padding is not None else Padding(shape)
+        self.dtype = dtype
+        self.device = torch.device(device)
+        self.illumination = None if illumination is None else illumination.to(self.device, dtype)
+
+    @property
+    def real_dtype(self) -> torch.dtype:
+        """The real type of the same precision."""
+        return torch.float64 if self.dtype == torch.complex128 else torch.float32
+
+    @abstractmethod
+    def transfer(self, frame: int) -> Tensor:
+        """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X')."""
+
+    @abstractmethod
+    def seen(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
+        """Propagate the object's field (Y, X) to all sensor planes: frame, pixels and the field U_z there."""
+
+    @abstractmethod
+    def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
+        """Propagate a field to all sensors, and bring back what `respond` makes of it there.
+
+        That is ``Σ_z A_z^H respond(A_z O)``, in one pass over the heights.
+
+        Parameters
+        ----------
+        field
+            Complex field O, (Y, X).
+        respond
+            Called once for each height and each part of the sensor.
+
+        Returns
+        -------
+        Tensor
+            Complex, (Y, X).
+        """
+
+    @abstractmethod
+    def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
+        """Bring fields that `answer` gives for each height and part of the sensor back: ``Σ_z A_z^H u_z``, (Y, X)."""
+
+    @property
+    def sensor_shape(self) -> tuple[int, int]:
+        """Pixels (Y, X) of a frame; those of the object are as many times finer as the sensor's pixels are larger."""
+        return self.shape[0] // self.sensor.binning, self.shape[1] // self.sensor.binning
+
+    def lit(self, field: Tensor) -> Tensor:
+        """Return the object under its illumination, P·O, (Y, X)."""
+        return field if self.illumination is None else self.illumination * field
+
+    def lit_adjoint(self, field: Tensor) -> Tensor:
+        """Apply the adjoint of `lit`."""
+        return field if self.illumination is None else self.illumination.conj() * field
+
+    def fields(self, field: Tensor) -> Tensor:
+        """Propagate the object's field to all sensor planes.
+
+        Parameters
+        ----------
+        field
+            Complex field O, (Y, X).
+
+        Returns
+        -------
+        Tensor
+            Complex fields U_z, (N, Y, X).
+        """
+        fields = torch.empty(self.frames, *self.shape, dtype=field.dtype, device=self.device)
+        for frame, at, U in self.seen(field):
+            fields[frame][self.sensor.fine(at)] = U
+        return fields
+
+    def adjoint(self, fields: Tensor) -> Tensor:
+        """Apply the adjoint of `fields`: bring fields (N, Y, X) back to the object's plane and add them up, (Y, X)."""
+        return self.collect(lambda frame, at: fields[frame][self.sensor.fine(at)])
+
+    def intensities(self, field: Tensor) -> Tensor:
+        """Return what the sensor records of a complex field O (Y, X): intensities (N, Y, X), in units of the data."""
+        fields = self.fields(field)
+        return self.sensor.mean(fields.real**2 + fields.imag**2)
+
+
+class MultiHeight(LenslessModel):
+    """The model of a field in one piece, see `LenslessModel`.
+
+    Parameters
+    ----------
+    shape
+        Pixels (Y, X) of the object.
+    heights
+        Distances, shifts and gains of the frames, and the light.
+    illumination
+        Real or complex field P of the illumination, (Y, X); 1 if None.
+    padding
+        How the field continues beyond its edges; periodically if None.
+    sensor
+        How much larger the sensor's pixels are than the object's.
+    dtype, device
+        Complex type and device of the fields.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        heights: Heights,
+        *,
+        illumination: Tensor | None = None,
+        padding: Padding | None = None,
+        sensor: Sensor = _SAME_PIXELS,
+        dtype: torch.dtype = torch.complex64,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(shape, heights, illumination, padding, sensor, dtype, device)
+        self.transfers = heights.transfers(self.padding.padded_shape, dtype, self.device)
+        """√(g_z/s) · H_z of each height, (N, Y', X') on the padded grid."""
+
+    def transfer(self, frame: int) -> Tensor:
+        """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X')."""
+        return self.transfers[frame]
+
+    def spectrum(self, field: Tensor) -> Tensor:
+        """Return the spectrum of the lit and continued object, F E (P·O), (Y', X')."""
+        spectrum: Tensor = torch.fft.fft2(self.padding.pad(self.lit(field)))
+        return spectrum
+
+    def spectrum_adjoint(self, spectrum: Tensor) -> Tensor:
+        """Apply the adjoint of `spectrum`, up to the constant Y'·X' that the transforms leave to `field_adjoint`."""
+        return self.lit_adjoint(self.padding.pad_adjoint(torch.fft.ifft2(spectrum)))
+
+    def field(self, spectrum: Tensor, frame: int) -> Tensor:
+        """Return the field U_z, (Y, X), at the sensor plane of one frame, from the object's `spectrum`."""
+        return self.padding.crop(torch.fft.ifft2(self.transfers[frame] * spectrum))
+
+    def field_adjoint(self, field: Tensor, frame: int) -> Tensor:
+        """Apply the adjoint of `field`, (Y', X'); follow it by `spectrum_adjoint`."""
+        spectrum: Tensor = self.transfers[frame].conj() * torch.fft.fft2(self.padding.crop_adjoint(field))
+        return spectrum
+
+    @property
+    def _whole(self) -> Pixels:
+        return slice(0, self.sensor_shape[0]), slice(0, self.sensor_shape[1])
+
+    def seen(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
+        """Propagate the object's field (Y, X) to one sensor plane after the other."""
+        spectrum = self.spectrum(field)
+        for frame in range(self.frames):
+            yield frame, self._whole, self.field(spectrum, frame)
+
+    def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
+        """Propagate a field to all sensors, and bring back what `respond` makes of it there."""
+        spectrum = self.spectrum(field)
+        back = torch.zeros_like(spectrum)
+        for frame in range(self.frames):
+            back += self.field_adjoint(respond(frame, self._whole, self.field(spectrum, frame)), frame)
+        return self.spectrum_adjoint(back)
+
+    def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
+        """Bring the fields that `answer` gives for each height back to the object, and add them up."""
+        back = torch.zeros(self.padding.padded_shape, dtype=self.dtype, device=self.device)
+        for frame in range(self.frames):
+            back = back + self.field_adjoint(answer(frame, self._whole), frame)
+        return self.spectrum_adjoint(back)

@@ -1,0 +1,1 @@
+"""Nuisance parameters of a recording: distances, shifts, gains and tilt; directions of the illumination."""

@@ -1,0 +1,264 @@
+"""How the frames answer to the geometry once the object has answered to it: the Schur complement of the object.
+
+The frames depend on the object δ (log-amplitude and phase, see `solvers.gauss_newton`) and on the geometry q. To first
+order the residual becomes ``r + J δ + K q``. Whatever q is, the object follows: ``δ = −X q`` with ``X = J⁺K``. What is
+left, ``K̃ = K − J X``, is all that the geometry can be told by: ``q = −(K̃ᵀK̃)⁻¹ K̃ᵀ r``, and ``K̃ᵀK̃`` is the Schur
+complement of the object in the joint normal matrix (variable projection; Golub and Pereyra, Inverse Problems 19, R1
+(2003)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from napari_diner.physics.lensless.contrast_transfer import contrast_power
+from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.propagation import frequencies
+from napari_diner.solvers.calibration.frame_geometry import COLUMNS, GAIN, Derivatives, Vector
+from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
+from napari_diner.solvers.lensless.problem import PhaseProblem, sum_of_squares
+
+# the damping of the eliminated object, and what its preconditioner adds, relative to the strongest response
+_DAMPING = 1e-4
+_FLOOR = 1e-2
+# rings that the frequencies up to half the pixel's are divided into
+_RINGS = 48
+# within so many pixels errors may hang together: interpolated frames, what the model does not describe; but enough
+# blocks must be left to tell how they scatter
+_BLOCK_PX, _BLOCKS_ACROSS = 16, 12
+
+
+@dataclass(frozen=True)
+class Normal:
+    """The normal equations of the geometry with the object eliminated.
+
+    Parameters
+    ----------
+    matrix
+        ``K̃ᵀK̃``, (K, K).
+    right
+        ``K̃ᵀr``, (K,).
+    spread
+        ``Σ s sᵀ`` over blocks of the field, (K, K), with s the sum of ``r k̃`` over the pixels of a block and all
+        frames: the scatter of `right`, also where noise differs between places or hangs together within some pixels.
+    square
+        Sum of squares of the residual.
+    """
+
+    matrix: Vector
+    right: Vector
+    spread: Vector
+    square: float
+
+
+class Elimination:
+    """The frames linearised about an object and a geometry.
+
+    Parameters
+    ----------
+    problem
+        The problem with the present geometry in its model.
+    field
+        The object O, (Y, X).
+    derivatives
+        How fields answer to distances and shifts.
+    moves
+        Which moves of the geometry count, (N, 4, K), as from `directions`.
+    answers
+        X of an earlier linearisation, (K, Y, X), to go on from; None to begin with nothing.
+    variance
+        Variance of the noise of the recorded amplitudes.
+    """
+
+    def __init__(
+        self,
+        problem: PhaseProblem,
+        field: Tensor,
+        derivatives: Derivatives,
+        moves: Vector,
+        answers: Tensor | None,
+        variance: float,
+    ) -> None:
+        assert isinstance(problem.model, MultiHeight)
+        self.problem = problem
+        self._model = problem.model
+        self.moves = moves
+        self.answers = (
+            answers if answers is not None else torch.zeros(moves.shape[2], *field.shape, dtype=field.dtype)
+        ).to(field.device)
+        """X: how the object answers to each move, (K, Y, X), as a change of its logarithm."""
+        self._field = field
+        self._derivatives = derivatives
+        self._spectrum = self._model.spectrum(field)
+        self._trusted = trusted_part(self._spectrum, self._model, variance) * self._spectrum
+        # only the columns that some move uses
+        self._columns = [column for column in range(COLUMNS) if moves[:, column].any()]
+        self._directions = torch.stack([torch.sgn(self._at_sensor(n)) for n in range(self._model.frames)])
+        self._own = [self._own_columns(n) for n in range(self._model.frames)]
+
+    def improve(self, number: int, steps: int) -> None:
+        """Bring the object's answer to one move closer to the exact one, by steps of conjugate gradients."""
+        scale = self._field.abs().clamp_min(1e-6).rsqrt()
+        answer = self.answers[number]
+        right = self._backwards(
+            [self._by_geometry(n, number) - self._by_object(answer, n) for n in range(self._model.frames)]
+        )
+        precondition, damping = self._preconditioner()
+        solve = ConjugateGradients(
+            lambda step: scale * self._normal(scale * step) + damping * step, scale * right, precondition
+        )
+        for _ in range(steps):
+            solve.step()
+        self.answers[number] = answer + scale * solve.solution
+
+    def normal(self) -> Normal:
+        """Return the normal equations with the present answers of the object.
+
+        One frame after the other, so that no more than the K images of one frame are kept.
+        """
+        count = len(self.answers)
+        matrix, right = np.zeros((count, count)), np.zeros(count)
+        block = max(1, min(_BLOCK_PX, min(self.problem.model.shape) // _BLOCKS_ACROSS))
+        scores: Vector | float = 0.0
+        square = 0.0
+        spectra = [self._model.spectrum(self._field * answer) for answer in self.answers]
+        for n in range(self._model.frames):
+            left = torch.stack(
+                [self._by_geometry(n, k) - self._of_field(spectrum, n) for k, spectrum in enumerate(spectra)]
+            ).flatten(1)
+            residual = self._residual(n).flatten()
+            square += sum_of_squares(residual)
+            # units differ widely; scaled so that single precision keeps them
+            size = torch.linalg.vector_norm(left, dim=1, keepdim=True).clamp_min(1e-30)
+            left = left / size
+            sizes = _double(size.flatten())
+            matrix += _double(left @ left.T) * np.outer(sizes, sizes)
+            weighted = (left * residual).reshape(count, *self.problem.model.shape)
+            sums = _double(avg_pool2d(weighted, block, ceil_mode=True, divisor_override=1)).reshape(count, -1)
+            scores = scores + sums * sizes[:, None]
+            right += sums.sum(1) * sizes
+        scores = np.asarray(scores)
+        return Normal(matrix, right, scores @ scores.T, square)
+
+    def answer(self, step: Vector) -> Tensor:
+        """Return how the object answers to a move q, (K,), of the geometry: ``−X q``, complex, (Y, X)."""
+        weights = torch.from_numpy(step).to(self.answers.device, self.answers.real.dtype)
+        return -torch.einsum("kyx,k->yx", self.answers, weights.to(self.answers.dtype))
+
+    def _at_sensor(self, frame: int) -> Tensor:
+        return self._model.field(self._spectrum, frame)
+
+    def _residual(self, frame: int) -> Tensor:
+        return self._valid(self._at_sensor(frame).abs() - self.problem.amplitudes[frame], frame)
+
+    def _valid(self, image: Tensor, frame: int) -> Tensor:
+        mask = self.problem.mask
+        return image if mask is None else image.where(mask[frame], 0)
+
+    def _along(self, field: Tensor, frame: int) -> Tensor:
+        """Return the change of the modulus for a change of a frame's field, real, (Y, X)."""
+        direction = self._directions[frame]
+        return self._valid(direction.real * field.real + direction.imag * field.imag, frame)
+
+    def _by_geometry(self, frame: int, number: int) -> Tensor:
+        """Return the change of the modulus of a frame by a move of the geometry, (Y, X)."""
+        weights = torch.from_numpy(self.moves[frame, self._columns, number])
+        own = self._own[frame]
+        return torch.einsum("cyx,c->yx", own, weights.to(own.device, own.dtype))
+
+    def _own_columns(self, frame: int) -> Tensor:
+        """Return the change of the modulus of a frame by each of its own numbers, (columns, Y, X)."""
+        images = []
+        for column in self._columns:
+            if column == GAIN:
+                images.append(0.5 * self._valid(self._at_sensor(frame).abs(), frame))
+            else:
+                factor = self._derivatives.of(column)
+                images.append(self._along(self._model.field(factor * self._trusted, frame), frame))
+        return torch.stack(images)
+
+    def _by_object(self, step: Tensor, frame: int) -> Tensor:
+        return self._of_field(self._model.spectrum(self._field * step), frame)
+
+    def _of_field(self, spectrum: Tensor, frame: int) -> Tensor:
+        return self._along(self._model.field(spectrum, frame), frame)
+
+    def _backwards(self, images: list[Tensor]) -> Tensor:
+        """Apply Jᵀ to real images of all frames."""
+        model = self._model
+        back = torch.zeros_like(self._spectrum)
+        for frame, image in enumerate(images):
+            back += model.field_adjoint(self._valid(image, frame) * self._directions[frame], frame)
+        return self._field.conj() * model.spectrum_adjoint(back)
+
+    def _normal(self, step: Tensor) -> Tensor:
+        spectrum = self._model.spectrum(self._field * step)
+        return self._backwards([self._of_field(spectrum, n) for n in range(self._model.frames)])
+
+    def _preconditioner(self) -> tuple[Operator, float]:
+        """Return the inverse Hessian of a weak object, see `GaussNewton`, and the damping that belongs to it."""
+        padding = self._model.padding
+        power = contrast_power(self._model)
+        strongest = float(torch.maximum(power.amplitude, power.phase).max())
+        brightness = float(self._field.abs().mean())
+        half = padding.padded_shape[1] // 2 + 1
+        gains = [1 / (brightness * (part[:, :half] + (_DAMPING + _FLOOR) * strongest)) for part in power]
+
+        def apply(residual: Tensor) -> Tensor:
+            parts = []
+            for part, gain in zip((residual.real, residual.imag), gains, strict=True):
+                spectrum = torch.fft.rfft2(padding.crop_adjoint(part)) * gain
+                parts.append(padding.crop(torch.fft.irfft2(spectrum, s=padding.padded_shape)))
+            return torch.complex(parts[0], parts[1])
+
+        return apply, _DAMPING * strongest * brightness
+
+
+def trusted_part(spectrum: Tensor, model: MultiHeight, variance: float) -> Tensor:
+    """Return which part of each frequency of an object is no noise, from 0 to 1, (Y', X'): Wiener's filter.
+
+    The object takes up noise too, and derivatives by distance and shift grow with the frequency: taken from the object
+    as it is, they would be mostly noise, which tells nothing and would count as if it did. With N frames of noise σ²
+    each real unknown of the object has the variance 2σ²/N, over the power of the transfer functions, wherever the
+    frames see it well. The power of the object is averaged over rings.
+
+    Parameters
+    ----------
+    spectrum
+        Of the lit and continued object, (Y', X').
+    model
+        The forward model.
+    variance
+        Variance σ² of the noise of the recorded amplitudes.
+    """
+    fy, fx = frequencies(model.padding.padded_shape, 1.0)
+    rings = ((fy**2 + fx**2).sqrt() * (2 * _RINGS)).long().to(spectrum.device)
+    count = int(rings.max()) + 1
+    power = torch.zeros(count, device=spectrum.device).index_add_(
+        0, rings.flatten(), spectrum.abs().square().float().flatten()
+    )
+    power = power / torch.bincount(rings.flatten(), minlength=count).clamp_min(1)
+    noise = torch.zeros_like(power[rings])
+    for reach in contrast_power(model):
+        noise += variance * spectrum.numel() / reach.clamp_min(1e-3 * float(reach.max()))
+    return (1 - noise / power[rings].clamp_min(1e-30)).clamp(0, 1) * _seen(model)
+
+
+def seen_part(model: MultiHeight) -> float:
+    """Return the part of the object's frequencies that reach any frame."""
+    return float(_seen(model).float().mean())
+
+
+def _seen(model: MultiHeight) -> Tensor:
+    seen: Tensor = (model.transfers.abs() > 0).any(0)
+    return seen
+
+
+def _double(values: Tensor) -> Vector:
+    converted: Vector = values.cpu().double().numpy()
+    return converted

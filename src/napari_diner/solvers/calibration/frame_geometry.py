@@ -1,0 +1,172 @@
+"""Where the frames of a lensless recording were taken: distances, shifts and gains, and how they may move."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_diner.physics.propagation import Method, frequencies, propagation_phase
+
+Vector = npt.NDArray[np.float64]
+Parameter = Literal["z", "shift", "gain", "tilt"]
+
+COLUMNS = 4
+"""What each frame has: distance (µm), shift down and shift to the right (µm), logarithm of the gain."""
+Z, DOWN, RIGHT, GAIN = range(COLUMNS)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Distances, shifts and gains of N frames.
+
+    Parameters
+    ----------
+    distances_um
+        From sample to sensor, (N,).
+    shifts_um
+        (dy, dx) by which each frame is displaced, (N, 2).
+    gains
+        Relative brightness, (N,).
+    """
+
+    distances_um: Vector
+    shifts_um: Vector
+    gains: Vector
+
+    @property
+    def table(self) -> Vector:
+        """All numbers as (N, 4), in the order of the columns."""
+        return np.column_stack([self.distances_um, self.shifts_um, np.log(self.gains)])
+
+    @classmethod
+    def of(cls, table: Vector) -> Geometry:
+        """Return the geometry of a table, (N, 4)."""
+        return cls(table[:, Z].copy(), table[:, DOWN : RIGHT + 1].copy(), np.exp(table[:, GAIN]))
+
+    def displaced(self, offset_um: float) -> Geometry:
+        """Return the geometry with all frames farther from the object by the same length."""
+        return Geometry(self.distances_um + offset_um, self.shifts_um, self.gains)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known beforehand of each frame: standard deviations about what is given, and how far to go at most.
+
+    Parameters
+    ----------
+    deviations
+        Standard deviations of distance (µm), shifts (µm) and log-gain, (N, 4).
+    bounds
+        Largest distances from what is given, (N, 4).
+    """
+
+    deviations: Vector
+    bounds: Vector
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Shifts taken apart: ``shift_n = intercept + tilt · z_n + rest_n``, a least-squares line for each axis.
+
+    Parameters
+    ----------
+    intercept_um
+        Shift at z = 0, (2,).
+    tilt
+        Slope [dy/dz, dx/dz], (2,).
+    rest_um
+        What the line does not explain, (N, 2): its mean and its linear trend in z are zero.
+    """
+
+    intercept_um: Vector
+    tilt: Vector
+    rest_um: Vector
+
+
+def trend(distances_um: Vector, shifts_um: Vector) -> Trend:
+    """Take shifts (N, 2) apart; of frames that are all at one distance the slope is zero."""
+    inverse = np.linalg.pinv(np.column_stack([np.ones_like(distances_um), distances_um]))
+    intercept, tilt = inverse @ shifts_um
+    return Trend(intercept, tilt, shifts_um - intercept - np.outer(distances_um, tilt))
+
+
+def directions(wanted: Collection[Parameter], distances_um: Vector) -> Vector:
+    """Return the moves of the geometry that the data can see and that are wanted, (N, 4, K), orthonormal.
+
+    A common distance is a defocus of the object, a common shift its translation, and a common gain its brightness: the
+    object takes them up and no frame changes, so these moves are left out. Shifts contain the tilt.
+    """
+    frames = len(distances_um)
+    # an orthonormal basis of what is orthogonal to a constant
+    relative = np.linalg.svd(np.eye(frames) - 1 / frames)[0][:, : frames - 1]
+    centred = (distances_um - distances_um.mean())[:, None]
+    slope = centred / max(float(np.linalg.norm(centred)), 1e-12)
+    lateral = relative if "shift" in wanted else slope if "tilt" in wanted else None
+    moves = []
+    for column, basis in (
+        (Z, relative if "z" in wanted else None),
+        (DOWN, lateral),
+        (RIGHT, lateral),
+        (GAIN, relative if "gain" in wanted else None),
+    ):
+        if basis is not None:
+            part = np.zeros((frames, COLUMNS, basis.shape[1]))
+            part[:, column] = basis
+            moves.append(part)
+    return np.concatenate(moves, 2)
+
+
+class Derivatives:
+    """Derivatives of a frame's field by its own distance and shift: multiplications of its spectrum.
+
+    With ``H = exp(iφ(f) − 2πi (fy·dy + fx·dx))``, the factors are ``i ∂φ/∂z``, ``−2πi fy`` and ``−2πi fx``, in 1/µm.
+
+    Parameters
+    ----------
+    shape
+        Pixels (Y', X') of the padded grid.
+    pixel_size_um, wavelength_um, medium_index, method
+        As for `napari_diner.physics.lensless.multiheight.MultiHeight`.
+    dtype, device
+        Complex type and device of the fields.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        pixel_size_um: float,
+        wavelength_um: float,
+        medium_index: float,
+        method: Method,
+        dtype: torch.dtype = torch.complex64,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.pixel_size_um = pixel_size_um
+        self._cutoff, self._exact = medium_index / wavelength_um, method == "angular_spectrum"
+        fy, fx = frequencies(shape, pixel_size_um)
+        phase = propagation_phase(fy, fx, 1.0, wavelength_um, medium_index, method)
+        self._factors = {
+            Z: (1j * phase).to(dtype).to(device),
+            DOWN: (-2j * math.pi * fy).to(dtype).to(device),
+            RIGHT: (-2j * math.pi * fx).to(dtype).to(device),
+        }
+
+    def tilt_of(self, frequency: Vector) -> Vector:
+        """Return by how much a plane wave of the frequency (fy, fx) is displaced for each micrometre it travels, (2,).
+
+        ``−∂φ/∂f / 2πz``: the tangent of its angle, or the paraxial approximation of it.
+        """
+        inclined = max(self._cutoff**2 - float(np.square(frequency).sum()), 1e-12) if self._exact else self._cutoff**2
+        tilt: Vector = frequency / math.sqrt(inclined)
+        return tilt
+
+    def of(self, column: int) -> Tensor:
+        """Return the factor of a column other than the gain, broadcastable to (Y', X')."""
+        return self._factors[column]

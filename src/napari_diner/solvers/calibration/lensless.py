@@ -1,0 +1,394 @@
+"""Distances, shifts and gains of a lensless recording, found together with the object."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_inverse
+from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.solvers.calibration.elimination import Elimination, Normal, seen_part, trusted_part
+from napari_diner.solvers.calibration.frame_geometry import (
+    COLUMNS,
+    DOWN,
+    RIGHT,
+    Derivatives,
+    Geometry,
+    Parameter,
+    Prior,
+    Vector,
+    Z,
+    directions,
+)
+from napari_diner.solvers.calibration.gauge import placed, unwound
+from napari_diner.solvers.calibration.object_plane import Plane, PlaneSearch, Refocusing
+from napari_diner.solvers.calibration.recorded_band import explained_up_to, passband
+from napari_diner.solvers.calibration.registration import register
+from napari_diner.solvers.lensless.alternating import AlternatingProjections
+from napari_diner.solvers.lensless.gauss_newton import GaussNewton
+from napari_diner.solvers.lensless.problem import PhaseProblem
+from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings
+from napari_diner.solvers.step import Step
+
+# a step that leaves the misfit larger by more than this factor, after the object has followed, was too long
+_WORSE = 1.02
+# the longest step of a distance, in depths of field, and of a shift, in pixels
+_LONGEST_Z, _LONGEST_SHIFT_PX = 0.5, 2.0
+# registered shifts below this, in pixels, are left to the second-order steps
+_REGISTERED_PX = 0.3
+# damping of the first step of the object, and how it changes on success and on failure
+_DAMPING = 1e-2
+_DAMPING_DOWN, _DAMPING_UP = 0.1, 16.0
+# after a step that failed although it was damped thrice as much
+_DAMPING_FAILED = _DAMPING_UP**3
+# a round that moves nothing by more than this part of its error is the last one
+_STILL = 0.1
+_MOST_SHRINKAGE = 0.8
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What was found.
+
+    Parameters
+    ----------
+    geometry
+        Distances, shifts, gains.
+    field
+        The object that goes with them, (Y, X).
+    covariance
+        Of the moves of `directions`, in the order of the table of `Geometry`: (4N, 4N), in squares of its units.
+    plane
+        What the object's own look said of the common distance; None if distances were not asked for.
+    noise
+        Standard deviation of the recorded amplitudes' noise.
+    at_bounds
+        Which frames were stopped by a bound, (N,).
+    up_to
+        The frequency up to which the frames were compared, in cycles a pixel; None if it was all.
+    """
+
+    geometry: Geometry
+    field: Tensor
+    covariance: Vector
+    plane: Plane | None
+    noise: float
+    at_bounds: npt.NDArray[np.bool_]
+    up_to: float | None
+
+
+class SelfCalibration:
+    """Find geometry and object together, by second-order steps with the object eliminated.
+
+    Each round improves the object for the present geometry by a step of `GaussNewton`, lets the object answer to all
+    moves of the geometry (`Elimination`), and moves both. What the frames cannot tell is settled in the end: the plane
+    of the object by its own look (`PlaneSearch`) and by the distances given, in proportion to their precision; the
+    place of the object so that the line through the shifts meets z = 0 where that of the given ones does, as a tilted
+    illumination has it; its brightness by the mean of the log-gains; and the whole turns of phase across a periodic
+    field, which shifts in proportion to z undo, so that the mean of the object's field is its strongest frequency.
+
+    Once the geometry is nearly right, detail finer than what the model explains is left out (`explained_up_to`).
+
+    Parameters
+    ----------
+    amplitudes
+        Square roots of the recorded intensities, (N, Y, X).
+    mask
+        True where pixels count, (N, Y, X), or None.
+    build
+        Makes the forward model of a geometry.
+    derivatives
+        How fields answer to distances and shifts.
+    given
+        The geometry to start from, towards which the result is drawn.
+    prior
+        How strongly, and how far it may go.
+    wanted
+        What to find.
+    depth_of_field_um
+        Depth of field of the grid.
+    rounds, object_steps, answer_steps, warm_up
+        At most so many rounds; inner steps of the object, and of its answer to each move, in a round; rounds of
+        alternating projections before all.
+    """
+
+    def __init__(
+        self,
+        amplitudes: Tensor,
+        mask: Tensor | None,
+        build: Callable[[Geometry], MultiHeight],
+        derivatives: Derivatives,
+        given: Geometry,
+        prior: Prior,
+        wanted: Collection[Parameter],
+        *,
+        depth_of_field_um: float,
+        rounds: int = 4,
+        object_steps: int = 20,
+        answer_steps: int = 3,
+        warm_up: int = 50,
+    ) -> None:
+        self.given, self.prior, self.wanted = given, prior, wanted
+        self.geometry = given
+        self.depth_of_field_um = depth_of_field_um
+        self.rounds, self.object_steps, self.answer_steps, self.warm_up = rounds, object_steps, answer_steps, warm_up
+        self._amplitudes, self._mask = amplitudes, mask
+        self._build, self._derivatives = build, derivatives
+        self._moves = directions(wanted, given.distances_um)
+        self._displaces = bool({"shift", "tilt"} & set(wanted))
+        self._answers: Tensor | None = None
+        self._field: Tensor | None = None
+        self._normal: Normal | None = None
+        self._plane: Plane | None = None
+        # until the plane is found, the common distance is as sure as what was given
+        self._plane_variance = float(prior.deviations[:, Z].mean()) ** 2
+        self._damping = _DAMPING
+        self.rounds_done = 0
+        """Rounds taken so far."""
+        self._last_step = np.zeros(self._moves.shape[2])
+        model = build(given)
+        self._padding = model.padding
+        # the part of the object's frequencies that reach any frame
+        self._seen = seen_part(model)
+        self._up_to: float | None = None
+        self._band: Tensor | None = None
+        self._near = self._band_known = False
+        self._valid = amplitudes.numel() if mask is None else int(mask.sum())
+        self._loss = math.inf
+        self._through = False
+        self._shrinkage = 0.0
+        self._before: tuple[Geometry, Tensor] | None = None
+
+    def field(self) -> Tensor:
+        """Return the object so far: complex, (Y, X)."""
+        assert self._field is not None
+        return self._field
+
+    def steps(self) -> Iterator[Step]:
+        """Do the work."""
+        self._begin()
+        yield self._step(0, 0.1)
+        problem = self._problem()
+        rounds = AlternatingProjections(problem, self.field(), AlternatingSettings(iterations=self.warm_up))
+        for step in rounds.steps():
+            self._field, self._loss = rounds.field(), step.loss
+            yield self._step(0, 0.1 + 0.9 * step.done)
+        for number in range(1, self.rounds + 1):
+            yield from self._round(number)
+            self.rounds_done = number
+            if not (self._unwind() or self._narrow()) and self._settled():
+                break
+        yield from self._settle()
+
+    def _step(self, number: int, within: float) -> Step:
+        return Step(number + 1, self.rounds + 2, self._loss, within)
+
+    def _problem(self) -> PhaseProblem:
+        return PhaseProblem(self._model(), self._amplitudes, self._mask)
+
+    def _model(self) -> MultiHeight:
+        model = self._build(self.geometry)
+        if self._band is not None:
+            model.transfers *= self._band
+        return model
+
+    def _begin(self) -> None:
+        """Start from a weak object, with frames registered if they may be displaced by much."""
+        problem = self._problem()
+        if "shift" in self.wanted:
+            found = register(problem, self._derivatives.pixel_size_um)
+            if np.abs(found).max() > _REGISTERED_PX * self._derivatives.pixel_size_um:
+                table = self.geometry.table
+                table[:, DOWN : RIGHT + 1] += found
+                self.geometry = self._bounded(table)
+                problem = self._problem()
+        self._field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
+
+    def _round(self, number: int) -> Iterator[Step]:
+        """Improve the object, then move the geometry and the object with it."""
+        problem = self._problem()
+        settings = GaussNewtonSettings(warm_up=0, iterations=1, cg_steps=self.object_steps, damping=self._damping)
+        before = self.field()
+        solver = GaussNewton(problem, before, settings)
+        for inner in solver.steps():
+            yield self._step(number, 0.4 * inner.within)
+        self._field = solver.field()
+        loss, _ = problem.evaluate(self._field)
+        failed = self._field is before
+        self._damping = min(
+            self._damping * (_DAMPING_FAILED if failed else _DAMPING_DOWN if loss < self._loss else _DAMPING_UP), 1.0
+        )
+        if self._before is not None and loss > _WORSE * self._loss:
+            # halfway back, with the object of before
+            geometry, self._field = self._before
+            self.geometry = Geometry.of((self.geometry.table + geometry.table) / 2)
+            self._last_step /= 2
+            yield self._step(number, 1.0)
+            return
+        self._loss = loss
+        elimination = Elimination(
+            problem, self._field, self._derivatives, self._moves, self._answers, self._variance(loss * self._valid)
+        )
+        count = self._moves.shape[2]
+        for move in range(count):
+            elimination.improve(move, self.answer_steps)
+            yield self._step(number, 0.4 + 0.6 * (move + 1) / (count + 1))
+        self._answers = elimination.answers
+        normal = self._normal = elimination.normal()
+        step = self._limited(np.asarray(-np.linalg.solve(*self._with_prior(normal)), np.float64))
+        self._shrinkage = self._shrunk(normal, step)
+        # whether it was too long is seen in the next round, once the object has taken up the noise anew
+        self._before = self.geometry, self._field
+        self.geometry = self._bounded(self.geometry.table + self._moves @ step)
+        self._field = self._field * torch.exp(elimination.answer(step))
+        self._last_step = step
+        yield self._step(number, 1.0)
+
+    def _shrunk(self, normal: Normal, step: Vector) -> float:
+        """Return which part of the last step is left to this one, 0 to 0.8.
+
+        With noise in the object the normal matrix is larger than the true derivative of its right-hand side; each step
+        then covers but a part of the way, and the errors are larger in the same proportion.
+        """
+        last = normal.matrix @ self._last_step
+        square = float(self._last_step @ last)
+        return float(np.clip(step @ last / square, 0, _MOST_SHRINKAGE)) if square > 0 else 0.0
+
+    def _limited(self, step: Vector) -> Vector:
+        """Return a step that moves no frame farther than the linearisation may hold."""
+        moves = np.abs(self._moves @ step).max(0)
+        shift = _LONGEST_SHIFT_PX * self._derivatives.pixel_size_um
+        longest = np.array([_LONGEST_Z * self.depth_of_field_um, shift, shift, math.log(2)])
+        part = min(1.0, float((longest / np.maximum(moves, 1e-12)).min()))
+        self._near |= part == 1
+        limited: Vector = part * step
+        return limited
+
+    def _variance(self, square: float) -> float:
+        """Return the variance of the noise: the residual's square over what object and geometry leave of the data."""
+        unknowns: float = 2 * self._seen * self._amplitudes[0].numel() + self._moves.shape[2]
+        return square / max(self._valid - unknowns, 1)
+
+    def _with_prior(self, normal: Normal) -> tuple[Vector, Vector]:
+        """Return the normal equations with the pull towards what is given, both in units of the noise."""
+        variance = self._variance(normal.square)
+        weights = self.prior.deviations**-2.0
+        pull = np.einsum("nck,nc,ncl->kl", self._moves, weights, self._moves)
+        away = np.einsum("nck,nc,nc->k", self._moves, weights, self.geometry.table - self.given.table)
+        return normal.matrix + variance * pull, normal.right + variance * away
+
+    def _bounded(self, table: Vector) -> Geometry:
+        given, bounds = self.given.table, self.prior.bounds
+        return Geometry.of(np.clip(table, given - bounds, given + bounds))
+
+    def _settled(self) -> bool:
+        """Tell whether the last round moved nothing by more than a part of its error."""
+        assert self._normal is not None
+        errors = np.sqrt(np.diag(self._scatter(self._normal)))
+        return bool((np.abs(self._last_step) < _STILL * errors).all())
+
+    def _scatter(self, normal: Normal) -> Vector:
+        """Return the covariance of the moves: the scatter, grown by what the object took off the residual."""
+        inverse = np.linalg.inv(self._with_prior(normal)[0])
+        growth = self._variance(normal.square) * self._valid / max(normal.square, 1e-300)
+        scatter: Vector = inverse @ (growth * normal.spread) @ inverse
+        return scatter
+
+    def _unwind(self) -> bool:
+        """Take whole turns of phase off a periodic object; return whether there were any."""
+        if not self._displaces or not self._padding.is_identity:
+            return False
+        found = unwound(self.field(), self.geometry, self._derivatives)
+        if found is None:
+            return False
+        self._field, self.geometry = found
+        self._answers = self._before = None
+        return True
+
+    def _narrow(self) -> bool:
+        """Leave out what is finer than the model explains; return whether there was any. Done once.
+
+        That fine detail would otherwise decide: derivatives by distance and shift grow with the frequency.
+        """
+        if not self._near or self._band_known:
+            return False
+        self._band_known = True
+        problem = self._problem()
+        self._up_to = explained_up_to(problem, self.field())
+        if self._up_to is None:
+            return False
+        self._band = passband(problem.model, self._up_to)
+        self._field = self._padding.crop(torch.fft.ifft2(self._band * torch.fft.fft2(self._padding.pad(self.field()))))
+        self._seen = seen_part(self._model())
+        self._answers = self._before = None
+        self._damping, self._loss = _DAMPING, math.inf
+        self._last_step = np.zeros_like(self._last_step)
+        return True
+
+    def _settle(self) -> Iterator[Step]:
+        """Decide what no frame can tell: the plane of the object and its place."""
+        if "z" in self.wanted:
+            model = self._model()
+            refocusing = Refocusing(self.field(), model, self._derivatives)
+            away = float((self.geometry.distances_um - self.given.distances_um).mean())
+            deviation = float(self.prior.deviations[:, Z].mean())
+            mask = None if self._mask is None else self._mask.all(0)
+            variance = self._variance(self._loss * self._valid) if math.isfinite(self._loss) else 0.0
+            part = trusted_part(model.spectrum(self.field()), model, variance)
+            seen_best = Refocusing(self.field(), model, self._derivatives, part)
+            search = PlaneSearch(seen_best, 3 * deviation + abs(away), self.depth_of_field_um, mask)
+            for done in search.steps():
+                yield self._step(self.rounds + 1, done)
+            plane = self._plane = search.result()
+            seen, known = max(plane.error_um, 1e-6) ** -2, deviation**-2
+            offset = (seen * plane.offset_um - known * away) / (seen + known)
+            self._plane_variance = 1 / (seen + known)
+            self.geometry = self.geometry.displaced(offset)
+            self._field = refocusing.at(offset)
+        if self._displaces:
+            self._field, self.geometry = placed(
+                self.field(), self.geometry, self.given, self._derivatives, self._padding
+            )
+        self._through = True
+        yield self._step(self.rounds + 1, 1.0)
+
+    def finish(self) -> None:
+        """Go through what is left of `steps` but for the rounds, if it was left early."""
+        if not self._through:
+            for _ in self._settle():
+                pass
+
+    def result(self) -> Calibrated:
+        """Return what has been found so far.
+
+        As long as no round is through, the errors are those of what was given.
+        """
+        flat = self._moves.reshape(-1, self._moves.shape[2])
+        noise = math.nan
+        if self._normal is None:
+            weights = np.einsum("nck,nc,ncl->kl", self._moves, self.prior.deviations**-2.0, self._moves)
+            moves = np.linalg.inv(weights)
+        else:
+            moves = self._scatter(self._normal) / (1 - self._shrinkage) ** 2
+            noise = math.sqrt(self._variance(self._normal.square))
+        covariance = flat @ moves @ flat.T
+        if "z" in self.wanted:
+            common = np.zeros((len(self._moves), COLUMNS))
+            common[:, Z] = 1
+            covariance += self._plane_variance * np.outer(common.ravel(), common.ravel())
+        away = np.abs(self.geometry.table - self.given.table)
+        return Calibrated(
+            self.geometry,
+            self.field(),
+            covariance,
+            self._plane,
+            noise,
+            np.asarray((away >= 0.999 * self.prior.bounds).any(1)),
+            self._up_to,
+        )

@@ -1,0 +1,60 @@
+"""Rough shifts between frames, from what each shows when brought back to the object's plane by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from skimage.registration import phase_cross_correlation
+from torch import Tensor
+
+from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.solvers.calibration.frame_geometry import Vector
+from napari_diner.solvers.lensless.problem import PhaseProblem
+
+_UPSAMPLING = 100
+
+
+def register(problem: PhaseProblem, pixel_size_um: float) -> Vector:
+    """Return how far each frame is displaced beyond what the model says already, relative to the middle one.
+
+    The square root of each frame is propagated back to the object. What is not the sample there (a twin image, as the
+    phase at the sensor is not known) differs from frame to frame; what is the sample agrees, and the peak of the
+    cross-correlation tells the shift (Guizar-Sicairos et al., Opt. Lett. 33, 156 (2008)).
+
+    Parameters
+    ----------
+    problem
+        The frames, and the model with the distances and shifts known so far.
+    pixel_size_um
+        Distance between neighbouring pixels.
+
+    Returns
+    -------
+    Vector
+        (dy, dx), down and to the right, (N, 2), in µm; their mean is zero.
+    """
+    model = problem.model
+    assert isinstance(model, MultiHeight)
+    amplitudes = problem.filled_amplitudes()
+    window = _window(model.shape).to(amplitudes)
+    seen = []
+    for frame in range(model.frames):
+        field = model.spectrum_adjoint(model.field_adjoint(amplitudes[frame].to(model.dtype), frame))
+        modulus = field.abs()
+        seen.append(((modulus / modulus.mean() - 1) * window).cpu().numpy())
+    reference = seen[model.frames // 2]
+    shifts = np.zeros((model.frames, 2))
+    for frame, image in enumerate(seen):
+        # scikit-image tells how to move the image back onto the reference
+        back, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
+            reference, image, upsample_factor=_UPSAMPLING, normalization=None
+        )
+        shifts[frame] = -np.asarray(back)
+    centred: Vector = (shifts - shifts.mean(0)) * pixel_size_um
+    return centred
+
+
+def _window(shape: tuple[int, int]) -> Tensor:
+    """Return weights that fall to zero at the edges, which would speak for no shift at all: (Y, X)."""
+    rows, columns = (torch.hann_window(size, periodic=False, dtype=torch.float64) for size in shape)
+    return rows[:, None] * columns[None, :]

@@ -1,0 +1,1 @@
+"""Solvers that fit a representation to known values."""

@@ -1,0 +1,75 @@
+"""Averaged projections between the sensor planes and the object's plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from napari_diner.solvers.lensless.problem import PhaseProblem
+from napari_diner.solvers.settings import AlternatingSettings
+from napari_diner.solvers.step import Step
+
+_WINDOW = 20
+
+
+class AlternatingProjections:
+    """At every plane put the recorded amplitude in place of the computed one, bring all fields back, average them.
+
+    The average of the projections equals a gradient step on the amplitude misfit, ``O − A^H[(|U| − √I) U/|U|]/Σw²``
+    with w² the largest power response of each height, so that Nesterov's momentum (Soviet Math. Dokl. 27, 372
+    (1983)) applies; it restarts when the misfit rises (O'Donoghue and Candès, Found. Comput. Math. 15, 715 (2015)).
+
+    Parameters
+    ----------
+    problem
+        What is to be explained.
+    start
+        Complex field to start from, (Y, X).
+    settings
+        Iterations, momentum, tolerance.
+    """
+
+    def __init__(self, problem: PhaseProblem, start: Tensor, settings: AlternatingSettings) -> None:
+        self.problem = problem
+        self.settings = settings
+        self._best = start
+        self._best_loss = float("inf")
+
+    def field(self) -> Tensor:
+        """Return the best field so far: complex, (Y, X)."""
+        return self._best
+
+    def steps(self) -> Iterator[Step]:
+        """Iterate; one step is one round over all heights."""
+        problem, settings = self.problem, self.settings
+        model = problem.model
+        power = sum(model.heights.strength(frame) ** 2 for frame in range(model.frames))
+        if model.illumination is not None:
+            power *= float(model.illumination.abs().max()) ** 2
+        # the misfit is a mean over pixels, each of which answers to b² of the object's, and its gradient has the factor
+        # 2 of a square: undo all of that
+        step_size = problem.valid * model.sensor.binning**2 / (2 * power)
+        previous = ahead = self._best
+        momentum_age = 0
+        history: list[float] = []
+        for iteration in range(1, settings.iterations + 1):
+            loss, gradient = problem.evaluate(ahead)
+            if history and loss > history[-1]:
+                momentum_age = 0
+            if loss < self._best_loss:
+                self._best, self._best_loss = ahead, loss
+            history.append(loss)
+            current = ahead - step_size * gradient
+            if settings.momentum:
+                momentum_age += 1
+                ahead = torch.lerp(previous, current, 1 + (momentum_age - 1) / (momentum_age + 2))
+            else:
+                ahead = current
+            previous = current
+            yield Step(iteration, settings.iterations, loss)
+            if settings.tolerance > 0 and len(history) > _WINDOW:
+                before = history[-1 - _WINDOW]
+                if before - loss < settings.tolerance * before:
+                    return

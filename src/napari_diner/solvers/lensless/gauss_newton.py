@@ -1,0 +1,227 @@
+"""Second-order phase retrieval: Gauss-Newton steps, each solved by preconditioned conjugate gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from napari_diner.physics.lensless.contrast_transfer import ContrastPower, contrast_power, shift_power
+from napari_diner.physics.lensless.multiheight import Pixels
+from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
+from napari_diner.solvers.lensless.alternating import AlternatingProjections
+from napari_diner.solvers.lensless.problem import PhaseProblem
+from napari_diner.solvers.lensless.slow_phase import SlowPhase
+from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings
+from napari_diner.solvers.step import Step
+
+# where the heights say little about a frequency, the preconditioner stops trusting what is known of the contrast
+_CONTRAST_FLOOR = 1e-2
+# so much of the response by shifted texture counts: in smooth objects texture is as slow as the phase, and says less
+_TEXTURE_SHARE = 0.05
+_DAMPING_DOWN = 0.1
+_DAMPING_UP = 16.0
+_FRACTIONS = (1.0, 0.5, 0.25, 0.125)
+_RETRIES = 3
+_CG_TOLERANCE = 1e-3
+
+
+class GaussNewton:
+    """Levenberg-Marquardt on log-amplitude and phase with the amplitude residual.
+
+    The unknown is δ = δl + iδφ in ``O ← O exp(δ)``. With Û = U/|U| the residual r = |U| − √I has the derivative
+    ``J δ = Re[Û* A(O δ)]``, and ``Jᵀ r = O* A^H(Û r)``, read as (real part, imaginary part). Each step solves
+    ``(JᵀJ + μ) δ = −Jᵀ r`` by conjugate gradients; the damping μ falls when the misfit falls, and rises when it rises.
+
+    Three things make it fast. The unknowns are scaled by 1/√|O|, halfway between those in which amplitudes and those in
+    which log-amplitudes have equal weight. And the preconditioner is the inverse Hessian of a weak object,
+    ``Σ_z |C_z|²`` for the log-amplitude and ``Σ_z |S_z|²`` for the phase, and for slow phase what shifted patterns
+    add (see `physics.contrast_transfer`): without it, slowly varying phase, to which all heights respond
+    weakly, takes thousands of steps. Where the field is wide enough to hold still slower phase, its normal matrix is
+    measured on a coarse grid, see `solvers.slow_phase`.
+
+    Far from the answer a Gauss-Newton step is blind to phases wrapped the wrong way and settles in a wrong valley. Some
+    rounds of alternating projections, which are cheap and wander further, come first.
+
+    Parameters
+    ----------
+    problem
+        What is to be explained.
+    start
+        Complex field to start from, (Y, X).
+    settings
+        Warm-up, iterations, inner steps, first damping, tolerance.
+    exaggerate
+        Whether priors begin far too strong; not if the start has been found with them.
+    """
+
+    def __init__(
+        self, problem: PhaseProblem, start: Tensor, settings: GaussNewtonSettings, *, exaggerate: bool = True
+    ) -> None:
+        self._exaggerate = exaggerate
+        self.problem = problem
+        self.settings = settings
+        self._field = start
+
+    def field(self) -> Tensor:
+        """Return the best field so far: complex, (Y, X)."""
+        return self._field
+
+    def steps(self) -> Iterator[Step]:
+        """Iterate; every inner step is reported too, so that a run can be paused at once."""
+        settings, problem = self.settings, self.problem
+        yield from self._warm_up()
+        power = contrast_power(problem.model)
+        power = power._replace(phase=power.phase + _TEXTURE_SHARE * shift_power(problem.model, self._field))
+        strongest = float(torch.maximum(power.amplitude, power.phase).max())
+        damping = settings.damping
+        if problem.priors is not None and self._exaggerate:
+            problem.priors.exaggerate()
+        loss, gradient = self._evaluate()
+        slow = SlowPhase(problem.model) if settings.coarse_grid else None
+        for iteration in range(1, settings.iterations + 1):
+            scaling = self._field.abs().clamp_min(1e-6).rsqrt()
+            scaled = self._field * scaling
+            brightness = strongest * self._mean_square(scaled)
+            directions = self._directions()
+            if slow is not None and iteration > 1:  # the first step changes too much for its matrix to be worth it
+                for _ in slow.follow(self._normal_operator(self._field, directions), loss):
+                    yield Step(iteration, settings.iterations, loss, within=0.0)
+            normal = self._with_priors(self._normal_operator(scaled, directions), scaling)
+            # the misfit is a mean of squares: take off the 2 of the square and the mean
+            right = -(problem.valid / 2) * scaled.conj() * gradient
+            for _ in range(_RETRIES):
+                stiffness = (0.0, 0.0) if problem.priors is None else problem.priors.stiffness(self._field, scaling)
+                precondition = self._preconditioner(power, damping, brightness / strongest, strongest, stiffness)
+                if slow is not None and slow.measured:
+                    curvature = problem.valid * stiffness[1] / float(scaling.square().mean())
+                    precondition = _sum(precondition, slow.inverse(damping * brightness, scaling, curvature))
+                solve = ConjugateGradients(
+                    lambda q, normal=normal, mu=damping * brightness: normal(q) + mu * q,  # type: ignore[misc]
+                    right,
+                    precondition,
+                )
+                for inner in range(1, settings.cg_steps + 1):
+                    solve.step()
+                    if solve.converged(_CG_TOLERANCE):
+                        break
+                    yield Step(iteration, settings.iterations, loss, within=inner / (settings.cg_steps + 1))
+                step = solve.solution * scaling
+                # a step too long is shortened first: that costs one evaluation, not another solve
+                for fraction in _FRACTIONS:
+                    trial = self._field * torch.exp(fraction * step)
+                    trial_loss, trial_gradient = problem.evaluate(trial)
+                    if trial_loss < loss:
+                        break
+                damping *= _DAMPING_DOWN if fraction == 1 and trial_loss < loss else _DAMPING_UP
+                if trial_loss < loss:
+                    break
+            else:
+                return  # the direction falls however short the step: nothing but rounding is left to gain
+            improvement = 1 - trial_loss / loss
+            self._field, loss, gradient = trial, trial_loss, trial_gradient
+            yield Step(iteration, settings.iterations, loss)
+            if improvement < settings.tolerance and (problem.priors is None or problem.priors.settled):
+                return
+            if problem.priors is not None:
+                # what the noise is shows ever better; the weight of the priors follows
+                loss, gradient = self._evaluate()
+
+    def _evaluate(self) -> tuple[float, Tensor]:
+        """Return loss and gradient at the present field, with priors weighed for its misfit."""
+        problem = self.problem
+        loss, gradient = problem.evaluate(self._field)
+        if problem.priors is not None:
+            problem.priors.adapt(problem.misfit)
+            return problem.evaluate(self._field)
+        return loss, gradient
+
+    def _warm_up(self) -> Iterator[Step]:
+        """Take the rounds of alternating projections; they count as the beginning of the first iteration."""
+        if self.settings.warm_up == 0:
+            return
+        rounds = AlternatingSettings(iterations=self.settings.warm_up)
+        projections = AlternatingProjections(self.problem, self._field, rounds)
+        best = float("inf")
+        for step in projections.steps():
+            self._field = projections.field()
+            best = min(best, step.loss)
+            yield Step(1, self.settings.iterations, best, within=0.0)
+
+    def _mean_square(self, field: Tensor) -> float:
+        """Return the mean square of the lit field, as pixels of the sensor answer to it."""
+        model = self.problem.model
+        lit = model.lit(field)
+        return float((lit.real**2 + lit.imag**2).mean()) / model.sensor.binning**2
+
+    def _directions(self) -> Tensor:
+        """Return D of the present field at every height (see `Sensor`), zero where masked, times √W: (N, Y, X)."""
+        model, mask, weights = self.problem.model, self.problem.mask, self.problem.weights
+        sensor = model.sensor
+        directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
+        for frame, at, U in model.seen(self._field):
+            direction = sensor.direction(U)
+            if mask is not None:
+                direction = direction * sensor.spread(mask[frame][at])
+            if weights is not None:
+                direction = direction * sensor.spread(weights[frame][at].sqrt())
+            directions[frame][sensor.fine(at)] = direction
+        return directions
+
+    def _normal_operator(self, scaled: Tensor, directions: Tensor) -> Operator:
+        """Return JᵀWJ at the current field, with W the weights of the amplitudes, for the scaled unknowns."""
+        model = self.problem.model
+        sensor = model.sensor
+
+        def along(frame: int, at: Pixels, U: Tensor) -> Tensor:
+            direction = directions[frame][sensor.fine(at)]
+            return sensor.change_adjoint(direction, sensor.change(direction, U))
+
+        return lambda step: scaled.conj() * model.round_trip(scaled * step, along)
+
+    def _with_priors(self, normal: Operator, scaling: Tensor) -> Operator:
+        """Add the second derivatives of the priors to JᵀJ, for the scaled unknowns."""
+        priors = self.problem.priors
+        if priors is None:
+            return normal
+        quadratic = priors.quadratic(self._field)
+        return lambda step: normal(step) + self.problem.valid * scaling * quadratic(scaling * step)
+
+    def _preconditioner(
+        self,
+        power: ContrastPower,
+        damping: float,
+        brightness: float,
+        strongest: float,
+        stiffness: tuple[float, float] = (0.0, 0.0),
+    ) -> Operator:
+        """Return the inverse of a weak object's damped Hessian: diagonal in frequency, for l and φ separately."""
+        padding = self.problem.model.padding
+        half = padding.padded_shape[1] // 2 + 1
+        floor = (damping + _CONTRAST_FLOOR) * strongest
+        curvature = _curvature(padding.padded_shape, power.phase.device)
+        gains = [
+            1 / (brightness * (response[:, :half] + floor) + self.problem.valid * stiff * curvature)
+            for response, stiff in zip(power, stiffness, strict=True)
+        ]
+
+        def apply(residual: Tensor) -> Tensor:
+            parts = []
+            for part, gain in zip((residual.real, residual.imag), gains, strict=True):
+                spectrum = torch.fft.rfft2(padding.crop_adjoint(part)) * gain
+                parts.append(padding.crop(torch.fft.irfft2(spectrum, s=padding.padded_shape)))
+            return torch.complex(parts[0], parts[1])
+
+        return apply
+
+
+def _sum(first: Operator, second: Operator) -> Operator:
+    return lambda residual: first(residual) + second(residual)
+
+
+def _curvature(shape: tuple[int, int], device: torch.device) -> Tensor:
+    """Return what DᵀD, with D the differences to the next pixels, does to each frequency of a real grid."""
+    rows = 2 * torch.sin(torch.pi * torch.fft.fftfreq(shape[0], device=device))
+    columns = 2 * torch.sin(torch.pi * torch.fft.rfftfreq(shape[1], device=device))
+    return rows[:, None] ** 2 + columns**2

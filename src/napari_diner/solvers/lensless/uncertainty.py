@@ -1,0 +1,171 @@
+"""How far a reconstruction may be off: the noise of the recording carried over to amplitude and phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from napari_diner.physics.lensless.information import Band, band_mask, octaves
+from napari_diner.physics.propagation import frequencies
+from napari_diner.solvers.lensless.linearised import Linearised
+from napari_diner.solvers.lensless.noise import NoiseModel, fine_noise, fit_noise
+from napari_diner.solvers.lensless.problem import PhaseProblem, sum_of_squares
+from napari_diner.solvers.lensless.uncertainty_settings import UncertaintySettings
+from napari_diner.solvers.step import Step
+
+# below this part of the recorded values, what is left over says little about the noise
+_FREEDOM_NEEDED = 0.05
+
+
+@dataclass(frozen=True)
+class BandUncertainty:
+    """One octave of the phase: what was found in it, and how uncertain it is."""
+
+    band: Band
+    phase_sigma_rad: float
+    """Root of the mean square over the field of the standard deviation within the band."""
+    phase_rms_rad: float
+    """Root of the mean square of the phase within the band."""
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Standard deviations of what was reconstructed."""
+
+    phase: Tensor
+    """Radians, (Y, X)."""
+    amplitude: Tensor
+    """In the units of the amplitude, (Y, X)."""
+    phase_bands: Tensor
+    """Radians, one page an octave from fine to coarse, (B, Y, X)."""
+    bands: tuple[BandUncertainty, ...]
+    noise: NoiseModel
+    freedom: float
+    """Part of the recorded values that the object does not use up, 0 to 1."""
+    samples: int
+
+    @property
+    def noise_is_known(self) -> bool:
+        """Whether enough was left over to measure the noise by; else the finest structure of the frames was used."""
+        return self.freedom > _FREEDOM_NEEDED
+
+
+class UncertaintyEstimate:
+    """Carry noise of the size found through the linearised reconstruction, sample by sample.
+
+    Least squares turns noise e of the amplitudes into an error ``δ = (JᵀJ)⁻¹ Jᵀ e`` of log-amplitude and phase. Some
+    random e with the variance of the residual, divided by the degrees of freedom that are left
+    (``M − tr J(JᵀJ)⁻¹Jᵀ``, the trace from the same samples, Hutchinson, Commun. Stat. Simul. Comput. 18, 1059 (1989)),
+    give samples of δ, as in the randomised estimates of covariances in inverse problems (e.g. Bekas, Kokiopoulou and
+    Saad, Appl. Numer. Math. 57, 1214 (2007)).
+
+    Few samples are enough since their squares are averaged over the neighbourhood, octave by octave: over about one
+    period, within which the noise of that octave cannot change much. Each octave then has hundreds of independent
+    values; only of the coarsest, which covers the whole field with a dozen, the mean over the field is taken.
+
+    Parameters
+    ----------
+    problem
+        The recording and its model.
+    field
+        The field that was found, complex (Y, X). The figures hold where it has converged: they know nothing of
+        errors of the model, of phases wrapped wrongly, or of what a solver has not reached yet.
+    settings
+        Samples and inner steps.
+    pixel_size_um
+        Distance between neighbouring pixels.
+    seed
+        Of the random noise.
+    """
+
+    def __init__(
+        self, problem: PhaseProblem, field: Tensor, settings: UncertaintySettings, pixel_size_um: float, seed: int = 0
+    ) -> None:
+        self.problem = problem
+        self.settings = settings
+        self._field = field
+        self._linear = Linearised(problem, field)
+        self._generator = torch.Generator().manual_seed(seed)
+        fy, fx = (f.to(torch.float32).to(problem.model.device) for f in frequencies(problem.model.shape, pixel_size_um))
+        self._frequency = torch.hypot(fy, fx[:, : fx.shape[1] // 2 + 1].abs())
+        self._pixel_size_um = pixel_size_um
+        self.bands = octaves(problem.model.shape, pixel_size_um)
+        """Octaves of the grid, from fine to coarse."""
+        residual = self._linear.residual()
+        self._misfit = sum_of_squares(residual)
+        given = settings.noise
+        shape = fit_noise(self._linear.modulus, residual, problem.mask)
+        self._noise = shape if given is None else NoiseModel(0.0, given**2 / 4)
+        self._variance = self._noise.variance(self._linear.modulus)
+        if problem.mask is not None:
+            self._variance = self._variance.where(problem.mask, 0)
+        self._total = sum_of_squares(self._variance.sqrt())
+        self._used: list[float] = []
+        squares = torch.zeros(2, len(self.bands), *problem.model.shape, dtype=problem.amplitudes.dtype)
+        self._squares = squares.to(problem.model.device)
+        """Sums over the samples of the squared phase and log-amplitude in each octave, (2, B, Y, X)."""
+
+    def steps(self) -> Iterator[Step]:
+        """Take one sample after the other."""
+        count = self.settings.samples
+        for number in range(1, count + 1):
+            normal = torch.randn(self._variance.shape, generator=self._generator, dtype=self._variance.dtype).to(
+                self._variance.device
+            )
+            noise = normal * self._variance.sqrt()
+            error = self._linear.solve(noise, self.settings.cg_steps)
+            self._used.append(float((noise * self._linear.apply(error)).sum()))
+            for part, values in enumerate((error.imag, error.real)):
+                spectrum = torch.fft.rfft2(values)
+                for index, band in enumerate(self.bands):
+                    within = band_mask(band, self._frequency)
+                    if part == 1 and index == len(self.bands) - 1:
+                        within = within | (self._frequency == 0)  # of the phase, a constant is nobody's to know
+                    self._squares[part, index] += torch.fft.irfft2(spectrum * within, s=values.shape).square()
+            yield Step(number, count, self._misfit / self.problem.valid)
+
+    def result(self) -> Uncertainty:
+        """Return the standard deviations from the samples so far, at least one."""
+        samples = len(self._used)
+        used = sum(self._used) / samples
+        freedom = max(1 - used / self._total, 0.0) if self._total > 0 else 0.0
+        factor = 1.0
+        if self.settings.noise is None and self._total > 0:
+            factor = self._misfit / (self._total * max(freedom, _FREEDOM_NEEDED))
+            if freedom <= _FREEDOM_NEEDED:
+                even = fine_noise(self.problem.filled_amplitudes()).shot * self.problem.valid / self._total
+                factor = max(factor, even)
+        variances = torch.empty_like(self._squares)
+        for index, band in enumerate(self.bands):
+            for part in range(2):
+                variances[part, index] = self._smooth(self._squares[part, index] * (factor / samples), band)
+        # less its mean, so that as little as can be lies beyond the cut at ±π
+        phase = (self._field * torch.exp(-1j * self._field.sum().angle())).angle()
+        spectrum = torch.fft.rfft2(phase)
+        bands = []
+        for index, band in enumerate(self.bands):
+            found = torch.fft.irfft2(spectrum * band_mask(band, self._frequency), s=phase.shape)
+            bands.append(
+                BandUncertainty(band, float(variances[0, index].mean() ** 0.5), float(found.square().mean() ** 0.5))
+            )
+        return Uncertainty(
+            phase=variances[0].sum(0).sqrt(),
+            amplitude=self._field.abs() * variances[1].sum(0).sqrt(),
+            phase_bands=variances[0].sqrt(),
+            bands=tuple(bands),
+            noise=self._noise.scaled(factor),
+            freedom=freedom,
+            samples=samples,
+        )
+
+    def _smooth(self, square: Tensor, band: Band) -> Tensor:
+        """Average over about one period of a band, periodically; over the whole field for the coarsest."""
+        if band.low == 0:
+            return square.mean().expand(square.shape)
+        width_um = 1 / band.low
+        blur = torch.exp(-2 * (torch.pi * width_um * self._frequency) ** 2)
+        smooth: Tensor = torch.fft.irfft2(torch.fft.rfft2(square) * blur, s=square.shape)
+        return smooth.clamp_min(0)

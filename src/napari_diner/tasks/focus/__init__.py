@@ -1,0 +1,1 @@
+"""Autofocus: the distances of a lensless recording from its own sharpness."""

@@ -1,0 +1,1 @@
+"""The dock that all tasks share: settings, run panel, threads."""

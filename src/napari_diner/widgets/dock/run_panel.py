@@ -1,0 +1,284 @@
+"""Run, pause and cancel a run, and see how it goes. Shared by the docks of all tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from napari.utils.theme import get_theme
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_diner.errors import DinerError
+from napari_diner.tasks.run import Progress
+from napari_diner.widgets.dock.disposal import bury
+from napari_diner.widgets.dock.run_worker import Begin, Controls, Failure, Report, RunWorker, make_worker
+from napari_diner.widgets.plots.loss_plot import LossPlot
+
+BAR_STEPS = 1000
+ENDLESS = 10_000_000
+"""So many iterations are meant to be as many as the time allows."""
+
+
+class RunPanel(QWidget):
+    """The lower part of a dock: buttons, progress, curve and status line.
+
+    It knows no task. On `run_requested` the dock calls `start` with a function that prepares a `Reconstruction`, or
+    anything else that can be driven like one; that function runs in the thread of the run.
+
+    Parameters
+    ----------
+    dock
+        The widget that napari takes as the dock's content. When it is taken out of its dock, a run ends, and it is
+        destroyed.
+    """
+
+    run_requested = Signal()
+    """The user pressed Run."""
+    previewed = Signal(object)
+    """Images of the present estimate: a tuple of `NamedArray`."""
+    completed = Signal(object)
+    """The result of a run; that of a reconstruction is marked partial if it was cancelled."""
+    started = Signal()
+    """A run begins."""
+    ended = Signal()
+    """A run is over, with or without a result."""
+
+    def __init__(self, dock: QWidget) -> None:
+        super().__init__()
+        self._controls: Controls | None = None
+        self._worker: RunWorker | None = None
+        self._is_error = False
+        self._theme = "dark"
+        # an event filter, because napari sends no closeEvent to what is inside a dock
+        dock.installEventFilter(self)
+        self.run_button = _button("Run", "Start with the settings above")
+        self.pause_button = _button("Pause", "Hold after the present step; the time does not count")
+        self.cancel_button = _button("Cancel", "Stop and keep the best so far")
+        self.run_button.clicked.connect(self.run_requested)
+        self.pause_button.clicked.connect(self.toggle_pause)
+        self.cancel_button.clicked.connect(self.cancel)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, BAR_STEPS)
+        self.bar.setTextVisible(False)
+        self.stage = QLabel()
+        self.time = QLabel()
+        self.time.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.plot = LossPlot()
+        # until there is something to plot, the settings need the room more
+        self.plot.hide()
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        buttons, words = QHBoxLayout(), QHBoxLayout()
+        for button in (self.run_button, self.pause_button, self.cancel_button):
+            buttons.addWidget(button)
+        words.addWidget(self.stage, 1)
+        words.addWidget(self.time)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(buttons)
+        layout.addWidget(self.bar)
+        layout.addLayout(words)
+        layout.addWidget(self.plot, 1)
+        layout.addWidget(self.status)
+        self._show_running(False)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on or paused."""
+        return self._worker is not None
+
+    def start(self, begin: Begin, *, curve: bool = True) -> None:
+        """Start a run in a thread.
+
+        Parameters
+        ----------
+        begin
+            Prepares the run. It must not refer to the dock, or a closed dock would live until it is done.
+        curve
+            Whether there will be something to plot; otherwise the curve of the run before stays.
+        """
+        if self.running:
+            return
+        if curve:
+            self.plot.clear()
+            self.plot.show()
+        self.say("")
+        self._show_running(True)
+        self.stage.setText("Preparing…")
+        controls = self._controls = Controls()
+        # not a method of this widget, which is half gone by then; and a method, to which PyQt refers weakly: a function
+        # that is part of the garbage itself is called after it was cleared, which crashes
+        self.destroyed.connect(controls.abandon)
+        worker = self._worker = make_worker(begin, controls)
+        worker.yielded.connect(self._on_report)
+        worker.returned.connect(self._on_returned)
+        worker.finished.connect(self._on_finished)
+        worker.start()
+        self.started.emit()
+
+    def toggle_pause(self) -> None:
+        """Pause the run, or resume it."""
+        if self._controls is None or self._controls.stopped:
+            return
+        if self._controls.paused:
+            self._controls.resume()
+            self.pause_button.setText("Pause")
+            self.say("")
+        else:
+            self._controls.pause()
+            self.pause_button.setText("Resume")
+            self.say("Pausing after this step…")
+
+    def cancel(self) -> None:
+        """Stop the run; what was best so far becomes the result."""
+        if self._controls is not None:
+            self._controls.stop()
+            self.pause_button.setEnabled(False)
+            self.cancel_button.setEnabled(False)
+            self.say("Stopping after this step…")
+
+    def abandon(self) -> None:
+        """Stop the run and forget it."""
+        if self._controls is not None:
+            self._controls.abandon()
+
+    def say(self, message: str, *, error: bool = False) -> None:
+        """Show a sentence in the status line."""
+        self._is_error = error
+        self.status.setText(message)
+        self._colour_status()
+        self._fit_status()
+
+    def complain(self, message: str) -> None:
+        """Show in the status line what went wrong."""
+        self.say(message, error=True)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Show an error that napari-diner raises on purpose in the status line, instead of passing it on."""
+        try:
+            yield
+        except DinerError as error:
+            self.complain(str(error))
+
+    def set_theme(self, name: str) -> None:
+        """Take the colours of one of napari's themes."""
+        self._theme = name
+        self.plot.set_theme(name)
+        self._colour_status()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
+        """End the run when the dock's content is taken out of its dock, and see to it that Qt destroys the content."""
+        if (
+            event is not None
+            and event.type() == QEvent.Type.ParentChange
+            and isinstance(watched, QWidget)
+            and watched.parent() is None
+        ):
+            self.abandon()
+            bury(watched)
+        return False
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """Wrap the status line anew."""
+        super().resizeEvent(event)
+        self._fit_status()
+
+    def _fit_status(self) -> None:
+        """Keep room for the whole message: inside a splitter, a wrapped label would be cut off."""
+        lines = 2 * self.status.fontMetrics().lineSpacing()
+        self.status.setMinimumHeight(max(lines, self.status.heightForWidth(self.width())))
+
+    def _on_report(self, report: Report | None) -> None:
+        if self._controls is None or self._controls.abandoned:
+            return
+        if report is None:
+            if self._controls.paused:
+                self.say("Paused")
+            return
+        self.plot.extend(report.points)
+        self._show_progress(report.progress)
+        if report.progress.preview:
+            self.previewed.emit(report.progress.preview)
+            self._controls.preview_wanted.set()
+
+    def _on_returned(self, outcome: Any) -> None:
+        if self._controls is None or self._controls.abandoned:
+            return
+        if isinstance(outcome, Failure):
+            self.complain(outcome.message)
+        elif outcome is None:
+            self.say("Cancelled before the first step; there is no result")
+        else:
+            self.say("")
+            with self.explaining():
+                self.completed.emit(outcome)
+
+    def _on_finished(self) -> None:
+        self._worker = self._controls = None
+        self._show_running(False)
+        self.ended.emit()
+
+    def _show_running(self, running: bool) -> None:
+        self.run_button.setEnabled(not running)
+        self.pause_button.setEnabled(running)
+        self.cancel_button.setEnabled(running)
+        self.pause_button.setText("Pause")
+        # a bar without an end while the run is being prepared
+        self.bar.setRange(0, 0 if running else BAR_STEPS)
+        self.bar.setVisible(running)
+        self.time.clear()
+        self.stage.clear()
+        self.stage.setVisible(running)
+        self.time.setVisible(running)
+
+    def _show_progress(self, progress: Progress) -> None:
+        self.bar.setRange(0, BAR_STEPS)
+        self.bar.setValue(round(BAR_STEPS * share_done(progress)))
+        self.stage.setText(stage_text(progress))
+        left = "" if progress.remaining_s is None else f", {duration(progress.remaining_s)} left"
+        self.time.setText(f"{duration(progress.elapsed_s)}{left}")
+
+    def _colour_status(self) -> None:
+        # the theme's own colour for errors is too dark to be read on its background, its warning colour is not
+        colour = get_theme(self._theme).warning.as_hex() if self._is_error else ""
+        self.status.setStyleSheet(f"color: {colour};" if colour else "")
+
+
+def share_done(progress: Progress) -> float:
+    """Return how much of a stage is done, 0 to 1: by the time where that is known, as a time limit may end it first."""
+    if progress.remaining_s is not None:
+        return progress.elapsed_s / max(progress.elapsed_s + progress.remaining_s, 1e-9)
+    return min(progress.iteration / max(progress.iterations, 1), 1.0)
+
+
+def stage_text(progress: Progress) -> str:
+    """Say what is being done, and how often it was done: ``"diner-siren 12/3000"``."""
+    stage = progress.stage
+    if stage == f"{progress.contender}: {progress.contender}":
+        stage = progress.contender
+    # where only the time is limited, the most iterations are a number that says nothing
+    most = f"/{progress.iterations}" if progress.iterations < ENDLESS else ""
+    return f"{stage} {progress.iteration}{most}"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as one reads it: ``"8 s"``, ``"2:05 min"``, ``"1:02 h"``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    return button

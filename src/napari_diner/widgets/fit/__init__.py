@@ -1,0 +1,1 @@
+"""The dock that fits representations to images, stacks, volumes and videos."""

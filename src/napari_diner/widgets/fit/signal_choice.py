@@ -1,0 +1,90 @@
+"""Choose an image, a volume, a stack or a video: a layer of the viewer, or files that become one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image
+
+from napari_diner.device import check_memory
+from napari_diner.errors import InputError
+from napari_diner.io.signals import SignalInfo, probe_signal, read_signal
+from napari_diner.widgets.forms.layer_choice import METADATA_KEY, LayerChoice, known_about
+from napari_diner.widgets.layers.result_layers import axis_labels
+
+
+class SignalChoice(LayerChoice):
+    """Offers the image layers of one resolution, in grey or colours, but no result of a fit."""
+
+    noun = "image"
+    tip = "Image layer to fit: an image, a stack, a volume or a video, in grey, colours or channels"
+    files = "Images (*.tif *.tiff *.png *.npy)"
+
+    def accepts(self, layer: Image) -> bool:
+        """Tell whether a layer can be fitted."""
+        ours = layer.metadata.get("report", {}).get("task") == "fit" or known_about(layer).get("shown_only")
+        return not layer.multiscale and not ours
+
+    def load(self, source: str) -> Image:
+        """Read a file, a folder or a glob."""
+        info = probe_signal(source)
+        _check(info.nbytes, info)
+        return signal_layer(info, read_signal(info), source)
+
+    def load_many(self, paths: list[Path]) -> Image:
+        """Read files with one image each as the frames of a video."""
+        infos = [probe_signal(path) for path in paths]
+        first = infos[0]
+        for path, info in zip(paths, infos, strict=True):
+            if (info.shape, info.dtype, info.axes) != (first.shape, first.dtype, first.axes) or len(info.shape) > 3:
+                raise InputError(
+                    f"{path.name} holds {'×'.join(map(str, info.shape))} values of type {info.dtype}, "
+                    f"which does not go with {paths[0].name}; choose files with one image each and of one size"
+                )
+        _check(len(infos) * first.nbytes, first)
+        # read together, since frames of which only some are opaque all keep their opacity
+        frames = read_signal(replace(first, paths=tuple(paths), shape=(len(paths), *first.shape)))
+        together = SignalInfo(
+            source=str(paths[0].parent),
+            paths=tuple(paths),
+            shape=frames.shape,
+            dtype=first.dtype,
+            axes="T" + first.axes,
+            scale_um=(1.0, *first.scale_um),
+            has_axes=False,
+            has_scale=first.has_scale,
+            file_bytes=sum(info.file_bytes for info in infos),
+        )
+        return signal_layer(together, frames, None)
+
+
+def signal_layer(info: SignalInfo, data: npt.NDArray[np.generic], source: str | None) -> Image:
+    """Return a layer with the axes, the spacing and the colours that files announce.
+
+    Parameters
+    ----------
+    info
+        What they announce.
+    data
+        What they hold.
+    source
+        File, folder or glob that gives the same again, or None.
+    """
+    letters = info.axes.removesuffix("S")
+    known = {"source": source} if source else {}
+    return Image(
+        data,
+        name=info.paths[0].stem if len(info.paths) == 1 else info.paths[0].parent.name,
+        rgb=info.axes.endswith("S"),
+        scale=info.scale_um[: len(letters)],
+        units=tuple("um" if info.has_scale and axis in "ZYX" else "pixel" for axis in letters),
+        axis_labels=axis_labels(letters) if info.has_axes else None,
+        metadata={METADATA_KEY: known} if known else {},
+    )
+
+
+def _check(nbytes: int, info: SignalInfo) -> None:
+    check_memory(nbytes, f"{info.source} with {'×'.join(map(str, info.shape))} numbers")

@@ -1,0 +1,1 @@
+"""Editors and forms that are built from a recipe."""

@@ -1,0 +1,98 @@
+"""Layers that show whether the geometry of the illumination is right: spectra, and circles over them."""
+
+from __future__ import annotations
+
+import napari
+import numpy as np
+from napari.layers import Image, Layer, Shapes
+
+from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.idt.geometry_preview import Circles
+from napari_diner.widgets.forms.layer_choice import METADATA_KEY
+from napari_diner.widgets.idt.volume_view import fill_canvas
+from napari_diner.widgets.layers.result_layers import layer_arguments
+
+GAP = 0.05
+"""Between the frames and their spectra, as a part of the frames' width."""
+GIVEN, FOUND = "#4e9ede", "#7bd66a"
+SPECTRA, CIRCLES, CIRCLES_FOUND = "spectra", "circles", "circles (found)"
+
+
+class GeometryLayers:
+    """Spectra to the right of a stack, as large as its frames, with the circles of each frame over them.
+
+    Parameters
+    ----------
+    viewer
+        The viewer that shows them.
+    """
+
+    def __init__(self, viewer: napari.components.ViewerModel) -> None:
+        self._viewer = viewer
+        self._layers: dict[str, Layer] = {}
+
+    def show(self, stack: Image, spectra: NamedArray, given: Circles, found: Circles | None) -> None:
+        """Show the spectra of a stack, the circles of the directions given, and of those that a run found."""
+        self.remove()
+        pixel = np.asarray(stack.scale[-2:], dtype=float)
+        rows, columns = spectra.data.shape[1:]
+        place = {
+            "translate": np.asarray(stack.translate) + np.array([0.0, 0.0, (1 + GAP) * columns * pixel[1]]),
+            "units": stack.units,
+            "axis_labels": stack.axis_labels,
+        }
+        arguments = layer_arguments(spectra)
+        # each frame lies beside its spectrum, so this has the scale of the stack and not its own, in cycles/µm
+        arguments |= {
+            "scale": stack.scale,
+            "colormap": "inferno",
+            # from the noise, of which most frequencies hold nothing else
+            "contrast_limits": tuple(np.percentile(spectra.data[:: 1 + len(spectra.data) // 8], (50, 99.9))),
+            "metadata": {METADATA_KEY: {"shown_only": True}},
+        }
+        self._add(SPECTRA, Image(**(arguments | place)))
+        # from cycles/µm to pixels of the spectrum
+        steps = np.asarray(spectra.scale_um[1:])
+        middle = np.array([rows // 2, columns // 2])
+        for name, circles, colour in ((CIRCLES_FOUND, found, FOUND), (CIRCLES, given, GIVEN)):
+            if circles is None:
+                continue
+            shapes = Shapes(
+                [
+                    corners_of(frame, centre / steps + middle, circles.radius / steps)
+                    for frame, pair in zip(circles.frames, circles.centres, strict=True)
+                    for centre in pair
+                ],
+                shape_type="ellipse",
+                ndim=3,
+                face_color="transparent",
+                opacity=1.0,
+                edge_color=colour,
+                edge_width=0.008 * columns,
+                scale=stack.scale,
+                **place,
+            )
+            self._add(name, shapes)
+        for layer in self._viewer.layers:
+            layer.visible = layer is stack or any(layer is ours for ours in self._layers.values())
+        self._viewer.dims.ndisplay = 2
+        fill_canvas(self._viewer, [stack, self._layers[SPECTRA]])
+
+    def remove(self) -> None:
+        """Take the layers away, those that are still there."""
+        for layer in self._layers.values():
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+        self._layers = {}
+
+    def _add(self, name: str, layer: Layer) -> None:
+        layer.name = name
+        self._layers[name] = layer
+        self._viewer.add_layer(layer)
+
+
+def corners_of(frame: int, centre: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """Return the corners of the box around a circle in the plane of a frame, (4, 3), in pixels."""
+    (y, x), (height, width) = centre, radii
+    corners = [(y - height, x - width), (y - height, x + width), (y + height, x + width), (y + height, x - width)]
+    return np.array([(frame, *corner) for corner in corners], dtype=float)

@@ -1,0 +1,112 @@
+"""A picture of the directions of illumination: dots within the circle of the objective's aperture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyqtgraph as pg
+from napari.utils.theme import get_theme
+from qtpy.QtCore import QSize
+
+from napari_diner.physics.idt.illumination import EDGE
+from napari_diner.widgets.plots.loss_plot import COLOURS
+
+INSIDE, OUTSIDE = COLOURS[0], "#e5484d"
+DOT, CURRENT = 6, 11
+"""Diameters of a dot, and of those that light the frame in the viewer, in pixels of the screen."""
+SIDE = 124
+"""Pixels of the screen that the picture takes to each side."""
+
+Directions = npt.NDArray[np.float64]
+
+
+class LedPlot(pg.PlotWidget):
+    """Dots at (NA_y, NA_x), y downwards as in the images, and the circle of the objective's NA around them.
+
+    What lies outside the circle is red: dark field, which the models do not describe.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedSize(SIDE, SIDE)
+        self.hideButtons()
+        self.setMenuEnabled(False)
+        self.setMouseEnabled(False, False)
+        self.setToolTip("Where the light comes from in each frame, as NA, within the aperture of the objective")
+        for side in ("left", "bottom"):
+            self.hideAxis(side)
+        self.setAspectLocked(True)
+        self.invertY(True)
+        self.getPlotItem().layout.setContentsMargins(0, 0, 0, 0)
+        self._circle = self.plot()
+        self._cross = [pg.InfiniteLine(0, angle) for angle in (0, 90)]
+        for line in self._cross:
+            self.addItem(line)
+        self.dots = pg.ScatterPlotItem(pen=None, pxMode=True)
+        self.addItem(self.dots)
+        self._directions: Directions = np.empty((0, 2))
+        self._frames = np.empty(0, np.int64)
+        self._na: float | None = None
+        self._current = 0
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Ask for a small square."""
+        return QSize(SIDE, SIDE)
+
+    @property
+    def outside(self) -> npt.NDArray[np.bool_]:
+        """Which of the directions shown are outside the objective's aperture, (S,)."""
+        return outside(self._directions, self._na)
+
+    def show_directions(self, directions: Directions, frames: Sequence[int] | Any, na: float | None) -> None:
+        """Draw.
+
+        Parameters
+        ----------
+        directions
+            (NA_y, NA_x) of each source, (S, 2).
+        frames
+            Which frame each source lights, (S,).
+        na
+            Numerical aperture of the objective, or None if it is not known yet.
+        """
+        self._directions, self._frames, self._na = directions, np.asarray(frames), na
+        angle = np.linspace(0, 2 * np.pi, 91)
+        radius = na or 0.0
+        self._circle.setData(radius * np.cos(angle), radius * np.sin(angle))
+        reach = 1.08 * max(radius, float(np.hypot(*directions.T).max(initial=0.0)), 1e-3)
+        self.setRange(xRange=(-reach, reach), yRange=(-reach, reach), padding=0)
+        self._draw_dots()
+
+    def set_current(self, frame: int) -> None:
+        """Make the dots of one frame larger: that which the viewer shows."""
+        if frame != self._current:
+            self._current = frame
+            self._draw_dots()
+
+    def set_theme(self, name: str) -> None:
+        """Take the colours of one of napari's themes."""
+        theme = get_theme(name)
+        self.setBackground(theme.background.as_hex())
+        self._circle.setPen(pg.mkPen(theme.text.as_hex(), width=1.5))
+        for line in self._cross:
+            line.setPen(pg.mkPen(theme.secondary.as_hex()))
+
+    def _draw_dots(self) -> None:
+        beyond = self.outside
+        self.dots.setData(
+            x=self._directions[:, 1],
+            y=self._directions[:, 0],
+            size=np.where(self._frames == self._current, CURRENT, DOT),
+            brush=[pg.mkBrush(OUTSIDE if out else INSIDE) for out in beyond],
+        )
+
+
+def outside(directions: Directions, na: float | None) -> npt.NDArray[np.bool_]:
+    """Tell which directions, (S, 2), an objective does not take in, (S,); none, if its NA is not known."""
+    limit = np.inf if na is None else na * (1 + EDGE)
+    beyond: npt.NDArray[np.bool_] = np.hypot(*directions.T) > limit
+    return beyond

@@ -1,0 +1,214 @@
+"""Ways to look at a volume: turned in space, slice by slice, as a surface, and as a film that turns it once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import napari
+import numpy as np
+import numpy.typing as npt
+from napari.components import ViewerModel
+from napari.layers import Image, Layer, Surface
+from scipy.spatial.transform import Rotation
+
+from napari_diner.errors import InputError, OutputError
+from napari_diner.widgets.forms.layer_choice import METADATA_KEY
+
+FROM_ABOVE, FROM_THE_SIDE = 0.45, 0.55
+"""How far the camera stands above the axis and to its side at first, relative to how far it is along the axis."""
+LINES = "gray"
+MARGIN = 0.04
+"""Part of the canvas that stays free at each edge."""
+FILM_FRAMES, FILM_SECONDS = 60, 5.0
+FILM_SIDE = 640
+"""Pixels of a film's longer side."""
+SURFACE_VOXELS = 8_000_000
+"""A surface of more voxels than this is drawn from every other one."""
+
+Vector = npt.NDArray[np.float64]
+
+
+def show_in_space(viewer: napari.Viewer, layer: Layer, turn: bool = True) -> None:
+    """Show one layer alone, in three dimensions, as large as the canvas allows, with scale bar and axes.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    layer
+        What to show.
+    turn
+        Whether to look at it from above and from the side, or from where the camera is.
+    """
+    _alone(viewer, layer)
+    viewer.dims.ndisplay = 3
+    if isinstance(layer, Image):
+        layer.rendering = "mip"
+        # else the box of voxels, though it is clear, would hide the lines behind it
+        layer.blending = "translucent_no_depth"
+        # the medium is not seen, so lines tell how far the volume reaches
+        layer.bounding_box.visible = True
+        layer.bounding_box.points = False
+        layer.bounding_box.line_color = LINES
+    overlays = getattr(getattr(viewer, "canvas", None), "overlays", viewer)
+    overlays.scale_bar.visible = True
+    overlays.axes.visible = True
+    if turn:
+        camera = camera_of(viewer)
+        camera.angles = (0.0, 0.0, 0.0)
+        forward, up = (np.asarray(way, dtype=float) for way in (camera.view_direction, camera.up_direction))
+        side = np.cross(forward, up)
+        camera.set_view_direction(tuple(forward - FROM_ABOVE * up + FROM_THE_SIDE * side), tuple(up))
+    fill_canvas(viewer, [layer])
+
+
+def show_slices(viewer: napari.Viewer, layer: Image) -> None:
+    """Show one volume alone, slice by slice, at the slice that stands out most."""
+    _alone(viewer, layer)
+    viewer.dims.ndisplay = 2
+    data = np.asarray(layer.data)
+    best = int(np.abs(data - np.float32(layer.contrast_limits[0])).sum((1, 2)).argmax())
+    viewer.dims.set_point(viewer.dims.ndim - 3, float(layer.translate[0] + best * layer.scale[0]))
+    fill_canvas(viewer, [layer])
+
+
+def fill_canvas(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
+    """Move and zoom the camera so that the box around layers just fits the canvas, from where the camera is.
+
+    napari's own way takes all layers into account, those out of sight as well.
+    """
+    camera = camera_of(viewer)
+    in_space = viewer.dims.ndisplay == 3
+    shown = 3 if in_space else 2
+    boxes = np.stack([np.asarray(layer.extent.world, dtype=float)[:, -shown:] for layer in layers])
+    # from outer edge to outer edge
+    half = np.stack([np.abs(np.asarray(layer.scale, dtype=float)[-shown:]) / 2 for layer in layers])
+    low, high = (boxes[:, 0] - half).min(0), (boxes[:, 1] + half).max(0)
+    middle, extents = (low + high) / 2, high - low
+    if in_space:
+        forward, up = (np.asarray(way, dtype=float) for way in (camera.view_direction, camera.up_direction))
+        extents = np.array([np.abs(way) @ extents for way in (up, np.cross(forward, up))])
+    size = getattr(getattr(viewer, "canvas", None), "size", None) or viewer._canvas_size
+    camera.center = tuple(middle)
+    camera.zoom = (1 - 2 * MARGIN) * min(
+        float(pixels) / max(float(extent), 1e-9) for pixels, extent in zip(size, extents, strict=True)
+    )
+
+
+def camera_of(viewer: ViewerModel) -> Any:
+    """Return a viewer's camera, which napari 0.9 has moved."""
+    return getattr(viewer, "scene", viewer).camera
+
+
+def surface_level(data: Any) -> float:
+    """Return the value at which a surface parts an object from the medium, by Otsu's method."""
+    from skimage.filters import threshold_otsu
+
+    return float(threshold_otsu(np.asarray(data)[:: 1 + data.size // 2_000_000]))
+
+
+def surface(volume: Any, level: float) -> tuple[Vector, Any]:
+    """Return the surface on which a volume has a value, by marching cubes.
+
+    Parameters
+    ----------
+    volume
+        (Z, Y, X).
+    level
+        The value.
+
+    Returns
+    -------
+    vertices, faces
+        (V, 3), in voxels; and (F, 3).
+
+    Raises
+    ------
+    InputError
+        If the volume does not have the value.
+    """
+    from skimage.measure import marching_cubes
+
+    data = np.asarray(volume)
+    low, high = float(data.min()), float(data.max())
+    if not low < level < high:
+        raise InputError(f"No surface has the index {level:.4f}; choose one between {low:.4f} and {high:.4f}")
+    step = 1 if data.size <= SURFACE_VOXELS else 2
+    # closed where an object touches the border
+    vertices, faces, *_ = marching_cubes(np.pad(data, 1, constant_values=low), level, step_size=step)
+    return vertices.astype(np.float64) - 1, faces
+
+
+def surface_layer(layer: Image, vertices: Vector, faces: Any, level: float) -> Surface:
+    """Return a layer with a surface of another layer's volume."""
+    return Surface(
+        (vertices, faces, np.ones(len(vertices), np.float32)),
+        name=f"{layer.name} = {level:.4f}",
+        colormap="gray",
+        contrast_limits=(0, 1),
+        shading="smooth",
+        scale=layer.scale,
+        translate=layer.translate,
+        units=layer.units,
+        axis_labels=layer.axis_labels,
+        metadata={METADATA_KEY: {"shown_only": True}},
+    )
+
+
+def film(viewer: napari.Viewer, path: Path, after_each: Callable[[int, int], None] | None = None) -> None:
+    """Turn what is seen once about the vertical of the screen, and write it as an animated GIF.
+
+    Parameters
+    ----------
+    viewer
+        The viewer, in three dimensions.
+    path
+        The file.
+    after_each
+        Called after each picture with its number, from 1, and how many there will be.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    from PIL import Image as Picture
+
+    camera = camera_of(viewer)
+    before = tuple(camera.angles)
+    forward, up = (np.asarray(way, dtype=float) for way in (camera.view_direction, camera.up_direction))
+    pictures: list[Picture.Image] = []
+    try:
+        for number in range(FILM_FRAMES):
+            turn = Rotation.from_rotvec(2 * np.pi * number / FILM_FRAMES * up)
+            camera.set_view_direction(tuple(turn.apply(forward)), tuple(up))
+            picture = Picture.fromarray(viewer.screenshot(canvas_only=True, flash=False)).convert("RGB")
+            picture.thumbnail((FILM_SIDE, FILM_SIDE))
+            # the canvas may change a little while words beside it do
+            pictures.append(picture.resize(pictures[0].size) if pictures else picture)
+            if after_each is not None:
+                after_each(number + 1, FILM_FRAMES)
+    finally:
+        camera.angles = before
+    # one palette for all, as colours would flicker otherwise
+    palette = pictures[0].quantize(256)
+    first, *others = (picture.quantize(palette=palette) for picture in pictures)
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        first.save(
+            draft, "GIF", save_all=True, append_images=others, duration=1000 * FILM_SECONDS / FILM_FRAMES, loop=0
+        )
+        draft.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}); choose another place") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _alone(viewer: napari.Viewer, layer: Layer) -> None:
+    for other in viewer.layers:
+        other.visible = other is layer
+    viewer.layers.selection.active = layer
+    getattr(viewer, "canvas", viewer).grid.enabled = False

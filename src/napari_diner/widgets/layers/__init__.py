@@ -1,0 +1,1 @@
+"""Between napari's layers and our arrays: reading, placing, showing, writing."""

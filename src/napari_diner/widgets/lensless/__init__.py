@@ -1,0 +1,1 @@
+"""The docks of lensless phase retrieval and autofocus."""

@@ -1,0 +1,77 @@
+"""What the focus dock does in threads: the search, and the picture at the distance of the slider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.focus.recipe import FocusRecipe
+from napari_diner.tasks.run import Reconstruction
+from napari_diner.widgets.dock.run_worker import spare_a_processor
+from napari_diner.widgets.lensless.recorded import recorded
+
+LIVE = "refocused (live)"
+"""Name of the picture that follows the slider."""
+
+
+def begin(recipe: FocusRecipe, frames: Any) -> Reconstruction:
+    """Prepare the search for the distances of a layer's frames; runs in the thread, as torch takes seconds to load."""
+    from napari_diner.tasks.focus.search import focus
+
+    spare_a_processor()
+    return focus(recipe, recorded(recipe, frames))
+
+
+class LivePicture:
+    """One frame brought to any distance; what does not depend on the distance is kept from one call to the next."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Any, ...] = ()
+        self._refocus: Any = None
+
+    def at(self, recipe: FocusRecipe, frames: Any, number: int, distance_um: float) -> tuple[NamedArray]:
+        """Return the amplitude of a frame at a distance before the sensor, (Y, X).
+
+        Parameters
+        ----------
+        recipe
+            How it was recorded; its own distances do not count.
+        frames
+            The layer's frames, (N, Y, X); only one of them is read.
+        number
+            Which one, from 0.
+        distance_um
+            Distance from the sample to the sensor.
+
+        Raises
+        ------
+        DinerError
+            If the recipe or the frame cannot be used.
+        """
+        import torch
+
+        from napari_diner.preprocess.focus import Optics, Refocus
+        from napari_diner.tasks.lensless.data import corrected
+        from napari_diner.tasks.lensless.geometry import at_the_sample
+
+        here = recipe.updated({"distances_um": [distance_um]})
+        here.check_complete(1)
+        seen = at_the_sample(here)
+        assert seen.pixel_size_um is not None and seen.wavelength_um is not None
+        key = (
+            id(frames),
+            number,
+            here.updated({"distances_um": [1.0], "source_distance_um": None}),
+            seen.pixel_size_um,
+        )
+        if key != self._key:
+            spare_a_processor()
+            data = recorded(recipe, np.asarray(frames[number])[None])
+            intensity = np.clip(corrected(here, data).intensities[0], 0, None)
+            optics = Optics(seen.pixel_size_um, seen.wavelength_um, seen.medium_index, seen.propagation)
+            self._refocus = Refocus(torch.from_numpy(np.sqrt(intensity)), optics)
+            self._key = key
+        picture = self._refocus.at(seen.distances_um[0]).abs().numpy()
+        return (NamedArray(LIVE, picture, "YX", (seen.pixel_size_um,) * 2),)

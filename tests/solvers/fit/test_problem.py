@@ -1,0 +1,67 @@
+"""The misfit of a fit and its gradient through the lattice."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_diner.representations.diner import Diner
+from napari_diner.representations.settings import DinerSettings
+from napari_diner.solvers.fit import problem as value_problem
+from napari_diner.solvers.fit.problem import ValueProblem
+
+COUNT = 6000
+
+
+def build(width: int = 2, backbone: str = "mlp") -> Diner:
+    torch.manual_seed(0)
+    settings = DinerSettings(table_width=width, backbone=backbone, lattice_size=12, key_range=0.5)
+    return Diner((COUNT,), 3, settings, torch.Generator().manual_seed(0)).double()
+
+
+def problem(weighted: bool) -> ValueProblem:
+    generator = torch.Generator().manual_seed(1)
+    targets = torch.rand(3, COUNT, generator=generator, dtype=torch.float64)
+    weights = torch.randint(1, 9, (COUNT,), generator=generator).double() if weighted else None
+    return ValueProblem(targets, weights)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_descending_in_parts_gives_the_gradient_of_the_loss(
+    width: int, weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(value_problem, "_PART", 1000)  # several parts, the last one short
+    question, diner = problem(weighted), build(width)
+    loss = question.loss(diner.lattice())
+    wanted = torch.autograd.grad(loss, list(diner.parameters()))
+    found = question.descend_lattice(diner)
+    assert float(found) == pytest.approx(float(loss.detach()), rel=1e-6)
+    for parameter, gradient in zip(diner.parameters(), wanted, strict=True):
+        assert parameter.grad is not None
+        assert torch.allclose(parameter.grad, gradient, rtol=1e-9, atol=1e-15)
+
+
+def test_a_sample_that_counts_thrice_is_like_three_samples() -> None:
+    torch.manual_seed(0)
+    targets, outputs = torch.rand(2, 4), torch.rand(2, 4)
+    weights = torch.tensor([1.0, 3.0, 2.0, 1.0])
+    repeated = torch.arange(4).repeat_interleave(weights.long())
+    alone = ValueProblem(targets, weights).loss(outputs)
+    assert float(alone) == pytest.approx(float(ValueProblem(targets[:, repeated]).loss(outputs[:, repeated])), rel=1e-6)
+
+
+def test_the_exact_loss_is_that_of_the_exact_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(value_problem, "_PART", 1000)
+    question, diner = problem(weighted=True), build()
+    assert question.exact_loss(diner) == pytest.approx(float(question.loss(diner.exact()).detach()), rel=1e-9)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_threads_share_the_keys_without_mixing_them_up(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_diner.representations import diner as module
+
+    diner = build(width)
+    shared = diner.lattice().detach()
+    monkeypatch.setattr(module, "_WORTH_SHARING", 10 * COUNT)
+    assert torch.allclose(shared, diner.lattice().detach(), rtol=1e-12, atol=1e-14)

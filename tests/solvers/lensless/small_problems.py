@@ -1,0 +1,63 @@
+"""Small problems whose solution is known, or that have all that a model can have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.padding import Padding
+from napari_diner.solvers.lensless.problem import PhaseProblem
+
+SHAPE = (32, 40)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A problem and the field that solves it."""
+
+    problem: PhaseProblem
+    truth: Tensor
+
+
+def smooth(seed: int) -> Tensor:
+    """A real image between 0 and 1, (Y, X), float64."""
+    noise = torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    fy, fx = torch.fft.fftfreq(SHAPE[0])[:, None], torch.fft.fftfreq(SHAPE[1])[None, :]
+    image = torch.fft.ifft2(torch.fft.fft2(noise) * torch.exp(-60 * (fy**2 + fx**2))).real
+    return (image - image.min()) / (image.max() - image.min())
+
+
+def record(dtype: torch.dtype = torch.complex128) -> Recording:
+    model = MultiHeight(SHAPE, Heights(1.12, 0.532, (60.0, 85.0, 120.0, 170.0)), dtype=dtype)
+    truth = torch.polar(1 - 0.5 * smooth(1), 1.5 * smooth(2)).to(dtype)
+    return Recording(PhaseProblem(model, model.fields(truth).abs()), truth)
+
+
+def rich_problem(masked: bool, padding: bool) -> PhaseProblem:
+    """A tiny problem with all that a model can have; no field solves it."""
+    shape = (5, 6)
+    generator = torch.Generator().manual_seed(0)
+    model = MultiHeight(
+        shape,
+        Heights(1.12, 0.532, (40.0, 70.0), shifts_um=[(0.3, 0.0), (-0.5, 1.0)], gains=[1.2, 0.7], intensity_scale=1.5),
+        illumination=torch.randn(shape, dtype=torch.complex128, generator=generator),
+        padding=Padding(shape, "reflect", 2) if padding else None,
+        dtype=torch.complex128,
+    )
+    amplitudes = torch.rand(2, *shape, dtype=torch.float64, generator=generator) + 0.2
+    mask = torch.rand(2, *shape, generator=generator) > 0.3
+    return PhaseProblem(model, amplitudes, mask if masked else None)
+
+
+def psnr_db(found: Tensor, truth: Tensor) -> tuple[float, float]:
+    """Return the PSNR of amplitude and phase; a constant phase does not count."""
+    turned = found * torch.sgn(torch.vdot(found.flatten(), truth.flatten()))
+    amplitude = (found.abs() - truth.abs()).square().mean() / truth.abs().max() ** 2
+    difference = (turned * truth.conj()).angle()
+    difference = difference - difference.mean()
+    spread = truth.angle().max() - truth.angle().min()
+    return -10 * float(amplitude.log10()), -10 * float((difference.square().mean() / spread**2).log10())

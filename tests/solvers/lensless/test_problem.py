@@ -1,0 +1,121 @@
+"""The misfit: its value, its gradient, and pixels that must not count."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.solvers.lensless.problem import Kind, PhaseProblem
+from tests.solvers.lensless.small_problems import Recording, record, rich_problem
+
+KINDS: list[Kind] = ["amplitude", "intensity"]
+
+
+def random(shape: tuple[int, ...], seed: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_misfit_is_the_mean_square_over_valid_pixels(kind: Kind, masked: bool) -> None:
+    problem = rich_problem(masked, padding=True)
+    field = random((5, 6), 1)
+    model = problem.model.fields(field).abs()
+    error = model - problem.amplitudes if kind == "amplitude" else model**2 - problem.amplitudes**2
+    expected = error.square() if problem.mask is None else error.square()[problem.mask]
+    assert problem.evaluate(field, kind)[0] == pytest.approx(float(expected.mean()), rel=1e-12)
+    if kind == "intensity":
+        assert problem.intensity_error(field) == pytest.approx(float(expected.mean()), rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("padding", [False, True])
+def test_the_gradient_is_that_of_finite_differences(kind: Kind, masked: bool, padding: bool) -> None:
+    problem = rich_problem(masked, padding)
+    field = random((5, 6), 1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda f: 3 * problem.loss(f, kind), (field,), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_is_that_of_automatic_differentiation(kind: Kind) -> None:
+    problem = rich_problem(masked=True, padding=True)
+    field = random((5, 6), 1).requires_grad_()
+    intensities = problem.model.intensities(field)
+    error = (
+        intensities.sqrt() - problem.amplitudes if kind == "amplitude" else intensities - problem.amplitudes.square()
+    )
+    error[problem.mask].square().mean().backward()
+    assert torch.allclose(problem.evaluate(field.detach(), kind)[1], field.grad, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", [0.0, 1e6, float("nan"), float("inf")])
+def test_masked_pixels_have_no_influence(kind: Kind, value: float) -> None:
+    recording = record()
+    mask = torch.ones_like(recording.problem.amplitudes, dtype=torch.bool)
+    mask[1, 5:9, 3:20] = False
+    spoilt = recording.problem.amplitudes.where(mask, value)
+    clean = PhaseProblem(recording.problem.model, recording.problem.amplitudes, mask)
+    problem = PhaseProblem(recording.problem.model, spoilt, mask)
+    field = random(problem.model.shape, 2)
+    misfit, gradient = problem.evaluate(field, kind)
+    expected, expected_gradient = clean.evaluate(field, kind)
+    assert misfit == expected
+    assert torch.equal(gradient, expected_gradient)
+    assert problem.intensity_error(field) == clean.intensity_error(field)
+    assert torch.equal(problem.flat_field(), clean.flat_field())
+    assert bool(torch.isfinite(problem.filled_amplitudes()).all())
+    assert problem.valid == mask.sum()
+    # but the others have
+    assert misfit != recording.problem.evaluate(field, kind)[0]
+
+
+def test_a_mask_of_one_page_is_for_all_frames() -> None:
+    recording = record()
+    page = torch.ones(recording.problem.model.shape, dtype=torch.bool)
+    page[:4] = False
+    one = PhaseProblem(recording.problem.model, recording.problem.amplitudes, page)
+    all_frames = PhaseProblem(recording.problem.model, recording.problem.amplitudes, page.expand(4, -1, -1).clone())
+    field = random(page.shape, 2)
+    assert one.valid == all_frames.valid == 4 * 28 * 40
+    assert torch.equal(one.evaluate(field)[1], all_frames.evaluate(field)[1])
+
+
+def test_the_truth_fits(recording: Recording) -> None:
+    misfit, gradient = recording.problem.evaluate(recording.truth)
+    assert misfit < 1e-30
+    assert float(gradient.abs().max()) < 1e-15
+    assert recording.problem.intensity_error(recording.truth) < 1e-30
+
+
+def test_a_dark_pixel_has_a_finite_gradient() -> None:
+    model = MultiHeight((8, 8), Heights(1.12, 0.532, (50.0,)))
+    problem = PhaseProblem(model, torch.ones(1, 8, 8))
+    misfit, gradient = problem.evaluate(torch.zeros(8, 8, dtype=torch.complex64))
+    assert misfit == 1
+    assert bool(torch.isfinite(gradient.real).all())
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_flat_field_has_the_recorded_brightness(masked: bool) -> None:
+    problem = rich_problem(masked, padding=True)
+    flat = problem.flat_field()
+    assert float(flat.abs().std()) < 1e-15
+    brightness = problem.model.intensities(flat)
+    if problem.mask is not None:
+        brightness = brightness[problem.mask]
+    assert float(brightness.sum()) == pytest.approx(float(problem.amplitudes.square().sum()), rel=1e-12)
+
+
+def test_masked_amplitudes_are_filled_with_the_mean_of_their_frame() -> None:
+    problem = rich_problem(masked=True, padding=False)
+    assert problem.mask is not None
+    filled = problem.filled_amplitudes()
+    for frame in range(2):
+        mean = problem.amplitudes[frame][problem.mask[frame]].mean()
+        assert torch.allclose(filled[frame][~problem.mask[frame]], mean)
+    assert torch.equal(filled[problem.mask], problem.amplitudes[problem.mask])

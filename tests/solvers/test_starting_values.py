@@ -1,0 +1,78 @@
+"""Giving a representation the values of an image."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from napari_diner.representations.diner import Diner
+from napari_diner.representations.pixels import Pixels
+from napari_diner.representations.settings import DinerSettings
+from napari_diner.solvers.starting_values import fit_values
+from tests.solvers.lensless.small_problems import smooth
+
+SHAPE = (32, 40)
+
+
+def images(outputs: int) -> Tensor:
+    """Images of unlike ranges and offsets, one of them noise."""
+    noise = torch.rand(SHAPE, generator=torch.Generator().manual_seed(0))
+    return torch.stack([0.3 + 0.7 * noise, 1.7 * smooth(2).float() - 3])[:outputs]
+
+
+def psnr_db(found: Tensor, wanted: Tensor) -> float:
+    return min(
+        float(10 * torch.log10((b.max() - b.min()) ** 2 / (a - b).double().square().mean()))
+        for a, b in zip(found, wanted, strict=True)
+    )
+
+
+@pytest.mark.parametrize(("width", "outputs"), [(1, 1), (2, 1), (3, 1), (2, 2), (3, 2)])
+@pytest.mark.parametrize("backbone", ["siren", "mlp"])
+def test_a_diner_takes_the_values(backbone: str, width: int, outputs: int) -> None:
+    torch.manual_seed(0)
+    diner = Diner(SHAPE, outputs, DinerSettings(backbone=backbone, table_width=width))
+    wanted = images(outputs)
+    assert psnr_db(diner.exact().detach(), wanted) < 20
+    fit_values(diner, wanted, torch.Generator().manual_seed(0))
+    assert psnr_db(diner.exact().detach(), wanted) > 60
+    # and its lattice is near enough to go on from
+    assert psnr_db(diner.lattice().detach(), wanted) > 35
+
+
+def test_pixels_take_the_values() -> None:
+    pixels = Pixels(SHAPE, 2)
+    fit_values(pixels, images(2))
+    assert torch.equal(pixels.exact().detach(), images(2))
+
+
+@pytest.mark.parametrize("contrast", [0.0, 1e-5, 1e-3, 1e3])
+@pytest.mark.parametrize("backbone", ["siren", "mlp"])
+def test_neither_offset_nor_contrast_matters(backbone: str, contrast: float) -> None:
+    torch.manual_seed(0)
+    diner = Diner(SHAPE, 1, DinerSettings(backbone=backbone))
+    wanted = 0.8 + contrast * images(1)
+    fit_values(diner, wanted, torch.Generator().manual_seed(0))
+    assert float((diner.exact().detach() - wanted).abs().max()) < 1e-3 * contrast + 1e-6
+
+
+def test_the_same_seed_gives_the_same_network() -> None:
+    tables = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        diner = Diner(SHAPE, 1, DinerSettings())
+        fit_values(diner, images(1), torch.Generator().manual_seed(5))
+        tables.append(diner.hash_table.detach().clone())
+    assert torch.equal(*tables)
+
+
+def test_keys_narrower_than_the_values_are_refused() -> None:
+    diner = Diner(SHAPE, 2, DinerSettings(table_width=1))
+    with pytest.raises(ValueError, match="as wide as"):
+        fit_values(diner, images(2))
+
+
+def test_other_modules_are_refused() -> None:
+    with pytest.raises(TypeError, match="Linear"):
+        fit_values(nn.Linear(2, 1), images(1))

@@ -1,0 +1,231 @@
+"""The shared run panel, driven with a small reconstruction: gradient descent on a parabola."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator
+from typing import Any
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.compat import isalive
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_diner.errors import InputError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.run import Progress, Reconstruction, Result
+from napari_diner.widgets.dock.run_panel import RunPanel, duration, share_done, stage_text
+
+TARGET = np.linspace(0, 1, 64).reshape(8, 8)
+
+
+class Parabola(Reconstruction):
+    """Find an image by gradient descent on its squared distance."""
+
+    def __init__(self, steps: int = 20, sleep_s: float = 0.0, error: Exception | None = None) -> None:
+        super().__init__()
+        self.steps, self.sleep_s, self.error = steps, sleep_s, error
+        self.image = np.zeros((8, 8))
+        self.released = threading.Event()
+
+    def _run(self) -> Generator[Progress, None, None]:
+        for step in range(1, self.steps + 1):
+            time.sleep(self.sleep_s)
+            if self.error is not None and step == 3:
+                raise self.error
+            self.image = self.image - 0.3 * (self.image - TARGET)
+            loss = float(np.mean((self.image - TARGET) ** 2))
+            preview = (NamedArray("amplitude", self.image, "YX", (1.0, 1.0)),) if step % 5 == 0 else ()
+            yield Progress("descent", step, self.steps, {"loss": loss}, self.clock.seconds, 1.0, preview)
+
+    def _snapshot(self) -> Result:
+        array = NamedArray("amplitude", self.image, "YX", (1.0, 1.0))
+        return Result("lensless", (array,), LenslessRecipe(), {}, partial=not self.finished)
+
+    def _release(self) -> None:
+        self.released.set()
+
+
+class Dock(QWidget):
+    """What a task's dock does with the panel, and no more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.panel = RunPanel(self)
+        QVBoxLayout(self).addWidget(self.panel)
+        self.results: list[Result] = []
+        self.previews: list[Any] = []
+        self.panel.completed.connect(self.results.append)
+        self.panel.previewed.connect(self.previews.append)
+
+
+@pytest.fixture
+def dock(qtbot: QtBot) -> Dock:
+    dock = Dock()
+    qtbot.addWidget(dock)
+    dock.show()
+    return dock
+
+
+def wait_for_steps(qtbot: QtBot, dock: Dock, steps: int) -> None:
+    qtbot.waitUntil(lambda: len(dock.panel.plot.seconds) >= steps, timeout=10_000)
+
+
+def test_a_run_gives_its_result(dock: Dock, wait_for_end: Callable[[Any], None]) -> None:
+    dock.panel.start(Parabola)
+    assert not dock.panel.run_button.isEnabled()
+    assert dock.panel.cancel_button.isEnabled()
+    wait_for_end(dock.panel)
+    (result,) = dock.results
+    assert not result.partial
+    assert dock.previews
+    assert len(dock.panel.plot.seconds) == 20
+    assert dock.panel.run_button.isEnabled()
+    assert not dock.panel.cancel_button.isEnabled()
+
+
+def test_no_step_is_taken_while_it_is_paused(qtbot: QtBot, dock: Dock, wait_for_end: Callable[[Any], None]) -> None:
+    run = Parabola(steps=30, sleep_s=0.02)
+    dock.panel.start(lambda: run)
+    wait_for_steps(qtbot, dock, 2)
+    dock.panel.pause_button.click()
+    qtbot.waitUntil(lambda: dock.panel.status.text() == "Paused", timeout=5000)
+    image, seconds = run.image, run.clock.seconds
+    qtbot.wait(200)
+    assert run.image is image
+    assert run.clock.seconds == seconds
+    assert dock.panel.pause_button.text() == "Resume"
+    dock.panel.pause_button.click()
+    wait_for_end(dock.panel)
+    assert not dock.results[0].partial
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_cancelling_keeps_the_best_so_far(
+    qtbot: QtBot, dock: Dock, wait_for_end: Callable[[Any], None], paused: bool
+) -> None:
+    run = Parabola(steps=100_000, sleep_s=0.01)
+    dock.panel.start(lambda: run)
+    wait_for_steps(qtbot, dock, 2)
+    if paused:
+        dock.panel.pause_button.click()
+    dock.panel.cancel_button.click()
+    wait_for_end(dock.panel)
+    assert dock.results[0].partial
+    assert dock.results[0]["amplitude"].data.max() > 0
+    assert run.released.is_set()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (InputError("Frame 2 is empty; record it again"), "Frame 2 is empty; record it again"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "The device ran out of memory"),
+        (MemoryError(), "The device ran out of memory"),
+        (RuntimeError("shape mismatch"), "The run failed (RuntimeError: shape mismatch)"),
+    ],
+)
+def test_an_error_is_one_sentence_and_the_next_run_works(
+    dock: Dock, wait_for_end: Callable[[Any], None], error: Exception, sentence: str
+) -> None:
+    dock.panel.start(lambda: Parabola(error=error))
+    wait_for_end(dock.panel)
+    assert dock.panel.status.text().startswith(sentence)
+    assert dock.results == []
+    dock.panel.start(Parabola)
+    wait_for_end(dock.panel)
+    assert len(dock.results) == 1
+    assert dock.panel.status.text() == ""
+
+
+def test_an_error_before_the_first_step(dock: Dock, wait_for_end: Callable[[Any], None]) -> None:
+    def begin() -> Reconstruction:
+        raise InputError("There is no file; choose one")
+
+    dock.panel.start(begin)
+    wait_for_end(dock.panel)
+    assert dock.panel.status.text() == "There is no file; choose one"
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_taking_the_dock_away_ends_the_thread(qtbot: QtBot, paused: bool) -> None:
+    run = Parabola(steps=100_000, sleep_s=0.01)
+    outer, dock = QWidget(), Dock()
+    qtbot.addWidget(outer)
+    QVBoxLayout(outer).addWidget(dock)
+    dock.panel.start(lambda: run)
+    wait_for_steps(qtbot, dock, 1)
+    if paused:
+        dock.panel.pause_button.click()
+    dock.setParent(None)
+    qtbot.waitUntil(run.released.is_set, timeout=2000)
+    qtbot.waitUntil(lambda: not isalive(dock), timeout=2000)
+    assert dock.results == []
+
+
+def test_a_dock_that_moves_is_not_destroyed(qtbot: QtBot, wait_for_end: Callable[[Any], None]) -> None:
+    outer, dock = QWidget(), Dock()
+    qtbot.addWidget(outer)
+    QVBoxLayout(outer).addWidget(dock)
+    dock.setParent(None)
+    dock.setParent(outer)
+    qtbot.wait(50)
+    assert isalive(dock)
+    dock.panel.start(Parabola)
+    wait_for_end(dock.panel)
+    assert len(dock.results) == 1
+
+
+def test_destroying_the_dock_ends_the_thread(qtbot: QtBot) -> None:
+    run = Parabola(steps=100_000, sleep_s=0.01)
+    dock = Dock()
+    dock.panel.start(lambda: run)
+    wait_for_steps(qtbot, dock, 1)
+    dock.deleteLater()
+    qtbot.waitUntil(run.released.is_set, timeout=2000)
+
+
+def test_nothing_keeps_a_closed_panel_alive(qtbot: QtBot, wait_for_end: Callable[[Any], None]) -> None:
+    run = Parabola()
+    dock = Dock()
+    dock.panel.start(functools.partial(lambda run: run, run))
+    wait_for_end(dock.panel)
+    remains = [weakref.ref(dock), weakref.ref(dock.panel), weakref.ref(dock.panel.plot)]
+    dock.deleteLater()
+    del dock
+    qtbot.wait(50)
+    gc.collect()
+    assert [remain() for remain in remains] == [None, None, None]
+
+
+def test_the_plot_follows_the_theme(dock: Dock) -> None:
+    for name in ("light", "dark"):
+        dock.panel.set_theme(name)
+        background = dock.panel.plot.plot.backgroundBrush().color().lightness()
+        text = dock.panel.plot.plot.getAxis("left").textPen().color().lightness()
+        assert (background > text) == (name == "light")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (125, "2:05 min"), (3725, "1:02 h")])
+def test_durations_are_readable(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("progress", "text", "share"),
+    [
+        (Progress("descent", 5, 20, {}, 1.0, None), "descent 5/20", 0.25),
+        (Progress("descent", 5, 20, {}, 1.0, 1.0), "descent 5/20", 0.5),
+        (Progress("siren: siren", 5, 10_000_000, {}, 3.0, 1.0, contender="siren"), "siren 5", 0.75),
+        (Progress("siren: placing keys", 5, 6, {}, 3.0, 0.0, contender="siren"), "siren: placing keys 5/6", 1.0),
+    ],
+)
+def test_progress_is_readable_with_and_without_a_time_limit(progress: Progress, text: str, share: float) -> None:
+    assert stage_text(progress) == text
+    assert share_done(progress) == share

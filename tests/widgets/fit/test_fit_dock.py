@@ -1,0 +1,407 @@
+"""The fit dock, driven as a user does: layer, axes, run, layers, save, reopen, run again."""
+
+from __future__ import annotations
+
+import gc
+import shlex
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QThreadPool
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QFileDialog
+
+from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.saving import load_result
+from napari_diner.widgets.fit.dock import FitWidget
+
+Wait = Callable[[Any], None]
+RANDOM = np.random.default_rng(0)
+
+
+def smooth(*shape: int, dtype: str = "uint16") -> np.ndarray:
+    """Return data with structure, which a small network can learn."""
+    grids = np.meshgrid(*[np.linspace(0, 3, size) for size in shape], indexing="ij")
+    waves = 0.5 + 0.5 * np.mean([np.sin(grid * (place + 1)) for place, grid in enumerate(grids)], axis=0)
+    return (waves * (1 if dtype.startswith("float") else np.iinfo(dtype).max)).astype(dtype)
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, dialog: str, reply: Any) -> None:
+    """Answer a file dialog as the user would."""
+    monkeypatch.setattr(QFileDialog, dialog, lambda *_, **__: reply)
+
+
+def endless(dock: FitWidget) -> None:
+    dock._essentials["epochs"].set_value(1_000_000)
+    dock.advanced.set_values({"max_seconds": 60.0})
+
+
+def run(dock: FitWidget, wait_for_end: Wait) -> None:
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+
+
+def wait_for_preview(qtbot: QtBot, dock: FitWidget) -> None:
+    with qtbot.waitSignal(dock.panel.previewed, timeout=60_000):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("data", "arguments", "axes"),
+    [
+        (smooth(24, 32, dtype="uint8"), {}, "YX"),
+        (smooth(24, 32, 3, dtype="uint8"), {"rgb": True}, "YXS"),
+        (smooth(6, 24, 32), {"scale": (2, 0.5, 0.5), "units": "um", "axis_labels": ("z", "y", "x")}, "ZYX"),
+        (smooth(5, 24, 32, 3, dtype="uint8"), {"rgb": True, "axis_labels": ("t", "y", "x")}, "TYXS"),
+        (smooth(3, 24, 32, dtype="float32"), {"axis_labels": ("c", "y", "x")}, "CYX"),
+        (smooth(2, 2, 4, 24, 32), {"axis_labels": ("t", "c", "z", "y", "x")}, "TCZYX"),
+    ],
+)
+def test_an_image_of_any_kind_comes_back_as_it_was(
+    fit_dock: FitWidget, wait_for_end: Wait, data: np.ndarray, arguments: dict[str, Any], axes: str
+) -> None:
+    viewer = fit_dock._viewer
+    source = viewer.add_image(data, name="source", translate=[3] * (data.ndim - axes.endswith("S")), **arguments)
+    assert fit_dock.recipe().axes == axes
+    run(fit_dock, wait_for_end)
+    assert fit_dock.panel.status.text().startswith("Done"), fit_dock.panel.status.text()
+    layer = viewer.layers["reconstruction"]
+    assert (layer.data.shape, layer.data.dtype, layer.rgb) == (data.shape, data.dtype, source.rgb)
+    np.testing.assert_array_equal(layer.extent.world, source.extent.world)
+    assert (layer.units, layer.axis_labels) == (source.units, source.axis_labels)
+    if not source.rgb:
+        assert layer.contrast_limits == source.contrast_limits
+    error = layer.data.astype(np.float64) - data
+    assert np.mean(error**2) < 0.2 * data.astype(np.float64).var()
+    # the result is nothing to fit next
+    assert fit_dock.choice.layer == source
+
+
+@pytest.mark.parametrize(("key", "axes"), [("colour_image", "YXS"), ("volume_16_bit", "ZYX"), ("short_video", "TYXS")])
+def test_the_samples_say_what_they_are(fit_dock: FitWidget, wait_for_end: Wait, key: str, axes: str) -> None:
+    (layer,) = fit_dock._viewer.open_sample("napari-diner", key)
+    assert fit_dock.choice.layer == layer
+    assert fit_dock.recipe().axes == axes
+    assert not fit_dock._axes_note.isVisibleTo(fit_dock)
+    assert layer.data.dtype == (np.uint16 if axes == "ZYX" else np.uint8)
+    # something to see and something to find for a representation
+    assert len(np.unique(layer.data)) > 100
+
+
+def test_a_run_tells_its_quality_and_its_size(fit_dock: FitWidget, wait_for_end: Wait, tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    # three colours for two numbers a key: not to be had exactly
+    data = RANDOM.integers(0, 256, (24, 32, 3)).astype(np.uint8)
+    tifffile.imwrite(path, data)
+    fit_dock.choice.open_source(str(path))
+    run(fit_dock, wait_for_end)
+    report = fit_dock._viewer.layers["reconstruction"].metadata["report"]
+    status = fit_dock.panel.status.text()
+    assert f"{report['psnr_db']:.1f} dB" in status
+    assert f"{report['bits_per_pixel']:.1f} bits per pixel" in status
+    assert f"({8 * path.stat().st_size / (24 * 32):.1f} in its file)" in status
+    fit_dock.copy_command()
+    words = shlex.split(QGuiApplication.clipboard().text())
+    assert words[:3] == ["napari-diner", "fit", str(path)]
+    assert "--image" not in words
+    assert fit_dock.panel.plot._quantity.currentData() == "psnr_db"
+
+
+def test_exact_reproduction(fit_dock: FitWidget, wait_for_end: Wait) -> None:
+    data = RANDOM.integers(0, 256, (24, 32, 3)).astype(np.uint8)
+    fit_dock._viewer.add_image(data, rgb=True, name="noise")
+    fit_dock._essentials["bit_exact"].set_value(True)
+    run(fit_dock, wait_for_end)
+    np.testing.assert_array_equal(fit_dock._viewer.layers["reconstruction"].data, data)
+    assert "every value reproduced exactly" in fit_dock.panel.status.text()
+
+
+def test_a_volume_is_saved_and_repeated(
+    fit_dock: FitWidget, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = fit_dock._viewer
+    viewer.add_image(smooth(6, 24, 32), name="a volume", scale=(2, 0.5, 0.5), units="um", axis_labels=("z", "y", "x"))
+    run(fit_dock, wait_for_end)
+    first = viewer.layers["reconstruction"]
+
+    answer(monkeypatch, "getExistingDirectory", str(tmp_path))
+    fit_dock.save_button.click()
+    saved = load_result(tmp_path / "a-volume-fit")["reconstruction"]
+    np.testing.assert_array_equal(saved.data, first.data)
+    assert (saved.axes, saved.scale_um) == ("ZYX", (2, 0.5, 0.5))
+
+    recipe = fit_dock.recipe()
+    answer(monkeypatch, "getSaveFileName", (str(tmp_path / "recipe.yaml"), ""))
+    fit_dock.save_recipe()
+    fit_dock.set_recipe(type(recipe)(axes="TYX", representation="siren"))
+    answer(monkeypatch, "getOpenFileName", (str(tmp_path / "recipe.yaml"), ""))
+    fit_dock.load_recipe()
+    assert fit_dock.recipe() == recipe
+
+    run(fit_dock, wait_for_end)
+    np.testing.assert_array_equal(viewer.layers["reconstruction [1]"].data, first.data)
+
+
+def test_a_slice_of_a_saved_model_is_evaluated_on_demand(
+    fit_dock: FitWidget, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = fit_dock._viewer
+    viewer.add_image(smooth(6, 24, 32), name="volume", scale=(2, 0.5, 0.5), units="um", axis_labels=("z", "y", "x"))
+    run(fit_dock, wait_for_end)
+    answer(monkeypatch, "getExistingDirectory", str(tmp_path))
+    fit_dock.save_button.click()
+    (layer,) = viewer.open(tmp_path / "volume-fit" / "model.safetensors", plugin="napari-diner")
+    assert not isinstance(layer.data, np.ndarray)
+    assert layer.data.shape == (6, 24, 32)
+    np.testing.assert_array_equal(layer.scale, (2, 0.5, 0.5))
+    np.testing.assert_array_equal(np.asarray(layer.data[3]), viewer.layers["reconstruction"].data[3])
+
+
+def test_a_run_is_watched_paused_and_cancelled(qtbot: QtBot, fit_dock: FitWidget, wait_for_end: Wait) -> None:
+    source = fit_dock._viewer.add_image(smooth(6, 24, 32), axis_labels=("z", "y", "x"), name="source")
+    endless(fit_dock)
+    fit_dock.panel.run_button.click()
+    wait_for_preview(qtbot, fit_dock)
+    preview = fit_dock._viewer.layers["reconstruction (preview)"]
+    assert preview.contrast_limits == source.contrast_limits
+    assert fit_dock.choice.layer == source
+    fit_dock.panel.pause_button.click()
+    qtbot.waitUntil(lambda: fit_dock.panel.status.text() == "Paused", timeout=5000)
+    assert not fit_dock.compare_button.isEnabled()
+    fit_dock.panel.pause_button.click()
+    fit_dock.panel.cancel_button.click()
+    wait_for_end(fit_dock.panel)
+    assert fit_dock.panel.status.text().startswith("Stopped early")
+    layer = fit_dock._viewer.layers["reconstruction"]
+    assert layer.metadata["report"]["partial"]
+    assert layer.data.shape == source.data.shape
+    assert not [layer for layer in fit_dock._viewer.layers if "preview" in layer.name]
+    assert fit_dock.compare_button.isEnabled()
+
+
+@pytest.mark.parametrize(
+    ("data", "change", "sentence"),
+    [
+        (smooth(24, 32), {"axes": "ZYX"}, "The axes ZYX do not go with it, which is 24×32; type 2 letters"),
+        (smooth(24, 32) > 9, {}, "type bool"),
+        (np.full((24, 32), np.nan, np.float32), {}, "not finite"),
+        (smooth(24, 32, dtype="float32"), {"bit_exact": True}, "bit for bit"),
+        (smooth(24, 32), {"bit_exact": True, "table": {"stored_bits": 8}}, "stored_bits"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_the_next_run_works(
+    fit_dock: FitWidget, wait_for_end: Wait, data: np.ndarray, change: dict[str, Any], sentence: str
+) -> None:
+    viewer = fit_dock._viewer
+    viewer.add_image(data, name="it", contrast_limits=(0, 1))
+    recipe = fit_dock.recipe()
+    for name, value in change.items():
+        if name in fit_dock._essentials:
+            fit_dock._essentials[name].set_value(value)
+        else:
+            fit_dock.advanced.set_values({name: value})
+    run(fit_dock, wait_for_end)
+    assert sentence in fit_dock.panel.status.text()
+    assert "Traceback" not in fit_dock.panel.status.text()
+    assert len(viewer.layers) == 1
+    fit_dock.set_recipe(recipe)
+    viewer.add_image(smooth(24, 32), name="good")
+    fit_dock.choice.combo.setCurrentText("good")
+    run(fit_dock, wait_for_end)
+    assert fit_dock.panel.status.text().startswith("Done")
+
+
+def test_axes_that_cannot_be_are_told(fit_dock: FitWidget) -> None:
+    fit_dock._viewer.add_image(smooth(24, 32))
+    fit_dock._essentials["axes"].set_value("QX")
+    fit_dock.panel.run_button.click()
+    assert "there is no axis Q" in fit_dock.panel.status.text()
+    fit_dock._essentials["axes"].set_value("")
+    fit_dock.panel.run_button.click()
+    assert "The axes are missing; type 2 letters" in fit_dock.panel.status.text()
+
+
+def test_a_signal_that_is_too_large_is_refused(fit_dock: FitWidget, wait_for_end: Wait) -> None:
+    # takes no memory by itself; nothing of it may be allocated
+    huge = np.broadcast_to(np.ones((1, 1, 1), np.uint8), (600, 200_000, 200_000))
+    fit_dock._viewer.add_image(huge, name="huge", contrast_limits=(0, 1), visible=False)
+    run(fit_dock, wait_for_end)
+    assert "600×200000×200000" in fit_dock.panel.status.text()
+    assert "memory" in fit_dock.panel.status.text()
+
+
+def test_a_guess_is_said_and_can_be_changed(fit_dock: FitWidget, wait_for_end: Wait) -> None:
+    fit_dock._viewer.add_image(smooth(5, 24, 32), name="stack")
+    assert fit_dock.recipe().axes == "TYX"
+    assert "guess" in fit_dock._axes_note.text()
+    assert fit_dock._axes_note.isVisibleTo(fit_dock)
+    fit_dock._essentials["axes"].set_value("zyx")
+    run(fit_dock, wait_for_end)
+    assert fit_dock._viewer.layers["reconstruction"].metadata["recipe"]["axes"] == "ZYX"
+    fit_dock._viewer.add_image(smooth(24, 32), name="image")
+    fit_dock.choice.combo.setCurrentText("image")
+    assert fit_dock.recipe().axes == "YX"
+    assert not fit_dock._axes_note.isVisibleTo(fit_dock)
+
+
+def test_no_image_is_told(fit_dock: FitWidget) -> None:
+    fit_dock.panel.run_button.click()
+    assert fit_dock.panel.status.text().startswith("There is no image")
+
+
+def test_files_are_opened(fit_dock: FitWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2, 10):
+        tifffile.imwrite(tmp_path / f"t{number}.tif", np.full((16, 24), number, np.uint8))
+    names = [str(tmp_path / f"t{number}.tif") for number in (10, 1, 2)]
+    answer(monkeypatch, "getOpenFileNames", (names, ""))
+    fit_dock.choice.choose_files()
+    assert fit_dock.choice.layer.data[:, 0, 0].tolist() == [1, 2, 10]
+    assert fit_dock.recipe().axes == "TYX"
+    assert fit_dock.recipe().image is None
+
+    volume = smooth(6, 24, 32)
+    metadata = {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2.0}
+    tifffile.imwrite(tmp_path / "volume.ome.tif", volume, metadata=metadata)
+    answer(monkeypatch, "getOpenFileNames", ([str(tmp_path / "volume.ome.tif")], ""))
+    fit_dock.choice.choose_files()
+    layer = fit_dock.choice.layer
+    np.testing.assert_array_equal(layer.data, volume)
+    np.testing.assert_array_equal(layer.scale, (2, 0.5, 0.5))
+    assert (fit_dock.recipe().axes, fit_dock.recipe().image) == ("ZYX", str(tmp_path / "volume.ome.tif"))
+
+    (tmp_path / "text.tif").write_text("no image")
+    answer(monkeypatch, "getOpenFileNames", ([str(tmp_path / "text.tif")], ""))
+    fit_dock.choice.choose_files()
+    assert "text.tif" in fit_dock.panel.status.text()
+
+
+def test_the_command_is_on_the_clipboard(fit_dock: FitWidget) -> None:
+    fit_dock._viewer.add_image(smooth(24, 32), name="cells")
+    fit_dock.copy_command()
+    words = shlex.split(QGuiApplication.clipboard().text())
+    assert words[:5] == ["napari-diner", "fit", "IMAGE.tif", "-o", "cells-fit"]
+    assert words[words.index("--epochs") + 1] == "60"
+    assert "on the clipboard" in fit_dock.panel.status.text()
+
+
+def test_the_copied_command_does_what_the_dock_did(fit_dock: FitWidget, wait_for_end: Wait, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "image.tif", smooth(24, 32))
+    fit_dock.choice.open_source(str(tmp_path / "image.tif"))
+    run(fit_dock, wait_for_end)
+    fit_dock.copy_command()
+    words = shlex.split(QGuiApplication.clipboard().text())
+    code = "from napari_diner.cli import main; main()"
+    finished = subprocess.run(
+        [sys.executable, "-c", code, *words[1:], "--quiet"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert finished.returncode == 0, finished.stderr
+    layer = fit_dock._viewer.layers["reconstruction"]
+    recipe = FitRecipe.load(tmp_path / "image-fit" / "recipe.yaml")
+    assert recipe.model_dump(mode="json") == layer.metadata["recipe"]
+    # the dock leaves a processor to the screen, and sums in another order round differently
+    saved = load_result(tmp_path / "image-fit")["reconstruction"]
+    assert np.abs(saved.data.astype(float) - layer.data).mean() < 0.01 * np.iinfo(np.uint16).max
+
+
+@pytest.mark.parametrize(
+    ("representation", "sections"),
+    [
+        ("diner", {"network", "table", "training"}),
+        ("siren", {"network", "training"}),
+        ("pe-mlp", {"network", "encoding", "training"}),
+        ("hash-grid", {"network", "hash_grid", "training"}),
+        ("pixels", set()),
+    ],
+)
+def test_only_the_settings_that_matter_are_shown(fit_dock: FitWidget, representation: str, sections: set[str]) -> None:
+    fit_dock._essentials["bit_exact"].set_value(True)
+    fit_dock._essentials["bit_exact"].set_value(representation == "diner")
+    fit_dock._essentials["representation"].set_value(representation)
+    fit_dock._essentials["bit_exact"].set_value(False)
+    shown = {name for name, section in fit_dock.advanced.sections.items() if not section.isHidden()}
+    assert shown == sections
+    assert fit_dock._essentials["backbone"].isEnabled() == (representation == "diner")
+    assert fit_dock._essentials["epochs"].isEnabled() == (representation != "pixels")
+
+
+@pytest.mark.parametrize("representation", ["siren", "pe-mlp", "hash-grid", "pixels"])
+def test_every_representation_runs(fit_dock: FitWidget, wait_for_end: Wait, representation: str) -> None:
+    fit_dock._viewer.add_image(smooth(24, 32))
+    fit_dock._essentials["representation"].set_value(representation)
+    run(fit_dock, wait_for_end)
+    assert fit_dock.panel.status.text().startswith("Done"), fit_dock.panel.status.text()
+    assert not fit_dock.insight_button.isEnabled()
+
+
+def test_the_dock_fits_a_small_screen(fit_dock: FitWidget) -> None:
+    assert fit_dock.minimumSizeHint().width() <= 340
+    assert fit_dock.minimumSizeHint().height() <= 500
+
+
+def test_closing_the_viewer_in_mid_run_ends_the_thread(
+    qtbot: QtBot, make_napari_viewer: Callable[..., Any], fit_dock: FitWidget
+) -> None:
+    fit_dock._viewer.add_image(smooth(24, 32))
+    endless(fit_dock)
+    fit_dock.panel.run_button.click()
+    wait_for_preview(qtbot, fit_dock)
+    pool = QThreadPool.globalInstance()
+    assert pool.activeThreadCount() > 0
+    fit_dock._viewer.close()
+    qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=3000)
+
+
+@pytest.mark.parametrize("work", ["done", "fitting", "comparing", "looking"])
+def test_a_closed_dock_is_forgotten(
+    qtbot: QtBot, make_napari_viewer: Callable[..., Any], wait_for_end: Wait, work: str
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(smooth(24, 32))
+    dock = viewer.window.add_plugin_dock_widget("napari-diner", "DINER fit")[1]
+    if work in ("done", "looking"):
+        dock._essentials["epochs"].set_value(2)
+        run(dock, wait_for_end)
+    if work == "looking":
+        dock.insight_button.click()
+    elif work == "comparing":
+        dock.start_comparison(("diner-mlp", "siren"), 60)
+        wait_for_preview(qtbot, dock)
+    elif work == "fitting":
+        endless(dock)
+        dock.panel.run_button.click()
+        wait_for_preview(qtbot, dock)
+    remains = [weakref.ref(part) for part in (dock, dock.panel, dock.choice, dock.advanced, dock.scores)]
+    viewer.window.remove_dock_widget(dock)
+    del dock
+    pool = QThreadPool.globalInstance()
+    qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=10_000)
+    qtbot.wait(50)
+    gc.collect()
+    assert [remain() for remain in remains] == [None] * len(remains)
+    viewer.add_image(smooth(24, 32))  # nobody is left to listen
+    viewer.theme = "light"
+
+
+def test_opening_the_dock_loads_no_torch() -> None:
+    code = """
+import sys
+from napari import Viewer
+viewer = Viewer(show=False)
+viewer.window.add_plugin_dock_widget("napari-diner", "DINER fit")
+import numpy
+viewer.add_image(numpy.ones((3, 16, 16)))
+viewer.close()
+print("torch" in sys.modules)
+viewer.close()
+"""
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip().endswith("False")

@@ -1,0 +1,168 @@
+"""The form that is built from a recipe's types and bounds."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytest
+from pydantic import Field
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QValidator
+from qtpy.QtWidgets import QLabel
+
+from napari_diner.errors import RecipeError
+from napari_diner.solvers.settings import Settings
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.recipe import Recipe
+from napari_diner.widgets.forms.number_editors import FloatEditor
+from napari_diner.widgets.forms.recipe_form import RecipeForm
+
+RECIPES: list[dict[str, Any]] = [
+    {},
+    {
+        "wavelength_um": 0.6328,
+        "pixel_size_um": 1.67,
+        "distances_um": [100, 110],
+        "max_seconds": 12.5,
+        "seed": 2**31 - 1,
+    },
+    {"intensity_scale": 2.2617862003031584, "phase_scale_rad": 1 / 3},
+    {"solver": "diner", "start": "flat", "propagation": "fresnel", "band_limit": False, "device": "cpu"},
+    {"gains": [1, 0.98], "shifts_um": [[0, 0], [0.125, -0.05]], "mask": "mask.tif", "illumination": "flat field.tif"},
+    {"shifts_um": [[0.125, -0.05]], "gains": [0.5]},
+    {"padding": {"mode": "reflect", "width_um": 0}, "gauss_newton": {"tolerance": 3.25e-7, "damping": 1e-4}},
+    {"gradient": {"learning_rate": 1e-5, "loss": "intensity"}, "diner": {"key_range": 0, "table_width": 3}},
+]
+
+
+@pytest.fixture
+def form(qtbot: QtBot) -> RecipeForm:
+    form = RecipeForm(LenslessRecipe, exclude=("stack",))
+    qtbot.addWidget(form)
+    form.show()
+    return form
+
+
+@pytest.mark.parametrize("values", RECIPES)
+def test_what_is_shown_is_what_is_read(form: RecipeForm, values: dict[str, Any]) -> None:
+    recipe = LenslessRecipe.parse(values)
+    form.set_values(recipe)
+    assert LenslessRecipe.parse(form.values()) == recipe
+    form.set_values(LenslessRecipe())
+    assert LenslessRecipe.parse(form.values()) == LenslessRecipe()
+
+
+def test_every_editor_explains_itself(form: RecipeForm) -> None:
+    editors = dict(form.editors)
+    for section in form.sections.values():
+        editors |= section.form.editors
+        assert not section.isExpanded()
+        assert section.toggleButton().toolTip()
+    assert len(editors) > 30
+    assert all(editor.toolTip() for editor in editors.values())
+
+
+def test_units_stand_behind_the_numbers(form: RecipeForm) -> None:
+    assert form.editors["wavelength_um"].suffix() == " µm"
+    assert form.editors["phase_scale_rad"].suffix() == " rad"
+    assert form.editors["max_seconds"].suffix() == " s"
+    labels = [label.text() for label in form.findChildren(QLabel)]
+    assert "Wavelength" in labels
+    assert [label for label in labels if label.endswith("(µm)")] == ["Distances (µm)", "Shifts (µm)"]
+
+
+def test_small_numbers_are_typed_and_shown_in_full(qtbot: QtBot, form: RecipeForm) -> None:
+    editor = form.sections["gauss_newton"].form.editors["tolerance"]
+    editor.set_value(1e-5)
+    assert editor.text() == "1e-05"
+    editor.lineEdit().selectAll()
+    qtbot.keyClicks(editor, "2.5e-7")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    assert editor.value() == 2.5e-7
+
+
+def test_a_number_counts_before_it_is_confirmed(qtbot: QtBot, form: RecipeForm) -> None:
+    for editor, text in ((form.editors["wavelength_um"], "0.5"), (form.editors["seed"], "42")):
+        editor.lineEdit().selectAll()
+        qtbot.keyClicks(editor, text)
+        assert editor.value() == float(text)
+
+
+def test_an_empty_number_means_none(qtbot: QtBot, form: RecipeForm) -> None:
+    editor = form.editors["max_seconds"]
+    assert editor.text() == "none"
+    editor.lineEdit().selectAll()
+    qtbot.keyClicks(editor, "30")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    assert editor.value() == 30
+    assert editor.text() == "30 s"
+    editor.lineEdit().clear()
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    assert editor.value() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "state"), [("x", "Invalid"), ("1e", "Intermediate"), ("20", "Intermediate"), ("1,5", "Acceptable")]
+)
+def test_numbers_are_checked_while_they_are_typed(qtbot: QtBot, text: str, state: str) -> None:
+    editor = FloatEditor(0, 10)
+    qtbot.addWidget(editor)
+    assert editor.validate(text, 0)[0] == QValidator.State[state]
+
+
+def test_bounds_come_from_the_recipe(form: RecipeForm) -> None:
+    editor = form.sections["diner"].form.editors["table_width"]
+    editor.set_value(99)
+    assert editor.value() == 3
+    assert form.sections["gauss_newton"].form.editors["damping"].minimum() > 0
+
+
+def test_a_list_that_cannot_be_read_is_a_sentence(form: RecipeForm) -> None:
+    form.editors["gains"].setText("1, [2")
+    with pytest.raises(RecipeError, match="Gains"):
+        form.values()
+
+
+def test_a_change_is_announced(qtbot: QtBot, form: RecipeForm) -> None:
+    with qtbot.waitSignal(form.changed):
+        form.sections["diner"].form.editors["omega"].set_value(12)
+
+
+def test_any_recipe_gets_a_form(qtbot: QtBot) -> None:
+    class Part(Settings):
+        rate: float = Field(default=0.5, gt=0, lt=1)
+
+    class Other(Recipe):
+        task: Literal["other"] = "other"
+        limit: float | None = Field(default=None, ge=-5, le=5)
+        part: Part = Part()
+
+    form = RecipeForm(Other)
+    qtbot.addWidget(form)
+    for limit in (None, -5.0, 0.0, 5.0):
+        form.set_values({"limit": limit})
+        assert form.values()["limit"] == limit
+    assert Other.parse(form.values()) == Other(limit=5)
+
+
+def test_a_type_without_an_editor_is_told_to_the_programmer(qtbot: QtBot) -> None:
+    class Odd(Recipe):
+        thing: bytes = b""
+
+    with pytest.raises(TypeError, match="thing"):
+        RecipeForm(Odd)
+
+
+def test_fields_of_the_recipe_can_stand_in_a_group(qtbot: QtBot) -> None:
+    form = RecipeForm(LenslessRecipe, exclude=("stack",), groups={"Geometry": ("medium_index", "super_resolution")})
+    qtbot.addWidget(form)
+    section = form.groups["Geometry"]
+    assert not section.isExpanded()
+    assert set(section.form.editors) == {"medium_index", "super_resolution"}
+    with qtbot.waitSignal(form.changed):
+        section.form.editors["super_resolution"].set_value(2)
+    recipe = LenslessRecipe.parse(form.values())
+    assert recipe.super_resolution == 2 and recipe.medium_index == 1
+    form.set_values(recipe.updated({"medium_index": 1.33}))
+    assert section.form.editors["medium_index"].value() == 1.33

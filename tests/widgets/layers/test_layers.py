@@ -1,0 +1,207 @@
+"""From arrays to layers, in a viewer model without a window."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from napari_diner.errors import InputError, OutputError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.ometiff import read_array
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.run import Result
+from napari_diner.widgets.layers.layer_units import layer_pixel_size_um, set_pixel_size_um
+from napari_diner.widgets.layers.result_layers import ResultLayers
+from napari_diner.widgets.layers.writer import write_ome_tiff
+
+RANDOM = np.random.default_rng(0)
+SPACING = (1.12, 1.12)
+
+
+def result(phase_rad: float = 1.0) -> Result:
+    arrays = (
+        NamedArray("amplitude", RANDOM.uniform(0.5, 1, (32, 32)), "YX", SPACING),
+        NamedArray("phase", RANDOM.uniform(-phase_rad, phase_rad, (32, 32)), "YX", SPACING, "rad"),
+        NamedArray("residual", RANDOM.normal(size=(4, 32, 32)), "NYX", (1.0, *SPACING)),
+    )
+    return Result("lensless", arrays, LenslessRecipe(seed=3), {"seconds": 1.5})
+
+
+def test_layers_have_scale_units_contrast_and_provenance() -> None:
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((4, 32, 32)), scale=(1, *SPACING), units=("pixel", "um", "um"))
+    amplitude, phase, residual = ResultLayers(viewer).finish(result())
+    assert [layer.name for layer in viewer.layers] == ["Image", "residual", "amplitude", "phase"]
+    for layer in (amplitude, phase, residual):
+        assert layer.data.dtype == np.float32
+        assert tuple(layer.scale[-2:]) == SPACING
+        assert [str(unit) for unit in layer.units[-2:]] == ["micrometer", "micrometer"]
+        assert layer.metadata["recipe"]["seed"] == 3
+        assert layer.metadata["report"]["seconds"] == 1.5
+    for layer in (phase, residual):
+        low, high = layer.contrast_limits
+        assert low == -high
+    assert amplitude.colormap.name == "gray"
+    assert phase.metadata["unit"] == "rad"
+    # the viewer has units only if all layers agree
+    assert [str(unit) for unit in viewer.layers.extent.units] == ["pixel", "micrometer", "micrometer"]
+
+
+def test_a_phase_that_fills_the_circle_is_shown_on_the_circle() -> None:
+    _, phase, _ = ResultLayers(ViewerModel()).finish(result(phase_rad=np.pi))
+    assert phase.contrast_limits == pytest.approx([-np.pi, np.pi])
+
+
+def test_previews_are_updated_in_place_and_become_the_result() -> None:
+    viewer = ViewerModel()
+    layers = ResultLayers(viewer)
+    coarse = NamedArray("phase", np.full((16, 16), 0.1), "YX", (2.24, 2.24), "rad")
+    layers.preview([coarse])
+    (preview,) = viewer.layers
+    assert preview.name == "phase (preview)"
+    layers.preview([NamedArray("phase", np.full((16, 16), 2.0), "YX", (2.24, 2.24), "rad")])
+    assert list(viewer.layers) == [preview]
+    assert preview.contrast_limits == pytest.approx([-2, 2])
+    _, phase, _ = layers.finish(result())
+    assert phase is preview
+    assert phase.name == "phase"
+    assert tuple(phase.scale) == SPACING
+    assert phase.data.shape == (32, 32)
+    assert phase.contrast_limits[1] == pytest.approx(1, abs=0.05)
+
+
+def test_another_run_adds_layers_of_its_own() -> None:
+    viewer = ViewerModel()
+    layers = ResultLayers(viewer)
+    for _ in range(2):
+        layers.preview(result().arrays[:2])
+        layers.finish(result())
+    assert sorted(layer.name for layer in viewer.layers) == sorted(
+        ["amplitude", "phase", "residual", "amplitude [1]", "phase [1]", "residual [1]"]
+    )
+
+
+def test_a_preview_that_was_removed_stays_away_until_the_end() -> None:
+    viewer = ViewerModel()
+    layers = ResultLayers(viewer)
+    layers.preview(result().arrays[:2])
+    viewer.layers.remove("phase (preview)")
+    layers.preview(result().arrays[:2])
+    layers.preview(result().arrays[:2])
+    assert [layer.name for layer in viewer.layers] == ["amplitude (preview)"]
+    layers.finish(result())
+    assert len(viewer.layers) == 3
+
+
+def test_previews_of_a_failed_run_disappear() -> None:
+    viewer = ViewerModel()
+    layers = ResultLayers(viewer)
+    layers.preview(result().arrays[:2])
+    layers.discard()
+    assert len(viewer.layers) == 0
+
+
+def test_values_that_are_not_finite_do_not_upset_the_contrast() -> None:
+    data = np.full((8, 8), np.nan)
+    data[0, 0] = 2
+    ResultLayers(ViewerModel()).preview(
+        [NamedArray("amplitude", data, "YX", SPACING), NamedArray("phase", data * np.nan, "YX", SPACING)]
+    )
+
+
+def test_pixel_size_comes_from_the_layer() -> None:
+    layer = Image(np.zeros((3, 8, 8)), scale=(1, 120, 120), units=("pixel", "nm", "nm"))
+    assert layer_pixel_size_um(layer) == pytest.approx(0.12)
+    set_pixel_size_um(layer, 5.0)
+    assert layer_pixel_size_um(layer) == pytest.approx(0.12)
+
+
+def test_a_layer_without_a_physical_size_takes_one_on() -> None:
+    layer = Image(np.zeros((3, 8, 8)))
+    assert layer_pixel_size_um(layer) is None
+    set_pixel_size_um(layer, 1.5)
+    assert tuple(layer.scale) == (1, 1.5, 1.5)
+    assert layer_pixel_size_um(layer) == 1.5
+
+
+def test_pixels_that_are_not_square_are_refused() -> None:
+    with pytest.raises(InputError, match="not square"):
+        layer_pixel_size_um(Image(np.zeros((3, 8, 8)), scale=(1, 1, 2), units="um"))
+
+
+def test_a_saved_layer_keeps_its_physical_size(tmp_path: Path) -> None:
+    _, phase, residual = ResultLayers(ViewerModel()).finish(result())
+    for layer, axes in ((phase, "YX"), (residual, "NYX")):
+        path = str(tmp_path / f"{layer.name}.ome.tif")
+        data, attributes, _ = layer.as_layer_data_tuple()
+        assert write_ome_tiff(path, data, attributes) == [path]
+        saved = read_array(path)
+        assert saved.axes == axes
+        assert saved.scale_um[-2:] == SPACING
+        np.testing.assert_array_equal(saved.data, layer.data)
+    assert read_array(tmp_path / "phase.ome.tif").unit == "rad"
+
+
+def test_show_opens_a_viewer_and_waits_until_it_is_closed() -> None:
+    code = """
+import napari, numpy
+from qtpy.QtCore import QTimer
+from napari.qt import get_qapp
+from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.run import Result
+from napari_diner.widgets.layers.result_layers import show
+
+def close():
+    viewer = napari.current_viewer()
+    print(*[layer.name for layer in viewer.layers])
+    viewer.close()
+
+get_qapp()
+QTimer.singleShot(1000, close)
+show(Result("lensless", (NamedArray("phase", numpy.ones((8, 8)), "YX", (1.0, 1.0), "rad"),), LenslessRecipe(), {}))
+print("closed")
+"""
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.split() == ["phase", "closed"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments", "axes"),
+    [
+        ((8, 9, 3), {"rgb": True}, "YXS"),
+        ((5, 8, 9, 3), {"rgb": True, "axis_labels": ("t", "y", "x")}, "TYXS"),
+        ((2, 5, 8, 9), {"axis_labels": ("c", "z", "y", "x"), "scale": (1, 2, 0.5, 0.5), "units": "um"}, "CZYX"),
+        ((2, 2, 5, 8, 9), {}, "TCZYX"),
+    ],
+)
+def test_colours_channels_and_time_are_saved(
+    tmp_path: Path, shape: tuple[int, ...], arguments: dict[str, Any], axes: str
+) -> None:
+    layer = Image(RANDOM.integers(0, 255, shape).astype(np.uint8), **arguments)
+    data, attributes, _ = layer.as_layer_data_tuple()
+    write_ome_tiff(str(tmp_path / "layer.ome.tif"), data, attributes)
+    saved = read_array(tmp_path / "layer.ome.tif")
+    assert saved.axes == axes
+    np.testing.assert_array_equal(saved.data, layer.data)
+    expected = [scale if axis in "ZYX" and "units" in arguments else 1 for axis, scale in zip(axes, layer.scale)]  # noqa: B905 (colours have no scale)
+    assert saved.scale_um[: len(expected)] == tuple(expected)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [Image(np.zeros((2, 2, 2, 2, 8, 8))), Image([np.zeros((8, 8)), np.zeros((4, 4))], multiscale=True)],
+)
+def test_what_has_no_place_in_the_file_is_refused(tmp_path: Path, layer: Image) -> None:
+    data, attributes, _ = layer.as_layer_data_tuple()
+    with pytest.raises(OutputError):
+        write_ome_tiff(str(tmp_path / "layer.tif"), data, attributes)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,115 @@
+"""The table of distances: typing, pasting, loading, filling, deleting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QLineEdit
+
+from napari_diner.errors import InputError, RecipeError
+from napari_diner.widgets.lensless.distances_table import DistancesTable, read_column
+
+
+@pytest.fixture
+def table(qtbot: QtBot) -> DistancesTable:
+    table = DistancesTable()
+    qtbot.addWidget(table)
+    table.set_frames(3)
+    table.show()
+    return table
+
+
+@pytest.mark.parametrize(
+    "text", ["100\n110.5\n120\n", "100,110.5, 120", "100\t110.5\t120", "z (µm)\n100\n110.5\n1.2e2"]
+)
+def test_numbers_are_pasted_whatever_separates_them(qtbot: QtBot, table: DistancesTable, text: str) -> None:
+    QGuiApplication.clipboard().setText(text)
+    with qtbot.waitSignal(table.changed):
+        qtbot.keyClick(table.table, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    assert table.value() == (100, 110.5, 120)
+
+
+def test_pasting_starts_at_the_current_row(table: DistancesTable) -> None:
+    table.set_value([1, 2, 3])
+    table.table.setCurrentCell(1, 0)
+    QGuiApplication.clipboard().setText("20\n30\n40")
+    table.paste()
+    assert table.value() == (1, 20, 30, 40)
+
+
+def test_a_clipboard_without_numbers_is_told(qtbot: QtBot, table: DistancesTable) -> None:
+    QGuiApplication.clipboard().setText("none here")
+    with qtbot.waitSignal(table.failed) as told:
+        table.paste()
+    assert "clipboard" in told.args[0]
+
+
+def test_filling_gives_one_distance_for_each_frame(table: DistancesTable) -> None:
+    table.first.set_value(250)
+    table.step.set_value(12.5)
+    table.fill()
+    assert table.value() == (250, 262.5, 275)
+
+
+def test_a_distance_counts_before_it_is_confirmed(qtbot: QtBot, table: DistancesTable) -> None:
+    table.activateWindow()
+    table.table.setFocus()
+    table.table.editItem(table.table.item(0, 0))
+    qtbot.waitUntil(lambda: isinstance(table.table.focusWidget(), QLineEdit))
+    qtbot.keyClicks(table.table.focusWidget(), "123.5")
+    assert table.value() == (123.5,)
+
+
+def test_rows_are_deleted(qtbot: QtBot, table: DistancesTable) -> None:
+    table.set_value([1, 2, 3])
+    table.table.selectRow(1)
+    qtbot.keyClick(table.table, Qt.Key.Key_Delete)
+    assert table.value() == (1, 3)
+    assert table.table.rowCount() == 3
+
+
+@pytest.mark.parametrize(
+    ("texts", "sentence"), [(["1", "", "3"], "frame 2 is missing"), (["1", "x"], "'x'"), (["1", "-4"], "positive")]
+)
+def test_what_is_no_distance_is_told(table: DistancesTable, texts: list[str], sentence: str) -> None:
+    for row, text in enumerate(texts):
+        table.table.item(row, 0).setText(text)
+    with pytest.raises(RecipeError, match=sentence):
+        table.value()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "100\n110\n120\n",
+        "\ufeffdistance_um\n100\n110\n120\n",
+        "frame;Distance (µm);note\n1;100;a\n2;110;b\n3;120;c\n",
+        "100,110,120\n",
+        "100\t110\t120\n",
+    ],
+)
+def test_a_column_is_read_from_a_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "distances.csv"
+    path.write_text(text, encoding="utf-8")
+    assert read_column(path) == [100, 110, 120]
+
+
+@pytest.mark.parametrize("text", ["", "a\nb\n", "1,2\n3,4\n", "100\nabc\n"])
+def test_a_file_that_does_not_tell_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "distances.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"distances\.csv"):
+        read_column(path)
+
+
+def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "distances.csv"
+    with pytest.raises(InputError, match="cannot be read"):
+        read_column(path)
+    path.write_bytes(b"\xff\xfe\x80")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_column(path)

@@ -1,0 +1,152 @@
+"""The focus dock, driven as a user does: sample, slider, search, distances handed on."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QThreadPool
+
+from napari_diner.widgets.lensless.focus_dock import FocusWidget
+
+Wait = Callable[[Any], None]
+PIXELS = slice(0, 96)
+
+
+@pytest.fixture
+def dock(make_napari_viewer: Callable[..., Any]) -> FocusWidget:
+    """The dock in a viewer, opened from the Plugins menu, with a part of the sample."""
+    viewer = make_napari_viewer()
+    viewer.open_sample("napari-diner", "lensless_stack")
+    stack = viewer.layers[0]
+    stack.data = stack.data[:3, PIXELS, PIXELS]
+    stack.metadata["napari-diner"]["distances_um"] = stack.metadata["napari-diner"]["distances_um"][:3]
+    _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless focus")
+    assert isinstance(widget, FocusWidget)
+    widget.advanced.set_values({"rounds": 5, "search_range": 0.05})
+    return widget
+
+
+def look_at(qtbot: QtBot, dock: FocusWidget, distance_um: float) -> np.ndarray:
+    """Move the slider, and return the picture that follows it."""
+    dock.slider.setValue(distance_um)
+    with qtbot.waitSignal(dock.live.idle, timeout=60_000):
+        pass
+    return np.array(dock._viewer.layers["refocused (live)"].data)
+
+
+def test_the_sample_fills_the_dock_in(dock: FocusWidget) -> None:
+    recipe = dock.recipe()
+    assert recipe.wavelength_um == pytest.approx(0.532)
+    assert len(recipe.distances_um) == 3
+    assert dock.slider.minimum() < min(recipe.distances_um) and max(recipe.distances_um) < dock.slider.maximum()
+
+
+def test_the_picture_follows_the_slider_and_the_frame(qtbot: QtBot, dock: FocusWidget) -> None:
+    layer = dock.choice.layer
+    recorded = np.sqrt(layer.data[0] / 65535)
+    dock._viewer.dims.set_current_step(0, 0)
+    near = look_at(qtbot, dock, dock.slider.minimum() + 1)
+    at_focus = look_at(qtbot, dock, dock.recipe().distances_um[0])
+    assert near.shape == at_focus.shape == (96, 96)
+    assert np.abs(near - at_focus).max() > 0.05
+    # propagation keeps the light
+    assert np.mean(at_focus[16:-16, 16:-16] ** 2) == pytest.approx(np.mean(recorded[16:-16, 16:-16] ** 2), rel=0.1)
+    dock._viewer.dims.set_current_step(0, 2)
+    assert dock.frame == 2
+    assert dock.live.busy
+    other = look_at(qtbot, dock, dock.recipe().distances_um[0] + 1)
+    assert np.abs(other - at_focus).max() > 0.05
+    assert tuple(dock._viewer.layers["refocused (live)"].scale) == tuple(layer.scale[-2:])
+
+
+def test_the_distance_looked_at_can_be_used(dock: FocusWidget) -> None:
+    dock._viewer.dims.set_current_step(0, 1)
+    dock.slider.setValue(round(dock.slider.minimum() + 20, 1))
+    dock.use_button.click()
+    assert dock.recipe().distances_um[1] == pytest.approx(dock.slider.value(), abs=0.051)
+
+
+def test_what_is_prepared_can_be_looked_at(qtbot: QtBot, dock: FocusWidget) -> None:
+    dock.advanced.sections["preprocess"].form.set_values({"crop_px": (10, 20, 40, 48), "saturation": 40_000.0})
+    dock.preparation.show_button.click()
+    with qtbot.waitSignal(dock.preparation.live.idle, timeout=60_000):
+        pass
+    assert dock._viewer.layers["prepared"].data.shape == (3, 40, 48)
+    bright = dock.choice.layer.data[:, 10:50, 20:68] >= 40_000
+    np.testing.assert_array_equal(dock._viewer.layers["ignored"].data, bright)
+    assert dock.choice.layer.name == "lensless stack"  # the prepared frames are not to be prepared again
+
+
+def test_a_search_hands_its_distances_on(qtbot: QtBot, dock: FocusWidget, wait_for_end: Wait) -> None:
+    layer = dock.choice.layer
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert dock.panel.status.text().startswith("Done"), dock.panel.status.text()
+    assert {"refocused", "amplitude", "phase"} <= {layer.name for layer in dock._viewer.layers}
+    assert dock.choice.layer is layer  # the refocused frames are no stack to start from
+    found = dock._viewer.layers["phase"].metadata["report"]["distances_um"]
+    assert dock.recipe().distances_um == pytest.approx(found, abs=1e-3)
+    assert not dock.curves.isHidden()
+    # the dock of the reconstruction starts from them
+    _, lensless = dock._viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
+    assert lensless.recipe().distances_um == pytest.approx(found, abs=1e-3)
+
+
+def test_what_is_missing_is_said(dock: FocusWidget) -> None:
+    dock._essentials["wavelength_um"].set_value(None)
+    dock.panel.run_button.click()
+    assert "wavelength" in dock.panel.status.text()
+
+
+def test_a_slider_without_a_wavelength_says_so(qtbot: QtBot, dock: FocusWidget) -> None:
+    dock._essentials["wavelength_um"].set_value(None)
+    with qtbot.waitSignal(dock.live.failed, timeout=60_000) as failed:
+        dock.slider.setValue(dock.slider.minimum() + 5)
+    assert "wavelength is missing" in failed.args[0]
+
+
+def test_the_dock_fits_a_small_screen(dock: FocusWidget) -> None:
+    assert dock.minimumSizeHint().width() <= 340
+    assert dock.minimumSizeHint().height() <= 500
+
+
+def test_a_closed_dock_is_forgotten_and_starts_nothing(qtbot: QtBot, make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.ones((3, 16, 16)))
+    dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless focus")[1]
+    dock._essentials["wavelength_um"].set_value(0.5)
+    dock._essentials["pixel_size_um"].set_value(1.0)
+    remains = [weakref.ref(part) for part in (dock, dock.panel, dock.live, dock.slider)]
+    viewer.window.remove_dock_widget(dock)
+    dock.slider.setValue(50)
+    assert not dock.live.busy
+    del dock
+    qtbot.wait(50)
+    gc.collect()
+    assert [remain() for remain in remains] == [None] * len(remains)
+    assert QThreadPool.globalInstance().waitForDone(3000)
+    viewer.theme = "light"  # nobody is left to listen
+
+
+def test_opening_the_dock_loads_no_torch() -> None:
+    code = """
+import sys
+from napari import Viewer
+viewer = Viewer(show=False)
+viewer.window.add_plugin_dock_widget("napari-diner", "Lensless focus")
+import numpy
+viewer.add_image(numpy.ones((3, 16, 16)))
+print("torch" in sys.modules)
+viewer.close()
+"""
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip().splitlines()[-1] == "False"

@@ -1,0 +1,328 @@
+"""The lensless dock, driven as a user does: sample, run, layers, save, reload, run again."""
+
+from __future__ import annotations
+
+import gc
+import shlex
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QThreadPool
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QFileDialog
+
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.ometiff import write_array
+from napari_diner.tasks.saving import load_result
+from napari_diner.widgets.lensless.dock import LenslessWidget
+
+Wait = Callable[[Any], None]
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, dialog: str, reply: Any) -> None:
+    """Answer a file dialog as the user would."""
+    monkeypatch.setattr(QFileDialog, dialog, lambda *_, **__: reply)
+
+
+def endless(dock: LenslessWidget) -> None:
+    dock.set_recipe(dock.recipe().updated({"solver": "alternating", "start": "flat", "max_seconds": 60}))
+    dock.advanced.sections["alternating"].form.set_values({"iterations": 100_000, "tolerance": 0})
+
+
+def wait_for_preview(qtbot: QtBot, dock: LenslessWidget) -> None:
+    with qtbot.waitSignal(dock.panel.previewed, timeout=60_000):
+        pass
+
+
+def test_the_sample_fills_the_dock_in(dock: LenslessWidget) -> None:
+    recipe = dock.recipe()
+    layer = dock.choice.layer
+    assert layer.ndim == 3
+    assert recipe.wavelength_um == pytest.approx(0.532)
+    assert recipe.pixel_size_um == pytest.approx(layer.scale[-1])
+    assert len(recipe.distances_um) == len(layer.data) == 6
+    assert recipe.intensity_scale == layer.metadata["napari-diner"]["intensity_scale"]
+
+
+def test_a_run_gives_layers_that_can_be_saved_and_repeated(
+    dock: LenslessWidget, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = dock._viewer
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert dock.panel.status.text().startswith("Done"), dock.panel.status.text()
+    first = {name: viewer.layers[name] for name in ("amplitude", "phase", "residual")}
+    for layer in first.values():
+        assert layer.data.dtype == np.float32
+        assert tuple(layer.scale[-2:]) == tuple(dock.choice.layer.scale[-2:])
+        assert [str(unit) for unit in layer.units[-2:]] == ["micrometer", "micrometer"]
+        assert layer.metadata["report"]["measurement_psnr_db"] > 20
+    assert viewer.layers.extent.units is not None
+    assert dock.choice.layer.name == "lensless stack"  # the residual is no stack to start from
+
+    answer(monkeypatch, "getExistingDirectory", str(tmp_path))
+    dock.save_button.click()
+    dock.save_button.click()
+    saved = load_result(tmp_path / "lensless-stack-lensless")
+    np.testing.assert_array_equal(saved["phase"].data, first["phase"].data)
+    assert (tmp_path / "lensless-stack-lensless-2").is_dir()
+
+    recipe = dock.recipe()
+    answer(monkeypatch, "getSaveFileName", (str(tmp_path / "recipe.yaml"), ""))
+    dock.save_recipe()
+    dock.set_recipe(type(recipe)())
+    answer(monkeypatch, "getOpenFileName", (str(tmp_path / "recipe.yaml"), ""))
+    dock.load_recipe()
+    assert dock.recipe() == recipe
+
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    for name, layer in first.items():
+        np.testing.assert_array_equal(viewer.layers[f"{name} [1]"].data, layer.data)
+
+
+def test_cancelling_keeps_the_best_so_far(qtbot: QtBot, dock: LenslessWidget, wait_for_end: Wait) -> None:
+    endless(dock)
+    dock.panel.run_button.click()
+    wait_for_preview(qtbot, dock)
+    assert "phase (preview)" in dock._viewer.layers
+    dock.panel.pause_button.click()
+    qtbot.waitUntil(lambda: dock.panel.status.text() == "Paused", timeout=5000)
+    dock.panel.pause_button.click()
+    dock.panel.cancel_button.click()
+    wait_for_end(dock.panel)
+    assert dock.panel.status.text().startswith("Stopped early")
+    phase = dock._viewer.layers["phase"]
+    assert phase.metadata["report"]["partial"]
+    assert phase.data.shape == dock.choice.layer.data.shape[1:]
+    assert not [layer for layer in dock._viewer.layers if "preview" in layer.name]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"wavelength_um": None}, "The wavelength is missing"),
+        ({"pixel_size_um": None}, "The pixel size is missing"),
+        ({"distances_um": []}, "The distances are missing"),
+        ({"distances_um": [100, 200]}, "2 entries but the stack has 6 frames"),
+        ({"mask": "nowhere.tif"}, "nowhere.tif"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(
+    dock: LenslessWidget, wait_for_end: Wait, change: dict[str, Any], sentence: str
+) -> None:
+    dock.set_recipe(dock.recipe().updated(change))
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert sentence in dock.panel.status.text()
+    assert "Traceback" not in dock.panel.status.text()
+    assert len(dock._viewer.layers) == 1
+
+
+def test_frames_that_cannot_be_used_are_told_and_the_next_run_works(dock: LenslessWidget, wait_for_end: Wait) -> None:
+    recipe = dock.recipe()
+    bad = dock._viewer.add_image(np.full((6, 32, 32), np.nan, np.float32), name="bad")
+    dock.choice.combo.setCurrentText("bad")
+    assert dock.choice.layer == bad
+    dock.set_recipe(recipe)
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert dock.panel._is_error
+    dock.choice.combo.setCurrentText("lensless stack")
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert dock.panel.status.text().startswith("Done")
+
+
+def test_a_stack_that_is_too_large_is_refused_and_the_next_run_works(dock: LenslessWidget, wait_for_end: Wait) -> None:
+    recipe = dock.recipe()
+    # takes no memory by itself; nothing of it may be allocated
+    huge = np.broadcast_to(np.ones((1, 1, 1), np.uint8), (6, 200_000, 200_000))
+    dock._viewer.add_image(huge, name="huge", contrast_limits=(0, 1), visible=False)
+    dock.choice.combo.setCurrentText("huge")
+    dock.set_recipe(recipe)
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert "200000×200000" in dock.panel.status.text()
+    dock._viewer.layers.remove("huge")
+    dock.set_recipe(recipe)
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert dock.panel.status.text().startswith("Done")
+
+
+def test_no_stack_is_told(make_napari_viewer: Callable[..., Any]) -> None:
+    dock = LenslessWidget(make_napari_viewer())
+    dock.panel.run_button.click()
+    assert dock.panel.status.text().startswith("There is no stack")
+
+
+def test_the_list_follows_the_viewer(dock: LenslessWidget) -> None:
+    viewer = dock._viewer
+    viewer.add_image(np.zeros((8, 8)), name="flat")
+    viewer.add_image(np.zeros((4, 8, 8, 3), np.uint8), rgb=True, name="colour")
+    other = viewer.add_image(np.ones((4, 8, 8)), name="other")
+    names = [dock.choice.combo.itemText(index) for index in range(dock.choice.combo.count())]
+    assert names == ["lensless stack", "other"]
+    other.name = "renamed"
+    assert dock.choice.combo.itemText(1) == "renamed"
+    assert dock.choice.layer.name == "lensless stack"
+    dock._essentials["wavelength_um"].set_value(0.6)  # typed by the user, so it stays
+    viewer.layers.remove("lensless stack")
+    assert dock.choice.layer == other
+    # what the sample told about itself must not be taken for this layer's
+    recipe = dock.recipe()
+    assert (recipe.wavelength_um, recipe.pixel_size_um, recipe.distances_um) == (0.6, None, ())
+    assert recipe.intensity_scale == 1
+    viewer.layers.clear()
+    assert dock.choice.layer is None
+
+
+def test_files_are_opened(dock: LenslessWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = np.arange(2 * 16 * 16, dtype=np.uint16).reshape(2, 16, 16)
+    path = tmp_path / "stack.tif"
+    write_array(path, NamedArray("stack", stack, "NYX", (1.0, 0.5, 0.5)))
+    answer(monkeypatch, "getOpenFileNames", ([str(path)], ""))
+    dock.choice.choose_files()
+    np.testing.assert_array_equal(dock.choice.layer.data, stack)
+    assert dock.recipe().stack == str(path)
+    assert dock.recipe().pixel_size_um == 0.5
+
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in (1, 2, 10):
+        tifffile.imwrite(folder / f"z{number}.tif", np.full((16, 16), number, np.uint8))
+    answer(monkeypatch, "getExistingDirectory", str(folder))
+    dock.choice.choose_folder()
+    assert dock.choice.layer.data[:, 0, 0].tolist() == [1, 2, 10]
+    answer(monkeypatch, "getOpenFileNames", ([str(folder / "z10.tif"), str(folder / "z2.tif")], ""))
+    dock.choice.choose_files()
+    assert dock.choice.layer.data[:, 0, 0].tolist() == [2, 10]
+    assert dock.recipe().stack is None
+
+    (tmp_path / "text.tif").write_text("no image")
+    answer(monkeypatch, "getOpenFileNames", ([str(tmp_path / "text.tif")], ""))
+    dock.choice.choose_files()
+    assert "text.tif is neither" in dock.panel.status.text()
+
+
+def test_the_pixel_size_is_read_from_the_file_behind_a_layer(dock: LenslessWidget, tmp_path: Path) -> None:
+    path = tmp_path / "stack.ome.tif"
+    write_array(path, NamedArray("stack", np.ones((2, 16, 16), np.uint8), "NYX", (1.0, 0.25, 0.25)))
+    (layer,) = dock._viewer.open(path, plugin="napari")
+    dock.choice.combo.setCurrentText(layer.name)
+    assert tuple(layer.scale) == (1, 1, 1)
+    assert dock.recipe().pixel_size_um == 0.25
+
+
+def test_the_command_is_on_the_clipboard(dock: LenslessWidget) -> None:
+    dock.copy_command()
+    words = shlex.split(QGuiApplication.clipboard().text())
+    assert words[:3] == ["napari-diner", "lensless", "STACK.tif"]
+    assert "gauss_newton.iterations=2" in words
+    assert "on the clipboard" in dock.panel.status.text()
+
+
+def test_a_recipe_that_cannot_be_read_is_told(
+    dock: LenslessWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dock.recipe()
+    (tmp_path / "recipe.yaml").write_text("wavelenght_um: 1")
+    answer(monkeypatch, "getOpenFileName", (str(tmp_path / "recipe.yaml"), ""))
+    dock.load_recipe()
+    assert "did you mean 'wavelength_um'" in dock.panel.status.text()
+    assert dock.recipe() == before
+
+
+def test_only_the_settings_that_matter_are_shown(dock: LenslessWidget) -> None:
+    def shown() -> set[str]:
+        return {name for name, section in dock.advanced.sections.items() if not section.isHidden()}
+
+    always = {"preprocess", "padding", "tiles", "phase_output", "calibration", "uncertainty"}
+    known = {"prior", "noise"}
+    assert shown() == always | known | {"gauss_newton"}
+    dock._essentials["solver"].set_value("diner")
+    assert shown() == always | known | {"gauss_newton", "gradient", "diner"}
+    dock._essentials["start"].set_value("flat")
+    assert shown() == always | known | {"gradient", "diner"}
+    dock._essentials["solver"].set_value("alternating")
+    assert shown() == always | {"alternating"}
+
+
+def test_the_dock_fits_a_small_screen(dock: LenslessWidget) -> None:
+    assert dock.minimumSizeHint().width() <= 340
+    assert dock.minimumSizeHint().height() <= 500
+
+
+def test_the_dock_follows_the_theme(dock: LenslessWidget) -> None:
+    dock._viewer.theme = "light"
+    assert dock.panel.plot.plot.backgroundBrush().color().lightness() > 200
+
+
+def test_closing_the_viewer_in_mid_run_ends_the_thread(
+    qtbot: QtBot, make_napari_viewer: Callable[..., Any], dock: LenslessWidget
+) -> None:
+    endless(dock)
+    dock.panel.run_button.click()
+    wait_for_preview(qtbot, dock)
+    pool = QThreadPool.globalInstance()
+    assert pool.activeThreadCount() > 0
+    dock._viewer.close()
+    qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=3000)
+
+
+def test_a_closed_dock_is_forgotten(qtbot: QtBot, make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.ones((3, 16, 16)))
+    dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")[1]
+    remains = [weakref.ref(part) for part in (dock, dock.panel, dock.choice, dock.advanced, dock.distances)]
+    viewer.window.remove_dock_widget(dock)
+    del dock
+    qtbot.wait(50)
+    gc.collect()
+    assert [remain() for remain in remains] == [None] * len(remains)
+    viewer.add_image(np.ones((3, 16, 16)))  # nobody is left to listen
+    viewer.theme = "light"
+
+
+def test_opening_the_dock_loads_no_torch() -> None:
+    code = """
+import sys
+from napari import Viewer
+viewer = Viewer(show=False)
+viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
+import numpy
+viewer.add_image(numpy.ones((3, 16, 16)))
+print("torch" in sys.modules)
+viewer.close()
+"""
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip().endswith("False")
+
+
+def test_a_calibration_says_what_moved(dock: LenslessWidget, wait_for_end: Callable[[Any], None]) -> None:
+    folded = (
+        dock.advanced.sections["preprocess"],
+        dock.advanced.groups["Geometry"],
+        dock.advanced.sections["calibration"],
+    )
+    assert not any(section.isExpanded() for section in folded)
+    dock.advanced.sections["calibration"].form.set_values({"z": True, "rounds": 2, "cg_steps": 5})
+    dock.advanced.set_values({"gauss_newton": {"iterations": 2, "cg_steps": 5}})
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert "\nCalibrated: distances" in dock.panel.status.text()
+    assert dock.moved.isVisibleTo(dock) and dock.moved.rowCount() == 6
+    found = dock._viewer.layers["phase"].metadata["report"]["calibration"]
+    first = dock.moved.item(0, 0)
+    assert first is not None and float(first.text()) == pytest.approx(found["distances_um"][0], abs=0.01)
+    assert len(dock._viewer.layers["phase"].metadata["report"]["calibration"]["distances_um"]) == 6

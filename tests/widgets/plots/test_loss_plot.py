@@ -1,0 +1,84 @@
+"""The live plot: quantities to choose from, and one curve for each contender."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from napari_diner.widgets.plots.loss_plot import LossPlot, Point
+
+POINTS = [Point(float(second), {"loss": 10.0**-second, "psnr_db": 10.0 * second}) for second in range(5)]
+
+
+@pytest.fixture
+def plot(qtbot: QtBot) -> LossPlot:
+    plot = LossPlot()
+    qtbot.addWidget(plot)
+    return plot
+
+
+def curves(plot: LossPlot) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return what is drawn, as it was given."""
+    return [(item.xData, item.yData) for item in plot.plot.listDataItems()]
+
+
+def test_the_preferred_quantity_is_plotted_until_another_is_chosen(plot: LossPlot) -> None:
+    plot.prefer("psnr_db")
+    plot.extend(POINTS)
+    assert curves(plot)[0][1].tolist() == [0, 10, 20, 30, 40]
+    assert plot._now.text() == "40.00 dB"
+    plot._quantity.setCurrentIndex(plot._quantity.findData("loss"))
+    plot._quantity.activated.emit(plot._quantity.currentIndex())
+    plot.clear()
+    plot.extend(POINTS)
+    assert curves(plot)[0][1].tolist() == pytest.approx([1, 0.1, 0.01, 0.001, 0.0001])
+
+
+def test_each_contender_has_a_curve_and_a_colour(plot: LossPlot) -> None:
+    plot.prefer("psnr_db")
+    for number, name in enumerate(("diner-siren", "siren")):
+        plot.extend([Point(point.seconds, {"psnr_db": number}, name) for point in POINTS])
+    (_, first), (_, second) = curves(plot)
+    assert set(first) == {0}
+    assert set(second) == {1}
+    colours = {item.opts["pen"].color().name() for item in plot.plot.listDataItems()}
+    assert len(colours) == 2
+    assert "diner-siren" in plot._legend.text()
+    plot.clear()
+    assert plot.plot.listDataItems() == []
+    assert not plot._legend.isVisibleTo(plot)
+
+
+def test_a_quantity_that_comes_late_leaves_a_gap(plot: LossPlot) -> None:
+    plot.extend([Point(0.0, {"loss": 1.0}), Point(1.0, {"loss": 1.0, "psnr_db": 3.0}), Point(2.0, {"loss": 0.5})])
+    plot.prefer("psnr_db")
+    plot._quantity.setCurrentIndex(plot._quantity.findData("psnr_db"))
+    seconds, values = curves(plot)[0]
+    assert seconds.tolist() == [0, 1]
+    assert np.isnan(values[0])
+    assert values[1] == 3
+
+
+def test_a_loss_of_zero_does_not_upset_the_logarithm(plot: LossPlot) -> None:
+    plot.extend([Point(0.0, {"loss": 1.0}), Point(1.0, {"loss": 0.0})])
+    assert np.isnan(curves(plot)[0][1][1])
+
+
+def test_a_long_run_stays_quick_to_draw_from_its_first_moment_to_its_last(plot: LossPlot) -> None:
+    plot.prefer("psnr_db")
+    plot.extend([Point(float(step), {"loss": 1.0, "psnr_db": float(step)}) for step in range(50_001)])
+    seconds, values = curves(plot)[0]
+    assert 1000 < len(seconds) <= 4001
+    np.testing.assert_array_equal(seconds, values)
+    assert seconds[0] == 0
+    assert seconds[-1] > 49_900
+
+
+def test_curves_take_the_colour_of_the_theme(plot: LossPlot) -> None:
+    plot.extend(POINTS)
+    for theme in ("light", "dark"):
+        plot.set_theme(theme)
+        (item,) = plot.plot.listDataItems()
+        background = plot.plot.backgroundBrush().color().lightness()
+        assert abs(item.opts["pen"].color().lightness() - background) > 100
