@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import LenslessModel, Pixels, Respond
 from napari_diner.physics.lensless.sensor import Sensor
-from napari_diner.physics.padding import Padding, fast_size
+from napari_diner.physics.padding import Padding
 
 # beyond the reach of diffraction a window fades, so that opposite edges meet without a step that would shine far
 _FADE_PX = 32
@@ -90,7 +91,7 @@ class TiledMultiHeight(LenslessModel):
         super().__init__(shape, heights, illumination, padding, sensor, dtype, device)
         self.margin_px = margin_px(heights)
         """By how much a window is wider than its tile on each side, at least."""
-        window_px = fast_size(max(window_px, 2 * self.margin_px + sensor.binning))
+        window_px = next_fast_len(max(window_px, 2 * self.margin_px + sensor.binning), real=True)
         padded = self.padding.padded_shape
         self.window = (min(window_px, padded[0]), min(window_px, padded[1]))
         """Pixels (Y, X) of a window."""
