@@ -14,7 +14,8 @@ from napari_diner.errors import RecipeError
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.optics import Optics
-from napari_diner.simulate.lensless import LenslessSimulation, simulate
+from napari_diner.simulate.lensless.recording import simulate
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.solvers.calibration.frame_geometry import trend
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct

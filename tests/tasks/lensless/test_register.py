@@ -16,7 +16,8 @@ from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.point_source import magnification
 from napari_diner.physics.optics import Optics
 from napari_diner.preprocess.similarity import Similarity
-from napari_diner.simulate.lensless import LenslessSimulation, simulate
+from napari_diner.simulate.lensless.recording import simulate
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.preview import preview
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
