@@ -1,91 +1,89 @@
-"""Editors for single settings, chosen by the type and the bounds of a field in a recipe."""
+"""Editors for single settings, chosen by the type and the bounds of a field of a recipe."""
 
 from __future__ import annotations
 
 import types
-from typing import Any, Protocol, Union, get_args, get_origin
+from collections.abc import Mapping, Sequence
+from typing import Protocol, Union, cast, get_args, get_origin
 
 import yaml
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QHBoxLayout,
-    QLineEdit,
-    QSizePolicy,
-    QWidget,
-)
+from qtpy.QtCore import QEvent, QObject, Qt, Signal, SignalInstance
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QWidget
 
 from napari_diner.errors import RecipeError
 from napari_diner.tasks.recipe import literal_values
-from napari_diner.widgets.forms.number_editors import DECIMALS, FloatEditor, IntEditor
+from napari_diner.widgets.forms.controls import ShrinkingCombo, remove_margins
+from napari_diner.widgets.forms.number_editor import DECIMALS, NumberEditor
 
 UNITS = {"_um": "µm", "_rad": "rad", "_seconds": "s", "_s": "s"}
 """Units by the ending of a field's name."""
+MOST_WHOLE = 2**31 - 1
+"""Largest absolute value of an integer that an editor takes."""
 
 
 class Editor(Protocol):
-    """What every editor offers beside being a widget."""
+    """A widget that shows the value of one field of a recipe."""
 
-    changed: Any
+    @property
+    def changed(self) -> SignalInstance:
+        """Emitted when the user, or the program, has changed the value."""
 
-    def value(self) -> Any:
+    def value(self) -> object:
         """Return the value as a recipe takes it."""
 
-    def set_value(self, value: Any) -> None:
+    def set_value(self, value: object) -> None:
         """Show a value of a recipe."""
+
+    def setEnabled(self, enabled: bool) -> None:  # noqa: N802 (Qt's name)
+        """Let the user change the value, or not."""
 
 
 class WheelGuard(QObject):
-    """Leaves the mouse wheel to the scroll area, so that scrolling past an editor does not change it."""
+    """Leaves the mouse wheel to the scroll area, so that scrolling past an editor does not change its value.
+
+    Parameters
+    ----------
+    editor
+        The widget to guard; it reacts to the wheel only while it has the focus.
+    """
+
+    def __init__(self, editor: QWidget) -> None:
+        super().__init__(editor)
+        editor.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        editor.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
-        """Refuse wheel events of editors that do not have the focus."""
-        if (
-            event is not None
-            and event.type() == QEvent.Type.Wheel
-            and isinstance(watched, QWidget)
-            and not watched.hasFocus()
-        ):
+        """Ignore wheel events of an editor without the focus."""
+        if event is None or event.type() != QEvent.Type.Wheel or not isinstance(watched, QWidget):
+            return False
+        if not watched.hasFocus():
             event.ignore()
-            return True
-        return False
-
-    def protect(self, widget: QWidget) -> None:
-        """Guard one editor."""
-        widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        widget.installEventFilter(self)
+        return not watched.hasFocus()
 
 
-class ChoiceEditor(QComboBox):
+class _ChoiceEditor(ShrinkingCombo):
     """One of a few words."""
 
     changed = Signal()
 
-    def __init__(self, choices: tuple[Any, ...]) -> None:
+    def __init__(self, choices: Sequence[object]) -> None:
         super().__init__()
         for choice in choices:
             self.addItem(str(choice).replace("_", " "), choice)
-        self.setMinimumContentsLength(8)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.currentIndexChanged.connect(self.changed)
 
-    def value(self) -> Any:
-        """Return the chosen word."""
+    def value(self) -> object:
         return self.currentData()
 
-    def set_value(self, value: Any) -> None:
-        """Choose a word."""
+    def set_value(self, value: object) -> None:
         self.setCurrentIndex(self.findData(value))
 
 
-class BoolEditor(QCheckBox):
-    """Yes or no."""
-
+class _BoolEditor(QCheckBox):
     changed = Signal()
 
     def __init__(self) -> None:
@@ -93,16 +91,14 @@ class BoolEditor(QCheckBox):
         self.toggled.connect(self.changed)
 
     def value(self) -> bool:
-        """Tell whether it is checked."""
         return self.isChecked()
 
-    def set_value(self, value: Any) -> None:
-        """Check or clear the box."""
+    def set_value(self, value: object) -> None:
         self.setChecked(bool(value))
 
 
-class TextEditor(QLineEdit):
-    """A short text; it may be empty."""
+class _TextEditor(QLineEdit):
+    """A short text, which may be empty."""
 
     changed = Signal()
 
@@ -110,16 +106,14 @@ class TextEditor(QLineEdit):
         super().__init__()
         self.editingFinished.connect(self.changed)
 
-    def value(self) -> str:
-        """Return the text."""
+    def value(self) -> object:
         return self.text().strip()
 
-    def set_value(self, value: Any) -> None:
-        """Show a text."""
-        self.setText(value or "")
+    def set_value(self, value: object) -> None:
+        self.setText(str(value or ""))
 
 
-class PathEditor(QWidget):
+class _PathEditor(QWidget):
     """The path of a file, typed or picked; empty for None."""
 
     changed = Signal()
@@ -131,25 +125,24 @@ class PathEditor(QWidget):
         self._edit.choose_btn.max_width = 30
         self._edit.margins = (0, 0, 0, 0)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        remove_margins(layout)
         layout.addWidget(self._edit.native)
+        # psygnal would keep a reference to a bound signal
         self._edit.changed.connect(self._emit)
 
     def _emit(self) -> None:
         self.changed.emit()
 
     def value(self) -> str | None:
-        """Return the path, or None if there is none."""
         # the text itself, because FileEdit turns an empty one into the path "."
         return self._edit.line_edit.value.strip() or None
 
-    def set_value(self, value: Any) -> None:
-        """Show a path."""
-        self._edit.line_edit.value = value or ""
+    def set_value(self, value: object) -> None:
+        self._edit.line_edit.value = str(value or "")
 
 
-class NumbersEditor(QLineEdit):
-    """Numbers, or lists of numbers, separated by commas; empty for none.
+class NumbersEditor(_TextEditor):
+    """Numbers, or lists of numbers, separated by commas.
 
     Parameters
     ----------
@@ -158,24 +151,21 @@ class NumbersEditor(QLineEdit):
     depth
         1 for numbers, 2 for lists of numbers.
     empty
-        The value that stands for an empty text.
+        The value that an empty text stands for.
     """
 
-    changed = Signal()
-
-    def __init__(self, title: str, depth: int, empty: Any) -> None:
+    def __init__(self, title: str, depth: int, empty: tuple[()] | None) -> None:
         super().__init__()
         self._title, self._depth, self._empty = title, depth, empty
         self.setPlaceholderText("none")
-        self.editingFinished.connect(self.changed)
 
-    def value(self) -> Any:
+    def value(self) -> object:
         """Return the numbers.
 
         Raises
         ------
         RecipeError
-            If the text is no list.
+            If the text is not a list.
         """
         text = self.text().strip()
         if not text:
@@ -183,19 +173,24 @@ class NumbersEditor(QLineEdit):
         try:
             values = yaml.safe_load(f"[{text}]")
         except yaml.YAMLError:
-            raise RecipeError(f"{self._title}: {text!r} is no list; separate the numbers by commas") from None
+            raise RecipeError(f"{self._title}: {text!r} is not a list; separate the numbers with commas") from None
         # the user may have written the outer brackets too
-        if len(values) == 1 and _depth(values) > self._depth:
-            return values[0]
-        return values
+        return values[0] if len(values) == 1 and _depth(values) > self._depth else values
 
-    def set_value(self, value: Any) -> None:
+    def set_value(self, value: object) -> None:
         """Show numbers."""
-        self.setText(", ".join(_number_text(item) for item in value or ()))
+        self.setText(", ".join(map(_number_text, value)) if isinstance(value, Sequence) else "")
 
 
-def make_editor(name: str, field: FieldInfo) -> QWidget | None:
-    """Return an editor for a field of a recipe, or None for a field that leaves no choice.
+def make_editor(name: str, field: FieldInfo, none_text: str | None = None) -> Editor | None:
+    """Return an editor for a field of a recipe that shows its default, or None for a field that leaves no choice.
+
+    Parameters
+    ----------
+    name, field
+        The field.
+    none_text
+        What an empty number is shown as, if None means more than "none".
 
     Raises
     ------
@@ -204,67 +199,82 @@ def make_editor(name: str, field: FieldInfo) -> QWidget | None:
     """
     annotation, optional = strip_none(field.annotation)
     choices = literal_values(annotation)
-    low, high = bounds(field)
+    if len(choices) == 1:
+        return None
+    editor: _ChoiceEditor | _BoolEditor | _TextEditor | _PathEditor | NumberEditor
     if choices:
-        if len(choices) == 1:
-            return None
-        editor: QWidget = ChoiceEditor(choices)
+        editor = _ChoiceEditor(choices)
     elif annotation is bool:
-        editor = BoolEditor()
-    elif annotation is int:
-        editor = IntEditor(int(max(low, -(2**31) + 1)), int(min(high, 2**31 - 1)), "auto" if optional else None)
-    elif annotation is float:
-        editor = FloatEditor(low, high, unit_of(name), "none" if optional else None)
+        editor = _BoolEditor()
+    elif annotation in (int, float):
+        none = (none_text or ("auto" if annotation is int else "none")) if optional else None
+        editor = NumberEditor(*bounds(field), _unit(name), none, whole=annotation is int)
     elif annotation is str:
-        editor = PathEditor() if optional else TextEditor()
+        editor = _PathEditor() if optional else _TextEditor()
     elif get_origin(annotation) is tuple:
         depth = 2 if get_origin(get_args(annotation)[0]) is tuple else 1
-        editor = NumbersEditor(label_of(name, field), depth, None if optional else ())
+        editor = NumbersEditor(title_of(name, field), depth, None if optional else ())
     else:
         raise TypeError(f"{name}: there is no editor for {field.annotation}")
     editor.setObjectName(name)
     editor.setToolTip(field.description or "")
+    editor.set_value(field.get_default(call_default_factory=True))
+    WheelGuard(editor)
     return editor
 
 
-def strip_none(annotation: Any) -> tuple[Any, bool]:
+def make_editors(
+    model: type[BaseModel], names: Sequence[str], none_texts: Mapping[str, str] | None = None
+) -> dict[str, Editor]:
+    """Return the editors of those fields of a model that leave a choice, by name; see `make_editor`."""
+    editors = {name: make_editor(name, model.model_fields[name], (none_texts or {}).get(name)) for name in names}
+    return {name: editor for name, editor in editors.items() if editor is not None}
+
+
+def add_rows(form: QFormLayout, model: type[BaseModel], editors: Mapping[str, Editor]) -> QFormLayout:
+    """Append a row with title and editor for each of some fields of a model to a form, and return the form."""
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for name, editor in editors.items():
+        field = model.model_fields[name]
+        label = QLabel(title_of(name, field))
+        label.setToolTip(field.description or "")
+        form.addRow(label, cast(QWidget, editor))
+    return form
+
+
+def strip_none(annotation: object) -> tuple[object, bool]:
     """Split ``X | None`` into X and True; any other type is returned with False."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        members = [member for member in get_args(annotation) if member is not types.NoneType]
-        if len(members) == 1 and len(get_args(annotation)) == 2:
-            return members[0], True
+    members = get_args(annotation)
+    if get_origin(annotation) in (Union, types.UnionType) and len(members) == 2 and types.NoneType in members:
+        return next(member for member in members if member is not types.NoneType), True
     return annotation, False
 
 
 def bounds(field: FieldInfo) -> tuple[float, float]:
     """Return the smallest and the largest value that a spin box may show for a field."""
     whole = strip_none(field.annotation)[0] is int
-    step = 1 if whole else 10.0**-DECIMALS
-    low, high = -1e12, 1e12
+    step = 1.0 if whole else 10.0**-DECIMALS
+    high = float(MOST_WHOLE) if whole else 1e12
+    low = -high
     for rule in field.metadata:
         low = max(low, getattr(rule, "ge", low), getattr(rule, "gt", low - step) + step)
         high = min(high, getattr(rule, "le", high), getattr(rule, "lt", high + step) - step)
     return low, high
 
 
-def unit_of(name: str) -> str:
-    """Return the unit that a field's name ends in."""
+def title_of(name: str, field: FieldInfo) -> str:
+    """Return a field's title, without the unit if that stands after the number."""
+    title = field.title or name.replace("_", " ").capitalize()
+    return title.removesuffix(f"({_unit(name)})").strip() if strip_none(field.annotation)[0] is float else title
+
+
+def _unit(name: str) -> str:
     return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
 
 
-def label_of(name: str, field: FieldInfo) -> str:
-    """Return a field's title, without the unit where that stands behind the number."""
-    title = field.title or name.replace("_", " ").capitalize()
-    if strip_none(field.annotation)[0] is not float:
-        return title
-    return title.removesuffix(f"({unit_of(name)})").strip()
-
-
-def _depth(values: Any) -> int:
+def _depth(values: object) -> int:
     return 1 + _depth(values[0]) if isinstance(values, list) and values else int(isinstance(values, list))
 
 
-def _number_text(item: Any) -> str:
-    if isinstance(item, list | tuple):
-        return f"[{', '.join(_number_text(part) for part in item)}]"
-    return f"{item:.10g}"
+def _number_text(item: object) -> str:
+    return f"[{', '.join(map(_number_text, item))}]" if isinstance(item, list | tuple) else f"{item:.10g}"

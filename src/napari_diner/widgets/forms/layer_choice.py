@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import napari
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QMenu, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 from tifffile import natural_sorted
 
 from napari_diner.errors import DinerError
-
-METADATA_KEY = "napari-diner"
-"""Key of a layer's metadata under which samples and opened files keep what the docks need to know."""
+from napari_diner.widgets.forms.controls import ShrinkingCombo, menu_button, row
+from napari_diner.widgets.layers.layer_metadata import source_of
 
 
 class LayerChoice(QWidget):
-    """A list of those of the viewer's image layers that a task can work on, and a button to open files.
+    """A list of the viewer's image layers that a task can work on, and a button to open files.
 
-    The docks of the tasks say in subclasses which layers they take, and how files become one.
+    Subclasses define which layers are accepted, and how files become a layer.
 
     Parameters
     ----------
@@ -30,11 +30,11 @@ class LayerChoice(QWidget):
 
     chosen = Signal(object)
     """The layer that was chosen, or None if there is none left."""
-    failed = Signal(str)
-    """A sentence that says why files could not be opened."""
+    failed = Signal(object)
+    """The `DinerError` because of which files could not be opened."""
 
     noun = "image"
-    """What a layer is called in names, tips and messages."""
+    """What a layer is called in names, tooltips and messages."""
     tip = "The image layer to work on"
     files = "Images (*.tif *.tiff *.png)"
     """Files that can be opened, as file dialogs take them."""
@@ -42,27 +42,13 @@ class LayerChoice(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._shown: Image | None = None
-        self.combo = QComboBox()
+        self._announced: Image | None = None
+        self.combo = ShrinkingCombo(10)
         self.combo.setToolTip(self.tip)
-        self.combo.setMinimumContentsLength(10)
-        self.combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.open_button = QPushButton("Open")
-        self.open_button.setToolTip(f"Open {self.noun} data from files")
-        menu = QMenu(self.open_button)
-        for text, slot in (("Files…", self.choose_files), ("Folder…", self.choose_folder)):
-            action = menu.addAction(text)
-            assert action is not None
-            action.triggered.connect(slot)
-        self.open_button.setMenu(menu)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(QLabel(self.noun.capitalize()))
-        layout.addWidget(self.combo, 1)
-        layout.addWidget(self.open_button)
-        events = napari_viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered, events.renamed):
-            event.connect(self._refresh)
+        slots = {"Files…": self.choose_files, "Folder…": self.choose_folder}
+        self.open_button = menu_button("Open", f"Open {self.noun} files", slots)
+        self.setLayout(row(self.noun.capitalize(), self.combo, self.open_button, stretch=self.combo))
+        on_layer_list(napari_viewer, self._refresh)
         self._refresh()
         self.combo.currentIndexChanged.connect(self._announce)
 
@@ -79,11 +65,11 @@ class LayerChoice(QWidget):
 
     @property
     def source(self) -> str | None:
-        """File, folder or glob that the chosen layer came from, or None if it is no file's."""
+        """File, folder or glob that the chosen layer came from, or None if it did not come from files."""
         return None if self.layer is None else source_of(self.layer)
 
     def accepts(self, layer: Image) -> bool:
-        """Tell whether the task can work on a layer."""
+        """Return whether the task can work on a layer."""
         raise NotImplementedError
 
     def load(self, source: str) -> Image:
@@ -107,12 +93,12 @@ class LayerChoice(QWidget):
         raise NotImplementedError
 
     def choose_files(self) -> None:
-        """Let the user pick one file with everything, or a file for each frame."""
-        names, _ = QFileDialog.getOpenFileNames(self, f"Open {self.noun} data", "", f"{self.files};;All files (*)")
+        """Let the user pick one file with all frames, or a file for each frame."""
+        names, _ = QFileDialog.getOpenFileNames(self, f"Open {self.noun} files", "", f"{self.files};;All files (*)")
         if len(names) == 1:
             self.open_source(names[0])
         elif names:
-            self._open([Path(name) for name in natural_sorted(names)])
+            self._open(lambda: self.load_many([Path(name) for name in natural_sorted(names)]))
 
     def choose_folder(self) -> None:
         """Let the user pick a folder with a file for each frame."""
@@ -122,45 +108,39 @@ class LayerChoice(QWidget):
 
     def open_source(self, source: str) -> None:
         """Read a file, a folder or a glob, and choose it."""
-        self._open(source)
+        self._open(lambda: self.load(source))
 
-    def _open(self, source: str | list[Path]) -> None:
+    def _open(self, load: Callable[[], Image]) -> None:
         try:
-            layer = self.load(source) if isinstance(source, str) else self.load_many(source)
+            layer = load()
         except DinerError as error:
-            self.failed.emit(str(error))
+            self.failed.emit(error)
             return
         self._viewer.add_layer(layer)
         self.combo.setCurrentIndex(self.combo.findData(layer))
 
     def _refresh(self) -> None:
-        """List the layers anew; keep the choice if it is still there, and otherwise take the newest."""
+        """Update the list; keep the choice if it is still there, and otherwise take the newest layer."""
         layers = [layer for layer in self._viewer.layers if isinstance(layer, Image) and self.accepts(layer)]
-        kept = self._shown if any(layer is self._shown for layer in layers) else None
+        last = len(layers) - 1
+        chosen = next((index for index, layer in enumerate(layers) if layer is self._announced), last)
         self.combo.blockSignals(True)
         self.combo.clear()
         for layer in layers:
             self.combo.addItem(layer.name, layer)
-        chosen = kept if kept is not None else (layers[-1] if layers else None)
-        index = next((index for index, layer in enumerate(layers) if layer is chosen), -1)
-        self.combo.setCurrentIndex(index)
+        self.combo.setCurrentIndex(chosen)
         self.combo.blockSignals(False)
         self._announce()
 
     def _announce(self) -> None:
         layer = self.layer
-        if layer is not self._shown:
-            self._shown = layer
+        if layer is not self._announced:
+            self._announced = layer
             self.chosen.emit(layer)
 
 
-def source_of(layer: Image) -> str | None:
-    """Return the file, folder or glob that a layer came from, or None if it is no file's."""
-    source = known_about(layer).get("source") or layer.source.path
-    return str(source) if source else None
-
-
-def known_about(layer: Image) -> dict[str, object]:
-    """Return what our samples and our ways to open files have noted about a layer."""
-    known = layer.metadata.get(METADATA_KEY, {})
-    return known if isinstance(known, dict) else {}
+def on_layer_list(viewer: napari.Viewer, slot: Callable[[], None]) -> None:
+    """Call a method whenever the layers of a viewer, their order or their names change."""
+    events = viewer.layers.events
+    for event in (events.inserted, events.removed, events.reordered, events.renamed):
+        event.connect(slot)

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from pydantic import BaseModel
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_diner.tasks.recipe import sections
-from napari_diner.widgets.forms.editors import WheelGuard, label_of, make_editor
+from napari_diner.widgets.forms.controls import remove_margins
+from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors
 
 
 class RecipeForm(QWidget):
-    """Editors for the fields of a model, with its nested models in sections that are folded away.
+    """Editors for the fields of a model, with its nested models in sections that can be unfolded.
 
     Parameters
     ----------
     model
         The recipe's class, or that of one of its sections.
     exclude
-        Fields that the form leaves out, because another widget looks after them.
+        Fields that the form leaves out, because another widget edits them.
     groups
-        Titles, and fields of the model itself that are shown as a section under each.
+        Titles, and fields of the model itself that are shown in a section under each.
+    none_texts
+        What empty numbers are shown as, by field, where None means more than "none".
     """
 
     changed = Signal()
@@ -34,49 +36,33 @@ class RecipeForm(QWidget):
         model: type[BaseModel],
         exclude: Collection[str] = (),
         groups: Mapping[str, Collection[str]] | None = None,
+        none_texts: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        self.editors: dict[str, Any] = {}
         self.sections: dict[str, Section] = {}
         self.groups: dict[str, Section] = {}
-        self._wheel_guard = WheelGuard(self)
+        grouped = {name for names in (groups or {}).values() for name in names}
+        nested = {name: kind for name, kind in sections(model).items() if name not in exclude}
+        plain = [name for name in model.model_fields if name not in {*exclude, *grouped, *nested}]
+        self.editors: dict[str, Editor] = make_editors(model, plain, none_texts)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        self._rows = QFormLayout()
-        self._rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        layout.addLayout(self._rows)
-        nested = sections(model)
+        remove_margins(layout)
+        rows = QFormLayout()
+        rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        layout.addLayout(add_rows(rows, model, self.editors))
+        for editor in self.editors.values():
+            editor.changed.connect(self.changed)
         for title, names in (groups or {}).items():
-            section = Section(title, RecipeForm(model, exclude=set(model.model_fields) - set(names)))
-            section.form.changed.connect(self.changed)
-            self.editors |= section.form.editors
-            self.groups[title] = section
-            layout.addWidget(section)
-        for name, field in model.model_fields.items():
-            if name in exclude or name in self.editors:
-                continue
-            if name in nested:
-                section = Section(field.title or name, RecipeForm(nested[name]))
-                section.toggleButton().setToolTip(field.description or "")
-                section.form.changed.connect(self.changed)
-                self.sections[name] = section
-                layout.addWidget(section)
-                continue
-            editor = make_editor(name, field)
-            if editor is None:
-                continue
-            editor.changed.connect(self.changed)  # type: ignore[attr-defined]
-            self._wheel_guard.protect(editor)
-            label = QLabel(label_of(name, field))
-            label.setToolTip(field.description or "")
-            self._rows.addRow(label, editor)
-            self.editors[name] = editor
-        self.set_values(
-            {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
-        )
+            others = set(model.model_fields) - set(names)
+            self.groups[title] = self._add_section(title, RecipeForm(model, others, none_texts=none_texts))
+            self.editors |= self.groups[title].form.editors
+        for name, kind in nested.items():
+            field = model.model_fields[name]
+            section = self._add_section(field.title or name, RecipeForm(kind, none_texts=none_texts))
+            section.toggleButton().setToolTip(field.description or "")
+            self.sections[name] = section
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """Return the values of all editors as a nested mapping for `Recipe.parse`.
 
         Raises
@@ -87,27 +73,31 @@ class RecipeForm(QWidget):
         values = {name: editor.value() for name, editor in self.editors.items()}
         return values | {name: section.form.values() for name, section in self.sections.items()}
 
-    def set_values(self, values: Mapping[str, Any] | BaseModel) -> None:
+    def set_values(self, values: Mapping[str, object] | BaseModel) -> None:
         """Show the values of a recipe, or of a mapping that may hold only some of them."""
-        if isinstance(values, BaseModel):
-            values = dict(values)
-        for name, value in values.items():
+        for name, value in dict(values).items():
             if name in self.editors:
                 self.editors[name].set_value(value)
-            elif name in self.sections:
+            elif name in self.sections and isinstance(value, Mapping | BaseModel):
                 self.sections[name].form.set_values(value)
+
+    def _add_section(self, title: str, form: RecipeForm) -> Section:
+        section = Section(title, form)
+        form.changed.connect(self.changed)
+        layout = self.layout()
+        if layout is not None:
+            layout.addWidget(section)
+        return section
 
 
 class Section(QCollapsible):
-    """A titled part of a form that can be folded away; it starts folded."""
+    """A titled part of a form that can be unfolded."""
 
-    def __init__(self, title: str, form: RecipeForm) -> None:
+    def __init__(self, title: str, form: QWidget) -> None:
         super().__init__(title, collapsedIcon="▸", expandedIcon="▾")
         self.form = form
         # an animation would leave the scroll area with the wrong height while the user already reads
         self.setDuration(0)
         for part, margins in ((self, (0, 0, 0, 0)), (self.content(), (12, 0, 0, 4))):
-            layout = part.layout()
-            assert layout is not None
-            layout.setContentsMargins(*margins)
+            part.layout().setContentsMargins(*margins)
         self.addWidget(form)

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from napari.layers import Image
 
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.stacks import StackInfo, probe, read
-from napari_diner.widgets.forms.layer_choice import METADATA_KEY, LayerChoice, known_about
+from napari_diner.widgets.forms.layer_choice import LayerChoice
+from napari_diner.widgets.layers.layer_metadata import METADATA_KEY, is_recording
 
 
 class StackChoice(LayerChoice):
-    """Offers the layers that are stacks: grey, of one resolution, three axes, and no result of ours."""
+    """Offers the layers that are stacks: grey, of one resolution and three axes, and not results."""
 
     noun = "stack"
     tip = "Image layer with one frame for each height: axes (frame, y, x)"
 
     def accepts(self, layer: Image) -> bool:
-        """Tell whether a layer can be a stack of frames."""
-        ours = "report" in layer.metadata or known_about(layer).get("shown_only")
-        return not layer.rgb and not layer.multiscale and layer.ndim == 3 and not ours
+        """Return whether a layer can be a stack of frames."""
+        return not layer.rgb and not layer.multiscale and layer.ndim == 3 and is_recording(layer)
 
     def load(self, source: str) -> Image:
         """Read the frames of a file, a folder or a glob."""
-        return _layer(probe(source), source)
+        info = probe(source)
+        return stack_layer(info, lambda: read(info), source)
 
     def load_many(self, paths: list[Path]) -> Image:
         """Read files with one frame each."""
@@ -35,17 +40,33 @@ class StackChoice(LayerChoice):
             if (info.shape, info.dtype) != ((1, first.height, first.width), first.dtype):
                 raise InputError(
                     f"{path.name} holds {info.frames}×{info.height}×{info.width} values of type {info.dtype}, "
-                    f"which does not go with {paths[0].name}; choose files with one frame each and of one size"
+                    f"which does not go with {paths[0].name}; choose files with one frame each, all of one size"
                 )
-        size = first.pixel_size_um
-        return _layer(StackInfo(tuple(paths), len(paths), first.height, first.width, first.dtype, size), None)
+        together = replace(first, paths=tuple(paths), frames=len(paths))
+        return stack_layer(together, lambda: read(together), None)
 
 
-def _layer(info: StackInfo, source: str | None) -> Image:
+def stack_layer(info: StackInfo, load: Callable[[], npt.NDArray[np.generic]], source: str | None) -> Image:
+    """Return a layer with the frames of files.
+
+    Parameters
+    ----------
+    info
+        What the files announce.
+    load
+        Reads the frames, once it is clear that they fit the memory.
+    source
+        File, folder or glob that gives the same frames again, or None.
+
+    Raises
+    ------
+    DinerError
+        If the frames do not fit the memory or cannot be read.
+    """
     check_memory(info.nbytes, f"A stack of {info.frames} frames of {info.height}×{info.width} pixels")
     size = info.pixel_size_um
     return Image(
-        read(info),
+        load(),
         name=info.paths[0].stem if len(info.paths) == 1 else info.paths[0].parent.name,
         scale=None if size is None else (1, size, size),
         units=None if size is None else ("pixel", "um", "um"),

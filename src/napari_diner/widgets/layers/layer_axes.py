@@ -1,8 +1,7 @@
-"""What the axes of a layer are: told by the layer or its file, or guessed."""
+"""The axes of a layer: as the layer or its file gives them, or guessed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from napari.layers import Image
@@ -10,29 +9,14 @@ from napari.layers import Image
 from napari_diner.errors import DinerError
 from napari_diner.io.signals import SignalInfo, probe_signal
 from napari_diner.tasks.fit.recipe import check_axes
-from napari_diner.widgets.forms.layer_choice import known_about, source_of
+from napari_diner.widgets.layers.layer_metadata import layer_notes, source_of
 from napari_diner.widgets.layers.layer_units import spacing_um
 
-LETTERS = {
-    "t": "T",
-    "time": "T",
-    "c": "C",
-    "ch": "C",
-    "channel": "C",
-    "channels": "C",
-    "z": "Z",
-    "slice": "Z",
-    "y": "Y",
-    "x": "X",
-    "n": "N",
-    "frame": "N",
-    "frames": "N",
-}
+NAMES = {"T": "t time", "C": "c ch channel channels", "Z": "z slice", "Y": "y", "X": "x", "N": "n frame frames"}
+LETTERS = {name: letter for letter, names in NAMES.items() for name in names.split()}
 """Letters for the names that axes of layers go by."""
-
-
 FEW_CHANNELS = 4
-"""An axis without a spacing that is no longer than this may well count channels."""
+"""An axis without a spacing that is no longer than this probably counts channels."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +26,11 @@ class LayerAxes:
     Parameters
     ----------
     axes
-        Their letters in order, or nothing if there is no good guess.
+        Their letters in order, or empty if there is no good guess.
     note
-        A sentence for the user about where they come from; empty where there is nothing to explain.
+        A sentence for the user about where they come from; empty if there is nothing to explain.
     is_guess
-        Whether the user should look at them.
+        Whether the user should check them.
     """
 
     axes: str
@@ -55,21 +39,21 @@ class LayerAxes:
 
 
 def axes_of(layer: Image) -> LayerAxes:
-    """Return what the axes of a layer are: by its own names, by the file behind it, or by the usual order."""
-    if _fit(str(known_about(layer).get("axes", "")), layer):
-        return LayerAxes(str(known_about(layer)["axes"]), "")
-    named = letters_of(layer.axis_labels) + "S" * layer.rgb
-    if _fit(named, layer):
-        return LayerAxes(named, "")
+    """Return the axes of a layer: by its own names, by the file behind it, or by the usual order."""
+    axes = named_axes(layer)
+    if axes:
+        return LayerAxes(axes, "")
     info = file_behind(layer)
     if info is not None and info.has_axes and _fit(info.axes, layer):
-        return LayerAxes(info.axes, "Axes as the file tells them")
+        return LayerAxes(info.axes, "Axes from the file")
     return _guess(layer)
 
 
-def letters_of(labels: Iterable[object]) -> str:
-    """Return a letter for each name of an axis, ``"?"`` where it is no name that is known."""
-    return "".join(LETTERS.get(str(label).lower(), "?") for label in labels)
+def named_axes(layer: Image) -> str:
+    """Return the letters of the axes that a layer names, or nothing if it names others or none."""
+    labels = "".join(LETTERS.get(str(label).lower(), "?") for label in layer.axis_labels)
+    choices = (str(layer_notes(layer).get("axes", "")), labels + "S" * layer.rgb)
+    return next((axes for axes in choices if _fit(axes, layer)), "")
 
 
 def scale_um_of(layer: Image, axes: str) -> tuple[float, ...]:
@@ -83,7 +67,7 @@ def scale_um_of(layer: Image, axes: str) -> tuple[float, ...]:
 
 
 def file_behind(layer: Image) -> SignalInfo | None:
-    """Return what the file behind a layer announces, or None if there is none, or it holds something else by now."""
+    """Return what the file behind a layer announces, or None if there is no file, or its contents have changed."""
     source = source_of(layer)
     if source is None:
         return None
@@ -100,19 +84,18 @@ def _guess(layer: Image) -> LayerAxes:
         return LayerAxes("YX" + colours, "")
     if layer.ndim > 5:
         return LayerAxes("", f"The layer has {layer.ndim} axes; fit a part of it with at most five", True)
-    if layer.ndim == 5:
-        return LayerAxes("TCZYX" + colours, "A guess, since nothing names the axes; change it if they are others", True)
     has_step = spacing_um(layer.scale[-3], layer.units[-3]) is not None or layer.scale[-3] != 1
-    if layer.ndim == 4:
-        axes = "TCYX" if layer.data.shape[1] <= FEW_CHANNELS and not (has_step or layer.rgb) else "TZYX"
-        return LayerAxes(axes + colours, f"{axes} is a guess, since nothing names the axes; change it if need be", True)
-    if has_step:
-        return LayerAxes("ZYX" + colours, "A guess: the first axis has a spacing, so it is Z; else write T or C", True)
-    return LayerAxes("TYX" + colours, "A guess: the first axis has no spacing, so it is time; else write Z or C", True)
+    if layer.ndim == 3:
+        step, axis, others = ("a", "Z", "T or C") if has_step else ("no", "T", "Z or C")
+        note = f"{axis} is a guess, since the first axis has {step} spacing; otherwise type {others}"
+        return LayerAxes(f"{axis}YX{colours}", note, True)
+    few = layer.data.shape[1] <= FEW_CHANNELS and not (has_step or layer.rgb)
+    axes = "TCZYX" if layer.ndim == 5 else "TCYX" if few else "TZYX"
+    return LayerAxes(axes + colours, f"{axes} is a guess, since the axes have no names; change it if necessary", True)
 
 
 def _fit(axes: str, layer: Image) -> bool:
-    """Tell whether letters can be the axes of a layer."""
+    """Return whether letters can be the axes of a layer."""
     try:
         check_axes(axes)
     except ValueError:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Image
 
 from napari_diner.errors import DinerError, InputError
 from napari_diner.io.stacks import probe
 
+if TYPE_CHECKING:
+    from pint import Unit
 
-def spacing_um(scale: float, unit: Any) -> float | None:
-    """Return a spacing in micrometres, or None if its unit (of pint) is no length, for instance a pixel."""
+
+def spacing_um(scale: float, unit: Unit | None) -> float | None:
+    """Return a spacing in micrometres, or None if its unit (of pint) is not a length, for instance a pixel."""
     if unit is None or not unit.is_compatible_with("micrometer"):
         return None
     return float((float(scale) * unit).to("micrometer").magnitude)
 
 
 def layer_pixel_size_um(layer: Image) -> float | None:
-    """Return the pixel size of an image layer: its own, or that of the file behind it, or None if neither tells.
+    """Return the pixel size of an image layer: its own, or that of the file behind it, or None if it is unknown.
 
     Raises
     ------
@@ -29,7 +32,7 @@ def layer_pixel_size_um(layer: Image) -> float | None:
     if width is not None and height is not None:
         if abs(height - width) > 1e-6 * width:
             raise InputError(
-                f"The pixels of {layer.name} are not square ({height:g} × {width:g} µm); resample it first"
+                f"The pixels of {layer.name} are not square ({height:g} × {width:g} µm); resample the layer first"
             )
         return width
     # napari's reader drops the physical size that the file may hold
@@ -42,7 +45,7 @@ def layer_pixel_size_um(layer: Image) -> float | None:
 
 
 def set_pixel_size_um(layer: Image, pixel_size_um: float) -> bool:
-    """Give a layer that has no physical size the one that is known now, so that results lie on top of it.
+    """Give a layer that has no physical size a known one, so that results lie on top of it.
 
     Returns
     -------

@@ -1,39 +1,59 @@
-"""Images that are only to be looked at, each in the place of the one before it."""
+"""Layers that are only to be looked at, each updated in place."""
 
 from __future__ import annotations
 
-import napari
+from collections.abc import Iterable
+
+from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_diner.io.arrays import NamedArray
-from napari_diner.widgets.forms.layer_choice import METADATA_KEY
-from napari_diner.widgets.layers.result_layers import Arguments, layer_arguments, update_layer
+from napari_diner.widgets.layers.layer_arguments import MakeArguments, layer_arguments, update_layer
+from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
 
 
 class PreviewLayers:
-    """Layers that no dock takes for a recording.
+    """A layer for each name of an array; no dock offers them as data.
 
     Parameters
     ----------
     viewer
-        Where they are shown.
+        The viewer that shows them.
+    suffix
+        Appended to the names of the arrays.
+    restore
+        Whether a layer that the user has removed comes back with the next array of its name.
     """
 
-    def __init__(self, viewer: napari.Viewer) -> None:
+    def __init__(self, viewer: ViewerModel, suffix: str = "", *, restore: bool = True) -> None:
         self._viewer = viewer
-        self.arguments: Arguments = layer_arguments
-        """Gives the arguments of the layer for an array."""
-        self._layers: dict[str, Image] = {}
+        self._suffix, self._restore = suffix, restore
+        self._shown: dict[str, Image] = {}
+        self.arguments: MakeArguments = layer_arguments
+        """Returns the arguments of the layer for an array; a task may put its own here."""
 
-    def __contains__(self, name: str) -> bool:
-        return self._layers.get(name) in self._viewer.layers
+    @property
+    def shown(self) -> dict[str, Image]:
+        """The layers that are in the viewer, by the names of their arrays."""
+        return {name: layer for name, layer in self._shown.items() if layer in self._viewer.layers}
 
-    def show(self, images: tuple[NamedArray, ...]) -> None:
+    def show(self, arrays: Iterable[NamedArray]) -> None:
         """Show images; one of the same name as before takes its place."""
-        for image in images:
-            arguments = self.arguments(image)
-            if image.name in self:
-                update_layer(self._layers[image.name], arguments)
-            else:
-                layer = self._layers[image.name] = Image(**arguments, metadata={METADATA_KEY: {"shown_only": True}})
+        for array in arrays:
+            arguments = self.arguments(array)
+            if array.name in self.shown:
+                update_layer(self._shown[array.name], arguments)
+            elif self._restore or array.name not in self._shown:
+                title = {"name": f"{array.name}{self._suffix}", "metadata": DISPLAY_ONLY}
+                layer = self._shown[array.name] = Image(**(arguments | title))
                 self._viewer.add_layer(layer)
+
+    def discard(self) -> None:
+        """Remove the layers, for instance the previews of a run without a result."""
+        for layer in self.shown.values():
+            self._viewer.layers.remove(layer)
+        self.forget()
+
+    def forget(self) -> None:
+        """Start afresh, and leave what is shown now as it is."""
+        self._shown = {}

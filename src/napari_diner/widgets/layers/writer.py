@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from napari.layers import Image
 
 from napari_diner.errors import OutputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import write_array
-from napari_diner.tasks.fit.recipe import check_axes
-from napari_diner.widgets.layers.layer_axes import letters_of
+from napari_diner.widgets.layers.layer_axes import named_axes, scale_um_of
 from napari_diner.widgets.layers.layer_units import spacing_um
 
 USUAL_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
-"""Axes of layers that do not name theirs."""
+"""Axes of layers whose axes have no names."""
 
 
-def write_ome_tiff(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
+def write_ome_tiff(path: str, data: object, attributes: Mapping[str, object]) -> list[str]:
     """Write one image layer.
 
     Parameters
@@ -34,39 +33,19 @@ def write_ome_tiff(path: str, data: Any, attributes: Mapping[str, Any]) -> list[
     Raises
     ------
     OutputError
-        If the layer has several resolutions or more than five axes, or its values have no place in the file.
+        If the layer has several resolutions or more than five axes, or OME-TIFF cannot store its values.
     """
-    if attributes.get("multiscale"):
+    layer = Image(data, **attributes)
+    if layer.multiscale:
         raise OutputError("A layer of several resolutions cannot be saved as OME-TIFF; save one of them")
-    array = np.asarray(data)
-    rgb = bool(attributes.get("rgb"))
-    dimensions = array.ndim - rgb
-    if dimensions not in USUAL_AXES:
-        raise OutputError(f"The layer has {dimensions} axes; at most five can be saved as OME-TIFF, so save a part")
-    scale, units = attributes.get("scale", (1.0,) * dimensions), attributes.get("units")
-    spacings = [spacing_um(scale[axis], units[axis] if units is not None else None) for axis in range(dimensions)]
-    axes = letters_of(attributes.get("axis_labels") or ())
-    try:
-        check_axes(axes)
-    except ValueError:
-        axes = ""
-    if len(axes) != dimensions:
-        axes = USUAL_AXES[dimensions]
-        # a first axis that is no length counts frames
-        if dimensions == 3 and spacings[0] is None:
-            axes = "NYX"
-    scale_um = tuple(
-        spacing if spacing is not None and axis in "ZYX" else 1.0 for spacing, axis in zip(spacings, axes, strict=True)
-    )
-    metadata = attributes.get("metadata", {})
-    write_array(
-        path,
-        NamedArray(
-            name=str(attributes.get("name") or Path(path).stem),
-            data=array,
-            axes=axes + "S" * rgb,
-            scale_um=scale_um + (1.0,) * rgb,
-            unit=str(metadata.get("unit", "1")),
-        ),
-    )
+    if layer.ndim not in USUAL_AXES:
+        raise OutputError(f"The layer has {layer.ndim} axes; at most five can be saved as OME-TIFF, so save a part")
+    axes = named_axes(layer)
+    if not axes:
+        # a first axis that is not a length counts frames
+        frames = layer.ndim == 3 and spacing_um(layer.scale[0], layer.units[0]) is None
+        axes = ("NYX" if frames else USUAL_AXES[layer.ndim]) + "S" * layer.rgb
+    unit = str(layer.metadata.get("unit", "1"))
+    name = str(attributes.get("name") or Path(path).stem)
+    write_array(path, NamedArray(name, np.asarray(layer.data), axes, scale_um_of(layer, axes), unit))
     return [path]

@@ -1,36 +1,34 @@
-"""Images that come from a part of a layer lie on that part."""
+"""Placement of images that were computed from a part of a layer: they lie on that part."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from napari.layers import Image
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.recipe import Recording
-from napari_diner.widgets.layers.result_layers import Arguments, layer_arguments
+from napari_diner.widgets.layers.layer_arguments import LayerArguments, MakeArguments, layer_arguments
 
 
-def placement_on(layer: Image, recipe: Recording) -> Arguments:
-    """Return what gives the arguments of `napari.layers.Image` for arrays that were made of a layer's frames.
+def placement_on(layer: Image, recipe: Recording) -> MakeArguments:
+    """Return a function that makes the arguments of `napari.layers.Image` for arrays computed from a layer's frames.
 
-    Under a point source, sample and frames differ in size and nothing lies on anything; then the arrays begin where
+    Under a point source, sample and frames differ in size and cannot lie on each other; then the arrays begin where
     the layer does.
 
     Parameters
     ----------
     layer
-        The stack; nothing of it is kept.
+        The stack; no reference to it is kept.
     recipe
-        Says which part of it is used.
+        Determines which part of it is used.
     """
     crop = recipe.preprocess.crop_px or (0, 0)
     part = (0, 0) if recipe.source_distance_um is not None else crop[:2]
     # the corner, because pixels of another size have their centres elsewhere
     corner = np.asarray(layer.translate)[-2:] + (np.asarray(part) - 0.5) * np.asarray(layer.scale)[-2:]
 
-    def arguments(array: NamedArray) -> dict[str, Any]:
+    def arguments(array: NamedArray) -> LayerArguments:
         translate = np.zeros(array.data.ndim)
         translate[-2:] = corner + np.asarray(array.scale_um[-2:]) / 2
         return {**layer_arguments(array), "translate": translate}

@@ -1,0 +1,108 @@
+"""Buttons, menus and text labels that every dock uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLayout, QMenu, QPushButton, QSizePolicy, QWidget
+
+
+def button(text: str, tip: str, slot: Callable[[], object] | None = None) -> QPushButton:
+    """Return a button with a tooltip that calls `slot` when it is clicked."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    if slot is not None:
+        made.clicked.connect(slot)
+    return made
+
+
+def menu_button(text: str, tip: str, slots: Mapping[str, Callable[[], object]]) -> QPushButton:
+    """Return a button that opens a menu with an entry for each slot."""
+    made = button(text, tip)
+    menu = QMenu(made)
+    for entry, slot in slots.items():
+        menu.addAction(entry, slot)
+    made.setMenu(menu)
+    return made
+
+
+def row(*parts: QWidget | str, stretch: QWidget | None = None) -> QHBoxLayout:
+    """Return widgets, and labels for texts, side by side: all equally wide, or one of them as wide as there is room."""
+    layout = QHBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    for part in parts:
+        widget = QLabel(part) if isinstance(part, str) else part
+        layout.addWidget(widget, int(stretch is None or widget is stretch))
+    return layout
+
+
+def remove_margins(layout: QLayout, spacing: int | None = None) -> None:
+    """Let a layout reach the edges of its widget, which stands inside another that has margins."""
+    layout.setContentsMargins(0, 0, 0, 0)
+    if spacing is not None:
+        layout.setSpacing(spacing)
+
+
+class ShrinkingCombo(QComboBox):
+    """A list of choices that may be narrower than its longest entry.
+
+    Parameters
+    ----------
+    letters
+        Width in letters that it has at least.
+    """
+
+    def __init__(self, letters: int = 8) -> None:
+        super().__init__()
+        self.setMinimumContentsLength(letters)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+
+class WrappedLabel(QLabel):
+    """Text that wraps, with room reserved for all of its lines: inside a splitter it would be cut off.
+
+    Parameters
+    ----------
+    lines
+        Lines that room is reserved for at least.
+    """
+
+    def __init__(self, lines: int = 0) -> None:
+        super().__init__()
+        self._lines = lines
+        self._theme = "dark"
+        self._is_warning = False
+        self.setWordWrap(True)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether the text is shown as a warning or an error."""
+        return self._is_warning
+
+    def say(self, text: str, warning: bool = False) -> None:
+        """Show a text, in the colour of warnings if it is one."""
+        self._is_warning = warning
+        self.setText(text)
+        self.set_theme(self._theme)
+        self._reserve()
+
+    def set_theme(self, name: str) -> None:
+        """Take the colours of one of napari's themes."""
+        self._theme = name
+        # the theme's own colour for errors is too dark to be read on its background, its warning colour is not
+        self.setStyleSheet(f"color: {get_theme(name).warning.as_hex()};" if self._is_warning else "")
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """Reserve the height that the text needs at another width."""
+        super().resizeEvent(event)
+        self._reserve()
+
+    def _reserve(self) -> None:
+        lines = self._lines * self.fontMetrics().lineSpacing()
+        self.setMinimumHeight(max(lines, self.heightForWidth(self.width())))

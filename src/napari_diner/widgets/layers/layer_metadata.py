@@ -1,0 +1,34 @@
+"""What napari-diner notes in the metadata of a layer: where it came from, and how it was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from napari.layers import Image, Layer
+
+METADATA_KEY = "napari-diner"
+"""Key of a layer's metadata under which samples and opened files keep what the docks need to know."""
+DISPLAY_ONLY: dict[str, object] = {METADATA_KEY: {"display_only": True}}
+"""Metadata of layers that are only to be looked at, such as previews: no dock offers them as data."""
+
+
+def layer_notes(layer: Layer) -> Mapping[str, object]:
+    """Return what our samples and our ways to open files have noted about a layer."""
+    notes = layer.metadata.get(METADATA_KEY, {})
+    return notes if isinstance(notes, Mapping) else {}
+
+
+def add_notes(layer: Layer, **notes: object) -> None:
+    """Note more about a layer."""
+    layer.metadata = {**layer.metadata, METADATA_KEY: {**layer_notes(layer), **notes}}
+
+
+def source_of(layer: Image) -> str | None:
+    """Return the file, folder or glob that a layer came from, or None if it did not come from files."""
+    source = layer_notes(layer).get("source") or layer.source.path
+    return str(source) if source else None
+
+
+def is_recording(layer: Layer) -> bool:
+    """Return whether a layer may hold recorded data: neither a result nor for display only."""
+    return "report" not in layer.metadata and not layer_notes(layer).get("display_only")
