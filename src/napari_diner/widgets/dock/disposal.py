@@ -1,31 +1,45 @@
-"""Widgets that were taken out of the window are destroyed in the thread of the screen."""
+"""What happens to the content of a dock that the user closes."""
 
 from __future__ import annotations
 
 from qtpy.compat import isalive
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
-_taken_out: list[QWidget] = []
+_removed: list[QWidget] = []
 
 
-def dispose(widget: QWidget) -> None:
-    """Destroy a widget soon, unless it gets a new place at once.
+class RemovalFilter(QObject):
+    """Reports that a widget was taken out of its dock, as napari sends no closeEvent to what is inside a dock.
 
-    napari takes the content out of a dock that is closed, and forgets it. Python would collect it in whatever thread
-    happens to allocate next, that of a run for instance, and Qt crashes where a widget is destroyed outside its own.
+    The widget is then destroyed, unless it gets a new parent at once. napari forgets it; Python would collect it in
+    whatever thread happens to allocate next, that of a run for instance, and Qt crashes if a widget is destroyed
+    outside its own thread.
 
     Parameters
     ----------
-    widget
-        A widget without a parent.
+    content
+        The widget that napari takes as the dock's content.
     """
-    _taken_out.append(widget)
-    QTimer.singleShot(0, _destroy)
+
+    removed = Signal()
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__(content)
+        content.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
+        """Notice that the content has lost its parent."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if isinstance(watched, QWidget) and watched.parent() is None:
+                self.removed.emit()
+                _removed.append(watched)
+                QTimer.singleShot(0, _destroy)
+        return False
 
 
 def _destroy() -> None:
-    while _taken_out:
-        widget = _taken_out.pop()
+    while _removed:
+        widget = _removed.pop()
         if isalive(widget) and widget.parent() is None:
             widget.deleteLater()

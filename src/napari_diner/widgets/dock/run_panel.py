@@ -1,38 +1,39 @@
-"""Run, pause and cancel a run, and see how it goes. Shared by the docks of all tasks."""
+"""Start, pause and cancel a run, and follow its progress. Shared by the docks of all tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError
 from napari_diner.tasks.run import Progress
-from napari_diner.widgets.dock.disposal import dispose
-from napari_diner.widgets.dock.run_worker import Begin, Controls, Failure, Report, RunWorker, make_worker
+from napari_diner.widgets.dock.disposal import RemovalFilter
+from napari_diner.widgets.dock.failure import Failure
+from napari_diner.widgets.dock.run_worker import Begin, Controls, Report, RunWorker, make_worker
+from napari_diner.widgets.forms.controls import WrappedLabel, button, remove_margins, row
 from napari_diner.widgets.plots.loss_plot import LossPlot
 
 BAR_STEPS = 1000
 ENDLESS = 10_000_000
-"""So many iterations are meant to be as many as the time allows."""
+"""So many iterations mean: as many as the time allows."""
 
 
 class RunPanel(QWidget):
     """The lower part of a dock: buttons, progress, curve and status line.
 
-    It knows no task. On `run_requested` the dock calls `start` with a function that prepares a `Reconstruction`, or
-    anything else that can be driven like one; that function runs in the thread of the run.
+    It is independent of the task. On `run_requested` the dock calls `start` with a function that prepares the run; that
+    function is called in the thread of the run.
 
     Parameters
     ----------
     dock
-        The widget that napari takes as the dock's content. When it is taken out of its dock, a run ends, and it is
-        destroyed.
+        The widget that napari takes as the dock's content. When it is taken out of its dock, the run ends and the
+        widget is destroyed.
+    describe
+        Returns the message of an error.
     """
 
     run_requested = Signal()
@@ -46,20 +47,17 @@ class RunPanel(QWidget):
     ended = Signal()
     """A run is over, with or without a result."""
 
-    def __init__(self, dock: QWidget) -> None:
+    def __init__(self, dock: QWidget, describe: Callable[[DinerError], str] = str) -> None:
         super().__init__()
+        self._describe = describe
         self._controls: Controls | None = None
         self._worker: RunWorker | None = None
-        self._is_error = False
-        self._theme = "dark"
-        # an event filter, because napari sends no closeEvent to what is inside a dock
-        dock.installEventFilter(self)
-        self.run_button = _button("Run", "Start with the settings above")
-        self.pause_button = _button("Pause", "Hold after the present step; the time does not count")
-        self.cancel_button = _button("Cancel", "Stop and keep the best so far")
+        self.removal = RemovalFilter(dock)
+        self.removal.removed.connect(self.abandon)
+        self.run_button = button("Run", "Start with the settings above")
         self.run_button.clicked.connect(self.run_requested)
-        self.pause_button.clicked.connect(self.toggle_pause)
-        self.cancel_button.clicked.connect(self.cancel)
+        self.pause_button = button("Pause", "Wait after the present step; the clock stops", self.toggle_pause)
+        self.cancel_button = button("Cancel", "Stop and keep the best result so far", self.cancel)
         self.bar = QProgressBar()
         self.bar.setRange(0, BAR_STEPS)
         self.bar.setTextVisible(False)
@@ -69,21 +67,12 @@ class RunPanel(QWidget):
         self.plot = LossPlot()
         # until there is something to plot, the settings need the room more
         self.plot.hide()
-        self.status = QLabel()
-        self.status.setWordWrap(True)
-        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        buttons, words = QHBoxLayout(), QHBoxLayout()
-        for button in (self.run_button, self.pause_button, self.cancel_button):
-            buttons.addWidget(button)
-        words.addWidget(self.stage, 1)
-        words.addWidget(self.time)
+        self.status = WrappedLabel(lines=2)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(buttons)
+        remove_margins(layout, 4)
+        layout.addLayout(row(self.run_button, self.pause_button, self.cancel_button))
         layout.addWidget(self.bar)
-        layout.addLayout(words)
+        layout.addLayout(row(self.stage, self.time, stretch=self.stage))
         layout.addWidget(self.plot, 1)
         layout.addWidget(self.status)
         self._show_running(False)
@@ -101,7 +90,7 @@ class RunPanel(QWidget):
         begin
             Prepares the run. It must not refer to the dock, or a closed dock would live until it is done.
         curve
-            Whether there will be something to plot; otherwise the curve of the run before stays.
+            Whether there will be something to plot; otherwise the curve of the previous run stays.
         """
         if self.running:
             return
@@ -136,7 +125,7 @@ class RunPanel(QWidget):
             self.say("Pausing after this step…")
 
     def cancel(self) -> None:
-        """Stop the run; what was best so far becomes the result."""
+        """Stop the run; the best so far becomes the result."""
         if self._controls is not None:
             self._controls.stop()
             self.pause_button.setEnabled(False)
@@ -148,16 +137,13 @@ class RunPanel(QWidget):
         if self._controls is not None:
             self._controls.abandon()
 
-    def say(self, message: str, *, error: bool = False) -> None:
+    def say(self, message: str, *, warning: bool = False) -> None:
         """Show a sentence in the status line."""
-        self._is_error = error
-        self.status.setText(message)
-        self._colour_status()
-        self._fit_status()
+        self.status.say(message, warning)
 
-    def complain(self, message: str) -> None:
-        """Show in the status line what went wrong."""
-        self.say(message, error=True)
+    def complain(self, error: DinerError) -> None:
+        """Show an error in the status line."""
+        self.say(self._describe(error), warning=True)
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
@@ -165,35 +151,12 @@ class RunPanel(QWidget):
         try:
             yield
         except DinerError as error:
-            self.complain(str(error))
+            self.complain(error)
 
     def set_theme(self, name: str) -> None:
         """Take the colours of one of napari's themes."""
-        self._theme = name
         self.plot.set_theme(name)
-        self._colour_status()
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
-        """End the run when the dock's content is taken out of its dock, and see to it that Qt destroys the content."""
-        if (
-            event is not None
-            and event.type() == QEvent.Type.ParentChange
-            and isinstance(watched, QWidget)
-            and watched.parent() is None
-        ):
-            self.abandon()
-            dispose(watched)
-        return False
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
-        """Wrap the status line anew."""
-        super().resizeEvent(event)
-        self._fit_status()
-
-    def _fit_status(self) -> None:
-        """Keep room for the whole message: inside a splitter, a wrapped label would be cut off."""
-        lines = 2 * self.status.fontMetrics().lineSpacing()
-        self.status.setMinimumHeight(max(lines, self.status.heightForWidth(self.width())))
+        self.status.set_theme(name)
 
     def _on_report(self, report: Report | None) -> None:
         if self._controls is None or self._controls.abandoned:
@@ -208,11 +171,11 @@ class RunPanel(QWidget):
             self.previewed.emit(report.progress.preview)
             self._controls.preview_wanted.set()
 
-    def _on_returned(self, outcome: Any) -> None:
+    def _on_returned(self, outcome: object) -> None:
         if self._controls is None or self._controls.abandoned:
             return
         if isinstance(outcome, Failure):
-            self.complain(outcome.message)
+            self.complain(outcome.error)
         elif outcome is None:
             self.say("Cancelled before the first step; there is no result")
         else:
@@ -245,40 +208,29 @@ class RunPanel(QWidget):
         left = "" if progress.remaining_s is None else f", {duration(progress.remaining_s)} left"
         self.time.setText(f"{duration(progress.elapsed_s)}{left}")
 
-    def _colour_status(self) -> None:
-        # the theme's own colour for errors is too dark to be read on its background, its warning colour is not
-        colour = get_theme(self._theme).warning.as_hex() if self._is_error else ""
-        self.status.setStyleSheet(f"color: {colour};" if colour else "")
-
 
 def share_done(progress: Progress) -> float:
-    """Return how much of a stage is done, 0 to 1: by the time where that is known, as a time limit may end it first."""
+    """Return the completed part of a stage, 0 to 1: by time where that is known, as a time limit may end it first."""
     if progress.remaining_s is not None:
         return progress.elapsed_s / max(progress.elapsed_s + progress.remaining_s, 1e-9)
     return min(progress.iteration / max(progress.iterations, 1), 1.0)
 
 
 def stage_text(progress: Progress) -> str:
-    """Say what is being done, and how often it was done: ``"diner-siren 12/3000"``."""
+    """Return the stage and its iterations: ``"diner-siren 12/3000"``."""
     stage = progress.stage
     if stage == f"{progress.contender}: {progress.contender}":
         stage = progress.contender
-    # where only the time is limited, the most iterations are a number that says nothing
+    # where only the time is limited, the largest number of iterations is meaningless
     most = f"/{progress.iterations}" if progress.iterations < ENDLESS else ""
     return f"{stage} {progress.iteration}{most}"
 
 
 def duration(seconds: float) -> str:
-    """Write a duration as one reads it: ``"8 s"``, ``"2:05 min"``, ``"1:02 h"``."""
+    """Format a duration: ``"8 s"``, ``"2:05 min"``, ``"1:02 h"``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
-
-
-def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    return button

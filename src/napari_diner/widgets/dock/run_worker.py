@@ -1,36 +1,35 @@
-"""A run in a thread: what the run panel starts, pauses and ends."""
+"""A run in a thread, which the run panel starts, pauses and ends."""
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from napari.qt.threading import GeneratorWorker, create_worker
 
-from napari_diner.errors import DinerError
-from napari_diner.tasks.run import Progress, is_out_of_memory
+from napari_diner.tasks.run import Progress
+from napari_diner.widgets.dock.failure import failure
 from napari_diner.widgets.plots.loss_plot import Point
 
 REPORT_INTERVAL_S = 0.1
-"""Shortest time between two reports to the screen; steps in between are gathered."""
+"""Shortest time between two reports to the screen; steps in between are collected."""
 PREVIEW_INTERVAL_S = 0.25
-"""Shortest time between two previews: drawing them costs the run its processor."""
+"""Shortest time between two previews: drawing them takes processor time from the run."""
 
 
 class Run(Protocol):
-    """What can be driven: a `Reconstruction`, or a comparison of several."""
+    """Something that can be run step by step: a `Reconstruction`, or a comparison of several."""
 
     def __iter__(self) -> Iterator[Progress]:
         """Take the steps."""
 
-    def result(self) -> Any:
-        """Return what was found so far."""
+    def result(self) -> object:
+        """Return the best result so far."""
 
 
 Begin = Callable[[], AbstractContextManager[Run]]
@@ -45,15 +44,8 @@ class Report:
     points: tuple[Point, ...]
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a run ended without a result, in a sentence. No exception: superqt would take it for one of its own."""
-
-    message: str
-
-
 class Controls:
-    """What the screen asks of a run. Every method may be called at any time and from any thread."""
+    """Requests of the screen to a run. Every method may be called at any time and from any thread."""
 
     def __init__(self) -> None:
         self._go = threading.Event()
@@ -76,7 +68,7 @@ class Controls:
 
     @property
     def abandoned(self) -> bool:
-        """Whether nobody waits for the result any more."""
+        """Whether nobody waits for the result any longer."""
         return self._abandoned
 
     def pause(self) -> None:
@@ -88,12 +80,12 @@ class Controls:
         self._go.set()
 
     def stop(self) -> None:
-        """End the run and hand over the best so far."""
+        """End the run and return the best result so far."""
         self._stop.set()
         self._go.set()
 
     def abandon(self) -> None:
-        """End the run; the result is of no interest."""
+        """End the run and drop its result."""
         self._abandoned = True
         self.stop()
 
@@ -105,38 +97,30 @@ class Controls:
 class RunWorker(GeneratorWorker):
     """Drives a run in napari's thread pool.
 
-    `yielded` gives a `Report`, or None once the run stands still because it was paused. `returned` always fires, and
-    gives the run's result, a `Failure`, or None if the run was abandoned or stopped before its first step. The way of
-    superqt to quit would skip `returned` and leave the generator hanging, so quitting sets the controls instead; this
-    is also what napari calls when its window closes.
+    `yielded` carries a `Report`, or None once the run is paused. `returned` always fires, with the run's result, a
+    `Failure`, or None if the run was abandoned or stopped before its first step. superqt's own way to quit would skip
+    `returned` and leave the generator hanging, so quitting sets the controls instead; napari does the same when its
+    window closes.
     """
 
-    def __init__(self, func: Callable[..., Any], begin: Begin, controls: Controls) -> None:
-        super().__init__(func, begin, controls)
+    def __init__(self, function: Callable[..., object], begin: Begin, controls: Controls) -> None:
+        super().__init__(function, begin, controls)
         self.controls = controls
 
     def quit(self) -> None:
-        """End the run and hand over the best so far."""
+        """End the run and return the best result so far."""
         self.controls.stop()
 
 
-def drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, Any]:
-    """Iterate a run, report on it, and return what it found, or a `Failure`."""
+def drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, object]:
+    """Iterate a run, report on it, and return its result, or a `Failure`."""
     try:
         return (yield from _drive(begin, controls))
-    except DinerError as error:
-        message = str(error)
-    except Exception as error:  # a RuntimeError that left here would be swallowed by superqt
-        if is_out_of_memory(error):
-            message = "The memory is full; crop the stack or close other programs, then run again"
-        else:
-            logging.getLogger(__name__).exception("The run failed")
-            message = f"The run failed ({type(error).__name__}: {error}); the terminal shows where, please report it"
-    # made outside the handler, so that the traceback and the arrays in its frames are gone by now
-    return Failure(message)
+    except Exception as error:
+        return failure(error, "The run")
 
 
-def _drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, Any]:
+def _drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, object]:
     points: list[Point] = []
     latest: Progress | None = None
     reported = 0.0
@@ -171,13 +155,12 @@ def _drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, A
 
 def make_worker(begin: Begin, controls: Controls) -> RunWorker:
     """Return a worker that napari knows of, so that it warns before it closes in the middle of a run."""
-    worker = create_worker(drive, begin, controls, _worker_class=RunWorker, _start_thread=False)
-    assert isinstance(worker, RunWorker)
+    worker: RunWorker = create_worker(drive, begin, controls, _worker_class=RunWorker, _start_thread=False)
     return worker
 
 
 def spare_a_processor() -> None:
-    """Leave one processor to the screen: torch's threads that wait for a busy one lose far more than it would give."""
+    """Leave one processor to the screen: threads of torch that wait for a busy one lose more than it would gain."""
     import torch
 
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))

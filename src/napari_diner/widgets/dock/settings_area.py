@@ -1,10 +1,8 @@
-"""The upper part of a dock: settings that scroll, with parts that can be folded away."""
+"""The upper part of a dock: settings that scroll, with sections that can be unfolded."""
 
 from __future__ import annotations
 
-import contextlib
-
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QTimer, Qt
 from qtpy.QtWidgets import QFrame, QLayout, QScrollArea, QVBoxLayout, QWidget
 
 from napari_diner.widgets.forms.recipe_form import Section
@@ -24,37 +22,36 @@ class SettingsArea(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        bar = self.verticalScrollBar()
+        if bar is not None:
+            bar.rangeChanged.connect(self._scroll_to_unfolded)
 
     def add(self, part: QWidget | QLayout) -> None:
         """Append a widget or a layout to the column."""
-        place = self._column.count() - 1
-        if isinstance(part, QLayout):
-            self._column.insertLayout(place, part)
-            return
-        self._column.insertWidget(place, part)
+        insert(self._column, self._column.count() - 1, part)
         if isinstance(part, Section):
             part.toggled.connect(self._on_toggled)
 
     def _on_toggled(self, unfolded: bool) -> None:
         """Scroll to the settings that were unfolded, as soon as this area has taken their height."""
-        bar = self.verticalScrollBar()
         section = self.sender()
-        assert bar is not None
         if unfolded and isinstance(section, Section):
             self._unfolded = section
-            bar.rangeChanged.connect(self._scroll)
             # later changes of the height have other causes
-            QTimer.singleShot(1000, self._stop_scrolling)
+            QTimer.singleShot(1000, self._forget_unfolded)
 
-    def _scroll(self) -> None:
+    def _scroll_to_unfolded(self) -> None:
         bar = self.verticalScrollBar()
-        assert bar is not None
-        if self._unfolded is not None:
+        if bar is not None and self._unfolded is not None:
             bar.setValue(self._unfolded.y())
 
-    def _stop_scrolling(self) -> None:
-        bar = self.verticalScrollBar()
-        assert bar is not None
-        # refused where it was not connected any more: unfolded twice within the second
-        with contextlib.suppress(TypeError):
-            bar.rangeChanged.disconnect(self._scroll)
+    def _forget_unfolded(self) -> None:
+        self._unfolded = None
+
+
+def insert(column: QVBoxLayout, place: int, part: QWidget | QLayout) -> None:
+    """Insert a widget or a layout into a column."""
+    if isinstance(part, QLayout):
+        column.insertLayout(place, part)
+    else:
+        column.insertWidget(place, part)

@@ -4,43 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import napari
 from napari.layers import Image
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QLayout,
-    QMenu,
-    QPushButton,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QLayout, QSplitter, QVBoxLayout, QWidget
 
-from napari_diner.errors import DinerError, InputError
+from napari_diner.errors import DinerError, InputError, OutputError
 from napari_diner.tasks.command import command_line
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.run import Result
+from napari_diner.widgets.dock.background_work import LatestWork
 from napari_diner.widgets.dock.run_panel import RunPanel
 from napari_diner.widgets.dock.run_worker import Begin
-from napari_diner.widgets.dock.settings_area import SettingsArea
-from napari_diner.widgets.forms.editors import WheelGuard, label_of, make_editor
+from napari_diner.widgets.dock.settings_area import SettingsArea, insert
+from napari_diner.widgets.forms.controls import button, menu_button, row
+from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors
 from napari_diner.widgets.forms.layer_choice import LayerChoice
 from napari_diner.widgets.forms.recipe_form import RecipeForm, Section
+from napari_diner.widgets.layers.layer_metadata import layer_notes
+from napari_diner.widgets.layers.layer_units import layer_pixel_size_um, set_pixel_size_um
 from napari_diner.widgets.layers.result_layers import ResultLayers
 
 
-class TaskDock(QWidget):
+RecipeT = TypeVar("RecipeT", bound=Recipe)
+
+
+class TaskDock(QWidget, Generic[RecipeT]):
     """Settings above, the run panel below, and buttons to keep results and recipes.
 
-    A task's dock names its recipe in the class, adds its own widgets with `arrange` at the end of its constructor, and
-    fills in the methods `prepare` and `summary`, and others where the task has more to say.
+    The dock of a task names its recipe in the class, adds its own widgets with `arrange` at the end of its constructor,
+    and implements `prepare` and `summary`, and other methods as needed.
 
     Parameters
     ----------
@@ -48,96 +44,128 @@ class TaskDock(QWidget):
         The viewer.
     choice
         The widget that chooses the layer.
+    own_editors
+        The task's own editors, by the field that each of them shows.
     layers
-        What shows the results, if they need more than a layer for each array.
+        The layers of the results, if they need more than one for each array.
     """
 
-    recipe_type: ClassVar[type[Recipe]]
+    recipe_type: type[RecipeT]
     """The recipe that the dock shows."""
     source_field: ClassVar[str]
     """Field of the recipe that names the files of the data."""
     essentials: ClassVar[tuple[str, ...]]
-    """Fields that are always in sight, with an editor by their type."""
+    """Fields that are always in sight, with an editor according to their type."""
     elsewhere: ClassVar[tuple[str, ...]] = ()
-    """Fields that widgets of the task's own look after."""
+    """Fields that are edited by widgets other than an `Editor`."""
+    none_texts: ClassVar[Mapping[str, str]] = {}
+    """What empty numbers are shown as, by field, where None means more than "none"."""
     groups: ClassVar[Mapping[str, Collection[str]]] = {}
-    """Titles, and fields of the recipe that are shown as a section under each."""
+    """Titles, and fields of the recipe that are shown in a section under each."""
     beside_advanced: ClassVar[tuple[str, ...]] = ()
-    """Sections of the recipe, and groups, that stand before the advanced settings, not within them."""
+    """Sections of the recipe, and groups, that stand above the advanced settings, not among them."""
     sections_of: ClassVar[Mapping[str, Collection[str]]] = {}
-    """For each choice that `choices` may give, the sections of the recipe that matter for it."""
+    """For each choice that `choices` may return, the sections of the recipe that matter for it."""
 
-    def __init__(self, napari_viewer: napari.Viewer, choice: LayerChoice, layers: ResultLayers | None = None) -> None:
+    def __init__(
+        self,
+        napari_viewer: napari.Viewer,
+        choice: LayerChoice,
+        own_editors: Mapping[str, Editor] | None = None,
+        layers: ResultLayers | None = None,
+    ) -> None:
         super().__init__()
-        self._viewer = napari_viewer
-        self._result: Result | None = None
-        self._layers = layers or ResultLayers(napari_viewer)
-        self._wheel_guard = WheelGuard(self)
+        self.viewer = napari_viewer
+        self.result: Result | None = None
+        self.layers = layers or ResultLayers(napari_viewer)
         self.choice = choice
-        self.panel = RunPanel(self)
-        exclude = (self.source_field, *self.essentials, *self.elsewhere)
-        self.advanced = RecipeForm(self.recipe_type, exclude, self.groups)
-        self._essentials = {name: self._make_editor(name) for name in self.essentials}
+        self.panel = RunPanel(self, self.describe)
+        own_editors = own_editors or {}
+        exclude = (self.source_field, *self.essentials, *self.elsewhere, *own_editors)
+        self.advanced = RecipeForm(self.recipe_type, exclude, self.groups, self.none_texts)
+        self._essentials = make_editors(self.recipe_type, self.essentials, self.none_texts) | dict(own_editors)
+        self.editors: dict[str, Editor] = self.advanced.editors | self._essentials
+        self._filled_in: dict[str, object] = {}
         self.settings = SettingsArea()
         self._build()
 
     def prepare(self, layer: Image) -> Begin:
-        """Return what the thread of a run has to do before its first step; it must not refer to the dock.
+        """Return a function that prepares the run, in its thread; it must not refer to the dock.
 
         Raises
         ------
         DinerError
-            If settings are missing, or do not go with the layer.
+            If settings are missing, or do not fit the layer.
         """
         raise NotImplementedError
 
     def summary(self, result: Result) -> str:
-        """Say in a few words how good a result is, and what it took."""
+        """Summarise in a few words how good a result is, and how long it took."""
         raise NotImplementedError
 
-    def own_values(self) -> dict[str, Any]:
-        """Return the values of the fields that the task's own widgets look after."""
-        return {}
+    def notes(self, layer: Image) -> Mapping[str, object]:
+        """Return what a layer, or the file behind it, reports about fields of the recipe."""
+        notes = dict(layer_notes(layer))
+        with self.panel.explaining():
+            notes["pixel_size_um"] = layer_pixel_size_um(layer) or notes.get("pixel_size_um")
+        return notes
 
-    def show_own_values(self, recipe: Any) -> None:
-        """Show a recipe's values of the fields that the task's own widgets look after."""
-
-    def fill_in(self, layer: Image) -> None:
-        """Fill in what a layer tells about itself; it was just chosen."""
-
-    def choices(self) -> set[str]:
-        """Return the choices that are made at present, as keys of `sections_of`."""
+    def choices(self) -> set[object]:
+        """Return the present choices, as keys of `sections_of`."""
         return set()
+
+    def values(self) -> dict[str, object]:
+        """Return the values that the dock shows as a nested mapping for `Recipe.parse`.
+
+        Raises
+        ------
+        RecipeError
+            If a value cannot be read.
+        """
+        values = {name: editor.value() for name, editor in self._essentials.items()}
+        return {**self.advanced.values(), **values, self.source_field: self.choice.source}
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for a width that shows all labels and no more height than a small screen has."""
         return QSize(360, 600)
 
-    def recipe(self) -> Any:
-        """Return the recipe that the form shows.
+    def describe(self, error: DinerError) -> str:
+        """Return the message of an error, with the titles of the settings that it mentions."""
+        return str(error)
+
+    def recipe(self) -> RecipeT:
+        """Return the recipe that the dock shows.
 
         Raises
         ------
         RecipeError
             If a value is missing, cannot be read, or is out of bounds.
         """
-        values = self.advanced.values()
-        values |= {name: editor.value() for name, editor in self._essentials.items()}
-        values |= {**self.own_values(), self.source_field: self.choice.source}
-        return self.recipe_type.parse(values)
+        return self.recipe_type.parse(self.values())
 
     def set_recipe(self, recipe: Recipe) -> None:
         """Show a recipe; the choice of the layer stays as it is."""
+        self._filled_in = {}
         for name, editor in self._essentials.items():
             editor.set_value(getattr(recipe, name))
-        self.show_own_values(recipe)
         self.advanced.set_values(recipe)
+
+    def fill_in(self, layer: Image) -> None:
+        """Fill in what the chosen layer reports about itself, and clear what the layer before it had filled in."""
+        notes = self.notes(layer)
+        for name, editor in self.editors.items():
+            if notes.get(name) is not None:
+                editor.set_value(notes[name])
+                self._filled_in[name] = editor.value()
+            elif name in self._filled_in and editor.value() == self._filled_in.pop(name):
+                # the user has left it as the layer before had it
+                editor.set_value(self.recipe_type.model_fields[name].get_default(call_default_factory=True))
 
     def run(self) -> None:
         """Start with the settings shown."""
         with self.panel.explaining():
             begin = self.prepare(self.chosen_layer())
-            self._layers.forget()
+            self.layers.forget()
             self.panel.start(begin)
 
     def chosen_layer(self) -> Image:
@@ -152,29 +180,30 @@ class TaskDock(QWidget):
             raise InputError(f"There is no {self.choice.noun}; open files, or a sample from the File menu")
         return self.choice.layer
 
-    def take(self, outcome: Any) -> None:
-        """Show what a run found."""
-        result: Result = outcome
-        self._result = result
+    def show_outcome(self, outcome: object) -> None:
+        """Show the outcome of a run."""
+        if not isinstance(outcome, Result):
+            return
+        self.result = outcome
         self.save_button.setEnabled(True)
-        self._layers.finish(result)
-        report = result.report
+        self.layers.finish(outcome)
+        report = outcome.report
         end = "Time is up" if report.get("stopped_by_time_limit") else "Done"
         # each on a line of its own, and in a colour that is not overlooked
         warnings = [f"\nWarning: {warning}." for warning in report.get("warnings", ())]
-        words = f"{'Stopped early' if result.partial else end}: {self.summary(result)}"
-        self.panel.say(words + "".join(warnings), error=bool(warnings))
+        words = f"{'Stopped early' if outcome.partial else end}: {self.summary(outcome)}"
+        self.panel.say(words + "".join(warnings), warning=bool(warnings))
 
     def save_results(self) -> None:
         """Let the user pick a folder, and write the result into a new folder inside it."""
-        parent = QFileDialog.getExistingDirectory(self, "Make a folder for the results in")
-        if parent and self._result is not None:
+        parent = QFileDialog.getExistingDirectory(self, "Create the results folder in")
+        if parent and self.result is not None:
             with self.panel.explaining():
-                # imported here for the same reason as the reconstruction: it is not needed to open the dock
+                # imported when it is needed, as torch takes seconds to load
                 from napari_diner.tasks.saving import save
 
-                folder = unused_folder(Path(parent), self._output_name())
-                save(self._result, folder)
+                folder = unused_folder(Path(parent), self.output_name)
+                save(self.result, folder)
                 self.panel.say(f"Saved in {folder}")
 
     def save_recipe(self) -> None:
@@ -187,7 +216,7 @@ class TaskDock(QWidget):
                 try:
                     Path(path).write_text(recipe.to_yaml(), encoding="utf-8")
                 except OSError as error:
-                    raise DinerError(f"{path} cannot be written ({error.strerror}); choose another place") from None
+                    raise OutputError(f"{path} cannot be written ({error.strerror}); choose another place") from None
                 self.panel.say(f"Recipe saved in {path}")
 
     def load_recipe(self) -> None:
@@ -200,23 +229,27 @@ class TaskDock(QWidget):
                 self.panel.say(f"Settings loaded from {Path(path).name}")
                 if source is not None and self.choice.layer is None:
                     self.choice.open_source(source)
-                # after the layer, which fills in what it knows itself
+                # after the layer, which fills in settings itself
                 self.set_recipe(recipe)
 
     def copy_command(self) -> None:
         """Put the command line that does the same as this dock on the clipboard."""
         with self.panel.explaining():
-            recipe = self.recipe()
-            source = self.choice.source
+            recipe, source = self.recipe(), self.choice.source
+            placeholder = f"{self.choice.noun.upper()}.tif"
             clipboard = QGuiApplication.clipboard()
-            assert clipboard is not None
-            stand_in = f"{self.choice.noun.upper()}.tif"
-            clipboard.setText(command_line(recipe, source or stand_in, self._output_name()))
-            hint = "" if source else f"; the layer is no file, so save it and put its name in place of {stand_in}"
+            if clipboard is not None:
+                clipboard.setText(command_line(recipe, source or placeholder, self.output_name))
+            hint = "" if source else f"; the layer is not a file, so save it and put its name in place of {placeholder}"
             self.panel.say(f"The command is on the clipboard{hint}")
 
+    @property
+    def output_name(self) -> str:
+        """Name of the folder for results."""
+        return f"{self.choice.name}-{self.recipe_type.model_fields['task'].default}"
+
     def arrange(self, *parts: QWidget | QLayout) -> None:
-        """Put the task's own widgets between the layer and the advanced settings, and take up work."""
+        """Put the task's own widgets between the layer and the advanced settings, and begin to follow the viewer."""
         foldable = self.advanced.sections | self.advanced.groups
         beside = (foldable[name] for name in self.beside_advanced)
         for part in (self.choice, *parts, *beside, self.advanced_section):
@@ -226,58 +259,41 @@ class TaskDock(QWidget):
         for editor in self._essentials.values():
             editor.changed.connect(self._show_sections)
         self._show_sections()
-        self._viewer.events.theme.connect(self._on_theme)
+        self.viewer.events.theme.connect(self._on_theme)
         self._on_theme()
         self._on_layer(self.choice.layer)
 
-    def add_below(self, *parts: QWidget | QLayout) -> None:
-        """Put widgets between the run panel and the buttons at the bottom."""
-        for part in parts:
-            place = self._column.count() - 1
-            if isinstance(part, QLayout):
-                self._column.insertLayout(place, part)
-            else:
-                self._column.insertWidget(place, part)
+    def add_below(self, part: QWidget | QLayout) -> None:
+        """Put a widget or a layout between the run panel and the buttons at the bottom."""
+        insert(self._column, self._column.count() - 1, part)
 
     def rows(self, *names: str) -> QFormLayout:
         """Return a form with the editors of some of the essentials and their labels."""
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for name in names:
-            field = self.recipe_type.model_fields[name]
-            label = QLabel(label_of(name, field))
-            label.setToolTip(field.description or "")
-            form.addRow(label, self._essentials[name])
-        return form
+        return add_rows(QFormLayout(), self.recipe_type, {name: self._essentials[name] for name in names})
 
-    def _make_editor(self, name: str) -> Any:
-        field = self.recipe_type.model_fields[name]
-        editor: Any = make_editor(name, field)
-        self._wheel_guard.protect(editor)
-        editor.set_value(field.default)
-        return editor
+    def latest_work(self) -> LatestWork:
+        """Return work in a thread that ends with the dock, and whose errors are shown in the status line."""
+        work = LatestWork(self)
+        work.failed.connect(self.panel.complain)
+        self.panel.removal.removed.connect(work.close)
+        return work
+
+    def give_pixel_size(self, layer: Image, pixel_size_um: float | None) -> None:
+        """Give a layer without a physical size the one of the recipe, so that the results lie on it."""
+        if pixel_size_um is not None and set_pixel_size_um(layer, pixel_size_um):
+            self.viewer.reset_view()
 
     def _build(self) -> None:
         self.advanced_section = Section("Advanced", self.advanced)
-        self.save_button = QPushButton("Save results…")
-        self.save_button.setToolTip("Write images, recipe and report of the last run into a new folder")
+        tip = "Write images, recipe and report of the last run into a new folder"
+        self.save_button = button("Save results…", tip, self.save_results)
         self.save_button.setEnabled(False)
-        self.save_button.clicked.connect(self.save_results)
-        self.recipe_button = QPushButton("Recipe")
-        self.recipe_button.setToolTip("Save or load all settings, or copy them as a command")
-        menu = QMenu(self.recipe_button)
-        for text, slot in (
-            ("Save recipe…", self.save_recipe),
-            ("Load recipe…", self.load_recipe),
-            ("Copy as command", self.copy_command),
-        ):
-            action = menu.addAction(text)
-            assert action is not None
-            action.triggered.connect(slot)
-        self.recipe_button.setMenu(menu)
-        buttons = QHBoxLayout()
-        for button in (self.save_button, self.recipe_button):
-            buttons.addWidget(button, 1)
+        slots = {
+            "Save recipe…": self.save_recipe,
+            "Load recipe…": self.load_recipe,
+            "Copy as command": self.copy_command,
+        }
+        recipe_button = menu_button("Recipe", "Save or load all settings, or copy them as a command", slots)
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.setChildrenCollapsible(False)
         splitter.addWidget(self.settings)
@@ -286,15 +302,12 @@ class TaskDock(QWidget):
         layout = self._column = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(splitter, 1)
-        layout.addLayout(buttons)
+        layout.addLayout(row(self.save_button, recipe_button))
         self.setMinimumWidth(320)
         self.panel.run_requested.connect(self.run)
-        self.panel.previewed.connect(self._layers.preview)
-        self.panel.completed.connect(self.take)
-        self.panel.ended.connect(self._layers.discard)
-
-    def _output_name(self) -> str:
-        return f"{self.choice.name}-{self.recipe_type.model_fields['task'].default}"
+        self.panel.previewed.connect(self.layers.show)
+        self.panel.completed.connect(self.show_outcome)
+        self.panel.ended.connect(self.layers.discard)
 
     def _on_layer(self, layer: Image | None) -> None:
         if layer is not None:
@@ -302,11 +315,11 @@ class TaskDock(QWidget):
                 self.fill_in(layer)
 
     def _on_theme(self) -> None:
-        self.panel.set_theme(self._viewer.theme)
+        self.panel.set_theme(self.viewer.theme)
 
     def _show_sections(self) -> None:
-        """Show the settings that matter for what is chosen, and hide those that matter for something else only."""
-        matter = {name for choice in self.choices() for name in self.sections_of.get(choice, ())}
+        """Show the settings that matter for the present choices, and hide those that matter for others only."""
+        matter = {name for choice in self.choices() for name in self.sections_of.get(str(choice), ())}
         optional = {name for names in self.sections_of.values() for name in names}
         for name, section in self.advanced.sections.items():
             if name in optional:

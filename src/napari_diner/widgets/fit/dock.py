@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import napari
+import numpy as np
+import numpy.typing as npt
 from napari.layers import Image, Layer
-from qtpy.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton
+from qtpy.QtWidgets import QDialog
 
 from napari_diner.errors import RecipeError
 from napari_diner.tasks.fit.recipe import FitRecipe
@@ -19,29 +22,30 @@ from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.fit import insight_run
 from napari_diner.widgets.fit.compare_dialog import CompareDialog
 from napari_diner.widgets.fit.insight_layers import show_pictures
-from napari_diner.widgets.fit.insight_run import Pictures
+from napari_diner.widgets.fit.insight_run import InsightPictures
 from napari_diner.widgets.fit.score_table import ScoreTable
 from napari_diner.widgets.fit.signal_choice import SignalChoice
 from napari_diner.widgets.fit.thread import begin, begin_comparison
+from napari_diner.widgets.forms.controls import WrappedLabel, button, row
 from napari_diner.widgets.layers.appearance import Appearance
 from napari_diner.widgets.layers.layer_axes import axes_of, scale_um_of
-from napari_diner.widgets.layers.layer_units import set_pixel_size_um
 
 AXIS_NAMES = "T time, Z depth, C channels, Y, X, S colours, N frames"
 
 
-class FitDock(TaskDock):
-    """Choose an image of any kind, run, and get a small neural representation of it and the image that this gives.
+class FitDock(TaskDock[FitRecipe]):
+    """Choose an image of any kind, run, and get a small neural representation of it and the image that it gives.
 
     Parameters
     ----------
     napari_viewer
-        The viewer; napari hands it over by this name.
+        The viewer; napari passes it by this name.
     """
 
     recipe_type = FitRecipe
     source_field = "image"
     essentials = ("axes", "representation", "backbone", "table_width", "epochs", "bit_exact")
+    none_texts: ClassVar = {"learning_rate": "auto", "pixel_size_um": "of the layer", "z_step_um": "of the layer"}
     sections_of: ClassVar = {
         "diner": ("network", "table", "training"),
         "siren": ("network", "training"),
@@ -57,48 +61,35 @@ class FitDock(TaskDock):
         self._fitted: Appearance | None = None
         self._diner: Result | None = None
         self._insight: list[Layer] = []
-        self._axes_note = QLabel()
-        self._axes_note.setWordWrap(True)
-        self.advanced.editors["learning_rate"].setSpecialValueText("auto")
-        for name in ("pixel_size_um", "z_step_um"):
-            self.advanced.editors[name].setSpecialValueText("of the layer")
+        self.axes_note = WrappedLabel()
         self.panel.plot.prefer("psnr_db")
         self.scores = ScoreTable()
-        self.compare_button = QPushButton("Compare…")
-        self.compare_button.setToolTip("Fit several representations to this image for the same time, side by side")
-        self.compare_button.clicked.connect(self.compare)
-        self.insight_button = QPushButton("Insight")
-        self.insight_button.setToolTip(
-            "Show where the DINER of the last run put its keys, what its network learned, and spectra"
-        )
+        tip = "Fit several representations to this image for the same time, side by side"
+        self.compare_button = button("Compare…", tip, self.compare)
+        tip = "Show where the DINER of the last run has put its keys, what its network has learned, and spectra"
+        self.insight_button = button("Insight", tip, self.show_insight)
         self.insight_button.setEnabled(False)
-        self.insight_button.clicked.connect(self.look_inside)
         self.panel.run_requested.connect(self.scores.hide)
         for signal in (self.panel.started, self.panel.ended):
             signal.connect(self._enable_buttons)
-        more = QHBoxLayout()
-        for button in (self.compare_button, self.insight_button):
-            more.addWidget(button, 1)
-        self.add_below(self.scores, more)
-        self.arrange(self.rows("axes"), self._axes_note, self.rows(*self.essentials[1:]))
-        self._essentials["axes"].setToolTip(f"One letter for each axis in order: {AXIS_NAMES}")
-        self._essentials["axes"].changed.connect(self._axes_note.hide)
-        for editor in self._essentials.values():
-            editor.changed.connect(self._enable)
-        self._enable()
+        self.add_below(self.scores)
+        self.add_below(row(self.compare_button, self.insight_button))
+        for name in self.essentials:
+            self.editors[name].changed.connect(self.axes_note.hide if name == "axes" else self._enable_editors)
+        self._enable_editors()
+        self.arrange(self.rows("axes"), self.axes_note, self.rows(*self.essentials[1:]))
 
-    def choices(self) -> set[str]:
+    def choices(self) -> set[object]:
         """Return the representation, or that it is to be exact."""
-        if self._essentials["bit_exact"].value():
-            return {"bit-exact"}
-        return {self._essentials["representation"].value()}
+        return {"bit-exact" if self.editors["bit_exact"].value() else self.editors["representation"].value()}
 
-    def fill_in(self, layer: Image) -> None:
-        """Show the axes of a layer, and where they come from."""
-        found = axes_of(layer)
-        self._essentials["axes"].set_value(found.axes)
-        self._axes_note.setText(found.note)
-        self._axes_note.setVisible(bool(found.note))
+    def notes(self, layer: Image) -> Mapping[str, object]:
+        """Return the axes of a layer, and explain where they come from."""
+        axes = axes_of(layer)
+        self.axes_note.say(axes.note)
+        self.axes_note.setVisible(bool(axes.note))
+        return {"axes": axes.axes}
+'''+'')
 
     def prepare(self, layer: Image) -> Begin:
         """Check that the axes go with the layer."""
@@ -115,18 +106,46 @@ class FitDock(TaskDock):
         """Fit representations to the layer, one after the other, each for the same time."""
         with self.panel.explaining():
             work = self._work(self.chosen_layer())
-            self._layers.forget()
+            self.layers.forget()
             self.scores.hide()
             self.panel.start(functools.partial(begin_comparison, *work, names, seconds))
 
-    def look_inside(self) -> None:
+    def show_insight(self) -> None:
         """Compute pictures of the last DINER, and show them."""
         if self._diner is not None:
             self.panel.start(functools.partial(insight_run.begin, self._diner), curve=False)
 
-    def _work(self, layer: Image) -> tuple[FitRecipe, Any, tuple[float, ...]]:
+    def summary(self, result: Result) -> str:
+        """Return how close the fit is, and how large."""
+        report = result.report
+        quality = "every value exact" if report["identical"] == 1 else f"{report['psnr_db']:.1f} dB PSNR"
+        source, bits = report["source_bits_per_pixel"], report["bits_per_pixel"]
+        place = "in its file"
+        if source is None:
+            # the model's bits per pixel give the number of pixels
+            source, place = bits * result["reconstruction"].data.nbytes / report["model_bytes"], "in memory"
+        epochs = f"{report['iterations']} epochs, " if report["iterations"] > 1 else ""
+        return f"{quality}, {bits:.1f} bits per pixel ({source:.1f} {place}), {epochs}{duration(report['seconds'])}"
+
+    def show_outcome(self, outcome: object) -> None:
+        """Show the outcome of a run: a fit, pictures of one, or a comparison."""
+        if isinstance(outcome, InsightPictures):
+            self._show_pictures(outcome)
+            return
+        # of the layer that the result is about; another may be chosen by the time its pictures are requested
+        self._fitted = self._appearance
+        if isinstance(outcome, Comparison):
+            results = list(outcome.results.values())
+            self._show_comparison(outcome)
+        else:
+            super().show_outcome(outcome)
+            results = [] if self.result is None else [self.result]
+        diners = [result for result in results if result.report["representation"] == "diner"]
+        self._diner = max(diners, key=lambda result: result.report["psnr_db"], default=None)
+
+    def _work(self, layer: Image) -> tuple[FitRecipe, npt.NDArray[np.generic], tuple[float, ...]]:
         """Return the recipe, the data and their spacing, once they go together."""
-        recipe: FitRecipe = self.recipe()
+        recipe = self.recipe()
         dimensions = layer.data.ndim
         if not recipe.axes:
             raise RecipeError(f"The axes are missing; type {dimensions} letters: {AXIS_NAMES}")
@@ -137,66 +156,33 @@ class FitDock(TaskDock):
                 f"The axes {recipe.axes} do not go with {layer.name}, which is {shape}; "
                 f"type {dimensions} letters{colours}"
             )
-        if recipe.pixel_size_um is not None and set_pixel_size_um(layer, recipe.pixel_size_um):
-            self._viewer.reset_view()
+        self.give_pixel_size(layer, recipe.pixel_size_um)
         self._appearance = Appearance.of(layer, recipe.axes)
-        self._layers.arguments = self._appearance.arguments
+        self.layers.arguments = self._appearance.arguments
         return recipe, layer.data, scale_um_of(layer, recipe.axes)
 
-    def summary(self, result: Result) -> str:
-        """Say how close the fit is, and how large."""
-        report = result.report
-        exact = report["identical"] == 1
-        quality = "every value reproduced exactly" if exact else f"{report['psnr_db']:.1f} dB PSNR"
-        source, bits = report["source_bits_per_pixel"], report["bits_per_pixel"]
-        if source is None:
-            # what the data take in memory: the model's bits a pixel tell how many pixels there are
-            source = bits * result["reconstruction"].data.nbytes / report["model_bytes"]
-        epochs = report["iterations"]
-        of_source = "in memory" if report["source_bits_per_pixel"] is None else "in its file"
-        return (
-            f"{quality}, {bits:.1f} bits per pixel ({source:.1f} {of_source}), "
-            f"{f'{epochs} epochs, ' if epochs > 1 else ''}{duration(report['seconds'])}"
-        )
-
-    def take(self, outcome: Any) -> None:
-        """Show what a run found: a fit, pictures of one, or a comparison."""
-        if isinstance(outcome, Pictures):
-            self._show_pictures(outcome)
-            return
-        # the layer that the result is about; another may be chosen by the time its pictures are asked for
-        self._fitted = self._appearance
-        if isinstance(outcome, Result):
-            results = [outcome]
-            super().take(outcome)
-        else:
-            results = list(outcome.results.values())
-            self._show_comparison(outcome)
-        diners = [result for result in results if result.report["representation"] == "diner"]
-        self._diner = max(diners, key=lambda result: result.report["psnr_db"], default=None)
-
-    def _show_pictures(self, pictures: Pictures) -> None:
-        assert self._fitted is not None
+    def _show_pictures(self, pictures: InsightPictures) -> None:
         for layer in self._insight:
-            if layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
-        self._insight = show_pictures(self._viewer, pictures, self._fitted)
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+        if self._fitted is not None:
+            self._insight = show_pictures(self.viewer, pictures, self._fitted)
         # they lie beside the image, which a grid would tear apart
         self._set_grid(False)
         ratios, inr_ratios = (
             " ".join(f"{ratio:.2f}" for ratio in values) for values in (pictures.ratios, pictures.inr_ratios)
         )
         self.panel.say(
-            f"Shares of four frequency bands, low to high: {ratios} in the image, {inr_ratios} in the learned INR"
+            f"Energy in four frequency bands, low to high: {ratios} for the image, {inr_ratios} for the learned INR"
         )
 
-    def _show_comparison(self, comparison: Any) -> None:
+    def _show_comparison(self, comparison: Comparison) -> None:
         # one preview stood for all of them in turn
-        self._layers.discard()
+        self.layers.discard()
         for name, result in comparison.results.items():
             title = f"{name} {result.report['psnr_db']:.1f} dB"
-            self._layers.finish(replace(result, arrays=(replace(result["reconstruction"], name=title),)))
-        self._result = comparison.results[comparison.winner]
+            self.layers.finish(replace(result, arrays=(replace(result["reconstruction"], name=title),)))
+        self.result = comparison.results[comparison.winner]
         self.save_button.setEnabled(True)
         self.scores.show_scores({name: result.report for name, result in comparison.results.items()}, comparison.winner)
         self._set_grid(True)
@@ -204,21 +190,18 @@ class FitDock(TaskDock):
 
     def _set_grid(self, enabled: bool) -> None:
         # before napari 0.9 the viewer itself had the grid
-        getattr(self._viewer, "canvas", self._viewer).grid.enabled = enabled
-        self._viewer.reset_view()
+        getattr(self.viewer, "canvas", self.viewer).grid.enabled = enabled
+        self.viewer.reset_view()
 
     def _enable_buttons(self) -> None:
-        idle = not self.panel.running
-        self.compare_button.setEnabled(idle)
-        self.insight_button.setEnabled(idle and self._diner is not None)
+        self.compare_button.setEnabled(not self.panel.running)
+        self.insight_button.setEnabled(not self.panel.running and self._diner is not None)
 
-    def _enable(self) -> None:
+    def _enable_editors(self) -> None:
         """Let only those settings be changed that matter for the representation."""
-        representation = self._essentials["representation"].value()
-        diner = representation == "diner"
-        if not diner:
-            self._essentials["bit_exact"].set_value(False)
-        exact = self._essentials["bit_exact"].value()
+        representation = self.editors["representation"].value()
+        if representation != "diner":
+            self.editors["bit_exact"].set_value(False)
         for name in ("backbone", "table_width", "bit_exact"):
-            self._essentials[name].setEnabled(diner)
-        self._essentials["epochs"].setEnabled(representation != "pixels" and not exact)
+            self.editors[name].setEnabled(representation == "diner")
+        self.editors["epochs"].setEnabled(representation != "pixels" and not self.editors["bit_exact"].value())

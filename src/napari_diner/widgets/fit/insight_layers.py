@@ -1,27 +1,27 @@
-"""Layers that show a DINER's inside: the network's picture beside the image, and below each its spectrum."""
+"""Layers of a DINER's insight: the learned INR beside the image, and below each its spectrum."""
 
 from __future__ import annotations
 
-from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points
 
-from napari_diner.widgets.fit.insight_run import Pictures
-from napari_diner.widgets.forms.layer_choice import METADATA_KEY
+from napari_diner.widgets.fit.insight_run import InsightPictures
 from napari_diner.widgets.layers.appearance import Appearance
+from napari_diner.widgets.layers.layer_arguments import LayerArguments
+from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
 
 GAP = 0.05
-"""Between the pictures, as a part of their width."""
+"""Space between the pictures, as a fraction of their width."""
 POINT_SIZE = 1 / 150
-"""Diameter of a mapped coordinate, as a part of the picture's width."""
+"""Diameter of a mapped coordinate, as a fraction of the picture's width."""
 INR_OPACITY = 0.4
 """At its full brightness the learned INR would hide the mapped coordinates, which have its colours."""
 
 
-class Tiles:
-    """Places beside and below a layer, each as large as that along Y and X.
+class PictureGrid:
+    """Cells beside and below a layer, each as large as the layer along Y and X.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ class Tiles:
         self._extent = np.array(appearance.shape[: len(letters)]) * scale
         self._units = appearance.placement["units"]
 
-    def place(self, row: int, column: int, shape: tuple[int, ...]) -> dict[str, Any]:
-        """Return scale, position and units with which something of this shape, (Z)YX, fills a tile."""
+    def place(self, row: int, column: int, shape: tuple[int, ...]) -> LayerArguments:
+        """Return scale, position and units with which an array of this shape, (Z)YX, fills a cell."""
         gap = GAP * self._extent[-1]
         extent = list(self._extent[-2:])
         corner = [self._corner[-2] + row * (extent[0] + gap), self._corner[-1] + column * (extent[1] + gap)]
@@ -55,19 +55,18 @@ class Tiles:
         }
 
 
-def show_pictures(viewer: ViewerModel, pictures: Pictures, appearance: Appearance) -> list[Layer]:
+def show_pictures(viewer: ViewerModel, pictures: InsightPictures, appearance: Appearance) -> list[Layer]:
     """Add the layers: mapped coordinates on the learned INR, and the two spectra."""
-    tiles = Tiles(appearance)
+    grid = PictureGrid(appearance)
     inr, positions = pictures.learned_inr.data, pictures.positions
     rgb = pictures.learned_inr.axes.endswith("S")
-    metadata = {"metadata": {METADATA_KEY: {"shown_only": True}}}
     if positions.shape[1] == 1:
-        # keys of one number have a single row: it is repeated, and the keys stand below each other
+        # keys of one number give a single row: it is repeated, and the keys are spread over the rows
         inr = np.broadcast_to(inr, (inr.shape[1], *inr.shape[1:]))
         rows = np.linspace(0, len(inr) - 1, len(positions))
         positions = np.stack([rows, positions[:, 0]], 1)
     shape = inr.shape[: inr.ndim - rgb]
-    place = tiles.place(0, 1, shape)
+    place = grid.place(0, 1, shape)
     layers: list[Layer] = [
         Image(
             inr,
@@ -77,7 +76,7 @@ def show_pictures(viewer: ViewerModel, pictures: Pictures, appearance: Appearanc
             opacity=INR_OPACITY,
             **_cut(shape),
             **place,
-            **metadata,
+            metadata=DISPLAY_ONLY,
         ),
         Points(
             positions,
@@ -87,7 +86,7 @@ def show_pictures(viewer: ViewerModel, pictures: Pictures, appearance: Appearanc
             border_width=0,
             size=POINT_SIZE * shape[-1],
             **place,
-            **metadata,
+            metadata=DISPLAY_ONLY,
         ),
     ]
     for column, (name, spectrum) in enumerate(
@@ -103,8 +102,8 @@ def show_pictures(viewer: ViewerModel, pictures: Pictures, appearance: Appearanc
                 colormap="inferno",
                 contrast_limits=(low, max(high, low + 1e-6)),
                 **_cut(spectrum.shape),
-                **tiles.place(1, column, spectrum.shape),
-                **metadata,
+                **grid.place(1, column, spectrum.shape),
+                metadata=DISPLAY_ONLY,
             )
         )
     for layer in layers:
@@ -114,8 +113,8 @@ def show_pictures(viewer: ViewerModel, pictures: Pictures, appearance: Appearanc
     return layers
 
 
-def _cut(shape: tuple[int, ...]) -> dict[str, Any]:
-    """Return arguments that show a volume by a cut through its middle: whole, it would hide what is inside it."""
+def _cut(shape: tuple[int, ...]) -> LayerArguments:
+    """Return arguments that show a cut through the middle of a volume, which would otherwise hide its interior."""
     if len(shape) < 3:
         return {}
     middle = tuple(size // 2 for size in shape)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +15,16 @@ from napari_diner.errors import DinerError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.run import Progress, Result
 
+ScalarT = TypeVar("ScalarT", bound=np.generic)
+
 STAGES = ("mapped coordinates", "learned INR", "spectra")
 MOST_NUMBERS = 2**24
-"""Spectra are taken of no more than this; of larger data, of their middle planes."""
+"""Spectra are computed from no more values than this; of larger data, from their middle planes."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """What a DINER looks like inside.
+class InsightPictures:
+    """Keys, network and spectra of a DINER.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ class InsightRun:
 
     def __init__(self, result: Result) -> None:
         self._result = result
-        self._pictures: Pictures | None = None
+        self._pictures: InsightPictures | None = None
 
     def __iter__(self) -> Iterator[Progress]:
         """Compute the pictures."""
@@ -72,14 +74,13 @@ class InsightRun:
 
         yield progress(0)
         fitted = unpack(self._result)
-        width = fitted.recipe.table_width
-        assert width is not None
-        positions, colours = insight.mapped_coordinates(fitted, size=insight.MESH_SIZES[width])
+        size = insight.MESH_SIZES[fitted.recipe.table_width or 2]
+        positions, colours = insight.mapped_coordinates(fitted, size=size)
         yield progress(1)
         inr = insight.learned_inr(fitted)
         yield progress(2)
         data, axes = middle(self._result["reconstruction"].data, self._result["reconstruction"].axes)
-        self._pictures = Pictures(
+        self._pictures = InsightPictures(
             positions,
             np.broadcast_to(colours, (len(colours), 3)),
             inr,
@@ -89,7 +90,7 @@ class InsightRun:
             insight.band_ratios(inr.data, axes=inr.axes),
         )
 
-    def result(self) -> Pictures:
+    def result(self) -> InsightPictures:
         """Return the pictures.
 
         Raises
@@ -102,12 +103,12 @@ class InsightRun:
         return self._pictures
 
 
-def begin(result: Result) -> AbstractContextManager[Any]:
+def begin(result: Result) -> AbstractContextManager[InsightRun]:
     """Prepare the pictures of a fitted DINER; see `InsightRun`."""
     return nullcontext(InsightRun(result))
 
 
-def middle(data: npt.NDArray[Any], axes: str) -> tuple[npt.NDArray[Any], str]:
+def middle(data: npt.NDArray[ScalarT], axes: str) -> tuple[npt.NDArray[ScalarT], str]:
     """Return data, or as much of their middle as is not too much and has three axes at most, and the axes of that."""
     while axes[0] not in "YXS" and (data.size > MOST_NUMBERS or len(set(axes) - set("CS")) > 3):
         data, axes = data[len(data) // 2], axes[1:]

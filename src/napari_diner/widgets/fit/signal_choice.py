@@ -12,8 +12,9 @@ from napari.layers import Image
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.signals import SignalInfo, probe_signal, read_signal
-from napari_diner.widgets.forms.layer_choice import METADATA_KEY, LayerChoice, known_about
-from napari_diner.widgets.layers.result_layers import axis_labels
+from napari_diner.widgets.forms.layer_choice import LayerChoice
+from napari_diner.widgets.layers.layer_arguments import axis_labels
+from napari_diner.widgets.layers.layer_metadata import METADATA_KEY, layer_notes
 
 
 class SignalChoice(LayerChoice):
@@ -24,9 +25,9 @@ class SignalChoice(LayerChoice):
     files = "Images (*.tif *.tiff *.png *.npy)"
 
     def accepts(self, layer: Image) -> bool:
-        """Tell whether a layer can be fitted."""
-        ours = layer.metadata.get("report", {}).get("task") == "fit" or known_about(layer).get("shown_only")
-        return not layer.multiscale and not ours
+        """Return whether a layer can be fitted."""
+        is_fit = layer.metadata.get("report", {}).get("task") == "fit"
+        return not (layer.multiscale or is_fit or layer_notes(layer).get("display_only"))
 
     def load(self, source: str) -> Image:
         """Read a file, a folder or a glob."""
@@ -42,7 +43,7 @@ class SignalChoice(LayerChoice):
             if (info.shape, info.dtype, info.axes) != (first.shape, first.dtype, first.axes) or len(info.shape) > 3:
                 raise InputError(
                     f"{path.name} holds {'×'.join(map(str, info.shape))} values of type {info.dtype}, "
-                    f"which does not go with {paths[0].name}; choose files with one image each and of one size"
+                    f"which does not go with {paths[0].name}; choose files with one image each, all of one size"
                 )
         _check(len(infos) * first.nbytes, first)
         # read together, since frames of which only some are opaque all keep their opacity
@@ -62,19 +63,18 @@ class SignalChoice(LayerChoice):
 
 
 def signal_layer(info: SignalInfo, data: npt.NDArray[np.generic], source: str | None) -> Image:
-    """Return a layer with the axes, the spacing and the colours that files announce.
+    """Return a layer with the axes, spacing and colours that files announce.
 
     Parameters
     ----------
     info
-        What they announce.
+        What the files announce.
     data
-        What they hold.
+        Their contents.
     source
-        File, folder or glob that gives the same again, or None.
+        File, folder or glob that gives the same data again, or None.
     """
     letters = info.axes.removesuffix("S")
-    known = {"source": source} if source else {}
     return Image(
         data,
         name=info.paths[0].stem if len(info.paths) == 1 else info.paths[0].parent.name,
@@ -82,7 +82,7 @@ def signal_layer(info: SignalInfo, data: npt.NDArray[np.generic], source: str | 
         scale=info.scale_um[: len(letters)],
         units=tuple("um" if info.has_scale and axis in "ZYX" else "pixel" for axis in letters),
         axis_labels=axis_labels(letters) if info.has_axes else None,
-        metadata={METADATA_KEY: known} if known else {},
+        metadata={METADATA_KEY: {"source": source}} if source else {},
     )
 
 

@@ -1,101 +1,76 @@
-"""The dock that finds distances: a slider to look for oneself, and a search that does it."""
+"""The dock that finds distances: a slider to focus by eye, and an automatic search."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import napari
 import pyqtgraph as pg
 from napari.layers import Image
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtCore import Qt
 from superqt import QLabeledDoubleSlider
 
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.run import Result
-from napari_diner.widgets.dock.background_work import Latest
 from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.dock.run_worker import Begin
-from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.focus.thread import LIVE, LivePicture, begin
-from napari_diner.widgets.forms.layer_choice import METADATA_KEY, known_about
-from napari_diner.widgets.forms.stack_choice import StackChoice
-from napari_diner.widgets.layers.layer_units import layer_pixel_size_um, set_pixel_size_um
-from napari_diner.widgets.layers.preview_layers import PreviewLayers
-from napari_diner.widgets.lensless.distances_table import DistancesTable
+from napari_diner.widgets.forms.controls import button, row
+from napari_diner.widgets.layers.layer_metadata import add_notes
 from napari_diner.widgets.lensless.layer_placement import placement_on
-from napari_diner.widgets.lensless.preparation import PreparationTools
-from napari_diner.widgets.plots.loss_plot import COLOURS
+from napari_diner.widgets.lensless.recording_dock import RecordingDock
+from napari_diner.widgets.plots.loss_plot import COLOURS, FixedPlot
 
 FARTHEST_UM = 5000.0
-"""How far the slider reaches while nothing is known of the distances."""
-BEYOND = 0.3
-"""Part of the distances by which the slider reaches to both sides of them."""
+"""Upper end of the slider while no distances are known."""
+MARGIN = 0.3
+"""The slider extends by this fraction beyond the known distances on both sides."""
 
 
-class FocusDock(TaskDock):
-    """Choose a stack, move the slider and see the sample come into focus, or have all distances found.
+class FocusDock(RecordingDock[FocusRecipe]):
+    """Choose a stack, move the slider to see the sample come into focus, or have all distances found.
 
     Parameters
     ----------
     napari_viewer
-        The viewer; napari hands it over by this name.
+        The viewer; napari passes it by this name.
     """
 
     recipe_type = FocusRecipe
-    source_field = "stack"
     essentials = ("wavelength_um", "pixel_size_um", "metric", "near_um", "far_um")
-    elsewhere = ("distances_um",)
     beside_advanced = ("preprocess",)
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__(napari_viewer, StackChoice(napari_viewer))
-        self._pictures = PreviewLayers(napari_viewer)
-        self._picture = LivePicture()
-        self.live = Latest(self)
-        self.live.done.connect(self._pictures.show)
-        self.live.failed.connect(self.panel.complain)
+        super().__init__(napari_viewer)
+        self._refocused = LivePicture()
+        self.live = self.latest_work()
+        self.live.done.connect(self.pictures.show)
         napari_viewer.dims.events.current_step.connect(self._on_step)
-        self.installEventFilter(self)
-        self.distances = DistancesTable()
-        self.distances.failed.connect(self.panel.complain)
         self.slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.slider.setObjectName("slider")
-        self.slider.setToolTip("Bring the frame that the viewer shows to this distance, in µm")
+        self.slider.setToolTip("Refocus the frame that the viewer shows to this distance, in µm")
         self.slider.setDecimals(1)
         self.slider.setRange(0, FARTHEST_UM)
-        self.slider.valueChanged.connect(self._propagate)
-        self.use_button = QPushButton("Use")
-        self.use_button.setToolTip("Take the slider's distance over for the frame that the viewer shows")
-        self.use_button.clicked.connect(self.use)
-        section = self.advanced.sections["preprocess"]
-        self.preparation = PreparationTools(napari_viewer, section, self.chosen_layer, self.recipe)
-        self.preparation.failed.connect(self.panel.complain)
-        self.preparation.cropped.connect(self.panel.say)
-        self.curves = pg.PlotWidget()
+        self.slider.valueChanged.connect(self._refocus)
+        tip = "Enter the slider's distance for the frame that the viewer shows"
+        self.use_button = button("Use", tip, self.use)
+        self.curves = FixedPlot("Sharpness against distance (µm): a curve for each frame, and its peak")
         self.curves.setFixedHeight(120)
-        self.curves.hideButtons()
-        self.curves.setMenuEnabled(False)
-        self.curves.setMouseEnabled(False, False)
-        self.curves.setToolTip("Sharpness against distance (µm): each frame by itself, and its peak")
         self.curves.hide()
-        row = QHBoxLayout()
-        row.addWidget(QLabel("Look at (µm)"))
-        row.addWidget(self.slider, 1)
-        row.addWidget(self.use_button)
         self.panel.run_button.setText("Find")
         self.distances.changed.connect(self._set_range)
         for name in ("near_um", "far_um"):
-            self._essentials[name].changed.connect(self._set_range)
+            self.editors[name].changed.connect(self._set_range)
+        self.add_below(self.curves)
         self.arrange(
             self.rows("wavelength_um", "pixel_size_um"),
-            row,
+            row("Refocus (µm)", self.slider, self.use_button, stretch=self.slider),
             self.distances,
             self.rows("metric", "near_um", "far_um"),
         )
-        self.add_below(self.curves)
 
     @property
     def frame(self) -> int:
@@ -103,93 +78,54 @@ class FocusDock(TaskDock):
         layer = self.choice.layer
         if layer is None:
             return 0
-        axis = self._viewer.dims.ndim - layer.ndim
-        return int(min(self._viewer.dims.current_step[max(axis, 0)], layer.data.shape[0] - 1))
-
-    def own_values(self) -> dict[str, Any]:
-        """Return the distances; an empty table means that nothing is known of them."""
-        return {"distances_um": self.distances.value() if any(self.distances.texts()) else ()}
-
-    def show_own_values(self, recipe: FocusRecipe) -> None:
-        """Show the distances of a recipe."""
-        self.distances.set_value(recipe.distances_um)
+        axis = self.viewer.dims.ndim - layer.ndim
+        return int(min(self.viewer.dims.current_step[max(axis, 0)], layer.data.shape[0] - 1))
 
     def prepare(self, layer: Image) -> Begin:
         """Check that the recording is described, and give the layer its pixel size."""
-        recipe: FocusRecipe = self.recipe()
+        recipe = self.recipe()
         recipe.check_complete(layer.data.shape[0])
-        assert recipe.pixel_size_um is not None
-        if set_pixel_size_um(layer, recipe.pixel_size_um):
-            self._viewer.reset_view()
-        self._layers.arguments = placement_on(layer, recipe)
+        self.give_pixel_size(layer, recipe.pixel_size_um)
+        self.layers.arguments = placement_on(layer, recipe)
         return functools.partial(begin, recipe, layer.data)
 
     def summary(self, result: Result) -> str:
-        """Say what was found."""
+        """Return the distances with their standard errors."""
         report = result.report
-        found = [f"{distance:.1f} ± {error:.1f}" for distance, error in self._pairs(report)]
-        shown = ", ".join(found if len(found) <= 3 else [found[0], "…", found[-1]])
+        pairs = zip(report["distances_um"], report["distances_um_se"], strict=True)
+        distances = [f"{distance:.1f} ± {error:.1f}" for distance, error in pairs]
+        shown = ", ".join(distances if len(distances) <= 3 else [distances[0], "…", distances[-1]])
         together = ""
         if report.get("offset_um") is not None:
-            together = f"; all together {report['offset_um']:+.1f} ± {report['offset_um_se']:.1f} µm"
+            together = f"; common offset {report['offset_um']:+.1f} ± {report['offset_um_se']:.1f} µm"
         return f"{shown} µm{together}, {duration(report['seconds'])}"
 
-    def take(self, outcome: Any) -> None:
-        """Show what was found, and keep it with the stack, where the reconstruction's dock reads it."""
-        super().take(outcome)
-        report = outcome.report
-        self._draw(report)
-        layer = self.choice.layer
-        found = [distance for distance, _ in self._pairs(report)]
-        if layer is not None and len(found) == layer.data.shape[0]:
-            self.distances.set_value([round(distance, 4) for distance in found])
-            self._set_range()
-            layer.metadata = {
-                **layer.metadata,
-                METADATA_KEY: {**known_about(layer), "distances_um": tuple(self.distances.value())},
-            }
+    def show_outcome(self, outcome: object) -> None:
+        """Show the distances, and keep them with the stack, where the dock of the reconstruction reads them."""
+        super().show_outcome(outcome)
+        if self.result is None:
+            return
+        self._draw(self.result.report)
+        layer, distances = self.choice.layer, self.result.report["distances_um"]
+        if layer is not None and len(distances) == layer.data.shape[0]:
+            self.distances.set_value([round(distance, 4) for distance in distances])
+            add_notes(layer, distances_um=self.distances.value())
 
     def fill_in(self, layer: Image) -> None:
-        """Fill in what the chosen layer tells about its recording."""
-        self.distances.set_frames(layer.data.shape[0])
-        known: dict[str, Any] = dict(known_about(layer))
-        size = layer_pixel_size_um(layer)
-        if size is not None:
-            known["pixel_size_um"] = size
-        for name in ("wavelength_um", "pixel_size_um"):
-            if known.get(name) is not None:
-                self._essentials[name].set_value(known[name])
-        if known.get("distances_um"):
-            self.distances.set_value(known["distances_um"])
+        """Fill in what the chosen layer reports about itself."""
+        super().fill_in(layer)
         self._set_range()
 
     def use(self) -> None:
-        """Write the slider's distance into the table, for the frame that the viewer shows."""
-        item = self.distances.table.item(self.frame, 0)
-        if item is not None:
-            item.setText(f"{self.slider.value():.1f}")
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
-        """Stop following the slider when the dock's content is taken out of its dock."""
-        if (
-            event is not None
-            and event.type() == QEvent.Type.ParentChange
-            and isinstance(watched, QWidget)
-            and watched.parent() is None
-        ):
-            self.live.close()
-        return False
-
-    def _pairs(self, report: Any) -> list[tuple[float, float]]:
-        return list(zip(report["distances_um"], report["distances_um_se"], strict=True))
+        """Enter the slider's distance into the table, for the frame that the viewer shows."""
+        self.distances.set_distance(self.frame, round(self.slider.value(), 1))
 
     def _set_range(self) -> None:
-        """Let the slider reach a little beyond what is known of the distances."""
-        near, far = self._essentials["near_um"].value(), self._essentials["far_um"].value()
-        known = [float(text) for text in self.distances.texts() if _is_number(text)]
-        if near is None or far is None:
-            near = min(known) * (1 - BEYOND) if known else 0.0
-            far = max(known) * (1 + BEYOND) if known else FARTHEST_UM
+        """Let the slider extend a little beyond the known distances."""
+        near, far = (self.editors[name].value() for name in ("near_um", "far_um"))
+        known = self.distances.known()
+        if not (isinstance(near, float) and isinstance(far, float)):
+            near, far = (min(known) * (1 - MARGIN), max(known) * (1 + MARGIN)) if known else (0.0, FARTHEST_UM)
         if far > near:
             before = self.slider.blockSignals(True)
             self.slider.setRange(near, far)
@@ -198,22 +134,24 @@ class FocusDock(TaskDock):
             self.slider.blockSignals(before)
 
     def _on_step(self) -> None:
-        """Follow the viewer to another frame, once there is a picture."""
-        if LIVE in self._pictures:
-            self._propagate(self.slider.value())
+        """Follow the viewer to another frame, if the refocused picture is shown."""
+        if LIVE in self.pictures.shown:
+            self._refocus(self.slider.value())
 
-    def _propagate(self, distance_um: float) -> None:
+    def _refocus(self, distance_um: float) -> None:
         layer = self.choice.layer
         if layer is None or distance_um <= 0:
             return
         with self.panel.explaining():
-            # without the distances and the range, which the slider stands for
-            values = self.advanced.values() | {name: self._essentials[name].value() for name in self.essentials[:2]}
+            # without the distances and the range, which the slider replaces
+            values = self.advanced.values() | {name: self.editors[name].value() for name in self.essentials[:2]}
             recipe = FocusRecipe.parse({**values, "stack": self.choice.source})
-            self._pictures.arguments = placement_on(layer, recipe)
-            self.live.ask(functools.partial(self._picture.at, recipe, layer.data, self.frame, float(distance_um)))
+            self.pictures.arguments = placement_on(layer, recipe)
+            self.live.request(
+                functools.partial(self._refocused.at, recipe, layer.data, self.frame, float(distance_um))
+            )
 
-    def _draw(self, report: Any) -> None:
+    def _draw(self, report: Mapping[str, Any]) -> None:
         self.curves.clear()
         self.curves.show()
         for number, curve in enumerate(report["curves"]):
@@ -226,12 +164,4 @@ class FocusDock(TaskDock):
 
     def _on_theme(self) -> None:
         super()._on_theme()
-        if hasattr(self, "curves"):
-            self.curves.setBackground(get_theme(self._viewer.theme).background.as_hex())
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return float(text) > 0
-    except ValueError:
-        return False
+        self.curves.setBackground(get_theme(self.viewer.theme).background.as_hex())

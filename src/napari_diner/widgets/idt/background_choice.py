@@ -1,28 +1,29 @@
-"""Choose what the frames are divided by: their mean, a layer, a file."""
+"""Choose the background that the frames are divided by: their mean, a layer, a file."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import napari
-from napari.layers import Image
+from napari.layers import Image, Layer
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog
+from qtpy.QtWidgets import QFileDialog
 
 from napari_diner.tasks.idt.recipe import BACKGROUNDS
-from napari_diner.widgets.forms.layer_choice import known_about, source_of
+from napari_diner.widgets.forms.controls import ShrinkingCombo
+from napari_diner.widgets.forms.layer_choice import on_layer_list
+from napari_diner.widgets.layers.layer_metadata import is_recording, source_of
 
-WORDS = {
+TITLES = {
     "mean": "Mean of each frame",
     "blur": "Blur of each frame",
     "ratio": "Already I / background",
     "none": "Already I / background − 1",
 }
+"""Titles of the words that a recipe takes; the first is the default."""
 FILE = "Image file…"
 
 
-class BackgroundChoice(QComboBox):
-    """The field `background` of a recipe: a way to find it, an image layer, or an image file.
+class BackgroundChoice(ShrinkingCombo):
+    """An editor for the field `background` of a recipe: a way to estimate it, an image layer, or an image file.
 
     Parameters
     ----------
@@ -34,16 +35,11 @@ class BackgroundChoice(QComboBox):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
-        assert set(WORDS) == set(BACKGROUNDS)
         self._viewer = napari_viewer
         self._stack: Image | None = None
         self._path: str | None = None
-        self._before = 0
-        self.setMinimumContentsLength(8)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        events = napari_viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered, events.renamed):
-            event.connect(self._refresh)
+        self._previous = 0
+        on_layer_list(napari_viewer, self._refresh)
         self._refresh()
         self.activated.connect(self._on_activated)
 
@@ -54,18 +50,18 @@ class BackgroundChoice(QComboBox):
         return data if isinstance(data, Image) else None
 
     def value(self) -> str:
-        """Return what a recipe takes; for a layer that is no file's, its name."""
+        """Return what a recipe takes; for a layer that did not come from a file, its name."""
         if self.layer is not None:
             return source_of(self.layer) or self.layer.name
         return str(self.currentData())
 
-    def set_value(self, value: str) -> None:
-        """Show a recipe's value; a word that is none of ours is the path of an image."""
+    def set_value(self, value: object) -> None:
+        """Show a recipe's value; anything but our words is the path of an image."""
         if self.layer is not None and value == self.value():
             return
         if value not in BACKGROUNDS:
-            self._path = value
-        self._refresh(value)
+            self._path = str(value)
+        self._refresh(str(value))
 
     def set_stack(self, stack: Image | None) -> None:
         """Leave the frames themselves out of the list."""
@@ -79,32 +75,33 @@ class BackgroundChoice(QComboBox):
             self.set_value(path)
             self.changed.emit()
 
-    def _refresh(self, chosen: Any = None) -> None:
-        """List anew; keep what was chosen, or the mean of each frame if that is gone."""
-        wanted = chosen if isinstance(chosen, str) else self.currentData()
+    def _refresh(self, chosen: object = None) -> None:
+        """Update the list; keep the choice, or take the mean of each frame if that is gone."""
+        # events of the viewer are passed on, too
+        data = chosen if isinstance(chosen, str) else self.currentData()
         self.blockSignals(True)
         self.clear()
-        for word, text in WORDS.items():
-            self.addItem(text, word)
+        for word, title in TITLES.items():
+            self.addItem(title, word)
         for layer in self._viewer.layers:
             if self._accepts(layer):
                 self.addItem(f"Layer: {layer.name}", layer)
         if self._path is not None:
             self.addItem(self._path, self._path)
         self.addItem(FILE, FILE)
-        self.setCurrentIndex(max(self.findData(wanted), 0))
-        self._before = self.currentIndex()
+        self.setCurrentIndex(max(self.findData(data), 0))
+        self._previous = self.currentIndex()
         self.blockSignals(False)
 
-    def _accepts(self, layer: Any) -> bool:
+    def _accepts(self, layer: Layer) -> bool:
         if not isinstance(layer, Image) or layer is self._stack or layer.rgb or layer.multiscale:
             return False
-        return layer.ndim in (2, 3) and "report" not in layer.metadata and not known_about(layer).get("shown_only")
+        return layer.ndim in (2, 3) and is_recording(layer)
 
     def _on_activated(self, index: int) -> None:
         if self.itemData(index) == FILE:
-            self.setCurrentIndex(self._before)
+            self.setCurrentIndex(self._previous)
             self.choose_file()
             return
-        self._before = index
+        self._previous = index
         self.changed.emit()

@@ -1,4 +1,4 @@
-"""Layers that show whether the geometry of the illumination is right: spectra, and circles over them."""
+"""Layers that show whether the geometry of the illumination is correct: spectra, and circles over them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from napari.layers import Image, Layer, Shapes
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.idt.geometry_preview import Circles
-from napari_diner.widgets.forms.layer_choice import METADATA_KEY
 from napari_diner.widgets.idt.volume_view import fill_canvas
-from napari_diner.widgets.layers.result_layers import layer_arguments
+from napari_diner.widgets.layers.layer_arguments import layer_arguments
+from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
 
 GAP = 0.05
 """Between the frames and their spectra, as a part of the frames' width."""
-GIVEN, FOUND = "#4e9ede", "#7bd66a"
-SPECTRA, CIRCLES, CIRCLES_FOUND = "spectra", "circles", "circles (found)"
+NOMINAL, CALIBRATED = "#4e9ede", "#7bd66a"
+SPECTRA, CIRCLES, CALIBRATED_CIRCLES = "spectra", "circles", "circles (calibrated)"
 
 
 class GeometryLayers:
@@ -31,8 +31,8 @@ class GeometryLayers:
         self._viewer = viewer
         self._layers: dict[str, Layer] = {}
 
-    def show(self, stack: Image, spectra: NamedArray, given: Circles, found: Circles | None) -> None:
-        """Show the spectra of a stack, the circles of the directions given, and of those that a run found."""
+    def show(self, stack: Image, spectra: NamedArray, nominal: Circles, calibrated: Circles | None) -> None:
+        """Show the spectra of a stack, with the circles of the nominal and of the calibrated illuminations."""
         self.remove()
         pixel = np.asarray(stack.scale[-2:], dtype=float)
         rows, columns = spectra.data.shape[1:]
@@ -46,15 +46,18 @@ class GeometryLayers:
         arguments |= {
             "scale": stack.scale,
             "colormap": "inferno",
-            # from the noise, of which most frequencies hold nothing else
+            # from the noise level up, as most frequencies hold only noise
             "contrast_limits": tuple(np.percentile(spectra.data[:: 1 + len(spectra.data) // 8], (50, 99.9))),
-            "metadata": {METADATA_KEY: {"shown_only": True}},
+            "metadata": DISPLAY_ONLY,
         }
         self._add(SPECTRA, Image(**(arguments | place)))
         # from cycles/µm to pixels of the spectrum
         steps = np.asarray(spectra.scale_um[1:])
         middle = np.array([rows // 2, columns // 2])
-        for name, circles, colour in ((CIRCLES_FOUND, found, FOUND), (CIRCLES, given, GIVEN)):
+        for name, circles, colour in (
+            (CALIBRATED_CIRCLES, calibrated, CALIBRATED),
+            (CIRCLES, nominal, NOMINAL),
+        ):
             if circles is None:
                 continue
             shapes = Shapes(
@@ -79,7 +82,7 @@ class GeometryLayers:
         fill_canvas(self._viewer, [stack, self._layers[SPECTRA]])
 
     def remove(self) -> None:
-        """Take the layers away, those that are still there."""
+        """Remove the layers that are still there."""
         for layer in self._layers.values():
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)

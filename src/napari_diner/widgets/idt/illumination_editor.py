@@ -1,83 +1,74 @@
-"""Say from where the light comes in each frame: a ring, or a list; drawn as it is typed."""
+"""Describe the illumination of each frame: a ring, or a list of directions; drawn while it is typed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError, RecipeError
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings, read_illuminations
-from napari_diner.widgets.forms.editors import NumbersEditor, WheelGuard, label_of, make_editor
+from napari_diner.widgets.forms.controls import ShrinkingCombo, WrappedLabel, button, remove_margins
+from napari_diner.widgets.forms.editors import NumbersEditor, WheelGuard, add_rows, make_editors
 from napari_diner.widgets.idt.led_plot import LedPlot, outside
 
 EDGE_OF_APERTURE = 0.9
-"""Part of the objective's NA that light must reach for slow changes of the index to be seen well."""
+"""Fraction of the objective's NA that light must reach for slow changes of the index to be visible."""
 
 
 class IlluminationEditor(QWidget):
     """The fields `illuminations` and `ring` of a recipe, a picture of them, and a sentence about them."""
 
     changed = Signal()
-    failed = Signal(str)
-    """A sentence that says why a file of directions cannot be used."""
+    failed = Signal(object)
+    """The `DinerError` because of which a file of directions cannot be used."""
 
     def __init__(self) -> None:
         super().__init__()
         self._frames: int | None = None
         self._na: float | None = None
-        self._theme = "dark"
-        self._wheel_guard = WheelGuard(self)
-        self.kind = QComboBox()
+        self.kind = ShrinkingCombo()
         self.kind.addItem("Ring", "ring")
         self.kind.addItem("Listed", "list")
-        self.kind.setToolTip("Directions evenly spaced on a circle, or one listed for each frame")
-        self._wheel_guard.protect(self.kind)
-        self.ring: dict[str, Any] = {}
+        self.kind.setToolTip("Directions evenly spaced on a circle, or listed for each frame")
+        WheelGuard(self.kind)
+        self.ring = make_editors(RingSettings, tuple(RingSettings.model_fields))
         self._form = QFormLayout()
-        self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+        remove_margins(self._form)
         self._form.addRow("Light from", self.kind)
-        for name, field in RingSettings.model_fields.items():
-            editor: Any = make_editor(name, field)
-            self._wheel_guard.protect(editor)
-            editor.set_value(field.default)
-            editor.setMinimumWidth(60)
+        add_rows(self._form, RingSettings, self.ring)
+        for editor in self.ring.values():
             editor.changed.connect(self._on_changed)
-            label = QLabel(label_of(name, field))
-            label.setToolTip(field.description or "")
-            self._form.addRow(label, editor)
-            self.ring[name] = editor
         field = IdtRecipe.model_fields["illuminations"]
         self.listed = NumbersEditor(field.title or "", 2, ())
         self.listed.setToolTip(f"{field.description} For example: [0.3, 0], [0, 0.3]")
         self.listed.changed.connect(self._on_changed)
-        self.load_button = QPushButton("Load…")
-        self.load_button.setToolTip("Read the directions from a CSV table with columns NA_y and NA_x, or a JSON list")
-        self.load_button.clicked.connect(self.choose_file)
+        tip = "Read the directions from a CSV table with columns NA_y and NA_x, or a JSON list"
+        self.load_button = button("Load…", tip, self.choose_file)
         self._form.addRow(self.listed)
         self._form.addRow(self.load_button)
         self.plot = LedPlot()
-        self.words = QLabel()
-        self.words.setWordWrap(True)
-        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.words = WrappedLabel()
         top = QHBoxLayout()
         top.addWidget(self.plot)
         top.addLayout(self._form, 1)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
+        remove_margins(layout, 2)
         layout.addLayout(top)
         layout.addWidget(self.words)
         self.kind.currentIndexChanged.connect(self._on_kind)
         self._on_kind()
 
-    def values(self) -> dict[str, Any]:
+    @property
+    def on_ring(self) -> bool:
+        """Whether the directions are evenly spaced on a circle."""
+        return bool(self.kind.currentData() == "ring")
+
+    def values(self) -> dict[str, object]:
         """Return the two fields of a recipe.
 
         Raises
@@ -85,23 +76,23 @@ class IlluminationEditor(QWidget):
         RecipeError
             If the list cannot be read.
         """
-        if self.kind.currentData() == "ring":
+        if self.on_ring:
             return {"illuminations": (), "ring": {name: editor.value() for name, editor in self.ring.items()}}
         return {"illuminations": self.listed.value(), "ring": {}}
 
-    def set_values(self, illuminations: Any, ring_settings: Any) -> None:
+    def set_values(self, illuminations: object, ring_settings: object) -> None:
         """Show directions.
 
         Parameters
         ----------
         illuminations
-            Listed directions; if there are any, they are what is shown.
+            Listed directions; if there are any, they are shown.
         ring_settings
-            `RingSettings`, or a mapping with some of them.
+            `RingSettings`, or a mapping with some of its fields.
         """
-        given = ring_settings.model_dump() if isinstance(ring_settings, RingSettings) else dict(ring_settings)
-        for name, field in RingSettings.model_fields.items():
-            self.ring[name].set_value(given.get(name, field.default))
+        settings = ring_settings if isinstance(ring_settings, RingSettings) else RingSettings.model_validate(ring_settings)
+        for name, editor in self.ring.items():
+            editor.set_value(getattr(settings, name))
         self.listed.set_value(illuminations)
         self.kind.setCurrentIndex(1 if illuminations else 0)
         self._on_changed()
@@ -112,16 +103,18 @@ class IlluminationEditor(QWidget):
         Raises
         ------
         RecipeError
-            If an entry of the list is no direction.
+            If an entry of the list is not a direction.
         """
-        if self.kind.currentData() == "ring":
-            na = self.ring["na"].value()
-            return None if na is None or not self._frames else ring(na, self._frames, offset_deg=self._first_angle())
+        if self.on_ring:
+            settings = RingSettings.model_validate({name: editor.value() for name, editor in self.ring.items()})
+            if settings.na is None or not self._frames:
+                return None
+            return ring(settings.na, self._frames, offset_deg=settings.first_angle_deg)
         listed = self.listed.value()
-        return Illumination.of(listed) if listed else None
+        return Illumination.of(listed) if isinstance(listed, Sequence) and listed else None
 
     def set_recording(self, frames: int | None, na: float | None) -> None:
-        """Say how many frames there are, and the objective's NA; None for what is not known."""
+        """Set the number of frames and the objective's NA; None if unknown."""
         self._frames, self._na = frames, na
         self.draw()
 
@@ -132,50 +125,38 @@ class IlluminationEditor(QWidget):
         if not path:
             return
         try:
-            found = read_illuminations(Path(path))
-            Illumination.of(found)
+            directions = read_illuminations(Path(path))
+            Illumination.of(directions)
         except DinerError as error:
-            text = str(error)
-            self.failed.emit(text[:1].upper() + text[1:])
+            self.failed.emit(error)
             return
-        self.listed.set_value(found)
+        self.listed.set_value(directions)
         self._on_changed()
 
     def set_theme(self, name: str) -> None:
         """Take the colours of one of napari's themes."""
-        self._theme = name
         self.plot.set_theme(name)
-        self.draw()
+        self.words.set_theme(name)
 
     def draw(self) -> None:
-        """Draw the directions, and say what they are."""
+        """Draw the directions, and describe them."""
+        illumination = None
         try:
             illumination = self.illumination()
+            words, warning = description(illumination, self._frames, self._na, self.on_ring)
         except RecipeError as error:
-            self.plot.show_directions(np.empty((0, 2)), (), self._na)
-            self._say(str(error), warning=True)
-            return
+            words, warning = str(error), True
         if illumination is None:
-            self.plot.show_directions(np.empty((0, 2)), (), self._na)
+            self.plot.show_directions(np.empty((0, 2)), np.empty(0, np.int64), self._na)
         else:
             self.plot.show_directions(illumination.apertures, illumination.frame_of_source, self._na)
-        self._say(*sentence(illumination, self._frames, self._na, self.kind.currentData() == "ring"))
-
-    def _first_angle(self) -> float:
-        angle: float = self.ring["first_angle_deg"].value()
-        return angle
-
-    def _say(self, text: str, warning: bool) -> None:
-        self.words.setText(text)
-        colour = get_theme(self._theme).warning.as_hex() if warning else ""
-        self.words.setStyleSheet(f"color: {colour};" if colour else "")
+        self.words.say(words, warning)
 
     def _on_kind(self) -> None:
-        on_ring = self.kind.currentData() == "ring"
         for editor in self.ring.values():
-            self._form.setRowVisible(editor, on_ring)
+            self._form.setRowVisible(editor, self.on_ring)
         for widget in (self.listed, self.load_button):
-            self._form.setRowVisible(widget, not on_ring)
+            self._form.setRowVisible(widget, not self.on_ring)
         self._on_changed()
 
     def _on_changed(self) -> None:
@@ -183,38 +164,35 @@ class IlluminationEditor(QWidget):
         self.changed.emit()
 
 
-def sentence(
+def description(
     illumination: Illumination | None, frames: int | None, na: float | None, on_ring: bool
 ) -> tuple[str, bool]:
-    """Say what directions are, and whether there is something wrong with them."""
+    """Describe directions in a sentence, and return whether there is something wrong with them."""
     if illumination is None:
         if on_ring and not frames:
             return "Choose a stack: each of its frames is lit from one direction.", False
-        wanted = (
-            "Give the NA of the ring." if on_ring else "List a direction [NA_y, NA_x] for each frame, or load them."
-        )
-        return wanted, False
+        if on_ring:
+            return "Enter the NA of the ring.", False
+        return "List a direction [NA_y, NA_x] for each frame, or load them.", False
     if frames is not None and len(illumination) != frames:
         return f"{len(illumination)} directions are listed, but the stack has {frames} frames.", True
     radius = np.hypot(*illumination.apertures.T)
     low, high = float(radius.min()), float(radius.max())
     span = f"NA {high:.3g}" if high - low < 5e-4 else f"NA {low:.3g} to {high:.3g}"
-    count = len(radius)
-    noun = "direction" if count == 1 else "directions"
+    directions = "1 direction" if len(radius) == 1 else f"{len(radius)} directions"
     if na is None:
-        return f"{count} {noun}, {span}. Give the NA of the objective.", False
+        return f"{directions}, {span}. Enter the NA of the objective.", False
     beyond = int(outside(illumination.apertures, na).sum())
     if beyond:
-        are = "is" if beyond == 1 else "are"
         return (
-            f"{beyond} of {count} {noun} {are} outside the objective's NA of {na:g} (up to {high:.4g}): dark field, "
-            "which the model does not describe.",
+            f"{beyond} of {directions} {'is' if beyond == 1 else 'are'} outside the objective's NA of {na:g} (up to "
+            f"{high:.4g}): dark field, which the model does not describe.",
             True,
         )
     if high < EDGE_OF_APERTURE * na:
         return (
-            f"{count} {noun}, {span}: well inside the objective's NA of {na:g}, so slow changes of the index are "
-            "hardly seen.",
+            f"{directions}, {span}: well inside the objective's NA of {na:g}, so slow changes of the index are hardly "
+            "visible.",
             True,
         )
-    return f"{count} {noun}, {span}, within the objective's NA of {na:g}.", False
+    return f"{directions}, {span}, within the objective's NA of {na:g}.", False

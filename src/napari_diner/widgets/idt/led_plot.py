@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
@@ -12,30 +9,26 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QSize
 
 from napari_diner.physics.idt.illumination import EDGE
-from napari_diner.widgets.plots.loss_plot import COLOURS
+from napari_diner.widgets.plots.loss_plot import COLOURS, FixedPlot
 
 INSIDE, OUTSIDE = COLOURS[0], "#e5484d"
 DOT, CURRENT = 6, 11
-"""Diameters of a dot, and of those that light the frame in the viewer, in pixels of the screen."""
+"""Diameters of a dot, and of the dots of the frame that the viewer shows, in pixels of the screen."""
 SIDE = 124
-"""Pixels of the screen that the picture takes to each side."""
+"""Width and height of the picture in pixels of the screen."""
 
 Directions = npt.NDArray[np.float64]
 
 
-class LedPlot(pg.PlotWidget):
+class LedPlot(FixedPlot):
     """Dots at (NA_y, NA_x), y downwards as in the images, and the circle of the objective's NA around them.
 
-    What lies outside the circle is red: dark field, which the models do not describe.
+    Directions outside the circle are red: dark field, which the models do not describe.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("Direction of the light in each frame, as NA, within the aperture of the objective")
         self.setFixedSize(SIDE, SIDE)
-        self.hideButtons()
-        self.setMenuEnabled(False)
-        self.setMouseEnabled(False, False)
-        self.setToolTip("Where the light comes from in each frame, as NA, within the aperture of the objective")
         for side in ("left", "bottom"):
             self.hideAxis(side)
         self.setAspectLocked(True)
@@ -61,7 +54,7 @@ class LedPlot(pg.PlotWidget):
         """Which of the directions shown are outside the objective's aperture, (S,)."""
         return outside(self._directions, self._na)
 
-    def show_directions(self, directions: Directions, frames: Sequence[int] | Any, na: float | None) -> None:
+    def show_directions(self, directions: Directions, frames: npt.NDArray[np.int64], na: float | None) -> None:
         """Draw.
 
         Parameters
@@ -69,11 +62,11 @@ class LedPlot(pg.PlotWidget):
         directions
             (NA_y, NA_x) of each source, (S, 2).
         frames
-            Which frame each source lights, (S,).
+            Frame of each source, (S,).
         na
-            Numerical aperture of the objective, or None if it is not known yet.
+            Numerical aperture of the objective, or None if unknown.
         """
-        self._directions, self._frames, self._na = directions, np.asarray(frames), na
+        self._directions, self._frames, self._na = directions, frames, na
         angle = np.linspace(0, 2 * np.pi, 91)
         radius = na or 0.0
         self._circle.setData(radius * np.cos(angle), radius * np.sin(angle))
@@ -82,7 +75,7 @@ class LedPlot(pg.PlotWidget):
         self._draw_dots()
 
     def set_current(self, frame: int) -> None:
-        """Make the dots of one frame larger: that which the viewer shows."""
+        """Enlarge the dots of the frame that the viewer shows."""
         if frame != self._current:
             self._current = frame
             self._draw_dots()
@@ -106,7 +99,7 @@ class LedPlot(pg.PlotWidget):
 
 
 def outside(directions: Directions, na: float | None) -> npt.NDArray[np.bool_]:
-    """Tell which directions, (S, 2), an objective does not take in, (S,); none, if its NA is not known."""
+    """Return which directions, (S, 2), are outside an objective's aperture, (S,); none if its NA is unknown."""
     limit = np.inf if na is None else na * (1 + EDGE)
     beyond: npt.NDArray[np.bool_] = np.hypot(*directions.T) > limit
     return beyond

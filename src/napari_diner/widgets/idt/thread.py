@@ -15,7 +15,7 @@ from napari_diner.widgets.dock.run_worker import PREVIEW_INTERVAL_S, spare_a_pro
 
 
 @dataclass(frozen=True)
-class Check:
+class GeometryCheck:
     """What there is to see of the geometry before a run.
 
     Parameters
@@ -51,7 +51,7 @@ def begin(recipe: IdtRecipe, frames: Any, background: Any) -> Reconstruction:
     return reconstruct(recipe, _data(recipe, frames, background), preview_interval_s=PREVIEW_INTERVAL_S)
 
 
-def check(recipe: IdtRecipe, frames: Any, background: Any) -> Check:
+def check(recipe: IdtRecipe, frames: Any, background: Any) -> GeometryCheck:
     """Return the spectra of a layer's frames, the circles of the recipe's illuminations, and warnings of the optics.
 
     Raises
@@ -77,7 +77,7 @@ def check(recipe: IdtRecipe, frames: Any, background: Any) -> Check:
         # of what the model does not describe nothing can be said but that, which the dock does already
         model = build_born(recipe, (recipe.slice_count, *contrast.shape[1:]), start, torch.device("cpu"))
         said += preflight(model)
-    return Check(
+    return GeometryCheck(
         spectra(contrast, recipe.pixel_size_um),
         circles(illumination, recipe.wavelength_um, recipe.na),
         (*warnings, *said),

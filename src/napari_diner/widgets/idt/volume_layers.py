@@ -1,10 +1,9 @@
-"""The layers of a volume of refractive index: three cuts through it while a run goes on, then the volume itself."""
+"""The layers of a volume of refractive index: three cuts through it during a run, then the volume itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -16,27 +15,28 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.slice_figure import index_limits
 from napari_diner.tasks.run import Result
 from napari_diner.widgets.idt.volume_view import fill_canvas
-from napari_diner.widgets.layers.result_layers import ResultLayers, layer_arguments
+from napari_diner.widgets.layers.layer_arguments import LayerArguments, layer_arguments
+from napari_diner.widgets.layers.result_layers import ResultLayers
 
 GAP = 0.06
 """Between the cuts, as a part of the width of the volume."""
-CLEAR, OPAQUE = 0.1, 0.5
-"""Parts of the range of contrast below which a volume is not seen, and above which it hides what is behind it."""
+TRANSPARENT, OPAQUE = 0.1, 0.5
+"""Fractions of the contrast range below which a volume is transparent, and above which it hides what is behind it."""
 
 
-def clear_colormap(name: str) -> Colormap:
-    """Return one of napari's colour maps, transparent at its low end: the medium around an object is not seen.
+def transparent_colormap(name: str) -> Colormap:
+    """Return one of napari's colour maps, transparent at its low end.
 
-    A volume would else be shown as the block of voxels that it is.
+    Otherwise the medium around an object would hide it, and the volume would look like a block.
     """
     place = np.linspace(0, 1, 256)
     colours = np.array(ensure_colormap(name).map(place))
-    colours[:, 3] = np.clip((place - CLEAR) / (OPAQUE - CLEAR), 0, 1)
-    return Colormap(colours, name=f"{name} on clear")
+    colours[:, 3] = np.clip((place - TRANSPARENT) / (OPAQUE - TRANSPARENT), 0, 1)
+    return Colormap(colours, name=f"{name} (transparent)")
 
 
 class VolumeLayers(ResultLayers):
-    """The layers of one run: cuts along xy, xz and yz while it goes on, then n_re, n_im and the residual.
+    """The layers of one run: cuts along xy, xz and yz while it is going on, then n_re, n_im and the residual.
 
     Parameters
     ----------
@@ -48,19 +48,19 @@ class VolumeLayers(ResultLayers):
         super().__init__(viewer)
         self.arguments = self._arguments
         self.volume: Image | None = None
-        """The layer n_re of the last run, as long as it is there."""
+        """The layer n_re of the last run."""
         self._recipe = IdtRecipe()
         self._through: tuple[int, int, int] | None = None
         self._limits = (0.0, 1.0)
         self._corners: dict[str, tuple[float, float]] = {}
 
     def begin(self, recipe: IdtRecipe) -> None:
-        """Start anew, for a run of this recipe: what is shown now stays as it is, but out of sight."""
+        """Prepare for a run of this recipe, and leave what is shown now as it is."""
         self.forget()
         self._recipe, self._through = recipe, None
 
-    def preview(self, arrays: Iterable[NamedArray]) -> None:
-        """Show cuts through the present volume, side by side, at the place that was the densest at first."""
+    def show(self, arrays: Iterable[NamedArray]) -> None:
+        """Show cuts through the present volume, side by side, at the place that was densest at first."""
         for array in arrays:
             if array.axes != "ZYX":
                 continue
@@ -68,15 +68,15 @@ class VolumeLayers(ResultLayers):
             pieces = self._cut(array)
             values = np.concatenate([piece.data.ravel() for piece in pieces])
             self._limits = index_limits(values, self._recipe.medium_index)
-            super().preview(pieces)
+            super().show(pieces)
             if first:
                 self._look_at_previews()
 
     def finish(self, result: Result) -> list[Image]:
-        """Show the volumes and the residual in place of the cuts; n_re is the one in sight."""
-        assert isinstance(result.recipe, IdtRecipe)
+        """Show the volumes and the residual in place of the cuts; only n_re is visible."""
         self.discard()
-        self._recipe = result.recipe
+        if isinstance(result.recipe, IdtRecipe):
+            self._recipe = result.recipe
         # the last is on top
         layers = super().finish(replace(result, arrays=tuple(reversed(result.arrays))))
         self.volume = next((layer for layer in layers if layer.name.startswith("n_re")), None)
@@ -84,7 +84,7 @@ class VolumeLayers(ResultLayers):
             self._viewer.layers.selection.active = self.volume
         return layers
 
-    def _arguments(self, array: NamedArray) -> dict[str, Any]:
+    def _arguments(self, array: NamedArray) -> LayerArguments:
         arguments = layer_arguments(array)
         recipe = self._recipe
         # napari knows the viewer's unit only if all layers agree, also along an axis that counts frames
@@ -94,7 +94,7 @@ class VolumeLayers(ResultLayers):
             arguments |= {
                 "translate": (first_slice_um(recipe), 0.0, 0.0),
                 "contrast_limits": index_limits(array.data, base),
-                "colormap": clear_colormap("magma" if array.name == "n_re" else "viridis"),
+                "colormap": transparent_colormap("magma" if array.name == "n_re" else "viridis"),
                 "visible": array.name == "n_re",
             }
         elif array.name in self._corners:
@@ -109,20 +109,20 @@ class VolumeLayers(ResultLayers):
         return arguments
 
     def _cut(self, volume: NamedArray) -> tuple[NamedArray, ...]:
-        """Return the cuts xy, xz (below it) and yz (to its right), and note where they belong."""
+        """Return the cuts xy, xz (below it) and yz (to its right), and note their positions."""
         data, (dz, dy, dx) = volume.data, volume.scale_um
         if self._through is None:
             weight = np.abs(data - np.float32(self._recipe.medium_index))
-            sums = [weight.sum(tuple(other for other in range(3) if other != axis)) for axis in range(3)]
-            self._through = tuple(int(total.argmax()) for total in sums)  # type: ignore[assignment]
+            z, y, x = (int(weight.sum(others).argmax()) for others in ((1, 2), (0, 2), (0, 1)))
+            self._through = z, y, x
             gap = GAP * data.shape[2] * dx
             self._corners = {
                 f"{volume.name} xy": (0.0, 0.0),
                 f"{volume.name} xz": (data.shape[1] * dy + gap, 0.0),
                 f"{volume.name} yz": (0.0, data.shape[2] * dx + gap),
             }
-        assert self._through is not None
-        z, y, x = self._through
+        else:
+            z, y, x = self._through
         return (
             NamedArray(f"{volume.name} yz", np.ascontiguousarray(data[:, :, x].T), "YZ", (dy, dz)),
             NamedArray(f"{volume.name} xz", data[:, y], "ZX", (dz, dx)),
@@ -130,8 +130,8 @@ class VolumeLayers(ResultLayers):
         )
 
     def _look_at_previews(self) -> None:
-        """Bring all cuts into sight, with nothing else."""
-        shown: list[Layer] = list(self._previews.values())
+        """Show all cuts, and nothing else."""
+        shown: list[Layer] = list(self.shown.values())
         for layer in self._viewer.layers:
             layer.visible = any(layer is preview for preview in shown)
         self._viewer.dims.ndisplay = 2
@@ -139,7 +139,7 @@ class VolumeLayers(ResultLayers):
 
 
 def first_slice_um(recipe: IdtRecipe) -> float:
-    """Return where the first slice of a recipe's volume is; the volume is centred on the plane in focus by default."""
+    """Return the position of the first slice of a recipe's volume; by default it is centred on the plane of focus."""
     if recipe.first_slice_um is not None:
         return recipe.first_slice_um
     return -(recipe.slice_count - 1) / 2 * recipe.slice_spacing_um

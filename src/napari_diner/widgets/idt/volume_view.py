@@ -1,36 +1,36 @@
-"""Ways to look at a volume: turned in space, slice by slice, as a surface, and as a film that turns it once."""
+"""Views of a volume: in three dimensions, slice by slice, as a surface, and as a movie that turns once around."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import napari
 import numpy as np
 import numpy.typing as npt
-from napari.components import ViewerModel
+from napari.components import Camera, ViewerModel
 from napari.layers import Image, Layer, Surface
 from scipy.spatial.transform import Rotation
 
 from napari_diner.errors import InputError, OutputError
-from napari_diner.widgets.forms.layer_choice import METADATA_KEY
+from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
 
 FROM_ABOVE, FROM_THE_SIDE = 0.45, 0.55
-"""How far the camera stands above the axis and to its side at first, relative to how far it is along the axis."""
-LINES = "gray"
+"""Initial position of the camera above the axis and to its side, relative to its distance along the axis."""
 MARGIN = 0.04
-"""Part of the canvas that stays free at each edge."""
-FILM_FRAMES, FILM_SECONDS = 60, 5.0
-FILM_SIDE = 640
-"""Pixels of a film's longer side."""
+"""Part of the canvas that is left free at each edge."""
+MOVIE_FRAMES, MOVIE_SECONDS = 60, 5.0
+MOVIE_SIDE = 640
+"""Pixels of a movie's longer side."""
 SURFACE_VOXELS = 8_000_000
 """A surface of more voxels than this is drawn from every other one."""
 
 Vector = npt.NDArray[np.float64]
+Volume = npt.NDArray[np.float32]
+Faces = npt.NDArray[np.int32]
 
 
-def show_in_space(viewer: napari.Viewer, layer: Layer, turn: bool = True) -> None:
+def show_in_3d(viewer: napari.Viewer, layer: Layer, turn: bool = True) -> None:
     """Show one layer alone, in three dimensions, as large as the canvas allows, with scale bar and axes.
 
     Parameters
@@ -40,18 +40,18 @@ def show_in_space(viewer: napari.Viewer, layer: Layer, turn: bool = True) -> Non
     layer
         What to show.
     turn
-        Whether to look at it from above and from the side, or from where the camera is.
+        Whether to look at it from above and from the side, rather than from where the camera is.
     """
     _alone(viewer, layer)
     viewer.dims.ndisplay = 3
     if isinstance(layer, Image):
         layer.rendering = "mip"
-        # else the box of voxels, though it is clear, would hide the lines behind it
+        # otherwise the box of voxels, though transparent, would hide the lines behind it
         layer.blending = "translucent_no_depth"
-        # the medium is not seen, so lines tell how far the volume reaches
+        # the medium is transparent, so lines show how far the volume extends
         layer.bounding_box.visible = True
         layer.bounding_box.points = False
-        layer.bounding_box.line_color = LINES
+        layer.bounding_box.line_color = "gray"
     overlays = getattr(getattr(viewer, "canvas", None), "overlays", viewer)
     overlays.scale_bar.visible = True
     overlays.axes.visible = True
@@ -65,7 +65,7 @@ def show_in_space(viewer: napari.Viewer, layer: Layer, turn: bool = True) -> Non
 
 
 def show_slices(viewer: napari.Viewer, layer: Image) -> None:
-    """Show one volume alone, slice by slice, at the slice that stands out most."""
+    """Show one volume alone, slice by slice, at the slice with the highest contrast."""
     _alone(viewer, layer)
     viewer.dims.ndisplay = 2
     data = np.asarray(layer.data)
@@ -77,7 +77,7 @@ def show_slices(viewer: napari.Viewer, layer: Image) -> None:
 def fill_canvas(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
     """Move and zoom the camera so that the box around layers just fits the canvas, from where the camera is.
 
-    napari's own way takes all layers into account, those out of sight as well.
+    napari's own way takes all layers into account, hidden ones as well.
     """
     camera = camera_of(viewer)
     in_space = viewer.dims.ndisplay == 3
@@ -97,19 +97,19 @@ def fill_canvas(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
     )
 
 
-def camera_of(viewer: ViewerModel) -> Any:
+def camera_of(viewer: ViewerModel) -> Camera:
     """Return a viewer's camera, which napari 0.9 has moved."""
     return getattr(viewer, "scene", viewer).camera
 
 
-def surface_level(data: Any) -> float:
-    """Return the value at which a surface parts an object from the medium, by Otsu's method."""
+def surface_level(data: Volume) -> float:
+    """Return the value at which a surface separates an object from the medium, by Otsu's method."""
     from skimage.filters import threshold_otsu
 
-    return float(threshold_otsu(np.asarray(data)[:: 1 + data.size // 2_000_000]))
+    return float(threshold_otsu(data[:: 1 + data.size // 2_000_000]))
 
 
-def surface(volume: Any, level: float) -> tuple[Vector, Any]:
+def isosurface(volume: Volume, level: float) -> tuple[Vector, Faces]:
     """Return the surface on which a volume has a value, by marching cubes.
 
     Parameters
@@ -131,17 +131,16 @@ def surface(volume: Any, level: float) -> tuple[Vector, Any]:
     """
     from skimage.measure import marching_cubes
 
-    data = np.asarray(volume)
-    low, high = float(data.min()), float(data.max())
+    low, high = float(volume.min()), float(volume.max())
     if not low < level < high:
         raise InputError(f"No surface has the index {level:.4f}; choose one between {low:.4f} and {high:.4f}")
-    step = 1 if data.size <= SURFACE_VOXELS else 2
+    step = 1 if volume.size <= SURFACE_VOXELS else 2
     # closed where an object touches the border
-    vertices, faces, *_ = marching_cubes(np.pad(data, 1, constant_values=low), level, step_size=step)
+    vertices, faces, *_ = marching_cubes(np.pad(volume, 1, constant_values=low), level, step_size=step)
     return vertices.astype(np.float64) - 1, faces
 
 
-def surface_layer(layer: Image, vertices: Vector, faces: Any, level: float) -> Surface:
+def surface_layer(layer: Image, vertices: Vector, faces: Faces, level: float) -> Surface:
     """Return a layer with a surface of another layer's volume."""
     return Surface(
         (vertices, faces, np.ones(len(vertices), np.float32)),
@@ -153,12 +152,12 @@ def surface_layer(layer: Image, vertices: Vector, faces: Any, level: float) -> S
         translate=layer.translate,
         units=layer.units,
         axis_labels=layer.axis_labels,
-        metadata={METADATA_KEY: {"shown_only": True}},
+        metadata=DISPLAY_ONLY,
     )
 
 
-def film(viewer: napari.Viewer, path: Path, after_each: Callable[[int, int], None] | None = None) -> None:
-    """Turn what is seen once about the vertical of the screen, and write it as an animated GIF.
+def record_turn(viewer: napari.Viewer, path: Path, after_each: Callable[[int, int], None] | None = None) -> None:
+    """Turn the view once about the vertical of the screen, and write it as an animated GIF.
 
     Parameters
     ----------
@@ -181,24 +180,24 @@ def film(viewer: napari.Viewer, path: Path, after_each: Callable[[int, int], Non
     forward, up = (np.asarray(way, dtype=float) for way in (camera.view_direction, camera.up_direction))
     pictures: list[Picture.Image] = []
     try:
-        for number in range(FILM_FRAMES):
-            turn = Rotation.from_rotvec(2 * np.pi * number / FILM_FRAMES * up)
+        for number in range(MOVIE_FRAMES):
+            turn = Rotation.from_rotvec(2 * np.pi * number / MOVIE_FRAMES * up)
             camera.set_view_direction(tuple(turn.apply(forward)), tuple(up))
             picture = Picture.fromarray(viewer.screenshot(canvas_only=True, flash=False)).convert("RGB")
-            picture.thumbnail((FILM_SIDE, FILM_SIDE))
-            # the canvas may change a little while words beside it do
+            picture.thumbnail((MOVIE_SIDE, MOVIE_SIDE))
+            # the canvas may change slightly in size while text beside it does
             pictures.append(picture.resize(pictures[0].size) if pictures else picture)
             if after_each is not None:
-                after_each(number + 1, FILM_FRAMES)
+                after_each(number + 1, MOVIE_FRAMES)
     finally:
         camera.angles = before
-    # one palette for all, as colours would flicker otherwise
+    # one palette for all, or colours would flicker
     palette = pictures[0].quantize(256)
     first, *others = (picture.quantize(palette=palette) for picture in pictures)
     draft = path.with_name(f".{path.name}.part")
     try:
         first.save(
-            draft, "GIF", save_all=True, append_images=others, duration=1000 * FILM_SECONDS / FILM_FRAMES, loop=0
+            draft, "GIF", save_all=True, append_images=others, duration=1000 * MOVIE_SECONDS / MOVIE_FRAMES, loop=0
         )
         draft.replace(path)
     except OSError as error:

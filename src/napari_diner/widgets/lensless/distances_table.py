@@ -1,41 +1,29 @@
-"""A table with one distance for each frame: typed, pasted, loaded from a file or filled in steps."""
+"""A table with one distance for each frame: typed, pasted, loaded from a file or filled in equal steps."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QShowEvent
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QHBoxLayout,
-    QHeaderView,
-    QLabel,
-    QLineEdit,
-    QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QTableWidgetItem, QVBoxLayout, QWidget
 
 from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.tables import read_table
-from napari_diner.widgets.forms.number_editors import FloatEditor
-
-ROW_HEIGHT = 24
-MOST_ROWS = 6
-"""Rows that are visible at once; more are scrolled."""
+from napari_diner.widgets.forms.controls import button, remove_margins, row
+from napari_diner.widgets.forms.number_editor import NumberEditor
+from napari_diner.widgets.forms.tables import CompactTable
 
 
 class DistancesTable(QWidget):
     """Distances in micrometres, one row for each frame of the stack."""
 
     changed = Signal()
-    failed = Signal(str)
-    """A sentence that says why a file or the clipboard could not be used."""
+    failed = Signal(object)
+    """The `DinerError` because of which a file or the clipboard could not be used."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,29 +32,18 @@ class DistancesTable(QWidget):
         self.table.itemChanged.connect(self.changed)
         self.table.paste_pressed.connect(self.paste)
         self.table.delete_pressed.connect(self.delete_selected)
-        self.first = FloatEditor(0.0, 1e9)
-        self.step = FloatEditor(-1e9, 1e9)
-        self.first.set_value(100)
-        self.step.set_value(10)
-        for editor, tip in ((self.first, "Distance of the first frame"), (self.step, "From one frame to the next")):
-            editor.setToolTip(f"{tip}, in µm")
-            editor.setMinimumWidth(60)
-        fill = _button("Fill", "Fill the table from the first distance and the step")
-        fill.clicked.connect(self.fill)
-        paste = _button("Paste", "Paste numbers from a spreadsheet or a text (Ctrl+V)")
-        paste.clicked.connect(self.paste)
-        load = _button("Load CSV…", "Read the distances from a text file")
-        load.clicked.connect(self.choose_file)
-        delete = _button("Delete", "Delete the selected rows (Del)")
-        delete.clicked.connect(self.delete_selected)
-        steps, buttons = QHBoxLayout(), QHBoxLayout()
-        for widget, stretch in ((QLabel("First"), 0), (self.first, 1), (QLabel("Step"), 0), (self.step, 1), (fill, 0)):
-            steps.addWidget(widget, stretch)
-        for button in (paste, load, delete):
-            buttons.addWidget(button)
+        self.first = _step_editor(0.0, 100, "Distance of the first frame, in µm")
+        self.step = _step_editor(-1e9, 10, "Difference from one frame to the next, in µm")
+        fill = button("Fill", "Fill the table from the first distance and the step", self.fill)
+        steps = row("First", self.first, "Step", self.step, fill, stretch=self.first)
+        steps.setStretchFactor(self.step, 1)
+        buttons = row(
+            button("Paste", "Paste numbers from a spreadsheet or a text (Ctrl+V)", self.paste),
+            button("Load CSV…", "Read the distances from a text file", self.choose_file),
+            button("Delete", "Delete the selected rows (Del)", self.delete_selected),
+        )
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        remove_margins(layout, 4)
         layout.addWidget(self.table)
         layout.addLayout(steps)
         layout.addLayout(buttons)
@@ -74,11 +51,12 @@ class DistancesTable(QWidget):
     def set_frames(self, frames: int) -> None:
         """Make room for the frames of another stack; what was typed in stays."""
         self._frames = frames
-        self._show([self._text(row) for row in range(self.table.rowCount())])
+        self._show(self.texts())
 
     def texts(self) -> list[str]:
-        """Return what the rows hold, without the empty ones at the end."""
-        texts = [self._text(row) for row in range(self.table.rowCount())]
+        """Return the contents of the rows, without the empty ones at the end."""
+        items = [self.table.item(number, 0) for number in range(self.table.rowCount())]
+        texts = ["" if item is None else item.text().strip() for item in items]
         while texts and not texts[-1]:
             texts.pop()
         return texts
@@ -89,41 +67,46 @@ class DistancesTable(QWidget):
         Raises
         ------
         RecipeError
-            If a row before the last is empty or is no positive number.
+            If a row before the last is empty, or does not hold a positive number.
         """
         # a cell that is still being typed counts, even where a click on a button takes no focus
         typing = self.table.focusWidget()
         if isinstance(typing, QLineEdit):
             self.table.commitData(typing)
-        distances = []
-        for row, text in enumerate(self.texts(), start=1):
-            number = _number(text)
-            if not text:
-                raise RecipeError(f"The distance of frame {row} is missing; type it into the table")
-            if number is None or number <= 0:
-                raise RecipeError(f"The distance of frame {row} is {text!r}; give a positive number of micrometres")
-            distances.append(number)
-        return tuple(distances)
+        return tuple(_distance(frame, text) for frame, text in enumerate(self.texts(), start=1))
 
-    def set_value(self, distances: Sequence[float]) -> None:
+    def known(self) -> list[float]:
+        """Return those distances that are complete, while others are being typed."""
+        distances = []
+        for frame, text in enumerate(self.texts(), start=1):
+            with contextlib.suppress(RecipeError):
+                distances.append(_distance(frame, text))
+        return distances
+
+    def set_value(self, value: object) -> None:
         """Show other distances."""
-        self._show([f"{distance:.10g}" for distance in distances])
+        self._show([f"{distance:.10g}" for distance in value] if isinstance(value, Sequence) else [])
+
+    def set_distance(self, frame: int, distance_um: float) -> None:
+        """Show another distance for one frame, counted from 0."""
+        item = self.table.item(frame, 0)
+        if item is not None:
+            item.setText(f"{distance_um:.10g}")
 
     def fill(self) -> None:
         """Fill in equally spaced distances, one for each frame."""
-        first, step = self.first.value(), self.step.value()
-        self.set_value([first + step * row for row in range(self._frames or self.table.rowCount())])
+        first, step = self.first.value() or 0.0, self.step.value() or 0.0
+        self.set_value([first + step * number for number in range(self._frames or self.table.rowCount())])
 
     def paste(self) -> None:
-        """Put the numbers on the clipboard into the rows from the current one on."""
+        """Put the numbers on the clipboard into the rows, beginning with the current one."""
         clipboard = QGuiApplication.clipboard()
-        numbers = self._read(clipboard.text() if clipboard is not None else "", "The clipboard")
-        if not numbers:
-            return
-        texts = self.texts()
-        start = min(max(self.table.currentRow(), 0), len(texts))
-        texts[start : start + len(numbers)] = [f"{number:.10g}" for number in numbers]
-        self._show(texts)
+        numbers = self._read("" if clipboard is None else clipboard.text(), "The clipboard")
+        if numbers:
+            texts = self.texts()
+            start = min(max(self.table.currentRow(), 0), len(texts))
+            texts[start : start + len(numbers)] = [f"{number:.10g}" for number in numbers]
+            self._show(texts)
 
     def choose_file(self) -> None:
         """Let the user pick a file and read the distances from it."""
@@ -135,60 +118,37 @@ class DistancesTable(QWidget):
     def delete_selected(self) -> None:
         """Delete the selected rows; those below move up."""
         selected = {index.row() for index in self.table.selectedIndexes()}
-        self._show([text for row, text in enumerate(self.texts()) if row not in selected])
+        self._show([text for number, text in enumerate(self.texts()) if number not in selected])
 
     def _read(self, text_or_path: str | Path, source: str = "") -> list[float]:
-        """Return the distances in a text or a file; none, and a message, if they cannot be read."""
+        """Return the distances in a text or a file; none, after reporting the error, if they cannot be read."""
         try:
             return read_table(text_or_path, source).column("distances_um", unit="um")
         except InputError as error:
-            self.failed.emit(str(error))
+            self.failed.emit(error)
             return []
 
-    def _text(self, row: int) -> str:
-        item = self.table.item(row, 0)
-        return item.text().strip() if item is not None else ""
-
     def _show(self, texts: list[str]) -> None:
-        while texts and not texts[-1]:
-            texts.pop()
         self.table.blockSignals(True)
         self.table.setRowCount(max(self._frames, len(texts), 1))
-        for row in range(self.table.rowCount()):
-            self.table.setItem(row, 0, QTableWidgetItem(texts[row] if row < len(texts) else ""))
+        for number in range(self.table.rowCount()):
+            self.table.setItem(number, 0, QTableWidgetItem(texts[number] if number < len(texts) else ""))
         self.table.blockSignals(False)
-        self.table.show_rows()
+        self.table.fit_height()
         self.changed.emit()
 
 
-class _Table(QTableWidget):
-    """One column that knows the keys for pasting and deleting."""
+class _Table(CompactTable):
+    """One column with keys for pasting and deleting."""
 
     paste_pressed = Signal()
     delete_pressed = Signal()
 
     def __init__(self) -> None:
-        super().__init__(1, 1)
-        self.setHorizontalHeaderLabels(["Distance (µm)"])
-        header = self.horizontalHeader()
-        assert header is not None
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        rows = self.verticalHeader()
-        assert rows is not None
-        rows.setDefaultSectionSize(ROW_HEIGHT)
-        self.setToolTip("Distance from the sample to the sensor, one row for each frame in the order of the stack")
-
-    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 (Qt's name)
-        """Measure anew, since the theme has set the height of the header by now."""
-        super().showEvent(event)
-        self.show_rows()
-
-    def show_rows(self) -> None:
-        """Be as high as the rows, if they are not too many."""
-        header = self.horizontalHeader()
-        assert header is not None
-        rows = min(max(self.rowCount(), 3), MOST_ROWS)
-        self.setFixedHeight(header.sizeHint().height() + rows * ROW_HEIGHT + 2 * self.frameWidth() + 2)
+        tip = "Distance from the sample to the sensor, one row for each frame in the order of the stack"
+        super().__init__({"Distance (µm)": tip}, 3, 6)
+        self.setToolTip(tip)
+        self.setRowCount(1)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 (Qt's name)
         """Paste on Ctrl+V, delete on Del."""
@@ -202,15 +162,22 @@ class _Table(QTableWidget):
             super().keyPressEvent(event)
 
 
-def _number(text: str) -> float | None:
+def _step_editor(low: float, default: float, tip: str) -> NumberEditor:
+    editor = NumberEditor(low, 1e9)
+    editor.set_value(default)
+    editor.setToolTip(tip)
+    editor.setMinimumWidth(60)
+    return editor
+
+
+def _distance(frame: int, text: str) -> float:
+    """Return the distance of a frame, counted from 1."""
+    if not text:
+        raise RecipeError(f"The distance of frame {frame} is missing; type it into the table")
     try:
-        number = float(text)
+        distance = float(text.replace(",", "."))
     except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    return button
+        distance = math.nan
+    if not 0 < distance < math.inf:
+        raise RecipeError(f"The distance of frame {frame} is {text!r}; type a positive number of micrometres")
+    return distance

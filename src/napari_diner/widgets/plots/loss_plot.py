@@ -1,4 +1,4 @@
-"""The live curve of how well the model explains the data."""
+"""The live curves of a run: how well the model explains the data."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import NamedTuple
 import pyqtgraph as pg
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QSize
-from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+
+from napari_diner.widgets.forms.controls import WrappedLabel, remove_margins, row
 
 LABEL_HEIGHT = 22
 """Pixels that a label on the vertical axis needs."""
 MOST_POINTS = 4000
-"""A curve of more points is thinned out: no screen shows them, and drawing them takes its time."""
+"""A curve of more points is thinned out: no screen can show them, and drawing them takes time."""
 COLOURS = ("#4e9ede", "#e8833a", "#4caf6e", "#d95f8c", "#9a7bd6", "#c2a52e", "#39b3b3", "#b0705a")
 """Colours of the curves of a comparison; each is readable on dark and on light."""
 
 
 class Point(NamedTuple):
-    """Where a run stands at one moment.
+    """The state of a run at one moment.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ class Point(NamedTuple):
     losses
         The quantities at that moment.
     contender
-        Whose curve it belongs to, in a comparison.
+        In a comparison, the name of its curve.
     """
 
     seconds: float
@@ -61,7 +62,7 @@ class _Series:
     def append(self, point: Point) -> None:
         self.seconds.append(point.seconds)
         for name, value in point.losses.items():
-            # a quantity that some stage does not have leaves a gap
+            # a quantity that is missing in some stage leaves a gap
             column = self.values.setdefault(name, [])
             column.extend([float("nan")] * (len(self.seconds) - 1 - len(column)))
             column.append(value)
@@ -76,6 +77,17 @@ class _Series:
         self.curve.setData(self.seconds[: len(values)], values, connect="finite")
 
 
+class FixedPlot(pg.PlotWidget):
+    """A plot that the mouse neither moves nor changes."""
+
+    def __init__(self, tip: str = "", **arguments: object) -> None:
+        super().__init__(**arguments)
+        self.setToolTip(tip)
+        self.hideButtons()
+        self.setMenuEnabled(False)
+        self.setMouseEnabled(False, False)
+
+
 class LossPlot(QWidget):
     """Quantities of a run against the seconds of computing; decibels on a linear axis, losses on a logarithmic one."""
 
@@ -85,34 +97,26 @@ class LossPlot(QWidget):
         self._latest = ""
         self._preferred = ""
         self._text_colour = ""
-        self._quantity = QComboBox()
-        self._quantity.setToolTip("Which quantity to plot")
-        self._quantity.currentIndexChanged.connect(self._redraw)
-        self._quantity.activated.connect(self._remember)
-        self._now = QLabel()
-        self._now.setToolTip("Its present value")
-        self._legend = QLabel()
-        self._legend.setWordWrap(True)
-        self.plot = pg.PlotWidget(axisItems={"left": DecadeAxis("left")})
+        self.quantity = QComboBox()
+        self.quantity.setToolTip("Which quantity to plot")
+        self.quantity.currentIndexChanged.connect(self._redraw)
+        self.quantity.activated.connect(self._remember)
+        self.present = QLabel()
+        self.present.setToolTip("Present value")
+        self.legend = WrappedLabel()
+        self.plot = FixedPlot(axisItems={"left": DecadeAxis("left")})
         self.plot.setMinimumHeight(100)
-        self.plot.hideButtons()
         # room for the upper half of a label at the very top
         self.plot.getPlotItem().layout.setContentsMargins(1, 6, 1, 1)
-        self.plot.setMouseEnabled(False, False)
-        self.plot.setMenuEnabled(False)
         self.plot.getAxis("left").setWidth(48)
         # a range of one decade has a label at least
         self.plot.setLimits(minYRange=1)
-        top = QHBoxLayout()
-        top.addWidget(self._quantity)
-        top.addWidget(self._now, 1)
         # above the plot, as a label below the axis would cost height and be cut off first
-        top.addWidget(QLabel("against time (s)"))
+        top = row(self.quantity, self.present, "against time (s)", stretch=self.present)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
+        remove_margins(layout, 2)
         layout.addLayout(top)
-        layout.addWidget(self._legend)
+        layout.addWidget(self.legend)
         layout.addWidget(self.plot, 1)
         self.set_theme("dark")
         self.clear()
@@ -123,27 +127,22 @@ class LossPlot(QWidget):
         return self._series[self._latest].seconds if self._latest in self._series else []
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Ask for little: a graphics view would ask for 480 pixels."""
+        """Ask for a small size: a graphics view would ask for 480 pixels."""
         return QSize(280, 130)
 
-    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
-        """Wrap the legend anew."""
-        super().resizeEvent(event)
-        self._fit_legend()
-
     def prefer(self, name: str) -> None:
-        """Plot this quantity where there is a choice, until the user chooses another."""
+        """Plot this quantity if it is available, until the user chooses another."""
         self._preferred = name
 
     def clear(self) -> None:
-        """Forget the curves of the run before."""
+        """Remove the curves of the previous run."""
         for series in self._series.values():
             self.plot.removeItem(series.curve)
         self._series.clear()
         self._latest = ""
-        self._quantity.clear()
-        self._quantity.setVisible(False)
-        self._now.clear()
+        self.quantity.clear()
+        self.quantity.setVisible(False)
+        self.present.clear()
         self._show_legend()
 
     def extend(self, points: Sequence[Point]) -> None:
@@ -155,11 +154,11 @@ class LossPlot(QWidget):
             self._latest = point.contender
             self._series[point.contender].append(point)
             for name in point.losses:
-                if self._quantity.findData(name) < 0:
-                    self._quantity.addItem(readable(name), name)
+                if self.quantity.findData(name) < 0:
+                    self.quantity.addItem(readable(name), name)
                     if name == self._preferred:
-                        self._quantity.setCurrentIndex(self._quantity.count() - 1)
-        self._quantity.setVisible(self._quantity.count() > 1)
+                        self.quantity.setCurrentIndex(self.quantity.count() - 1)
+        self.quantity.setVisible(self.quantity.count() > 1)
         self._redraw()
 
     def set_theme(self, name: str) -> None:
@@ -174,7 +173,7 @@ class LossPlot(QWidget):
         self._show_legend()
 
     def _remember(self) -> None:
-        self._preferred = self._quantity.currentData() or ""
+        self._preferred = self.quantity.currentData() or ""
 
     def _show_legend(self) -> None:
         """Give each curve its colour, and name them if there are several."""
@@ -185,16 +184,11 @@ class LossPlot(QWidget):
         for colour, series in zip(colours, self._series.values(), strict=True):
             series.curve.setPen(pg.mkPen(colour, width=2))
         names = zip(colours, self._series, strict=True)
-        self._legend.setText(" &nbsp;".join(f'<span style="color:{colour}">■</span> {name}' for colour, name in names))
-        self._legend.setVisible(several)
-        self._fit_legend()
-
-    def _fit_legend(self) -> None:
-        """Keep room for all lines of the legend: inside a splitter they would be taken from the plot's axis."""
-        self._legend.setMinimumHeight(max(0, self._legend.heightForWidth(self.width())))
+        self.legend.say(" &nbsp;".join(f'<span style="color:{colour}">■</span> {name}' for colour, name in names))
+        self.legend.setVisible(several)
 
     def _redraw(self) -> None:
-        name = self._quantity.currentData()
+        name = self.quantity.currentData()
         if name is None:
             return
         decibel = name.endswith("_db")
@@ -203,8 +197,8 @@ class LossPlot(QWidget):
             series.draw(name, decibel)
         values = self._series[self._latest].values.get(name)
         if values:
-            title = "" if self._quantity.count() > 1 else f"{readable(name)}: "
-            self._now.setText(title + (f"{values[-1]:.2f} dB" if decibel else f"{values[-1]:.3g}"))
+            title = "" if self.quantity.count() > 1 else f"{readable(name)}: "
+            self.present.setText(title + (f"{values[-1]:.2f} dB" if decibel else f"{values[-1]:.3g}"))
 
 
 def readable(name: str) -> str:

@@ -1,0 +1,76 @@
+"""What the docks of lensless recordings have in common: a stack, distances, and the preparation of its frames."""
+
+from __future__ import annotations
+
+import functools
+from typing import TypeVar
+
+import napari
+from napari.layers import Image
+from qtpy.QtWidgets import QWidget
+
+from napari_diner.tasks.lensless.recipe import Recording
+from napari_diner.widgets.dock.task_dock import TaskDock
+from napari_diner.widgets.forms.controls import button, row
+from napari_diner.widgets.forms.stack_choice import StackChoice
+from napari_diner.widgets.layers.preview_layers import PreviewLayers
+from napari_diner.widgets.lensless.distances_table import DistancesTable
+from napari_diner.widgets.lensless.layer_placement import placement_on
+from napari_diner.widgets.lensless.recorded import prepared
+from napari_diner.widgets.lensless.rectangle import drawn_rectangle, offer_rectangle
+
+RecordingT = TypeVar("RecordingT", bound=Recording)
+
+
+class RecordingDock(TaskDock[RecordingT]):
+    """A dock for stacks with one frame for each height.
+
+    Its section on the preparation has two buttons: one shows the prepared frames, the other crops them to a rectangle
+    in a Shapes layer.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer; napari passes it by this name.
+    """
+
+    source_field = "stack"
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        self.distances = DistancesTable()
+        super().__init__(napari_viewer, StackChoice(napari_viewer), {"distances_um": self.distances})
+        self.distances.failed.connect(self.panel.complain)
+        self.pictures = PreviewLayers(napari_viewer)
+        self.preparation = self.latest_work()
+        self.preparation.done.connect(self.pictures.show)
+        self.show_button = button("Show prepared frames", "Show the frames as these settings prepare them", self.show_prepared)
+        tip = "Use only the part of the frames inside a rectangle in a Shapes layer"
+        self.crop_button = button("Crop to rectangle", tip, self.crop)
+        self._preprocess = self.advanced.sections["preprocess"]
+        tools = QWidget()
+        tools.setLayout(row(self.show_button, self.crop_button))
+        self._preprocess.addWidget(tools)
+
+    def fill_in(self, layer: Image) -> None:
+        """Make room for the frames of the chosen layer, and fill in what it reports about itself."""
+        self.distances.set_frames(layer.data.shape[0])
+        super().fill_in(layer)
+
+    def show_prepared(self) -> None:
+        """Show the frames after the preparation, and the pixels that will be ignored."""
+        with self.panel.explaining():
+            layer, recipe = self.chosen_layer(), self.recipe()
+            self.pictures.arguments = placement_on(layer, recipe)
+            self.preparation.request(functools.partial(prepared, recipe, layer.data))
+
+    def crop(self) -> None:
+        """Crop the frames to the rectangle that the user has drawn, or offer to draw one."""
+        with self.panel.explaining():
+            layer = self.chosen_layer()
+            offer_rectangle(self.viewer, layer)
+            top, left, height, width = part = drawn_rectangle(self.viewer, layer)
+            self._preprocess.form.editors["crop_px"].set_value(part)
+            self.panel.say(
+                f"Rows {top} to {top + height - 1} and columns {left} to {left + width - 1} are used; clear the field "
+                "Crop to use all"
+            )
