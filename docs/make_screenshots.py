@@ -124,7 +124,7 @@ def idt(viewer: napari.Viewer, camera: Photographer) -> None:
     camera.window("idt-filled-in")
 
     dock.check_button.click()
-    while dock._live.busy:
+    while dock.geometry_check.busy:
         wait(50)
     viewer.dims.set_current_step(0, 3)
     camera.window("idt-geometry")
@@ -139,9 +139,9 @@ def idt(viewer: napari.Viewer, camera: Photographer) -> None:
     finish(dock.panel)
     camera.window("idt-space")
 
-    dock.view_buttons["slices"].click()
+    dock.views.buttons["slices"].click()
     camera.window("idt-slices")
-    dock.view_buttons["surface"].click()
+    dock.views.buttons["surface"].click()
     camera.window("idt-surface")
 
 

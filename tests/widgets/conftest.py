@@ -51,7 +51,7 @@ def fit_dock(make_napari_viewer: Callable[..., Any]) -> FitDock:
     _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "DINER fit")
     assert isinstance(widget, FitDock)
     # a small network on a coarse lattice: these tests are about the dock
-    widget._essentials["epochs"].set_value(60)
+    widget.editors["epochs"].set_value(60)
     widget.advanced.set_values(
         {"network": {"hidden_features": 24}, "table": {"lattice_size": 16}, "learning_rate": 5e-3}
     )

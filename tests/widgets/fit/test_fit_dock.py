@@ -40,7 +40,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, dialog: str, reply: Any) -> None:
 
 
 def endless(dock: FitDock) -> None:
-    dock._essentials["epochs"].set_value(1_000_000)
+    dock.editors["epochs"].set_value(1_000_000)
     dock.advanced.set_values({"max_seconds": 60.0})
 
 
@@ -68,7 +68,7 @@ def wait_for_preview(qtbot: QtBot, dock: FitDock) -> None:
 def test_an_image_of_any_kind_comes_back_as_it_was(
     fit_dock: FitDock, wait_for_end: Wait, data: np.ndarray, arguments: dict[str, Any], axes: str
 ) -> None:
-    viewer = fit_dock._viewer
+    viewer = fit_dock.viewer
     source = viewer.add_image(data, name="source", translate=[3] * (data.ndim - axes.endswith("S")), **arguments)
     assert fit_dock.recipe().axes == axes
     run(fit_dock, wait_for_end)
@@ -87,10 +87,10 @@ def test_an_image_of_any_kind_comes_back_as_it_was(
 
 @pytest.mark.parametrize(("key", "axes"), [("colour_image", "YXS"), ("volume_16_bit", "ZYX"), ("short_video", "TYXS")])
 def test_the_samples_say_what_they_are(fit_dock: FitDock, wait_for_end: Wait, key: str, axes: str) -> None:
-    (layer,) = fit_dock._viewer.open_sample("napari-diner", key)
+    (layer,) = fit_dock.viewer.open_sample("napari-diner", key)
     assert fit_dock.choice.layer == layer
     assert fit_dock.recipe().axes == axes
-    assert not fit_dock._axes_note.isVisibleTo(fit_dock)
+    assert not fit_dock.axes_note.isVisibleTo(fit_dock)
     assert layer.data.dtype == (np.uint16 if axes == "ZYX" else np.uint8)
     # something to see and something to find for a representation
     assert len(np.unique(layer.data)) > 100
@@ -103,7 +103,7 @@ def test_a_run_tells_its_quality_and_its_size(fit_dock: FitDock, wait_for_end: W
     tifffile.imwrite(path, data)
     fit_dock.choice.open_source(str(path))
     run(fit_dock, wait_for_end)
-    report = fit_dock._viewer.layers["reconstruction"].metadata["report"]
+    report = fit_dock.viewer.layers["reconstruction"].metadata["report"]
     status = fit_dock.panel.status.text()
     assert f"{report['psnr_db']:.1f} dB" in status
     assert f"{report['bits_per_pixel']:.1f} bits per pixel" in status
@@ -112,22 +112,22 @@ def test_a_run_tells_its_quality_and_its_size(fit_dock: FitDock, wait_for_end: W
     words = shlex.split(QGuiApplication.clipboard().text())
     assert words[:3] == ["napari-diner", "fit", str(path)]
     assert "--image" not in words
-    assert fit_dock.panel.plot._quantity.currentData() == "psnr_db"
+    assert fit_dock.panel.plot.quantity.currentData() == "psnr_db"
 
 
 def test_exact_reproduction(fit_dock: FitDock, wait_for_end: Wait) -> None:
     data = RANDOM.integers(0, 256, (24, 32, 3)).astype(np.uint8)
-    fit_dock._viewer.add_image(data, rgb=True, name="noise")
-    fit_dock._essentials["bit_exact"].set_value(True)
+    fit_dock.viewer.add_image(data, rgb=True, name="noise")
+    fit_dock.editors["bit_exact"].set_value(True)
     run(fit_dock, wait_for_end)
-    np.testing.assert_array_equal(fit_dock._viewer.layers["reconstruction"].data, data)
+    np.testing.assert_array_equal(fit_dock.viewer.layers["reconstruction"].data, data)
     assert "every value reproduced exactly" in fit_dock.panel.status.text()
 
 
 def test_a_volume_is_saved_and_repeated(
     fit_dock: FitDock, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    viewer = fit_dock._viewer
+    viewer = fit_dock.viewer
     viewer.add_image(smooth(6, 24, 32), name="a volume", scale=(2, 0.5, 0.5), units="um", axis_labels=("z", "y", "x"))
     run(fit_dock, wait_for_end)
     first = viewer.layers["reconstruction"]
@@ -153,7 +153,7 @@ def test_a_volume_is_saved_and_repeated(
 def test_a_slice_of_a_saved_model_is_evaluated_on_demand(
     fit_dock: FitDock, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    viewer = fit_dock._viewer
+    viewer = fit_dock.viewer
     viewer.add_image(smooth(6, 24, 32), name="volume", scale=(2, 0.5, 0.5), units="um", axis_labels=("z", "y", "x"))
     run(fit_dock, wait_for_end)
     answer(monkeypatch, "getExistingDirectory", str(tmp_path))
@@ -166,11 +166,11 @@ def test_a_slice_of_a_saved_model_is_evaluated_on_demand(
 
 
 def test_a_run_is_watched_paused_and_cancelled(qtbot: QtBot, fit_dock: FitDock, wait_for_end: Wait) -> None:
-    source = fit_dock._viewer.add_image(smooth(6, 24, 32), axis_labels=("z", "y", "x"), name="source")
+    source = fit_dock.viewer.add_image(smooth(6, 24, 32), axis_labels=("z", "y", "x"), name="source")
     endless(fit_dock)
     fit_dock.panel.run_button.click()
     wait_for_preview(qtbot, fit_dock)
-    preview = fit_dock._viewer.layers["reconstruction (preview)"]
+    preview = fit_dock.viewer.layers["reconstruction (preview)"]
     assert preview.contrast_limits == source.contrast_limits
     assert fit_dock.choice.layer == source
     fit_dock.panel.pause_button.click()
@@ -180,10 +180,10 @@ def test_a_run_is_watched_paused_and_cancelled(qtbot: QtBot, fit_dock: FitDock, 
     fit_dock.panel.cancel_button.click()
     wait_for_end(fit_dock.panel)
     assert fit_dock.panel.status.text().startswith("Stopped early")
-    layer = fit_dock._viewer.layers["reconstruction"]
+    layer = fit_dock.viewer.layers["reconstruction"]
     assert layer.metadata["report"]["partial"]
     assert layer.data.shape == source.data.shape
-    assert not [layer for layer in fit_dock._viewer.layers if "preview" in layer.name]
+    assert not [layer for layer in fit_dock.viewer.layers if "preview" in layer.name]
     assert fit_dock.compare_button.isEnabled()
 
 
@@ -200,12 +200,12 @@ def test_a_run_is_watched_paused_and_cancelled(qtbot: QtBot, fit_dock: FitDock, 
 def test_what_is_wrong_is_one_sentence_and_the_next_run_works(
     fit_dock: FitDock, wait_for_end: Wait, data: np.ndarray, change: dict[str, Any], sentence: str
 ) -> None:
-    viewer = fit_dock._viewer
+    viewer = fit_dock.viewer
     viewer.add_image(data, name="it", contrast_limits=(0, 1))
     recipe = fit_dock.recipe()
     for name, value in change.items():
-        if name in fit_dock._essentials:
-            fit_dock._essentials[name].set_value(value)
+        if name in fit_dock.editors:
+            fit_dock.editors[name].set_value(value)
         else:
             fit_dock.advanced.set_values({name: value})
     run(fit_dock, wait_for_end)
@@ -220,11 +220,11 @@ def test_what_is_wrong_is_one_sentence_and_the_next_run_works(
 
 
 def test_axes_that_cannot_be_are_told(fit_dock: FitDock) -> None:
-    fit_dock._viewer.add_image(smooth(24, 32))
-    fit_dock._essentials["axes"].set_value("QX")
+    fit_dock.viewer.add_image(smooth(24, 32))
+    fit_dock.editors["axes"].set_value("QX")
     fit_dock.panel.run_button.click()
     assert "there is no axis Q" in fit_dock.panel.status.text()
-    fit_dock._essentials["axes"].set_value("")
+    fit_dock.editors["axes"].set_value("")
     fit_dock.panel.run_button.click()
     assert "The axes are missing; type 2 letters" in fit_dock.panel.status.text()
 
@@ -232,24 +232,24 @@ def test_axes_that_cannot_be_are_told(fit_dock: FitDock) -> None:
 def test_a_signal_that_is_too_large_is_refused(fit_dock: FitDock, wait_for_end: Wait) -> None:
     # takes no memory by itself; nothing of it may be allocated
     huge = np.broadcast_to(np.ones((1, 1, 1), np.uint8), (600, 200_000, 200_000))
-    fit_dock._viewer.add_image(huge, name="huge", contrast_limits=(0, 1), visible=False)
+    fit_dock.viewer.add_image(huge, name="huge", contrast_limits=(0, 1), visible=False)
     run(fit_dock, wait_for_end)
     assert "600×200000×200000" in fit_dock.panel.status.text()
     assert "memory" in fit_dock.panel.status.text()
 
 
 def test_a_guess_is_said_and_can_be_changed(fit_dock: FitDock, wait_for_end: Wait) -> None:
-    fit_dock._viewer.add_image(smooth(5, 24, 32), name="stack")
+    fit_dock.viewer.add_image(smooth(5, 24, 32), name="stack")
     assert fit_dock.recipe().axes == "TYX"
-    assert "guess" in fit_dock._axes_note.text()
-    assert fit_dock._axes_note.isVisibleTo(fit_dock)
-    fit_dock._essentials["axes"].set_value("zyx")
+    assert "guess" in fit_dock.axes_note.text()
+    assert fit_dock.axes_note.isVisibleTo(fit_dock)
+    fit_dock.editors["axes"].set_value("zyx")
     run(fit_dock, wait_for_end)
-    assert fit_dock._viewer.layers["reconstruction"].metadata["recipe"]["axes"] == "ZYX"
-    fit_dock._viewer.add_image(smooth(24, 32), name="image")
+    assert fit_dock.viewer.layers["reconstruction"].metadata["recipe"]["axes"] == "ZYX"
+    fit_dock.viewer.add_image(smooth(24, 32), name="image")
     fit_dock.choice.combo.setCurrentText("image")
     assert fit_dock.recipe().axes == "YX"
-    assert not fit_dock._axes_note.isVisibleTo(fit_dock)
+    assert not fit_dock.axes_note.isVisibleTo(fit_dock)
 
 
 def test_no_image_is_told(fit_dock: FitDock) -> None:
@@ -284,7 +284,7 @@ def test_files_are_opened(fit_dock: FitDock, tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_command_is_on_the_clipboard(fit_dock: FitDock) -> None:
-    fit_dock._viewer.add_image(smooth(24, 32), name="cells")
+    fit_dock.viewer.add_image(smooth(24, 32), name="cells")
     fit_dock.copy_command()
     words = shlex.split(QGuiApplication.clipboard().text())
     assert words[:5] == ["napari-diner", "fit", "IMAGE.tif", "-o", "cells-fit"]
@@ -303,7 +303,7 @@ def test_the_copied_command_does_what_the_dock_did(fit_dock: FitDock, wait_for_e
         [sys.executable, "-c", code, *words[1:], "--quiet"], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert finished.returncode == 0, finished.stderr
-    layer = fit_dock._viewer.layers["reconstruction"]
+    layer = fit_dock.viewer.layers["reconstruction"]
     recipe = FitRecipe.load(tmp_path / "image-fit" / "recipe.yaml")
     assert recipe.model_dump(mode="json") == layer.metadata["recipe"]
     # the dock leaves a processor to the screen, and sums in another order round differently
@@ -322,20 +322,20 @@ def test_the_copied_command_does_what_the_dock_did(fit_dock: FitDock, wait_for_e
     ],
 )
 def test_only_the_settings_that_matter_are_shown(fit_dock: FitDock, representation: str, sections: set[str]) -> None:
-    fit_dock._essentials["bit_exact"].set_value(True)
-    fit_dock._essentials["bit_exact"].set_value(representation == "diner")
-    fit_dock._essentials["representation"].set_value(representation)
-    fit_dock._essentials["bit_exact"].set_value(False)
+    fit_dock.editors["bit_exact"].set_value(True)
+    fit_dock.editors["bit_exact"].set_value(representation == "diner")
+    fit_dock.editors["representation"].set_value(representation)
+    fit_dock.editors["bit_exact"].set_value(False)
     shown = {name for name, section in fit_dock.advanced.sections.items() if not section.isHidden()}
     assert shown == sections
-    assert fit_dock._essentials["backbone"].isEnabled() == (representation == "diner")
-    assert fit_dock._essentials["epochs"].isEnabled() == (representation != "pixels")
+    assert fit_dock.editors["backbone"].isEnabled() == (representation == "diner")
+    assert fit_dock.editors["epochs"].isEnabled() == (representation != "pixels")
 
 
 @pytest.mark.parametrize("representation", ["siren", "pe-mlp", "hash-grid", "pixels"])
 def test_every_representation_runs(fit_dock: FitDock, wait_for_end: Wait, representation: str) -> None:
-    fit_dock._viewer.add_image(smooth(24, 32))
-    fit_dock._essentials["representation"].set_value(representation)
+    fit_dock.viewer.add_image(smooth(24, 32))
+    fit_dock.editors["representation"].set_value(representation)
     run(fit_dock, wait_for_end)
     assert fit_dock.panel.status.text().startswith("Done"), fit_dock.panel.status.text()
     assert not fit_dock.insight_button.isEnabled()
@@ -349,13 +349,13 @@ def test_the_dock_fits_a_small_screen(fit_dock: FitDock) -> None:
 def test_closing_the_viewer_in_mid_run_ends_the_thread(
     qtbot: QtBot, make_napari_viewer: Callable[..., Any], fit_dock: FitDock
 ) -> None:
-    fit_dock._viewer.add_image(smooth(24, 32))
+    fit_dock.viewer.add_image(smooth(24, 32))
     endless(fit_dock)
     fit_dock.panel.run_button.click()
     wait_for_preview(qtbot, fit_dock)
     pool = QThreadPool.globalInstance()
     assert pool.activeThreadCount() > 0
-    fit_dock._viewer.close()
+    fit_dock.viewer.close()
     qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=3000)
 
 
@@ -367,7 +367,7 @@ def test_a_closed_dock_is_forgotten(
     viewer.add_image(smooth(24, 32))
     dock = viewer.window.add_plugin_dock_widget("napari-diner", "DINER fit")[1]
     if work in ("done", "looking"):
-        dock._essentials["epochs"].set_value(2)
+        dock.editors["epochs"].set_value(2)
         run(dock, wait_for_end)
     if work == "looking":
         dock.insight_button.click()

@@ -42,14 +42,14 @@ def test_the_dialog_offers_what_can_be_compared(qtbot: QtBot, fit_dock: FitDock)
     dialog = CompareDialog(fit_dock)
     assert dialog.names() == CHOSEN
     dialog.seconds_editor.set_value(3)
-    assert dialog._total.text() == "12 s"
+    assert dialog.total.text() == "12 s"
     for box in dialog.boxes.values():
         box.setChecked(False)
     assert not dialog.answers.button(QDialogButtonBox.StandardButton.Ok).isEnabled()
 
 
 def test_representations_are_compared_side_by_side(fit_dock: FitDock, wait_for_end: Wait, wave: np.ndarray) -> None:
-    viewer = fit_dock._viewer
+    viewer = fit_dock.viewer
     source = viewer.add_image(wave, name="image")
     names = ("diner-mlp", "siren")
 
@@ -77,13 +77,13 @@ def test_representations_are_compared_side_by_side(fit_dock: FitDock, wait_for_e
     assert len(viewer.layers) == 3
     winner = max(names, key=lambda name: float(scores[name]["dB"]))
     assert fit_dock.panel.status.text().startswith(winner)
-    assert set(fit_dock.panel.plot._series) == set(names)
+    assert set(fit_dock.panel.plot.contenders) == set(names)
     # the layers of the comparison are no images to start from
     assert fit_dock.choice.layer == source
 
 
 def test_the_diner_of_a_comparison_is_looked_into(fit_dock: FitDock, wait_for_end: Wait, wave: np.ndarray) -> None:
-    viewer = fit_dock._viewer
+    viewer = fit_dock.viewer
     viewer.add_image(wave, name="image")
     fit_dock.start_comparison(("siren",), 0.2)
     wait_for_end(fit_dock.panel)
@@ -100,13 +100,13 @@ def test_the_diner_of_a_comparison_is_looked_into(fit_dock: FitDock, wait_for_en
 def test_a_comparison_that_is_cancelled_shows_what_it_has(
     qtbot: QtBot, fit_dock: FitDock, wait_for_end: Wait, wave: np.ndarray
 ) -> None:
-    fit_dock._viewer.add_image(wave, name="image")
+    fit_dock.viewer.add_image(wave, name="image")
     fit_dock.start_comparison(("diner-mlp", "siren"), 60)
     qtbot.waitUntil(lambda: len(fit_dock.panel.plot.seconds) > 3, timeout=30_000)
     fit_dock.panel.cancel_button.click()
     wait_for_end(fit_dock.panel)
     assert tuple(compared(fit_dock)) == ("diner-mlp",)
-    assert not [layer for layer in fit_dock._viewer.layers if "preview" in layer.name]
+    assert not [layer for layer in fit_dock.viewer.layers if "preview" in layer.name]
     # the next run puts the table away
     fit_dock.panel.run_button.click()
     assert not fit_dock.scores.isVisibleTo(fit_dock)
@@ -115,10 +115,10 @@ def test_a_comparison_that_is_cancelled_shows_what_it_has(
 
 @pytest.mark.parametrize("width", [1, 2, 3])
 def test_a_diner_is_looked_into(fit_dock: FitDock, wait_for_end: Wait, wave: np.ndarray, width: int) -> None:
-    viewer = fit_dock._viewer
+    viewer = fit_dock.viewer
     source = viewer.add_image(wave, name="image", scale=(0.5, 0.5), units="um")
     assert not fit_dock.insight_button.isEnabled()
-    fit_dock._essentials["table_width"].set_value(width)
+    fit_dock.editors["table_width"].set_value(width)
     fit_dock.panel.run_button.click()
     wait_for_end(fit_dock.panel)
     curve = len(fit_dock.panel.plot.seconds)
@@ -161,9 +161,9 @@ def test_a_diner_is_looked_into(fit_dock: FitDock, wait_for_end: Wait, wave: np.
 
 
 def test_a_value_has_its_colour_where_its_key_lies(fit_dock: FitDock, wait_for_end: Wait, wave: np.ndarray) -> None:
-    viewer = fit_dock._viewer
+    viewer = fit_dock.viewer
     viewer.add_image(wave, name="image")
-    fit_dock._essentials["epochs"].set_value(200)
+    fit_dock.editors["epochs"].set_value(200)
     fit_dock.panel.run_button.click()
     wait_for_end(fit_dock.panel)
     fit_dock.insight_button.click()

@@ -15,7 +15,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.solvers.settings import Settings
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import Recipe
-from napari_diner.widgets.forms.number_editors import FloatEditor
+from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.forms.recipe_form import RecipeForm
 
 RECIPES: list[dict[str, Any]] = [
@@ -106,7 +106,7 @@ def test_an_empty_number_means_none(qtbot: QtBot, form: RecipeForm) -> None:
     ("text", "state"), [("x", "Invalid"), ("1e", "Intermediate"), ("20", "Intermediate"), ("1,5", "Acceptable")]
 )
 def test_numbers_are_checked_while_they_are_typed(qtbot: QtBot, text: str, state: str) -> None:
-    editor = FloatEditor(0, 10)
+    editor = NumberEditor(0, 10)
     qtbot.addWidget(editor)
     assert editor.validate(text, 0)[0] == QValidator.State[state]
 

@@ -41,7 +41,7 @@ def run(dock: IdtDock, wait_for_end: Wait) -> str:
 
 
 def endless(dock: IdtDock) -> None:
-    dock._essentials["solver"].set_value("diner")
+    dock.editors["solver"].set_value("diner")
     dock.advanced.set_values({"max_seconds": 60.0, "gradient": {"iterations": 1_000_000, "patience": 1_000_000}})
 
 
@@ -52,7 +52,7 @@ def wait_for_preview(qtbot: QtBot, dock: IdtDock) -> None:
 
 def check_geometry(qtbot: QtBot, dock: IdtDock) -> None:
     dock.check_button.click()
-    qtbot.waitUntil(lambda: not dock._live.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: not dock.geometry_check.busy, timeout=60_000)
 
 
 def test_the_sample_fills_the_dock_in(make_napari_viewer: Callable[..., Any]) -> None:
@@ -69,7 +69,7 @@ def test_the_sample_fills_the_dock_in(make_napari_viewer: Callable[..., Any]) ->
 def test_a_run_gives_volumes_with_scale_that_can_be_saved_and_repeated(
     idt_dock: IdtDock, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    viewer = idt_dock._viewer
+    viewer = idt_dock.viewer
     assert run(idt_dock, wait_for_end).startswith("Done: index up to 1.33"), idt_dock.panel.status.text()
     for name in ("n_re", "n_im"):
         layer = viewer.layers[name]
@@ -100,7 +100,7 @@ def test_a_run_gives_volumes_with_scale_that_can_be_saved_and_repeated(
 
 
 def test_the_volume_is_seen_in_space_at_once(idt_dock: IdtDock, wait_for_end: Wait) -> None:
-    viewer = idt_dock._viewer
+    viewer = idt_dock.viewer
     run(idt_dock, wait_for_end)
     volume = viewer.layers["n_re"]
     assert viewer.dims.ndisplay == 3
@@ -120,7 +120,7 @@ def test_the_volume_is_seen_in_space_at_once(idt_dock: IdtDock, wait_for_end: Wa
     part = max(reach[0] / viewer.canvas.size[0], reach[1] / viewer.canvas.size[1])
     assert 0.85 < part < 1
 
-    idt_dock.view_slices()
+    idt_dock.views.show_slices()
     assert viewer.dims.ndisplay == 2
     z = viewer.dims.point[0]
     profile = (volume.data - 1.33).sum((1, 2))
@@ -131,7 +131,7 @@ def test_three_cuts_follow_the_run(qtbot: QtBot, idt_dock: IdtDock, wait_for_end
     endless(idt_dock)
     idt_dock.panel.run_button.click()
     wait_for_preview(qtbot, idt_dock)
-    viewer = idt_dock._viewer
+    viewer = idt_dock.viewer
     cuts = {name: viewer.layers[f"n_re {name} (preview)"] for name in ("xy", "xz", "yz")}
     assert [layer.data.shape for layer in cuts.values()] == [(48, 56), (10, 56), (48, 10)]
     np.testing.assert_allclose(cuts["xz"].scale, (0.5, 0.1625))
@@ -158,7 +158,7 @@ def test_directions_are_drawn_as_they_are_typed(idt_dock: IdtDock) -> None:
     editor.ring["na"].set_value(0.7)
     assert editor.plot.outside.all()
     assert "8 of 8 directions are outside the objective's NA of 0.65 (up to 0.7)" in editor.words.text()
-    idt_dock._essentials["na"].set_value(0.75)
+    idt_dock.editors["na"].set_value(0.75)
     assert not editor.plot.outside.any()
     editor.ring["na"].set_value(0.2)
     assert "slow changes of the index are hardly seen" in editor.words.text()
@@ -190,7 +190,7 @@ def test_directions_come_from_a_file(idt_dock: IdtDock, tmp_path: Path, monkeypa
 
 def test_the_circles_bound_what_is_bright(qtbot: QtBot, idt_dock: IdtDock) -> None:
     check_geometry(qtbot, idt_dock)
-    viewer = idt_dock._viewer
+    viewer = idt_dock.viewer
     spectra, circles = viewer.layers["spectra"], viewer.layers["circles"]
     assert isinstance(spectra, Image)
     assert isinstance(circles, Shapes)
@@ -216,25 +216,25 @@ def test_a_check_that_fails_is_told_and_the_next_one_works(qtbot: QtBot, idt_doc
     assert "nowhere.tif" in idt_dock.panel.status.text()
     idt_dock.background.set_value("ratio")
     check_geometry(qtbot, idt_dock)
-    assert "spectra" in idt_dock._viewer.layers
+    assert "spectra" in idt_dock.viewer.layers
 
 
 def test_what_the_optics_cannot_do_is_said(qtbot: QtBot, idt_dock: IdtDock, wait_for_end: Wait) -> None:
-    idt_dock._essentials["slice_spacing_um"].set_value(4.0)
-    idt_dock._essentials["slice_count"].set_value(2)
+    idt_dock.editors["slice_spacing_um"].set_value(4.0)
+    idt_dock.editors["slice_count"].set_value(2)
     check_geometry(qtbot, idt_dock)
     assert "axial Nyquist limit" in idt_dock.panel.status.text()
     assert "\nWarning: the slice spacing of 4 µm is above the axial Nyquist limit" in run(idt_dock, wait_for_end)
-    assert idt_dock.panel._is_error
+    assert idt_dock.panel.status.is_warning
 
 
 def test_too_much_phase_for_the_linear_model_is_said(
     make_napari_viewer: Callable[..., Any], idt_dock: IdtDock, wait_for_end: Wait
 ) -> None:
     data, attributes, _ = recording_of(SMALL.model_copy(update={"peak_phase_rad": 1.5, "model": "multislice"}))
-    idt_dock._viewer.add_image(data, **(attributes | {"name": "strong"}))
+    idt_dock.viewer.add_image(data, **(attributes | {"name": "strong"}))
     idt_dock.choice.combo.setCurrentText("strong")
-    idt_dock._essentials["model"].set_value("born")
+    idt_dock.editors["model"].set_value("born")
     status = run(idt_dock, wait_for_end)
     assert "rad" in status
     assert "0.5 rad" in status, status
@@ -244,7 +244,7 @@ def test_calibrated_directions_are_drawn_beside_the_given(qtbot: QtBot, idt_dock
     idt_dock.advanced.set_values({"calibration": {"illuminations": "circles"}})
     assert run(idt_dock, wait_for_end).startswith("Done")
     check_geometry(qtbot, idt_dock)
-    assert len(idt_dock._viewer.layers["circles (found)"].data) == len(idt_dock._viewer.layers["circles"].data) == 16
+    assert len(idt_dock.viewer.layers["circles (calibrated)"].data) == len(idt_dock.viewer.layers["circles"].data) == 16
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -266,13 +266,13 @@ def test_what_is_wrong_is_one_sentence(idt_dock: IdtDock, wait_for_end: Wait) ->
         status = run(idt_dock, wait_for_end)
         assert sentence in status
         assert "Traceback" not in status
-        assert len(idt_dock._viewer.layers) == 1
+        assert len(idt_dock.viewer.layers) == 1
     idt_dock.set_recipe(recipe)
     assert run(idt_dock, wait_for_end).startswith("Done")
 
 
 def test_a_layer_is_the_background(idt_dock: IdtDock, wait_for_end: Wait) -> None:
-    viewer = idt_dock._viewer
+    viewer = idt_dock.viewer
     run(idt_dock, wait_for_end)
     known = viewer.layers["n_re"].data
     empty = np.fromfunction(lambda y, x: 900 + 3 * x + y, (48, 56)).astype(np.float32)
@@ -294,35 +294,35 @@ def test_a_layer_is_the_background(idt_dock: IdtDock, wait_for_end: Wait) -> Non
 
 
 def test_a_surface_lies_where_the_index_is(idt_dock: IdtDock, wait_for_end: Wait) -> None:
-    viewer = idt_dock._viewer
+    viewer = idt_dock.viewer
     run(idt_dock, wait_for_end)
     volume = viewer.layers["n_re"]
-    assert 1.33 < idt_dock.level.value() < volume.data.max()
-    idt_dock.view_buttons["surface"].click()
+    assert 1.33 < idt_dock.views.level.value() < volume.data.max()
+    idt_dock.views.buttons["surface"].click()
     layer = viewer.layers.selection.active
     assert isinstance(layer, Surface)
     assert viewer.dims.ndisplay == 3
     low, high = layer.data[0].min(0), layer.data[0].max(0)
-    dense = np.argwhere(volume.data > idt_dock.level.value())
+    dense = np.argwhere(volume.data > idt_dock.views.level.value())
     np.testing.assert_allclose(low, dense.min(0), atol=1)
     np.testing.assert_allclose(high, dense.max(0), atol=1)
-    idt_dock.level.set_value(1.6)
-    idt_dock.view_buttons["surface"].click()
+    idt_dock.views.level.set_value(1.6)
+    idt_dock.views.buttons["surface"].click()
     assert "No surface has the index 1.6000" in idt_dock.panel.status.text()
     viewer.layers.remove(volume)
-    assert not idt_dock.view_buttons["space"].isEnabled()
+    assert not idt_dock.views.buttons["3D"].isEnabled()
 
 
 def test_a_film_turns_once_around(
     make_napari_viewer: Callable[..., Any], wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(volume_view, "FILM_FRAMES", 4)
+    monkeypatch.setattr(volume_view, "MOVIE_FRAMES", 4)
     # only what is on the screen is drawn
     idt_dock = open_idt(make_napari_viewer(show=True))
     run(idt_dock, wait_for_end)
-    before = camera_of(idt_dock._viewer).angles
+    before = camera_of(idt_dock.viewer).angles
     answer(monkeypatch, "getSaveFileName", (str(tmp_path / "film.gif"), ""))
-    idt_dock.view_buttons["film"].click()
+    idt_dock.views.buttons["movie"].click()
     with Picture.open(tmp_path / "film.gif") as film:
         assert film.n_frames == 4
         pictures = []
@@ -330,9 +330,9 @@ def test_a_film_turns_once_around(
             film.seek(number)
             pictures.append(np.asarray(film.convert("L"), dtype=float))
     assert all(np.abs(picture - pictures[0]).max() > 50 for picture in pictures[1:])
-    np.testing.assert_allclose(camera_of(idt_dock._viewer).angles, before)
+    np.testing.assert_allclose(camera_of(idt_dock.viewer).angles, before)
     answer(monkeypatch, "getSaveFileName", (str(tmp_path / "nowhere" / "film.gif"), ""))
-    idt_dock.view_buttons["film"].click()
+    idt_dock.views.buttons["movie"].click()
     assert "cannot be written" in idt_dock.panel.status.text()
 
 
@@ -350,8 +350,8 @@ def test_matlab_files_are_opened(idt_dock: IdtDock, tmp_path: Path, monkeypatch:
 
 
 def test_what_a_layer_told_is_not_taken_for_the_next(idt_dock: IdtDock) -> None:
-    idt_dock._essentials["na"].set_value(0.9)  # typed by the user, so it stays
-    idt_dock._viewer.add_image(np.ones((5, 16, 16)), name="other")
+    idt_dock.editors["na"].set_value(0.9)  # typed by the user, so it stays
+    idt_dock.viewer.add_image(np.ones((5, 16, 16)), name="other")
     idt_dock.choice.combo.setCurrentText("other")
     recipe = idt_dock.recipe()
     assert (recipe.na, recipe.wavelength_um, recipe.pixel_size_um) == (0.9, None, None)
@@ -362,9 +362,9 @@ def test_only_the_settings_that_matter_are_shown(idt_dock: IdtDock) -> None:
         return {name for name, section in idt_dock.advanced.sections.items() if not section.isHidden()}
 
     assert shown() == {"calibration", "regularization", "multislice"}
-    idt_dock._essentials["model"].set_value("born")
+    idt_dock.editors["model"].set_value("born")
     assert shown() == {"calibration", "regularization"}
-    idt_dock._essentials["solver"].set_value("diner")
+    idt_dock.editors["solver"].set_value("diner")
     assert shown() == {"calibration", "regularization", "diner", "gradient"}
 
 
@@ -375,7 +375,7 @@ def test_the_dock_fits_a_small_screen(qtbot: QtBot, idt_dock: IdtDock) -> None:
 
 
 def test_the_dock_follows_the_theme(idt_dock: IdtDock) -> None:
-    idt_dock._viewer.theme = "light"
+    idt_dock.viewer.theme = "light"
     assert idt_dock.illumination.plot.backgroundBrush().color().lightness() > 200
 
 
@@ -383,7 +383,7 @@ def test_closing_the_dock_in_mid_run_ends_the_thread(qtbot: QtBot, idt_dock: Idt
     endless(idt_dock)
     idt_dock.panel.run_button.click()
     wait_for_preview(qtbot, idt_dock)
-    viewer = idt_dock._viewer
+    viewer = idt_dock.viewer
     pool = QThreadPool.globalInstance()
     assert pool.activeThreadCount() > 0
     viewer.window.remove_dock_widget(idt_dock)
@@ -394,7 +394,7 @@ def test_nothing_of_a_closed_dock_remains(qtbot: QtBot, make_napari_viewer: Call
     viewer = make_napari_viewer()
     viewer.add_image(np.ones((3, 16, 16)))
     dock = viewer.window.add_plugin_dock_widget("napari-diner", "IDT refractive index")[1]
-    parts = (dock, dock.panel, dock.choice, dock.advanced, dock.illumination, dock.background, dock._layers)
+    parts = (dock, dock.panel, dock.choice, dock.advanced, dock.illumination, dock.background, dock.layers)
     remains = [weakref.ref(part) for part in parts]
     viewer.window.remove_dock_widget(dock)
     del dock, parts

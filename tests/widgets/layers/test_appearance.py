@@ -74,7 +74,7 @@ def test_previews_become_results_of_more_axes(axes: str, shape: tuple[int, ...])
     layers.arguments = Appearance.of(source, axes).arguments
     shown = "YXS" if axes.endswith("S") else "CYX"
     index = tuple(slice(None) if axis in shown else 0 for axis in axes)
-    layers.preview([NamedArray("fit", data[index], shown, (1.0, 1.0, 1.0))])
+    layers.show([NamedArray("fit", data[index], shown, (1.0, 1.0, 1.0))])
     preview = viewer.layers["fit (preview)"]
     assert preview.ndim == source.ndim
 
@@ -89,7 +89,7 @@ def test_a_grey_preview_makes_room_for_a_result_in_colours() -> None:
     data = RANDOM.integers(0, 255, (8, 8, 3)).astype(np.uint8)
     layers = ResultLayers(viewer)
     layers.arguments = Appearance.of(viewer.add_image(data, rgb=True, name="source"), "YXS").arguments
-    layers.preview([NamedArray("fit", data[..., 1], "YX", (1.0, 1.0))])
+    layers.show([NamedArray("fit", data[..., 1], "YX", (1.0, 1.0))])
 
     (layer,) = layers.finish(Result("fit", (NamedArray("fit", data, "YXS", (1.0, 1.0, 1.0)),), FitRecipe(), {}))
     assert layer.rgb

@@ -63,10 +63,10 @@ def test_previews_are_updated_in_place_and_become_the_result() -> None:
     viewer = ViewerModel()
     layers = ResultLayers(viewer)
     coarse = NamedArray("phase", np.full((16, 16), 0.1), "YX", (2.24, 2.24), "rad")
-    layers.preview([coarse])
+    layers.show([coarse])
     (preview,) = viewer.layers
     assert preview.name == "phase (preview)"
-    layers.preview([NamedArray("phase", np.full((16, 16), 2.0), "YX", (2.24, 2.24), "rad")])
+    layers.show([NamedArray("phase", np.full((16, 16), 2.0), "YX", (2.24, 2.24), "rad")])
     assert list(viewer.layers) == [preview]
     assert preview.contrast_limits == pytest.approx([-2, 2])
     _, phase, _ = layers.finish(result())
@@ -81,7 +81,7 @@ def test_another_run_adds_layers_of_its_own() -> None:
     viewer = ViewerModel()
     layers = ResultLayers(viewer)
     for _ in range(2):
-        layers.preview(result().arrays[:2])
+        layers.show(result().arrays[:2])
         layers.finish(result())
     assert sorted(layer.name for layer in viewer.layers) == sorted(
         ["amplitude", "phase", "residual", "amplitude [1]", "phase [1]", "residual [1]"]
@@ -91,10 +91,10 @@ def test_another_run_adds_layers_of_its_own() -> None:
 def test_a_preview_that_was_removed_stays_away_until_the_end() -> None:
     viewer = ViewerModel()
     layers = ResultLayers(viewer)
-    layers.preview(result().arrays[:2])
+    layers.show(result().arrays[:2])
     viewer.layers.remove("phase (preview)")
-    layers.preview(result().arrays[:2])
-    layers.preview(result().arrays[:2])
+    layers.show(result().arrays[:2])
+    layers.show(result().arrays[:2])
     assert [layer.name for layer in viewer.layers] == ["amplitude (preview)"]
     layers.finish(result())
     assert len(viewer.layers) == 3
@@ -103,7 +103,7 @@ def test_a_preview_that_was_removed_stays_away_until_the_end() -> None:
 def test_previews_of_a_failed_run_disappear() -> None:
     viewer = ViewerModel()
     layers = ResultLayers(viewer)
-    layers.preview(result().arrays[:2])
+    layers.show(result().arrays[:2])
     layers.discard()
     assert len(viewer.layers) == 0
 
@@ -111,7 +111,7 @@ def test_previews_of_a_failed_run_disappear() -> None:
 def test_values_that_are_not_finite_do_not_upset_the_contrast() -> None:
     data = np.full((8, 8), np.nan)
     data[0, 0] = 2
-    ResultLayers(ViewerModel()).preview(
+    ResultLayers(ViewerModel()).show(
         [NamedArray("amplitude", data, "YX", SPACING), NamedArray("phase", data * np.nan, "YX", SPACING)]
     )
 

@@ -55,7 +55,7 @@ def test_the_sample_fills_the_dock_in(dock: LenslessDock) -> None:
 def test_a_run_gives_layers_that_can_be_saved_and_repeated(
     dock: LenslessDock, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    viewer = dock._viewer
+    viewer = dock.viewer
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
     assert dock.panel.status.text().startswith("Done"), dock.panel.status.text()
@@ -93,17 +93,17 @@ def test_cancelling_keeps_the_best_so_far(qtbot: QtBot, dock: LenslessDock, wait
     endless(dock)
     dock.panel.run_button.click()
     wait_for_preview(qtbot, dock)
-    assert "phase (preview)" in dock._viewer.layers
+    assert "phase (preview)" in dock.viewer.layers
     dock.panel.pause_button.click()
     qtbot.waitUntil(lambda: dock.panel.status.text() == "Paused", timeout=5000)
     dock.panel.pause_button.click()
     dock.panel.cancel_button.click()
     wait_for_end(dock.panel)
     assert dock.panel.status.text().startswith("Stopped early")
-    phase = dock._viewer.layers["phase"]
+    phase = dock.viewer.layers["phase"]
     assert phase.metadata["report"]["partial"]
     assert phase.data.shape == dock.choice.layer.data.shape[1:]
-    assert not [layer for layer in dock._viewer.layers if "preview" in layer.name]
+    assert not [layer for layer in dock.viewer.layers if "preview" in layer.name]
 
 
 @pytest.mark.parametrize(
@@ -124,18 +124,18 @@ def test_what_is_wrong_is_one_sentence(
     wait_for_end(dock.panel)
     assert sentence in dock.panel.status.text()
     assert "Traceback" not in dock.panel.status.text()
-    assert len(dock._viewer.layers) == 1
+    assert len(dock.viewer.layers) == 1
 
 
 def test_frames_that_cannot_be_used_are_told_and_the_next_run_works(dock: LenslessDock, wait_for_end: Wait) -> None:
     recipe = dock.recipe()
-    bad = dock._viewer.add_image(np.full((6, 32, 32), np.nan, np.float32), name="bad")
+    bad = dock.viewer.add_image(np.full((6, 32, 32), np.nan, np.float32), name="bad")
     dock.choice.combo.setCurrentText("bad")
     assert dock.choice.layer == bad
     dock.set_recipe(recipe)
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
-    assert dock.panel._is_error
+    assert dock.panel.status.is_warning
     dock.choice.combo.setCurrentText("lensless stack")
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
@@ -146,13 +146,13 @@ def test_a_stack_that_is_too_large_is_refused_and_the_next_run_works(dock: Lensl
     recipe = dock.recipe()
     # takes no memory by itself; nothing of it may be allocated
     huge = np.broadcast_to(np.ones((1, 1, 1), np.uint8), (6, 200_000, 200_000))
-    dock._viewer.add_image(huge, name="huge", contrast_limits=(0, 1), visible=False)
+    dock.viewer.add_image(huge, name="huge", contrast_limits=(0, 1), visible=False)
     dock.choice.combo.setCurrentText("huge")
     dock.set_recipe(recipe)
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
     assert "200000×200000" in dock.panel.status.text()
-    dock._viewer.layers.remove("huge")
+    dock.viewer.layers.remove("huge")
     dock.set_recipe(recipe)
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
@@ -166,7 +166,7 @@ def test_no_stack_is_told(make_napari_viewer: Callable[..., Any]) -> None:
 
 
 def test_the_list_follows_the_viewer(dock: LenslessDock) -> None:
-    viewer = dock._viewer
+    viewer = dock.viewer
     viewer.add_image(np.zeros((8, 8)), name="flat")
     viewer.add_image(np.zeros((4, 8, 8, 3), np.uint8), rgb=True, name="colour")
     other = viewer.add_image(np.ones((4, 8, 8)), name="other")
@@ -175,7 +175,7 @@ def test_the_list_follows_the_viewer(dock: LenslessDock) -> None:
     other.name = "renamed"
     assert dock.choice.combo.itemText(1) == "renamed"
     assert dock.choice.layer.name == "lensless stack"
-    dock._essentials["wavelength_um"].set_value(0.6)  # typed by the user, so it stays
+    dock.editors["wavelength_um"].set_value(0.6)  # typed by the user, so it stays
     viewer.layers.remove("lensless stack")
     assert dock.choice.layer == other
     # what the sample told about itself must not be taken for this layer's
@@ -217,7 +217,7 @@ def test_files_are_opened(dock: LenslessDock, tmp_path: Path, monkeypatch: pytes
 def test_the_pixel_size_is_read_from_the_file_behind_a_layer(dock: LenslessDock, tmp_path: Path) -> None:
     path = tmp_path / "stack.ome.tif"
     write_array(path, NamedArray("stack", np.ones((2, 16, 16), np.uint8), "NYX", (1.0, 0.25, 0.25)))
-    (layer,) = dock._viewer.open(path, plugin="napari")
+    (layer,) = dock.viewer.open(path, plugin="napari")
     dock.choice.combo.setCurrentText(layer.name)
     assert tuple(layer.scale) == (1, 1, 1)
     assert dock.recipe().pixel_size_um == 0.25
@@ -249,11 +249,11 @@ def test_only_the_settings_that_matter_are_shown(dock: LenslessDock) -> None:
     always = {"preprocess", "padding", "tiles", "phase_output", "calibration", "uncertainty"}
     known = {"prior", "noise"}
     assert shown() == always | known | {"gauss_newton"}
-    dock._essentials["solver"].set_value("diner")
+    dock.editors["solver"].set_value("diner")
     assert shown() == always | known | {"gauss_newton", "gradient", "diner"}
-    dock._essentials["start"].set_value("flat")
+    dock.editors["start"].set_value("flat")
     assert shown() == always | known | {"gradient", "diner"}
-    dock._essentials["solver"].set_value("alternating")
+    dock.editors["solver"].set_value("alternating")
     assert shown() == always | {"alternating"}
 
 
@@ -263,7 +263,7 @@ def test_the_dock_fits_a_small_screen(dock: LenslessDock) -> None:
 
 
 def test_the_dock_follows_the_theme(dock: LenslessDock) -> None:
-    dock._viewer.theme = "light"
+    dock.viewer.theme = "light"
     assert dock.panel.plot.plot.backgroundBrush().color().lightness() > 200
 
 
@@ -275,7 +275,7 @@ def test_closing_the_viewer_in_mid_run_ends_the_thread(
     wait_for_preview(qtbot, dock)
     pool = QThreadPool.globalInstance()
     assert pool.activeThreadCount() > 0
-    dock._viewer.close()
+    dock.viewer.close()
     qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=3000)
 
 
@@ -321,8 +321,8 @@ def test_a_calibration_says_what_moved(dock: LenslessDock, wait_for_end: Callabl
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
     assert "\nCalibrated: distances" in dock.panel.status.text()
-    assert dock.moved.isVisibleTo(dock) and dock.moved.rowCount() == 6
-    found = dock._viewer.layers["phase"].metadata["report"]["calibration"]
-    first = dock.moved.item(0, 0)
+    assert dock.calibrated.isVisibleTo(dock) and dock.calibrated.rowCount() == 6
+    found = dock.viewer.layers["phase"].metadata["report"]["calibration"]
+    first = dock.calibrated.item(0, 0)
     assert first is not None and float(first.text()) == pytest.approx(found["distances_um"][0], abs=0.01)
-    assert len(dock._viewer.layers["phase"].metadata["report"]["calibration"]["distances_um"]) == 6
+    assert len(dock.viewer.layers["phase"].metadata["report"]["calibration"]["distances_um"]) == 6

@@ -34,29 +34,29 @@ def corners(rows: slice, columns: slice) -> np.ndarray:
 
 def crop(dock: LenslessDock) -> Any:
     """Press the button, and return the part that the recipe uses."""
-    dock.preparation.crop_button.click()
+    dock.crop_button.click()
     return dock.recipe().preprocess.crop_px
 
 
 def test_a_rectangle_becomes_pixels_of_the_stack(dock: LenslessDock) -> None:
-    dock._viewer.add_shapes(corners(ROWS, COLUMNS), shape_type="rectangle")
+    dock.viewer.add_shapes(corners(ROWS, COLUMNS), shape_type="rectangle")
     assert crop(dock) == (10, 20, 40, 48)
 
 
 def test_a_rectangle_in_other_pixels_means_the_same_place(dock: LenslessDock) -> None:
     outline = corners(ROWS, COLUMNS)
     in_frame = np.column_stack([np.full(4, 2), outline / (4, 0.5)])
-    dock._viewer.add_shapes(in_frame, shape_type="rectangle", scale=(1, 4, 0.5))
+    dock.viewer.add_shapes(in_frame, shape_type="rectangle", scale=(1, 4, 0.5))
     assert crop(dock) == (10, 20, 40, 48)
 
 
 def test_a_rectangle_is_cut_at_the_edge(dock: LenslessDock) -> None:
-    dock._viewer.add_shapes(corners(slice(-30, 20), slice(60, 200)), shape_type="rectangle")
+    dock.viewer.add_shapes(corners(slice(-30, 20), slice(60, 200)), shape_type="rectangle")
     assert crop(dock) == (0, 60, 20, 20)
 
 
 def test_the_selected_rectangle_is_meant(dock: LenslessDock) -> None:
-    shapes = dock._viewer.add_shapes(
+    shapes = dock.viewer.add_shapes(
         [corners(ROWS, COLUMNS), corners(slice(0, 8), slice(0, 9))], shape_type="rectangle"
     )
     assert crop(dock) == (0, 0, 8, 9)
@@ -67,10 +67,10 @@ def test_the_selected_rectangle_is_meant(dock: LenslessDock) -> None:
 def test_without_a_rectangle_the_tool_is_handed_over(dock: LenslessDock) -> None:
     assert crop(dock) is None
     assert "draw one" in dock.panel.status.text()
-    shapes = dock._viewer.layers.selection.active
+    shapes = dock.viewer.layers.selection.active
     assert shapes.mode == "add_rectangle"
     assert crop(dock) is None
-    assert [layer.name for layer in dock._viewer.layers] == ["stack", "part to use"]
+    assert [layer.name for layer in dock.viewer.layers] == ["stack", "part to use"]
     # drawn in pixels of the stack
     shapes.add(np.array([[9.5, 19.5], [9.5, 67.5], [49.5, 67.5], [49.5, 19.5]]), shape_type="rectangle")
     assert crop(dock) == (10, 20, 40, 48)
@@ -78,19 +78,19 @@ def test_without_a_rectangle_the_tool_is_handed_over(dock: LenslessDock) -> None
 
 
 def test_a_rectangle_beside_the_stack_is_refused(dock: LenslessDock) -> None:
-    dock._viewer.add_shapes(corners(slice(-20, -4), COLUMNS), shape_type="rectangle")
+    dock.viewer.add_shapes(corners(slice(-20, -4), COLUMNS), shape_type="rectangle")
     assert crop(dock) is None
     assert "covers no pixel of stack" in dock.panel.status.text()
 
 
 def test_the_prepared_frames_are_shown_where_they_lie(dock: LenslessDock, qtbot: QtBot) -> None:
-    dock._viewer.add_shapes(corners(ROWS, COLUMNS), shape_type="rectangle")
+    dock.viewer.add_shapes(corners(ROWS, COLUMNS), shape_type="rectangle")
     crop(dock)
-    dock._essentials["wavelength_um"].set_value(0.5)
+    dock.editors["wavelength_um"].set_value(0.5)
     dock.distances.set_value([400.0, 500.0, 600.0])
-    with qtbot.waitSignal(dock.preparation.live.idle, timeout=60_000):
-        dock.preparation.show_button.click()
-    shown = dock._viewer.layers["prepared"]
+    with qtbot.waitSignal(dock.preparation.idle, timeout=60_000):
+        dock.show_button.click()
+    shown = dock.viewer.layers["prepared"]
     np.testing.assert_allclose(shown.data, dock.choice.layer.data[:, ROWS, COLUMNS], rtol=1e-6)
     assert tuple(shown.scale[-2:]) == (2, 2)
     assert tuple(shown.translate[-2:]) == (120, 10)
@@ -98,16 +98,16 @@ def test_the_prepared_frames_are_shown_where_they_lie(dock: LenslessDock, qtbot:
 
 
 def test_results_lie_on_the_part_that_was_used(dock: LenslessDock, wait_for_end: Callable[[Any], None]) -> None:
-    dock._viewer.add_shapes(corners(ROWS, COLUMNS), shape_type="rectangle")
+    dock.viewer.add_shapes(corners(ROWS, COLUMNS), shape_type="rectangle")
     crop(dock)
     dock.advanced.sections["preprocess"].form.set_values({"upsample": 2})
-    dock._essentials["wavelength_um"].set_value(0.5)
-    dock._essentials["solver"].set_value("alternating")
+    dock.editors["wavelength_um"].set_value(0.5)
+    dock.editors["solver"].set_value("alternating")
     dock.advanced.set_values({"alternating": {"iterations": 2}})
     dock.distances.set_value([400.0, 500.0, 600.0])
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
-    phase = dock._viewer.layers["phase"]
+    phase = dock.viewer.layers["phase"]
     assert phase.data.shape == (80, 96)
     assert tuple(phase.scale) == (1, 1)
     # the first of the finer pixels is centred half a fine pixel from the corner

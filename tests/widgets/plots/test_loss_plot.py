@@ -27,9 +27,9 @@ def test_the_preferred_quantity_is_plotted_until_another_is_chosen(plot: LossPlo
     plot.prefer("psnr_db")
     plot.extend(POINTS)
     assert curves(plot)[0][1].tolist() == [0, 10, 20, 30, 40]
-    assert plot._now.text() == "40.00 dB"
-    plot._quantity.setCurrentIndex(plot._quantity.findData("loss"))
-    plot._quantity.activated.emit(plot._quantity.currentIndex())
+    assert plot.present.text() == "40.00 dB"
+    plot.quantity.setCurrentIndex(plot.quantity.findData("loss"))
+    plot.quantity.activated.emit(plot.quantity.currentIndex())
     plot.clear()
     plot.extend(POINTS)
     assert curves(plot)[0][1].tolist() == pytest.approx([1, 0.1, 0.01, 0.001, 0.0001])
@@ -44,16 +44,16 @@ def test_each_contender_has_a_curve_and_a_colour(plot: LossPlot) -> None:
     assert set(second) == {1}
     colours = {item.opts["pen"].color().name() for item in plot.plot.listDataItems()}
     assert len(colours) == 2
-    assert "diner-siren" in plot._legend.text()
+    assert "diner-siren" in plot.legend.text()
     plot.clear()
     assert plot.plot.listDataItems() == []
-    assert not plot._legend.isVisibleTo(plot)
+    assert not plot.legend.isVisibleTo(plot)
 
 
 def test_a_quantity_that_comes_late_leaves_a_gap(plot: LossPlot) -> None:
     plot.extend([Point(0.0, {"loss": 1.0}), Point(1.0, {"loss": 1.0, "psnr_db": 3.0}), Point(2.0, {"loss": 0.5})])
     plot.prefer("psnr_db")
-    plot._quantity.setCurrentIndex(plot._quantity.findData("psnr_db"))
+    plot.quantity.setCurrentIndex(plot.quantity.findData("psnr_db"))
     seconds, values = curves(plot)[0]
     assert seconds.tolist() == [0, 1]
     assert np.isnan(values[0])

@@ -30,11 +30,11 @@ class RemovalFilter(QObject):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
         """Notice that the content has lost its parent."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if isinstance(watched, QWidget) and watched.parent() is None:
-                self.removed.emit()
-                _removed.append(watched)
-                QTimer.singleShot(0, _destroy)
+        lost = event is not None and event.type() == QEvent.Type.ParentChange
+        if lost and isinstance(watched, QWidget) and watched.parent() is None:
+            self.removed.emit()
+            _removed.append(watched)
+            QTimer.singleShot(0, _destroy)
         return False
 
 

@@ -36,4 +36,5 @@ def failure(error: Exception, work: str) -> Failure:
     if is_out_of_memory(error):
         return Failure(OutOfMemoryError("The memory is full; crop the stack or close other programs, then try again"))
     logging.getLogger(__name__).exception("%s failed", work)
-    return Failure(DinerError(f"{work} failed ({type(error).__name__}: {error}); please report it with the terminal's output"))
+    problem = f"{work} failed ({type(error).__name__}: {error})"
+    return Failure(DinerError(f"{problem}; please report it with the output in the terminal"))

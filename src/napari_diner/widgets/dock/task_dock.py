@@ -28,7 +28,6 @@ from napari_diner.widgets.layers.layer_metadata import layer_notes
 from napari_diner.widgets.layers.layer_units import layer_pixel_size_um, set_pixel_size_um
 from napari_diner.widgets.layers.result_layers import ResultLayers
 
-
 RecipeT = TypeVar("RecipeT", bound=Recipe)
 
 
@@ -143,7 +142,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         """
         return self.recipe_type.parse(self.values())
 
-    def set_recipe(self, recipe: Recipe) -> None:
+    def set_recipe(self, recipe: RecipeT) -> None:
         """Show a recipe; the choice of the layer stays as it is."""
         self._filled_in = {}
         for name, editor in self._essentials.items():

@@ -14,6 +14,7 @@ from napari.layers import Image, Layer
 from qtpy.QtWidgets import QDialog
 
 from napari_diner.errors import RecipeError
+from napari_diner.tasks.comparison import Comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.run import Result
 from napari_diner.widgets.dock.run_panel import duration
@@ -89,7 +90,6 @@ class FitDock(TaskDock[FitRecipe]):
         self.axes_note.say(axes.note)
         self.axes_note.setVisible(bool(axes.note))
         return {"axes": axes.axes}
-'''+'')
 
     def prepare(self, layer: Image) -> Begin:
         """Check that the axes go with the layer."""
@@ -184,7 +184,8 @@ class FitDock(TaskDock[FitRecipe]):
             self.layers.finish(replace(result, arrays=(replace(result["reconstruction"], name=title),)))
         self.result = comparison.results[comparison.winner]
         self.save_button.setEnabled(True)
-        self.scores.show_scores({name: result.report for name, result in comparison.results.items()}, comparison.winner)
+        reports = {name: result.report for name, result in comparison.results.items()}
+        self.scores.show_scores(reports, comparison.winner)
         self._set_grid(True)
         self.panel.say(f"{comparison.winner} came closest to the image; Save results… writes its files")
 

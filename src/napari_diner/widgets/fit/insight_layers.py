@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import cast
 
 import numpy as np
 from napari.components import ViewerModel
@@ -34,7 +35,7 @@ class PictureGrid:
         scale = np.abs(np.asarray(appearance.placement["scale"], dtype=float))
         self._corner = np.asarray(appearance.placement["translate"], dtype=float) - scale / 2
         self._extent = np.array(appearance.shape[: len(letters)]) * scale
-        self._units = appearance.placement["units"]
+        self._units = cast(tuple[object, ...], appearance.placement["units"])
 
     def place(self, row: int, column: int, shape: tuple[int, ...]) -> LayerArguments:
         """Return scale, position and units with which an array of this shape, (Z)YX, fills a cell."""

@@ -61,6 +61,8 @@ def layer_of(path: str | Path) -> LayerData:
         If the file is damaged, or of another version.
     """
     # torch takes seconds to load, and napari asks for the reader of every file
+    import dask.array
+
     from napari_diner.tasks.fit.model import FitModel
     from napari_diner.widgets.layers.layer_arguments import axis_labels, units_of
 
@@ -71,7 +73,7 @@ def layer_of(path: str | Path) -> LayerData:
     rgb = axes.endswith("S") and layout.shape[-1] in COLOURS
     if axes.endswith("S") and not rgb:
         # colours that napari cannot show become channels with a slider
-        data = np.moveaxis(data, -1, 0)
+        data = dask.array.moveaxis(data, -1, 0)
         axes, scale = "C" + axes[:-1], (1.0, *scale[:-1])
     letters = axes.removesuffix("S")
     file = Path(path)

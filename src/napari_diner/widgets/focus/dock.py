@@ -147,9 +147,7 @@ class FocusDock(RecordingDock[FocusRecipe]):
             values = self.advanced.values() | {name: self.editors[name].value() for name in self.essentials[:2]}
             recipe = FocusRecipe.parse({**values, "stack": self.choice.source})
             self.pictures.arguments = placement_on(layer, recipe)
-            self.live.request(
-                functools.partial(self._refocused.at, recipe, layer.data, self.frame, float(distance_um))
-            )
+            self.live.request(functools.partial(self._refocused.at, recipe, layer.data, self.frame, float(distance_um)))
 
     def _draw(self, report: Mapping[str, Any]) -> None:
         self.curves.clear()

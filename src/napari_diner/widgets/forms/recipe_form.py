@@ -60,6 +60,9 @@ class RecipeForm(QWidget):
             field = model.model_fields[name]
             section = self._add_section(field.title or name, RecipeForm(kind, none_texts=none_texts))
             section.toggleButton().setToolTip(field.description or "")
+            default = field.get_default(call_default_factory=True)
+            if isinstance(default, BaseModel):
+                section.form.set_values(default)
             self.sections[name] = section
 
     def values(self) -> dict[str, object]:
@@ -93,11 +96,13 @@ class RecipeForm(QWidget):
 class Section(QCollapsible):
     """A titled part of a form that can be unfolded."""
 
-    def __init__(self, title: str, form: QWidget) -> None:
+    def __init__(self, title: str, form: RecipeForm) -> None:
         super().__init__(title, collapsedIcon="▸", expandedIcon="▾")
         self.form = form
         # an animation would leave the scroll area with the wrong height while the user already reads
         self.setDuration(0)
         for part, margins in ((self, (0, 0, 0, 0)), (self.content(), (12, 0, 0, 4))):
-            part.layout().setContentsMargins(*margins)
+            layout = part.layout()
+            if layout is not None:
+                layout.setContentsMargins(*margins)
         self.addWidget(form)

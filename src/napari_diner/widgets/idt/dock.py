@@ -25,8 +25,8 @@ from napari_diner.widgets.idt.geometry_layers import GeometryLayers
 from napari_diner.widgets.idt.illumination_editor import IlluminationEditor
 from napari_diner.widgets.idt.recording_choice import RecordingChoice
 from napari_diner.widgets.idt.thread import GeometryCheck, begin, check
-from napari_diner.widgets.idt.volume_layers import VolumeLayers
 from napari_diner.widgets.idt.view_bar import ViewBar
+from napari_diner.widgets.idt.volume_layers import VolumeLayers
 from napari_diner.widgets.layers.layer_metadata import layer_notes
 
 

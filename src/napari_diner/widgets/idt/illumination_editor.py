@@ -90,7 +90,7 @@ class IlluminationEditor(QWidget):
         ring_settings
             `RingSettings`, or a mapping with some of its fields.
         """
-        settings = ring_settings if isinstance(ring_settings, RingSettings) else RingSettings.model_validate(ring_settings)
+        settings = RingSettings.model_validate(ring_settings)
         for name, editor in self.ring.items():
             editor.set_value(getattr(settings, name))
         self.listed.set_value(illuminations)
@@ -153,10 +153,8 @@ class IlluminationEditor(QWidget):
         self.words.say(words, warning)
 
     def _on_kind(self) -> None:
-        for editor in self.ring.values():
-            self._form.setRowVisible(editor, self.on_ring)
-        for widget in (self.listed, self.load_button):
-            self._form.setRowVisible(widget, not self.on_ring)
+        for number in range(1, self._form.rowCount()):
+            self._form.setRowVisible(number, (number <= len(self.ring)) == self.on_ring)
         self._on_changed()
 
     def _on_changed(self) -> None:

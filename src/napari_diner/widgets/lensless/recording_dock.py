@@ -43,7 +43,9 @@ class RecordingDock(TaskDock[RecordingT]):
         self.pictures = PreviewLayers(napari_viewer)
         self.preparation = self.latest_work()
         self.preparation.done.connect(self.pictures.show)
-        self.show_button = button("Show prepared frames", "Show the frames as these settings prepare them", self.show_prepared)
+        self.show_button = button(
+            "Show prepared frames", "Show the frames as these settings prepare them", self.show_prepared
+        )
         tip = "Use only the part of the frames inside a rectangle in a Shapes layer"
         self.crop_button = button("Crop to rectangle", tip, self.crop)
         self._preprocess = self.advanced.sections["preprocess"]

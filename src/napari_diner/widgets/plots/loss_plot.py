@@ -126,6 +126,11 @@ class LossPlot(QWidget):
         """Seconds of the points of the latest curve."""
         return self._series[self._latest].seconds if self._latest in self._series else []
 
+    @property
+    def contenders(self) -> list[str]:
+        """Names of the curves, in the order in which they began."""
+        return list(self._series)
+
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for a small size: a graphics view would ask for 480 pixels."""
         return QSize(280, 130)
