@@ -47,7 +47,7 @@ class Recipe(Settings):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise RecipeError(explain(cls, error)) from None
+            raise explained(cls, error) from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -79,7 +79,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where is not None else ""
-        raise RecipeError(f"The recipe {path} is not valid YAML{line}; mend it there") from None
+        raise RecipeError(f"The recipe {path} is not valid YAML{line}; fix it there") from None
     if not isinstance(values, dict):
         raise RecipeError(f"The recipe {path} holds no settings; write lines of the form 'key: value'")
     return values
@@ -115,54 +115,3 @@ def assignment(text: str) -> dict[str, Any]:
         nested = {part: nested}
     assert isinstance(nested, dict)
     return nested
-
-
-def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """Return the fields of a model that are models themselves."""
-    return {
-        name: field.annotation
-        for name, field in model.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-    }
-
-
-def all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield every key of a model, those of its sections as ``section.key``."""
-    nested = sections(model)
-    for name in model.model_fields:
-        yield prefix + name
-        if name in nested:
-            yield from all_keys(nested[name], f"{prefix}{name}.")
-
-
-def explain(model: type[BaseModel], error: ValidationError) -> str:
-    """Say in one sentence what pydantic found wrong first, and what to do about it."""
-    first = error.errors(include_url=False)[0]
-    # tuple positions read as brackets, members of unions (their type names) are no part of the key
-    parts = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
-    if first["type"] == "extra_forbidden" and parts[-1:] != [first["loc"][-1]]:
-        parts.append(first["loc"][-1])  # an unknown key may be any text
-    keys = [str(part) for part in parts if isinstance(part, str)]
-    known = set(all_keys(model))
-    while len(keys) > 1 and ".".join(keys) not in known and first["type"] != "extra_forbidden":
-        keys.pop()
-    key = ".".join(keys) or "recipe"
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-        leaf = difflib.get_close_matches(keys[-1], [name.rsplit(".", 1)[-1] for name in known], n=1, cutoff=0.6)
-        if leaf:
-            candidates = [name for name in known if name.rsplit(".", 1)[-1] == leaf[0]]
-            near = difflib.get_close_matches(key, candidates, n=1, cutoff=0.0)
-        return f"The recipe has no key {key!r}; did you mean {near[0]!r}?"
-    problem = first["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
-    shown = repr(first["input"])
-    if len(shown) > 60:
-        shown = shown[:57] + "..."
-    if first["type"] == "value_error" and key == "recipe":
-        return problem
-    return f"{key} = {shown} cannot be used: {problem}"
-
-
-def literal_values(annotation: Any) -> tuple[Any, ...]:
-    """Return the choices of a ``Literal``, or nothing if `annotation` is none."""
-    return get_args(annotation) if getattr(annotation, "__origin__", None) is Literal else ()

@@ -1,0 +1,81 @@
+"""Progress and result of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a reconstruction stands.
+
+    Parameters
+    ----------
+    stage
+        What is being done, in a word or two, e.g. ``"gauss-newton"`` or ``"start: alternating"``.
+    iteration, iterations
+        Steps done in this stage, and the most that it will take.
+    losses
+        The current value of each quantity worth plotting, e.g. ``{"loss": 1e-4, "measurement_psnr_db": 40.1}``.
+    elapsed_s, remaining_s
+        Seconds of computing so far (pauses are not counted), and an estimate of those to come, or None.
+    preview
+        A few images of the current estimate, at most a few times a second; otherwise empty.
+    contender
+        In a comparison, whose step it was; otherwise empty.
+    """
+
+    stage: str
+    iteration: int
+    iterations: int
+    losses: Mapping[str, float]
+    elapsed_s: float
+    remaining_s: float | None
+    preview: tuple[NamedArray, ...] = ()
+    contender: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a reconstruction found, with all that is needed to trust and to repeat it.
+
+    Parameters
+    ----------
+    task
+        The task's name, e.g. ``"lensless"``.
+    arrays
+        The images found, e.g. amplitude, phase and residual.
+    recipe
+        The recipe with everything resolved.
+    report
+        Metrics, timings, versions, seed, device, checksum of the input: the content of ``report.json``.
+    weights
+        Parameters of the representation by name, for ``model.safetensors``.
+    header
+        What ``model.safetensors`` says of them besides the recipe.
+    partial
+        Whether the run was ended before it was done.
+    """
+
+    task: str
+    arrays: tuple[NamedArray, ...]
+    recipe: Recipe
+    report: Mapping[str, Any]
+    weights: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
+    header: Mapping[str, str] = field(default_factory=dict)
+    partial: bool = False
+
+    def __getitem__(self, name: str) -> NamedArray:
+        """Return the array called `name`."""
+        for array in self.arrays:
+            if array.name == name:
+                return array
+        raise KeyError(name)
