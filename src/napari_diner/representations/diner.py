@@ -39,7 +39,11 @@ class Diner(Representation):
     """
 
     def __init__(
-        self, shape: tuple[int, ...], outputs: int, settings: CompleteDinerSettings, generator: torch.Generator | None = None
+        self,
+        shape: tuple[int, ...],
+        outputs: int,
+        settings: CompleteDinerSettings,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(shape, outputs)
         self.settings = settings

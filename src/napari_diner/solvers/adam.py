@@ -144,8 +144,7 @@ class AdamDescent:
                 self._set_rate(optimizer, settings.learning_rate * annealing.factor(done))
                 candidate = self._copy() if number == 0 else None
                 exact = self.polish and (
-                    iteration > total - _POLISH_STEPS
-                    or (self.budget.ends_at is not None and done >= 1 - _POLISH_SHARE)
+                    iteration > total - _POLISH_STEPS or (self.budget.ends_at is not None and done >= 1 - _POLISH_SHARE)
                 )
                 whole = batch is None and not exact
                 recent.append(float(whole_step() if whole else self._descend(optimizer, batch, exact=exact)))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.recipe import Recipe
+
+if TYPE_CHECKING:
+    import xarray
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,43 @@ class Result:
     partial: bool = False
 
     def __getitem__(self, name: str) -> NamedArray:
-        """Return the array called `name`."""
+        """Return the array called `name`, with its axes and units."""
         for array in self.arrays:
             if array.name == name:
                 return array
         raise KeyError(name)
+
+    def __getattr__(self, name: str) -> npt.NDArray[Any]:
+        """Return the values of an array by its name, e.g. ``result.phase``."""
+        if not name.startswith("_"):
+            for array in self.arrays:
+                if array.name == name:
+                    return array.data
+        raise AttributeError(
+            f"the result of {self.task!r} has no array {name!r}; it has {', '.join(a.name for a in self.arrays)}"
+        )
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the result into a folder, all or nothing; see `napari_diner.tasks.saving.save`."""
+        from napari_diner.tasks.saving import save
+
+        save(self, folder, overwrite=overwrite)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return the arrays as an ``xarray.Dataset`` with coordinates in micrometres (needs xarray).
+
+        Axes of equal letter but different size or spacing, such as those of frames and volume, get the name of their
+        array behind the letter.
+        """
+        from napari_diner.io.labelled import dataset
+
+        return dataset(self.arrays)
+
+    def _repr_html_(self) -> str:
+        """Return a table of the arrays and the main figures, for notebooks."""
+        rows = "".join(
+            f"<tr><td>{a.name}</td><td>{a.axes}</td><td>{' × '.join(map(str, a.data.shape))}</td>"
+            f"<td>{' × '.join(f'{size:g}' for size in a.scale_um)} µm</td><td>{a.unit}</td></tr>"
+            for a in self.arrays
+        )
+        return f"<b>napari-diner {self.task}</b><table>{rows}</table>"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
 from napari_diner.errors import RecipeError
@@ -51,6 +52,19 @@ class Frames:
     scale_um: tuple[float, ...] = ()
     source: str | None = None
     attachments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.asarray(self.array, dtype=dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return tuple(int(size) for size in self.array.shape)
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Spacing along X, or None if it is unknown."""
+        return self.scale_um[-1 - self.axes.endswith("S")] if self.scale_um else None
 
 
 @dataclass(frozen=True)
