@@ -172,7 +172,7 @@ class TaskFunction:
         """Give the object the signature and the help of a function with the recipe's fields as parameters."""
         fields = {name: field for name, field in task.recipe_type.model_fields.items() if name != "task"}
         keyword = inspect.Parameter.KEYWORD_ONLY
-        own = [parameter for parameter in inspect.signature(type(self).__call__).parameters.values()][1:-1]
+        own = list(inspect.signature(type(self).__call__).parameters.values())[1:-1]
         self.__signature__ = inspect.Signature(
             [*own, *(inspect.Parameter(name, keyword, default=field.default) for name, field in fields.items())]
         )

@@ -14,7 +14,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from napari_diner.errors import RecipeError
-from napari_diner.settings import Settings
+from napari_diner.settings import Settings, explained
 
 
 class Recipe(Settings):
