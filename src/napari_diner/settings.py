@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
@@ -15,7 +15,13 @@ from napari_diner.errors import RecipeError
 _LONGEST_VALUE = 60
 
 
-class _OurErrors(type(BaseModel)):  # type: ignore[misc]  # pydantic's metaclass is private
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
+
+
+class _OurErrors(ModelMetaclass):
     """Has the constructors of settings raise `RecipeError` in place of pydantic's `ValidationError`."""
 
     def __call__(cls, *args: object, **values: object) -> object:

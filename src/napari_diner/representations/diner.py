@@ -183,7 +183,8 @@ def suitable_width(shape: tuple[int, ...]) -> int:
 def suitable_lattice(width: int, keys: int) -> int:
     """Return how many lattice points along each dimension suit a number of keys."""
     fewest, most = LATTICE_SIZES[width]
-    return min(max(round((keys / _KEYS_PER_POINT) ** (1 / width)), fewest), most)
+    size: float = (keys / _KEYS_PER_POINT) ** (1 / width)
+    return min(max(round(size), fewest), most)
 
 
 def build(
