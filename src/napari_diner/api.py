@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_diner.errors import RecipeError
+from napari_diner.registry import unknown
 from napari_diner.tasks.recipe import Recipe, merge
 from napari_diner.tasks.registry import AnyTask, samples, task_of
 from napari_diner.tasks.registry import task as registered
@@ -290,7 +291,7 @@ def simulate(name: str, **settings: object) -> SampleData:
     """
     known = samples()
     if name not in known:
-        raise RecipeError(f"There is no sample {name!r}; choose from {', '.join(known)}")
+        raise unknown("sample", name, known)
     _, sample = known[name]
     return sample.make(sample.settings(**settings))
 

@@ -5,12 +5,11 @@ A representation from another package is added with `register`, see the page on 
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from napari_diner.errors import RecipeError
+from napari_diner.registry import Entry, unknown
 from napari_diner.representations.settings import RepresentationSettings
 
 if TYPE_CHECKING:
@@ -18,46 +17,26 @@ if TYPE_CHECKING:
 
     from napari_diner.representations.base import Representation
 
-Build = Callable[
-    ["tuple[int, ...]", int, RepresentationSettings, "torch.Generator | None"],
-    "Representation",
-]
-"""Builds a representation from the samples' shape, the number of outputs, the settings and a source of randomness."""
-
 
 @dataclass(frozen=True)
-class RepresentationEntry:
-    """A representation and what a task must know of it.
+class RepresentationEntry(Entry):
+    """A representation.
+
+    Its function `build` gets the samples' shape, the number of outputs, the settings (`RepresentationSettings`) and a
+    source of randomness, and returns a `Representation`.
 
     Parameters
     ----------
-    name
-        Its name in recipes, e.g. ``"hash-grid"``.
-    summary
-        What it is, in a few words.
-    build
-        The function that builds it, or ``"module:function"``, which is imported when it is first needed.
-    sections
-        Sections of the recipe that it reads.
+    name, summary, build, sections
+        See `Entry`.
     learning_rate
         Step size of Adam for values of order one, if the recipe does not give one.
     holds_values
         Whether it can take on given values exactly, as pixels and tables can.
     """
 
-    name: str
-    summary: str
-    build: Build | str
-    sections: tuple[str, ...] = ()
     learning_rate: float = 1e-3
     holds_values: bool = False
-
-    def builder(self) -> Build:
-        """Return the function that builds it."""
-        if not isinstance(self.build, str):
-            return self.build
-        module, _, function = self.build.partition(":")
-        return cast(Build, getattr(importlib.import_module(module), function))
 
 
 _ENTRIES: dict[str, RepresentationEntry] = {}
@@ -82,7 +61,7 @@ def representation(name: str) -> RepresentationEntry:
         If there is none of this name.
     """
     if name not in _ENTRIES:
-        raise RecipeError(f"There is no representation {name!r}; choose from {', '.join(_ENTRIES)}")
+        raise unknown("representation", name, _ENTRIES)
     return _ENTRIES[name]
 
 
@@ -113,30 +92,42 @@ def build(
     RecipeError
         If there is no representation of this name.
     """
-    return representation(name).builder()(shape, outputs, settings, generator)
+    return cast("Representation", representation(name).builder()(shape, outputs, settings, generator))
 
 
 _HERE = "napari_diner.representations"
 for _entry in (
     RepresentationEntry(
-        "diner", "DINER: a table of learnable keys and a small network", f"{_HERE}.diner:build", ("diner",),
+        "diner",
+        "DINER: a table of learnable keys and a small network",
+        f"{_HERE}.diner:build",
+        ("diner",),
         holds_values=True,
     ),
     RepresentationEntry(
-        "siren", "SIREN: a network of coordinates with sine activations", f"{_HERE}.networks:build_siren",
-        ("network",), 2e-3,
+        "siren",
+        "SIREN: a network of coordinates with sine activations",
+        f"{_HERE}.networks:build_siren",
+        ("network",),
+        2e-3,
     ),
     RepresentationEntry(
-        "pe-mlp", "PE+MLP: a ReLU network of encoded coordinates", f"{_HERE}.networks:build_pe_mlp",
-        ("network", "encoding"), 5e-3,
+        "pe-mlp",
+        "PE+MLP: a ReLU network of encoded coordinates",
+        f"{_HERE}.networks:build_pe_mlp",
+        ("network", "encoding"),
+        5e-3,
     ),
     RepresentationEntry(
-        "hash-grid", "Multi-resolution hash grid (InstantNGP)", f"{_HERE}.hash_grid:build",
-        ("network", "hash_grid"), 1e-2,
+        "hash-grid",
+        "Multi-resolution hash grid (InstantNGP)",
+        f"{_HERE}.hash_grid:build",
+        ("network", "hash_grid"),
+        1e-2,
     ),
     RepresentationEntry(
         "decaf", "DeCAF: a network of coordinates in radial encoding", f"{_HERE}.radial:build", ("decaf",), 8e-3
     ),
-    RepresentationEntry("pixels", "Plain pixels or voxels", f"{_HERE}.pixels:build", (), 1e-3, holds_values=True),
-):  # fmt: skip
+    RepresentationEntry("pixels", "Plain pixels or voxels", f"{_HERE}.pixels:build", holds_values=True),
+):
     register(_entry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -109,3 +109,5 @@ class RepresentationSettings(Settings):
     """Settings of the hash-grid representation."""
     decaf: RadialSettings = Field(default_factory=RadialSettings, title="DeCAF")
     """Settings of the decaf representation."""
+    extension: dict[str, dict[str, Any]] = Field(default_factory=dict, title="Extensions")
+    """Settings of solvers and representations from other packages, by their names."""

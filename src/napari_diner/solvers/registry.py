@@ -6,55 +6,32 @@ solver from another package is added with `register`, see the page on extending 
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
 
+from napari_diner.registry import Entry
 from napari_diner.representations.registry import representations
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from napari_diner.solvers.solver import Budget, Solver
-
-Build = Callable[[Any, "Tensor", Any, "Budget"], "Solver[Tensor]"]
-"""Builds a solver from the task's problem, the estimate to start from, the recipe and the time that it may take."""
 
 
 @dataclass(frozen=True)
-class SolverEntry:
-    """A solver and what a task must know of it.
+class SolverEntry(Entry):
+    """A solver of a task.
+
+    Its function `build` gets the task's `Problem`, the estimate to start from, the recipe, and the `Budget`, and
+    returns a `Solver` whose answers are estimates.
 
     Parameters
     ----------
-    name
-        Its name in recipes, e.g. ``"gauss-newton"``.
+    name, summary, build, sections
+        See `Entry`.
     task
         Name of the task that it is for.
-    summary
-        What it does, in a few words.
-    build
-        The function that builds it, or ``"module:function"``, which is imported when it is first needed.
-    sections
-        Sections of the recipe that it reads.
     supports
         What else of the problem it takes into account, of ``"priors"`` and ``"weights"``.
     """
 
-    name: str
-    task: str
-    summary: str
-    build: Build | str
-    sections: tuple[str, ...] = ()
+    task: str = ""
     supports: frozenset[str] = frozenset({"priors", "weights"})
-
-    def builder(self) -> Build:
-        """Return the function that builds it."""
-        if not isinstance(self.build, str):
-            return self.build
-        module, _, function = self.build.partition(":")
-        return cast(Build, getattr(importlib.import_module(module), function))
 
 
 _ENTRIES: dict[str, dict[str, SolverEntry]] = {}
@@ -91,20 +68,34 @@ def supports(task: str, solver: str, what: str) -> bool:
 
 for _entry in (
     SolverEntry(
-        "gauss-newton", "lensless", "Second-order steps on log-amplitude and phase",
-        "napari_diner.solvers.lensless.gauss_newton:build", ("gauss_newton",),
+        "gauss-newton",
+        "Second-order steps on log-amplitude and phase",
+        "napari_diner.solvers.lensless.gauss_newton:build",
+        ("gauss_newton",),
+        task="lensless",
     ),
     SolverEntry(
-        "alternating", "lensless", "Averaged projections with Nesterov momentum",
-        "napari_diner.solvers.lensless.alternating:build", ("alternating",), frozenset(),
+        "alternating",
+        "Averaged projections with Nesterov momentum",
+        "napari_diner.solvers.lensless.alternating:build",
+        ("alternating",),
+        task="lensless",
+        supports=frozenset(),
     ),
     SolverEntry(
-        "voxels", "idt", "Voxels with total variation and positivity",
-        "napari_diner.solvers.idt.voxels:build", ("regularization",),
+        "voxels",
+        "Voxels with total variation and positivity",
+        "napari_diner.solvers.idt.voxels:build",
+        ("regularization",),
+        task="idt",
     ),
     SolverEntry(
-        "tikhonov", "idt", "Least squares in closed form",
-        "napari_diner.solvers.idt.tikhonov:build", ("regularization",), frozenset(),
+        "tikhonov",
+        "Least squares in closed form",
+        "napari_diner.solvers.idt.tikhonov:build",
+        ("regularization",),
+        task="idt",
+        supports=frozenset(),
     ),
-):  # fmt: skip
+):
     register(_entry)

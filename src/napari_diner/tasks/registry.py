@@ -6,13 +6,12 @@ A task from another package is added with `register`, for which the package name
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from napari_diner.errors import RecipeError
+from napari_diner.registry import unknown
 from napari_diner.tasks.fit.task import FitTask
 from napari_diner.tasks.focus.task import FocusTask
 from napari_diner.tasks.idt.task import IdtTask
@@ -51,8 +50,7 @@ def task(name: str) -> AnyTask:
         If there is none of this name; the nearest one is named.
     """
     if name not in tasks():
-        near = difflib.get_close_matches(name, _TASKS, n=1, cutoff=0.0)[0]
-        raise RecipeError(f"There is no task {name!r}; did you mean {near!r}?", "task")
+        raise unknown("task", name, _TASKS, "task")
     return _TASKS[name]
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
+from napari_diner.registry import unknown
 from napari_diner.settings import Settings
 from napari_diner.tasks.recipe import Recipe
 
@@ -310,7 +311,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         names = tuple(names) or tuple(self.contenders)
         for name in names:
             if name not in self.contenders:
-                raise RecipeError(f"There is no contender {name!r}; choose from {', '.join(self.contenders)}")
+                raise unknown("contender", name, self.contenders)
         data = self.assemble(recipe, frames)
 
         def begin(name: str) -> Run[Any]:
