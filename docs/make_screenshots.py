@@ -13,9 +13,9 @@ from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_diner.widgets.dock.run_panel import RunPanel
-from napari_diner.widgets.fit.dock import FitWidget
+from napari_diner.widgets.fit.dock import FitDock
 from napari_diner.widgets.idt.dock import IdtDock
-from napari_diner.widgets.lensless.dock import LenslessWidget
+from napari_diner.widgets.lensless.dock import LenslessDock
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -55,7 +55,7 @@ def lensless(viewer: napari.Viewer, camera: Photographer) -> None:
     viewer.open_sample("napari-diner", "lensless_stack")
     camera.window("lensless-sample")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
-    assert isinstance(dock, LenslessWidget)
+    assert isinstance(dock, LenslessDock)
     camera.window("lensless-filled-in")
 
     dock.panel.run_button.click()
@@ -82,7 +82,7 @@ def calibration(viewer: napari.Viewer, camera: Photographer) -> None:
     """Find the distances from frames whose distances are given wrong by up to a per cent."""
     viewer.open_sample("napari-diner", "lensless_stack")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
-    assert isinstance(dock, LenslessWidget)
+    assert isinstance(dock, LenslessDock)
     dock.distances.set_value((303.0, 378.0, 462.0, 545.0, 615.0, 703.0))
     dock.advanced.set_values({"calibration": {"z": True, "shift": True, "rounds": 4}})
     dock.advanced.set_values({"gauss_newton": {"iterations": 3}})
@@ -95,7 +95,7 @@ def fit(viewer: napari.Viewer, camera: Photographer) -> None:
     """Go through the tutorial on fitting an image."""
     viewer.open_sample("napari-diner", "colour_image")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "DINER fit")
-    assert isinstance(dock, FitWidget)
+    assert isinstance(dock, FitDock)
     dock.panel.run_button.click()
     while len(viewer.layers) < 2 and dock.panel.running:
         wait(50)

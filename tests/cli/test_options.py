@@ -112,7 +112,7 @@ def test_pairs_may_be_the_columns_of_a_table(tmp_path: Path) -> None:
 
 
 def test_what_is_no_number_is_named() -> None:
-    with pytest.raises(RecipeError, match="--numbers: 'ten' is no number"):
+    with pytest.raises(RecipeError, match="--numbers: 'ten' is not a number"):
         parse("--numbers", "ten")
     with pytest.raises(RecipeError, match=r"--numbers .* is no list"):
         parse("--numbers", "[1, 2")

@@ -10,10 +10,10 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from napari_diner.simulate.settings import IdtSimulation
-from napari_diner.widgets.fit.dock import FitWidget
+from napari_diner.widgets.fit.dock import FitDock
 from napari_diner.widgets.idt.dock import IdtDock
 from napari_diner.widgets.layers.sample_data import recording_of
-from napari_diner.widgets.lensless.dock import LenslessWidget
+from napari_diner.widgets.lensless.dock import LenslessDock
 
 SMALL = IdtSimulation(height_px=48, width_px=56, slices=10, frames=8, noise_sigma=0.001, model="born")
 """A recording that is simulated and reconstructed in a moment."""
@@ -33,23 +33,23 @@ def wait_for_end(qtbot: QtBot) -> Callable[[Any], None]:
 
 
 @pytest.fixture
-def dock(make_napari_viewer: Callable[..., Any]) -> LenslessWidget:
+def dock(make_napari_viewer: Callable[..., Any]) -> LenslessDock:
     """The dock in a viewer, opened from the Plugins menu, with the sample opened from the File menu."""
     viewer = make_napari_viewer()
     viewer.open_sample("napari-diner", "lensless_stack")
     _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
-    assert isinstance(widget, LenslessWidget)
+    assert isinstance(widget, LenslessDock)
     # few and short steps: these tests are about the dock
     widget.advanced.sections["gauss_newton"].form.set_values({"iterations": 2, "cg_steps": 3})
     return widget
 
 
 @pytest.fixture
-def fit_dock(make_napari_viewer: Callable[..., Any]) -> FitWidget:
+def fit_dock(make_napari_viewer: Callable[..., Any]) -> FitDock:
     """The dock in a viewer, opened from the Plugins menu, set to a run of a moment."""
     viewer = make_napari_viewer()
     _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "DINER fit")
-    assert isinstance(widget, FitWidget)
+    assert isinstance(widget, FitDock)
     # a small network on a coarse lattice: these tests are about the dock
     widget._essentials["epochs"].set_value(60)
     widget.advanced.set_values(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 import types
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from cyclopts import Group, Parameter
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from napari_diner.errors import RecipeError
+from napari_diner.errors import InputError, RecipeError
+from napari_diner.io.tables import read_table
 from napari_diner.tasks.recipe import merge, sections
 
 Exit = TypeVar("Exit")
@@ -56,6 +56,11 @@ class Option:
     def is_sequence(self) -> bool:
         """Whether the value is a list of numbers."""
         return get_origin(without_none(self.field.annotation)) in (tuple, list)
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether the value is a list of lists of numbers."""
+        return self.is_sequence and get_args(without_none(self.field.annotation))[0] not in (int, float)
 
     @property
     def annotation(self) -> Any:
@@ -169,12 +174,12 @@ def with_options(
 
 
 def parse_sequence(option: Option, text: str) -> Any:
-    """Read a list of numbers, or of tuples of them, from an option's value: ``1,2``, a CSV file, or YAML.
+    """Read a list of numbers, or of pairs of them, from an option's value: ``1,2``, a CSV file, or YAML.
 
     Raises
     ------
     RecipeError
-        If the text is none of these.
+        If the text or the file cannot be read as such.
     """
     text = text.strip()
     if text.startswith("["):
@@ -182,28 +187,11 @@ def parse_sequence(option: Option, text: str) -> Any:
             return yaml.safe_load(text)
         except yaml.YAMLError:
             raise RecipeError(f"{option.flag} {text} is no list; write it as [1, 2, 3]") from None
-    if text.lower().endswith((".csv", ".txt", ".tsv")):
-        return _read_table(option, Path(text).expanduser())
-    return [_number(option, part) for part in re.split(r"[,;\s]+", text.strip(",; ")) if part]
-
-
-def _number(option: Option, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise RecipeError(f"{option.flag}: {text!r} is no number; write 1,2,3 or name a CSV file") from None
-
-
-def _read_table(option: Option, path: Path) -> list[Any]:
-    """Read the column of a table that bears the option's name, or all columns if there is no heading."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{option.flag}: {path} cannot be read ({error}); name a CSV file") from None
-    rows = [re.split(r"[,;\t]\s*|\s+", line.strip()) for line in lines if line.strip() and not line.startswith("#")]
+    is_file = text.lower().endswith((".csv", ".txt", ".tsv"))
     name = option.keys[-1]
-    if rows and name in rows[0]:
-        column = rows[0].index(name)
-        rows = [row[column : column + 1] for row in rows[1:]]
-    numbers = [[_number(option, cell) for cell in row] for row in rows]
-    return [row[0] if len(row) == 1 else row for row in numbers]
+    unit = "um" if name.endswith("_um") else None
+    try:
+        table = read_table(Path(text)) if is_file else read_table(text, option.flag)
+        return table.pairs(unit) if option.is_nested else table.column(name, unit=unit)
+    except InputError as error:
+        raise RecipeError(f"{option.flag}: {error}" if is_file else str(error)) from None

@@ -14,26 +14,9 @@ import tifffile
 
 from napari_diner.errors import InputError
 from napari_diner.io.header import Header, check_dtype, decoding
+from napari_diner.io.units import micrometres
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-MICROMETRES = {
-    "pm": 1e-6,
-    "å": 1e-4,
-    "nm": 1e-3,
-    "µm": 1.0,
-    "um": 1.0,
-    "micron": 1.0,
-    "microns": 1.0,
-    "micrometer": 1.0,
-    "micrometre": 1.0,
-    "mm": 1e3,
-    "cm": 1e4,
-    "m": 1e6,
-    "in": 25400.0,
-    "inch": 25400.0,
-}
-"""Micrometres in each unit that OME-XML and ImageJ use."""
 
 DPI_OF_PRINTERS = (72, 96, 100, 120, 144, 150, 200, 240, 254, 300, 360, 400, 600, 720, 1200, 2400, 4800)
 """Resolutions that programs write when they know none."""
@@ -163,8 +146,8 @@ def pixel_sizes(tif: tifffile.TiffFile) -> tuple[float, float] | None:
     y, x = per_unit[0], per_unit[1]
     if tif.imagej_metadata is not None:
         unit = str(tif.imagej_metadata.get("unit", "")).replace("\\u00B5", "µ")
-        micrometres = _micrometres(unit)
-        return None if micrometres is None else (micrometres / y, micrometres / x)
+        factor = micrometres(unit)
+        return None if factor is None else (factor / y, factor / x)
     unit_code = page.tags.valueof("ResolutionUnit")
     if unit_code not in (2, 3):
         return None
@@ -187,9 +170,8 @@ def z_step(tif: tifffile.TiffFile) -> float | None:
     elif tif.imagej_metadata is not None:
         spacing = tif.imagej_metadata.get("spacing")
         unit = str(tif.imagej_metadata.get("unit", "")).replace("\\u00B5", "µ")
-    micrometres = _micrometres(unit)
     try:
-        size = float(spacing) * (micrometres or math.nan)
+        size = float(spacing) * (micrometres(unit) or math.nan)
     except (TypeError, ValueError):
         return None
     return size if math.isfinite(size) and size > 0 else None
@@ -209,19 +191,14 @@ def ome_pixel_sizes(xml: str) -> tuple[float, float] | None:
         return None
     sizes = []
     for axis in "YX":
-        micrometres = _micrometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        unit = micrometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
         try:
-            size = float(pixels.get(f"PhysicalSize{axis}", "nan")) * (micrometres or math.nan)
+            size = float(pixels.get(f"PhysicalSize{axis}", "nan")) * (unit or math.nan)
         except ValueError:
             return None
         sizes.append(size)
     y, x = sizes[1] if math.isnan(sizes[0]) else sizes[0], sizes[1]
     return (y, x) if all(math.isfinite(size) and size > 0 for size in (y, x)) else None
-
-
-def _micrometres(unit: str) -> float | None:
-    # U+03BC, the Greek letter, and U+00B5, the micro sign, look the same
-    return MICROMETRES.get(unit.strip().lower().replace("\u03bc", "\u00b5"))
 
 
 def _ratio(value: Any) -> float | None:

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.saving import load_result
-from napari_diner.widgets.fit.dock import FitWidget
+from napari_diner.widgets.fit.dock import FitDock
 
 Wait = Callable[[Any], None]
 RANDOM = np.random.default_rng(0)
@@ -39,17 +39,17 @@ def answer(monkeypatch: pytest.MonkeyPatch, dialog: str, reply: Any) -> None:
     monkeypatch.setattr(QFileDialog, dialog, lambda *_, **__: reply)
 
 
-def endless(dock: FitWidget) -> None:
+def endless(dock: FitDock) -> None:
     dock._essentials["epochs"].set_value(1_000_000)
     dock.advanced.set_values({"max_seconds": 60.0})
 
 
-def run(dock: FitWidget, wait_for_end: Wait) -> None:
+def run(dock: FitDock, wait_for_end: Wait) -> None:
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
 
 
-def wait_for_preview(qtbot: QtBot, dock: FitWidget) -> None:
+def wait_for_preview(qtbot: QtBot, dock: FitDock) -> None:
     with qtbot.waitSignal(dock.panel.previewed, timeout=60_000):
         pass
 
@@ -66,7 +66,7 @@ def wait_for_preview(qtbot: QtBot, dock: FitWidget) -> None:
     ],
 )
 def test_an_image_of_any_kind_comes_back_as_it_was(
-    fit_dock: FitWidget, wait_for_end: Wait, data: np.ndarray, arguments: dict[str, Any], axes: str
+    fit_dock: FitDock, wait_for_end: Wait, data: np.ndarray, arguments: dict[str, Any], axes: str
 ) -> None:
     viewer = fit_dock._viewer
     source = viewer.add_image(data, name="source", translate=[3] * (data.ndim - axes.endswith("S")), **arguments)
@@ -86,7 +86,7 @@ def test_an_image_of_any_kind_comes_back_as_it_was(
 
 
 @pytest.mark.parametrize(("key", "axes"), [("colour_image", "YXS"), ("volume_16_bit", "ZYX"), ("short_video", "TYXS")])
-def test_the_samples_say_what_they_are(fit_dock: FitWidget, wait_for_end: Wait, key: str, axes: str) -> None:
+def test_the_samples_say_what_they_are(fit_dock: FitDock, wait_for_end: Wait, key: str, axes: str) -> None:
     (layer,) = fit_dock._viewer.open_sample("napari-diner", key)
     assert fit_dock.choice.layer == layer
     assert fit_dock.recipe().axes == axes
@@ -96,7 +96,7 @@ def test_the_samples_say_what_they_are(fit_dock: FitWidget, wait_for_end: Wait, 
     assert len(np.unique(layer.data)) > 100
 
 
-def test_a_run_tells_its_quality_and_its_size(fit_dock: FitWidget, wait_for_end: Wait, tmp_path: Path) -> None:
+def test_a_run_tells_its_quality_and_its_size(fit_dock: FitDock, wait_for_end: Wait, tmp_path: Path) -> None:
     path = tmp_path / "image.tif"
     # three colours for two numbers a key: not to be had exactly
     data = RANDOM.integers(0, 256, (24, 32, 3)).astype(np.uint8)
@@ -115,7 +115,7 @@ def test_a_run_tells_its_quality_and_its_size(fit_dock: FitWidget, wait_for_end:
     assert fit_dock.panel.plot._quantity.currentData() == "psnr_db"
 
 
-def test_exact_reproduction(fit_dock: FitWidget, wait_for_end: Wait) -> None:
+def test_exact_reproduction(fit_dock: FitDock, wait_for_end: Wait) -> None:
     data = RANDOM.integers(0, 256, (24, 32, 3)).astype(np.uint8)
     fit_dock._viewer.add_image(data, rgb=True, name="noise")
     fit_dock._essentials["bit_exact"].set_value(True)
@@ -125,7 +125,7 @@ def test_exact_reproduction(fit_dock: FitWidget, wait_for_end: Wait) -> None:
 
 
 def test_a_volume_is_saved_and_repeated(
-    fit_dock: FitWidget, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fit_dock: FitDock, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer = fit_dock._viewer
     viewer.add_image(smooth(6, 24, 32), name="a volume", scale=(2, 0.5, 0.5), units="um", axis_labels=("z", "y", "x"))
@@ -151,7 +151,7 @@ def test_a_volume_is_saved_and_repeated(
 
 
 def test_a_slice_of_a_saved_model_is_evaluated_on_demand(
-    fit_dock: FitWidget, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fit_dock: FitDock, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer = fit_dock._viewer
     viewer.add_image(smooth(6, 24, 32), name="volume", scale=(2, 0.5, 0.5), units="um", axis_labels=("z", "y", "x"))
@@ -165,7 +165,7 @@ def test_a_slice_of_a_saved_model_is_evaluated_on_demand(
     np.testing.assert_array_equal(np.asarray(layer.data[3]), viewer.layers["reconstruction"].data[3])
 
 
-def test_a_run_is_watched_paused_and_cancelled(qtbot: QtBot, fit_dock: FitWidget, wait_for_end: Wait) -> None:
+def test_a_run_is_watched_paused_and_cancelled(qtbot: QtBot, fit_dock: FitDock, wait_for_end: Wait) -> None:
     source = fit_dock._viewer.add_image(smooth(6, 24, 32), axis_labels=("z", "y", "x"), name="source")
     endless(fit_dock)
     fit_dock.panel.run_button.click()
@@ -198,7 +198,7 @@ def test_a_run_is_watched_paused_and_cancelled(qtbot: QtBot, fit_dock: FitWidget
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_the_next_run_works(
-    fit_dock: FitWidget, wait_for_end: Wait, data: np.ndarray, change: dict[str, Any], sentence: str
+    fit_dock: FitDock, wait_for_end: Wait, data: np.ndarray, change: dict[str, Any], sentence: str
 ) -> None:
     viewer = fit_dock._viewer
     viewer.add_image(data, name="it", contrast_limits=(0, 1))
@@ -219,7 +219,7 @@ def test_what_is_wrong_is_one_sentence_and_the_next_run_works(
     assert fit_dock.panel.status.text().startswith("Done")
 
 
-def test_axes_that_cannot_be_are_told(fit_dock: FitWidget) -> None:
+def test_axes_that_cannot_be_are_told(fit_dock: FitDock) -> None:
     fit_dock._viewer.add_image(smooth(24, 32))
     fit_dock._essentials["axes"].set_value("QX")
     fit_dock.panel.run_button.click()
@@ -229,7 +229,7 @@ def test_axes_that_cannot_be_are_told(fit_dock: FitWidget) -> None:
     assert "The axes are missing; type 2 letters" in fit_dock.panel.status.text()
 
 
-def test_a_signal_that_is_too_large_is_refused(fit_dock: FitWidget, wait_for_end: Wait) -> None:
+def test_a_signal_that_is_too_large_is_refused(fit_dock: FitDock, wait_for_end: Wait) -> None:
     # takes no memory by itself; nothing of it may be allocated
     huge = np.broadcast_to(np.ones((1, 1, 1), np.uint8), (600, 200_000, 200_000))
     fit_dock._viewer.add_image(huge, name="huge", contrast_limits=(0, 1), visible=False)
@@ -238,7 +238,7 @@ def test_a_signal_that_is_too_large_is_refused(fit_dock: FitWidget, wait_for_end
     assert "memory" in fit_dock.panel.status.text()
 
 
-def test_a_guess_is_said_and_can_be_changed(fit_dock: FitWidget, wait_for_end: Wait) -> None:
+def test_a_guess_is_said_and_can_be_changed(fit_dock: FitDock, wait_for_end: Wait) -> None:
     fit_dock._viewer.add_image(smooth(5, 24, 32), name="stack")
     assert fit_dock.recipe().axes == "TYX"
     assert "guess" in fit_dock._axes_note.text()
@@ -252,12 +252,12 @@ def test_a_guess_is_said_and_can_be_changed(fit_dock: FitWidget, wait_for_end: W
     assert not fit_dock._axes_note.isVisibleTo(fit_dock)
 
 
-def test_no_image_is_told(fit_dock: FitWidget) -> None:
+def test_no_image_is_told(fit_dock: FitDock) -> None:
     fit_dock.panel.run_button.click()
     assert fit_dock.panel.status.text().startswith("There is no image")
 
 
-def test_files_are_opened(fit_dock: FitWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_opened(fit_dock: FitDock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (1, 2, 10):
         tifffile.imwrite(tmp_path / f"t{number}.tif", np.full((16, 24), number, np.uint8))
     names = [str(tmp_path / f"t{number}.tif") for number in (10, 1, 2)]
@@ -283,7 +283,7 @@ def test_files_are_opened(fit_dock: FitWidget, tmp_path: Path, monkeypatch: pyte
     assert "text.tif" in fit_dock.panel.status.text()
 
 
-def test_the_command_is_on_the_clipboard(fit_dock: FitWidget) -> None:
+def test_the_command_is_on_the_clipboard(fit_dock: FitDock) -> None:
     fit_dock._viewer.add_image(smooth(24, 32), name="cells")
     fit_dock.copy_command()
     words = shlex.split(QGuiApplication.clipboard().text())
@@ -292,7 +292,7 @@ def test_the_command_is_on_the_clipboard(fit_dock: FitWidget) -> None:
     assert "on the clipboard" in fit_dock.panel.status.text()
 
 
-def test_the_copied_command_does_what_the_dock_did(fit_dock: FitWidget, wait_for_end: Wait, tmp_path: Path) -> None:
+def test_the_copied_command_does_what_the_dock_did(fit_dock: FitDock, wait_for_end: Wait, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "image.tif", smooth(24, 32))
     fit_dock.choice.open_source(str(tmp_path / "image.tif"))
     run(fit_dock, wait_for_end)
@@ -321,7 +321,7 @@ def test_the_copied_command_does_what_the_dock_did(fit_dock: FitWidget, wait_for
         ("pixels", set()),
     ],
 )
-def test_only_the_settings_that_matter_are_shown(fit_dock: FitWidget, representation: str, sections: set[str]) -> None:
+def test_only_the_settings_that_matter_are_shown(fit_dock: FitDock, representation: str, sections: set[str]) -> None:
     fit_dock._essentials["bit_exact"].set_value(True)
     fit_dock._essentials["bit_exact"].set_value(representation == "diner")
     fit_dock._essentials["representation"].set_value(representation)
@@ -333,7 +333,7 @@ def test_only_the_settings_that_matter_are_shown(fit_dock: FitWidget, representa
 
 
 @pytest.mark.parametrize("representation", ["siren", "pe-mlp", "hash-grid", "pixels"])
-def test_every_representation_runs(fit_dock: FitWidget, wait_for_end: Wait, representation: str) -> None:
+def test_every_representation_runs(fit_dock: FitDock, wait_for_end: Wait, representation: str) -> None:
     fit_dock._viewer.add_image(smooth(24, 32))
     fit_dock._essentials["representation"].set_value(representation)
     run(fit_dock, wait_for_end)
@@ -341,13 +341,13 @@ def test_every_representation_runs(fit_dock: FitWidget, wait_for_end: Wait, repr
     assert not fit_dock.insight_button.isEnabled()
 
 
-def test_the_dock_fits_a_small_screen(fit_dock: FitWidget) -> None:
+def test_the_dock_fits_a_small_screen(fit_dock: FitDock) -> None:
     assert fit_dock.minimumSizeHint().width() <= 340
     assert fit_dock.minimumSizeHint().height() <= 500
 
 
 def test_closing_the_viewer_in_mid_run_ends_the_thread(
-    qtbot: QtBot, make_napari_viewer: Callable[..., Any], fit_dock: FitWidget
+    qtbot: QtBot, make_napari_viewer: Callable[..., Any], fit_dock: FitDock
 ) -> None:
     fit_dock._viewer.add_image(smooth(24, 32))
     endless(fit_dock)

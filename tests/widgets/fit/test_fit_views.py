@@ -13,13 +13,13 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QDialogButtonBox
 
 from napari_diner.tasks.fit.compare import CONTENDERS
-from napari_diner.widgets.dock.compare_dialog import CHOSEN, REPRESENTATIONS, CompareDialog
-from napari_diner.widgets.fit.dock import FitWidget
+from napari_diner.widgets.fit.compare_dialog import CHOSEN, REPRESENTATIONS, CompareDialog
+from napari_diner.widgets.fit.dock import FitDock
 
 Wait = Callable[[Any], None]
 
 
-def compared(dock: FitWidget) -> dict[str, dict[str, str]]:
+def compared(dock: FitDock) -> dict[str, dict[str, str]]:
     """Return the table of scores as it is shown."""
     table = dock.scores
     columns = [table.horizontalHeaderItem(column).text() for column in range(table.columnCount())]
@@ -37,7 +37,7 @@ def edges(layer: Image) -> np.ndarray:
     return layer.extent.world[:, -2:] + np.array([-half, half])
 
 
-def test_the_dialog_offers_what_can_be_compared(qtbot: QtBot, fit_dock: FitWidget) -> None:
+def test_the_dialog_offers_what_can_be_compared(qtbot: QtBot, fit_dock: FitDock) -> None:
     assert set(REPRESENTATIONS) == set(CONTENDERS)
     dialog = CompareDialog(fit_dock)
     assert dialog.names() == CHOSEN
@@ -48,7 +48,7 @@ def test_the_dialog_offers_what_can_be_compared(qtbot: QtBot, fit_dock: FitWidge
     assert not dialog.answers.button(QDialogButtonBox.StandardButton.Ok).isEnabled()
 
 
-def test_representations_are_compared_side_by_side(fit_dock: FitWidget, wait_for_end: Wait, wave: np.ndarray) -> None:
+def test_representations_are_compared_side_by_side(fit_dock: FitDock, wait_for_end: Wait, wave: np.ndarray) -> None:
     viewer = fit_dock._viewer
     source = viewer.add_image(wave, name="image")
     names = ("diner-mlp", "siren")
@@ -82,7 +82,7 @@ def test_representations_are_compared_side_by_side(fit_dock: FitWidget, wait_for
     assert fit_dock.choice.layer == source
 
 
-def test_the_diner_of_a_comparison_is_looked_into(fit_dock: FitWidget, wait_for_end: Wait, wave: np.ndarray) -> None:
+def test_the_diner_of_a_comparison_is_looked_into(fit_dock: FitDock, wait_for_end: Wait, wave: np.ndarray) -> None:
     viewer = fit_dock._viewer
     viewer.add_image(wave, name="image")
     fit_dock.start_comparison(("siren",), 0.2)
@@ -98,7 +98,7 @@ def test_the_diner_of_a_comparison_is_looked_into(fit_dock: FitWidget, wait_for_
 
 
 def test_a_comparison_that_is_cancelled_shows_what_it_has(
-    qtbot: QtBot, fit_dock: FitWidget, wait_for_end: Wait, wave: np.ndarray
+    qtbot: QtBot, fit_dock: FitDock, wait_for_end: Wait, wave: np.ndarray
 ) -> None:
     fit_dock._viewer.add_image(wave, name="image")
     fit_dock.start_comparison(("diner-mlp", "siren"), 60)
@@ -114,7 +114,7 @@ def test_a_comparison_that_is_cancelled_shows_what_it_has(
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
-def test_a_diner_is_looked_into(fit_dock: FitWidget, wait_for_end: Wait, wave: np.ndarray, width: int) -> None:
+def test_a_diner_is_looked_into(fit_dock: FitDock, wait_for_end: Wait, wave: np.ndarray, width: int) -> None:
     viewer = fit_dock._viewer
     source = viewer.add_image(wave, name="image", scale=(0.5, 0.5), units="um")
     assert not fit_dock.insight_button.isEnabled()
@@ -160,7 +160,7 @@ def test_a_diner_is_looked_into(fit_dock: FitWidget, wait_for_end: Wait, wave: n
     assert fit_dock.choice.layer == source
 
 
-def test_a_value_has_its_colour_where_its_key_lies(fit_dock: FitWidget, wait_for_end: Wait, wave: np.ndarray) -> None:
+def test_a_value_has_its_colour_where_its_key_lies(fit_dock: FitDock, wait_for_end: Wait, wave: np.ndarray) -> None:
     viewer = fit_dock._viewer
     viewer.add_image(wave, name="image")
     fit_dock._essentials["epochs"].set_value(200)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_diner.widgets.fit.dock import FitWidget
+from napari_diner.widgets.fit.dock import FitDock
 from napari_diner.widgets.layers.layer_axes import file_behind
 
 
 @pytest.mark.parametrize("transparent", [0, 1, 2])
 def test_frames_opened_together_all_keep_their_opacity_or_none(
-    transparent: int, fit_dock: FitWidget, tmp_path: Path
+    transparent: int, fit_dock: FitDock, tmp_path: Path
 ) -> None:
     frames = np.random.default_rng(0).integers(0, 250, (2, 6, 8, 4)).astype(np.uint8)
     frames[..., 3] = 255
@@ -27,7 +27,7 @@ def test_frames_opened_together_all_keep_their_opacity_or_none(
     np.testing.assert_array_equal(layer.data, frames if transparent else frames[..., :3])
 
 
-def test_an_opaque_image_is_still_that_of_its_file(fit_dock: FitWidget, tmp_path: Path) -> None:
+def test_an_opaque_image_is_still_that_of_its_file(fit_dock: FitDock, tmp_path: Path) -> None:
     pixels = np.full((6, 8, 4), 255, np.uint8)
     pixels[2, 3, :3] = 7
     path = tmp_path / "a.png"

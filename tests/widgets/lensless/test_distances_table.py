@@ -8,10 +8,10 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QLineEdit
+from qtpy.QtWidgets import QFileDialog, QLineEdit
 
-from napari_diner.errors import InputError, RecipeError
-from napari_diner.widgets.lensless.distances_table import DistancesTable, read_column
+from napari_diner.errors import RecipeError
+from napari_diner.widgets.lensless.distances_table import DistancesTable
 
 
 @pytest.fixture
@@ -82,34 +82,16 @@ def test_what_is_no_distance_is_told(table: DistancesTable, texts: list[str], se
         table.value()
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "100\n110\n120\n",
-        "\ufeffdistance_um\n100\n110\n120\n",
-        "frame;Distance (µm);note\n1;100;a\n2;110;b\n3;120;c\n",
-        "100,110,120\n",
-        "100\t110\t120\n",
-    ],
-)
-def test_a_column_is_read_from_a_file(tmp_path: Path, text: str) -> None:
+def test_distances_are_loaded_from_a_file(
+    qtbot: QtBot, table: DistancesTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "distances.csv"
-    path.write_text(text, encoding="utf-8")
-    assert read_column(path) == [100, 110, 120]
-
-
-@pytest.mark.parametrize("text", ["", "a\nb\n", "1,2\n3,4\n", "100\nabc\n"])
-def test_a_file_that_does_not_tell_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "distances.csv"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"distances\.csv"):
-        read_column(path)
-
-
-def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "distances.csv"
-    with pytest.raises(InputError, match="cannot be read"):
-        read_column(path)
-    path.write_bytes(b"\xff\xfe\x80")
-    with pytest.raises(InputError, match="cannot be read"):
-        read_column(path)
+    path.write_text("frame;Distance (mm);note\n1;0,1;a\n2;0,11;b\n3;0,12;c\n", encoding="utf-8")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))
+    table.choose_file()
+    assert table.value() == (100, 110, 120)
+    path.write_text("100\nabc\n", encoding="utf-8")
+    with qtbot.waitSignal(table.failed) as told:
+        table.choose_file()
+    assert "distances.csv, line 2: 'abc'" in told.args[0]
+    assert table.value() == (100, 110, 120)

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import write_array
 from napari_diner.tasks.saving import load_result
-from napari_diner.widgets.lensless.dock import LenslessWidget
+from napari_diner.widgets.lensless.dock import LenslessDock
 
 Wait = Callable[[Any], None]
 
@@ -32,17 +32,17 @@ def answer(monkeypatch: pytest.MonkeyPatch, dialog: str, reply: Any) -> None:
     monkeypatch.setattr(QFileDialog, dialog, lambda *_, **__: reply)
 
 
-def endless(dock: LenslessWidget) -> None:
+def endless(dock: LenslessDock) -> None:
     dock.set_recipe(dock.recipe().updated({"solver": "alternating", "start": "flat", "max_seconds": 60}))
     dock.advanced.sections["alternating"].form.set_values({"iterations": 100_000, "tolerance": 0})
 
 
-def wait_for_preview(qtbot: QtBot, dock: LenslessWidget) -> None:
+def wait_for_preview(qtbot: QtBot, dock: LenslessDock) -> None:
     with qtbot.waitSignal(dock.panel.previewed, timeout=60_000):
         pass
 
 
-def test_the_sample_fills_the_dock_in(dock: LenslessWidget) -> None:
+def test_the_sample_fills_the_dock_in(dock: LenslessDock) -> None:
     recipe = dock.recipe()
     layer = dock.choice.layer
     assert layer.ndim == 3
@@ -53,7 +53,7 @@ def test_the_sample_fills_the_dock_in(dock: LenslessWidget) -> None:
 
 
 def test_a_run_gives_layers_that_can_be_saved_and_repeated(
-    dock: LenslessWidget, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dock: LenslessDock, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer = dock._viewer
     dock.panel.run_button.click()
@@ -89,7 +89,7 @@ def test_a_run_gives_layers_that_can_be_saved_and_repeated(
         np.testing.assert_array_equal(viewer.layers[f"{name} [1]"].data, layer.data)
 
 
-def test_cancelling_keeps_the_best_so_far(qtbot: QtBot, dock: LenslessWidget, wait_for_end: Wait) -> None:
+def test_cancelling_keeps_the_best_so_far(qtbot: QtBot, dock: LenslessDock, wait_for_end: Wait) -> None:
     endless(dock)
     dock.panel.run_button.click()
     wait_for_preview(qtbot, dock)
@@ -117,7 +117,7 @@ def test_cancelling_keeps_the_best_so_far(qtbot: QtBot, dock: LenslessWidget, wa
     ],
 )
 def test_what_is_wrong_is_one_sentence(
-    dock: LenslessWidget, wait_for_end: Wait, change: dict[str, Any], sentence: str
+    dock: LenslessDock, wait_for_end: Wait, change: dict[str, Any], sentence: str
 ) -> None:
     dock.set_recipe(dock.recipe().updated(change))
     dock.panel.run_button.click()
@@ -127,7 +127,7 @@ def test_what_is_wrong_is_one_sentence(
     assert len(dock._viewer.layers) == 1
 
 
-def test_frames_that_cannot_be_used_are_told_and_the_next_run_works(dock: LenslessWidget, wait_for_end: Wait) -> None:
+def test_frames_that_cannot_be_used_are_told_and_the_next_run_works(dock: LenslessDock, wait_for_end: Wait) -> None:
     recipe = dock.recipe()
     bad = dock._viewer.add_image(np.full((6, 32, 32), np.nan, np.float32), name="bad")
     dock.choice.combo.setCurrentText("bad")
@@ -142,7 +142,7 @@ def test_frames_that_cannot_be_used_are_told_and_the_next_run_works(dock: Lensle
     assert dock.panel.status.text().startswith("Done")
 
 
-def test_a_stack_that_is_too_large_is_refused_and_the_next_run_works(dock: LenslessWidget, wait_for_end: Wait) -> None:
+def test_a_stack_that_is_too_large_is_refused_and_the_next_run_works(dock: LenslessDock, wait_for_end: Wait) -> None:
     recipe = dock.recipe()
     # takes no memory by itself; nothing of it may be allocated
     huge = np.broadcast_to(np.ones((1, 1, 1), np.uint8), (6, 200_000, 200_000))
@@ -160,12 +160,12 @@ def test_a_stack_that_is_too_large_is_refused_and_the_next_run_works(dock: Lensl
 
 
 def test_no_stack_is_told(make_napari_viewer: Callable[..., Any]) -> None:
-    dock = LenslessWidget(make_napari_viewer())
+    dock = LenslessDock(make_napari_viewer())
     dock.panel.run_button.click()
     assert dock.panel.status.text().startswith("There is no stack")
 
 
-def test_the_list_follows_the_viewer(dock: LenslessWidget) -> None:
+def test_the_list_follows_the_viewer(dock: LenslessDock) -> None:
     viewer = dock._viewer
     viewer.add_image(np.zeros((8, 8)), name="flat")
     viewer.add_image(np.zeros((4, 8, 8, 3), np.uint8), rgb=True, name="colour")
@@ -186,7 +186,7 @@ def test_the_list_follows_the_viewer(dock: LenslessWidget) -> None:
     assert dock.choice.layer is None
 
 
-def test_files_are_opened(dock: LenslessWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_opened(dock: LenslessDock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = np.arange(2 * 16 * 16, dtype=np.uint16).reshape(2, 16, 16)
     path = tmp_path / "stack.tif"
     write_array(path, NamedArray("stack", stack, "NYX", (1.0, 0.5, 0.5)))
@@ -214,7 +214,7 @@ def test_files_are_opened(dock: LenslessWidget, tmp_path: Path, monkeypatch: pyt
     assert "text.tif is neither" in dock.panel.status.text()
 
 
-def test_the_pixel_size_is_read_from_the_file_behind_a_layer(dock: LenslessWidget, tmp_path: Path) -> None:
+def test_the_pixel_size_is_read_from_the_file_behind_a_layer(dock: LenslessDock, tmp_path: Path) -> None:
     path = tmp_path / "stack.ome.tif"
     write_array(path, NamedArray("stack", np.ones((2, 16, 16), np.uint8), "NYX", (1.0, 0.25, 0.25)))
     (layer,) = dock._viewer.open(path, plugin="napari")
@@ -223,7 +223,7 @@ def test_the_pixel_size_is_read_from_the_file_behind_a_layer(dock: LenslessWidge
     assert dock.recipe().pixel_size_um == 0.25
 
 
-def test_the_command_is_on_the_clipboard(dock: LenslessWidget) -> None:
+def test_the_command_is_on_the_clipboard(dock: LenslessDock) -> None:
     dock.copy_command()
     words = shlex.split(QGuiApplication.clipboard().text())
     assert words[:3] == ["napari-diner", "lensless", "STACK.tif"]
@@ -232,7 +232,7 @@ def test_the_command_is_on_the_clipboard(dock: LenslessWidget) -> None:
 
 
 def test_a_recipe_that_cannot_be_read_is_told(
-    dock: LenslessWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dock: LenslessDock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = dock.recipe()
     (tmp_path / "recipe.yaml").write_text("wavelenght_um: 1")
@@ -242,7 +242,7 @@ def test_a_recipe_that_cannot_be_read_is_told(
     assert dock.recipe() == before
 
 
-def test_only_the_settings_that_matter_are_shown(dock: LenslessWidget) -> None:
+def test_only_the_settings_that_matter_are_shown(dock: LenslessDock) -> None:
     def shown() -> set[str]:
         return {name for name, section in dock.advanced.sections.items() if not section.isHidden()}
 
@@ -257,18 +257,18 @@ def test_only_the_settings_that_matter_are_shown(dock: LenslessWidget) -> None:
     assert shown() == always | {"alternating"}
 
 
-def test_the_dock_fits_a_small_screen(dock: LenslessWidget) -> None:
+def test_the_dock_fits_a_small_screen(dock: LenslessDock) -> None:
     assert dock.minimumSizeHint().width() <= 340
     assert dock.minimumSizeHint().height() <= 500
 
 
-def test_the_dock_follows_the_theme(dock: LenslessWidget) -> None:
+def test_the_dock_follows_the_theme(dock: LenslessDock) -> None:
     dock._viewer.theme = "light"
     assert dock.panel.plot.plot.backgroundBrush().color().lightness() > 200
 
 
 def test_closing_the_viewer_in_mid_run_ends_the_thread(
-    qtbot: QtBot, make_napari_viewer: Callable[..., Any], dock: LenslessWidget
+    qtbot: QtBot, make_napari_viewer: Callable[..., Any], dock: LenslessDock
 ) -> None:
     endless(dock)
     dock.panel.run_button.click()
@@ -309,7 +309,7 @@ viewer.close()
     assert finished.stdout.strip().endswith("False")
 
 
-def test_a_calibration_says_what_moved(dock: LenslessWidget, wait_for_end: Callable[[Any], None]) -> None:
+def test_a_calibration_says_what_moved(dock: LenslessDock, wait_for_end: Callable[[Any], None]) -> None:
     folded = (
         dock.advanced.sections["preprocess"],
         dock.advanced.groups["Geometry"],

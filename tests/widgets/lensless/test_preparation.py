@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from napari_diner.widgets.lensless.dock import LenslessWidget
+from napari_diner.widgets.lensless.dock import LenslessDock
 
 ROWS, COLUMNS = slice(10, 50), slice(20, 68)
 
 
 @pytest.fixture
-def dock(make_napari_viewer: Callable[..., Any]) -> LenslessWidget:
+def dock(make_napari_viewer: Callable[..., Any]) -> LenslessDock:
     """The lensless dock, with a stack of pixels of 2 µm that lies off the origin."""
     viewer = make_napari_viewer()
     stack = np.random.default_rng(0).random((3, 64, 80))
     viewer.add_image(stack, scale=(1, 2, 2), translate=(0, 100, -30), name="stack", units=("pixel", "um", "um"))
     _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
-    assert isinstance(widget, LenslessWidget)
+    assert isinstance(widget, LenslessDock)
     return widget
 
 
@@ -32,30 +32,30 @@ def corners(rows: slice, columns: slice) -> np.ndarray:
     return np.array([[y[0], x[0]], [y[0], x[1]], [y[1], x[1]], [y[1], x[0]]])
 
 
-def crop(dock: LenslessWidget) -> Any:
+def crop(dock: LenslessDock) -> Any:
     """Press the button, and return the part that the recipe uses."""
     dock.preparation.crop_button.click()
     return dock.recipe().preprocess.crop_px
 
 
-def test_a_rectangle_becomes_pixels_of_the_stack(dock: LenslessWidget) -> None:
+def test_a_rectangle_becomes_pixels_of_the_stack(dock: LenslessDock) -> None:
     dock._viewer.add_shapes(corners(ROWS, COLUMNS), shape_type="rectangle")
     assert crop(dock) == (10, 20, 40, 48)
 
 
-def test_a_rectangle_in_other_pixels_means_the_same_place(dock: LenslessWidget) -> None:
+def test_a_rectangle_in_other_pixels_means_the_same_place(dock: LenslessDock) -> None:
     outline = corners(ROWS, COLUMNS)
     in_frame = np.column_stack([np.full(4, 2), outline / (4, 0.5)])
     dock._viewer.add_shapes(in_frame, shape_type="rectangle", scale=(1, 4, 0.5))
     assert crop(dock) == (10, 20, 40, 48)
 
 
-def test_a_rectangle_is_cut_at_the_edge(dock: LenslessWidget) -> None:
+def test_a_rectangle_is_cut_at_the_edge(dock: LenslessDock) -> None:
     dock._viewer.add_shapes(corners(slice(-30, 20), slice(60, 200)), shape_type="rectangle")
     assert crop(dock) == (0, 60, 20, 20)
 
 
-def test_the_selected_rectangle_is_meant(dock: LenslessWidget) -> None:
+def test_the_selected_rectangle_is_meant(dock: LenslessDock) -> None:
     shapes = dock._viewer.add_shapes(
         [corners(ROWS, COLUMNS), corners(slice(0, 8), slice(0, 9))], shape_type="rectangle"
     )
@@ -64,7 +64,7 @@ def test_the_selected_rectangle_is_meant(dock: LenslessWidget) -> None:
     assert crop(dock) == (10, 20, 40, 48)
 
 
-def test_without_a_rectangle_the_tool_is_handed_over(dock: LenslessWidget) -> None:
+def test_without_a_rectangle_the_tool_is_handed_over(dock: LenslessDock) -> None:
     assert crop(dock) is None
     assert "draw one" in dock.panel.status.text()
     shapes = dock._viewer.layers.selection.active
@@ -77,13 +77,13 @@ def test_without_a_rectangle_the_tool_is_handed_over(dock: LenslessWidget) -> No
     assert dock.panel.status.text().startswith("Rows 10 to 49 and columns 20 to 67 are used")
 
 
-def test_a_rectangle_beside_the_stack_is_refused(dock: LenslessWidget) -> None:
+def test_a_rectangle_beside_the_stack_is_refused(dock: LenslessDock) -> None:
     dock._viewer.add_shapes(corners(slice(-20, -4), COLUMNS), shape_type="rectangle")
     assert crop(dock) is None
     assert "covers no pixel of stack" in dock.panel.status.text()
 
 
-def test_the_prepared_frames_are_shown_where_they_lie(dock: LenslessWidget, qtbot: QtBot) -> None:
+def test_the_prepared_frames_are_shown_where_they_lie(dock: LenslessDock, qtbot: QtBot) -> None:
     dock._viewer.add_shapes(corners(ROWS, COLUMNS), shape_type="rectangle")
     crop(dock)
     dock._essentials["wavelength_um"].set_value(0.5)
@@ -97,7 +97,7 @@ def test_the_prepared_frames_are_shown_where_they_lie(dock: LenslessWidget, qtbo
     assert dock.choice.layer.name == "stack"
 
 
-def test_results_lie_on_the_part_that_was_used(dock: LenslessWidget, wait_for_end: Callable[[Any], None]) -> None:
+def test_results_lie_on_the_part_that_was_used(dock: LenslessDock, wait_for_end: Callable[[Any], None]) -> None:
     dock._viewer.add_shapes(corners(ROWS, COLUMNS), shape_type="rectangle")
     crop(dock)
     dock.advanced.sections["preprocess"].form.set_values({"upsample": 2})

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from napari_diner.errors import RecipeError
+from napari_diner.errors import InputError, RecipeError
+from napari_diner.io.header import decoding
+from napari_diner.io.tables import read_table
 from napari_diner.settings import Settings
 from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
 from napari_diner.tasks.idt.solver_settings import (
@@ -111,7 +111,10 @@ class IdtRecipe(Recipe):
     @field_validator("illuminations", mode="before")
     @classmethod
     def _from_file(cls, value: Any) -> Any:
-        return read_illuminations(Path(value)) if isinstance(value, str) else value
+        try:
+            return read_illuminations(Path(value)) if isinstance(value, str) else value
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _one_source_of_directions(self) -> IdtRecipe:
@@ -175,32 +178,21 @@ def read_illuminations(path: Path) -> list[Any]:
 
     Raises
     ------
-    ValueError
+    InputError
         If the file cannot be read or holds no directions.
     """
-    try:
-        text = path.expanduser().read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"the illuminations {path} cannot be read ({error}); name a CSV or JSON file") from None
     if path.suffix.lower() == ".json":
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"the illuminations {path} are no valid JSON at line {error.lineno}") from None
+        with decoding(path):
+            values = json.loads(path.expanduser().read_text(encoding="utf-8-sig"))
         if not isinstance(values, list):
-            raise ValueError(f"the illuminations {path} hold no list; write [[NA_y, NA_x], ...]")
+            raise InputError(f"{path} does not hold a list; write [[NA_y, NA_x], ...]")
         return values
-    rows = list(csv.DictReader(line for line in text.splitlines() if line.strip() and not line.startswith("#")))
-    found: dict[str, list[list[float]]] = {}
-    for number, row in enumerate(rows, 1):
-        cells = {str(key).strip().lower(): (value or "").strip() for key, value in row.items()}
-        try:
-            direction = [float(cells["na_y"]), float(cells["na_x"]), float(cells.get("weight") or 1.0)]
-        except (KeyError, ValueError):
-            raise ValueError(f"row {number} of {path} has no numbers NA_y and NA_x; head the columns so") from None
-        if not all(map(math.isfinite, direction)):
-            raise ValueError(f"row {number} of {path} is not finite; correct it")
-        found.setdefault(cells.get("frame") or f"row {number}", []).append(direction)
-    if not found:
-        raise ValueError(f"the illuminations {path} hold no rows; write NA_y,NA_x and a line for each frame")
-    return [sources[0][:2] if len(sources) == 1 else sources for sources in found.values()]
+    table = read_table(path)
+    if not (table.has("NA_y") and table.has("NA_x")):
+        raise InputError(f"{path} has no columns NA_y and NA_x; give the columns these titles")
+    weights = table.column("weight", missing=1.0) if table.has("weight") else [1.0] * len(table.rows)
+    frames = table.texts("frame") if table.has("frame") else [""] * len(table.rows)
+    sources: dict[str, list[list[float]]] = {}
+    for row, source in enumerate(zip(table.column("NA_y"), table.column("NA_x"), weights, strict=True)):
+        sources.setdefault(frames[row] or f"row {row}", []).append(list(source))
+    return [group[0][:2] if len(group) == 1 else group for group in sources.values()]

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QWidget
 _taken_out: list[QWidget] = []
 
 
-def bury(widget: QWidget) -> None:
+def dispose(widget: QWidget) -> None:
     """Destroy a widget soon, unless it gets a new place at once.
 
     napari takes the content out of a dock that is closed, and forgets it. Python would collect it in whatever thread

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBox
 
 from napari_diner.errors import DinerError
 from napari_diner.tasks.run import Progress
-from napari_diner.widgets.dock.disposal import bury
+from napari_diner.widgets.dock.disposal import dispose
 from napari_diner.widgets.dock.run_worker import Begin, Controls, Failure, Report, RunWorker, make_worker
 from napari_diner.widgets.plots.loss_plot import LossPlot
 
@@ -182,7 +182,7 @@ class RunPanel(QWidget):
             and watched.parent() is None
         ):
             self.abandon()
-            bury(watched)
+            dispose(watched)
         return False
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)

@@ -13,24 +13,24 @@ from qtpy.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton
 from napari_diner.errors import RecipeError
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.run import Result
-from napari_diner.widgets.dock.compare_dialog import CompareDialog
 from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.dock.run_worker import Begin
 from napari_diner.widgets.dock.task_dock import TaskDock
-from napari_diner.widgets.fit import insight_thread as insight_run
+from napari_diner.widgets.fit import insight_run
+from napari_diner.widgets.fit.compare_dialog import CompareDialog
 from napari_diner.widgets.fit.insight_layers import show_pictures
-from napari_diner.widgets.fit.insight_thread import Pictures
+from napari_diner.widgets.fit.insight_run import Pictures
+from napari_diner.widgets.fit.score_table import ScoreTable
 from napari_diner.widgets.fit.signal_choice import SignalChoice
 from napari_diner.widgets.fit.thread import begin, begin_comparison
-from napari_diner.widgets.layers.appearance import Likeness
+from napari_diner.widgets.layers.appearance import Appearance
 from napari_diner.widgets.layers.layer_axes import axes_of, scale_um_of
 from napari_diner.widgets.layers.layer_units import set_pixel_size_um
-from napari_diner.widgets.plots.score_table import ScoreTable
 
 AXIS_NAMES = "T time, Z depth, C channels, Y, X, S colours, N frames"
 
 
-class FitWidget(TaskDock):
+class FitDock(TaskDock):
     """Choose an image of any kind, run, and get a small neural representation of it and the image that this gives.
 
     Parameters
@@ -53,8 +53,8 @@ class FitWidget(TaskDock):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer, SignalChoice(napari_viewer))
-        self._likeness: Likeness | None = None
-        self._fitted: Likeness | None = None
+        self._appearance: Appearance | None = None
+        self._fitted: Appearance | None = None
         self._diner: Result | None = None
         self._insight: list[Layer] = []
         self._axes_note = QLabel()
@@ -139,8 +139,8 @@ class FitWidget(TaskDock):
             )
         if recipe.pixel_size_um is not None and set_pixel_size_um(layer, recipe.pixel_size_um):
             self._viewer.reset_view()
-        self._likeness = Likeness.of(layer, recipe.axes)
-        self._layers.arguments = self._likeness.arguments
+        self._appearance = Appearance.of(layer, recipe.axes)
+        self._layers.arguments = self._appearance.arguments
         return recipe, layer.data, scale_um_of(layer, recipe.axes)
 
     def summary(self, result: Result) -> str:
@@ -165,7 +165,7 @@ class FitWidget(TaskDock):
             self._show_pictures(outcome)
             return
         # the layer that the result is about; another may be chosen by the time its pictures are asked for
-        self._fitted = self._likeness
+        self._fitted = self._appearance
         if isinstance(outcome, Result):
             results = [outcome]
             super().take(outcome)

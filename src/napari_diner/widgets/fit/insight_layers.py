@@ -8,9 +8,9 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points
 
-from napari_diner.widgets.fit.insight_thread import Pictures
+from napari_diner.widgets.fit.insight_run import Pictures
 from napari_diner.widgets.forms.layer_choice import METADATA_KEY
-from napari_diner.widgets.layers.appearance import Likeness
+from napari_diner.widgets.layers.appearance import Appearance
 
 GAP = 0.05
 """Between the pictures, as a part of their width."""
@@ -25,16 +25,16 @@ class Tiles:
 
     Parameters
     ----------
-    likeness
+    appearance
         Where the layer lies.
     """
 
-    def __init__(self, likeness: Likeness) -> None:
-        letters = likeness.axes.removesuffix("S")
-        scale = np.abs(np.asarray(likeness.placing["scale"], dtype=float))
-        self._corner = np.asarray(likeness.placing["translate"], dtype=float) - scale / 2
-        self._extent = np.array(likeness.shape[: len(letters)]) * scale
-        self._units = likeness.placing["units"]
+    def __init__(self, appearance: Appearance) -> None:
+        letters = appearance.axes.removesuffix("S")
+        scale = np.abs(np.asarray(appearance.placement["scale"], dtype=float))
+        self._corner = np.asarray(appearance.placement["translate"], dtype=float) - scale / 2
+        self._extent = np.array(appearance.shape[: len(letters)]) * scale
+        self._units = appearance.placement["units"]
 
     def place(self, row: int, column: int, shape: tuple[int, ...]) -> dict[str, Any]:
         """Return scale, position and units with which something of this shape, (Z)YX, fills a tile."""
@@ -55,9 +55,9 @@ class Tiles:
         }
 
 
-def show_pictures(viewer: ViewerModel, pictures: Pictures, likeness: Likeness) -> list[Layer]:
+def show_pictures(viewer: ViewerModel, pictures: Pictures, appearance: Appearance) -> list[Layer]:
     """Add the layers: mapped coordinates on the learned INR, and the two spectra."""
-    tiles = Tiles(likeness)
+    tiles = Tiles(appearance)
     inr, positions = pictures.learned_inr.data, pictures.positions
     rgb = pictures.learned_inr.axes.endswith("S")
     metadata = {"metadata": {METADATA_KEY: {"shown_only": True}}}

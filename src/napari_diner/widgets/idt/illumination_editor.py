@@ -10,7 +10,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_diner.errors import RecipeError
+from napari_diner.errors import DinerError, RecipeError
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings, read_illuminations
 from napari_diner.widgets.forms.editors import NumbersEditor, WheelGuard, label_of, make_editor
@@ -134,7 +134,7 @@ class IlluminationEditor(QWidget):
         try:
             found = read_illuminations(Path(path))
             Illumination.of(found)
-        except (ValueError, RecipeError) as error:
+        except DinerError as error:
             text = str(error)
             self.failed.emit(text[:1].upper() + text[1:])
             return

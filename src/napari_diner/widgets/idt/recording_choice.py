@@ -9,7 +9,7 @@ from napari.layers import Image
 from napari_diner.device import check_memory
 from napari_diner.io.matlab import is_matlab, probe_matlab, read_matlab
 from napari_diner.widgets.forms.layer_choice import METADATA_KEY
-from napari_diner.widgets.lensless.stack_choice import StackChoice
+from napari_diner.widgets.forms.stack_choice import StackChoice
 
 
 class RecordingChoice(StackChoice):

@@ -13,7 +13,7 @@ from napari_diner.io.arrays import NamedArray
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Appearance:
     """What a layer looks like and where it lies. Holds none of its data.
 
     Parameters
@@ -22,28 +22,28 @@ class Likeness:
         Letters of the data's axes in order.
     shape
         Size along each of them.
-    placing
+    placement
         Arguments of a layer that say where it lies: scale, translate, rotate, shear, affine, units, axis labels.
-    look
+    style
         Arguments of a layer that say how it looks: contrast limits, gamma, colour map.
     """
 
     axes: str
     shape: tuple[int, ...]
-    placing: dict[str, Any]
-    look: dict[str, Any]
+    placement: dict[str, Any]
+    style: dict[str, Any]
 
     @classmethod
-    def of(cls, layer: Image, axes: str) -> Likeness:
+    def of(cls, layer: Image, axes: str) -> Appearance:
         """Describe a layer whose data have these axes."""
-        placing = {
+        placement = {
             name: getattr(layer, name)
             for name in ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
         }
-        look = {"contrast_limits": tuple(layer.contrast_limits), "gamma": layer.gamma}
+        style = {"contrast_limits": tuple(layer.contrast_limits), "gamma": layer.gamma}
         if not layer.rgb:
-            look["colormap"] = layer.colormap
-        return cls(axes, tuple(layer.data.shape), placing, look)
+            style["colormap"] = layer.colormap
+        return cls(axes, tuple(layer.data.shape), placement, style)
 
     def arguments(self, array: NamedArray) -> dict[str, Any]:
         """Return the arguments of `napari.layers.Image` for an array, its data included.
@@ -59,17 +59,17 @@ class Likeness:
         data = np.expand_dims(data, [place for place, axis in enumerate(letters) if axis not in present])
         steps = np.array([-(-whole // part) for whole, part in zip(self.shape, data.shape, strict=False)])
         steps = steps[: len(letters)]
-        scale = np.asarray(self.placing["scale"])
+        scale = np.asarray(self.placement["scale"])
         # from the centre of the first pixel of the layer to that of the first, larger one
-        offset = Affine(scale=scale, rotate=self.placing["rotate"], shear=self.placing["shear"]).linear_matrix @ (
+        offset = Affine(scale=scale, rotate=self.placement["rotate"], shear=self.placement["shear"]).linear_matrix @ (
             (steps - 1) / 2
         )
         return {
-            **self.placing,
-            **({} if rgb else self.look),
+            **self.placement,
+            **({} if rgb else self.style),
             "data": np.ascontiguousarray(data),
             "name": array.name,
             "rgb": rgb,
             "scale": scale * steps,
-            "translate": np.asarray(self.placing["translate"]) + offset,
+            "translate": np.asarray(self.placement["translate"]) + offset,
         }

@@ -10,7 +10,7 @@ from napari_diner.widgets.forms.layer_choice import METADATA_KEY
 from napari_diner.widgets.layers.result_layers import Arguments, layer_arguments, update_layer
 
 
-class Glimpses:
+class PreviewLayers:
     """Layers that no dock takes for a recording.
 
     Parameters

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_diner.errors import InputError, RecipeError
+from napari_diner.io.tables import read_table
 from napari_diner.widgets.forms.number_editors import FloatEditor
 
 ROW_HEIGHT = 24
@@ -118,9 +117,8 @@ class DistancesTable(QWidget):
     def paste(self) -> None:
         """Put the numbers on the clipboard into the rows from the current one on."""
         clipboard = QGuiApplication.clipboard()
-        numbers = numbers_in(clipboard.text() if clipboard is not None else "")
+        numbers = self._read(clipboard.text() if clipboard is not None else "", "The clipboard")
         if not numbers:
-            self.failed.emit("The clipboard holds no numbers; copy a column of distances first")
             return
         texts = self.texts()
         start = min(max(self.table.currentRow(), 0), len(texts))
@@ -130,16 +128,22 @@ class DistancesTable(QWidget):
     def choose_file(self) -> None:
         """Let the user pick a file and read the distances from it."""
         path, _ = QFileDialog.getOpenFileName(self, "Load distances", "", "Text (*.csv *.txt *.tsv);;All files (*)")
-        if path:
-            try:
-                self.set_value(read_column(path))
-            except InputError as error:
-                self.failed.emit(str(error))
+        numbers = self._read(Path(path)) if path else []
+        if numbers:
+            self.set_value(numbers)
 
     def delete_selected(self) -> None:
         """Delete the selected rows; those below move up."""
         selected = {index.row() for index in self.table.selectedIndexes()}
         self._show([text for row, text in enumerate(self.texts()) if row not in selected])
+
+    def _read(self, text_or_path: str | Path, source: str = "") -> list[float]:
+        """Return the distances in a text or a file; none, and a message, if they cannot be read."""
+        try:
+            return read_table(text_or_path, source).column("distances_um", unit="um")
+        except InputError as error:
+            self.failed.emit(str(error))
+            return []
 
     def _text(self, row: int) -> str:
         item = self.table.item(row, 0)
@@ -196,40 +200,6 @@ class _Table(QTableWidget):
             self.delete_pressed.emit()
         else:
             super().keyPressEvent(event)
-
-
-def numbers_in(text: str) -> list[float]:
-    """Return the numbers in a text, whatever separates them."""
-    found = (_number(word) for word in re.split(r"[\s,;]+", text))
-    return [number for number in found if number is not None]
-
-
-def read_column(path: str | Path) -> list[float]:
-    """Read distances from a text file.
-
-    A file of one row or of one column is taken as it is. Of several columns, the one whose title holds "distance" is
-    taken.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or it does not tell which numbers are the distances.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        raise InputError(f"{path} cannot be read as text; save the table as CSV") from None
-    rows = [row for row in csv.reader(re.sub(r"[;\t]", ",", text).splitlines()) if any(cell.strip() for cell in row)]
-    title = rows[0] if rows and not any(_number(cell) is not None for cell in rows[0]) else []
-    body = rows[1:] if title else rows
-    column = next((index for index, cell in enumerate(title) if "distance" in cell.lower()), None)
-    if column is None and len(body) > 1 and max(map(len, body)) > 1:
-        raise InputError(f"{path} has several columns; give the right one the title distance_um")
-    cells = [cell for row in body for cell in (row if column is None else row[column : column + 1])]
-    numbers = [_number(cell) for cell in cells if cell.strip()]
-    if not numbers or None in numbers:
-        raise InputError(f"{path} holds no column of numbers; save the distances in µm, one in each row")
-    return [number for number in numbers if number is not None]
 
 
 def _number(text: str) -> float | None:

@@ -15,16 +15,16 @@ from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.dock.run_worker import Begin
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.forms.layer_choice import known_about
+from napari_diner.widgets.forms.stack_choice import StackChoice
 from napari_diner.widgets.layers.layer_units import layer_pixel_size_um, set_pixel_size_um
 from napari_diner.widgets.lensless.calibration_table import CalibrationTable
 from napari_diner.widgets.lensless.distances_table import DistancesTable
-from napari_diner.widgets.lensless.layer_placement import placed_on
+from napari_diner.widgets.lensless.layer_placement import placement_on
 from napari_diner.widgets.lensless.preparation import PreparationTools
-from napari_diner.widgets.lensless.stack_choice import StackChoice
 from napari_diner.widgets.lensless.thread import begin
 
 
-class LenslessWidget(TaskDock):
+class LenslessDock(TaskDock):
     """Choose a stack, say how it was recorded, run, and get amplitude, phase and residual as layers.
 
     Parameters
@@ -89,7 +89,7 @@ class LenslessWidget(TaskDock):
         assert recipe.pixel_size_um is not None
         if set_pixel_size_um(layer, recipe.pixel_size_um):
             self._viewer.reset_view()
-        self._layers.arguments = placed_on(layer, recipe)
+        self._layers.arguments = placement_on(layer, recipe)
         return functools.partial(begin, recipe, layer.data)
 
     def summary(self, result: Result) -> str:

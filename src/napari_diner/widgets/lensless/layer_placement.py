@@ -12,7 +12,7 @@ from napari_diner.tasks.lensless.recipe import Recording
 from napari_diner.widgets.layers.result_layers import Arguments, layer_arguments
 
 
-def placed_on(layer: Image, recipe: Recording) -> Arguments:
+def placement_on(layer: Image, recipe: Recording) -> Arguments:
     """Return what gives the arguments of `napari.layers.Image` for arrays that were made of a layer's frames.
 
     Under a point source, sample and frames differ in size and nothing lies on anything; then the arrays begin where

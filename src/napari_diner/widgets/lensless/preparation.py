@@ -14,8 +14,8 @@ from napari_diner.errors import DinerError
 from napari_diner.tasks.lensless.recipe import Recording
 from napari_diner.widgets.dock.background_work import Latest
 from napari_diner.widgets.forms.recipe_form import Section
-from napari_diner.widgets.layers.preview_layers import Glimpses
-from napari_diner.widgets.lensless.layer_placement import placed_on
+from napari_diner.widgets.layers.preview_layers import PreviewLayers
+from napari_diner.widgets.lensless.layer_placement import placement_on
 from napari_diner.widgets.lensless.recorded import prepared
 from napari_diner.widgets.lensless.rectangle import drawn_rectangle, offer_rectangle
 
@@ -51,8 +51,8 @@ class PreparationTools(QWidget):
         self._viewer, self._layer, self._recipe = viewer, layer, recipe
         self._crop = section.form.editors["crop_px"]
         self.live = Latest(self)
-        self._glimpses = Glimpses(viewer)
-        self.live.done.connect(self._glimpses.show)
+        self._pictures = PreviewLayers(viewer)
+        self.live.done.connect(self._pictures.show)
         self.live.failed.connect(self.failed)
         self.show_button = QPushButton("Show prepared frames")
         self.show_button.setToolTip("See what these settings make of the frames")
@@ -70,7 +70,7 @@ class PreparationTools(QWidget):
         """Show the frames as the preparation leaves them, and the pixels that it ignores."""
         try:
             layer, recipe = self._layer(), self._recipe()
-            self._glimpses.arguments = placed_on(layer, recipe)
+            self._pictures.arguments = placement_on(layer, recipe)
             self.live.ask(functools.partial(prepared, recipe, layer.data))
         except DinerError as error:
             self.failed.emit(str(error))

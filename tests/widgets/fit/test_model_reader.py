@@ -19,7 +19,7 @@ from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.fit.reconstruct import reconstruct
 from napari_diner.tasks.saving import load_result, save
-from napari_diner.widgets.layers.reader import get_reader, layer_of
+from napari_diner.widgets.fit.model_reader import get_reader, layer_of
 
 QUICK: dict[str, Any] = {
     "epochs": 20,
@@ -163,7 +163,7 @@ def test_a_fit_of_another_version_is_explained(tmp_path: Path) -> None:
 def test_whose_file_it_is_is_told_without_torch(tmp_path: Path) -> None:
     path = saved(tmp_path / "a", FitData(np.ones((10, 12), np.uint8), "YX"))
     code = (
-        "import sys; from napari_diner.widgets.layers.reader import get_reader; "
+        "import sys; from napari_diner.widgets.fit.model_reader import get_reader; "
         "assert get_reader(sys.argv[1]); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=True)

@@ -14,14 +14,14 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QThreadPool
 
-from napari_diner.widgets.lensless.focus_dock import FocusWidget
+from napari_diner.widgets.focus.dock import FocusDock
 
 Wait = Callable[[Any], None]
 PIXELS = slice(0, 96)
 
 
 @pytest.fixture
-def dock(make_napari_viewer: Callable[..., Any]) -> FocusWidget:
+def dock(make_napari_viewer: Callable[..., Any]) -> FocusDock:
     """The dock in a viewer, opened from the Plugins menu, with a part of the sample."""
     viewer = make_napari_viewer()
     viewer.open_sample("napari-diner", "lensless_stack")
@@ -29,12 +29,12 @@ def dock(make_napari_viewer: Callable[..., Any]) -> FocusWidget:
     stack.data = stack.data[:3, PIXELS, PIXELS]
     stack.metadata["napari-diner"]["distances_um"] = stack.metadata["napari-diner"]["distances_um"][:3]
     _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless focus")
-    assert isinstance(widget, FocusWidget)
+    assert isinstance(widget, FocusDock)
     widget.advanced.set_values({"rounds": 5, "search_range": 0.05})
     return widget
 
 
-def look_at(qtbot: QtBot, dock: FocusWidget, distance_um: float) -> np.ndarray:
+def look_at(qtbot: QtBot, dock: FocusDock, distance_um: float) -> np.ndarray:
     """Move the slider, and return the picture that follows it."""
     dock.slider.setValue(distance_um)
     with qtbot.waitSignal(dock.live.idle, timeout=60_000):
@@ -42,14 +42,14 @@ def look_at(qtbot: QtBot, dock: FocusWidget, distance_um: float) -> np.ndarray:
     return np.array(dock._viewer.layers["refocused (live)"].data)
 
 
-def test_the_sample_fills_the_dock_in(dock: FocusWidget) -> None:
+def test_the_sample_fills_the_dock_in(dock: FocusDock) -> None:
     recipe = dock.recipe()
     assert recipe.wavelength_um == pytest.approx(0.532)
     assert len(recipe.distances_um) == 3
     assert dock.slider.minimum() < min(recipe.distances_um) and max(recipe.distances_um) < dock.slider.maximum()
 
 
-def test_the_picture_follows_the_slider_and_the_frame(qtbot: QtBot, dock: FocusWidget) -> None:
+def test_the_picture_follows_the_slider_and_the_frame(qtbot: QtBot, dock: FocusDock) -> None:
     layer = dock.choice.layer
     recorded = np.sqrt(layer.data[0] / 65535)
     dock._viewer.dims.set_current_step(0, 0)
@@ -67,14 +67,14 @@ def test_the_picture_follows_the_slider_and_the_frame(qtbot: QtBot, dock: FocusW
     assert tuple(dock._viewer.layers["refocused (live)"].scale) == tuple(layer.scale[-2:])
 
 
-def test_the_distance_looked_at_can_be_used(dock: FocusWidget) -> None:
+def test_the_distance_looked_at_can_be_used(dock: FocusDock) -> None:
     dock._viewer.dims.set_current_step(0, 1)
     dock.slider.setValue(round(dock.slider.minimum() + 20, 1))
     dock.use_button.click()
     assert dock.recipe().distances_um[1] == pytest.approx(dock.slider.value(), abs=0.051)
 
 
-def test_what_is_prepared_can_be_looked_at(qtbot: QtBot, dock: FocusWidget) -> None:
+def test_what_is_prepared_can_be_looked_at(qtbot: QtBot, dock: FocusDock) -> None:
     dock.advanced.sections["preprocess"].form.set_values({"crop_px": (10, 20, 40, 48), "saturation": 40_000.0})
     dock.preparation.show_button.click()
     with qtbot.waitSignal(dock.preparation.live.idle, timeout=60_000):
@@ -85,7 +85,7 @@ def test_what_is_prepared_can_be_looked_at(qtbot: QtBot, dock: FocusWidget) -> N
     assert dock.choice.layer.name == "lensless stack"  # the prepared frames are not to be prepared again
 
 
-def test_a_search_hands_its_distances_on(qtbot: QtBot, dock: FocusWidget, wait_for_end: Wait) -> None:
+def test_a_search_hands_its_distances_on(qtbot: QtBot, dock: FocusDock, wait_for_end: Wait) -> None:
     layer = dock.choice.layer
     dock.panel.run_button.click()
     wait_for_end(dock.panel)
@@ -100,20 +100,20 @@ def test_a_search_hands_its_distances_on(qtbot: QtBot, dock: FocusWidget, wait_f
     assert lensless.recipe().distances_um == pytest.approx(found, abs=1e-3)
 
 
-def test_what_is_missing_is_said(dock: FocusWidget) -> None:
+def test_what_is_missing_is_said(dock: FocusDock) -> None:
     dock._essentials["wavelength_um"].set_value(None)
     dock.panel.run_button.click()
     assert "wavelength" in dock.panel.status.text()
 
 
-def test_a_slider_without_a_wavelength_says_so(qtbot: QtBot, dock: FocusWidget) -> None:
+def test_a_slider_without_a_wavelength_says_so(qtbot: QtBot, dock: FocusDock) -> None:
     dock._essentials["wavelength_um"].set_value(None)
     with qtbot.waitSignal(dock.live.failed, timeout=60_000) as failed:
         dock.slider.setValue(dock.slider.minimum() + 5)
     assert "wavelength is missing" in failed.args[0]
 
 
-def test_the_dock_fits_a_small_screen(dock: FocusWidget) -> None:
+def test_the_dock_fits_a_small_screen(dock: FocusDock) -> None:
     assert dock.minimumSizeHint().width() <= 340
     assert dock.minimumSizeHint().height() <= 500
 

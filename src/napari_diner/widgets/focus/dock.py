@@ -19,14 +19,14 @@ from napari_diner.widgets.dock.background_work import Latest
 from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.dock.run_worker import Begin
 from napari_diner.widgets.dock.task_dock import TaskDock
+from napari_diner.widgets.focus.thread import LIVE, LivePicture, begin
 from napari_diner.widgets.forms.layer_choice import METADATA_KEY, known_about
+from napari_diner.widgets.forms.stack_choice import StackChoice
 from napari_diner.widgets.layers.layer_units import layer_pixel_size_um, set_pixel_size_um
-from napari_diner.widgets.layers.preview_layers import Glimpses
+from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.lensless.distances_table import DistancesTable
-from napari_diner.widgets.lensless.focus_thread import LIVE, LivePicture, begin
-from napari_diner.widgets.lensless.layer_placement import placed_on
+from napari_diner.widgets.lensless.layer_placement import placement_on
 from napari_diner.widgets.lensless.preparation import PreparationTools
-from napari_diner.widgets.lensless.stack_choice import StackChoice
 from napari_diner.widgets.plots.loss_plot import COLOURS
 
 FARTHEST_UM = 5000.0
@@ -35,7 +35,7 @@ BEYOND = 0.3
 """Part of the distances by which the slider reaches to both sides of them."""
 
 
-class FocusWidget(TaskDock):
+class FocusDock(TaskDock):
     """Choose a stack, move the slider and see the sample come into focus, or have all distances found.
 
     Parameters
@@ -52,10 +52,10 @@ class FocusWidget(TaskDock):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer, StackChoice(napari_viewer))
-        self._glimpses = Glimpses(napari_viewer)
+        self._pictures = PreviewLayers(napari_viewer)
         self._picture = LivePicture()
         self.live = Latest(self)
-        self.live.done.connect(self._glimpses.show)
+        self.live.done.connect(self._pictures.show)
         self.live.failed.connect(self.panel.complain)
         napari_viewer.dims.events.current_step.connect(self._on_step)
         self.installEventFilter(self)
@@ -121,7 +121,7 @@ class FocusWidget(TaskDock):
         assert recipe.pixel_size_um is not None
         if set_pixel_size_um(layer, recipe.pixel_size_um):
             self._viewer.reset_view()
-        self._layers.arguments = placed_on(layer, recipe)
+        self._layers.arguments = placement_on(layer, recipe)
         return functools.partial(begin, recipe, layer.data)
 
     def summary(self, result: Result) -> str:
@@ -199,7 +199,7 @@ class FocusWidget(TaskDock):
 
     def _on_step(self) -> None:
         """Follow the viewer to another frame, once there is a picture."""
-        if LIVE in self._glimpses:
+        if LIVE in self._pictures:
             self._propagate(self.slider.value())
 
     def _propagate(self, distance_um: float) -> None:
@@ -210,7 +210,7 @@ class FocusWidget(TaskDock):
             # without the distances and the range, which the slider stands for
             values = self.advanced.values() | {name: self._essentials[name].value() for name in self.essentials[:2]}
             recipe = FocusRecipe.parse({**values, "stack": self.choice.source})
-            self._glimpses.arguments = placed_on(layer, recipe)
+            self._pictures.arguments = placement_on(layer, recipe)
             self.live.ask(functools.partial(self._picture.at, recipe, layer.data, self.frame, float(distance_um)))
 
     def _draw(self, report: Any) -> None:

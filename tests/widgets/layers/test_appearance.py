@@ -10,7 +10,7 @@ from napari.layers import Image
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.run import Result
-from napari_diner.widgets.layers.appearance import Likeness
+from napari_diner.widgets.layers.appearance import Appearance
 from napari_diner.widgets.layers.result_layers import ResultLayers
 
 RANDOM = np.random.default_rng(0)
@@ -32,7 +32,7 @@ def volume() -> Image:
 
 def test_a_result_lies_on_its_source_and_looks_like_it() -> None:
     source = volume()
-    layer = Image(**Likeness.of(source, "ZYX").arguments(NamedArray("fit", source.data, "ZYX", (1.0, 1.0, 1.0))))
+    layer = Image(**Appearance.of(source, "ZYX").arguments(NamedArray("fit", source.data, "ZYX", (1.0, 1.0, 1.0))))
     assert layer.data.dtype == np.uint16
     np.testing.assert_array_equal(layer.scale, source.scale)
     np.testing.assert_array_equal(layer.translate, source.translate)
@@ -45,7 +45,7 @@ def test_a_result_lies_on_its_source_and_looks_like_it() -> None:
 def test_a_preview_of_a_plane_covers_the_whole_volume() -> None:
     source = volume()
     plane = NamedArray("fit", source.data[3, ::2, ::2], "YX", (1.0, 1.0))
-    layer = Image(**Likeness.of(source, "ZYX").arguments(plane))
+    layer = Image(**Appearance.of(source, "ZYX").arguments(plane))
     assert layer.data.shape == (1, 16, 24)
     for slice_ in range(6):
         place = source.data_to_world((slice_, 0, 0))
@@ -59,7 +59,7 @@ def test_a_preview_of_a_plane_covers_the_whole_volume() -> None:
 
 def test_a_preview_lies_on_a_turned_source() -> None:
     source = Image(np.zeros((30, 40)), scale=(2, 3), rotate=30, translate=(5, 6))
-    layer = Image(**Likeness.of(source, "YX").arguments(NamedArray("fit", np.zeros((15, 20)), "YX", (1.0, 1.0))))
+    layer = Image(**Appearance.of(source, "YX").arguments(NamedArray("fit", np.zeros((15, 20)), "YX", (1.0, 1.0))))
     for corner in ((0, 0), (15, 20), (15, 0)):
         small = np.array(corner) - 0.5
         np.testing.assert_allclose(layer.data_to_world(small), source.data_to_world(2 * np.array(corner) - 0.5))
@@ -71,7 +71,7 @@ def test_previews_become_results_of_more_axes(axes: str, shape: tuple[int, ...])
     data = RANDOM.integers(0, 255, shape).astype(np.uint8)
     source = viewer.add_image(data, rgb=axes.endswith("S"))
     layers = ResultLayers(viewer)
-    layers.arguments = Likeness.of(source, axes).arguments
+    layers.arguments = Appearance.of(source, axes).arguments
     shown = "YXS" if axes.endswith("S") else "CYX"
     index = tuple(slice(None) if axis in shown else 0 for axis in axes)
     layers.preview([NamedArray("fit", data[index], shown, (1.0, 1.0, 1.0))])
@@ -88,7 +88,7 @@ def test_a_grey_preview_makes_room_for_a_result_in_colours() -> None:
     viewer = ViewerModel()
     data = RANDOM.integers(0, 255, (8, 8, 3)).astype(np.uint8)
     layers = ResultLayers(viewer)
-    layers.arguments = Likeness.of(viewer.add_image(data, rgb=True, name="source"), "YXS").arguments
+    layers.arguments = Appearance.of(viewer.add_image(data, rgb=True, name="source"), "YXS").arguments
     layers.preview([NamedArray("fit", data[..., 1], "YX", (1.0, 1.0))])
 
     (layer,) = layers.finish(Result("fit", (NamedArray("fit", data, "YXS", (1.0, 1.0, 1.0)),), FitRecipe(), {}))

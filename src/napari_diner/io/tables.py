@@ -1,0 +1,310 @@
+"""Reading tables of numbers: CSV files, text from a spreadsheet, pasted columns, lists."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_diner.errors import InputError
+from napari_diner.io.units import MICROMETRES, micrometres
+
+_UNITS = "|".join(sorted({*MICROMETRES, "\u03bcm"} - {"in"}, key=len, reverse=True))
+_EXPONENT = r"(?:e[+-]?\d+)?"
+_NUMBER = re.compile(rf"([+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT})\s*([^\W\d_]*)", re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(rf"([+-]?\d+),(\d+{_EXPONENT}(?:\s*[^\W\d_]+)?)", re.IGNORECASE)
+_QUOTED = re.compile(r'"[^"]*"')
+_COMMENT = re.compile(r"(?:^|\s)#")
+# a cell between blanks; a unit belongs to what it follows: 0.5 mm, z (µm), z / µm
+_WORD = re.compile(rf'"[^"]*"(?!\S)|\S+(?:\s*/\s*\S+|\s+[(\[][^)\]]*[)\]]|\s+(?:{_UNITS})(?!\S))?', re.IGNORECASE)
+_TITLE = re.compile(rf"(.*?)(?:\s*[(\[]([^)\]]*)[)\]]|[\s,/_]+({_UNITS}))?", re.IGNORECASE)
+# a title with one of these words names the error of a quantity, not the quantity
+_ERRORS = {"se", "sd", "std", "err", "error", "sigma", "uncertainty"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    Parameters
+    ----------
+    text
+        What is written there; empty if nothing is.
+    place
+        Where it is, for error messages.
+    unit
+        Unit in the title of its column; empty if there is none.
+    """
+
+    text: str
+    place: str
+    unit: str = ""
+
+    def number(self, unit: str | None = None) -> float:
+        """Return the number in the cell.
+
+        Parameters
+        ----------
+        unit
+            A unit of length, such as ``"um"``, to convert to from the unit in the cell or else in the title. If None,
+            the cell must hold a number only.
+
+        Raises
+        ------
+        InputError
+            If the cell is empty, is not a finite number as a whole, or its unit is not a length.
+        """
+        if not self.text:
+            raise InputError(f"{self.place} has an empty cell; fill it in")
+        match = _NUMBER.fullmatch(self.text)
+        if match is None or not math.isfinite(float(match[1])):
+            raise InputError(f"{self.place}: {self.text!r} is not a number; write it like 1.5 or 2e-3")
+        number, own = float(match[1]), match[2] or (self.unit if unit else "")
+        if not own:
+            return number
+        if unit is None:
+            raise InputError(f"{self.place}: {self.text!r} has a unit, but a plain number is expected; remove the unit")
+        size, target = micrometres(own), micrometres(unit)
+        if size is None or target is None:
+            raise InputError(f"{self.place}: {own!r} is not a unit of length; use nm, µm, mm, cm or m")
+        # powers of ten below one are not exact: divide by their inverse
+        return number * (size / target) if size >= target else number / round(target / size)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells, with or without titles above them.
+
+    Parameters
+    ----------
+    source
+        The file, or what else the table is from, for error messages.
+    columns
+        Titles of the columns, without their units; empty if there are none.
+    rows
+        The cells, as many in each row.
+    """
+
+    source: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def has(self, name: str) -> bool:
+        """Tell whether a column has this title, as `column` compares them."""
+        return self._find(name) is not None
+
+    def column(self, *names: str, unit: str | None = None, missing: float | None = None) -> list[float]:
+        """Return the numbers of a column, which is found by its title or else by its position.
+
+        Titles are compared without case, unit, blanks and the s of a plural: ``Distance (mm)`` is ``distances_um``.
+        Failing that, a single title that contains the name is accepted: ``Distance to sensor``. If no title matches,
+        the column is the only one, or the second of two if the first counts the rows; of a table without titles, it may
+        also be the only row.
+
+        Parameters
+        ----------
+        names
+            Names of the quantity, the preferred one first.
+        unit
+            As for `Cell.number`.
+        missing
+            Value of empty cells; they are errors if None.
+
+        Raises
+        ------
+        InputError
+            If it is not clear which column is meant, or a cell is not a number.
+        """
+        cells = self._cells(names)
+        return [missing if missing is not None and not cell.text else cell.number(unit) for cell in cells]
+
+    def texts(self, *names: str) -> list[str]:
+        """Return the cells of a column, found as by `column`, as they are written."""
+        return [cell.text for cell in self._cells(names)]
+
+    def numbers(self, unit: str | None = None, width: int | None = None) -> list[list[float]]:
+        """Return the numbers of all rows, (rows, columns).
+
+        Parameters
+        ----------
+        unit
+            As for `Cell.number`.
+        width
+            Number of columns, besides one that comes first and counts the rows; any if None.
+
+        Raises
+        ------
+        InputError
+            If there are more or fewer columns, or a cell is not a number.
+        """
+        columns = len(self.rows[0])
+        start = int(width is not None and columns == width + 1 and self._counts_rows())
+        if width is not None and columns - start != width:
+            raise InputError(f"{self.source} has {columns} columns instead of {width}; remove the others")
+        return [[cell.number(unit) for cell in row[start:]] for row in self.rows]
+
+    def pairs(self, unit: str | None = None) -> list[list[float]]:
+        """Return [y, x] of each row: the columns whose titles end in y and x, or else the two columns in this order.
+
+        Raises
+        ------
+        InputError
+            If there are more or fewer columns, or a cell is not a number.
+        """
+        ends = [title[-1:].lower() for title in self.columns]
+        if ends.count("y") == ends.count("x") == 1:
+            return [[row[ends.index(axis)].number(unit) for axis in "yx"] for row in self.rows]
+        return self.numbers(unit, 2)
+
+    def _cells(self, names: Sequence[str]) -> Sequence[Cell]:
+        index = next((index for index in map(self._find, names) if index is not None), None)
+        width = len(self.rows[0])
+        if index is None:
+            if len(self.rows) == 1 and not self.columns:
+                return self.rows[0]
+            if width == 1 or (width == 2 and self._counts_rows()):
+                index = width - 1
+        if index is not None:
+            return [row[index] for row in self.rows]
+        held = ", ".join(filter(None, self.columns)) or f"{width} columns without titles"
+        raise InputError(
+            f"{self.source} has {held}; give the right column the title {names[0]}, and separate columns by semicolons "
+            "if numbers have decimal commas"
+        )
+
+    def _find(self, name: str) -> int | None:
+        wanted = _words(_name_and_unit(name)[0])
+        titles = [_words(title) for title in self.columns]
+        same = [index for index, words in enumerate(titles) if "".join(words) == "".join(wanted)]
+        if not same:
+            same = [i for i, words in enumerate(titles) if {*wanted} <= {*words} and not _ERRORS & {*words}]
+        if len(same) > 1:
+            raise InputError(f"{self.source} has {len(same)} columns that may be {name}; rename all but one")
+        return same[0] if same else None
+
+    def _counts_rows(self) -> bool:
+        """Tell whether the first column counts several rows, from 0 or 1."""
+        first = [row[0].text for row in self.rows]
+        return len(first) > 1 and any(first == [str(start + row) for row in range(len(first))] for start in (0, 1))
+
+
+def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
+    """Read a table.
+
+    Cells are separated by tabs, semicolons, commas or blanks: the first of these that occurs outside of quotes. Where
+    it is not the comma, numbers may have a decimal comma, if none has a decimal point. Empty lines and what follows a
+    ``#`` are skipped, but titles may be in a comment just above the numbers. Units may be in titles or in cells.
+
+    Parameters
+    ----------
+    text_or_path
+        A text (str) or a text file (Path).
+    source
+        What to call a text in error messages; a file is called by its path.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read as text, holds no numbers, or its titles do not go with its columns.
+    """
+    text = text_or_path
+    if isinstance(text, Path):
+        source = str(text)
+        text = _decoded(text.expanduser())
+    lines = [line.replace("\u2212", "-") for line in text.removeprefix("\ufeff").splitlines()]
+    bare = [line[: _comment(line)] for line in lines]
+    filled = [index for index, line in enumerate(bare) if line.strip("\t ,;")]
+    if not filled:
+        raise InputError(f"{source} holds no numbers; write one in each row")
+    first = filled[0]
+    separator = _separator([bare[index] for index in filled])
+    titled = len(filled) > 1 and not any(map(_is_number, _split(bare[first], separator)))
+    rows = {index: _split(bare[index], separator) for index in filled[titled:]}
+    width = max(map(len, rows.values()))
+    if titled:
+        titles = _split(bare[first], separator) if width > 1 else [bare[first].strip(' \t"')]
+        if len(titles) < width or (separator == " " and len(titles) > width):
+            raise InputError(
+                f"{source}, line {first + 1} has {len(titles)} titles but there are {width} columns; write a title for "
+                "each, or begin the line with #"
+            )
+    else:
+        # a comment just above may hold the titles
+        titles = _split(lines[first - 1].strip().lstrip("#"), separator) if first else []
+        titles = titles if len(titles) == width else []
+    names, units = zip(*map(_name_and_unit, titles or [""] * width), strict=True)
+    # a comma is the decimal sign if no number has a point
+    pointed = any("." in cell and _NUMBER.fullmatch(cell) for row in rows.values() for cell in row)
+    table = []
+    for index, row in rows.items():
+        cells = []
+        for column, (name, unit) in enumerate(zip(names, units, strict=True)):
+            text = row[column] if column < len(row) else ""
+            decimal = None if pointed else _DECIMAL_COMMA.fullmatch(text)
+            place = f"{source}, line {index + 1}" if len(lines) > 1 else source
+            if len(names) > 1:
+                place += f", {'column' if len(lines) > 1 else 'value'} {name or column + 1}"
+            cells.append(Cell(f"{decimal[1]}.{decimal[2]}" if decimal else text, place, unit))
+        table.append(tuple(cells))
+    return Table(source, names if titles else (), tuple(table))
+
+
+def _decoded(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); check the path") from None
+    # spreadsheets save text as UTF-8, as UTF-16, or in the code page of Windows
+    for encoding in ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252"):
+        with contextlib.suppress(UnicodeDecodeError):
+            text = content.decode(encoding)
+            if not re.search(r"[\x00-\x08\x0e-\x1f]", text):
+                return text
+    raise InputError(f"{path} cannot be read as text; save the table as CSV")
+
+
+def _comment(line: str) -> int:
+    """Return where a comment outside of quotes begins, or the length of the line."""
+    match = _COMMENT.search(_QUOTED.sub(lambda quoted: "_" * len(quoted[0]), line))
+    return match.start() if match else len(line)
+
+
+def _separator(lines: Sequence[str]) -> str:
+    """Return what separates cells, a tab, semicolon, comma or blank; the first line may hold titles."""
+    first, *below = [_QUOTED.sub("", line) for line in lines]
+    body = below or [first]
+    for separator in "\t;":
+        if any(separator in line for line in body):
+            return separator
+    # commas are decimal if all words between blanks are numbers: in several columns, or in one that has a title
+    words = [_WORD.findall(line) for line in body]
+    titled = bool(below) and "," not in first and not _is_number(first)
+    decimal = (titled or min(map(len, words)) > 1) and all(_is_number(word) for line in words for word in line)
+    return "," if any("," in line for line in body) and not decimal else " "
+
+
+def _split(line: str, separator: str) -> list[str]:
+    if separator == " ":
+        cells = [word[1:-1] if _QUOTED.fullmatch(word) else word for word in _WORD.findall(line)]
+    else:
+        cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])]
+    while cells and not cells[-1]:
+        cells.pop()
+    return cells
+
+
+def _is_number(text: str) -> bool:
+    return bool(_NUMBER.fullmatch(text.strip(' \t"')) or _DECIMAL_COMMA.fullmatch(text.strip(' \t"')))
+
+
+def _name_and_unit(title: str) -> tuple[str, str]:
+    match = _TITLE.fullmatch(title)
+    return (match[1].strip(), match[2] or match[3] or "") if match else (title, "")
+
+
+def _words(title: str) -> list[str]:
+    return [word.removesuffix("s") or word for word in re.split(r"[\W_]+", title.lower()) if word]

@@ -1,0 +1,27 @@
+"""Units of length in files and tables."""
+
+from __future__ import annotations
+
+MICROMETRES = {
+    "pm": 1e-6,
+    "å": 1e-4,
+    "nm": 1e-3,
+    "µm": 1.0,
+    "um": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "micrometer": 1.0,
+    "micrometre": 1.0,
+    "mm": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+    "in": 25400.0,
+    "inch": 25400.0,
+}
+"""Micrometres in each unit that OME-XML, ImageJ and people use."""
+
+
+def micrometres(unit: str) -> float | None:
+    """Return the micrometres in a unit, or None if the unit is not a length."""
+    # U+03BC, the Greek letter, and U+00B5, the micro sign, look the same
+    return MICROMETRES.get(unit.strip().lower().replace("\u03bc", "\u00b5"))

@@ -1,0 +1,1 @@
+"""The dock that finds the distances of a lensless stack."""

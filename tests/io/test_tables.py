@@ -1,0 +1,183 @@
+"""Tables of numbers as people and spreadsheets write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_diner.errors import InputError
+from napari_diner.io.tables import read_table
+
+NUMBERS = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "100\n110.5\n120\n",
+        "100, 110.5, 120",
+        "100,110.5,120,",
+        " 100 110.5\t120 ".replace("\t", " "),
+        "100\t110.5\t120",
+        "100;110,5;120",
+        "100 110,5 120",
+        "1.0e2\r\n+110.5\r\n1.2E2\r\n\r\n",
+        "\ufeff100\n110.5\n120",
+        "# taken on Monday\n100\n110.5  # by eye\n120",
+        "# distances\n# from the sensor\n\n100\n110.5\n120",
+        "distances_um\n100\n110.5\n120",
+        "Distance\n100\n110.5\n120",
+        "distance to the sensor (µm)\n100\n110.5\n120",
+        "z (µm)\n100\n110,5\n120",
+        "z [um]\n100\n110.5\n120",
+        "z / \u03bcm\n100\n110.5\n120",
+        "distance, micrometre\n100\n110.5\n120",
+        "distance (mm)\n0.1\n0.1105\n0.12",
+        "# z (mm)\n0.1\n0.1105\n0.12",
+        "distances_nm\n100000\n110500\n120000",
+        "distance (m)\n100e-6\n110.5e-6\n120e-6",
+        "0.1 mm\n110.5 µm\n0.012cm",
+        "z\n0,1 mm\n110,5 µm\n0,012cm",
+        "0.1 mm, 110.5 um, 120",
+        "z (mm)\n100 um\n110.5 um\n0.12",
+        "0\t100\n1\t110.5\n2\t120",
+        "1 100\n2 110,5\n3 120",
+        "frame;z\n1;100\n2;110,5\n3;120",
+        ",z\n0,100\n1,110.5\n2,120\n",
+        "frame,distance (mm),note\n1,0.1,by eye\n2,0.1105,\n3,0.12,\n",
+        'note;frame;Distance (µm)\n"a;b # c";1;100\n;2;110,5\n;3;120\n',
+        "frame,note,distances_um,distances_um_se\n1,a,100,1\n2,b,110.5,1\n3,c,120,2\n",
+        'frame,"distance, measured"\n7,"100"\n8,"110,5"\n9,120\n',
+        "frame distance (mm)\n7 0.1\n8 0.1105\n9 0.12",
+        "frame distance mm\n7 0.1\n8 0.1105\n9 0.12",
+        "# frame distance\n7 100\n8 110.5\n9 120",
+    ],
+)
+def test_a_column_of_lengths(text: str) -> None:
+    assert read_table(text).column("distances_um", unit="um") == [100, 110.5, 120]
+
+
+@pytest.mark.parametrize(
+    "text", ["NA_y,NA_x\n.1,-.2\n.3,0", "NA_x\tna y\n-0,2\t0,1\n0\t0,3", "# NA_y NA_x\n0.1 \u22120.2\n0.3 0"]
+)
+def test_columns_are_found_by_their_titles(text: str) -> None:
+    table = read_table(text)
+    assert (table.column("NA_y"), table.column("NA_x")) == ([0.1, 0.3], [-0.2, 0])
+    assert table.pairs() == [[0.1, -0.2], [0.3, 0]]
+    assert table.has("na_X")
+    assert not table.has("weight")
+
+
+def test_titles_are_given_without_units() -> None:
+    assert read_table("frame;z (mm);NA_y;d_um\n1;2;3;4").columns == ("frame", "z", "NA_y", "d")
+    assert read_table("1;2").columns == ()
+
+
+def test_the_first_of_several_names_wins() -> None:
+    table = read_table("z,distance\n1,2\n3,4")
+    assert (table.column("distance", "z"), table.column("z", "distance")) == ([2, 4], [1, 3])
+
+
+def test_texts_and_missing_values() -> None:
+    table = read_table("frame,weight\na,0.5\na,\nb,2")
+    assert table.texts("frame") == ["a", "a", "b"]
+    assert table.column("weight", missing=1.0) == [0.5, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("0.1, 0.2\n0.3, 0.4\n", [[0.1, 0.2], [0.3, 0.4]]),
+        ("1 0.1 0.2\n2 0.3 0.4\n", [[0.1, 0.2], [0.3, 0.4]]),
+        ("dx (nm);dy (nm)\n200;100\n400;300\n", [[0.1, 0.2], [0.3, 0.4]]),
+        ("0.1 um\t200 nm\n0.3\t0.4", [[0.1, 0.2], [0.3, 0.4]]),
+    ],
+)
+def test_pairs(text: str, rows: list[list[float]]) -> None:
+    assert read_table(text).pairs("um") == rows
+
+
+def test_all_numbers() -> None:
+    assert read_table("1,2,3\n4,5,6").numbers() == [[1, 2, 3], [4, 5, 6]]
+    with pytest.raises(InputError, match="3 columns instead of 2"):
+        read_table("1,2,3\n4,5,6").numbers(width=2)
+
+
+@given(NUMBERS, st.sampled_from(["\n", ",", ", ", ";", "\t", " "]))
+def test_numbers_are_read_exactly(numbers: list[float], separator: str) -> None:
+    assert read_table(separator.join(map(repr, numbers))).column("z") == numbers
+
+
+@given(NUMBERS)
+def test_decimal_commas_are_read_exactly(numbers: list[float]) -> None:
+    assert read_table(";".join(repr(number).replace(".", ",") for number in numbers)).column("z") == numbers
+
+
+@given(st.integers(1, 10**6), st.sampled_from([("nm", -3), ("µm", 0), ("mm", 3), ("cm", 4), ("m", 6)]))
+def test_units_are_converted_exactly(micrometres: int, unit: tuple[str, int]) -> None:
+    text = f"{micrometres}e{-unit[1]} {unit[0]}"
+    assert read_table(text).column("z", unit="um") == [pytest.approx(micrometres, rel=3e-16)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the table holds no numbers"),
+        ("# nothing\n\n,,\n", "the table holds no numbers"),
+        ("a\nb\n", "line 2: 'b' is not a number"),
+        ("many", "the table: 'many' is not a number"),
+        ("100\nabc\n", "line 2: 'abc' is not a number"),
+        ("100\n110 or so\n", "3 columns without titles"),
+        ("1,x,3", "the table, value 2: 'x' is not a number"),
+        ("z\n1_000", "'1_000' is not a number"),
+        ("z\n1.5.2", r"'1\.5\.2' is not a number"),
+        ("z\n1e999", "'1e999' is not a number"),
+        ("z\nnan", "'nan' is not a number"),
+        ('z\n5"', "is not a number"),
+        ("z;note\n1.234,5;a", r"'1\.234,5' is not a number"),
+        ("z;note\n1,250;a\n2.5;b", "line 2, column z: '1,250' is not a number"),
+        ("frame,z\n7,100\n8,\n", "line 3, column z has an empty cell"),
+        ("z\n5V", "'V' is not a unit of length; use nm"),
+        ("z (px)\n5", "'px' is not a unit of length"),
+        ("1,2\n3,4\n", "2 columns without titles; give the right column the title z"),
+        ("100,5\n110,5\n", "by semicolons if numbers have decimal commas"),
+        ("100\n110,5\n", "2 columns without titles"),
+        ("a,b\n7,2\n8,4", "the table has a, b; give the right column the title z"),
+        ("z position,z speed\n7,2\n8,4", "2 columns that may be z; rename all but one"),
+        ("z_se,z_std\n7,2\n9,4", "give the right column the title z"),
+        ("sensor distance z\n1 2\n3 4", "line 1 has 3 titles but there are 2 columns"),
+        ("0,1 mm\n0,2 mm", "2 columns without titles"),
+        ("z\n1 2\n3 4", "line 1 has 1 titles but there are 2 columns"),
+    ],
+)
+def test_what_is_not_clear_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_table(text).column("z", unit="um")
+
+
+def test_a_unit_is_refused_where_a_plain_number_is_expected() -> None:
+    with pytest.raises(InputError, match=r"line 2, column NA_y: '0\.1 mm' has a unit"):
+        read_table("NA_y,NA_x\n0.1 mm,0.2").column("NA_y")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_files_in_the_encodings_of_spreadsheets(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "distances.csv"
+    path.write_text("frame\tdistance (µm)\n7\t100\n8\t110,5\n", encoding=encoding)
+    assert read_table(path).column("distances_um", unit="um") == [100, 110.5]
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "distances.csv"
+    with pytest.raises(InputError, match=r"distances\.csv cannot be read \(No such file"):
+        read_table(path)
+    for content in (b"\xff\xfe\x80", b"II*\0\x08\0\0\0", b"a\x81b"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"distances\.csv cannot be read as text; save the table as CSV"):
+            read_table(path)
+    path.write_text("100\nx\n")
+    with pytest.raises(InputError, match=r"distances\.csv, line 2: 'x' is not a number"):
+        read_table(path).column("z")
