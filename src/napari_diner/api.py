@@ -147,8 +147,7 @@ class TaskFunction:
     ) -> tuple[Recipe, Frames | None]:
         """Return the recipe, and the arrays that take the place of files."""
         task = self.task
-        attachments = {key: np.asarray(value) for key, value in settings.items() if _is_image(value)}
-        values = {key: value for key, value in settings.items() if key not in attachments}
+        values, attachments = _without_images(settings)
         if isinstance(data, str | Path):
             values[task.source_field] = str(data)
             data = None
@@ -316,6 +315,16 @@ def _spacing(data: Any, dim: str) -> float:
     return float(np.diff(values).mean())
 
 
-def _is_image(value: object) -> bool:
-    """Tell whether a setting is an array of at least two dimensions, given in place of a file."""
-    return not isinstance(value, str | bytes | Mapping) and getattr(value, "ndim", 0) >= 2
+def _without_images(settings: Mapping[str, Any], prefix: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return settings without the arrays that stand in place of files, and those arrays by their keys."""
+    values: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            values[key], inner = _without_images(value, f"{prefix}{key}.")
+            arrays |= inner
+        elif not isinstance(value, str | bytes) and getattr(value, "ndim", 0) >= 2:
+            arrays[prefix + key] = np.asarray(value)
+        else:
+            values[key] = value
+    return values, arrays

@@ -24,7 +24,7 @@ else:
 class _OurErrors(ModelMetaclass):
     """Has the constructors of settings raise `RecipeError` in place of pydantic's `ValidationError`."""
 
-    def __call__(cls, *args: object, **values: object) -> object:
+    def __call__(cls, *args: object, **values: object) -> object:  # noqa: N805  # of a metaclass
         try:
             return super().__call__(*args, **values)
         except ValidationError as error:

@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
+from napari_diner.representations.complex_field import ComplexField
 from torch import Tensor, nn
 
-from napari_diner.representations.complex_field import ComplexField
 from napari_diner.representations.diner import Diner
 from napari_diner.representations.pixels import Pixels
 from napari_diner.representations.settings import DinerSettings
