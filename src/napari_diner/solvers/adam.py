@@ -30,9 +30,9 @@ _WORTHWHILE = 1e-4
 _BETAS = (0.9, 0.99)
 # Adam ignores the scale of a gradient, which is as small as samples are many; epsilon must not be felt
 _EPSILON = 1e-15
-# parameters can be many: the best ones are copied no more often than this
-_COPY_INTERVAL_S = 1.0
-_QUICKLY_COPIED = 1 << 20
+# parameters can be many: the best ones are copied every so many iterations, counted and not timed, so that a run can
+# be repeated to the last bit
+_COPIED_PER_ITERATION = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class AdamDescent:
         self.polish = polish
         self.generator = generator
         self.refinement = refinement
-        self._copied_at = -math.inf
+        self._copy_every = 1 + unknown.parameter_count() // _COPIED_PER_ITERATION
         self._on_graph = graph and problem.device.type == "cuda"
         self._candidates: dict[str, dict[str, Tensor]] = {"start": unknown.state()} if keep_start else {}
         self._scores: dict[str, float] = {}
@@ -142,7 +142,7 @@ class AdamDescent:
                     for part in self.refinement.apply(optimizer):
                         yield Step(iteration, total, loss, within=number / len(batches) * part)
                 self._set_rate(optimizer, settings.learning_rate * annealing.factor(done))
-                candidate = self._copy() if number == 0 else None
+                candidate = self.unknown.state() if number == 0 and iteration % self._copy_every == 0 else None
                 exact = self.polish and (
                     iteration > total - _POLISH_STEPS or (self.budget.ends_at is not None and done >= 1 - _POLISH_SHARE)
                 )
@@ -189,14 +189,6 @@ class AdamDescent:
         loss = self.problem.descend(self.unknown, batch, exact=exact)
         optimizer.step()
         return loss
-
-    def _copy(self) -> dict[str, Tensor] | None:
-        """Return a copy of the parameters, or None if the last one is recent and copying takes long."""
-        now = self.budget.elapsed()
-        if now - self._copied_at < _COPY_INTERVAL_S and self.unknown.parameter_count() > _QUICKLY_COPIED:
-            return None
-        self._copied_at = now
-        return self.unknown.state()
 
     def _best(self) -> dict[str, Tensor]:
         """Return the candidate of the least exact loss."""
