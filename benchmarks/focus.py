@@ -24,6 +24,7 @@ from scipy import ndimage
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.preprocess.settings import Metric
 from napari_diner.simulate.phantoms import specimen
 from napari_diner.tasks.focus.recipe import FocusRecipe
@@ -70,7 +71,7 @@ def samples(size: int) -> dict[str, npt.NDArray[np.complex128]]:
 def recorded(field: npt.NDArray[np.complex128]) -> npt.NDArray[np.float32]:
     """Return noisy frames of a field, (N, Y, X)."""
     shape = (field.shape[0], field.shape[1])
-    model = MultiHeight(shape, Heights(PIXEL_UM, WAVELENGTH_UM, DISTANCES_UM), dtype=torch.complex128)
+    model = MultiHeight(shape, Heights(Optics(PIXEL_UM, WAVELENGTH_UM), DISTANCES_UM), dtype=torch.complex128)
     frames = model.intensities(torch.from_numpy(field)).numpy()
     noise = NOISE * np.random.default_rng(0).standard_normal(frames.shape)
     return np.maximum(frames + noise, 0).astype(np.float32)

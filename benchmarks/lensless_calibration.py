@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from lensless import published_data, simulated_data
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
 from napari_diner.solvers.calibration.frame_geometry import trend
 from napari_diner.tasks.lensless.data import LenslessData
@@ -123,8 +124,7 @@ def blind(folder: Path | None, seeds: int) -> list[dict[str, Any]]:
         model = MultiHeight(
             truth.amplitude.shape,
             Heights(
-                recipe.pixel_size_um,
-                recipe.wavelength_um,
+                Optics(recipe.pixel_size_um, recipe.wavelength_um),
                 true.tolist(),
                 shifts_um=[(dy, dx) for dy, dx in shifts.tolist()],
                 intensity_scale=recipe.intensity_scale,

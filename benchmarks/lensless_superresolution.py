@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.sensor import Sensor
+from napari_diner.physics.optics import Optics
 from napari_diner.preprocess.pixels import upsample
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
@@ -58,7 +59,9 @@ def recorded(frames: int, noise: float) -> tuple[Heights, Image]:
     random = np.random.default_rng(0)
     shifts = random.uniform(-PIXEL_UM, PIXEL_UM, (frames, 2))
     distances = tuple(np.linspace(150.0, 400.0, frames).tolist())
-    heights = Heights(PIXEL_UM / BINNING, WAVELENGTH_UM, distances, shifts_um=[(dy, dx) for dy, dx in shifts.tolist()])
+    heights = Heights(
+        Optics(PIXEL_UM / BINNING, WAVELENGTH_UM), distances, shifts_um=[(dy, dx) for dy, dx in shifts.tolist()]
+    )
     field = torch.polar(*(torch.from_numpy(part) for part in bars()))
     model = MultiHeight((SIZE * BINNING,) * 2, heights, sensor=Sensor(BINNING), dtype=torch.complex128)
     intensities = model.intensities(field).numpy()

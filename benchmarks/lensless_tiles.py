@@ -28,6 +28,7 @@ from matplotlib.figure import Figure
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.tiles import TiledMultiHeight, fastest_window_px
+from napari_diner.physics.optics import Optics
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.tasks.lensless.truth import phase_error
 from output import table, write
@@ -63,7 +64,7 @@ def reconstructed(sample: Path, into: Path, *options: str) -> dict[str, Any]:
 
 def gradients(size: int) -> list[Any]:
     """Return how long a gradient of all frames takes in one piece and in tiles."""
-    heights = Heights(1.67, 0.6328, DISTANCES_UM)
+    heights = Heights(Optics(1.67, 0.6328), DISTANCES_UM)
     chosen = fastest_window_px(heights, (size, size))
     window = chosen or 1152
     seconds = []

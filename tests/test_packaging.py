@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "napari_diner"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 QT_BINDINGS = {"pyqt5", "pyqt6", "pyside2", "pyside6"}
+OPTIONAL = ("xarray",)  # extras that the package itself imports
+# declared but not imported, with the reason
+NOT_IMPORTED = {"rich": "cyclopts prints with it, and the minimum version matters for the tables"}
 
 CONTRIBUTIONS = """
 import json
@@ -103,23 +106,58 @@ def test_base_dependencies_are_light() -> None:
     assert distribution("napari-diner").version == PROJECT["version"]
 
 
+def imports(tree: ast.Module, *, top_level: bool = False) -> set[str]:
+    """Return the top-level names of the third-party packages that a module imports."""
+    nodes = tree.body if top_level else ast.walk(tree)
+    modules: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            modules.add(node.module or "")
+    return {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"napari_diner"}
+
+
+def trees() -> dict[str, ast.Module]:
+    return {
+        path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(SOURCE.rglob("*.py"))
+    }
+
+
+def distributions_of(package: str) -> set[str]:
+    return {normal(owner) for owner in packages_distributions().get(package, [package])}
+
+
 def test_every_import_is_declared() -> None:
-    extras = PROJECT["optional-dependencies"]
-    declared = required(PROJECT["dependencies"] + [line for name in ("zarr", "cluster") for line in extras[name]])
-    owners = packages_distributions()
-    undeclared = {}
-    for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                modules = [node.module or ""]
-            else:
-                continue
-            for top in {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"napari_diner"}:
-                if not {normal(owner) for owner in owners.get(top, [top])} & declared:
-                    undeclared[f"{path.relative_to(SOURCE)}: {top}"] = owners.get(top)
+    declared = required(PROJECT["dependencies"]) | required(optional_requirements())
+    undeclared = [
+        f"{file}: {package}"
+        for file, tree in trees().items()
+        for package in imports(tree)
+        if not distributions_of(package) & declared
+    ]
     assert not undeclared
+
+
+def test_every_dependency_is_imported() -> None:
+    packages = {package for tree in trees().values() for package in imports(tree)}
+    imported = set().union(*(distributions_of(package) for package in packages))
+    assert required(PROJECT["dependencies"]) - imported <= set(NOT_IMPORTED)
+
+
+def test_optional_packages_are_imported_lazily() -> None:
+    eager = [
+        f"{file}: {package}"
+        for file, tree in trees().items()
+        for package in imports(tree, top_level=True)
+        if distributions_of(package) & required(optional_requirements())
+    ]
+    assert not eager
+
+
+def optional_requirements() -> list[str]:
+    return [line for extra in OPTIONAL for line in PROJECT["optional-dependencies"][extra]]
 
 
 def test_every_dependency_is_pinned() -> None:
@@ -130,6 +168,20 @@ def test_every_dependency_is_pinned() -> None:
     ]
     assert required(everything) - {"napari-diner"} <= pinned
     assert "torch==2.13.0" in lines
+
+
+def test_the_workflow_tests_every_declared_python_version() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    matrix = workflow["jobs"]["tests"]["strategy"]["matrix"]
+    prefix = "Programming Language :: Python :: "
+    versions = [name.removeprefix(prefix) for name in PROJECT["classifiers"] if re.fullmatch(rf"{prefix}3\.\d+", name)]
+    assert matrix["python"] == versions
+    assert {name.partition("-")[0] for name in matrix["os"]} == {"ubuntu", "windows", "macos"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda path: path.name)
+def test_the_github_files_are_valid_yaml(path: Path) -> None:
+    assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
 
 
 @pytest.mark.parametrize(

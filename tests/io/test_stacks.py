@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from napari_diner.errors import InputError
-from napari_diner.io.stacks import checksum, natural_key, probe, read
+from napari_diner.io.stacks import checksum, probe, read
 
 FRAMES = np.random.default_rng(1).integers(0, 65535, (6, 20, 30), np.uint16)
 MICROMETRE = {"resolution": (1 / 1.5, 1 / 1.5)}
@@ -222,12 +222,6 @@ def test_arbitrary_bytes_give_one_sentence(tmp_path_factory: pytest.TempPathFact
             raise InputError("too large")
         read(info)
     assert "\n" not in str(caught.value)
-
-
-@given(st.lists(st.integers(0, 10**6), unique=True))
-def test_natural_order_is_the_order_of_numbers(numbers: list[int]) -> None:
-    names = [f"frame {number}.tif" for number in numbers]
-    assert sorted(names, key=natural_key) == [f"frame {number}.tif" for number in sorted(numbers)]
 
 
 def test_the_checksum_depends_on_values_type_and_shape_alone() -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.fft
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from napari_diner.physics.padding import Mode, Padding, fast_size
+from napari_diner.physics.padding import Mode, Padding
 
 MODES: list[Mode] = ["none", "reflect", "replicate"]
 SIZES = st.integers(1, 14)
@@ -87,10 +86,3 @@ def test_mode_none_adds_nothing() -> None:
 def test_padded_sizes_transform_fast() -> None:
     padding = Padding((31, 97), "reflect", 13)
     assert padding.padded_shape == (60, 125)
-
-
-@settings(deadline=None, max_examples=200, derandomize=True)
-@given(st.integers(1, 100_000))
-def test_fast_size_is_the_next_5_smooth_number(size: int) -> None:
-    # the real transforms of pocketfft are fast for exactly these
-    assert fast_size(size) == scipy.fft.next_fast_len(size, real=True)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from napari_diner.physics.optics import Method, Optics
 from napari_diner.physics.propagation import (
-    Method,
     frequencies,
     passband,
     propagate,
@@ -33,11 +33,8 @@ def carried(
 ) -> Tensor:
     transfer = transfer_function(
         (field.shape[0], field.shape[1]),
-        pixel_um,
+        Optics(pixel_um, WAVELENGTH_UM, index, method),
         distance_um,
-        WAVELENGTH_UM,
-        medium_index=index,
-        method=method,
         band_limit=False,
         dtype=torch.complex128,
     )
@@ -95,7 +92,7 @@ def test_paraxial_agrees_with_lightpipes(distance_um: float) -> None:
     # It computes with π ≈ 3.141592654. A longer way makes up for that, as long as no phase exceeds 2π, where it
     # wraps; hence a field without the frequencies above.
     fy, fx = frequencies((size, size), PIXEL_UM)
-    phase = propagation_phase(fy, fx, distance_um, WAVELENGTH_UM, 1.0, "fresnel")
+    phase = propagation_phase(fy, fx, distance_um, Optics(PIXEL_UM, WAVELENGTH_UM, method="fresnel"))
     field = torch.fft.ifft2(torch.fft.fft2(white((size, size))) * (phase.abs() < 2 * math.pi))
     assert int((phase.abs() < 2 * math.pi).sum()) > 200
     other = lightpipes.Begin(size * PIXEL_UM, WAVELENGTH_UM, size)
@@ -143,7 +140,9 @@ def test_the_axial_wave_stays_as_it_is(method: Method) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_no_distance_changes_nothing(method: Method) -> None:
     field = white()
-    transfer = transfer_function(field.shape, PIXEL_UM, 0.0, WAVELENGTH_UM, method=method, dtype=torch.complex128)
+    transfer = transfer_function(
+        field.shape, Optics(PIXEL_UM, WAVELENGTH_UM, method=method), 0.0, dtype=torch.complex128
+    )
     assert relative(propagate(field, transfer), field) < 1e-14
 
 
@@ -168,10 +167,8 @@ def test_adjoint(method: Method, band_limit: bool) -> None:
     x, y = white(seed=1), white(seed=2)
     transfer = transfer_function(
         x.shape,
-        PIXEL_UM,
+        Optics(PIXEL_UM, WAVELENGTH_UM, method=method),
         300.0,
-        WAVELENGTH_UM,
-        method=method,
         band_limit=band_limit,
         shift_um=(0.3, -2.0),
         dtype=torch.complex128,
@@ -184,14 +181,14 @@ def test_adjoint(method: Method, band_limit: bool) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_medium_shortens_the_wavelength(method: Method) -> None:
     shape = (30, 40)
-    in_water = transfer_function(shape, PIXEL_UM, 200.0, 0.6, medium_index=1.33, method=method, dtype=torch.complex128)
-    shorter = transfer_function(shape, PIXEL_UM, 200.0, 0.6 / 1.33, method=method, dtype=torch.complex128)
+    in_water = transfer_function(shape, Optics(PIXEL_UM, 0.6, 1.33, method), 200.0, dtype=torch.complex128)
+    shorter = transfer_function(shape, Optics(PIXEL_UM, 0.6 / 1.33, method=method), 200.0, dtype=torch.complex128)
     assert float((in_water - shorter).abs().max()) < 1e-11
 
 
 def test_evanescent_waves_are_left_out() -> None:
     fy, fx = frequencies((64, 64), 0.2)
-    transfer = transfer_function((64, 64), 0.2, 1e-6, 0.5, band_limit=False, dtype=torch.complex128)
+    transfer = transfer_function((64, 64), Optics(0.2, 0.5), 1e-6, band_limit=False, dtype=torch.complex128)
     propagating = (fy**2 + fx**2).sqrt() * 0.5 < 1
     assert torch.equal(transfer != 0, propagating)
     assert 0 < int(propagating.sum()) < propagating.numel()
@@ -202,9 +199,12 @@ def test_evanescent_waves_are_left_out() -> None:
 def test_the_band_ends_where_the_grid_undersamples_the_phase(method: Method, distance_um: float) -> None:
     shape = (1, 256)
     fy, fx = frequencies(shape, PIXEL_UM)
-    band = passband(fy, fx, distance_um, WAVELENGTH_UM, 1.0, method, limit=True)[0]
+    band = passband(fy, fx, distance_um, Optics(PIXEL_UM, WAVELENGTH_UM, method=method), limit=True)[0]
     half = 0.5 / (shape[1] * PIXEL_UM)
-    ends = [propagation_phase(fy, fx + side, distance_um, WAVELENGTH_UM, 1.0, method)[0] for side in (-half, half)]
+    ends = [
+        propagation_phase(fy, fx + side, distance_um, Optics(PIXEL_UM, WAVELENGTH_UM, method=method))[0]
+        for side in (-half, half)
+    ]
     # from one frequency to the next the phase must not turn by more than half a turn
     turn = (ends[1] - ends[0]).abs()
     assert float(turn[band].max()) < 1.001 * math.pi
@@ -213,7 +213,7 @@ def test_the_band_ends_where_the_grid_undersamples_the_phase(method: Method, dis
 
 def test_the_band_is_limited_along_each_axis_by_its_own_length() -> None:
     fy, fx = frequencies((64, 256), PIXEL_UM)
-    band = passband(fy, fx, 500.0, WAVELENGTH_UM, 1.0, "angular_spectrum", limit=True)
+    band = passband(fy, fx, 500.0, Optics(PIXEL_UM, WAVELENGTH_UM), limit=True)
     highest = [
         1 / WAVELENGTH_UM / math.sqrt((2 * 500.0 / (size * PIXEL_UM)) ** 2 + 1) for size in (64, 256)
     ]  # Matsushima and Shimobaba, Eq. 13
@@ -248,9 +248,8 @@ def test_a_shift_moves_down_and_to_the_right() -> None:
     field = white((20, 24))
     transfer = transfer_function(
         (20, 24),
-        PIXEL_UM,
+        Optics(PIXEL_UM, WAVELENGTH_UM),
         0.0,
-        WAVELENGTH_UM,
         band_limit=False,
         shift_um=(3 * PIXEL_UM, -2 * PIXEL_UM),
         dtype=torch.complex128,
@@ -259,7 +258,7 @@ def test_a_shift_moves_down_and_to_the_right() -> None:
 
 
 def test_single_precision_keeps_the_phase_of_long_distances() -> None:
-    double = transfer_function((32, 32), 0.5, 5e4, WAVELENGTH_UM, band_limit=False, dtype=torch.complex128)
-    single = transfer_function((32, 32), 0.5, 5e4, WAVELENGTH_UM, band_limit=False)
+    double = transfer_function((32, 32), Optics(0.5, WAVELENGTH_UM), 5e4, band_limit=False, dtype=torch.complex128)
+    single = transfer_function((32, 32), Optics(0.5, WAVELENGTH_UM), 5e4, band_limit=False)
     assert single.dtype == torch.complex64
     assert float((single - double).abs().max()) < 1e-6

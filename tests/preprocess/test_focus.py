@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from napari_diner.physics.optics import Optics
 from napari_diner.physics.propagation import propagate, transfer_function
-from napari_diner.preprocess.focus import Focus, Optics, Refocus, find_focus, focus_curve, peak
+from napari_diner.preprocess.focus import Focus, Refocus, find_focus, focus_curve, peak
 from napari_diner.preprocess.settings import FocusSettings, Metric
 from napari_diner.preprocess.sharpness import block_sums, sharpness
 
@@ -30,10 +31,7 @@ SAMPLES = {
 
 
 def at_the_sensor(sample: torch.Tensor, distance_um: float = DISTANCE_UM) -> torch.Tensor:
-    transfer = transfer_function(
-        tuple(sample.shape),  # type: ignore[arg-type]
-        OPTICS.pixel_size_um, distance_um, OPTICS.wavelength_um, dtype=torch.complex128,
-    )  # fmt: skip
+    transfer = transfer_function(tuple(sample.shape), OPTICS, distance_um, dtype=torch.complex128)
     return propagate(sample, transfer)
 
 

@@ -17,6 +17,7 @@ from napari_diner.errors import OutOfMemoryError
 from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_inverse
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.problem import PhaseProblem
@@ -33,11 +34,8 @@ def model_of(sample: LenslessSample, dtype: torch.dtype = torch.complex128, **op
     return MultiHeight(
         (sample.amplitude.shape[0], sample.amplitude.shape[1]),
         Heights(
-            sample.pixel_size_um,
-            sample.wavelength_um,
+            Optics(sample.pixel_size_um, sample.wavelength_um, sample.medium_index, sample.propagation),
             sample.distances_um,
-            medium_index=sample.medium_index,
-            method=sample.propagation,
             intensity_scale=sample.intensity_scale,
             **optics,
         ),

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tifffile
 
 from napari_diner.errors import InputError
 from napari_diner.io import png, tiff
@@ -151,13 +151,7 @@ def find_files(source: str | Path) -> list[Path]:
             raise InputError(f"No TIFF or PNG file matches {source}; check the pattern, and quote it in the shell")
     else:
         raise InputError(f"{source} does not exist; check the path")
-    return sorted(found, key=lambda file: [natural_key(part) for part in file.parts])
-
-
-def natural_key(text: str) -> list[tuple[int, int, str]]:
-    """Return a key that sorts numbers in text by their value: ``z2`` before ``z10``."""
-    parts = re.split(r"([0-9]+)", text.lower())
-    return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts]
+    return [Path(name) for name in tifffile.natural_sorted(map(str, found))]
 
 
 def _is_image(path: Path) -> bool:

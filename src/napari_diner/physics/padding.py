@@ -7,25 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 Mode = Literal["none", "reflect", "replicate"]
-
-
-def fast_size(size: int) -> int:
-    """Return the smallest number that is not below `size` and has no prime factor above 5.
-
-    Transforms of other lengths are several times slower.
-    """
-    candidate = max(1, size)
-    while True:
-        rest = candidate
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return candidate
-        candidate += 1
 
 
 class Padding:
@@ -51,7 +36,8 @@ class Padding:
         width = 0 if mode == "none" else width_px
         self.padded_shape = (shape[0], shape[1])
         if width > 0:
-            self.padded_shape = (fast_size(shape[0] + 2 * width), fast_size(shape[1] + 2 * width))
+            rows, columns = (next_fast_len(size + 2 * width, real=True) for size in shape)
+            self.padded_shape = (rows, columns)
         self._before = [(padded - size) // 2 for size, padded in zip(shape, self.padded_shape, strict=True)]
         self._runs = [
             _runs(size, padded, mode == "reflect") for size, padded in zip(shape, self.padded_shape, strict=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Method = Literal["angular_spectrum", "fresnel"]
+from napari_diner.physics.optics import Optics
 
 
 def frequencies(shape: tuple[int, int], pixel_size_um: float) -> tuple[Tensor, Tensor]:
@@ -31,13 +30,11 @@ def frequencies(shape: tuple[int, int], pixel_size_um: float) -> tuple[Tensor, T
     return fy, fx
 
 
-def propagation_phase(
-    fy: Tensor, fx: Tensor, distance_um: float, wavelength_um: float, medium_index: float, method: Method
-) -> Tensor:
-    """Return the phase that propagation adds to each plane wave, less that of the axial one.
+def propagation_phase(fy: Tensor, fx: Tensor, distance_um: float, optics: Optics) -> Tensor:
+    """Return the phase that each plane wave acquires, relative to the axial one.
 
     Exact: ``2πz (√((n/λ)² − f²) − n/λ)`` (Goodman, Introduction to Fourier Optics, Sec. 3.10); paraxial:
-    ``−π (λ/n) z f²``. Both vanish for the axial wave, f = 0.
+    ``−π (λ/n) z f²``. Both are zero for the axial wave, f = 0.
 
     Parameters
     ----------
@@ -45,41 +42,35 @@ def propagation_phase(
         Spatial frequencies in cycles/µm, of shapes that broadcast to (Y, X).
     distance_um
         Distance z along the light, negative for backwards.
-    wavelength_um
-        Wavelength λ in vacuum.
-    medium_index
-        Refractive index n of the medium.
-    method
-        ``"angular_spectrum"`` (exact) or ``"fresnel"`` (paraxial).
+    optics
+        Wavelength, medium and method.
 
     Returns
     -------
     Tensor
         Float64, (Y, X), in radians; evanescent waves have the phase of f = n/λ.
     """
-    cutoff = medium_index / wavelength_um
+    cutoff = optics.medium_frequency
     f2 = fy**2 + fx**2
-    if method == "fresnel":
+    if optics.method == "fresnel":
         return -math.pi * distance_um / cutoff * f2
-    # √(c² − f²) − c = −f² / (√(c² − f²) + c): the same number without the difference of two large ones
+    # √(c² − f²) − c = −f² / (√(c² − f²) + c): equal, but not the difference of two large numbers
     return -2 * math.pi * distance_um * f2 / ((cutoff**2 - f2).clamp_min(0).sqrt() + cutoff)
 
 
-def passband(
-    fy: Tensor, fx: Tensor, distance_um: float, wavelength_um: float, medium_index: float, method: Method, limit: bool
-) -> Tensor:
+def passband(fy: Tensor, fx: Tensor, distance_um: float, optics: Optics, limit: bool) -> Tensor:
     """Return which plane waves reach the other plane and are represented faithfully by the grid.
 
-    Evanescent waves are left out of the exact propagation. With `limit`, so are the waves whose transfer function
-    oscillates faster than the frequency grid samples it, and that would come back from the wrong side of a periodic
-    field: ``|fx| > (n/λ) / √((2 z Δfx)² + 1)`` and likewise for y (Matsushima and Shimobaba, Opt. Express 17, 19662
-    (2009), Eqs. 13 and 20); for the paraxial propagation ``|fx| > (n/λ) / (2 z Δfx)``.
+    Exact propagation excludes evanescent waves. `limit` also excludes waves whose transfer function oscillates faster
+    than the frequency grid samples it, since they would re-enter from the opposite side of a periodic field:
+    ``|fx| > (n/λ) / √((2 z Δfx)² + 1)`` and likewise for y (Matsushima and Shimobaba, Opt. Express 17, 19662 (2009),
+    Eqs. 13 and 20); for paraxial propagation ``|fx| > (n/λ) / (2 z Δfx)``.
 
     Parameters
     ----------
     fy, fx
         Spatial frequencies of shape (Y, 1) and (1, X), in cycles/µm, as made by `frequencies`.
-    distance_um, wavelength_um, medium_index, method
+    distance_um, optics
         As for `propagation_phase`.
     limit
         Whether to limit the band.
@@ -89,8 +80,7 @@ def passband(
     Tensor
         Boolean, (Y, X).
     """
-    cutoff = medium_index / wavelength_um
-    exact = method == "angular_spectrum"
+    cutoff, exact = optics.medium_frequency, optics.method == "angular_spectrum"
     band = fy**2 + fx**2 < cutoff**2 if exact else torch.ones(fy.shape[0], fx.shape[1], dtype=torch.bool)
     if limit:
         for f in (fy, fx):
@@ -104,12 +94,9 @@ def passband(
 
 def transfer_function(
     shape: tuple[int, int],
-    pixel_size_um: float,
+    optics: Optics,
     distance_um: float,
-    wavelength_um: float,
     *,
-    medium_index: float = 1.0,
-    method: Method = "angular_spectrum",
     band_limit: bool = True,
     shift_um: tuple[float, float] = (0.0, 0.0),
     dtype: torch.dtype = torch.complex64,
@@ -123,12 +110,14 @@ def transfer_function(
     ----------
     shape
         Pixels (Y, X).
-    pixel_size_um, distance_um, wavelength_um, medium_index, method
-        As for `propagation_phase`.
+    optics
+        Pixels, wavelength, medium and method.
+    distance_um
+        Distance z along the light, negative for backwards.
     band_limit
-        Leave out what the grid cannot carry over this distance; see `passband`.
+        Exclude waves that the grid cannot represent over this distance; see `passband`.
     shift_um
-        How far (dy, dx) the propagated field is moved, down and to the right.
+        Displacement (dy, dx) of the propagated field, down and to the right.
     dtype
         Complex type of the result.
 
@@ -137,11 +126,11 @@ def transfer_function(
     Tensor
         Complex, (Y, X), in the frequency order of ``torch.fft.fft2``.
     """
-    fy, fx = frequencies(shape, pixel_size_um)
-    phase = propagation_phase(fy, fx, distance_um, wavelength_um, medium_index, method)
+    fy, fx = frequencies(shape, optics.pixel_size_um)
+    phase = propagation_phase(fy, fx, distance_um, optics)
     if shift_um != (0.0, 0.0):
         phase = phase - 2 * math.pi * (fy * shift_um[0] + fx * shift_um[1])
-    band = passband(fy, fx, distance_um, wavelength_um, medium_index, method, band_limit)
+    band = passband(fy, fx, distance_um, optics, band_limit)
     return torch.polar(band.to(torch.float64), phase).to(dtype)
 
 

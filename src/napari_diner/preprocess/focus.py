@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import Padding
-from napari_diner.physics.propagation import Method, frequencies, transfer_function
+from napari_diner.physics.propagation import frequencies, transfer_function
 from napari_diner.preprocess.settings import Metric
 from napari_diner.preprocess.sharpness import block_sums, sharpness
 
@@ -25,28 +26,6 @@ _BLUR_PX = 0.6
 # the refined steps are this much shorter than the first ones, over so many first steps to both sides of the peak
 _REFINEMENT = 4
 _AROUND = 2
-
-
-@dataclass(frozen=True)
-class Optics:
-    """How a field propagates.
-
-    Parameters
-    ----------
-    pixel_size_um, wavelength_um, medium_index, method
-        As for `napari_diner.physics.propagation.transfer_function`.
-    """
-
-    pixel_size_um: float
-    wavelength_um: float
-    medium_index: float = 1.0
-    method: Method = "angular_spectrum"
-
-    @property
-    def depth_of_field_um(self) -> float:
-        """Depth of field n λ/NA² with the aperture λ/2p that pixels p pass, or n if that is less: mostly 4 n p²/λ."""
-        aperture = min(self.wavelength_um / (2 * self.pixel_size_um), self.medium_index)
-        return self.medium_index * self.wavelength_um / aperture**2
 
 
 @dataclass(frozen=True)
@@ -105,17 +84,8 @@ class Refocus:
         return block_sums(field[margin : field.shape[0] - margin, margin : field.shape[1] - margin], metric).cpu()
 
     def _propagated(self, spectrum: Tensor, distance_um: float) -> Tensor:
-        optics = self.optics
-        transfer = transfer_function(
-            self._padding.padded_shape,
-            optics.pixel_size_um,
-            -distance_um,
-            optics.wavelength_um,
-            medium_index=optics.medium_index,
-            method=optics.method,
-        ).to(spectrum.device)
-        field: Tensor = self._padding.crop(torch.fft.ifft2(spectrum * transfer))
-        return field
+        transfer = transfer_function(self._padding.padded_shape, self.optics, -distance_um).to(spectrum.device)
+        return self._padding.crop(torch.fft.ifft2(spectrum * transfer))
 
 
 def focus_curve(

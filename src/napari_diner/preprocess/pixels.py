@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.stats import median_abs_deviation
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
-# standard deviation of a normal distribution over its median absolute deviation
-_MAD = 1.4826
 # expected distance between the second smallest and the second largest of eight normal values, in standard deviations
 _SECOND_OF_EIGHT = 1.705
 
@@ -51,7 +50,7 @@ def dead_pixels(frames: Array, sigmas: float) -> Mask:
         values = frame.astype(np.float64)
         # the second ones, so that of two dead neighbours neither hides the other
         low, high = (ndimage.rank_filter(values, rank, footprint=around, mode="mirror") for rank in (1, -2))
-        noise = _MAD * float(np.median(np.abs(values - (low + high) / 2)))
+        noise = median_abs_deviation(values - (low + high) / 2, None, center=lambda _, axis: 0.0, scale="normal")
         # a picture without noise, all flat but for its dead pixels, has no spread
         noise = noise or 1e-6 * float(np.abs(values).max()) or 1.0
         spread = np.maximum((high - low) / _SECOND_OF_EIGHT, noise)

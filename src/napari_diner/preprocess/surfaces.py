@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import legendre
+from scipy.stats import median_abs_deviation
 
 Image = npt.NDArray[Any]
 
@@ -15,8 +16,6 @@ Image = npt.NDArray[Any]
 _BLOCKS = 96
 _ROUNDS = 8
 _CLIP = 2.5
-# standard deviation of a normal distribution over its median absolute deviation
-_MAD = 1.4826
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def fit_surface(image: Image, degree: int, mask: npt.NDArray[np.bool_] | None = 
         root = np.sqrt(weights[used])
         solution = np.linalg.lstsq(basis[used] * root[:, None], values[used] * root, rcond=None)[0]
         residual = values - basis @ solution
-        spread = _MAD * float(np.median(np.abs(residual[used])))
+        spread = median_abs_deviation(residual[used], center=lambda _, axis: 0.0, scale="normal")
         kept = (weights > 0) & (np.abs(residual) <= max(_CLIP * spread, 1e-12 * np.abs(values[used]).max()))
         if kept.sum() < basis.shape[1] or (kept == used).all():
             break

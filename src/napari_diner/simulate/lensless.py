@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.device import check_memory
+from napari_diner.physics.optics import Optics
 from napari_diner.simulate.phantoms import specimen
 from napari_diner.simulate.settings import LenslessSimulation
 
@@ -88,6 +89,12 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     from napari_diner.physics.lensless.multiheight import MultiHeight
     from napari_diner.physics.lensless.sensor import Sensor
 
+    optics = Optics(
+        settings.pixel_size_um / settings.binning,
+        settings.wavelength_um,
+        settings.medium_index,
+        settings.propagation,
+    )
     sensor, shape = Sensor(settings.binning), (settings.height_px, settings.width_px)
     frames, needed = len(settings.distances_um), 12 * len(settings.distances_um) + 200 * settings.binning**2
     check_memory(needed * shape[0] * shape[1], f"Simulating {frames} frames of {shape[0]}×{shape[1]}")
@@ -108,14 +115,7 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     for index, distance in enumerate(settings.distances_um):
         model = MultiHeight(
             fine,
-            Heights(
-                settings.pixel_size_um / settings.binning,
-                settings.wavelength_um,
-                [distance],
-                medium_index=settings.medium_index,
-                method=settings.propagation,
-                shifts_um=[shifts_um[index]],
-            ),
+            Heights(optics, [distance], shifts_um=[shifts_um[index]]),
             sensor=sensor,
             dtype=torch.complex128,
         )

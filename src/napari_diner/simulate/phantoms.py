@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import fourier_gaussian
 
 Image = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.int_]
@@ -274,10 +275,8 @@ def _spot(y: Image, x: Image, reach: float, random: np.random.Generator) -> Imag
 
 def _smoothed(image: Image, sigma_px: float) -> Image:
     """Return the image convolved with a periodic Gaussian."""
-    fy, fx = np.fft.fftfreq(image.shape[0])[:, None], np.fft.rfftfreq(image.shape[1])[None, :]
-    response = np.exp(-2 * np.pi**2 * sigma_px**2 * (fy**2 + fx**2))
-    smooth: Image = np.fft.irfft2(np.fft.rfft2(image) * response, s=image.shape)
-    return smooth
+    spectrum = fourier_gaussian(np.fft.rfft2(image), sigma_px, n=image.shape[1])
+    return np.fft.irfft2(spectrum, s=image.shape)
 
 
 def _stretched(image: Image) -> Image:

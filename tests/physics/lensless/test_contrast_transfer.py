@@ -17,6 +17,7 @@ from napari_diner.physics.lensless.contrast_transfer import (
 )
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.physics.propagation import transfer_function
 
 SHAPE, PIXEL_UM, WAVELENGTH_UM = (32, 36), 1.12, 0.532
@@ -28,8 +29,7 @@ def model(plain: bool = False) -> MultiHeight:
     return MultiHeight(
         SHAPE,
         Heights(
-            PIXEL_UM,
-            WAVELENGTH_UM,
+            Optics(PIXEL_UM, WAVELENGTH_UM),
             (80.0, 110.0, 150.0, 210.0),
             band_limit=False,
             shifts_um=None if plain else SHIFTS_UM,
@@ -55,7 +55,7 @@ def test_mirrored_is_the_spectrum_of_the_point_reflected_image() -> None:
 
 def test_cosine_and_sine_of_the_paraxial_phase() -> None:
     transfer = transfer_function(
-        SHAPE, PIXEL_UM, 100.0, WAVELENGTH_UM, method="fresnel", band_limit=False, dtype=torch.complex128
+        SHAPE, Optics(PIXEL_UM, WAVELENGTH_UM, method="fresnel"), 100.0, band_limit=False, dtype=torch.complex128
     )
     C, S = contrast_transfer(transfer)
     fy, fx = (torch.fft.fftfreq(size, PIXEL_UM, dtype=torch.float64) for size in SHAPE)
@@ -129,10 +129,8 @@ def test_slow_phase_is_seen_by_the_texture_that_it_shifts(plain: bool) -> None:
     exact = MultiHeight(
         (96, 96),
         Heights(
-            PIXEL_UM,
-            WAVELENGTH_UM,
+            Optics(PIXEL_UM, WAVELENGTH_UM, medium_index=1.33),
             (80.0, 110.0),
-            medium_index=1.33,
             gains=None if plain else (0.7, 1.3),
             intensity_scale=1.0 if plain else 2.0,
         ),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.information import (
     Band,
     band_information,
@@ -16,8 +17,10 @@ from napari_diner.physics.lensless.information import (
     octaves,
     phase_information,
 )
+from napari_diner.physics.optics import Optics
 
 WAVELENGTH_UM = 0.5
+OPTICS = Optics(1.0, WAVELENGTH_UM)
 
 
 def test_the_octaves_cover_every_frequency_once() -> None:
@@ -37,32 +40,29 @@ def test_information_is_the_inverse_variance_of_least_squares() -> None:
     chi = np.array([2 * math.pi * z * (math.sqrt(cutoff**2 - f**2) - cutoff) for z in distances])
     rows = np.sqrt(gains)[:, None] * np.stack([np.cos(chi), np.sin(chi)], 1)
     variance = np.linalg.inv(rows.T @ rows)[1, 1]
-    told = phase_information(torch.tensor([f]), distances, WAVELENGTH_UM, gains=gains)
+    told = phase_information(torch.tensor([f]), Heights(OPTICS, distances, gains=gains))
     assert float(told) == pytest.approx(1 / variance, rel=1e-6)
 
 
 def test_a_single_height_tells_nothing_and_many_tell_half_their_number() -> None:
     frequency = torch.linspace(0.05, 0.2, 500)
-    assert phase_information(frequency, [300.0], WAVELENGTH_UM).max() < 1e-9
-    many = phase_information(frequency, np.linspace(300, 900, 40).tolist(), WAVELENGTH_UM)
+    assert phase_information(frequency, Heights(OPTICS, [300.0])).max() < 1e-9
+    many = phase_information(frequency, Heights(OPTICS, np.linspace(300, 900, 40).tolist()))
     assert float(many.mean()) == pytest.approx(20, rel=0.05)
 
 
 def test_the_height_proposed_fills_the_gap() -> None:
     """Two heights answer alike where ``πλ(z₂ − z₁)f²`` is a whole π; the height proposed answers otherwise there."""
-    distances = (400.0, 600.0)
+    heights = Heights(Optics(1.0, WAVELENGTH_UM, method="fresnel"), (400.0, 600.0))
     blind = 1 / math.sqrt(WAVELENGTH_UM * 200)
     band = Band(0.97 * blind, 1.03 * blind)
-    paraxial = {"method": "fresnel"}
-    before = band_information([band], 1.0, 0.001, distances, WAVELENGTH_UM, **paraxial)[0]  # type: ignore[arg-type]
-    best, then = best_extra_height(
-        [500.0, 600.0, 800.0], [band], 1.0, 0.001, distances, WAVELENGTH_UM, **paraxial  # type: ignore[arg-type]
-    )  # fmt: skip
+    before = band_information([band], 0.001, heights)[0]
+    best, then = best_extra_height([500.0, 600.0, 800.0], [band], 0.001, heights)
     assert best == 500  # 600 and 800 answer as the others do
     assert before < 0.01 and then > 0.5
 
 
 def test_slow_changes_ask_for_a_long_distance() -> None:
     bands = octaves((256, 256), 1.0)
-    best, _ = best_extra_height([100.0, 400.0, 900.0], bands, 1.0, 1 / 256, (200.0, 250.0), WAVELENGTH_UM)
+    best, _ = best_extra_height([100.0, 400.0, 900.0], bands, 1 / 256, Heights(OPTICS, (200.0, 250.0)))
     assert best == 900

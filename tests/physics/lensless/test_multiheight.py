@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,14 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import Padding
 from napari_diner.physics.propagation import propagate, transfer_function
 
 WAVELENGTH_UM, PIXEL_UM, DISTANCES_UM = 0.532, 1.12, (80.0, 130.0, 210.0)
+
+
+OPTICS = Optics(PIXEL_UM, WAVELENGTH_UM)
 
 
 def random(shape: tuple[int, ...], seed: int) -> Tensor:
@@ -26,16 +31,17 @@ def build(
     shape: tuple[int, int] = (18, 22),
     illumination: Tensor | None = None,
     padding: Padding | None = None,
-    **optics: Any,
+    optics: Optics = OPTICS,
+    **chosen: Any,
 ) -> MultiHeight:
-    heights = Heights(PIXEL_UM, WAVELENGTH_UM, DISTANCES_UM, **optics)
+    heights = Heights(optics, DISTANCES_UM, **chosen)
     return MultiHeight(shape, heights, illumination=illumination, padding=padding, dtype=torch.complex128)
 
 
 def everything(shape: tuple[int, int], padding: Padding) -> MultiHeight:
     return build(
         shape,
-        medium_index=1.1,
+        optics=replace(OPTICS, medium_index=1.1),
         shifts_um=[(0.0, 0.0), (0.4, -0.3), (-2.0, 5.0)],
         gains=[1.0, 0.6, 1.5],
         intensity_scale=2.5,
@@ -57,7 +63,13 @@ def test_adjoint(method: Any, band_limit: bool, padding: Any, options: str) -> N
         chosen |= {"gains": [1.0, 0.6, 1.5], "intensity_scale": 2.5}
     if options in ("illumination", "all"):
         chosen["illumination"] = random(shape, 7)
-    model = build(shape, method=method, band_limit=band_limit, padding=Padding(shape, padding, 6), **chosen)
+    model = build(
+        shape,
+        optics=replace(OPTICS, method=method),
+        band_limit=band_limit,
+        padding=Padding(shape, padding, 6),
+        **chosen,
+    )
     x, y = random(shape, 1), random((3, *shape), 2)
     forwards = torch.vdot(model.fields(x).flatten(), y.flatten())
     backwards = torch.vdot(x.flatten(), model.adjoint(y).flatten())
@@ -77,7 +89,7 @@ def test_one_frame_is_one_propagation() -> None:
     field = random((18, 22), 1)
     fields = build().fields(field)
     for frame, distance in enumerate(DISTANCES_UM):
-        transfer = transfer_function((18, 22), PIXEL_UM, distance, WAVELENGTH_UM, dtype=torch.complex128)
+        transfer = transfer_function((18, 22), OPTICS, distance, dtype=torch.complex128)
         assert torch.allclose(fields[frame], propagate(field, transfer), rtol=0, atol=1e-13)
 
 
@@ -148,14 +160,12 @@ def test_shift_and_distance_explain_a_frequency_grid_with_both_ends() -> None:
 
     stretch = (size / (size - 1)) ** 2
     shifts = [(wavelength * z * stretch / (2 * size * pixel),) * 2 for z in distances]
-    optics: dict[str, Any] = {"method": "fresnel", "band_limit": False}
+    optics = Optics(pixel, wavelength, method="fresnel")
     longer = [stretch * z for z in distances]
-    model = MultiHeight(
-        (size, size), Heights(pixel, wavelength, longer, shifts_um=shifts, **optics), dtype=torch.complex128
-    )
+    model = MultiHeight((size, size), Heights(optics, longer, False, shifts), dtype=torch.complex128)
     found = model.intensities(field).numpy()
     assert np.abs(found - np.array(expected)).max() < 1e-11
     # at the size of those data the shift is a few hundredths of a pixel, and without it nothing fits
     assert 0.02 < wavelength * 100 * (400 / 399) ** 2 / (2 * 400 * pixel) / pixel < 0.03
-    plain = MultiHeight((size, size), Heights(pixel, wavelength, longer, **optics), dtype=torch.complex128)
+    plain = MultiHeight((size, size), Heights(optics, longer, False), dtype=torch.complex128)
     assert np.abs(plain.intensities(field).numpy() - found).max() > 0.1

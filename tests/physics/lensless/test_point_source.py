@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from napari_diner.physics.lensless.point_source import effective_distance_um, magnification, real_distance_um
+from napari_diner.physics.optics import Optics
 from napari_diner.physics.propagation import propagate, transfer_function
 
 WAVELENGTH_UM, PIXEL_UM, SIZE = 0.5, 0.5, 768
@@ -51,7 +52,7 @@ def test_fresnel_scaling_theorem() -> None:
 
     def recorded(field: torch.Tensor, z: float) -> torch.Tensor:
         transfer = transfer_function(
-            (SIZE, SIZE), PIXEL_UM, z, WAVELENGTH_UM, method="fresnel", band_limit=False, dtype=torch.complex128
+            (SIZE, SIZE), Optics(PIXEL_UM, WAVELENGTH_UM, method="fresnel"), z, band_limit=False, dtype=torch.complex128
         )
         return propagate(field, transfer).abs() ** 2
 

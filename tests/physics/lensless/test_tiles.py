@@ -11,12 +11,12 @@ from torch import Tensor
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight, Pixels
 from napari_diner.physics.lensless.tiles import TiledMultiHeight, fastest_window_px, margin_px
+from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import Padding
 
 PIXEL_UM, WAVELENGTH_UM = 1.12, 0.532
 HEIGHTS = Heights(
-    PIXEL_UM,
-    WAVELENGTH_UM,
+    Optics(PIXEL_UM, WAVELENGTH_UM),
     (40.0, 60.0, 90.0),
     shifts_um=((0.3, -0.8), (0.0, 2.5), (-1.7, 0.0)),
     gains=(1.0, 0.8, 1.3),
@@ -115,4 +115,4 @@ def test_wide_fields_are_faster_in_tiles_and_small_ones_are_not() -> None:
     window = fastest_window_px(HEIGHTS, (4096, 4096))
     assert window is not None and 2 * margin_px(HEIGHTS) < window < 1200
     # where light goes farther aside than a window is wide there is nothing to gain
-    assert fastest_window_px(Heights(PIXEL_UM, WAVELENGTH_UM, (5000.0,)), (4096, 4096)) is None
+    assert fastest_window_px(Heights(Optics(PIXEL_UM, WAVELENGTH_UM), (5000.0,)), (4096, 4096)) is None

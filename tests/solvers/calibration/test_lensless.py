@@ -9,6 +9,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.solvers.calibration.elimination import Elimination
 from napari_diner.solvers.calibration.frame_geometry import Derivatives, Geometry, directions, trend
 from napari_diner.solvers.calibration.gauge import placed, unwound
@@ -26,8 +27,7 @@ def model_of(geometry: Geometry, shape: tuple[int, int] = SHAPE, band_limit: boo
     return MultiHeight(
         shape,
         Heights(
-            PIXEL_UM,
-            WAVELENGTH_UM,
+            Optics(PIXEL_UM, WAVELENGTH_UM),
             geometry.distances_um.tolist(),
             shifts_um=[(dy, dx) for dy, dx in geometry.shifts_um.tolist()],
             gains=geometry.gains.tolist(),
@@ -44,7 +44,7 @@ def blocks(seed: int) -> Tensor:
 
 
 def derivatives() -> Derivatives:
-    return Derivatives(SHAPE, PIXEL_UM, WAVELENGTH_UM, 1.0, "angular_spectrum", torch.complex128)
+    return Derivatives(SHAPE, Optics(PIXEL_UM, WAVELENGTH_UM), torch.complex128)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_elimination_is_the_schur_complement_of_the_object(geometry: Geometry, f
     left = by_geometry - by_object @ answer
     even = Geometry(geometry.distances_um, geometry.shifts_um, np.ones(len(geometry.distances_um)))
     model = model_of(even, shape, band_limit=False)
-    factors = Derivatives(shape, PIXEL_UM, WAVELENGTH_UM, 1.0, "angular_spectrum", torch.complex128)
+    factors = Derivatives(shape, Optics(PIXEL_UM, WAVELENGTH_UM), torch.complex128)
     problem = PhaseProblem(model, model.fields(field).abs())
     elimination = Elimination(problem, field, factors, moves, None, 0.0)
     before = elimination.normal().matrix
@@ -143,9 +143,13 @@ def test_shifts_of_frames_are_registered_to_a_fifth_of_a_pixel() -> None:
     shifts = [(dy, dx) for dy, dx in true.tolist()]
     object_ = torch.polar(0.4 + 0.6 * blocks(0), 1.2 * blocks(1))
     shape = (96, 96)
-    model = MultiHeight(shape, Heights(PIXEL_UM, WAVELENGTH_UM, distances, shifts_um=shifts), dtype=torch.complex128)
+    model = MultiHeight(
+        shape, Heights(Optics(PIXEL_UM, WAVELENGTH_UM), distances, shifts_um=shifts), dtype=torch.complex128
+    )
     assumed = MultiHeight(
-        shape, Heights(PIXEL_UM, WAVELENGTH_UM, [1.02 * distance for distance in distances]), dtype=torch.complex128
+        shape,
+        Heights(Optics(PIXEL_UM, WAVELENGTH_UM), [1.02 * distance for distance in distances]),
+        dtype=torch.complex128,
     )
     found = register(PhaseProblem(assumed, model.fields(object_).abs()), PIXEL_UM)
     np.testing.assert_allclose(found, true - true.mean(0), atol=0.2 * PIXEL_UM)
@@ -182,8 +186,8 @@ def test_the_plane_of_a_sample_with_edges_is_found(kind: str) -> None:
     shape = (96, 96)
     amplitude = torch.ones(shape, dtype=torch.float64) if kind == "phase" else 0.4 + 0.6 * blocks(4)
     phase = torch.zeros(shape, dtype=torch.float64) if kind == "amplitude" else 1.2 * blocks(5)
-    factors = Derivatives(shape, PIXEL_UM, WAVELENGTH_UM, 1.0, "angular_spectrum", torch.complex128)
-    model = MultiHeight(shape, Heights(PIXEL_UM, WAVELENGTH_UM, [50.0]), dtype=torch.complex128)
+    factors = Derivatives(shape, Optics(PIXEL_UM, WAVELENGTH_UM), torch.complex128)
+    model = MultiHeight(shape, Heights(Optics(PIXEL_UM, WAVELENGTH_UM), [50.0]), dtype=torch.complex128)
     away = Refocusing(torch.polar(amplitude, phase), model, factors).at(4.3)
     search = PlaneSearch(Refocusing(away, model, factors), 15.0, 4 * PIXEL_UM**2 / WAVELENGTH_UM)
     assert list(search.steps())[-1] == pytest.approx(1)

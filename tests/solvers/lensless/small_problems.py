@@ -9,6 +9,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import Padding
 from napari_diner.solvers.lensless.problem import PhaseProblem
 
@@ -32,7 +33,7 @@ def smooth(seed: int) -> Tensor:
 
 
 def record(dtype: torch.dtype = torch.complex128) -> Recording:
-    model = MultiHeight(SHAPE, Heights(1.12, 0.532, (60.0, 85.0, 120.0, 170.0)), dtype=dtype)
+    model = MultiHeight(SHAPE, Heights(Optics(1.12, 0.532), (60.0, 85.0, 120.0, 170.0)), dtype=dtype)
     truth = torch.polar(1 - 0.5 * smooth(1), 1.5 * smooth(2)).to(dtype)
     return Recording(PhaseProblem(model, model.fields(truth).abs()), truth)
 
@@ -43,7 +44,13 @@ def rich_problem(masked: bool, padding: bool) -> PhaseProblem:
     generator = torch.Generator().manual_seed(0)
     model = MultiHeight(
         shape,
-        Heights(1.12, 0.532, (40.0, 70.0), shifts_um=[(0.3, 0.0), (-0.5, 1.0)], gains=[1.2, 0.7], intensity_scale=1.5),
+        Heights(
+            Optics(1.12, 0.532),
+            (40.0, 70.0),
+            shifts_um=[(0.3, 0.0), (-0.5, 1.0)],
+            gains=[1.2, 0.7],
+            intensity_scale=1.5,
+        ),
         illumination=torch.randn(shape, dtype=torch.complex128, generator=generator),
         padding=Padding(shape, "reflect", 2) if padding else None,
         dtype=torch.complex128,

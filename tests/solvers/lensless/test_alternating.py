@@ -9,6 +9,7 @@ import torch
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
@@ -22,7 +23,9 @@ def run(problem: PhaseProblem, **settings: object) -> tuple[AlternatingProjectio
 
 def test_one_height_is_one_projection(recording: Recording) -> None:
     truth = recording.truth
-    model = MultiHeight(tuple(truth.shape), Heights(1.12, 0.532, (90.0,), band_limit=False), dtype=torch.complex128)
+    model = MultiHeight(
+        tuple(truth.shape), Heights(Optics(1.12, 0.532), (90.0,), band_limit=False), dtype=torch.complex128
+    )
     problem = PhaseProblem(model, model.fields(truth).abs())
     losses = run(problem, iterations=2, momentum=False)[1]
     # amplitudes replaced at the only plane there is: nothing is left of the misfit

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.solvers.conjugate_gradients import inner
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.held_out import HeldOutFrame
@@ -32,7 +33,7 @@ def discs() -> tuple[Tensor, Tensor]:
 
 
 def recording(noise: float, seed: int = 0) -> PhaseProblem:
-    model = MultiHeight(SHAPE, Heights(1.5, 0.5, (150.0, 220.0, 300.0, 390.0)))
+    model = MultiHeight(SHAPE, Heights(Optics(1.5, 0.5), (150.0, 220.0, 300.0, 390.0)))
     intensities = model.intensities(discs()[0])
     noisy = intensities + noise * torch.randn(intensities.shape, generator=torch.Generator().manual_seed(seed))
     return PhaseProblem(model, noisy.clamp_min(0).sqrt())

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.solvers.lensless.problem import Kind, PhaseProblem
 from tests.solvers.lensless.small_problems import Recording, record, rich_problem
 
@@ -93,7 +94,7 @@ def test_the_truth_fits(recording: Recording) -> None:
 
 
 def test_a_dark_pixel_has_a_finite_gradient() -> None:
-    model = MultiHeight((8, 8), Heights(1.12, 0.532, (50.0,)))
+    model = MultiHeight((8, 8), Heights(Optics(1.12, 0.532), (50.0,)))
     problem = PhaseProblem(model, torch.ones(1, 8, 8))
     misfit, gradient = problem.evaluate(torch.zeros(8, 8, dtype=torch.complex64))
     assert misfit == 1

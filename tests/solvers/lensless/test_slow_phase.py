@@ -8,6 +8,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import Padding
 from napari_diner.solvers.conjugate_gradients import Operator, inner
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
@@ -32,7 +33,7 @@ def textured(shape: tuple[int, int], slow_rad: float = 1.5) -> Tensor:
 def problem_of(shape: tuple[int, int], padding: Padding | None = None, masked: bool = False) -> PhaseProblem:
     model = MultiHeight(
         shape,
-        Heights(PIXEL_UM, WAVELENGTH_UM, (40.0, 60.0, 90.0)),
+        Heights(Optics(PIXEL_UM, WAVELENGTH_UM), (40.0, 60.0, 90.0)),
         illumination=1 + 0.1 * textured(shape).real,
         padding=padding,
         dtype=torch.complex128,

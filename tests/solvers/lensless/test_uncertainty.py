@@ -10,6 +10,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.noise import NoiseModel, fine_noise, fit_noise
 from napari_diner.solvers.lensless.problem import PhaseProblem
@@ -33,7 +34,7 @@ def specimen() -> Tensor:
 
 
 def solved(truth: Tensor, sigma: Tensor | float, seed: int, heights: tuple[float, ...] = HEIGHTS_UM) -> PhaseProblem:
-    model = MultiHeight(SHAPE, Heights(PIXEL_UM, WAVELENGTH_UM, heights), dtype=torch.complex128)
+    model = MultiHeight(SHAPE, Heights(Optics(PIXEL_UM, WAVELENGTH_UM), heights), dtype=torch.complex128)
     noisy = model.intensities(truth) + sigma * normal(seed, len(heights), *SHAPE)
     return PhaseProblem(model, noisy.clamp_min(0).sqrt())
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.lensless.weighting import weigh
@@ -25,7 +26,7 @@ def textured(seed: int = 0) -> Tensor:
 
 
 def recording(read: float = 0.0, photons: float | None = None, dust: int = 0) -> PhaseProblem:
-    model = MultiHeight(SHAPE, Heights(1.5, 0.5, (150.0, 220.0, 300.0, 390.0, 500.0)))
+    model = MultiHeight(SHAPE, Heights(Optics(1.5, 0.5), (150.0, 220.0, 300.0, 390.0, 500.0)))
     intensities = model.intensities(textured()).numpy()
     rng = np.random.default_rng(0)
     if photons is not None:

@@ -12,6 +12,7 @@ from scipy import ndimage
 from napari_diner.errors import DinerError, RecipeError
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.tasks.focus.output import as_csv, table
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.focus.search import focus
@@ -29,7 +30,7 @@ def frames(transparent: bool = True) -> np.ndarray:
     places = ((30, 30, 8), (64, 40, 6), (40, 70, 10), (75, 75, 5))
     discs = sum(1 / (1 + np.exp(2 * (np.hypot(y - cy, x - cx) - r))) for cy, cx, r in places)
     field = np.exp(1j * discs) if transparent else 1 - 0.6 * discs + 0j
-    model = MultiHeight((96, 96), Heights(1.0, 0.5, DISTANCES_UM), dtype=torch.complex128)
+    model = MultiHeight((96, 96), Heights(Optics(1.0, 0.5), DISTANCES_UM), dtype=torch.complex128)
     return model.intensities(torch.from_numpy(field)).numpy()
 
 

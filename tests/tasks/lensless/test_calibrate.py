@@ -13,6 +13,7 @@ from scipy.ndimage import zoom
 from napari_diner.errors import RecipeError
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.optics import Optics
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
 from napari_diner.solvers.calibration.frame_geometry import trend
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
@@ -39,8 +40,7 @@ def record(shifts_um: Any = None, gains: Any = None, noise: float = 0.0) -> np.n
     model = MultiHeight(
         (SIZE, SIZE),
         Heights(
-            PIXEL_UM,
-            WAVELENGTH_UM,
+            Optics(PIXEL_UM, WAVELENGTH_UM),
             DISTANCES_UM.tolist(),
             shifts_um=[(dy, dx) for dy, dx in shifts.tolist()],
             gains=gains,
@@ -133,7 +133,9 @@ def test_frames_are_compared_only_up_to_the_detail_that_they_hold() -> None:
     # as real recordings are: a part of a wider field, pixels that were interpolated, and the noise of the sensor
     distances = np.array([200.0, 230.0, 262.0, 290.0, 325.0, 350.0])
     specimen = simulate(LenslessSimulation(height_px=256, width_px=256, distances_um=(80.0,), seed=5))
-    model = MultiHeight((256, 256), Heights(PIXEL_UM, WAVELENGTH_UM, distances.tolist()), dtype=torch.complex128)
+    model = MultiHeight(
+        (256, 256), Heights(Optics(PIXEL_UM, WAVELENGTH_UM), distances.tolist()), dtype=torch.complex128
+    )
     field = torch.polar(torch.from_numpy(specimen.amplitude).double(), torch.from_numpy(specimen.phase).double())
     coarse = model.intensities(field).numpy()[:, 64:-64, 64:-64].reshape(6, 64, 2, 64, 2).mean((2, 4))
     coarse += 0.01 * np.random.default_rng(5).standard_normal(coarse.shape)

@@ -14,6 +14,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.point_source import magnification
+from napari_diner.physics.optics import Optics
 from napari_diner.preprocess.similarity import Similarity
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
 from napari_diner.tasks.lensless.data import LenslessData
@@ -53,7 +54,7 @@ def recorded(
     noise: float = 0.01,
 ) -> np.ndarray:
     """Intensities, float32, (N, Y, X), of the middle of a specimen as it lies before each frame."""
-    model = MultiHeight((LARGE, LARGE), Heights(PIXEL_UM, WAVELENGTH_UM, distances_um), dtype=torch.complex128)
+    model = MultiHeight((LARGE, LARGE), Heights(Optics(PIXEL_UM, WAVELENGTH_UM), distances_um), dtype=torch.complex128)
     field = torch.polar(torch.from_numpy(specimen.amplitude).double(), torch.from_numpy(specimen.phase).double())
     patterns = model.intensities(field).numpy()
     centre = np.full(2, (SIZE - 1) / 2)

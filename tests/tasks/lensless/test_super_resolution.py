@@ -13,6 +13,7 @@ from napari_diner.errors import InputError
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.sensor import Sensor
+from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import Padding
 from napari_diner.simulate.lensless import LenslessSimulation, simulate
 from napari_diner.tasks.lensless import model
@@ -43,7 +44,7 @@ def truth() -> Truth:
 def heights() -> Heights:
     shifts = np.random.default_rng(0).uniform(-2.2, 2.2, (FRAMES, 2))
     distances = tuple(np.linspace(100.0, 250.0, FRAMES).tolist())
-    return Heights(PIXEL_UM / 2, WAVELENGTH_UM, distances, shifts_um=[(dy, dx) for dy, dx in shifts.tolist()])
+    return Heights(Optics(PIXEL_UM / 2, WAVELENGTH_UM), distances, shifts_um=[(dy, dx) for dy, dx in shifts.tolist()])
 
 
 @pytest.fixture(scope="module")

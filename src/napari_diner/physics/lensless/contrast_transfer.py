@@ -80,7 +80,7 @@ def shift_power(model: LenslessModel, field: Tensor) -> Tensor:
         Relative to the brightness of the lit object as `ContrastPower` is, (Y', X'); beyond the frequencies for which
         the estimate holds it stays at half the largest contrast.
     """
-    heights, pixels = model.heights, model.shape[0] * model.shape[1]
+    heights, optics, pixels = model.heights, model.heights.optics, model.shape[0] * model.shape[1]
     lit = model.lit(field)
     brightness = float((lit.real**2 + lit.imag**2).mean())
     slope = 0.0
@@ -88,11 +88,11 @@ def shift_power(model: LenslessModel, field: Tensor) -> Tensor:
         amplitude = (U.real**2 + U.imag**2).sqrt()
         part = amplitude.numel() / pixels
         texture = sum(part * float(torch.diff(amplitude, dim=axis).square().mean()) for axis in (-2, -1))
-        blur = heights.wavelength_in_medium_um * heights.distances_um[frame] / heights.pixel_size_um
+        blur = optics.wavelength_in_medium_um * heights.distances_um[frame] / optics.pixel_size_um
         slope += blur**2 * texture / 2
     largest = sum(heights.strength(frame) ** 2 for frame in range(model.frames))
     fy, fx = (
-        torch.fft.fftfreq(size, heights.pixel_size_um, dtype=field.real.dtype, device=model.device)
+        torch.fft.fftfreq(size, optics.pixel_size_um, dtype=field.real.dtype, device=model.device)
         for size in model.padding.padded_shape
     )
     power: Tensor = (slope / max(brightness, 1e-30)) * (fy[:, None] ** 2 + fx[None, :] ** 2)

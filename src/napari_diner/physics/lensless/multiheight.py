@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -15,33 +17,59 @@ from napari_diner.physics.padding import Padding
 Pixels = tuple[slice, slice]
 """Rows and columns of the sensor."""
 Respond = Callable[[int, Pixels, Tensor], Tensor]
-"""From a frame's number, pixels of the sensor and the field there to what is to be brought back, as the field is."""
+"""Maps a frame's number, pixels of the sensor and the field there to a field of the same shape to propagate back."""
 
 _SAME_PIXELS = Sensor()
 
 
+class ModelOptions(TypedDict, total=False):
+    """Optional parameters of a `LenslessModel`."""
+
+    illumination: Tensor | None
+    padding: Padding | None
+    sensor: Sensor
+    dtype: torch.dtype
+    device: torch.device | str
+
+
 class LenslessModel(ABC):
-    """The forward model of multi-height lensless imaging, Eq. 5 of the DINER paper with what a real sensor adds.
+    """The forward model of multi-height lensless imaging, Eq. 5 of the DINER paper extended to real sensors.
 
     ``I_z = g_z/s · |PSF_z ∗ (P·O)|²``, shifted by (dy, dx)_z: the object O under the illumination P propagates to
     each height z; g_z is the relative brightness of the frame, s the intensity that the data call one. The linear
-    part is ``U_z = A_z O = √(g_z/s) · C F⁻¹ H_z F E (P·O)``; E continues the field beyond its edges and C cuts it back
+    part is ``U_z = A_z O = √(g_z/s) · C F⁻¹ H_z F E (P·O)``; E continues the field beyond its edges and C crops it
     (see `Padding`). Where pixels of the sensor are larger than those of the object, each records the mean of I_z over
     those that it covers (see `Sensor`).
 
-    Solvers go through the heights by `seen`, `round_trip` and `collect`, which may hand out the sensor part by part:
+    Solvers go through the heights by `seen`, `round_trip` and `collect`, which may process the sensor part by part:
     they name pixels of the sensor, and give or take the field on all of the object's grid that these cover.
+
+    Parameters
+    ----------
+    shape
+        Pixels (Y, X) of the object.
+    heights
+        Light, distances, shifts and gains of the frames.
+    illumination
+        Real or complex field P of the illumination, (Y, X); 1 if None.
+    padding
+        How the field continues beyond its edges; periodically if None.
+    sensor
+        How much larger the sensor's pixels are than the object's.
+    dtype, device
+        Complex type and device of the fields.
     """
 
     def __init__(
         self,
         shape: tuple[int, int],
         heights: Heights,
-        illumination: Tensor | None,
-        padding: Padding | None,
-        sensor: Sensor,
-        dtype: torch.dtype,
-        device: torch.device | str,
+        *,
+        illumination: Tensor | None = None,
+        padding: Padding | None = None,
+        sensor: Sensor = _SAME_PIXELS,
+        dtype: torch.dtype = torch.complex64,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.shape = shape
         self.sensor = sensor
@@ -55,7 +83,7 @@ class LenslessModel(ABC):
     @property
     def real_dtype(self) -> torch.dtype:
         """The real type of the same precision."""
-        return torch.float64 if self.dtype == torch.complex128 else torch.float32
+        return self.dtype.to_real()
 
     @abstractmethod
     def transfer(self, frame: int) -> Tensor:
@@ -130,38 +158,12 @@ class LenslessModel(ABC):
 
 
 class MultiHeight(LenslessModel):
-    """The model of a field in one piece, see `LenslessModel`.
+    """The model of a field in one piece; parameters as in `LenslessModel`."""
 
-    Parameters
-    ----------
-    shape
-        Pixels (Y, X) of the object.
-    heights
-        Distances, shifts and gains of the frames, and the light.
-    illumination
-        Real or complex field P of the illumination, (Y, X); 1 if None.
-    padding
-        How the field continues beyond its edges; periodically if None.
-    sensor
-        How much larger the sensor's pixels are than the object's.
-    dtype, device
-        Complex type and device of the fields.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        heights: Heights,
-        *,
-        illumination: Tensor | None = None,
-        padding: Padding | None = None,
-        sensor: Sensor = _SAME_PIXELS,
-        dtype: torch.dtype = torch.complex64,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        super().__init__(shape, heights, illumination, padding, sensor, dtype, device)
-        self.transfers = heights.transfers(self.padding.padded_shape, dtype, self.device)
-        """√(g_z/s) · H_z of each height, (N, Y', X') on the padded grid."""
+    @cached_property
+    def transfers(self) -> Tensor:
+        """√(g_z/s) · H_z of each height on the padded grid, (N, Y', X')."""
+        return self.heights.transfers(self.padding.padded_shape, self.dtype, self.device)
 
     def transfer(self, frame: int) -> Tensor:
         """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X')."""

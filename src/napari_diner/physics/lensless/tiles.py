@@ -6,14 +6,15 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Unpack
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
-from napari_diner.physics.lensless.multiheight import LenslessModel, Pixels, Respond
+from napari_diner.physics.lensless.multiheight import LenslessModel, ModelOptions, Pixels, Respond
 from napari_diner.physics.lensless.sensor import Sensor
-from napari_diner.physics.padding import Padding, fast_size
 
 # beyond the reach of diffraction a window fades, so that opposite edges meet without a step that would shine far
 _FADE_PX = 32
@@ -23,7 +24,6 @@ _COSTS = ((800**2, 1.0), (1200**2, 1.2), (2100**2, 2.7))
 _LARGEST_COST = 4.8
 # tiles are only taken where they save so much
 _WORTHWHILE = 0.8
-_SAME_PIXELS = Sensor()
 
 
 @dataclass(frozen=True)
@@ -58,39 +58,21 @@ class TiledMultiHeight(LenslessModel):
 
     Parameters
     ----------
-    shape
-        Pixels (Y, X) of the object.
-    heights
-        The optics.
+    shape, heights, options
+        As in `LenslessModel`.
     window_px
-        Pixels of a window along each axis, at least twice the overlap and some; rounded up to a size that transforms
-        fast, and no larger than the padded field.
-    illumination
-        Real or complex field P of the illumination, (Y, X); 1 if None.
-    padding
-        How the field continues beyond its edges; periodically if None.
-    sensor
-        How much larger the sensor's pixels are than the object's.
-    dtype, device
-        Complex type and device of the fields.
+        Pixels of a window along each axis; at least twice the overlap, rounded up to a size that transforms fast, and
+        no larger than the padded field.
     """
 
     def __init__(
-        self,
-        shape: tuple[int, int],
-        heights: Heights,
-        window_px: int,
-        *,
-        illumination: Tensor | None = None,
-        padding: Padding | None = None,
-        sensor: Sensor = _SAME_PIXELS,
-        dtype: torch.dtype = torch.complex64,
-        device: torch.device | str = "cpu",
+        self, shape: tuple[int, int], heights: Heights, window_px: int, **options: Unpack[ModelOptions]
     ) -> None:
-        super().__init__(shape, heights, illumination, padding, sensor, dtype, device)
+        super().__init__(shape, heights, **options)
+        sensor = self.sensor
         self.margin_px = margin_px(heights)
         """By how much a window is wider than its tile on each side, at least."""
-        window_px = fast_size(max(window_px, 2 * self.margin_px + sensor.binning))
+        window_px = next_fast_len(max(window_px, 2 * self.margin_px + sensor.binning), real=True)
         padded = self.padding.padded_shape
         self.window = (min(window_px, padded[0]), min(window_px, padded[1]))
         """Pixels (Y, X) of a window."""
@@ -104,7 +86,7 @@ class TiledMultiHeight(LenslessModel):
         fades = (_fade(window, period, self.margin_px) for window, period in zip(self.window, padded, strict=True))
         fade_rows, fade_columns = (fade.to(self.device, self.real_dtype) for fade in fades)
         self._fade = fade_rows[:, None] * fade_columns
-        self._transfers = heights.transfers(self.window, dtype, self.device)
+        self._transfers = heights.transfers(self.window, self.dtype, self.device)
         # kept, as conjugating them anew for each tile takes a tenth of the time
         self._backwards = self._transfers.conj().resolve_conj()
 

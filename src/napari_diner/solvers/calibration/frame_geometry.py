@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_diner.physics.propagation import Method, frequencies, propagation_phase
+from napari_diner.physics.optics import Optics
+from napari_diner.physics.propagation import frequencies, propagation_phase
 
 Vector = npt.NDArray[np.float64]
 Parameter = Literal["z", "shift", "gain", "tilt"]
@@ -132,8 +133,8 @@ class Derivatives:
     ----------
     shape
         Pixels (Y', X') of the padded grid.
-    pixel_size_um, wavelength_um, medium_index, method
-        As for `napari_diner.physics.lensless.multiheight.MultiHeight`.
+    optics
+        Pixels, wavelength, medium and method of propagation.
     dtype, device
         Complex type and device of the fields.
     """
@@ -141,17 +142,13 @@ class Derivatives:
     def __init__(
         self,
         shape: tuple[int, int],
-        pixel_size_um: float,
-        wavelength_um: float,
-        medium_index: float,
-        method: Method,
+        optics: Optics,
         dtype: torch.dtype = torch.complex64,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.pixel_size_um = pixel_size_um
-        self._cutoff, self._exact = medium_index / wavelength_um, method == "angular_spectrum"
-        fy, fx = frequencies(shape, pixel_size_um)
-        phase = propagation_phase(fy, fx, 1.0, wavelength_um, medium_index, method)
+        self.optics = optics
+        fy, fx = frequencies(shape, optics.pixel_size_um)
+        phase = propagation_phase(fy, fx, 1.0, optics)
         self._factors = {
             Z: (1j * phase).to(dtype).to(device),
             DOWN: (-2j * math.pi * fy).to(dtype).to(device),
@@ -163,7 +160,9 @@ class Derivatives:
 
         ``−∂φ/∂f / 2πz``: the tangent of its angle, or the paraxial approximation of it.
         """
-        inclined = max(self._cutoff**2 - float(np.square(frequency).sum()), 1e-12) if self._exact else self._cutoff**2
+        inclined = self.optics.medium_frequency**2
+        if self.optics.method == "angular_spectrum":
+            inclined = max(inclined - float(np.square(frequency).sum()), 1e-12)
         tilt: Vector = frequency / math.sqrt(inclined)
         return tilt
 

@@ -35,7 +35,7 @@ def unwound(field: Tensor, geometry: Geometry, derivatives: Derivatives) -> tupl
     turns = np.where(turns > sizes / 2, turns - sizes, turns)
     y, x = (torch.arange(size, device=field.device) / size for size in field.shape)
     ramp = 2 * math.pi * (turns[0] * y[:, None] + turns[1] * x[None, :])
-    tilt = derivatives.tilt_of(turns / (sizes * derivatives.pixel_size_um))
+    tilt = derivatives.tilt_of(turns / (sizes * derivatives.optics.pixel_size_um))
     shifts = geometry.shifts_um + np.outer(geometry.distances_um, tilt)
     flat = field * torch.polar(torch.ones_like(ramp), -ramp).to(field.dtype)
     return flat, Geometry(geometry.distances_um, shifts, geometry.gains)

@@ -202,8 +202,8 @@ class SelfCalibration:
         """Start from a weak object, with frames registered if they may be displaced by much."""
         problem = self._problem()
         if "shift" in self.wanted:
-            found = register(problem, self._derivatives.pixel_size_um)
-            if np.abs(found).max() > _REGISTERED_PX * self._derivatives.pixel_size_um:
+            found = register(problem, self._derivatives.optics.pixel_size_um)
+            if np.abs(found).max() > _REGISTERED_PX * self._derivatives.optics.pixel_size_um:
                 table = self.geometry.table
                 table[:, DOWN : RIGHT + 1] += found
                 self.geometry = self._bounded(table)
@@ -263,7 +263,7 @@ class SelfCalibration:
     def _limited(self, step: Vector) -> Vector:
         """Return a step that moves no frame farther than the linearisation may hold."""
         moves = np.abs(self._moves @ step).max(0)
-        shift = _LONGEST_SHIFT_PX * self._derivatives.pixel_size_um
+        shift = _LONGEST_SHIFT_PX * self._derivatives.optics.pixel_size_um
         longest = np.array([_LONGEST_Z * self.depth_of_field_um, shift, shift, math.log(2)])
         part = min(1.0, float((longest / np.maximum(moves, 1e-12)).min()))
         self._near |= part == 1

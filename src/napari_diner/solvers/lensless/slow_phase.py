@@ -69,7 +69,8 @@ class SlowPhase:
 
     def __init__(self, model: LenslessModel) -> None:
         shape, heights = model.shape, model.heights
-        resolution_px = math.sqrt(heights.wavelength_in_medium_um * max(heights.distances_um)) / heights.pixel_size_um
+        optics = heights.optics
+        resolution_px = math.sqrt(optics.wavelength_in_medium_um * max(heights.distances_um)) / optics.pixel_size_um
         least = math.sqrt(shape[0] * shape[1] / _MOST_NODES)
         spacing = max(_NODES_APART * resolution_px, _SMALLEST_SPACING_PX, least)
         periodic = model.padding.is_identity

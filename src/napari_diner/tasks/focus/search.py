@@ -18,7 +18,7 @@ from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.point_source import effective_distance_um, magnification, real_distance_um
 from napari_diner.physics.padding import Padding
-from napari_diner.preprocess.focus import Focus, Optics, Refocus, search
+from napari_diner.preprocess.focus import Focus, Refocus, search
 from napari_diner.preprocess.steps import prepared_shape
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
 from napari_diner.solvers.lensless.problem import PhaseProblem
@@ -94,13 +94,7 @@ class FocusSearch(Reconstruction):
         self._amplitudes = torch.from_numpy(np.sqrt(intensities)).to(self.device)
         self._mask = None if prepared.mask is None else torch.from_numpy(prepared.mask).to(self.device)
         self._checksum = checksum(frames)
-        assert self.model_recipe.pixel_size_um is not None and self.model_recipe.wavelength_um is not None
-        self.optics = Optics(
-            self.model_recipe.pixel_size_um,
-            self.model_recipe.wavelength_um,
-            self.model_recipe.medium_index,
-            self.model_recipe.propagation,
-        )
+        self.optics = self.model_recipe.optics
         self.found: list[Focus] = []
         """What each frame by itself has told so far; distances as for parallel light."""
         self.joint: Focus | None = None
@@ -175,11 +169,8 @@ class FocusSearch(Reconstruction):
         model = MultiHeight(
             shape,
             Heights(
-                optics.pixel_size_um,
-                optics.wavelength_um,
+                optics,
                 distances_um,
-                medium_index=optics.medium_index,
-                method=optics.method,
                 band_limit=recipe.band_limit,
                 gains=(means / means.mean()).tolist(),
             ),

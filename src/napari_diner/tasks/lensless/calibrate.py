@@ -14,7 +14,6 @@ from napari_diner import device as devices
 from napari_diner.errors import RecipeError
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.point_source import real_distance_um
-from napari_diner.preprocess.focus import Optics
 from napari_diner.solvers.calibration.frame_geometry import (
     DOWN,
     RIGHT,
@@ -96,7 +95,7 @@ class Calibration:
             part = dataclasses.replace(prepared, amplitudes=prepared.amplitudes[:, *self._cut], mask=mask)
             illumination = None if illumination is None else illumination[self._cut]
             model_recipe = _padded(model_recipe)
-        optics = _optics(model_recipe)
+        optics = model_recipe.optics
         frames = len(prepared.amplitudes)
         shifts = model_recipe.shifts_um if model_recipe.shifts_um is not None else ((0.0, 0.0),) * frames
         self.given = Geometry(np.array(model_recipe.distances_um), np.array(shifts), np.array(prepared.gains))
@@ -112,10 +111,7 @@ class Calibration:
         )
         derivatives = Derivatives(
             first.padding.padded_shape,
-            optics.pixel_size_um,
-            optics.wavelength_um,
-            optics.medium_index,
-            optics.method,
+            optics,
             first.dtype,
             device,
         )
@@ -231,7 +227,7 @@ class Calibration:
             "shifts_moved_um": (shifts - given_shifts).tolist(),
             "gains_moved": (gains / self.given.gains - 1).tolist(),
             "noise": found.noise,
-            "finest_um": None if found.up_to is None else _optics(self._model_recipe).pixel_size_um / found.up_to,
+            "finest_um": None if found.up_to is None else self._model_recipe.optics.pixel_size_um / found.up_to,
             "rounds": self._solver.rounds_done,
             "warnings": self._warnings(found),
         }
@@ -308,20 +304,14 @@ def _with_gains(prepared: PreparedFrames, geometry: Geometry) -> PreparedFrames:
     return dataclasses.replace(prepared, gains=tuple(geometry.gains.tolist()))
 
 
-def _optics(recipe: LenslessRecipe) -> Optics:
-    assert recipe.pixel_size_um is not None and recipe.wavelength_um is not None
-    return Optics(recipe.pixel_size_um, recipe.wavelength_um, recipe.medium_index, recipe.propagation)
-
-
 def _magnified(recipe: LenslessRecipe, distances_um: Vector) -> Vector:
     return np.array(magnifications(recipe.updated({"distances_um": tuple(distances_um.tolist())})))
 
 
 def _of_the_sensor(recipe: LenslessRecipe, illumination: Array | None) -> tuple[LenslessRecipe, Array | None]:
     """Return a recipe and an illumination without super-resolution: geometry shows in the sensor's pixels as well."""
-    assert recipe.pixel_size_um is not None
     by = recipe.super_resolution
-    coarse = recipe.updated({"super_resolution": 1, "pixel_size_um": by * recipe.pixel_size_um})
+    coarse = recipe.updated({"super_resolution": 1, "pixel_size_um": by * recipe.optics.pixel_size_um})
     return coarse, None if illumination is None else illumination[by // 2 :: by, by // 2 :: by]
 
 
@@ -337,7 +327,7 @@ def _padded(recipe: LenslessRecipe) -> LenslessRecipe:
     """Return a recipe for a part of a field, which does not repeat itself even if the whole does."""
     if recipe.padding.mode != "none":
         return recipe
-    optics = _optics(recipe)
-    reach = max(recipe.distances_um) * optics.wavelength_um / (2 * optics.pixel_size_um * optics.medium_index)
+    optics = recipe.optics
+    reach = max(recipe.distances_um) * optics.wavelength_in_medium_um / (2 * optics.pixel_size_um)
     width = min(reach, _MOST_PADDING_PX * optics.pixel_size_um)
     return recipe.updated({"padding": {"mode": "reflect", "width_um": width}})

@@ -49,13 +49,10 @@ def _described(
     recipe: LenslessRecipe, prepared: PreparedFrames, illumination: Array | None
 ) -> tuple[Heights, Padding, torch.Tensor | None]:
     """Return the optics, what lies beyond the edges, and the illumination."""
-    assert recipe.wavelength_um is not None and recipe.pixel_size_um is not None
+    optics = recipe.optics
     heights = Heights(
-        recipe.pixel_size_um,
-        recipe.wavelength_um,
+        optics,
         recipe.distances_um,
-        medium_index=recipe.medium_index,
-        method=recipe.propagation,
         band_limit=recipe.band_limit,
         shifts_um=recipe.shifts_um,
         gains=prepared.gains,
@@ -63,7 +60,7 @@ def _described(
     )
     height, width = prepared.amplitudes.shape[1:]
     shape = (height * recipe.super_resolution, width * recipe.super_resolution)
-    beyond = padding_width_px(recipe, recipe.pixel_size_um)
+    beyond = padding_width_px(recipe, optics.pixel_size_um)
     padding = Padding(shape, recipe.padding.mode, beyond, recipe.padding.apodise)
     return heights, padding, None if illumination is None else torch.from_numpy(illumination)
 
@@ -80,7 +77,8 @@ def _window_px(recipe: LenslessRecipe, heights: Heights, padding: Padding, devic
         return fastest_window_px(heights, padding.padded_shape)
     # a graphics card is fastest with one piece, but holds less
     sensor = Sensor(recipe.super_resolution)
-    recorded = recipe.updated({"pixel_size_um": sensor.binning * heights.pixel_size_um})
+    pixel = sensor.binning * heights.optics.pixel_size_um
+    recorded = recipe.updated({"pixel_size_um": pixel})
     shape = (padding.shape[0] // sensor.binning, padding.shape[1] // sensor.binning)
-    needed = memory_needed(recorded, heights.frames, shape, 0, recorded.pixel_size_um)
+    needed = memory_needed(recorded, heights.frames, shape, 0, pixel)
     return wanted if needed > available_memory(device) else None

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.lensless.point_source import magnification
+from napari_diner.physics.optics import Optics
 from napari_diner.physics.settings import PaddingSettings, TileSettings
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.representations.settings import DinerSettings
@@ -70,6 +71,23 @@ class Recording(Recipe):
                 magnification(self.source_distance_um, distance, self.source_distance_to)
         return self
 
+    @property
+    def optics(self) -> Optics:
+        """Pixels, wavelength, medium and method of propagation.
+
+        Raises
+        ------
+        RecipeError
+            If the wavelength or the pixel size is missing.
+        """
+        if self.wavelength_um is None:
+            raise RecipeError("The wavelength is missing; give --wavelength-um (wavelength_um in a recipe)")
+        if self.pixel_size_um is None:
+            raise RecipeError(
+                "The pixel size is missing and the file does not tell it; give --pixel-size-um (pixel_size_um)"
+            )
+        return Optics(self.pixel_size_um, self.wavelength_um, self.medium_index, self.propagation)
+
     def check_complete(self, frames: int) -> None:
         """Check that the recipe says all that a stack of `frames` frames needs.
 
@@ -78,12 +96,7 @@ class Recording(Recipe):
         RecipeError
             If the wavelength, the pixel size or the distances are missing, or counts differ.
         """
-        if self.wavelength_um is None:
-            raise RecipeError("The wavelength is missing; give --wavelength-um (wavelength_um in a recipe)")
-        if self.pixel_size_um is None:
-            raise RecipeError(
-                "The pixel size is missing and the file does not tell it; give --pixel-size-um (pixel_size_um)"
-            )
+        optics = self.optics
         if not self.distances_um:
             raise RecipeError("The distances are missing; give --distances-um, one for each of the frames")
         for name in ("distances_um", "gains", "shifts_um"):
@@ -92,10 +105,9 @@ class Recording(Recipe):
                 raise RecipeError(
                     f"{name} has {len(values)} entries but the stack has {frames} frames; give one for each frame"
                 )
-        band = 2 * self.medium_index / self.wavelength_um
-        if self.pixel_size_um * band < 1e-3:
+        if 2 * optics.pixel_size_um * optics.medium_frequency < 1e-3:
             raise RecipeError(
-                f"pixel_size_um = {self.pixel_size_um:g} is far below the wavelength; check that it is in micrometres"
+                f"pixel_size_um = {optics.pixel_size_um:g} is far below the wavelength; check that it is in micrometres"
             )
 
 

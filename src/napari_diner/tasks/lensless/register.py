@@ -14,7 +14,7 @@ from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_in
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.padding import Padding
-from napari_diner.preprocess.focus import Optics, Refocus
+from napari_diner.preprocess.focus import Refocus
 from napari_diner.preprocess.similarity import (
     Similarity,
     fit_similarity,
@@ -86,12 +86,12 @@ class FrameRegistration:
     def __init__(
         self, recipe: LenslessRecipe, model_recipe: LenslessRecipe, prepared: PreparedFrames, device: torch.device
     ) -> None:
-        assert model_recipe.pixel_size_um is not None and model_recipe.wavelength_um is not None
         self.recipe = recipe
         self._given, self._all, self._device = model_recipe, prepared, device
         self._turn = recipe.registration == "similarity"
-        pixel = finer(recipe) * model_recipe.pixel_size_um  # of the frames, whatever the object's are
-        self._optics = Optics(pixel, model_recipe.wavelength_um, model_recipe.medium_index, model_recipe.propagation)
+        optics = model_recipe.optics
+        pixel = finer(recipe) * optics.pixel_size_um  # of the frames, whatever the object's are
+        self._optics = dataclasses.replace(optics, pixel_size_um=pixel)
         self._frames = len(prepared.amplitudes)
         self._middle = self._frames // 2
         shifts = np.array(model_recipe.shifts_um or ((0.0, 0.0),) * self._frames) / pixel
@@ -182,11 +182,8 @@ class FrameRegistration:
         amplitudes /= np.sqrt(np.mean(amplitudes**2, axis=(1, 2), keepdims=True))
         shape, optics = _shape(amplitudes[0]), self._optics
         heights = Heights(
-            optics.pixel_size_um,
-            optics.wavelength_um,
+            optics,
             [self._distance_um(number) for number in used],
-            medium_index=optics.medium_index,
-            method=optics.method,
             band_limit=self._given.band_limit,
             shifts_um=[_pair(optics.pixel_size_um * self._places[number].shift_px) for number in used],
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_diner.io.arrays import NamedArray
+from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.information import Band, band_information, best_extra_height
 from napari_diner.solvers.lensless.uncertainty import Uncertainty
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
@@ -59,14 +60,10 @@ def uncertainty_report(found: Uncertainty, recipe: LenslessRecipe, gains: Sequen
     gains
         Relative brightness of each frame.
     """
-    assert recipe.pixel_size_um is not None and recipe.wavelength_um is not None
-    light: dict[str, Any] = {
-        "wavelength_um": recipe.wavelength_um, "medium_index": recipe.medium_index, "method": recipe.propagation,
-    }  # fmt: skip
-    pixel = recipe.pixel_size_um
-    lowest = 1 / (max(found.phase.shape) * pixel)
+    heights = Heights(recipe.optics, recipe.distances_um, gains=gains)
+    lowest = 1 / (max(found.phase.shape) * heights.optics.pixel_size_um)
     bands = [entry.band for entry in found.bands]
-    told = band_information(bands, pixel, lowest, recipe.distances_um, gains=gains, **light)
+    told = band_information(bands, lowest, heights)
     best = len(recipe.distances_um) / 2
     rows = [
         {
@@ -80,7 +77,7 @@ def uncertainty_report(found: Uncertainty, recipe: LenslessRecipe, gains: Sequen
     ]
     statements = [_unseen(bands, [row["seen"] for row in rows]), *_drowned(found)]
     candidates = np.geomspace(_REACH[0] * min(recipe.distances_um), _REACH[1] * max(recipe.distances_um), _CANDIDATES)
-    extra, then = best_extra_height(candidates.tolist(), bands, pixel, lowest, recipe.distances_um, **light)
+    extra, then = best_extra_height(candidates.tolist(), bands, lowest, heights)
     worst = bands[int(np.argmin(told))]
     gain = (then / max(min(told), 1e-9)) ** 0.5
     statements.append(

@@ -52,26 +52,25 @@ class LivePicture:
         """
         import torch
 
-        from napari_diner.preprocess.focus import Optics, Refocus
+        from napari_diner.preprocess.focus import Refocus
         from napari_diner.tasks.lensless.data import corrected
         from napari_diner.tasks.lensless.geometry import at_the_sample
 
         here = recipe.updated({"distances_um": [distance_um]})
         here.check_complete(1)
         seen = at_the_sample(here)
-        assert seen.pixel_size_um is not None and seen.wavelength_um is not None
+        optics = seen.optics
         key = (
             id(frames),
             number,
             here.updated({"distances_um": [1.0], "source_distance_um": None}),
-            seen.pixel_size_um,
+            optics.pixel_size_um,
         )
         if key != self._key:
             spare_a_processor()
             data = recorded(recipe, np.asarray(frames[number])[None])
             intensity = np.clip(corrected(here, data).intensities[0], 0, None)
-            optics = Optics(seen.pixel_size_um, seen.wavelength_um, seen.medium_index, seen.propagation)
             self._refocus = Refocus(torch.from_numpy(np.sqrt(intensity)), optics)
             self._key = key
         picture = self._refocus.at(seen.distances_um[0]).abs().numpy()
-        return (NamedArray(LIVE, picture, "YX", (seen.pixel_size_um,) * 2),)
+        return (NamedArray(LIVE, picture, "YX", (optics.pixel_size_um,) * 2),)

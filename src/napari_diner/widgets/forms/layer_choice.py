@@ -9,9 +9,9 @@ import napari
 from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QMenu, QPushButton, QWidget
+from tifffile import natural_sorted
 
 from napari_diner.errors import DinerError
-from napari_diner.io.stacks import natural_key
 
 METADATA_KEY = "napari-diner"
 """Key of a layer's metadata under which samples and opened files keep what the docks need to know."""
@@ -112,7 +112,7 @@ class LayerChoice(QWidget):
         if len(names) == 1:
             self.open_source(names[0])
         elif names:
-            self._open(sorted(map(Path, names), key=lambda path: natural_key(path.name)))
+            self._open([Path(name) for name in natural_sorted(names)])
 
     def choose_folder(self) -> None:
         """Let the user pick a folder with a file for each frame."""
