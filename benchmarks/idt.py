@@ -23,6 +23,7 @@ from skimage.metrics import structural_similarity
 
 from napari_diner.io.images import read_image
 from napari_diner.physics.idt.contrast import permittivity_contrast
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel
@@ -46,17 +47,19 @@ RUNS: dict[str, dict[str, Any]] = {
 COLUMNS = ("solver", "model", "RMSE", "of best Tikhonov", "correlation", "SSIM", "residual", "seconds", "peak MB")
 
 
+def geometry_of(shape: tuple[int, int, int], arguments: argparse.Namespace) -> VolumeGeometry:
+    """Return the geometry of a volume (Z, Y, X) under these optics."""
+    light = (OPTICS["wavelength_um"], OPTICS["medium_index"])
+    return VolumeGeometry(shape, arguments.spacing, *light, OPTICS["pixel_size_um"], OPTICS["na"])
+
+
 def phantom(arguments: argparse.Namespace, phase: float | None) -> Truth:
     """Return cells with a peak phase, or the volume that was named."""
     if phase is None:
         n_re = read_image(arguments.volume).astype(np.float64)
         return Truth(n_re, np.zeros_like(n_re))
     found = cells(
-        (arguments.slices, arguments.size, arguments.size),
-        pixel_size_um=OPTICS["pixel_size_um"],
-        slice_spacing_um=arguments.spacing,
-        wavelength_um=OPTICS["wavelength_um"],
-        medium_index=OPTICS["medium_index"],
+        geometry_of((arguments.slices, arguments.size, arguments.size), arguments),
         peak_phase_rad=phase,
         seed=arguments.seed,
     )
@@ -66,10 +69,7 @@ def phantom(arguments: argparse.Namespace, phase: float | None) -> Truth:
 def recorded(truth: Truth, model: str, arguments: argparse.Namespace) -> np.ndarray[Any, Any]:
     """Simulate the frames of a phantom, I / I_background, (N, Y, X)."""
     kind = SSNPModel if model == "multislice" else BornModel
-    simulator = kind(
-        truth.n_re.shape, OPTICS["pixel_size_um"], arguments.spacing, None, OPTICS["wavelength_um"], OPTICS["na"],
-        OPTICS["medium_index"], ring(OPTICS["ring"]["na"], arguments.frames),
-    )  # fmt: skip
+    simulator = kind(geometry_of(truth.n_re.shape, arguments), ring(OPTICS["ring"]["na"], arguments.frames))
     parts = (torch.from_numpy(np.asarray(part, np.float64)) for part in (truth.n_re, truth.n_im))
     with torch.no_grad():
         frames = simulator.intensities(permittivity_contrast(*parts, OPTICS["medium_index"]).float()).numpy()

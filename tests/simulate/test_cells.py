@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_diner.errors import RecipeError
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.simulate.cells import _coverage, cells, simulate
 from napari_diner.simulate.settings import IdtSimulation
 
@@ -15,14 +16,8 @@ SMALL = IdtSimulation(slices=8, height_px=40, width_px=48, frames=4)
 
 
 def draw(**changes: object):
-    options = {
-        "pixel_size_um": 0.2,
-        "slice_spacing_um": 0.5,
-        "wavelength_um": 0.5,
-        "medium_index": 1.33,
-        "peak_phase_rad": 0.4,
-    }
-    return cells((14, 60, 64), **{**options, **changes})  # type: ignore[arg-type]
+    options = {"peak_phase_rad": 0.4, **changes}
+    return cells(VolumeGeometry((14, 60, 64), 0.5, 0.5, 1.33, 0.2, 0.65), **options)  # type: ignore[arg-type]
 
 
 def test_phase_along_the_axis_and_absorption_are_as_wanted() -> None:
@@ -48,14 +43,7 @@ def test_faces_of_the_volume_are_free() -> None:
 
 def test_cells_keep_their_size_when_the_voxels_change() -> None:
     coarse = draw()
-    fine = cells(
-        (28, 120, 128),
-        pixel_size_um=0.1,
-        slice_spacing_um=0.25,
-        wavelength_um=0.5,
-        medium_index=1.33,
-        peak_phase_rad=0.4,
-    )
+    fine = cells(VolumeGeometry((28, 120, 128), 0.25, 0.5, 1.33, 0.1, 0.65), peak_phase_rad=0.4)
     volumes = coarse.inside.sum() * 0.2**2 * 0.5, fine.inside.sum() * 0.1**2 * 0.25
     assert volumes[0] == pytest.approx(volumes[1], rel=0.02)
     binned = fine.n_re.reshape(14, 2, 60, 2, 64, 2).mean((1, 3, 5))
@@ -75,14 +63,7 @@ def test_a_ball_has_its_volume_in_voxels_that_are_not_cubes() -> None:
 def test_a_large_field_has_several_cells_apart_from_each_other() -> None:
     from scipy import ndimage
 
-    phantom = cells(
-        (16, 250, 250),
-        pixel_size_um=0.25,
-        slice_spacing_um=0.75,
-        wavelength_um=0.5,
-        medium_index=1.33,
-        peak_phase_rad=0.4,
-    )
+    phantom = cells(VolumeGeometry((16, 250, 250), 0.75, 0.5, 1.33, 0.25, 0.65), peak_phase_rad=0.4)
     assert ndimage.label(phantom.inside)[1] >= 5
 
 

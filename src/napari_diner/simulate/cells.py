@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.device import check_memory
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.simulate.settings import IdtSimulation
 
 __all__ = ["CellPhantom", "IdtSample", "IdtSimulation", "cells", "simulate"]
@@ -72,12 +73,8 @@ class IdtSample:
 
 
 def cells(
-    shape: tuple[int, int, int],
+    geometry: VolumeGeometry,
     *,
-    pixel_size_um: float,
-    slice_spacing_um: float,
-    wavelength_um: float,
-    medium_index: float,
     peak_phase_rad: float,
     absorption: float = 0.1,
     seed: int = 0,
@@ -89,14 +86,8 @@ def cells(
 
     Parameters
     ----------
-    shape
-        Voxels (Z, Y, X).
-    pixel_size_um, slice_spacing_um
-        Size of a voxel across and along the axis.
-    wavelength_um
-        Wavelength in vacuum, λ.
-    medium_index
-        Refractive index of the medium, n0.
+    geometry
+        The volume, its voxels, the medium and the wavelength.
     peak_phase_rad
         ``max 2π/λ Σ_z (n_re − n0) Δz``: the densities are scaled to it.
     absorption
@@ -104,14 +95,16 @@ def cells(
     seed
         Fixes the drawing.
     """
-    voxel_um = np.array([slice_spacing_um, pixel_size_um, pixel_size_um])
-    drawing = _Drawing(shape, voxel_um, np.random.default_rng(seed))
+    voxel_um = np.array([geometry.slice_spacing_um, geometry.pixel_size_um, geometry.pixel_size_um])
+    drawing = _Drawing(geometry.shape, voxel_um, np.random.default_rng(seed))
     drawing.add_cells()
     delay, stain = drawing.density
-    phase = delay.sum(0).max() * slice_spacing_um * 2 * math.pi / wavelength_um
+    phase = delay.sum(0).max() * geometry.slice_spacing_um * geometry.wavenumber
     delay *= peak_phase_rad / phase
     stain *= absorption * delay.max() / stain.max()
-    return CellPhantom((medium_index + delay).astype(np.float32), stain.astype(np.float32), drawing.filled >= 0.5)
+    return CellPhantom(
+        (geometry.medium_index + delay).astype(np.float32), stain.astype(np.float32), drawing.filled >= 0.5
+    )
 
 
 def simulate(settings: IdtSimulation) -> IdtSample:
@@ -141,25 +134,17 @@ def simulate(settings: IdtSimulation) -> IdtSample:
         f"Simulating a volume of {shape[0]}×{shape[1]}×{shape[2]} voxels",
     )
     illumination = ring(settings.ring_na, settings.frames)
-    model = (SSNPModel if settings.model == "multislice" else BornModel)(
+    geometry = VolumeGeometry(
         shape,
-        settings.pixel_size_um,
         settings.slice_spacing_um,
-        None,
         settings.wavelength_um,
-        settings.na,
         settings.medium_index,
-        illumination,
+        settings.pixel_size_um,
+        settings.na,
     )
+    model = (SSNPModel if settings.model == "multislice" else BornModel)(geometry, illumination)
     phantom = cells(
-        shape,
-        pixel_size_um=settings.pixel_size_um,
-        slice_spacing_um=settings.slice_spacing_um,
-        wavelength_um=settings.wavelength_um,
-        medium_index=settings.medium_index,
-        peak_phase_rad=settings.peak_phase_rad,
-        absorption=settings.absorption,
-        seed=settings.seed,
+        geometry, peak_phase_rad=settings.peak_phase_rad, absorption=settings.absorption, seed=settings.seed
     )
     contrast = permittivity_contrast(
         torch.from_numpy(phantom.n_re).double(), torch.from_numpy(phantom.n_im).double(), settings.medium_index

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.idt.geometry import Geometry
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, Source, ring
 
 
@@ -85,14 +85,14 @@ def test_impossible_geometry_is_named(change: dict[str, float], message: str) ->
         "medium_index": 1.33,
     }
     with pytest.raises(RecipeError, match=message):
-        Geometry(**(plain | change))  # type: ignore[arg-type]
+        VolumeGeometry(**(plain | change))  # type: ignore[arg-type]
 
 
 def test_volume_is_centred_on_the_focus_unless_told() -> None:
-    assert Geometry((4, 8, 8), 0.2, 0.5, None, 0.5, 0.65, 1.33).slice_positions_um.tolist() == [
+    assert VolumeGeometry((4, 8, 8), 0.5, 0.5, 1.33, 0.2, 0.65).slice_positions_um.tolist() == [
         -0.75,
         -0.25,
         0.25,
         0.75,
     ]
-    assert Geometry((2, 8, 8), 0.2, 0.5, 3.0, 0.5, 0.65, 1.33).slice_positions_um.tolist() == [3.0, 3.5]
+    assert VolumeGeometry((2, 8, 8), 0.5, 0.5, 1.33, 0.2, 0.65, 3.0).slice_positions_um.tolist() == [3.0, 3.5]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.errors import InputError, RecipeError
+from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
 from napari_diner.physics.idt.given import GivenTransfer
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.physics.idt.linear import LinearModel
@@ -28,7 +29,7 @@ def random(shape: tuple[int, ...], seed: int) -> Tensor:
 def build(shape: tuple[int, int, int] = (5, 16, 18), lit: Illumination = LIT, **options: Any) -> BornModel:
     chosen = {"first_slice_um": -0.7, "dtype": torch.complex128} | options
     first = chosen.pop("first_slice_um")
-    return BornModel(shape, 0.17, 0.5, first, WAVELENGTH_UM, NA, N0, lit, **chosen)
+    return BornModel(VolumeGeometry(shape, 0.5, WAVELENGTH_UM, N0, 0.17, NA, first), lit, **chosen)
 
 
 def full(model: LinearModel, frame: int) -> tuple[Tensor, Tensor]:
@@ -49,8 +50,7 @@ def given(model: BornModel, centred: bool = False, **options: Any) -> GivenTrans
     H_re, H_im = (torch.stack([pair[part] for pair in pairs]).numpy() for part in range(2))
     if centred:
         H_re, H_im = (np.fft.fftshift(H, (-2, -1)) for H in (H_re, H_im))
-    plain = {"slice_spacing_um": 0.5, "wavelength_um": WAVELENGTH_UM, "medium_index": N0, "dtype": torch.complex128}
-    return GivenTransfer(H_re, H_im, centred=centred, **(plain | options))
+    return GivenTransfer(H_re, H_im, model.slices, centred=centred, **{"dtype": torch.complex128} | options)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -197,7 +197,9 @@ def test_legacy_dispersion_stretches_depth() -> None:
 
 def test_legacy_dispersion_needs_a_dry_aperture() -> None:
     with pytest.raises(RecipeError, match=r"legacy dispersion has no waves at an NA of 1\.1"):
-        BornModel((1, 8, 8), 0.1, 0.5, 0.0, 0.5, 1.1, 1.33, Illumination.of([[0.0, 0.0]]), dispersion="legacy")
+        BornModel(
+            VolumeGeometry((1, 8, 8), 0.5, 0.5, 1.33, 0.1, 1.1, 0.0), Illumination.of([[0.0, 0.0]]), dispersion="legacy"
+        )
 
 
 def test_illumination_outside_the_objective_is_refused() -> None:
@@ -226,15 +228,15 @@ def test_given_transfer_functions_are_those_of_the_model(centred: bool, shape: t
 
 
 def test_given_transfer_functions_of_unlike_shapes_are_refused() -> None:
-    optics: dict[str, Any] = {"slice_spacing_um": 0.5, "wavelength_um": WAVELENGTH_UM, "medium_index": N0}
+    slices = Slices((4, 8, 8), 0.5, WAVELENGTH_UM, N0)
     H = np.zeros((3, 4, 8, 8), dtype=np.complex64)
     with pytest.raises(InputError, match=r"\(3, 4, 8, 8\) and \(3, 4, 8, 7\)"):
-        GivenTransfer(H, H[..., :7], **optics)
+        GivenTransfer(H, H[..., :7], slices)
     with pytest.raises(InputError, match=r"\(4, 8, 8\)"):
-        GivenTransfer(H[0], H[0], **optics)
+        GivenTransfer(H[0], H[0], slices)
     H[1, 2, 3, 4] = np.nan
     with pytest.raises(InputError, match="frame 2"):
-        GivenTransfer(H, H, **optics)
+        GivenTransfer(H, H, slices)
 
 
 def test_peak_phase() -> None:

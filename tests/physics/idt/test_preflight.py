@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from napari_diner.physics.idt.geometry import Geometry
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.physics.idt.preflight import axial_sampling, lateral_sampling, low_frequencies
 from napari_diner.physics.idt.transfer import BornModel
 
 
-def optics(pixel_um: float = 0.1625, spacing_um: float = 0.5, slices: int = 4) -> Geometry:
-    return Geometry((slices, 256, 256), pixel_um, spacing_um, None, 0.515, 0.65, 1.33)
+def optics(pixel_um: float = 0.1625, spacing_um: float = 0.5, slices: int = 4) -> VolumeGeometry:
+    return VolumeGeometry((slices, 256, 256), spacing_um, 0.515, 1.33, pixel_um, 0.65)
 
 
 def test_lateral_limit() -> None:
@@ -48,7 +48,7 @@ def test_slow_phase_is_seen_from_the_edge_of_the_pupil_only(na: float, expected:
 def test_low_frequencies_are_those_of_the_model() -> None:
     lit = Illumination.of([[[0.62, 0.0], [0.0, 0.6], [-0.3, 0.2]], [[0.0, -0.63]]])
     geometry = optics(slices=2)
-    model = BornModel((2, 256, 256), 0.1625, 0.5, None, 0.515, 0.65, 1.33, lit, dtype=torch.complex128)
+    model = BornModel(VolumeGeometry((2, 256, 256), 0.5, 0.515, 1.33, 0.1625, 0.65), lit, dtype=torch.complex128)
     f = torch.hypot(torch.fft.fftfreq(256, 0.1625)[:, None], torch.fft.rfftfreq(256, 0.1625)[None])
     band = (f >= 0.04) & (f <= 0.12)
     squares = torch.stack([model.transfer(frame, [1])[0][0, band].abs() ** 2 for frame in range(2)])

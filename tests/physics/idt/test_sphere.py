@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from napari_diner.physics.idt.contrast import permittivity_contrast
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel
@@ -15,7 +16,6 @@ from tests.physics.idt.sphere import born_amplitude, image, scattering_amplitude
 WAVELENGTH_UM, NA, N0, RADIUS_UM = 0.515, 0.65, 1.33, 1.5
 SIZE, PIXEL_UM, SPACING_UM, SLICES = 64, 0.1625, 0.25, 18
 DIRECTIONS = [(0.0, 0.0), (0.3, 0.1), (0.45, -0.45), (0.0, 0.637)]
-FIRST_UM = -SPACING_UM * (SLICES - 1) / 2
 CENTRE_UM = (0.6, SIZE / 2 * PIXEL_UM + 0.03, SIZE / 2 * PIXEL_UM)
 """Off the plane in focus and off the grid."""
 
@@ -23,7 +23,8 @@ CENTRE_UM = (0.6, SIZE / 2 * PIXEL_UM + 0.03, SIZE / 2 * PIXEL_UM)
 @pytest.fixture(scope="module")
 def filled() -> torch.Tensor:
     spacing = (SPACING_UM, PIXEL_UM, PIXEL_UM)
-    return torch.from_numpy(volume((SLICES, SIZE, SIZE), spacing, FIRST_UM, CENTRE_UM, RADIUS_UM))
+    first_um = -SPACING_UM * (SLICES - 1) / 2
+    return torch.from_numpy(volume((SLICES, SIZE, SIZE), spacing, first_um, CENTRE_UM, RADIUS_UM))
 
 
 def error(model: type[BornModel] | type[SSNPModel], filled: torch.Tensor, index: complex) -> float:
@@ -35,8 +36,8 @@ def error(model: type[BornModel] | type[SSNPModel], filled: torch.Tensor, index:
         ]
     )
     lit = Illumination.of(DIRECTIONS)
-    shape = (SLICES, SIZE, SIZE)
-    built = model(shape, PIXEL_UM, SPACING_UM, FIRST_UM, WAVELENGTH_UM, NA, N0, lit, dtype=torch.complex128)
+    geometry = VolumeGeometry((SLICES, SIZE, SIZE), SPACING_UM, WAVELENGTH_UM, N0, PIXEL_UM, NA)
+    built = model(geometry, lit, dtype=torch.complex128)
     n = torch.tensor([index.real, index.imag], dtype=torch.float64)
     contrast = permittivity_contrast(n[0], n[1], N0)[:, None, None, None] * filled
     found = built.forward(contrast).numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.errors import InputError, RecipeError
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel
@@ -26,7 +28,7 @@ def random(shape: tuple[int, ...], seed: int) -> Tensor:
 def build(shape: tuple[int, int, int] = TINY, lit: Illumination = LIT, **options: Any) -> SSNPModel:
     chosen = {"pixel": 0.1625, "spacing": 0.5, "first": None, "dtype": torch.complex128} | options
     pixel, spacing, first = chosen.pop("pixel"), chosen.pop("spacing"), chosen.pop("first")
-    return SSNPModel(shape, pixel, spacing, first, WAVELENGTH_UM, NA, N0, lit, **chosen)
+    return SSNPModel(VolumeGeometry(shape, spacing, WAVELENGTH_UM, N0, pixel, NA, first), lit, **chosen)
 
 
 def smooth_object(shape: tuple[int, int, int], dn: float) -> Tensor:
@@ -86,8 +88,8 @@ def test_derivative_is_the_transpose_of_the_gradient() -> None:
 @pytest.mark.parametrize("first_um", [None, 2.0])
 def test_weak_objects_are_those_of_the_linear_model(first_um: float | None) -> None:
     shape = (16, 32, 32)
-    args = (shape, 0.1625, 0.5, first_um, WAVELENGTH_UM, NA, N0, LIT)
-    born = BornModel(*args, dtype=torch.complex128)
+    geometry = VolumeGeometry(shape, 0.5, WAVELENGTH_UM, N0, 0.1625, NA, first_um)
+    born = BornModel(geometry, LIT, dtype=torch.complex128)
     errors = []
     for dn in (1e-4, 1e-3):
         contrast = smooth_object(shape, dn)
@@ -101,10 +103,12 @@ def test_slab_factor_is_needed() -> None:
     # the contrast of thick slices as SSNP sees it when it cuts them, against the linear model of thin slices
     shape, spacing = (6, 32, 32), 1.2
     contrast = smooth_object(shape, 1e-5)
-    args = (shape, 0.1625, spacing, None, WAVELENGTH_UM, NA, N0, LIT)
+    geometry = VolumeGeometry(shape, spacing, WAVELENGTH_UM, N0, 0.1625, NA)
     exact = build(shape, spacing=spacing).forward(contrast)
-    assert difference(BornModel(*args, dtype=torch.complex128).forward(contrast), exact) < 2e-3
-    fine = BornModel((600, 32, 32), 0.1625, spacing / 100, None, *args[4:], dtype=torch.complex128)
+    assert difference(BornModel(geometry, LIT, dtype=torch.complex128).forward(contrast), exact) < 2e-3
+    fine = BornModel(
+        replace(geometry, shape=(600, 32, 32), slice_spacing_um=spacing / 100), LIT, dtype=torch.complex128
+    )
     thin = torch.zeros(2, 600, 32, 32, dtype=torch.float64)
     thin[:, 50::100] = 100 * contrast
     assert difference(fine.forward(thin), exact) > 0.01

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from napari_diner.physics.idt.contrast import permittivity_contrast
-from napari_diner.physics.idt.geometry import Geometry
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.simulate.cells import cells
@@ -17,17 +17,14 @@ from napari_diner.solvers.calibration.spectral_circles import CircleSearch, fitt
 
 Vector = npt.NDArray[np.float64]
 SHAPE, PIXEL_UM, SPACING_UM, WAVELENGTH_UM, NA, MEDIUM = (8, 64, 64), 0.2, 1.0, 0.515, 0.6, 1.33
-GEOMETRY = Geometry(SHAPE, PIXEL_UM, SPACING_UM, None, WAVELENGTH_UM, NA, MEDIUM)
+GEOMETRY = VolumeGeometry(SHAPE, SPACING_UM, WAVELENGTH_UM, MEDIUM, PIXEL_UM, NA)
 
 
 def recorded(illumination: Illumination, noise: float = 0.003) -> torch.Tensor:
     """Frames of a weak cell under multiple scattering, as g, (N, Y, X)."""
-    phantom = cells(
-        SHAPE, pixel_size_um=PIXEL_UM, slice_spacing_um=SPACING_UM, wavelength_um=WAVELENGTH_UM, medium_index=MEDIUM,
-        peak_phase_rad=0.2, seed=1,
-    )  # fmt: skip
+    phantom = cells(GEOMETRY, peak_phase_rad=0.2, seed=1)
     contrast = permittivity_contrast(torch.from_numpy(phantom.n_re), torch.from_numpy(phantom.n_im), MEDIUM)
-    model = SSNPModel(SHAPE, PIXEL_UM, SPACING_UM, None, WAVELENGTH_UM, NA, MEDIUM, illumination)
+    model = SSNPModel(GEOMETRY, illumination)
     with torch.no_grad():
         frames = model.forward(contrast.float())
     return frames + noise * torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.transfer import BornModel
@@ -18,7 +19,7 @@ TV = TotalVariation.of_voxels(SPACING_UM, PIXEL_UM)
 def born(shape: tuple[int, int, int], frames: int, dtype: torch.dtype = torch.complex128) -> BornModel:
     """A ring just inside the pupil's edge, in water."""
     illumination = ring(0.637, frames, offset_deg=10)
-    return BornModel(shape, PIXEL_UM, SPACING_UM, None, 0.515, 0.65, 1.33, illumination, dtype=dtype)
+    return BornModel(VolumeGeometry(shape, SPACING_UM, 0.515, 1.33, PIXEL_UM, 0.65), illumination, dtype=dtype)
 
 
 def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

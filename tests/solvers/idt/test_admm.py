@@ -6,6 +6,7 @@ import torch
 from scipy.optimize import lsq_linear, minimize
 from torch import Tensor
 
+from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
 from napari_diner.physics.idt.given import GivenTransfer
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
@@ -75,8 +76,8 @@ def test_of_a_model_that_changes_nothing_it_is_denoising() -> None:
     # with as many frames as unknowns, and each of them one slice of one part
     planes, rows, columns = 3, 7, 9
     unit = torch.eye(2 * planes, dtype=torch.complex128)[:, :, None, None].expand(-1, -1, rows, columns)
-    optics = {"slice_spacing_um": 0.5, "wavelength_um": 0.5, "medium_index": 1.33}
-    model = GivenTransfer(unit[:, :planes], unit[:, planes:], **optics, dtype=torch.complex128)
+    slices = Slices((planes, rows, columns), 0.5, 0.5, 1.33)
+    model = GivenTransfer(unit[:, :planes], unit[:, planes:], slices, dtype=torch.complex128)
     clean = blocks((planes, rows, columns), 1.0)
     noisy, tau = clean + 0.2 * noise(*clean.shape), 0.3
     problem = VolumeProblem(model, noisy.flatten(0, 1), Priors(tv=tau, positive_re=True, positive_im=True), TV)
@@ -176,7 +177,7 @@ def test_frames_that_do_not_count_are_not_looked_at() -> None:
 
 
 def test_model_that_is_not_linear_is_refused() -> None:
-    model = SSNPModel(SMALL, 0.18, 0.5, None, 0.515, 0.65, 1.33, ring(0.637, 2))
+    model = SSNPModel(VolumeGeometry(SMALL, 0.5, 0.515, 1.33, 0.18, 0.65), ring(0.637, 2))
     problem = VolumeProblem(model, torch.zeros(2, *SMALL[1:]), Priors(), TV)
     with pytest.raises(TypeError, match="linear"):
         Admm(problem, torch.zeros(2, *SMALL))

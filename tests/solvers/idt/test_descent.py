@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.representations.diner import Diner
@@ -162,7 +163,7 @@ def test_time_limit_anneals_the_rate_and_ends_the_run() -> None:
 def test_multi_slice_model_explains_what_the_linear_one_cannot() -> None:
     shape = (4, 24, 24)
     light = ring(0.637, 8)
-    model = SSNPModel(shape, 0.18, 0.5, None, 0.515, 0.65, 1.33, light)
+    model = SSNPModel(VolumeGeometry(shape, 0.5, 0.515, 1.33, 0.18, 0.65), light)
     truth = blocks(shape, 0.12).float()
     data = model.forward(truth)
     linear = born(shape, 8, torch.complex64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.solvers.idt.admm import Admm
@@ -21,7 +22,7 @@ LINEAR = born(SHAPE, FRAMES, torch.complex64)
 
 
 def recorded(strength: float, sigma: float = 2e-3) -> tuple[VolumeProblem, Tensor]:
-    model = SSNPModel(SHAPE, 0.18, 0.5, None, 0.515, 0.65, 1.33, ring(0.637, FRAMES, offset_deg=10))
+    model = SSNPModel(VolumeGeometry(SHAPE, 0.5, 0.515, 1.33, 0.18, 0.65), ring(0.637, FRAMES, offset_deg=10))
     truth = blocks(SHAPE, strength).float()
     data = model.forward(truth) + sigma * noise(FRAMES, *SHAPE[1:]).float()
     return VolumeProblem(model, data, PRIORS, TV), truth

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from napari_diner.physics.idt.contrast import permittivity_contrast
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.transfer import BornModel
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -46,7 +47,7 @@ def record(count: int = 12, strength: float = 0.003, noise: float = 0.002) -> Re
     n_re = MEDIUM + strength * (big + 1.5 * small)
     n_im = 0.1 * strength * small
     contrast = permittivity_contrast(torch.from_numpy(n_re), torch.from_numpy(n_im), MEDIUM).float()
-    model = BornModel((8, 48, 48), 0.1625, 0.6, None, 0.515, 0.65, MEDIUM, ring(0.637, count))
+    model = BornModel(VolumeGeometry((8, 48, 48), 0.6, 0.515, MEDIUM, 0.1625, 0.65), ring(0.637, count))
     frames = model.forward(contrast).numpy()
     frames = frames + noise * np.random.default_rng(0).standard_normal(frames.shape)
     return Recording(frames.astype(np.float32), Truth(n_re, n_im), IdtRecipe.parse(SETTINGS))

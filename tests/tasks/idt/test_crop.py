@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.transfer import BornModel
 from napari_diner.solvers.idt.problem import VolumeProblem
@@ -16,7 +17,7 @@ LIT = ring(0.637, 4)
 
 
 def build(shape: tuple[int, int, int]) -> BornModel:
-    return BornModel(shape, 0.1625, 0.5, None, 0.515, 0.65, 1.33, LIT)
+    return BornModel(VolumeGeometry(shape, 0.5, 0.515, 1.33, 0.1625, 0.65), LIT)
 
 
 def problem_of(shape: tuple[int, int, int]) -> tuple[VolumeProblem, torch.Tensor]:

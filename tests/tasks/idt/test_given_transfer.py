@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_diner.errors import InputError, OutOfMemoryError, RecipeError
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.transfer import BornModel
 from napari_diner.tasks.idt.data import IdtData, load
@@ -24,7 +25,9 @@ PLAIN: dict[str, Any] = {"solver": "tikhonov", "regularization": {"tikhonov": 10
 
 def full_spectra(frames: int, dispersion: Any = "exact") -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Transfer functions as files have them: of all frequencies, zero at [0, 0], complex, (N, Z, Y, X)."""
-    model = BornModel(SHAPE, 0.1625, 0.6, None, 0.515, 0.65, MEDIUM, ring(0.637, frames), dispersion=dispersion)
+    model = BornModel(
+        VolumeGeometry(SHAPE, 0.6, 0.515, MEDIUM, 0.1625, 0.65), ring(0.637, frames), dispersion=dispersion
+    )
     whole = np.zeros((2, frames, *SHAPE), np.complex64)
     for frame in range(frames):
         for part, H in enumerate(model.transfer(frame)):

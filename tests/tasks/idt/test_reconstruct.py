@@ -10,6 +10,7 @@ import torch
 
 from napari_diner.errors import DinerError, InputError, RecipeError
 from napari_diner.physics.idt.contrast import permittivity_contrast
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.tasks.idt import stages as inversion
@@ -148,7 +149,7 @@ def record_strong() -> Recording:
     weak = record(strength=0.03, noise=0.0)
     truth = weak.truth
     assert truth.n_im is not None
-    model = SSNPModel((8, 48, 48), 0.1625, 0.6, None, 0.515, 0.65, 1.33, ring(0.637, 12))
+    model = SSNPModel(VolumeGeometry((8, 48, 48), 0.6, 0.515, 1.33, 0.1625, 0.65), ring(0.637, 12))
     contrast = permittivity_contrast(torch.from_numpy(truth.n_re), torch.from_numpy(truth.n_im), 1.33)
     frames = model.forward(contrast.float()).numpy() + 0.003 * np.random.default_rng(0).standard_normal((12, 48, 48))
     return Recording(frames.astype(np.float32), truth, weak.recipe)

@@ -1,4 +1,4 @@
-"""What the models of intensity diffraction tomography have in common, so that a solver can take any of them."""
+"""The interface of the models of intensity diffraction tomography."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from napari_diner.errors import InputError
 from napari_diner.physics.idt.contrast import refractive_index
+from napari_diner.physics.idt.geometry import Slices
 
 
 class IDTModel(ABC):
@@ -18,37 +19,26 @@ class IDTModel(ABC):
 
     Parameters
     ----------
-    shape
-        Voxels (Z, Y, X) of the volume.
+    slices
+        The volume, the medium and the light.
     frames
         Number N of frames.
-    slice_spacing_um
-        Distance Δz between slices.
-    wavelength_um
-        Wavelength λ in vacuum.
-    medium_index
-        Refractive index n0 of the medium.
     dtype, device
-        Complex type of the fields and spectra, and where they are kept; volumes and data have the real type with the
-        same precision, `real_dtype`.
+        Complex type and device of the fields and spectra; volumes and data have the real type of the same precision,
+        `real_dtype`.
     """
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
+        slices: Slices,
         frames: int,
-        slice_spacing_um: float,
-        wavelength_um: float,
-        medium_index: float,
         *,
         dtype: torch.dtype = torch.complex64,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.shape = shape
+        self.slices = slices
+        self.shape = slices.shape
         self.frames = frames
-        self.slice_spacing_um = slice_spacing_um
-        self.wavelength_um = wavelength_um
-        self.medium_index = medium_index
         self.dtype = dtype
         self.real_dtype = dtype.to_real()
         self.device = torch.device(device)
@@ -75,9 +65,9 @@ class IDTModel(ABC):
         return 1 + self.forward(contrast, frames)
 
     def peak_phase(self, contrast: Tensor) -> float:
-        """Return the largest phase that the object gives to light along the axis, ``max |2π/λ Σ_z (n_re − n0) Δz|``.
+        """Return the largest phase delay along the axis, ``max |2π/λ Σ_z (n_re − n0) Δz|``.
 
-        The linear model holds below about 0.3 rad, and is not to be trusted above 0.5 rad.
+        The linear model holds below about 0.3 rad and is unreliable above 0.5 rad.
 
         Parameters
         ----------
@@ -92,9 +82,9 @@ class IDTModel(ABC):
         with torch.no_grad():
             projected = torch.zeros(contrast.shape[-2:], dtype=torch.float32, device=contrast.device)
             for plane in range(contrast.shape[1]):
-                n_re, _ = refractive_index(contrast[:, plane], self.medium_index)
-                projected += n_re - self.medium_index
-        return float(projected.abs().max()) * 2 * torch.pi / self.wavelength_um * self.slice_spacing_um
+                n_re, _ = refractive_index(contrast[:, plane], self.slices.medium_index)
+                projected += n_re - self.slices.medium_index
+        return float(projected.abs().max()) * self.slices.wavenumber * self.slices.slice_spacing_um
 
     def _chosen(self, frames: Sequence[int] | None) -> list[int]:
         return list(range(self.frames)) if frames is None else list(frames)
@@ -105,7 +95,7 @@ class IDTModel(ABC):
 
 
 class Linear(torch.autograd.Function):
-    """A linear operator whose gradient is its adjoint; nothing is kept between the two."""
+    """A linear operator whose gradient is its adjoint; nothing is stored between the two."""
 
     @staticmethod
     def forward(
@@ -124,5 +114,5 @@ class Linear(torch.autograd.Function):
 
 
 def frequency_device(device: torch.device) -> torch.device:
-    """Return where phases can be computed in double precision: on `device`, unless it has none (Apple's)."""
+    """Return a device that computes phases in double precision: `device`, unless it lacks that (Apple's)."""
     return torch.device("cpu") if device.type == "mps" else device

@@ -1,31 +1,43 @@
-"""A linear model from transfer functions that the user has, such as those published with a recording."""
+"""A linear model from precomputed transfer functions, such as those published with a recording."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from napari_diner.errors import InputError
+from napari_diner.physics.idt.geometry import Slices
 from napari_diner.physics.idt.linear import LinearModel, default_block, without_nyquist
 from napari_diner.physics.lensless.contrast_transfer import mirrored
 
 
-class GivenTransfer(LinearModel):
-    """The linear model with transfer functions as they were given.
+class TransferFunctions(Protocol):
+    """Transfer functions of all frames, (N, Z, Y, X): an array, or a file that gives frame i as ``H[i]``."""
 
-    Only what real volumes and data can have is taken of them: the part with H(−u) = H*(u), without Nyquist.
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, Z, Y, X)."""
+
+    def __getitem__(self, frame: int, /) -> npt.ArrayLike:
+        """Return those of one frame, complex, (Z, Y, X)."""
+
+
+class GivenTransfer(LinearModel):
+    """The linear model with precomputed transfer functions.
+
+    Only the part that real volumes and data can have is used: that with H(−u) = H*(u), without Nyquist.
 
     Parameters
     ----------
     H_re, H_im
-        Transfer functions of Δε_re and Δε_im, complex, (N, Z, Y, X): arrays or anything that gives frame i as
-        ``H[i]``, such as a memory map or an HDF5 dataset.
-    slice_spacing_um, wavelength_um, medium_index
-        See `IDTModel`; they do not enter the transfer functions.
+        Transfer functions of Δε_re and Δε_im, complex, (N, Z, Y, X).
+    slices
+        The volume, the medium and the light; only its shape matters here.
     centred
         Whether frequency zero is in the middle, at [Y//2, X//2], and not at [0, 0] as ``fft2`` has it.
     block_elements
@@ -36,29 +48,27 @@ class GivenTransfer(LinearModel):
     Raises
     ------
     InputError
-        If their shapes differ or are not (N, Z, Y, X), or a value is not finite.
+        If they are not of the shape (N, Z, Y, X), or a value is not finite.
     """
 
     def __init__(
         self,
-        H_re: Any,
-        H_im: Any,
+        H_re: TransferFunctions,
+        H_im: TransferFunctions,
+        slices: Slices,
         *,
-        slice_spacing_um: float,
-        wavelength_um: float,
-        medium_index: float,
         centred: bool = False,
         block_elements: int | None = None,
         dtype: torch.dtype = torch.complex64,
         device: torch.device | str = "cpu",
     ) -> None:
         shape = tuple(int(size) for size in H_re.shape)
-        if len(shape) != 4 or min(shape) < 1 or shape != tuple(H_im.shape):
+        if shape[1:] != slices.shape or shape != tuple(H_im.shape):
             raise InputError(
-                f"The transfer functions have the shapes {shape} and {tuple(H_im.shape)}; both must have the same, "
-                "(frames, slices, Y, X)"
+                f"The transfer functions have the shapes {shape} and {tuple(H_im.shape)}; both must be (N, Z, Y, X), "
+                f"with the volume (Z, Y, X) = {slices.shape}"
             )
-        super().__init__(shape[1:], shape[0], slice_spacing_um, wavelength_um, medium_index, dtype=dtype, device=device)
+        super().__init__(slices, shape[0], dtype=dtype, device=device)
         self.block_elements = block_elements if block_elements is not None else default_block(self.device)
         kept = without_nyquist(self.shape[1:])
         responds = torch.zeros(self.half, dtype=torch.bool)
@@ -75,7 +85,7 @@ class GivenTransfer(LinearModel):
                 self.tables[frame, part * planes : (part + 1) * planes] = half.to(self.device, dtype)
         self.active = active.to(self.device)
 
-    def _half(self, H: Any, centred: bool, frame: int) -> Tensor:
+    def _half(self, H: npt.ArrayLike, centred: bool, frame: int) -> Tensor:
         """Return the half-spectrum of one frame's H (Z, Y, X), complex, (Z, Y, X//2+1)."""
         full = torch.as_tensor(np.asarray(H)).to(torch.complex128)
         if not torch.isfinite(full).all():

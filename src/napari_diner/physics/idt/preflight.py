@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from napari_diner.physics.idt.geometry import Geometry
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.idt.transfer import born_amplitude
 
@@ -39,7 +39,7 @@ class LowFrequencies(NamedTuple):
         return self.rms / self.strongest
 
 
-def lateral_sampling(geometry: Geometry) -> Sampling:
+def lateral_sampling(geometry: VolumeGeometry) -> Sampling:
     """Return the pixel size, and the largest that samples the intensity: λ/(4 NA).
 
     Intensities have frequencies up to 2 NA/λ.
@@ -47,7 +47,7 @@ def lateral_sampling(geometry: Geometry) -> Sampling:
     return Sampling(geometry.pixel_size_um, geometry.wavelength_um / (4 * geometry.na))
 
 
-def axial_sampling(geometry: Geometry, illumination: Illumination) -> Sampling:
+def axial_sampling(geometry: VolumeGeometry, illumination: Illumination) -> Sampling:
     """Return the slice spacing, and the largest that samples all axial frequencies that the data hold.
 
     A scattered wave carries the axial frequency ``Δη = η(u + u_i) − η(u_i)`` of the object, and the intensity −Δη as
@@ -61,7 +61,7 @@ def axial_sampling(geometry: Geometry, illumination: Illumination) -> Sampling:
 
 
 def low_frequencies(
-    geometry: Geometry, illumination: Illumination, band: tuple[float, float] = (0.04, 0.12)
+    geometry: VolumeGeometry, illumination: Illumination, band: tuple[float, float] = (0.04, 0.12)
 ) -> LowFrequencies:
     """Return how strongly the data respond to slow changes of phase.
 

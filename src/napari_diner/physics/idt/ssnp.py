@@ -30,7 +30,7 @@ from torch import Tensor
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.base import IDTModel, frequency_device
-from napari_diner.physics.idt.geometry import Geometry
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.transfer import chosen_sources
 
@@ -44,20 +44,8 @@ class SSNPModel(IDTModel):
 
     Parameters
     ----------
-    shape
-        Voxels (Z, Y, X) of the volume.
-    pixel_size_um
-        Distance between neighbouring pixels, in the object.
-    slice_spacing_um
-        Distance Δz between slices, and thickness of each.
-    first_slice_um
-        Centre of the first slice; the volume is centred on z = 0 if None.
-    wavelength_um
-        Wavelength λ in vacuum.
-    na
-        Numerical aperture of the objective.
-    medium_index
-        Refractive index n0 of the medium.
+    geometry
+        The volume and the objective.
     illumination
         The sources of each frame; intensities of the sources of one frame add up.
     steps_per_slice
@@ -71,19 +59,13 @@ class SSNPModel(IDTModel):
     Raises
     ------
     RecipeError
-        If the geometry is impossible, an illumination is outside the objective's numerical aperture, or the steps are
-        near a multiple of half a wavelength.
+        If an illumination is outside the objective's numerical aperture, or the steps are near a multiple of half a
+        wavelength.
     """
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
-        pixel_size_um: float,
-        slice_spacing_um: float,
-        first_slice_um: float | None,
-        wavelength_um: float,
-        na: float,
-        medium_index: float,
+        geometry: VolumeGeometry,
         illumination: Illumination,
         *,
         steps_per_slice: int | None = None,
@@ -91,37 +73,34 @@ class SSNPModel(IDTModel):
         dtype: torch.dtype = torch.complex64,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(
-            shape, len(illumination), slice_spacing_um, wavelength_um, medium_index, dtype=dtype, device=device
-        )
-        self.geometry = Geometry(
-            shape, pixel_size_um, slice_spacing_um, first_slice_um, wavelength_um, na, medium_index
-        )
-        illumination.check(na, medium_index)
+        super().__init__(geometry, len(illumination), dtype=dtype, device=device)
+        self.geometry = geometry
+        illumination.check(geometry.na, geometry.medium_index)
         self.illumination = illumination
         self.frame_of_source = torch.from_numpy(illumination.frame_of_source)
         if batch_elements is None:
             batch_elements = 2**15 if self.device.type == "cpu" else 2**24
-        self.batch = max(1, batch_elements // (shape[1] * shape[2]))
+        self.batch = max(1, batch_elements // (self.shape[1] * self.shape[2]))
         """How many sources march together."""
+        fewest = math.ceil(3 * geometry.slice_spacing_um * geometry.medium_frequency)
         if steps_per_slice is None:
-            steps_per_slice = math.ceil(3 * slice_spacing_um * self.geometry.medium_frequency)
+            steps_per_slice = fewest
         self.steps_per_slice = steps_per_slice
-        step_um = slice_spacing_um / steps_per_slice
+        step_um = geometry.slice_spacing_um / steps_per_slice
         self.step_um = step_um
         """Distance h between kicks; the first is h/2 behind the front of the first slice."""
         # U′ is kept in units of the wavenumber in the medium, so that both components are of one size
-        self.strength = self.geometry.wavenumber**2 * step_um / (2 * math.pi * self.geometry.medium_frequency)
+        self.strength = geometry.wavenumber**2 * step_um / (2 * math.pi * geometry.medium_frequency)
         """The kick of unit contrast, h k0², over the wavenumber in the medium."""
-        squared = (illumination.apertures**2).sum(1) / wavelength_um**2
-        kz = 2 * math.pi * np.sqrt(self.geometry.medium_frequency**2 - squared)
+        squared = (illumination.apertures**2).sum(1) / geometry.wavelength_um**2
+        kz = 2 * math.pi * np.sqrt(geometry.medium_frequency**2 - squared)
         x = kz * step_um
         if np.any((x > math.pi / 2) & (np.abs(np.sin(x)) < 0.3)):
             raise RecipeError(
                 f"Steps of {step_um:.3g} µm are close to a multiple of half the wavelength in the medium and would act "
-                f"as a mirror; use at least {math.ceil(3 * slice_spacing_um * self.geometry.medium_frequency)} a slice"
+                f"as a mirror; use at least {fewest} a slice"
             )
-        self.corrections = torch.from_numpy(self.geometry.wavenumber**2 * step_um / (4 * kz) * (1 / np.tan(x) - 1 / x))
+        self.corrections = torch.from_numpy(geometry.wavenumber**2 * step_um / (4 * kz) * (1 / np.tan(x) - 1 / x))
         """½ε (cot x − 1/x) for unit contrast and each source, (S,)."""
 
     def forward(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
@@ -183,7 +162,7 @@ class SSNPModel(IDTModel):
     def _prepare(self, sources: Tensor, places: Tensor) -> _Batch:
         geometry, where = self.geometry, frequency_device(self.device)
         _, rows, columns = self.shape
-        u = torch.from_numpy(self.illumination.apertures[sources.numpy()] / self.wavelength_um).to(where)
+        u = torch.from_numpy(self.illumination.apertures[sources.numpy()] / geometry.wavelength_um).to(where)
         fy = torch.fft.fftfreq(rows, geometry.pixel_size_um, dtype=torch.float64, device=where)[:, None]
         fx = torch.fft.fftfreq(columns, geometry.pixel_size_um, dtype=torch.float64, device=where)
         squared = (fy + u[:, 0, None, None]) ** 2 + (fx + u[:, 1, None, None]) ** 2
@@ -197,7 +176,7 @@ class SSNPModel(IDTModel):
 
         angle = 2 * math.pi * self.step_um * eta
         stretch = 2 * math.pi * self.step_um * geometry.medium_frequency * torch.sinc(2 * self.step_um * eta)
-        entry_um = float(geometry.slice_positions_um[0]) - (self.slice_spacing_um - self.step_um) / 2
+        entry_um = float(geometry.slice_positions_um[0]) - (geometry.slice_spacing_um - self.step_um) / 2
         exit_um = entry_um + (self.shape[0] * self.steps_per_slice - 1) * self.step_um
         # half of the wave at the exit, back in focus; the pupil keeps η away from zero
         pupil = band & (squared <= (geometry.cutoff * (1 + EDGE)) ** 2)

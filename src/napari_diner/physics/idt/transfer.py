@@ -21,14 +21,14 @@ from torch import Tensor
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.base import frequency_device
-from napari_diner.physics.idt.geometry import Geometry
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.linear import LinearModel, default_block, without_nyquist
 
 Dispersion = Literal["exact", "legacy"]
 
 
-def axial_frequency(squared: Tensor, geometry: Geometry, dispersion: Dispersion = "exact") -> Tensor:
+def axial_frequency(squared: Tensor, geometry: VolumeGeometry, dispersion: Dispersion = "exact") -> Tensor:
     """Return the axial frequency η of plane waves in the medium, in cycles/µm.
 
     Parameters
@@ -52,7 +52,7 @@ def axial_frequency(squared: Tensor, geometry: Geometry, dispersion: Dispersion 
 
 
 def born_amplitude(
-    fy: Tensor, fx: Tensor, source: tuple[float, float], geometry: Geometry, dispersion: Dispersion = "exact"
+    fy: Tensor, fx: Tensor, source: tuple[float, float], geometry: VolumeGeometry, dispersion: Dispersion = "exact"
 ) -> tuple[Tensor, Tensor]:
     """Return the amplitude and the axial frequency with which one slice scatters into each frequency.
 
@@ -90,20 +90,8 @@ class BornModel(LinearModel):
 
     Parameters
     ----------
-    shape
-        Voxels (Z, Y, X) of the volume.
-    pixel_size_um
-        Distance between neighbouring pixels, in the object.
-    slice_spacing_um
-        Distance Δz between slices, and thickness of each.
-    first_slice_um
-        Centre of the first slice; the volume is centred on z = 0 if None.
-    wavelength_um
-        Wavelength λ in vacuum.
-    na
-        Numerical aperture of the objective.
-    medium_index
-        Refractive index n0 of the medium.
+    geometry
+        The volume and the objective.
     illumination
         The sources of each frame. The H of a frame with several is the mean of theirs, weighted by their intensity.
     dispersion
@@ -116,18 +104,12 @@ class BornModel(LinearModel):
     Raises
     ------
     RecipeError
-        If the geometry is impossible, or an illumination is outside the objective's numerical aperture.
+        If an illumination is outside the objective's numerical aperture, or the legacy dispersion has no such waves.
     """
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
-        pixel_size_um: float,
-        slice_spacing_um: float,
-        first_slice_um: float | None,
-        wavelength_um: float,
-        na: float,
-        medium_index: float,
+        geometry: VolumeGeometry,
         illumination: Illumination,
         *,
         dispersion: Dispersion = "exact",
@@ -135,15 +117,11 @@ class BornModel(LinearModel):
         dtype: torch.dtype = torch.complex64,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(
-            shape, len(illumination), slice_spacing_um, wavelength_um, medium_index, dtype=dtype, device=device
-        )
-        self.geometry = Geometry(
-            shape, pixel_size_um, slice_spacing_um, first_slice_um, wavelength_um, na, medium_index
-        )
-        illumination.check(na, medium_index)
-        if dispersion == "legacy" and na >= 1:
-            raise RecipeError(f"The legacy dispersion has no waves at an NA of {na:g}; choose the exact one")
+        super().__init__(geometry, len(illumination), dtype=dtype, device=device)
+        self.geometry = geometry
+        illumination.check(geometry.na, geometry.medium_index)
+        if dispersion == "legacy" and geometry.na >= 1:
+            raise RecipeError(f"The legacy dispersion has no waves at an NA of {geometry.na:g}; choose the exact one")
         self.illumination = illumination
         self.dispersion = dispersion
         self.block_elements = block_elements if block_elements is not None else default_block(self.device)

@@ -28,7 +28,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_diner.physics.idt.geometry import Geometry
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination, Source
 from napari_diner.physics.idt.transfer import Dispersion, born_amplitude
 from napari_diner.solvers.calibration.spectral_circles import fitted_pattern
@@ -94,7 +94,7 @@ class Refinement:
 
     def __init__(
         self,
-        geometry: Geometry,
+        geometry: VolumeGeometry,
         illumination: Illumination,
         data: Tensor,
         *,

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.idt.geometry import Geometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.solvers.calibration.idt import Refined, Refinement, moved
 from napari_diner.solvers.calibration.spectral_circles import CircleSearch
@@ -60,36 +59,27 @@ class Calibration:
     def steps(self) -> Iterator[tuple[str, Step]]:
         """Do the work; yields the stage, ``circles`` or ``refinement``, and where it stands."""
         recipe, settings = self.recipe, self.settings
-        assert recipe.wavelength_um is not None and recipe.pixel_size_um is not None and recipe.na is not None
+        geometry = recipe.geometry((recipe.slice_count, *self._contrast.shape[1:]))
         together = settings.move == "together"
         if self._with_circles:
             search = CircleSearch(
                 self._contrast,
                 self._apertures,
-                pixel_size_um=recipe.pixel_size_um,
-                wavelength_um=recipe.wavelength_um,
-                na=recipe.na,
+                pixel_size_um=geometry.pixel_size_um,
+                wavelength_um=geometry.wavelength_um,
+                na=geometry.na,
                 range_na=settings.search_na,
                 together=together,
             )
             for step in search.steps():
                 yield "circles", step
             self._likelier = search.likelihood_gain()
-            self._apertures = _brought_inside(search.apertures, recipe.na)
+            self._apertures = _brought_inside(search.apertures, geometry.na)
         refines = settings.illuminations == "refine"
         if refines and self._with_circles and not together:
-            self._keep_what_circles_cannot_tell(search.step * recipe.wavelength_um)
+            self._keep_what_circles_cannot_tell(search.step * geometry.wavelength_um)
         if not (refines or settings.gain):
             return
-        geometry = Geometry(
-            (recipe.slice_count, *self._contrast.shape[1:]),
-            recipe.pixel_size_um,
-            recipe.slice_spacing_um,
-            recipe.first_slice_um,
-            recipe.wavelength_um,
-            recipe.na,
-            recipe.medium_index,
-        )
         refinement = Refinement(
             geometry,
             moved(self.given, self._apertures),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.matlab import MatlabTransfer, is_matlab, probe_matlab
-from napari_diner.physics.idt.given import GivenTransfer
+from napari_diner.physics.idt.given import GivenTransfer, TransferFunctions
 from napari_diner.tasks.idt.recipe import IdtRecipe
 
-Pair = tuple[Any, Any]
-"""Transfer functions of Δε_re and Δε_im, (N, Z, Y, X): arrays, or anything with a shape that gives frame i as H[i]."""
+Pair = tuple[TransferFunctions, TransferFunctions]
+"""Transfer functions of Δε_re and Δε_im."""
 
 
 def open_transfer(recipe: IdtRecipe) -> tuple[MatlabTransfer, MatlabTransfer] | None:
@@ -40,7 +38,7 @@ def open_transfer(recipe: IdtRecipe) -> tuple[MatlabTransfer, MatlabTransfer] | 
 
 
 def build_given(
-    recipe: IdtRecipe, shape: tuple[int, int, int], frames: int, transfer: Pair, device: Any
+    recipe: IdtRecipe, shape: tuple[int, int, int], frames: int, transfer: Pair, device: torch.device
 ) -> GivenTransfer:
     """Build the linear model of given transfer functions for a volume (Z, Y, X); the size is checked first.
 
@@ -51,7 +49,6 @@ def build_given(
     OutOfMemoryError
         If they would not fit the memory.
     """
-    assert recipe.wavelength_um is not None
     H_re, H_im = transfer
     wanted = (frames, *shape)
     for name, H in (("Δε_re", H_re), ("Δε_im", H_im)):
@@ -72,11 +69,9 @@ def build_given(
     return GivenTransfer(
         H_re,
         H_im,
-        slice_spacing_um=recipe.slice_spacing_um,
-        wavelength_um=recipe.wavelength_um,
-        medium_index=recipe.medium_index,
+        recipe.slices(shape),
         centred=bool(getattr(H_im, "centred", False)),
-        device=torch.device(device),
+        device=device,
     )
 
 

@@ -36,15 +36,8 @@ def build_born(
     RecipeError
         If the geometry is impossible, or an illumination is outside the objective's aperture.
     """
-    assert recipe.wavelength_um is not None and recipe.pixel_size_um is not None and recipe.na is not None
     return BornModel(
-        shape,
-        recipe.pixel_size_um,
-        recipe.slice_spacing_um,
-        recipe.first_slice_um,
-        recipe.wavelength_um,
-        recipe.na,
-        recipe.medium_index,
+        recipe.geometry(shape),
         illumination,
         dispersion=recipe.dispersion,
         device=device,
@@ -61,15 +54,8 @@ def build_multislice(
     RecipeError
         If the geometry is impossible, or an illumination is outside the objective's aperture.
     """
-    assert recipe.wavelength_um is not None and recipe.pixel_size_um is not None and recipe.na is not None
     return SSNPModel(
-        shape,
-        recipe.pixel_size_um,
-        recipe.slice_spacing_um,
-        recipe.first_slice_um,
-        recipe.wavelength_um,
-        recipe.na,
-        recipe.medium_index,
+        recipe.geometry(shape),
         illumination,
         steps_per_slice=recipe.multislice.steps_per_slice,
         device=device,

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.header import decoding
 from napari_diner.io.tables import read_table
+from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
 from napari_diner.settings import Settings
 from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
 from napari_diner.tasks.idt.solver_settings import (
@@ -144,6 +145,41 @@ class IdtRecipe(Recipe):
             )
         return self
 
+    def slices(self, shape: tuple[int, int, int]) -> Slices:
+        """Return the slices of a volume (Z, Y, X), and the light.
+
+        Raises
+        ------
+        RecipeError
+            If the wavelength is missing.
+        """
+        if self.wavelength_um is None:
+            raise RecipeError("The wavelength is missing; give --wavelength-um (wavelength_um in a recipe)")
+        return Slices(shape, self.slice_spacing_um, self.wavelength_um, self.medium_index)
+
+    def geometry(self, shape: tuple[int, int, int]) -> VolumeGeometry:
+        """Return the geometry of a volume (Z, Y, X) and the objective.
+
+        Raises
+        ------
+        RecipeError
+            If the wavelength, the pixel size or the NA is missing, or they are inconsistent.
+        """
+        light = self.slices(shape)
+        if self.pixel_size_um is None:
+            raise RecipeError("The pixel size is missing and the file does not tell it; give --pixel-size-um")
+        if self.na is None:
+            raise RecipeError("The numerical aperture of the objective is missing; give --na")
+        return VolumeGeometry(
+            shape,
+            self.slice_spacing_um,
+            light.wavelength_um,
+            self.medium_index,
+            self.pixel_size_um,
+            self.na,
+            self.first_slice_um,
+        )
+
     def check_complete(self, frames: int) -> None:
         """Check that the recipe says all that a stack of `frames` frames needs.
 
@@ -152,14 +188,12 @@ class IdtRecipe(Recipe):
         RecipeError
             If the wavelength, the pixel size, the NA or the illuminations are missing, or counts differ.
         """
-        if self.wavelength_um is None:
-            raise RecipeError("The wavelength is missing; give --wavelength-um (wavelength_um in a recipe)")
         if self.pixel_size_um is None:
             raise RecipeError("The pixel size is missing and the file does not tell it; give --pixel-size-um")
+        self.slices((self.slice_count, 1, 1))
         if self.transfer_functions is not None:
             return
-        if self.na is None:
-            raise RecipeError("The numerical aperture of the objective is missing; give --na")
+        self.geometry((self.slice_count, 1, 1))
         if not self.illuminations and self.ring.na is None:
             raise RecipeError(
                 "The illuminations are missing; list them or name a file (illuminations), or give ring.na"
