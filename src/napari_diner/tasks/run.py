@@ -47,6 +47,8 @@ class Stage(Generic[State]):
         Whether it takes at least one step even if its time is up already; other stages are then skipped.
     may_end
         Tells whether the stage may be ended now that its time is up.
+    show
+        Returns the state to preview for the present answer of the solver; `absorb` if None.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Stage(Generic[State]):
     share: float = 1.0
     essential: bool = False
     may_end: Callable[[Any], bool] = lambda solver: True
+    show: Callable[[State, Any], State] | None = None
 
 
 @dataclass
@@ -258,7 +261,9 @@ class Run(Generic[State]):
         if self._active is None:
             return state
         stage, solver = self._active
-        return stage.absorb(state, solver.current() if fast else solver.result())
+        if fast:
+            return (stage.show or stage.absorb)(state, solver.current())
+        return stage.absorb(state, solver.result())
 
     def __iter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.registry import unknown
 from napari_diner.settings import Settings
 from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.report import Row as Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -160,13 +161,6 @@ class Shortcut:
     kind: type = str
 
 
-class Row(NamedTuple):
-    """A line of a summary: a label and a value with its unit."""
-
-    label: str
-    value: str
-
-
 class Task(ABC, Generic[RecipeT, DataT]):
     """A question that users ask, and everything that the front doors need for it.
 
@@ -243,6 +237,10 @@ class Task(ABC, Generic[RecipeT, DataT]):
             If the task has no truth.
         """
         raise RecipeError(f"{self.title} has no ground truth to be scored against; leave it out")
+
+    def truth_of(self, sample: SampleData) -> Any:
+        """Return the known object of a sample, as `job` takes it; None if there is none."""
+        return None
 
     def write_extras(self, result: Result, folder: Path) -> Sequence[str]:
         """Write further files about a result, such as pictures, into a folder; return their names."""
