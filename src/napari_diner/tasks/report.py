@@ -78,9 +78,7 @@ def figure_rows(report: Mapping[str, object], names: Iterable[str] | None = None
                 label, unit = name.removesuffix(suffix), f" {symbol}"
         # errors of an index are far below one
         digits = ".3g" if "rmse" in name else ",.2f"
-        text = (
-            f"{value:{digits}}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
-        )
+        number = f"{value:{digits}}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
         label = label.replace("_", " ").replace("psnr", "PSNR").replace("rmse", "RMSE")
         rows.append(Row(label + remark, f"{number}{unit}"))
     return rows
