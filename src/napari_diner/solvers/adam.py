@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,14 +41,19 @@ class Represented:
 
     Parameters
     ----------
-    estimate
-        The exact values.
     parameters
-        Of the unknown, by name.
+        Of the unknown, by name; empty for a preview.
+    evaluate
+        Computes the estimate.
     """
 
-    estimate: Tensor
     parameters: Mapping[str, Tensor]
+    evaluate: Callable[[], Tensor]
+
+    @property
+    def estimate(self) -> Tensor:
+        """The values, computed anew each time: exact ones, but for a preview."""
+        return self.evaluate()
 
 
 class Refinement(Protocol):
@@ -171,18 +176,31 @@ class AdamDescent:
         ones are compared by their exact loss. Afterwards the present parameters are put back, unless the run is over.
         """
         present = self.unknown.state()
-        best = present if self._ended else self._best()
-        self._load(best)
-        with torch.no_grad():
-            answer = Represented(self.unknown.exact(), best)
-        if not self._ended:
-            self._load(present)
-        return answer
+        if self._ended:
+            return Represented(present, self._exact)
+        best = self._best()
+        self._load(present)
+        return Represented(best, functools.partial(self._exact_of, best))
 
     def current(self) -> Represented:
         """Return the present estimate by the fast evaluation, without its parameters."""
-        with torch.no_grad():
-            return Represented(self.unknown(), {})
+        return Represented({}, self._fast)
+
+    @torch.no_grad()
+    def _fast(self) -> Tensor:
+        return self.unknown()  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def _exact(self) -> Tensor:
+        return self.unknown.exact()
+
+    def _exact_of(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Return the exact estimate of other parameters than the present ones, which are put back."""
+        present = self.unknown.state()
+        self._load(parameters)
+        estimate = self._exact().clone()
+        self._load(present)
+        return estimate
 
     def _descend(self, optimizer: torch.optim.Optimizer, batch: Batch, *, exact: bool) -> Tensor:
         optimizer.zero_grad(set_to_none=False)

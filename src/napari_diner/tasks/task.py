@@ -246,6 +246,10 @@ class Task(ABC, Generic[RecipeT, DataT]):
         """Write further files about a result, such as pictures, into a folder; return their names."""
         return ()
 
+    def write_comparison_extras(self, comparison: Comparison, folder: Path) -> Sequence[str]:
+        """Write further files about a demonstration's comparison into a folder; return their names."""
+        return ()
+
     def next_step(self, folder: Path) -> str:
         """Return what a user may want to do next with a result in a folder, for the terminal; empty for nothing."""
         return ""

@@ -28,7 +28,7 @@ class FocusRecipe(FocusSettings, RecordingRecipe):
         """
         if not self.distances_um and self.near_um is None:
             raise RecipeError(
-                "The range to search is missing; give {field} and {field:far_um}, or {field:distances_um}, one per frame",
+                "The range to search is missing; give {field} and {field:far_um}, or {field:distances_um} per frame",
                 "near_um",
             )
         if not self.distances_um and self.source_distance_um is not None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_inverse
 from napari_diner.representations.registry import representation, representations
-from napari_diner.representations.unknown import ComplexField
+from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.adam import AdamDescent, Represented
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.held_out import HeldOutFrame, WeightChoice
@@ -23,7 +23,7 @@ from napari_diner.solvers.lensless.weighting import weigh
 from napari_diner.solvers.registry import solvers
 from napari_diner.solvers.settings import AdamSettings, GaussNewtonSettings
 from napari_diner.solvers.solver import Budget, Immediate, Solver
-from napari_diner.solvers.starting_values import fit_values
+from napari_diner.solvers.starting_values import StartingValues
 from napari_diner.tasks.lensless.calibrate import CalibratedRecording, Calibration
 from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.model import ModelBuilder
@@ -79,7 +79,7 @@ class LenslessState:
     field: Tensor
     is_flat: bool
     gauss_newton: GaussNewtonSettings
-    unknown: ComplexField | None = None
+    unknown: Unknown | None = None
     parameters: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
     parameter_count: int | None = None
     noise: NoiseModel | None = None
@@ -238,24 +238,26 @@ class LenslessStages:
 
             yield Stage(label, solver, LenslessState.with_field, share=share, essential=True)
             return
-        yield Stage(f"{label}: values", self._values(name), _took_values, share=_START_SHARE, essential=True)
+        yield Stage(
+            f"{label}: starting values",
+            self._values(name),
+            _took_values,
+            share=_START_SHARE,
+            essential=True,
+            show=lambda state, unknown: state,
+        )
         yield Stage(label, self._descent(name), _represented, share=share, essential=True)
 
-    def _values(self, name: str) -> Callable[[LenslessState, Budget], Solver[ComplexField]]:
+    def _values(self, name: str) -> Callable[[LenslessState, Budget], Solver[Unknown]]:
         """Return what makes a representation of the present field, or of its mean if it is flat."""
 
-        def solver(state: LenslessState, budget: Budget) -> Solver[ComplexField]:
+        def solver(state: LenslessState, budget: Budget) -> Solver[Unknown]:
             generator = torch.Generator().manual_seed(self.recipe.seed)
             unknown = build_unknown(self.recipe, name, state.field, generator)
             if state.is_flat and name != "pixels":
                 make_flat(unknown, state.field)
-                return Immediate(unknown)
-            if not representation(name).holds_values:
-                make_flat(unknown, state.field)
-                return Immediate(unknown)
-            for part, target in zip(unknown.parts, unknown.targets(state.field), strict=True):
-                fit_values(part, target, generator)
-            return Immediate(unknown)
+                return Immediate[Unknown](unknown)
+            return StartingValues(unknown, state.field, representation(name).learning_rate, generator, budget)
 
         return solver
 
@@ -281,7 +283,7 @@ class LenslessStages:
         return solver
 
 
-def _took_values(state: LenslessState, unknown: ComplexField) -> LenslessState:
+def _took_values(state: LenslessState, unknown: Unknown) -> LenslessState:
     return replace(state, unknown=unknown)
 
 
