@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ import pytest
 import tifffile
 import yaml
 from matplotlib.image import imread
+
+from tests.kit.reports import report_of
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -31,12 +32,6 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = {"slices": 8, "slice_spacing_um": 0.6, "height_px": 40, "width_px": 48, "frames": 12}
     write_idt_sample(simulate(IdtSimulation.model_validate(settings)), folder)
     return folder
-
-
-def report_of(folder: Path) -> dict[str, Any]:
-    values = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    assert isinstance(values, dict)
-    return values
 
 
 def test_what_is_simulated_can_be_reconstructed_and_scored(run: Run, tmp_path: Path) -> None:
