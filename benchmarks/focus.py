@@ -26,7 +26,7 @@ from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.optics import Optics
 from napari_diner.preprocess.settings import Metric
-from napari_diner.simulate.phantoms import specimen
+from napari_diner.simulate.lensless.phantoms import specimen
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.focus.search import focus
 from napari_diner.tasks.lensless.data import LenslessData, load

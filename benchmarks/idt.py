@@ -27,7 +27,7 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel
-from napari_diner.simulate.cells import cells
+from napari_diner.simulate.idt.cells import cells
 from napari_diner.tasks.idt.data import IdtData
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.reconstruct import reconstruct

@@ -24,8 +24,8 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from napari_diner.physics.idt.illumination import Illumination
-from napari_diner.simulate.cells import simulate
-from napari_diner.simulate.settings import IdtSimulation
+from napari_diner.simulate.idt.recording import simulate
+from napari_diner.simulate.idt.settings import IdtSimulation
 from napari_diner.tasks.idt.data import IdtData, contrast_of, load
 from napari_diner.tasks.idt.geometry_preview import circles, spectra
 from napari_diner.tasks.idt.recipe import IdtRecipe

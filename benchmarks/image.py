@@ -19,8 +19,8 @@ import torch
 
 from napari_diner.device import choose_device, describe
 from napari_diner.io.signals import probe_signal, read_signal
-from napari_diner.simulate.images import simulate_image
-from napari_diner.simulate.settings import ImageSimulation
+from napari_diner.simulate.fit.images import simulate_image
+from napari_diner.simulate.fit.settings import ImageSimulation
 from napari_diner.tasks.fit.compare import CONTENDERS, compare
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.recipe import FitRecipe

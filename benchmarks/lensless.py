@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_diner.simulate.lensless import LenslessSimulation, simulate
+from napari_diner.simulate.lensless.recording import simulate
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData, load, prepare
 from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.recipe import LenslessRecipe

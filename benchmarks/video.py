@@ -20,8 +20,8 @@ from scipy import ndimage
 
 from napari_diner.device import choose_device, describe
 from napari_diner.io.signals import probe_signal, read_signal
-from napari_diner.simulate.images import simulate_video
-from napari_diner.simulate.settings import VideoSimulation
+from napari_diner.simulate.fit.images import simulate_video
+from napari_diner.simulate.fit.settings import VideoSimulation
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.fit.reconstruct import reconstruct

@@ -1,4 +1,4 @@
-"""What the README and the site promise: their links, recipes and commands hold."""
+"""The documentation: links, recipes, commands and Python examples work."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import Recipe, all_keys, assignment
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RECIPES: dict[str, type[Recipe]] = {"lensless": LenslessRecipe, "fit": FitRecipe, "idt": IdtRecipe}
 BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 

@@ -20,6 +20,7 @@ from safetensors import safe_open
 from napari_diner.cli import demo
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.saving import load_result
+from tests.kit.reports import report_of
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -29,12 +30,6 @@ REPORTED = {
     *("device", "seed", "versions", "partial"),
 }
 SCRIPT = "import sys; from napari_diner.cli import main; main()"
-
-
-def report_of(folder: Path) -> dict[str, object]:
-    values = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    assert isinstance(values, dict)
-    return values
 
 
 def test_lensless_writes_what_the_contract_says(run: Run, recording: Path, physics: list[str], tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -22,6 +21,7 @@ from napari_diner.io.signals import probe_signal
 from napari_diner.tasks.fit.model import FitModel
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.saving import load_result
+from tests.kit.reports import report_of
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -31,12 +31,6 @@ REPORTED = {
     *("device", "seed", "versions", "partial", "psnr_db", "bits_per_pixel", "identical", "seconds_per_epoch"),
 }
 SCRIPT = "import sys; from napari_diner.cli import main; main()"
-
-
-def report_of(folder: Path) -> dict[str, Any]:
-    values = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    assert isinstance(values, dict)
-    return values
 
 
 def texture(*shape: int, dtype: str = "uint8") -> npt.NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from napari_diner.simulate.settings import IdtSimulation
+from napari_diner.simulate.idt.settings import IdtSimulation
 from napari_diner.widgets.fit.dock import FitDock
 from napari_diner.widgets.idt.dock import IdtDock
 from napari_diner.widgets.layers.sample_data import recording_of

@@ -76,8 +76,8 @@ def demo(
 def _lensless(folder: Path, seed: int) -> tuple[Sample, ComparisonRun[Any]]:
     """Simulate a recording that will lie in `folder`, and prepare its reconstructions."""
     from napari_diner.cli.simulate import recipe_of, write_sample
-    from napari_diner.simulate.lensless import simulate
-    from napari_diner.simulate.settings import LenslessSimulation
+    from napari_diner.simulate.lensless.recording import simulate
+    from napari_diner.simulate.lensless.settings import LenslessSimulation
     from napari_diner.tasks.lensless.compare import compare
     from napari_diner.tasks.lensless.data import LenslessData
     from napari_diner.tasks.lensless.truth import Truth
@@ -94,8 +94,8 @@ def _fit(folder: Path, seed: int) -> tuple[Sample, ComparisonRun[Any]]:
     """Draw an image that will lie in `folder`, and prepare its fits."""
     from napari_diner.cli.simulate import write_signal
     from napari_diner.io.arrays import NamedArray
-    from napari_diner.simulate.images import simulate_image
-    from napari_diner.simulate.settings import ImageSimulation
+    from napari_diner.simulate.fit.images import simulate_image
+    from napari_diner.simulate.fit.settings import ImageSimulation
     from napari_diner.tasks.fit.compare import compare
     from napari_diner.tasks.fit.data import FitData
     from napari_diner.tasks.fit.recipe import FitRecipe
@@ -112,8 +112,8 @@ def _fit(folder: Path, seed: int) -> tuple[Sample, ComparisonRun[Any]]:
 def _idt(folder: Path, seed: int) -> tuple[Sample, ComparisonRun[Any]]:
     """Simulate cells under oblique light, recorded into `folder`, and prepare reconstructions of their index."""
     from napari_diner.cli.simulate import idt_recipe_of, write_idt_sample
-    from napari_diner.simulate.cells import simulate
-    from napari_diner.simulate.settings import IdtSimulation
+    from napari_diner.simulate.idt.recording import simulate
+    from napari_diner.simulate.idt.settings import IdtSimulation
     from napari_diner.tasks.idt.compare import compare
     from napari_diner.tasks.idt.data import IdtData
     from napari_diner.tasks.idt.truth import Truth

@@ -15,21 +15,17 @@ from napari_diner.cli.recipes import collect
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.folder import check_output, staged, write_contents
-from napari_diner.simulate.settings import (
-    IdtSimulation,
-    ImageSimulation,
-    LenslessSimulation,
-    VideoSimulation,
-    VolumeSimulation,
-)
+from napari_diner.simulate.fit.settings import ImageSimulation, VideoSimulation, VolumeSimulation
+from napari_diner.simulate.idt.settings import IdtSimulation
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import explain
 
 if TYPE_CHECKING:
-    from napari_diner.simulate.cells import IdtSample
-    from napari_diner.simulate.lensless import LenslessSample
+    from napari_diner.simulate.idt.recording import IdtSample
+    from napari_diner.simulate.lensless.recording import LenslessSample
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -41,7 +37,7 @@ def simulate_lensless(
     """Simulate a stack recorded at several distances; keep the amplitude and phase behind it, and a recipe."""
     values = _parsed(LenslessSimulation, recipe, set_, settings)
     check_output(common.output, common.overwrite)
-    from napari_diner.simulate.lensless import simulate
+    from napari_diner.simulate.lensless.recording import simulate
 
     sample = simulate(values)
     with staged(common.output, common.overwrite) as stage:
@@ -58,7 +54,7 @@ def simulate_idt(*, common: Common, recipe: RecipeFile = None, set_: Assignments
     """Simulate cells under oblique illumination; keep the refractive index behind the frames, and a recipe."""
     values = _parsed(IdtSimulation, recipe, set_, settings)
     check_output(common.output, common.overwrite)
-    from napari_diner.simulate.cells import simulate
+    from napari_diner.simulate.idt.recording import simulate
 
     sample = simulate(values)
     with staged(common.output, common.overwrite) as stage:
@@ -77,7 +73,7 @@ def simulate_image(
     """Draw an image with coarse and fine structure, sharp edges and smooth gradients; add a recipe that fits it."""
     values = _parsed(ImageSimulation, recipe, set_, settings)
     check_output(common.output, common.overwrite)
-    from napari_diner.simulate.images import simulate_image
+    from napari_diner.simulate.fit.images import simulate_image
 
     data = simulate_image(values)
     return _write_signal(common, NamedArray("image", data, "YXS"[: data.ndim], (1.0,) * data.ndim))
@@ -90,7 +86,7 @@ def simulate_video(
     """Draw a video that pans over a scene with balls in front of it; add a recipe that fits it."""
     values = _parsed(VideoSimulation, recipe, set_, settings)
     check_output(common.output, common.overwrite)
-    from napari_diner.simulate.images import simulate_video
+    from napari_diner.simulate.fit.images import simulate_video
 
     return _write_signal(common, NamedArray("video", simulate_video(values), "TYXS", (1.0,) * 4))
 
@@ -102,7 +98,7 @@ def simulate_volume(
     """Draw a volume of 16 bits as a fluorescence microscope records it; add a recipe that fits it."""
     values = _parsed(VolumeSimulation, recipe, set_, settings)
     check_output(common.output, common.overwrite)
-    from napari_diner.simulate.images import simulate_volume
+    from napari_diner.simulate.fit.images import simulate_volume
 
     scale = (values.z_step_um, values.pixel_size_um, values.pixel_size_um)
     return _write_signal(common, NamedArray("volume", simulate_volume(values), "ZYX", scale))

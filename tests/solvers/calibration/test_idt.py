@@ -11,7 +11,7 @@ from napari_diner.physics.idt.contrast import permittivity_contrast
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.physics.idt.ssnp import SSNPModel
-from napari_diner.simulate.cells import cells
+from napari_diner.simulate.idt.cells import cells
 from napari_diner.solvers.calibration.idt import Refinement
 from napari_diner.solvers.calibration.spectral_circles import CircleSearch, fitted_pattern
 

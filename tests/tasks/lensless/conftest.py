@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
+from napari_diner.simulate.lensless.recording import LenslessSample, simulate
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.truth import Truth
 

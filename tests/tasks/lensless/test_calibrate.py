@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from napari_diner.errors import RecipeError
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.optics import Optics
-from napari_diner.simulate.lensless import LenslessSimulation, simulate
+from napari_diner.simulate.lensless.recording import simulate
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.solvers.calibration.frame_geometry import trend
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.reconstruct import reconstruct
@@ -23,14 +23,6 @@ from napari_diner.tasks.run import Result
 SIZE, PIXEL_UM, WAVELENGTH_UM = 96, 1.12, 0.532
 DISTANCES_UM = np.array([80.0, 115.0, 155.0, 205.0, 260.0])
 QUICK = {"gauss_newton": {"iterations": 1}}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def record(shifts_um: Any = None, gains: Any = None, noise: float = 0.0) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 from skimage.io import imread
 
 from napari_diner.errors import RecipeError
-from napari_diner.simulate.lensless import LenslessSample
+from napari_diner.simulate.lensless.recording import LenslessSample
 from napari_diner.tasks.lensless.compare import LenslessComparison, compare
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe

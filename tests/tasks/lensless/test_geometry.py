@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from napari_diner.errors import InputError, RecipeError
 from napari_diner.preprocess.steps import References
-from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
+from napari_diner.simulate.lensless.recording import LenslessSample, simulate
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData, memory_needed, prepare
 from napari_diner.tasks.lensless.geometry import at_the_sample, magnifications
 from napari_diner.tasks.lensless.recipe import LenslessRecipe

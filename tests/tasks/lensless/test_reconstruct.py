@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from napari_diner.errors import DinerError, OutOfMemoryError, RecipeError
-from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
+from napari_diner.simulate.lensless.recording import LenslessSample, simulate
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks import run as reconstruction
 from napari_diner.tasks.lensless import reconstruction as whole_field
 from napari_diner.tasks.lensless.data import LenslessData, prepare

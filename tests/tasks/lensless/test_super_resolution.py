@@ -15,7 +15,8 @@ from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.sensor import Sensor
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import Padding
-from napari_diner.simulate.lensless import LenslessSimulation, simulate
+from napari_diner.simulate.lensless.recording import simulate
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless import model
 from napari_diner.tasks.lensless.data import LenslessData, memory_needed
 from napari_diner.tasks.lensless.geometry import at_the_sample

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
+from napari_diner.simulate.lensless.recording import LenslessSample, simulate
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData, PreparedFrames, prepare
 from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.recipe import LenslessRecipe

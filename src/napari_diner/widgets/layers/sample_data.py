@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_diner.simulate.settings import IdtSimulation
+    from napari_diner.simulate.idt.settings import IdtSimulation
 
 
 def lensless_stack() -> list[tuple[Any, dict[str, Any], str]]:
     """Return a simulated lensless recording at six heights, with what the dock needs to know in its metadata."""
     # torch takes seconds to load, which the menus must not wait for
-    from napari_diner.simulate.lensless import LenslessSimulation, simulate
+    from napari_diner.simulate.lensless.recording import simulate
+    from napari_diner.simulate.lensless.settings import LenslessSimulation
 
     sample = simulate(LenslessSimulation())
     attributes = {
@@ -33,14 +34,14 @@ def lensless_stack() -> list[tuple[Any, dict[str, Any], str]]:
 
 def cell_recording() -> list[tuple[Any, dict[str, Any], str]]:
     """Return a simulated recording of a cell under oblique light, with what the dock needs to know in its metadata."""
-    from napari_diner.simulate.settings import IdtSimulation
+    from napari_diner.simulate.idt.settings import IdtSimulation
 
     return [recording_of(IdtSimulation())]
 
 
 def recording_of(settings: IdtSimulation) -> tuple[Any, dict[str, Any], str]:
     """Return a recording as these settings describe it, as a layer."""
-    from napari_diner.simulate.cells import simulate
+    from napari_diner.simulate.idt.recording import simulate
 
     shared = ("wavelength_um", "pixel_size_um", "na", "medium_index", "slice_spacing_um")
     attributes = {
@@ -63,16 +64,16 @@ def recording_of(settings: IdtSimulation) -> tuple[Any, dict[str, Any], str]:
 
 def colour_image() -> list[tuple[Any, dict[str, Any], str]]:
     """Return a drawn image in colours."""
-    from napari_diner.simulate.images import simulate_image
-    from napari_diner.simulate.settings import ImageSimulation
+    from napari_diner.simulate.fit.images import simulate_image
+    from napari_diner.simulate.fit.settings import ImageSimulation
 
     return [(simulate_image(ImageSimulation()), {"name": "colour image", "rgb": True}, "image")]
 
 
 def volume_16_bit() -> list[tuple[Any, dict[str, Any], str]]:
     """Return a drawn volume as a confocal microscope would record it, of 16 bits."""
-    from napari_diner.simulate.images import simulate_volume
-    from napari_diner.simulate.settings import VolumeSimulation
+    from napari_diner.simulate.fit.images import simulate_volume
+    from napari_diner.simulate.fit.settings import VolumeSimulation
 
     settings = VolumeSimulation()
     attributes = {
@@ -86,8 +87,8 @@ def volume_16_bit() -> list[tuple[Any, dict[str, Any], str]]:
 
 def short_video() -> list[tuple[Any, dict[str, Any], str]]:
     """Return a drawn video in colours."""
-    from napari_diner.simulate.images import simulate_video
-    from napari_diner.simulate.settings import VideoSimulation
+    from napari_diner.simulate.fit.images import simulate_video
+    from napari_diner.simulate.fit.settings import VideoSimulation
 
     attributes = {"name": "video", "rgb": True, "axis_labels": ("t", "y", "x")}
     return [(simulate_video(VideoSimulation()), attributes, "image")]

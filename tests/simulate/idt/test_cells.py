@@ -9,8 +9,9 @@ import pytest
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.geometry import VolumeGeometry
-from napari_diner.simulate.cells import _coverage, cells, simulate
-from napari_diner.simulate.settings import IdtSimulation
+from napari_diner.simulate.idt.cells import _coverage, cells
+from napari_diner.simulate.idt.recording import simulate
+from napari_diner.simulate.idt.settings import IdtSimulation
 
 SMALL = IdtSimulation(slices=8, height_px=40, width_px=48, frames=4)
 
@@ -92,5 +93,5 @@ def test_ring_outside_the_objective_is_refused() -> None:
 
 
 def test_settings_load_no_torch() -> None:
-    code = "import sys, napari_diner.simulate.cells; sys.exit('torch' in sys.modules)"
+    code = "import sys, napari_diner.simulate.idt.recording; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

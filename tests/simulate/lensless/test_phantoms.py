@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from napari_diner.simulate.phantoms import specimen
+from napari_diner.simulate.lensless.phantoms import specimen
 
 Image = npt.NDArray[np.float64]
 

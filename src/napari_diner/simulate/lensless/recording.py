@@ -11,10 +11,8 @@ import numpy.typing as npt
 
 from napari_diner.device import check_memory
 from napari_diner.physics.optics import Optics
-from napari_diner.simulate.phantoms import specimen
-from napari_diner.simulate.settings import LenslessSimulation
-
-__all__ = ["LenslessSample", "LenslessSimulation", "simulate"]
+from napari_diner.simulate.lensless.phantoms import specimen
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 
 # Standard deviation of the specimen's smoothing times the highest frequency that the grid, and that propagation
 # carries. At these the Gaussian leaves 1e-3 and 3e-9 of an amplitude that is small there already. What the grid cannot

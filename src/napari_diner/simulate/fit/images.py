@@ -10,9 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_diner.device import check_memory
-from napari_diner.simulate.settings import ImageSimulation, VideoSimulation, VolumeSimulation
-
-__all__ = ["simulate_image", "simulate_video", "simulate_volume"]
+from napari_diner.simulate.fit.settings import ImageSimulation, VideoSimulation, VolumeSimulation
 
 Image = npt.NDArray[np.float32]
 

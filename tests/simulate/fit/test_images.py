@@ -8,8 +8,8 @@ import pytest
 from scipy import ndimage
 
 from napari_diner.errors import OutOfMemoryError
-from napari_diner.simulate.images import simulate_image, simulate_video, simulate_volume
-from napari_diner.simulate.settings import ImageSimulation, VideoSimulation, VolumeSimulation
+from napari_diner.simulate.fit.images import simulate_image, simulate_video, simulate_volume
+from napari_diner.simulate.fit.settings import ImageSimulation, VideoSimulation, VolumeSimulation
 
 
 @pytest.mark.parametrize(

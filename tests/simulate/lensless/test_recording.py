@@ -18,7 +18,8 @@ from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_in
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.optics import Optics
-from napari_diner.simulate.lensless import LenslessSample, LenslessSimulation, simulate
+from napari_diner.simulate.lensless.recording import LenslessSample, simulate
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import GaussNewtonSettings
@@ -152,5 +153,5 @@ def test_what_does_not_fit_the_memory_is_refused() -> None:
 
 
 def test_settings_load_no_torch() -> None:
-    code = "import sys, napari_diner.simulate.lensless; sys.exit('torch' in sys.modules)"
+    code = "import sys, napari_diner.simulate.lensless.recording; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

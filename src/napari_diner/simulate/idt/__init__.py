@@ -1,0 +1,1 @@
+"""Recordings of known cells by intensity diffraction tomography."""

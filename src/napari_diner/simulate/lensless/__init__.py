@@ -1,0 +1,1 @@
+"""Lensless recordings of a known specimen."""

@@ -1,0 +1,53 @@
+"""Settings of a simulated lensless recording. Free of torch."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from napari_diner.settings import Settings
+from napari_diner.simulate.settings import Columns, Rows, Seed
+
+
+class LenslessSimulation(Settings):
+    """A lensless recording to simulate: the specimen, the light, the heights and the sensor."""
+
+    height_px: Rows = 256
+    width_px: Columns = 256
+    pixel_size_um: float = Field(default=1.12, gt=0, le=1000, title="Pixel size (µm)")
+    """Distance between neighbouring pixels of the sensor."""
+    wavelength_um: float = Field(default=0.532, gt=0, le=1000, title="Wavelength (µm)")
+    """Wavelength of the light in vacuum."""
+    distances_um: tuple[float, ...] = Field(
+        default=(300.0, 380.0, 460.0, 540.0, 620.0, 700.0), min_length=1, max_length=1000, title="Distances (µm)"
+    )
+    """Distance from the sample to the sensor for each frame."""
+    medium_index: float = Field(default=1.0, ge=1, le=5, title="Medium index")
+    """Refractive index between sample and sensor: 1 for air."""
+    propagation: Literal["angular_spectrum", "fresnel"] = Field(default="angular_spectrum", title="Propagation")
+    """Exact angular spectrum, or its paraxial (Fresnel) approximation."""
+    phase_range_rad: float = Field(default=1.7, ge=0, le=20, title="Phase range (rad)")
+    """The phase of the specimen runs from zero to this."""
+    amplitude_min: float = Field(default=0.3, gt=0, le=1, title="Darkest amplitude")
+    """The amplitude runs from this to one; one is a specimen that absorbs nothing."""
+    photons: float | None = Field(default=None, gt=0, le=1e12, title="Photons")
+    """Photons that fill a pixel at full scale, for shot noise; empty for a recording without."""
+    noise_sigma: float = Field(default=0.0, ge=0, le=1, title="Read noise")
+    """Standard deviation of the sensor's Gaussian noise, as a fraction of full scale."""
+    bits: Literal[8, 16] = Field(default=16, title="Bits")
+    """Bits of each pixel."""
+    binning: int = Field(default=1, ge=1, le=8, title="Binning")
+    """Pixels of the specimen for each pixel of the sensor along each axis, which adds up their light."""
+    drift_px: float = Field(default=0.0, ge=0, le=100, title="Drift (pixels)")
+    """Frames are displaced at random by up to this many pixels of the sensor."""
+    seed: Seed = 0
+
+    @field_validator("distances_um")
+    @classmethod
+    def _positive(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        for value in values:
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"every value must be a positive number, not {value:g}")
+        return values
