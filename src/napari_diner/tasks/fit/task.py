@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_diner.io.arrays import NamedArray
-from napari_diner.simulate.settings import ImageSimulation, VideoSimulation, VolumeSimulation
+from napari_diner.simulate.fit.settings import ImageSimulation, VideoSimulation, VolumeSimulation
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.report import figure_rows
 from napari_diner.tasks.task import Demo, Frames, Row, Sample, SampleData, Shortcut, Task
@@ -29,7 +29,7 @@ _SUITABLE_FOR_DEMO = {"height_px": 192, "width_px": 256}
 
 def _sample(name: str, axes: str, settings: Any) -> SampleData:
     """Draw the data of a sample, with the recipe that fits them."""
-    from napari_diner.simulate import images
+    from napari_diner.simulate.fit import images
 
     draw: Callable[[Settings], npt.NDArray[np.unsignedinteger[Any]]] = getattr(images, f"simulate_{name}")
     data = draw(settings)

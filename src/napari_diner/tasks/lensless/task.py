@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.simulate.settings import LenslessSimulation
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.calibration_settings import PARAMETERS
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.report import figure_rows
@@ -46,8 +46,8 @@ def parse_calibrate(text: str) -> dict[str, object]:
 
 
 def simulate(settings: LenslessSimulation) -> SampleData:
-    """Simulate a recording of a known specimen; see `napari_diner.simulate.lensless.simulate`."""
-    from napari_diner.simulate.lensless import simulate
+    """Simulate a recording of a known specimen; see `napari_diner.simulate.lensless.recording`."""
+    from napari_diner.simulate.lensless.recording import simulate
 
     sample = simulate(settings)
     pixel = sample.pixel_size_um
