@@ -60,6 +60,31 @@ class IDTModel(ABC):
             g = I / I_background − 1, real, (N, Y, X).
         """
 
+    @abstractmethod
+    def derivative(self, contrast: Tensor, change: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Return the change of the data for a small change of the contrast, J(Δε) δ, without gradients.
+
+        Parameters
+        ----------
+        contrast, change
+            Where, and in which direction; real, (2, Z, Y, X).
+        frames
+            Which frames; all if None.
+
+        Returns
+        -------
+        Tensor
+            Real, (N, Y, X).
+        """
+
+    def derivative_adjoint(self, contrast: Tensor, data: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Apply the transpose of `derivative` at a contrast: real, (N, Y, X) to (2, Z, Y, X)."""
+        at = contrast.detach().requires_grad_()
+        with torch.enable_grad():
+            predicted = self.forward(at, frames)
+        (gradient,) = torch.autograd.grad(predicted, at, data)
+        return gradient
+
     def intensities(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
         """Return intensities relative to those of the empty medium, 1 + g, real, (N, Y, X)."""
         return 1 + self.forward(contrast, frames)

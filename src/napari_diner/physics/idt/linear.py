@@ -38,6 +38,14 @@ class LinearModel(IDTModel):
         )
         return predicted
 
+    def derivative(self, contrast: Tensor, change: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Return the change of the data for a change of the contrast, which is the same at all contrasts."""
+        return self.forward(change, frames)
+
+    def derivative_adjoint(self, contrast: Tensor, data: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Apply the transpose of `derivative`, which is the same at all contrasts."""
+        return self.adjoint(data, frames)
+
     def adjoint(self, data: Tensor, frames: Sequence[int] | None = None) -> Tensor:
         """Apply the adjoint of `forward`.
 

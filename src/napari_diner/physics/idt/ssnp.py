@@ -110,22 +110,7 @@ class SSNPModel(IDTModel):
         return data
 
     def derivative(self, contrast: Tensor, change: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Return the change of the data for a small change of the contrast, J(Δε) δ, without gradients.
-
-        The transpose of J is what gradients of `forward` are made of.
-
-        Parameters
-        ----------
-        contrast, change
-            Where, and in which direction; real, (2, Z, Y, X).
-        frames
-            Which frames; all if None.
-
-        Returns
-        -------
-        Tensor
-            Real, (N, Y, X).
-        """
+        """Return the change of the data for a small change of the contrast; see `IDTModel.derivative`."""
         self._check_volume(contrast)
         self._check_volume(change)
         data = torch.zeros(len(self._chosen(frames)), *self.shape[1:], dtype=self.real_dtype, device=self.device)

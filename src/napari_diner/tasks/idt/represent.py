@@ -1,36 +1,54 @@
-"""The representation of a volume that a recipe asks for."""
+"""The unknown of diffraction tomography: the contrast that a representation stands for."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from napari_diner.representations.base import Representation
-from napari_diner.representations.diner import Diner
+from napari_diner.representations.registry import build, representation
+from napari_diner.representations.unknown import Scaled
+from napari_diner.solvers.idt.problem import scale_of
+from napari_diner.solvers.starting_values import fit_values
 from napari_diner.tasks.idt.recipe import IdtRecipe
 
-LEARNING_RATES = {"diner": 1e-4, "decaf": 8e-3}
-"""Step size of Adam for each representation, if the recipe does not tell; found by trying."""
+_TABLE_WIDTH = 3
+_LATTICE_SIZES = {1: 64, 2: 64, 3: 24}
+# of the learning rate, for representations that start from voxels: to refine what is known without undoing it
+_WARM_FACTOR = 0.1
 
 
-def build_representation(
-    recipe: IdtRecipe, shape: tuple[int, int, int], generator: torch.Generator | None = None
-) -> Representation:
-    """Build the representation of Δε_re and Δε_im, for a volume (Z, Y, X), with its starting parameters.
+def build_unknown(recipe: IdtRecipe, volume: Tensor, generator: torch.Generator) -> tuple[Scaled, tuple[float, float]]:
+    """Build the representation of Δε_re and Δε_im that a recipe asks for, in units of the scale of a volume.
 
     Parameters
     ----------
     recipe
         Solver, sizes, seed.
-    shape
-        Voxels (Z, Y, X).
+    volume
+        Contrast, (2, Z, Y, X). Representations that can hold values start from it, others from a nearly empty volume.
     generator
-        Source of the random initial keys; networks draw from torch's global generator, which is seeded.
+        Source of random keys; networks draw from torch's global generator, which is seeded.
+
+    Returns
+    -------
+    Scaled
+        The unknown, on the device of `volume`.
+    tuple[float, float]
+        Contrast that an output of one stands for.
     """
     torch.manual_seed(recipe.seed)
-    if recipe.solver == "diner":
-        return Diner(shape, 2, recipe.diner.complete(), generator)
-    from napari_diner.representations.radial import RadialEncoding, RadialNetwork
+    width = recipe.diner.table_width or _TABLE_WIDTH
+    diner = recipe.diner.complete(width, _LATTICE_SIZES[width])
+    shape = (volume.shape[1], volume.shape[2], volume.shape[3])
+    part = build(recipe.solver, shape, 2, recipe.model_copy(update={"diner": diner}), generator).to(volume.device)
+    scale = scale_of(volume)
+    unknown = Scaled(part, volume.new_tensor(scale)).to(volume.device)
+    if representation(recipe.solver).holds_values:
+        fit_values(part, unknown.decompose(volume), generator)
+    return unknown, scale
 
-    settings = recipe.decaf
-    encoding = RadialEncoding(settings.directions, settings.lateral_frequencies, settings.axial_frequencies)
-    return RadialNetwork(shape, 2, encoding, settings.hidden_layers, settings.hidden_features)
+
+def learning_rate(solver: str) -> float:
+    """Return the step size of Adam that suits a representation."""
+    entry = representation(solver)
+    return entry.learning_rate * (_WARM_FACTOR if entry.holds_values else 1.0)
