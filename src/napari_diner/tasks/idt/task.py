@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_diner.io.arrays import NamedArray
-from napari_diner.simulate.settings import IdtSimulation
+from napari_diner.simulate.idt.settings import IdtSimulation
 from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
 from napari_diner.tasks.report import figure_rows
 from napari_diner.tasks.task import Demo, Frames, Row, Sample, SampleData, Task
@@ -25,8 +25,8 @@ PICTURE = "slices.png"
 
 
 def simulate(settings: IdtSimulation) -> SampleData:
-    """Simulate a recording of cells under oblique illumination; see `napari_diner.simulate.cells.simulate`."""
-    from napari_diner.simulate.cells import simulate
+    """Simulate a recording of cells under oblique illumination; see `napari_diner.simulate.idt.recording.simulate`."""
+    from napari_diner.simulate.idt.recording import simulate
 
     sample = simulate(settings)
     pixel = settings.pixel_size_um
