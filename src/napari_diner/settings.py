@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import types
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
@@ -117,6 +118,14 @@ class OneOf:
         if value not in names:
             raise ValueError(f"it should be {', '.join(map(repr, names[:-1]))} or {names[-1]!r}")
         return value
+
+
+def without_none(annotation: Any) -> Any:
+    """Return ``T`` of ``T | None``, and other types as they are."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return kinds[0] if len(kinds) == 1 else annotation
+    return annotation
 
 
 def choices(field: FieldInfo) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.registry import task_of
 
 
 def command_line(recipe: Recipe, source: str, output: str) -> str:
@@ -24,9 +25,10 @@ def command_line(recipe: Recipe, source: str, output: str) -> str:
         Folder for the results.
     """
     words = ["napari-diner", recipe.task, source, "-o", output]
+    source_field = task_of(recipe).source_field
     defaults = type(recipe).parse({}).model_dump(mode="json")
     for key, value in _differences(recipe.model_dump(mode="json"), defaults):
-        if key in ("task", "stack", "image"):
+        if key in ("task", source_field):
             continue
         if _is_plain(value) and "." not in key:
             words += ["--" + key.replace("_", "-"), _plain(value)]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_origin
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from napari_diner.errors import RecipeError
-from napari_diner.settings import Settings, explained
+from napari_diner.settings import Settings, explained, sections, without_none
 
 
 class Recipe(Settings):
@@ -50,8 +51,9 @@ class Recipe(Settings):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a recipe from a YAML file; see `parse`."""
-        return cls.parse(read_yaml(path))
+        """Read a recipe from a YAML file, with its file names relative to the file's folder; see `parse`."""
+        folder = Path(path).expanduser().absolute().parent
+        return cls.parse(absolute_paths(cls, read_yaml(path), folder))
 
     def updated(self, changes: Mapping[str, Any]) -> Self:
         """Return a recipe with some values replaced; `changes` may be nested and is checked like any input."""
@@ -95,22 +97,28 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def assignment(text: str) -> dict[str, Any]:
-    """Turn ``"a.b=value"`` into ``{"a": {"b": value}}``; the value is read as YAML.
+def is_file(field: FieldInfo, value: object) -> bool:
+    """Tell whether a value of a field is the name of a file.
 
-    Raises
-    ------
-    RecipeError
-        If there is no ``=`` or the value is no valid YAML.
+    Every text is, where it may be left out (``str | None``), and where the field is marked with ``words``: the texts
+    that are not. A list of numbers that is so marked is read from its file by the recipe.
     """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"--set {text} is not understood; write it as --set key=value")
-    try:
-        nested: Any = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise RecipeError(f"--set {text}: the value cannot be read; quote it as in YAML") from None
-    for part in reversed(key.strip().split(".")):
-        nested = {part: nested}
-    assert isinstance(nested, dict)
-    return nested
+    if not isinstance(value, str):
+        return False
+    marks = field.json_schema_extra
+    words = marks.get("words") if isinstance(marks, dict) else None
+    if get_origin(without_none(field.annotation)) in (tuple, list):
+        return words is not None and Path(value).suffix.lower() in (".csv", ".json")
+    return value not in words if isinstance(words, list) else field.annotation == str | None
+
+
+def absolute_paths(model: type[BaseModel], values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the values of a recipe with its file names made absolute, as seen from `folder`; see `is_file`."""
+    nested, absolute = sections(model), dict(values)
+    for name, field in model.model_fields.items():
+        value = values.get(name)
+        if name in nested and isinstance(value, Mapping):
+            absolute[name] = absolute_paths(nested[name], value, folder)
+        elif isinstance(value, str) and is_file(field, value):
+            absolute[name] = str(folder / Path(value).expanduser())
+    return absolute
