@@ -17,7 +17,7 @@ Importing this package imports neither torch nor Qt; both are loaded when they a
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_diner.api import compare as compare
@@ -47,7 +47,7 @@ _PUBLIC = {
 __all__ = [*_PUBLIC, "__version__"]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """Import what is public when it is first asked for (PEP 562)."""
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version

@@ -51,7 +51,7 @@ class TaskFunction:
         recipe: Recipe | str | Path | None = None,
         truth: object = None,
         progress: Callable[[Progress], object] | None = None,
-        **settings: object,
+        **settings: Any,
     ) -> Result:
         """Run the task to its end and return the result.
 
@@ -87,7 +87,7 @@ class TaskFunction:
         recipe: Recipe | str | Path | None = None,
         truth: object = None,
         preview_interval_s: float | None = None,
-        **settings: object,
+        **settings: Any,
     ) -> Run[Any]:
         """Return the run: iterate it for `Progress`, ask it for its ``result()`` at any time.
 
@@ -116,7 +116,7 @@ class TaskFunction:
         seconds: float = 60.0,
         recipe: Recipe | str | Path | None = None,
         truth: object = None,
-        **settings: object,
+        **settings: Any,
     ) -> Comparison:
         """Run several solvers or representations on the same data, each for the same time.
 

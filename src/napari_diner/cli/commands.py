@@ -64,13 +64,7 @@ def compare_command(task: AnyTask) -> Command:
         recipe: RecipeFile = None,
         set_: Assignments = (),
         truth: TruthFolder = None,
-        contenders: Annotated[
-            str | None,
-            Parameter(
-                name=("--contenders", "--solvers", "--representations"),
-                help=f"Which to compare, separated by commas: {', '.join(task.contenders)}; all if left out.",
-            ),
-        ] = None,
+        contenders: str | None = None,
         seconds: Annotated[float, Parameter(help="Time for each of them.")] = 60.0,
         settings: dict[str, Any],
     ) -> int:
@@ -80,6 +74,13 @@ def compare_command(task: AnyTask) -> Command:
             common, lambda: task.compare(values, names=names, seconds=seconds, truth=_truth(task, truth))
         )
 
+    command.__annotations__["contenders"] = Annotated[
+        str | None,
+        Parameter(
+            name=("--contenders", "--solvers", "--representations"),
+            help=f"Which to compare, separated by commas: {', '.join(task.contenders)}; all if left out.",
+        ),
+    ]
     command.__doc__ = f"Compare ways to do the work of `{task.name}` on the same data, each for the same time."
     return _with_options_of(task, command)
 

@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from napari_diner.representations.backbones import build_backbone
 from napari_diner.representations.base import Representation
-from napari_diner.representations.settings import CompleteDinerSettings, RepresentationSettings
+from napari_diner.representations.settings import (
+    CompleteDinerSettings,
+    RepresentationSettings,
+    suitable_lattice,
+    suitable_width,
+)
 
 # keys per chunk: 64 activations of 8192 keys in float32 take 2 MB, which stays in a core's cache
 CHUNK = 8192
-LATTICE_SIZES = {1: (64, 1024), 2: (32, 96), 3: (24, 40)}
-"""Fewest and most lattice points along each dimension for each table width, if the settings leave them open."""
-# keys that make a lattice point worth its cost
-_KEYS_PER_POINT = 6
 # fewer keys are not worth the bother of dealing them out to threads
 _WORTH_SHARING = 4096
 
@@ -173,18 +174,6 @@ class _InChunks(torch.autograd.Function):
 def _chunk_size(keys: Tensor) -> int:
     # a graphics card wants large batches, a processor batches that stay in its cache
     return CHUNK if keys.device.type == "cpu" else 64 * CHUNK
-
-
-def suitable_width(shape: tuple[int, ...]) -> int:
-    """Return how many numbers a key has if nobody says: as many as the samples have axes, at most 3."""
-    return min(max(sum(size > 1 for size in shape), 1), 3)
-
-
-def suitable_lattice(width: int, keys: int) -> int:
-    """Return how many lattice points along each dimension suit a number of keys."""
-    fewest, most = LATTICE_SIZES[width]
-    size: float = (keys / _KEYS_PER_POINT) ** (1 / width)
-    return min(max(round(size), fewest), most)
 
 
 def build(

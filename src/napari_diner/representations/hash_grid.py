@@ -9,9 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from napari_diner.representations.backbones import build_network
-from napari_diner.representations.diner import suitable_width
 from napari_diner.representations.networks import CoordinateNetwork
-from napari_diner.representations.settings import HashGridSettings, NetworkSettings, RepresentationSettings
+from napari_diner.representations.settings import (
+    HashGridSettings,
+    NetworkSettings,
+    RepresentationSettings,
+    suitable_width,
+)
 
 # π₁ … π₃ of Eq. 4 there, and the fourth that their code goes on with
 _PRIMES = (1, 2_654_435_761, 805_459_861, 3_674_653_429)

@@ -11,6 +11,24 @@ from napari_diner.settings import Settings
 Backbone = Literal["siren", "mlp", "finer"]
 
 
+LATTICE_SIZES = {1: (64, 1024), 2: (32, 96), 3: (24, 40)}
+"""Fewest and most lattice points along each dimension for each table width, if the settings leave them open."""
+# keys that make a lattice point worth its cost
+_KEYS_PER_POINT = 6
+
+
+def suitable_width(shape: tuple[int, ...]) -> int:
+    """Return how many numbers a key has if nobody says: as many as the samples have axes, at most 3."""
+    return min(max(sum(size > 1 for size in shape), 1), 3)
+
+
+def suitable_lattice(width: int, keys: int) -> int:
+    """Return how many lattice points along each dimension suit a number of keys."""
+    fewest, most = LATTICE_SIZES[width]
+    size: float = (keys / _KEYS_PER_POINT) ** (1 / width)
+    return min(max(round(size), fewest), most)
+
+
 class NetworkSettings(Settings):
     """Size of a network of coordinates."""
 

@@ -55,7 +55,7 @@ class Frames:
     source: str | None = None
     attachments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.asarray(self.array, dtype=dtype)
 
     @property

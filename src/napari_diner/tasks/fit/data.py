@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_diner.device import check_memory
 from napari_diner.errors import DinerError, InputError
 from napari_diner.io.signals import probe_signal, read_signal
-from napari_diner.representations.diner import suitable_width
+from napari_diner.representations.settings import suitable_width
 from napari_diner.tasks.fit.layout import Layout
 from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe, check_axes
 from napari_diner.tasks.task import Frames

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from napari_diner.representations.registry import representations
-from napari_diner.representations.settings import RepresentationSettings
+from napari_diner.representations.settings import RepresentationSettings, suitable_lattice
 from napari_diner.settings import OneOf
 from napari_diner.solvers.settings import TrainingSettings
 from napari_diner.tasks.recipe import Recipe
@@ -87,8 +87,6 @@ class FitRecipe(RepresentationSettings, Recipe):
         width = self.diner.table_width
         if self.diner.lattice_size is not None or width is None:
             return self
-        from napari_diner.representations.diner import suitable_lattice
-
         return self.updated({"diner": {"lattice_size": suitable_lattice(width, keys)}})
 
 

@@ -36,6 +36,8 @@ from napari_diner.tasks.run import Stage
 
 # the part of a time limit by which everything before the last solver must end
 _START_SHARE = 0.5
+# and by which a representation must have its starting values
+_VALUES_SHARE = 0.7
 # Gauss-Newton steps that only serve to see the noise, and the first damping afterwards
 _LOOK = {"iterations": 4, "tolerance": 0.05}
 _DAMPING_LOOKED = 1e-3
@@ -242,7 +244,7 @@ class LenslessStages:
             f"{label}: starting values",
             self._values(name),
             _took_values,
-            share=_START_SHARE,
+            share=_VALUES_SHARE,
             essential=True,
             show=lambda state, unknown: state,
         )
