@@ -138,9 +138,9 @@ class AdamDescent:
         step = functools.partial(self._descend, optimizer, None, exact=False)
         whole_step = captured(step, self.problem.device) if self._on_graph else step
         last_better, reference, loss = 0, math.inf, math.nan
+        recent: deque[float] = deque()
         for iteration in range(1, total + 1):
             batches = self.problem.batches(self.batch_size, self.generator)
-            recent: deque[float] = deque(maxlen=len(batches))
             for number, batch in enumerate(batches):
                 done = annealing.done((iteration - 1 + number / len(batches)) / total)
                 if self.refinement is not None and self.refinement.is_due(done):
@@ -153,6 +153,8 @@ class AdamDescent:
                 )
                 whole = batch is None and not exact
                 recent.append(float(whole_step() if whole else self._descend(optimizer, batch, exact=exact)))
+                if len(recent) > len(batches):
+                    recent.popleft()
                 loss = sum(recent) / len(recent)
                 if candidate is not None and loss < self._best_loss:
                     # the loss of all data belongs to the parameters before the step; that of a part, about to them

@@ -58,8 +58,6 @@ class FitState:
         samples, None and None if none are shared.
     best
         Better parameters than the present ones of the representation; empty if there are none.
-    loss
-        Misfit after training.
     """
 
     problem: ValueProblem
@@ -69,16 +67,20 @@ class FitState:
     counts: npt.NDArray[np.int64] | None
     best: Mapping[str, Tensor] = field(default_factory=dict)
 
+    def load_best(self) -> None:
+        """Put the best parameters into the representation."""
+        if self.best:
+            best = {name.removeprefix("field."): value for name, value in self.best.items()}
+            self.representation.load_state_dict(best)
+
     @contextlib.contextmanager
     def with_best(self) -> Iterator[Representation]:
         """Give the representation with its best parameters; afterwards the present ones are put back."""
-        if not self.best:
-            yield self.representation
-            return
-        present = {name: value.clone() for name, value in self.representation.state_dict().items()}
-        self.representation.load_state_dict({name.removeprefix("field."): value for name, value in self.best.items()})
+        present = {name: value.clone() for name, value in self.representation.state_dict().items()} if self.best else {}
+        self.load_best()
         yield self.representation
-        self.representation.load_state_dict(present)
+        if present:
+            self.representation.load_state_dict(present)
 
 
 class FitJob(Job[FitState]):
@@ -141,7 +143,7 @@ class FitJob(Job[FitState]):
                 recipe.name, self._training, _trained, share=_TRAINING_SHARE, essential=True,
                 show=lambda state, present: state,
             ),
-            Stage(_PLACING, self._placement, lambda state, diner: state),
+            Stage(_PLACING, self._placement, lambda state, diner: replace(state, best={})),
         ]  # fmt: skip
 
     def _exact(self, state: FitState, budget: Budget) -> StartingValues:
@@ -177,6 +179,7 @@ class FitJob(Job[FitState]):
     def _placement(self, state: FitState, budget: Budget) -> Solver[Diner] | None:
         if not isinstance(state.representation, Diner):
             return None
+        state.load_best()
         loss = state.problem.objective(Values(state.representation))
         return KeyPlacement(state.representation, state.problem.targets, self.recipe.training.key_steps, loss)
 

@@ -1,4 +1,4 @@
-"""Fitting a DINER to values that are known."""
+"""Training of a DINER: Adam, searches on the way, and the placement of keys at the end."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from napari_diner.representations.diner import Diner
-from napari_diner.representations.settings import DinerSettings
+from napari_diner.representations.settings import CompleteDinerSettings
+from napari_diner.representations.unknown import Values
+from napari_diner.solvers.adam import AdamDescent
+from napari_diner.solvers.fit.keys import KeyPlacement, KeySearch
 from napari_diner.solvers.fit.problem import ValueProblem
-from napari_diner.solvers.fit.table_fit import TableFit
-from napari_diner.solvers.settings import TrainingSettings
+from napari_diner.solvers.settings import AdamSettings
 from napari_diner.solvers.step import Step
+from tests.solvers.clocks import Clock
 
 COUNT = 600
 
@@ -26,21 +29,27 @@ def colours(seed: int = 0) -> Tensor:
     return torch.stack([u, v, 0.5 + 0.4 * torch.sin(3 * u + 2 * v)]) + noise
 
 
+def build(targets: Tensor, **settings: Any) -> Diner:
+    torch.manual_seed(0)
+    values = {"hidden_features": 32, "lattice_size": 32, "key_range": 0.0} | settings
+    generator = torch.Generator().manual_seed(0)
+    return Diner((targets.shape[1],), 3, CompleteDinerSettings(**values), generator).to(targets.dtype)
+
+
 def fit(
     targets: Tensor,
     weights: Tensor | None = None,
     *,
     epochs: int = 60,
-    rate: float = 5e-3,
-    training: dict[str, Any] | None = None,
+    searches: int = 4,
+    key_steps: int = 6,
     **settings: Any,
 ) -> tuple[Diner, list[Step]]:
-    torch.manual_seed(0)
-    values = {"hidden_features": 32, "lattice_size": 32, "key_range": 0.0} | settings
-    diner = Diner((targets.shape[1],), 3, DinerSettings(**values), torch.Generator().manual_seed(0)).to(targets.dtype)
-    solver = TableFit(ValueProblem(targets, weights), diner, TrainingSettings(**(training or {})), epochs, rate)
-    steps = list(solver.steps())
-    list(solver.finish())
+    diner, problem = build(targets, **settings), ValueProblem(targets, weights)
+    adam = AdamSettings(iterations=epochs, learning_rate=5e-3, patience=None)
+    search = KeySearch(diner, targets, searches)
+    steps = list(AdamDescent(problem, Values(diner), adam, polish=False, refinement=search).steps())
+    list(KeyPlacement(diner, targets, key_steps, 0.0).steps())
     return diner, steps
 
 
@@ -68,10 +77,9 @@ def test_equal_values_that_share_a_key_are_trained_as_if_they_did_not(
     # Proposition 2: with equal first keys, equal values have equal keys for ever
     counts = torch.randint(1, 6, (COUNT,), generator=torch.Generator().manual_seed(3))
     targets = colours().double()
-    training = {"searches": searches}
-    shared, shared_steps = fit(targets, counts.double(), epochs=25, training=training, evaluation=evaluation)
-    repeated = targets.repeat_interleave(counts, 1)
-    alone, alone_steps = fit(repeated, epochs=25, training=training, evaluation=evaluation)
+    options = {"epochs": 25, "searches": searches, "evaluation": evaluation}
+    shared, shared_steps = fit(targets, counts.double(), **options)
+    alone, alone_steps = fit(targets.repeat_interleave(counts, 1), **options)
     for one, other in zip(shared_steps, alone_steps, strict=True):
         assert one.loss == pytest.approx(other.loss, rel=tolerance)
     if evaluation == "exact":
@@ -94,17 +102,44 @@ def test_searching_for_keys_helps() -> None:
     generator = torch.Generator().manual_seed(0)
     targets = torch.rand(3, COUNT, generator=generator)
     reached = {
-        searches: mean_square(fit(targets, epochs=150, training={"searches": searches}, key_range=1e-4)[0], targets)
+        searches: mean_square(fit(targets, epochs=150, searches=searches, key_range=1e-4)[0], targets)
         for searches in (0, 8)
     }
     assert reached[8] < 0.7 * reached[0]
 
 
+def test_searches_are_spread_over_the_run_and_take_the_momentum_off_moved_keys() -> None:
+    targets = colours()
+    diner = build(targets, key_range=0.3)
+    optimizer = torch.optim.Adam(diner.parameters())
+    diner().square().sum().backward()
+    optimizer.step()
+    search = KeySearch(diner, targets, 4)
+    before = diner.hash_table.detach().clone()
+    due = [part / 100 for part in range(101) if search.is_due(part / 100) and not list(search.apply(optimizer))]
+    # the first when there is a network to search, the last early enough for what moved to settle
+    assert due == pytest.approx([0.08, 0.28, 0.47, 0.66])
+    moved = (diner.hash_table.detach() != before).any(1)
+    momentum = optimizer.state[diner.hash_table]["exp_avg"]
+    assert 0 < int(moved.sum()) < COUNT
+    assert float(momentum[moved].abs().max()) == 0 < float(momentum[~moved].abs().max())
+
+
 def test_the_last_key_steps_only_help() -> None:
     targets = colours()
-    rough, _ = fit(targets, epochs=30, training={"key_steps": 0})
-    placed, _ = fit(targets, epochs=30, training={"key_steps": 6})
+    rough, _ = fit(targets, epochs=30, key_steps=0)
+    placed, _ = fit(targets, epochs=30, key_steps=6)
     assert mean_square(placed, targets) < mean_square(rough, targets)
+
+
+def test_the_placement_reports_the_fraction_of_keys() -> None:
+    targets = colours().repeat(1, 30)
+    diner = build(targets, key_range=0.1)
+    placement = KeyPlacement(diner, targets, 1, 0.5)
+    steps = list(placement.steps())
+    assert [step.loss for step in steps] == [0.5] * len(steps)
+    assert [step.done for step in steps] == pytest.approx([8192 / 18_000, 16_384 / 18_000, 1.0])
+    assert placement.result() is placement.current() is diner
 
 
 def test_same_seed_same_result() -> None:
@@ -114,33 +149,29 @@ def test_same_seed_same_result() -> None:
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
-def test_the_best_is_kept_when_a_run_diverges() -> None:
+def test_the_best_is_returned_when_a_run_diverges() -> None:
     targets = colours()
-    torch.manual_seed(0)
-    diner = Diner((COUNT,), 3, DinerSettings(lattice_size=32), torch.Generator().manual_seed(0))
-    time = iter(range(10_000))
-    # a clock that ticks a second at each look lets every epoch be looked at
-    problem = ValueProblem(targets)
-    training = TrainingSettings(searches=0, key_steps=0, schedule="constant")
-    solver = TableFit(problem, diner, training, 40, 5e-3, elapsed=lambda: float(next(time)))
-    best = min(step.loss for step in solver.steps())
+    diner, problem = build(targets), ValueProblem(targets)
+    unknown = Values(diner)
+    adam = AdamSettings(iterations=41, learning_rate=5e-3, schedule="constant", patience=None)
+    solver = AdamDescent(problem, unknown, adam, polish=False)
+    running = solver.steps()
+    best = min(next(running).loss for _ in range(40))
     with torch.no_grad():
         diner.hash_table.fill_(7.0)  # what a run that diverged leaves behind
-    list(solver.finish())
-    assert problem.exact_loss(diner) < 2 * best
+    unknown.load_state_dict(dict(solver.result().parameters))
+    assert problem.objective(unknown) < 2 * best
 
 
 def test_a_time_limit_ends_the_run_and_anneals_over_it() -> None:
-    now = 0.0
-
-    def clock() -> float:
-        return now
-
-    torch.manual_seed(0)
-    diner = Diner((COUNT,), 3, DinerSettings(lattice_size=16), torch.Generator().manual_seed(0))
-    solver = TableFit(ValueProblem(colours()), diner, TrainingSettings(searches=3), 10_000, 5e-3, 10.0, clock)
+    targets = colours()
+    diner, clock = build(targets, lattice_size=16), Clock()
+    adam = AdamSettings(iterations=10_000, learning_rate=5e-3, patience=None)
+    solver = AdamDescent(
+        ValueProblem(targets), Values(diner), adam, clock.budget(10.0), refinement=KeySearch(diner, targets, 3)
+    )
     count = 0
     for _ in solver.steps():
-        now += 0.2
+        clock.seconds += 0.2
         count += 1
-    assert 45 <= count <= 51
+    assert 45 <= count <= 52
