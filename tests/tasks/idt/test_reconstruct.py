@@ -14,17 +14,12 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.tasks.idt import stages as inversion
-from napari_diner.tasks.idt.data import IdtData
-from napari_diner.tasks.idt.reconstruct import reconstruct
-from napari_diner.tasks.run import Result
-from tests.tasks.idt.small_recordings import Recording, record
+from napari_diner.tasks.result import Result
+from tests.tasks.idt.small_recordings import Recording, reconstructed, record, started
 
 
 def run(recording: Recording, **changes: Any) -> Result:
-    with reconstruct(recording.recipe.updated(changes), recording.frames, truth=recording.truth) as work:
-        for _ in work:
-            pass
-        return work.result()
+    return reconstructed(recording.recipe.updated(changes), recording.frames, recording.truth)
 
 
 def test_priors_beat_the_closed_form_and_that_beats_nothing(recording: Recording) -> None:
@@ -78,9 +73,8 @@ def test_backgrounds_of_all_kinds(recording: Recording, background: str) -> None
     recipe = recording.recipe.updated({"background": kind, "solver": "tikhonov", "background_offset": 0.0})
     if empty is not None:
         recipe = recipe.updated({"background_offset": 100.0})
-    with reconstruct(recipe, IdtData(frames, empty), truth=recording.truth) as work:
-        list(work)
-        found = work.result().report["truth"]["n_re_rmse"]
+    attachments = {} if empty is None else {"background": empty}
+    found = reconstructed(recipe, frames, recording.truth, **attachments).report["truth"]["n_re_rmse"]
     known = run(recording, solver="tikhonov").report["truth"]["n_re_rmse"]
     assert found == pytest.approx(known, rel=0.1)
 
@@ -96,7 +90,7 @@ def test_optics_that_lose_something_are_told(recording: Recording) -> None:
     text = " ".join(coarse.report["warnings"])
     assert "0.25 µm is coarser than λ/(4 NA) = 0.198 µm" in text
     assert "slice spacing of 3 µm is above the axial Nyquist limit of" in text
-    assert "hardly seen" in text
+    assert "hardly visible" in text
     assert run(recording, solver="tikhonov").report["warnings"] == []
 
 
@@ -112,16 +106,16 @@ def test_optics_that_lose_something_are_told(recording: Recording) -> None:
 )
 def test_recipes_that_cannot_be(recording: Recording, changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(RecipeError, match=problem):
-        reconstruct(recording.recipe.updated(changes), recording.frames)
+        started(recording.recipe.updated(changes), recording.frames)
 
 
 def test_frames_that_cannot_be_used(recording: Recording) -> None:
     broken = recording.frames.copy()
     broken[3, 5, 5] = np.nan
-    with pytest.raises(InputError, match="Frame 4 holds values that are not finite"):
-        reconstruct(recording.recipe, broken)
+    with pytest.raises(InputError, match="Frame 4 contains values that are not finite"):
+        started(recording.recipe, broken)
     with pytest.raises(InputError, match="not above zero"):
-        reconstruct(recording.recipe.updated({"background": "mean"}), -np.ones_like(recording.frames))
+        started(recording.recipe.updated({"background": "mean"}), -np.ones_like(recording.frames))
 
 
 def test_diner_starts_from_voxels_and_does_no_worse(recording: Recording) -> None:
@@ -179,16 +173,16 @@ def test_strong_sample_gets_the_multi_slice_model_unasked(strong: Recording) -> 
 def test_multiple_scattering_that_would_take_hours_is_left_out_unless_asked_for(
     strong: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inversion, "_AFFORDABLE_S", 1e-3)
+    monkeypatch.setattr(inversion, "AFFORDABLE_S", 1e-3)
     report = run(strong, regularization={"tv": 0.05}).report
     assert report["model"] == "born"
-    assert any("set model to multislice to have it" in warning for warning in report["warnings"])
+    assert any("set model to multislice to include it" in warning for warning in report["warnings"])
 
 
 def test_diner_under_the_multi_slice_model_holds_what_voxels_found(strong: Recording) -> None:
     changes = {"regularization": {"tv": 0.05}, "multislice": {"iterations": 8, "descent_iterations": 2}}
     voxels = run(strong, **changes).report
-    with reconstruct(strong.recipe.updated({**changes, "solver": "diner"}), strong.frames, truth=strong.truth) as work:
+    with started(strong.recipe.updated({**changes, "solver": "diner"}), strong.frames, strong.truth) as work:
         for _ in work:
             work.result()  # whenever it is asked for
         report = work.result().report
@@ -207,8 +201,8 @@ def test_time_limit_ends_the_run_with_the_best_so_far(recording: Recording, solv
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"model": "multislice", "solver": "tikhonov"}, "closed form is one of the linear model"),
-        ({"model": "multislice", "dispersion": "legacy"}, "waves of its own"),
+        ({"model": "multislice", "solver": "tikhonov"}, "closed form is for the linear model"),
+        ({"model": "multislice", "dispersion": "legacy"}, "computes its own waves"),
     ],
 )
 def test_models_that_a_solver_cannot_have(recording: Recording, changes: dict[str, Any], problem: str) -> None:
@@ -217,7 +211,7 @@ def test_models_that_a_solver_cannot_have(recording: Recording, changes: dict[st
 
 
 def test_cancelled_run_gives_a_partial_result(recording: Recording) -> None:
-    with reconstruct(recording.recipe, recording.frames) as work:
+    with started(recording.recipe, recording.frames) as work:
         with pytest.raises(DinerError, match="no result yet"):
             work.result()
         stages = []
