@@ -123,8 +123,9 @@ def idt(viewer: napari.Viewer, camera: Photographer) -> None:
     viewer.dims.set_current_step(0, 0)
     camera.window("idt-filled-in")
 
+    layers = len(viewer.layers)
     dock.check_button.click()
-    while dock._live.busy:
+    while len(viewer.layers) == layers:
         wait(50)
     viewer.dims.set_current_step(0, 3)
     camera.window("idt-geometry")
