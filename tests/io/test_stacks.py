@@ -180,7 +180,7 @@ def test_what_is_not_there_or_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.tif").touch()
     (tmp_path / "none").mkdir()
     for name, message in {
-        "text.tif": "neither a TIFF nor a PNG file, whatever its name says",
+        "text.tif": "neither a TIFF nor a PNG file, despite its name",
         "empty.tif": "neither a TIFF nor a PNG file",
         "none": "holds no TIFF or PNG files",
         "x*.tif": "No TIFF or PNG file matches",
