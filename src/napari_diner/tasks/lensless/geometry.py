@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.physics.lensless.point_source import effective_distance_um, magnification
-from napari_diner.preprocess.pixels import magnify, split, upsample
+from napari_diner.preprocess.pixels import magnify, magnify_mask, split, upsample
 from napari_diner.preprocess.steps import onto_grid, prepared_shape
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, Recording
 
@@ -126,5 +126,5 @@ def to_one_scale(recipe: Recording, intensities: Floats, mask: Mask | None) -> t
         if frame.min() >= 0:
             np.maximum(scaled[number], 0, out=scaled[number])  # splines overshoot
     if mask is not None:
-        mask = np.stack([magnify(page, most / m, order=1) for page, m in zip(mask, by, strict=True)])
+        mask = np.stack([magnify_mask(page, most / m) for page, m in zip(mask, by, strict=True)])
     return scaled, mask
