@@ -1,12 +1,12 @@
-"""All solvers of intensity diffraction tomography on the same phantoms: errors of the index, seconds, memory.
+"""IDT solvers on the same phantoms: errors of the refractive index, seconds and memory.
 
     python benchmarks/idt.py -o results                          # a weak and a strong cell
     python benchmarks/idt.py --phase 0.3 --size 64 --slices 16 -o results
     python benchmarks/idt.py --volume n_re.tif --model born multislice -o results     # a volume of your own
     python benchmarks/idt.py --large -o results                  # one run of 512×512×60, for its memory
 
-Every run has a process of its own, so that its peak memory is its own, and runs alone. The best Tikhonov has the weight
-that comes nearest to the truth, which no user could know; all others choose their weights themselves.
+Runs are sequential, each in its own process, so that the peak memory is that of one run. The best Tikhonov has the
+weight closest to the truth, which is unknown in practice; all others choose their weights automatically.
 """
 
 from __future__ import annotations
@@ -44,7 +44,17 @@ RUNS: dict[str, dict[str, Any]] = {
     "diner": {"solver": "diner"},
     "decaf": {"solver": "decaf", "gradient": {"iterations": 100_000}},
 }
-COLUMNS = ("solver", "model", "RMSE", "of best Tikhonov", "correlation", "SSIM", "residual", "seconds", "peak MB")
+COLUMNS = (
+    "solver",
+    "model",
+    "RMSE",
+    "of best Tikhonov",
+    "correlation",
+    "SSIM",
+    "residual",
+    "seconds",
+    "peak MB",
+)
 
 
 def geometry_of(shape: tuple[int, int, int], arguments: argparse.Namespace) -> VolumeGeometry:
@@ -54,7 +64,7 @@ def geometry_of(shape: tuple[int, int, int], arguments: argparse.Namespace) -> V
 
 
 def phantom(arguments: argparse.Namespace, phase: float | None) -> Truth:
-    """Return cells with a peak phase, or the volume that was named."""
+    """Return cells with a given peak phase, or the volume from a file."""
     if phase is None:
         n_re = read_image(arguments.volume).astype(np.float64)
         return Truth(n_re, np.zeros_like(n_re))
@@ -78,7 +88,7 @@ def recorded(truth: Truth, model: str, arguments: argparse.Namespace) -> np.ndar
 
 
 def run(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: Truth) -> dict[str, Any]:
-    """Reconstruct, and return the report with the index."""
+    """Reconstruct, and return the report with the refractive index."""
     losses = []
     with reconstruct(recipe, IdtData(frames), truth=truth) as work:
         for progress in work:
@@ -88,13 +98,13 @@ def run(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: Truth) -> dict[s
 
 
 def alone(*arguments: Any) -> dict[str, Any]:
-    """Do `run` in a process of its own."""
+    """Call `run` in a separate process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(run, arguments)
 
 
 def best_tikhonov(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: Truth, chosen: float) -> dict[str, Any]:
-    """Return the report of the closed form whose weight comes nearest to the truth."""
+    """Return the report of the closed form with the weight closest to the truth."""
     found = [
         run(recipe.updated({"regularization": {"tikhonov": chosen * factor}}), frames, truth)
         for factor in np.geomspace(1e-2, 1e2, 13).tolist()
@@ -103,7 +113,7 @@ def best_tikhonov(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: Truth,
 
 
 def scores(report: dict[str, Any], truth: Truth, best: float) -> dict[str, Any]:
-    """Return the figures of one run; the structural similarity is that of the box around the object."""
+    """Return the figures of one run; structural similarity is that of the bounding box of the object."""
     true = np.asarray(truth.n_re, np.float64) - OPTICS["medium_index"]
     places = np.argwhere(np.abs(true) > 0.01 * np.abs(true).max())
     box = tuple(slice(low, high + 1) for low, high in zip(places.min(0), places.max(0), strict=True))
@@ -122,7 +132,7 @@ def scores(report: dict[str, Any], truth: Truth, best: float) -> dict[str, Any]:
 
 
 def draw(figure: Figure, place: Any, title: str, n_re: np.ndarray[Any, Any], limits: tuple[float, float]) -> None:
-    """Draw the xy and the xz slice through the middle of a volume."""
+    """Draw the central xy and xz slices of a volume."""
     parts = place.subgridspec(2, 1, height_ratios=[n_re.shape[1], max(n_re.shape[0] * 3, 1)], hspace=0.05)
     for row, (image, stretch) in enumerate(((n_re[len(n_re) // 2], 1.0), (n_re[:, n_re.shape[1] // 2], 3.0))):
         axes = figure.add_subplot(parts[row])
@@ -155,7 +165,7 @@ def compared(truth: Truth, frames: np.ndarray[Any, Any], arguments: argparse.Nam
 
 
 def large(arguments: argparse.Namespace) -> None:
-    """Reconstruct 512×512×60 voxels once, and print memory and seconds an iteration."""
+    """Reconstruct 512×512×60 voxels once, and print memory and time per stage."""
     arguments.slices, arguments.size = 60, 512
     truth = phantom(arguments, 0.3)
     frames = recorded(truth, "born", arguments)
@@ -173,12 +183,12 @@ def large(arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--phase", type=float, nargs="*", default=[0.3, 1.5], help="peak phases of the cells, in rad")
-    parser.add_argument("--volume", type=Path, help="TIFF file with a refractive index, instead of cells")
+    parser.add_argument("--volume", type=Path, help="TIFF file with a refractive index to use instead of cells")
     parser.add_argument(
-        "--model", nargs="*", default=["multislice"], choices=["multislice", "born"], help="of the data"
+        "--model", nargs="*", default=["multislice"], choices=["multislice", "born"], help="forward model of the data"
     )
-    parser.add_argument("--size", type=int, default=128, help="rows and columns of the cells' volume")
-    parser.add_argument("--slices", type=int, default=24, help="its slices")
+    parser.add_argument("--size", type=int, default=128, help="rows and columns of the volume")
+    parser.add_argument("--slices", type=int, default=24, help="slices of the volume")
     parser.add_argument("--spacing", type=float, default=0.5, help="distance between slices in µm")
     parser.add_argument("--frames", type=int, default=24, help="illuminations")
     parser.add_argument("--seconds", type=float, default=180.0, help="time for each solver")
@@ -198,9 +208,9 @@ def main() -> None:
     for row, (name, phase, model) in enumerate(cases):
         truth = phantom(arguments, phase)
         figures, volumes = compared(truth, recorded(truth, model, arguments), arguments)
-        report[f"{name}, data by {model}"] = figures
+        report[f"{name}, {model} data"] = figures
         rows = [(solver, *list(values.values())[: len(COLUMNS) - 1]) for solver, values in figures.items()]
-        texts.append(f"{name}, data by {model}\n{table(COLUMNS, rows)}")
+        texts.append(f"{name}, {model} data\n{table(COLUMNS, rows)}")
         limits = OPTICS["medium_index"], float(np.max(truth.n_re))
         for column, (title, volume) in enumerate({"truth": truth.n_re, **volumes}.items()):
             draw(figure, grid[row, column], f"{title}\n{name}" if column == 0 else title, volume, limits)

@@ -120,7 +120,7 @@ CASES = {
     "fit huge.tif -o out": "GiB",
     "fit image.tif -o full": "output folder full exists; choose another one or add --overwrite",
     "fit image.tif": "--output requires an argument. See napari-diner fit --help",
-    "fit image.tif -o out --axes ZYX": "The axes ZYX do not go with image.tif, which holds 32 × 32 values",
+    "fit image.tif -o out --axes ZYX": "The axes ZYX do not match image.tif, which holds 32 × 32 values",
     "fit image.tif -o out --axes XY": "axes = 'XY' cannot be used: name each axis once, Y and X last",
     "fit image.tif -o out --axes QX": "there is no axis Q; use the letters T, Z, C, Y, X",
     "fit image.tif -o out --epochs 0": "epochs = 0 cannot be used: it should be",

@@ -209,7 +209,7 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
     Raises
     ------
     InputError
-        If the file cannot be read as text, holds no numbers, or its titles do not go with its columns.
+        If the file cannot be read as text, holds no numbers, or its titles do not match its columns.
     """
     text = text_or_path
     if isinstance(text, Path):

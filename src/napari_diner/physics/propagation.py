@@ -104,7 +104,7 @@ def transfer_function(
     """Return the transfer function H of propagation over a distance, optionally followed by a shift.
 
     ``H = exp(iφ(f)) · exp(−2πi (fy·dy + fx·dx))`` with φ of `propagation_phase`, and zero outside `passband`. Phases
-    are computed in double precision whatever `dtype`: over a millimetre they reach thousands of radians.
+    are always computed in double precision: over a millimetre they reach thousands of radians.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def transfer_function(
 
 
 def propagate(field: Tensor, transfer: Tensor) -> Tensor:
-    """Propagate a field: ``F⁻¹[H · F[U]]``, periodic in y and x.
+    """Propagate a field, ``F⁻¹[H · F[U]]``, periodic in y and x.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ class IDTModel(ABC):
         contrast
             Δε_re and Δε_im, real, (2, Z, Y, X).
         frames
-            Which frames to predict, in this order; all if None.
+            Frames to predict, in this order; all if None.
 
         Returns
         -------

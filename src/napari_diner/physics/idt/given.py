@@ -39,9 +39,9 @@ class GivenTransfer(LinearModel):
     slices
         The volume, the medium and the light; only its shape matters here.
     centred
-        Whether frequency zero is in the middle, at [Y//2, X//2], and not at [0, 0] as ``fft2`` has it.
+        Whether frequency zero is in the middle, at [Y//2, X//2], and not at [0, 0] as for ``fft2``.
     block_elements
-        How many complex numbers a temporary may have, about; by the device if None.
+        Approximate maximum number of complex numbers in a temporary; depends on the device if None.
     dtype, device
         Complex type and device of the spectra.
 
@@ -89,7 +89,9 @@ class GivenTransfer(LinearModel):
         """Return the half-spectrum of one frame's H (Z, Y, X), complex, (Z, Y, X//2+1)."""
         full = torch.as_tensor(np.asarray(H)).to(torch.complex128)
         if not torch.isfinite(full).all():
-            raise InputError(f"The transfer functions of frame {frame + 1} have values that are not finite")
+            raise InputError(
+                f"The transfer functions of frame {frame + 1} have values that are not finite; correct them"
+            )
         if centred:
             full = torch.fft.ifftshift(full, (-2, -1))
         return ((full + mirrored(full).conj()) / 2)[..., : self.half[1]]

@@ -1,4 +1,4 @@
-"""Linear models of diffraction tomography: diagonal in the transverse frequency, whatever their transfer functions."""
+"""Linear models of diffraction tomography, diagonal in the transverse frequency."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class LinearModel(IDTModel):
 
     Volumes and data are real, so spectra are the halves that ``torch.fft.rfft2`` gives, (Y, X//2+1). A transfer
     function obeys H(−u) = H*(u), and is zero in the Nyquist row and column of even sizes. `active` lists the
-    frequencies that any frame responds to; all others are zero in the data and unknown in the volume.
+    frequencies to which any frame responds; all others are zero in the data and undetermined in the volume.
     """
 
     active: Tensor
-    """Places of the K frequencies that any frame responds to, in the flattened half-spectrum; int64, (K,)."""
+    """Indices of the K frequencies to which any frame responds, in the flattened half-spectrum; int64, (K,)."""
     block_elements: int
-    """How many complex numbers a temporary may have, about."""
+    """Approximate maximum number of complex numbers in a temporary."""
 
     @property
     def half(self) -> tuple[int, int]:
@@ -54,7 +54,7 @@ class LinearModel(IDTModel):
         data
             Real, (N, Y, X).
         frames
-            Which frames these are; all if None.
+            Indices of these frames; all if None.
 
         Returns
         -------
@@ -64,7 +64,7 @@ class LinearModel(IDTModel):
         Raises
         ------
         InputError
-            If the data have another shape.
+            If the data have the wrong shape.
         """
         expected = (len(self._chosen(frames)), *self.shape[1:])
         if tuple(data.shape) != expected:
@@ -93,7 +93,7 @@ class LinearModel(IDTModel):
         spectrum
             Complex, (2, Z, Y, X//2+1).
         frames
-            Which frames to predict; all if None.
+            Frames to predict; all if None.
 
         Returns
         -------
@@ -105,14 +105,14 @@ class LinearModel(IDTModel):
     def adjoint_spectrum(self, spectrum: Tensor, frames: Sequence[int] | None = None) -> Tensor:
         """Apply the conjugate transpose of `forward_spectrum` at each frequency.
 
-        Between `spectrum` and `from_spectrum` this is the adjoint of `forward`.
+        Preceded by `spectrum` and followed by `from_spectrum`, this is the adjoint of `forward`.
 
         Parameters
         ----------
         spectrum
             Complex, (N, Y, X//2+1).
         frames
-            Which frames these are; all if None.
+            Indices of these frames; all if None.
 
         Returns
         -------
@@ -127,9 +127,9 @@ class LinearModel(IDTModel):
         Parameters
         ----------
         frame
-            Number of the frame, from 0.
+            Index of the frame.
         slices
-            Which slices; all if None.
+            Slices; all if None.
 
         Returns
         -------
@@ -144,22 +144,22 @@ class LinearModel(IDTModel):
         Parameters
         ----------
         block
-            A part of `active`, as from `blocks`.
+            Part of `active`, as from `blocks`.
 
         Returns
         -------
         Tensor
-            Complex, (K, N, 2Z): for each of the frequencies ``active[block]`` a matrix from first the Z values of
-            F[Δε_re], then the Z values of F[Δε_im], to the N data.
+            Complex, (K, N, 2Z): for each of the frequencies ``active[block]`` a matrix from the Z values of F[Δε_re]
+            followed by the Z values of F[Δε_im] to the N data.
         """
 
     def blocks(self, elements_per_frequency: int) -> Iterator[slice]:
-        """Cut `active` into blocks whose temporaries stay within `block_elements`.
+        """Divide `active` into blocks whose temporaries stay within `block_elements`.
 
         Parameters
         ----------
         elements_per_frequency
-            Numbers that the caller keeps for one frequency, e.g. N · 2Z for `matrices`.
+            Numbers that the caller stores per frequency, e.g. N · 2Z for `matrices`.
         """
         size = max(1, self.block_elements // elements_per_frequency)
         for start in range(0, len(self.active), size):
@@ -173,12 +173,12 @@ class LinearModel(IDTModel):
 
 
 def default_block(device: torch.device) -> int:
-    """Return `LinearModel.block_elements` for a device: what its cache holds, or on a card what keeps it busy."""
+    """Return `LinearModel.block_elements` for a device: what fits in the cache, or what keeps a graphics card busy."""
     return 2**16 if device.type == "cpu" else 2**24
 
 
 def without_nyquist(shape: tuple[int, int]) -> Tensor:
-    """Return which frequencies of a half-spectrum are not in the Nyquist row or column, boolean, (Y, X//2+1)."""
+    """Return a mask of the frequencies of a half-spectrum outside the Nyquist row and column, (Y, X//2+1)."""
     kept = torch.ones(shape[0], shape[1] // 2 + 1, dtype=torch.bool)
     if shape[0] % 2 == 0:
         kept[shape[0] // 2] = False

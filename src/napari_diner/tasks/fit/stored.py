@@ -159,7 +159,7 @@ class StoredFit:
         box = (slice(0, self.layout.outputs), *region.box)
         check_memory(2 * self._box_bytes(VALUES, box), "This part of the model")
         values = self.file.read_box(VALUES, box)[(slice(None), *region.in_box)]
-        yield values.reshape(self.layout.outputs, -1).T
+        yield values.reshape(self.layout.outputs, -1).T.astype(np.float32, copy=False)
 
     def _from_table(self, region: Region) -> Iterator[Outputs]:
         network = self._loaded()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.preprocess.pixels import magnify, split, upsample
+from napari_diner.preprocess.pixels import magnify, magnify_mask, split, upsample
 from napari_diner.preprocess.steps import onto_grid, prepared_shape
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.lensless.setup import magnifications
@@ -62,5 +62,5 @@ def to_one_scale(recipe: RecordingRecipe, intensities: Floats, mask: Mask | None
         if frame.min() >= 0:
             np.maximum(scaled[number], 0, out=scaled[number])  # splines overshoot
     if mask is not None:
-        mask = np.stack([magnify(page, most / m, order=1) for page, m in zip(mask, by, strict=True)])
+        mask = np.stack([magnify_mask(page, most / m) for page, m in zip(mask, by, strict=True)])
     return scaled, mask

@@ -24,6 +24,7 @@ from napari_diner.preprocess.similarity import (
     rough_shift,
     thinnings,
     unturned,
+    unturned_mask,
 )
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
 from napari_diner.solvers.lensless.problem import PhaseProblem
@@ -228,7 +229,7 @@ class FrameRegistration:
         image = np.maximum(unturned(intensity, place), 0)  # splines overshoot
         if self.recipe.source_distance_um is not None and self.recipe.source_distance_to == "sample":
             image *= np.float32(place.scale**2)
-        return image, unturned(mask, place)
+        return image, unturned_mask(mask, place)
 
     def result(self) -> RegisteredRecording:
         """Return the registered frames so far; frames that are hardly turned or enlarged are not resampled."""

@@ -38,7 +38,7 @@ class StackChoice(LayerChoice):
                     f"which does not go with {paths[0].name}; choose files with one frame each and of one size"
                 )
         size = first.pixel_size_um
-        return _layer(StackInfo(tuple(paths), len(paths), first.height, first.width, first.dtype, size), None)
+        return _layer(StackInfo(len(paths), first.height, first.width, first.dtype, size, paths=tuple(paths)), None)
 
 
 def _layer(info: StackInfo, source: str | None) -> Image:
