@@ -143,7 +143,7 @@ class FitJob(Job[FitState]):
                 recipe.name, self._training, _trained, share=_TRAINING_SHARE, essential=True,
                 show=lambda state, present: state,
             ),
-            Stage(_PLACING, self._placement, lambda state, diner: replace(state, best={})),
+            Stage(_PLACING, self._placement, lambda state, diner: replace(state, best={}), essential=True),
         ]  # fmt: skip
 
     def _exact(self, state: FitState, budget: Budget) -> StartingValues:

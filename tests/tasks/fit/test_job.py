@@ -8,20 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from napari_diner.errors import InputError
+from napari_diner.errors import DinerError, InputError
+from napari_diner.representations.registry import representations
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import FitReconstruction, reconstruct
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
+from tests.tasks.fit import small_fits
+from tests.tasks.fit.small_fits import SMALL_NETWORKS, start
 
-QUICK: dict[str, Any] = {"epochs": 60, "table": {"lattice_size": 24}, "network": {"hidden_features": 24}}
+QUICK: dict[str, Any] = {"epochs": 60, **SMALL_NETWORKS}
 
 
 def fit(data: Any, **changes: Any) -> Result:
-    with reconstruct(FitRecipe.parse(QUICK).updated(changes), data) as run:
-        for _ in run:
-            pass
-        return run.result()
+    return small_fits.fit(FitRecipe.parse(QUICK).updated(changes), data)
 
 
 def psnr_db(found: npt.NDArray[Any], wanted: npt.NDArray[Any], peak: float) -> float:
@@ -65,7 +64,7 @@ def test_sixteen_bits_are_not_crushed_to_eight(volume: npt.NDArray[np.uint16]) -
 
 @pytest.mark.parametrize("backbone", ["siren", "mlp", "finer"])
 def test_bit_exact_is_bit_exact(image: npt.NDArray[np.uint8], backbone: str) -> None:
-    result = fit(image, bit_exact=True, backbone=backbone)
+    result = fit(image, bit_exact=True, diner={"backbone": backbone})
     assert np.array_equal(result["reconstruction"].data, image)
     assert result.report["identical"] == 1
     assert result.report["warnings"] == []
@@ -91,7 +90,7 @@ def test_the_report_says_what_was_reached(image: npt.NDArray[np.uint8]) -> None:
 def test_all_representations(image: npt.NDArray[np.uint8]) -> None:
     reached = {
         kind: fit(image, representation=kind, epochs=300, learning_rate=5e-3).report["psnr_db"]
-        for kind in ("diner", "siren", "pe-mlp", "hash-grid", "pixels")
+        for kind in representations()
     }
     assert min(reached.values()) > 15
     assert reached["diner"] > max(reached["siren"], reached["pe-mlp"]) + 5
@@ -121,7 +120,7 @@ def test_same_seed_same_result(image: npt.NDArray[np.uint8]) -> None:
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_fewer_bits_are_smaller_and_their_cost_is_told(image: npt.NDArray[np.uint8], bits: int) -> None:
-    full, small = fit(image), fit(image, table={"stored_bits": bits})
+    full, small = fit(image), fit(image, stored_bits=bits)
     assert small.report["float_psnr_db"] == pytest.approx(full.report["psnr_db"], abs=1e-6)
     assert small.report["psnr_db"] <= small.report["float_psnr_db"] + 1e-3
     assert small.report["bits_per_pixel"] < full.report["bits_per_pixel"]
@@ -130,7 +129,7 @@ def test_fewer_bits_are_smaller_and_their_cost_is_told(image: npt.NDArray[np.uin
 
 
 def test_a_run_that_is_stopped_keeps_the_best_so_far(image: npt.NDArray[np.uint8]) -> None:
-    with reconstruct(FitRecipe.parse(QUICK).updated({"epochs": 1000}), image) as run:
+    with start(FitRecipe.parse(QUICK).updated({"epochs": 1000}), image) as run:
         for progress in run:
             if progress.iteration == 50:
                 break
@@ -147,7 +146,7 @@ def test_a_run_that_is_stopped_keeps_the_best_so_far(image: npt.NDArray[np.uint8
 def test_previews_show_a_plane(volume: npt.NDArray[np.uint16], image: npt.NDArray[np.uint8]) -> None:
     def last_preview(data: FitData, **changes: Any) -> Any:
         recipe = FitRecipe.parse(QUICK).updated({"epochs": 150, **changes})
-        with reconstruct(recipe, data, preview_interval_s=0.0) as run:
+        with start(recipe, data, preview_interval_s=0.0) as run:
             previews = [progress.preview[0] for progress in run if progress.preview]
         return previews[-1]
 
@@ -167,7 +166,8 @@ def test_a_time_limit_is_kept_and_told(image: npt.NDArray[np.uint8]) -> None:
     result = fit(image, epochs=10_000_000, max_seconds=1.0)
     assert result.report["stopped_by_time_limit"]
     assert not result.partial
-    assert 0.5 < result.report["seconds"] < 3
+    # the first use of an optimiser loads parts of torch
+    assert 0.5 < result.report["seconds"] < 8
 
 
 def test_constant_data_are_no_trouble() -> None:
@@ -191,12 +191,40 @@ def test_constant_data_are_no_trouble() -> None:
 )
 def test_data_that_cannot_be_used(data: npt.NDArray[Any], changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError, match=problem):
-        reconstruct(FitRecipe.parse(QUICK).updated(changes), data)
+        start(FitRecipe.parse(QUICK).updated(changes), data)
 
 
-def test_memory_is_given_back(image: npt.NDArray[np.uint8]) -> None:
-    run = reconstruct(FitRecipe.parse(QUICK), image)
-    assert isinstance(run, FitReconstruction)
+def test_a_closed_run_holds_nothing_but_the_result_that_was_asked_for(image: npt.NDArray[np.uint8]) -> None:
+    run = start(FitRecipe.parse(QUICK), image)
     next(run)
     run.close()
-    assert run._representation is None
+    with pytest.raises(DinerError, match="no result yet"):
+        run.result()
+
+
+def test_the_result_holds_the_placed_keys(image: npt.NDArray[np.uint8]) -> None:
+    for unique in (True, False):
+        reached = {
+            steps: fit(image, epochs=300, learning_rate=5e-3, training={"key_steps": steps, "unique": unique})
+            for steps in (0, 6)
+        }
+        gain = reached[6].report["psnr_db"] - reached[0].report["psnr_db"]
+        assert gain > 0.5
+
+
+def test_a_time_limit_leaves_time_to_place_the_keys(image: npt.NDArray[np.uint8]) -> None:
+    report = fit(image, epochs=10_000_000, max_seconds=1.0).report
+    assert [stage["name"] for stage in report["stages"]] == ["diner-siren", "placing keys"]
+    assert report["stages"][0]["seconds"] < 1.2
+
+
+def test_what_was_left_open_is_stored_with_the_result(image: npt.NDArray[np.uint8]) -> None:
+    result = fit(FitData(image, "YXS", (0.5, 0.5, 1.0)), diner={"lattice_size": None}, representation="diner")
+    recipe = result.recipe
+    assert isinstance(recipe, FitRecipe)
+    assert (recipe.axes, recipe.pixel_size_um, recipe.diner.table_width) == ("YXS", 0.5, 2)
+    assert recipe.diner.lattice_size is not None
+    assert recipe.learning_rate is not None
+    # with everything decided, the same again
+    again = fit(FitData(image), **recipe.model_dump(exclude={"axes"}), axes="YXS")
+    assert np.array_equal(again["reconstruction"].data, result["reconstruction"].data)
