@@ -28,10 +28,10 @@ from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel
 from napari_diner.simulate.idt.cells import cells
-from napari_diner.tasks.idt.data import IdtData
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.reconstruct import reconstruct
-from napari_diner.tasks.idt.truth import Truth
+from napari_diner.tasks.idt.task import IdtTask
+from napari_diner.tasks.idt.truth import TrueVolume
+from napari_diner.tasks.task import Frames
 from output import table, write
 
 OPTICS: dict[str, Any] = {
@@ -42,7 +42,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "tikhonov": {"solver": "tikhonov"},
     "voxels": {"solver": "voxels"},
     "diner": {"solver": "diner"},
-    "decaf": {"solver": "decaf", "gradient": {"iterations": 100_000}},
+    "decaf": {"solver": "decaf", "start": "empty", "gradient": {"iterations": 100_000}},
 }
 COLUMNS = (
     "solver",
@@ -63,34 +63,34 @@ def geometry_of(shape: tuple[int, int, int], arguments: argparse.Namespace) -> V
     return VolumeGeometry(shape, arguments.spacing, *light, OPTICS["pixel_size_um"], OPTICS["na"])
 
 
-def phantom(arguments: argparse.Namespace, phase: float | None) -> Truth:
+def phantom(arguments: argparse.Namespace, phase: float | None) -> TrueVolume:
     """Return cells with a given peak phase, or the volume from a file."""
     if phase is None:
         n_re = read_image(arguments.volume).astype(np.float64)
-        return Truth(n_re, np.zeros_like(n_re))
+        return TrueVolume(n_re, np.zeros_like(n_re))
     found = cells(
         geometry_of((arguments.slices, arguments.size, arguments.size), arguments),
         peak_phase_rad=phase,
         seed=arguments.seed,
     )
-    return Truth(found.n_re, found.n_im)
+    return TrueVolume(found.n_re, found.n_im)
 
 
-def recorded(truth: Truth, model: str, arguments: argparse.Namespace) -> np.ndarray[Any, Any]:
+def recorded(truth: TrueVolume, model: str, arguments: argparse.Namespace) -> np.ndarray[Any, Any]:
     """Simulate the frames of a phantom, I / I_background, (N, Y, X)."""
     kind = SSNPModel if model == "multislice" else BornModel
     simulator = kind(geometry_of(truth.n_re.shape, arguments), ring(OPTICS["ring"]["na"], arguments.frames))
-    parts = (torch.from_numpy(np.asarray(part, np.float64)) for part in (truth.n_re, truth.n_im))
+    n_re, n_im = (torch.from_numpy(np.asarray(part, np.float64)) for part in (truth.n_re, truth.n_im))
     with torch.no_grad():
-        frames = simulator.intensities(permittivity_contrast(*parts, OPTICS["medium_index"]).float()).numpy()
+        frames = simulator.intensities(permittivity_contrast(n_re, n_im, OPTICS["medium_index"]).float()).numpy()
     noise = NOISE * np.random.default_rng(arguments.seed).standard_normal(frames.shape)
     return (frames + noise).astype(np.float32)
 
 
-def run(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: Truth) -> dict[str, Any]:
+def run(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: TrueVolume) -> dict[str, Any]:
     """Reconstruct, and return the report with the refractive index."""
     losses = []
-    with reconstruct(recipe, IdtData(frames), truth=truth) as work:
+    with IdtTask().start(recipe, Frames(frames), truth=truth) as work:
         for progress in work:
             losses.append((progress.elapsed_s, progress.stage, progress.losses.get("loss")))
         result = work.result()
@@ -103,7 +103,7 @@ def alone(*arguments: Any) -> dict[str, Any]:
         return pool.apply(run, arguments)
 
 
-def best_tikhonov(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: Truth, chosen: float) -> dict[str, Any]:
+def best_tikhonov(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: TrueVolume, chosen: float) -> dict[str, Any]:
     """Return the report of the closed form with the weight closest to the truth."""
     found = [
         run(recipe.updated({"regularization": {"tikhonov": chosen * factor}}), frames, truth)
@@ -112,7 +112,7 @@ def best_tikhonov(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: Truth,
     return min(found, key=lambda report: report["truth"]["n_re_rmse"])
 
 
-def scores(report: dict[str, Any], truth: Truth, best: float) -> dict[str, Any]:
+def scores(report: dict[str, Any], truth: TrueVolume, best: float) -> dict[str, Any]:
     """Return the figures of one run; structural similarity is that of the bounding box of the object."""
     true = np.asarray(truth.n_re, np.float64) - OPTICS["medium_index"]
     places = np.argwhere(np.abs(true) > 0.01 * np.abs(true).max())
@@ -142,7 +142,9 @@ def draw(figure: Figure, place: Any, title: str, n_re: np.ndarray[Any, Any], lim
             axes.set_title(title, fontsize=8)
 
 
-def compared(truth: Truth, frames: np.ndarray[Any, Any], arguments: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+def compared(
+    truth: TrueVolume, frames: np.ndarray[Any, Any], arguments: argparse.Namespace
+) -> tuple[dict[str, Any], Any]:
     """Run all solvers on one recording; return their figures and their volumes."""
     common = {
         **OPTICS, "slice_spacing_um": arguments.spacing, "slice_count": len(truth.n_re), "background": "ratio",

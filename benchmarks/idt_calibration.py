@@ -26,12 +26,13 @@ from matplotlib.figure import Figure
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.simulate.idt.recording import simulate
 from napari_diner.simulate.idt.settings import IdtSimulation
-from napari_diner.tasks.idt.data import IdtData, contrast_of, load
+from napari_diner.tasks.idt.data import IdtData, assemble, contrast_of
 from napari_diner.tasks.idt.geometry_preview import circles, spectra
+from napari_diner.tasks.idt.job import IdtJob
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.reconstruct import reconstruct
-from napari_diner.tasks.idt.truth import Truth
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.idt.truth import TrueVolume
+from napari_diner.tasks.result import Result
+from napari_diner.tasks.run import Run
 from output import table, write
 
 Vector = npt.NDArray[np.float64]
@@ -67,10 +68,10 @@ def with_axial(apertures: Vector) -> Vector:
     return rays
 
 
-def run(recipe: IdtRecipe, data: IdtData, truth: Truth | None = None) -> tuple[Result, float]:
+def run(recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> tuple[Result, float]:
     """Return the result of a recipe, and the seconds that it took."""
     start = time.perf_counter()
-    with reconstruct(recipe, data, truth=truth) as work:
+    with Run(IdtJob(recipe, data, truth)) as work:
         for _ in work:
             pass
         return work.result(), time.perf_counter() - start
@@ -79,7 +80,7 @@ def run(recipe: IdtRecipe, data: IdtData, truth: Truth | None = None) -> tuple[R
 def simulated(settings: IdtSimulation, seeds: list[int]) -> tuple[list[list[Any]], list[dict[str, Any]]]:
     """Return the rows of the table, and all figures of it."""
     sample = simulate(settings)
-    truth = Truth(sample.phantom.n_re, sample.phantom.n_im)
+    truth = TrueVolume(sample.phantom.n_re, sample.phantom.n_im)
     data = IdtData(sample.frames)
     base = {
         "wavelength_um": settings.wavelength_um, "pixel_size_um": settings.pixel_size_um, "na": settings.na,
@@ -143,7 +144,7 @@ def recording_recipe(folder: Path, which: str, extent_um: tuple[float, float, fl
 def recording(folder: Path, arguments: argparse.Namespace) -> tuple[list[list[Any]], list[dict[str, Any]], Figure]:
     """Return the rows of the table, all figures, and the drawing of a recording."""
     recipe = recording_recipe(folder, arguments.directions, tuple(arguments.extent_um))
-    data = load(recipe)
+    data = assemble(recipe)
     contrast, _ = contrast_of(recipe, data)
     given = np.asarray(recipe.illuminations)
     rows, figures, volumes = [], [], {}
@@ -174,14 +175,14 @@ def pictures(
     contrast: npt.NDArray[np.float32], recipe: IdtRecipe, volumes: dict[str, tuple[Vector, Result]], slice_um: float
 ) -> Figure:
     """Draw the spectra of three frames with given (dashed) and estimated circles, and a slice of each volume."""
-    assert recipe.wavelength_um is not None and recipe.na is not None and recipe.pixel_size_um is not None
+    geometry = recipe.geometry((recipe.slice_count, contrast.shape[1], contrast.shape[2]))
     figure = Figure(figsize=(4 * len(volumes), 13), layout="constrained")
     axes = figure.subplots(4, len(volumes), squeeze=False)
-    logs = spectra(contrast, recipe.pixel_size_um)
+    logs = spectra(contrast, geometry.pixel_size_um)
     _, rows, columns = logs.data.shape
     _, high, wide = logs.scale_um
     given = volumes["given"][0]
-    reach = 2.1 * recipe.na / recipe.wavelength_um
+    reach = 2.1 * geometry.cutoff
     # three directions far apart and far from the axis
     frames = [int(np.argmax(given @ np.array([np.sin(angle), np.cos(angle)]))) for angle in (0, 2.1, 4.2)]
     extent = ((-(columns // 2) - 0.5) * wide, (columns - columns // 2 - 0.5) * wide,
@@ -191,7 +192,7 @@ def pictures(
             axis = axes[row, place]
             axis.imshow(logs.data[frame], cmap="gray", extent=extent, vmin=np.percentile(logs.data[frame], 5))
             for directions, style in ((given, "y--"), (found, "c-")):
-                rings = circles(Illumination.of(directions.tolist()), recipe.wavelength_um, recipe.na)
+                rings = circles(Illumination.of(directions.tolist()), geometry.wavelength_um, geometry.na)
                 for line in rings.outlines()[frame]:
                     axis.plot(line[:, 1], line[:, 0], style, linewidth=0.8)
             axis.set(xlim=(-reach, reach), ylim=(reach, -reach), title=f"{name}, frame {frame + 1}")

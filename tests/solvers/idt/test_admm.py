@@ -27,7 +27,7 @@ def problem_of(shape: tuple[int, int, int], frames: int, priors: VolumePriors, s
 
 
 def minimised(problem: VolumeProblem, iterations: int, tolerance: float = 1e-3) -> Admm:
-    admm = Admm(problem, ClosedForm(problem.model).solve(problem.data, 1.0), iterations, tolerance)
+    admm = Admm(problem, ClosedForm(problem.linear).solve(problem.data, 1.0), iterations, tolerance)
     for _ in admm.steps():
         pass
     return admm
@@ -35,14 +35,14 @@ def minimised(problem: VolumeProblem, iterations: int, tolerance: float = 1e-3) 
 
 def test_without_variation_and_positivity_it_is_the_closed_form() -> None:
     problem = problem_of(SMALL, 8, VolumePriors(tikhonov=0.7))
-    wanted = ClosedForm(problem.model).solve(problem.data, 0.7)
+    wanted = ClosedForm(problem.linear).solve(problem.data, 0.7)
     found = minimised(problem, 300, 1e-9).result()
     assert torch.allclose(found, wanted, atol=1e-6 * float(wanted.abs().max()))
 
 
 def test_positive_least_squares_as_by_an_active_set() -> None:
     problem = problem_of(TINY, 6, VolumePriors(tikhonov=0.3, positive_re=True, positive_im=True))
-    matrix, data = dense(problem.model).numpy(), problem.data.flatten().numpy()
+    matrix, data = dense(problem.linear).numpy(), problem.data.flatten().numpy()
     rows = np.concatenate([matrix, np.sqrt(0.3) * np.eye(matrix.shape[1])])
     exact = lsq_linear(rows, np.concatenate([data, np.zeros(matrix.shape[1])]), (0, np.inf), method="bvls", tol=1e-14)
     found = minimised(problem, 500, 1e-10).result()
@@ -102,7 +102,7 @@ def test_of_a_model_that_changes_nothing_it_is_denoising() -> None:
 def test_forty_steps_get_lower_than_the_start_and_than_long_descent() -> None:
     priors = VolumePriors(tv=2e-3, positive_re=True, positive_im=True)
     problem = problem_of(SMALL, 8, priors)
-    start = problem.projected(ClosedForm(problem.model).solve(problem.data, 1.0))
+    start = problem.projected(ClosedForm(problem.linear).solve(problem.data, 1.0))
     unknown = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([unknown], lr=1e-4)
     lowest = problem.loss(start)
@@ -125,7 +125,7 @@ def test_priors_bring_the_volume_nearer_to_the_truth() -> None:
         return float((volume[0] - truth[0])[truth[0] > 0].square().mean().sqrt())
 
     problem = problem_of(SMALL, 8, VolumePriors(tv=2e-3, positive_re=True, positive_im=True))
-    closed = ClosedForm(problem.model)
+    closed = ClosedForm(problem.linear)
     best = min(distance(closed.solve(problem.data, alpha)) for alpha in (0.01, 0.1, 1.0, 10.0, 100.0))
     assert distance(minimised(problem, 40).result()) < 0.75 * best
 

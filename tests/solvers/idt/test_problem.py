@@ -19,8 +19,9 @@ from tests.solvers.idt.small_volumes import TV, blocks, born
 
 SHAPE = (3, 12, 14)
 FRAMES = 5
-MODELS = {
-    "born": born(SHAPE, FRAMES),
+LINEAR = born(SHAPE, FRAMES)
+MODELS: dict[str, IDTModel] = {
+    "born": LINEAR,
     "multislice": SSNPModel(
         VolumeGeometry(SHAPE, 0.5, 0.515, 1.33, 0.18, 0.65), ring(0.637, FRAMES), dtype=torch.complex128
     ),
@@ -65,7 +66,7 @@ def test_a_problem_with_other_priors_is_another_problem(problem: VolumeProblem) 
 
 
 def test_linear_model_is_needed_where_the_model_is_not_linear(problem: VolumeProblem) -> None:
-    assert replace(problem, model=MODELS["multislice"], slope=MODELS["born"]).linear is MODELS["born"]
-    assert replace(problem, model=MODELS["born"]).linear is MODELS["born"]
+    assert replace(problem, model=MODELS["multislice"], slope=LINEAR).linear is LINEAR
+    assert replace(problem, model=LINEAR).linear is LINEAR
     with pytest.raises(TypeError, match="linear model"):
         _ = replace(problem, model=MODELS["multislice"], slope=None).linear

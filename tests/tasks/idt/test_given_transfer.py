@@ -54,7 +54,8 @@ def test_a_file_with_our_own_functions_gives_our_own_volume(
 ) -> None:
     transfer = full_spectra(len(recording.frames))
     if centred:
-        transfer = tuple(np.fft.fftshift(H, (-2, -1)) for H in transfer)
+        H_re, H_im = (np.fft.fftshift(H, (-2, -1)) for H in transfer)
+        transfer = H_re, H_im
     path = save(tmp_path / "a.mat", recording.frames, *transfer)
     # a file with functions of its own needs neither NA nor illuminations
     left = {key: value for key, value in SETTINGS.items() if key not in ("na", "ring")}
@@ -104,6 +105,9 @@ def test_functions_too_large_for_the_memory_are_refused_before_they_are_read(rec
         """Announces a size and has no values."""
 
         shape = (12, 4096, 4800, 4800)
+
+        def __getitem__(self, frame: int, /) -> Any:
+            raise AssertionError("the values must not be read")
 
     recipe = recording.recipe.updated({"slice_count": 4096})
     frames = np.broadcast_to(np.float32(0), (12, 4800, 4800))

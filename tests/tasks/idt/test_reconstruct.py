@@ -14,6 +14,7 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.tasks.idt import stages as inversion
+from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.result import Result
 from tests.tasks.idt.small_recordings import Recording, reconstructed, record, started
 
@@ -60,7 +61,7 @@ def test_volumes_have_scale_and_sense(recording: Recording) -> None:
 @pytest.mark.parametrize("background", ["ratio", "mean", "image", "coarse"])
 def test_backgrounds_of_all_kinds(recording: Recording, background: str) -> None:
     frames = 1 + recording.frames
-    empty = None
+    empty: np.ndarray[Any, Any] | None = None
     kind = background
     if background in ("image", "coarse"):
         y, x = np.mgrid[:48, :48] / 48
@@ -69,7 +70,7 @@ def test_backgrounds_of_all_kinds(recording: Recording, background: str) -> None
         empty = 100 + (light if background == "image" else light.reshape(12, 4, 12, 4).mean((1, 3)))
         kind = "/somewhere/empty.tif"
     elif background == "mean":
-        frames = frames * np.linspace(0.5, 2, len(frames))[:, None, None]
+        frames = frames * np.linspace(0.5, 2, len(frames), dtype=np.float32)[:, None, None]
     recipe = recording.recipe.updated({"background": kind, "solver": "tikhonov", "background_offset": 0.0})
     if empty is not None:
         recipe = recipe.updated({"background_offset": 100.0})
@@ -131,8 +132,47 @@ def test_diner_starts_from_voxels_and_does_no_worse(recording: Recording) -> Non
     assert result["n_re"].data.min() >= 1.33 - 1e-6
 
 
+@pytest.mark.parametrize("solver", ["siren", "hash-grid", "pixels"])
+def test_every_representation_starts_from_voxels_and_does_about_as_well(recording: Recording, solver: str) -> None:
+    # few steps, and a network just large enough
+    changes: dict[str, Any] = {
+        "regularization": {"tv": 2e-3}, "gradient": {"iterations": 8}, "network": {"hidden_features": 32},
+    }  # fmt: skip
+    voxels = run(recording, iterations=20, regularization={"tv": 2e-3}).report
+    result = run(recording, solver=solver, **changes)
+    report = result.report
+    stages = [stage["name"] for stage in report["stages"]]
+    values = [] if solver == "pixels" else [f"{solver}: values"]
+    assert stages == ["closed form", "start: voxels", *values, solver]
+    assert report["truth"]["n_re_rmse"] < 1.4 * voxels["truth"]["n_re_rmse"]
+    assert report["truth"]["n_re_rmse"] < 0.5 * report["truth"]["n_re_rmse_zero"]
+    assert report["parameters"] == sum(value.size for value in result.weights.values())
+
+
+@pytest.mark.parametrize("solver", ["diner", "siren"])
+def test_representation_may_start_from_an_empty_volume(recording: Recording, solver: str) -> None:
+    changes = {"gradient": {"iterations": 60, "schedule": "constant"}, "regularization": {"tv": 2e-3}}
+    with started(
+        recording.recipe.updated({**changes, "solver": solver, "start": "empty"}), recording.frames, recording.truth
+    ) as work:
+        losses = [progress.losses["loss"] for progress in work if progress.stage == solver]
+        report = work.result().report
+    assert [stage["name"] for stage in report["stages"]] == ["closed form", solver]
+    # at first the data are not explained at all
+    pixels = recording.frames.size
+    assert losses[0] == pytest.approx(pixels * report["data_rms"] ** 2 / 2, rel=0.1)
+    assert report["residual_rms"] < 0.8 * report["data_rms"]
+
+
+def test_keys_of_a_single_number_cannot_hold_two_values() -> None:
+    with pytest.raises(RecipeError, match=r"set diner\.table_width to 2 or 3"):
+        IdtRecipe.parse({"solver": "diner", "diner": {"table_width": 1}})
+
+
 def test_decaf_explains_part_of_the_data(recording: Recording) -> None:
-    changes = {"gradient": {"iterations": 60, "learning_rate": 5e-3}, "regularization": {"tv": 2e-3}}
+    changes = {
+        "gradient": {"iterations": 60, "learning_rate": 5e-3}, "regularization": {"tv": 2e-3}, "start": "empty",
+    }  # fmt: skip
     report = run(recording, solver="decaf", **changes).report
     assert report["residual_rms"] < 0.8 * report["data_rms"]
     assert report["parameters"] < 50_000

@@ -126,6 +126,8 @@ class IdtRecipe(RepresentationSettings, Recipe):
     """Maximum number of steps of the voxels solver under the linear model."""
     multislice: MultisliceSettings = Field(default_factory=MultisliceSettings, title="Multi-slice")
     """Settings of the multi-slice model."""
+    start: Literal["voxels", "empty"] = Field(default="voxels", title="Start from")
+    """What a representation starts from: a short reconstruction by voxels, or a nearly empty volume."""
     gradient: DescentSettings = Field(default_factory=DescentSettings, title="Gradient descent")
     """Settings of all representations."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from napari_diner.representations.base import Representation
 from napari_diner.representations.registry import build, representation
 from napari_diner.representations.unknown import Scaled
 from napari_diner.solvers.idt.problem import scale_of
@@ -15,40 +16,51 @@ _TABLE_WIDTH = 3
 _LATTICE_SIZES = {1: 64, 2: 64, 3: 24}
 # of the learning rate, for representations that start from voxels: to refine what is known without undoing it
 _WARM_FACTOR = 0.1
+# root mean square output of a representation of a nearly empty volume
+_NEARLY_EMPTY = 0.01
 
 
-def build_unknown(recipe: IdtRecipe, volume: Tensor, generator: torch.Generator) -> tuple[Scaled, tuple[float, float]]:
+def build_unknown(recipe: IdtRecipe, volume: Tensor, generator: torch.Generator) -> Scaled:
     """Build the representation of Δε_re and Δε_im that a recipe asks for, in units of the scale of a volume.
 
     Parameters
     ----------
     recipe
-        Solver, sizes, seed.
+        Solver, start, sizes, seed.
     volume
-        Contrast, (2, Z, Y, X). Representations that can hold values start from it, others from a nearly empty volume.
+        Contrast, (2, Z, Y, X). Representations that can hold values take it on if they start from voxels; others
+        represent a nearly empty volume.
     generator
         Source of random keys; networks draw from torch's global generator, which is seeded.
 
     Returns
     -------
     Scaled
-        The unknown, on the device of `volume`.
-    tuple[float, float]
-        Contrast that an output of one stands for.
+        On the device of `volume`.
     """
     torch.manual_seed(recipe.seed)
     width = recipe.diner.table_width or _TABLE_WIDTH
     diner = recipe.diner.complete(width, _LATTICE_SIZES[width])
     shape = (volume.shape[1], volume.shape[2], volume.shape[3])
-    part = build(recipe.solver, shape, 2, recipe.model_copy(update={"diner": diner}), generator).to(volume.device)
-    scale = scale_of(volume)
-    unknown = Scaled(part, volume.new_tensor(scale)).to(volume.device)
-    if representation(recipe.solver).holds_values:
+    part = build(recipe.solver, shape, 2, recipe.model_copy(update={"diner": diner}), generator)
+    unknown = Scaled(part, volume.new_tensor(scale_of(volume))).to(volume.device)
+    if recipe.start == "voxels" and representation(recipe.solver).holds_values:
         fit_values(part, unknown.decompose(volume), generator)
-    return unknown, scale
+    else:
+        _make_nearly_empty(part)
+    return unknown
 
 
-def learning_rate(solver: str) -> float:
-    """Return the step size of Adam that suits a representation."""
-    entry = representation(solver)
-    return entry.learning_rate * (_WARM_FACTOR if entry.holds_values else 1.0)
+def learning_rate(recipe: IdtRecipe) -> float:
+    """Return the step size of Adam that suits the representation of a recipe and its start."""
+    return representation(recipe.solver).learning_rate * (_WARM_FACTOR if recipe.start == "voxels" else 1.0)
+
+
+@torch.no_grad()
+def _make_nearly_empty(part: Representation) -> None:
+    """Make a representation return values far below one, by its last linear layer; others stay as they are."""
+    size = float(part.exact().square().mean().sqrt())
+    linear = [layer for layer in part.modules() if isinstance(layer, nn.Linear)]
+    if linear and size > _NEARLY_EMPTY:
+        for parameter in linear[-1].parameters():
+            parameter.mul_(_NEARLY_EMPTY / size)

@@ -12,6 +12,7 @@ from torch import Tensor
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.representations.registry import representations
+from napari_diner.representations.unknown import Scaled, Unknown
 from napari_diner.solvers.adam import AdamDescent, Represented
 from napari_diner.solvers.calibration.idt import IlluminationRefinement, RefinedIllumination
 from napari_diner.solvers.calibration.spectral_circles import CircleFit, CircleSearch
@@ -22,6 +23,7 @@ from napari_diner.solvers.idt.regularisers import VolumePriors
 from napari_diner.solvers.idt.weight_choice import Choice, TvSearch, noise_in_volume
 from napari_diner.solvers.registry import solvers
 from napari_diner.solvers.solver import Budget, Solver
+from napari_diner.solvers.starting_values import StartingValues
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration, without_gains
 from napari_diner.tasks.idt.crop import cropped
 from napari_diner.tasks.idt.optics import ComputedModels, Models, prediction_seconds
@@ -35,8 +37,8 @@ AFFORDABLE_S = 3600.0
 """Time above which multiple scattering is left out, unless it is asked for."""
 # the closed form shows less phase than there is; above this much, multiple scattering is worth its time
 _VISIBLE_PHASE_RAD = 0.35
-# parts of a time limit by which calibration, the choice of weights, and voxels to start a representation from must end
-_CALIBRATION_SHARE, _WEIGHTS_SHARE, _START_SHARE = 0.5, 0.3, 0.6
+# parts of a time limit by which stages end: calibration, choice of weights, voxels to start from, values of networks
+_CALIBRATION_SHARE, _WEIGHTS_SHARE, _START_SHARE, _VALUES_SHARE = 0.5, 0.3, 0.6, 0.7
 # steps for voxels that a representation starts from: it goes on from there
 _START_ITERATIONS = 20
 # frames in each step of Adam under the multi-slice model
@@ -62,6 +64,8 @@ class IdtState:
         Whether that explains the data by multiple scattering.
     linearised
         What the linear model has to explain of the data from this volume on, (N, Y, X); the data themselves if None.
+    unknown
+        The representation that has been prepared for the next stage.
     parameters
         Of the representation of the volume; none if that consists of plain voxels.
     choices
@@ -77,6 +81,7 @@ class IdtState:
     volume: Tensor | None = None
     is_multiply_scattering: bool = False
     linearised: Tensor | None = None
+    unknown: Scaled | None = None
     parameters: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
     choices: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
     calibration: IlluminationCalibration | None = None
@@ -141,9 +146,18 @@ class IdtStages:
         if entry is None:
             yield self._solved(recipe.solver, recipe.solver, recipe, 1.0)
             return
-        if entry.holds_values:
+        if recipe.start == "voxels":
             short = recipe.model_copy(update={"iterations": min(_START_ITERATIONS, recipe.iterations)})
             yield self._solved("start: voxels", "voxels", short, _START_SHARE)
+            if not entry.holds_values:
+                yield Stage(
+                    f"{recipe.solver}: values",
+                    self._values,
+                    _took_values,
+                    _VALUES_SHARE,
+                    essential=True,
+                    show=_unchanged,
+                )
         yield Stage(recipe.solver, self._descent, _represented, essential=True)
 
     def _closed_form(self, state: IdtState, regularised: Regularised) -> IdtState:
@@ -187,17 +201,25 @@ class IdtStages:
 
         return Stage(label, solver, lambda state, volume: replace(state, volume=volume), share, essential=True)
 
+    def _values(self, state: IdtState, budget: Budget) -> StartingValues:
+        """Return what fits a network of coordinates to the present volume."""
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        unknown = build_unknown(self.recipe, state.estimate, generator)
+        rate = representations()[self.recipe.solver].learning_rate
+        return StartingValues(unknown, state.estimate, rate, generator, budget)
+
     def _descent(self, state: IdtState, budget: Budget) -> AdamDescent:
         """Return Adam on the parameters of the representation."""
         recipe, scatters = self.recipe, isinstance(state.problem.model, SSNPModel)
         generator = torch.Generator().manual_seed(recipe.seed)
-        unknown, scale = build_unknown(recipe, state.estimate, generator)
+        unknown = state.unknown
+        if unknown is None:
+            unknown = build_unknown(recipe, state.estimate, generator)
+        real, imaginary = unknown.scale.flatten().tolist()
         return AdamDescent(
-            replace(state.problem, scale=scale),
+            replace(state.problem, scale=(real, imaginary)),
             unknown,
-            recipe.gradient.complete(
-                learning_rate(recipe.solver), recipe.multislice.descent_iterations if scatters else None
-            ),
+            recipe.gradient.complete(learning_rate(recipe), recipe.multislice.descent_iterations if scatters else None),
             budget,
             batch_size=_BATCH_FRAMES if scatters else None,
             generator=generator,
@@ -289,6 +311,10 @@ def _weighted(state: IdtState, choice: Choice | None) -> IdtState:
         return state
     state = state.with_priors(replace(state.problem.priors, tv=choice.value))
     return replace(state, choices={**state.choices, "tv": choice})
+
+
+def _took_values(state: IdtState, unknown: Unknown) -> IdtState:
+    return replace(state, unknown=unknown if isinstance(unknown, Scaled) else None)
 
 
 def _represented(state: IdtState, represented: Represented) -> IdtState:

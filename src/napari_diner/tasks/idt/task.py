@@ -83,7 +83,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         "tikhonov": {"solver": "tikhonov", "model": "born"},
         "voxels": {"solver": "voxels"},
         "diner": {"solver": "diner"},
-        "decaf": {"solver": "decaf"},
+        "decaf": {"solver": "decaf", "start": "empty"},
     }
     columns: ClassVar[Mapping[str, str]] = {
         "n_re_psnr_db": "index dB",
