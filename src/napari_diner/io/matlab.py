@@ -32,21 +32,14 @@ _USER_BLOCK = 512
 
 @dataclass(frozen=True)
 class MatlabTransfer:
-    """Transfer functions in a file, read one frame at a time.
-
-    Parameters
-    ----------
-    path
-        The file.
-    name
-        The variable.
-    shape
-        Its axes as (N, Z, Y, X).
-    """
+    """Transfer functions in a file, read one frame at a time."""
 
     path: Path
+    """The file."""
     name: str
+    """The variable."""
     shape: tuple[int, int, int, int]
+    """Its axes as (N, Z, Y, X)."""
 
     def __getitem__(self, frame: int) -> npt.NDArray[np.complex128]:
         """Return those of one frame, complex, (Z, Y, X)."""
@@ -66,34 +59,22 @@ class MatlabTransfer:
 
 @dataclass(frozen=True, kw_only=True)
 class MatlabFrames(StackInfo):
-    """What the frames in a file announce.
-
-    Parameters
-    ----------
-    name
-        Name of their variable.
-    """
+    """What the frames in a file announce."""
 
     name: str
+    """Name of their variable."""
 
 
 @dataclass(frozen=True)
 class MatlabInfo:
-    """Content of a file.
-
-    Parameters
-    ----------
-    path
-        The file.
-    frames
-        Its frames; None if there are none.
-    transfer
-        Transfer functions of Δε_re and Δε_im; None if there are none.
-    """
+    """Content of a file."""
 
     path: Path
+    """The file."""
     frames: MatlabFrames | None
+    """Its frames; None if there are none."""
     transfer: tuple[MatlabTransfer, MatlabTransfer] | None
+    """Transfer functions of Δε_re and Δε_im; None if there are none."""
 
     @property
     def stack(self) -> MatlabFrames:

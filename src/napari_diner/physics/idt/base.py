@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -12,6 +12,13 @@ from torch import Tensor
 from napari_diner.errors import InputError
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.geometry import Slices
+
+
+class Precision(TypedDict, total=False):
+    """Complex type and device of a model."""
+
+    dtype: torch.dtype
+    device: torch.device | str
 
 
 class IDTModel(ABC):

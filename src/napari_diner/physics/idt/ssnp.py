@@ -22,14 +22,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.idt.base import IDTModel, frequency_device
+from napari_diner.physics.idt.base import IDTModel, Precision, frequency_device
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.transfer import chosen_sources
@@ -53,8 +53,8 @@ class SSNPModel(IDTModel):
         is proportional to it.
     batch_elements
         Approximate maximum number of complex numbers in the fields that march together; depends on the device if None.
-    dtype, device
-        Complex type and device of the fields. Phases are always computed in double precision.
+    precision
+        `dtype`, complex64 by default, and `device` of the fields. Phases are always computed in double precision.
 
     Raises
     ------
@@ -70,10 +70,9 @@ class SSNPModel(IDTModel):
         *,
         steps_per_slice: int | None = None,
         batch_elements: int | None = None,
-        dtype: torch.dtype = torch.complex64,
-        device: torch.device | str = "cpu",
+        **precision: Unpack[Precision],
     ) -> None:
-        super().__init__(geometry, len(illumination), dtype=dtype, device=device)
+        super().__init__(geometry, len(illumination), **precision)
         self.geometry = geometry
         illumination.check(geometry.na, geometry.medium_index)
         self.illumination = illumination

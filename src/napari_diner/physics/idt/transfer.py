@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.idt.base import frequency_device
+from napari_diner.physics.idt.base import Precision, frequency_device
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.linear import LinearModel, default_block, without_nyquist
@@ -98,8 +98,8 @@ class BornModel(LinearModel):
         See `axial_frequency`.
     block_elements
         Approximate maximum number of complex numbers in a temporary; depends on the device if None.
-    dtype, device
-        Complex type and device of the spectra. Phases are always computed in double precision.
+    precision
+        `dtype`, complex64 by default, and `device` of the spectra. Phases are always computed in double precision.
 
     Raises
     ------
@@ -114,10 +114,9 @@ class BornModel(LinearModel):
         *,
         dispersion: Dispersion = "exact",
         block_elements: int | None = None,
-        dtype: torch.dtype = torch.complex64,
-        device: torch.device | str = "cpu",
+        **precision: Unpack[Precision],
     ) -> None:
-        super().__init__(geometry, len(illumination), dtype=dtype, device=device)
+        super().__init__(geometry, len(illumination), **precision)
         self.geometry = geometry
         illumination.check(geometry.na, geometry.medium_index)
         if dispersion == "legacy" and geometry.na >= 1:

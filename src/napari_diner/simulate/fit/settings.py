@@ -37,10 +37,10 @@ class VolumeSimulation(Settings):
 
     slices: int = Field(default=24, ge=1, le=4096, title="Slices")
     """Number of slices."""
+    z_step_um: float = Field(default=0.3, ge=0.01, le=10, title="Slice spacing (µm)")
+    """Distance between neighbouring slices."""
     height_px: Rows = 128
     width_px: Columns = 128
     pixel_size_um: float = Field(default=0.1, ge=0.01, le=10, title="Pixel size (µm)")
     """Distance between neighbouring pixels."""
-    z_step_um: float = Field(default=0.3, ge=0.01, le=10, title="Slice spacing (µm)")
-    """Distance between neighbouring slices."""
     seed: Seed = 0

@@ -14,24 +14,16 @@ from napari_diner.simulate.idt.settings import IdtSimulation
 
 @dataclass(frozen=True)
 class IdtSample:
-    """A simulated recording and its specimen.
-
-    Parameters
-    ----------
-    frames
-        Intensities relative to the empty field, I / I_background, float32, (N, Y, X).
-    illuminations
-        Direction (NA_y, NA_x) of each frame, (N, 2).
-    phantom
-        The specimen.
-    settings
-        Parameters of the simulation.
-    """
+    """A simulated recording and its specimen."""
 
     frames: Volume
+    """Intensities relative to the empty field, I / I_background, float32, (N, Y, X)."""
     illuminations: Vector
+    """Direction (NA_y, NA_x) of each frame, (N, 2)."""
     phantom: CellPhantom
+    """The specimen."""
     settings: IdtSimulation
+    """Parameters of the simulation."""
 
 
 def simulate(settings: IdtSimulation) -> IdtSample:

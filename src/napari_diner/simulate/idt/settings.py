@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from napari_diner.settings import Settings
-from napari_diner.simulate.settings import Columns, Rows, Seed
+from napari_diner.simulate.settings import Columns, Rows, Seed, Wavelength
 
 
 class IdtSimulation(Settings):
@@ -21,8 +21,7 @@ class IdtSimulation(Settings):
     """Distance between neighbouring pixels in the sample."""
     slice_spacing_um: float = Field(default=0.5, gt=0, le=1000, title="Slice spacing (µm)")
     """Distance between neighbouring slices; the volume is centred on the plane in focus."""
-    wavelength_um: float = Field(default=0.515, gt=0, le=1000, title="Wavelength (µm)")
-    """Wavelength of the light in vacuum."""
+    wavelength_um: Wavelength = 0.515
     na: float = Field(default=0.65, gt=0, lt=5, title="Objective NA")
     """Numerical aperture of the objective."""
     medium_index: float = Field(default=1.33, ge=1, le=5, title="Medium index")

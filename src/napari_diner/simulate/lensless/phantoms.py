@@ -19,18 +19,12 @@ _SHAPES_APART = 1.05
 
 @dataclass(frozen=True)
 class Phantom:
-    """A thin specimen.
-
-    Parameters
-    ----------
-    amplitude
-        Transmitted amplitude, (Y, X), float64, at most 1.
-    phase
-        Phase delay in radians, (Y, X), float64, at least 0.
-    """
+    """A thin specimen."""
 
     amplitude: Image
+    """Transmitted amplitude, (Y, X), float64, at most 1."""
     phase: Image
+    """Phase delay in radians, (Y, X), float64, at least 0."""
 
 
 def specimen(

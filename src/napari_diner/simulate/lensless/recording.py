@@ -13,11 +13,6 @@ from napari_diner.physics.optics import Method, Optics
 from napari_diner.simulate.lensless.phantoms import specimen
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 
-# Standard deviation of the smoothing of the specimen times the highest frequency of the grid, and of propagation, where
-# the Gaussian leaves 1e-3 and 3e-9 of an already small amplitude. Beyond the former the specimen would merely look
-# jagged; beyond the latter it could not be reconstructed.
-_GRID_SMOOTHING, _PASSBAND_SMOOTHING = 0.6, 1.0
-
 
 @dataclass(frozen=True)
 class LenslessSample:
@@ -131,6 +126,12 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
         binning=settings.binning,
         shifts_um=shifts_um,
     )
+
+
+# Standard deviation of the smoothing of the specimen times the highest frequency of the grid, and of propagation, where
+# the Gaussian leaves 1e-3 and 3e-9 of an already small amplitude. Beyond the former the specimen would merely look
+# jagged; beyond the latter it could not be reconstructed.
+_GRID_SMOOTHING, _PASSBAND_SMOOTHING = 0.6, 1.0
 
 
 def _smoothing_px(settings: LenslessSimulation) -> float:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from napari_diner.settings import Settings
-from napari_diner.simulate.settings import Columns, Rows, Seed
+from napari_diner.simulate.settings import Columns, Rows, Seed, Wavelength
 
 
 class LenslessSimulation(Settings):
@@ -18,8 +18,7 @@ class LenslessSimulation(Settings):
     width_px: Columns = 256
     pixel_size_um: float = Field(default=1.12, gt=0, le=1000, title="Pixel size (µm)")
     """Distance between neighbouring pixels of the sensor."""
-    wavelength_um: float = Field(default=0.532, gt=0, le=1000, title="Wavelength (µm)")
-    """Wavelength of the light in vacuum."""
+    wavelength_um: Wavelength = 0.532
     distances_um: tuple[float, ...] = Field(
         default=(300.0, 380.0, 460.0, 540.0, 620.0, 700.0), min_length=1, max_length=1000, title="Distances (µm)"
     )
