@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from napari_diner.tasks.fit.reconstruct import reconstruct
 
 import output
 from napari_diner.tasks.fit.insight import band_ratios, learned_inr, mapped_coordinates, spectrum
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
 
 PAPER = {
     "original": (0.4426, 0.2484, 0.1753, 0.1337),

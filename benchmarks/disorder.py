@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from napari_diner.tasks.fit.reconstruct import reconstruct
 
 import output
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.insight import arrangements, learned_inr, mapped_coordinates, spectrum
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
 
 PAPER_DB = {"original": 31.03, "sorted": 31.08, "shuffled": 31.05}
 WAYS: dict[str, dict[str, Any]] = {

@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from napari_diner.tasks.fit.compare import CONTENDERS, compare
+from napari_diner.tasks.fit.reconstruct import reconstruct
 
 from napari_diner.device import choose_device, describe
 from napari_diner.io.signals import probe_signal, read_signal
 from napari_diner.simulate.fit.images import simulate_image
 from napari_diner.simulate.fit.settings import ImageSimulation
-from napari_diner.tasks.fit.compare import CONTENDERS, compare
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
 from napari_diner.tasks.saving import to_json
 from plain_diner import plain_fit
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 from matplotlib.figure import Figure
+from napari_diner.tasks.fit.reconstruct import reconstruct
 
 import output
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.insight import Interpolation, every_second, interpolation_comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
 
 BACKBONES = ("siren", "mlp", "finer")
 _SHOWN = 96

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from napari_diner.tasks.fit.reconstruct import reconstruct
 from scipy import ndimage
 
 from napari_diner.device import choose_device, describe
@@ -24,7 +25,6 @@ from napari_diner.simulate.fit.images import simulate_video
 from napari_diner.simulate.fit.settings import VideoSimulation
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
 from napari_diner.tasks.saving import to_json
 from plain_diner import plain_fit
 
