@@ -34,7 +34,7 @@ def choose_device(name: str = "auto") -> torch.device:
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not present.get(name, False):
         choices = ", ".join(device for device, available in present.items() if available)
-        raise RecipeError(f"The device {name!r} is not available here; choose one of: auto, {choices}")
+        raise RecipeError(f"The device {name!r} is not available; set {{field}} to one of: auto, {choices}", "device")
     return torch.device(name)
 
 

@@ -75,7 +75,7 @@ def test_a_folder_that_holds_something_is_kept(tmp_path: Path) -> None:
     out = tmp_path / "out"
     write_folder(out, [PHASE], {})
     before = content(tmp_path)
-    with pytest.raises(OutputError, match="exists; choose another one or add --overwrite"):
+    with pytest.raises(OutputError, match="exists; choose another one or add overwrite"):
         write_folder(out, [], {"recipe.yaml": "new"})
     assert content(tmp_path) == before
 

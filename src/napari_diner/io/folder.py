@@ -35,7 +35,7 @@ def check_output(folder: str | Path, overwrite: bool) -> None:
         if path.exists() and not path.is_dir():
             raise OutputError(f"The output {folder} is a file; name a folder")
         if path.is_dir() and any(path.iterdir()) and not overwrite:
-            raise OutputError(f"The output folder {folder} exists; choose another one or add --overwrite")
+            raise OutputError(f"The output folder {folder} exists; choose another one or add {{field}}", "overwrite")
         parent = _existing(path)
         if not parent.is_dir():
             raise OutputError(

@@ -97,7 +97,8 @@ class SSNPModel(IDTModel):
         if np.any((x > math.pi / 2) & (np.abs(np.sin(x)) < 0.3)):
             raise RecipeError(
                 f"Steps of {step_um:.3g} µm are close to a multiple of half the wavelength in the medium and would act "
-                f"as a mirror; use at least {fewest} steps per slice"
+                f"as a mirror; set {{field}} to at least {fewest}",
+                "multislice.steps_per_slice",
             )
         self.corrections = torch.from_numpy(geometry.wavenumber**2 * step_um / (4 * kz) * (1 / np.tan(x) - 1 / x))
         """½ε (cot x − 1/x) for unit contrast and each source, (S,)."""

@@ -120,7 +120,9 @@ class BornModel(LinearModel):
         self.geometry = geometry
         illumination.check(geometry.na, geometry.medium_index)
         if dispersion == "legacy" and geometry.na >= 1:
-            raise RecipeError(f"The legacy dispersion has no waves at an NA of {geometry.na:g}; choose the exact one")
+            raise RecipeError(
+                f"There are no waves at an NA of {geometry.na:g} with {{field}} legacy; set it to exact", "dispersion"
+            )
         self.illumination = illumination
         self.dispersion = dispersion
         self.block_elements = block_elements if block_elements is not None else default_block(self.device)
