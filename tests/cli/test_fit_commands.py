@@ -16,11 +16,11 @@ import pytest
 import tifffile
 
 from napari_diner.cli import demo
-from napari_diner.cli.terminal import summary
 from napari_diner.io.signals import probe_signal
 from napari_diner.tasks.fit.model import FitModel
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.saving import load_result
+from napari_diner.tasks.fit.task import FitTask
+from napari_diner.tasks.saving import load
 from tests.kit.reports import report_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_a_fit_can_be_repeated_from_its_own_recipe(run: Run, image: Path, tmp_pa
     first, second = tmp_path / "first", tmp_path / "second"
     assert run("fit", image, "-o", first, "--epochs", 15, "-q").code == 0
     assert run("run", first / "recipe.yaml", "-o", second, "-q").code == 0
-    before, after = (load_result(folder)["reconstruction"].data for folder in (first, second))
+    before, after = (load(folder)["reconstruction"].data for folder in (first, second))
     np.testing.assert_array_equal(before, after)
 
 
@@ -100,7 +100,7 @@ def test_the_pixel_size_goes_through(run: Run, tmp_path: Path) -> None:
     data = texture(4, 16, 20, dtype="uint16")
     tifffile.imwrite(volume, data, ome=True, photometric="minisblack", metadata={"axes": "ZYX", **sizes})
     assert run("fit", volume, "-o", out, "--epochs", 5, "-q").code == 0
-    found = load_result(out)["reconstruction"]
+    found = load(out)["reconstruction"]
     assert (found.axes, found.scale_um, found.data.dtype) == ("ZYX", (0.4, 0.1, 0.1), np.dtype("uint16"))
     # the range of the data is kept, not crushed to that of 8 bits
     assert found.data.max() > 0.5 * data.max() > 255
@@ -150,8 +150,9 @@ def test_a_bit_exact_fit_says_so(dtype: str, run: Run, tmp_path: Path) -> None:
 
 def test_only_what_is_all_equal_is_called_so(tmp_path: Path) -> None:
     report = {"task": "fit", "identical": 0.999999, "bits_per_pixel": 1.0}
-    assert "99.999 %" in summary(report, tmp_path)
-    assert "100 %" in summary({**report, "identical": 1.0}, tmp_path)
+    rows = dict(FitTask().summary_rows(report))
+    assert rows["equal after rounding"] == "99.999 %"
+    assert dict(FitTask().summary_rows({**report, "identical": 1.0}))["equal after rounding"] == "100 %"
 
 
 def test_a_rounded_table_tells_what_it_cost(run: Run, image: Path, tmp_path: Path) -> None:
@@ -221,7 +222,7 @@ def test_a_drawn_sample_can_be_fitted(
     command = finished.out.split("\n\n")[-1].replace("RESULT", str(out)).split()
     assert command[0] == "napari-diner"
     assert run(*command[1:], "--set", "epochs=5", "-q").code == 0
-    assert load_result(out)["reconstruction"].scale_um == scale
+    assert load(out)["reconstruction"].scale_um == scale
 
 
 def test_the_demo_of_fits_leaves_pictures(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +267,7 @@ def test_an_interruption_leaves_the_best_so_far(command: list[str], image: Path,
     assert "Traceback" not in errors
     report = report_of(out)
     assert (report["partial"], report["solver"]) == (True, "diner-siren")
-    np.testing.assert_array_equal(FitModel.open(out).evaluate(), load_result(out)["reconstruction"].data)
+    np.testing.assert_array_equal(FitModel.open(out).evaluate(), load(out)["reconstruction"].data)
     assert ("winner by" if command[0] == "compare" else "interrupted: this is the best so far") in table
 
 

@@ -25,6 +25,7 @@ SIMULATED = ("--slices", 8, "--slice-spacing-um", 0.6, "--height-px", 40, "--wid
 def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small recording of cells, its truth and a recipe."""
     from napari_diner.cli.simulate import write_idt_sample
+
     from napari_diner.simulate.idt.recording import simulate
     from napari_diner.simulate.idt.settings import IdtSimulation
 
