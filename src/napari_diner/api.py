@@ -268,7 +268,7 @@ def show(result: Result) -> None:
     show_layers(result)
 
 
-def simulate(name: str, **settings: object) -> SampleData:
+def sample(name: str, **settings: object) -> SampleData:
     """Simulate sample data.
 
     Parameters
@@ -291,8 +291,8 @@ def simulate(name: str, **settings: object) -> SampleData:
     known = samples()
     if name not in known:
         raise unknown("sample", name, known)
-    _, sample = known[name]
-    return sample.make(sample.settings(**settings))
+    _, chosen = known[name]
+    return chosen.make(chosen.settings(**settings))
 
 
 def as_frames(data: Data) -> Frames:

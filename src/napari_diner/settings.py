@@ -77,6 +77,8 @@ def explained(model: Any, error: ValidationError) -> RecipeError:
     problem = first["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
     if first["type"] == "value_error" and not key:
         return RecipeError(problem)
+    if first["type"] in ("model_type", "model_attributes_type"):
+        problem = "it should be a section with settings of its own"
     if first["type"] == "missing":
         return RecipeError("{field} is missing", key)
     return RecipeError(f"{{field}} = {shortened(repr(first['input']))} cannot be used: {problem}", key or "recipe")

@@ -236,7 +236,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         RecipeError
             If the task has no truth.
         """
-        raise RecipeError(f"{self.title} has no ground truth to be scored against; leave it out")
+        raise RecipeError(f"{self.title} has no ground truth to be scored against; leave out {{field}}", "truth")
 
     def truth_of(self, sample: SampleData) -> Any:
         """Return the known object of a sample, as `job` takes it; None if there is none."""
@@ -318,6 +318,8 @@ class Task(ABC, Generic[RecipeT, DataT]):
         for name in names:
             if name not in self.contenders:
                 raise unknown("contender", name, self.contenders)
+        if not seconds > 0:
+            raise RecipeError(f"{{field}} = {seconds:g} cannot be used: it should be greater than 0", "seconds")
         data = self.assemble(recipe, frames)
 
         def begin(name: str) -> Run[Any]:
