@@ -125,7 +125,7 @@ def test_solvers_are_compared(run: Run, cells: Path, tmp_path: Path) -> None:
         ({"ring": None, "illuminations": "leds.csv"}, "leds.csv"),
         ({"background": "nowhere.tif"}, "nowhere.tif"),
         ({"background": "average"}, "average"),
-        ({"slice_count": 1_000_000}, "slice_count"),
+        ({"slice_count": 1_000_000}, "--slice-count"),
         ({"stack": None}, "stack"),
     ],
 )
