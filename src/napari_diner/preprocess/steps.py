@@ -86,11 +86,6 @@ def prepare_frames(
     scale
         Factor from the units of the file to intensities.
 
-    Returns
-    -------
-    Prepared
-        Frames and mask on the final grid.
-
     Raises
     ------
     InputError

@@ -47,11 +47,6 @@ def fit_surface(image: Image, degree: int, mask: npt.NDArray[np.bool_] | None = 
     mask
         True where pixels count, (Y, X); everywhere if None.
 
-    Returns
-    -------
-    Surface
-        The polynomial.
-
     Raises
     ------
     ValueError

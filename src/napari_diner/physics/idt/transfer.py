@@ -29,7 +29,7 @@ Dispersion = Literal["exact", "legacy"]
 
 
 def axial_frequency(squared: Tensor, geometry: VolumeGeometry, dispersion: Dispersion = "exact") -> Tensor:
-    """Return the axial frequency η of plane waves in the medium, in cycles/µm.
+    """Return the axial frequency η of plane waves in the medium, in cycles/µm; zero for evanescent waves.
 
     Parameters
     ----------
@@ -40,11 +40,6 @@ def axial_frequency(squared: Tensor, geometry: VolumeGeometry, dispersion: Dispe
     dispersion
         ``"exact"``: √((n0/λ)² − |u|²). ``"legacy"``: n0 √(1/λ² − |u|²), as in some public code and its transfer
         functions, which mistakes the sine in air for the sine in the medium and thus rescales depth by n0².
-
-    Returns
-    -------
-    Tensor
-        Real, zero for evanescent waves.
     """
     if dispersion == "legacy":
         return geometry.medium_index * (geometry.wavelength_um**-2 - squared).clamp_min(0).sqrt()

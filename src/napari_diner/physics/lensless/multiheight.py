@@ -95,7 +95,7 @@ class LenslessModel(ABC):
 
     @abstractmethod
     def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
-        """Return ``Σ_z A_z^H respond(A_z O)``, in one pass over the heights.
+        """Return ``Σ_z A_z^H respond(A_z O)``, complex, (Y, X), in one pass over the heights.
 
         Parameters
         ----------
@@ -103,11 +103,6 @@ class LenslessModel(ABC):
             Complex field O, (Y, X).
         respond
             Called once for each height and part of the sensor.
-
-        Returns
-        -------
-        Tensor
-            Complex, (Y, X).
         """
 
     @abstractmethod
@@ -128,17 +123,12 @@ class LenslessModel(ABC):
         return field if self.illumination is None else self.illumination.conj() * field
 
     def fields(self, field: Tensor) -> Tensor:
-        """Propagate the object's field to all sensor planes.
+        """Propagate the object's field O (Y, X) to all sensor planes: U_z, (N, Y, X).
 
         Parameters
         ----------
         field
             Complex field O, (Y, X).
-
-        Returns
-        -------
-        Tensor
-            Complex fields U_z, (N, Y, X).
         """
         fields = torch.empty(self.frames, *self.shape, dtype=field.dtype, device=self.device)
         for frame, at, U in self.seen(field):

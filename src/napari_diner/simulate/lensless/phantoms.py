@@ -55,11 +55,6 @@ def specimen(
         pixel.
     seed
         Seed of the random drawing.
-
-    Returns
-    -------
-    Phantom
-        Amplitude and phase.
     """
     canvas = _Canvas(shape, np.random.default_rng(seed))
     canvas.add_slide()

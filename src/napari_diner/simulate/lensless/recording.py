@@ -62,11 +62,6 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     settings
         Parameters of the simulation.
 
-    Returns
-    -------
-    LenslessSample
-        Frames, specimen and parameters.
-
     Raises
     ------
     OutOfMemoryError
