@@ -112,15 +112,15 @@ def probe_matlab(source: str | Path) -> MatlabInfo:
     path = Path(source).expanduser()
     with decoding(path), _opened(path) as file:
         for frames_name, *transfer_names in NAMES:
-            found = [name for name in transfer_names if name in file]
-            if frames_name not in file and not found:
+            present = [name for name in transfer_names if name in file]
+            if frames_name not in file and not present:
                 continue
-            if len(found) == 1:
+            if len(present) == 1:
                 missing = next(name for name in transfer_names if name not in file)
-                raise InputError(f"{path} holds {found[0]} but no {missing}; save both transfer functions")
+                raise InputError(f"{path} holds {present[0]} but no {missing}; save both transfer functions")
             frames = _probe_frames(file, path, frames_name) if frames_name in file else None
             transfer = None
-            if found:
+            if present:
                 first, second = (_probe_transfer(file, path, name) for name in transfer_names)
                 transfer = first, second
             return MatlabInfo(path, frames, transfer)
@@ -165,10 +165,10 @@ def _variable(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     import h5py
 
     link = file.get(name, getlink=True)
-    found = file.get(name) if isinstance(link, h5py.HardLink) else None
-    if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+    variable = file.get(name) if isinstance(link, h5py.HardLink) else None
+    if not isinstance(variable, h5py.Dataset) or variable.is_virtual or variable.external:
         raise InputError(f"{name} in {path} is not an array kept in this file; save the file again in MATLAB")
-    return found
+    return variable
 
 
 def _probe_frames(file: h5py.File, path: Path, name: str) -> MatlabFrames:

@@ -163,11 +163,11 @@ class Table:
         )
 
     def _find(self, name: str) -> int | None:
-        wanted = _words(_name_and_unit(name)[0])
+        name_words = _words(_name_and_unit(name)[0])
         titles = [_words(title) for title in self.columns]
-        same = [index for index, words in enumerate(titles) if "".join(words) == "".join(wanted)]
+        same = [index for index, words in enumerate(titles) if "".join(words) == "".join(name_words)]
         if not same:
-            same = [i for i, words in enumerate(titles) if {*wanted} <= {*words} and not _ERRORS & {*words}]
+            same = [i for i, words in enumerate(titles) if {*name_words} <= {*words} and not _ERRORS & {*words}]
         if len(same) > 1:
             raise InputError(f"{self.source} has {len(same)} columns that may be {name}; rename all but one")
         return same[0] if same else None

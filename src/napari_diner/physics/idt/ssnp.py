@@ -277,9 +277,9 @@ class _March(torch.autograd.Function):
         for batch, (field, slope) in zip(model._batches(ctx.frames), ctx.ends, strict=True):
             image = batch.image(field, slope)
             # the adjoint of ifft2 is fft2 over the number of pixels
-            seen = torch.fft.fft2(2 * batch.weights * gradients[0][batch.places] * image) / pixels
-            g_field, g_slope = batch.image_of_field.conj() * seen, batch.image_of_slope.conj() * seen
-            # what is kept for the march back stays as it is: another backward pass may follow
+            pulled_back = torch.fft.fft2(2 * batch.weights * gradients[0][batch.places] * image) / pixels
+            g_field, g_slope = batch.image_of_field.conj() * pulled_back, batch.image_of_slope.conj() * pulled_back
+            # the stored field is not changed, as another backward pass may follow
             slope = slope.clone()
             for plane in range(model.shape[0] - 1, -1, -1):
                 delta = model._plane(contrast, plane)

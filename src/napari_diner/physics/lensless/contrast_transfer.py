@@ -78,7 +78,7 @@ def shift_power(model: LenslessModel, field: Tensor) -> Tensor:
     lit = model.lit(field)
     brightness = float((lit.real**2 + lit.imag**2).mean())
     slope = 0.0
-    for frame, _, U in model.seen(field):
+    for frame, _, U in model.propagated(field):
         amplitude = (U.real**2 + U.imag**2).sqrt()
         part = amplitude.numel() / pixels
         texture = sum(part * float(torch.diff(amplitude, dim=axis).square().mean()) for axis in (-2, -1))
