@@ -13,6 +13,9 @@ from pydantic_core import CoreSchema, core_schema
 
 from napari_diner.errors import RecipeError
 
+Values = dict[str, Any]
+"""Values of settings by their keys, nested in sections, as in a YAML file."""
+
 _LONGEST_VALUE = 60
 
 
@@ -122,7 +125,7 @@ class OneOf:
         return value
 
 
-def without_none(annotation: Any) -> Any:
+def without_none(annotation: object) -> object:
     """Return ``T`` of ``T | None``, and other types as they are."""
     if get_origin(annotation) in (Union, types.UnionType):
         kinds = [kind for kind in get_args(annotation) if kind is not type(None)]

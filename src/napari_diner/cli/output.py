@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -13,11 +13,11 @@ from napari_diner.cli.terminal import Interruption, follow, print_rows, print_ta
 from napari_diner.errors import DinerError
 from napari_diner.io.folder import REPORT, check_output, staged
 from napari_diner.tasks.report import Row
-from napari_diner.tasks.task import Task
+from napari_diner.tasks.task import AnyTask
 
 if TYPE_CHECKING:
     from napari_diner.tasks.comparison import Comparison, ComparisonRun
-    from napari_diner.tasks.run import Run
+    from napari_diner.tasks.run import AnyRun
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
@@ -38,7 +38,7 @@ class Common:
     ] = False
 
 
-def run_into(folder: Common, task: Task[Any, Any], start: Callable[[], Run[Any]]) -> int:
+def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun]) -> int:
     """Run, save the result, print a summary; return the exit code.
 
     Parameters

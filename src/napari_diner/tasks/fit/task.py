@@ -12,7 +12,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.simulate.fit.settings import ImageSimulation, VideoSimulation, VolumeSimulation
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.report import figure_rows
+from napari_diner.tasks.report import Report, figure_rows
 from napari_diner.tasks.task import Demo, Frames, Row, Sample, SampleData, Shortcut, Task
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class FitTask(Task[FitRecipe, "FitData"]):
         """
         raise RecipeError("A fit has no ground truth but its own data; leave out {field}", "truth")
 
-    def summary_rows(self, report: Mapping[str, Any]) -> list[Row]:
+    def summary_rows(self, report: Report) -> list[Row]:
         """Return the lines that sum up a report."""
         rows = figure_rows(report, ("solver",))
         rows.append(Row("epochs", f"{report['iterations']:,}"))
