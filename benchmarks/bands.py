@@ -1,11 +1,11 @@
-"""Which frequencies the learned INR has: Table 1 and Fig. 4 of the paper.
+"""Spectrum of the learned INR: Table 1 and Fig. 4 of the paper.
 
-    python benchmarks/bands.py -o results                       # a generated picture
-    python benchmarks/bands.py --image A.png B.png -o results   # the mean over pictures, as in the paper
+    python benchmarks/bands.py -o results                       # a generated image
+    python benchmarks/bands.py --image A.png B.png -o results   # the mean over images, as in the paper
 
 The ratios are those of the amplitude spectrum in four rings of equal width up to the Nyquist frequency (`band_ratios`),
-which the paper does not define. The learned INR is sampled on a mesh over the bounding box of the keys; with as many
-points along its side as the picture has pixels, since a finer mesh of the same function has lower frequencies.
+which the paper does not define. The learned INR is sampled on a mesh over the bounding box of the keys, with as many
+points along each side as the image has pixels, because a finer mesh of the same function has lower frequencies.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from napari_diner.tasks.fit.reconstruct import reconstruct
 
 import output
 from napari_diner.tasks.fit.insight import band_ratios, learned_inr, mapped_coordinates, spectrum
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
 
 PAPER = {
     "original": (0.4426, 0.2484, 0.1753, 0.1337),
@@ -32,11 +32,11 @@ def main() -> None:
     parser = output.parser(__doc__, "bands")
     parser.add_argument("--epochs", type=int, default=1000, help="passes over all samples")
     arguments = parser.parse_args()
-    pictures = output.pictures(arguments)
+    images = output.images(arguments)
     ratios: dict[str, list[list[float]]] = {}
     runs: list[dict[str, Any]] = []
     shown: dict[str, Any] = {}
-    for name, data in pictures.items():
+    for name, data in images.items():
         ratios.setdefault("original", []).append(band_ratios(data.data, axes=data.axes).tolist())
         shown.setdefault("original", data.data)
         for backbone in BACKBONES:
@@ -59,7 +59,7 @@ def main() -> None:
                     "ratios": found.tolist(),
                     "psnr_db": report["psnr_db"],
                     "seconds": report["seconds"],
-                    # how much of the box a few far-off keys add
+                    # share of the box that contains 98 % of the keys; the rest is due to outliers
                     "box_of_98_percent": ((inner_high - inner_low) / (high - low)).tolist(),
                 }
             )
@@ -71,8 +71,8 @@ def main() -> None:
         if name in PAPER:
             rows.append(["  paper, 30 images", *(f"{value:.4f}" for value in PAPER[name])])
     text = output.table(["", "0 to 1/4", "1/4 to 1/2", "1/2 to 3/4", "3/4 to 1 Nyquist"], rows)
-    text += "\n\nMean over " + ", ".join(pictures) + f"; {arguments.epochs} epochs. Edge of the box that holds 98 % of "
-    text += "the keys, relative to that of all: " + ", ".join(
+    text += "\n\nMean over " + ", ".join(images) + f"; {arguments.epochs} epochs. Edge of the box with 98 % of "
+    text += "the keys, relative to that with all: " + ", ".join(
         f"{run['image']} {run['backbone']} {np.mean(run['box_of_98_percent']):.2f}" for run in runs
     )
     report = {"means": {name: mean.tolist() for name, mean in means.items()}, "paper": PAPER, "runs": runs}
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def figure(shown: dict[str, Any], means: dict[str, Any]) -> Figure:
-    """Draw each picture above its spectrum with the borders of the bands, and its ratios."""
+    """Draw each image above its spectrum with the borders of the bands, and the band ratios."""
     drawing = Figure(figsize=(3 * len(shown), 8.2), layout="constrained")
     axes = drawing.subplots(3, len(shown), squeeze=False)
     for (name, image), column in zip(shown.items(), axes.T, strict=True):

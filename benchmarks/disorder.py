@@ -1,16 +1,16 @@
-"""One picture in three arrangements: Fig. 2 and Proposition 2 of the paper.
+"""Disorder invariance: one image in three arrangements (Fig. 2 and Proposition 2 of the paper).
 
-    python benchmarks/disorder.py -o results                  # a generated picture
+    python benchmarks/disorder.py -o results                  # a generated image
     python benchmarks/disorder.py --image A.png -o results
 
-The pixels of a picture are left as they are, sorted by brightness, and shuffled. A network of coordinates (PE+MLP) fits
-the three very differently. A DINER does not see where a pixel is: with equal initial keys it finds the same network.
-Three ways to train it are shown:
+The pixels of an image are kept in order, sorted by brightness, and shuffled. A coordinate network (PE+MLP) fits
+the three very differently. A DINER does not depend on pixel positions: with equal initial keys it learns the same
+network. It is trained in three ways:
 
-- unique: equal values share a key, which is what the package does by default (if less than half of the values are
-  distinct). The training then is the same to the last bit, whatever the arrangement.
-- equal keys: a key for each pixel, all equal at the start, as Proposition 2 has it. Sums run in another order, and what
-  that changes in the last digits grows with the steps.
+- unique: equal values share a key, the default of the package if fewer than half of the values are
+  distinct. Training is then identical to the last bit for all arrangements.
+- equal keys: a key for each pixel, all equal at the start, as in Proposition 2. Sums run in a different order, and the
+  differences in the last digits grow with the steps.
 - random keys: a key for each pixel, within ±1e-4 at the start, as published.
 """
 
@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from napari_diner.tasks.fit.reconstruct import reconstruct
 
 import output
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.insight import arrangements, learned_inr, mapped_coordinates, spectrum
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
 
 PAPER_DB = {"original": 31.03, "sorted": 31.08, "shuffled": 31.05}
 WAYS: dict[str, dict[str, Any]] = {
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--network-epochs", type=int, default=60, help="passes of PE+MLP")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    name, data = next(iter(output.pictures(arguments).items()))
+    name, data = next(iter(output.images(arguments).items()))
     common = {"seed": arguments.seed, "device": arguments.device}
     diner = FitRecipe.parse({"backbone": arguments.backbone, "epochs": arguments.epochs, **common})
     network = FitRecipe.parse(
@@ -93,7 +93,7 @@ def main() -> None:
         f"\n\n{name}, {'×'.join(map(str, data.data.shape))}, backbone {arguments.backbone}, {arguments.epochs} epochs"
     )
     text += "; " + (f"{distinct} distinct values" if distinct else "too many distinct values to share keys")
-    text += "; the paper's are of Baboon.\nΔθ: largest difference of a network's parameter from the original's."
+    text += "; those of the paper are for Baboon.\nΔθ: largest difference of a network parameter from the original."
     report = {
         "image": name,
         "backbone": arguments.backbone,
@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def figure(shown: dict[str, dict[str, Any]]) -> Figure:
-    """Draw Fig. 2: a row for each arrangement."""
+    """Draw Fig. 2, with one row per arrangement."""
     drawing = Figure(figsize=(19, 8.6), layout="constrained")
     axes = drawing.subplots(len(shown), 7)
     top = max(float(spectrum(row["pixels"]).max()) for row in shown.values())
@@ -123,14 +123,14 @@ def figure(shown: dict[str, dict[str, Any]]) -> Figure:
         for axis, image in zip(line[[1, 6]], (row["pixels"], row["inr"]), strict=True):
             axis.imshow(spectrum(image), cmap="magma", vmin=0, vmax=top)
         positions, colours = row["keys"]
-        # as the learned INR is drawn: the first number of a key downwards
+        # like the learned INR: the first number of a key points downwards
         line[3].scatter(positions[:, 1], -positions[:, 0], s=1, c=np.broadcast_to(colours, (len(colours), 3)), lw=0)
         line[3].set(box_aspect=1, facecolor="0.85")
         line[2].set_xlabel(f"{scores['pe-mlp']:.2f} dB")
         line[4].set_xlabel(f"{scores['unique']:.2f} dB")
         for axis in line:
             axis.set(xticks=[], yticks=[])
-    titles = ("image", "its spectrum", "PE+MLP", "mapped coordinates", "DINER", "learned INR", "its spectrum")
+    titles = ("image", "spectrum", "PE+MLP", "mapped coordinates", "DINER", "learned INR", "spectrum")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title)
     return drawing

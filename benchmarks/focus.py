@@ -1,12 +1,12 @@
-"""Autofocus on samples that absorb, that are transparent, and on recordings: which measure of sharpness to trust.
+"""Autofocus: sharpness metrics on absorbing and transparent samples, and on recordings.
 
     python benchmarks/focus.py -o results                    # simulated samples
     python benchmarks/focus.py --data FOLDER ... -o results  # also folders with frames and params.json
 
-The simulated stack has four heights; the recipe's distances are all 25 µm too long, and 2 % of noise is added to the
-brightest. For each measure: the root of the mean square error of the single frames, and the error of all frames
-together. For recordings: what each list of distances in params.json differs by from what is found, and how well the
-frames are explained with it.
+The simulated stack has four heights with 2 % noise; the given distances are all 25 µm too long. For each metric: the
+RMS error of the single frames, and the error of all frames
+together. For recordings: the difference between each list of distances in params.json and the estimated ones, and
+the measurement PSNR with that list.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 from scipy import ndimage
 
 from napari_diner.physics.lensless.heights import Heights
@@ -30,7 +31,6 @@ from napari_diner.simulate.lensless.phantoms import specimen
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.focus.search import focus
 from napari_diner.tasks.lensless.data import LenslessData, load
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from output import table, write
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -39,7 +39,7 @@ TOO_LONG_UM, NOISE = 25.0, 0.02
 
 
 def samples(size: int) -> dict[str, npt.NDArray[np.complex128]]:
-    """Return complex fields behind samples, (Y, X), by name: bars and cells that absorb or that shift the phase."""
+    """Return complex fields behind samples, (Y, X), by name: absorbing and transparent bars and cells."""
     random = np.random.default_rng(3)
     y, x = np.mgrid[:size, :size]
     cells, bars = np.zeros((size, size)), np.zeros((size, size))
@@ -56,14 +56,14 @@ def samples(size: int) -> dict[str, npt.NDArray[np.complex128]]:
     cells, bars = ndimage.gaussian_filter(cells, 1.0), ndimage.gaussian_filter(bars, 0.8)
     mixed = specimen((size, size), phase_range_rad=2.0, amplitude_min=0.5, smoothing_px=1.5, seed=0)
     return {
-        "bars, absorbing": 1 - 0.8 * bars + 0j,
-        "cells, absorbing": 1 - 0.4 * cells / cells.max() + 0j,
+        "absorbing bars": 1 - 0.8 * bars + 0j,
+        "absorbing cells": 1 - 0.4 * cells / cells.max() + 0j,
         "bars, 0.5 rad": np.exp(0.5j * bars),
         "bars, 1.5 rad": np.exp(1.5j * bars),
         "cells, 0.3 rad": np.exp(0.3j * cells),
         "cells, 1 rad": np.exp(1j * cells),
         "cells, 3 rad": np.exp(3j * cells),
-        "cells, both": (1 - 0.2 * cells / cells.max()) * np.exp(1j * cells),
+        "cells, absorbing and delaying": (1 - 0.2 * cells / cells.max()) * np.exp(1j * cells),
         "specimen, 2 rad": mixed.amplitude * np.exp(1j * mixed.phase),
     }
 
@@ -78,7 +78,7 @@ def recorded(field: npt.NDArray[np.complex128]) -> npt.NDArray[np.float32]:
 
 
 def report_of(recipe: FocusRecipe, data: LenslessData) -> dict[str, Any]:
-    """Return what a search finds."""
+    """Return the report of a search."""
     with focus(recipe, data) as run:
         for _ in run:
             pass
@@ -86,7 +86,7 @@ def report_of(recipe: FocusRecipe, data: LenslessData) -> dict[str, Any]:
 
 
 def errors_on_samples(size: int) -> tuple[list[list[Any]], list[dict[str, Any]]]:
-    """Return the rows of the table, and all figures."""
+    """Return the rows of the table, and all figures of it."""
     rows, figures = [], []
     for name, field in samples(size).items():
         data = LenslessData(recorded(field))
@@ -114,7 +114,7 @@ def errors_on_samples(size: int) -> tuple[list[list[Any]], list[dict[str, Any]]]
 
 
 def recording(folder: Path, crop: int) -> tuple[list[list[Any]], list[dict[str, Any]]]:
-    """Return for each measure and each list of distances of a recording how far it is from what is found."""
+    """Compare each list of distances of a recording with the estimated ones, for several metrics."""
     params = json.loads((folder / "params.json").read_text())
     lists = {name: params[name] for name in params if name.startswith("distances_um")}
     base: dict[str, Any] = {
@@ -163,7 +163,7 @@ def drawn(figures: list[dict[str, Any]]) -> Figure:
         axes.plot(at, [one["single_rmse_um"] for one in own], "o", mfc="none", color=f"C{place}")
         axes.plot(at, [abs(one["joint_error_um"]) for one in own], "o", color=f"C{place}", label=metric)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
-    axes.set(ylabel="error (µm)", yscale="symlog", title="open: single frames; full: all frames together")
+    axes.set(ylabel="error (µm)", yscale="symlog", title="open: single frames; filled: all frames together")
     axes.legend(fontsize="small")
     return figure
 
@@ -176,12 +176,12 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for focus.txt, .png and .json")
     arguments = parser.parse_args()
     rows, figures = errors_on_samples(arguments.size)
-    text = "µm: error of single frames / of all together\n" + table(["sample", *METRICS], rows)
+    text = "error in µm: single frames / all together\n" + table(["sample", *METRICS], rows)
     report: dict[str, Any] = {"depth_of_field_um": 4 * PIXEL_UM**2 / WAVELENGTH_UM, "simulated": figures}
     if arguments.data:
         found = [recording(folder, arguments.crop) for folder in arguments.data]
-        head = ["distances", "measure", "mean (µm)", "RMS (µm)", "all together (µm)", "explained (dB)"]
-        text += "\n\nfound less given\n" + table(head, [row for rows, _ in found for row in rows])
+        head = ["distances", "metric", "mean (µm)", "RMS (µm)", "all together (µm)", "measurement PSNR (dB)"]
+        text += "\n\nestimated minus given\n" + table(head, [row for rows, _ in found for row in rows])
         report["recordings"] = [one for _, ones in found for one in ones]
     write(arguments.output, "focus", text, report, drawn(figures))
 

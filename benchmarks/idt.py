@@ -1,12 +1,12 @@
-"""All solvers of intensity diffraction tomography on the same phantoms: errors of the index, seconds, memory.
+"""IDT solvers on the same phantoms: errors of the refractive index, seconds and memory.
 
     python benchmarks/idt.py -o results                          # a weak and a strong cell
     python benchmarks/idt.py --phase 0.3 --size 64 --slices 16 -o results
     python benchmarks/idt.py --volume n_re.tif --model born multislice -o results     # a volume of your own
     python benchmarks/idt.py --large -o results                  # one run of 512×512×60, for its memory
 
-Every run has a process of its own, so that its peak memory is its own, and runs alone. The best Tikhonov has the weight
-that comes nearest to the truth, which no user could know; all others choose their weights themselves.
+Runs are sequential, each in its own process, so that the peak memory is that of one run. The best Tikhonov has the
+weight closest to the truth, which is unknown in practice; all others choose their weights automatically.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel
 from napari_diner.simulate.idt.cells import cells
-from napari_diner.tasks.idt.data import IdtData
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.reconstruct import reconstruct
-from napari_diner.tasks.idt.truth import Truth
+from napari_diner.tasks.idt.task import IdtTask
+from napari_diner.tasks.idt.truth import TrueVolume
+from napari_diner.tasks.task import Frames
 from output import table, write
 
 OPTICS: dict[str, Any] = {
@@ -42,9 +42,19 @@ RUNS: dict[str, dict[str, Any]] = {
     "tikhonov": {"solver": "tikhonov"},
     "voxels": {"solver": "voxels"},
     "diner": {"solver": "diner"},
-    "decaf": {"solver": "decaf", "gradient": {"iterations": 100_000}},
+    "decaf": {"solver": "decaf", "start": "empty", "gradient": {"iterations": 100_000}},
 }
-COLUMNS = ("solver", "model", "RMSE", "of best Tikhonov", "correlation", "SSIM", "residual", "seconds", "peak MB")
+COLUMNS = (
+    "solver",
+    "model",
+    "RMSE",
+    "of best Tikhonov",
+    "correlation",
+    "SSIM",
+    "residual",
+    "seconds",
+    "peak MB",
+)
 
 
 def geometry_of(shape: tuple[int, int, int], arguments: argparse.Namespace) -> VolumeGeometry:
@@ -53,34 +63,34 @@ def geometry_of(shape: tuple[int, int, int], arguments: argparse.Namespace) -> V
     return VolumeGeometry(shape, arguments.spacing, *light, OPTICS["pixel_size_um"], OPTICS["na"])
 
 
-def phantom(arguments: argparse.Namespace, phase: float | None) -> Truth:
-    """Return cells with a peak phase, or the volume that was named."""
+def phantom(arguments: argparse.Namespace, phase: float | None) -> TrueVolume:
+    """Return cells with a given peak phase, or the volume from a file."""
     if phase is None:
         n_re = read_image(arguments.volume).astype(np.float64)
-        return Truth(n_re, np.zeros_like(n_re))
+        return TrueVolume(n_re, np.zeros_like(n_re))
     found = cells(
         geometry_of((arguments.slices, arguments.size, arguments.size), arguments),
         peak_phase_rad=phase,
         seed=arguments.seed,
     )
-    return Truth(found.n_re, found.n_im)
+    return TrueVolume(found.n_re, found.n_im)
 
 
-def recorded(truth: Truth, model: str, arguments: argparse.Namespace) -> np.ndarray[Any, Any]:
+def recorded(truth: TrueVolume, model: str, arguments: argparse.Namespace) -> np.ndarray[Any, Any]:
     """Simulate the frames of a phantom, I / I_background, (N, Y, X)."""
     kind = SSNPModel if model == "multislice" else BornModel
     simulator = kind(geometry_of(truth.n_re.shape, arguments), ring(OPTICS["ring"]["na"], arguments.frames))
-    parts = (torch.from_numpy(np.asarray(part, np.float64)) for part in (truth.n_re, truth.n_im))
+    n_re, n_im = (torch.from_numpy(np.asarray(part, np.float64)) for part in (truth.n_re, truth.n_im))
     with torch.no_grad():
-        frames = simulator.intensities(permittivity_contrast(*parts, OPTICS["medium_index"]).float()).numpy()
+        frames = simulator.intensities(permittivity_contrast(n_re, n_im, OPTICS["medium_index"]).float()).numpy()
     noise = NOISE * np.random.default_rng(arguments.seed).standard_normal(frames.shape)
     return (frames + noise).astype(np.float32)
 
 
-def run(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: Truth) -> dict[str, Any]:
-    """Reconstruct, and return the report with the index."""
+def run(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: TrueVolume) -> dict[str, Any]:
+    """Reconstruct, and return the report with the refractive index."""
     losses = []
-    with reconstruct(recipe, IdtData(frames), truth=truth) as work:
+    with IdtTask().start(recipe, Frames(frames), truth=truth) as work:
         for progress in work:
             losses.append((progress.elapsed_s, progress.stage, progress.losses.get("loss")))
         result = work.result()
@@ -88,13 +98,13 @@ def run(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: Truth) -> dict[s
 
 
 def alone(*arguments: Any) -> dict[str, Any]:
-    """Do `run` in a process of its own."""
+    """Call `run` in a separate process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(run, arguments)
 
 
-def best_tikhonov(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: Truth, chosen: float) -> dict[str, Any]:
-    """Return the report of the closed form whose weight comes nearest to the truth."""
+def best_tikhonov(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: TrueVolume, chosen: float) -> dict[str, Any]:
+    """Return the report of the closed form with the weight closest to the truth."""
     found = [
         run(recipe.updated({"regularization": {"tikhonov": chosen * factor}}), frames, truth)
         for factor in np.geomspace(1e-2, 1e2, 13).tolist()
@@ -102,8 +112,8 @@ def best_tikhonov(recipe: IdtRecipe, frames: np.ndarray[Any, Any], truth: Truth,
     return min(found, key=lambda report: report["truth"]["n_re_rmse"])
 
 
-def scores(report: dict[str, Any], truth: Truth, best: float) -> dict[str, Any]:
-    """Return the figures of one run; the structural similarity is that of the box around the object."""
+def scores(report: dict[str, Any], truth: TrueVolume, best: float) -> dict[str, Any]:
+    """Return the figures of one run; structural similarity is that of the bounding box of the object."""
     true = np.asarray(truth.n_re, np.float64) - OPTICS["medium_index"]
     places = np.argwhere(np.abs(true) > 0.01 * np.abs(true).max())
     box = tuple(slice(low, high + 1) for low, high in zip(places.min(0), places.max(0), strict=True))
@@ -122,7 +132,7 @@ def scores(report: dict[str, Any], truth: Truth, best: float) -> dict[str, Any]:
 
 
 def draw(figure: Figure, place: Any, title: str, n_re: np.ndarray[Any, Any], limits: tuple[float, float]) -> None:
-    """Draw the xy and the xz slice through the middle of a volume."""
+    """Draw the central xy and xz slices of a volume."""
     parts = place.subgridspec(2, 1, height_ratios=[n_re.shape[1], max(n_re.shape[0] * 3, 1)], hspace=0.05)
     for row, (image, stretch) in enumerate(((n_re[len(n_re) // 2], 1.0), (n_re[:, n_re.shape[1] // 2], 3.0))):
         axes = figure.add_subplot(parts[row])
@@ -132,7 +142,9 @@ def draw(figure: Figure, place: Any, title: str, n_re: np.ndarray[Any, Any], lim
             axes.set_title(title, fontsize=8)
 
 
-def compared(truth: Truth, frames: np.ndarray[Any, Any], arguments: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+def compared(
+    truth: TrueVolume, frames: np.ndarray[Any, Any], arguments: argparse.Namespace
+) -> tuple[dict[str, Any], Any]:
     """Run all solvers on one recording; return their figures and their volumes."""
     common = {
         **OPTICS, "slice_spacing_um": arguments.spacing, "slice_count": len(truth.n_re), "background": "ratio",
@@ -155,7 +167,7 @@ def compared(truth: Truth, frames: np.ndarray[Any, Any], arguments: argparse.Nam
 
 
 def large(arguments: argparse.Namespace) -> None:
-    """Reconstruct 512×512×60 voxels once, and print memory and seconds an iteration."""
+    """Reconstruct 512×512×60 voxels once, and print memory and time per stage."""
     arguments.slices, arguments.size = 60, 512
     truth = phantom(arguments, 0.3)
     frames = recorded(truth, "born", arguments)
@@ -173,12 +185,12 @@ def large(arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--phase", type=float, nargs="*", default=[0.3, 1.5], help="peak phases of the cells, in rad")
-    parser.add_argument("--volume", type=Path, help="TIFF file with a refractive index, instead of cells")
+    parser.add_argument("--volume", type=Path, help="TIFF file with a refractive index to use instead of cells")
     parser.add_argument(
-        "--model", nargs="*", default=["multislice"], choices=["multislice", "born"], help="of the data"
+        "--model", nargs="*", default=["multislice"], choices=["multislice", "born"], help="forward model of the data"
     )
-    parser.add_argument("--size", type=int, default=128, help="rows and columns of the cells' volume")
-    parser.add_argument("--slices", type=int, default=24, help="its slices")
+    parser.add_argument("--size", type=int, default=128, help="rows and columns of the volume")
+    parser.add_argument("--slices", type=int, default=24, help="slices of the volume")
     parser.add_argument("--spacing", type=float, default=0.5, help="distance between slices in µm")
     parser.add_argument("--frames", type=int, default=24, help="illuminations")
     parser.add_argument("--seconds", type=float, default=180.0, help="time for each solver")
@@ -198,9 +210,9 @@ def main() -> None:
     for row, (name, phase, model) in enumerate(cases):
         truth = phantom(arguments, phase)
         figures, volumes = compared(truth, recorded(truth, model, arguments), arguments)
-        report[f"{name}, data by {model}"] = figures
+        report[f"{name}, {model} data"] = figures
         rows = [(solver, *list(values.values())[: len(COLUMNS) - 1]) for solver, values in figures.items()]
-        texts.append(f"{name}, data by {model}\n{table(COLUMNS, rows)}")
+        texts.append(f"{name}, {model} data\n{table(COLUMNS, rows)}")
         limits = OPTICS["medium_index"], float(np.max(truth.n_re))
         for column, (title, volume) in enumerate({"truth": truth.n_re, **volumes}.items()):
             draw(figure, grid[row, column], f"{title}\n{name}" if column == 0 else title, volume, limits)

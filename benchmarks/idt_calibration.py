@@ -1,14 +1,14 @@
-"""Illuminations found from the recording: what wrong directions cost, and how much of it a calibration gets back.
+"""Calibration of the illuminations: the cost of wrong directions, and how much of it a calibration recovers.
 
     python benchmarks/idt_calibration.py -o results                    # a simulated recording
     python benchmarks/idt_calibration.py --data FOLDER ... -o results  # also folders with frames and params.json
 
-The simulated recording is of weak cells under multiple scattering with noise. Each direction is turned by one degree in
-a direction of chance (not beyond the objective's aperture), then looked for by the circles in the spectra alone, and
-refined together with the object. For each: the angles that are left, the error of the volume inside the object (RMSE of
-n_re, in 1e-3) and the correlation with the truth, under least squares with the best weight of all, and with voxels
-under total variation and positivity. Seconds are those of the calibration and one least squares. For recordings:
-spectra with the circles of the directions given and of those found, and a slice of each volume.
+The simulated recording shows weak cells with multiple scattering and noise. Each direction is rotated by one degree
+about a random axis (within the objective's aperture), then estimated by the circles in the spectra alone, and
+refined together with the object. For each: the remaining angles, the error of the volume inside the object (RMSE of
+n_re, in 1e-3) and the correlation with the truth, for least squares with the best weight, and for voxels
+with total variation and positivity. Seconds are those of the calibration and one least-squares solution. For
+recordings: spectra with the circles of the given and the estimated directions, and a slice of each volume.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from matplotlib.figure import Figure
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.simulate.idt.recording import simulate
 from napari_diner.simulate.idt.settings import IdtSimulation
-from napari_diner.tasks.idt.data import IdtData, contrast_of, load
+from napari_diner.tasks.idt.data import IdtData, assemble, contrast_of
 from napari_diner.tasks.idt.geometry_preview import circles, spectra
+from napari_diner.tasks.idt.job import IdtJob
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.reconstruct import reconstruct
-from napari_diner.tasks.idt.truth import Truth
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.idt.truth import TrueVolume
+from napari_diner.tasks.result import Result
+from napari_diner.tasks.run import Run
 from output import table, write
 
 Vector = npt.NDArray[np.float64]
@@ -40,7 +41,7 @@ WEIGHTS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
 def turned(apertures: Vector, angle_deg: float, na: float, seed: int) -> Vector:
-    """Return directions (N, 2), each turned by an angle in air about an axis of chance, within the aperture."""
+    """Rotate directions (N, 2) by an angle in air about random axes, clipped to the aperture."""
     random = np.random.default_rng(seed)
     rays = with_axial(apertures)
     across = random.standard_normal(rays.shape)
@@ -53,33 +54,33 @@ def turned(apertures: Vector, angle_deg: float, na: float, seed: int) -> Vector:
 
 
 def angles_deg(first: Vector, second: Vector) -> Vector:
-    """Return the angles between directions, in air, (N,)."""
-    # more precise for small angles than the arc of the cosine
+    """Return the angles between directions in air, in degrees, (N,)."""
+    # more accurate for small angles than the arccosine
     chord = np.linalg.norm(with_axial(first) - with_axial(second), axis=1)
     angles: Vector = np.rad2deg(2 * np.arcsin(chord / 2))
     return angles
 
 
 def with_axial(apertures: Vector) -> Vector:
-    """Return unit vectors, (N, 3), of sines in air."""
+    """Return the unit vectors (N, 3) of numerical apertures (N, 2)."""
     axial = np.sqrt(np.clip(1 - (apertures**2).sum(1, keepdims=True), 0, 1))
     rays: Vector = np.concatenate([apertures, axial], 1)
     return rays
 
 
-def run(recipe: IdtRecipe, data: IdtData, truth: Truth | None = None) -> tuple[Result, float]:
-    """Return what a recipe gives, and the seconds that it took."""
+def run(recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> tuple[Result, float]:
+    """Return the result of a recipe, and the seconds that it took."""
     start = time.perf_counter()
-    with reconstruct(recipe, data, truth=truth) as work:
+    with Run(IdtJob(recipe, data, truth)) as work:
         for _ in work:
             pass
         return work.result(), time.perf_counter() - start
 
 
 def simulated(settings: IdtSimulation, seeds: list[int]) -> tuple[list[list[Any]], list[dict[str, Any]]]:
-    """Return the rows of the table, and all figures."""
+    """Return the rows of the table, and all figures of it."""
     sample = simulate(settings)
-    truth = Truth(sample.phantom.n_re, sample.phantom.n_im)
+    truth = TrueVolume(sample.phantom.n_re, sample.phantom.n_im)
     data = IdtData(sample.frames)
     base = {
         "wavelength_um": settings.wavelength_um, "pixel_size_um": settings.pixel_size_um, "na": settings.na,
@@ -141,9 +142,9 @@ def recording_recipe(folder: Path, which: str, extent_um: tuple[float, float, fl
 
 
 def recording(folder: Path, arguments: argparse.Namespace) -> tuple[list[list[Any]], list[dict[str, Any]], Figure]:
-    """Return rows, figures and pictures of a recording."""
+    """Return the rows of the table, all figures, and the drawing of a recording."""
     recipe = recording_recipe(folder, arguments.directions, tuple(arguments.extent_um))
-    data = load(recipe)
+    data = assemble(recipe)
     contrast, _ = contrast_of(recipe, data)
     given = np.asarray(recipe.illuminations)
     rows, figures, volumes = [], [], {}
@@ -173,16 +174,16 @@ def recording(folder: Path, arguments: argparse.Namespace) -> tuple[list[list[An
 def pictures(
     contrast: npt.NDArray[np.float32], recipe: IdtRecipe, volumes: dict[str, tuple[Vector, Result]], slice_um: float
 ) -> Figure:
-    """Draw spectra of three frames with circles, given (dashed) and found, and a slice of each volume."""
-    assert recipe.wavelength_um is not None and recipe.na is not None and recipe.pixel_size_um is not None
+    """Draw the spectra of three frames with given (dashed) and estimated circles, and a slice of each volume."""
+    geometry = recipe.geometry((recipe.slice_count, contrast.shape[1], contrast.shape[2]))
     figure = Figure(figsize=(4 * len(volumes), 13), layout="constrained")
     axes = figure.subplots(4, len(volumes), squeeze=False)
-    logs = spectra(contrast, recipe.pixel_size_um)
+    logs = spectra(contrast, geometry.pixel_size_um)
     _, rows, columns = logs.data.shape
     _, high, wide = logs.scale_um
     given = volumes["given"][0]
-    reach = 2.1 * recipe.na / recipe.wavelength_um
-    # along three unlike directions, far from the axis
+    reach = 2.1 * geometry.cutoff
+    # three directions far apart and far from the axis
     frames = [int(np.argmax(given @ np.array([np.sin(angle), np.cos(angle)]))) for angle in (0, 2.1, 4.2)]
     extent = ((-(columns // 2) - 0.5) * wide, (columns - columns // 2 - 0.5) * wide,
               (rows - rows // 2 - 0.5) * high, (-(rows // 2) - 0.5) * high)  # fmt: skip
@@ -191,7 +192,7 @@ def pictures(
             axis = axes[row, place]
             axis.imshow(logs.data[frame], cmap="gray", extent=extent, vmin=np.percentile(logs.data[frame], 5))
             for directions, style in ((given, "y--"), (found, "c-")):
-                rings = circles(Illumination.of(directions.tolist()), recipe.wavelength_um, recipe.na)
+                rings = circles(Illumination.of(directions.tolist()), geometry.wavelength_um, geometry.na)
                 for line in rings.outlines()[frame]:
                     axis.plot(line[:, 1], line[:, 0], style, linewidth=0.8)
             axis.set(xlim=(-reach, reach), ylim=(reach, -reach), title=f"{name}, frame {frame + 1}")
@@ -206,7 +207,7 @@ def pictures(
 
 
 def drawn(figures: list[dict[str, Any]]) -> Figure:
-    """Draw the angles that are left, direction by direction."""
+    """Draw the remaining angles, direction by direction."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     truth = np.asarray(figures[0]["illuminations_na"])
@@ -224,15 +225,15 @@ def drawn(figures: list[dict[str, Any]]) -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="folders with frames and params.json")
-    parser.add_argument("--directions", default="illumination_NA_nominal", help="list in params.json to start from")
+    parser.add_argument("--directions", default="illumination_NA_nominal", help="list of directions in params.json")
     parser.add_argument(
         "--extent-um", type=float, nargs=3, default=[-26.6, 133.0, 6.65], metavar=("FROM", "TO", "STEP")
     )
-    parser.add_argument("--slice-um", type=float, default=12.0, help="depth of the slice that is drawn")
-    parser.add_argument("--search-na", type=float, default=0.03, help="how far to search in recordings")
+    parser.add_argument("--slice-um", type=float, default=12.0, help="depth of the slice to draw")
+    parser.add_argument("--search-na", type=float, default=0.03, help="search range for recordings")
     parser.add_argument("--size", type=int, default=128, help="pixels of the simulated frames along each axis")
     parser.add_argument("--slices", type=int, default=24, help="slices of the simulated volume")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the wrong directions")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of the wrong directions")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="folder for idt_calibration.txt, .png and .json"
     )

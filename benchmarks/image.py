@@ -1,11 +1,11 @@
-"""Representations of an image side by side (Fig. 1 and Table 2 of the paper), and what makes DINER fast, in one run.
+"""Image fits: all representations side by side (Fig. 1 and Table 2 of the paper), and the speed-ups of DINER.
 
     python benchmarks/image.py -o results                    # a generated image of 600×600
     python benchmarks/image.py --image FILE -o results       # an image of your own
 
-Three parts: the seconds of an epoch of DINER as published and of ours; the PSNR that every representation reaches in
-the same time; and how long an exact copy takes. Every run has the machine to itself. Where torch finds a graphics
-card it is used, with --device cpu it is not.
+Measures the duration of an epoch of DINER as published and of ours, the PSNR that each representation reaches in
+the same time, and the time for an exact copy. Runs are sequential. A graphics card is used if torch finds one;
+--device cpu prevents that.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from napari_diner.tasks.fit.compare import CONTENDERS, compare
+from napari_diner.tasks.fit.reconstruct import reconstruct
 
 from napari_diner.device import choose_device, describe
 from napari_diner.io.signals import probe_signal, read_signal
 from napari_diner.simulate.fit.images import simulate_image
 from napari_diner.simulate.fit.settings import ImageSimulation
-from napari_diner.tasks.fit.compare import CONTENDERS, compare
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
 from napari_diner.tasks.saving import to_json
 from plain_diner import plain_fit
 
@@ -34,7 +34,7 @@ PAPER_SECONDS = {"mlp": 58.5, "siren": 80.5}
 
 
 def load_image(path: str | None) -> FitData:
-    """Read an image, or generate one."""
+    """Return the image from a file, or a generated one."""
     if path is None:
         image = simulate_image(ImageSimulation(height_px=600, width_px=600))
         return FitData(image, "YXS")
@@ -51,7 +51,7 @@ def run(recipe: FitRecipe, data: FitData) -> dict[str, Any]:
 
 
 def seconds_of_an_epoch(data: FitData, device: str) -> list[dict[str, Any]]:
-    """Time epochs of DINER: as published, through the lattice, and through the lattice with unique values."""
+    """Time epochs of DINER: as published, with the lattice, and with the lattice and unique values."""
     image = data.data
     values = torch.from_numpy(image.reshape(-1, image.shape[-1] if data.axes.endswith("S") else 1) / np.float32(255))
     rows = []
@@ -61,7 +61,7 @@ def seconds_of_an_epoch(data: FitData, device: str) -> list[dict[str, Any]]:
         base = {"backbone": kind, "device": device, "training": {"searches": 0, "key_steps": 0}}
         for way, epochs, changes in (
             (
-                "exact, in parts that fit the cache",
+                "exact, in batches that fit the cache",
                 4,
                 {"table": {"evaluation": "exact"}, "training": {"unique": False}},
             ),
@@ -77,8 +77,8 @@ def seconds_of_an_epoch(data: FitData, device: str) -> list[dict[str, Any]]:
 
 
 def table_of_epochs(rows: list[dict[str, Any]]) -> str:
-    """Return the times as text."""
-    lines = [f"{'backbone':9s} {'way':36s} {'s/epoch':>9s} {'times faster':>13s} {'3000 epochs':>12s}"]
+    """Format the times as text."""
+    lines = [f"{'backbone':9s} {'way':36s} {'s/epoch':>9s} {'speed-up':>13s} {'3000 epochs':>12s}"]
     for row in rows:
         line = f"{row['backbone']:9s} {row['way']:36s} {row['seconds']:9.4f} {row['ratio']:13.1f}"
         lines.append(f"{line} {row['seconds'] * PAPER_EPOCHS:10.1f} s")
@@ -90,7 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", help="TIFF or PNG file; an image is generated without it")
     parser.add_argument("--seconds", type=float, default=120.0, help="time for each representation")
-    parser.add_argument("--representations", help="which, with commas between them; all if left out")
+    parser.add_argument("--representations", help="names separated by commas; default: all")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for image.json, .txt and .png")
     arguments = parser.parse_args()
@@ -107,7 +107,7 @@ def main() -> None:
     exact = run(FitRecipe(bit_exact=True, device=arguments.device), data)
     source = exact["source_bits_per_pixel"]
     texts.append(
-        f"bit-exact: {exact['identical']:.6%} of the numbers equal after {exact['seconds']:.1f} s, "
+        f"bit-exact: {exact['identical']:.6%} of the values equal after {exact['seconds']:.1f} s, "
         f"{exact['bits_per_pixel']:.1f} bits per pixel" + (f" (source file: {source:.1f})" if source else "")
     )
     print(texts[-1], flush=True)

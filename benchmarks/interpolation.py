@@ -1,10 +1,10 @@
-"""A value between two samples of a DINER: interpolated values against interpolated keys (Fig. 11, Sec. 5.5).
+"""Interpolation between the samples of a DINER: values against keys (Fig. 11 and Sec. 5.5 of the paper).
 
-    python benchmarks/interpolation.py -o results                  # a generated picture
+    python benchmarks/interpolation.py -o results                  # a generated image
     python benchmarks/interpolation.py --image A.png -o results
 
-A DINER is fitted to every second pixel of a picture. The pixels left out are filled in by linear interpolation, of the
-network's values or of the keys, and held against those of the picture.
+A DINER is fitted to every second pixel of an image. The omitted pixels are filled in by linear interpolation of the
+network's values or of the keys, and compared with those of the image.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 from matplotlib.figure import Figure
+from napari_diner.tasks.fit.reconstruct import reconstruct
 
 import output
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.insight import Interpolation, every_second, interpolation_comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
 
 BACKBONES = ("siren", "mlp", "finer")
 _SHOWN = 96
@@ -30,7 +30,7 @@ def main() -> None:
     rows: list[list[Any]] = []
     runs: list[dict[str, Any]] = []
     shown: dict[str, Interpolation] = {}
-    for name, data in output.pictures(arguments).items():
+    for name, data in output.images(arguments).items():
         thinned = FitData(every_second(data.data, data.axes), data.axes)
         for backbone in BACKBONES:
             recipe = FitRecipe.parse({"backbone": backbone, "epochs": arguments.epochs, "device": arguments.device})
@@ -51,24 +51,22 @@ def main() -> None:
             print(*rows[-1], flush=True)
             if name == runs[0]["image"]:
                 shown[backbone] = found
-    header = ["PSNR in dB", "kept pixels", "values", "keys", "distance of keys", "of pixels"]
+    header = ["PSNR in dB", "fitted pixels", "values", "keys", "distance of keys", "of pixels"]
     text = output.table(header, rows)
-    text += (
-        "\n\nPSNR of the pixels that were left out, and of those that were kept. Distances between neighbours, median,"
-    )
-    text += "\nin diagonals of the keys' bounding box and of the picture."
+    text += "\n\nPSNR of the omitted pixels, and of the fitted ones. Median distances between neighbours,"
+    text += "\nin diagonals of the keys' bounding box and of the image."
     output.write(arguments.output, "interpolation", text, {"epochs": arguments.epochs, "runs": runs}, figure(shown))
 
 
 def figure(shown: dict[str, Interpolation]) -> Figure:
-    """Draw a part of the picture, and what both ways make of it for each backbone."""
+    """Draw a detail of the image, and of both interpolations for each backbone."""
     drawing = Figure(figsize=(9.5, 3.3 * len(shown)), layout="constrained")
     axes = drawing.subplots(len(shown), 3, squeeze=False)
     for (backbone, found), line in zip(shown.items(), axes, strict=True):
         height, width = found.truth.data.shape[:2]
         top, left = max(0, height - _SHOWN) // 4, max(0, width - _SHOWN) // 4
         parts = (
-            ("picture", found.truth),
+            ("image", found.truth),
             (f"values, {found.psnr_by_values_db:.2f} dB", found.by_values),
             (f"keys, {found.psnr_by_keys_db:.2f} dB", found.by_keys),
         )

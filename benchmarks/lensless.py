@@ -1,10 +1,10 @@
-"""Lensless solvers side by side, and DINER with a lattice against DINER as published, in one run.
+"""Lensless solvers side by side, and DINER with the lattice against DINER as published.
 
     python benchmarks/lensless.py -o results            # simulated data
     python benchmarks/lensless.py --data FOLDER -o results   # a folder with frames, params.json and a truth
 
-Every solver runs alone on the machine, one after the other. Times are those of computing; evaluations of the exact
-network for the scores are not counted.
+Runs are sequential. Times are computing times; scoring of the exact
+network is not counted.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.simulate.lensless.recording import simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData, load, prepare
 from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth, load_truth
 from plain_diner import PlainDiner
 
@@ -90,7 +90,7 @@ def solvers_side_by_side(recipe: LenslessRecipe, data: LenslessData, truth: Trut
 
 
 def seconds_to_target(recipe: LenslessRecipe, data: LenslessData) -> dict[str, Any]:
-    """Time DINER with a lattice and DINER as published to the same measurement PSNR, from a cold start each."""
+    """Time DINER with the lattice and as published to the same measurement PSNR, from a cold start."""
     prepared = prepare(recipe, data)
     problem = build_problem(recipe, prepared, None, torch.device("cpu"))
     recorded = problem.amplitudes**2
@@ -108,7 +108,7 @@ def seconds_to_target(recipe: LenslessRecipe, data: LenslessData) -> dict[str, A
         plain_db = -10 * float(torch.log10(loss.detach()))
     plain_seconds = time.perf_counter() - began
 
-    # annealed over a few seconds; the clock stands still while the exact network is scored
+    # annealed over a few seconds; the clock stops while the exact network is scored
     quick = recipe.updated(
         {
             "solver": "diner", "start": "flat", "max_seconds": plain_seconds / 10,

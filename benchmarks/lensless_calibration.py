@@ -1,11 +1,11 @@
-"""Self-calibration of lensless recordings: what it finds, how fast, and whether its errors hold.
+"""Self-calibration of lensless recordings: accuracy, speed, and coverage of the standard errors.
 
-    python benchmarks/lensless_calibration.py nominal --data FOLDER -o results   # shifts left out, nominal distances
+    python benchmarks/lensless_calibration.py nominal --data FOLDER -o results   # no shifts, nominal distances
     python benchmarks/lensless_calibration.py blind --data FOLDER -o results     # distances and shifts unknown
-    python benchmarks/lensless_calibration.py errors -o results                  # 50 noisy stacks: do the errors hold?
+    python benchmarks/lensless_calibration.py errors -o results                  # coverage on 50 noisy stacks
 
-FOLDER holds frames, params.json (with nominal_distances_um) and a truth. Without it `nominal` and `blind` take
-simulated data. Times are those of computing.
+FOLDER holds frames, params.json (with nominal_distances_um) and a truth. Without it, `nominal` and `blind` use
+simulated data. Times are computing times.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from lensless import published_data, simulated_data
 from napari_diner.physics.lensless.heights import Heights
@@ -28,10 +29,9 @@ from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.solvers.calibration.frame_geometry import trend
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
 
-# near enough for the field of 128 pixels to hold all that is diffracted
+# short enough for the diffracted light to stay within a field of 128 pixels
 DISTANCES_UM = (80.0, 110.0, 145.0, 185.0, 230.0, 280.0)
 CALIBRATE = {"calibration": {"z": True, "shift": True}}
 
@@ -45,7 +45,7 @@ def run(recipe: LenslessRecipe, data: LenslessData, truth: Truth | None = None) 
 
 
 def deviations(report: dict[str, Any], distances: Any, shifts: Any, pixel: float) -> dict[str, Any]:
-    """Compare what was found with the truth; the truth's shifts too are freed of mean and trend."""
+    """Compare a calibration with the truth; mean and trend are removed from the true shifts, too."""
     found = report["calibration"]
     line = trend(np.asarray(distances, float), np.asarray(shifts, float))
     away = np.array(found["distances_um"]) / distances - 1
@@ -72,7 +72,7 @@ def given_data(folder: Path | None) -> tuple[LenslessRecipe, LenslessData, Truth
 
 
 def nominal(folder: Path | None) -> list[dict[str, Any]]:
-    """Nominal distances, no shifts given."""
+    """Calibrate from nominal distances without shifts."""
     recipe, data, truth, distances = given_data(folder)
     true_shifts = np.array(recipe.shifts_um if recipe.shifts_um is not None else np.zeros((len(distances), 2)))
     values = {"distances_um": tuple(distances), "shifts_um": None}
@@ -82,7 +82,7 @@ def nominal(folder: Path | None) -> list[dict[str, Any]]:
         "nominal geometry": values,
         "calibrated": {**values, **CALIBRATE},
         "true geometry": {},
-        # the least that the noise allows, as the linearised model has it
+        # lower bound set by the noise, from the linearised model
         "bound": {"uncertainty": {"map": True}},
     }
     for name, changes in runs.items():
@@ -97,7 +97,7 @@ def nominal(folder: Path | None) -> list[dict[str, Any]]:
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:
-    """Draw the error of the phase in each octave, with the phase itself and the least that the noise allows."""
+    """Draw the phase error in each octave, with the phase itself and the lower bound set by the noise."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for row in rows:
@@ -112,7 +112,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
 
 
 def blind(folder: Path | None, seeds: int) -> list[dict[str, Any]]:
-    """Distances wrong by up to 3 % at random, frames shifted by up to 3 pixels, simulated anew from the truth."""
+    """Simulate frames from the truth with distances wrong by up to 3 % and shifts of up to 3 pixels, and calibrate."""
     recipe, data, truth, _ = given_data(folder)
     assert recipe.pixel_size_um is not None and recipe.wavelength_um is not None
     rows = []
@@ -145,7 +145,7 @@ def blind(folder: Path | None, seeds: int) -> list[dict[str, Any]]:
 
 
 def errors(stacks: int, size: int, noise: float) -> list[dict[str, Any]]:
-    """Noisy stacks of ever other specimens: how often the truth lies within 1.96 standard errors."""
+    """Calibrate noisy stacks of different specimens; count how often the truth is within 1.96 standard errors."""
     rows = []
     for seed in range(stacks):
         sample = simulate(
@@ -195,8 +195,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("nominal", "blind", "errors"))
     parser.add_argument("--data", type=Path, help="folder with RawImg_*.png, params.json, GT_amp.png, GT_phs.png")
-    parser.add_argument("--seeds", type=int, default=3, help="blind: how many")
-    parser.add_argument("--stacks", type=int, default=50, help="errors: how many")
+    parser.add_argument("--seeds", type=int, default=3, help="blind: number of seeds")
+    parser.add_argument("--stacks", type=int, default=50, help="errors: number of stacks")
     parser.add_argument("--size", type=int, default=128, help="errors: pixels along each side")
     parser.add_argument("--noise", type=float, default=0.02, help="errors: standard deviation of the noise")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for lensless_calibration_*.json")

@@ -1,9 +1,9 @@
-"""What priors and weights are worth where the recording is noisy, and which frequencies gain.
+"""Priors and noise weighting on noisy recordings, with the error by octaves.
 
     python benchmarks/lensless_noise.py --data FOLDER -o results
 
-FOLDER holds frames, params.json and a truth; without it data are simulated. Gaussian noise (seed 0) is added to the
-intensities: a part of the full scale, and the same part of their mean. Times are those of computing.
+FOLDER holds frames, params.json and a truth; without it, data are simulated. Gaussian noise (seed 0) is added to the
+intensities: a fraction of full scale, and the same fraction of their mean. Times are computing times.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from lensless import published_data, simulated_data
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth, phase_error
 from output import table, write
 
 RUNS: dict[str, dict[str, Any]] = {
     "even weights": {"noise": {"weighting": "even"}},
-    "weights found": {},
+    "estimated weights": {},
     "even weights, total variation": {"noise": {"weighting": "even"}, "prior": {"total_variation": "noise"}},
-    "weights found, total variation": {"prior": {"total_variation": "noise"}},
-    "weights found, total variation held out": {"prior": {"total_variation": "held_out"}},
+    "estimated weights, total variation": {"prior": {"total_variation": "noise"}},
+    "estimated weights, total variation held out": {"prior": {"total_variation": "held_out"}},
 }
 
 
 def noisy(data: LenslessData, part: float, of: str) -> LenslessData:
-    """Return the recording with Gaussian noise, as floating-point numbers that are not negative."""
+    """Add Gaussian noise to a recording; the frames become non-negative floating-point numbers."""
     clean = data.frames / np.iinfo(data.frames.dtype).max
     sigma = part * (1.0 if of == "full scale" else clean.mean())
     frames = clean + sigma * np.random.default_rng(0).standard_normal(clean.shape)
@@ -42,7 +42,7 @@ def noisy(data: LenslessData, part: float, of: str) -> LenslessData:
 
 
 def octaves(image: np.ndarray) -> list[float]:
-    """Return the root of the power in each octave of spatial frequency, from the finest to the coarsest."""
+    """Return the square root of the power in each octave of spatial frequency, from the finest to the coarsest."""
     power = np.abs(np.fft.fft2(image)) ** 2 / image.size**2
     radius = np.hypot(*np.meshgrid(*(np.fft.fftfreq(size) for size in image.shape), indexing="ij"))
     edges = [1.0, *(0.25 / 2**place for place in range(7)), 0.0]
@@ -50,7 +50,7 @@ def octaves(image: np.ndarray) -> list[float]:
 
 
 def run(recipe: LenslessRecipe, data: LenslessData, truth: Truth) -> dict[str, Any]:
-    """Reconstruct, and return scores and the error in each octave."""
+    """Reconstruct, and return scores and the phase error in each octave."""
     with reconstruct(recipe, data, truth=truth) as reconstruction:
         for _ in reconstruction:
             pass
@@ -60,7 +60,7 @@ def run(recipe: LenslessRecipe, data: LenslessData, truth: Truth) -> dict[str, A
 
 
 def draw(rows: list[dict[str, Any]], truth: Truth) -> Figure:
-    """Draw the error in each octave, with the phase itself."""
+    """Draw the phase error in each octave, with the phase itself."""
     kinds = list(dict.fromkeys(row["noise"] for row in rows))
     figure = Figure(figsize=(5 * len(kinds), 4), layout="constrained")
     for place, (axes, kind) in enumerate(zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True)):
@@ -77,7 +77,7 @@ def draw(rows: list[dict[str, Any]], truth: Truth) -> Figure:
 
 
 def main() -> None:
-    """Run all, and write a table, a figure and a report."""
+    """Run all settings, and write a table, a figure and a report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of frames, params.json and truth")
     parser.add_argument("--part", type=float, default=0.02, help="standard deviation of the noise")
@@ -85,10 +85,10 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe, data, truth = published_data(arguments.data) if arguments.data else simulated_data()
     rows = []
-    for of in ("full scale", "mean"):
+    for of in ("full scale", "the mean"):
         recording = noisy(data, arguments.part, of)
         for name, changes in RUNS.items():
-            noise = f"{100 * arguments.part:g} % of the {of}"
+            noise = f"{100 * arguments.part:g} % of {of}"
             rows.append({"noise": noise, "run": name, **run(recipe.updated(changes), recording, truth)})
             print(f"{noise}, {name}: {rows[-1]['phase_psnr_db']:.2f} dB", flush=True)
     header = ("noise", "run", "phase dB", "amplitude dB", "seconds")

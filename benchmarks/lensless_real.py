@@ -1,11 +1,11 @@
-"""Recordings of which nobody knows the truth: do lists of distances, autofocus and self-calibration agree?
+"""Real recordings: agreement of stated distances, autofocus and self-calibration.
 
     python benchmarks/lensless_real.py --data FOLDER [--data FOLDER] -o results
 
-A folder holds frames, RawImg_*.png, and params.json with the optics and one or several lists of distances (names that
-begin with distances_um). From each list, each frame is focused by itself, and the geometry is calibrated; amplitudes
-with the distances given and with those found are made by alternating projections, all alike. The field is continued by
-mirror images, as real fields are not periodic.
+A folder holds frames, RawImg_*.png, and params.json with the optics and one or more lists of distances (names that
+start with distances_um). From each list, each frame is focused by itself, and the geometry is calibrated. Amplitudes
+with the given and the calibrated distances are reconstructed by alternating projections. The field is padded by
+mirror images, because real fields are not periodic.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.focus.search import focus
 from napari_diner.tasks.lensless.data import LenslessData, load
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from output import table, write
 
 Vector = npt.NDArray[np.float64]
@@ -31,7 +31,7 @@ SOLVER = {"solver": "alternating", "alternating": {"iterations": 100}, "equalise
 
 
 def optics(folder: Path, crop: int) -> tuple[dict[str, Any], dict[str, list[float]]]:
-    """Return what a recipe needs to know of a recording, and its lists of distances by their names."""
+    """Return the recipe settings of a recording, and its lists of distances by name."""
     params = json.loads((folder / "params.json").read_text())
     lists = {
         name.removeprefix("distances_um").strip("_").replace("_", " ") or "stated": values
@@ -50,7 +50,7 @@ def optics(folder: Path, crop: int) -> tuple[dict[str, Any], dict[str, list[floa
 
 
 def focused(recipe: FocusRecipe, data: LenslessData) -> dict[str, Any]:
-    """Return what autofocus finds."""
+    """Return the report of autofocus."""
     with focus(recipe, data) as run:
         for _ in run:
             pass
@@ -60,7 +60,7 @@ def focused(recipe: FocusRecipe, data: LenslessData) -> dict[str, Any]:
 def reconstructed(
     recipe: FocusRecipe, data: LenslessData, words: tuple[str, ...]
 ) -> tuple[dict[str, Any], npt.NDArray[np.float32]]:
-    """Return report and amplitude with the distances of a recipe, calibrated first if there are words."""
+    """Return report and amplitude for the distances of a recipe, after calibrating the named quantities."""
     changes = {**SOLVER, "calibration": dict.fromkeys(words, True)}
     with reconstruct(recipe.lensless(recipe.distances_um).updated(changes), data) as run:
         for _ in run:
@@ -70,13 +70,13 @@ def reconstructed(
 
 
 def apart(found: Vector, given: Vector) -> list[float]:
-    """Return the mean of the differences, the root of their mean square, and the same about their mean."""
+    """Return the mean of the differences, their RMS, and their RMS about the mean."""
     away = found - given
     return [float(away.mean()), float(np.sqrt(np.mean(away**2))), float(away.std())]
 
 
 def recording(folder: Path, crop: int, words: tuple[str, ...]) -> dict[str, Any]:
-    """Return all that is found out about a recording."""
+    """Return autofocus and calibration of a recording from each of its lists of distances."""
     base, lists = optics(folder, crop)
     data = load(FocusRecipe.parse(base))
     found: dict[str, Any] = {"folder": folder.name, "lists": lists, "runs": {}}
@@ -93,8 +93,8 @@ def recording(folder: Path, crop: int, words: tuple[str, ...]) -> dict[str, Any]
     return found
 
 
-def told(found: dict[str, Any]) -> str:
-    """Return the tables: distances of each frame, and by how much lists differ."""
+def tables(found: dict[str, Any]) -> str:
+    """Format the tables: distances of each frame, and differences between lists."""
     lists, runs = found["lists"], found["runs"]
     columns: dict[str, list[Any]] = {name: list(values) for name, values in lists.items()}
     for name, run in runs.items():
@@ -115,7 +115,7 @@ def told(found: dict[str, Any]) -> str:
         for other in list(runs)[: list(runs).index(name)]:
             values = np.array(runs[other]["calibration"]["distances_um"])
             rows.append([f"calibrated ({name}) − calibrated ({other})", *apart(calibrated, values)])
-    text += "\n\ndifferences (µm)\n" + table(["of", "mean", "RMS", "RMS about mean"], rows)
+    text += "\n\ndifferences (µm)\n" + table(["difference", "mean", "RMS", "RMS about the mean"], rows)
     rows = [
         [
             name, *(f"{value:.2f}" for value in run["measured_db"]),
@@ -130,7 +130,7 @@ def told(found: dict[str, Any]) -> str:
 
 
 def drawn(all_found: list[dict[str, Any]]) -> Figure:
-    """Draw differences of distances, and amplitudes with the first list before and after, whole and enlarged."""
+    """Draw differences of distances, and amplitudes for the first list before and after calibration."""
     figure = Figure(figsize=(22, 5 * len(all_found)), layout="constrained")
     for axes, found in zip(figure.subplots(len(all_found), 5, squeeze=False), all_found, strict=True):
         reference = np.array(next(iter(found["lists"].values())))
@@ -145,7 +145,7 @@ def drawn(all_found: list[dict[str, Any]]) -> Figure:
                 reference, own["distances_um"] - reference, own["distances_um_se"], color=f"C{place}", marker="o",
                 label=f"calibrated ({name})",
             )  # fmt: skip
-        axes[0].set(title=found["folder"], xlabel="distance (µm)", ylabel="less the first list (µm)")
+        axes[0].set(title=found["folder"], xlabel="distance (µm)", ylabel="minus the first list (µm)")
         axes[0].legend(fontsize="small")
         images = next(iter(found["runs"].values()))["images"]
         for place, (image, title) in enumerate(zip(images, ("as given", "calibrated"), strict=True)):
@@ -159,9 +159,9 @@ def drawn(all_found: list[dict[str, Any]]) -> Figure:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder; may be given several times")
+    parser.add_argument("--data", type=Path, action="append", required=True, help="folder; can be repeated")
     parser.add_argument("--crop", type=int, default=512, help="largest size of a recording, cropped about its centre")
-    parser.add_argument("--calibrate", default="z,shift", help="what to find: z, shift, gain, joined by commas")
+    parser.add_argument("--calibrate", default="z,shift", help="what to calibrate: z, shift, gain, separated by commas")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for lensless_real.txt, .png and .json")
     arguments = parser.parse_args()
     found = [recording(folder, arguments.crop, tuple(arguments.calibrate.split(","))) for folder in arguments.data]
@@ -169,7 +169,7 @@ def main() -> None:
     for one in found:
         for run in one["runs"].values():
             del run["images"]
-    text = "\n\n".join(told(one) for one in found)
+    text = "\n\n".join(tables(one) for one in found)
     write(arguments.output, "lensless_real", text, {"recordings": found}, figure)
 
 

@@ -1,9 +1,9 @@
-"""Pixel super-resolution: bars finer than the sensor's pixels, for several amounts of noise and numbers of frames.
+"""Pixel super-resolution: bars finer than the sensor's pixels, for several noise levels and numbers of frames.
 
     python benchmarks/lensless_superresolution.py -o results
 
-Bars of a period of one and a half pixels of the sensor, some absorbing and some only delaying, are recorded by
-frames displaced at random. The contrast of what is found, relative to the true one, is what can be seen of them.
+Absorbing and delaying bars with a period of one and a half sensor pixels are recorded by
+randomly displaced frames. The score is the contrast of the reconstructed bars relative to the true ones.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
@@ -24,14 +25,13 @@ from napari_diner.physics.optics import Optics
 from napari_diner.preprocess.pixels import upsample
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from output import table, write
 
 Image = npt.NDArray[Any]
 SIZE, BINNING, PERIOD = 48, 2, 3
 PIXEL_UM, WAVELENGTH_UM = 2.2, 0.532
 RUNS: dict[str, dict[str, Any]] = {
-    "sensor's pixels": {},
+    "sensor pixels": {},
     "interpolated frames": {"preprocess": {"upsample": BINNING}},
     "super-resolution": {"super_resolution": BINNING},
     "super-resolution, total variation": {"super_resolution": BINNING, "prior": {"total_variation": "noise"}},
@@ -50,12 +50,12 @@ def bars() -> tuple[Image, Image]:
 
 
 def contrast(image: Image, rows: slice) -> float:
-    """Return the strength of the bars' period in the middle of them."""
+    """Return the strength of the period of the bars in their middle."""
     return float(np.abs(np.fft.fft(image[rows, 17:77].mean(0))[60 // PERIOD])) / 30
 
 
 def recorded(frames: int, noise: float) -> tuple[Heights, Image]:
-    """Return how frames of the specimen are recorded, and the frames."""
+    """Return the recording geometry, and noisy frames of the specimen."""
     random = np.random.default_rng(0)
     shifts = random.uniform(-PIXEL_UM, PIXEL_UM, (frames, 2))
     distances = tuple(np.linspace(150.0, 400.0, frames).tolist())
@@ -69,8 +69,8 @@ def recorded(frames: int, noise: float) -> tuple[Heights, Image]:
     return heights, np.clip(noisy, 0, None).astype(np.float32)
 
 
-def found(heights: Heights, frames: Image, changes: dict[str, Any]) -> tuple[Image, Image, float]:
-    """Return amplitude and phase on the fine grid, and the seconds they took."""
+def reconstructed(heights: Heights, frames: Image, changes: dict[str, Any]) -> tuple[Image, Image, float]:
+    """Return amplitude and phase on the fine grid, and the seconds taken."""
     values = {
         "wavelength_um": WAVELENGTH_UM,
         "pixel_size_um": PIXEL_UM,
@@ -87,7 +87,7 @@ def found(heights: Heights, frames: Image, changes: dict[str, Any]) -> tuple[Ima
 
 
 def main() -> None:
-    """Run all, and write a table, a figure and a report."""
+    """Run all settings, and write a table, a figure and a report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for lensless_superresolution.*")
     arguments = parser.parse_args()
@@ -96,7 +96,7 @@ def main() -> None:
     for frames, noise in ((16, 0.0), (16, 0.001), (16, 0.005), (8, 0.001)):
         heights, stack = recorded(frames, noise)
         for name, changes in RUNS.items():
-            amplitude, phase, seconds = found(heights, stack, changes)
+            amplitude, phase, seconds = reconstructed(heights, stack, changes)
             error = float(np.sqrt(np.mean((amplitude - truth[0]) ** 2)))
             seen = [
                 contrast(image, at) / contrast(true, at)
@@ -105,7 +105,7 @@ def main() -> None:
             rows.append([frames, 100 * noise, name, *seen, error, seconds])
             if (frames, noise) == (16, 0.005):
                 pictures[name] = amplitude
-    header = ("frames", "noise (%)", "run", "absorbing bars", "delaying bars", "amplitude rmse", "seconds")
+    header = ("frames", "noise (%)", "run", "absorbing bars", "delaying bars", "amplitude RMSE", "seconds")
     figure = Figure(figsize=(3 * len(pictures), 3.3), layout="constrained")
     for axes, (name, picture) in zip(figure.subplots(1, len(pictures)), pictures.items(), strict=True):
         axes.imshow(picture, cmap="gray", vmin=0.3, vmax=1.1)

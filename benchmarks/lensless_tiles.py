@@ -1,12 +1,12 @@
-"""Wide lensless fields in tiles: time, memory, and whether the borders of tiles can be seen.
+"""Wide lensless fields in tiles: time, memory, and visibility of the tile borders.
 
     python benchmarks/lensless_tiles.py -o results                # 8 frames of 4096×4096 pixels, simulated
-    python benchmarks/lensless_tiles.py -o results --size 2560 --compare 2048 3072    # smaller; one piece beside tiles
+    python benchmarks/lensless_tiles.py -o results --size 2560 --compare 2048 3072    # smaller
 
-A specimen is simulated with noise and reconstructed by a process of its own, whose peak memory is that of everything.
-Across each line between neighbouring rows or columns, the error of the phase changes a little; across borders of tiles
-it must not change by more. With --compare the time of a gradient of all frames is measured in one piece and in
-tiles. Samples and results that are in the folder already are taken from there.
+A specimen is simulated with noise and reconstructed in a separate process, which gives the peak memory.
+The change of the phase error between neighbouring rows or columns must not be larger across tile borders than
+elsewhere. With --compare, the time of a gradient over all frames is measured for the whole field and for
+tiles. Samples and results that already exist in the folder are reused.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ SENSOR = ("--pixel-size-um", "1.67", "--wavelength-um", "0.6328", "--noise-sigma
 
 
 def command(*words: str) -> None:
-    """Run the program in a process of its own."""
+    """Run napari-diner in a separate process."""
     start = "from napari_diner.cli import main; main()"
     subprocess.run([sys.executable, "-c", start, *words, "--quiet", "--overwrite"], check=True)
 
 
 def simulated(folder: Path, size: int) -> Path:
-    """Return the folder of a simulated recording, made unless it is there."""
+    """Return the folder of a simulated recording; simulate it if it does not exist."""
     sample = folder / f"sample-{size}"
     if not (sample / "recipe.yaml").is_file():
         distances = ",".join(map(str, DISTANCES_UM))
@@ -55,7 +55,7 @@ def simulated(folder: Path, size: int) -> Path:
 
 
 def reconstructed(sample: Path, into: Path, *options: str) -> dict[str, Any]:
-    """Reconstruct a recording, unless that has been done; return the report."""
+    """Return the report of a reconstruction; reconstruct if there is none."""
     if not (into / "report.json").is_file():
         command("run", str(sample / "recipe.yaml"), "-o", str(into), "--truth", str(sample), *options)
     report: dict[str, Any] = json.loads((into / "report.json").read_text())
@@ -63,7 +63,7 @@ def reconstructed(sample: Path, into: Path, *options: str) -> dict[str, Any]:
 
 
 def gradients(size: int) -> list[Any]:
-    """Return how long a gradient of all frames takes in one piece and in tiles."""
+    """Time a gradient over all frames for the whole field and for tiles."""
     heights = Heights(Optics(1.67, 0.6328), DISTANCES_UM)
     chosen = fastest_window_px(heights, (size, size))
     window = chosen or 1152
@@ -80,13 +80,13 @@ def gradients(size: int) -> list[Any]:
 
 
 def changes(error: Image, axis: int) -> Image:
-    """Return the root mean square of what changes from each row (0) or column (1) to the next."""
+    """Return the RMS change from each row (axis 0) or column (axis 1) to the next."""
     rms: Image = np.sqrt(np.mean(np.square(np.diff(error, axis=axis)), axis=1 - axis))
     return rms
 
 
 def seams(error: Image, edges: dict[str, Any]) -> tuple[list[list[Any]], list[Image]]:
-    """Compare what changes across the borders of tiles with what changes elsewhere: rows of a table, and the curves."""
+    """Compare changes across tile borders with those elsewhere; return rows of a table, and the curves."""
     rows, curves = [], []
     for axis, name in enumerate(("rows", "columns")):
         curve = changes(error, axis)
@@ -99,7 +99,7 @@ def seams(error: Image, edges: dict[str, Any]) -> tuple[list[list[Any]], list[Im
 
 
 def draw(error: Image, curves: list[Image], edges: dict[str, Any]) -> Figure:
-    """Draw the error of the phase, and what changes from line to line, with the borders of tiles."""
+    """Draw the phase error, and its change from line to line with the tile borders."""
     figure = Figure(figsize=(12, 4), layout="constrained")
     picture, plot = figure.subplots(1, 2, width_ratios=(1, 2))
     stride = max(1, len(error) // 1024)
@@ -111,19 +111,19 @@ def draw(error: Image, curves: list[Image], edges: dict[str, Any]) -> Figure:
         at = np.array(edges[name][1:-1], int) - 1
         (line,) = plot.plot(curve, lw=0.6, label=f"between {name}")
         style = {"mfc": line.get_color(), "mec": "black", "zorder": 3}
-        plot.plot(at, curve[at], "o", ms=7, label=f"borders of tiles ({name})", ls="none", **style)
+        plot.plot(at, curve[at], "o", ms=7, label=f"tile borders ({name})", ls="none", **style)
     low, high = min(curve.min() for curve in curves), max(curve.max() for curve in curves)
-    plot.set(xlabel="pixel", ylabel="change of the phase error (rad, rms)", ylim=(1.5 * low - 0.5 * high, None))
+    plot.set(xlabel="pixel", ylabel="change of the phase error (rad, RMS)", ylim=(1.5 * low - 0.5 * high, None))
     plot.legend(loc="lower right")
     return figure
 
 
 def main() -> None:
-    """Simulate, reconstruct, look for seams, and write a table, a figure and a report."""
+    """Simulate, reconstruct, compare tile borders with other lines, and write a table, a figure and a report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=4096, help="pixels along each side")
     parser.add_argument("--seconds", type=float, default=3600, help="time limit of the reconstruction")
-    parser.add_argument("--compare", type=int, nargs="*", default=[], help="sizes to take gradients of, both ways")
+    parser.add_argument("--compare", type=int, nargs="*", default=[], help="field sizes for timing gradients")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="folder for lensless_tiles.*, samples, results"
     )
@@ -134,7 +134,7 @@ def main() -> None:
     report = reconstructed(sample, found, "--max-seconds", str(arguments.seconds))
     error = phase_error(tifffile.imread(found / "phase.tif"), tifffile.imread(sample / "phase.tif"))
     if "tiles" not in report:
-        raise SystemExit(f"A field of {arguments.size} pixels is computed in one piece; choose a wider one")
+        raise SystemExit(f"A field of {arguments.size} pixels is not computed in tiles; choose a wider one")
     edges = report["tiles"]
     rows, curves = seams(error, edges)
     scores = report["truth"]
@@ -148,7 +148,7 @@ def main() -> None:
     text += table(header, rows)
     compared = [gradients(size) for size in arguments.compare]
     if compared:
-        text += "\n\n" + table(("size", "one piece (s)", "tiles (s)", "window", "tiles are taken"), compared)
+        text += "\n\n" + table(("size", "whole field (s)", "tiles (s)", "window", "tiled by default"), compared)
     write(
         arguments.output,
         "lensless_tiles",

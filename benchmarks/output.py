@@ -1,4 +1,4 @@
-"""What the benchmarks of fits share: the picture that they are about, and what they write."""
+"""Shared helpers of the benchmarks: runs, test images, tables and output files."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from textures import fur
 
 
 def parser(description: str | None, name: str) -> argparse.ArgumentParser:
-    """Return a parser that knows the options of all these programs."""
+    """Return a parser with the options that all fit benchmarks share."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--image", type=Path, nargs="*", default=[], help="TIFF or PNG file; a picture is made without")
-    parser.add_argument("--size", type=int, default=256, help="size of the picture that is made")
+    parser.add_argument("--image", type=Path, nargs="*", default=[], help="TIFF or PNG file; default: generated")
+    parser.add_argument("--size", type=int, default=256, help="size of the generated image in pixels")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("-o", "--output", type=Path, required=True, help=f"folder for {name}.txt, .png and .json")
     return parser
 
 
-def pictures(arguments: argparse.Namespace) -> dict[str, FitData]:
-    """Return the pictures that were asked for, (Y, X) or (Y, X, colours) each, by their names."""
+def images(arguments: argparse.Namespace) -> dict[str, FitData]:
+    """Return the requested images by name, (Y, X) or (Y, X, colours) each."""
     if not arguments.image:
         return {"fur": FitData(fur(arguments.size), "YXS")}
     found = {path.stem: load(FitRecipe(image=str(path))) for path in arguments.image}
     for name, data in found.items():
         if data.axes not in ("YX", "YXS"):
-            raise SystemExit(f"{name} has axes {data.axes}; choose pictures, YX or YXS")
+            raise SystemExit(f"{name} has axes {data.axes}; choose images with the axes YX or YXS")
     return found
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return rows of text and numbers in columns."""
+    """Format rows of text and numbers in columns."""
     texts = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in texts) for column in range(len(header))]
     lines = [
@@ -51,7 +51,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def write(folder: Path, name: str, text: str, report: dict[str, Any], figure: Figure) -> None:
-    """Print the table, and write it with the figure and the report into a folder."""
+    """Print the table, and write it with the figure and the report to a folder."""
     print(text)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.txt").write_text(text + "\n")

@@ -1,8 +1,8 @@
-"""DINER written as the paper says: the reference that the package is measured against.
+"""DINER as published: the reference for the benchmarks.
 
 A full-resolution table with a small network behind it, which is evaluated on every key at every step; automatic
 differentiation; mean square error; Adam (Xie et al., CVPR 2023, Secs. 4.1, 5.1 and 5.3). It shares no code with the
-package but the transfer functions of the lensless model, which are data to it.
+package; the transfer functions of the lensless model are passed in.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class PlainTable(nn.Module):
 
 
 def plain_fit(values: Tensor, epochs: int, **settings: object) -> tuple[PlainTable, float]:
-    """Fit values, (samples, outputs), for some epochs; return the fit and the seconds of an epoch after the first."""
+    """Fit values, (samples, outputs); return the model and the mean seconds per epoch after the first."""
     torch.manual_seed(0)
     model = PlainTable(len(values), values.shape[1], **settings)  # type: ignore[arg-type]
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -60,7 +60,7 @@ def plain_fit(values: Tensor, epochs: int, **settings: object) -> tuple[PlainTab
 
 
 class PlainDiner(nn.Module):
-    """Amplitude and phase, and the intensities (N, Y, X) that they make through the transfer functions given."""
+    """Amplitude and phase, and their intensities (N, Y, X) through given transfer functions."""
 
     def __init__(self, transfers: Tensor) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A generated picture that is as hard for a network of coordinates as Baboon is: coloured fur."""
+"""Synthetic fur in colour, as difficult for a coordinate network as the Baboon photograph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOSE, _CHEEKS = np.array([0.85, 0.25, 0.15]), np.array([0.45, 0.65, 0.9])
 
 
 def fur(size: int = 256, *, grey: bool = False, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """Return fur of all scales around a bare nose and cheeks: (size, size, 3), or (size, size) if grey."""
+    """Return fur at all scales around a bare nose and cheeks: (size, size, 3), or (size, size) if grey."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
 
@@ -22,7 +22,7 @@ def fur(size: int = 256, *, grey: bool = False, seed: int = 0) -> npt.NDArray[np
         field = ndimage.gaussian_filter(random.normal(size=(size, size)), sigma, mode="wrap")
         return (field - field.mean()) / field.std()
 
-    # hairs point away from the nose, more or less: noise, smeared along the nearest of a few directions
+    # hairs point roughly away from the nose: noise, blurred along the nearest of a few directions
     angle = (np.arctan2(y, x) + 0.5 * smooth(size / 12)) % np.pi
     hairs = np.zeros((size, size))
     for strength, length, thickness in ((0.5, size / 24, 0.5), (0.35, size / 14, 1.0), (0.15, size / 8, 2.0)):

@@ -1,11 +1,11 @@
-"""Representations of a video side by side (Table 3 of the paper), with the hash table counted among the parameters.
+"""Video fits: representations side by side (Table 3 of the paper), with tables counted among the parameters.
 
     python benchmarks/video.py -o results                      # a generated panning video of 30×270×480
     python benchmarks/video.py --texture FILE -o results       # a pan over an image of your own
     python benchmarks/video.py --video FILE -o results         # a video as TIFF, e.g. 30×1080×1920
 
-Every run has the machine to itself. Where torch finds a graphics card it is used, with --device cpu it is not. The
-paper's figures stand beside ours for orientation: they are of other videos, of 62 million pixels, on an A100.
+Runs are sequential. A graphics card is used if torch finds one; --device cpu prevents that. The figures of the
+paper are printed for orientation: they are for other videos, of 62 million pixels, on an A100.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from napari_diner.tasks.fit.reconstruct import reconstruct
 from scipy import ndimage
 
 from napari_diner.device import choose_device, describe
@@ -24,7 +25,6 @@ from napari_diner.simulate.fit.images import simulate_video
 from napari_diner.simulate.fit.settings import VideoSimulation
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
 from napari_diner.tasks.saving import to_json
 from plain_diner import plain_fit
 
@@ -46,7 +46,7 @@ FRAMES, HEIGHT, WIDTH = 30, 270, 480
 
 
 def pan(path: str) -> FitData:
-    """Move a window over an image by a fraction of a pixel a frame, brighter and darker as under a flickering lamp."""
+    """Pan a window over an image by fractions of a pixel per frame, with flickering brightness."""
     image = read_signal(probe_signal(path))[..., :3].astype(np.float32)
     frames = []
     for number in range(FRAMES):
@@ -57,7 +57,7 @@ def pan(path: str) -> FitData:
 
 
 def load_video(arguments: argparse.Namespace) -> FitData:
-    """Read a video, or make one."""
+    """Return the video from a file, a pan over an image, or a generated video."""
     if arguments.video:
         info = probe_signal(arguments.video, "TYXS")
         return FitData(read_signal(info), info.axes, info.scale_um, arguments.video, info.file_bytes)
@@ -69,12 +69,12 @@ def load_video(arguments: argparse.Namespace) -> FitData:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--video", help="TIFF with frames in colour")
+    parser.add_argument("--video", help="TIFF file with colour frames")
     parser.add_argument("--texture", help="TIFF or PNG file to pan over")
     parser.add_argument("--epochs", type=int, default=500, help="as in the paper")
     parser.add_argument("--seconds", type=float, default=240.0, help="time limit for each representation")
-    parser.add_argument("--runs", help="which, with commas between their numbers from 0; all if left out")
-    parser.add_argument("--skip-published", action="store_true", help="do not time the published full batch")
+    parser.add_argument("--runs", help="numbers from 0, separated by commas; default: all")
+    parser.add_argument("--skip-published", action="store_true", help="do not time DINER as published")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for video.json, .txt and .png")
     arguments = parser.parse_args()
@@ -93,8 +93,8 @@ def main() -> None:
         values = torch.from_numpy(data.data.reshape(-1, data.data.shape[-1]) / np.float32(255)).to(device)
         seconds = plain_fit(values, 1, kind="siren", width=3, layers=4)[1]
         report["published_seconds_per_epoch"] = seconds
-        say(f"published full batch, SIREN 4×64: {seconds:.2f} s an epoch, {seconds * 500:.0f} s for 500 epochs")
-    say(f"{'representation':34s} {'parameters':>12s} {'of table':>12s} {'epochs':>7s} {'seconds':>8s} {'PSNR dB':>8s}")
+        say(f"published full batch, SIREN 4×64: {seconds:.2f} s per epoch, {seconds * 500:.0f} s for 500 epochs")
+    say(f"{'representation':34s} {'parameters':>12s} {'in table':>12s} {'epochs':>7s} {'seconds':>8s} {'PSNR dB':>8s}")
     wanted = [int(number) for number in arguments.runs.split(",")] if arguments.runs else range(len(RUNS))
     shown: dict[str, np.ndarray] = {"video": data.data[-1]}
     for name in [list(RUNS)[number] for number in wanted]:

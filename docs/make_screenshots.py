@@ -1,6 +1,6 @@
-"""Make the pictures of the documentation: napari, driven through the tutorials.
+"""Take the screenshots of the documentation by driving napari through the tutorials.
 
-Run it with a screen, or a virtual one: ``xvfb-run -a -s "-screen 0 1366x768x24" python docs/make_screenshots.py``.
+Needs a screen, real or virtual: ``xvfb-run -a -s "-screen 0 1366x768x24" python docs/make_screenshots.py``.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ IMAGES = Path(__file__).parent / "images"
 
 
 def wait(milliseconds: int) -> None:
-    """Let the window work for a while."""
+    """Process events for a while."""
     loop = QEventLoop()
     QTimer.singleShot(milliseconds, loop.quit)
     loop.exec()
 
 
 class Photographer:
-    """Takes pictures of a viewer's window and keeps their files small."""
+    """Takes screenshots of a viewer and saves them as small files."""
 
     def __init__(self, viewer: napari.Viewer, folder: Path) -> None:
         self.viewer, self.folder = viewer, folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def window(self, name: str) -> None:
-        """Picture the whole window."""
+        """Save a screenshot of the whole window."""
         wait(400)
         self._save(name, self.viewer.window.screenshot(canvas_only=False, flash=False))
 
@@ -45,13 +45,13 @@ class Photographer:
 
 
 def finish(panel: RunPanel) -> None:
-    """Wait until a run is over."""
+    """Wait for the end of a run."""
     while panel.running:
         wait(50)
 
 
 def lensless(viewer: napari.Viewer, camera: Photographer) -> None:
-    """Go through the tutorial on amplitude and phase."""
+    """Go through the lensless tutorial."""
     viewer.open_sample("napari-diner", "lensless_stack")
     camera.window("lensless-sample")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
@@ -79,7 +79,7 @@ def lensless(viewer: napari.Viewer, camera: Photographer) -> None:
 
 
 def calibration(viewer: napari.Viewer, camera: Photographer) -> None:
-    """Find the distances from frames whose distances are given wrong by up to a per cent."""
+    """Calibrate distances that are wrong by up to one per cent."""
     viewer.open_sample("napari-diner", "lensless_stack")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
     assert isinstance(dock, LenslessDock)
@@ -92,7 +92,7 @@ def calibration(viewer: napari.Viewer, camera: Photographer) -> None:
 
 
 def fit(viewer: napari.Viewer, camera: Photographer) -> None:
-    """Go through the tutorial on fitting an image."""
+    """Go through the tutorial on fits."""
     viewer.open_sample("napari-diner", "colour_image")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "DINER fit")
     assert isinstance(dock, FitDock)
@@ -116,7 +116,7 @@ def fit(viewer: napari.Viewer, camera: Photographer) -> None:
 
 
 def idt(viewer: napari.Viewer, camera: Photographer) -> None:
-    """Go through the tutorial on the refractive index."""
+    """Go through the refractive index tutorial."""
     viewer.open_sample("napari-diner", "cell_recording")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "IDT refractive index")
     assert isinstance(dock, IdtDock)
@@ -149,10 +149,10 @@ TUTORIALS = {"lensless": lensless, "calibration": calibration, "fit": fit, "idt"
 
 
 def main() -> None:
-    """Go through the tutorials and take a picture at each stop."""
+    """Go through the tutorials and take their screenshots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tutorials", nargs="*", choices=(*TUTORIALS, []), help="which; all if left out")
-    parser.add_argument("-o", "--output", type=Path, default=IMAGES, help="folder for the pictures")
+    parser.add_argument("tutorials", nargs="*", choices=(*TUTORIALS, []), help="default: all")
+    parser.add_argument("-o", "--output", type=Path, default=IMAGES, help="folder for the screenshots")
     parser.add_argument("--theme", default="dark", choices=("dark", "light"))
     arguments = parser.parse_args()
     for name in arguments.tutorials or TUTORIALS:

@@ -1,7 +1,8 @@
-"""What the README and the site promise: their links, recipes and commands hold."""
+"""The documentation: links, recipes, commands and Python examples work."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shlex
@@ -22,7 +23,8 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import Recipe, all_keys, assignment
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROGRAMS = [*sorted((ROOT / "benchmarks").glob("*.py")), ROOT / "docs" / "make_screenshots.py"]
 RECIPES: dict[str, type[Recipe]] = {"lensless": LenslessRecipe, "fit": FitRecipe, "idt": IdtRecipe}
 BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
@@ -91,6 +93,16 @@ def test_settings_named_in_the_text_exist() -> None:
         for name in re.findall(r"`([a-z]+(?:_[a-z]+)+|[a-z_]+\.[a-z_]+)(?:: [^`]*)?`", page.read_text("utf-8")):
             if name.endswith("_um") or name.partition(".")[0] in {"padding", "diner", "gradient"}:
                 assert name in known, f"{page.name}: there is no setting {name}"
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.name)
+def test_programs_import_modules_that_exist(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in {program.stem for program in PROGRAMS}:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(path.parent)
+    assert importlib.import_module(path.stem).__doc__
+    for name in {program.stem for program in PROGRAMS}:
+        sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize(("page", "text"), blocks("python"))

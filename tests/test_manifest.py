@@ -1,4 +1,4 @@
-"""What `npe2 validate` does not see: unknown keys, missing commands, menus that do not exist, clashing names."""
+"""Errors that `npe2 validate` misses: unknown keys, missing commands, menus that do not exist, clashing names."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def items() -> Iterator[tuple[str, Any, dict[str, Any]]]:
 def test_no_key_is_unknown() -> None:
     assert set(MANIFEST) <= set(PluginManifest.model_fields)
     assert set(CONTRIBUTIONS) <= set(ContributionPoints.model_fields)
-    assert set(CONTRIBUTIONS) <= {*MODELS, "menus"}, "teach this test about the new kind of contribution"
+    assert set(CONTRIBUTIONS) <= {*MODELS, "menus"}, "add the new kind of contribution to this test"
     for kind, model, item in items():
         assert set(item) <= set(model.model_fields), kind
 
 
-def test_the_schema_is_the_present_one() -> None:
+def test_the_schema_is_current() -> None:
     assert MANIFEST["schema_version"] == "0.3.0"
 
 
@@ -73,12 +73,12 @@ def test_every_menu_exists() -> None:
 
 
 def test_no_sample_has_the_name_of_a_command() -> None:
-    # napari registers a sample as an action of its own, called plugin.key, and stops starting if that name is taken
+    # napari registers a sample as an action of its own, named plugin.key, and fails to start if that name is taken
     for sample in CONTRIBUTIONS["sample_data"]:
         assert f"napari-diner.{sample['key']}" not in COMMANDS
 
 
-def test_what_there_is() -> None:
+def test_the_contributions_are_complete() -> None:
     assert [widget["display_name"] for widget in CONTRIBUTIONS["widgets"]] == [
         "Lensless phase retrieval",
         "Lensless focus",

@@ -1,4 +1,4 @@
-"""What is installed: the wheel, the editable install, their metadata and their manifest."""
+"""The wheel and the editable install: files, metadata, dependencies and manifest."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def required(requirements: list[str]) -> set[str]:
 
 
 def contributions(paths: list[Path]) -> dict[str, object]:
-    """Ask a fresh interpreter, started outside the tree, what napari would find."""
+    """Return what napari finds, from a fresh interpreter outside the source tree."""
     code = f"import sys; sys.path[:0] = {[str(path) for path in paths]!r}\n{CONTRIBUTIONS}"
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent)
     assert finished.returncode == 0, finished.stderr

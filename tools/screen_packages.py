@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Make sure that windows can be tested on this machine: a virtual screen (Xvfb) and the libraries that Qt loads.
+"""Check for the system packages that GUI tests need: Xvfb and the libraries that Qt loads.
 
-On Debian and its relatives the missing packages are installed if this runs as root; otherwise one line says which
-command installs them, and the exit status is 1. On other systems there is nothing to do. Standard library only.
+On Debian and its derivatives, missing packages are installed if this runs as root; otherwise it prints the command that
+installs them and exits with status 1. On other systems it does nothing. Standard library only.
 """
 
 import ctypes
@@ -31,7 +31,7 @@ PACKAGE_OF_LIBRARY = {
 
 
 def loads(library: str) -> bool:
-    """Tell whether the dynamic linker finds a library."""
+    """Return whether the dynamic linker finds a library."""
     try:
         ctypes.CDLL(library)
     except OSError:
@@ -40,7 +40,7 @@ def loads(library: str) -> bool:
 
 
 def missing_packages() -> list[str]:
-    """Return the Debian packages that are needed and not there."""
+    """Return the Debian packages that are missing."""
     missing = [package for library, package in PACKAGE_OF_LIBRARY.items() if not loads(library)]
     missing += [package for program, package in (("Xvfb", "xvfb"), ("xauth", "xauth")) if not shutil.which(program)]
     if not any(Path("/usr").glob("lib*/**/dri/*_dri.so")):
@@ -49,7 +49,7 @@ def missing_packages() -> list[str]:
 
 
 def main() -> int:
-    """Install what is missing, or say how."""
+    """Install missing packages, or print the command that does."""
     if not sys.platform.startswith("linux"):
         return 0
     missing = missing_packages()
@@ -58,9 +58,9 @@ def main() -> int:
     names = " ".join(missing)
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         sudo = "" if os.geteuid() == 0 else "sudo "
-        print(f"The window tests need system packages; install them with: {sudo}apt-get install -y {names}")
+        print(f"The GUI tests need system packages. Install them with: {sudo}apt-get install -y {names}")
         return 1
-    print(f"Installing the system packages that the window tests need: {names}", flush=True)
+    print(f"Installing system packages for the GUI tests: {names}", flush=True)
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     options = ["-qq", "-o", "DPkg::Lock::Timeout=300"]
     for arguments in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
@@ -71,7 +71,7 @@ def main() -> int:
             print(f"apt-get {arguments[0]} failed: {finished.stderr.strip()}")
     still_missing = missing_packages()
     if still_missing:
-        print(f"These system packages could not be installed; install them by hand: {' '.join(still_missing)}")
+        print(f"These system packages could not be installed; please install them yourself: {' '.join(still_missing)}")
     return 1 if still_missing else 0
 
 

@@ -1,14 +1,142 @@
-"""What the sections of every recipe are made of."""
+"""Base of recipes and of their sections. Free of torch, so that a form can be shown without it."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import difflib
+import types
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
+
+from napari_diner.errors import RecipeError
+
+Values = dict[str, Any]
+"""Values of settings by their keys, nested in sections, as in a YAML file."""
+
+_LONGEST_VALUE = 60
 
 
-class Settings(BaseModel):
-    """Base of a recipe and of its sections: unknown keys are errors, values do not change once set.
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
-    Free of torch, so that a form can be shown without it. The texts below the fields are what the user reads.
+
+class _OurErrors(ModelMetaclass):
+    """Has the constructors of settings raise `RecipeError` in place of pydantic's `ValidationError`."""
+
+    def __call__(cls, *args: object, **values: object) -> object:  # noqa: N805  # of a metaclass
+        try:
+            return super().__call__(*args, **values)
+        except ValidationError as error:
+            raise explained(cls, error) from None
+
+
+class Settings(BaseModel, metaclass=_OurErrors):
+    """Base of a recipe and of its sections: unknown keys are errors, and values cannot be changed once set.
+
+    The docstrings below the fields are the help that users read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """Return the fields of a model that are models themselves."""
+    return {
+        name: field.annotation
+        for name, field in model.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+
+
+def all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield every key of a model; those of its sections as ``section.key``."""
+    nested = sections(model)
+    for name in model.model_fields:
+        yield prefix + name
+        if name in nested:
+            yield from all_keys(nested[name], f"{prefix}{name}.")
+
+
+def explained(model: Any, error: ValidationError) -> RecipeError:
+    """Return an error that says in one sentence what pydantic found wrong first, and how to fix it."""
+    first = error.errors(include_url=False)[0]
+    # integers are positions in a tuple, and what is no identifier names a member of a union: neither is part of the key
+    parts = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
+    unknown = first["type"] == "extra_forbidden"
+    if unknown and parts[-1:] != [first["loc"][-1]]:
+        parts.append(first["loc"][-1])  # an unknown key may be any text
+    keys = [str(part) for part in parts if isinstance(part, str)]
+    valid = set(all_keys(model))
+    while len(keys) > 1 and ".".join(keys) not in valid and not unknown:
+        keys.pop()
+    key = ".".join(keys)
+    if unknown:
+        return RecipeError(f"The recipe has no key {shortened(key)!r}; did you mean {_nearest(key, valid)!r}?")
+    problem = first["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
+    if first["type"] == "value_error" and not key:
+        return RecipeError(problem)
+    if first["type"] in ("model_type", "model_attributes_type"):
+        problem = "it should be a section with settings of its own"
+    if first["type"] == "missing":
+        return RecipeError("{field} is missing", key)
+    return RecipeError(f"{{field}} = {shortened(repr(first['input']))} cannot be used: {problem}", key or "recipe")
+
+
+def shortened(text: str) -> str:
+    """Return at most a line of what a user wrote, for a message."""
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+
+
+def _nearest(key: str, valid: set[str]) -> str:
+    """Return the valid key that is most like another one; the last part of the key counts most."""
+    last = difflib.get_close_matches(
+        key.rsplit(".", 1)[-1], [name.rsplit(".", 1)[-1] for name in valid], n=1, cutoff=0.6
+    )
+    candidates = [name for name in valid if not last or name.rsplit(".", 1)[-1] == last[0]]
+    return difflib.get_close_matches(key, sorted(candidates), n=1, cutoff=0.0)[0]
+
+
+class OneOf:
+    """Restricts a text to names that are known only at run time, such as those of a registry.
+
+    To be used as ``Annotated[str, OneOf(names)]``.
+
+    Parameters
+    ----------
+    names
+        Returns the valid names.
+    """
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self.names = names
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def _checked(self, value: str) -> str:
+        names = list(self.names())
+        if value not in names:
+            raise ValueError(f"it should be {', '.join(map(repr, names[:-1]))} or {names[-1]!r}")
+        return value
+
+
+def without_none(annotation: object) -> object:
+    """Return ``T`` of ``T | None``, and other types as they are."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return kinds[0] if len(kinds) == 1 else annotation
+    return annotation
+
+
+def choices(field: FieldInfo) -> tuple[str, ...]:
+    """Return the texts that a field may hold, if they are limited: those of a ``Literal`` or of `OneOf`."""
+    for mark in field.metadata:
+        if isinstance(mark, OneOf):
+            return tuple(mark.names())
+    kinds = (field.annotation, *get_args(field.annotation))
+    return next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())

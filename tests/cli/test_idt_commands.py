@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ import pytest
 import tifffile
 import yaml
 from matplotlib.image import imread
+
+from tests.kit.reports import report_of
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -23,20 +24,15 @@ SIMULATED = ("--slices", 8, "--slice-spacing-um", 0.6, "--height-px", 40, "--wid
 @pytest.fixture(scope="session")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small recording of cells, its truth and a recipe."""
-    from napari_diner.cli.simulate import write_idt_sample
-    from napari_diner.simulate.idt.recording import simulate
+
+    from napari_diner.cli.commands import write_sample
     from napari_diner.simulate.idt.settings import IdtSimulation
+    from napari_diner.tasks.idt.task import simulate
 
     folder = tmp_path_factory.mktemp("cells")
     settings = {"slices": 8, "slice_spacing_um": 0.6, "height_px": 40, "width_px": 48, "frames": 12}
-    write_idt_sample(simulate(IdtSimulation.model_validate(settings)), folder)
+    write_sample(simulate(IdtSimulation.model_validate(settings)), folder)
     return folder
-
-
-def report_of(folder: Path) -> dict[str, Any]:
-    values = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    assert isinstance(values, dict)
-    return values
 
 
 def test_what_is_simulated_can_be_reconstructed_and_scored(run: Run, tmp_path: Path) -> None:
@@ -129,7 +125,7 @@ def test_solvers_are_compared(run: Run, cells: Path, tmp_path: Path) -> None:
         ({"ring": None, "illuminations": "leds.csv"}, "leds.csv"),
         ({"background": "nowhere.tif"}, "nowhere.tif"),
         ({"background": "average"}, "average"),
-        ({"slice_count": 1_000_000}, "slice_count"),
+        ({"slice_count": 1_000_000}, "--slice-count"),
         ({"stack": None}, "stack"),
     ],
 )

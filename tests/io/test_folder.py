@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from safetensors import safe_open
 
 from napari_diner.errors import OutputError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.io.folder import REPORT, check_output, is_result, staged, write_folder
+from napari_diner.io.folder import REPORT, check_output, is_result, staged, write_contents
 from napari_diner.io.ometiff import read_array
 
 PHASE = NamedArray("phase", np.random.default_rng(3).random((4, 5)).astype(np.float32), "YX", (2.0, 2.0), "rad")
@@ -22,6 +23,12 @@ PHASE = NamedArray("phase", np.random.default_rng(3).random((4, 5)).astype(np.fl
 
 def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def write_folder(folder: Path, arrays: Iterable[NamedArray], files: dict[str, str], **options: Any) -> None:
+    overwrite = options.pop("overwrite", False)
+    with staged(folder, overwrite) as stage:
+        write_contents(stage, arrays, files, **options)
 
 
 def report(*names: str) -> dict[str, str]:
@@ -68,7 +75,7 @@ def test_a_folder_that_holds_something_is_kept(tmp_path: Path) -> None:
     out = tmp_path / "out"
     write_folder(out, [PHASE], {})
     before = content(tmp_path)
-    with pytest.raises(OutputError, match="exists; choose another one or add --overwrite"):
+    with pytest.raises(OutputError, match="exists; choose another one or add overwrite"):
         write_folder(out, [], {"recipe.yaml": "new"})
     assert content(tmp_path) == before
 

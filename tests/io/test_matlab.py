@@ -82,7 +82,7 @@ def test_an_older_version_is_named_with_the_cure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "problem"),
     [
-        ({"images": STACK}, "holds images, but none of the names known"),
+        ({"images": STACK}, "holds images, but none of the known variables"),
         ({"I": STACK, "Hreal": TRANSFER[0]}, "holds Hreal but no Himag"),
         ({"I": STACK[None, None].repeat(2, 0).repeat(2, 1)}, "frames have three axes"),
         ({"I": TRANSFER[0, :, 0]}, "holds values of type"),

@@ -141,7 +141,7 @@ def test_resolutions_of_printers_are_no_spacings(resolution: tuple[float, float]
 @pytest.mark.parametrize("axes", ["YX", "ZZYX", "QZYX", "TCZYX"])
 def test_axes_that_do_not_go_with_the_data(axes: str, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", numbers(2, 3, 6, 8), photometric="minisblack")
-    with pytest.raises(InputError, match=f"axes {axes} do not go with .* 2 × 3 × 6 × 8 values of type uint8"):
+    with pytest.raises(InputError, match=f"axes {axes} do not match .* 2 × 3 × 6 × 8 values of type uint8"):
         probe_signal(tmp_path / "a.tif", axes)
 
 

@@ -1,4 +1,4 @@
-"""Model files are read piece by piece, and what is no model file is refused."""
+"""Reading of model files, and refusal of other files."""
 
 from __future__ import annotations
 

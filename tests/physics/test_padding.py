@@ -7,21 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from napari_diner.physics.padding import Mode, Padding
+from tests.kit.adjoint import AdjointMixin, Operator, assert_adjoint
+from tests.kit.fields import complex_noise
 
 MODES: list[Mode] = ["none", "reflect", "replicate"]
 SIZES = st.integers(1, 14)
 few = settings(deadline=None, max_examples=60, derandomize=True)
-
-
-def random(shape: tuple[int, ...], seed: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
-
-
-def product(a: Tensor, b: Tensor) -> complex:
-    return complex(torch.vdot(a.flatten(), b.flatten()))
 
 
 paddings = st.builds(Padding, st.tuples(SIZES, SIZES), st.sampled_from(MODES), st.integers(0, 40), st.booleans())
@@ -30,7 +23,7 @@ paddings = st.builds(Padding, st.tuples(SIZES, SIZES), st.sampled_from(MODES), s
 @few
 @given(paddings)
 def test_crop_undoes_pad(padding: Padding) -> None:
-    field = random((2, *padding.shape), 0)
+    field = complex_noise((2, *padding.shape), 0)
     padded = padding.pad(field)
     assert padded.shape == (2, *padding.padded_shape)
     assert torch.equal(padding.crop(padded), field)
@@ -39,15 +32,15 @@ def test_crop_undoes_pad(padding: Padding) -> None:
 @few
 @given(paddings)
 def test_pad_and_its_adjoint(padding: Padding) -> None:
-    x, y = random(padding.shape, 1), random(padding.padded_shape, 2)
-    assert product(padding.pad(x), y) == pytest.approx(product(x, padding.pad_adjoint(y)), rel=1e-12, abs=1e-10)
+    x, y = complex_noise(padding.shape, 1), complex_noise(padding.padded_shape, 2)
+    assert_adjoint(padding.pad, padding.pad_adjoint, x, y)
 
 
 @few
 @given(paddings)
 def test_crop_and_its_adjoint(padding: Padding) -> None:
-    x, y = random(padding.padded_shape, 1), random(padding.shape, 2)
-    assert product(padding.crop(x), y) == pytest.approx(product(x, padding.crop_adjoint(y)), rel=1e-12, abs=1e-10)
+    x, y = complex_noise(padding.padded_shape, 1), complex_noise(padding.shape, 2)
+    assert_adjoint(padding.crop, padding.crop_adjoint, x, y)
     assert torch.equal(padding.crop(padding.crop_adjoint(y)), y)
 
 
@@ -55,7 +48,7 @@ def test_crop_and_its_adjoint(padding: Padding) -> None:
 @pytest.mark.parametrize("shape", [(5, 8), (3, 2), (1, 7)])
 def test_continuation_is_that_of_numpy(mode: Mode, numpy_mode: str, shape: tuple[int, int]) -> None:
     padding = Padding(shape, mode, 9, apodise=False)
-    field = random(shape, 0)
+    field = complex_noise(shape, 0)
     padded = padding.padded_shape
     before = [(wide - size) // 2 for wide, size in zip(padded, shape, strict=True)]
     widths = [(first, wide - size - first) for wide, size, first in zip(padded, shape, before, strict=True)]
@@ -78,7 +71,7 @@ def test_apodised_continuation_falls_to_zero(mode: Mode) -> None:
 
 def test_mode_none_adds_nothing() -> None:
     padding = Padding((7, 11), "none", 50)
-    field = random((7, 11), 0)
+    field = complex_noise((7, 11), 0)
     assert padding.is_identity and padding.padded_shape == (7, 11)
     assert torch.equal(padding.pad_adjoint(padding.pad(field)), field)
 
@@ -86,3 +79,10 @@ def test_mode_none_adds_nothing() -> None:
 def test_padded_sizes_transform_fast() -> None:
     padding = Padding((31, 97), "reflect", 13)
     assert padding.padded_shape == (60, 125)
+
+
+class TestPadding(AdjointMixin):
+    @pytest.fixture(params=MODES)
+    def operator(self, request: pytest.FixtureRequest) -> Operator:
+        padding = Padding((7, 10), request.param, 6)
+        return Operator(padding.pad, padding.pad_adjoint, padding.shape, padding.padded_shape)

@@ -18,14 +18,12 @@ from napari_diner.physics.propagation import (
     propagation_phase,
     transfer_function,
 )
+from tests.kit.adjoint import AdjointMixin, Operator
+from tests.kit.fields import complex_noise, relative_error
 
 WAVELENGTH_UM, PIXEL_UM = 0.532, 1.12
+SHAPE = (48, 60)
 METHODS: list[Method] = ["angular_spectrum", "fresnel"]
-
-
-def white(shape: tuple[int, int] = (48, 60), seed: int = 0) -> Tensor:
-    """A field that holds all frequencies alike."""
-    return torch.randn(*shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
 
 
 def carried(
@@ -46,14 +44,10 @@ def axial_phase(distance_um: float, index: float = 1.0) -> complex:
     return np.exp(2j * np.pi * index / WAVELENGTH_UM * distance_um)
 
 
-def relative(found: Tensor, expected: Tensor) -> float:
-    return float(torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected))
-
-
 @pytest.mark.parametrize(("distance_um", "pixel_um"), [(300.0, PIXEL_UM), (-120.0, PIXEL_UM), (700.0, 0.45)])
 def test_exact_agrees_with_torchoptics(distance_um: float, pixel_um: float) -> None:
     torchoptics = pytest.importorskip("torchoptics", reason="torchoptics is not installed")
-    field = white()
+    field = complex_noise(SHAPE)
     other = torchoptics.Field(
         field,
         torch.tensor(WAVELENGTH_UM, dtype=torch.float64),
@@ -62,7 +56,7 @@ def test_exact_agrees_with_torchoptics(distance_um: float, pixel_um: float) -> N
     )
     z = torch.tensor(distance_um, dtype=torch.float64)
     expected = other.propagate_to_z(z, propagation_method="ASM", asm_pad=0).data * np.conj(axial_phase(distance_um))
-    assert relative(carried(field, distance_um, "angular_spectrum", pixel_um=pixel_um), expected) < 1e-10
+    assert relative_error(carried(field, distance_um, "angular_spectrum", pixel_um=pixel_um), expected) < 1e-10
 
 
 @pytest.mark.parametrize("index", [1.0, 1.33])
@@ -70,19 +64,19 @@ def test_exact_agrees_with_torchoptics(distance_um: float, pixel_um: float) -> N
 @pytest.mark.parametrize(("method", "kernel"), [("angular_spectrum", "helmholtz"), ("fresnel", "fresnel")])
 def test_both_agree_with_nrefocus(method: Method, kernel: str, distance_um: float, index: float) -> None:
     nrefocus = pytest.importorskip("nrefocus", reason="nrefocus is not installed")
-    field = white()
+    field = complex_noise(SHAPE)
     expected = nrefocus.refocus(
         field.numpy(), distance_um / PIXEL_UM, index, WAVELENGTH_UM / PIXEL_UM, method=kernel, padding=False
     )
-    assert relative(carried(field, distance_um, method, index=index), torch.from_numpy(expected)) < 1e-10
+    assert relative_error(carried(field, distance_um, method, index=index), torch.from_numpy(expected)) < 1e-10
 
 
 @pytest.mark.parametrize("distance_um", [300.0, -700.0])
 def test_paraxial_agrees_with_prysm(distance_um: float) -> None:
     propagation = pytest.importorskip("prysm.propagation", reason="prysm is not installed")
-    field = white((48, 48))  # its grids are square
+    field = complex_noise((48, 48))  # its grids are square
     expected = propagation.angular_spectrum(field.numpy(), WAVELENGTH_UM, PIXEL_UM / 1e3, distance_um / 1e3, Q=1)
-    assert relative(carried(field, distance_um, "fresnel"), torch.from_numpy(expected)) < 1e-10
+    assert relative_error(carried(field, distance_um, "fresnel"), torch.from_numpy(expected)) < 1e-10
 
 
 @pytest.mark.parametrize("distance_um", [150.0, -150.0])
@@ -93,14 +87,14 @@ def test_paraxial_agrees_with_lightpipes(distance_um: float) -> None:
     # wraps; hence a field without the frequencies above.
     fy, fx = frequencies((size, size), PIXEL_UM)
     phase = propagation_phase(fy, fx, distance_um, Optics(PIXEL_UM, WAVELENGTH_UM, method="fresnel"))
-    field = torch.fft.ifft2(torch.fft.fft2(white((size, size))) * (phase.abs() < 2 * math.pi))
+    field = torch.fft.ifft2(torch.fft.fft2(complex_noise((size, size))) * (phase.abs() < 2 * math.pi))
     assert int((phase.abs() < 2 * math.pi).sum()) > 200
     other = lightpipes.Begin(size * PIXEL_UM, WAVELENGTH_UM, size)
     other.field = field.numpy().copy()
     there = lightpipes.Forvard(other, distance_um * math.pi / 3.141592654).field
     # its phase of the axial wave is that of the way's length, whichever the direction
     expected = torch.from_numpy(there) * np.conj(axial_phase(abs(distance_um)))
-    assert relative(carried(field, distance_um, "fresnel"), expected) < 1e-10
+    assert relative_error(carried(field, distance_um, "fresnel"), expected) < 1e-10
 
 
 @pytest.mark.parametrize("index", [1.0, 1.33])
@@ -128,54 +122,48 @@ def test_a_tilted_wave_advances_along_its_direction(index: float) -> None:
     tilted = torch.exp(2j * math.pi * (fy * y[:, None] + fx * x[None, :]))
     sine = WAVELENGTH_UM / index * math.hypot(fy, fx)
     extra = 2 * math.pi * index / WAVELENGTH_UM * z * (math.cos(math.asin(sine)) - 1)
-    assert relative(carried(tilted, z, "angular_spectrum", index=index), tilted * np.exp(1j * extra)) < 1e-11
+    assert relative_error(carried(tilted, z, "angular_spectrum", index=index), tilted * np.exp(1j * extra)) < 1e-11
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_axial_wave_stays_as_it_is(method: Method) -> None:
     flat = torch.full((12, 9), 0.7 - 0.2j, dtype=torch.complex128)
-    assert relative(carried(flat, 350.0, method), flat) < 1e-14
+    assert relative_error(carried(flat, 350.0, method), flat) < 1e-14
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_no_distance_changes_nothing(method: Method) -> None:
-    field = white()
+    field = complex_noise(SHAPE)
     transfer = transfer_function(
         field.shape, Optics(PIXEL_UM, WAVELENGTH_UM, method=method), 0.0, dtype=torch.complex128
     )
-    assert relative(propagate(field, transfer), field) < 1e-14
+    assert relative_error(propagate(field, transfer), field) < 1e-14
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_there_and_back(method: Method) -> None:
-    field = white()
+    field = complex_noise(SHAPE)
     there = carried(field, 480.0, method)
-    assert relative(there, field) > 0.5
-    assert relative(carried(there, -480.0, method), field) < 1e-13
+    assert relative_error(there, field) > 0.5
+    assert relative_error(carried(there, -480.0, method), field) < 1e-13
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_energy_is_conserved(method: Method) -> None:
-    field = white()
+    field = complex_noise(SHAPE)
     before, after = (float(u.abs().square().sum()) for u in (field, carried(field, 480.0, method)))
     assert after == pytest.approx(before, rel=1e-12)
 
 
-@pytest.mark.parametrize("band_limit", [False, True])
-@pytest.mark.parametrize("method", METHODS)
-def test_adjoint(method: Method, band_limit: bool) -> None:
-    x, y = white(seed=1), white(seed=2)
-    transfer = transfer_function(
-        x.shape,
-        Optics(PIXEL_UM, WAVELENGTH_UM, method=method),
-        300.0,
-        band_limit=band_limit,
-        shift_um=(0.3, -2.0),
-        dtype=torch.complex128,
-    )
-    forwards = torch.vdot(propagate(x, transfer).flatten(), y.flatten())
-    backwards = torch.vdot(x.flatten(), propagate_adjoint(y, transfer).flatten())
-    assert abs(forwards - backwards) < 1e-11 * abs(forwards)
+class TestPropagation(AdjointMixin):
+    @pytest.fixture(params=[(method, limit) for method in METHODS for limit in (False, True)])
+    def operator(self, request: pytest.FixtureRequest) -> Operator:
+        method, limit = request.param
+        optics = Optics(PIXEL_UM, WAVELENGTH_UM, method=method)
+        transfer = transfer_function(
+            SHAPE, optics, 300.0, band_limit=limit, shift_um=(0.3, -2.0), dtype=torch.complex128
+        )
+        return Operator(lambda x: propagate(x, transfer), lambda y: propagate_adjoint(y, transfer), SHAPE, SHAPE)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -245,7 +233,7 @@ def test_a_lens_focuses_at_its_focal_length(method: Method) -> None:
 
 
 def test_a_shift_moves_down_and_to_the_right() -> None:
-    field = white((20, 24))
+    field = complex_noise((20, 24))
     transfer = transfer_function(
         (20, 24),
         Optics(PIXEL_UM, WAVELENGTH_UM),
@@ -254,7 +242,7 @@ def test_a_shift_moves_down_and_to_the_right() -> None:
         shift_um=(3 * PIXEL_UM, -2 * PIXEL_UM),
         dtype=torch.complex128,
     )
-    assert relative(propagate(field, transfer), torch.roll(field, (3, -2), (0, 1))) < 1e-13
+    assert relative_error(propagate(field, transfer), torch.roll(field, (3, -2), (0, 1))) < 1e-13
 
 
 def test_single_precision_keeps_the_phase_of_long_distances() -> None:

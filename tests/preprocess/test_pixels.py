@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_diner.preprocess.pixels import dead_pixels, fill, magnify, split, upsample
+from napari_diner.preprocess.pixels import dead_pixels, fill, magnify, magnify_mask, split, upsample
 
 
 def fringes(frames: int = 3, size: int = 64) -> np.ndarray:
@@ -66,5 +66,5 @@ def test_magnifying_keeps_the_centre_of_the_field() -> None:
 def test_a_magnified_mask_keeps_away_from_bad_pixels() -> None:
     mask = np.ones((20, 20), bool)
     mask[8, 8] = False
-    larger = magnify(mask, 1.3, order=1)
+    larger = magnify_mask(mask, 1.3)
     assert larger.dtype == bool and 1 <= (~larger).sum() <= 12

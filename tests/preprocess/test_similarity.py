@@ -14,6 +14,7 @@ from napari_diner.preprocess.similarity import (
     rough_shift,
     thinnings,
     unturned,
+    unturned_mask,
 )
 
 LARGE, SIZE = 240, 160
@@ -88,9 +89,9 @@ def test_turn_and_scale_are_taken_out_and_the_displacement_stays(scene: np.ndarr
     inner = slice(12, -12)
     np.testing.assert_allclose(back[inner, inner], shifted[inner, inner], atol=0.02 * scene.std())
     everywhere = np.ones(image.shape, bool)
-    assert unturned(everywhere, Similarity(scale=0.97)).all()
+    assert unturned_mask(everywhere, Similarity(scale=0.97)).all()
     # an enlarged frame sees less
-    kept = unturned(everywhere, Similarity(scale=1.05))
+    kept = unturned_mask(everywhere, Similarity(scale=1.05))
     assert kept[inner, inner].all() and not kept[0].any()
 
 

@@ -130,9 +130,9 @@ def test_what_is_not_finite_matters_only_where_it_is_used() -> None:
     [
         (References(dark=np.ones((8, 9))), {}, "dark frame has 8×9 pixels but the frames have 2×60×80"),
         (References(flat=np.full((60, 80), np.nan)), {}, "flat field holds values that are not finite"),
-        (References(dark=np.ones((60, 80)), empty=np.ones((60, 80))), {}, "empty field is no brighter than the dark"),
+        (References(dark=np.ones((60, 80)), empty=np.ones((60, 80))), {}, "empty field is not brighter than the dark"),
         (References(), {"crop_px": (40, 0, 30, 40)}, "30×40 pixels from row 40 and column 0"),
-        (References(), {"saturation": 0.5}, "leaves no pixel"),
+        (References(), {"saturation": 0.5}, "excludes all pixels"),
     ],
 )
 def test_what_cannot_be_used(references: References, settings: dict[str, object], message: str) -> None:

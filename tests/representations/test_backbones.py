@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from napari_diner.representations.backbones import Sine, VariablePeriodSine, build_backbone, build_network
-from napari_diner.representations.settings import Backbone, DinerSettings
+from napari_diner.representations.settings import Backbone, CompleteDinerSettings
 
 
 def linears(network: nn.Sequential) -> list[nn.Linear]:
@@ -67,7 +67,7 @@ def test_activations_of_hidden_layers_keep_their_spread(kind: Backbone) -> None:
 
 @pytest.mark.parametrize("kind", ["siren", "finer", "mlp"])
 def test_the_last_layer_is_linear_and_the_sizes_are_as_asked(kind: Backbone) -> None:
-    settings = DinerSettings(backbone=kind, table_width=3, hidden_layers=4, hidden_features=32)
+    settings = CompleteDinerSettings(backbone=kind, table_width=3, hidden_layers=4, hidden_features=32)
     network = build_backbone(5, settings)
     sizes = [(linear.in_features, linear.out_features) for linear in linears(network)]
     assert sizes == [(3, 32), (32, 32), (32, 32), (32, 32), (32, 5)]

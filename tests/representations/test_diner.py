@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_diner.representations.diner import CHUNK, Diner
-from napari_diner.representations.settings import DinerSettings
+from napari_diner.representations.diner import CHUNK, Diner, suitable_lattice
+from napari_diner.representations.diner import build as build_from_settings
+from napari_diner.representations.settings import CompleteDinerSettings, RepresentationSettings
 
 BACKBONES = ["siren", "mlp"]
 WIDTHS = [1, 2, 3]
@@ -19,7 +20,7 @@ def build(shape: tuple[int, ...] = (9, 11), outputs: int = 1, seed: int = 0, **s
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     values = {"lattice_size": 12, "hidden_features": 16, "key_range": 0.05} | settings
-    return Diner(shape, outputs, DinerSettings(**values), generator)
+    return Diner(shape, outputs, CompleteDinerSettings(**values), generator)
 
 
 def gradients(diner: Diner, values: Tensor) -> list[Tensor]:
@@ -119,7 +120,7 @@ def test_equal_keys_have_a_lattice_and_gradients(backbone: str, width: int) -> N
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_keys_that_just_started_have_the_right_slopes(backbone: str) -> None:
-    settings = DinerSettings()
+    settings = CompleteDinerSettings()
     diner = build((40, 40), backbone=backbone, key_range=settings.key_range, lattice_size=settings.lattice_size)
     table = gradients(diner, diner.lattice())[0]
     expected = gradients(diner, diner.exact())[0]
@@ -158,3 +159,22 @@ def test_parameters_include_the_table(width: int) -> None:
     diner = build((10, 12), 2, table_width=width, hidden_features=64, hidden_layers=2)
     network = (width * 64 + 64) + (64 * 64 + 64) + (64 * 2 + 2)
     assert diner.parameter_count() == 120 * width + network
+
+
+@pytest.mark.parametrize(
+    ("shape", "width"), [((50,), 1), ((1, 50), 1), ((9, 11), 2), ((4, 9, 11), 3), ((2, 4, 9, 11), 3)]
+)
+def test_sizes_that_are_left_open_suit_the_samples(shape: tuple[int, ...], width: int) -> None:
+    settings = build_from_settings(shape, 1, RepresentationSettings()).settings
+    assert settings.table_width == width
+    assert settings.lattice_size == suitable_lattice(width, torch.Size(shape).numel())
+    asked = RepresentationSettings(diner={"table_width": 1, "lattice_size": 77, "hidden_features": 8})
+    settings = build_from_settings(shape, 1, asked).settings
+    assert (settings.table_width, settings.lattice_size, settings.hidden_features) == (1, 77, 8)
+
+
+def test_more_keys_get_a_finer_lattice_within_bounds() -> None:
+    sizes = [suitable_lattice(2, count) for count in (100, 20_000, 40_000, 10**7)]
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (32, 96)
+    assert sizes[1] == round((20_000 / 6) ** 0.5)

@@ -9,10 +9,10 @@ from napari_diner.representations import networks
 from napari_diner.representations.coordinates import coordinates
 from napari_diner.representations.hash_grid import HashGrid
 from napari_diner.representations.networks import CoordinateNetwork, PositionalEncoding, build_pe_mlp, build_siren
-from napari_diner.representations.settings import EncodingSettings, HashGridSettings, NetworkSettings
+from napari_diner.representations.settings import HashGridSettings, NetworkSettings, RepresentationSettings
 
 KINDS = ["siren", "pe-mlp", "hash-grid"]
-SMALL = NetworkSettings(hidden_features=16)
+SMALL = RepresentationSettings(network=NetworkSettings(hidden_features=16), encoding={"frequencies": 4})
 
 
 def build(kind: str, shape: tuple[int, ...] = (9, 11), outputs: int = 2) -> CoordinateNetwork:
@@ -20,8 +20,8 @@ def build(kind: str, shape: tuple[int, ...] = (9, 11), outputs: int = 2) -> Coor
     if kind == "siren":
         return build_siren(shape, outputs, SMALL)
     if kind == "pe-mlp":
-        return build_pe_mlp(shape, outputs, SMALL, EncodingSettings(frequencies=4))
-    grid = HashGrid(shape, outputs, SMALL, HashGridSettings(log2_table_size=8, base_resolution=4, levels=5))
+        return build_pe_mlp(shape, outputs, SMALL)
+    grid = HashGrid(shape, outputs, SMALL.network, HashGridSettings(log2_table_size=8, base_resolution=4, levels=5))
     with torch.no_grad():
         grid.encoding.table.mul_(1e4)  # so that the features matter from the start
     return grid
@@ -60,7 +60,7 @@ def test_chunks_change_neither_values_nor_gradients(kind: str, monkeypatch: pyte
 @pytest.mark.parametrize("wanted", [True, False])
 def test_activations_of_one_chunk_are_held_at_once(wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "_CHUNK", 64)
-    network = build_siren((80, 80), 1, NetworkSettings(hidden_features=64))
+    network = build_siren((80, 80), 1, RepresentationSettings())
     kept: list[int] = []
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -111,5 +111,5 @@ def test_only_learnable_numbers_are_saved(kind: str) -> None:
 
 def test_sizes_are_those_of_the_paper() -> None:
     # 2 × 64 with two coordinates and three colours
-    network = build_siren((10, 10), 3, NetworkSettings())
+    network = build_siren((10, 10), 3, RepresentationSettings())
     assert network.parameter_count() == (2 * 64 + 64) + (64 * 64 + 64) + (64 * 3 + 3)

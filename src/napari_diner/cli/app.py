@@ -1,4 +1,4 @@
-"""The commands together, and what they say when something is wrong."""
+"""The application: all commands, and what it says when something is wrong."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from napari_diner import __version__
+from napari_diner.cli.commands import compare_command, run, simulate_command, task_command
 from napari_diner.cli.demo import demo
-from napari_diner.cli.fit import compare_fit, fit
-from napari_diner.cli.focus import focus
-from napari_diner.cli.idt import compare_idt, idt
 from napari_diner.cli.info import info
-from napari_diner.cli.lensless import compare_lensless, lensless
+from napari_diner.cli.options import option_name
 from napari_diner.cli.render import render
-from napari_diner.cli.run import run
-from napari_diner.cli.simulate import simulate_idt, simulate_image, simulate_lensless, simulate_video, simulate_volume
 from napari_diner.errors import DinerError
+from napari_diner.tasks.registry import samples, tasks
 
 BAD_INPUT = 2
 FAULT = 1
@@ -36,20 +33,17 @@ def build_app() -> App:
         help_flags=("--help", "-h"),
         suppress_keyboard_interrupt=False,
     )
-    for command in (demo, lensless, focus, idt, fit, render, run, info):
-        app.command(command)
-    simulate = App(name="simulate", help="Make sample data.")
-    simulate.command(simulate_lensless, name="lensless")
-    simulate.command(simulate_idt, name="idt")
-    simulate.command(simulate_image, name="image")
-    simulate.command(simulate_video, name="video")
-    simulate.command(simulate_volume, name="volume")
-    app.command(simulate)
+    app.command(demo)
     compare = App(name="compare", help="Compare ways to do the same work on the same data for the same time.")
-    compare.command(compare_lensless, name="lensless")
-    compare.command(compare_idt, name="idt")
-    compare.command(compare_fit, name="fit")
-    app.command(compare)
+    for name, task in tasks().items():
+        app.command(task_command(task), name=name)
+        if task.contenders:
+            compare.command(compare_command(task), name=name)
+    simulate = App(name="simulate", help="Make sample data.")
+    for name, (_, sample) in samples().items():
+        simulate.command(simulate_command(sample), name=name)
+    for command in (render, run, info, simulate, compare):
+        app.command(command)
     return app
 
 
@@ -69,7 +63,7 @@ def execute(arguments: Sequence[str]) -> int:
     except CycloptsError as error:
         return _complain(_usage(error))
     except DinerError as error:
-        return _complain(str(error))
+        return _complain(error.describe(option_name))
     except MemoryError:
         return _complain("The memory of this machine is full; crop or bin the frames, or use a larger machine")
     except BrokenPipeError:

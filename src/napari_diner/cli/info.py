@@ -1,10 +1,13 @@
-"""The command that says what is installed and on what machine."""
+"""The command that shows what is installed, and on what machine."""
 
 from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+
+from napari_diner.cli.terminal import print_rows
+from napari_diner.tasks.report import Row
 
 QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 PACKAGES = ("napari-diner", "torch", "numpy", "napari", "tifffile", "safetensors", "scikit-image")
@@ -16,7 +19,7 @@ def qt_binding() -> str | None:
 
 
 def info() -> int:
-    """Versions, devices and memory, for reports of problems."""
+    """Show versions, devices and memory, for bug reports."""
     import psutil
     import torch
 
@@ -37,7 +40,5 @@ def info() -> int:
     rows.append(("processor", f"{psutil.cpu_count() or 1} cores, torch uses {torch.get_num_threads()} threads"))
     memory = psutil.virtual_memory()
     rows.append(("memory", f"{memory.total / 2**30:.1f} GiB, {memory.available / 2**30:.1f} GiB free"))
-    width = max(len(label) for label, _ in rows)
-    for label, value in rows:
-        print(f"{label:<{width}}  {value}")
+    print_rows(Row(*row) for row in rows)
     return 0

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-import types
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from cyclopts import Group, Parameter
@@ -17,7 +16,9 @@ from pydantic.fields import FieldInfo
 
 from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.tables import read_table
-from napari_diner.tasks.recipe import merge, sections
+from napari_diner.settings import Values, choices, sections, shortened, without_none
+from napari_diner.tasks.recipe import absolute_paths, is_file, merge, read_yaml
+from napari_diner.tasks.task import Shortcut
 
 Exit = TypeVar("Exit")
 
@@ -50,7 +51,7 @@ class Option:
     @property
     def flag(self) -> str:
         """Name on the command line, e.g. ``--gauss-newton.cg-steps``."""
-        return "--" + ".".join(self.keys).replace("_", "-")
+        return option_name(".".join(self.keys))
 
     @property
     def is_sequence(self) -> bool:
@@ -65,8 +66,8 @@ class Option:
     @property
     def annotation(self) -> Any:
         """Type of the parameter for cyclopts; None, its default, says that the option was not given."""
-        kind = without_none(self.field.annotation)
-        if not (kind in (bool, int, float, str) or get_origin(kind) is Literal):
+        kind: Any = without_none(self.field.annotation)
+        if get_origin(kind) is not Literal and kind not in (bool, int, float):
             kind = str
         # validation is left to the recipe, so that files and options are judged by the same rules and words
         described = Parameter(
@@ -74,28 +75,17 @@ class Option:
         )
         return Annotated[kind | None, described]
 
-    def value(self, given: Any) -> Any:
+    def value(self, given: object) -> object:
         """Turn what was given on the command line into a value for the recipe."""
-        if self.is_sequence and not self.is_file(given):
+        if self.is_sequence and isinstance(given, str) and not is_file(self.field, given):
             return parse_sequence(self, given)
         return given
 
-    def is_file(self, value: Any) -> bool:
-        """Whether a value of this field is the name of a file.
-
-        Every text is, where it may be left out (``str | None``), and where the field is marked with ``words``: the
-        texts that are none. A list of numbers that is so marked is read from its file by the recipe.
-        """
-        if not isinstance(value, str):
-            return False
-        marks = self.field.json_schema_extra
-        words = marks.get("words") if isinstance(marks, dict) else None
-        if self.is_sequence:
-            return words is not None and Path(value).suffix.lower() in (".csv", ".json")
-        return value not in words if isinstance(words, list) else self.field.annotation == str | None
-
     def _help(self) -> str:
         text = self.field.description or ""
+        names = choices(self.field)
+        if names and get_origin(without_none(self.field.annotation)) is not Literal:
+            text = f"{text} [choices: {', '.join(names)}]"
         if self.is_sequence:
             text = f"{text} {SEQUENCE_HELP}"
         default = self.field.default
@@ -104,35 +94,31 @@ class Option:
         return f"{text} [default: {str(default).lower() if isinstance(default, bool) else default}]"
 
 
-def without_none(annotation: Any) -> Any:
-    """Return ``T`` of ``T | None``, and other types as they are."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
-        return kinds[0] if len(kinds) == 1 else annotation
-    return annotation
-
-
 def options_of(model: type[BaseModel], skip: Collection[str] = ()) -> Iterator[Option]:
     """Yield an option for each field of a model and of its sections, but not for the keys in `skip`."""
     yield from _options(model, (), Group("Settings", sort_key=1), skip)
 
 
 def _options(model: type[BaseModel], keys: tuple[str, ...], group: Group, skip: Collection[str]) -> Iterator[Option]:
-    nested = sections(model)
+    parts = sections(model)
     for name, field in model.model_fields.items():
         path = (*keys, name)
-        if ".".join(path) in skip:
+        if ".".join(path) in skip or get_origin(field.annotation) is dict:
             continue
-        if name in nested:
-            yield from _options(nested[name], path, Group(field.title or name, sort_key=2), skip)
+        if name in parts:
+            yield from _options(parts[name], path, Group(field.title or name, sort_key=2), skip)
         else:
             yield Option(path, field, group)
 
 
 def with_options(
-    model: type[BaseModel], skip: Collection[str] = ()
+    model: type[BaseModel], skip: Collection[str] = (), shortcuts: Collection[Shortcut] = ()
 ) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
     """Give a command the options of a recipe.
+
+    The signature is made here and not by cyclopts' own support of pydantic models, which has no groups by section,
+    reports errors in its own words, validates options before those of the recipe's file are known, and cannot read
+    ``1,2,3`` or a table file as a list.
 
     The command has a parameter ``settings``; it receives the values of the options that were given, nested as in a
     recipe.
@@ -143,28 +129,35 @@ def with_options(
         The recipe, or any other settings.
     skip
         Keys that are no options, e.g. because they are positional arguments.
+    shortcuts
+        Further options, which stand for changes of the recipe; those fields go over them.
     """
 
     def decorate(command: Callable[..., Exit]) -> Callable[..., Exit]:
         options = {option.parameter: option for option in options_of(model, skip)}
 
+        short = {shortcut.name: shortcut for shortcut in shortcuts}
+
         @functools.wraps(command)
-        def wrapper(*args: Any, **given: Any) -> Exit:
-            settings: dict[str, Any] = {}
+        def wrapper(*args: object, **given: object) -> Exit:
+            settings: Values = {}
+            for name in short.keys() & given.keys():
+                value = given.pop(name)
+                if value is not None and value is not False:
+                    settings = merge(settings, short[name].changes(value))
             for name in options.keys() & given.keys():
                 value = given.pop(name)
                 if value is not None:
-                    nested: Any = options[name].value(value)
-                    for key in reversed(options[name].keys):
-                        nested = {key: nested}
-                    settings = merge(settings, nested)
+                    settings = merge(settings, nested(options[name].keys, options[name].value(value)))
             return command(*args, **given, settings=settings)
 
         signature = inspect.signature(command, eval_str=True)
         own = [parameter for parameter in signature.parameters.values() if parameter.name != "settings"]
+        annotations = {name: option.annotation for name, option in options.items()}
+        annotations |= {shortcut.name: _annotation(shortcut) for shortcut in shortcuts}
         made = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option.annotation)
-            for name, option in options.items()
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in annotations.items()
         ]
         wrapper.__signature__ = signature.replace(parameters=own + made)  # type: ignore[attr-defined]
         wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in own + made}
@@ -173,7 +166,63 @@ def with_options(
     return decorate
 
 
-def parse_sequence(option: Option, text: str) -> Any:
+def _annotation(shortcut: Shortcut) -> Any:
+    described = Parameter(name=option_name(shortcut.name), help=shortcut.summary, show_default=False)
+    flag = Parameter(negative=())
+    return Annotated[bool | None, described, flag] if shortcut.kind is bool else Annotated[str | None, described]
+
+
+def option_name(key: str) -> str:
+    """Return the name on the command line of a setting, e.g. ``--gauss-newton.cg-steps``."""
+    return "--" + key.replace("_", "-")
+
+
+def nested(keys: Sequence[str], value: object) -> Values:
+    """Return ``{"a": {"b": value}}`` for the keys ``("a", "b")``."""
+    first, *rest = keys
+    return {first: nested(rest, value) if rest else value}
+
+
+def collect(
+    model: type[BaseModel], file: Path | None, assignments: Iterable[str], options: Mapping[str, object]
+) -> Values:
+    """Combine the values of a recipe: the file's, over them those of ``--set``, over them the options.
+
+    Paths in the file are relative to the file's folder, others to the current one; all become absolute, so that the
+    recipe stored with a result works from anywhere.
+
+    Raises
+    ------
+    RecipeError
+        If the file or an assignment cannot be read.
+    """
+    values: Values = {}
+    if file is not None:
+        values = absolute_paths(model, read_yaml(file), file.expanduser().absolute().parent)
+    assigned: Values = {}
+    for text in assignments:
+        assigned = merge(assigned, assignment(text))
+    return merge(values, absolute_paths(model, merge(assigned, options), Path.cwd()))
+
+
+def assignment(text: str) -> Values:
+    """Turn ``"a.b=value"`` into ``{"a": {"b": value}}``; the value is read as YAML.
+
+    Raises
+    ------
+    RecipeError
+        If there is no ``=`` or the value is not valid YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"--set {shortened(text)} is not understood; write it as --set key=value")
+    try:
+        return nested(key.strip().split("."), yaml.safe_load(value))
+    except yaml.YAMLError:
+        raise RecipeError(f"--set {shortened(text)}: the value cannot be read; quote it as in YAML") from None
+
+
+def parse_sequence(option: Option, text: str) -> object:
     """Read a list of numbers, or of pairs of them, from an option's value: ``1,2``, a CSV file, or YAML.
 
     Raises
@@ -186,7 +235,7 @@ def parse_sequence(option: Option, text: str) -> Any:
         try:
             return yaml.safe_load(text)
         except yaml.YAMLError:
-            raise RecipeError(f"{option.flag} {text} is no list; write it as [1, 2, 3]") from None
+            raise RecipeError(f"{option.flag} {text} is not a list; write it as [1, 2, 3]") from None
     is_file = text.lower().endswith((".csv", ".txt", ".tsv"))
     name = option.keys[-1]
     unit = "um" if name.endswith("_um") else None

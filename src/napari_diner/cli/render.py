@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from napari_diner.cli.common import FLAG, Quiet
+from napari_diner.cli.output import FLAG, Quiet
 from napari_diner.errors import InputError, OutputError
 from napari_diner.io.folder import PREFIX
 

@@ -1,17 +1,21 @@
-"""A run seen from a terminal: progress, interruption, and a table at the end."""
+"""A run on a terminal: progress, interruption, tables."""
 
 from __future__ import annotations
 
-import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from napari_diner.tasks.run import Progress
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from napari_diner.tasks.report import Row
+from napari_diner.tasks.result import Progress
 
 SECONDS_BETWEEN_LINES = 30.0
 """How often progress is told where there is no terminal to draw a bar on."""
@@ -118,66 +122,32 @@ def _figures(progress: Progress) -> str:
     return ", ".join(figures)
 
 
-UNITS = {"_db": "dB", "_rad": "rad", "_mb": "MB", "_um": "µm"}
-SHOWN = ("solver", "start", "iterations", "seconds", "measurement_psnr_db", "truth", "peak_memory_mb", "warnings")
-SHOWN_OF_FIT = (
-    *("solver", "iterations", "seconds", "seconds_per_epoch", "psnr_db", "float_psnr_db", "identical"),
-    *("bits_per_pixel", "parameters", "peak_memory_mb", "warnings"),
-)
+def print_rows(rows: Iterable[Row]) -> None:
+    """Print labels and values in two columns."""
+    table = Table.grid(padding=(0, 2))
+    for label, value in rows:
+        table.add_row(Text(label), Text(value))
+    print(_rendered(table))
 
 
-def summary(report: Mapping[str, Any], folder: Path) -> str:
-    """Return a table of what a report says, for the end of a run."""
-    rows: list[tuple[str, str]] = []
-    is_fit = report.get("task") == "fit"
-    for key in SHOWN_OF_FIT if is_fit else SHOWN:
-        value = report.get(key)
-        if is_fit and key in _FIGURES_OF_FIT and value is not None:
-            rows.append(_FIGURES_OF_FIT[key](report))
-        elif isinstance(value, Mapping):
-            rows += [_row(name, figure, " (truth)") for name, figure in value.items()]
-        elif isinstance(value, list):
-            rows += [("note", str(text)) for text in value]
-        elif value is not None:
-            rows.append(_row(key, value))
-    for part, label in (("registration", "registered"), ("calibration", "calibrated")):
-        found = (report.get(part) or {}).get("summary")
-        if found is not None:
-            rows.append((label, found))
-    rows += [("note", text) for text in report.get("uncertainty", {}).get("statements", ())]
-    if report.get("partial"):
-        rows.append(("note", "interrupted: this is the best so far"))
-    rows.append(("folder", str(folder)))
-    width = max(len(label) for label, _ in rows)
-    return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table with headings; see `table_text`."""
+    print(table_text(headings, rows))
 
 
-def _row(key: str, value: Any, remark: str = "") -> tuple[str, str]:
-    unit = ""
-    for suffix, name in UNITS.items():
-        if key.endswith(suffix):
-            key, unit = key.removesuffix(suffix), f" {name}"
-    # errors of an index are far below one
-    digits = ".3g" if "rmse" in key else ",.2f"
-    shown = f"{value:{digits}}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
-    return key.replace("_", " ").replace("psnr", "PSNR").replace("rmse", "RMSE") + remark, shown + unit
+def table_text(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table with headings as text; all columns but the first are aligned to the right."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return _rendered(table)
 
 
-def _identical(report: Mapping[str, Any]) -> tuple[str, str]:
-    # rounded down, so that only what is all equal says so
-    return "equal after rounding", f"{math.floor(1e5 * report['identical']) / 1e3:g} %"
-
-
-def _bits(report: Mapping[str, Any]) -> tuple[str, str]:
-    source = report.get("source_bits_per_pixel")
-    beside = "" if source is None else f" (source file {source:.2f})"
-    return "bits per pixel", f"{report['bits_per_pixel']:.2f}{beside}"
-
-
-_FIGURES_OF_FIT: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
-    "iterations": lambda report: ("epochs", f"{report['iterations']:,}"),
-    "seconds_per_epoch": lambda report: ("seconds per epoch", f"{report['seconds_per_epoch']:.3g}"),
-    "float_psnr_db": lambda report: ("PSNR before the table was rounded", f"{report['float_psnr_db']:.2f} dB"),
-    "identical": _identical,
-    "bits_per_pixel": _bits,
-}
+def _rendered(table: Table) -> str:
+    """Return a table as text, as wide as a terminal or, where there is none, as it needs to be."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())

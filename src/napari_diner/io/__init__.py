@@ -1,1 +1,1 @@
-"""What goes in and out: image stacks, result folders, model files. No physics, no Qt."""
+"""Input and output: image stacks, tables, result folders, model files. No physics, no Qt, no torch."""

@@ -1,33 +1,43 @@
-"""An array that knows what it shows."""
+"""Arrays with axes, spacing and quantity."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
+import numpy as np
 import numpy.typing as npt
+
+DType: TypeAlias = np.dtype[np.number]
+Array: TypeAlias = npt.NDArray[np.number]
+"""Numbers of any type, as a file holds them; of masks also booleans."""
 
 
 @dataclass(frozen=True)
 class NamedArray:
-    """A named image, stack or volume with its axes, pixel spacing and quantity.
+    """A named image, stack or volume.
 
     Parameters
     ----------
     name
-        The quantity's name, e.g. ``"phase"``; also the name of its layer and of its file.
+        Name of the quantity, e.g. ``"phase"``; also the name of its layer and of its file.
     data
-        Array of real numbers, one axis for each letter of `axes`.
+        Real numbers, one axis for each letter of `axes`.
     axes
         Letters of the axes in order, as in OME: ``"YX"``, ``"ZYX"``; ``"N"`` counts the recorded frames.
     scale_um
-        Spacing along each axis in micrometres; 1.0 along axes that are no lengths.
+        Spacing along each axis in micrometres; 1.0 along axes that are not lengths.
     unit
-        Unit of the values: ``"rad"``, or ``"1"`` where they are dimensionless.
+        Unit of the values: ``"rad"``, or ``"1"`` if they are dimensionless.
+
+    Raises
+    ------
+    ValueError
+        If the number of dimensions, of letters and of spacings differ.
     """
 
     name: str
-    data: npt.NDArray[Any]
+    data: Array
     axes: str
     scale_um: tuple[float, ...]
     unit: str = "1"
@@ -35,6 +45,6 @@ class NamedArray:
     def __post_init__(self) -> None:
         if not self.data.ndim == len(self.axes) == len(self.scale_um):
             raise ValueError(
-                f"{self.name}: an array of {self.data.ndim} dimensions, axes {self.axes!r} and "
-                f"{len(self.scale_um)} spacings do not go together"
+                f"{self.name}: {self.data.ndim} dimensions do not match the axes {self.axes!r} and "
+                f"{len(self.scale_um)} spacings"
             )

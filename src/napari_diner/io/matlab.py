@@ -1,6 +1,6 @@
-"""Reading recordings of diffraction tomography, and their transfer functions, from MATLAB files of version 7.3.
+"""Recordings of diffraction tomography, and their transfer functions, in MATLAB files of version 7.3.
 
-Such a file is HDF5. MATLAB keeps arrays column by column, so HDF5 has their axes in reverse: frames (Y, X, N) are found
+Such files are HDF5. MATLAB stores arrays column by column, so their axes are reversed in HDF5: frames (Y, X, N) appear
 as (N, X, Y), transfer functions (Y, X, Z, N) as (N, Z, X, Y). Complex numbers are pairs named ``real`` and ``imag``.
 """
 
@@ -8,44 +8,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_diner.errors import InputError
+from napari_diner.io.arrays import Array
 from napari_diner.io.header import check_dtype, decoding
 from napari_diner.io.stacks import StackInfo
 
+if TYPE_CHECKING:
+    import h5py
+
 NAMES = (("I", "Hreal", "Himag"), ("I_Raw", "PTF_4D", "ATF_4D"), ("dat", "Hreal_py", "Himag_py"))
-"""Names that public recordings have for frames and transfer functions of the real and of the imaginary part: those lit
-from anywhere, from a ring, and from several directions at once."""
+"""Variables of public recordings: frames, and transfer functions of the real and the imaginary part. Illumination
+from arbitrary directions, from a ring, and from several directions at once."""
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-# MATLAB puts a text of its own, padded to this length, before the HDF5 signature
+# MATLAB writes a text of this length before the HDF5 signature
 _USER_BLOCK = 512
 
 
 @dataclass(frozen=True)
 class MatlabTransfer:
-    """Transfer functions in a file, of which one frame is read at a time.
-
-    Parameters
-    ----------
-    path
-        The file.
-    name
-        The variable.
-    shape
-        Its axes as (N, Z, Y, X).
-    """
+    """Transfer functions in a file, read one frame at a time."""
 
     path: Path
+    """The file."""
     name: str
+    """The variable."""
     shape: tuple[int, int, int, int]
+    """Its axes as (N, Z, Y, X)."""
 
     def __getitem__(self, frame: int) -> npt.NDArray[np.complex128]:
-        """Return the transfer function of one frame, complex, (Z, Y, X)."""
+        """Return those of one frame, complex, (Z, Y, X)."""
         with decoding(self.path), _opened(self.path) as file:
             values = _variable(file, self.path, self.name)[frame]
             if values.dtype.names is not None:
@@ -54,36 +51,34 @@ class MatlabTransfer:
 
     @property
     def centred(self) -> bool:
-        """Whether frequency zero is in the middle, told by where the response is stronger: there or at [0, 0]."""
+        """Whether frequency zero is in the middle and not at [0, 0], judged by where the response is stronger."""
         first = np.abs(self[0]).sum(0)
         rows, columns = first.shape
         return bool(first[rows // 2, columns // 2] > first[0, 0])
 
 
+@dataclass(frozen=True, kw_only=True)
+class MatlabFrames(StackInfo):
+    """What the frames in a file announce."""
+
+    name: str
+    """Name of their variable."""
+
+
 @dataclass(frozen=True)
 class MatlabInfo:
-    """What a file holds.
-
-    Parameters
-    ----------
-    path
-        The file.
-    frames
-        What its frames announce, or None if there are none.
-    frames_name
-        Name of their variable, or None.
-    transfer
-        Transfer functions of Δε_re and Δε_im, or None if there are none.
-    """
+    """Content of a file."""
 
     path: Path
-    frames: StackInfo | None
-    frames_name: str | None
+    """The file."""
+    frames: MatlabFrames | None
+    """Its frames; None if there are none."""
     transfer: tuple[MatlabTransfer, MatlabTransfer] | None
+    """Transfer functions of Δε_re and Δε_im; None if there are none."""
 
     @property
-    def stack(self) -> StackInfo:
-        """What the frames announce.
+    def stack(self) -> MatlabFrames:
+        """The frames.
 
         Raises
         ------
@@ -96,7 +91,7 @@ class MatlabInfo:
 
 
 def is_matlab(source: str | Path) -> bool:
-    """Tell whether a name is that of a MATLAB file."""
+    """Whether a name is that of a MATLAB file."""
     return Path(source).suffix.lower() == ".mat"
 
 
@@ -111,31 +106,31 @@ def probe_matlab(source: str | Path) -> MatlabInfo:
     Raises
     ------
     InputError
-        If there is no such file, it is of an older version, holds none of the names, or a variable is of a shape or
-        type that cannot be.
+        If there is no such file, it is of an older version, holds none of the names, or a variable has an impossible
+        shape or type.
     """
     path = Path(source).expanduser()
     with decoding(path), _opened(path) as file:
         for frames_name, *transfer_names in NAMES:
-            found = [name for name in transfer_names if name in file]
-            if frames_name not in file and not found:
+            present = [name for name in transfer_names if name in file]
+            if frames_name not in file and not present:
                 continue
-            if len(found) == 1:
+            if len(present) == 1:
                 missing = next(name for name in transfer_names if name not in file)
-                raise InputError(f"{path} holds {found[0]} but no {missing}; save both transfer functions")
+                raise InputError(f"{path} holds {present[0]} but no {missing}; save both transfer functions")
             frames = _probe_frames(file, path, frames_name) if frames_name in file else None
             transfer = None
-            if found:
+            if present:
                 first, second = (_probe_transfer(file, path, name) for name in transfer_names)
                 transfer = first, second
-            return MatlabInfo(path, frames, frames_name if frames else None, transfer)
+            return MatlabInfo(path, frames, transfer)
         held = ", ".join(sorted(name for name in file if not name.startswith("#"))[:8]) or "nothing"
     names = "; ".join(", ".join(row) for row in NAMES)
-    raise InputError(f"{path} holds {held}, but none of the names known ({names}); rename the variables")
+    raise InputError(f"{path} holds {held}, but none of the known variables ({names}); rename them")
 
 
-def read_matlab(info: MatlabInfo) -> npt.NDArray[Any]:
-    """Return the frames that `probe_matlab` found, (N, Y, X), in the type of the file.
+def read_matlab(info: MatlabInfo) -> Array:
+    """Return the frames that `probe_matlab` announced, (N, Y, X), in the type of the file.
 
     Raises
     ------
@@ -143,14 +138,13 @@ def read_matlab(info: MatlabInfo) -> npt.NDArray[Any]:
         If there are none, or they cannot be decoded.
     """
     frames = info.stack
-    assert info.frames_name is not None
     with decoding(info.path), _opened(info.path) as file:
-        stored = _variable(file, info.path, info.frames_name)[()]
+        stored = _variable(file, info.path, frames.name)[()]
     values = stored.reshape(frames.frames, frames.width, frames.height).swapaxes(1, 2)
     return np.ascontiguousarray(values, dtype=frames.dtype)
 
 
-def _opened(path: Path) -> Any:
+def _opened(path: Path) -> h5py.File:
     with path.open("rb") as file:
         start = file.read(_USER_BLOCK + len(_HDF5))
     if not start.startswith(_HDF5) and start[_USER_BLOCK:] != _HDF5:
@@ -159,28 +153,28 @@ def _opened(path: Path) -> Any:
                 f"{path} is a MATLAB file of a version before 7.3; load it in MATLAB and save it with "
                 "save('name.mat', '-v7.3')"
             )
-        raise InputError(f"{path} is no MATLAB file of version 7.3; save it with save('name.mat', '-v7.3')")
-    # it takes a while to load, and few recordings need it
+        raise InputError(f"{path} is not a MATLAB file of version 7.3; save it with save('name.mat', '-v7.3')")
+    # slow to import, and rarely needed
     import h5py
 
     return h5py.File(path, "r")
 
 
-def _variable(file: Any, path: Path, name: str) -> Any:
-    """Return a variable that lies in the file itself: files from elsewhere must not lead to others."""
+def _variable(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
+    """Return a variable stored in the file itself; links to other files are not followed."""
     import h5py
 
     link = file.get(name, getlink=True)
-    found = file.get(name) if isinstance(link, h5py.HardLink) else None
-    if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
-        raise InputError(f"{name} in {path} is no array that is kept in this file; save the file anew in MATLAB")
-    return found
+    variable = file.get(name) if isinstance(link, h5py.HardLink) else None
+    if not isinstance(variable, h5py.Dataset) or variable.is_virtual or variable.external:
+        raise InputError(f"{name} in {path} is not an array kept in this file; save the file again in MATLAB")
+    return variable
 
 
-def _probe_frames(file: Any, path: Path, name: str) -> StackInfo:
+def _probe_frames(file: h5py.File, path: Path, name: str) -> MatlabFrames:
     variable = _variable(file, path, name)
     dtype = check_dtype(path, variable.dtype, "uif")
-    # a single frame, or axes of one that squeeze would take away
+    # MATLAB drops trailing axes of length one, and other programs may keep some
     shape = tuple(size for size in variable.shape if size != 1)
     if len(shape) == 2:
         shape = (1, *shape)
@@ -189,10 +183,10 @@ def _probe_frames(file: Any, path: Path, name: str) -> StackInfo:
             f"{name} in {path} has the size {_in_matlab(variable.shape)}; frames have three axes: rows, columns, frames"
         )
     frames, width, height = (int(size) for size in shape)
-    return StackInfo((path,), frames, height, width, dtype, None)
+    return MatlabFrames(frames, height, width, dtype, paths=(path,), name=name)
 
 
-def _probe_transfer(file: Any, path: Path, name: str) -> MatlabTransfer:
+def _probe_transfer(file: h5py.File, path: Path, name: str) -> MatlabTransfer:
     variable = _variable(file, path, name)
     dtype = variable.dtype
     parts = [dtype[part] for part in dtype.names or ()]

@@ -1,10 +1,9 @@
-"""Writing and reading named arrays as OME-TIFF with physical sizes."""
+"""Named arrays as OME-TIFF with physical sizes."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,47 +14,47 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.io.header import decoding
 
 NAMESPACE = "napari-diner"
-"""Namespace of the annotation that holds what OME has no place for."""
+"""Namespace of the annotation for what the OME model does not cover."""
 
 
 def write_array(path: str | Path, array: NamedArray) -> None:
     """Write an array as an uncompressed OME-TIFF file.
 
-    Spacings along X, Y and Z become physical sizes in µm; ``"S"``, the last axis if it is there, are colours. OME
-    knows no axis of recorded frames: ``"N"`` is stored as ``"T"``, since the frames were recorded one after the other,
-    and not as ``"Z"``, which would give them a spacing and have viewers show them as a volume. Axes, unit and name are
-    annotated so that `read_array` restores them.
+    Spacings along X, Y and Z become physical sizes in µm; ``"S"``, if it is the last axis, are colours. OME has no axis
+    of recorded frames: ``"N"`` is stored as ``"T"``, since the frames were recorded one after the other, and not as
+    ``"Z"``, which would give them a spacing and make viewers show a volume. Axes, unit and name are annotated so that
+    `read_array` can restore them.
 
     Parameters
     ----------
     path
         The file to write.
     array
-        Integers or floating-point numbers of at most 32 bits; float16 and booleans are widened, as OME has neither.
+        Integers or floating-point numbers of at most 32 bits; float16 and booleans, which OME lacks, are widened.
 
     Raises
     ------
     OutputError
-        If an axis or the type has no place in OME-TIFF, or the file cannot be written.
+        If OME-TIFF does not support the axes or the type, or the file cannot be written.
     """
     axes = array.axes.replace("N", "T")
     coloured = axes.endswith("S")
     ordered = axes.removesuffix("S").endswith("YX") and "S" not in axes[:-1]
     if set(axes) - set("TZCYXS") or len(set(axes)) != len(axes) or not ordered:
         raise OutputError(
-            f"{array.name} has the axes {array.axes!r}, which OME-TIFF cannot hold; reorder them to end in YX or YXS"
+            f"OME-TIFF does not support the axes {array.axes!r} of {array.name}; reorder them to end in YX or YXS"
         )
     data = array.data
     if coloured and data.shape[-1] == 1:
-        # a single colour is grey, and TIFF has no axis of one sample
+        # one colour is grey; TIFF has no axis of one sample
         data, axes, coloured = data[..., 0], axes[:-1], False
     if data.dtype.kind == "b":
         data = data.astype(np.uint8)
     elif data.dtype == np.float16:
         data = data.astype(np.float32)
     if data.dtype.kind not in "uif" or (data.dtype.kind in "ui" and data.dtype.itemsize > 4):
-        raise OutputError(f"{array.name} is of type {data.dtype}, which OME-TIFF cannot hold; convert it to float32")
-    metadata: dict[str, Any] = {
+        raise OutputError(f"OME-TIFF does not support the type {data.dtype} of {array.name}; convert it to float32")
+    metadata: dict[str, object] = {
         "axes": axes,
         "Name": array.name,
         "Description": f"{array.name} in {array.unit}" if array.unit != "1" else array.name,
@@ -89,7 +88,7 @@ def write_array(path: str | Path, array: NamedArray) -> None:
 
 
 def read_array(path: str | Path) -> NamedArray:
-    """Read an array that `write_array` wrote, with its name, axes, spacing and unit.
+    """Read an array written by `write_array`, with its name, axes, spacing and unit.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Reading PNG files: as frames, which are grey or show grey, and as images of any colours."""
+"""Reading PNG files: as grey frames, or as images with colours."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_diner.errors import InputError
+from napari_diner.io.arrays import Array, DType
 from napari_diner.io.header import Header, check_dtype, decoding
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY = 0
 
 
 def probe_png(path: Path, kinds: str) -> Header:
-    """Read the size and depth of a PNG file from its first chunk.
+    """Read the size and type of a PNG file from its first chunk.
 
     Raises
     ------
@@ -30,35 +33,31 @@ def probe_png(path: Path, kinds: str) -> Header:
     with decoding(path), path.open("rb") as file:
         start = file.read(26)
         if len(start) < 26 or start[12:16] != b"IHDR":
-            raise InputError(f"{path} ends before its header does; it is damaged, so save or copy it anew")
+            raise InputError(f"{path} ends before its header does; it is damaged, so save or copy it again")
         width, height, depth, colour = struct.unpack(">IIBB", start[16:26])
     if depth == 16 and colour != GREY:
         raise InputError(f"{path} is a colour image of 16 bits a channel; convert it to 16-bit grey, or to TIFF")
     stored = "u2" if depth == 16 else "?" if depth == 1 and colour == GREY else "u1"
-    dtype: np.dtype[Any] = np.dtype(stored)
-    return Header(frames=1, height=height, width=width, dtype=check_dtype(path, dtype, kinds))
+    return Header(frames=1, height=height, width=width, dtype=check_dtype(path, np.dtype(stored), kinds))
 
 
-def read_png(path: Path, header: Header) -> npt.NDArray[Any]:
-    """Return the image of shape (Y, X) in a PNG file, as stored.
+def read_png(path: Path, header: Header) -> Array:
+    """Return the grey image in a PNG file, (Y, X), as stored.
 
     Raises
     ------
     InputError
         If the file is damaged, or its colour channels differ.
     """
-    with decoding(path), _opened(path) as image:
-        pixels = np.asarray(image.convert("RGB") if image.mode in ("P", "RGBA") else image)
-        if image.mode == "LA":
-            pixels = pixels[..., :1]
+    pixels = read_pixels(path)
     if pixels.ndim == 3:
-        if not (pixels == pixels[..., :1]).all():
+        if not (pixels[..., :3] == pixels[..., :1]).all():
             raise InputError(f"{path} is a colour image; convert it to grey")
         pixels = pixels[..., 0]
     return pixels.astype(header.dtype, copy=False)
 
 
-def announced(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def announced(path: Path) -> tuple[tuple[int, ...], DType]:
     """Return the shape, (Y, X) or (Y, X, colours), and the type of the pixels that `read_pixels` will return.
 
     Raises
@@ -73,10 +72,10 @@ def announced(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return (header.height, header.width, *colours), np.dtype(np.uint8 if header.dtype.kind == "b" else header.dtype)
 
 
-def read_pixels(path: Path) -> npt.NDArray[Any]:
-    """Return a PNG file's pixels, grey (Y, X) or coloured (Y, X, 3 or 4); palettes become colours.
+def read_pixels(path: Path) -> Array:
+    """Return the pixels of a PNG file, grey (Y, X) or coloured (Y, X, 3 or 4); palettes become colours.
 
-    Opacity (alpha) is a fourth colour, whatever it is, as the shape is announced before any pixel is read. Beside grey
+    Opacity (alpha) is always the fourth colour, since the shape is announced before any pixel is read. Of grey images
     and palettes it is dropped.
 
     Raises
@@ -94,13 +93,13 @@ def read_pixels(path: Path) -> npt.NDArray[Any]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[Image]:
     from PIL import Image
 
     with decoding(path), warnings.catch_warnings():
         # the caller has compared the size in the header with the free memory
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        # opacity is not asked for
+        # the opacity of palettes is not used
         warnings.filterwarnings("ignore", "Palette images with Transparency", UserWarning)
         with Image.open(path, formats=["PNG"]) as image:
             yield image

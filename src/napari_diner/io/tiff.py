@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-import numpy.typing as npt
 import tifffile
 
 from napari_diner.errors import InputError
+from napari_diner.io.arrays import Array, DType
 from napari_diner.io.header import Header, check_dtype, decoding
 from napari_diner.io.units import micrometres
 
-SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 DPI_OF_PRINTERS = (72, 96, 100, 120, 144, 150, 200, 240, 254, 300, 360, 400, 600, 720, 1200, 2400, 4800)
-"""Resolutions that programs write when they know none."""
+"""Resolutions that programs write by default."""
 
 
 def probe_tiff(path: Path, kinds: str) -> Header:
-    """Read the size, type and pixel size of the frames in a TIFF file from its headers.
+    """Read the number, size, type and pixel size of the frames in a TIFF file from its headers.
 
     Raises
     ------
@@ -55,8 +54,8 @@ def probe_tiff(path: Path, kinds: str) -> Header:
         )
 
 
-def read_tiff(path: Path, header: Header) -> npt.NDArray[Any]:
-    """Return the frames of a TIFF file, of shape (N, Y, X), in the type and number that `header` announced.
+def read_tiff(path: Path, header: Header) -> Array:
+    """Return the frames of a TIFF file, (N, Y, X), in the number and type that `header` announced.
 
     Raises
     ------
@@ -77,7 +76,7 @@ def read_tiff(path: Path, header: Header) -> npt.NDArray[Any]:
 
 
 def _open(path: Path) -> tifffile.TiffFile:
-    # OME-XML may send the reader to other files of the same set; the frames are those of the file that was named
+    # OME-XML may refer to other files of a set; only the frames of this file are wanted
     return tifffile.TiffFile(path, is_ome=False)
 
 
@@ -85,11 +84,11 @@ def _size(shape: tuple[int, int]) -> str:
     return f"{shape[0]}×{shape[1]}"
 
 
-def _series_shape(path: Path, series: tifffile.TiffPageSeries) -> tuple[int, tuple[int, int], np.dtype[Any]]:
+def _series_shape(path: Path, series: tifffile.TiffPageSeries) -> tuple[int, tuple[int, int], DType]:
     """Return the number of frames in a series, their shape and their type."""
     if series.dtype is None:
         raise InputError(f"{path} holds values of a type that cannot be read; save them as integers or real numbers")
-    # planes stored one after the other as 'samples' are what programs make of a stack of three or four frames
+    # programs save a stack of three or four frames as planes of 'samples'
     axes = [(axis, size) for axis, size in zip(series.axes, series.shape, strict=True) if axis in "YX" or size != 1]
     letters = "".join(axis for axis, _ in axes)
     if letters.endswith("YXS"):
@@ -100,12 +99,12 @@ def _series_shape(path: Path, series: tifffile.TiffPageSeries) -> tuple[int, tup
     height, width = axes[-2][1], axes[-1][1]
     frames = axes[0][1] if len(axes) == 3 else 1
     if min(frames, height, width) < 1:
-        raise InputError(f"{path} announces frames without pixels ({_size((height, width))}); save it anew")
+        raise InputError(f"{path} announces frames without pixels ({_size((height, width))}); save it again")
     return frames, (height, width), np.dtype(series.dtype)
 
 
 def check_length(path: Path, tif: tifffile.TiffFile) -> None:
-    """Check that the file is as long as its headers say, and that the chain of its pages comes to an end."""
+    """Check that the file is as long as its headers announce, and that the chain of its pages ends."""
     pages, file = tif.pages, tif.filehandle
     len(pages)  # follows the chain
     whole = pages.next_page_offset is not None
@@ -122,21 +121,17 @@ def check_length(path: Path, tif: tifffile.TiffFile) -> None:
                 ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=False))
                 whole = whole and 0 < max(ends, default=0) <= file.size
     if not whole:
-        raise InputError(f"{path} is truncated: it ends before its last frame does; copy it anew")
+        raise InputError(f"{path} is truncated: it ends before its last frame does; copy it again")
 
 
 def pixel_size(tif: tifffile.TiffFile) -> float | None:
-    """Return the size of square pixels in micrometres that the metadata tell, if they tell a believable one."""
-    sizes = pixel_sizes(tif)
-    if sizes is None:
-        return None
-    y, x = sizes
-    # a model of square pixels cannot choose one of the two; which is meant is for the user to say
+    """Return the size of square pixels in micrometres from the metadata; None if missing, implausible or not square."""
+    y, x = pixel_sizes(tif) or (math.nan, math.nan)
     return x if abs(x - y) <= 1e-3 * x else None
 
 
 def pixel_sizes(tif: tifffile.TiffFile) -> tuple[float, float] | None:
-    """Return the spacings along Y and X in micrometres that the metadata tell, if they tell believable ones."""
+    """Return the spacings along Y and X in micrometres from the metadata; None if missing or implausible."""
     page = tif.pages.first
     if "<OME" in page.description:
         return ome_pixel_sizes(page.description)
@@ -145,8 +140,7 @@ def pixel_sizes(tif: tifffile.TiffFile) -> tuple[float, float] | None:
         return None
     y, x = per_unit[0], per_unit[1]
     if tif.imagej_metadata is not None:
-        unit = str(tif.imagej_metadata.get("unit", "")).replace("\\u00B5", "µ")
-        factor = micrometres(unit)
+        factor = micrometres(_imagej_unit(tif.imagej_metadata))
         return None if factor is None else (factor / y, factor / x)
     unit_code = page.tags.valueof("ResolutionUnit")
     if unit_code not in (2, 3):
@@ -158,50 +152,51 @@ def pixel_sizes(tif: tifffile.TiffFile) -> tuple[float, float] | None:
 
 
 def z_step(tif: tifffile.TiffFile) -> float | None:
-    """Return the distance between slices in micrometres that OME-XML or ImageJ's metadata tell, if they do."""
+    """Return the distance between slices in micrometres from OME-XML or ImageJ's metadata; None if missing."""
     description = tif.pages.first.description
-    spacing: Any = None
-    unit = "µm"
     if "<OME" in description:
-        with contextlib.suppress(ElementTree.ParseError):
-            pixels = ElementTree.fromstring(description).find(".//{*}Pixels")
-            if pixels is not None:
-                spacing, unit = pixels.get("PhysicalSizeZ"), pixels.get("PhysicalSizeZUnit", "µm")
-    elif tif.imagej_metadata is not None:
-        spacing = tif.imagej_metadata.get("spacing")
-        unit = str(tif.imagej_metadata.get("unit", "")).replace("\\u00B5", "µ")
-    try:
-        size = float(spacing) * (micrometres(unit) or math.nan)
-    except (TypeError, ValueError):
-        return None
-    return size if math.isfinite(size) and size > 0 else None
+        return _ome_length(description, "Z")
+    if tif.imagej_metadata is not None:
+        return _length(str(tif.imagej_metadata.get("spacing")), _imagej_unit(tif.imagej_metadata))
+    return None
 
 
 def ome_pixel_sizes(xml: str) -> tuple[float, float] | None:
     """Return PhysicalSizeY and PhysicalSizeX of the first image of an OME-XML text in micrometres.
 
-    None if there is no PhysicalSizeX; without a PhysicalSizeY pixels are square.
+    None if there is no PhysicalSizeX, or one of them is not positive; without a PhysicalSizeY pixels are square.
     """
+    y, x = _ome_length(xml, "YX"), _ome_length(xml, "X")
+    return None if x is None or y is None else (y, x)
+
+
+def _ome_length(xml: str, axes: str) -> float | None:
+    """Return the PhysicalSize, in micrometres, along the first of some axes that has one in an OME-XML text."""
     try:
-        root = ElementTree.fromstring(xml)
+        pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
     except ElementTree.ParseError:
         return None
-    pixels = root.find(".//{*}Pixels")
-    if pixels is None:
+    sizes: Mapping[str, str] = pixels.attrib if pixels is not None else {}
+    axis = next((axis for axis in axes if f"PhysicalSize{axis}" in sizes), None)
+    if axis is None:
         return None
-    sizes = []
-    for axis in "YX":
-        unit = micrometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-        try:
-            size = float(pixels.get(f"PhysicalSize{axis}", "nan")) * (unit or math.nan)
-        except ValueError:
-            return None
-        sizes.append(size)
-    y, x = sizes[1] if math.isnan(sizes[0]) else sizes[0], sizes[1]
-    return (y, x) if all(math.isfinite(size) and size > 0 for size in (y, x)) else None
+    return _length(sizes[f"PhysicalSize{axis}"], sizes.get(f"PhysicalSize{axis}Unit", "µm"))
 
 
-def _ratio(value: Any) -> float | None:
+def _length(number: str, unit: str) -> float | None:
+    """Return a length in micrometres if it is positive and its unit is known."""
+    try:
+        size = float(number) * (micrometres(unit) or math.nan)
+    except ValueError:
+        return None
+    return size if math.isfinite(size) and size > 0 else None
+
+
+def _imagej_unit(metadata: Mapping[str, object]) -> str:
+    return str(metadata.get("unit", "")).replace("\\u00B5", "µ")
+
+
+def _ratio(value: object) -> float | None:
     """Return the value of a rational TIFF tag if it is a positive number."""
     if not isinstance(value, tuple) or len(value) != 2 or not value[0] or not value[1]:
         return None

@@ -1,4 +1,4 @@
-"""What lies beyond the edge of the field of view: continuation of a field before it is propagated."""
+"""Continuation of a field beyond the edges of the field of view."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ Mode = Literal["none", "reflect", "replicate"]
 
 
 class Padding:
-    """Continue a field beyond its edges, and cut the continuation off again.
+    """Continue a field beyond its edges, and crop it again.
 
-    A linear operator: `pad` and `crop` have the adjoints `pad_adjoint` and `crop_adjoint`.
+    `pad` and `crop` are linear, with the adjoints `pad_adjoint` and `crop_adjoint`.
 
     Parameters
     ----------
     shape
         Pixels (Y, X) of the field of view.
     mode
-        ``"none"``: nothing is added and the field repeats itself periodically; ``"reflect"``: mirror images (edge
-        pixel included); ``"replicate"``: the value of the edge.
+        ``"none"``: the field is periodic; ``"reflect"``: mirror images (edge pixel included); ``"replicate"``: the edge
+        value.
     width_px
-        Pixels to add on each side, at least; the total is rounded up to a size that transforms fast.
+        Minimum number of pixels to add on each side; the total is rounded up to a size that transforms fast.
     apodise
-        Let the continued part fall to zero along a half cosine, so that opposite ends meet smoothly.
+        Taper the continuation to zero along a half cosine, so that opposite ends meet smoothly.
     """
 
     def __init__(self, shape: tuple[int, int], mode: Mode = "none", width_px: int = 0, apodise: bool = True) -> None:
@@ -47,12 +47,12 @@ class Padding:
 
     @property
     def before(self) -> tuple[int, int]:
-        """Padded pixels (Y, X) before the first of the field."""
+        """Number of padded pixels (Y, X) before the first of the field."""
         return self._before[0], self._before[1]
 
     @property
     def is_identity(self) -> bool:
-        """Whether nothing is added."""
+        """Whether no pixels are added."""
         return self.padded_shape == self.shape
 
     def _windowed(self, field: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class Padding:
         return self._windowed(field)
 
     def pad_adjoint(self, field: Tensor) -> Tensor:
-        """Fold a field of the padded shape back onto the pixels that `pad` took its values from."""
+        """Apply the adjoint of `pad`: add a padded field up on the pixels that its values were copied from."""
         if self.is_identity:
             return field
         field = self._windowed(field)
@@ -84,14 +84,14 @@ class Padding:
         return field
 
     def crop(self, field: Tensor) -> Tensor:
-        """Cut a field of the padded shape back to (..., Y, X)."""
+        """Crop a field of the padded shape to (..., Y, X)."""
         if self.is_identity:
             return field
         top, left = self._before
         return field[..., top : top + self.shape[0], left : left + self.shape[1]]
 
     def crop_adjoint(self, field: Tensor) -> Tensor:
-        """Surround a field of shape (..., Y, X) with zeros to the padded shape."""
+        """Apply the adjoint of `crop`: surround a field (..., Y, X) with zeros."""
         if self.is_identity:
             return field
         top, left = self._before
@@ -102,9 +102,9 @@ class Padding:
 
 @dataclass(frozen=True)
 class _Run:
-    """Neighbouring padded pixels that copy a stretch of the field: forwards, mirrored, or one pixel over and over.
+    """Neighbouring padded pixels that copy a stretch of the field forwards or mirrored, or repeat one pixel.
 
-    Whole stretches are copied, since picking pixels one by one takes longer than the transforms.
+    Stretches are copied as a whole, since indexing pixel by pixel takes longer than the transforms.
     """
 
     padded: int
@@ -127,7 +127,7 @@ class _Run:
         return stretch if self.direction > 0 else stretch.flip(axis)
 
     def fold(self, field: Tensor, folded: Tensor, axis: int) -> None:
-        """Add this stretch of a padded field to the pixels that it was copied from."""
+        """Add this stretch of a padded field to the pixels it was copied from."""
         stretch = field.narrow(axis, self.padded, self.length)
         if self.direction == 0:
             folded.narrow(axis, self.source, 1).add_(stretch.sum(axis, keepdim=True))
@@ -136,7 +136,7 @@ class _Run:
 
 
 def _runs(size: int, padded: int, reflect: bool) -> list[_Run]:
-    """Return the stretches that continue an axis of `size` pixels to `padded` ones, in order."""
+    """Return the stretches, in order, that continue an axis of `size` pixels to `padded` ones."""
     before = (padded - size) // 2
     if not reflect:
         runs = [
@@ -145,7 +145,7 @@ def _runs(size: int, padded: int, reflect: bool) -> list[_Run]:
             _Run(before + size, size - 1, padded - size - before, 0),
         ]
         return [run for run in runs if run.length > 0]
-    # mirror images follow one another with period 2·size: forwards from even multiples of size, backwards from odd
+    # mirror images alternate with period 2·size: forwards from even multiples of size, backwards from odd ones
     runs = []
     position = 0
     while position < padded:
@@ -158,7 +158,7 @@ def _runs(size: int, padded: int, reflect: bool) -> list[_Run]:
 
 
 def _taper(size: int, padded: int, apodise: bool) -> Tensor:
-    """Return the weights of an axis, float64: one within the field of view, falling to zero beyond it if wanted."""
+    """Return the weights of an axis, float64: one within the field of view, tapered to zero beyond it if `apodise`."""
     before = (padded - size) // 2
     position = torch.arange(padded) - before
     if not apodise:

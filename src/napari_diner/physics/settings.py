@@ -1,4 +1,4 @@
-"""The settings of the optical models, as they stand in a recipe. Free of torch."""
+"""Settings of the optical models. Free of torch."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from napari_diner.settings import Settings
 
 
 class PaddingSettings(Settings):
-    """What the model assumes beyond the edge of the field of view."""
+    """Assumptions about the field beyond the edges of the field of view."""
 
     mode: Literal["none", "reflect", "replicate"] = Field(default="none", title="Mode")
-    """Nothing (the field repeats itself periodically), or continue it by reflection or by its edge value."""
+    """No padding (the field is periodic), or continue the field by reflection or by its edge value."""
     width_um: float = Field(default=100.0, ge=0, le=1e5, title="Width")
-    """How far the field is continued on each side, at least; rounded up to a size that transforms fast."""
+    """Minimum width of the continuation on each side; rounded up to a size that transforms fast."""
     apodise: bool = Field(default=True, title="Apodise")
-    """Let the continued field fall to zero along a cosine, so that its ends meet without a jump."""
+    """Taper the continuation to zero along a cosine, so that opposite ends meet smoothly."""
 
 
 class TileSettings(Settings):
-    """Wide fields part by part. The object is still found as one: there are no seams."""
+    """Computation of wide fields in tiles. The object is still reconstructed as one, without seams."""
 
     use: Literal["auto", "always", "never"] = Field(default="auto", title="Use")
-    """In tiles where that is faster or one piece does not fit the graphics card, always, or never."""
+    """Use tiles if they are faster or one piece does not fit on the graphics card (auto), always, or never."""
     size_px: int = Field(default=512, ge=16, le=2**16, title="Size (pixels)")
-    """Width of a tile if they are always used; computed with it is what diffraction carries in from beside it."""
+    """Width of a tile if tiles are always used; a margin for diffraction from its surroundings is added."""

@@ -1,1 +1,1 @@
-"""What is done to frames before they are explained: correct, mask, crop, resample, and find their focus."""
+"""Preparation of frames: correction, masks, cropping, resampling, registration and focus."""

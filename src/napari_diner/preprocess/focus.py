@@ -1,8 +1,8 @@
-"""Where a field is in focus: sharpness as a function of distance, its peak, and how sure that is."""
+"""Autofocus: sharpness as a function of distance, its peak, and the uncertainty of the peak."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,31 +18,22 @@ from napari_diner.preprocess.sharpness import block_sums, sharpness
 
 Curve = npt.NDArray[np.float64]
 
-_PADDING_PX = 64
-# what the border of the field, where padding had to be guessed, keeps out of the figures
-_MARGIN_PX = 6
-# standard deviation of a blur that takes off what noise adds between neighbouring pixels
-_BLUR_PX = 0.6
-# the refined steps are this much shorter than the first ones, over so many first steps to both sides of the peak
-_REFINEMENT = 4
-_AROUND = 2
-
 
 @dataclass(frozen=True)
 class Focus:
-    """Where a field is sharpest.
+    """Focus of a field.
 
     Parameters
     ----------
     distance_um
-        Distance back from the plane of the field to where it is sharpest, with the steps interpolated.
+        Distance back from the plane of the field to the sharpest plane, interpolated between the steps.
     uncertainty_um
-        Standard error from leaving out each block of the field in turn (jackknife): it tells how well the parts of the
-        field agree, and not by how much a twin image displaces all of them.
+        Standard error by the jackknife over the blocks of the field. It reflects how well parts of the field agree, not
+        by how much a twin image displaces all of them.
     distances_um, sharpness
         The curve, in ascending order of distance, (steps,) each.
     at_end
-        Whether the sharpest distance is the first or the last one tried, so that the true one may lie beyond.
+        Whether the sharpest distance is the first or last of those tried, so that the true one may lie beyond.
     """
 
     distance_um: float
@@ -52,15 +43,21 @@ class Focus:
     at_end: bool
 
 
+_PADDING_PX, _MARGIN_PX = 64, 6  # the margin, which depends on the padding, is excluded from the sharpness
+_BLUR_PX = 0.6  # standard deviation of a blur that suppresses noise between neighbouring pixels
+# refined steps are this much shorter, over so many first steps on both sides of the peak
+_REFINEMENT, _AROUND = 4, 2
+
+
 class Refocus:
-    """A field that is brought to any distance.
+    """Refocusing of a field to any distance.
 
     Parameters
     ----------
     field
-        Complex field, (Y, X), or the square root of a recorded intensity, whose phase is then taken to be even.
+        Complex field, (Y, X), or the square root of a recorded intensity, whose phase is assumed to be constant.
     optics
-        How it propagates.
+        Pixels, wavelength, medium and method of propagation.
     """
 
     def __init__(self, field: Tensor, optics: Optics) -> None:
@@ -74,11 +71,11 @@ class Refocus:
         self._blur = torch.exp(-2 * (torch.pi * _BLUR_PX) ** 2 * (fy**2 + fx**2)).to(field.device, torch.float32)
 
     def at(self, distance_um: float) -> Tensor:
-        """Return the field `distance_um` before its plane, where the light comes from: complex, (Y, X)."""
+        """Return the field at a distance in front of its plane, towards the source: complex, (Y, X)."""
         return self._level * self._propagated(self._spectrum, distance_um)
 
     def sums(self, distance_um: float, metric: Metric) -> Tensor:
-        """Return what `sharpness` is made of at a distance, (blocks, figures)."""
+        """Return the `block_sums` for the sharpness at a distance, (blocks, figures)."""
         field = self._propagated(self._spectrum * self._blur, distance_um)
         margin = min(_MARGIN_PX, (min(field.shape) - 8) // 2)
         return block_sums(field[margin : field.shape[0] - margin, margin : field.shape[1] - margin], metric).cpu()
@@ -88,58 +85,28 @@ class Refocus:
         return self._padding.crop(torch.fft.ifft2(spectrum * transfer))
 
 
-def focus_curve(
-    field: Tensor, distances_um: Sequence[float], optics: Optics, metric: Metric = "sparse_gradient"
-) -> Curve:
-    """Return how sharp a field is at each of some distances before its plane, (distances,)."""
-    refocus = Refocus(field, optics)
-    return np.array([float(sharpness(refocus.sums(z, metric).sum(0), metric)) for z in distances_um])
-
-
-def find_focus(
-    field: Tensor,
-    near_um: float,
-    far_um: float,
-    optics: Optics,
-    metric: Metric = "sparse_gradient",
-    step_um: float | None = None,
-    *,
-    told: Callable[[int, int], None] | None = None,
-) -> Focus:
-    """Find where a field is sharpest: `search`, run to its end."""
-    searching = search(field, near_um, far_um, optics, metric, step_um)
-    while True:
-        try:
-            done, total = next(searching)
-        except StopIteration as end:
-            found: Focus = end.value
-            return found
-        if told is not None:
-            told(done, total)
-
-
 def search(
     field: Tensor, near_um: float, far_um: float, optics: Optics, metric: Metric, step_um: float | None = None
 ) -> Generator[tuple[int, int], None, Focus]:
-    """Look for the distance at which a field is sharpest, in steps over the whole range and then in finer ones.
+    """Find the distance at which a field is sharpest, in steps over the whole range and then in finer ones.
 
     Parameters
     ----------
     field
         Complex field at the sensor, (Y, X), or the square root of a recorded intensity.
     near_um, far_um
-        The distances to search between, towards the source; they may be negative.
+        Range of distances, towards the source; they may be negative.
     optics
-        How the field propagates.
+        Pixels, wavelength, medium and method of propagation.
     metric
-        What counts as sharp; see `block_sums`.
+        Measure of sharpness; see `block_sums`.
     step_um
         First step; the depth of field if None. The finer steps are a quarter of it.
 
     Yields
     ------
     tuple[int, int]
-        Steps done, and all steps.
+        Steps done, and total number of steps.
 
     Returns
     -------
@@ -167,7 +134,7 @@ def search(
 
 
 def _peak_of(distances: Curve, sums: Tensor, width: float, metric: Metric) -> Focus:
-    """Return the peak of a curve, given as sums (steps, blocks, figures)."""
+    """Return the peak of a curve given as sums, (steps, blocks, figures)."""
     whole = sums.sum(1)
     values = sharpness(whole, metric).numpy()
     without = sharpness(whole[:, None] - sums, metric).numpy()
@@ -178,10 +145,10 @@ def _peak_of(distances: Curve, sums: Tensor, width: float, metric: Metric) -> Fo
 
 
 def peak(distances: Curve, values: Curve, width: float) -> float:
-    """Return where a curve is largest, by a parabola fitted to the points within `width`/2 of its largest one.
+    """Return the position of the maximum of a curve, by a parabola through the points within `width`/2 of the largest.
 
-    At least the next neighbours take part. Where the parabola opens upwards or its top lies beyond its points, the
-    largest point itself is returned.
+    The fit includes at least the next neighbours. If the parabola opens upwards or its vertex is outside of its points,
+    the position of the largest point is returned.
     """
     top = int(np.argmax(values))
     if top in (0, len(values) - 1):

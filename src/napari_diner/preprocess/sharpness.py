@@ -1,7 +1,7 @@
-"""How sharp a field is: figures that are largest where the sample lies.
+"""Measures of sharpness, which are largest in the plane of the sample.
 
-Each figure is made of sums over pixels, kept apart for the blocks of a grid, so that a figure without one of the
-blocks, and with it the uncertainty of a focus, costs nothing more.
+Each is a function of sums over pixels, which are stored for the blocks of a grid, so that the sharpness without one of
+the blocks, and with it the uncertainty of a focus, takes no further computation.
 """
 
 from __future__ import annotations
@@ -21,25 +21,20 @@ _BRIGHTEST = 30.0
 
 
 def block_sums(field: Tensor, metric: Metric) -> Tensor:
-    """Return the sums over pixels that a figure of sharpness is made of.
+    """Return the sums over pixels from which `sharpness` is computed, (blocks, figures), float64.
 
     Parameters
     ----------
     field
         Complex field with a mean intensity of about one, (Y, X).
     metric
-        Of the gradient |∇U| of the complex field, which is sparse where edges of amplitude or of phase are in focus
-        (Zhang et al., Opt. Lett. 42, 3824 (2017)): ``"sparse_gradient"``, its moments ⟨|∇U|⁴⟩/⟨|∇U|²⟩², which noise
-        moves least; ``"tamura_gradient"``, its Tamura coefficient √(σ/µ); ``"gini_gradient"``, its Gini coefficient.
-        ``"tamura_amplitude"``: the Tamura coefficient of the gradient of the amplitude. ``"normalised_variance"``,
-        ``"tenengrad"``, ``"laplacian"``: variance, mean squared gradient and mean squared Laplacian of the intensity,
-        over the square of its mean (Langehanenberg et al., Appl. Opt. 47, D176 (2008)); of these a transparent sample
-        makes the smallest and not the largest value.
-
-    Returns
-    -------
-    Tensor
-        Float64, (blocks, figures); see `sharpness`.
+        Measures of the gradient |∇U| of the complex field, which is sparse if edges of amplitude or phase are in focus
+        (Zhang et al., Opt. Lett. 42, 3824 (2017)): ``"sparse_gradient"``, its moments ⟨|∇U|⁴⟩/⟨|∇U|²⟩², which are the
+        most robust to noise; ``"tamura_gradient"``, its Tamura coefficient √(σ/µ); ``"gini_gradient"``, its Gini
+        coefficient. ``"tamura_amplitude"``: the Tamura coefficient of the gradient of the amplitude.
+        ``"normalised_variance"``, ``"tenengrad"``, ``"laplacian"``: variance, mean squared gradient and mean squared
+        Laplacian of the intensity over the square of its mean (Langehanenberg et al., Appl. Opt. 47, D176 (2008)),
+        which are smallest and not largest for a transparent sample in focus.
     """
     if metric == "normalised_variance":
         intensity = _square(field)
@@ -58,7 +53,7 @@ def block_sums(field: Tensor, metric: Metric) -> Tensor:
 
 
 def sharpness(sums: Tensor, metric: Metric) -> Tensor:
-    """Return the figure of sharpness that belongs to sums of `block_sums` over blocks: (..., figures) → (...)."""
+    """Return the sharpness from sums of `block_sums` over blocks: (..., figures) → (...)."""
     if metric == "gini_gradient":
         counts, totals = sums[..., :_BINS], sums[..., _BINS:]
         share = counts / counts.sum(-1, keepdim=True).clamp_min(1e-300)
@@ -79,7 +74,7 @@ def _square(field: Tensor) -> Tensor:
 
 
 def _gradient(image: Tensor) -> Tensor:
-    """Return the length of the gradient, by differences of next neighbours, (Y − 2, X − 2)."""
+    """Return the length of the gradient, from differences of next neighbours, (Y − 2, X − 2)."""
     down = image[2:, 1:-1] - image[1:-1, 1:-1]
     right = image[1:-1, 2:] - image[1:-1, 1:-1]
     return (_square(down) + _square(right)).sqrt()
@@ -103,15 +98,15 @@ def _by_block(values: Tensor) -> Tensor:
 
 
 def _histograms(values: Tensor) -> Tensor:
-    """Return for each block how many values there are in each bin, and their sum: (blocks, 2·bins)."""
+    """Return, for each block, the number of values in each bin and their sum: (blocks, 2·bins)."""
     relative = (values / (_BRIGHTEST * values.mean().clamp_min(1e-30))).clamp(0, 1).sqrt()
     bins = (relative * (_BINS - 1)).long()
     rows, columns = _edges(values.shape[0]), _edges(values.shape[1])
-    found = []
+    histograms = []
     for top, bottom in pairwise(rows):
         for left, right in pairwise(columns):
             part = bins[top:bottom, left:right].reshape(-1)
             weights = values[top:bottom, left:right].reshape(-1).double()
             counts = torch.bincount(part, minlength=_BINS).double()
-            found.append(torch.cat([counts, torch.bincount(part, weights, minlength=_BINS)]))
-    return torch.stack(found)
+            histograms.append(torch.cat([counts, torch.bincount(part, weights, minlength=_BINS)]))
+    return torch.stack(histograms)

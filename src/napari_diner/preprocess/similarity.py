@@ -1,42 +1,41 @@
-"""How one picture is displaced, turned and enlarged against another, and pictures without turn and enlargement."""
+"""Registration of images by displacement, rotation and scale."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage, optimize
 from skimage.registration import phase_cross_correlation
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[np.floating | np.complexfloating | np.bool_]
+Mask = npt.NDArray[np.bool_]
 Vector = npt.NDArray[np.float64]
 
-# details between these standard deviations of a blur, in pixels of the grid they are looked at on, are compared
+# details between these standard deviations of a blur, in pixels of the thinned grid, are compared
 _FINEST_PX, _COARSEST_PX = 0.6, 8.0
-# grids for a first look are thinned out by a power of two up to this one, as long as so many pixels are left
+# grids are first thinned by a power of two up to this one, as long as so many pixels remain
 _MOST_THINNED, _FEWEST_PX = 8, 48
-# drawings that tell what chance does
-_CHANCES = 4
+_CHANCES = 4  # random images that show how high a peak is by chance
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """How a picture lies against another one.
+    """Displacement, rotation and scale of an image relative to a reference.
 
-    About the centre of the field the picture is turned and enlarged; what is left when that is taken out is displaced.
-    A point x of the other picture is found at ``c + M (x + d − c)``, with the centre c and M the turn and scale.
+    A point x of the reference appears at ``c + M (x + d − c)``, with the centre c of the field and the rotation and
+    scale M.
 
     Parameters
     ----------
     dy_px, dx_px
         The displacement d, down and to the right, in pixels.
     rotation_deg
-        The turn, counter-clockwise as seen with y pointing down, in degrees.
+        Rotation, counter-clockwise with y pointing down, in degrees.
     scale
-        How much larger the picture is.
+        Magnification of the image.
     """
 
     dy_px: float = 0.0
@@ -51,13 +50,12 @@ class Similarity:
 
     @property
     def matrix(self) -> Vector:
-        """Turn and scale M of vectors (y, x), (2, 2)."""
+        """Rotation and scale M of vectors (y, x), (2, 2)."""
         angle = np.deg2rad(self.rotation_deg)
-        turn: Vector = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        return self.scale * turn
+        return np.asarray(self.scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]))
 
     def then(self, further: Similarity, part: float = 1.0) -> Similarity:
-        """Return this, and a part of what was found on top of it: in the picture without this turn, scale and shift."""
+        """Return this followed by a part of a further one, which was found in the image without this one."""
         return Similarity(
             self.dy_px + part * further.dy_px,
             self.dx_px + part * further.dx_px,
@@ -66,44 +64,36 @@ class Similarity:
         )
 
     def relative_to(self, other: Similarity) -> Similarity:
-        """Return what of this is left if the other one is none."""
+        """Return this relative to another one."""
         return self.then(other, -1.0)
 
     def turned_by_px(self, shape: tuple[int, int]) -> float:
-        """Return how far turn and scale move the middle of the edges of a field (Y, X), in pixels."""
+        """Return the shift of the middle of the edges of a field (Y, X) by rotation and scale, in pixels."""
         return float(np.linalg.norm((self.matrix - np.eye(2))[0])) * max(shape) / 2
 
 
-def unturned(image: Array, found: Similarity, order: int = 3) -> Array:
-    """Return a picture with its turn and scale taken out, but not its displacement.
+def unturned(image: Array, place: Similarity) -> Array:
+    """Return an image, (Y, X), with its rotation and scale removed, but not its displacement.
 
-    Parameters
-    ----------
-    image
-        Real values or a boolean mask, (Y, X).
-    found
-        How it lies against another one.
-    order
-        Degree of the interpolating splines.
-
-    Returns
-    -------
-    Array
-        Values beyond the edge are those at the edge, as float32; a mask is False where any of its pixels, or one
-        beyond the edge, would take part.
+    Values are float32; beyond the edge they are those at the edge.
     """
+    return _unturned(image, place, 3, "nearest")
+
+
+def unturned_mask(mask: Mask, place: Similarity) -> Mask:
+    """Return a mask with its rotation and scale removed; False where any pixel is interpolated from a False one."""
+    return _unturned(mask, place, 1, "constant") > 0.999
+
+
+def _unturned(image: Array, place: Similarity, order: int, mode: str) -> Array:
     centre = (np.array(image.shape) - 1) / 2
-    offset = centre - found.matrix @ centre
+    offset = centre - place.matrix @ centre
     values = image.astype(np.float32)
-    if image.dtype == bool:
-        kept: Array = ndimage.affine_transform(values, found.matrix, offset, order=1, mode="constant") > 0.999
-        return kept
-    turned: Array = ndimage.affine_transform(values, found.matrix, offset, order=order, mode="nearest")
-    return turned
+    return np.asarray(ndimage.affine_transform(values, place.matrix, offset, order=order, mode=mode))
 
 
 def thinnings(shape: tuple[int, int]) -> tuple[int, ...]:
-    """Return by which factors to thin out the grid of a picture (Y, X) for a first look, the coarser one first."""
+    """Return the factors by which to thin the grid of an image (Y, X) at first, the coarser one first."""
     factor = _MOST_THINNED
     while factor > 1 and min(shape) < _FEWEST_PX * factor:
         factor //= 2
@@ -111,9 +101,9 @@ def thinnings(shape: tuple[int, int]) -> tuple[int, ...]:
 
 
 def overlap_window(shape: tuple[int, ...], shift_px: Vector) -> Array:
-    """Return weights (Y, X) for what a picture and one that is displaced by (dy, dx) have in common.
+    """Return weights (Y, X) for the common part of an image and one displaced by (dy, dx).
 
-    They fall to zero at the edges, which would speak for no displacement at all.
+    They fall to zero at the edges, which would otherwise favour no displacement.
     """
     profiles = []
     for size, shift in zip(shape, np.round(shift_px).astype(int), strict=True):
@@ -122,37 +112,36 @@ def overlap_window(shape: tuple[int, ...], shift_px: Vector) -> Array:
         last = max(first, min(size, size - shift))
         profile[first:last] = np.hanning(last - first)
         profiles.append(profile)
-    weights: Array = np.outer(*profiles)
-    return weights
+    return np.outer(*profiles)
 
 
 def rough_shift(reference: Array, image: Array, expected: Similarity, thin: int) -> tuple[Similarity, float]:
-    """Find the displacement of a picture, whatever it is, from the peak of the cross-correlation.
+    """Find a displacement of any size from the peak of the cross-correlation.
 
     Parameters
     ----------
     reference, image
         Real or complex, (Y, X).
     expected
-        How the picture is known to lie; what is found is near it rather than anywhere.
+        Expected placement; the search is centred on it.
     thin
-        By which factor to thin out the grid.
+        Factor by which to thin the grid.
 
     Returns
     -------
     Similarity
-        The displacement to about half a pixel of the thinned grid, with the turn and scale expected.
+        The displacement to about half a pixel of the thinned grid, with the expected rotation and scale.
     float
-        How much higher the peak is than for pictures that have the same spectrum as this one, with phases drawn at
-        random, and so nothing in common with the reference: around 1 it is chance.
+        Height of the peak relative to images with the same spectrum and random phases, which have nothing in common
+        with the reference: close to 1, the peak is chance.
     """
-    still, moving = (_details(picture, thin) for picture in (reference, image))
+    still, moving = (_details(whole, thin) for whole in (reference, image))
     weights = overlap_window(reference.shape, expected.shift_px)[::thin, ::thin]
     back = -expected.shift_px / thin
     moving = np.stack([ndimage.shift(channel, back, order=1, mode="nearest") for channel in moving])
     spectra = [np.fft.fft2(weights * _joined(channels)) for channels in (still, moving)]
     highest = _highest(*spectra)
-    if highest == 0:  # one of them is flat
+    if highest == 0:  # one image is flat
         return expected, 0.0
     chance = max(_highest(spectra[0], np.fft.fft2(weights * other)) for other in _others(_joined(moving)))
     towards, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
@@ -165,27 +154,27 @@ def rough_shift(reference: Array, image: Array, expected: Similarity, thin: int)
 def fit_similarity(
     reference: Array, image: Array, start: Similarity, weights: Array | None = None, *, turn: bool, thin: int = 1
 ) -> tuple[Similarity, float]:
-    """Refine how a picture lies, by making its normalised correlation with another one as large as possible.
+    """Refine the placement of an image by maximising its normalised correlation with a reference.
 
-    Least squares between both, brought to the same norm; details that are very fine or very wide do not count.
+    Least squares between both, normalised; very fine and very wide details are excluded.
 
     Parameters
     ----------
     reference, image
         Real or complex, (Y, X).
     start
-        How the picture lies, to within some pixels of the thinned grid.
+        Initial placement, to within some pixels of the thinned grid.
     weights
-        What each pixel of the reference counts, (Y, X); `overlap_window` if None.
+        Weights of the pixels of the reference, (Y, X); `overlap_window` if None.
     turn
-        Whether turn and scale are to be found; otherwise they stay as in `start`.
+        Whether to find rotation and scale; otherwise they stay as in `start`.
     thin
-        By which factor to thin out the grid.
+        Factor by which to thin the grid.
 
     Returns
     -------
     Similarity
-        What was found.
+        The placement.
     float
         The normalised correlation, at most 1.
     """
@@ -198,7 +187,7 @@ def fit_similarity(
     def whole(parameters: Vector) -> Vector:
         return np.concatenate([parameters, linear[free:]])
 
-    found = optimize.least_squares(
+    solution = optimize.least_squares(
         lambda parameters: residual(whole(parameters)),
         linear[:free],
         lambda parameters: derivative(whole(parameters))[:, :free],
@@ -208,20 +197,21 @@ def fit_similarity(
         ftol=1e-6,
         max_nfev=30,
     )
-    dy, dx, a, b = whole(found.x)
-    return Similarity(dy, dx, float(np.rad2deg(np.arctan2(b, 1 + a))), float(np.hypot(1 + a, b))), 1 - float(found.cost)
+    dy, dx, a, b = whole(solution.x)
+    place = Similarity(dy, dx, float(np.rad2deg(np.arctan2(b, 1 + a))), float(np.hypot(1 + a, b)))
+    return place, 1 - float(solution.cost)
 
 
-def _linear(found: Similarity) -> Vector:
+def _linear(place: Similarity) -> Vector:
     """Return (dy, dx, a, b) with the matrix [[1 + a, −b], [b, 1 + a]]."""
-    matrix = found.matrix
-    return np.array([*found.shift_px, matrix[0, 0] - 1, matrix[1, 0]])
+    matrix = place.matrix
+    return np.array([*place.shift_px, matrix[0, 0] - 1, matrix[1, 0]])
 
 
 def _misfit(
     reference: Array, image: Array, weights: Array, thin: int
 ) -> tuple[Callable[[Vector], Vector], Callable[[Vector], Array]]:
-    """Return the residual of two pictures brought to the same norm as a function of (dy, dx, a, b); its derivative."""
+    """Return the residual of two normalised images as a function of (dy, dx, a, b), and its derivative."""
     still, moving = _details(reference, thin), _details(image, thin)
     weight = weights[::thin, ::thin]
     still = weight * still
@@ -261,12 +251,11 @@ def _misfit(
     return residual, derivative
 
 
-def _details(picture: Array, thin: int) -> Array:
-    """Return what is neither very fine nor very wide on a thinned grid, real and imaginary part apart, (C, Y, X)."""
-    channels = (picture.real, picture.imag) if np.iscomplexobj(picture) else (picture,)
+def _details(image: Array, thin: int) -> Array:
+    """Return the band-passed image on a thinned grid, real and imaginary part apart, (C, Y, X)."""
+    channels = (image.real, image.imag) if np.iscomplexobj(image) else (image,)
     fine = [ndimage.gaussian_filter(c, thin * _FINEST_PX, mode="reflect")[::thin, ::thin] for c in channels]
-    details: Array = np.stack([c - ndimage.gaussian_filter(c, _COARSEST_PX, mode="reflect", truncate=3) for c in fine])
-    return details
+    return np.stack([c - ndimage.gaussian_filter(c, _COARSEST_PX, mode="reflect", truncate=3) for c in fine])
 
 
 def _highest(reference: Array, image: Array) -> float:
@@ -274,15 +263,14 @@ def _highest(reference: Array, image: Array) -> float:
     return float(np.abs(np.fft.ifft2(reference.conj() * image)).max())
 
 
-def _others(picture: Array) -> Iterator[Array]:
-    """Return pictures with the spectrum of this one and phases drawn at random, (Y, X) each."""
-    magnitude = np.abs(np.fft.fft2(picture))
+def _others(image: Array) -> Iterator[Array]:
+    """Yield images with the spectrum of this one and random phases, (Y, X) each."""
+    magnitude = np.abs(np.fft.fft2(image))
     random = np.random.default_rng(0)
     for _ in range(_CHANCES):
-        other = np.fft.ifft2(magnitude * np.exp(2j * np.pi * random.random(picture.shape)))
-        yield other if np.iscomplexobj(picture) else np.sqrt(2) * other.real
+        other = np.fft.ifft2(magnitude * np.exp(2j * np.pi * random.random(image.shape)))
+        yield other if np.iscomplexobj(image) else np.sqrt(2) * other.real
 
 
 def _joined(channels: Array) -> Array:
-    joined: Array = channels[0] if len(channels) == 1 else channels[0] + 1j * channels[1]
-    return joined
+    return np.asarray(channels[0] if len(channels) == 1 else channels[0] + 1j * channels[1])

@@ -1,37 +1,25 @@
-"""Smooth surfaces fitted to images: the light's unevenness, a phase's tilt and curvature."""
+"""Polynomial surfaces fitted to images: uneven illumination, tilt and curvature of a phase."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import legendre
 from scipy.stats import median_abs_deviation
 
-Image = npt.NDArray[Any]
-
-# a surface of low degree is as well known from this many block means along each axis as from all pixels
-_BLOCKS = 96
-_ROUNDS = 8
-_CLIP = 2.5
+Image = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Surface:
-    """A polynomial in y and x over an image.
-
-    Parameters
-    ----------
-    shape
-        Pixels (Y, X) of the image.
-    coefficients
-        Of Legendre polynomials P_i(y) P_j(x) with y and x from −1 to 1 over the image, (degree + 1, degree + 1).
-    """
+    """A polynomial in y and x on an image."""
 
     shape: tuple[int, int]
+    """Pixels (Y, X) of the image."""
     coefficients: npt.NDArray[np.float64]
+    """Coefficients of Legendre polynomials P_i(y) P_j(x), y and x from −1 to 1 over the image, (degree + 1,) * 2."""
 
     def values(self) -> Image:
         """Return the surface at the centres of the pixels, (Y, X)."""
@@ -39,25 +27,25 @@ class Surface:
         return grid
 
 
+# block means along each axis, which determine a surface of low degree as well as all pixels
+_BLOCKS = 96
+_ROUNDS, _CLIP = 8, 2.5
+
+
 def fit_surface(image: Image, degree: int, mask: npt.NDArray[np.bool_] | None = None) -> Surface:
     """Fit a polynomial of total degree `degree` to an image, robustly.
 
-    Least squares on means over blocks; what then deviates by more than 2.5 robust standard deviations, as a sample on
-    its background does, is left out, and the fit is repeated until nothing changes.
+    Least squares on means over blocks. Blocks that deviate by more than 2.5 robust standard deviations, such as a
+    sample on its background, are excluded, and the fit is repeated until nothing changes.
 
     Parameters
     ----------
     image
         Real values, (Y, X), finite where the mask is true.
     degree
-        Highest power of y and x together.
+        Highest total power of y and x.
     mask
         True where pixels count, (Y, X); everywhere if None.
-
-    Returns
-    -------
-    Surface
-        The polynomial; `Surface.values` gives its image.
 
     Raises
     ------
@@ -93,7 +81,7 @@ def _centres(size: int) -> npt.NDArray[np.float64]:
 
 
 def _block_means(image: Image, mask: npt.NDArray[np.bool_] | None) -> tuple[Image, Image, Image, Image]:
-    """Return means over the valid pixels of blocks, how many there are, and the centres of the blocks in y and x."""
+    """Return the means over the valid pixels of blocks, their numbers, and the centres of the blocks in y and x."""
     starts = [np.unique(np.linspace(0, size, min(size, _BLOCKS) + 1).astype(int)[:-1]) for size in image.shape]
     valid = np.ones(image.shape) if mask is None else mask.astype(np.float64)
     sums = np.where(valid > 0, image, 0).astype(np.float64)

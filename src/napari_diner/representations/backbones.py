@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from napari_diner.representations.settings import Backbone, DinerSettings
+from napari_diner.representations.settings import Backbone, CompleteDinerSettings
 
 # k of FINER: half the range of the first layer's biases, which PyTorch starts within 1/√n_in
 _FINER_BIAS = 1.0
@@ -43,7 +43,7 @@ class VariablePeriodSine(nn.Module):
         return torch.sin(self.omega * (x.abs() + 1) * x)
 
 
-def build_backbone(outputs: int, settings: DinerSettings) -> nn.Sequential:
+def build_backbone(outputs: int, settings: CompleteDinerSettings) -> nn.Sequential:
     """Build the network f_θ that turns keys (..., table_width) into values (..., outputs).
 
     Parameters

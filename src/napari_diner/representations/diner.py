@@ -11,7 +11,12 @@ from torch import Tensor, nn
 
 from napari_diner.representations.backbones import build_backbone
 from napari_diner.representations.base import Representation
-from napari_diner.representations.settings import DinerSettings
+from napari_diner.representations.settings import (
+    CompleteDinerSettings,
+    RepresentationSettings,
+    suitable_lattice,
+    suitable_width,
+)
 
 # keys per chunk: 64 activations of 8192 keys in float32 take 2 MB, which stays in a core's cache
 CHUNK = 8192
@@ -35,7 +40,11 @@ class Diner(Representation):
     """
 
     def __init__(
-        self, shape: tuple[int, ...], outputs: int, settings: DinerSettings, generator: torch.Generator | None = None
+        self,
+        shape: tuple[int, ...],
+        outputs: int,
+        settings: CompleteDinerSettings,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(shape, outputs)
         self.settings = settings
@@ -165,3 +174,15 @@ class _InChunks(torch.autograd.Function):
 def _chunk_size(keys: Tensor) -> int:
     # a graphics card wants large batches, a processor batches that stay in its cache
     return CHUNK if keys.device.type == "cpu" else 64 * CHUNK
+
+
+def build(
+    shape: tuple[int, ...],
+    outputs: int,
+    settings: RepresentationSettings,
+    generator: torch.Generator | None = None,
+) -> Diner:
+    """Build a DINER with random keys; sizes that the settings leave open suit the number of axes and keys."""
+    width = settings.diner.table_width or suitable_width(shape)
+    lattice = suitable_lattice(width, int(torch.Size(shape).numel()))
+    return Diner(shape, outputs, settings.diner.complete(width, lattice), generator)

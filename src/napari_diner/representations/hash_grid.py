@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from napari_diner.representations.backbones import build_network
 from napari_diner.representations.networks import CoordinateNetwork
-from napari_diner.representations.settings import HashGridSettings, NetworkSettings
+from napari_diner.representations.settings import (
+    HashGridSettings,
+    NetworkSettings,
+    RepresentationSettings,
+    suitable_width,
+)
 
 # π₁ … π₃ of Eq. 4 there, and the fourth that their code goes on with
 _PRIMES = (1, 2_654_435_761, 805_459_861, 3_674_653_429)
@@ -153,7 +158,7 @@ class HashGrid(CoordinateNetwork):
     network
         Size of the MLP.
     hash_grid
-        The encoding; its table size has to be a number.
+        The encoding, with the size of its table.
     """
 
     def __init__(
@@ -163,3 +168,17 @@ class HashGrid(CoordinateNetwork):
         layers, features = network.hidden_layers, network.hidden_features
         body = build_network("mlp", encoding.features, outputs, layers, features)
         super().__init__(shape, outputs, body, encoding)
+
+
+def build(
+    shape: tuple[int, ...],
+    outputs: int,
+    settings: RepresentationSettings,
+    generator: torch.Generator | None = None,
+) -> HashGrid:
+    """Build a hash grid; a table size that is left open gives it as many numbers as DINER's table has."""
+    grid = settings.hash_grid
+    if grid.log2_table_size is None:
+        numbers = int(torch.Size(shape).numel()) * (settings.diner.table_width or suitable_width(shape))
+        grid = grid.model_copy(update={"log2_table_size": matched_table_size(shape, grid, numbers)})
+    return HashGrid(shape, outputs, settings.network, grid)

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from napari_diner.representations.backbones import build_network
 from napari_diner.representations.base import Representation
 from napari_diner.representations.coordinates import coordinates
-from napari_diner.representations.settings import EncodingSettings, NetworkSettings
+from napari_diner.representations.settings import RepresentationSettings
 
 # samples at a time: on a processor few enough that a layer's activations stay near a core
 _CHUNK = 16_384
@@ -103,18 +103,25 @@ class PositionalEncoding(nn.Module):
         return torch.cat([coordinates, phases.sin(), phases.cos()], -1)
 
 
-def build_siren(shape: tuple[int, ...], outputs: int, network: NetworkSettings) -> CoordinateNetwork:
-    """Build a SIREN (Sitzmann et al., NeurIPS 2020) of the coordinates."""
-    layers, features = network.hidden_layers, network.hidden_features
-    body = build_network("siren", len(shape), outputs, layers, features, network.omega)
+def build_siren(
+    shape: tuple[int, ...],
+    outputs: int,
+    settings: RepresentationSettings,
+    generator: torch.Generator | None = None,
+) -> CoordinateNetwork:
+    """Build a SIREN of the coordinates (Sitzmann et al., NeurIPS 2020)."""
+    size = settings.network
+    body = build_network("siren", len(shape), outputs, size.hidden_layers, size.hidden_features, size.omega)
     return CoordinateNetwork(shape, outputs, body)
 
 
 def build_pe_mlp(
-    shape: tuple[int, ...], outputs: int, network: NetworkSettings, encoding: EncodingSettings
+    shape: tuple[int, ...],
+    outputs: int,
+    settings: RepresentationSettings,
+    generator: torch.Generator | None = None,
 ) -> CoordinateNetwork:
     """Build a ReLU MLP of the positional encoding of the coordinates (Mildenhall et al., ECCV 2020)."""
-    encoder = PositionalEncoding(len(shape), encoding.frequencies)
-    layers, features = network.hidden_layers, network.hidden_features
-    body = build_network("mlp", encoder.features, outputs, layers, features)
+    encoder, size = PositionalEncoding(len(shape), settings.encoding.frequencies), settings.network
+    body = build_network("mlp", encoder.features, outputs, size.hidden_layers, size.hidden_features)
     return CoordinateNetwork(shape, outputs, body, encoder)

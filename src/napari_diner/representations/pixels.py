@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_diner.representations.base import Representation
+from napari_diner.representations.settings import RepresentationSettings
 
 
 class Pixels(Representation):
@@ -26,3 +27,13 @@ class Pixels(Representation):
     def sample(self, indices: Tensor) -> Tensor:
         """Return the values of the samples with these flat indices, (n,): (n, outputs)."""
         return self.values.flatten(1)[:, indices].T
+
+
+def build(
+    shape: tuple[int, ...],
+    outputs: int,
+    settings: RepresentationSettings,
+    generator: torch.Generator | None = None,
+) -> Pixels:
+    """Build pixels, all zero."""
+    return Pixels(shape, outputs)

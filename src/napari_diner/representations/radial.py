@@ -7,7 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from napari_diner.errors import RecipeError
 from napari_diner.representations.networks import CoordinateNetwork
+from napari_diner.representations.settings import RepresentationSettings
 
 _SLOPE = 0.2
 
@@ -25,15 +27,17 @@ class RadialEncoding(nn.Module):
         Number of directions θ_j.
     lateral_frequencies, axial_frequencies
         Octaves in the plane and along z.
+    axes
+        3 for coordinates (z, y, x), 2 for (y, x).
     """
 
     waves: Tensor
 
-    def __init__(self, directions: int, lateral_frequencies: int, axial_frequencies: int) -> None:
+    def __init__(self, directions: int, lateral_frequencies: int, axial_frequencies: int, axes: int = 3) -> None:
         super().__init__()
         angles = math.pi * torch.arange(directions) / directions
-        across = torch.stack([torch.zeros_like(angles), angles.sin(), angles.cos()], 1)
-        along = torch.tensor([[1.0, 0.0, 0.0]])
+        across = torch.stack([torch.zeros_like(angles), angles.sin(), angles.cos()], 1)[:, 3 - axes :]
+        along = torch.tensor([[1.0, 0.0, 0.0]])[:, 3 - axes :]
         rows = [2.0**octave * across for octave in range(lateral_frequencies)]
         rows += [2.0**octave * along for octave in range(axial_frequencies)]
         self.register_buffer("waves", math.pi * torch.cat(rows), persistent=False)
@@ -76,34 +80,28 @@ class SkipNetwork(nn.Module):
         return last
 
 
-class RadialNetwork(CoordinateNetwork):
-    """A network of the encoded coordinates of a volume.
+def build(
+    shape: tuple[int, ...],
+    outputs: int,
+    settings: RepresentationSettings,
+    generator: torch.Generator | None = None,
+) -> CoordinateNetwork:
+    """Build DeCAF's representation of an image (Y, X) or a volume (Z, Y, X); it starts at nearly zero.
 
     Encoding costs as much as the first layer and is done chunk by chunk, as the samples are.
 
-    Parameters
-    ----------
-    shape
-        Voxels (Z, Y, X).
-    outputs
-        Quantities per voxel.
-    encoding
-        Turns coordinates into what the network is fed.
-    hidden_layers, hidden_features
-        Size of the network.
+    Raises
+    ------
+    RecipeError
+        If the samples have another number of axes.
     """
-
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        outputs: int,
-        encoding: RadialEncoding,
-        hidden_layers: int,
-        hidden_features: int,
-    ) -> None:
-        network = SkipNetwork(encoding.features, outputs, hidden_layers, hidden_features)
-        super().__init__(shape, outputs, network, encoding)
-        # an empty volume to begin with
-        nn.init.zeros_(network.last.bias)
-        with torch.no_grad():
-            network.last.weight.mul_(0.01)
+    if len(shape) not in (2, 3):
+        raise RecipeError(f"DeCAF represents images and volumes, not signals of {len(shape)} axes")
+    radial = settings.decaf
+    axial = radial.axial_frequencies if len(shape) == 3 else 0
+    encoding = RadialEncoding(radial.directions, radial.lateral_frequencies, axial, axes=len(shape))
+    network = SkipNetwork(encoding.features, outputs, radial.hidden_layers, radial.hidden_features)
+    nn.init.zeros_(network.last.bias)
+    with torch.no_grad():
+        network.last.weight.mul_(0.01)
+    return CoordinateNetwork(shape, outputs, network, encoding)

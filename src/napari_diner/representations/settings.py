@@ -1,8 +1,8 @@
-"""The settings of the representations, as they stand in a recipe. Free of torch."""
+"""The settings of the representations, as they stand in every recipe. Free of torch."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -11,8 +11,26 @@ from napari_diner.settings import Settings
 Backbone = Literal["siren", "mlp", "finer"]
 
 
+LATTICE_SIZES = {1: (64, 1024), 2: (32, 96), 3: (24, 40)}
+"""Fewest and most lattice points along each dimension for each table width, if the settings leave them open."""
+# keys that make a lattice point worth its cost
+_KEYS_PER_POINT = 6
+
+
+def suitable_width(shape: tuple[int, ...]) -> int:
+    """Return how many numbers a key has if nobody says: as many as the samples have axes, at most 3."""
+    return min(max(sum(size > 1 for size in shape), 1), 3)
+
+
+def suitable_lattice(width: int, keys: int) -> int:
+    """Return how many lattice points along each dimension suit a number of keys."""
+    fewest, most = LATTICE_SIZES[width]
+    size: float = (keys / _KEYS_PER_POINT) ** (1 / width)
+    return min(max(round(size), fewest), most)
+
+
 class NetworkSettings(Settings):
-    """The size of a small network."""
+    """Size of a network of coordinates."""
 
     hidden_layers: int = Field(default=2, ge=1, le=16, title="Hidden layers")
     """Hidden layers of the network; the paper uses two, and four for video."""
@@ -23,14 +41,14 @@ class NetworkSettings(Settings):
 
 
 class EncodingSettings(Settings):
-    """The positional encoding in front of a coordinate network (Mildenhall et al., ECCV 2020)."""
+    """Positional encoding in front of a network of coordinates (Mildenhall et al., ECCV 2020)."""
 
     frequencies: int = Field(default=10, ge=0, le=24, title="Frequencies")
     """Octaves of sines and cosines for each coordinate."""
 
 
 class HashGridSettings(Settings):
-    """The multi-resolution hash encoding of InstantNGP (Müller et al., ACM Trans. Graph. 2022)."""
+    """Multi-resolution hash encoding of InstantNGP (Müller et al., ACM Trans. Graph. 2022)."""
 
     levels: int = Field(default=16, ge=1, le=32, title="Levels")
     """Grids of growing resolution."""
@@ -44,24 +62,70 @@ class HashGridSettings(Settings):
     """Factor between the resolutions of neighbouring levels."""
 
 
+class RadialSettings(Settings):
+    """The representation of DeCAF: a network of coordinates in radial and positional encoding (Liu et al., 2022)."""
+
+    hidden_layers: int = Field(default=4, ge=1, le=32, title="Hidden layers")
+    """Hidden layers of the network; DeCAF has ten, which takes hours on a CPU."""
+    hidden_features: int = Field(default=64, ge=4, le=1024, title="Neurons per layer")
+    """Neurons in each hidden layer; DeCAF has 208."""
+    directions: int = Field(default=4, ge=1, le=64, title="Directions")
+    """In-plane directions of the waves, evenly spaced over half a turn."""
+    lateral_frequencies: int = Field(default=6, ge=1, le=24, title="Lateral frequencies")
+    """Octaves of waves along each direction."""
+    axial_frequencies: int = Field(default=5, ge=0, le=24, title="Axial frequencies")
+    """Octaves of waves along z."""
+
+
 class DinerSettings(Settings):
-    """A table of learnable keys, one a pixel, and a small network that turns a key into a value (Xie et al., 2023)."""
+    """A table of learnable keys, one per sample, and a small network that maps a key to values (Xie et al., 2023)."""
 
     backbone: Backbone = Field(default="siren", title="Backbone")
     """The network behind the table: sine activations (SIREN), ReLU (MLP), or sines of variable period (FINER)."""
-    table_width: int = Field(default=2, ge=1, le=3, title="Table width")
-    """Numbers in each key: the dimension of the space in which the network arranges the values."""
+    table_width: int | None = Field(default=None, ge=1, le=3, title="Table width")
+    """Numbers in each key; empty for what suits the task: as many as the data have axes, at most 3."""
     tables: Literal["separate", "shared"] = Field(default="separate", title="Tables")
-    """One table and network for each quantity, as published, or one table with several outputs."""
+    """A table and network for each quantity, as published, or one for all (lensless only)."""
     hidden_layers: int = Field(default=2, ge=1, le=16, title="Hidden layers")
     """Hidden layers of the network; the paper uses two."""
     hidden_features: int = Field(default=64, ge=4, le=1024, title="Neurons per layer")
     """Neurons in each hidden layer; the paper uses 64."""
     omega: float = Field(default=30.0, gt=0, le=1000, title="SIREN frequency")
-    """Frequency factor of the sine activations (SIREN only)."""
+    """Frequency factor of the sine activations (SIREN and FINER only)."""
     key_range: float = Field(default=1e-4, ge=0, le=1, title="Initial key range")
     """Keys start uniformly within plus or minus this; zero makes them all equal."""
     evaluation: Literal["lattice", "exact"] = Field(default="lattice", title="Evaluation")
     """Evaluate the network on a lattice and interpolate (many times faster), or at every key at every step."""
-    lattice_size: int = Field(default=96, ge=8, le=16384, title="Lattice size")
+    lattice_size: int | None = Field(default=None, ge=8, le=16384, title="Lattice size")
+    """Lattice points along each dimension of the key space; empty for what suits the number of keys."""
+
+    def complete(self, table_width: int, lattice_size: int) -> CompleteDinerSettings:
+        """Return the settings with these sizes where they are left open."""
+        sizes = {"table_width": self.table_width or table_width, "lattice_size": self.lattice_size or lattice_size}
+        return CompleteDinerSettings.model_validate(self.model_dump() | sizes)
+
+
+class CompleteDinerSettings(DinerSettings):
+    """The settings of a DINER with every size decided."""
+
+    table_width: int = Field(default=2, ge=1, le=3)
+    """Numbers in each key."""
+    lattice_size: int = Field(default=96, ge=8, le=16384)
     """Lattice points along each dimension of the key space."""
+
+
+class RepresentationSettings(Settings):
+    """The sections of a recipe that describe representations; each one reads its own."""
+
+    diner: DinerSettings = Field(default_factory=DinerSettings, title="DINER")
+    """Settings of the diner representation."""
+    network: NetworkSettings = Field(default_factory=NetworkSettings, title="Network of coordinates")
+    """Size of the siren, pe-mlp and hash-grid representations."""
+    encoding: EncodingSettings = Field(default_factory=EncodingSettings, title="Positional encoding")
+    """Settings of the pe-mlp representation."""
+    hash_grid: HashGridSettings = Field(default_factory=HashGridSettings, title="Hash grid")
+    """Settings of the hash-grid representation."""
+    decaf: RadialSettings = Field(default_factory=RadialSettings, title="DeCAF")
+    """Settings of the decaf representation."""
+    extension: dict[str, dict[str, Any]] = Field(default_factory=dict, title="Extensions")
+    """Settings of solvers and representations from other packages, by their names."""

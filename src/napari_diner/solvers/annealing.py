@@ -1,47 +1,42 @@
-"""How far a run is, by its iterations or by its time limit, and the learning rate that goes with it."""
+"""The learning rate over a run that is limited by iterations or by time."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 from typing import Literal
+
+from napari_diner.solvers.solver import Budget
+
+Schedule = Literal["cosine", "constant"]
 
 _FINAL_RATE = 0.01
 
 
 class Annealing:
-    """The part of a run that is done: of its iterations, or of its time if that is further gone.
+    """The fraction of a run that is done, by iterations or by time, whichever is further; and the learning rate.
 
     Parameters
     ----------
     schedule
-        ``"cosine"`` lets the learning rate fall to a hundredth over the run, ``"constant"`` does not.
-    max_seconds
-        Time for the run; None for no limit.
-    elapsed
-        Clock by which that time is counted, in seconds.
+        ``"cosine"`` lowers the learning rate to a hundredth over the run, ``"constant"`` keeps it.
+    budget
+        Time for the run.
     """
 
-    def __init__(
-        self,
-        schedule: Literal["cosine", "constant"],
-        max_seconds: float | None = None,
-        elapsed: Callable[[], float] = time.perf_counter,
-    ) -> None:
+    def __init__(self, schedule: Schedule, budget: Budget) -> None:
         self.schedule = schedule
-        self.max_seconds = max_seconds
-        self.elapsed = elapsed
-        self._started = elapsed()
+        self._budget = budget
+        self._began = budget.elapsed()
 
     def done(self, part: float) -> float:
-        """Return the part of the run that is done, 0 to 1, if `part` of its iterations are."""
-        if self.max_seconds is not None:
-            part = max(part, (self.elapsed() - self._started) / max(self.max_seconds, 1e-9))
+        """Return the fraction of the run that is done, 0 to 1, when `part` of its iterations are."""
+        if self._budget.ends_at is not None:
+            span = max(self._budget.ends_at - self._began, 1e-9)
+            part = max(part, (self._budget.elapsed() - self._began) / span)
         return min(part, 1.0)
 
     def factor(self, done: float) -> float:
-        """Return the factor of the learning rate when a part of the run is done."""
+        """Return the factor of the learning rate when a fraction of the run is done."""
         if self.schedule == "constant":
             return 1.0
         return _FINAL_RATE + (1 - _FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2

@@ -37,21 +37,17 @@ class AlternatingSettings(Settings):
     """Stop when the loss has improved by less than this fraction over twenty rounds; 0 for never."""
 
 
-class GradientSettings(Settings):
-    """Adam on the parameters of a representation (DINER or pixels)."""
+class AdamSettings(Settings):
+    """Adam on the parameters of a representation."""
 
-    iterations: int = Field(default=1500, ge=1, le=1_000_000, title="Iterations")
-    """At most this many steps; the learning rate is annealed over them (or over the time limit, if that is shorter)."""
+    iterations: int = Field(default=1500, ge=1, le=10_000_000, title="Iterations")
+    """Maximum number of passes over all data; the learning rate is annealed over them, or over the time limit."""
     learning_rate: float = Field(default=1e-3, gt=0, le=10, title="Learning rate")
     """Step size of Adam at the start."""
-    warm_factor: float = Field(default=0.01, gt=0, le=1, title="Warm factor")
-    """Fraction of the learning rate to use after a warm start, so that what is known is refined and not undone."""
     schedule: Literal["cosine", "constant"] = Field(default="cosine", title="Schedule")
     """How the learning rate falls: along a cosine to a hundredth, or not at all."""
-    loss: Literal["amplitude", "intensity"] = Field(default="amplitude", title="Loss")
-    """Compare square roots of intensities (suits shot noise and converges faster) or intensities (as published)."""
-    patience: int = Field(default=300, ge=1, le=1_000_000, title="Patience")
-    """Stop early when the loss has not improved for this many steps."""
+    patience: int | None = Field(default=300, ge=1, le=1_000_000, title="Patience")
+    """Stop early when the loss has not improved for this many iterations; empty to go on to the end."""
 
 
 class TrainingSettings(Settings):

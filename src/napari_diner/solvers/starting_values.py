@@ -1,7 +1,8 @@
-"""Give a representation the values of an image: how a DINER is started from the result of another solver."""
+"""Starting values: make a representation return the estimate of another solver."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -10,12 +11,84 @@ from torch import Tensor, nn
 from napari_diner.representations.base import Representation
 from napari_diner.representations.diner import CHUNK, Diner
 from napari_diner.representations.pixels import Pixels
+from napari_diner.representations.unknown import Unknown, Values
+from napari_diner.solvers.adam import AdamDescent
+from napari_diner.solvers.fit.problem import ValueProblem
+from napari_diner.solvers.settings import AdamSettings
+from napari_diner.solvers.solver import Budget
+from napari_diner.solvers.step import Step
 
 # keys among which the first layer of each backbone varies gently: a SIREN multiplies them by its frequency
 _KEY_SPAN = {"siren": 0.1, "finer": 0.1, "mlp": 1.0}
 _CHART_STEPS = 400
 _CHART_SAMPLES = 2048
 _KEY_STEPS = 8
+# passes over all samples, and samples in each step, for a network of coordinates
+_EPOCHS = 60
+_BATCH = 8192
+
+
+class StartingValues:
+    """Makes the representations of an unknown return an estimate; a `Solver`.
+
+    Pixels and tables take it on exactly, see `fit_values`; networks of coordinates are fitted to it by Adam.
+
+    Parameters
+    ----------
+    unknown
+        Changed in place.
+    estimate
+        The estimate.
+    learning_rate
+        Step size of Adam.
+    generator
+        Source of random keys and of the order of batches, on the CPU.
+    budget
+        Time for fitting networks.
+    """
+
+    def __init__(
+        self,
+        unknown: Unknown,
+        estimate: Tensor,
+        learning_rate: float,
+        generator: torch.Generator,
+        budget: Budget | None = None,
+    ) -> None:
+        self.unknown, self.estimate = unknown, estimate
+        self.settings = AdamSettings(iterations=_EPOCHS, learning_rate=learning_rate, patience=None)
+        self.generator, self.budget = generator, budget
+
+    def steps(self) -> Iterator[Step]:
+        """Fit one representation after the other."""
+        count = len(self.unknown.parts)
+        for number, (part, values) in enumerate(
+            zip(self.unknown.parts, self.unknown.targets(self.estimate), strict=True), start=1
+        ):
+            if holds_values(part):
+                fit_values(part, values, self.generator)
+                yield Step(number, count, 0.0)
+                continue
+            problem = ValueProblem(values.flatten(1).contiguous())
+            size = min(_BATCH, max(256, problem.targets.shape[1] // 4))
+            descent = AdamDescent(
+                problem, Values(part), self.settings, self.budget, batch_size=size, generator=self.generator
+            )
+            for step in descent.steps():
+                yield Step(number, count, step.loss, within=step.done)
+
+    def result(self) -> Unknown:
+        """Return the unknown."""
+        return self.unknown
+
+    current = result
+
+
+def holds_values(representation: Representation) -> bool:
+    """Tell whether a representation can take on any values exactly."""
+    if isinstance(representation, Diner):
+        return representation.settings.table_width >= representation.outputs
+    return isinstance(representation, Pixels)
 
 
 def fit_values(representation: Representation, values: Tensor, generator: torch.Generator | None = None) -> None:
@@ -38,16 +111,14 @@ def fit_values(representation: Representation, values: Tensor, generator: torch.
     Raises
     ------
     ValueError
-        If the keys are narrower than the outputs: such a table cannot hold arbitrary values.
+        If the representation cannot hold arbitrary values, such as keys narrower than the outputs.
     """
     if isinstance(representation, Pixels):
         with torch.no_grad():
             representation.values.copy_(values)
         return
-    if not isinstance(representation, Diner):
-        raise TypeError(f"cannot give values to a {type(representation).__name__}")
-    if representation.settings.table_width < representation.outputs:
-        raise ValueError("keys must be at least as wide as the outputs to hold arbitrary values")
+    if not isinstance(representation, Diner) or not holds_values(representation):
+        raise ValueError("only pixels, and keys at least as wide as the outputs, can hold arbitrary values")
     wanted = values.reshape(representation.outputs, -1).T.contiguous()
     low, high = wanted.amin(0), wanted.amax(0)
     centre, half = (low + high) / 2, (high - low) / 2

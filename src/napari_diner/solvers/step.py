@@ -1,4 +1,4 @@
-"""Where a solver stands."""
+"""Progress of a solver."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Step:
-    """Where a solver stands.
+    """Progress of a solver after a part of an iteration.
 
     Parameters
     ----------
     iteration, iterations
-        Number of the iteration, from 1, and the most that there will be.
+        Number of the iteration, from 1, and the maximum number of iterations.
     loss
-        Misfit at the current estimate.
+        Loss at the current estimate; NaN where there is none.
     within
         Fraction of this iteration that is done.
     """
 
     iteration: int
     iterations: int
-    loss: float
+    loss: float = float("nan")
     within: float = 1.0
 
     @property
     def done(self) -> float:
-        """The part of all iterations that is done, 0 to 1."""
+        """Fraction of all iterations that is done, 0 to 1."""
         return (self.iteration - 1 + self.within) / self.iterations

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import yaml
 
+from napari_diner.settings import Values
 from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.registry import task_of
 
 
 def command_line(recipe: Recipe, source: str, output: str) -> str:
@@ -24,9 +25,10 @@ def command_line(recipe: Recipe, source: str, output: str) -> str:
         Folder for the results.
     """
     words = ["napari-diner", recipe.task, source, "-o", output]
+    source_field = task_of(recipe).source_field
     defaults = type(recipe).parse({}).model_dump(mode="json")
     for key, value in _differences(recipe.model_dump(mode="json"), defaults):
-        if key in ("task", "stack", "image"):
+        if key in ("task", source_field):
             continue
         if _is_plain(value) and "." not in key:
             words += ["--" + key.replace("_", "-"), _plain(value)]
@@ -36,7 +38,7 @@ def command_line(recipe: Recipe, source: str, output: str) -> str:
     return shlex.join(words)
 
 
-def _differences(values: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _differences(values: Mapping[str, object], defaults: Values, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield the values that differ from their defaults, those of sections as ``section.key``."""
     for key, value in values.items():
         default = defaults[key]
@@ -46,12 +48,12 @@ def _differences(values: Mapping[str, Any], defaults: Mapping[str, Any], prefix:
             yield prefix + key, value
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     """Tell whether a value can be written as an option without YAML: a word, a number, or a list of numbers."""
     if isinstance(value, list):
         return bool(value) and all(isinstance(item, int | float) for item in value)
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return ",".join(map(_plain, value)) if isinstance(value, list) else str(value)

@@ -6,16 +6,16 @@ stored with every result, and the unit of batch work.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from napari_diner.errors import RecipeError
-from napari_diner.settings import Settings
+from napari_diner.settings import Settings, Values, explained, sections, without_none
 
 
 class Recipe(Settings):
@@ -31,7 +31,7 @@ class Recipe(Settings):
     """Where to compute; auto takes a graphics card if there is one."""
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> Self:
+    def parse(cls, values: Mapping[str, object]) -> Self:
         """Build a recipe from plain values.
 
         Parameters
@@ -47,14 +47,15 @@ class Recipe(Settings):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise RecipeError(explain(cls, error)) from None
+            raise explained(cls, error) from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a recipe from a YAML file; see `parse`."""
-        return cls.parse(read_yaml(path))
+        """Read a recipe from a YAML file, with its file names relative to the file's folder; see `parse`."""
+        folder = Path(path).expanduser().absolute().parent
+        return cls.parse(absolute_paths(cls, read_yaml(path), folder))
 
-    def updated(self, changes: Mapping[str, Any]) -> Self:
+    def updated(self, changes: Mapping[str, object]) -> Self:
         """Return a recipe with some values replaced; `changes` may be nested and is checked like any input."""
         return self.parse(merge(self.model_dump(exclude_unset=True), changes))
 
@@ -64,7 +65,7 @@ class Recipe(Settings):
         return yaml.safe_dump(values | {"task": self.task}, sort_keys=False, allow_unicode=True, width=100)
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
+def read_yaml(path: str | Path) -> Values:
     """Read a mapping from a YAML file, safely.
 
     Raises
@@ -79,90 +80,43 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where is not None else ""
-        raise RecipeError(f"The recipe {path} is not valid YAML{line}; mend it there") from None
+        raise RecipeError(f"The recipe {path} is not valid YAML{line}; fix it there") from None
     if not isinstance(values, dict):
         raise RecipeError(f"The recipe {path} holds no settings; write lines of the form 'key: value'")
     return values
 
 
-def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, object], changes: Mapping[str, object]) -> Values:
     """Return `base` with the values of `changes` put over it, section by section."""
     merged = dict(base)
     for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = merge(merged[key], value)
-        else:
-            merged[key] = value
+        section = merged.get(key)
+        merged[key] = merge(section, value) if isinstance(value, Mapping) and isinstance(section, Mapping) else value
     return merged
 
 
-def assignment(text: str) -> dict[str, Any]:
-    """Turn ``"a.b=value"`` into ``{"a": {"b": value}}``; the value is read as YAML.
+def is_file(field: FieldInfo, value: object) -> bool:
+    """Tell whether a value of a field is the name of a file.
 
-    Raises
-    ------
-    RecipeError
-        If there is no ``=`` or the value is no valid YAML.
+    Every text is, where it may be left out (``str | None``), and where the field is marked with ``words``: the texts
+    that are not. A list of numbers that is so marked is read from its file by the recipe.
     """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"--set {text} is not understood; write it as --set key=value")
-    try:
-        nested: Any = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise RecipeError(f"--set {text}: the value cannot be read; quote it as in YAML") from None
-    for part in reversed(key.strip().split(".")):
-        nested = {part: nested}
-    assert isinstance(nested, dict)
-    return nested
+    if not isinstance(value, str):
+        return False
+    marks = field.json_schema_extra
+    words = marks.get("words") if isinstance(marks, dict) else None
+    if get_origin(without_none(field.annotation)) in (tuple, list):
+        return words is not None and Path(value).suffix.lower() in (".csv", ".json")
+    return value not in words if isinstance(words, list) else field.annotation == str | None
 
 
-def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """Return the fields of a model that are models themselves."""
-    return {
-        name: field.annotation
-        for name, field in model.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-    }
-
-
-def all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield every key of a model, those of its sections as ``section.key``."""
-    nested = sections(model)
-    for name in model.model_fields:
-        yield prefix + name
-        if name in nested:
-            yield from all_keys(nested[name], f"{prefix}{name}.")
-
-
-def explain(model: type[BaseModel], error: ValidationError) -> str:
-    """Say in one sentence what pydantic found wrong first, and what to do about it."""
-    first = error.errors(include_url=False)[0]
-    # tuple positions read as brackets, members of unions (their type names) are no part of the key
-    parts = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
-    if first["type"] == "extra_forbidden" and parts[-1:] != [first["loc"][-1]]:
-        parts.append(first["loc"][-1])  # an unknown key may be any text
-    keys = [str(part) for part in parts if isinstance(part, str)]
-    known = set(all_keys(model))
-    while len(keys) > 1 and ".".join(keys) not in known and first["type"] != "extra_forbidden":
-        keys.pop()
-    key = ".".join(keys) or "recipe"
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-        leaf = difflib.get_close_matches(keys[-1], [name.rsplit(".", 1)[-1] for name in known], n=1, cutoff=0.6)
-        if leaf:
-            candidates = [name for name in known if name.rsplit(".", 1)[-1] == leaf[0]]
-            near = difflib.get_close_matches(key, candidates, n=1, cutoff=0.0)
-        return f"The recipe has no key {key!r}; did you mean {near[0]!r}?"
-    problem = first["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
-    shown = repr(first["input"])
-    if len(shown) > 60:
-        shown = shown[:57] + "..."
-    if first["type"] == "value_error" and key == "recipe":
-        return problem
-    return f"{key} = {shown} cannot be used: {problem}"
-
-
-def literal_values(annotation: Any) -> tuple[Any, ...]:
-    """Return the choices of a ``Literal``, or nothing if `annotation` is none."""
-    return get_args(annotation) if getattr(annotation, "__origin__", None) is Literal else ()
+def absolute_paths(model: type[BaseModel], values: Mapping[str, object], folder: Path) -> Values:
+    """Return the values of a recipe with its file names made absolute, as seen from `folder`; see `is_file`."""
+    nested, absolute = sections(model), dict(values)
+    for name, field in model.model_fields.items():
+        value = values.get(name)
+        if name in nested and isinstance(value, Mapping):
+            absolute[name] = absolute_paths(nested[name], value, folder)
+        elif isinstance(value, str) and is_file(field, value):
+            absolute[name] = str(folder / Path(value).expanduser())
+    return absolute

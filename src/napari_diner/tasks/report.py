@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,18 @@ if TYPE_CHECKING:
     import torch
 
 
-def psnr_db(error: npt.NDArray[Any], peak: float) -> float:
+Report = Mapping[str, Any]
+"""A report, as it is stored in ``report.json``."""
+
+
+class Row(NamedTuple):
+    """A line of a summary: a label and a value with its unit."""
+
+    label: str
+    value: str
+
+
+def psnr_db(error: npt.NDArray[np.floating], peak: float) -> float:
     """Return the peak signal-to-noise ratio, ``10 log10(peak² / mean(error²))``, in dB."""
     return psnr_of(float(np.mean(np.square(error, dtype=np.float64))), peak)
 
@@ -27,7 +39,7 @@ def psnr_of(mean_square: float, peak: float) -> float:
     return 10 * float(np.log10(peak**2 / mean_square)) if peak > 0 else float("nan")
 
 
-def provenance(device: torch.device, seed: int) -> dict[str, Any]:
+def provenance(device: torch.device, seed: int) -> dict[str, object]:
     """Return what a report says of the machine and the programs that a result was made with."""
     import torch
 
@@ -42,3 +54,35 @@ def provenance(device: torch.device, seed: int) -> dict[str, Any]:
             "python": platform.python_version(),
         },
     }
+
+
+UNITS = {"_db": "dB", "_rad": "rad", "_mb": "MB", "_um": "µm"}
+"""Units of figures by the ends of their names."""
+
+
+def figure_rows(report: Mapping[str, object], names: Iterable[str] | None = None, remark: str = "") -> list[Row]:
+    """Return figures of a report as lines of a summary, with units; figures that it lacks are left out.
+
+    Parameters
+    ----------
+    report
+        Figures by name.
+    names
+        Which; all if None.
+    remark
+        Added to each label.
+    """
+    rows = []
+    for name in report if names is None else names:
+        value, label, unit = report.get(name), name, ""
+        if value is None:
+            continue
+        for suffix, symbol in UNITS.items():
+            if name.endswith(suffix):
+                label, unit = name.removesuffix(suffix), f" {symbol}"
+        # errors of an index are far below one
+        digits = ".3g" if "rmse" in name else ",.2f"
+        number = f"{value:{digits}}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+        label = label.replace("_", " ").replace("psnr", "PSNR").replace("rmse", "RMSE")
+        rows.append(Row(label + remark, f"{number}{unit}"))
+    return rows

@@ -6,15 +6,15 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_diner.errors import InputError
-from napari_diner.io.arrays import NamedArray
 from napari_diner.io.folder import REPORT, WEIGHTS, staged, write_contents
 from napari_diner.io.ometiff import read_array
-from napari_diner.tasks.run import Result
+from napari_diner.io.weights import WeightsFile
+from napari_diner.tasks.recipe import read_yaml
+from napari_diner.tasks.result import Result
 
 FORMAT_VERSION = "1"
 """Version of the layout of ``model.safetensors``."""
@@ -66,29 +66,40 @@ def write_result(result: Result, folder: Path, others: Sequence[str] = ()) -> No
     write_contents(folder, result.arrays, files, weights=result.weights, metadata=metadata)
 
 
-def load_result(folder: str | Path) -> dict[str, NamedArray]:
-    """Read the arrays of a saved result by name, as its report lists them.
+def load(folder: str | Path) -> Result:
+    """Read a saved result: arrays, recipe, report and the content of the model file.
 
     Raises
     ------
     InputError
-        If the folder holds no result.
+        If the folder holds no result, or one of a task that is not installed.
     """
-    folder = Path(folder)
+    from napari_diner.tasks.registry import task
+
+    folder = Path(folder).expanduser()
     try:
-        files = json.loads((folder / REPORT).read_text(encoding="utf-8"))["files"]
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+        names = [Path(name).name for name in report["files"]]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{folder} holds no result of napari-diner; give a folder with a {REPORT}") from None
-    arrays = [read_array(folder / Path(name).name) for name in files if name.endswith(".tif")]
-    return {array.name: array for array in arrays}
+    arrays = tuple(read_array(folder / name) for name in names if name.endswith(".tif"))
+    values = read_yaml(folder / RECIPE)
+    recipe = task(str(values.get("task"))).recipe_type.parse(values)
+    weights, header = {}, {}
+    if WEIGHTS in names:
+        file = WeightsFile(folder / WEIGHTS)
+        weights = {name: file.read(name) for name in file.shapes}
+        header = dict(file.header)
+    partial = bool(report.get("partial"))
+    return Result(recipe.task, arrays, recipe, report, weights, header, partial)
 
 
-def to_json(values: Any) -> str:
+def to_json(values: object) -> str:
     """Return values as standard JSON: numbers of NumPy as plain ones, those that are not finite as null."""
     return json.dumps(_plain(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

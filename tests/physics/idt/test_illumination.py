@@ -33,7 +33,7 @@ def test_plain_lists() -> None:
     ("directions", "message"),
     [
         ([], "no illumination"),
-        ([[0.1, 0.2], []], "Frame 2 has no source"),
+        ([[0.1, 0.2], []], "Frame 2 has no light source"),
         ([[0.1]], "frame 1"),
         ([[0.1, 0.2, 0.3]], "frame 1"),
         ([[0.1, 0.2], [[0.1, 0.2, 1, 1]]], "frame 2"),
@@ -56,7 +56,7 @@ def test_illumination_outside_the_objective_is_named() -> None:
 
 
 def test_illumination_outside_the_medium_is_named() -> None:
-    with pytest.raises(RecipeError, match=r"frame 1 has an NA of 1\.4, which no wave"):
+    with pytest.raises(RecipeError, match=r"frame 1 has an NA of 1\.4, which is impossible"):
         Illumination.of([[1.4, 0.0]]).check(1.45, 1.33)
 
 

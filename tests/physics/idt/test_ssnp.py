@@ -15,14 +15,11 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel
+from tests.kit.fields import noise, relative_error
 
 WAVELENGTH_UM, NA, N0 = 0.515, 0.65, 1.33
 LIT = Illumination.of([[0.6, 0.1], [[0.2, 0.3, 3.0], [-0.1, 0.5, 1.0]], [0.0, 0.0]])
 TINY = (3, 5, 6)
-
-
-def random(shape: tuple[int, ...], seed: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def build(shape: tuple[int, int, int] = TINY, lit: Illumination = LIT, **options: Any) -> SSNPModel:
@@ -39,10 +36,6 @@ def smooth_object(shape: tuple[int, int, int], dn: float) -> Tensor:
     return 2 * N0 * dn * torch.stack([blob, 0.1 * blob])
 
 
-def difference(found: Tensor, expected: Tensor) -> float:
-    return float((found - expected).norm() / expected.norm())
-
-
 def test_empty_medium_leaves_the_light_as_it_is() -> None:
     lit = ring(0.65, 5, offset_deg=13)
     assert float(build((4, 8, 9), lit).forward(torch.zeros(2, 4, 8, 9, dtype=torch.float64)).abs().max()) < 1e-13
@@ -52,7 +45,7 @@ def test_empty_medium_leaves_the_light_as_it_is() -> None:
 @pytest.mark.parametrize("frames", [None, [1, 0]])
 def test_gradient(batch_elements: int, frames: list[int] | None) -> None:
     model = build(first=0.3, batch_elements=batch_elements)
-    contrast = (0.05 * random((2, *TINY), 1)).requires_grad_()
+    contrast = (0.05 * noise((2, *TINY), 1)).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: model.forward(x, frames), (contrast,))
 
 
@@ -60,17 +53,17 @@ def test_gradient_of_a_strong_object_in_single_precision() -> None:
     # the march back starts from rounded fields and must not run away from the march there
     shape = (40, 16, 16)
     contrast = smooth_object(shape, 0.05)
-    weights = random((3, 16, 16), 2)
+    weights = noise((3, 16, 16), 2)
     gradients = []
     for dtype in (torch.complex128, torch.complex64):
         model = build(shape, dtype=dtype)
         x = contrast.to(model.real_dtype).requires_grad_()
         gradients.append(torch.autograd.grad(model.forward(x), x, weights.to(model.real_dtype))[0])
-    assert difference(gradients[1], gradients[0]) < 1e-4
+    assert relative_error(gradients[1], gradients[0]) < 1e-4
 
 
 def test_gradient_can_be_asked_for_twice() -> None:
-    contrast = (0.05 * random((2, *TINY), 1)).requires_grad_()
+    contrast = (0.05 * noise((2, *TINY), 1)).requires_grad_()
     total = build().forward(contrast).square().sum()
     first = torch.autograd.grad(total, contrast, retain_graph=True)[0]
     assert torch.equal(torch.autograd.grad(total, contrast)[0], first)
@@ -78,8 +71,8 @@ def test_gradient_can_be_asked_for_twice() -> None:
 
 def test_derivative_is_the_transpose_of_the_gradient() -> None:
     model = build(batch_elements=60)
-    contrast = (0.05 * random((2, *TINY), 1)).requires_grad_()
-    change, weights = random((2, *TINY), 2), random((2, 5, 6), 3)
+    contrast = (0.05 * noise((2, *TINY), 1)).requires_grad_()
+    change, weights = noise((2, *TINY), 2), noise((2, 5, 6), 3)
     forwards = (model.derivative(contrast, change, [2, 1]) * weights).sum()
     backwards = (torch.autograd.grad(model.forward(contrast, [2, 1]), contrast, weights)[0] * change).sum()
     assert float(abs(forwards - backwards)) < 1e-10 * float(change.norm() * weights.norm())
@@ -93,7 +86,7 @@ def test_weak_objects_are_those_of_the_linear_model(first_um: float | None) -> N
     errors = []
     for dn in (1e-4, 1e-3):
         contrast = smooth_object(shape, dn)
-        errors.append(difference(born.forward(contrast), build(shape, first=first_um).forward(contrast)))
+        errors.append(relative_error(born.forward(contrast), build(shape, first=first_um).forward(contrast)))
     assert errors[0] < 2e-3
     # what is left is of the second order in the contrast
     assert 8 < errors[1] / errors[0] < 12
@@ -105,13 +98,13 @@ def test_slab_factor_is_needed() -> None:
     contrast = smooth_object(shape, 1e-5)
     geometry = VolumeGeometry(shape, spacing, WAVELENGTH_UM, N0, 0.1625, NA)
     exact = build(shape, spacing=spacing).forward(contrast)
-    assert difference(BornModel(geometry, LIT, dtype=torch.complex128).forward(contrast), exact) < 2e-3
+    assert relative_error(BornModel(geometry, LIT, dtype=torch.complex128).forward(contrast), exact) < 2e-3
     fine = BornModel(
         replace(geometry, shape=(600, 32, 32), slice_spacing_um=spacing / 100), LIT, dtype=torch.complex128
     )
     thin = torch.zeros(2, 600, 32, 32, dtype=torch.float64)
     thin[:, 50::100] = 100 * contrast
-    assert difference(fine.forward(thin), exact) > 0.01
+    assert relative_error(fine.forward(thin), exact) > 0.01
 
 
 def test_steps_converge_and_their_correction_speeds_it_up() -> None:
@@ -122,12 +115,12 @@ def test_steps_converge_and_their_correction_speeds_it_up() -> None:
     assert usual.steps_per_slice == 4
     plain = build(shape)
     plain.corrections = torch.zeros_like(plain.corrections)
-    assert difference(usual.forward(contrast), exact) < 1e-3
-    assert difference(plain.forward(contrast), exact) > 5e-3
+    assert relative_error(usual.forward(contrast), exact) < 1e-3
+    assert relative_error(plain.forward(contrast), exact) > 5e-3
 
 
 def test_multiplexed_frame_is_the_weighted_mean_of_its_sources() -> None:
-    contrast = 0.05 * random((2, *TINY), 1)
+    contrast = 0.05 * noise((2, *TINY), 1)
     together = build().forward(contrast)[1]
     alone = build(lit=Illumination.of([[0.2, 0.3], [-0.1, 0.5]])).forward(contrast)
     assert torch.allclose(together, 0.75 * alone[0] + 0.25 * alone[1], rtol=0, atol=1e-13)
@@ -135,19 +128,19 @@ def test_multiplexed_frame_is_the_weighted_mean_of_its_sources() -> None:
 
 @pytest.mark.parametrize("elements", [1, 60, 61])
 def test_results_do_not_depend_on_the_batches(elements: int) -> None:
-    contrast = 0.05 * random((2, *TINY), 1)
+    contrast = 0.05 * noise((2, *TINY), 1)
     batched = build(batch_elements=elements)
     assert batched.batch < 4
     assert torch.allclose(batched.forward(contrast), build().forward(contrast), rtol=0, atol=1e-13)
 
 
 def test_some_frames() -> None:
-    contrast = 0.05 * random((2, *TINY), 1)
+    contrast = 0.05 * noise((2, *TINY), 1)
     assert torch.allclose(build().forward(contrast, [2, 1]), build().forward(contrast)[[2, 1]], rtol=0, atol=1e-14)
 
 
 def test_intensities_are_one_and_the_data() -> None:
-    contrast = 0.05 * random((2, *TINY), 1)
+    contrast = 0.05 * noise((2, *TINY), 1)
     assert torch.equal(build().intensities(contrast), 1 + build().forward(contrast))
 
 
@@ -163,7 +156,7 @@ def test_absorption_takes_light_away() -> None:
 
 def test_steps_of_half_a_wavelength_are_refused() -> None:
     spacing = WAVELENGTH_UM / N0
-    with pytest.raises(RecipeError, match="use at least 3 a slice"):
+    with pytest.raises(RecipeError, match="set multislice.steps_per_slice to at least 3"):
         build(lit=Illumination.of([[0.0, 0.0]]), spacing=spacing, steps_per_slice=2)
     assert build(spacing=spacing).step_um == pytest.approx(spacing / 3)
 
@@ -175,4 +168,4 @@ def test_illumination_outside_the_objective_is_refused() -> None:
 
 def test_volume_of_another_shape_is_refused() -> None:
     with pytest.raises(InputError, match=r"\(2, 3, 5, 6\)"):
-        build().forward(random((2, 3, 5, 5), 1))
+        build().forward(noise((2, 3, 5, 5), 1))

@@ -19,6 +19,7 @@ from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.propagation import transfer_function
+from tests.kit.fields import smooth_noise
 
 SHAPE, PIXEL_UM, WAVELENGTH_UM = (32, 36), 1.12, 0.532
 SHIFTS_UM = [(0.0, 0.0), (0.8, -0.4), (-3.0, 1.7), (0.05, 0.02)]
@@ -41,11 +42,8 @@ def model(plain: bool = False) -> MultiHeight:
 
 
 def smooth(seed: int) -> Tensor:
-    """A real image without mean, of a standard deviation of one and without the frequencies near Nyquist's."""
-    noise = torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    fy, fx = torch.fft.fftfreq(SHAPE[0])[:, None], torch.fft.fftfreq(SHAPE[1])[None, :]
-    image = torch.fft.ifft2(torch.fft.fft2(noise) * torch.exp(-20 * (fy**2 + fx**2))).real
-    return (image - image.mean()) / image.std()
+    """A smooth image without the frequencies near Nyquist's."""
+    return smooth_noise(SHAPE, seed, 20)
 
 
 def test_mirrored_is_the_spectrum_of_the_point_reflected_image() -> None:

@@ -30,7 +30,7 @@ def test_the_distance_comes_back_from_the_effective_one(to: str, source: float) 
 
 
 def test_impossible_geometries() -> None:
-    with pytest.raises(ValueError, match="must lie before the sample"):
+    with pytest.raises(ValueError, match="must be in front of the sample"):
         magnification(500, 600, "sensor")
     with pytest.raises(ValueError, match="shorter"):
         real_distance_um(600, 500)

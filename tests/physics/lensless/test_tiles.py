@@ -13,6 +13,8 @@ from napari_diner.physics.lensless.multiheight import MultiHeight, Pixels
 from napari_diner.physics.lensless.tiles import TiledMultiHeight, fastest_window_px, margin_px
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import Padding
+from tests.kit.adjoint import assert_adjoint
+from tests.kit.fields import complex_noise, low_passed, noise
 
 PIXEL_UM, WAVELENGTH_UM = 1.12, 0.532
 HEIGHTS = Heights(
@@ -27,18 +29,12 @@ SHAPE = (200, 240)
 
 def specimen(shape: tuple[int, int], seed: int = 1, highest: float = 1.0) -> Tensor:
     """Texture with phases beyond a radian, down to two pixels or up to a `highest` frequency in cycles a pixel."""
-    noise = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    fy, fx = (torch.fft.fftfreq(size, dtype=torch.float64) for size in shape)
-    blur = torch.exp(-(fy[:, None] ** 2 + fx**2) / 0.03)
-    fine = torch.fft.ifft2(torch.fft.fft2(noise) * blur).real
+    fine = low_passed(noise((2, *shape), seed), 1 / 0.03)
     fine = fine / fine.std()
     field = torch.polar(torch.exp(0.3 * fine[0]), fine[1])
+    fy, fx = (torch.fft.fftfreq(size, dtype=torch.float64) for size in shape)
     band = torch.exp(-(((fy[:, None] ** 2 + fx**2) / highest**2) ** 4))
     return torch.fft.ifft2(torch.fft.fft2(field) * band)
-
-
-def random(shape: tuple[int, ...], seed: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
 
 
 def both(padding: str, shape: tuple[int, int] = SHAPE, **more: Any) -> tuple[MultiHeight, TiledMultiHeight]:
@@ -64,7 +60,7 @@ def test_tiles_see_what_one_piece_sees(padding: str, highest: float, typical: fl
 def test_each_pixel_of_the_sensor_is_in_one_tile(padding: str) -> None:
     _, tiled = both(padding)
     count = torch.zeros(3, *SHAPE)
-    for frame, at, U in tiled.seen(specimen(SHAPE)):
+    for frame, at, U in tiled.propagated(specimen(SHAPE)):
         assert count[frame][at].shape == U.shape
         count[frame][at] += 1
     assert bool((count == 1).all())
@@ -73,11 +69,9 @@ def test_each_pixel_of_the_sensor_is_in_one_tile(padding: str) -> None:
 @pytest.mark.parametrize("padding", ["none", "reflect", "replicate"])
 @pytest.mark.parametrize("shape", [SHAPE, (60, 200)])
 def test_the_adjoint_is_exact(padding: str, shape: tuple[int, int]) -> None:
-    _, tiled = both(padding, shape, illumination=random(shape, 7))
-    x, y = random(shape, 1), random((3, *shape), 2)
-    forwards = torch.vdot(tiled.fields(x).flatten(), y.flatten())
-    backwards = torch.vdot(x.flatten(), tiled.adjoint(y).flatten())
-    assert abs(forwards - backwards) < 1e-12 * float(x.abs().square().sum() * y.abs().square().sum()) ** 0.5
+    _, tiled = both(padding, shape, illumination=complex_noise(shape, 7))
+    x, y = complex_noise(shape, 1), complex_noise((3, *shape), 2)
+    assert_adjoint(tiled.fields, tiled.adjoint, x, y, 1e-12)
 
     def weigh(frame: int, at: Pixels, U: Tensor) -> Tensor:
         return y[frame][at].real * U

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from napari_diner.representations.diner import Diner
-from napari_diner.representations.settings import DinerSettings
+from napari_diner.representations.settings import CompleteDinerSettings
 from napari_diner.solvers.fit.keys import place_keys, search_keys
 
 
 def build(width: int, outputs: int, backbone: str = "siren", count: int = 3000) -> Diner:
     torch.manual_seed(0)
-    settings = DinerSettings(table_width=width, backbone=backbone, key_range=0.3)
+    settings = CompleteDinerSettings(table_width=width, backbone=backbone, key_range=0.3)
     return Diner((count,), outputs, settings, torch.Generator().manual_seed(0))
 
 

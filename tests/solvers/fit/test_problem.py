@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from napari_diner.representations.diner import Diner
-from napari_diner.representations.settings import DinerSettings
+from napari_diner.representations.pixels import Pixels
+from napari_diner.representations.settings import CompleteDinerSettings
+from napari_diner.representations.unknown import Values
 from napari_diner.solvers.fit import problem as value_problem
 from napari_diner.solvers.fit.problem import ValueProblem
 
@@ -15,7 +17,7 @@ COUNT = 6000
 
 def build(width: int = 2, backbone: str = "mlp") -> Diner:
     torch.manual_seed(0)
-    settings = DinerSettings(table_width=width, backbone=backbone, lattice_size=12, key_range=0.5)
+    settings = CompleteDinerSettings(table_width=width, backbone=backbone, lattice_size=12, key_range=0.5)
     return Diner((COUNT,), 3, settings, torch.Generator().manual_seed(0)).double()
 
 
@@ -34,10 +36,10 @@ def test_descending_in_parts_gives_the_gradient_of_the_loss(
     monkeypatch.setattr(value_problem, "_PART", 1000)  # several parts, the last one short
     question, diner = problem(weighted), build(width)
     loss = question.loss(diner.lattice())
-    wanted = torch.autograd.grad(loss, list(diner.parameters()))
-    found = question.descend_lattice(diner)
-    assert float(found) == pytest.approx(float(loss.detach()), rel=1e-6)
-    for parameter, gradient in zip(diner.parameters(), wanted, strict=True):
+    expected = torch.autograd.grad(loss, list(diner.parameters()))
+    misfit = question.descend(Values(diner), None, exact=False)
+    assert float(misfit) == pytest.approx(float(loss.detach()), rel=1e-6)
+    for parameter, gradient in zip(diner.parameters(), expected, strict=True):
         assert parameter.grad is not None
         assert torch.allclose(parameter.grad, gradient, rtol=1e-9, atol=1e-15)
 
@@ -54,7 +56,7 @@ def test_a_sample_that_counts_thrice_is_like_three_samples() -> None:
 def test_the_exact_loss_is_that_of_the_exact_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(value_problem, "_PART", 1000)
     question, diner = problem(weighted=True), build()
-    assert question.exact_loss(diner) == pytest.approx(float(question.loss(diner.exact()).detach()), rel=1e-9)
+    assert question.objective(Values(diner)) == pytest.approx(float(question.loss(diner.exact()).detach()), rel=1e-9)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
@@ -65,3 +67,42 @@ def test_threads_share_the_keys_without_mixing_them_up(width: int, monkeypatch: 
     shared = diner.lattice().detach()
     monkeypatch.setattr(module, "_WORTH_SHARING", 10 * COUNT)
     assert torch.allclose(shared, diner.lattice().detach(), rtol=1e-12, atol=1e-14)
+
+
+def test_the_gradient_is_the_derivative() -> None:
+    question = problem(weighted=True)
+    estimate = torch.rand(3, COUNT, dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(question.loss(estimate), estimate)
+    evaluation = question.evaluate(estimate.detach())
+    assert torch.allclose(evaluation.gradient, expected, rtol=1e-12, atol=1e-18)
+    assert evaluation.loss == evaluation.misfit == pytest.approx(float(question.loss(estimate).detach()), rel=1e-12)
+
+
+def test_the_derivative_of_values_is_the_identity() -> None:
+    question = problem(weighted=False)
+    estimate, change = torch.rand(2, 3, COUNT, dtype=torch.float64)
+    linearised = question.linearise(estimate)
+    assert torch.equal(linearised.residual(), estimate - question.targets)
+    assert torch.equal(linearised.apply(change), change)
+    assert torch.equal(linearised.adjoint(change), change)
+
+
+def test_batches_hold_every_sample_once() -> None:
+    question = problem(weighted=False)
+    parts = question.batches(1000, torch.Generator().manual_seed(0))
+    assert [len(part) for part in parts] == [1000] * 6
+    assert torch.equal(torch.cat([*parts]).sort().values, torch.arange(COUNT))
+    assert question.batches(None, None) == [None]
+
+
+def test_gradients_of_batches_add_up_to_that_of_all_samples() -> None:
+    question = problem(weighted=False)
+    pixels = Pixels((COUNT,), 3).double()
+    unknown = Values(pixels)
+    question.descend(unknown, None, exact=False)
+    whole, pixels.values.grad = pixels.values.grad, None
+    parts = question.batches(1000, torch.Generator().manual_seed(0))
+    for part in parts:
+        question.descend(unknown, part, exact=False)
+    # each part stands for all samples
+    assert torch.allclose(pixels.values.grad / len(parts), whole, rtol=1e-12, atol=1e-18)

@@ -10,7 +10,7 @@ from torch import Tensor
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.solvers.idt.admm import Admm
 from napari_diner.solvers.idt.problem import VolumeProblem
-from napari_diner.solvers.idt.regularisers import Priors
+from napari_diner.solvers.idt.regularisers import VolumePriors
 from napari_diner.solvers.idt.tikhonov import ClosedForm
 from napari_diner.solvers.idt.weight_choice import Choice, TvSearch, choose_tikhonov, noise_in_volume, noise_level
 from tests.solvers.idt.small_volumes import TV, blocks, born, noise
@@ -68,8 +68,8 @@ def test_a_single_frame_is_not_fitted_to_its_noise() -> None:
 
 
 def searched(search: TvSearch) -> tuple[Choice, list[float]]:
-    parts = list(search.steps())
-    choice = search.choice()
+    parts = [step.done for step in search.steps()]
+    choice = search.result()
     assert choice is not None
     return choice, parts
 
@@ -79,14 +79,14 @@ def test_chosen_variation_is_nearly_the_best(sigma: float) -> None:
     model = born(SHAPE, FRAMES)
     data = recording(model, sigma)
     start = ClosedForm(model).solve(data, 1.0)
-    problem = VolumeProblem(model, data, Priors(positive_re=True, positive_im=True), TV)
+    problem = VolumeProblem(model, data, VolumePriors(positive_re=True, positive_im=True), TV)
     choice, parts = searched(TvSearch(problem, start))
     distances = []
     for factor in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0):
         admm = Admm(replace(problem, priors=replace(problem.priors, tv=factor * choice.value)), start, 60)
         for _ in admm.steps():
             pass
-        distances.append(distance(admm.volume()))
+        distances.append(distance(admm.result()))
     # the data cannot tell much better
     assert distances[3] < 1.7 * min(distances)
     assert parts == sorted(parts)
@@ -95,9 +95,9 @@ def test_chosen_variation_is_nearly_the_best(sigma: float) -> None:
 
 def test_of_weights_that_predict_alike_the_largest_is_chosen() -> None:
     model = born(SHAPE, 5)
-    problem = VolumeProblem(model, recording(model, 0.01), Priors(), TV)
+    problem = VolumeProblem(model, recording(model, 0.01), VolumePriors(), TV)
     search = TvSearch(problem, torch.zeros(2, *SHAPE), candidates=(1e-3, 1e-1, 1e-2), iterations=3)
-    assert search.choice() is None
+    assert search.result() is None
     choice, _ = searched(search)
     assert choice.candidates == (1e-3, 1e-2, 1e-1)
     assert choice.errors[choice.candidates.index(choice.value)] <= 1.005 * min(choice.errors)
@@ -110,7 +110,7 @@ def test_where_the_model_is_wrong_larger_weights_are_tried_than_noise_asks_for()
     data = recording(model, 1e-4)
     # what no volume explains, at frequencies where objects show
     data += model.forward(0.05 * noise(2, *SHAPE, seed=3)).flip(0)
-    problem = VolumeProblem(model, data, Priors(positive_re=True), TV)
+    problem = VolumeProblem(model, data, VolumePriors(positive_re=True), TV)
     search = TvSearch(problem, torch.zeros(2, *SHAPE))
     choice, _ = searched(search)
     level = noise_in_volume(model, data, search.shown)
@@ -119,7 +119,7 @@ def test_where_the_model_is_wrong_larger_weights_are_tried_than_noise_asks_for()
 
 def test_variation_is_not_chosen_from_one_frame() -> None:
     model = born(SHAPE, 1)
-    problem = VolumeProblem(model, torch.zeros(1, *SHAPE[1:]), Priors(), TV)
+    problem = VolumeProblem(model, torch.zeros(1, *SHAPE[1:]), VolumePriors(), TV)
     with pytest.raises(ValueError, match="single frame"):
         TvSearch(problem, torch.zeros(2, *SHAPE))
 

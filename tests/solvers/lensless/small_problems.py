@@ -12,6 +12,7 @@ from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import Padding
 from napari_diner.solvers.lensless.problem import PhaseProblem
+from tests.kit.fields import low_passed, noise
 
 SHAPE = (32, 40)
 
@@ -26,9 +27,7 @@ class Recording:
 
 def smooth(seed: int) -> Tensor:
     """A real image between 0 and 1, (Y, X), float64."""
-    noise = torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    fy, fx = torch.fft.fftfreq(SHAPE[0])[:, None], torch.fft.fftfreq(SHAPE[1])[None, :]
-    image = torch.fft.ifft2(torch.fft.fft2(noise) * torch.exp(-60 * (fy**2 + fx**2))).real
+    image = low_passed(noise(SHAPE, seed), 60)
     return (image - image.min()) / (image.max() - image.min())
 
 

@@ -13,18 +13,15 @@ from napari_diner.solvers.conjugate_gradients import inner
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import GaussNewtonSettings
+from tests.kit.fields import complex_noise
 from tests.solvers.lensless.small_problems import SHAPE, Recording, psnr_db, record, rich_problem
-
-
-def random(shape: tuple[int, ...], seed: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("padding", [False, True])
 def test_the_normal_operator_is_that_of_the_amplitudes(masked: bool, padding: bool) -> None:
     problem = rich_problem(masked, padding)
-    field, x, y = (random((5, 6), seed) for seed in (1, 2, 3))
+    field, x, y = (complex_noise((5, 6), seed) for seed in (1, 2, 3))
     scaling = field.abs().rsqrt()
     solver = GaussNewton(problem, field, GaussNewtonSettings())
     apply = solver._normal_operator(field * scaling, solver._directions())
@@ -44,7 +41,7 @@ def test_the_normal_operator_is_that_of_the_amplitudes(masked: bool, padding: bo
 @pytest.mark.parametrize("padding", [False, True])
 def test_the_preconditioner_is_symmetric_and_positive(padding: bool) -> None:
     problem = rich_problem(masked=False, padding=padding)
-    x, y = random((5, 6), 2), random((5, 6), 3)
+    x, y = complex_noise((5, 6), 2), complex_noise((5, 6), 3)
     power = contrast_power(problem.model)
     solver = GaussNewton(problem, x, GaussNewtonSettings())
     apply = solver._preconditioner(power, 1e-2, 0.7, float(power.amplitude.max()), (0.1, 0.2))

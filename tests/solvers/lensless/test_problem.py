@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.optics import Optics
 from napari_diner.solvers.lensless.problem import Kind, PhaseProblem
+from tests.kit.fields import complex_noise
 from tests.solvers.lensless.small_problems import Recording, record, rich_problem
 
 KINDS: list[Kind] = ["amplitude", "intensity"]
-
-
-def random(shape: tuple[int, ...], seed: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_misfit_is_the_mean_square_over_valid_pixels(kind: Kind, masked: bool) -> None:
     problem = rich_problem(masked, padding=True)
-    field = random((5, 6), 1)
+    field = complex_noise((5, 6), 1)
     model = problem.model.fields(field).abs()
     error = model - problem.amplitudes if kind == "amplitude" else model**2 - problem.amplitudes**2
     expected = error.square() if problem.mask is None else error.square()[problem.mask]
@@ -37,14 +33,14 @@ def test_the_misfit_is_the_mean_square_over_valid_pixels(kind: Kind, masked: boo
 @pytest.mark.parametrize("padding", [False, True])
 def test_the_gradient_is_that_of_finite_differences(kind: Kind, masked: bool, padding: bool) -> None:
     problem = rich_problem(masked, padding)
-    field = random((5, 6), 1).requires_grad_()
+    field = complex_noise((5, 6), 1).requires_grad_()
     assert torch.autograd.gradcheck(lambda f: 3 * problem.loss(f, kind), (field,), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_gradient_is_that_of_automatic_differentiation(kind: Kind) -> None:
     problem = rich_problem(masked=True, padding=True)
-    field = random((5, 6), 1).requires_grad_()
+    field = complex_noise((5, 6), 1).requires_grad_()
     intensities = problem.model.intensities(field)
     error = (
         intensities.sqrt() - problem.amplitudes if kind == "amplitude" else intensities - problem.amplitudes.square()
@@ -62,7 +58,7 @@ def test_masked_pixels_have_no_influence(kind: Kind, value: float) -> None:
     spoilt = recording.problem.amplitudes.where(mask, value)
     clean = PhaseProblem(recording.problem.model, recording.problem.amplitudes, mask)
     problem = PhaseProblem(recording.problem.model, spoilt, mask)
-    field = random(problem.model.shape, 2)
+    field = complex_noise(problem.model.shape, 2)
     misfit, gradient = problem.evaluate(field, kind)
     expected, expected_gradient = clean.evaluate(field, kind)
     assert misfit == expected
@@ -81,7 +77,7 @@ def test_a_mask_of_one_page_is_for_all_frames() -> None:
     page[:4] = False
     one = PhaseProblem(recording.problem.model, recording.problem.amplitudes, page)
     all_frames = PhaseProblem(recording.problem.model, recording.problem.amplitudes, page.expand(4, -1, -1).clone())
-    field = random(page.shape, 2)
+    field = complex_noise(page.shape, 2)
     assert one.valid == all_frames.valid == 4 * 28 * 40
     assert torch.equal(one.evaluate(field)[1], all_frames.evaluate(field)[1])
 

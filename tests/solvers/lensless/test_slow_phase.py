@@ -15,18 +15,15 @@ from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.lensless.slow_phase import SlowPhase
 from napari_diner.solvers.settings import GaussNewtonSettings
+from tests.kit.fields import low_passed, noise
 
 PIXEL_UM, WAVELENGTH_UM = 1.12, 0.532
 
 
 def textured(shape: tuple[int, int], slow_rad: float = 1.5) -> Tensor:
     """Fine texture with slowly varying phase: complex, (Y, X)."""
-    generator = torch.Generator().manual_seed(3)
-    noise = torch.randn(2, *shape, dtype=torch.float64, generator=generator)
-    fy, fx = (torch.fft.fftfreq(size, dtype=torch.float64) for size in shape)
-    square = fy[:, None] ** 2 + fx**2
-    fine = torch.fft.ifft2(torch.fft.fft2(noise[0]) * torch.exp(-square / 0.02)).real
-    wide = torch.fft.ifft2(torch.fft.fft2(noise[1]) * torch.exp(-square * min(shape) ** 2 / 4)).real
+    images = noise((2, *shape), 3)
+    fine, wide = low_passed(images[0], 50), low_passed(images[1], min(shape) ** 2 / 4)
     return torch.polar(torch.exp(0.2 * fine / fine.std()), slow_rad * wide / wide.abs().max())
 
 

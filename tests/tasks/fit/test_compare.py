@@ -12,30 +12,33 @@ import pytest
 from skimage.io import imread
 
 from napari_diner.errors import RecipeError
-from napari_diner.tasks.fit.compare import FitComparison, compare
-from napari_diner.tasks.fit.data import FitData
+from napari_diner.tasks.comparison import Comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.fit.task import FitTask
+from napari_diner.tasks.task import Frames
 
 NAMES = ("diner-siren", "siren", "pixels")
 
 
-def run(data: FitData, names: tuple[str, ...] = NAMES, seconds: float = 1.0) -> FitComparison:
-    recipe = FitRecipe.parse({"table": {"lattice_size": 24}})
-    with compare(recipe, data, representations=names, seconds=seconds) as comparison:
+def run(frames: Frames, names: tuple[str, ...] = NAMES, seconds: float = 1.0) -> Comparison:
+    recipe = FitRecipe.parse({"diner": {"lattice_size": 24}})
+    with FitTask().compare(recipe, frames, names=names, seconds=seconds) as comparison:
         seen = {progress.contender for progress in comparison}
         assert seen == set(names)
         return comparison.result()
 
 
 def test_the_closest_wins_but_pixels_do_not_compete(image: npt.NDArray[np.uint8], tmp_path: Path) -> None:
-    comparison = run(FitData(image, "YXS"))
+    comparison = run(Frames(image, "YXS"))
     assert list(comparison.results) == list(NAMES)
     assert comparison.scores("pixels")["psnr_db"] > 100
     rivals = {name: comparison.scores(name)["psnr_db"] for name in NAMES[:2]}
     assert rivals[comparison.winner] >= max(rivals.values()) - 0.1
-    lines = comparison.table().splitlines()
-    assert lines[-1].endswith(comparison.winner)
-    assert "pixels: not in the competition" in lines
+    assert comparison.notes()[-1].endswith(comparison.winner)
+    assert "pixels: not in the competition" in comparison.notes()
+    headings, rows = comparison.rows()
+    assert headings[:2] == ["", "PSNR dB"]
+    assert [row[0] for row in rows] == list(NAMES)
     assert json.loads(json.dumps(comparison.report))["winner"] == comparison.winner
     # each curve ends near what its contender reached
     for name in NAMES[:2]:
@@ -49,13 +52,13 @@ def test_figures_of_all_kinds_of_data(axes: str, tmp_path: Path, volume: npt.NDA
     data: npt.NDArray[Any] = volume
     if axes == "TYXS":
         data = np.stack([volume[:, :, :, None] // 20] * 3, -2)[..., 0].astype(np.uint8)
-    comparison = run(FitData(data, axes), ("diner-mlp",), 0.5)
+    comparison = run(Frames(data, axes), ("diner-mlp",), 0.5)
     comparison.save_figure(tmp_path / "figure.png")
     assert imread(tmp_path / "figure.png").std() > 5
 
 
 def test_stopping_keeps_what_there_is(image: npt.NDArray[np.uint8]) -> None:
-    comparison = compare(FitRecipe(), FitData(image, "YXS"), representations=NAMES, seconds=100.0)
+    comparison = FitTask().compare(FitRecipe(), Frames(image, "YXS"), names=NAMES, seconds=100.0)
     for number, _ in enumerate(comparison):
         if number == 5:
             break
@@ -65,5 +68,5 @@ def test_stopping_keeps_what_there_is(image: npt.NDArray[np.uint8]) -> None:
 
 
 def test_an_unknown_representation(image: npt.NDArray[np.uint8]) -> None:
-    with pytest.raises(RecipeError, match="no representation 'jpeg'"):
-        compare(FitRecipe(), FitData(image), representations=("jpeg",))
+    with pytest.raises(RecipeError, match="no contender 'jpeg'"):
+        FitTask().compare(FitRecipe(), Frames(image), names=("jpeg",))

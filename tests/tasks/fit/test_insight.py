@@ -10,6 +10,7 @@ import torch
 
 from napari_diner.errors import InputError
 from napari_diner.representations.diner import Diner
+from napari_diner.representations.registry import build
 from napari_diner.tasks.fit.insight import (
     arrangements,
     band_ratios,
@@ -20,10 +21,9 @@ from napari_diner.tasks.fit.insight import (
     spectrum,
 )
 from napari_diner.tasks.fit.layout import Layout
-from napari_diner.tasks.fit.model import Fitted
+from napari_diner.tasks.fit.model import Fitted, unpack
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
-from napari_diner.tasks.fit.represent import build_representation
+from tests.tasks.fit.small_fits import fit as fit_to
 
 RAMP = torch.tensor([0.25, 0.5, 1.0])
 
@@ -33,12 +33,11 @@ def fitted(
 ) -> Fitted:
     """Return a fit whose network is a known linear function of the keys, with keys spread over a box."""
     recipe = FitRecipe.parse(
-        {"representation": representation, "table_width": width, "network": {"hidden_features": 8}}
+        {"representation": representation, "diner": {"table_width": width, "hidden_features": 8, "lattice_size": 8}}
     )
-    recipe = recipe.updated({"table": {"lattice_size": 8}})
     axes = axes or "ZYX"[-len(shape) :]
     samples = tuple(size for size, axis in zip(shape, axes, strict=True) if axis not in "CS")
-    model = build_representation(recipe, samples, outputs, torch.Generator().manual_seed(0))
+    model = build(representation, samples, outputs, recipe, torch.Generator().manual_seed(0))
     if isinstance(model, Diner):
         model.backbone = torch.nn.Sequential(torch.nn.Linear(width, outputs))
         with torch.no_grad():
@@ -198,16 +197,10 @@ def test_arrangements_have_the_same_pixels_in_other_places(shape: tuple[int, ...
 
 def trained(image: np.ndarray[Any, Any], values: dict[str, Any]) -> list[tuple[float, dict[str, torch.Tensor]]]:
     """Fit every arrangement of an image; return the PSNR in dB and the parameters for each."""
-    common = {"network": {"hidden_features": 16}, "table": {"lattice_size": 16}}
+    common = {"diner": {"hidden_features": 16, "lattice_size": 16}}
     recipe = FitRecipe.parse(common).updated(values)
-    found = []
-    for arranged in arrangements(image).values():
-        with reconstruct(recipe, arranged) as run:
-            for _ in run:
-                pass
-            state = run.fitted().representation.state_dict()
-            found.append((run.result().report["psnr_db"], {name: value.clone() for name, value in state.items()}))
-    return found
+    results = [fit_to(recipe, arranged) for arranged in arrangements(image).values()]
+    return [(result.report["psnr_db"], unpack(result).representation.state_dict()) for result in results]
 
 
 def test_every_arrangement_trains_the_same_network() -> None:
@@ -222,7 +215,7 @@ def test_every_arrangement_trains_the_same_network() -> None:
 
 def test_with_a_key_a_pixel_all_equal_at_first_the_networks_differ_by_rounding_only() -> None:
     image = smooth_colours(24)
-    values = {"epochs": 15, "table": {"key_range": 0.0}, "training": {"unique": False, "searches": 0, "key_steps": 0}}
+    values = {"epochs": 15, "diner": {"key_range": 0.0}, "training": {"unique": False, "searches": 0, "key_steps": 0}}
     first, *others = trained(image, values)
     for psnr, parameters in others:
         assert psnr == pytest.approx(first[0], abs=0.01)
@@ -244,15 +237,11 @@ def test_values_interpolate_better_than_keys(axes: str, shape: tuple[int, ...], 
         {
             "axes": axes,
             "epochs": 300,
-            "table_width": 2,
-            "table": {"lattice_size": 32},
+            "diner": {"table_width": 2, "lattice_size": 32},
             "training": {"unique": unique},
         }
     )
-    with reconstruct(recipe, every_second(data, axes)) as run:
-        for _ in run:
-            pass
-        found = interpolation_comparison(run.fitted(), data)
+    found = interpolation_comparison(unpack(fit_to(recipe, every_second(data, axes))), data)
     # an even number of pixels: the last row and column have no neighbour that was kept
     inner = tuple(47 if axis in "YX" else size for axis, size in zip(axes, shape, strict=True))
     assert found.truth.data.shape == found.by_values.data.shape == found.by_keys.data.shape == inner
@@ -272,10 +261,7 @@ def test_linear_values_are_interpolated_without_error() -> None:
     y, x = np.mgrid[:9, :13]
     image = (3 * y + 2 * x).astype(np.uint8)
     recipe = FitRecipe.parse({"bit_exact": True})
-    with reconstruct(recipe, every_second(image, "YX")) as run:
-        for _ in run:
-            pass
-        found = interpolation_comparison(run.fitted(), image)
+    found = interpolation_comparison(unpack(fit_to(recipe, every_second(image, "YX"))), image)
     assert np.abs(found.by_values.data.astype(int) - image).max() <= 1
     assert found.pixel_distance == pytest.approx(2 / np.hypot(8, 12))
 

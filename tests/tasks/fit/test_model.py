@@ -20,19 +20,21 @@ from scipy import ndimage
 
 from napari_diner import device
 from napari_diner.errors import InputError, OutOfMemoryError
+from napari_diner.io.ometiff import read_array
 from napari_diner.io.weights import WeightsFile
 from napari_diner.representations.networks import CoordinateNetwork
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.model import FitModel, unpack
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
-from napari_diner.tasks.run import Result
-from napari_diner.tasks.saving import load_result, save
+from napari_diner.tasks.result import Result
+from napari_diner.tasks.saving import load, save
+from tests.tasks.fit import small_fits
 
 QUICK: dict[str, Any] = {
     "epochs": 12,
-    "table": {"lattice_size": 16},
+    "diner": {"lattice_size": 16, "hidden_features": 8},
     "network": {"hidden_features": 8},
+    "decaf": {"hidden_features": 8, "hidden_layers": 2},
     "hash_grid": {"levels": 4},
     "training": {"unique": False},
 }
@@ -40,11 +42,12 @@ SHARED = {"training": {"unique": True}}
 KINDS: dict[str, dict[str, Any]] = {
     "diner": {},
     "diner, shared keys": SHARED,
-    "diner of 16 bits": {"table": {"stored_bits": 16}},
-    "diner of 8 bits, shared keys": {"table": {"stored_bits": 8}, **SHARED},
+    "diner of 16 bits": {"stored_bits": 16},
+    "diner of 8 bits, shared keys": {"stored_bits": 8, **SHARED},
     "siren": {"representation": "siren"},
     "pe-mlp": {"representation": "pe-mlp"},
     "hash-grid": {"representation": "hash-grid"},
+    "decaf": {"representation": "decaf"},
     "pixels": {"representation": "pixels"},
 }
 SIGNALS: dict[str, tuple[int, ...]] = {
@@ -64,10 +67,7 @@ def signal(axes: str, dtype: Any = np.uint16) -> FitData:
 
 
 def fit(data: FitData, **changes: Any) -> Result:
-    with reconstruct(FitRecipe.parse(QUICK).updated(changes), data) as run:
-        for _ in run:
-            pass
-        return run.result()
+    return small_fits.fit(FitRecipe.parse(QUICK).updated(changes), data)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
             folders[wanted] = tmp_path_factory.mktemp("saved") / "fit"
             save(fit(signal(axes, dtype), **changes), folders[wanted])
         folder = folders[wanted]
-        return FitModel.open(folder), load_result(folder)["reconstruction"].data
+        return FitModel.open(folder), read_array(folder / "reconstruction.tif").data
 
     return run
 
@@ -186,7 +186,7 @@ def test_the_size_is_that_of_the_file(whole: Path) -> None:
 
 @pytest.mark.parametrize(("bits", "itemsize"), [(8, 1), (16, 2), (32, 4)])
 def test_only_the_rows_that_are_needed_are_read(bits: int, itemsize: int, saved: Saved, boxes: Boxes) -> None:
-    model, _ = saved("ZYX", table={"stored_bits": bits})
+    model, _ = saved("ZYX", stored_bits=bits)
     model.evaluate((3, slice(2, 7)))
     assert [nbytes for name, nbytes in boxes if name == "hash_table"] == [5 * 13 * 3 * itemsize]
     boxes.clear()
@@ -213,13 +213,13 @@ def test_a_volume_of_16_bits_through_files(tmp_path: Path, boxes: Boxes) -> None
     z, y, x = np.mgrid[:8, :16, :20]
     cells = 400 + 9000 * np.exp(-((z - 3) ** 2 / 8 + (y - 8) ** 2 / 20 + (x - 9) ** 2 / 30))
     volume = np.random.default_rng(0).poisson(cells).astype(np.uint16)
-    result = fit(FitData(volume, "ZYX", (1.5, 0.3, 0.3)), bit_exact=True, network={"hidden_features": 64})
+    result = fit(FitData(volume, "ZYX", (1.5, 0.3, 0.3)), bit_exact=True, diner={"hidden_features": 64})
     assert len(np.unique(volume)) > 256
     save(result, tmp_path / "fit")
     model = FitModel.open(tmp_path / "fit")
     np.testing.assert_array_equal(model.evaluate((5,)), volume[5])
     assert [nbytes for name, nbytes in boxes if name == "hash_table"] == [16 * 20 * 3 * 4]
-    np.testing.assert_array_equal(load_result(tmp_path / "fit")["reconstruction"].data, volume)
+    np.testing.assert_array_equal(load(tmp_path / "fit")["reconstruction"].data, volume)
     assert model.scale_um == (1.5, 0.3, 0.3)
 
 
@@ -251,8 +251,8 @@ def test_a_plane_of_a_large_model_takes_the_memory_of_a_plane(tmp_path: Path) ->
         "plane = model.evaluate((40,)); "
         "print(*plane.shape, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
-    said = subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, text=True)
-    height, width, grown_kb = map(int, said.stdout.split())
+    done = subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, text=True)
+    height, width, grown_kb = map(int, done.stdout.split())
     assert (height, width) == LARGE[1:]
     # the keys of the plane are 6 MB, mapped and copied
     assert grown_kb < 60_000
@@ -267,7 +267,7 @@ def opened(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file with an index and a table of 16 bits."""
     folder = tmp_path_factory.mktemp("whole") / "fit"
-    save(fit(signal("YXS"), table={"stored_bits": 16}, **SHARED), folder)
+    save(fit(signal("YXS"), stored_bits=16, **SHARED), folder)
     return folder / "model.safetensors"
 
 
@@ -331,10 +331,10 @@ def test_every_entry_of_the_header_is_needed(name: str, whole: Path, tmp_path: P
 @pytest.mark.parametrize(
     "changes",
     [
-        {"network": {"hidden_features": 1024, "hidden_layers": 16}},
-        {"network": {"hidden_layers": 1}},
-        {"table_width": 3},
-        {"table_width": None},
+        {"diner": {"hidden_features": 1024, "hidden_layers": 16}},
+        {"diner": {"hidden_layers": 1}},
+        {"diner": {"table_width": 3}},
+        {"diner": {"table_width": None}},
         {"representation": "siren", "network": {"hidden_features": 1024, "hidden_layers": 16}},
         {"representation": "pe-mlp"},
         {"representation": "pixels"},

@@ -26,9 +26,9 @@ def test_bit_exact_is_a_mode_of_diner_with_full_keys() -> None:
     with pytest.raises(RecipeError, match="mode of DINER"):
         FitRecipe.parse({"bit_exact": True, "representation": "siren"})
     with pytest.raises(RecipeError, match="stored_bits to 32"):
-        FitRecipe.parse({"bit_exact": True, "table": {"stored_bits": 8}})
+        FitRecipe.parse({"bit_exact": True, "stored_bits": 8})
 
 
 def test_names_of_representations() -> None:
-    assert FitRecipe(backbone="mlp").name == "diner-mlp"
+    assert FitRecipe(diner={"backbone": "mlp"}).name == "diner-mlp"
     assert FitRecipe(representation="hash-grid").name == "hash-grid"

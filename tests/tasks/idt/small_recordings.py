@@ -13,8 +13,15 @@ from napari_diner.physics.idt.contrast import permittivity_contrast
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.transfer import BornModel
+from napari_diner.tasks.idt.data import IdtData
+from napari_diner.tasks.idt.job import IdtJob
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.truth import Truth
+from napari_diner.tasks.idt.stages import IdtState
+from napari_diner.tasks.idt.task import IdtTask
+from napari_diner.tasks.idt.truth import TrueVolume
+from napari_diner.tasks.result import Result
+from napari_diner.tasks.run import Run
+from napari_diner.tasks.task import Frames
 
 MEDIUM = 1.33
 SETTINGS: dict[str, Any] = {
@@ -29,12 +36,15 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+Array = npt.NDArray[Any]
+
+
 @dataclass(frozen=True)
 class Recording:
     """Frames as g, what they show, and how they were recorded."""
 
     frames: npt.NDArray[np.float32]
-    truth: Truth
+    truth: TrueVolume
     recipe: IdtRecipe
 
 
@@ -50,4 +60,29 @@ def record(count: int = 12, strength: float = 0.003, noise: float = 0.002) -> Re
     model = BornModel(VolumeGeometry((8, 48, 48), 0.6, 0.515, MEDIUM, 0.1625, 0.65), ring(0.637, count))
     frames = model.forward(contrast).numpy()
     frames = frames + noise * np.random.default_rng(0).standard_normal(frames.shape)
-    return Recording(frames.astype(np.float32), Truth(n_re, n_im), IdtRecipe.parse(SETTINGS))
+    return Recording(frames.astype(np.float32), TrueVolume(n_re, n_im), IdtRecipe.parse(SETTINGS))
+
+
+def started(
+    recipe: IdtRecipe,
+    data: Array | IdtData,
+    truth: TrueVolume | None = None,
+    **attachments: Array,
+) -> Run[IdtState]:
+    """Start the reconstruction of frames, as a layer has them, or of a whole recording."""
+    if isinstance(data, IdtData):
+        return Run(IdtJob(recipe, data, truth))
+    return IdtTask().start(recipe, Frames(data, attachments=attachments), truth=truth)
+
+
+def reconstructed(
+    recipe: IdtRecipe,
+    data: Array | IdtData,
+    truth: TrueVolume | None = None,
+    **attachments: Array,
+) -> Result:
+    """Return the result of a whole run."""
+    with started(recipe, data, truth, **attachments) as run:
+        for _ in run:
+            pass
+        return run.result()

@@ -10,12 +10,12 @@ import pytest
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import Illumination, ring
-from napari_diner.tasks.idt.calibrate import within_aperture
-from napari_diner.tasks.idt.geometry_preview import circles, spectra
+from napari_diner.tasks.idt.data import IdtData
+from napari_diner.tasks.idt.geometry_preview import check_geometry, circles, spectra
+from napari_diner.tasks.idt.optics import within_aperture
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.reconstruct import reconstruct
-from napari_diner.tasks.run import Progress, Result
-from tests.tasks.idt.small_recordings import SETTINGS, Recording
+from napari_diner.tasks.result import Progress, Result
+from tests.tasks.idt.small_recordings import SETTINGS, Recording, reconstructed, started
 
 TRUE = ring(0.637, 12).apertures
 # each about 2° off, and within the objective's aperture
@@ -31,7 +31,7 @@ def calibrated(recording: Recording, frames: Any = None, **calibration: Any) -> 
         }
     )  # fmt: skip
     data = recording.frames if frames is None else frames
-    with reconstruct(recipe, data, truth=recording.truth) as work:
+    with started(recipe, data, recording.truth) as work:
         progress = list(work)
         return work.result(), progress
 
@@ -78,12 +78,8 @@ def test_gains_are_found_and_taken_off(recording: Recording) -> None:
     brighter = ((1 + recording.frames) * gains[:, None, None] - 1).astype(np.float32)
     settings: dict[str, Any] = {"solver": "tikhonov", "regularization": {"tikhonov": 10.0}}
     recipe = recording.recipe.updated({**settings, "calibration": {"gain": True}})
-    with reconstruct(recipe, brighter, truth=recording.truth) as work:
-        list(work)
-        found = work.result()
-    with reconstruct(recording.recipe.updated(settings), recording.frames, truth=recording.truth) as work:
-        list(work)
-        right = work.result()
+    found = reconstructed(recipe, brighter, recording.truth)
+    right = reconstructed(recording.recipe.updated(settings), recording.frames, recording.truth)
     np.testing.assert_allclose(found.report["calibration"]["gains"], gains, rtol=0.01)
     assert found.report["truth"]["n_re_rmse"] == pytest.approx(right.report["truth"]["n_re_rmse"], rel=0.05)
     # they were not asked for
@@ -95,7 +91,7 @@ def test_directions_just_outside_start_at_the_edge_of_the_aperture() -> None:
     recipe = IdtRecipe.parse({**SETTINGS, "calibration": {"illuminations": "refine", "search_na": 0.02}})
     start, said = within_aperture(recipe, outside)
     np.testing.assert_allclose(np.hypot(*start.apertures.T), 0.65)
-    assert said == ["12 of the directions given are outside the objective's NA; the calibration starts at its edge"]
+    assert said == ["12 of the given directions are outside the objective's NA; the calibration starts at its edge"]
     # those too far off are not made up for, nor is anything when directions are to stay
     for calibration in ({"illuminations": "refine", "search_na": 0.001}, {"illuminations": "given"}):
         same, said = within_aperture(IdtRecipe.parse({**SETTINGS, "calibration": calibration}), outside)
@@ -108,7 +104,7 @@ def test_circles_are_not_looked_for_in_frames_with_several_sources(recording: Re
     settings = {key: value for key, value in SETTINGS.items() if key != "ring"}
     recipe = IdtRecipe.parse({**settings, "illuminations": pairs, "calibration": {"illuminations": "circles"}})
     with pytest.raises(RecipeError, match="one source each; set"):
-        list(reconstruct(recipe, recording.frames))
+        started(recipe, recording.frames)
 
 
 def test_the_previewed_circles_hold_what_is_bright_in_the_spectra(recording: Recording) -> None:
@@ -126,3 +122,19 @@ def test_the_previewed_circles_hold_what_is_bright_in_the_spectra(recording: Rec
     np.testing.assert_allclose(
         np.linalg.norm(rings.outlines() - rings.centres[:, :, None], axis=-1), 0.65 / 0.515, rtol=1e-9
     )
+
+
+def test_geometry_is_checked_without_a_run(recording: Recording) -> None:
+    data = IdtData(recording.frames, pixel_size_um=0.1625)
+    # the pixel size comes from the data, and transfer functions are not needed
+    recipe = IdtRecipe.parse({**SETTINGS, "pixel_size_um": None, "transfer_functions": "a.mat"})
+    check = check_geometry(recipe, data)
+    np.testing.assert_array_equal(check.spectra.data, spectra(recording.frames, 0.1625).data)
+    np.testing.assert_array_equal(check.circles.centres, circles(ring(0.637, 12), 0.515, 0.65).centres)
+    assert check.warnings == ()
+    inner = check_geometry(recipe.updated({"ring": {"na": 0.3}}), data)
+    assert any("hardly visible" in warning for warning in inner.warnings)
+    # light that does not pass is left to the circles
+    assert check_geometry(recipe.updated({"ring": {"na": 0.9}}), data).warnings == ()
+    with pytest.raises(RecipeError, match="12 frames; give one for each"):
+        check_geometry(recipe.updated({"ring": {"na": None}, "illuminations": [[0.1, 0.2]]}), data)

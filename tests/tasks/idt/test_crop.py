@@ -10,7 +10,7 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.transfer import BornModel
 from napari_diner.solvers.idt.problem import VolumeProblem
-from napari_diner.solvers.idt.regularisers import Priors, TotalVariation
+from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
 from napari_diner.tasks.idt import crop
 
 LIT = ring(0.637, 4)
@@ -24,7 +24,7 @@ def problem_of(shape: tuple[int, int, int]) -> tuple[VolumeProblem, torch.Tensor
     volume = torch.zeros(2, *shape)
     volume[0, 1:3, 100:120, 150:165] = 1e-3
     model = build(shape)
-    return VolumeProblem(model, model.forward(volume), Priors(), TotalVariation()), volume
+    return VolumeProblem(model, model.forward(volume), VolumePriors(), TotalVariation()), volume
 
 
 def test_small_recordings_are_taken_whole() -> None:

@@ -13,11 +13,9 @@ from napari_diner.errors import InputError, OutOfMemoryError, RecipeError
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.transfer import BornModel
-from napari_diner.tasks.idt.data import IdtData, load
+from napari_diner.tasks.idt.data import IdtData, assemble
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.reconstruct import reconstruct
-from napari_diner.tasks.run import Result
-from tests.tasks.idt.small_recordings import MEDIUM, SETTINGS, Recording
+from tests.tasks.idt.small_recordings import MEDIUM, SETTINGS, Recording, reconstructed, started
 
 SHAPE = (8, 48, 48)
 PLAIN: dict[str, Any] = {"solver": "tikhonov", "regularization": {"tikhonov": 10.0}}
@@ -50,25 +48,20 @@ def save(path: Path, frames: np.ndarray[Any, Any] | None, *transfer: np.ndarray[
     return str(path)
 
 
-def run(recipe: IdtRecipe, data: Any) -> Result:
-    with reconstruct(recipe, data) as work:
-        list(work)
-        return work.result()
-
-
 @pytest.mark.parametrize("centred", [False, True])
 def test_a_file_with_our_own_functions_gives_our_own_volume(
     centred: bool, recording: Recording, tmp_path: Path
 ) -> None:
     transfer = full_spectra(len(recording.frames))
     if centred:
-        transfer = tuple(np.fft.fftshift(H, (-2, -1)) for H in transfer)
+        H_re, H_im = (np.fft.fftshift(H, (-2, -1)) for H in transfer)
+        transfer = H_re, H_im
     path = save(tmp_path / "a.mat", recording.frames, *transfer)
     # a file with functions of its own needs neither NA nor illuminations
     left = {key: value for key, value in SETTINGS.items() if key not in ("na", "ring")}
     recipe = IdtRecipe.parse({**left, **PLAIN, "stack": path, "transfer_functions": "file"})
-    found = run(recipe, load(recipe))
-    own = run(recording.recipe.updated(PLAIN), recording.frames)
+    found = reconstructed(recipe, assemble(recipe))
+    own = reconstructed(recording.recipe.updated(PLAIN), recording.frames)
     for name in ("n_re", "n_im"):
         departure = own[name].data - own[name].data.mean()
         np.testing.assert_allclose(found[name].data, own[name].data, atol=1e-3 * np.abs(departure).max())
@@ -76,16 +69,16 @@ def test_a_file_with_our_own_functions_gives_our_own_volume(
 
 def test_functions_beside_frames_from_elsewhere(recording: Recording, tmp_path: Path) -> None:
     path = save(tmp_path / "a.mat", None, *full_spectra(len(recording.frames)))
-    found = run(recording.recipe.updated({**PLAIN, "transfer_functions": path}), recording.frames)
-    own = run(recording.recipe.updated(PLAIN), recording.frames)
+    found = reconstructed(recording.recipe.updated({**PLAIN, "transfer_functions": path}), recording.frames)
+    own = reconstructed(recording.recipe.updated(PLAIN), recording.frames)
     assert found.report["residual_rms"] == pytest.approx(own.report["residual_rms"], rel=1e-3)
 
 
 def test_the_legacy_dispersion_is_that_of_functions_made_with_it(recording: Recording) -> None:
     transfer = full_spectra(len(recording.frames), "legacy")
-    given = run(recording.recipe.updated(PLAIN), IdtData(recording.frames, transfer=transfer))
-    named = run(recording.recipe.updated({**PLAIN, "dispersion": "legacy"}), recording.frames)
-    exact = run(recording.recipe.updated(PLAIN), recording.frames)
+    given = reconstructed(recording.recipe.updated(PLAIN), IdtData(recording.frames, transfer=transfer))
+    named = reconstructed(recording.recipe.updated({**PLAIN, "dispersion": "legacy"}), recording.frames)
+    exact = reconstructed(recording.recipe.updated(PLAIN), recording.frames)
     volumes = [one["n_re"].data - MEDIUM for one in (given, named, exact)]
     size = np.linalg.norm(volumes[2])
     assert np.linalg.norm(volumes[0] - volumes[1]) < 1e-3 * size
@@ -104,7 +97,7 @@ def test_the_legacy_dispersion_is_that_of_functions_made_with_it(recording: Reco
 def test_functions_of_another_shape(cut: Any, problem: str, recording: Recording) -> None:
     transfer = tuple(np.zeros((12, *SHAPE), np.complex64)[cut] for _ in range(2))
     with pytest.raises(InputError, match=problem):
-        reconstruct(recording.recipe, IdtData(recording.frames, transfer=transfer))
+        started(recording.recipe, IdtData(recording.frames, transfer=transfer))
 
 
 def test_functions_too_large_for_the_memory_are_refused_before_they_are_read(recording: Recording) -> None:
@@ -113,19 +106,22 @@ def test_functions_too_large_for_the_memory_are_refused_before_they_are_read(rec
 
         shape = (12, 4096, 4800, 4800)
 
+        def __getitem__(self, frame: int, /) -> Any:
+            raise AssertionError("the values must not be read")
+
     recipe = recording.recipe.updated({"slice_count": 4096})
     frames = np.broadcast_to(np.float32(0), (12, 4800, 4800))
     with pytest.raises(OutOfMemoryError, match="memory"):
-        reconstruct(recipe, IdtData(frames, transfer=(Huge(), Huge())))
+        started(recipe, IdtData(frames, transfer=(Huge(), Huge())))
 
 
 def test_files_that_hold_none(recording: Recording, tmp_path: Path) -> None:
     path = save(tmp_path / "a.mat", recording.frames)
     recipe = recording.recipe.updated({"stack": path, "transfer_functions": "file"})
-    with pytest.raises(InputError, match="holds no transfer functions; leave out transfer_functions"):
-        reconstruct(recipe, load(recipe))
+    with pytest.raises(InputError, match="contains no transfer functions; leave out transfer_functions"):
+        assemble(recipe)
     with pytest.raises(InputError, match=r"read from MATLAB files .* stack\.tif is not"):
-        reconstruct(recording.recipe.updated({"transfer_functions": "stack.tif"}), recording.frames)
+        started(recording.recipe.updated({"transfer_functions": "stack.tif"}), recording.frames)
 
 
 def test_given_functions_and_calibration_exclude_each_other() -> None:

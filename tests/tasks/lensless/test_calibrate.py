@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,14 +23,6 @@ from napari_diner.tasks.run import Result
 SIZE, PIXEL_UM, WAVELENGTH_UM = 96, 1.12, 0.532
 DISTANCES_UM = np.array([80.0, 115.0, 155.0, 205.0, 260.0])
 QUICK = {"gauss_newton": {"iterations": 1}}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def record(shifts_um: Any = None, gains: Any = None, noise: float = 0.0) -> np.ndarray:

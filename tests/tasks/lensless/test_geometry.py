@@ -49,7 +49,7 @@ def test_pixels_and_distances_of_a_point_source() -> None:
 
 
 def test_a_source_behind_the_sample() -> None:
-    with pytest.raises(RecipeError, match="must lie before the sample"):
+    with pytest.raises(RecipeError, match="must be in front of the sample"):
         LenslessRecipe.parse({"distances_um": [600], "source_distance_um": 500, "source_distance_to": "sensor"})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -32,14 +31,6 @@ SHIFTS_PX = np.array([[6.3, -9.4], [-3.8, 2.1], [0.0, 0.0], [4.7, 8.2]])
 TURNS_DEG, SCALES = np.array([1.6, -0.7, 0.0, -1.9]), np.array([1.024, 0.988, 1.0, 0.973])
 QUICK: dict[str, Any] = {"solver": "alternating", "alternating": {"iterations": 60}, "start": "contrast-transfer"}
 CUT = slice((LARGE - SIZE) // 2, (LARGE + SIZE) // 2)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

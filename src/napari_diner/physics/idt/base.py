@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -12,6 +12,13 @@ from torch import Tensor
 from napari_diner.errors import InputError
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.geometry import Slices
+
+
+class Precision(TypedDict, total=False):
+    """Complex type and device of a model."""
+
+    dtype: torch.dtype
+    device: torch.device | str
 
 
 class IDTModel(ABC):
@@ -45,27 +52,47 @@ class IDTModel(ABC):
 
     @abstractmethod
     def forward(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Return the data that the model predicts, with gradients.
+        """Return the predicted data g = I / I_background − 1, (N, Y, X), differentiably.
 
         Parameters
         ----------
         contrast
             Δε_re and Δε_im, real, (2, Z, Y, X).
         frames
-            Which frames to predict, in this order; all if None.
+            Frames to predict, in this order; all if None.
+        """
+
+    @abstractmethod
+    def derivative(self, contrast: Tensor, change: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Return the change of the data for a small change of the contrast, J(Δε) δ, without gradients.
+
+        Parameters
+        ----------
+        contrast, change
+            Where, and in which direction; real, (2, Z, Y, X).
+        frames
+            Which frames; all if None.
 
         Returns
         -------
         Tensor
-            g = I / I_background − 1, real, (N, Y, X).
+            Real, (N, Y, X).
         """
+
+    def derivative_adjoint(self, contrast: Tensor, data: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Apply the transpose of `derivative` at a contrast: real, (N, Y, X) to (2, Z, Y, X)."""
+        at = contrast.detach().requires_grad_()
+        with torch.enable_grad():
+            predicted = self.forward(at, frames)
+        (gradient,) = torch.autograd.grad(predicted, at, data)
+        return gradient
 
     def intensities(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
         """Return intensities relative to those of the empty medium, 1 + g, real, (N, Y, X)."""
         return 1 + self.forward(contrast, frames)
 
     def peak_phase(self, contrast: Tensor) -> float:
-        """Return the largest phase delay along the axis, ``max |2π/λ Σ_z (n_re − n0) Δz|``.
+        """Return the largest phase delay along the axis in rad, ``max |2π/λ Σ_z (n_re − n0) Δz|``.
 
         The linear model holds below about 0.3 rad and is unreliable above 0.5 rad.
 
@@ -73,11 +100,6 @@ class IDTModel(ABC):
         ----------
         contrast
             Δε_re and Δε_im, real, (2, Z, Y, X).
-
-        Returns
-        -------
-        float
-            In radians.
         """
         with torch.no_grad():
             projected = torch.zeros(contrast.shape[-2:], dtype=torch.float32, device=contrast.device)

@@ -1,11 +1,11 @@
-"""From where the light comes in each frame. Free of torch."""
+"""Directions of illumination. Free of torch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from napari_diner.errors import RecipeError
 
 EDGE = 1e-9
-"""Relative rounding error that a direction exactly at the edge of the pupil may have."""
+"""Tolerated relative rounding error of a direction exactly at the edge of the pupil."""
 
 
 class Source(NamedTuple):
-    """A plane wave that lights the sample."""
+    """A plane wave that illuminates the sample."""
 
     na_y: float
     """Numerical aperture along y: λ times the transverse frequency, the sine of the angle in air."""
@@ -34,7 +34,7 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Illumination:
-    """The sources that light each frame; a multiplexed frame has several, incoherent with each other.
+    """The light sources of each frame; a multiplexed frame has several, mutually incoherent ones.
 
     Raises
     ------
@@ -46,26 +46,31 @@ class Illumination:
 
     def __post_init__(self) -> None:
         if not self.frames:
-            raise RecipeError("There is no illumination; give a direction [NA_y, NA_x] for each frame")
+            raise RecipeError("There is no illumination; give a direction [NA_y, NA_x] for each frame", "illuminations")
         for number, frame in enumerate(self.frames, 1):
             if not frame:
-                raise RecipeError(f"Frame {number} has no source of light; give it a direction [NA_y, NA_x]")
+                raise RecipeError(
+                    f"Frame {number} has no light source; give it a direction [NA_y, NA_x]", "illuminations"
+                )
             for source in frame:
                 if not all(math.isfinite(value) for value in source):
-                    raise RecipeError(f"The illumination of frame {number} is not finite; correct {list(source)}")
+                    raise RecipeError(
+                        f"The illumination of frame {number} is not finite; correct {list(source)}", "illuminations"
+                    )
                 if source.weight <= 0:
                     raise RecipeError(
-                        f"The illumination of frame {number} has the weight {source.weight:g}; it must be above zero"
+                        f"The illumination of frame {number} has the weight {source.weight:g}; it must be above zero",
+                        "illuminations",
                     )
 
     @classmethod
     def of(cls, directions: Iterable[Sequence[float] | Sequence[Sequence[float]]]) -> Illumination:
-        """Build an illumination from plain lists.
+        """Build an illumination from lists.
 
         Parameters
         ----------
         directions
-            For each frame a direction ``[NA_y, NA_x]``, or a list of several, each with its weight if they differ:
+            For each frame a direction ``[NA_y, NA_x]``, or a list of several with optional weights,
             ``[[NA_y, NA_x, weight], ...]``.
 
         Raises
@@ -94,17 +99,17 @@ class Illumination:
 
     @property
     def frame_of_source(self) -> NDArray[np.int64]:
-        """Which frame each source belongs to, (S,)."""
+        """Index of the frame of each source, (S,)."""
         return np.repeat(np.arange(len(self.frames), dtype=np.int64), [len(frame) for frame in self.frames])
 
     def opposite(self) -> Illumination:
-        """Return the same sources turned by 180° about the optical axis."""
+        """Return the sources rotated by 180° about the optical axis."""
         return Illumination(
             tuple(tuple(Source(-s.na_y, -s.na_x, s.weight) for s in frame) for frame in self.frames),
         )
 
     def check(self, na: float, medium_index: float) -> None:
-        """Check that each direction passes the objective: outside it the models are not defined.
+        """Check that each direction passes the objective, outside of which the models are not defined.
 
         Parameters
         ----------
@@ -116,24 +121,26 @@ class Illumination:
         Raises
         ------
         RecipeError
-            If one does not; the message names the frame and its numerical aperture.
+            If one does not.
         """
         for number, frame in enumerate(self.frames, 1):
             for source in frame:
                 if source.na >= medium_index:
                     raise RecipeError(
-                        f"The illumination of frame {number} has an NA of {source.na:.4g}, which no wave in a medium "
-                        f"of index {medium_index:g} can have; check the illuminations and the index of the medium"
+                        f"The illumination of frame {number} has an NA of {source.na:.4g}, which is impossible in a "
+                        f"medium of index {medium_index:g}; check {{field}} and {{field:medium_index}}",
+                        "illuminations",
                     )
                 if source.na > na * (1 + EDGE):
                     raise RecipeError(
                         f"The illumination of frame {number} has an NA of {source.na:.4g}, outside the objective's "
-                        f"NA of {na:g}; leave out dark-field frames, or correct the illuminations or the NA"
+                        f"NA of {na:g}; remove dark-field frames, or correct {{field}} or {{field:na}}",
+                        "illuminations",
                     )
 
 
 def ring(na: float, count: int, *, offset_deg: float = 0.0) -> Illumination:
-    """Return an annular illumination: directions evenly spaced on a circle, one for each frame.
+    """Return an annular illumination: directions evenly spaced on a circle, one per frame.
 
     Parameters
     ----------
@@ -142,13 +149,13 @@ def ring(na: float, count: int, *, offset_deg: float = 0.0) -> Illumination:
     count
         Number of frames.
     offset_deg
-        Angle of the first direction from +x towards +y; the others follow that way round.
+        Angle of the first direction from +x towards +y; the others follow in this sense.
     """
     angles = np.deg2rad(offset_deg) + 2 * np.pi * np.arange(count) / max(count, 1)
     return Illumination(tuple((Source(float(na * np.sin(a)), float(na * np.cos(a))),) for a in angles))
 
 
-def _sources(frame: Any, number: int) -> tuple[Source, ...]:
+def _sources(frame: Sequence[float] | Sequence[Sequence[float]], number: int) -> tuple[Source, ...]:
     try:
         entries = [np.asarray(entry, dtype=np.float64) for entry in frame]
     except (TypeError, ValueError):
@@ -158,6 +165,7 @@ def _sources(frame: Any, number: int) -> tuple[Source, ...]:
     if any(entry.shape not in ((2,), (3,)) for entry in entries):
         raise RecipeError(
             f"The illumination of frame {number} is {frame}; give [NA_y, NA_x], or a list of [NA_y, NA_x, weight] for "
-            "a frame with several sources"
+            "a frame with several sources",
+            "illuminations",
         )
     return tuple(Source(*entry.tolist()) for entry in entries)

@@ -1,4 +1,4 @@
-"""Linear models of diffraction tomography: diagonal in the transverse frequency, whatever their transfer functions."""
+"""Linear models of diffraction tomography, diagonal in the transverse frequency."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class LinearModel(IDTModel):
 
     Volumes and data are real, so spectra are the halves that ``torch.fft.rfft2`` gives, (Y, X//2+1). A transfer
     function obeys H(−u) = H*(u), and is zero in the Nyquist row and column of even sizes. `active` lists the
-    frequencies that any frame responds to; all others are zero in the data and unknown in the volume.
+    frequencies to which any frame responds; all others are zero in the data and undetermined in the volume.
     """
 
     active: Tensor
-    """Places of the K frequencies that any frame responds to, in the flattened half-spectrum; int64, (K,)."""
+    """Indices of the K frequencies to which any frame responds, in the flattened half-spectrum; int64, (K,)."""
     block_elements: int
-    """How many complex numbers a temporary may have, about."""
+    """Approximate maximum number of complex numbers in a temporary."""
 
     @property
     def half(self) -> tuple[int, int]:
@@ -38,25 +38,28 @@ class LinearModel(IDTModel):
         )
         return predicted
 
+    def derivative(self, contrast: Tensor, change: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Return the change of the data for a change of the contrast, which is the same at all contrasts."""
+        return self.forward(change, frames)
+
+    def derivative_adjoint(self, contrast: Tensor, data: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Apply the transpose of `derivative`, which is the same at all contrasts."""
+        return self.adjoint(data, frames)
+
     def adjoint(self, data: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Apply the adjoint of `forward`.
+        """Apply the adjoint of `forward`; returns a real volume, (2, Z, Y, X).
 
         Parameters
         ----------
         data
             Real, (N, Y, X).
         frames
-            Which frames these are; all if None.
-
-        Returns
-        -------
-        Tensor
-            Real, (2, Z, Y, X).
+            Indices of these frames; all if None.
 
         Raises
         ------
         InputError
-            If the data have another shape.
+            If the data have the wrong shape.
         """
         expected = (len(self._chosen(frames)), *self.shape[1:])
         if tuple(data.shape) != expected:
@@ -78,55 +81,40 @@ class LinearModel(IDTModel):
 
     @abstractmethod
     def forward_spectrum(self, spectrum: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Return the half-spectra of the data from those of the contrast.
+        """Return the half-spectra of the data, (N, Y, X//2+1), from those of the contrast.
 
         Parameters
         ----------
         spectrum
             Complex, (2, Z, Y, X//2+1).
         frames
-            Which frames to predict; all if None.
-
-        Returns
-        -------
-        Tensor
-            Complex, (N, Y, X//2+1).
+            Frames to predict; all if None.
         """
 
     @abstractmethod
     def adjoint_spectrum(self, spectrum: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Apply the conjugate transpose of `forward_spectrum` at each frequency.
+        """Apply the conjugate transpose of `forward_spectrum` at each frequency; returns (2, Z, Y, X//2+1).
 
-        Between `spectrum` and `from_spectrum` this is the adjoint of `forward`.
+        Preceded by `spectrum` and followed by `from_spectrum`, this is the adjoint of `forward`.
 
         Parameters
         ----------
         spectrum
             Complex, (N, Y, X//2+1).
         frames
-            Which frames these are; all if None.
-
-        Returns
-        -------
-        Tensor
-            Complex, (2, Z, Y, X//2+1).
+            Indices of these frames; all if None.
         """
 
     @abstractmethod
     def transfer(self, frame: int, slices: Sequence[int] | slice | None = None) -> tuple[Tensor, Tensor]:
-        """Return the transfer functions of one frame.
+        """Return the transfer functions H_re and H_im of one frame, complex, (Z, Y, X//2+1).
 
         Parameters
         ----------
         frame
-            Number of the frame, from 0.
+            Index of the frame.
         slices
-            Which slices; all if None.
-
-        Returns
-        -------
-        H_re, H_im
-            Complex, (Z, Y, X//2+1).
+            Slices; all if None.
         """
 
     @abstractmethod
@@ -136,22 +124,22 @@ class LinearModel(IDTModel):
         Parameters
         ----------
         block
-            A part of `active`, as from `blocks`.
+            Part of `active`, as from `blocks`.
 
         Returns
         -------
         Tensor
-            Complex, (K, N, 2Z): for each of the frequencies ``active[block]`` a matrix from first the Z values of
-            F[Δε_re], then the Z values of F[Δε_im], to the N data.
+            Complex, (K, N, 2Z): for each of the frequencies ``active[block]`` a matrix from the Z values of F[Δε_re]
+            followed by the Z values of F[Δε_im] to the N data.
         """
 
     def blocks(self, elements_per_frequency: int) -> Iterator[slice]:
-        """Cut `active` into blocks whose temporaries stay within `block_elements`.
+        """Divide `active` into blocks whose temporaries stay within `block_elements`.
 
         Parameters
         ----------
         elements_per_frequency
-            Numbers that the caller keeps for one frequency, e.g. N · 2Z for `matrices`.
+            Numbers that the caller stores per frequency, e.g. N · 2Z for `matrices`.
         """
         size = max(1, self.block_elements // elements_per_frequency)
         for start in range(0, len(self.active), size):
@@ -165,12 +153,12 @@ class LinearModel(IDTModel):
 
 
 def default_block(device: torch.device) -> int:
-    """Return `LinearModel.block_elements` for a device: what its cache holds, or on a card what keeps it busy."""
+    """Return `LinearModel.block_elements` for a device: what fits in the cache, or what keeps a graphics card busy."""
     return 2**16 if device.type == "cpu" else 2**24
 
 
 def without_nyquist(shape: tuple[int, int]) -> Tensor:
-    """Return which frequencies of a half-spectrum are not in the Nyquist row or column, boolean, (Y, X//2+1)."""
+    """Return a mask of the frequencies of a half-spectrum outside the Nyquist row and column, (Y, X//2+1)."""
     kept = torch.ones(shape[0], shape[1] // 2 + 1, dtype=torch.bool)
     if shape[0] % 2 == 0:
         kept[shape[0] // 2] = False

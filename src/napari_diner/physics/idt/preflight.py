@@ -1,4 +1,4 @@
-"""What can be known before a reconstruction: whether the sampling is fine enough, and what the data can show."""
+"""Checks before a reconstruction: sampling, and response to slow changes of the index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_diner.physics.idt.transfer import born_amplitude
 
 
 class Sampling(NamedTuple):
-    """A sampling distance, and the largest that loses nothing."""
+    """A sampling distance and the largest one without aliasing."""
 
     value_um: float
     limit_um: float
@@ -26,21 +26,21 @@ class Sampling(NamedTuple):
 
 
 class LowFrequencies(NamedTuple):
-    """How strongly the data respond to slow changes of the real part of the contrast."""
+    """Response of the data to slow changes of the real part of the contrast."""
 
     rms: float
-    """Root mean square of |H_re| of a slice next to the focus, over the frames and over the band of frequencies."""
+    """Root mean square of |H_re| of a slice next to the focus, over the frames and the band of frequencies."""
     strongest: float
-    """|H| of a frequency of which only one of the two sidebands passes the objective, k0² Δz/(4π η(u_i))."""
+    """|H| of a frequency with only one sideband within the pupil, k0² Δz/(4π η(u_i))."""
 
     @property
     def ratio(self) -> float:
-        """`rms` over `strongest`: near 1 for illumination at the edge of the pupil, near 0 well inside it."""
+        """`rms` over `strongest`: close to 1 for illumination at the edge of the pupil, close to 0 well inside it."""
         return self.rms / self.strongest
 
 
 def lateral_sampling(geometry: VolumeGeometry) -> Sampling:
-    """Return the pixel size, and the largest that samples the intensity: λ/(4 NA).
+    """Return the pixel size, and the largest one that samples the intensity, λ/(4 NA).
 
     Intensities have frequencies up to 2 NA/λ.
     """
@@ -48,10 +48,10 @@ def lateral_sampling(geometry: VolumeGeometry) -> Sampling:
 
 
 def axial_sampling(geometry: VolumeGeometry, illumination: Illumination) -> Sampling:
-    """Return the slice spacing, and the largest that samples all axial frequencies that the data hold.
+    """Return the slice spacing, and the largest one that samples all axial frequencies in the data.
 
-    A scattered wave carries the axial frequency ``Δη = η(u + u_i) − η(u_i)`` of the object, and the intensity −Δη as
-    well; the largest is reached on the optical axis or at the edge of the pupil. The limit is 1/(2 max |Δη|).
+    A scattered wave carries the axial frequency ``Δη = η(u + u_i) − η(u_i)`` of the object, and the intensity also −Δη;
+    its maximum is on the optical axis or at the edge of the pupil. The limit is 1/(2 max |Δη|).
     """
     squared = (illumination.apertures**2).sum(1) / geometry.wavelength_um**2
     eta = np.sqrt(geometry.medium_frequency**2 - squared)
@@ -63,10 +63,10 @@ def axial_sampling(geometry: VolumeGeometry, illumination: Illumination) -> Samp
 def low_frequencies(
     geometry: VolumeGeometry, illumination: Illumination, band: tuple[float, float] = (0.04, 0.12)
 ) -> LowFrequencies:
-    """Return how strongly the data respond to slow changes of phase.
+    """Return the response of the data to slow changes of phase.
 
-    Where both sidebands u_i ± u of a slow change pass the objective, they cancel in the intensity but for defocus;
-    where one of them falls outside, as it does for illumination from the pupil's edge, its phase is seen.
+    If both sidebands u_i ± u of a slow change pass the objective, they cancel in the intensity except for defocus. If
+    one of them is blocked, as for illumination from the edge of the pupil, the phase becomes visible.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def low_frequencies(
         u2 = (aperture[0] ** 2 + aperture[1] ** 2) / geometry.wavelength_um**2
         eta = math.sqrt(geometry.medium_frequency**2 - u2)
         strongest += weight * geometry.wavenumber**2 * geometry.slice_spacing_um / (4 * math.pi * eta)
-    # each radius counts as its ring of the plane does
+    # each radius is weighted by the area of its ring
     shares = (radius / radius.sum()).expand_as(fy) / len(angle)
     rms = float((transfer.abs() ** 2 * shares).sum(dim=(1, 2)).mean().sqrt())
     return LowFrequencies(rms, strongest / len(illumination))

@@ -1,20 +1,20 @@
 """Multiple scattering, slice by slice: the split-step non-paraxial model (SSNP).
 
-The field U and its derivative U′ = ∂U/∂z march through the volume together, so waves at any angle travel as they
-should and no paraxial step is taken (Lim et al., Light Sci. Appl. 8, 82 (2019); Zhu et al., Opt. Express 30, 32808
-(2022)). Between the slices each transverse frequency turns,
+The field U and its derivative U′ = ∂U/∂z are propagated through the volume together, which is exact for waves at any
+angle (Lim et al., Light Sci. Appl. 8, 82 (2019); Zhu et al., Opt. Express 30, 32808 (2022)). Between the slices, each
+transverse frequency rotates,
 
     U ← cos(kz d) U + sin(kz d)/kz U′,      U′ ← cos(kz d) U′ − kz sin(kz d) U,      kz = 2π η(u + u_i),
 
-and the contrast kicks, in space, ``U′ ← U′ − κ U``, with κ = h k0² Δε for a step of h. Behind the last slice the
-forward wave ½(U + U′/(i kz)) passes the pupil and goes back to the plane in focus.
+and in space the contrast gives the kick ``U′ ← U′ − κ U``, with κ = h k0² Δε for a step of h. Behind the last slice
+the forward wave ½(U + U′/(i kz)) passes the pupil and is propagated back to the plane in focus.
 
-In a medium of index n the steps have the axial wavenumber K, ``cos(K h) = cos(kz h) − κ/(2 kz) sin(kz h)``. Where the
-exact K² = kz² + k0² Δε gives a wave the phase ``ε − ½ε²/x`` in a step, with ε = κ/(2 kz) and x = kz h, the steps give
-it ``ε − ½ε² cot(x)``: waves that one kick scatters back and another forth add up to a phase that is not there. So κ is
-taken as ``h k0² Δε [1 + ½ε (cot x − 1/x)]`` at the kz of the illumination, which makes a step exact to second order in
-Δε there: at Δn = 0.04 and four steps a slice of 0.5 µm, the error is 0.03 % in place of 1.4 %. Steps of half a
-wavelength, x = π, would add up to a mirror, and are refused.
+In a medium of index n the steps have the axial wavenumber K, ``cos(K h) = cos(kz h) − κ/(2 kz) sin(kz h)``. The exact
+K² = kz² + k0² Δε gives a wave the phase ``ε − ½ε²/x`` in a step, with ε = κ/(2 kz) and x = kz h, but the steps give it
+``ε − ½ε² cot(x)``: waves scattered back by one kick and forth by another add up to a spurious phase. Therefore
+``κ = h k0² Δε [1 + ½ε (cot x − 1/x)]`` at the kz of the illumination, which makes a step exact to second order in Δε
+there: at Δn = 0.04 and four steps per slice of 0.5 µm, the error is 0.03 % instead of 1.4 %. Steps of half a
+wavelength, x = π, would act as a mirror and are refused.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.idt.base import IDTModel, frequency_device
+from napari_diner.physics.idt.base import IDTModel, Precision, frequency_device
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.transfer import chosen_sources
 
 
 class SSNPModel(IDTModel):
-    """The multi-slice model, for a periodic volume of any contrast that light passes without turning back.
+    """The multi-slice model, for a periodic volume of any contrast that does not reflect light.
 
-    Fields are kept relative to the illumination, ``U = exp(2πi u_i·r) Ũ``, so u_i need not lie on the frequency grid.
-    A slice is cut into several steps. Each step can be undone exactly, and gradients are computed by marching back:
-    memory does not grow with the number of slices.
+    Fields are stored relative to the illumination, ``U = exp(2πi u_i·r) Ũ``, so u_i need not be on the frequency grid.
+    A slice is divided into several steps. Each step is exactly invertible, and gradients are computed by marching
+    back, so that memory does not grow with the number of slices.
 
     Parameters
     ----------
@@ -49,12 +49,12 @@ class SSNPModel(IDTModel):
     illumination
         The sources of each frame; intensities of the sources of one frame add up.
     steps_per_slice
-        Into how many steps a slice is cut; if None, as many as make them no longer than a third of a wavelength in
-        the medium. Time is in proportion to it.
+        Number of steps per slice; if None, steps are at most a third of a wavelength in the medium. The computing time
+        is proportional to it.
     batch_elements
-        How many complex numbers the fields that march together may have, about; by the device if None.
-    dtype, device
-        Complex type and device of the fields. Phases are computed in double precision whatever `dtype`.
+        Approximate maximum number of complex numbers in the fields that march together; depends on the device if None.
+    precision
+        `dtype`, complex64 by default, and `device` of the fields. Phases are always computed in double precision.
 
     Raises
     ------
@@ -70,10 +70,9 @@ class SSNPModel(IDTModel):
         *,
         steps_per_slice: int | None = None,
         batch_elements: int | None = None,
-        dtype: torch.dtype = torch.complex64,
-        device: torch.device | str = "cpu",
+        **precision: Unpack[Precision],
     ) -> None:
-        super().__init__(geometry, len(illumination), dtype=dtype, device=device)
+        super().__init__(geometry, len(illumination), **precision)
         self.geometry = geometry
         illumination.check(geometry.na, geometry.medium_index)
         self.illumination = illumination
@@ -81,7 +80,7 @@ class SSNPModel(IDTModel):
         if batch_elements is None:
             batch_elements = 2**15 if self.device.type == "cpu" else 2**24
         self.batch = max(1, batch_elements // (self.shape[1] * self.shape[2]))
-        """How many sources march together."""
+        """Number of sources that march together."""
         fewest = math.ceil(3 * geometry.slice_spacing_um * geometry.medium_frequency)
         if steps_per_slice is None:
             steps_per_slice = fewest
@@ -89,7 +88,7 @@ class SSNPModel(IDTModel):
         step_um = geometry.slice_spacing_um / steps_per_slice
         self.step_um = step_um
         """Distance h between kicks; the first is h/2 behind the front of the first slice."""
-        # U′ is kept in units of the wavenumber in the medium, so that both components are of one size
+        # U′ is stored in units of the wavenumber in the medium, so that both components are of similar size
         self.strength = geometry.wavenumber**2 * step_um / (2 * math.pi * geometry.medium_frequency)
         """The kick of unit contrast, h k0², over the wavenumber in the medium."""
         squared = (illumination.apertures**2).sum(1) / geometry.wavelength_um**2
@@ -98,7 +97,8 @@ class SSNPModel(IDTModel):
         if np.any((x > math.pi / 2) & (np.abs(np.sin(x)) < 0.3)):
             raise RecipeError(
                 f"Steps of {step_um:.3g} µm are close to a multiple of half the wavelength in the medium and would act "
-                f"as a mirror; use at least {fewest} a slice"
+                f"as a mirror; set {{field}} to at least {fewest}",
+                "multislice.steps_per_slice",
             )
         self.corrections = torch.from_numpy(geometry.wavenumber**2 * step_um / (4 * kz) * (1 / np.tan(x) - 1 / x))
         """½ε (cot x − 1/x) for unit contrast and each source, (S,)."""
@@ -110,22 +110,7 @@ class SSNPModel(IDTModel):
         return data
 
     def derivative(self, contrast: Tensor, change: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Return the change of the data for a small change of the contrast, J(Δε) δ, without gradients.
-
-        The transpose of J is what gradients of `forward` are made of.
-
-        Parameters
-        ----------
-        contrast, change
-            Where, and in which direction; real, (2, Z, Y, X).
-        frames
-            Which frames; all if None.
-
-        Returns
-        -------
-        Tensor
-            Real, (N, Y, X).
-        """
+        """Return the change of the data for a small change of the contrast; see `IDTModel.derivative`."""
         self._check_volume(contrast)
         self._check_volume(change)
         data = torch.zeros(len(self._chosen(frames)), *self.shape[1:], dtype=self.real_dtype, device=self.device)
@@ -178,7 +163,7 @@ class SSNPModel(IDTModel):
         stretch = 2 * math.pi * self.step_um * geometry.medium_frequency * torch.sinc(2 * self.step_um * eta)
         entry_um = float(geometry.slice_positions_um[0]) - (geometry.slice_spacing_um - self.step_um) / 2
         exit_um = entry_um + (self.shape[0] * self.steps_per_slice - 1) * self.step_um
-        # half of the wave at the exit, back in focus; the pupil keeps η away from zero
+        # half of the wave at the exit, propagated back to focus; within the pupil η is not zero
         pupil = band & (squared <= (geometry.cutoff * (1 + EDGE)) ** 2)
         back = torch.polar(pupil.double() / 2, -2 * math.pi * exit_um * eta)
         return _Batch(
@@ -204,7 +189,7 @@ class _Batch:
     turn: tuple[Tensor, Tensor, Tensor]
     """From one kick to the next: cos(kz h), k sin(kz h)/kz, kz/k sin(kz h), with k the wavenumber in the medium.
 
-    Zero for evanescent waves and Nyquist, so what a kick gives to these goes no further.
+    Zero for evanescent waves and Nyquist frequencies, which are thus dropped after each kick.
     """
     image_of_field: Tensor
     image_of_slope: Tensor
@@ -213,23 +198,23 @@ class _Batch:
     incident_slope: Tensor
     """Its kz/k, (S,)."""
     strength: float
-    """κ of unit contrast, over the wavenumber in the medium; without its correction."""
+    """κ of unit contrast over the wavenumber in the medium, without its correction."""
     correction: Tensor
     """½ε (cot x − 1/x) for unit contrast, (S, 1, 1)."""
     places: Tensor
-    """Which of the frames asked for each source lights."""
+    """Index, among the chosen frames, of the frame of each source."""
     weights: Tensor
     """Share of each source in its frame, (S, 1, 1)."""
 
     def start(self) -> tuple[Tensor, Tensor]:
-        """Return the spectra of the illumination and of its slope, at the first kick."""
+        """Return the spectra of the illumination and of its slope at the first kick."""
         field, slope = torch.zeros_like(self.image_of_field), torch.zeros_like(self.image_of_field)
         field[:, 0, 0] = self.incident * (field.shape[-2] * field.shape[-1])
         slope[:, 0, 0] = 1j * self.incident_slope * field[:, 0, 0]
         return field, slope
 
     def kick(self, delta: Tensor) -> Tensor:
-        """Return κ, over the wavenumber in the medium, of the contrast Δε (Y, X) of a slice; complex, (S, Y, X)."""
+        """Return κ of the contrast Δε (Y, X) of a slice over the wavenumber in the medium; complex, (S, Y, X)."""
         return self.strength * delta * (1 + self.correction * delta)
 
     def kick_derivative(self, delta: Tensor) -> Tensor:
@@ -237,12 +222,12 @@ class _Batch:
         return self.strength * (1 + 2 * self.correction * delta)
 
     def drift(self, field: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
-        """Travel to the next kick."""
+        """Propagate to the next kick."""
         c, s, t = self.turn
         return torch.addcmul(c * field, s, slope), torch.addcmul(c * slope, t, field, value=-1)
 
     def drift_back(self, field: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
-        """Travel back from the next kick: the inverse of `drift`."""
+        """Apply the inverse of `drift`."""
         c, s, t = self.turn
         return torch.addcmul(c * field, s, slope, value=-1), torch.addcmul(c * slope, t, field)
 
@@ -292,9 +277,9 @@ class _March(torch.autograd.Function):
         for batch, (field, slope) in zip(model._batches(ctx.frames), ctx.ends, strict=True):
             image = batch.image(field, slope)
             # the adjoint of ifft2 is fft2 over the number of pixels
-            seen = torch.fft.fft2(2 * batch.weights * gradients[0][batch.places] * image) / pixels
-            g_field, g_slope = batch.image_of_field.conj() * seen, batch.image_of_slope.conj() * seen
-            # what is kept for the march back stays as it is: another backward pass may follow
+            pulled_back = torch.fft.fft2(2 * batch.weights * gradients[0][batch.places] * image) / pixels
+            g_field, g_slope = batch.image_of_field.conj() * pulled_back, batch.image_of_slope.conj() * pulled_back
+            # the stored field is not changed, as another backward pass may follow
             slope = slope.clone()
             for plane in range(model.shape[0] - 1, -1, -1):
                 delta = model._plane(contrast, plane)

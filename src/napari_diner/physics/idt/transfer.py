@@ -1,4 +1,4 @@
-"""The linear model of diffraction tomography from first principles: the first Born approximation, in slabs.
+"""The linear model of diffraction tomography: the first Born approximation in slabs.
 
 With the axial frequency ``η(u) = √((n0/λ)² − |u|²)``, the frequency u_i = NA_i/λ of the illumination, and
 ``Δη(u) = η(u + u_i) − η(u_i)``, a slice of thickness Δz at z_m scatters the amplitude, relative to the background,
@@ -6,21 +6,21 @@ With the axial frequency ``η(u) = √((n0/λ)² − |u|²)``, the frequency u_i
     A_m(u) = i k0² Δz / (4π η(u + u_i)) · P(u + u_i) · sinc(Δz Δη(u)) · exp(−i 2π z_m Δη(u)),
 
 and the intensity follows it with ``H_re = A_m(u) + A_m*(−u)``, ``H_im = j [A_m(u) − A_m*(−u)]`` (Ling et al., Biomed.
-Opt. Express 9, 2130 (2018); Li et al., Adv. Photonics 1, 066004 (2019)). The sinc is the slab of Δz, over which the
-contrast is constant; a thin slice in its place is wrong by 2 % at 0.6 µm and 28 % at 2.4 µm.
+Opt. Express 9, 2130 (2018); Li et al., Adv. Photonics 1, 066004 (2019)). The sinc represents the slab of thickness Δz,
+over which the contrast is constant; thin slices would be wrong by 2 % at 0.6 µm and 28 % at 2.4 µm.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.idt.base import frequency_device
+from napari_diner.physics.idt.base import Precision, frequency_device
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.linear import LinearModel, default_block, without_nyquist
@@ -29,7 +29,7 @@ Dispersion = Literal["exact", "legacy"]
 
 
 def axial_frequency(squared: Tensor, geometry: VolumeGeometry, dispersion: Dispersion = "exact") -> Tensor:
-    """Return the axial frequency η of plane waves in the medium, in cycles/µm.
+    """Return the axial frequency η of plane waves in the medium, in cycles/µm; zero for evanescent waves.
 
     Parameters
     ----------
@@ -38,13 +38,8 @@ def axial_frequency(squared: Tensor, geometry: VolumeGeometry, dispersion: Dispe
     geometry
         Wavelength and medium.
     dispersion
-        ``"exact"``: √((n0/λ)² − |u|²). ``"legacy"``: n0 √(1/λ² − |u|²), which some public code and the transfer
-        functions made with it have; it takes the sine in air for the sine in the medium, and rescales depth by n0².
-
-    Returns
-    -------
-    Tensor
-        Real, zero for evanescent waves.
+        ``"exact"``: √((n0/λ)² − |u|²). ``"legacy"``: n0 √(1/λ² − |u|²), as in some public code and its transfer
+        functions, which mistakes the sine in air for the sine in the medium and thus rescales depth by n0².
     """
     if dispersion == "legacy":
         return geometry.medium_index * (geometry.wavelength_um**-2 - squared).clamp_min(0).sqrt()
@@ -54,7 +49,7 @@ def axial_frequency(squared: Tensor, geometry: VolumeGeometry, dispersion: Dispe
 def born_amplitude(
     fy: Tensor, fx: Tensor, source: tuple[float, float], geometry: VolumeGeometry, dispersion: Dispersion = "exact"
 ) -> tuple[Tensor, Tensor]:
-    """Return the amplitude and the axial frequency with which one slice scatters into each frequency.
+    """Return the amplitude and axial frequency of the light that one slice scatters into each frequency.
 
     Parameters
     ----------
@@ -77,29 +72,29 @@ def born_amplitude(
     delta = eta - axial_frequency(torch.tensor(uy**2 + ux**2, dtype=torch.float64), geometry, dispersion).to(eta.device)
     factor = geometry.wavenumber**2 * geometry.slice_spacing_um / (4 * math.pi)
     amplitude = factor * torch.sinc(geometry.slice_spacing_um * delta) / eta
-    # η is far from zero within the pupil, and zero only where the pupil is
+    # η is far from zero within the pupil
     return torch.where(inside, amplitude, 0.0), torch.where(inside, delta, 0.0)
 
 
 class BornModel(LinearModel):
     """The linear model, for a periodic volume of weak contrast.
 
-    Slices follow each other at Δz, so the phase of slice m is the phase of the first one times the m-th power of one
-    factor. Of each source only these two are kept, for u and −u, at the frequencies that pass: sums over slices are
-    evaluated by Horner's rule, and no transfer function is ever stored for all slices.
+    Slices are equidistant, so the phase factor of slice m is that of the first slice times the m-th power of a constant
+    factor. For each source only these two are stored, for u and −u, at the frequencies that pass. Sums over slices are
+    evaluated by Horner's rule, and transfer functions are never stored for all slices.
 
     Parameters
     ----------
     geometry
         The volume and the objective.
     illumination
-        The sources of each frame. The H of a frame with several is the mean of theirs, weighted by their intensity.
+        The sources of each frame. The transfer function of a frame with several is their mean, weighted by intensity.
     dispersion
         See `axial_frequency`.
     block_elements
-        How many complex numbers a temporary may have, about; by the device if None. Results do not depend on it.
-    dtype, device
-        Complex type and device of the spectra. Phases are computed in double precision whatever `dtype`.
+        Approximate maximum number of complex numbers in a temporary; depends on the device if None.
+    precision
+        `dtype`, complex64 by default, and `device` of the spectra. Phases are always computed in double precision.
 
     Raises
     ------
@@ -114,14 +109,15 @@ class BornModel(LinearModel):
         *,
         dispersion: Dispersion = "exact",
         block_elements: int | None = None,
-        dtype: torch.dtype = torch.complex64,
-        device: torch.device | str = "cpu",
+        **precision: Unpack[Precision],
     ) -> None:
-        super().__init__(geometry, len(illumination), dtype=dtype, device=device)
+        super().__init__(geometry, len(illumination), **precision)
         self.geometry = geometry
         illumination.check(geometry.na, geometry.medium_index)
         if dispersion == "legacy" and geometry.na >= 1:
-            raise RecipeError(f"The legacy dispersion has no waves at an NA of {geometry.na:g}; choose the exact one")
+            raise RecipeError(
+                f"There are no waves at an NA of {geometry.na:g} with {{field}} legacy; set it to exact", "dispersion"
+            )
         self.illumination = illumination
         self.dispersion = dispersion
         self.block_elements = block_elements if block_elements is not None else default_block(self.device)
@@ -140,7 +136,7 @@ class BornModel(LinearModel):
         fy, fx = fy.expand(*self.half).flatten()[active], fx.expand(*self.half).flatten()[active]
         self.active = active.to(self.device)
         self.first = torch.empty(2, len(apertures), len(active), dtype=self.dtype, device=self.device)
-        """A of the first slice at u, and A* of it at −u, for each source; complex, (2, S, K)."""
+        """A of the first slice at u, and its A* at −u, for each source; complex, (2, S, K)."""
         self.step = torch.empty_like(self.first)
         """Factor from one slice to the next; complex, (2, S, K)."""
         first_um = float(geometry.slice_positions_um[0])
@@ -222,7 +218,7 @@ class BornModel(LinearModel):
         return columns.permute(2, 1, 0)
 
     def _sources(self, frames: Sequence[int] | None) -> tuple[Tensor | None, Tensor | None, int]:
-        """Return the sources of some frames, the place of each one's frame among them, and how many frames."""
+        """Return the sources of some frames, the index of the frame of each, and the number of frames."""
         sources, places, multiplexed = chosen_sources(self.frame_of_source, self.frames, frames)
         count = self.frames if frames is None else len(frames)
         taken = None if frames is None else sources.to(self.device)
@@ -235,7 +231,7 @@ class BornModel(LinearModel):
         return first[:, sources], step[:, sources]
 
     def _combine(self, contrast: Tensor) -> Tensor:
-        """Return F[Δε] = F[Δε_re] + jF[Δε_im] and what F[Δε*] has in its place, (2, Z, K)."""
+        """Return F[Δε] = F[Δε_re] + jF[Δε_im], and F[Δε*], (2, Z, K)."""
         imaginary = 1j * contrast[1]
         return torch.stack([contrast[0] + imaginary, contrast[0] - imaginary])
 
@@ -248,7 +244,7 @@ class BornModel(LinearModel):
 
 
 def chosen_sources(frame_of_source: Tensor, count: int, frames: Sequence[int] | None) -> tuple[Tensor, Tensor, bool]:
-    """Return the sources that light some frames.
+    """Return the sources of some frames.
 
     Parameters
     ----------
@@ -257,17 +253,17 @@ def chosen_sources(frame_of_source: Tensor, count: int, frames: Sequence[int] | 
     count
         Number of all frames.
     frames
-        The frames chosen, in any order, negative ones from the end; all if None.
+        The chosen frames, in any order, negative ones from the end; all if None.
 
     Raises
     ------
     IndexError
-        If one of them is not there.
+        If one of them does not exist.
 
     Returns
     -------
     sources, places, multiplexed
-        Which sources; for each of them which of the chosen frames it lights; whether any frame has more than one.
+        Indices of the sources; index of the frame of each among the chosen ones; whether any frame has several sources.
     """
     chosen = torch.arange(count) if frames is None else torch.arange(count)[list(frames)]
     lit = chosen[:, None] == frame_of_source

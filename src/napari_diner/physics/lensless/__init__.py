@@ -1,1 +1,1 @@
-"""Multi-height lensless imaging: propagation to several heights, and what the recorded intensities tell."""
+"""Multi-height lensless imaging: propagation to several heights, and the information in the recorded intensities."""

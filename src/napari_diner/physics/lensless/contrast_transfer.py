@@ -22,29 +22,24 @@ def mirrored(spectrum: Tensor) -> Tensor:
 
 
 def contrast_transfer(transfer: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the contrast transfer functions C of log-amplitude and S of phase for a transfer function H.
+    """Return the contrast transfer functions C of log-amplitude and S of phase, (Y, X), for a transfer function H.
 
     Parameters
     ----------
     transfer
         Transfer function H of the field, (Y, X).
-
-    Returns
-    -------
-    C, S
-        Complex, (Y, X).
     """
     opposite = mirrored(transfer).conj()
     return (transfer + opposite) / 2, 0.5j * (transfer - opposite)
 
 
 class ContrastPower(NamedTuple):
-    """How strongly all heights together respond to each frequency."""
+    """Response of all heights together to each frequency."""
 
     amplitude: Tensor
     """Σ_z |C_z|², (Y', X')."""
     phase: Tensor
-    """Σ_z |S_z|², (Y', X'): zero for a constant phase, which no height can see."""
+    """Σ_z |S_z|², (Y', X'): zero for a constant phase, which leaves no trace at any height."""
 
 
 def contrast_power(model: LenslessModel) -> ContrastPower:
@@ -59,32 +54,31 @@ def contrast_power(model: LenslessModel) -> ContrastPower:
 
 
 def shift_power(model: LenslessModel, field: Tensor) -> Tensor:
-    """Return how strongly all heights together respond to slow phase because it shifts their patterns.
+    """Return the response of all heights together to slow phase, which shifts their patterns.
 
-    A phase of gradient ∇φ tilts the light, and at height z the pattern lies λz/2π ∇φ (λ in the medium) away from where
-    it was. Where the amplitude |U_z| has texture, that is seen: a phase of frequency f changes it by
-    ``(λz/2π) ∇φ·∇|U_z|``, of mean square ``(λ z f)² ⟨|∇|U_z||²⟩ / 2`` for texture without a preferred direction. This
-    falls with f² towards slow phase where the contrast transfer of a weak object, |S_z|², to which it adds, falls
-    with f⁴.
+    A phase of gradient ∇φ tilts the light and displaces the pattern at height z by λz/2π ∇φ (λ in the medium). Where
+    the amplitude |U_z| has texture, a phase of frequency f changes it by ``(λz/2π) ∇φ·∇|U_z|``, of mean square
+    ``(λ z f)² ⟨|∇|U_z||²⟩ / 2`` for texture without a preferred direction. This decreases with f² towards slow phase,
+    while the contrast transfer of a weak object, |S_z|², to which it adds, decreases with f⁴.
 
     Parameters
     ----------
     model
         The multi-height model.
     field
-        Complex field O whose patterns are looked at, (Y, X).
+        Complex field O, (Y, X), whose patterns are evaluated.
 
     Returns
     -------
     Tensor
-        Relative to the brightness of the lit object as `ContrastPower` is, (Y', X'); beyond the frequencies for which
-        the estimate holds it stays at half the largest contrast.
+        Relative to the brightness of the illuminated object, as `ContrastPower`, (Y', X'); limited to half the largest
+        contrast, as the estimate does not hold for high frequencies.
     """
     heights, optics, pixels = model.heights, model.heights.optics, model.shape[0] * model.shape[1]
     lit = model.lit(field)
     brightness = float((lit.real**2 + lit.imag**2).mean())
     slope = 0.0
-    for frame, _, U in model.seen(field):
+    for frame, _, U in model.propagated(field):
         amplitude = (U.real**2 + U.imag**2).sqrt()
         part = amplitude.numel() / pixels
         texture = sum(part * float(torch.diff(amplitude, dim=axis).square().mean()) for axis in (-2, -1))
@@ -100,24 +94,19 @@ def shift_power(model: LenslessModel, field: Tensor) -> Tensor:
 
 
 def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping: float = 1e-3) -> Tensor:
-    """Return the field of a weak object from the square roots of the recorded intensities.
+    """Return the field O of a weak object, (Y, X), from the square roots of the recorded intensities.
 
-    At each frequency, the 2×2 least squares problem of all heights is solved for log-amplitude and phase together,
-    with `damping` times the number of heights added to its diagonal.
+    At each frequency, the 2×2 least-squares problem of all heights is solved for log-amplitude and phase, with
+    `damping` times the number of heights added to its diagonal.
 
     Parameters
     ----------
     model
         The multi-height model.
     amplitudes
-        Square roots of the recorded intensities, real, one a frame; interpolated where the sensor's pixels are larger.
+        Square roots of the recorded intensities, real, (N, Y, X); interpolated if the sensor's pixels are larger.
     damping
         Relative damping; larger gives smoother and weaker phases.
-
-    Returns
-    -------
-    Tensor
-        Complex field O, (Y, X).
     """
     amplitudes = model.sensor.interpolated(amplitudes)
     empty = torch.ones(model.shape, dtype=model.dtype, device=model.device)
@@ -133,7 +122,7 @@ def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping:
     Sm = torch.zeros_like(CS)
     for frame, reference in enumerate(references):
         C, S = contrast_transfer(model.transfer(frame))
-        # contrast of the frame against the empty field, weighted as the transfer functions are (by √(g/s))
+        # contrast of the frame to the empty field, weighted by √(g/s) as the transfer functions are
         weight = float((reference**2).mean()) ** 0.5
         floor = 1e-3 * weight
         contrast = amplitudes[frame] / (background * reference.clamp_min(floor)) - 1
@@ -147,5 +136,5 @@ def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping:
     log_amplitude = torch.fft.ifft2((SS * Cm - CS * Sm) / determinant).real
     phase = torch.fft.ifft2((CC * Sm - CS.conj() * Cm) / determinant).real
     log_amplitude, phase = model.padding.crop(log_amplitude), model.padding.crop(phase)
-    # far outside the weak regime the exponential would explode; a factor of e³ either way is no start any more
+    # outside the weak regime the exponential would explode, and factors beyond e³ are useless as a start
     return torch.polar(background * torch.exp(log_amplitude.clamp(-3, 3)), phase - phase.mean())

@@ -41,8 +41,8 @@ class LenslessModel(ABC):
     (see `Padding`). Where pixels of the sensor are larger than those of the object, each records the mean of I_z over
     those that it covers (see `Sensor`).
 
-    Solvers go through the heights by `seen`, `round_trip` and `collect`, which may process the sensor part by part:
-    they name pixels of the sensor, and give or take the field on all of the object's grid that these cover.
+    Solvers use `propagated`, `round_trip` and `collect`, which may process the sensor part by part: they name pixels of
+    the sensor, and yield or accept the field on the part of the object's grid that these cover.
 
     Parameters
     ----------
@@ -90,39 +90,32 @@ class LenslessModel(ABC):
         """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X')."""
 
     @abstractmethod
-    def seen(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
-        """Propagate the object's field (Y, X) to all sensor planes: frame, pixels and the field U_z there."""
+    def propagated(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
+        """Propagate the object's field (Y, X) to all sensor planes; yields frame, pixels and the field U_z there."""
 
     @abstractmethod
     def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
-        """Propagate a field to all sensors, and bring back what `respond` makes of it there.
-
-        That is ``Σ_z A_z^H respond(A_z O)``, in one pass over the heights.
+        """Return ``Σ_z A_z^H respond(A_z O)``, complex, (Y, X), in one pass over the heights.
 
         Parameters
         ----------
         field
             Complex field O, (Y, X).
         respond
-            Called once for each height and each part of the sensor.
-
-        Returns
-        -------
-        Tensor
-            Complex, (Y, X).
+            Called once for each height and part of the sensor.
         """
 
     @abstractmethod
     def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
-        """Bring fields that `answer` gives for each height and part of the sensor back: ``Σ_z A_z^H u_z``, (Y, X)."""
+        """Return ``Σ_z A_z^H u_z``, (Y, X), with the fields u_z that `answer` gives for each part of the sensor."""
 
     @property
     def sensor_shape(self) -> tuple[int, int]:
-        """Pixels (Y, X) of a frame; those of the object are as many times finer as the sensor's pixels are larger."""
+        """Pixels (Y, X) of a frame."""
         return self.shape[0] // self.sensor.binning, self.shape[1] // self.sensor.binning
 
     def lit(self, field: Tensor) -> Tensor:
-        """Return the object under its illumination, P·O, (Y, X)."""
+        """Return the illuminated object P·O, (Y, X)."""
         return field if self.illumination is None else self.illumination * field
 
     def lit_adjoint(self, field: Tensor) -> Tensor:
@@ -130,29 +123,24 @@ class LenslessModel(ABC):
         return field if self.illumination is None else self.illumination.conj() * field
 
     def fields(self, field: Tensor) -> Tensor:
-        """Propagate the object's field to all sensor planes.
+        """Propagate the object's field O (Y, X) to all sensor planes: U_z, (N, Y, X).
 
         Parameters
         ----------
         field
             Complex field O, (Y, X).
-
-        Returns
-        -------
-        Tensor
-            Complex fields U_z, (N, Y, X).
         """
         fields = torch.empty(self.frames, *self.shape, dtype=field.dtype, device=self.device)
-        for frame, at, U in self.seen(field):
+        for frame, at, U in self.propagated(field):
             fields[frame][self.sensor.fine(at)] = U
         return fields
 
     def adjoint(self, fields: Tensor) -> Tensor:
-        """Apply the adjoint of `fields`: bring fields (N, Y, X) back to the object's plane and add them up, (Y, X)."""
+        """Apply the adjoint of `fields`: propagate fields (N, Y, X) back to the object and add them up, (Y, X)."""
         return self.collect(lambda frame, at: fields[frame][self.sensor.fine(at)])
 
     def intensities(self, field: Tensor) -> Tensor:
-        """Return what the sensor records of a complex field O (Y, X): intensities (N, Y, X), in units of the data."""
+        """Return the recorded intensities of a complex field O (Y, X), in units of the data, (N, Y, X)."""
         fields = self.fields(field)
         return self.sensor.mean(fields.real**2 + fields.imag**2)
 
@@ -170,20 +158,20 @@ class MultiHeight(LenslessModel):
         return self.transfers[frame]
 
     def spectrum(self, field: Tensor) -> Tensor:
-        """Return the spectrum of the lit and continued object, F E (P·O), (Y', X')."""
+        """Return the spectrum of the illuminated and padded object, F E (P·O), (Y', X')."""
         spectrum: Tensor = torch.fft.fft2(self.padding.pad(self.lit(field)))
         return spectrum
 
     def spectrum_adjoint(self, spectrum: Tensor) -> Tensor:
-        """Apply the adjoint of `spectrum`, up to the constant Y'·X' that the transforms leave to `field_adjoint`."""
+        """Apply the adjoint of `spectrum`, up to the constant Y'·X' of the transform."""
         return self.lit_adjoint(self.padding.pad_adjoint(torch.fft.ifft2(spectrum)))
 
     def field(self, spectrum: Tensor, frame: int) -> Tensor:
-        """Return the field U_z, (Y, X), at the sensor plane of one frame, from the object's `spectrum`."""
+        """Return the field U_z at the sensor plane of one frame, (Y, X), from the object's `spectrum`."""
         return self.padding.crop(torch.fft.ifft2(self.transfers[frame] * spectrum))
 
     def field_adjoint(self, field: Tensor, frame: int) -> Tensor:
-        """Apply the adjoint of `field`, (Y', X'); follow it by `spectrum_adjoint`."""
+        """Apply the adjoint of `field`, (Y', X'), to be followed by `spectrum_adjoint`."""
         spectrum: Tensor = self.transfers[frame].conj() * torch.fft.fft2(self.padding.crop_adjoint(field))
         return spectrum
 
@@ -191,14 +179,14 @@ class MultiHeight(LenslessModel):
     def _whole(self) -> Pixels:
         return slice(0, self.sensor_shape[0]), slice(0, self.sensor_shape[1])
 
-    def seen(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
-        """Propagate the object's field (Y, X) to one sensor plane after the other."""
+    def propagated(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
+        """Propagate the object's field (Y, X) to one sensor plane after another."""
         spectrum = self.spectrum(field)
         for frame in range(self.frames):
             yield frame, self._whole, self.field(spectrum, frame)
 
     def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
-        """Propagate a field to all sensors, and bring back what `respond` makes of it there."""
+        """Return ``Σ_z A_z^H respond(A_z O)``; see `LenslessModel.round_trip`."""
         spectrum = self.spectrum(field)
         back = torch.zeros_like(spectrum)
         for frame in range(self.frames):
@@ -206,7 +194,7 @@ class MultiHeight(LenslessModel):
         return self.spectrum_adjoint(back)
 
     def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
-        """Bring the fields that `answer` gives for each height back to the object, and add them up."""
+        """Return ``Σ_z A_z^H u_z``; see `LenslessModel.collect`."""
         back = torch.zeros(self.padding.padded_shape, dtype=self.dtype, device=self.device)
         for frame in range(self.frames):
             back = back + self.field_adjoint(answer(frame, self._whole), frame)

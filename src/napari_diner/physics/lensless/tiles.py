@@ -1,4 +1,4 @@
-"""Wide fields tile by tile: each part of the sensor is computed from what diffraction can have carried there."""
+"""Wide fields in tiles: each part of the sensor is computed from the part of the object that diffracts into it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import LenslessModel, ModelOptions, Pixels, Respond
 from napari_diner.physics.lensless.sensor import Sensor
 
-# beyond the reach of diffraction a window fades, so that opposite edges meet without a step that would shine far
+# beyond the reach of diffraction a window is tapered: a step between opposite edges would scatter far
 _FADE_PX = 32
 _WINDOWS_PX = (384, 480, 576, 768, 1024, 1152)
-# time for each pixel of transforms and products of images of up to so many pixels, relative to small ones
+# relative time per pixel of transforms and products of images of up to so many pixels
 _COSTS = ((800**2, 1.0), (1200**2, 1.2), (2100**2, 2.7))
 _LARGEST_COST = 4.8
-# tiles are only taken where they save so much
+# tiles are used only if they reduce the time to this
 _WORTHWHILE = 0.8
 
 
@@ -35,26 +35,24 @@ class _Span:
     count: int
     """Pixels."""
     start: int
-    """First padded pixel of the window, from −P to P − 1 on a grid of P pixels, which repeats itself."""
+    """First padded pixel of the window, from −P to P − 1 on a periodic grid of P pixels."""
 
     def of_sensor(self, sensor: Sensor) -> slice:
-        """Return which pixels of the sensor these are."""
+        """Return the corresponding pixels of the sensor."""
         return slice(self.first // sensor.binning, (self.first + self.count) // sensor.binning)
 
 
 class TiledMultiHeight(LenslessModel):
     """The model of a wide field, see `LenslessModel`, computed in tiles of the sensor.
 
-    The sensor is divided into tiles without overlap. The field on each is that of a window of the object which is
-    wider on all sides by the spread of diffraction, the shifts of the frames and a little more: what lies beyond cannot
-    have reached it. Windows overlap; the object is still one, and so are the adjoint, the gradient and the solution: no
-    seams can arise, whatever the solver. Transforms of some hundred pixels stay within the caches of a processor, so
-    that wide fields take half the time of one piece, and only the object, the frames and what a solver keeps take
-    memory in proportion to the field.
+    The sensor is divided into tiles without overlap. The field on each is computed from a window of the object, which
+    is wider on all sides by the spread of diffraction, the shifts of the frames and a margin; nothing beyond it can
+    reach the tile. Windows overlap, but there is one object, one adjoint and one gradient, so no seams arise with any
+    solver. Transforms of some hundred pixels fit in the caches of a processor: wide fields take half the time of one
+    piece, and only the object, the frames and the state of a solver need memory in proportion to the field.
 
-    What is left out are the faint tails that the sharp end of the grid's frequencies gives every kernel, in one piece
-    as well: some 10⁻⁵ of the amplitude where the object has little structure as fine as pixels, and some 10⁻³ where it
-    has much.
+    The tiles neglect the faint tails that the sharp cut-off of the grid's frequencies gives every kernel: about 10⁻⁵ of
+    the amplitude if the object has little structure at the scale of pixels, and about 10⁻³ if it has much.
 
     Parameters
     ----------
@@ -71,7 +69,7 @@ class TiledMultiHeight(LenslessModel):
         super().__init__(shape, heights, **options)
         sensor = self.sensor
         self.margin_px = margin_px(heights)
-        """By how much a window is wider than its tile on each side, at least."""
+        """Minimum width by which a window exceeds its tile on each side."""
         window_px = next_fast_len(max(window_px, 2 * self.margin_px + sensor.binning), real=True)
         padded = self.padding.padded_shape
         self.window = (min(window_px, padded[0]), min(window_px, padded[1]))
@@ -82,25 +80,25 @@ class TiledMultiHeight(LenslessModel):
         )
         self._tiles = [(row, column) for row in rows for column in columns]
         self.edges = tuple([0, *(span.first + span.count for span in spans)] for spans in (rows, columns))
-        """Where tiles end, in pixels of the object: first rows, then columns, each from zero to the size."""
+        """Boundaries of the tiles in pixels of the object, from zero to the size: rows, columns."""
         fades = (_fade(window, period, self.margin_px) for window, period in zip(self.window, padded, strict=True))
         fade_rows, fade_columns = (fade.to(self.device, self.real_dtype) for fade in fades)
         self._fade = fade_rows[:, None] * fade_columns
         self._transfers = heights.transfers(self.window, self.dtype, self.device)
-        # kept, as conjugating them anew for each tile takes a tenth of the time
+        # stored, as conjugating them for each tile takes a tenth of the time
         self._backwards = self._transfers.conj().resolve_conj()
 
     @property
     def tiles(self) -> int:
-        """How many tiles there are."""
+        """Number of tiles."""
         return len(self._tiles)
 
     def transfer(self, frame: int) -> Tensor:
-        """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X'), computed anew each time."""
+        """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X'), computed at each call."""
         return self.heights.transfer(frame, self.padding.padded_shape, self.dtype).to(self.device)
 
-    def seen(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
-        """Propagate the object's field (Y, X), tile by tile, to one sensor plane after the other."""
+    def propagated(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
+        """Propagate the object's field (Y, X), tile by tile, to one sensor plane after another."""
         lit = self.padding.pad(self.lit(field))
         for rows, columns in self._tiles:
             spectrum = torch.fft.fft2(self._cut(lit, rows, columns))
@@ -109,7 +107,7 @@ class TiledMultiHeight(LenslessModel):
                 yield frame, self._at(rows, columns), U[self._within(rows, columns)]
 
     def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
-        """Propagate a field to all sensors, and bring back what `respond` makes of it there."""
+        """Return ``Σ_z A_z^H respond(A_z O)``; see `LenslessModel.round_trip`."""
         lit = self.padding.pad(self.lit(field))
         total = torch.zeros_like(lit)
         for rows, columns in self._tiles:
@@ -124,7 +122,7 @@ class TiledMultiHeight(LenslessModel):
         return self.lit_adjoint(self.padding.pad_adjoint(total))
 
     def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
-        """Bring the fields that `answer` gives for each height back to the object, and add them up."""
+        """Return ``Σ_z A_z^H u_z``; see `LenslessModel.collect`."""
         total = torch.zeros(self.padding.padded_shape, dtype=self.dtype, device=self.device)
         for rows, columns in self._tiles:
             at, within = self._at(rows, columns), self._within(rows, columns)
@@ -137,17 +135,17 @@ class TiledMultiHeight(LenslessModel):
         return self.lit_adjoint(self.padding.pad_adjoint(total))
 
     def _at(self, rows: _Span, columns: _Span) -> Pixels:
-        """Return which pixels of the sensor a tile is."""
+        """Return the pixels of the sensor of a tile."""
         return rows.of_sensor(self.sensor), columns.of_sensor(self.sensor)
 
     def _within(self, rows: _Span, columns: _Span) -> Pixels:
-        """Return where a tile lies in its window."""
+        """Return the position of a tile in its window."""
         top, left = self.padding.before
         y, x = top + rows.first - rows.start, left + columns.first - columns.start
         return slice(y, y + rows.count), slice(x, x + columns.count)
 
     def _cut(self, padded: Tensor, rows: _Span, columns: _Span) -> Tensor:
-        """Return the window of a tile, faded, of a field on the padded grid, which repeats itself."""
+        """Return the tapered window of a tile from a field on the padded, periodic grid."""
         for axis, span in ((0, rows), (1, columns)):
             runs = _runs(span.start, self.window[axis], padded.shape[axis])
             pieces = [padded.narrow(axis, start, length) for _, start, length in runs]
@@ -155,7 +153,7 @@ class TiledMultiHeight(LenslessModel):
         return padded * self._fade
 
     def _add(self, total: Tensor, window: Tensor, rows: _Span, columns: _Span) -> None:
-        """Add a window, faded, to a field on the padded grid: the adjoint of `_cut`."""
+        """Add a window to a field on the padded grid: the adjoint of `_cut`."""
         window = window * self._fade
         for to_row, from_row, height in _runs(rows.start, self.window[0], total.shape[0]):
             for to_column, from_column, width in _runs(columns.start, self.window[1], total.shape[1]):
@@ -164,15 +162,15 @@ class TiledMultiHeight(LenslessModel):
 
 
 def margin_px(heights: Heights) -> int:
-    """Return by how much windows must be wider than their tiles on each side."""
+    """Return the width by which windows must exceed their tiles on each side."""
     return heights.reach_px + _FADE_PX
 
 
 def fastest_window_px(heights: Heights, padded_shape: tuple[int, int]) -> int | None:
-    """Return the window that a processor computes a wide field with in the least time, or None if one piece is faster.
+    """Return the fastest window for a wide field on a processor, or None if one piece is faster.
 
-    Larger windows have less overlap for their size; but images beyond some megabytes no longer stay in the caches, and
-    beyond some tens their memory is asked for anew each time.
+    Larger windows overlap less for their size, but images beyond some megabytes no longer fit in the caches, and beyond
+    some tens of megabytes their memory is allocated anew each time.
     """
     margin = margin_px(heights)
     times = {}
@@ -190,7 +188,7 @@ def _cost(pixels: int) -> float:
 
 
 def _spans(size: int, before: int, window: int, period: int, margin: int, unit: int) -> list[_Span]:
-    """Divide an axis into tiles as equal as can be, each of whole `unit`s and within a window."""
+    """Divide an axis into tiles of nearly equal size, each of whole `unit`s and within a window."""
     if window == period:
         return [_Span(0, size, 0)]
     units = size // unit
@@ -204,7 +202,7 @@ def _spans(size: int, before: int, window: int, period: int, margin: int, unit: 
 
 
 def _fade(window: int, period: int, margin: int) -> Tensor:
-    """Return the weights of a window along one axis, float64: one but for the outermost pixels."""
+    """Return the weights of a window along one axis, float64: one except for the outermost pixels."""
     if window == period:
         return torch.ones(window, dtype=torch.float64)
     edge = torch.arange(window, dtype=torch.float64)
@@ -213,7 +211,7 @@ def _fade(window: int, period: int, margin: int) -> Tensor:
 
 
 def _runs(start: int, length: int, period: int) -> list[tuple[int, int, int]]:
-    """Return the stretches of a window on an axis that repeats itself: place in it, place on the axis, length."""
+    """Return the stretches of a window on a periodic axis: position in the window, position on the axis, length."""
     runs, place = [], 0
     while place < length:
         at = (start + place) % period

@@ -21,6 +21,7 @@ from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.propagation import frequencies
 from napari_diner.solvers.calibration.frame_geometry import COLUMNS, GAIN, Derivatives, Vector
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
+from napari_diner.solvers.lensless.linearised import by_frequency
 from napari_diner.solvers.lensless.problem import PhaseProblem, sum_of_squares
 
 # the damping of the eliminated object, and what its preconditioner adds, relative to the strongest response
@@ -61,8 +62,8 @@ class Elimination:
 
     Parameters
     ----------
-    problem
-        The problem with the present geometry in its model.
+    problem, model
+        The problem with the present geometry, and its model.
     field
         The object O, (Y, X).
     derivatives
@@ -78,15 +79,14 @@ class Elimination:
     def __init__(
         self,
         problem: PhaseProblem,
+        model: MultiHeight,
         field: Tensor,
         derivatives: Derivatives,
         moves: Vector,
         answers: Tensor | None,
         variance: float,
     ) -> None:
-        assert isinstance(problem.model, MultiHeight)
-        self.problem = problem
-        self._model = problem.model
+        self.problem, self._model = problem, model
         self.moves = moves
         self.answers = (
             answers if answers is not None else torch.zeros(moves.shape[2], *field.shape, dtype=field.dtype)
@@ -207,16 +207,9 @@ class Elimination:
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
         brightness = float(self._field.abs().mean())
         half = padding.padded_shape[1] // 2 + 1
-        gains = [1 / (brightness * (part[:, :half] + (_DAMPING + _FLOOR) * strongest)) for part in power]
-
-        def apply(residual: Tensor) -> Tensor:
-            parts = []
-            for part, gain in zip((residual.real, residual.imag), gains, strict=True):
-                spectrum = torch.fft.rfft2(padding.crop_adjoint(part)) * gain
-                parts.append(padding.crop(torch.fft.irfft2(spectrum, s=padding.padded_shape)))
-            return torch.complex(parts[0], parts[1])
-
-        return apply, _DAMPING * strongest * brightness
+        floor = (_DAMPING + _FLOOR) * strongest
+        gains = [1 / (brightness * (part[:, :half] + floor)) for part in power]
+        return by_frequency(padding, gains), _DAMPING * strongest * brightness
 
 
 def trusted_part(spectrum: Tensor, model: MultiHeight, variance: float) -> Tensor:

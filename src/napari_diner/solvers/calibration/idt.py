@@ -54,7 +54,7 @@ _COMPLEX, _REAL = torch.complex64, torch.float32
 
 
 @dataclass(frozen=True)
-class Refined:
+class RefinedIllumination:
     """Illuminations and gains.
 
     Parameters
@@ -62,15 +62,18 @@ class Refined:
     apertures
         (NA_y, NA_x) of each source, (S, 2).
     gains
-        Brightness of each frame over what its background says, (N,); their geometric mean is one.
+        Brightness of each frame relative to its background, (N,); their geometric mean is one.
+    unexplained_rms
+        Root mean square difference per pixel between frames and predictions, at the first and the last step.
     """
 
     apertures: Vector
     gains: Vector
+    unexplained_rms: tuple[float, float]
 
 
-class Refinement:
-    """Refine directions and gains.
+class IlluminationRefinement:
+    """Refine directions and gains; a `Solver`.
 
     Parameters
     ----------
@@ -83,11 +86,11 @@ class Refinement:
     directions, gain
         What to refine.
     together
-        Move all directions as one pattern: shifted, turned and scaled.
+        Move all directions as one pattern: shifted, rotated and scaled.
     range_na
-        How far from the start directions are looked for.
+        How far from the start directions are searched for.
     iterations
-        At most this many sweeps over all frames.
+        Maximum number of sweeps over all frames.
     dispersion
         As in `BornModel`.
     """
@@ -114,6 +117,7 @@ class Refinement:
         self.start = illumination.apertures
         self.apertures = self.start.copy()
         self.gains = np.ones(len(illumination))
+        self._unexplained = (math.nan, math.nan)
         self._z = torch.from_numpy(geometry.slice_positions_um).to(_REAL)
         self._choose_frequencies(data)
         bands = len(self._bands)
@@ -122,16 +126,18 @@ class Refinement:
         self.object_power = torch.ones(bands, dtype=torch.float64)
         """τ² of each band, (B,)."""
 
-    def result(self) -> Refined:
+    def result(self) -> RefinedIllumination:
         """Return the directions and gains found so far; a pattern is fitted to directions that were free to move."""
         found = self.apertures.copy()
         if self.together and self.directions:
-            found = _inside(fitted_pattern(self.start, found), self.geometry.na)
-        return Refined(found, self.gains.copy())
+            found = brought_inside(fitted_pattern(self.start, found), self.geometry.na)
+        return RefinedIllumination(found, self.gains.copy(), self._unexplained)
+
+    current = result
 
     @torch.no_grad()
     def steps(self) -> Iterator[Step]:
-        """Sweep over all frames until nothing moves; the loss is what frames differ from predictions by, per pixel."""
+        """Sweep over all frames until nothing moves; the loss is the RMS difference between frames and predictions."""
         unit = self._step * self.geometry.wavelength_um
         sources = len(self.start)
         first, before = self.range_na / 3, math.inf
@@ -141,6 +147,7 @@ class Refinement:
             if sweep in _CHOICES:
                 self._choose_weights()
             prediction = self._predict()
+            self._unexplained = (self._unexplained[0] if sweep > 1 else prediction.loss, prediction.loss)
             found = self.apertures.copy()
             # half of them, so that no two chase each other for ever
             order = np.roll(order, -(-sources // 2)) if sweep % 2 == 0 else chance.permutation(sources)
@@ -225,7 +232,7 @@ class Refinement:
                     best, self.alpha[place], self.object_power[place] = value, float(alpha), max(power, 1e-300)
 
     def _predict(self) -> _Prediction:
-        """Return what all frames but one predict of each."""
+        """Return the prediction of each frame by all others."""
         data = self._data()
         matrix = self._matrix()
         alpha = torch.cat([self.alpha[i].expand(b.stop - b.start) for i, b in enumerate(self._bands)])
@@ -326,7 +333,7 @@ class Refinement:
         return matrix.flatten(2)
 
     def _brighter(self, prediction: _Prediction) -> Vector:
-        """Return by how much each frame is brighter than the others predict, (N,)."""
+        """Return the brightness of each frame relative to its prediction by the others, (N,)."""
         weights = self._shares[:, None] / (prediction.power[:, None] * prediction.variances)
         matrix = self._matrix()
         predicted = torch.einsum("knz,kzn->kn", matrix, prediction.volumes).to(torch.complex128) + self._mean[:, None]
@@ -338,7 +345,7 @@ class Refinement:
 
 @dataclass(frozen=True)
 class _Prediction:
-    """What all frames but one say of each.
+    """The prediction of each frame by all others.
 
     Parameters
     ----------
@@ -373,8 +380,8 @@ def moved(illumination: Illumination, apertures: Vector) -> Illumination:
     )
 
 
-def _inside(apertures: Vector, na: float) -> Vector:
-    """Return directions brought back to the edge of the objective's aperture where they are beyond it."""
+def brought_inside(apertures: Vector, na: float) -> Vector:
+    """Return directions with those beyond the edge of the objective's aperture brought back to it."""
     radius = np.linalg.norm(apertures, axis=1, keepdims=True)
     inside: Vector = apertures * np.minimum(1.0, na / np.maximum(radius, 1e-12))
     return inside

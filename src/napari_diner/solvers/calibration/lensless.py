@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,11 +143,8 @@ class SelfCalibration:
         self._moves = directions(wanted, given.distances_um)
         self._displaces = bool({"shift", "tilt"} & set(wanted))
         self._answers: Tensor | None = None
-        self._field: Tensor | None = None
         self._normal: Normal | None = None
-        self._plane: Plane | None = None
-        # until the plane is found, the common distance is as sure as what was given
-        self._plane_variance = float(prior.deviations[:, Z].mean()) ** 2
+        self._settled_to: _Settled | None = None
         self._damping = _DAMPING
         self.rounds_done = 0
         """Rounds taken so far."""
@@ -161,36 +158,32 @@ class SelfCalibration:
         self._near = self._band_known = False
         self._valid = amplitudes.numel() if mask is None else int(mask.sum())
         self._loss = math.inf
-        self._through = False
         self._shrinkage = 0.0
         self._before: tuple[Geometry, Tensor] | None = None
-
-    def field(self) -> Tensor:
-        """Return the object so far: complex, (Y, X)."""
-        assert self._field is not None
-        return self._field
+        problem = PhaseProblem(model, amplitudes, mask)
+        self._field = contrast_transfer_inverse(model, problem.filled_amplitudes())
 
     def steps(self) -> Iterator[Step]:
         """Do the work."""
         self._begin()
         yield self._step(0, 0.1)
         problem = self._problem()
-        rounds = AlternatingProjections(problem, self.field(), AlternatingSettings(iterations=self.warm_up))
+        rounds = AlternatingProjections(problem, self._field, AlternatingSettings(iterations=self.warm_up))
         for step in rounds.steps():
-            self._field, self._loss = rounds.field(), step.loss
+            self._field, self._loss = rounds.result(), step.loss
             yield self._step(0, 0.1 + 0.9 * step.done)
         for number in range(1, self.rounds + 1):
             yield from self._round(number)
             self.rounds_done = number
-            if not (self._unwind() or self._narrow()) and self._settled():
+            if not (self._unwind() or self._narrow()) and self._at_rest():
                 break
-        yield from self._settle()
+        self._settled_to = yield from self._settle()
 
     def _step(self, number: int, within: float) -> Step:
         return Step(number + 1, self.rounds + 2, self._loss, within)
 
-    def _problem(self) -> PhaseProblem:
-        return PhaseProblem(self._model(), self._amplitudes, self._mask)
+    def _problem(self, model: MultiHeight | None = None) -> PhaseProblem:
+        return PhaseProblem(model or self._model(), self._amplitudes, self._mask)
 
     def _model(self) -> MultiHeight:
         model = self._build(self.geometry)
@@ -208,18 +201,19 @@ class SelfCalibration:
                 table[:, DOWN : RIGHT + 1] += found
                 self.geometry = self._bounded(table)
                 problem = self._problem()
-        self._field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
+                self._field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
 
     def _round(self, number: int) -> Iterator[Step]:
         """Improve the object, then move the geometry and the object with it."""
-        problem = self._problem()
+        model = self._model()
+        problem = self._problem(model)
         settings = GaussNewtonSettings(warm_up=0, iterations=1, cg_steps=self.object_steps, damping=self._damping)
-        before = self.field()
+        before = self._field
         solver = GaussNewton(problem, before, settings)
         for inner in solver.steps():
             yield self._step(number, 0.4 * inner.within)
-        self._field = solver.field()
-        loss, _ = problem.evaluate(self._field)
+        self._field = solver.result()
+        loss = problem.evaluate(self._field).loss
         failed = self._field is before
         self._damping = min(
             self._damping * (_DAMPING_FAILED if failed else _DAMPING_DOWN if loss < self._loss else _DAMPING_UP), 1.0
@@ -232,9 +226,8 @@ class SelfCalibration:
             yield self._step(number, 1.0)
             return
         self._loss = loss
-        elimination = Elimination(
-            problem, self._field, self._derivatives, self._moves, self._answers, self._variance(loss * self._valid)
-        )
+        variance = self._variance(loss * self._valid)
+        elimination = Elimination(problem, model, self._field, self._derivatives, self._moves, self._answers, variance)
         count = self._moves.shape[2]
         for move in range(count):
             elimination.improve(move, self.answer_steps)
@@ -287,9 +280,10 @@ class SelfCalibration:
         given, bounds = self.given.table, self.prior.bounds
         return Geometry.of(np.clip(table, given - bounds, given + bounds))
 
-    def _settled(self) -> bool:
+    def _at_rest(self) -> bool:
         """Tell whether the last round moved nothing by more than a part of its error."""
-        assert self._normal is not None
+        if self._normal is None:
+            return False
         errors = np.sqrt(np.diag(self._scatter(self._normal)))
         return bool((np.abs(self._last_step) < _STILL * errors).all())
 
@@ -304,7 +298,7 @@ class SelfCalibration:
         """Take whole turns of phase off a periodic object; return whether there were any."""
         if not self._displaces or not self._padding.is_identity:
             return False
-        found = unwound(self.field(), self.geometry, self._derivatives)
+        found = unwound(self._field, self.geometry, self._derivatives)
         if found is None:
             return False
         self._field, self.geometry = found
@@ -320,55 +314,58 @@ class SelfCalibration:
             return False
         self._band_known = True
         problem = self._problem()
-        self._up_to = explained_up_to(problem, self.field())
+        self._up_to = explained_up_to(problem, self._field)
         if self._up_to is None:
             return False
         self._band = passband(problem.model, self._up_to)
-        self._field = self._padding.crop(torch.fft.ifft2(self._band * torch.fft.fft2(self._padding.pad(self.field()))))
+        self._field = self._padding.crop(torch.fft.ifft2(self._band * torch.fft.fft2(self._padding.pad(self._field))))
         self._seen = seen_part(self._model())
         self._answers = self._before = None
         self._damping, self._loss = _DAMPING, math.inf
         self._last_step = np.zeros_like(self._last_step)
         return True
 
-    def _settle(self) -> Iterator[Step]:
-        """Decide what no frame can tell: the plane of the object and its place."""
+    def _settle(self) -> Generator[Step, None, _Settled]:
+        """Decide what the frames cannot: the plane of the object and its place."""
+        geometry, field, plane = self.geometry, self._field, None
+        deviation = float(self.prior.deviations[:, Z].mean())
+        # without a plane, the common distance is as certain as the given distances
+        variance = deviation**2
         if "z" in self.wanted:
             model = self._model()
-            refocusing = Refocusing(self.field(), model, self._derivatives)
-            away = float((self.geometry.distances_um - self.given.distances_um).mean())
-            deviation = float(self.prior.deviations[:, Z].mean())
+            refocusing = Refocusing(field, model, self._derivatives)
+            away = float((geometry.distances_um - self.given.distances_um).mean())
             mask = None if self._mask is None else self._mask.all(0)
-            variance = self._variance(self._loss * self._valid) if math.isfinite(self._loss) else 0.0
-            part = trusted_part(model.spectrum(self.field()), model, variance)
-            seen_best = Refocusing(self.field(), model, self._derivatives, part)
-            search = PlaneSearch(seen_best, 3 * deviation + abs(away), self.depth_of_field_um, mask)
+            noise = self._variance(self._loss * self._valid) if math.isfinite(self._loss) else 0.0
+            part = trusted_part(model.spectrum(field), model, noise)
+            trusted = Refocusing(field, model, self._derivatives, part)
+            search = PlaneSearch(trusted, 3 * deviation + abs(away), self.depth_of_field_um, mask)
             for done in search.steps():
                 yield self._step(self.rounds + 1, done)
-            plane = self._plane = search.result()
-            seen, known = max(plane.error_um, 1e-6) ** -2, deviation**-2
-            offset = (seen * plane.offset_um - known * away) / (seen + known)
-            self._plane_variance = 1 / (seen + known)
-            self.geometry = self.geometry.displaced(offset)
-            self._field = refocusing.at(offset)
+            plane = search.result()
+            precision, prior_precision = max(plane.error_um, 1e-6) ** -2, deviation**-2
+            variance = 1 / (precision + prior_precision)
+            offset = (precision * plane.offset_um - prior_precision * away) * variance
+            geometry, field = geometry.displaced(offset), refocusing.at(offset)
         if self._displaces:
-            self._field, self.geometry = placed(
-                self.field(), self.geometry, self.given, self._derivatives, self._padding
-            )
-        self._through = True
+            field, geometry = placed(field, geometry, self.given, self._derivatives, self._padding)
         yield self._step(self.rounds + 1, 1.0)
+        return _Settled(geometry, field, plane, variance)
 
-    def finish(self) -> None:
-        """Go through what is left of `steps` but for the rounds, if it was left early."""
-        if not self._through:
-            for _ in self._settle():
-                pass
+    def current(self) -> Calibrated:
+        """Return the present geometry and object, with nothing settled that the frames do not determine."""
+        variance = float(self.prior.deviations[:, Z].mean()) ** 2
+        return self._calibrated(_Settled(self.geometry, self._field, None, variance))
 
     def result(self) -> Calibrated:
-        """Return what has been found so far.
+        """Return the best geometry and object so far.
 
-        As long as no round is through, the errors are those of what was given.
+        As long as no round is done, the errors are those of the given geometry.
         """
+        settled = self._settled_to
+        return self._calibrated(_returned(self._settle()) if settled is None else settled)
+
+    def _calibrated(self, settled: _Settled) -> Calibrated:
         flat = self._moves.reshape(-1, self._moves.shape[2])
         noise = math.nan
         if self._normal is None:
@@ -381,14 +378,34 @@ class SelfCalibration:
         if "z" in self.wanted:
             common = np.zeros((len(self._moves), COLUMNS))
             common[:, Z] = 1
-            covariance += self._plane_variance * np.outer(common.ravel(), common.ravel())
-        away = np.abs(self.geometry.table - self.given.table)
+            covariance += settled.plane_variance * np.outer(common.ravel(), common.ravel())
+        away = np.abs(settled.geometry.table - self.given.table)
         return Calibrated(
-            self.geometry,
-            self.field(),
+            settled.geometry,
+            settled.field,
             covariance,
-            self._plane,
+            settled.plane,
             noise,
             np.asarray((away >= 0.999 * self.prior.bounds).any(1)),
             self._up_to,
         )
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """Geometry and object with everything decided, and how certain the common distance is."""
+
+    geometry: Geometry
+    field: Tensor
+    plane: Plane | None
+    plane_variance: float
+
+
+def _returned(work: Generator[Step, None, _Settled]) -> _Settled:
+    """Go through a generator and return what it returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            settled: _Settled = end.value
+            return settled

@@ -8,19 +8,21 @@ log-likelihood of the powers p of a frame (of circular Gaussian values, as in P.
 
     L(u_i) = Σ_u −log v_c(u) − p(u) / v_c(u),    c = 0, 1, 2 the number of discs, for u_i.
 
-It is highest where the discs fit, and weighs each frequency by how much more than noise it holds. A spectrum of real
-values is symmetric, so that u_i and −u_i fit alike; which one it is, a first guess has to tell.
+It is highest where the discs fit, and weights each frequency by how far it is above the noise. The spectrum of real
+values is symmetric, so that u_i and −u_i fit equally well; a first guess must decide between them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage, optimize, signal
 
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.solvers.step import Step
 
 Vector = npt.NDArray[np.float64]
@@ -41,8 +43,24 @@ _PASSES = 3
 _MOST_FREQUENCIES = 10_000
 
 
+@dataclass(frozen=True)
+class CircleFit:
+    """Directions from circles.
+
+    Parameters
+    ----------
+    apertures
+        (NA_y, NA_x) of each frame, (N, 2).
+    likelihood_gain
+        How much likelier they are than the first guess, as log-likelihood per frame; None if not computed.
+    """
+
+    apertures: Vector
+    likelihood_gain: float | None = None
+
+
 class CircleSearch:
-    """Fit the two circles of each frame.
+    """Fit the two circles of each frame; a `Solver`.
 
     Parameters
     ----------
@@ -50,32 +68,30 @@ class CircleSearch:
         g = I / I_background − 1, or just I, real, (N, Y, X); one source each.
     apertures
         First guess of (NA_y, NA_x), (N, 2).
-    pixel_size_um, wavelength_um, na
-        Sampling, wavelength in vacuum, and numerical aperture of the objective.
+    geometry
+        Pixels, light and objective.
     range_na
         How far from the first guess to search.
     together
-        Move all directions as one pattern: shifted, turned and scaled.
+        Move all directions as one pattern: shifted, rotated and scaled.
     """
 
     def __init__(
         self,
         frames: npt.NDArray[np.floating],
         apertures: Vector,
+        geometry: VolumeGeometry,
         *,
-        pixel_size_um: float,
-        wavelength_um: float,
-        na: float,
         range_na: float = 0.05,
         together: bool = False,
     ) -> None:
         self.start = apertures
         self.apertures = apertures.copy()
-        self.wavelength_um = wavelength_um
-        self.na = na
+        self.wavelength_um, self.na = geometry.wavelength_um, geometry.na
         self.range_na = range_na
         self.together = together
         self.frames = frames
+        pixel_size_um, reach = geometry.pixel_size_um, 2 * geometry.cutoff
         rows, columns = frames.shape[1:]
         self.fy = np.fft.fftshift(np.fft.fftfreq(rows, pixel_size_um))[:, None]
         self.fx = np.fft.fftshift(np.fft.fftfreq(columns, pixel_size_um))[None, :]
@@ -83,7 +99,7 @@ class CircleSearch:
         self.radius = np.hypot(self.fy, self.fx)
         self._window = np.outer(signal.windows.tukey(rows, _FADED), signal.windows.tukey(columns, _FADED))
         half = (self.fy > 0) | ((self.fy == 0) & (self.fx > 0))
-        useful = half & (self.radius > _LOWEST * self.step) & (self.radius < 2 * na / wavelength_um + 2 * self.step)
+        useful = half & (self.radius > _LOWEST * self.step) & (self.radius < reach + 2 * self.step)
         if useful.sum() > _MOST_FREQUENCIES:
             chosen = np.random.default_rng(0).permutation(np.flatnonzero(useful))[:_MOST_FREQUENCIES]
             useful = np.zeros_like(useful)
@@ -101,7 +117,7 @@ class CircleSearch:
         return power
 
     def steps(self) -> Iterator[Step]:
-        """Search; the loss is minus the log-likelihood for each frequency."""
+        """Search; the loss is minus the log-likelihood per frequency."""
         count = len(self.start)
         for number in range(1, _PASSES + 1):
             levels = self._levels()
@@ -113,15 +129,19 @@ class CircleSearch:
                 yield Step(number, _PASSES, -total / ((frame + 1) * self._points.shape[1]), (frame + 1) / count)
             self.apertures = fitted_pattern(self.start, found) if self.together else found
 
-    def likelihood_gain(self) -> float:
-        """Return by how much the directions found are likelier than those given, as log-likelihood for a frame."""
+    def result(self) -> CircleFit:
+        """Return the directions found so far, and how much likelier they are."""
         levels = self._levels()
         gains = []
         for frame in range(len(self.start)):
             terms = self._terms(frame, levels)
             gains.append(float(np.subtract(*(self._likelihood(at[frame, None], terms, _EDGE)[0]
                                              for at in (self.apertures, self.start)))))  # fmt: skip
-        return float(np.mean(gains))
+        return CircleFit(self.apertures, float(np.mean(gains)))
+
+    def current(self) -> CircleFit:
+        """Return the directions found so far."""
+        return CircleFit(self.apertures)
 
     def _levels(self) -> npt.NDArray[np.float32]:
         """Return the log mean power of frequencies in none, one or both discs, at the useful frequencies, (3, K)."""
@@ -169,7 +189,7 @@ class CircleSearch:
         return likelihood
 
     def _search(self, frame: int, levels: npt.NDArray[np.float32], wide: bool) -> tuple[Vector, float]:
-        """Return the likeliest direction, and its log-likelihood: on ever finer grids about the best so far."""
+        """Return the likeliest direction, and its log-likelihood, by ever finer grids about the best so far."""
         terms = self._terms(frame, levels)
         unit = self.step * self.wavelength_um
         at = self.start[frame] if wide else self.apertures[frame]
@@ -191,10 +211,7 @@ class CircleSearch:
 
 
 def fitted_pattern(start: Vector, found: Vector) -> Vector:
-    """Return the directions of a pattern, (N, 2), shifted, turned and scaled to lie where they were found.
-
-    Single ones that were found far off count little.
-    """
+    """Return the directions of a pattern, (N, 2), shifted, rotated and scaled to fit others, robustly."""
     origin = start.mean(0)
     y, x = (start - origin).T
 
@@ -212,7 +229,7 @@ def fitted_pattern(start: Vector, found: Vector) -> Vector:
 
 
 def _filled(totals: Vector, counts: Vector) -> Vector:
-    """Return means over rings, those of rings without any from the next one that has some."""
+    """Return means over rings, interpolated for rings without any frequency."""
     means = np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
     known = np.flatnonzero(np.isfinite(means))
     if not len(known):

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from napari_diner.representations.diner import CHUNK, Diner, Lattice
+from napari_diner.solvers.step import Step
 
 # points of the lattice that is searched, whatever its dimension
 _SEARCHED_POINTS = 1 << 16
@@ -25,6 +26,9 @@ _GAIN = 0.9
 # the very nearest would mean to look at them all
 _NEARLY = 0.1
 _FIRST_DAMPING = 1e-2
+# searches take place within this part of a run: not before there is a network to search, and not so late that what
+# they have moved cannot settle
+_SEARCH_SPAN = (0.08, 0.85)
 
 
 @torch.no_grad()
@@ -127,3 +131,69 @@ def _linearised(diner: Diner, keys: Tensor) -> tuple[Tensor, Tensor]:
         # each value depends on its own key only, so that the gradient of a sum holds a row of every Jacobian
         rows = [torch.autograd.grad(column.sum(), leaf, retain_graph=True)[0] for column in values.unbind(1)]
     return values.detach(), torch.stack(rows, 1)
+
+
+class KeySearch:
+    """Searches for better keys, spread over a run of Adam; a `Refinement`.
+
+    Parameters
+    ----------
+    diner
+        The representation.
+    targets
+        Values to be returned, (outputs, n).
+    searches
+        How often to search.
+    """
+
+    def __init__(self, diner: Diner, targets: Tensor, searches: int) -> None:
+        self.diner, self.targets, self.searches = diner, targets, searches
+        self._done = 0
+
+    def is_due(self, done: float) -> bool:
+        """Tell whether the next search is due when a fraction of the run is done."""
+        first, last = _SEARCH_SPAN
+        return self._done < self.searches and done >= first + (last - first) * self._done / self.searches
+
+    def apply(self, optimizer: torch.optim.Optimizer) -> Iterator[float]:
+        """Search for all keys, and take the momentum off those that move."""
+        self._done += 1
+        table = self.diner.hash_table
+        moved = torch.zeros(len(table), dtype=torch.bool, device=self.targets.device)
+        for count in search_keys(self.diner, self.targets, moved):
+            if count < len(moved):
+                yield count / len(moved)
+        state = optimizer.state.get(table)
+        if state:
+            # its old momentum would carry a key away from where it was put
+            state["exp_avg"][moved] = 0
+
+
+class KeyPlacement:
+    """The last second-order steps of all keys, with the network held; a `Solver`.
+
+    Parameters
+    ----------
+    diner
+        The representation; its table is changed in place.
+    targets
+        Values to be returned, (outputs, n).
+    steps
+        Steps for each key.
+    loss
+        Misfit before.
+    """
+
+    def __init__(self, diner: Diner, targets: Tensor, steps: int, loss: float) -> None:
+        self.diner, self.targets, self.key_steps, self.loss = diner, targets, steps, loss
+
+    def steps(self) -> Iterator[Step]:
+        """Place the keys, part by part."""
+        for done in place_keys(self.diner, self.targets, self.key_steps):
+            yield Step(1, 1, self.loss, within=done / len(self.diner.hash_table))
+
+    def result(self) -> Diner:
+        """Return the representation."""
+        return self.diner
+
+    current = result

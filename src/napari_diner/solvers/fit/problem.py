@@ -1,34 +1,46 @@
-"""The question of a fit: which parameters make a representation return values that are known?"""
+"""The problem of a fit: which parameters make a representation return known values?"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from napari_diner.representations.diner import Diner, Lattice
+from napari_diner.representations.unknown import Unknown
+from napari_diner.solvers.problem import Batch, Evaluation
 
 # keys that are read off a lattice at a time: many enough to share between threads, few enough to stay near a core
 _PART = 1 << 17
 
 
 class ValueProblem:
-    """Values that a representation should return, and the misfit between the two.
+    """Values that a representation should return, and the misfit: Eq. 4b with P the identity; a `Problem`.
 
     The misfit is the mean over all samples and outputs of ``(f_i − y_i)²``, where sample i counts `weights[i]` times.
 
     Parameters
     ----------
     targets
-        Wanted outputs, (outputs, n), float32.
+        Values to be returned, (outputs, n), float32.
     weights
         How often each sample occurs, (n,); None if once.
     """
+
+    priors = None
 
     def __init__(self, targets: Tensor, weights: Tensor | None = None) -> None:
         self.targets = targets
         self.weights = weights
         total = targets.shape[1] if weights is None else float(weights.sum(dtype=torch.float64))
         self.count = total * targets.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the values are."""
+        return self.targets.device
 
     def loss(self, outputs: Tensor) -> Tensor:
         """Return the misfit of outputs, (outputs, n), as a scalar with gradients."""
@@ -37,28 +49,61 @@ class ValueProblem:
             errors = errors * self.weights
         return errors.sum() / self.count
 
+    def evaluate(self, estimate: Tensor) -> Evaluation:
+        """Return the misfit of outputs, (outputs, n), and its derivative, ``2 w (f − y) / count``."""
+        errors = estimate - self.targets
+        weighted = errors if self.weights is None else errors * self.weights
+        misfit = float((errors * weighted).sum(dtype=torch.float64)) / self.count
+        return Evaluation(misfit, weighted * (2 / self.count), misfit)
+
+    def linearise(self, estimate: Tensor) -> Identity:
+        """Return the derivative of the outputs by themselves."""
+        return Identity(estimate - self.targets)
+
     @torch.no_grad()
-    def exact_loss(self, diner: Diner) -> float:
-        """Return the misfit of the exact network, added up in double precision, in parts that need little memory."""
+    def objective(self, unknown: Unknown) -> float:
+        """Return the misfit of the exact outputs; of a DINER in parts that need little memory."""
+        (representation,) = unknown.parts
+        if not isinstance(representation, Diner):
+            return self.evaluate(unknown.exact().flatten(1)).loss
         total = 0.0
         for start in range(0, self.targets.shape[1], _PART):
             part = slice(start, start + _PART)
-            errors = torch.cat([diner.backbone(keys) for keys in diner.hash_table[part].split(8192)]).T
+            keys = representation.hash_table[part]
+            errors = torch.cat([representation.backbone(some) for some in keys.split(8192)]).T
             errors = (errors - self.targets[:, part]).square_()
             if self.weights is not None:
                 errors *= self.weights[part]
             total += float(errors.sum(dtype=torch.float64))
         return total / self.count
 
-    def descend_lattice(self, diner: Diner) -> Tensor:
+    def batches(self, size: int | None, generator: torch.Generator | None) -> Sequence[Batch]:
+        """Return the indices of the samples in random parts of `size`; ``[None]`` for all at once."""
+        if size is None:
+            return [None]
+        order = torch.randperm(self.targets.shape[1], generator=generator).to(self.device)
+        return list(order.split(size))
+
+    def descend(self, unknown: Unknown, batch: Batch, *, exact: bool) -> Tensor:
+        """Add the gradient of the misfit to the parameters of an unknown; return the misfit.
+
+        A DINER is evaluated through its lattice unless its settings or `exact` say otherwise; a part of the samples by
+        itself.
+        """
+        (representation,) = unknown.parts
+        if isinstance(batch, Tensor):
+            loss = (representation.sample(batch) - self.targets[:, batch].T).square().mean()
+        elif isinstance(representation, Diner) and representation.settings.evaluation == "lattice" and not exact:
+            return self._descend_lattice(representation)
+        else:
+            loss = self.loss(representation.exact().flatten(1))
+        loss.backward()
+        return loss.detach()
+
+    def _descend_lattice(self, diner: Diner) -> Tensor:
         """Put the gradient of the misfit, as seen through the lattice, into the parameters of a DINER.
 
         The keys are worked through in parts, so that no more than their gradient is held besides them.
-
-        Returns
-        -------
-        Tensor
-            The misfit, a scalar without gradients.
         """
         keys = diner.hash_table
         lattice = Lattice.covering(keys, diner.settings.lattice_size)
@@ -80,3 +125,28 @@ class ValueProblem:
             keys.grad[part] = to_keys
         values.backward(towards_values)
         return total / self.count
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The derivative of values by themselves; a `Linearisation`.
+
+    Parameters
+    ----------
+    difference
+        Estimate minus data.
+    """
+
+    difference: Tensor
+
+    def residual(self) -> Tensor:
+        """Return estimate minus data."""
+        return self.difference
+
+    def apply(self, change: Tensor) -> Tensor:
+        """Return the change."""
+        return change
+
+    def adjoint(self, data: Tensor) -> Tensor:
+        """Return the data."""
+        return data

@@ -47,13 +47,13 @@ class Admm:
     start
         Contrast to start from, (2, Z, Y, X), best of the right scale, such as one of `ClosedForm`.
     iterations
-        At most this many steps.
+        Maximum number of steps.
     tolerance
         Stop when both residuals are below this fraction of what they are the difference of; 0 for never.
     closed
-        The factorised x-step (`factorised`) of an earlier run with the same model and frames; None to make it.
+        The factorised x-step (`factorised`) of an earlier run with the same model and frames; None to compute it.
     rho
-        ρ, which then stays as it is, relative to the strongest response; None to find it on the way.
+        Constant ρ, relative to the strongest response; None to adapt it on the way.
 
     Raises
     ------
@@ -81,7 +81,7 @@ class Admm:
             raise ValueError("the closed form given is one without total variation")
         self._weight = _COPY_WEIGHT if self.splits_slopes else 1.0
         best = problem.projected(start.to(self.model.device, self.model.real_dtype))
-        self._aim(problem, best)
+        self.aim(problem, best)
         self._balanced = rho is None
         self.rho = self._first_rho() if rho is None else rho * float(self.closed.eigenvalues.max())
         self._d = problem.tv.differences(best) if self.splits_slopes else best.new_zeros(3, 0)
@@ -90,10 +90,13 @@ class Admm:
 
     def aim(self, problem: VolumeProblem, volume: Tensor) -> None:
         """Go on with another problem of the same model and frames; the best volume so far is the one given."""
-        self._aim(problem, volume)
+        self.problem = problem
+        self.data_spectrum = self.model.spectrum(problem.data[self.closed.frames])
+        self._best = volume
+        self._best_loss = problem.loss(volume)
 
     def copy(self) -> Tensor:
-        """Return the present copy z of the volume, which is what positivity acts on: real, (2, Z, Y, X)."""
+        """Return the present copy z of the volume, on which positivity acts: real, (2, Z, Y, X)."""
         return self._z
 
     def state(self) -> tuple[float, tuple[Tensor, ...]]:
@@ -101,27 +104,23 @@ class Admm:
         return self.rho, tuple(part.clone() for part in (self._d, self._z, self._p, self._q))
 
     def restore(self, state: tuple[float, tuple[Tensor, ...]]) -> None:
-        """Go back to where `state` was taken."""
+        """Go back to an earlier `state`."""
         self.rho = state[0]
         self._d, self._z, self._p, self._q = (part.clone() for part in state[1])
 
-    def _aim(self, problem: VolumeProblem, best: Tensor) -> None:
-        self.problem = problem
-        self.data_spectrum = self.model.spectrum(problem.data[self.closed.frames])
-        self._best = best
-        self._best_value, self._best_misfit = problem.objective(best)
-
     @property
     def objective(self) -> float:
-        """What is minimised, at the best volume so far."""
-        return self._best_value
+        """Loss of the best volume so far."""
+        return self._best_loss
 
-    def volume(self) -> Tensor:
+    def result(self) -> Tensor:
         """Return the best volume so far: real, (2, Z, Y, X), not negative where it must not be."""
         return self._best
 
+    current = result
+
     def _first_rho(self) -> float:
-        """Return the ρ that has slopes of the usual size at the start shortened by a good part of themselves."""
+        """Return the ρ with which slopes of the usual size at the start are shortened by a good part of themselves."""
         priors = self.problem.priors
         strongest = float(self.closed.eigenvalues.max())
         tiny = torch.finfo(self.model.real_dtype).tiny
@@ -137,7 +136,7 @@ class Admm:
 
     @torch.no_grad()
     def steps(self) -> Iterator[Step]:
-        """Iterate; the loss of a step is what is minimised, at the present volume made positive."""
+        """Iterate; the loss of a step is that of the present volume, made positive."""
         problem, tv, sigma = self.problem, self.problem.tv, self._weight
         alpha, tau = problem.priors.tikhonov, problem.priors.tv
         size = math.sqrt(self._d.numel() + self._z.numel())
@@ -166,10 +165,10 @@ class Admm:
                 scale, pull = scale + float(d.square().sum()), pull + float(p.square().sum())
 
             volume = problem.projected(x)
-            value, misfit = problem.objective(volume)
-            if value < self._best_value:
-                self._best_value, self._best_misfit, self._best = value, misfit, volume
-            yield Step(iteration, self.iterations, value)
+            loss = problem.loss(volume)
+            if loss < self._best_loss:
+                self._best_loss, self._best = loss, volume
+            yield Step(iteration, self.iterations, loss)
             tiny = torch.finfo(x.dtype).eps * size
             norms = [math.sqrt(square) for square in (primal, dual, scale, pull)]
             if norms[0] <= self.tolerance * norms[2] + tiny and norms[1] <= self.tolerance * norms[3] + tiny:
@@ -191,14 +190,12 @@ class Admm:
 
 
 def factorised(problem: VolumeProblem) -> ClosedForm:
-    """Return the x-step of a problem with a linear model; with total variation, one for any weight of it, 0 included.
+    """Return the x-step of a problem; with total variation, one for any weight of it, 0 included.
 
     Raises
     ------
     TypeError
-        If the model is not linear.
+        If there is no linear model.
     """
-    if not isinstance(problem.model, LinearModel):
-        raise TypeError("the closed form needs a linear model")
     slopes = problem.tv.eigenvalues(problem.model.shape) + _COPY_WEIGHT if problem.priors.tv else None
-    return ClosedForm(problem.model, slopes, problem.frames)
+    return ClosedForm(problem.linear, slopes, problem.frames)

@@ -1,30 +1,27 @@
 """Voxels under a model that is not linear, by chords: its own predictions, with the slope of a linear model.
 
-Near a volume x_k, where the model P is known, it is taken for ``P(x_k) + M (x − x_k)`` with a linear model M that is
-roughly right. The data that M has to explain are then
+Near a volume x_k, where the prediction of the model P is known, it is approximated by ``P(x_k) + M (x − x_k)`` with a
+linear model M that is roughly right. The data that M has to explain are then
 
     g_k = θ (g − P(x_k)) + M x_k,
 
 and a few steps of `Admm`, which go on from those for the last volume, explain them under all priors: Newton's method
-with a slope that stays as it is (the chord method), so that its x-step is factorised once and no gradient of P is ever
-needed. Where it ends, P explains the data as far as M can tell. With single scattering for M and multiple scattering
-for P it gets there in about ten chords where descent along gradients takes hundreds. Of a chord that leads astray the
-part θ is halved.
+with a constant slope (the chord method), so that its x-step is factorised once and no gradient of P is ever needed.
+Where it ends, P explains the data as far as M can tell. With single scattering for M and multiple scattering for P it
+takes about ten chords where gradient descent takes hundreds of steps. When a chord leads astray, θ is halved.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.solvers.idt.admm import Admm
 from napari_diner.solvers.idt.problem import VolumeProblem
-from napari_diner.solvers.idt.tikhonov import ClosedForm
 from napari_diner.solvers.step import Step
 
 _INNER_STEPS = 3
@@ -46,42 +43,33 @@ class MultiSliceVoxels:
     Parameters
     ----------
     problem
-        What is minimised.
-    linear
-        A linear model of the same volume and frames, roughly right.
+        What is minimised; its `linear` is a linear model of the same volume and frames, roughly right.
     start
-        Contrast to start from, (2, Z, Y, X); that of nothing, where M is right, is a good one.
+        Contrast to start from, (2, Z, Y, X); an empty one, where M is right, is a good choice.
     iterations
-        At most this many chords; each takes one prediction of the model.
-    closed
-        The factorised x-step (`admm.factorised`) of the linear model; None to make it.
+        Maximum number of chords; each takes one prediction of the model.
     """
 
-    def __init__(
-        self,
-        problem: VolumeProblem,
-        linear: LinearModel,
-        start: Tensor,
-        iterations: int = 30,
-        closed: ClosedForm | None = None,
-    ) -> None:
+    def __init__(self, problem: VolumeProblem, start: Tensor, iterations: int = 30) -> None:
         self.problem = problem
-        self.linear = linear
+        self.linear = problem.linear
         self.iterations = iterations
-        self._volume = problem.projected(start.to(linear.device, linear.real_dtype))
+        self._volume = problem.projected(start.to(self.linear.device, self.linear.real_dtype))
         self._frames = None if problem.frames is None else list(problem.frames)
         self._value, self._left = self._look(self._volume)
         self._part = 1.0
-        self._admm = Admm(self._seen_from(self._volume, self._left), self._volume, _INNER_STEPS, 0.0, closed, _RHO)
+        self._admm = Admm(self._seen_from(self._volume, self._left), self._volume, _INNER_STEPS, 0.0, rho=_RHO)
 
     @property
     def objective(self) -> float:
-        """What is minimised, at the best volume so far."""
+        """Loss of the best volume so far."""
         return self._value
 
-    def volume(self) -> Tensor:
+    def result(self) -> Tensor:
         """Return the best volume so far: real, (2, Z, Y, X), not negative where it must not be."""
         return self._volume
+
+    current = result
 
     def linearised(self) -> Tensor:
         """Return the data that the linear model has to explain from the best volume on, (N, Y, X)."""
@@ -89,7 +77,7 @@ class MultiSliceVoxels:
 
     @torch.no_grad()
     def steps(self) -> Iterator[Step]:
-        """Iterate; the loss of a step is what is minimised, at the best volume so far."""
+        """Iterate; the loss of a step is that of the best volume so far."""
         volume, value, left = self._volume, self._value, self._left
         state = self._admm.state()
         idle = 0
@@ -98,19 +86,19 @@ class MultiSliceVoxels:
             for step in self._admm.steps():
                 yield Step(iteration, self.iterations, self._value, step.iteration / (1 + step.iterations))
             candidate = self._admm.copy()
-            found, remains = self._look(candidate)
-            # not a number is astray as well
-            if not found <= _ASTRAY * value or not math.isfinite(found):
+            loss, remains = self._look(candidate)
+            # NaN is astray, too
+            if not loss <= _ASTRAY * value or not math.isfinite(loss):
                 self._part /= 2
                 self._admm.restore(state)
                 if self._part < _SHORTEST:
                     return
                 yield Step(iteration, self.iterations, self._value)
                 continue
-            if found > value:
+            if loss > value:
                 self._part = max(self._part / 2, _SHORT)
-            idle = idle + 1 if found > (1 - _WORTHWHILE) * self._value else 0
-            volume, value, left = candidate, found, remains
+            idle = idle + 1 if loss > (1 - _WORTHWHILE) * self._value else 0
+            volume, value, left = candidate, loss, remains
             state = self._admm.state()
             if value < self._value:
                 self._volume, self._value, self._left = volume, value, left
@@ -120,17 +108,53 @@ class MultiSliceVoxels:
 
     @torch.no_grad()
     def _look(self, volume: Tensor) -> tuple[float, Tensor]:
-        """Return what is minimised at a volume, and what it leaves unexplained of the data that count."""
+        """Return the loss of a volume, and what it leaves unexplained of the data that count."""
         data = self.problem.data if self._frames is None else self.problem.data[self._frames]
         left = data - self.problem.model.forward(volume, self._frames)
         return float(left.square().sum()) / 2 + self.problem.penalty(volume), left
 
     @torch.no_grad()
     def _seen_from(self, volume: Tensor, left: Tensor) -> VolumeProblem:
-        """Return the problem with the model's chord at a volume, in the place of the model."""
+        """Return the problem with the chord of the model at a volume in place of the model."""
         seen = self.linear.forward(volume, self._frames).add_(left, alpha=self._part)
         data = seen
         if self._frames is not None:
             data = torch.zeros_like(self.problem.data)
             data[self._frames] = seen
         return replace(self.problem, model=self.linear, data=data)
+
+
+@dataclass(frozen=True)
+class LinearisedData:
+    """A volume, and the data that a linear model has to explain from it on.
+
+    Parameters
+    ----------
+    volume
+        Contrast, (2, Z, Y, X).
+    data
+        Real, (N, Y, X).
+    """
+
+    volume: Tensor
+    data: Tensor
+
+
+class DataLinearisation:
+    """A few chords for the data that they leave to the linear model; a `Solver`.
+
+    Parameters
+    ----------
+    chords
+        The solver that does the work.
+    """
+
+    def __init__(self, chords: MultiSliceVoxels) -> None:
+        self.steps = chords.steps
+        self._chords = chords
+
+    def result(self) -> LinearisedData:
+        """Return the best volume so far, and the data linearised there."""
+        return LinearisedData(self._chords.result(), self._chords.linearised())
+
+    current = result

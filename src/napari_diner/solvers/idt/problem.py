@@ -1,20 +1,28 @@
-"""What a volume has to explain, and what is asked of it besides."""
+"""The inverse problem of diffraction tomography: which volume explains the recorded intensities?"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from napari_diner.physics.idt.base import IDTModel
-from napari_diner.solvers.idt.regularisers import Priors, TotalVariation
+from napari_diner.physics.idt.linear import LinearModel
+from napari_diner.representations.unknown import Unknown
+from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
+from napari_diner.solvers.problem import Batch, Evaluation
+
+# rounding of the total variation for gradients, relative to the scale of the contrast: far below slopes that matter
+_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
 class VolumeProblem:
-    """Find the contrast x that minimises ``½ Σ |P(x) − g|² + α/2 Σ |x|² + τ TV(x)``, where asked with x ≥ 0.
+    """Find the contrast x ≥ 0 that minimises ``½ Σ |P(x) − g|² + α/2 Σ |x|² + τ TV(x)``; a `Problem`.
 
     Parameters
     ----------
@@ -27,26 +35,59 @@ class VolumeProblem:
     tv
         The total variation, with the proportions of the voxels.
     frames
-        Which of the frames count; all if None.
+        Frames that count; all if None.
+    slope
+        A linear model of the same volume and frames, where `model` is not linear and a solver needs one.
+    scale
+        Usual size of Δε_re and Δε_im, relative to which the total variation is rounded where a gradient is needed;
+        None for that of each estimate.
     """
 
     model: IDTModel
     data: Tensor
-    priors: Priors
+    priors: VolumePriors
     tv: TotalVariation
     frames: tuple[int, ...] | None = None
+    slope: LinearModel | None = None
+    scale: tuple[float, float] | None = None
 
-    def misfit(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Return ``½ Σ |P(x) − g|²``, with gradient, of the frames that count, or of the frames given."""
-        chosen = self.frames if frames is None else frames
-        data = self.data if chosen is None else self.data[list(chosen)]
-        return (self.model.forward(contrast, chosen) - data).square().sum() / 2
+    @property
+    def device(self) -> torch.device:
+        """Where data and volumes are."""
+        return self.model.device
+
+    @property
+    def linear(self) -> LinearModel:
+        """The model, or the linear one that stands for it.
+
+        Raises
+        ------
+        TypeError
+            If the model is not linear and there is no `slope`.
+        """
+        if isinstance(self.model, LinearModel):
+            return self.model
+        if self.slope is None:
+            raise TypeError("the closed form needs a linear model")
+        return self.slope
+
+    @property
+    def counted(self) -> list[int]:
+        """Numbers of the frames that count."""
+        return list(range(self.model.frames) if self.frames is None else self.frames)
+
+    def with_priors(self, priors: VolumePriors) -> VolumeProblem:
+        """Return the problem with other priors."""
+        return replace(self, priors=priors)
+
+    def misfit(self, contrast: Tensor, frames: Batch = None) -> Tensor:
+        """Return ``½ Σ |P(x) − g|²``, with gradient, over all frames that count or over some."""
+        return self._residual(contrast, self.frames if frames is None else frames).square().sum() / 2
 
     @torch.no_grad()
-    def objective(self, contrast: Tensor) -> tuple[float, float]:
-        """Return what is minimised, and the misfit in it, at a contrast; positivity is not looked at."""
-        misfit = float(self.misfit(contrast))
-        return misfit + self.penalty(contrast), misfit
+    def loss(self, contrast: Tensor) -> float:
+        """Return the loss of a contrast, with the total variation as it is; positivity is not looked at."""
+        return float(self.misfit(contrast)) + self.penalty(contrast)
 
     @torch.no_grad()
     def penalty(self, contrast: Tensor) -> float:
@@ -61,3 +102,110 @@ class VolumeProblem:
     def projected(self, contrast: Tensor) -> Tensor:
         """Return the nearest contrast that is not negative where it must not be."""
         return self.priors.projected(contrast)
+
+    def evaluate(self, contrast: Tensor) -> Evaluation:
+        """Return loss, gradient and misfit of a contrast, with the total variation rounded.
+
+        Negative values count as zero where they are not allowed; their gradient is kept where a step against it
+        leads up.
+        """
+        at = contrast.detach().requires_grad_()
+        with torch.enable_grad():
+            loss, misfit = self._differentiable(at, None)
+        (gradient,) = torch.autograd.grad(loss, at)
+        return Evaluation(float(loss.detach()), gradient, float(misfit.detach()))
+
+    def linearise(self, contrast: Tensor) -> LinearisedVolume:
+        """Return the derivative of the data at a contrast."""
+        return LinearisedVolume(self, contrast)
+
+    @torch.no_grad()
+    def objective(self, unknown: Unknown) -> float:
+        """Return the loss of the exact contrast that an unknown represents."""
+        return self.loss(self.projected(unknown.exact()))
+
+    def batches(self, size: int | None, generator: torch.Generator | None) -> Sequence[Batch]:
+        """Return the frames in random parts of at most `size`, as even as possible."""
+        frames = self.counted
+        if size is None or size >= len(frames):
+            return [None]
+        order = torch.randperm(len(frames), generator=generator).tolist()
+        count = math.ceil(len(order) / size)
+        return [[frames[place] for place in order[first::count]] for first in range(count)]
+
+    def descend(self, unknown: Unknown, batch: Batch, *, exact: bool) -> Tensor:
+        """Add the gradient of the loss to the parameters of an unknown; return the loss, with the variation rounded."""
+        loss, _ = self._differentiable(unknown.exact() if exact else unknown(), batch)
+        loss.backward()
+        return loss.detach()
+
+    def _residual(self, contrast: Tensor, frames: Batch) -> Tensor:
+        chosen = None if frames is None else [int(frame) for frame in frames]
+        return self.model.forward(contrast, chosen) - (self.data if chosen is None else self.data[chosen])
+
+    def _differentiable(self, contrast: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return loss and misfit with gradients, the misfit of some frames scaled up to all."""
+        priors = self.priors
+        scale = scale_of(contrast.detach()) if self.scale is None else self.scale
+        contrast = _Positive.apply(contrast, priors.positive)  # type: ignore[no-untyped-call]
+        misfit = self.misfit(contrast, batch)
+        if batch is not None:
+            misfit = misfit * (len(self.counted) / len(batch))
+        loss = misfit
+        if priors.tikhonov:
+            loss = loss + priors.tikhonov / 2 * contrast.square().sum()
+        if priors.tv:
+            for part, unit in zip(contrast, scale, strict=True):
+                loss = loss + priors.tv * self.tv.smooth(part, _ROUNDING * unit)
+        return loss, misfit
+
+
+class LinearisedVolume:
+    """The data of a problem linearised about a contrast; a `Linearisation`."""
+
+    def __init__(self, problem: VolumeProblem, contrast: Tensor) -> None:
+        self.problem = problem
+        self.contrast = contrast.detach()
+
+    @torch.no_grad()
+    def residual(self) -> Tensor:
+        """Return model minus data, (N, Y, X)."""
+        return self.problem._residual(self.contrast, self.problem.frames)
+
+    @torch.no_grad()
+    def apply(self, change: Tensor) -> Tensor:
+        """Return the change of the data, (N, Y, X), for a change of the contrast, (2, Z, Y, X)."""
+        return self.problem.model.derivative(self.contrast, change, self.problem.frames)
+
+    def adjoint(self, data: Tensor) -> Tensor:
+        """Apply the transpose of `apply`: (N, Y, X) to (2, Z, Y, X)."""
+        return self.problem.model.derivative_adjoint(self.contrast, data, self.problem.frames)
+
+
+def scale_of(contrast: Tensor) -> tuple[float, float]:
+    """Return the largest values of Δε_re and Δε_im of a contrast, (2, Z, Y, X); 1 where all are zero."""
+    real, imaginary = (float(part.abs().max()) or 1.0 for part in contrast)
+    return real, imaginary
+
+
+class _Positive(torch.autograd.Function):
+    """Negative values read as zero; their gradients pass where a step against them leads up, and not down."""
+
+    @staticmethod
+    def forward(ctx: Any, contrast: Tensor, positive: tuple[bool, bool]) -> Tensor:
+        """Return the contrast (2, Z, Y, X), not negative where it must not be."""
+        ctx.save_for_backward(contrast)
+        ctx.positive = positive
+        parts = zip(contrast.unbind(0), positive, strict=True)
+        return torch.stack([part.clamp_min(0) if asked else part for part, asked in parts])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient, without what would push values further below zero."""
+        (contrast,) = ctx.saved_tensors
+        passed = gradients[0].clone()
+        for gradient, part, asked in zip(passed, contrast, ctx.positive, strict=True):
+            if asked:
+                gradient.masked_fill_((part <= 0) & (gradient > 0), 0)
+        return passed, None

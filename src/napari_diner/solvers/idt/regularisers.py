@@ -1,4 +1,4 @@
-"""What is known of a volume before it is measured: it is even in places, and not thinner than the medium."""
+"""Prior knowledge of a volume: it is piecewise smooth, and not optically thinner than the medium."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Priors:
-    """Weights of what is asked of the contrast besides explaining the data."""
+class VolumePriors:
+    """Weights of the priors on the contrast."""
 
     tikhonov: float = 0.0
     """α of ``α/2 Σ |Δε|²``."""
@@ -33,22 +33,14 @@ class Priors:
         parts = contrast.unbind(0)
         return torch.stack([p.clamp_min(0) if asked else p for p, asked in zip(parts, self.positive, strict=True)])
 
-    def violation(self, contrast: Tensor) -> Tensor:
-        """Return half the sum of squares of what is negative and must not be, with gradient."""
-        total = contrast.new_zeros(())
-        for part, asked in zip(contrast.unbind(0), self.positive, strict=True):
-            if asked:
-                total = total + part.clamp_max(0).square().sum() / 2
-        return total
-
 
 @dataclass(frozen=True)
 class TotalVariation:
     """The isotropic total variation of a volume whose voxels are not cubes (Rudin, Osher and Fatemi, Physica D 1992).
 
     ``TV(x) = Σ_voxels √( Σ_a (w_a D_a x)² )``, with the differences D_a to the next voxel along each axis, and weights
-    w_a in inverse proportion to the voxels' size along it: w_a D_a is a gradient. Each channel has its own sum. The
-    volume is periodic along y and x, as the models have it, and ends at the first and the last slice.
+    w_a inversely proportional to the voxel size along it: w_a D_a is a gradient. Each channel has its own sum. The
+    volume is periodic along y and x, as in the models, and ends at the first and the last slice.
 
     Parameters
     ----------
@@ -100,7 +92,7 @@ class TotalVariation:
         return float(magnitudes(self.differences(volume)).sum())
 
     def smooth(self, volume: Tensor, rounding: float) -> Tensor:
-        """Return ``Σ √(|∇x|² + ε²) − ε``, which has a gradient everywhere.
+        """Return ``Σ √(|∇x|² + ε²) − ε``, which is differentiable everywhere.
 
         Parameters
         ----------
@@ -149,7 +141,7 @@ def shrunk(gradient: Tensor, threshold: float) -> Tensor:
 
 
 class _Smooth(torch.autograd.Function):
-    """The rounded total variation; its gradient Dᵀ(Dx / √(|Dx|² + ε²)) is computed on the way."""
+    """The rounded total variation; its gradient Dᵀ(Dx / √(|Dx|² + ε²)) is computed in the forward pass."""
 
     @staticmethod
     def forward(ctx: Any, volume: Tensor, tv: TotalVariation, rounding: float) -> Tensor:

@@ -32,7 +32,7 @@ class ClosedForm:
         B > 0, diagonal in cosines along z and waves along y and x, (Z, Y, X//2+1), the same for Δε_re and Δε_im; the
         identity if None.
     frames
-        Which frames count; all if None. Data are of these only, in this order.
+        Frames that count; all if None. Data are of these only, in this order.
 
     Raises
     ------

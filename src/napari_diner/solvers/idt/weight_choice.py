@@ -1,7 +1,7 @@
-"""Weights that nobody has to guess: those that predict best a frame that was not used.
+"""Choice of the weights of the priors by cross-validation: those that best predict frames that were left out.
 
-What explains the data too closely explains their noise, and what explains too little leaves structure in them; both
-predict a frame badly that was left out. No level of noise needs to be known.
+A volume that explains the data too closely explains their noise, and one that explains too little leaves structure in
+them; both predict a frame badly that was left out. The noise level need not be known.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from napari_diner.physics.idt.linear import LinearModel, without_nyquist
 from napari_diner.solvers.idt.admm import Admm, factorised
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.tikhonov import ClosedForm
+from napari_diner.solvers.step import Step
 
-# weights of the total variation, beside that which evens out as much as noise in the data does to a volume: first a
-# large one, then each smaller than the last, until predictions have got worse; and larger ones if the first was best
+# weights of the total variation, relative to the noise that the data bring into a volume: first a large one, then
+# smaller and smaller ones until predictions get worse; and larger ones if the first was best
 _LARGE_TV = 8.0
 _TV_RATIO = 2.0
 _LARGER_RATIO = 4.0
@@ -28,8 +29,8 @@ _MOST_TV = 10
 _TV_ITERATIONS = 8
 # ρ of `Admm`, relative to the strongest response: the same for all weights, as each goes on from the last
 _RHO = 1 / 150
-# a prediction that is worse by this factor is worse beyond doubt, and one by less than the other is as good: of what
-# cannot be told apart by the data that which is smoother is nearer to the truth
+# a prediction that is worse by this factor is certainly worse, and one within the other factor is as good: of what the
+# data cannot tell apart, the smoother is closer to the truth
 _WORSE = 1.02
 _AS_GOOD = 1.005
 # one frame in so many is left out
@@ -38,19 +39,19 @@ _HELD_OUT = 4
 
 @dataclass(frozen=True)
 class Choice:
-    """A weight that was chosen, and what for.
+    """A chosen weight, and the reasons.
 
     Parameters
     ----------
     value
         The weight.
     candidates
-        The weights that were tried, ascending.
+        The candidates, ascending.
     errors
-        Root mean square of the difference between frames that were left out and what the others predict of them, for
-        each candidate.
+        Root mean square difference between the frames that were left out and their prediction by the others, for each
+        candidate.
     method
-        How, in a few words for the report.
+        The method in a few words, for the report.
     """
 
     value: float
@@ -103,18 +104,18 @@ def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41) -> Choice
 
 
 class TvSearch:
-    """Choose the weight τ of the total variation by what `Admm` predicts of a few frames that it was not shown.
+    """Choose the weight τ of the total variation by how well `Admm` predicts frames that are left out; a `Solver`.
 
     Parameters
     ----------
     problem
-        With a linear model; its τ is not looked at, its other priors are kept.
+        With a linear model; its τ is ignored, its other priors are kept.
     start
         Contrast to start from, (2, Z, Y, X).
     candidates
-        Weights to try; if None, from that down at which noise and all else is evened out.
+        Weights to try; if None, downwards from one that smooths out noise and all else.
     iterations
-        Steps of `Admm` for each candidate; each starts where the last, next larger one ended.
+        Steps of `Admm` for each candidate; each starts where the next larger one ended.
 
     Raises
     ------
@@ -150,25 +151,26 @@ class TvSearch:
         self._start = start
         self._errors: dict[float, float] = {}
 
-    def steps(self) -> Iterator[float]:
-        """Do the work; yields which part of it is done at most, 0 to 1."""
+    def steps(self) -> Iterator[Step]:
+        """Try one weight after the other; the fraction of the work that is done is an upper bound."""
         total = len(self._candidates)
         first = self._with(self._candidates[0])
         admm = Admm(first, self._start, self._iterations, 0.0, self._closed, _RHO)
         for place, tau in enumerate(self._candidates):
             # the first starts from afar
             for done in self._try(admm, tau, 1 if place else 3):
-                yield (place + done) / total
+                yield Step(1, 1, within=(place + done) / total)
             if not self._given and self._errors[tau] > _WORSE * min(self._errors.values()):
                 break
         largest = self._candidates[0]
         if self._given or self._errors[largest] > min(self._errors.values()):
+            yield Step(1, 1)
             return
-        # not noise but something else is worst in these data
+        # something other than noise dominates in these data
         for _ in range(_MOST_TV):
             largest *= _LARGER_RATIO
             for _ in self._try(admm, largest, 2):
-                yield 1.0
+                yield Step(1, 1)
             if self._errors[largest] > _WORSE * min(self._errors.values()):
                 return
 
@@ -176,7 +178,7 @@ class TvSearch:
         return replace(self._part, priors=replace(self._part.priors, tv=tau))
 
     def _try(self, admm: Admm, tau: float, rounds: int) -> Iterator[float]:
-        """Go on with another weight; yields which part of the steps is done."""
+        """Go on with another weight; yield the fraction of its steps that is done."""
         admm.aim(self._with(tau), admm.copy())
         for part in range(rounds):
             for step in admm.steps():
@@ -185,8 +187,8 @@ class TvSearch:
             misfit = float(self._problem.misfit(admm.copy(), self.left_out))
         self._errors[tau] = math.sqrt(2 * misfit / self._problem.data[self.left_out].numel())
 
-    def choice(self) -> Choice | None:
-        """Return the largest weight so far that predicts as well as any; None before the first is tried."""
+    def result(self) -> Choice | None:
+        """Return the largest weight so far that predicts as well as any; None before the first one is tried."""
         tried = sorted(self._errors)
         if not tried:
             return None
@@ -195,11 +197,13 @@ class TvSearch:
         best = max(tau for tau, error in zip(tried, errors, strict=True) if error <= _AS_GOOD * min(errors))
         return Choice(best, tuple(tried), tuple(errors), method)
 
+    current = result
+
 
 def noise_level(model: LinearModel, data: Tensor) -> float:
     """Estimate the standard deviation of white noise in data, (N, Y, X).
 
-    No object gives anything at frequencies that no illumination brings through the objective; what is there is noise.
+    Objects do not contribute to frequencies that no illumination brings through the objective; what is there is noise.
     """
     spectrum = model.spectrum(data).flatten(1)
     quiet = without_nyquist(model.shape[1:]).to(model.device).flatten()
@@ -214,7 +218,7 @@ def noise_level(model: LinearModel, data: Tensor) -> float:
 def noise_in_volume(model: LinearModel, data: Tensor, frames: Sequence[int] | None = None) -> float:
     """Return the standard deviation, in a voxel, of M* applied to the noise of the data of some frames, or of all.
 
-    A weight of the total variation well below it leaves the noise as it is, one well above it only what is stronger.
+    A weight of the total variation well below it leaves the noise in, one well above it removes all that is weaker.
     """
     energy = 0.0
     shares = _shares(model)
@@ -227,7 +231,7 @@ def noise_in_volume(model: LinearModel, data: Tensor, frames: Sequence[int] | No
 
 
 def _shares(model: LinearModel) -> Tensor:
-    """Return how often each active frequency of the half-spectrum is in the whole one: with its mirror image, or 1."""
+    """Return how often each active frequency of the half-spectrum is in the full one: twice, or once."""
     first_column = model.active % model.half[1] == 0
     return torch.where(first_column, 1.0, 2.0).to(model.real_dtype)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
+from napari_diner.solvers.solver import Budget
 from napari_diner.solvers.step import Step
 
 _WINDOW = 20
@@ -37,9 +39,11 @@ class AlternatingProjections:
         self._best = start
         self._best_loss = float("inf")
 
-    def field(self) -> Tensor:
+    def result(self) -> Tensor:
         """Return the best field so far: complex, (Y, X)."""
         return self._best
+
+    current = result
 
     def steps(self) -> Iterator[Step]:
         """Iterate; one step is one round over all heights."""
@@ -55,7 +59,7 @@ class AlternatingProjections:
         momentum_age = 0
         history: list[float] = []
         for iteration in range(1, settings.iterations + 1):
-            loss, gradient = problem.evaluate(ahead)
+            loss, gradient, _ = problem.evaluate(ahead)
             if history and loss > history[-1]:
                 momentum_age = 0
             if loss < self._best_loss:
@@ -73,3 +77,16 @@ class AlternatingProjections:
                 before = history[-1 - _WINDOW]
                 if before - loss < settings.tolerance * before:
                     return
+
+
+class HasAlternating(Protocol):
+    """A recipe with settings of this solver."""
+
+    @property
+    def alternating(self) -> AlternatingSettings:
+        """The settings."""
+
+
+def build(problem: PhaseProblem, start: Tensor, recipe: HasAlternating, budget: Budget) -> AlternatingProjections:
+    """Build the solver with the settings of a recipe."""
+    return AlternatingProjections(problem, start, recipe.alternating)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from napari_diner.physics.lensless.contrast_transfer import ContrastPower, contrast_power, shift_power
-from napari_diner.physics.lensless.multiheight import Pixels
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
+from napari_diner.solvers.lensless.linearised import by_frequency
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.lensless.slow_phase import SlowPhase
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings
+from napari_diner.solvers.solver import Budget
 from napari_diner.solvers.step import Step
 
 # where the heights say little about a frequency, the preconditioner stops trusting what is known of the contrast
@@ -25,6 +27,14 @@ _DAMPING_UP = 16.0
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
 _RETRIES = 3
 _CG_TOLERANCE = 1e-3
+
+
+class HasGaussNewton(Protocol):
+    """A recipe with settings of this solver."""
+
+    @property
+    def gauss_newton(self) -> GaussNewtonSettings:
+        """The settings."""
 
 
 class GaussNewton:
@@ -59,40 +69,45 @@ class GaussNewton:
     def __init__(
         self, problem: PhaseProblem, start: Tensor, settings: GaussNewtonSettings, *, exaggerate: bool = True
     ) -> None:
-        self._exaggerate = exaggerate
         self.problem = problem
         self.settings = settings
+        self._exaggerate = exaggerate
         self._field = start
 
-    def field(self) -> Tensor:
+    def result(self) -> Tensor:
         """Return the best field so far: complex, (Y, X)."""
         return self._field
 
+    current = result
+
     def steps(self) -> Iterator[Step]:
         """Iterate; every inner step is reported too, so that a run can be paused at once."""
-        settings, problem = self.settings, self.problem
+        settings = self.settings
         yield from self._warm_up()
-        power = contrast_power(problem.model)
-        power = power._replace(phase=power.phase + _TEXTURE_SHARE * shift_power(problem.model, self._field))
+        model = self.problem.model
+        power = contrast_power(model)
+        power = power._replace(phase=power.phase + _TEXTURE_SHARE * shift_power(model, self._field))
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
         damping = settings.damping
-        if problem.priors is not None and self._exaggerate:
-            problem.priors.exaggerate()
+        priors = self.problem.priors
+        if priors is not None and self._exaggerate:
+            self.problem = self.problem.with_priors(priors.exaggerated())
         loss, gradient = self._evaluate()
-        slow = SlowPhase(problem.model) if settings.coarse_grid else None
+        slow = SlowPhase(model) if settings.coarse_grid else None
         for iteration in range(1, settings.iterations + 1):
+            problem, priors = self.problem, self.problem.priors
             scaling = self._field.abs().clamp_min(1e-6).rsqrt()
             scaled = self._field * scaling
             brightness = strongest * self._mean_square(scaled)
-            directions = self._directions()
+            linear = problem.linearise(self._field)
             if slow is not None and iteration > 1:  # the first step changes too much for its matrix to be worth it
-                for _ in slow.follow(self._normal_operator(self._field, directions), loss):
+                for _ in slow.follow(linear.normal(torch.ones_like(scaling)), loss):
                     yield Step(iteration, settings.iterations, loss, within=0.0)
-            normal = self._with_priors(self._normal_operator(scaled, directions), scaling)
+            normal = self._with_priors(linear.normal(scaling), scaling)
             # the misfit is a mean of squares: take off the 2 of the square and the mean
             right = -(problem.valid / 2) * scaled.conj() * gradient
             for _ in range(_RETRIES):
-                stiffness = (0.0, 0.0) if problem.priors is None else problem.priors.stiffness(self._field, scaling)
+                stiffness = (0.0, 0.0) if priors is None else priors.stiffness(self._field, scaling)
                 precondition = self._preconditioner(power, damping, brightness / strongest, strongest, stiffness)
                 if slow is not None and slow.measured:
                     curvature = problem.valid * stiffness[1] / float(scaling.square().mean())
@@ -111,7 +126,7 @@ class GaussNewton:
                 # a step too long is shortened first: that costs one evaluation, not another solve
                 for fraction in _FRACTIONS:
                     trial = self._field * torch.exp(fraction * step)
-                    trial_loss, trial_gradient = problem.evaluate(trial)
+                    trial_loss, trial_gradient, _ = problem.evaluate(trial)
                     if trial_loss < loss:
                         break
                 damping *= _DAMPING_DOWN if fraction == 1 and trial_loss < loss else _DAMPING_UP
@@ -122,19 +137,19 @@ class GaussNewton:
             improvement = 1 - trial_loss / loss
             self._field, loss, gradient = trial, trial_loss, trial_gradient
             yield Step(iteration, settings.iterations, loss)
-            if improvement < settings.tolerance and (problem.priors is None or problem.priors.settled):
+            if improvement < settings.tolerance and (priors is None or priors.relaxed().settled):
                 return
-            if problem.priors is not None:
-                # what the noise is shows ever better; the weight of the priors follows
+            if priors is not None:
+                # the misfit shows the noise ever better; the weight of the priors follows
+                self.problem = problem.with_priors(priors.relaxed())
                 loss, gradient = self._evaluate()
 
     def _evaluate(self) -> tuple[float, Tensor]:
         """Return loss and gradient at the present field, with priors weighed for its misfit."""
-        problem = self.problem
-        loss, gradient = problem.evaluate(self._field)
-        if problem.priors is not None:
-            problem.priors.adapt(problem.misfit)
-            return problem.evaluate(self._field)
+        loss, gradient, misfit = self.problem.evaluate(self._field)
+        if self.problem.priors is not None:
+            self.problem = self.problem.with_priors(self.problem.priors.adapted(misfit))
+            loss, gradient, _ = self.problem.evaluate(self._field)
         return loss, gradient
 
     def _warm_up(self) -> Iterator[Step]:
@@ -145,7 +160,7 @@ class GaussNewton:
         projections = AlternatingProjections(self.problem, self._field, rounds)
         best = float("inf")
         for step in projections.steps():
-            self._field = projections.field()
+            self._field = projections.result()
             best = min(best, step.loss)
             yield Step(1, self.settings.iterations, best, within=0.0)
 
@@ -154,31 +169,6 @@ class GaussNewton:
         model = self.problem.model
         lit = model.lit(field)
         return float((lit.real**2 + lit.imag**2).mean()) / model.sensor.binning**2
-
-    def _directions(self) -> Tensor:
-        """Return D of the present field at every height (see `Sensor`), zero where masked, times √W: (N, Y, X)."""
-        model, mask, weights = self.problem.model, self.problem.mask, self.problem.weights
-        sensor = model.sensor
-        directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
-        for frame, at, U in model.seen(self._field):
-            direction = sensor.direction(U)
-            if mask is not None:
-                direction = direction * sensor.spread(mask[frame][at])
-            if weights is not None:
-                direction = direction * sensor.spread(weights[frame][at].sqrt())
-            directions[frame][sensor.fine(at)] = direction
-        return directions
-
-    def _normal_operator(self, scaled: Tensor, directions: Tensor) -> Operator:
-        """Return JᵀWJ at the current field, with W the weights of the amplitudes, for the scaled unknowns."""
-        model = self.problem.model
-        sensor = model.sensor
-
-        def along(frame: int, at: Pixels, U: Tensor) -> Tensor:
-            direction = directions[frame][sensor.fine(at)]
-            return sensor.change_adjoint(direction, sensor.change(direction, U))
-
-        return lambda step: scaled.conj() * model.round_trip(scaled * step, along)
 
     def _with_priors(self, normal: Operator, scaling: Tensor) -> Operator:
         """Add the second derivatives of the priors to JᵀJ, for the scaled unknowns."""
@@ -194,26 +184,25 @@ class GaussNewton:
         damping: float,
         brightness: float,
         strongest: float,
-        stiffness: tuple[float, float] = (0.0, 0.0),
+        stiffness: tuple[float, float],
     ) -> Operator:
-        """Return the inverse of a weak object's damped Hessian: diagonal in frequency, for l and φ separately."""
+        """Return the inverse of a weak object's damped Hessian."""
         padding = self.problem.model.padding
         half = padding.padded_shape[1] // 2 + 1
         floor = (damping + _CONTRAST_FLOOR) * strongest
         curvature = _curvature(padding.padded_shape, power.phase.device)
-        gains = [
-            1 / (brightness * (response[:, :half] + floor) + self.problem.valid * stiff * curvature)
-            for response, stiff in zip(power, stiffness, strict=True)
-        ]
+        return by_frequency(
+            padding,
+            [
+                1 / (brightness * (response[:, :half] + floor) + self.problem.valid * stiff * curvature)
+                for response, stiff in zip(power, stiffness, strict=True)
+            ],
+        )
 
-        def apply(residual: Tensor) -> Tensor:
-            parts = []
-            for part, gain in zip((residual.real, residual.imag), gains, strict=True):
-                spectrum = torch.fft.rfft2(padding.crop_adjoint(part)) * gain
-                parts.append(padding.crop(torch.fft.irfft2(spectrum, s=padding.padded_shape)))
-            return torch.complex(parts[0], parts[1])
 
-        return apply
+def build(problem: PhaseProblem, start: Tensor, recipe: HasGaussNewton, budget: Budget) -> GaussNewton:
+    """Build the solver with the settings of a recipe."""
+    return GaussNewton(problem, start, recipe.gauss_newton)
 
 
 def _sum(first: Operator, second: Operator) -> Operator:

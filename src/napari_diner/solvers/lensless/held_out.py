@@ -1,8 +1,9 @@
-"""The weight of a prior that predicts best what was not used: one frame is held out."""
+"""The weight of a prior by cross-validation: one frame is held out and predicted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,17 +18,42 @@ _FACTORS = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.125)
 _ITERATIONS = 4
 
 
+@dataclass(frozen=True)
+class WeightChoice:
+    """The chosen weight of a prior.
+
+    Parameters
+    ----------
+    factor
+        Factor on the weight that suits the noise.
+    frame
+        The frame that was held out.
+    factors, misfits
+        The factors that were tried, and the mean square error of the predicted amplitudes for each.
+    field
+        The field of the weight tried last: complex, (Y, X).
+    """
+
+    factor: float
+    frame: int
+    factors: tuple[float, ...]
+    misfits: tuple[float, ...]
+    field: Tensor
+
+
 class HeldOutFrame:
     """Choose the weight of the total variation by the frame in the middle.
 
-    The object is found from the other frames, for one weight after the other from the largest on, and predicts the
-    frame that was held out. Too little weight predicts noise, too much predicts blurs; the misfit of the prediction
+    The object is reconstructed from the other frames, for one weight after the other from the largest on, and predicts
+    the frame that was held out. Too little weight predicts noise, too much predicts blurs; the misfit of the prediction
     is least between (Golub, Heath and Wahba, Technometrics 21, 215 (1979), on cross-validation).
 
     Parameters
     ----------
     problem
-        What is to be explained, with priors.
+        What is to be explained; its own priors do not count.
+    priors
+        The priors whose weight is chosen.
     start
         Complex field to start from, (Y, X).
     settings
@@ -36,52 +62,47 @@ class HeldOutFrame:
         Which frame to hold out, best one in the middle of the distances.
     """
 
-    def __init__(self, problem: PhaseProblem, start: Tensor, settings: GaussNewtonSettings, frame: int) -> None:
-        assert problem.priors is not None
+    def __init__(
+        self, problem: PhaseProblem, priors: Priors, start: Tensor, settings: GaussNewtonSettings, frame: int
+    ) -> None:
         self.frame = frame
-        self.misfits: list[float] = []
-        """Mean square error of the predicted amplitudes, for each of `factors` so far."""
-        self._priors: Priors = problem.priors
-        self._strength = problem.priors.settings.strength
+        self._misfits: list[float] = []
+        self._strength = priors.settings.strength
+        self._priors = priors
         self._settings = settings
         self._field = start
-        seen = torch.ones(problem.amplitudes.shape, dtype=torch.bool, device=problem.amplitudes.device)
+        used = torch.ones(problem.amplitudes.shape, dtype=torch.bool, device=problem.device)
         if problem.mask is not None:
-            seen &= problem.mask
-        held = seen.clone()
-        seen[frame] = False
+            used &= problem.mask
+        held = used.clone()
+        used[frame] = False
         held[:frame], held[frame + 1 :] = False, False
-        self._rest = PhaseProblem(problem.model, problem.amplitudes, seen, problem.priors)
-        self._held = PhaseProblem(problem.model, problem.amplitudes, held)
-        self._rest.weights = self._held.weights = problem.weights
+        self._rest, self._held = (
+            PhaseProblem(problem.model, problem.amplitudes, mask).with_weights(problem.weights) for mask in (used, held)
+        )
 
     @property
     def factors(self) -> tuple[float, ...]:
-        """The factors that are tried on the weight that the noise asks for."""
+        """The factors that are tried on the weight that suits the noise."""
         return tuple(self._strength * factor for factor in _FACTORS)
 
-    @property
-    def factor(self) -> float:
-        """The best of them so far."""
-        return self.factors[self.misfits.index(min(self.misfits))] if self.misfits else self._strength
+    def result(self) -> WeightChoice:
+        """Return the best factor so far."""
+        misfits = tuple(self._misfits)
+        factor = self.factors[misfits.index(min(misfits))] if misfits else self._strength
+        return WeightChoice(factor, self.frame, self.factors[: len(misfits)], misfits, self._field)
 
-    def field(self) -> Tensor:
-        """Return the field of the weight tried last: complex, (Y, X)."""
-        return self._field
+    current = result
 
     def steps(self) -> Iterator[Step]:
         """Try all weights."""
         settings = self._settings.model_copy(update={"iterations": _ITERATIONS})
         for number, factor in enumerate(self.factors):
-            self._priors.factor = factor
-            solver = GaussNewton(self._rest, self._field, settings, exaggerate=number == 0)
+            problem = self._rest.with_priors(self._priors.with_factor(factor))
+            solver = GaussNewton(problem, self._field, settings, exaggerate=number == 0)
             for step in solver.steps():
                 within = (step.iteration - 1 + step.within) / _ITERATIONS
                 yield Step(number + 1, len(self.factors), step.loss, within=within)
-            self._field = solver.field()
+            self._field = solver.result()
             settings = settings.model_copy(update={"warm_up": 0})
-            self.misfits.append(self._held.evaluate(self._field)[0])
-
-    def finish(self) -> None:
-        """Give the priors of the problem the best weight."""
-        self._priors.factor = self.factor
+            self._misfits.append(self._held.evaluate(self._field).misfit)

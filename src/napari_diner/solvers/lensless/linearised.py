@@ -1,25 +1,30 @@
-"""The forward model linearised about a field: how recorded amplitudes answer to small changes of the object."""
+"""The forward model linearised about a field: the change of the recorded amplitudes with the object."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from napari_diner.physics.lensless.contrast_transfer import contrast_power
 from napari_diner.physics.lensless.multiheight import Pixels
-from napari_diner.solvers.conjugate_gradients import ConjugateGradients
-from napari_diner.solvers.lensless.problem import PhaseProblem
+from napari_diner.physics.padding import Padding
+from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
+
+if TYPE_CHECKING:
+    from napari_diner.solvers.lensless.problem import PhaseProblem
 
 # where the heights say little about a frequency, the preconditioner stops trusting the contrast transfer
 _CONTRAST_FLOOR = 1e-3
 
 
 class Linearised:
-    """The derivative of the recorded amplitudes at a field, and its least squares problem.
+    """The derivative J of the recorded amplitudes at a field, and its least squares problem; a `Linearisation`.
 
     For ``O → O exp(δ)`` with δ = δl + iδφ, the amplitudes |U| change by ``J δ = Re[Û* A(O δ)]``, Û = U/|U|, at the
-    pixels that the mask counts (see `Sensor` for larger ones); W are the problem's weights. Unknowns are scaled by
-    1/√|O| as in `napari_diner.solvers.lensless.gauss_newton`.
+    pixels that the mask counts (see `Sensor` for larger ones). W are the weights of the amplitudes.
 
     Parameters
     ----------
@@ -27,90 +32,121 @@ class Linearised:
         The recording and its model.
     field
         Complex field O, (Y, X).
-    damping
-        What is added to the diagonal of JᵀJ, relative to the strongest response of all heights: it decides what
-        becomes of changes that no height can see.
     """
 
-    def __init__(self, problem: PhaseProblem, field: Tensor, damping: float = 1e-6) -> None:
+    def __init__(self, problem: PhaseProblem, field: Tensor) -> None:
         self.problem = problem
-        model = problem.model
-        self._scaling = field.abs().clamp_min(1e-6).rsqrt()
-        self._scaled = field * self._scaling
-        self.modulus = torch.empty(problem.amplitudes.shape, dtype=problem.amplitudes.dtype, device=model.device)
-        """|U| of the field at every height, (N, Y, X)."""
-        self._directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
+        self._field = field
+        model, mask, weights = problem.model, problem.mask, problem.weights
         sensor = self._sensor = model.sensor
-        for frame, at, U in model.seen(field):
-            self.modulus[frame][at] = sensor.modulus(U)
+        self.directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
+        """Û √W at every height, zero where masked, (N, Y, X)."""
+        for frame, at, U in model.propagated(field):
             direction = sensor.direction(U)
-            if problem.mask is not None:
-                direction = direction * sensor.spread(problem.mask[frame][at])
-            self._directions[frame][sensor.fine(at)] = direction
-        brightness = float(model.lit(self._scaled).abs().square().mean()) / sensor.binning**2
-        power = contrast_power(model)
-        strongest = float(torch.maximum(power.amplitude, power.phase).max())
-        self._damping = damping * strongest * brightness
-        floor = (damping + _CONTRAST_FLOOR) * strongest
-        half = model.padding.padded_shape[1] // 2 + 1
-        self._gains = [1 / (brightness * (response[:, :half] + floor)) for response in power]
+            if mask is not None:
+                direction = direction * sensor.spread(mask[frame][at])
+            if weights is not None:
+                direction = direction * sensor.spread(weights[frame][at].sqrt())
+            self.directions[frame][sensor.fine(at)] = direction
 
     def residual(self) -> Tensor:
         """Return model minus recorded amplitudes, (N, Y, X), zero outside the mask."""
-        difference = self.modulus - self.problem.amplitudes
-        return difference if self.problem.mask is None else difference.where(self.problem.mask, 0)
+        problem = self.problem
+        difference = problem.modulus(self._field) - problem.amplitudes
+        return difference if problem.mask is None else difference.where(problem.mask, 0)
 
     def apply(self, change: Tensor) -> Tensor:
         """Return J δ, the change of the amplitudes, (N, Y, X), for a change δ of log-amplitude and phase, (Y, X)."""
-        changes = torch.empty_like(self.modulus)
-        for frame, at, U in self.problem.model.seen(self._scaled * (change / self._scaling)):
+        changes = torch.empty_like(self.problem.amplitudes)
+        for frame, at, U in self.problem.model.propagated(self._field * change):
             changes[frame][at] = self._along(U, frame, at)
-        return changes
+        weights = self.problem.weights
+        return changes if weights is None else changes / weights.sqrt()
 
-    def solve(self, amplitudes: Tensor, steps: int, tolerance: float = 1e-3) -> Tensor:
+    def adjoint(self, data: Tensor) -> Tensor:
+        """Return Jᵀ W a, complex, (Y, X), for a change a of the amplitudes, real, (N, Y, X)."""
+        weights = self.problem.weights
+        weighted = data if weights is None else data * weights.sqrt()
+        back = self.problem.model.collect(lambda frame, at: self._backwards(weighted[frame][at], frame, at))
+        return self._field.conj() * back
+
+    def normal(self, scaling: Tensor) -> Operator:
+        """Return ``S Jᵀ W J S``, with S the scaling of the unknowns, real, (Y, X)."""
+        scaled = self._field * scaling
+
+        def respond(frame: int, at: Pixels, U: Tensor) -> Tensor:
+            return self._backwards(self._along(U, frame, at), frame, at)
+
+        return lambda step: scaled.conj() * self.problem.model.round_trip(scaled * step, respond)
+
+    def solve(self, amplitudes: Tensor, steps: int, tolerance: float = 1e-3, damping: float = 1e-6) -> Tensor:
         """Return the change δ that explains a change of the amplitudes best: ``(JᵀWJ + μ) δ = JᵀW a``.
+
+        Unknowns are scaled by 1/√|O| as in `napari_diner.solvers.lensless.gauss_newton`.
 
         Parameters
         ----------
         amplitudes
             Real, (N, Y, X); what lies outside the mask does not count.
         steps
-            At most this many steps of conjugate gradients.
+            Maximum number of steps of conjugate gradients.
         tolerance
             Where they stop, relative to the first preconditioned residual.
+        damping
+            Added to the diagonal of JᵀJ, relative to the strongest response of all heights: it decides about changes
+            that no height can see.
 
         Returns
         -------
         Tensor
             Complex, (Y, X): change of log-amplitude, and i times that of phase.
         """
-        back = self.problem.model.collect(lambda frame, at: self._backwards(amplitudes[frame][at], frame, at))
-        solve = ConjugateGradients(self._normal, self._scaled.conj() * back, self._precondition)
+        model = self.problem.model
+        scaling = self._field.abs().clamp_min(1e-6).rsqrt()
+        brightness = float(model.lit(self._field * scaling).abs().square().mean()) / self._sensor.binning**2
+        power = contrast_power(model)
+        strongest = float(torch.maximum(power.amplitude, power.phase).max())
+        shift = damping * strongest * brightness
+        floor = (damping + _CONTRAST_FLOOR) * strongest
+        padding = model.padding
+        half = padding.padded_shape[1] // 2 + 1
+        precondition = by_frequency(padding, [1 / (brightness * (part[:, :half] + floor)) for part in power])
+        normal = self.normal(scaling)
+        solve = ConjugateGradients(
+            lambda step: normal(step) + shift * step, scaling * self.adjoint(amplitudes), precondition
+        )
         for _ in range(steps):
             if solve.converged(tolerance):
                 break
             solve.step()
-        return solve.solution * self._scaling
+        return solve.solution * scaling
 
     def _along(self, U: Tensor, frame: int, at: Pixels) -> Tensor:
-        return self._sensor.change(self._directions[frame][self._sensor.fine(at)], U)
+        return self._sensor.change(self.directions[frame][self._sensor.fine(at)], U)
 
     def _backwards(self, amplitudes: Tensor, frame: int, at: Pixels) -> Tensor:
-        weights = self.problem.weights
-        weighted = amplitudes if weights is None else weights[frame][at] * amplitudes
-        return self._sensor.change_adjoint(self._directions[frame][self._sensor.fine(at)], weighted)
+        return self._sensor.change_adjoint(self.directions[frame][self._sensor.fine(at)], amplitudes)
 
-    def _normal(self, step: Tensor) -> Tensor:
-        back = self.problem.model.round_trip(
-            self._scaled * step, lambda frame, at, U: self._backwards(self._along(U, frame, at), frame, at)
-        )
-        return self._scaled.conj() * back + self._damping * step
 
-    def _precondition(self, residual: Tensor) -> Tensor:
-        """Apply the inverse of a weak object's Hessian: diagonal in frequency, for l and φ separately."""
-        padding = self.problem.model.padding
+def by_frequency(padding: Padding, gains: Iterable[Tensor]) -> Operator:
+    """Return the operator that multiplies the frequencies of log-amplitude and of phase by gains of their own.
+
+    It is a preconditioner: the Hessian of a weak object is diagonal in frequency, for both separately.
+
+    Parameters
+    ----------
+    padding
+        How the field continues beyond its edges.
+    gains
+        For log-amplitude and for phase, real, (Y', X'/2 + 1) on the padded grid.
+    """
+    gains = list(gains)
+
+    def apply(residual: Tensor) -> Tensor:
         parts = []
-        for part, gain in zip((residual.real, residual.imag), self._gains, strict=True):
+        for part, gain in zip((residual.real, residual.imag), gains, strict=True):
             spectrum = torch.fft.rfft2(padding.crop_adjoint(part)) * gain
             parts.append(padding.crop(torch.fft.irfft2(spectrum, s=padding.padded_shape)))
         return torch.complex(parts[0], parts[1])
+
+    return apply

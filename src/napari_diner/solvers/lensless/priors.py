@@ -1,8 +1,9 @@
-"""What is known of an object beforehand, as terms that are added to the misfit."""
+"""Prior knowledge of an object, as terms that are added to the misfit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from napari_diner.solvers.lensless.total_variation import TotalVariation
 _EXCESS, _RELAXATION = 16.0, 2**0.5
 
 
+@dataclass(frozen=True)
 class Priors:
     """The terms that prior knowledge adds to the mean square misfit of the amplitudes.
 
@@ -22,9 +24,9 @@ class Priors:
 
         ``τ (mean TV),  τ = 2 σ² / (N b)``.
 
-    The variance is that of the misfit itself, corrected for the two unknowns of each pixel, so that it is found anew
-    as the fit goes on, and the prior fades away where there is no noise. Outside a support, ``κ mean |log (O / Ō)|²``
-    is added, with Ō the mean of the field there.
+    The variance is that of the misfit itself, corrected for the two unknowns of each pixel, so that it is estimated
+    anew as the fit goes on, and the prior fades away where there is no noise. Outside a support,
+    ``κ mean |log (O / Ō)|²`` is added, with Ō the mean of the field there.
 
     Parameters
     ----------
@@ -38,73 +40,79 @@ class Priors:
         Recorded values for each pixel of the object: N, less what is masked.
     support
         True where there may be a specimen, (Y, X), or None.
+    factor
+        Factor on the weight that suits the noise.
+    variance
+        Variance of the noise of the amplitudes.
+    excess
+        How many times larger the weight is than what suits the noise.
     """
 
-    def __init__(
-        self,
-        settings: PriorSettings,
-        brightness: float,
-        *,
-        periodic: bool,
-        values_per_pixel: float,
-        support: Tensor | None = None,
-    ) -> None:
-        self.settings = settings
-        self.weight = 0.0
-        """Weight τ of the total variation."""
-        self.variance = 0.0
-        """Variance of the noise of the amplitudes that the weight was chosen for."""
-        self._values_per_pixel = values_per_pixel
-        self._tv: TotalVariation | None = None
-        if settings.total_variation != "off":
-            self._tv = TotalVariation(
-                phase=settings.of != "amplitude",
-                amplitude=settings.of != "phase",
-                periodic=periodic,
-                brightness=brightness,
-            )
-        self._outside = None if support is None else ~support
-        # the mean square of one amplitude answers to a change of log-amplitude with the amplitude itself
-        self._pull = settings.support_strength * brightness**2 / values_per_pixel
-        self.factor = settings.strength
-        """Factor on the weight that the noise asks for."""
-        self._excess = 1.0
+    settings: PriorSettings
+    brightness: float
+    periodic: bool
+    values_per_pixel: float
+    support: Tensor | None = None
+    factor: float = 1.0
+    variance: float = 0.0
+    excess: float = 1.0
 
     @property
-    def has_support(self) -> bool:
-        """Whether a support is known."""
-        return self._outside is not None
+    def weight(self) -> float:
+        """Weight τ of the total variation."""
+        usual = 2 * self.variance / (self.values_per_pixel * self.settings.usual_step)
+        return self.excess * self.factor * usual
 
     @property
     def settled(self) -> bool:
-        """Whether the weight is no longer larger than what the noise asks for."""
-        return self._excess == 1
+        """Whether the weight is no longer larger than what suits the noise."""
+        return self.excess == 1
 
-    def exaggerate(self) -> None:
-        """Begin with a weight that is far too large: few edges are found, and then more, instead of noise thinned out.
+    def exaggerated(self) -> Priors:
+        """Return priors far too strong to begin with: few edges appear, and then more, instead of thinned noise.
 
-        It comes down with every call of `adapt`.
+        The excess comes down with every call of `relaxed`.
         """
-        if self._tv is not None:
-            self._excess = _EXCESS
+        return self if self._tv is None else replace(self, excess=_EXCESS)
 
-    def adapt(self, misfit: float) -> None:
-        """Choose the weight for the noise that a misfit tells, the mean square of the amplitudes' errors."""
-        freedom = max(1 - 2 / self._values_per_pixel, 0.25)
-        self.variance = misfit / freedom
-        usual = 2 * self.variance / (self._values_per_pixel * self.settings.usual_step)
-        self.weight = self._excess * self.factor * usual
-        self._excess = max(1.0, self._excess / _RELAXATION)
+    def relaxed(self) -> Priors:
+        """Return priors with less excess."""
+        return self if self.settled else replace(self, excess=max(1.0, self.excess / _RELAXATION))
+
+    def adapted(self, misfit: float) -> Priors:
+        """Return priors for the noise that a misfit shows, the mean square of the amplitudes' errors."""
+        freedom = max(1 - 2 / self.values_per_pixel, 0.25)
+        return replace(self, variance=misfit / freedom)
+
+    def with_factor(self, factor: float) -> Priors:
+        """Return priors with another factor on the weight."""
+        return replace(self, factor=factor)
+
+    @property
+    def _tv(self) -> TotalVariation | None:
+        if self.settings.total_variation == "off":
+            return None
+        return TotalVariation(
+            phase=self.settings.of != "amplitude",
+            amplitude=self.settings.of != "phase",
+            periodic=self.periodic,
+            brightness=self.brightness,
+        )
+
+    @property
+    def _pull(self) -> float:
+        # the mean square of one amplitude answers to a change of log-amplitude with the amplitude itself
+        return self.settings.support_strength * self.brightness**2 / self.values_per_pixel
 
     def evaluate(self, field: Tensor) -> tuple[float, Tensor]:
         """Return what is added to the misfit, and its derivative by Re O plus i times that by Im O, (Y, X)."""
-        cost, slope = 0.0, torch.zeros_like(field)
-        if self._tv is not None and self.weight > 0:
-            value, derivative = self._tv.evaluate(field)
+        cost, slope, tv = 0.0, torch.zeros_like(field), self._tv
+        if tv is not None and self.weight > 0:
+            value, derivative = tv.evaluate(field)
             cost += self.weight * value
             slope += self.weight * derivative
-        if self._outside is not None:
-            departure = self._departure(field)
+        if self.support is not None:
+            departure = self._departure(field, self.support)
             cost += self._pull * float(departure.abs().square().mean())
             slope += (2 * self._pull / field.numel()) * departure
         power = (field.real**2 + field.imag**2).clamp_min(1e-12)
@@ -113,33 +121,34 @@ class Priors:
 
     def quadratic(self, field: Tensor) -> Callable[[Tensor], Tensor]:
         """Return half the matrix of second derivatives by log-amplitude and phase near a field, to be applied."""
-        weights = None if self._tv is None else self._tv.weights(field)
-        tv, pull = 0.5 * self.weight / field.numel(), self._pull / field.numel()
+        tv = self._tv
+        weights = None if tv is None else tv.weights(field)
+        strength, pull = 0.5 * self.weight / field.numel(), self._pull / field.numel()
 
         def apply(step: Tensor) -> Tensor:
-            result = torch.zeros_like(step) if weights is None else tv * weights.apply(step)
-            if self._outside is not None:
-                result += pull * torch.where(self._outside, step, 0)
+            result = torch.zeros_like(step) if weights is None else strength * weights.apply(step)
+            if self.support is not None:
+                result += pull * torch.where(self.support, 0, step)
             return result
 
         return apply
 
     def stiffness(self, field: Tensor, scaling: Tensor) -> tuple[float, float]:
         """Return the typical coefficients of |Dδ|² for log-amplitude and phase, in scaled unknowns."""
-        if self._tv is None:
+        tv = self._tv
+        if tv is None:
             return 0.0, 0.0
-        weights = self._tv.weights(field)
+        weights = tv.weights(field)
         scale = 0.5 * self.weight / field.numel()
         amplitude, phase = (
             scale * float((weight * scaling.square()).median()) for weight in (weights.amplitude, weights.phase)
         )
         return amplitude, phase
 
-    def _departure(self, field: Tensor) -> Tensor:
+    @staticmethod
+    def _departure(field: Tensor, support: Tensor) -> Tensor:
         """Return log (O / Ō) outside the support and zero within: log-amplitude plus i times phase, (Y, X)."""
-        assert self._outside is not None
-        mean = field[self._outside].mean()
-        ratio = field / mean
+        ratio = field / field[~support].mean()
         power = (ratio.real**2 + ratio.imag**2).clamp_min(1e-12)
         departure = torch.complex(0.5 * power.log(), ratio.angle())
-        return torch.where(self._outside, departure, 0)
+        return torch.where(support, 0, departure)

@@ -1,22 +1,25 @@
-"""The question that every lensless solver answers: which field explains the recorded amplitudes?"""
+"""The inverse problem of lensless imaging: which field explains the recorded amplitudes?"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import copy
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
 
 from napari_diner.physics.lensless.multiheight import LenslessModel, Pixels
-
-if TYPE_CHECKING:
-    from napari_diner.solvers.lensless.priors import Priors
+from napari_diner.representations.unknown import Unknown
+from napari_diner.solvers.lensless.linearised import Linearised
+from napari_diner.solvers.lensless.priors import Priors
+from napari_diner.solvers.problem import Batch, Evaluation
 
 Kind = Literal["amplitude", "intensity"]
 
 
 class PhaseProblem:
-    """Recorded amplitudes, the model that should explain them, and the misfit between the two.
+    """Recorded amplitudes, the model that should explain them, and the loss; a `Problem`.
 
     Parameters
     ----------
@@ -26,52 +29,63 @@ class PhaseProblem:
         Square roots of the recorded intensities, real, (N, Y, X) at the sensor, on the device of the model.
     mask
         Boolean, (N, Y, X) or broadcastable to it, False where pixels must be ignored; None if all count.
-    priors
-        What is known of the object beforehand; `evaluate` adds it to the misfit of the amplitudes.
     """
 
-    def __init__(
-        self, model: LenslessModel, amplitudes: Tensor, mask: Tensor | None = None, priors: Priors | None = None
-    ) -> None:
+    def __init__(self, model: LenslessModel, amplitudes: Tensor, mask: Tensor | None = None) -> None:
         self.model = model
-        self.priors = priors
-        self.weights: Tensor | None = None
-        """What each amplitude counts, (N, Y, X), one on average; all alike if None."""
         self.mask = None if mask is None else mask.expand(amplitudes.shape)
         self.amplitudes = amplitudes if self.mask is None else amplitudes.where(self.mask, 0)
         self.valid = amplitudes.numel() if self.mask is None else int(self.mask.sum())
-        self.misfit = float("nan")
-        """The misfit alone, without priors, at the last field evaluated."""
+        """Number of pixels that count."""
+        self.weights: Tensor | None = None
+        """Weight of each amplitude, (N, Y, X), one on average; all equal if None."""
+        self.priors: Priors | None = None
+        """Prior knowledge of the object, added to the misfit."""
+        self.kind: Kind = "amplitude"
+        """Whether amplitudes or intensities are compared."""
 
-    def evaluate(self, field: Tensor, kind: Kind = "amplitude") -> tuple[float, Tensor]:
-        """Return the misfit of a field and its gradient, in one pass over the heights.
+    def with_weights(self, weights: Tensor | None) -> Self:
+        """Return the problem with other weights."""
+        return self._changed(weights=weights)
+
+    def with_priors(self, priors: Priors | None) -> Self:
+        """Return the problem with other priors."""
+        return self._changed(priors=priors)
+
+    def with_kind(self, kind: Kind) -> Self:
+        """Return the problem that compares amplitudes or intensities."""
+        return self._changed(kind=kind)
+
+    def _changed(self, **attributes: object) -> Self:
+        changed = copy.copy(self)
+        changed.__dict__.update(attributes)
+        return changed
+
+    @property
+    def device(self) -> torch.device:
+        """Where data and fields are."""
+        return self.model.device
+
+    def evaluate(self, field: Tensor) -> Evaluation:
+        """Return loss, gradient and misfit of a field, in one pass over the heights.
 
         With U_z the propagated field, the misfit is the mean over all valid pixels of ``(|U| − √I)²``
         (``"amplitude"``), whose gradient is ``2 A^H[(|U| − √I) U/|U|]``, or of ``(|U|² − I)²`` (``"intensity"``),
         with ``4 A^H[(|U|² − I) U]``, each divided by the number of pixels; where the sensor's pixels are larger than
-        the object's, |U|² stands for its mean over a pixel. `weights` multiply the squares, and what `priors` add is in
-        both.
+        the object's, |U|² stands for its mean over a pixel. `weights` multiply the squares, and priors are added to
+        loss and gradient.
 
         Parameters
         ----------
         field
             Complex field O, (Y, X).
-        kind
-            Which misfit.
-
-        Returns
-        -------
-        misfit
-            The mean square.
-        gradient
-            Complex, (Y, X): derivative by Re O plus i times that by Im O.
         """
         total, sensor = 0.0, self.model.sensor
 
         def respond(frame: int, at: Pixels, U: Tensor) -> Tensor:
             nonlocal total
             amplitudes = self.amplitudes[frame][at]
-            if kind == "amplitude":
+            if self.kind == "amplitude":
                 modulus = sensor.modulus(U)
                 residual = modulus - amplitudes
                 weighted = 2 * residual / modulus.clamp_min(1e-20)
@@ -89,21 +103,46 @@ class PhaseProblem:
 
         gradient = self.model.round_trip(field, respond) / self.valid
         misfit = total / self.valid
-        self.misfit = misfit
-        if self.priors is not None:
-            cost, slope = self.priors.evaluate(field)
-            misfit, gradient = misfit + cost, gradient + slope
-        return misfit, gradient
+        if self.priors is None:
+            return Evaluation(misfit, gradient, misfit)
+        cost, slope = self.priors.evaluate(field)
+        return Evaluation(misfit + cost, gradient + slope, misfit)
 
-    def loss(self, field: Tensor, kind: Kind = "amplitude") -> Tensor:
-        """Return the misfit of `evaluate` as a scalar that automatic differentiation can follow back to `field`."""
-        misfit: Tensor = _Misfit.apply(field, self, kind)  # type: ignore[no-untyped-call]
-        return misfit
+    def linearise(self, field: Tensor) -> Linearised:
+        """Return the derivative of the recorded amplitudes at a field."""
+        return Linearised(self, field)
+
+    def loss(self, field: Tensor) -> Tensor:
+        """Return the loss of `evaluate` as a scalar that automatic differentiation can follow back to `field`."""
+        loss: Tensor = _Loss.apply(field, self)  # type: ignore[no-untyped-call]
+        return loss
+
+    def objective(self, unknown: Unknown) -> float:
+        """Return the loss of the exact field."""
+        with torch.no_grad():
+            return self.evaluate(unknown.exact()).loss
+
+    def batches(self, size: int | None, generator: torch.Generator | None) -> Sequence[Batch]:
+        """Return all data at once."""
+        return [None]
+
+    def descend(self, unknown: Unknown, batch: Batch, *, exact: bool) -> Tensor:
+        """Add the gradient of the loss to the parameters of an unknown; return the loss."""
+        loss = self.loss(unknown.exact() if exact else unknown())
+        loss.backward()
+        return loss.detach()
+
+    def modulus(self, field: Tensor) -> Tensor:
+        """Return the amplitudes that the model expects of a field, (N, Y, X)."""
+        modulus = torch.empty_like(self.amplitudes)
+        for frame, at, U in self.model.propagated(field):
+            modulus[frame][at] = self.model.sensor.modulus(U)
+        return modulus
 
     def intensity_error(self, field: Tensor) -> float:
         """Return the mean square of model minus recorded intensity over the valid pixels."""
         total = 0.0
-        for frame, at, U in self.model.seen(field):
+        for frame, at, U in self.model.propagated(field):
             error = self.model.sensor.mean(U.real**2 + U.imag**2) - self.amplitudes[frame][at] ** 2
             if self.mask is not None:
                 error = error.where(self.mask[frame][at], 0)
@@ -114,7 +153,7 @@ class PhaseProblem:
         """Return the empty object, of constant amplitude, that has the recorded mean intensity: complex, (Y, X)."""
         empty = torch.ones(self.model.shape, dtype=self.model.dtype, device=self.model.device)
         power = 0.0
-        for frame, at, U in self.model.seen(empty):
+        for frame, at, U in self.model.propagated(empty):
             intensity = self.model.sensor.mean(U.real**2 + U.imag**2)
             power += float((intensity if self.mask is None else intensity.where(self.mask[frame][at], 0)).sum())
         field: Tensor = empty * (float(self.amplitudes.square().sum()) / power) ** 0.5
@@ -134,18 +173,18 @@ def sum_of_squares(values: Tensor) -> float:
     return float(torch.linalg.vector_norm(values, dtype=dtype)) ** 2
 
 
-class _Misfit(torch.autograd.Function):
-    """The misfit with its gradient computed in the forward pass: no graph of transforms is ever stored."""
+class _Loss(torch.autograd.Function):
+    """The loss with its gradient computed in the forward pass: no graph of transforms is ever stored."""
 
     @staticmethod
-    def forward(ctx: Any, field: Tensor, problem: PhaseProblem, kind: Kind) -> Tensor:
-        """Compute the misfit and remember its gradient."""
-        misfit, gradient = problem.evaluate(field.detach(), kind)
+    def forward(ctx: Any, field: Tensor, problem: PhaseProblem) -> Tensor:
+        """Compute the loss and keep its gradient."""
+        loss, gradient, _ = problem.evaluate(field.detach())
         ctx.save_for_backward(gradient)
-        return torch.tensor(misfit, dtype=field.real.dtype, device=field.device)
+        return torch.tensor(loss, dtype=field.real.dtype, device=field.device)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
-        """Scale the gradient remembered."""
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        """Scale the gradient."""
         (gradient,) = ctx.saved_tensors
-        return grad_outputs[0] * gradient, None, None
+        return grad_outputs[0] * gradient, None

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.information import Band, band_mask, octaves
 from napari_diner.physics.propagation import frequencies
-from napari_diner.solvers.lensless.linearised import Linearised
 from napari_diner.solvers.lensless.noise import NoiseModel, fine_noise, fit_noise
 from napari_diner.solvers.lensless.problem import PhaseProblem, sum_of_squares
 from napari_diner.solvers.lensless.uncertainty_settings import UncertaintySettings
@@ -87,7 +86,8 @@ class UncertaintyEstimate:
         self.problem = problem
         self.settings = settings
         self._field = field
-        self._linear = Linearised(problem, field)
+        self._linear = problem.linearise(field)
+        self._modulus = problem.modulus(field)
         self._generator = torch.Generator().manual_seed(seed)
         fy, fx = (f.to(torch.float32).to(problem.model.device) for f in frequencies(problem.model.shape, pixel_size_um))
         self._frequency = torch.hypot(fy, fx[:, : fx.shape[1] // 2 + 1].abs())
@@ -97,9 +97,9 @@ class UncertaintyEstimate:
         residual = self._linear.residual()
         self._misfit = sum_of_squares(residual)
         given = settings.noise
-        shape = fit_noise(self._linear.modulus, residual, problem.mask)
+        shape = fit_noise(self._modulus, residual, problem.mask)
         self._noise = shape if given is None else NoiseModel(0.0, given**2 / 4)
-        self._variance = self._noise.variance(self._linear.modulus)
+        self._variance = self._noise.variance(self._modulus)
         if problem.mask is not None:
             self._variance = self._variance.where(problem.mask, 0)
         self._total = sum_of_squares(self._variance.sqrt())
@@ -160,6 +160,8 @@ class UncertaintyEstimate:
             freedom=freedom,
             samples=samples,
         )
+
+    current = result
 
     def _smooth(self, square: Tensor, band: Band) -> Tensor:
         """Average over about one period of a band, periodically; over the whole field for the coarsest."""

@@ -1,8 +1,7 @@
-"""What each recorded amplitude counts, by the noise that a first explanation leaves."""
+"""Weights of the recorded amplitudes, by the noise that a first explanation leaves."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from napari_diner.solvers.lensless.noise import NoiseModel, fit_noise
@@ -12,31 +11,31 @@ from napari_diner.solvers.lensless.problem import PhaseProblem
 _OUTLIER = 3.0
 
 
-def weigh(problem: PhaseProblem, field: Tensor, *, robust: bool) -> NoiseModel:
-    """Weigh the amplitudes of a problem by the inverse of their variance.
+def weigh(problem: PhaseProblem, field: Tensor, *, robust: bool) -> tuple[PhaseProblem, NoiseModel]:
+    """Weight the amplitudes of a problem by the inverse of their variance.
 
     The likeliest object under normal noise of the variance v minimises ``Σ (|U| − √I)² / v``; v is that of shot and
-    read noise, fitted to the residual. A heavier tail, ``Σ log(1 + r²/(c² v))`` with c = 3, counts an outlier less the
-    farther it is off: the weight is divided by ``1 + r²/(c² v)`` (iteratively reweighted least squares; Holland and
-    Welsch, Commun. Stat. Theory Methods 6, 813 (1977)).
+    read noise, fitted to the residual. A heavier tail, ``Σ log(1 + r²/(c² v))`` with c = 3, gives an outlier less
+    weight the larger it is: the weight is divided by ``1 + r²/(c² v)`` (iteratively reweighted least squares; Holland
+    and Welsch, Commun. Stat. Theory Methods 6, 813 (1977)).
 
     Parameters
     ----------
     problem
-        What is to be explained; its ``weights`` are set.
+        What is to be explained.
     field
         Complex field, (Y, X), that explains it already.
     robust
-        Whether outliers count less.
+        Whether outliers get less weight.
 
     Returns
     -------
-    NoiseModel
-        What was found.
+    problem
+        With weights; without, if the frames hold no noise.
+    noise
+        The estimated noise.
     """
-    modulus = torch.empty_like(problem.amplitudes)
-    for frame, at, U in problem.model.seen(field):
-        modulus[frame][at] = problem.model.sensor.modulus(U)
+    modulus = problem.modulus(field)
     residual = modulus - problem.amplitudes
     noise = fit_noise(modulus, residual, problem.mask, robust=robust)
     weights = modulus  # in its place, as all of this may be large
@@ -44,9 +43,7 @@ def weigh(problem: PhaseProblem, field: Tensor, *, robust: bool) -> NoiseModel:
         variance = noise.variance(page)
         if not bool((variance > 0).all()):
             # frames without noise are explained to the last digit; there is nothing to weigh
-            problem.weights = None
-            return noise
+            return problem.with_weights(None), noise
         page.copy_(1 / (variance + rest.square() / _OUTLIER**2) if robust else 1 / variance)
     mean = weights.mean() if problem.mask is None else weights[problem.mask].mean()
-    problem.weights = weights.div_(mean)
-    return noise
+    return problem.with_weights(weights.div_(mean)), noise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.device import check_memory
-from napari_diner.errors import InputError
+from napari_diner.errors import DinerError, InputError
 from napari_diner.io.signals import probe_signal, read_signal
+from napari_diner.representations.settings import suitable_width
 from napari_diner.tasks.fit.layout import Layout
 from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe, check_axes
+from napari_diner.tasks.task import Frames
 
 _USUAL_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
 _LARGEST_EXACT_BITS = 16
@@ -43,8 +46,10 @@ class FitData:
     source_bytes: int | None = None
 
 
-def load(recipe: FitRecipe) -> FitData:
-    """Read the data that a recipe names; their size is held against the free memory first.
+def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
+    """Return the data of a recipe; see `napari_diner.tasks.task.Task.assemble`.
+
+    Lazy arrays are only read once their size is known to fit the memory.
 
     Raises
     ------
@@ -53,11 +58,26 @@ def load(recipe: FitRecipe) -> FitData:
     OutOfMemoryError
         If the fit would not fit the memory.
     """
-    if recipe.image is None:
-        raise InputError("There is nothing to fit; name a TIFF or PNG file, or a folder of frames")
-    info = probe_signal(recipe.image, recipe.axes)
-    check_memory(info.nbytes + memory_needed(recipe, info.shape, info.axes), _described(info.shape))
-    return FitData(read_signal(info), info.axes, info.scale_um, recipe.image, info.file_bytes)
+    if frames is None:
+        if recipe.image is None:
+            raise InputError("There is nothing to fit; name a TIFF or PNG file, or a folder of frames")
+        info = probe_signal(recipe.image, recipe.axes)
+        check_memory(info.nbytes + memory_needed(recipe, info.shape, info.axes), _described(info.shape))
+        return FitData(read_signal(info), info.axes, info.scale_um, recipe.image, info.file_bytes)
+    axes = recipe.axes or frames.axes
+    nbytes = 0 if isinstance(frames.array, np.ndarray) else math.prod(frames.shape) * frames.array.dtype.itemsize
+    if len(axes) in (0, len(frames.shape)):
+        needed = nbytes + memory_needed(recipe, frames.shape, axes or "N" * len(frames.shape))
+        check_memory(needed, f"A fit to {_described(frames.shape)} numbers")
+    source, source_bytes = recipe.image or frames.source, None
+    if source is not None:
+        try:
+            info = probe_signal(source)
+            # a file that holds something else by now has nothing to do with the array
+            source_bytes = info.file_bytes if info.may_hold(frames.shape) else None
+        except DinerError:
+            pass
+    return FitData(np.asarray(frames.array), frames.axes, frames.scale_um, source, source_bytes)
 
 
 def with_axes(recipe: FitRecipe, data: FitData) -> FitData:
@@ -75,7 +95,8 @@ def with_axes(recipe: FitRecipe, data: FitData) -> FitData:
         plain = _USUAL_AXES.get(array.ndim - coloured)
         if plain is None:
             raise InputError(
-                f"Data of shape {_described(array.shape)} have no usual axes; name them, as in --axes TCZYX"
+                f"Data of shape {_described(array.shape)} have no usual axes; name them by {{field}}, as in TCZYX",
+                "axes",
             )
         axes = plain + "S" * coloured
     try:
@@ -85,7 +106,8 @@ def with_axes(recipe: FitRecipe, data: FitData) -> FitData:
     if len(axes) != array.ndim:
         raise InputError(
             f"The axes {axes} are {len(axes)} but the data, {_described(array.shape)}, have {array.ndim}; "
-            "name each axis with --axes"
+            "name each axis in {field}",
+            "axes",
         )
     if array.size == 0:
         raise InputError("The data are empty; choose another file")
@@ -112,7 +134,7 @@ def layout_of(recipe: FitRecipe, data: FitData) -> Layout:
     if array.dtype.kind in "ui" and array.dtype.itemsize > 4:
         raise InputError(f"The data are of type {array.dtype}, too wide for an image file; convert to 32 bits or less")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError("The data hold values that are not finite (NaN or infinity); mend or crop them")
+        raise InputError("The data hold values that are not finite (NaN or infinity); correct or crop them")
     if recipe.bit_exact and (array.dtype.kind == "f" or array.dtype.itemsize * 8 > _LARGEST_EXACT_BITS):
         raise InputError(
             f"Data of type {array.dtype} cannot be reproduced bit for bit, only integers of up to 16 bits can; "
@@ -132,8 +154,7 @@ def layout_of(recipe: FitRecipe, data: FitData) -> Layout:
 
 def table_width(recipe: FitRecipe, layout: Layout) -> int:
     """Return how many numbers each key has: if the recipe does not tell, as many as samples have axes, at most 3."""
-    axes = sum(size > 1 for size in layout.sample_shape)
-    return recipe.table_width or min(max(axes, 1), 3)
+    return recipe.diner.table_width or suitable_width(layout.sample_shape)
 
 
 def memory_needed(recipe: FitRecipe, shape: tuple[int, ...], axes: str) -> int:
@@ -144,7 +165,7 @@ def memory_needed(recipe: FitRecipe, shape: tuple[int, ...], axes: str) -> int:
     if recipe.channels == "joint":
         channels = int(np.prod([sizes[axis] for axis in CHANNEL_AXES if axis in sizes], dtype=np.int64))
     samples = numbers // max(channels, 1)
-    width = recipe.table_width or min(3, max(len(axes) - (channels > 1), 1))
+    width = recipe.diner.table_width or min(3, max(len(axes) - (channels > 1), 1))
     # a table with its gradient, two moments, the best so far and a candidate for it
     keys = samples * width * 4 * 6 if recipe.representation == "diner" else samples * 8
     return numbers * (4 + 4) + keys

@@ -16,14 +16,14 @@ from scipy import ndimage
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import NamedArray
+from napari_diner.representations import registry
 from napari_diner.representations.base import Representation
 from napari_diner.representations.diner import Diner
 from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe
 from napari_diner.tasks.fit.region import Index, Region
-from napari_diner.tasks.fit.represent import build_representation
 from napari_diner.tasks.fit.stored import INDEX, LOW, STEP, TABLE, Outputs, StoredFit, line, unpacked_table
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
 
 _CODES: dict[int, Any] = {8: np.uint8, 16: np.uint16}
 
@@ -64,7 +64,7 @@ def pack(fitted: Fitted) -> dict[str, Array]:
         table = table.reshape(*fitted.layout.sample_shape, -1)
     else:
         weights[INDEX] = fitted.index
-    kind = _CODES.get(fitted.recipe.table.stored_bits)
+    kind = _CODES.get(fitted.recipe.stored_bits)
     if kind is not None:
         columns = tuple(range(table.ndim - 1))
         low = table.min(columns)
@@ -78,7 +78,8 @@ def pack(fitted: Fitted) -> dict[str, Array]:
 
 def unpack(result: Result) -> Fitted:
     """Return the representation that a result of a fit holds."""
-    assert isinstance(result.recipe, FitRecipe)
+    if not isinstance(result.recipe, FitRecipe):
+        raise InputError(f"The result is one of {result.task!r}, not of a fit; give the result of a fit")
     return _assembled(dict(result.weights), Layout.from_header(result.header), result.recipe)
 
 
@@ -89,7 +90,7 @@ def _assembled(weights: dict[str, Array], layout: Layout, recipe: FitRecipe) -> 
         weights = {name: value for name, value in weights.items() if name not in (LOW, STEP)}
         weights[TABLE] = table.reshape(-1, table.shape[-1])
     shape = layout.sample_shape if index is None else (len(weights[TABLE]),)
-    representation = build_representation(recipe, shape, layout.outputs)
+    representation = registry.build(recipe.representation, shape, layout.outputs, recipe)
     representation.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return Fitted(representation, layout, recipe, index)
 

@@ -15,13 +15,14 @@ from napari_diner.device import check_memory
 from napari_diner.errors import DinerError, InputError
 from napari_diner.io.folder import WEIGHTS
 from napari_diner.io.weights import WeightsFile
+from napari_diner.representations import registry
 from napari_diner.representations.backbones import build_backbone
+from napari_diner.representations.base import Representation
 from napari_diner.representations.diner import CHUNK
 from napari_diner.representations.networks import CoordinateNetwork
 from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.recipe import FitRecipe, check_axes
 from napari_diner.tasks.fit.region import Region
-from napari_diner.tasks.fit.represent import build_representation
 from napari_diner.tasks.saving import FORMAT_VERSION
 
 TABLE, INDEX, LOW, STEP = "hash_table", "index", "hash_table.low", "hash_table.step"
@@ -43,7 +44,7 @@ class StoredFit:
     """A model file of a fit.
 
     Nothing that it says is trusted: recipe and layout are parsed like any input, the arrays have to be of the shapes
-    and types that these ask for, and what is to be allocated is held against the free memory.
+    and types that these ask for, and what is to be allocated is checked against the free memory.
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ class StoredFit:
         box = (slice(0, self.layout.outputs), *region.box)
         check_memory(2 * self._box_bytes(VALUES, box), "This part of the model")
         values = self.file.read_box(VALUES, box)[(slice(None), *region.in_box)]
-        yield values.reshape(self.layout.outputs, -1).T
+        yield values.reshape(self.layout.outputs, -1).T.astype(np.float32, copy=False)
 
     def _from_table(self, region: Region) -> Iterator[Outputs]:
         network = self._loaded()
@@ -200,13 +201,13 @@ class StoredFit:
                 network: torch.nn.Module = _backbone(self.recipe, self.layout)
                 weights = {name.removeprefix("backbone."): value for name, value in weights.items()}
             else:
-                network = build_representation(self.recipe, self.layout.sample_shape, self.layout.outputs)
+                network = _network(self.recipe, self.layout)
             network.load_state_dict(weights)
             self._network = network
         return self._network
 
     def _check_arrays(self) -> None:
-        """Hold what is stored against what the recipe and the layout ask for.
+        """Check what is stored against the recipe and the layout.
 
         Raises
         ------
@@ -219,10 +220,10 @@ class StoredFit:
             if self.recipe.representation == "diner":
                 state = _backbone(self.recipe, layout).state_dict(prefix="backbone.")
             else:
-                state = build_representation(self.recipe, layout.sample_shape, layout.outputs).state_dict()
+                state = _network(self.recipe, layout).state_dict()
         expected = {name: tuple(value.shape) for name, value in state.items()}
         if self.recipe.representation == "diner":
-            width = self.recipe.table_width or 0
+            width = self.recipe.diner.table_width or 0
             keys: tuple[int, ...] = layout.sample_shape
             if INDEX in shapes:
                 if shapes.pop(INDEX) != layout.sample_shape or dtypes.pop(INDEX).kind != "u":
@@ -244,10 +245,14 @@ def line(places: npt.NDArray[np.number], size: int) -> Outputs:
     return coordinates
 
 
+def _network(recipe: FitRecipe, layout: Layout) -> Representation:
+    return registry.build(recipe.representation, layout.sample_shape, layout.outputs, recipe)
+
+
 def _backbone(recipe: FitRecipe, layout: Layout) -> torch.nn.Module:
-    if recipe.table_width is None:
+    if recipe.diner.table_width is None:
         raise ValueError("its recipe names no table width")
-    return build_backbone(layout.outputs, recipe.diner_settings(recipe.table_width))
+    return build_backbone(layout.outputs, recipe.diner.complete(recipe.diner.table_width, 8))
 
 
 def _check_layout(layout: Layout) -> None:

@@ -6,10 +6,10 @@ from typing import Literal
 
 from napari_diner.errors import RecipeError
 from napari_diner.preprocess.settings import FocusSettings
-from napari_diner.tasks.lensless.recipe import LenslessRecipe, Recording
+from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 
 
-class FocusRecipe(FocusSettings, Recording):
+class FocusRecipe(FocusSettings, RecordingRecipe):
     """Everything that decides which distances are found.
 
     The distances of the recording say where to search; without them `near_um` and `far_um` must.
@@ -28,13 +28,15 @@ class FocusRecipe(FocusSettings, Recording):
         """
         if not self.distances_um and self.near_um is None:
             raise RecipeError(
-                "Where to search is missing; give --near-um and --far-um, or --distances-um, one for each of the frames"
+                "The range to search is missing; give {field} and {field:far_um}, or {field:distances_um} per frame",
+                "near_um",
             )
         if not self.distances_um and self.source_distance_um is not None:
             raise RecipeError(
-                "The magnification by a point source needs distances to begin with; give rough ones as --distances-um"
+                "The magnification by a point source needs distances to begin with; give rough ones as {field}",
+                "distances_um",
             )
-        Recording.check_complete(self.with_distances(frames), frames)
+        RecordingRecipe.check_complete(self.with_distances(frames), frames)
 
     def with_distances(self, frames: int) -> FocusRecipe:
         """Return a recipe that has distances: its own, or the middle of the range for every frame."""
@@ -44,7 +46,9 @@ class FocusRecipe(FocusSettings, Recording):
 
     def lensless(self, distances_um: tuple[float, ...]) -> LenslessRecipe:
         """Return the recipe of a reconstruction with these distances, and all else that this one says."""
-        shared = {name: getattr(self, name) for name in Recording.model_fields if name not in ("task", "distances_um")}
+        shared = {
+            name: getattr(self, name) for name in RecordingRecipe.model_fields if name not in ("task", "distances_um")
+        }
         given = {name: value for name, value in shared.items() if name in self.model_fields_set}
         plain = {
             name: value.model_dump(exclude_unset=True) if hasattr(value, "model_dump") else value

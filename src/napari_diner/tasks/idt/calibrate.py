@@ -1,186 +1,158 @@
-"""Find the directions and the brightness of the illuminations from the recording itself, as a recipe asks."""
+"""The calibration of illuminations from the recording itself: its solvers, and its part of the report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.idt.illumination import EDGE, Illumination
-from napari_diner.solvers.calibration.idt import Refined, Refinement, moved
-from napari_diner.solvers.calibration.spectral_circles import CircleSearch
-from napari_diner.solvers.step import Step
-from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.physics.idt.illumination import Illumination
+from napari_diner.solvers.calibration.idt import IlluminationRefinement, RefinedIllumination, brought_inside
+from napari_diner.solvers.calibration.spectral_circles import CircleFit, CircleSearch
+from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
+from napari_diner.tasks.idt.optics import ComputedModels
 
-Frames = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
 
-# steps of frequency that circles are blurred by: the spectrum of a finite frame has no finer detail
+# steps of frequency by which circles are blurred: the spectrum of a finite frame has no finer detail
 _BLUR_STEPS = 1.5
 
 
-class Calibration:
-    """A calibration in progress: go through `steps`, then take what was found.
+@dataclass(frozen=True)
+class IlluminationCalibration:
+    """A calibration in progress.
 
     Parameters
     ----------
-    recipe
-        A complete recipe; its section ``calibration`` says what to find.
-    illumination
-        The illumination that the recipe gives; see `within_aperture`.
-    contrast
-        g = I / I_background − 1, (N, Y, X).
+    settings
+        What to estimate.
+    given
+        The illumination to start from; see `within_aperture`.
+    likelihood_gain
+        How much likelier the directions from the circles are than the given ones, as log-likelihood per frame.
+    refined
+        Result of the refinement.
+    """
+
+    settings: CalibrationSettings
+    given: Illumination
+    likelihood_gain: float | None = None
+    refined: RefinedIllumination | None = None
+
+    @property
+    def searches_circles(self) -> bool:
+        """Whether directions come from circles; with several sources in a frame they cannot."""
+        return self.settings.illuminations != "given" and not _is_multiplexed(self.given)
+
+    @property
+    def refines(self) -> bool:
+        """Whether directions or gains are refined."""
+        return self.settings.illuminations == "refine" or self.settings.gain
+
+    @property
+    def together(self) -> bool:
+        """Whether all directions move as one pattern."""
+        return self.settings.move == "together"
+
+    def circle_search(self, models: ComputedModels, data: Tensor) -> CircleSearch:
+        """Return the solver that finds directions by circles."""
+        return CircleSearch(
+            data.cpu().numpy(),
+            self.given.apertures,
+            models.geometry,
+            range_na=self.settings.search_na,
+            together=self.together,
+        )
+
+    def refinement(self, models: ComputedModels, data: Tensor) -> IlluminationRefinement:
+        """Return the solver that refines directions and gains."""
+        return IlluminationRefinement(
+            models.geometry,
+            models.illumination,
+            data.cpu(),
+            directions=self.settings.illuminations == "refine",
+            gain=self.settings.gain,
+            together=self.together,
+            range_na=self.settings.search_na,
+            iterations=self.settings.iterations,
+            dispersion=models.dispersion,
+        )
+
+    def from_circles(self, fit: CircleFit, models: ComputedModels) -> ComputedModels:
+        """Return models with the directions from circles."""
+        geometry, given = models.geometry, self.given.apertures
+        apertures = brought_inside(fit.apertures, geometry.na)
+        if self.settings.illuminations == "refine" and not self.together:
+            # where circles are no farther away than their blur, the refinement starts from the given direction
+            step_na = geometry.wavelength_um / (min(geometry.shape[1:]) * geometry.pixel_size_um)
+            close = np.hypot(*(apertures - given).T) < _BLUR_STEPS * step_na
+            apertures = np.where(close[:, None], given, apertures)
+        return models.at(apertures)
+
+    def report(self, illumination: Illumination) -> dict[str, object]:
+        """Return the estimated illumination, and how far it is from the given one."""
+        given, apertures = self.given.apertures, illumination.apertures
+        away = apertures - given
+        report: dict[str, object] = {
+            "illuminations": self.settings.illuminations,
+            "move": self.settings.move,
+            "illuminations_na_given": given.tolist(),
+            "illuminations_na": apertures.tolist(),
+            "shifts_na": away.tolist(),
+            "shift_deg": _angles_deg(given, apertures).tolist(),
+            "mean_shift_na": away.mean(0).tolist(),
+            "rms_shift_na": float(np.sqrt((away**2).sum(1).mean())),
+            **_scale_and_rotation(given, apertures),
+        }
+        if self.likelihood_gain is not None:
+            report["circles_log_likelihood_gain"] = self.likelihood_gain
+        if self.refined is not None:
+            report["gains"] = self.refined.gains.tolist()
+            report["unexplained_rms"] = list(self.refined.unexplained_rms)
+        return report
+
+
+def check_calibration(settings: CalibrationSettings, illumination: Illumination) -> None:
+    """Check that the illumination can be calibrated as the settings ask.
 
     Raises
     ------
     RecipeError
         If circles are to be found in frames with several sources.
     """
-
-    def __init__(self, recipe: IdtRecipe, illumination: Illumination, contrast: Frames) -> None:
-        self.settings = recipe.calibration
-        self.recipe = recipe
-        self.given = illumination
-        self._contrast = contrast
-        self._apertures = illumination.apertures
-        self._refined: Refined | None = None
-        self._likelier: float | None = None
-        self._unexplained: list[float] = []
-        self._with_circles = self.settings.illuminations != "given" and not _multiplexed(illumination)
-        if self.settings.illuminations == "circles" and not self._with_circles:
-            raise RecipeError(
-                "Circles are looked for in frames with one source each; set calibration.illuminations to refine"
-            )
-
-    def steps(self) -> Iterator[tuple[str, Step]]:
-        """Do the work; yields the stage, ``circles`` or ``refinement``, and where it stands."""
-        recipe, settings = self.recipe, self.settings
-        geometry = recipe.geometry((recipe.slice_count, *self._contrast.shape[1:]))
-        together = settings.move == "together"
-        if self._with_circles:
-            search = CircleSearch(
-                self._contrast,
-                self._apertures,
-                pixel_size_um=geometry.pixel_size_um,
-                wavelength_um=geometry.wavelength_um,
-                na=geometry.na,
-                range_na=settings.search_na,
-                together=together,
-            )
-            for step in search.steps():
-                yield "circles", step
-            self._likelier = search.likelihood_gain()
-            self._apertures = _brought_inside(search.apertures, geometry.na)
-        refines = settings.illuminations == "refine"
-        if refines and self._with_circles and not together:
-            self._keep_what_circles_cannot_tell(search.step * geometry.wavelength_um)
-        if not (refines or settings.gain):
-            return
-        refinement = Refinement(
-            geometry,
-            moved(self.given, self._apertures),
-            torch.from_numpy(self._contrast),
-            directions=refines,
-            gain=settings.gain,
-            together=together,
-            range_na=settings.search_na,
-            iterations=settings.iterations,
-            dispersion=recipe.dispersion,
+    if settings.illuminations == "circles" and _is_multiplexed(illumination):
+        raise RecipeError(
+            "Circles can be found only in frames with one source each; set {field} to refine",
+            "calibration.illuminations",
         )
-        for step in refinement.steps():
-            self._unexplained.append(step.loss)
-            yield "refinement", step
-        self._refined = refinement.result()
-        self._apertures = self._refined.apertures
-
-    def _keep_what_circles_cannot_tell(self, step_na: float) -> None:
-        """Let the refinement start from the directions given where circles are no more than their blur away."""
-        given = self.given.apertures
-        close = np.hypot(*(self._apertures - given).T) < _BLUR_STEPS * step_na
-        self._apertures = np.where(close[:, None], given, self._apertures)
-
-    @property
-    def illumination(self) -> Illumination:
-        """The illumination found so far."""
-        return moved(self.given, self._apertures)
-
-    @property
-    def contrast(self) -> Frames:
-        """The data with the gains taken off, (N, Y, X)."""
-        if self._refined is None or not self.settings.gain:
-            return self._contrast
-        gains = self._refined.gains.astype(np.float32)[:, None, None]
-        corrected: Frames = (self._contrast + 1) / gains - 1
-        return corrected
-
-    def report(self) -> dict[str, Any]:
-        """Return what was found, and how far it is from what was given."""
-        given = self.given.apertures
-        away = self._apertures - given
-        report: dict[str, Any] = {
-            "illuminations": self.settings.illuminations,
-            "move": self.settings.move,
-            "illuminations_na_given": given.tolist(),
-            "illuminations_na": self._apertures.tolist(),
-            "shifts_na": away.tolist(),
-            "shift_deg": _angles_deg(given, self._apertures).tolist(),
-            "mean_shift_na": away.mean(0).tolist(),
-            "rms_shift_na": float(np.sqrt((away**2).sum(1).mean())),
-            **_growth_and_turn(given, self._apertures),
-        }
-        if self._likelier is not None:
-            report["circles_log_likelihood_gain"] = self._likelier
-        if self._refined is not None:
-            report["gains"] = self._refined.gains.tolist()
-            report["unexplained_rms"] = [self._unexplained[0], self._unexplained[-1]]
-        return report
 
 
-def within_aperture(recipe: IdtRecipe, illumination: Illumination) -> tuple[Illumination, list[str]]:
-    """Return an illumination to start a calibration with, and what is to be said of it.
-
-    Directions that are outside the objective's aperture by less than the search range are moved to its edge; farther
-    ones, and all if there are no directions to find, are left for the model to refuse.
-    """
-    apertures = illumination.apertures
-    if recipe.calibration.illuminations == "given" or recipe.na is None:
-        return illumination, []
-    radius = np.hypot(*apertures.T)
-    beyond = (radius > recipe.na * (1 + EDGE)) & (radius <= recipe.na + recipe.calibration.search_na)
-    if not beyond.any():
-        return illumination, []
-    apertures[beyond] = _brought_inside(apertures[beyond], recipe.na)
-    return moved(illumination, apertures), [
-        f"{beyond.sum()} of the directions given are outside the objective's NA; the calibration starts at its edge"
-    ]
+def without_gains(data: Tensor, gains: Vector) -> Tensor:
+    """Return data g = I / I_background − 1, (N, Y, X), with the brightness of each frame divided by its gain."""
+    scale = torch.from_numpy(gains.astype(np.float32)).to(data.device)[:, None, None]
+    return (data + 1) / scale - 1
 
 
-def _brought_inside(apertures: Vector, na: float) -> Vector:
-    radius = np.linalg.norm(apertures, axis=1, keepdims=True)
-    inside: Vector = apertures * np.minimum(1.0, na / np.maximum(radius, 1e-12))
-    return inside
-
-
-def _multiplexed(illumination: Illumination) -> bool:
+def _is_multiplexed(illumination: Illumination) -> bool:
     return len(illumination.apertures) != len(illumination)
 
 
 def _angles_deg(first: Vector, second: Vector) -> Vector:
-    """Return the angles between directions in air, (S,); of such as air does not have, those at the horizon."""
+    """Return the angles between directions in air, (S,); directions that do not exist in air count as horizontal."""
     rays = [
         np.concatenate([one, np.sqrt(np.clip(1 - (one**2).sum(1, keepdims=True), 0, 1))], 1) for one in (first, second)
     ]
-    # more precise for small angles than the arc of the cosine
+    # more precise for small angles than the arc cosine
     angles: Vector = np.rad2deg(2 * np.arcsin(np.clip(np.linalg.norm(rays[0] - rays[1], axis=1) / 2, 0, 1)))
     return angles
 
 
-def _growth_and_turn(given: Vector, found: Vector) -> dict[str, float]:
-    """Return by how much a pattern has grown and turned (from +x towards +y), in the least squares."""
+def _scale_and_rotation(given: Vector, found: Vector) -> dict[str, float]:
+    """Return the least-squares scale and rotation (from +x towards +y) of a pattern."""
     if len(given) < 2:
         return {}
     before = (given - given.mean(0)) @ np.array([1j, 1])

@@ -1,4 +1,4 @@
-"""What is to be found out about a recording besides its object. Free of torch."""
+"""The settings of the calibration of illuminations. Free of torch."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ class CalibrationSettings(Settings):
     """Directions and brightness of the illuminations, from the recording itself."""
 
     illuminations: Literal["given", "circles", "refine"] = Field(default="given", title="Directions")
-    """As given; from the circles that the objective's aperture leaves in the spectra (circles); or those, and then
-    refined together with the object (refine)."""
+    """As given; from the circles that the objective's aperture leaves in the spectra (circles); or those, then refined
+    together with the object (refine)."""
     move: Literal["each", "together"] = Field(default="each", title="Move")
-    """Each direction by itself; or the whole pattern (together): shifted, turned and scaled, for an array of LEDs."""
+    """Each direction independently; or the whole pattern (together), shifted, rotated and scaled, for an LED array."""
     search_na: float = Field(default=0.05, gt=0, le=1, title="Search range (NA)")
-    """How far from the directions given others are looked for, as a numerical aperture: 0.017 is about one degree."""
+    """How far from the given directions to search, as a numerical aperture: 0.017 is about one degree."""
     gain: bool = Field(default=False, title="Gains")
-    """Find by how much each frame is brighter than its background says."""
+    """Estimate the brightness of each frame relative to its background."""
     iterations: int = Field(default=12, ge=1, le=1000, title="Iterations")
-    """At most this many steps of the refinement."""
+    """Maximum number of steps of the refinement."""
 
     @property
     def wanted(self) -> bool:
-        """Whether there is anything to find out."""
+        """Whether there is anything to estimate."""
         return self.illuminations != "given" or self.gain

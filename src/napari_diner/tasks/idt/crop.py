@@ -1,4 +1,4 @@
-"""A part of a large recording that stands for the whole where weights are chosen."""
+"""A part of a large recording, which is enough to choose weights."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch import Tensor
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.solvers.idt.problem import VolumeProblem
 
-# voxels that are enough to tell one weight from another, and the fewest pixels across
+# voxels that are enough to compare weights, and the fewest pixels across
 _ENOUGH = 2**20
 _NARROWEST = 96
-# sides are multiples of this, whose Fourier transforms are fast
+# sides are multiples of this, for fast Fourier transforms
 _ROUND = 32
 _FADED = 0.3
 
@@ -24,10 +24,10 @@ _FADED = 0.3
 def cropped(
     problem: VolumeProblem, volume: Tensor, build: Callable[[tuple[int, int, int]], LinearModel]
 ) -> tuple[VolumeProblem, Tensor]:
-    """Return the problem and the volume of the part of the field where most is to be seen; the same if it is small.
+    """Return problem and volume of the part of the field with most structure; the same if it is small.
 
     Data and volume are faded out towards the borders, as the models are periodic. Weights of the priors mean the same
-    in a part as in the whole.
+    for a part as for the whole.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def cropped(
     volume
         Contrast, (2, Z, Y, X).
     build
-        Makes a model of the same optics for a volume of another shape, (Z, Y, X).
+        Builds a model of the same optics for a volume of another shape, (Z, Y, X).
     """
     planes, rows, columns = problem.model.shape
     side = max(_NARROWEST, int((_ENOUGH / planes) ** 0.5) // _ROUND * _ROUND)
@@ -52,7 +52,7 @@ def cropped(
 
 
 def _busiest(data: Tensor, size: tuple[int, int]) -> tuple[int, int]:
-    """Return the first row and column of the window of a size in which the data (N, Y, X) have most energy."""
+    """Return the first row and column of the window in which the data (N, Y, X) have most energy."""
     energy = data.square().sum(0).double()
     sums = torch.nn.functional.pad(energy.cumsum(0).cumsum(1), (1, 0, 1, 0))
     height, width = size

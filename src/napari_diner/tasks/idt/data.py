@@ -1,9 +1,9 @@
-"""What is reconstructed from: reading a recording, checking it, and taking the background off."""
+"""The data of diffraction tomography: reading a recording, checking it, and removing the background."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,16 @@ from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
 from napari_diner.io.matlab import is_matlab, probe_matlab, read_matlab
 from napari_diner.io.stacks import probe, read
+from napari_diner.physics.idt.given import TransferFunctions
+from napari_diner.representations.registry import representations
+from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
+from napari_diner.tasks.task import Frames
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[np.generic]
 
-# volumes of Δε_re and Δε_im that a solver keeps at once: slopes count three
-_VOLUMES = {"tikhonov": 8.0, "voxels": 36.0, "diner": 36.0, "decaf": 24.0}
+# volumes of Δε_re and Δε_im that are kept at once: by the closed form, by voxels, whose slopes count three, and by Adam
+_CLOSED_FORM, _VOXELS, _ADAM = 8.0, 36.0, 24.0
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,13 @@ class IdtData:
     Parameters
     ----------
     frames
-        Intensities, (N, Y, X), one frame an illumination.
+        Intensities, (N, Y, X), one frame per illumination.
     background
-        Image of the empty field, (Y, X), or one a frame, (N, Y, X), of the same or a coarser sampling; or None.
+        Image of the empty field, (Y, X), or one per frame, (N, Y, X), of the same or a coarser sampling; or None.
     pixel_size_um
-        Distance between pixels that the files tell, or None.
+        Distance between pixels according to the files, or None.
     source
-        File, folder or glob that it came from.
+        File, folder or glob from which it came.
     transfer
         Transfer functions of Δε_re and Δε_im to use instead of computed ones, (N, Z, Y, X) each, or None.
     """
@@ -44,11 +48,14 @@ class IdtData:
     background: Array | None = None
     pixel_size_um: float | None = None
     source: str | None = None
-    transfer: tuple[Any, Any] | None = None
+    transfer: tuple[TransferFunctions, TransferFunctions] | None = None
 
 
-def load(recipe: IdtRecipe) -> IdtData:
-    """Read the recording that a recipe names; its size is held against the free memory first.
+def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
+    """Return the recording of a recipe; see `napari_diner.tasks.task.Task.assemble`.
+
+    The size of the work is estimated and checked against the free memory before any frame is read. Transfer functions
+    are only opened.
 
     Raises
     ------
@@ -57,41 +64,66 @@ def load(recipe: IdtRecipe) -> IdtData:
     OutOfMemoryError
         If the work would not fit the memory.
     """
-    if recipe.stack is None:
-        raise InputError("There is no intensity stack; name a multi-page TIFF, a folder or a glob of images")
-    matlab = probe_matlab(recipe.stack) if is_matlab(recipe.stack) else None
-    info = probe(recipe.stack) if matlab is None else matlab.stack
-    check_memory(
-        info.nbytes + memory_needed(recipe, info.frames, (info.height, info.width)),
-        f"A stack of {info.frames} frames of {info.height}×{info.width} pixels",
-    )
-    background = None if recipe.background in BACKGROUNDS else read_image(recipe.background)
-    frames = read(info) if matlab is None else read_matlab(matlab)
-    return IdtData(frames, background, info.pixel_size_um, recipe.stack)
+    source, matlab = recipe.stack, None
+    shape: tuple[int, ...]
+    if frames is None:
+        if source is None:
+            raise InputError(
+                "There is no intensity stack; name a multi-page TIFF, a folder or a glob of images", "stack"
+            )
+        matlab = probe_matlab(source) if is_matlab(source) else None
+        info = probe(source) if matlab is None else matlab.stack
+        shape, size, pixel = info.shape, info.nbytes, info.pixel_size_um
+    else:
+        shape, size, pixel = frames.shape, 0, frames.pixel_size_um
+        source = source or frames.source
+    if len(shape) == 3:  # anything else is refused where frames are checked
+        check_memory(
+            size + memory_needed(recipe, shape[0], (shape[1], shape[2])),
+            f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels",
+        )
+    background = None if frames is None else frames.attachments.get("background")
+    if background is None and recipe.background not in BACKGROUNDS:
+        background = read_image(recipe.background)
+    transfer = open_transfer(recipe)
+    if frames is not None:
+        return IdtData(np.asarray(frames.array), background, pixel, source, transfer)
+    return IdtData(read(info) if matlab is None else read_matlab(matlab), background, pixel, source, transfer)
+
+
+def with_file_facts(recipe: IdtRecipe, data: IdtData) -> IdtRecipe:
+    """Return a recipe with the name of the data, and their pixel size unless the recipe has one."""
+    facts: dict[str, object] = {"stack": recipe.stack or data.source}
+    if recipe.pixel_size_um is None and data.pixel_size_um is not None:
+        facts["pixel_size_um"] = data.pixel_size_um
+    return recipe.updated(facts)
 
 
 def memory_needed(recipe: IdtRecipe, frames: int, shape: tuple[int, int]) -> int:
     """Estimate the bytes that a reconstruction takes, from what its solver keeps.
 
-    The closed form's eigenvectors are counted, and refused, where they are made.
+    The eigenvectors of the closed form are counted, and refused, where they are computed.
     """
     pixels = shape[0] * shape[1]
     volume = 2 * recipe.slice_count * pixels * 4
-    volumes = _VOLUMES[recipe.solver]
-    if recipe.solver == "diner":
-        # the table with its gradient, two moments, the best and the first state
-        volumes += 6 * recipe.diner.table_width / 2
+    volumes = _CLOSED_FORM if recipe.solver == "tikhonov" else _VOXELS
+    entry = representations().get(recipe.solver)
+    if entry is not None:
+        volumes = _VOXELS if entry.holds_values else _ADAM
+        keys = recipe.diner.table_width or 3
+        # parameters with their gradient, two moments, the best and the first state
+        volumes += 6 * {"diner": keys, "hash-grid": keys, "pixels": 2}.get(recipe.solver, 0) / 2
     # the data, their spectra and what is left of them; and the tables of the linear model
     return int(frames * pixels * (8 * 4 + 2 * 8) + volumes * volume)
 
 
 def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float32], list[str]]:
-    """Return the data of the model, g = I / I_background − 1, (N, Y, X), and what is worth a warning.
+    """Return the data of the model, g = I / I_background − 1, (N, Y, X), and warnings.
 
     Raises
     ------
     InputError
-        If frames are not finite or dark, or the background does not go with them.
+        If frames are not finite or dark, or the background does not fit them.
     """
     frames = np.asarray(data.frames)
     if frames.ndim != 3:
@@ -102,7 +134,7 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
         raise InputError(f"The frames have only {frames.shape[1]}×{frames.shape[2]} pixels; give at least 8×8")
     for number, frame in enumerate(frames, 1):
         if not np.isfinite(frame).all():
-            raise InputError(f"Frame {number} holds values that are not finite (NaN or infinity); mend it")
+            raise InputError(f"Frame {number} contains values that are not finite (NaN or infinity); correct it")
     values = frames.astype(np.float32)
     if recipe.background == "none":
         return values, _warnings(values)
@@ -120,30 +152,35 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
     return values, _warnings(values)
 
 
-def _backgrounds(recipe: IdtRecipe, data: IdtData, values: npt.NDArray[np.float32]) -> Any:
-    """Yield the background of each frame: a number, or (Y, X)."""
+def _backgrounds(
+    recipe: IdtRecipe, data: IdtData, values: npt.NDArray[np.float32]
+) -> Iterable[npt.NDArray[np.float32]]:
+    """Return the background of each frame: (1, 1), or (Y, X)."""
     if recipe.background == "mean":
-        return values.mean((1, 2), dtype=np.float64, keepdims=True).astype(np.float32)
+        means: npt.NDArray[np.float64] = values.mean((1, 2), dtype=np.float64, keepdims=True)
+        return means.astype(np.float32)
     if recipe.background == "blur":
-        assert recipe.pixel_size_um is not None
-        sigma = recipe.background_blur_um / recipe.pixel_size_um
+        sigma = recipe.background_blur_um / recipe.voxel_um[-1]
         return (ndimage.gaussian_filter(frame, sigma, mode="nearest") for frame in values)
     if data.background is None:
         raise InputError(
-            f"The background {recipe.background} was not read; name an image file, or one of {BACKGROUNDS}"
+            f"The background {recipe.background} was not read; name an image file, or one of {BACKGROUNDS}",
+            "background",
         )
     image = np.asarray(data.background, dtype=np.float32) - np.float32(recipe.background_offset)
     if image.ndim == 2:
         image = image[None]
     if image.ndim != 3 or len(image) not in (1, len(values)) or not np.isfinite(image).all():
         raise InputError(
-            f"The background has the shape {image.shape} but the frames {values.shape}; give one image, or one a frame"
+            f"The background has the shape {image.shape} but the frames {values.shape}; give one, or one per frame",
+            "background",
         )
     factors = [size / coarse for size, coarse in zip(values.shape[1:], image.shape[1:], strict=True)]
     if factors[0] != factors[1] or factors[0] < 1 or factors[0] % 1:
         raise InputError(
             f"The background has {image.shape[1]}×{image.shape[2]} pixels but the frames have "
-            f"{values.shape[1]}×{values.shape[2]}; give the same size, or a whole fraction of it"
+            f"{values.shape[1]}×{values.shape[2]}; give the same size, or an integer fraction of it",
+            "background",
         )
     zoom = int(factors[0])
     fine = (

@@ -1,13 +1,11 @@
 """Spectra of the frames with the circles that the directions of illumination should leave in them.
 
-Free of torch and of napari: plain arrays, to be drawn by whoever shows them. Where the circles do not bound what is
-bright in the spectra, the geometry is wrong.
+Where the circles do not bound what is bright in the spectra, the geometry is wrong.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +13,14 @@ from scipy import signal
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.physics.idt.illumination import Illumination
+from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts
+from napari_diner.tasks.idt.recipe import IdtRecipe
 
 Vector = npt.NDArray[np.float64]
 
-# part of the frame that is faded out at its borders, against a bright cross
+# part of the frame that is faded out at its borders, to avoid a bright cross
 _FADED = 0.5
-# weaker than this, in decades below the strongest, is nothing that a camera records
+# decades below the strongest beyond which a camera records nothing
 _DECADES = 8.0
 
 
@@ -50,7 +50,7 @@ class Circles:
         return lines
 
 
-def spectra(frames: npt.NDArray[Any], pixel_size_um: float) -> NamedArray:
+def spectra(frames: npt.NDArray[np.floating], pixel_size_um: float) -> NamedArray:
     """Return the decimal logarithm of the power spectrum of each frame.
 
     Parameters
@@ -78,7 +78,7 @@ def spectra(frames: npt.NDArray[Any], pixel_size_um: float) -> NamedArray:
 
 
 def circles(illumination: Illumination, wavelength_um: float, na: float) -> Circles:
-    """Return the circles in which the spectra of an illumination's frames have to lie.
+    """Return the circles in which the spectra of the frames of an illumination must lie.
 
     Parameters
     ----------
@@ -89,3 +89,56 @@ def circles(illumination: Illumination, wavelength_um: float, na: float) -> Circ
     """
     u = illumination.apertures / wavelength_um
     return Circles(illumination.frame_of_source, np.stack([-u, u], 1), na / wavelength_um)
+
+
+@dataclass(frozen=True)
+class GeometryCheck:
+    """What can be seen of the geometry before a run.
+
+    Parameters
+    ----------
+    spectra
+        Logarithm of the power spectrum of each frame, (N, Y, X).
+    circles
+        The circles of the illuminations.
+    warnings
+        About data and optics.
+    """
+
+    spectra: NamedArray
+    circles: Circles
+    warnings: tuple[str, ...]
+
+
+def check_geometry(recipe: IdtRecipe, data: IdtData) -> GeometryCheck:
+    """Return the spectra of the frames of a recording, the circles of its illuminations, and warnings.
+
+    Parameters
+    ----------
+    recipe
+        How the recording was made; transfer functions are ignored.
+    data
+        The recording.
+
+    Raises
+    ------
+    RecipeError
+        If settings are missing.
+    InputError
+        If the data cannot be used.
+    """
+    from napari_diner.tasks.idt.optics import preflight, within_aperture
+
+    recipe = with_file_facts(recipe, data)
+    contrast, warnings = contrast_of(recipe, data)
+    geometry = recipe.geometry((recipe.slice_count, contrast.shape[1], contrast.shape[2]))
+    illumination = recipe.illumination(len(contrast))
+    start, more = within_aperture(recipe, illumination)
+    if not (np.hypot(*start.apertures.T) > geometry.na).any():
+        # nothing is known about light that does not pass the objective
+        more += preflight(geometry, start)
+    return GeometryCheck(
+        spectra(contrast, geometry.pixel_size_um),
+        circles(illumination, geometry.wavelength_um, geometry.na),
+        (*warnings, *more),
+    )

@@ -1,4 +1,4 @@
-"""Transfer functions that come with a recording, in the place of our own."""
+"""Transfer functions that come with a recording, in place of computed ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.matlab import MatlabTransfer, is_matlab, probe_matlab
+from napari_diner.physics.idt.geometry import Slices
 from napari_diner.physics.idt.given import GivenTransfer, TransferFunctions
 from napari_diner.tasks.idt.recipe import IdtRecipe
 
@@ -29,26 +30,28 @@ def open_transfer(recipe: IdtRecipe) -> tuple[MatlabTransfer, MatlabTransfer] | 
     if path is None or not is_matlab(path):
         raise InputError(
             f"Transfer functions are read from MATLAB files (.mat) of version 7.3, which {path} is not; name such a "
-            "file in transfer_functions, or leave it out to have them computed"
+            "file in {field}, or leave it out to have them computed",
+            "transfer_functions",
         )
-    found = probe_matlab(path).transfer
-    if found is None:
-        raise InputError(f"{path} holds no transfer functions; leave out transfer_functions to have them computed")
-    return found
+    transfer = probe_matlab(path).transfer
+    if transfer is None:
+        raise InputError(
+            f"{path} contains no transfer functions; leave out {{field}} to have them computed", "transfer_functions"
+        )
+    return transfer
 
 
-def build_given(
-    recipe: IdtRecipe, shape: tuple[int, int, int], frames: int, transfer: Pair, device: torch.device
-) -> GivenTransfer:
-    """Build the linear model of given transfer functions for a volume (Z, Y, X); the size is checked first.
+def build_given(transfer: Pair, slices: Slices, frames: int, device: torch.device) -> GivenTransfer:
+    """Build the linear model of given transfer functions; their size is checked first.
 
     Raises
     ------
     InputError
-        If they are of another shape, or hold values that are not finite.
+        If they are of another shape, or contain values that are not finite.
     OutOfMemoryError
         If they would not fit the memory.
     """
+    shape = slices.shape
     H_re, H_im = transfer
     wanted = (frames, *shape)
     for name, H in (("Δε_re", H_re), ("Δε_im", H_im)):
@@ -69,7 +72,7 @@ def build_given(
     return GivenTransfer(
         H_re,
         H_im,
-        recipe.slices(shape),
+        slices,
         centred=bool(getattr(H_im, "centred", False)),
         device=device,
     )

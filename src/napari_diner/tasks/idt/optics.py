@@ -1,69 +1,112 @@
-"""The forward model that a recipe of diffraction tomography describes, and what is to be said of it beforehand."""
+"""The forward models of a recording, and warnings about its optics."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from napari_diner.physics.idt.illumination import Illumination, ring
+from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
+from napari_diner.physics.idt.given import GivenTransfer
+from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.preflight import axial_sampling, lateral_sampling, low_frequencies
 from napari_diner.physics.idt.ssnp import SSNPModel
-from napari_diner.physics.idt.transfer import BornModel
+from napari_diner.physics.idt.transfer import BornModel, Dispersion
+from napari_diner.solvers.calibration.idt import brought_inside, moved
+from napari_diner.tasks.idt.given_transfer import Pair, build_given
 from napari_diner.tasks.idt.recipe import IdtRecipe
 
-# response to slow changes of the index, relative to the strongest, below which they are hardly seen
+# response to slow changes of the index, relative to the strongest, below which they are hardly visible
 _WEAK_LOW_FREQUENCIES = 0.2
-# operations a second of Fourier transforms: on a core, and on a graphics card
+# operations of Fourier transforms per second: on a core, and on a graphics card
 _SPEED = 2.5e9
 _SPEED_OF_A_CARD = 1e12
 
 
-def illumination_of(recipe: IdtRecipe, frames: int) -> Illumination:
-    """Return the illumination that a recipe describes for a number of frames."""
-    if recipe.ring.na is not None:
-        return ring(recipe.ring.na, frames, offset_deg=recipe.ring.first_angle_deg)
-    return Illumination.of(recipe.illuminations)
+@dataclass(frozen=True)
+class ComputedModels:
+    """Models computed from the optics.
 
-
-def build_born(
-    recipe: IdtRecipe, shape: tuple[int, int, int], illumination: Illumination, device: torch.device
-) -> BornModel:
-    """Build the linear model of a complete recipe for a volume (Z, Y, X).
-
-    Raises
-    ------
-    RecipeError
-        If the geometry is impossible, or an illumination is outside the objective's aperture.
+    Parameters
+    ----------
+    geometry
+        The volume and the objective.
+    illumination
+        The sources of each frame.
+    dispersion
+        As in `BornModel`.
+    steps_per_slice
+        As in `SSNPModel`.
+    device
+        Where they compute.
     """
-    return BornModel(
-        recipe.geometry(shape),
-        illumination,
-        dispersion=recipe.dispersion,
-        device=device,
-    )
+
+    geometry: VolumeGeometry
+    illumination: Illumination
+    dispersion: Dispersion
+    steps_per_slice: int | None
+    device: torch.device
+
+    def linear(self, shape: tuple[int, int, int] | None = None) -> BornModel:
+        """Return the linear model for the volume, or for one of another shape (Z, Y, X).
+
+        Raises
+        ------
+        RecipeError
+            If an illumination is outside the objective's aperture.
+        """
+        geometry = self.geometry if shape is None else replace(self.geometry, shape=shape)
+        return BornModel(geometry, self.illumination, dispersion=self.dispersion, device=self.device)
+
+    def multislice(self) -> SSNPModel:
+        """Return the multi-slice model; it has the exact dispersion.
+
+        Raises
+        ------
+        RecipeError
+            If the steps per slice are too few.
+        """
+        return SSNPModel(self.geometry, self.illumination, steps_per_slice=self.steps_per_slice, device=self.device)
+
+    def at(self, apertures: npt.NDArray[np.float64]) -> ComputedModels:
+        """Return models with other directions, (S, 2), of the same sources."""
+        return replace(self, illumination=moved(self.illumination, apertures))
 
 
-def build_multislice(
-    recipe: IdtRecipe, shape: tuple[int, int, int], illumination: Illumination, device: torch.device
-) -> SSNPModel:
-    """Build the multi-slice model of a complete recipe for a volume (Z, Y, X).
+@dataclass(frozen=True)
+class GivenModels:
+    """The linear model of given transfer functions; there is no other.
 
-    Raises
-    ------
-    RecipeError
-        If the geometry is impossible, or an illumination is outside the objective's aperture.
+    Parameters
+    ----------
+    transfer
+        Transfer functions of Δε_re and Δε_im.
+    slices
+        The volume, the medium and the light.
+    frames
+        Number of frames.
+    device
+        Where it computes.
     """
-    return SSNPModel(
-        recipe.geometry(shape),
-        illumination,
-        steps_per_slice=recipe.multislice.steps_per_slice,
-        device=device,
-    )
+
+    transfer: Pair
+    slices: Slices
+    frames: int
+    device: torch.device
+
+    def linear(self) -> GivenTransfer:
+        """Return the linear model; see `build_given`."""
+        return build_given(self.transfer, self.slices, self.frames, self.device)
+
+
+Models = ComputedModels | GivenModels
 
 
 def prediction_seconds(model: SSNPModel) -> float:
-    """Estimate how long the multi-slice model takes to predict all frames: two Fourier transforms a step and source."""
+    """Estimate how long the multi-slice model takes for all frames: two Fourier transforms per step and source."""
     planes, rows, columns = model.shape
     transforms = 2 * planes * model.steps_per_slice * len(model.frame_of_source)
     operations = 5 * rows * columns * math.log2(rows * columns)
@@ -71,24 +114,43 @@ def prediction_seconds(model: SSNPModel) -> float:
     return transforms * operations / speed
 
 
-def preflight(model: BornModel) -> list[str]:
-    """Return what is to be said of the optics before anything is computed."""
+def within_aperture(recipe: IdtRecipe, illumination: Illumination) -> tuple[Illumination, list[str]]:
+    """Return an illumination from which a calibration can start, and warnings.
+
+    Directions that are outside the objective's aperture by less than the search range are moved to its edge. Farther
+    ones, and all if no directions are calibrated, are left for the model to refuse.
+    """
+    apertures = illumination.apertures
+    if recipe.calibration.illuminations == "given" or recipe.na is None:
+        return illumination, []
+    radius = np.hypot(*apertures.T)
+    beyond = (radius > recipe.na * (1 + EDGE)) & (radius <= recipe.na + recipe.calibration.search_na)
+    if not beyond.any():
+        return illumination, []
+    apertures[beyond] = brought_inside(apertures[beyond], recipe.na)
+    return moved(illumination, apertures), [
+        f"{beyond.sum()} of the given directions are outside the objective's NA; the calibration starts at its edge"
+    ]
+
+
+def preflight(geometry: VolumeGeometry, illumination: Illumination) -> list[str]:
+    """Return warnings about sampling and about what the illumination cannot show."""
     warnings = []
-    lateral = lateral_sampling(model.geometry)
+    lateral = lateral_sampling(geometry)
     if not lateral.fine:
         warnings.append(
             f"the pixel of {lateral.value_um:.3g} µm is coarser than λ/(4 NA) = {lateral.limit_um:.3g} µm; "
-            "fine detail is folded into coarse"
+            "fine detail is aliased"
         )
-    axial = axial_sampling(model.geometry, model.illumination)
+    axial = axial_sampling(geometry, illumination)
     if not axial.fine:
         warnings.append(
             f"the slice spacing of {axial.value_um:.3g} µm is above the axial Nyquist limit of {axial.limit_um:.3g} µm"
         )
-    low = low_frequencies(model.geometry, model.illumination)
+    low = low_frequencies(geometry, illumination)
     if low.ratio < _WEAK_LOW_FREQUENCIES:
         warnings.append(
-            f"slow changes of the index are hardly seen (response {low.ratio:.2f} of the strongest); light from the "
+            f"slow changes of the index are hardly visible (response {low.ratio:.2f} of the strongest); light from the "
             "edge of the objective's aperture would show them"
         )
     return warnings

@@ -1,36 +1,66 @@
-"""The representation of a volume that a recipe asks for."""
+"""The unknown of diffraction tomography: the contrast that a representation stands for."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
 
 from napari_diner.representations.base import Representation
-from napari_diner.representations.diner import Diner
+from napari_diner.representations.registry import build, representation
+from napari_diner.representations.unknown import Scaled
+from napari_diner.solvers.idt.problem import scale_of
+from napari_diner.solvers.starting_values import fit_values
 from napari_diner.tasks.idt.recipe import IdtRecipe
 
-LEARNING_RATES = {"diner": 1e-4, "decaf": 8e-3}
-"""Step size of Adam for each representation, if the recipe does not tell; found by trying."""
+_TABLE_WIDTH = 3
+_LATTICE_SIZES = {1: 64, 2: 64, 3: 24}
+# of the learning rate, for representations that start from voxels: to refine what is known without undoing it
+_WARM_FACTOR = 0.1
+# root mean square output of a representation of a nearly empty volume
+_NEARLY_EMPTY = 0.01
 
 
-def build_representation(
-    recipe: IdtRecipe, shape: tuple[int, int, int], generator: torch.Generator | None = None
-) -> Representation:
-    """Build the representation of Δε_re and Δε_im, for a volume (Z, Y, X), with its starting parameters.
+def build_unknown(recipe: IdtRecipe, volume: Tensor, generator: torch.Generator) -> Scaled:
+    """Build the representation of Δε_re and Δε_im that a recipe asks for, in units of the scale of a volume.
 
     Parameters
     ----------
     recipe
-        Solver, sizes, seed.
-    shape
-        Voxels (Z, Y, X).
+        Solver, start, sizes, seed.
+    volume
+        Contrast, (2, Z, Y, X). Representations that can hold values take it on if they start from voxels; others
+        represent a nearly empty volume.
     generator
-        Source of the random initial keys; networks draw from torch's global generator, which is seeded.
+        Source of random keys; networks draw from torch's global generator, which is seeded.
+
+    Returns
+    -------
+    Scaled
+        On the device of `volume`.
     """
     torch.manual_seed(recipe.seed)
-    if recipe.solver == "diner":
-        return Diner(shape, 2, recipe.diner.complete(), generator)
-    from napari_diner.representations.radial import RadialEncoding, RadialNetwork
+    width = recipe.diner.table_width or _TABLE_WIDTH
+    diner = recipe.diner.complete(width, _LATTICE_SIZES[width])
+    shape = (volume.shape[1], volume.shape[2], volume.shape[3])
+    part = build(recipe.solver, shape, 2, recipe.model_copy(update={"diner": diner}), generator)
+    unknown = Scaled(part, volume.new_tensor(scale_of(volume))).to(volume.device)
+    if recipe.start == "voxels" and representation(recipe.solver).holds_values:
+        fit_values(part, unknown.decompose(volume), generator)
+    else:
+        _make_nearly_empty(part)
+    return unknown
 
-    settings = recipe.decaf
-    encoding = RadialEncoding(settings.directions, settings.lateral_frequencies, settings.axial_frequencies)
-    return RadialNetwork(shape, 2, encoding, settings.hidden_layers, settings.hidden_features)
+
+def learning_rate(recipe: IdtRecipe) -> float:
+    """Return the step size of Adam that suits the representation of a recipe and its start."""
+    return representation(recipe.solver).learning_rate * (_WARM_FACTOR if recipe.start == "voxels" else 1.0)
+
+
+@torch.no_grad()
+def _make_nearly_empty(part: Representation) -> None:
+    """Make a representation return values far below one, by its last linear layer; others stay as they are."""
+    size = float(part.exact().square().mean().sqrt())
+    linear = [layer for layer in part.modules() if isinstance(layer, nn.Linear)]
+    if linear and size > _NEARLY_EMPTY:
+        for parameter in linear[-1].parameters():
+            parameter.mul_(_NEARLY_EMPTY / size)

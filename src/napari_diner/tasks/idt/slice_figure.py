@@ -1,18 +1,22 @@
-"""A volume of refractive index as pictures: where it is cut, and over which range it is shown."""
+"""Pictures of volumes of refractive index."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_diner.tasks.comparison import Comparison, bare_axes
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.truth import Volume
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.idt.truth import TrueVolume, Volume
+from napari_diner.tasks.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def index_limits(volume: Volume, medium_index: float) -> tuple[float, float]:
-    """Return the range of index that shows a volume: from the medium's up to nearly the highest.
+    """Return the range of index to display for a volume: from that of the medium up to nearly the highest.
 
     Where the volume falls below the medium by more than it rises above, the range is centred on the medium.
     """
@@ -30,7 +34,7 @@ def cuts(volume: Volume, guide: Volume, medium_index: float) -> tuple[Volume, Vo
     Parameters
     ----------
     volume
-        What is cut, (Z, Y, X).
+        The volume to cut, (Z, Y, X).
     guide
         The volume that decides where.
     medium_index
@@ -41,21 +45,17 @@ def cuts(volume: Volume, guide: Volume, medium_index: float) -> tuple[Volume, Vo
     return volume[z], volume[:, y]
 
 
-def save_picture(result: Result, path: str | Path) -> None:
-    """Draw an xy and an xz slice of index and of absorption as a PNG, with scale in micrometres and colour bars."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 7), layout="constrained")
+def draw_slices(result: Result, figure: Figure) -> None:
+    """Draw an xy and an xz slice of index and of absorption, with scales in micrometres and colour bars."""
+    figure.set_size_inches(9, 7)
     grid = figure.subplots(2, 2, squeeze=False, height_ratios=[1.6, 1])
-    assert isinstance(result.recipe, IdtRecipe)
-    medium_index = result.recipe.medium_index
+    medium_index = medium_of(result)
     guide = result["n_re"]
     dz, dy, dx = guide.scale_um
     planes, rows, columns = guide.data.shape
     for column, name in enumerate(("n_re", "n_im")):
-        base = medium_index if name == "n_re" else 0.0
         volume = result[name].data
-        low, high = index_limits(volume, base)
+        low, high = index_limits(volume, medium_index if name == "n_re" else 0.0)
         pair = cuts(volume, guide.data, medium_index)
         for row, (cut, height_um) in enumerate(zip(pair, (rows * dy, planes * dz), strict=True)):
             axes = grid[row, column]
@@ -64,4 +64,37 @@ def save_picture(result: Result, path: str | Path) -> None:
             )
             axes.set(title=f"{name}, {'xy' if row == 0 else 'xz'}", xlabel="x (µm)", ylabel=f"{'yz'[row]} (µm)")
             figure.colorbar(image, ax=axes, shrink=0.8)
-    figure.savefig(path, dpi=110)
+
+
+def draw_comparison(comparison: Comparison, figure: Figure) -> None:
+    """Draw the loss of each solver against time, and an xy and an xz slice of its volume."""
+    results, truth = comparison.results, comparison.truth
+    best = results[comparison.winner]
+    first, medium = best["n_re"], medium_of(best)
+    shown = {name: result["n_re"].data for name, result in results.items()}
+    guide = first.data
+    if isinstance(truth, TrueVolume):
+        guide, shown = truth.n_re, {"truth": truth.n_re, **shown}
+    low, high = index_limits(guide, medium)
+    figure.set_size_inches(max(2.6 * len(shown), 7), 8.5)
+    grid = figure.add_gridspec(3, len(shown), height_ratios=[1.2, 1, 0.8])
+    plot = figure.add_subplot(grid[0, :])
+    comparison.draw_curves(plot)
+    plot.set(yscale="log", ylabel="loss")
+    for column, (name, volume) in enumerate(shown.items()):
+        xy, xz = cuts(volume, guide, medium)
+        for row, (cut, aspect) in enumerate(((xy, 1.0), (xz, first.scale_um[0] / first.scale_um[2])), start=1):
+            axes = bare_axes(figure, grid[row, column])
+            image = axes.imshow(cut, cmap="magma", vmin=low, vmax=high, aspect=aspect, interpolation="nearest")
+            if row == 1:
+                score = comparison.scores(name).get(comparison.criterion) if name in results else None
+                axes.set_title(name if score is None else f"{name}\n{score:.1f} dB", fontsize=9)
+            if column == 0:
+                axes.set_ylabel("xy" if row == 1 else "xz")
+    figure.colorbar(image, ax=figure.axes[1:], shrink=0.6, label="refractive index")
+
+
+def medium_of(result: Result) -> float:
+    """Return the refractive index of the medium in a result."""
+    recipe = result.recipe
+    return recipe.medium_index if isinstance(recipe, IdtRecipe) else IdtRecipe().medium_index

@@ -1,9 +1,9 @@
-"""The stages from data to a volume: closed form, weights, voxels, network; each keeps the best volume so far."""
+"""The stages of a reconstruction by diffraction tomography, and the state that they work on."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,283 +11,312 @@ from torch import Tensor
 
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
-from napari_diner.representations.base import Representation
-from napari_diner.solvers.idt.admm import Admm, factorised
-from napari_diner.solvers.idt.descent import VolumeDescent, scale_of, start_from
-from napari_diner.solvers.idt.multislice import MultiSliceVoxels
+from napari_diner.representations.registry import representations
+from napari_diner.representations.unknown import Scaled, Unknown
+from napari_diner.solvers.adam import AdamDescent, Represented
+from napari_diner.solvers.calibration.idt import IlluminationRefinement, RefinedIllumination
+from napari_diner.solvers.calibration.spectral_circles import CircleFit, CircleSearch
+from napari_diner.solvers.idt.least_squares import Regularised, WeightedLeastSquares
+from napari_diner.solvers.idt.multislice import DataLinearisation, LinearisedData, MultiSliceVoxels
 from napari_diner.solvers.idt.problem import VolumeProblem
-from napari_diner.solvers.idt.regularisers import Priors, TotalVariation
-from napari_diner.solvers.idt.tikhonov import ClosedForm
-from napari_diner.solvers.idt.weight_choice import Choice, TvSearch, choose_tikhonov, noise_in_volume
-from napari_diner.solvers.step import Step
+from napari_diner.solvers.idt.regularisers import VolumePriors
+from napari_diner.solvers.idt.weight_choice import Choice, TvSearch, noise_in_volume
+from napari_diner.solvers.registry import solvers
+from napari_diner.solvers.solver import Budget, Solver
+from napari_diner.solvers.starting_values import StartingValues
+from napari_diner.tasks.idt.calibrate import IlluminationCalibration, without_gains
 from napari_diner.tasks.idt.crop import cropped
-from napari_diner.tasks.idt.optics import prediction_seconds
+from napari_diner.tasks.idt.optics import ComputedModels, Models, prediction_seconds
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.represent import LEARNING_RATES, build_representation
+from napari_diner.tasks.idt.represent import build_unknown, learning_rate
+from napari_diner.tasks.run import Stage
 
 LINEAR_PHASE_RAD = 0.5
-"""Phase above which single scattering is not to be trusted."""
+"""Phase above which single scattering is unreliable."""
+AFFORDABLE_S = 3600.0
+"""Time above which multiple scattering is left out, unless it is asked for."""
 # the closed form shows less phase than there is; above this much, multiple scattering is worth its time
-_SHOWN_PHASE_RAD = 0.35
-# and if that would take longer, it is left out unless it is asked for
-_AFFORDABLE_S = 3600.0
-# of a time limit, the weights may have the first part, and voxels that a network starts from end at the second
-_WEIGHTS_SHARE = 0.3
-_START_SHARE = 0.6
-# steps for voxels that a network starts from: it goes on from there
+_VISIBLE_PHASE_RAD = 0.35
+# parts of a time limit by which stages end: calibration, choice of weights, voxels to start from, values of networks
+_CALIBRATION_SHARE, _WEIGHTS_SHARE, _START_SHARE, _VALUES_SHARE = 0.5, 0.3, 0.6, 0.7
+# steps for voxels that a representation starts from: it goes on from there
 _START_ITERATIONS = 20
-# frames in each step of a network under the multi-slice model
+# frames in each step of Adam under the multi-slice model
 _BATCH_FRAMES = 8
 # a few chords under the multi-slice model, with a weight of the total variation in units of `noise_in_volume`
 _FIRST_CHORDS = 8
 _FIRST_TV = 8.0
 
 
-@dataclass
-class Stage:
-    """What was done, for the report."""
+@dataclass(frozen=True)
+class IdtState:
+    """What the stages of a reconstruction work on.
 
-    name: str
-    iterations: int = 0
-    seconds: float = 0.0
-    loss: float = math.nan
+    Parameters
+    ----------
+    models
+        Where forward models come from.
+    problem
+        The problem of explaining the data.
+    volume
+        The best contrast so far: real, (2, Z, Y, X).
+    is_multiply_scattering
+        Whether that explains the data by multiple scattering.
+    linearised
+        What the linear model has to explain of the data from this volume on, (N, Y, X); the data themselves if None.
+    unknown
+        The representation that has been prepared for the next stage.
+    parameters
+        Of the representation of the volume; none if that consists of plain voxels.
+    choices
+        Weights that were chosen, by name.
+    calibration
+        The calibration of the illumination.
+    warnings
+        Sentences for the report.
+    """
+
+    models: Models
+    problem: VolumeProblem
+    volume: Tensor | None = None
+    is_multiply_scattering: bool = False
+    linearised: Tensor | None = None
+    unknown: Scaled | None = None
+    parameters: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
+    choices: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
+    calibration: IlluminationCalibration | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def estimate(self) -> Tensor:
+        """The best contrast so far; an empty one before the first."""
+        return self.empty if self.volume is None else self.volume
+
+    @property
+    def empty(self) -> Tensor:
+        """The contrast of an empty volume: real, (2, Z, Y, X)."""
+        model = self.problem.model
+        return torch.zeros(2, *model.shape, dtype=model.real_dtype, device=model.device)
+
+    @property
+    def start(self) -> Tensor:
+        """Start of a solver for voxels: empty where a volume explained by single scattering would mislead."""
+        is_linear = isinstance(self.problem.model, LinearModel)
+        return self.estimate if is_linear or self.is_multiply_scattering else self.empty
+
+    def with_priors(self, priors: VolumePriors) -> IdtState:
+        """Return the state with other priors."""
+        return replace(self, problem=self.problem.with_priors(priors))
 
 
-class Inversion:
-    """From data to a volume, as a recipe says: go through `run`, then take `volume`.
+class IdtStages:
+    """Builds the stages of a recipe.
 
     Parameters
     ----------
     recipe
-        A complete recipe.
-    linear
-        The linear model.
-    multislice
-        Builds the multi-slice model, when it is needed; None if there can be none.
-    rebuild
-        Makes the linear model for a volume of another shape, to choose weights on a part; None if there can be none.
-    data
-        g = I / I_background − 1, real, (N, Y, X), on the device of the models.
-    elapsed
-        Clock of the run, in seconds.
+        The resolved recipe.
     """
 
-    def __init__(
-        self,
-        recipe: IdtRecipe,
-        linear: LinearModel,
-        multislice: Callable[[], SSNPModel] | None,
-        rebuild: Callable[[tuple[int, int, int]], LinearModel] | None,
-        data: Tensor,
-        elapsed: Callable[[], float],
-    ) -> None:
-        assert recipe.pixel_size_um is not None
+    def __init__(self, recipe: IdtRecipe) -> None:
         self.recipe = recipe
-        self.linear = linear
-        self._build_multislice = multislice
-        self._rebuild = rebuild
-        self._elapsed = elapsed
-        self.choices: dict[str, Choice] = {}
-        self.stages: list[Stage] = []
-        self.warnings: list[str] = []
-        self.timed_out = False
-        self.volume: Tensor | None = None
-        """The best volume of the stages that are done: real, (2, Z, Y, X)."""
-        self.representation: Representation | None = None
-        self.solver: Admm | MultiSliceVoxels | VolumeDescent | None = None
-        """What is at work."""
-        wanted, solver = recipe.regularization, recipe.solver
-        priors = Priors(
-            tikhonov=wanted.tikhonov or 0.0,
-            tv=wanted.tv or 0.0,
-            positive_re=wanted.positivity and solver != "tikhonov",
-            positive_im=wanted.positive_absorption and solver != "tikhonov",
-        )
-        tv = TotalVariation.of_voxels(recipe.slice_spacing_um, recipe.pixel_size_um)
-        self.problem = VolumeProblem(linear, data, priors, tv)
 
-    @property
-    def model(self) -> str:
-        """Name of the model in use."""
-        return "multislice" if isinstance(self.problem.model, SSNPModel) else "born"
-
-    @property
-    def iterations(self) -> int:
-        """Iterations of the last stage."""
-        return self.stages[-1].iterations if self.stages else 0
-
-    def best(self) -> Tensor | None:
-        """Return the best volume so far, in the middle of a stage as well."""
-        return self.volume if self.solver is None else self.solver.volume()
-
-    def preview(self) -> Tensor | None:
-        """Return the present volume by the fastest way."""
-        return self.solver.preview() if isinstance(self.solver, VolumeDescent) else self.best()
-
-    def run(self) -> Iterator[tuple[Stage, Step]]:
-        """Do the work; yields the stage and where it stands."""
+    def __iter__(self) -> Iterator[Stage[IdtState]]:
+        """Give the stages in order."""
         recipe = self.recipe
-        yield from self._closed_form()
+        if recipe.calibration.wanted:
+            yield Stage("circles", _circles, _from_circles, _CALIBRATION_SHARE, essential=True, show=_unchanged)
+            yield Stage("refinement", _refinement, _refined, _CALIBRATION_SHARE, essential=True, show=_unchanged)
+        yield Stage(
+            "closed form", lambda state, budget: WeightedLeastSquares(state.problem), self._closed_form, essential=True
+        )
         if recipe.solver == "tikhonov":
-            self._warn_of_phase()
             return
-        multislice = self._multislice()
-        if multislice is not None:
-            self.problem = replace(self.problem, model=multislice)
-        else:
-            self._warn_of_phase()
-        if recipe.regularization.tikhonov is None:
-            # what the closed form needs is no prior of the other solvers
-            self.problem = replace(self.problem, priors=replace(self.problem.priors, tikhonov=0.0))
-        if recipe.regularization.tv is None and self.problem.model.frames > 1:
-            yield from self._choose_tv()
-        if recipe.solver != "decaf" and not self.timed_out:
-            yield from self._voxels()
-        if recipe.solver in ("diner", "decaf") and not self.timed_out:
-            yield from self._network()
+        if recipe.regularization.tv is None:
+            yield Stage("first chords", _first_chords, _linearised, _WEIGHTS_SHARE, essential=True)
+            yield Stage(
+                "weights",
+                _weight_search,
+                _weighted,
+                _WEIGHTS_SHARE,
+                essential=True,
+                may_end=lambda search: search.result() is not None,
+            )
+        entry = representations().get(recipe.solver)
+        if entry is None:
+            yield self._solved(recipe.solver, recipe.solver, recipe, 1.0)
+            return
+        if recipe.start == "voxels":
+            short = recipe.model_copy(update={"iterations": min(_START_ITERATIONS, recipe.iterations)})
+            yield self._solved("start: voxels", "voxels", short, _START_SHARE)
+            if not entry.holds_values:
+                yield Stage(
+                    f"{recipe.solver}: values",
+                    self._values,
+                    _took_values,
+                    _VALUES_SHARE,
+                    essential=True,
+                    show=_unchanged,
+                )
+        yield Stage(recipe.solver, self._descent, _represented, essential=True)
 
-    def _closed_form(self) -> Iterator[tuple[Stage, Step]]:
-        stage = self._begin("closed form")
-        closed = ClosedForm(self.linear)
-        alpha = self.problem.priors.tikhonov
-        if not alpha:
-            choice = self.choices["tikhonov"] = choose_tikhonov(closed, self.problem.data)
-            alpha = choice.value
-            self.problem = replace(self.problem, priors=replace(self.problem.priors, tikhonov=alpha))
-        self.volume = closed.solve(self.problem.data, alpha)
-        with torch.no_grad():
-            loss = self.problem.objective(self.volume)[0]
-        yield self._at(stage, Step(1, 1, loss))
+    def _closed_form(self, state: IdtState, regularised: Regularised) -> IdtState:
+        """Keep the first volume, and decide on the model that explains the data from now on."""
+        choices = {} if regularised.choice is None else {"tikhonov": regularised.choice}
+        state = replace(state, volume=regularised.volume, choices={**state.choices, **choices})
+        state = state.with_priors(replace(state.problem.priors, tikhonov=regularised.tikhonov))
+        if self.recipe.solver != "tikhonov":
+            model, warnings = self._multislice(state)
+            if self.recipe.regularization.tikhonov is None:
+                # the penalty of the closed form is not a prior of the other solvers
+                state = state.with_priors(replace(state.problem.priors, tikhonov=0.0))
+            if model is not None:
+                return replace(state, problem=replace(state.problem, model=model, slope=state.problem.linear))
+            state = replace(state, warnings=(*state.warnings, *warnings))
+        return replace(state, warnings=(*state.warnings, *_warnings_of_phase(state)))
 
-    def _multislice(self) -> SSNPModel | None:
-        """Return the multi-slice model if it is asked for, or needed and affordable."""
-        recipe = self.recipe
-        if self._build_multislice is None or recipe.model == "born":
-            return None
-        assert self.volume is not None
-        if recipe.model == "auto" and self.linear.peak_phase(self.volume) <= _SHOWN_PHASE_RAD:
-            return None
-        model = self._build_multislice()
+    def _multislice(self, state: IdtState) -> tuple[SSNPModel | None, list[str]]:
+        """Return the multi-slice model if it is asked for, or needed and affordable; and warnings."""
+        recipe, models = self.recipe, _multislice_models(state)
+        if models is None or recipe.model == "born":
+            return None, []
+        if recipe.model == "auto" and state.problem.linear.peak_phase(state.estimate) <= _VISIBLE_PHASE_RAD:
+            return None, []
+        model = models.multislice()
         seconds = prediction_seconds(model) * (_FIRST_CHORDS + recipe.multislice.iterations)
-        if recipe.model == "auto" and seconds > _AFFORDABLE_S:
-            self.warnings.append(
+        if recipe.model == "auto" and seconds > AFFORDABLE_S:
+            return None, [
                 f"multiple scattering is left out, as it would take about {seconds / 3600:.0f} hours; set model to "
-                "multislice to have it, or fewer slices or multislice.steps_per_slice"
-            )
-            return None
-        return model
+                "multislice to include it, or reduce slice_count or multislice.steps_per_slice"
+            ]
+        return model, []
 
-    def _warn_of_phase(self) -> None:
-        assert self.volume is not None
-        phase = self.linear.peak_phase(self.volume)
-        if phase > LINEAR_PHASE_RAD:
-            cure = "" if self._build_multislice is None else "; the solver voxels with model multislice describes it"
-            self.warnings.append(
-                f"the sample delays light by up to {phase:.2g} rad, more than single scattering describes (0.5 rad); "
-                "indices will be too low and shapes wrong" + cure
-            )
+    def _solved(self, label: str, name: str, recipe: IdtRecipe, share: float) -> Stage[IdtState]:
+        """Return the stage in which a registered solver finds the volume."""
+        build = solvers("idt")[name].builder()
 
-    def _choose_tv(self) -> Iterator[tuple[Stage, Step]]:
-        problem = replace(self.problem, model=self.linear)
-        assert self.volume is not None
-        if isinstance(self.problem.model, SSNPModel):
-            # what the linear model has to explain, once multiple scattering is taken off; for that any weight will do
-            tau = _FIRST_TV * noise_in_volume(self.linear, problem.data)
-            priors = replace(problem.priors, tv=tau)
-            solver = self._chords(replace(self.problem, priors=priors), _FIRST_CHORDS)
-            yield from self._go("first chords", solver, _WEIGHTS_SHARE)
-            problem = replace(problem, data=solver.linearised())
-        stage = self._begin("weights")
-        volume = self.volume
-        if self._rebuild is not None:
-            problem, volume = cropped(problem, volume, self._rebuild)
-        search = TvSearch(problem, volume)
-        limit = self._limit(_WEIGHTS_SHARE)
-        for part in search.steps():
-            yield self._at(stage, Step(1, 1, math.nan, part))
-            if limit is not None and self._elapsed() > limit and search.choice() is not None:
-                break
-        choice = search.choice()
-        assert choice is not None
-        self.choices["tv"] = choice
-        self.problem = replace(self.problem, priors=replace(self.problem.priors, tv=choice.value))
-        yield self._at(stage, Step(1, 1, math.nan))
+        def solver(state: IdtState, budget: Budget) -> Solver[Tensor]:
+            built: Solver[Tensor] = build(state.problem, state.start, recipe, budget)
+            return built
 
-    def _chords(self, problem: VolumeProblem, iterations: int) -> MultiSliceVoxels:
-        """Return the solver for the multi-slice model, from the volume so far if that is one of this model."""
-        assert self.volume is not None
-        # single scattering is right about an empty volume, and misleads about a strong one
-        started = any(stage.name == "first chords" for stage in self.stages)
-        start = self.volume if started else torch.zeros_like(self.volume)
-        closed = factorised(replace(problem, model=self.linear))
-        return MultiSliceVoxels(problem, self.linear, start, iterations, closed)
+        return Stage(label, solver, lambda state, volume: replace(state, volume=volume), share, essential=True)
 
-    def _voxels(self) -> Iterator[tuple[Stage, Step]]:
-        assert self.volume is not None
-        final = self.recipe.solver == "voxels"
-        if isinstance(self.problem.model, SSNPModel):
-            chords = self._chords(self.problem, self.recipe.multislice.iterations)
-            yield from self._go("voxels" if final else "start: voxels", chords, None if final else _START_SHARE)
-            return
-        iterations = self.recipe.iterations if final else min(_START_ITERATIONS, self.recipe.iterations)
-        admm = Admm(self.problem, self.volume, iterations)
-        yield from self._go("voxels" if final else "start: voxels", admm, None if final else _START_SHARE)
+    def _values(self, state: IdtState, budget: Budget) -> StartingValues:
+        """Return what fits a network of coordinates to the present volume."""
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        unknown = build_unknown(self.recipe, state.estimate, generator)
+        rate = representations()[self.recipe.solver].learning_rate
+        return StartingValues(unknown, state.estimate, rate, generator, budget)
 
-    def _network(self) -> Iterator[tuple[Stage, Step]]:
-        assert self.volume is not None
-        recipe, problem = self.recipe, self.problem
+    def _descent(self, state: IdtState, budget: Budget) -> AdamDescent:
+        """Return Adam on the parameters of the representation."""
+        recipe, scatters = self.recipe, isinstance(state.problem.model, SSNPModel)
         generator = torch.Generator().manual_seed(recipe.seed)
-        self.representation = build_representation(recipe, problem.model.shape, generator).to(problem.model.device)
-        if recipe.solver == "diner":
-            scale = start_from(self.representation, self.volume, generator)
-        else:
-            # DeCAF's representation cannot be given values; it starts from an empty volume
-            scale = scale_of(self.volume)
-        settings = recipe.gradient.complete(LEARNING_RATES[recipe.solver])
-        multislice = isinstance(problem.model, SSNPModel)
-        if multislice:
-            settings = settings.model_copy(update={"iterations": recipe.multislice.descent_iterations})
-        left = None if recipe.max_seconds is None else max(recipe.max_seconds - self._elapsed(), 0.0)
-        descent = VolumeDescent(
-            problem,
-            self.representation,
-            scale,
-            settings,
-            batch_frames=_BATCH_FRAMES if multislice else None,
-            max_seconds=left,
-            elapsed=self._elapsed,
+        unknown = state.unknown
+        if unknown is None:
+            unknown = build_unknown(recipe, state.estimate, generator)
+        real, imaginary = unknown.scale.flatten().tolist()
+        return AdamDescent(
+            replace(state.problem, scale=(real, imaginary)),
+            unknown,
+            recipe.gradient.complete(learning_rate(recipe), recipe.multislice.descent_iterations if scatters else None),
+            budget,
+            batch_size=_BATCH_FRAMES if scatters else None,
             generator=generator,
+            keep_start=True,
         )
-        yield from self._go(recipe.solver, descent, None)
 
-    def _go(
-        self, name: str, solver: Admm | MultiSliceVoxels | VolumeDescent, share: float | None
-    ) -> Iterator[tuple[Stage, Step]]:
-        """Let a solver work until it is done or its part of the time limit is over."""
-        stage = self._begin(name)
-        self.solver = solver
-        limit = self._limit(1.0 if share is None else share)
-        last = Step(0, 1, math.nan)
-        for step in solver.steps():
-            last = step
-            yield self._at(stage, step)
-            if limit is not None and self._elapsed() >= limit:
-                break
-        # descent anneals towards the limit and ends there by itself
-        self.timed_out = share is None and limit is not None and self._elapsed() >= limit
-        self.volume = solver.finish() if isinstance(solver, VolumeDescent) else solver.volume()
-        self.solver = None
-        self._at(stage, last)
 
-    def _limit(self, share: float) -> float | None:
-        return None if self.recipe.max_seconds is None else share * self.recipe.max_seconds
+def _multislice_models(state: IdtState) -> ComputedModels | None:
+    """Return the models of a state if multiple scattering is among them."""
+    models = state.models
+    return models if isinstance(models, ComputedModels) and models.dispersion == "exact" else None
 
-    def _begin(self, name: str) -> Stage:
-        self._began = self._elapsed()
-        self.stages.append(Stage(name))
-        return self.stages[-1]
 
-    def _at(self, stage: Stage, step: Step) -> tuple[Stage, Step]:
-        stage.iterations, stage.loss = step.iteration, step.loss
-        stage.seconds = self._elapsed() - self._began
-        return stage, step
+def _warnings_of_phase(state: IdtState) -> list[str]:
+    phase = state.problem.linear.peak_phase(state.estimate)
+    if phase <= LINEAR_PHASE_RAD:
+        return []
+    cure = "" if _multislice_models(state) is None else "; the solver voxels with model multislice describes it"
+    return [
+        f"the sample delays light by up to {phase:.2g} rad, more than single scattering describes "
+        f"({LINEAR_PHASE_RAD:g} rad); indices will be too low and shapes wrong{cure}"
+    ]
+
+
+def _unchanged(state: IdtState, answer: object) -> IdtState:
+    return state
+
+
+def _circles(state: IdtState, budget: Budget) -> CircleSearch | None:
+    calibration, models = state.calibration, state.models
+    if calibration is None or not calibration.searches_circles or not isinstance(models, ComputedModels):
+        return None
+    return calibration.circle_search(models, state.problem.data)
+
+
+def _from_circles(state: IdtState, fit: CircleFit) -> IdtState:
+    if state.calibration is None or not isinstance(state.models, ComputedModels):
+        return state
+    models = state.calibration.from_circles(fit, state.models)
+    calibration = replace(state.calibration, likelihood_gain=fit.likelihood_gain)
+    return replace(state, models=models, problem=replace(state.problem, model=models.linear()), calibration=calibration)
+
+
+def _refinement(state: IdtState, budget: Budget) -> IlluminationRefinement | None:
+    calibration, models = state.calibration, state.models
+    if calibration is None or not calibration.refines or not isinstance(models, ComputedModels):
+        return None
+    return calibration.refinement(models, state.problem.data)
+
+
+def _refined(state: IdtState, refined: RefinedIllumination) -> IdtState:
+    if state.calibration is None or not isinstance(state.models, ComputedModels):
+        return state
+    models, data = state.models.at(refined.apertures), state.problem.data
+    if state.calibration.settings.gain:
+        data = without_gains(data, refined.gains)
+    problem = replace(state.problem, model=models.linear(), data=data)
+    return replace(state, models=models, problem=problem, calibration=replace(state.calibration, refined=refined))
+
+
+def _first_chords(state: IdtState, budget: Budget) -> DataLinearisation | None:
+    """Return what finds the data that the linear model has to explain once multiple scattering is subtracted."""
+    problem = state.problem
+    if isinstance(problem.model, LinearModel) or problem.model.frames < 2:
+        return None
+    # any weight will do here
+    tau = _FIRST_TV * noise_in_volume(problem.linear, problem.data)
+    weighted = problem.with_priors(replace(problem.priors, tv=tau))
+    return DataLinearisation(MultiSliceVoxels(weighted, state.start, _FIRST_CHORDS))
+
+
+def _linearised(state: IdtState, linearised: LinearisedData) -> IdtState:
+    return replace(state, volume=linearised.volume, linearised=linearised.data, is_multiply_scattering=True)
+
+
+def _weight_search(state: IdtState, budget: Budget) -> TvSearch | None:
+    problem, volume = state.problem, state.estimate
+    if problem.model.frames < 2:
+        return None
+    data = problem.data if state.linearised is None else state.linearised
+    problem = replace(problem, model=problem.linear, data=data)
+    if isinstance(state.models, ComputedModels):
+        problem, volume = cropped(problem, volume, state.models.linear)
+    return TvSearch(problem, volume)
+
+
+def _weighted(state: IdtState, choice: Choice | None) -> IdtState:
+    if choice is None:
+        return state
+    state = state.with_priors(replace(state.problem.priors, tv=choice.value))
+    return replace(state, choices={**state.choices, "tv": choice})
+
+
+def _took_values(state: IdtState, unknown: Unknown) -> IdtState:
+    return replace(state, unknown=unknown if isinstance(unknown, Scaled) else None)
+
+
+def _represented(state: IdtState, represented: Represented) -> IdtState:
+    volume = state.problem.projected(represented.estimate)
+    return replace(state, volume=volume, parameters=represented.parameters)

@@ -1,10 +1,9 @@
-"""How well a volume of refractive index agrees with the true one."""
+"""The true refractive index, and how well a volume agrees with it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,40 +11,40 @@ import numpy.typing as npt
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
 
-Volume = npt.NDArray[Any]
+Volume = npt.NDArray[np.floating]
 
-# what departs from the medium by this fraction of the largest departure is object
+# the object is what differs from the medium by this fraction of the largest difference
 _SUPPORT = 0.01
 
 
 @dataclass(frozen=True)
-class Truth:
+class TrueVolume:
     """The known object: real and imaginary part of its refractive index, (Z, Y, X); the latter may be unknown."""
 
     n_re: Volume
     n_im: Volume | None = None
 
 
-def load_truth(folder: str | Path) -> Truth:
+def load_truth(folder: str | Path) -> TrueVolume:
     """Read ``n_re.tif``, and ``n_im.tif`` if it is there, from a folder.
 
     Raises
     ------
     InputError
-        If there is no ``n_re.tif``, or it is no volume.
+        If there is no ``n_re.tif``, or it is not a volume.
     """
     folder = Path(folder).expanduser()
     path = folder / "n_re.tif"
     if not path.is_file():
-        raise InputError(f"The truth {folder} holds no n_re.tif; give a folder with n_re.tif (and n_im.tif)")
+        raise InputError(f"The folder {folder} has no n_re.tif; give one with n_re.tif (and n_im.tif)")
     n_re = read_image(path)
     if n_re.ndim != 3:
         raise InputError(f"{path} has {n_re.ndim} axes; a volume has three (Z, Y, X)")
     n_im = folder / "n_im.tif"
-    return Truth(n_re, read_image(n_im) if n_im.is_file() else None)
+    return TrueVolume(n_re, read_image(n_im) if n_im.is_file() else None)
 
 
-def check_truth(truth: Truth, shape: tuple[int, int, int]) -> None:
+def check_truth(truth: TrueVolume, shape: tuple[int, int, int]) -> None:
     """Check that a truth belongs to a volume of the shape (Z, Y, X).
 
     Raises
@@ -57,21 +56,21 @@ def check_truth(truth: Truth, shape: tuple[int, int, int]) -> None:
         if volume is not None and volume.shape != shape:
             sizes = ["×".join(map(str, size)) for size in (volume.shape, shape)]
             raise InputError(
-                f"The true {name} has {sizes[0]} voxels but the volume {sizes[1]}; give that of this sample"
+                f"The true {name} has {sizes[0]} voxels but the volume {sizes[1]}; give the truth of this sample"
             )
 
 
-def score(n_re: Volume, n_im: Volume, truth: Truth, medium_index: float) -> dict[str, float]:
-    """Compare a volume with the truth, inside the object and against knowing nothing.
+def score(n_re: Volume, n_im: Volume, truth: TrueVolume, medium_index: float) -> dict[str, float]:
+    """Compare a volume with the truth.
 
-    The object is where the true index departs from that of the medium. Structural similarity is no guide here, as an
+    The object is where the true index differs from that of the medium. Structural similarity is not used, since an
     empty volume scores about one half.
 
     Returns
     -------
     dict[str, float]
         ``n_re_rmse`` and ``n_re_rmse_zero`` (that of an empty volume) inside the object, their ratio in dB as
-        ``n_re_psnr_db`` with the largest departure as peak, ``n_re_correlation`` over the whole volume, and
+        ``n_re_psnr_db`` with the largest difference as peak, ``n_re_correlation`` over the whole volume, and
         ``n_im_rmse`` inside the object if the true absorption is known.
     """
     true = truth.n_re.astype(np.float64) - medium_index

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +15,12 @@ from napari_diner import device as devices
 from napari_diner.errors import RecipeError
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.point_source import real_distance_um
+from napari_diner.physics.settings import PaddingSettings
 from napari_diner.solvers.calibration.frame_geometry import (
     DOWN,
     RIGHT,
     Derivatives,
     Geometry,
-    Parameter,
     Prior,
     Vector,
     Z,
@@ -27,10 +28,10 @@ from napari_diner.solvers.calibration.frame_geometry import (
 )
 from napari_diner.solvers.calibration.lensless import Calibrated, SelfCalibration
 from napari_diner.solvers.step import Step
-from napari_diner.tasks.lensless.data import Array, PreparedFrames
-from napari_diner.tasks.lensless.geometry import magnifications
-from napari_diner.tasks.lensless.model import one_piece
+from napari_diner.tasks.lensless.data import PreparedFrames
+from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.setup import Setup, magnifications
 
 _FEWEST_FRAMES = 3
 # what is assumed beyond a part that is cut out: the way that the light is diffracted, but no more than this
@@ -55,53 +56,69 @@ def check_calibration(recipe: LenslessRecipe, frames: int) -> None:
             f"geometry; record at least {_FEWEST_FRAMES}"
         )
     if settings.tilt and not settings.shift and np.ptp(recipe.distances_um) == 0:
-        raise RecipeError("All frames are at one distance, which tells no tilt; calibrate the shift instead")
+        raise RecipeError(
+            "All frames are at one distance, which does not determine a tilt; calibrate the shift instead"
+        )
+
+
+@dataclass(frozen=True)
+class CalibratedRecording:
+    """What a calibration has found.
+
+    Parameters
+    ----------
+    setup, prepared
+        The geometry and the frames, with calibrated distances, shifts and gains.
+    field
+        The object that goes with them, complex, (Y, X), on the grid of the reconstruction; None if the calibration has
+        another one.
+    is_start
+        Whether the object is a good one to start from. It is not where the field is continued beyond its edges: there
+        it has taken up what the continuation does not describe.
+    report
+        The part ``calibration`` of the report.
+    """
+
+    setup: Setup
+    prepared: PreparedFrames
+    field: Tensor | None
+    is_start: bool
+    report: Mapping[str, Any]
 
 
 class Calibration:
-    """A calibration in progress: go through `steps`, then take what was found.
+    """The calibration of a recording; a `Solver`.
 
     Parameters
     ----------
     recipe
         As the user wrote it, complete; its section ``calibration`` says what to find.
-    model_recipe
-        The recipe of the prepared frames, see `at_the_sample`.
-    prepared
-        The frames.
-    illumination
-        Amplitude of the illumination, (Y, X), or None.
-    device
-        Where to compute.
+    setup, prepared
+        The prepared frames.
+    builder
+        Builds forward models.
     """
 
-    def __init__(
-        self,
-        recipe: LenslessRecipe,
-        model_recipe: LenslessRecipe,
-        prepared: PreparedFrames,
-        illumination: Array | None,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, builder: ModelBuilder) -> None:
         settings = recipe.calibration
         self.recipe, self.settings = recipe, settings
-        self._model_recipe, self._prepared = model_recipe, prepared
-        if model_recipe.super_resolution > 1:
-            model_recipe, illumination = _of_the_sensor(model_recipe, illumination)
+        self._setup, self._prepared = setup, prepared
+        if setup.super_resolution > 1:
+            setup, builder = _of_the_sensor(setup, builder)
         self._cut = _window(prepared.amplitudes.shape[1:], settings.field_px)
         part = prepared
         if self._cut is not None:
             mask = None if prepared.mask is None else prepared.mask[:, *self._cut]
             part = dataclasses.replace(prepared, amplitudes=prepared.amplitudes[:, *self._cut], mask=mask)
-            illumination = None if illumination is None else illumination[self._cut]
-            model_recipe = _padded(model_recipe)
-        optics = model_recipe.optics
-        frames = len(prepared.amplitudes)
-        shifts = model_recipe.shifts_um if model_recipe.shifts_um is not None else ((0.0, 0.0),) * frames
-        self.given = Geometry(np.array(model_recipe.distances_um), np.array(shifts), np.array(prepared.gains))
+            if builder.illumination is not None:
+                builder = dataclasses.replace(builder, illumination=builder.illumination[self._cut])
+            setup = _padded(setup)
+        frames, heights, device = len(prepared.amplitudes), setup.heights, builder.device
+        shifts = heights.shifts_um if heights.shifts_um is not None else ((0.0, 0.0),) * frames
+        self.given = Geometry(np.array(heights.distances_um), np.array(shifts), np.array(prepared.gains))
 
         def model(geometry: Geometry) -> MultiHeight:
-            return one_piece(_described(model_recipe, geometry), _with_gains(part, geometry), illumination, device)
+            return builder.one_piece(_with_geometry(setup, geometry), part)
 
         first = model(self.given)
         columns = 4 * frames * 3
@@ -109,21 +126,15 @@ class Calibration:
         devices.check_memory(
             8 * columns * pixels, f"Calibrating {frames} frames of {first.shape[0]}×{first.shape[1]} pixels", device
         )
-        derivatives = Derivatives(
-            first.padding.padded_shape,
-            optics,
-            first.dtype,
-            device,
-        )
         self._solver = SelfCalibration(
             torch.from_numpy(np.ascontiguousarray(part.amplitudes)).to(device),
             None if part.mask is None else torch.from_numpy(np.ascontiguousarray(part.mask)).to(device),
             model,
-            derivatives,
+            Derivatives(first.padding.padded_shape, setup.optics, first.dtype, device),
             self.given,
-            self._prior(optics.pixel_size_um),
-            cast(tuple[Parameter, ...], settings.wanted),
-            depth_of_field_um=optics.depth_of_field_um,
+            self._prior(setup.pixel_size_um),
+            settings.wanted,
+            depth_of_field_um=setup.optics.depth_of_field_um,
             rounds=settings.rounds,
             object_steps=settings.cg_steps,
             answer_steps=settings.answer_steps,
@@ -154,48 +165,35 @@ class Calibration:
         """Do the work."""
         yield from self._solver.steps()
 
-    def finish(self) -> None:
-        """Settle what no frame can tell if the steps were not gone through to their end."""
-        self._solver.finish()
+    def result(self) -> CalibratedRecording:
+        """Return the best geometry so far."""
+        return self._recording(self._solver.result())
 
-    def field(self) -> Tensor:
-        """Return the object so far: complex, (Y, X); that of the middle of a wide field."""
-        return self._solver.field()
+    def current(self) -> CalibratedRecording:
+        """Return the present geometry."""
+        return self._recording(self._solver.current())
 
-    @property
-    def covers_all(self) -> bool:
-        """Whether the object is that of the whole field, on the grid of the reconstruction."""
-        return self._cut is None and self._model_recipe.super_resolution == 1
+    def _recording(self, calibrated: Calibrated) -> CalibratedRecording:
+        # the object of a part of the field, or of coarser pixels, is of no use to the reconstruction
+        covers_all = self._cut is None and self._setup.super_resolution == 1
+        gains = tuple(calibrated.geometry.gains.tolist())
+        return CalibratedRecording(
+            _with_geometry(self._setup, calibrated.geometry),
+            dataclasses.replace(self._prepared, gains=gains),
+            calibrated.field if covers_all else None,
+            covers_all and self._setup.padding.mode == "none",
+            self._report(calibrated),
+        )
 
-    @property
-    def to_go_on_from(self) -> bool:
-        """Whether the object is a good one to start from.
-
-        It is not if it is only that of the middle, nor if the field is continued beyond its edges: there the object
-        has taken up what the continuation does not describe.
-        """
-        return self.covers_all and self._model_recipe.padding.mode == "none"
-
-    @property
-    def model_recipe(self) -> LenslessRecipe:
-        """The recipe of the prepared frames, with the distances and shifts found so far."""
-        return _described(self._model_recipe, self._solver.geometry)
-
-    @property
-    def prepared(self) -> PreparedFrames:
-        """The frames, with the gains found so far."""
-        return _with_gains(self._prepared, self._solver.geometry)
-
-    def report(self) -> dict[str, Any]:
-        """Return what was found and how sure it is: the part ``calibration`` of the report.
+    def _report(self, found: Calibrated) -> dict[str, Any]:
+        """Return what was found and how certain it is.
 
         Distances and shifts are those on the sensor also with a point source. Shifts have their mean and linear trend
         in z removed; the trend is the tilt. Standard errors of what was not asked for are zero.
         """
-        found = self._solver.result()
         distances, per_distance = self._on_the_sensor(found.geometry.distances_um)
         given, _ = self._on_the_sensor(self.given.distances_um)
-        magnified = _magnified(self.recipe, distances)[:, None]
+        magnified = np.array(magnifications(self.recipe, distances.tolist()))[:, None]
         shifts = magnified * found.geometry.shifts_um
         frames = len(distances)
         scale = np.column_stack([per_distance, magnified, magnified, np.ones(frames)]).ravel()
@@ -227,7 +225,7 @@ class Calibration:
             "shifts_moved_um": (shifts - given_shifts).tolist(),
             "gains_moved": (gains / self.given.gains - 1).tolist(),
             "noise": found.noise,
-            "finest_um": None if found.up_to is None else self._model_recipe.optics.pixel_size_um / found.up_to,
+            "finest_um": None if found.up_to is None else self._setup.pixel_size_um / found.up_to,
             "rounds": self._solver.rounds_done,
             "warnings": self._warnings(found),
         }
@@ -260,7 +258,7 @@ class Calibration:
         return warnings
 
 
-def summary(report: dict[str, Any]) -> str:
+def summary(report: Mapping[str, Any]) -> str:
     """Return what a calibration found in one line, for a terminal."""
     parts = []
     wanted = report["parameters"]
@@ -291,28 +289,20 @@ def _listed(words: tuple[str, ...]) -> str:
     return text[0].upper() + text[1:]
 
 
-def _described(recipe: LenslessRecipe, geometry: Geometry) -> LenslessRecipe:
-    return recipe.updated(
-        {
-            "distances_um": tuple(geometry.distances_um.tolist()),
-            "shifts_um": tuple((dy, dx) for dy, dx in geometry.shifts_um.tolist()),
-        }
+def _with_geometry(setup: Setup, geometry: Geometry) -> Setup:
+    return setup.with_heights(
+        distances_um=tuple(geometry.distances_um.tolist()),
+        shifts_um=tuple((dy, dx) for dy, dx in geometry.shifts_um.tolist()),
+        gains=tuple(geometry.gains.tolist()),
     )
 
 
-def _with_gains(prepared: PreparedFrames, geometry: Geometry) -> PreparedFrames:
-    return dataclasses.replace(prepared, gains=tuple(geometry.gains.tolist()))
-
-
-def _magnified(recipe: LenslessRecipe, distances_um: Vector) -> Vector:
-    return np.array(magnifications(recipe.updated({"distances_um": tuple(distances_um.tolist())})))
-
-
-def _of_the_sensor(recipe: LenslessRecipe, illumination: Array | None) -> tuple[LenslessRecipe, Array | None]:
-    """Return a recipe and an illumination without super-resolution: geometry shows in the sensor's pixels as well."""
-    by = recipe.super_resolution
-    coarse = recipe.updated({"super_resolution": 1, "pixel_size_um": by * recipe.optics.pixel_size_um})
-    return coarse, None if illumination is None else illumination[by // 2 :: by, by // 2 :: by]
+def _of_the_sensor(setup: Setup, builder: ModelBuilder) -> tuple[Setup, ModelBuilder]:
+    """Return setup and builder without super-resolution: geometry shows in the sensor's pixels as well."""
+    by, illumination = setup.super_resolution, builder.illumination
+    if illumination is not None:
+        builder = dataclasses.replace(builder, illumination=illumination[by // 2 :: by, by // 2 :: by])
+    return setup.without_super_resolution(), builder
 
 
 def _window(shape: tuple[int, ...], most: int) -> tuple[slice, slice] | None:
@@ -323,11 +313,11 @@ def _window(shape: tuple[int, ...], most: int) -> tuple[slice, slice] | None:
     return rows, columns
 
 
-def _padded(recipe: LenslessRecipe) -> LenslessRecipe:
-    """Return a recipe for a part of a field, which does not repeat itself even if the whole does."""
-    if recipe.padding.mode != "none":
-        return recipe
-    optics = recipe.optics
-    reach = max(recipe.distances_um) * optics.wavelength_in_medium_um / (2 * optics.pixel_size_um)
+def _padded(setup: Setup) -> Setup:
+    """Return a setup for a part of a field, which does not repeat itself even if the whole does."""
+    if setup.padding.mode != "none":
+        return setup
+    optics = setup.optics
+    reach = max(setup.heights.distances_um) * optics.wavelength_in_medium_um / (2 * optics.pixel_size_um)
     width = min(reach, _MOST_PADDING_PX * optics.pixel_size_um)
-    return recipe.updated({"padding": {"mode": "reflect", "width_um": width}})
+    return dataclasses.replace(setup, padding=PaddingSettings(mode="reflect", width_um=width))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from pydantic import Field
 
 from napari_diner.settings import Settings
 
-PARAMETERS = ("z", "shift", "gain", "tilt")
+Parameter = Literal["z", "shift", "gain", "tilt"]
+PARAMETERS: tuple[Parameter, ...] = get_args(Parameter)
 """What can be calibrated, as the settings are called."""
 
 
@@ -43,6 +46,6 @@ class CalibrationSettings(Settings):
     """Wider fields are calibrated by their middle, of this width and height."""
 
     @property
-    def wanted(self) -> tuple[str, ...]:
+    def wanted(self) -> tuple[Parameter, ...]:
         """What is to be found."""
         return tuple(name for name in PARAMETERS if getattr(self, name))

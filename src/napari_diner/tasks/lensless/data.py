@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,12 @@ from napari_diner.preprocess.steps import (
     prepared_shape,
     read_references,
 )
-from napari_diner.tasks.lensless.geometry import at_the_sample, object_shape, to_one_scale
-from napari_diner.tasks.lensless.recipe import LenslessRecipe, Recording
+from napari_diner.representations.registry import representations
+from napari_diner.solvers.registry import supports
+from napari_diner.tasks.lensless.geometry import object_shape, to_one_scale
+from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
+from napari_diner.tasks.lensless.setup import magnifications, padding_px
+from napari_diner.tasks.task import Frames
 
 Array = npt.NDArray[Any]
 
@@ -82,11 +86,10 @@ class PreparedFrames:
     warnings: tuple[str, ...]
 
 
-def load(recipe: Recording) -> LenslessData:
-    """Read the recording that a recipe names.
+def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessData:
+    """Return the recording of a recipe; see `napari_diner.tasks.task.Task.assemble`.
 
-    The size of the work is estimated from the files' headers and held against the free memory before anything is
-    read.
+    The size of the work is estimated and checked against the free memory before any frame is read.
 
     Raises
     ------
@@ -95,29 +98,52 @@ def load(recipe: Recording) -> LenslessData:
     OutOfMemoryError
         If the work would not fit the memory.
     """
-    if recipe.stack is None:
-        raise InputError("There is no intensity stack; name a multi-page TIFF, a folder or a glob of images")
-    info = probe(recipe.stack)
-    shape = (info.height, info.width)
-    needed, illumination, support = info.nbytes, None, None
+    source = recipe.stack
+    shape: tuple[int, ...]
+    if frames is None:
+        if source is None:
+            raise InputError("There is no intensity stack; name a multi-page TIFF, a folder or a glob of images")
+        info = probe(source)
+        shape, itemsize, pixel = info.shape, info.dtype.itemsize, info.pixel_size_um
+    else:
+        shape, itemsize, pixel = frames.shape, 0, frames.pixel_size_um
+        source = source or frames.source
+    if len(shape) == 3:  # anything else is refused where frames are checked
+        check_memory(
+            memory_needed(recipe, shape, itemsize, pixel),
+            f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels",
+        )
+    attached = {} if frames is None else frames.attachments
+
+    def image(key: str, name: str | None) -> Array | None:
+        if key in attached:
+            return attached[key]
+        return None if name is None else read_image(name)
+
+    illumination, support = None, None
     if isinstance(recipe, LenslessRecipe):
-        needed = memory_needed(recipe, info.frames, shape, info.dtype.itemsize, info.pixel_size_um)
-        illumination, support = recipe.illumination, recipe.prior.support
-    check_memory(needed, f"A stack of {info.frames} frames of {info.height}×{info.width} pixels")
+        illumination = image("illumination", recipe.illumination)
+        support = image("prior.support", recipe.prior.support)
     return LenslessData(
-        frames=read(info),
-        illumination=None if illumination is None else read_image(illumination),
-        mask=None if recipe.mask is None else read_image(recipe.mask),
-        pixel_size_um=info.pixel_size_um,
-        source=recipe.stack,
-        support=None if support is None else read_image(support),
+        frames=read(info) if frames is None else np.asarray(frames.array),
+        illumination=illumination,
+        mask=image("mask", recipe.mask),
+        pixel_size_um=pixel,
+        source=source,
+        support=support,
         references=read_references(recipe.preprocess),
     )
 
 
-def padding_width_px(recipe: Recording, pixel_size_um: float) -> int:
-    """Return the width of the padding on each side in pixels."""
-    return 0 if recipe.padding.mode == "none" else int(np.ceil(recipe.padding.width_um / pixel_size_um))
+Completed = TypeVar("Completed", bound=RecordingRecipe)
+
+
+def with_file_facts(recipe: Completed, data: LenslessData) -> Completed:
+    """Return a recipe with what the files tell filled in: their name, and the pixel size unless the recipe has one."""
+    changes: dict[str, object] = {"stack": recipe.stack or data.source}
+    if recipe.pixel_size_um is None and data.pixel_size_um is not None:
+        changes["pixel_size_um"] = data.pixel_size_um
+    return recipe.updated(changes)
 
 
 def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
@@ -128,41 +154,54 @@ def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
     RecipeError
         If something is missing or does not fit the number of frames.
     """
-    changes: dict[str, Any] = {"stack": recipe.stack or data.source}
-    if recipe.pixel_size_um is None and data.pixel_size_um is not None:
-        changes["pixel_size_um"] = data.pixel_size_um
+    recipe = with_file_facts(recipe, data)
     if recipe.start == "auto":
-        changes["start"] = "gauss-newton" if recipe.solver == "diner" else "contrast-transfer"
+        entry = representations().get(recipe.solver)
+        warm = entry is not None and recipe.solver != "pixels"
+        recipe = recipe.updated({"start": "gauss-newton" if warm else "contrast-transfer"})
     if recipe.noise.weighting == "auto":
-        changes["noise"] = {"weighting": _weighting(recipe.updated(changes))}
-    recipe = recipe.updated(changes)
+        recipe = recipe.updated({"noise": {"weighting": _weighting(recipe)}})
     recipe.check_complete(len(data.frames) if data.frames.ndim == 3 else 0)
     return recipe
 
 
 def _weighting(recipe: LenslessRecipe) -> str:
-    """Return how amplitudes are weighed if nobody said: by the noise found, where Gauss-Newton begins anyway."""
+    """Return how amplitudes are weighted if nobody said: by the estimated noise, where Gauss-Newton begins anyway."""
     first = recipe.solver if recipe.start in ("flat", "contrast-transfer") else recipe.start
-    knows = recipe.solver == "gauss-newton" or (recipe.solver != "alternating" and recipe.gradient.loss == "amplitude")
-    return "found" if knows and first == "gauss-newton" else "even"
+    is_represented = recipe.solver in representations()
+    weighs = recipe.gradient.loss == "amplitude" if is_represented else supports("lensless", recipe.solver, "weights")
+    return "found" if weighs and first == "gauss-newton" else "even"
 
 
 def memory_needed(
-    recipe: LenslessRecipe, frames: int, shape: tuple[int, int], itemsize: int, pixel_size_um: float | None
+    recipe: RecordingRecipe, shape: tuple[int, ...], itemsize: int = 0, pixel_size_um: float | None = None
 ) -> int:
     """Estimate the bytes that a reconstruction takes at its peak.
 
     Counted are the frames as read and as float32 amplitudes and residuals, the transfer functions, the directions of
     the fields that Gauss-Newton keeps, two dozen complex images, and the parameters of a DINER with their gradients
     and moments.
+
+    Parameters
+    ----------
+    recipe
+        What is to be done.
+    shape
+        Of the frames as recorded, (N, Y, X).
+    itemsize
+        Bytes of a value in the file; 0 if the frames are in memory already.
+    pixel_size_um
+        Of the file, if the recipe has none.
     """
-    pixel = recipe.pixel_size_um or pixel_size_um or 1.0
-    recorded = frames * shape[0] * shape[1] * itemsize
-    sensor = math.prod(prepared_shape(recipe.preprocess, shape))
-    shape = object_shape(recipe, shape)
-    width = padding_width_px(recipe, at_the_sample(recipe.updated({"pixel_size_um": pixel})).pixel_size_um or pixel)
-    pixels = shape[0] * shape[1]
-    padded = (shape[0] + 2 * width) * (shape[1] + 2 * width)
+    frames = shape[0]
+    recorded = math.prod(shape) * itemsize
+    if not isinstance(recipe, LenslessRecipe):
+        return recorded + (frames * 24 + 200) * math.prod(prepared_shape(recipe.preprocess, (shape[1], shape[2])))
+    sensor = math.prod(prepared_shape(recipe.preprocess, (shape[1], shape[2])))
+    height, width = object_shape(recipe, (shape[1], shape[2]))
+    finer_by = recipe.preprocess.upsample * recipe.super_resolution * max(magnifications(recipe), default=1.0)
+    beyond = padding_px(recipe.padding, (recipe.pixel_size_um or pixel_size_um or 1.0) / finer_by)
+    pixels, padded = height * width, (height + 2 * beyond) * (width + 2 * beyond)
     uses = {recipe.solver, recipe.start, "gauss-newton" if recipe.start == "auto" else ""}
     needed = recorded + frames * sensor * 8 + frames * padded * 8 + 24 * padded * 8
     if recipe.noise.weighting != "even":
@@ -170,7 +209,7 @@ def memory_needed(
     if "gauss-newton" in uses:
         needed += frames * pixels * 8
     if "diner" in uses:
-        needed += pixels * recipe.diner.table_width * 2 * 6 * 4
+        needed += pixels * (recipe.diner.table_width or 2) * 2 * 6 * 4
     return needed
 
 
@@ -182,7 +221,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     Parameters
     ----------
     recipe
-        As the user wrote it; `at_the_sample` describes the frames as they are afterwards.
+        As the user wrote it; `Setup.of` describes the frames as they are afterwards.
     data
         The recording.
 
@@ -202,7 +241,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
         warnings.append(f"{negative} negative intensities count as zero")
     if len(intensities) == 1:
         warnings.append("a single height cannot tell amplitude from phase well; record at least two")
-    if isinstance(recipe, LenslessRecipe) and len(intensities) < 2 * recipe.super_resolution**2:
+    if len(intensities) < 2 * recipe.super_resolution**2:
         warnings.append(
             f"{len(intensities)} frames hold fewer values than the object has unknowns at a super-resolution of "
             f"{recipe.super_resolution}; record at least {2 * recipe.super_resolution**2}, displaced against each "
@@ -216,7 +255,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     return PreparedFrames(np.sqrt(intensities, out=intensities), mask, peak, gains, tuple(warnings))
 
 
-def corrected(recipe: Recording, data: LenslessData) -> Prepared:
+def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:
     """Check a recording, and do with it what the recipe says of its preparation.
 
     Integers are divided by the largest value of their type if the recipe says so.
@@ -240,7 +279,7 @@ def corrected(recipe: Recording, data: LenslessData) -> Prepared:
     return Prepared(intensities, mask, prepared.notes)
 
 
-def _is_scaled(recipe: Recording, frames: Array) -> bool:
+def _is_scaled(recipe: RecordingRecipe, frames: Array) -> bool:
     return frames.dtype.kind in "ui" and recipe.integer_scaling == "type_maximum"
 
 
@@ -262,7 +301,7 @@ def checked_illumination(illumination: Array | None, shape: tuple[int, ...]) -> 
         )
     illumination = illumination.astype(np.float32)
     if not np.isfinite(illumination).all() or not illumination.any():
-        raise InputError("The illumination holds values that are not finite, or nothing but zeros; mend its image")
+        raise InputError("The illumination holds values that are not finite, or nothing but zeros; correct the image")
     return illumination
 
 

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from napari_diner.io.arrays import NamedArray
-from napari_diner.preprocess.surfaces import fit_surface
 from napari_diner.settings import Settings
 
 Image = npt.NDArray[Any]
@@ -72,6 +71,9 @@ def levelled(phase: Image, remove: Literal["none", "plane", "curvature"]) -> Ima
     """
     if remove == "none":
         return phase
+    # SciPy's statistics take a second to load, and the settings of this module are shown without them
+    from napari_diner.preprocess.surfaces import fit_surface
+
     surface = fit_surface(phase, 1 if remove == "plane" else 2).values()
     level: Image = (phase - surface).astype(np.float32)
     return level

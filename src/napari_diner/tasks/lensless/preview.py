@@ -1,4 +1,4 @@
-"""What the preparation makes of a lensless recording, to be looked at before it is reconstructed."""
+"""Preview of the preparation of a lensless recording, before it is reconstructed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from napari_diner import device as devices
 from napari_diner.io.arrays import NamedArray
 from napari_diner.preprocess.steps import Prepared
 from napari_diner.tasks.lensless.data import LenslessData, corrected, prepare, resolved
-from napari_diner.tasks.lensless.geometry import at_the_sample, finer
-from napari_diner.tasks.lensless.recipe import LenslessRecipe, Recording
+from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.lensless.register import FrameRegistration, check_registration
+from napari_diner.tasks.lensless.setup import Setup, magnifications
 
 
-def preview(recipe: Recording, data: LenslessData) -> tuple[NamedArray, ...]:
-    """Return what the preparation makes of a recording: ``prepared`` and, if any, ``ignored`` pixels.
+def preview(recipe: RecordingRecipe, data: LenslessData) -> tuple[NamedArray, ...]:
+    """Return the prepared frames, ``prepared``, and, if there are any, the ``ignored`` pixels.
 
-    Frames are registered if the recipe says so; of what is found, only turns and magnifications change them.
+    Frames are registered if the recipe says so; only turns and magnifications change them.
 
     Raises
     ------
@@ -29,8 +29,10 @@ def preview(recipe: Recording, data: LenslessData) -> tuple[NamedArray, ...]:
         prepared = _registered(recipe, data)
     else:
         prepared = corrected(recipe, data)
-    # frames are of the sensor, whatever the pixels of the object
-    pixel = finer(recipe) * (at_the_sample(recipe).pixel_size_um or 1.0 / finer(recipe))
+    # frames have the pixels of the sensor, whatever those of the object
+    pixel = 1.0
+    if recipe.pixel_size_um is not None:
+        pixel = recipe.pixel_size_um / (recipe.preprocess.upsample * max(magnifications(recipe), default=1.0))
     scale = (1.0, pixel, pixel)
     images = [NamedArray("prepared", prepared.intensities, "NYX", scale)]
     if prepared.mask is not None:
@@ -41,10 +43,10 @@ def preview(recipe: Recording, data: LenslessData) -> tuple[NamedArray, ...]:
 def _registered(recipe: LenslessRecipe, data: LenslessData) -> Prepared:
     recipe = resolved(recipe, data)
     check_registration(recipe, len(data.frames))
+    frames = prepare(recipe, data)
     device = devices.choose_device(recipe.device)
-    registration = FrameRegistration(recipe, at_the_sample(recipe), prepare(recipe, data), device)
+    registration = FrameRegistration(recipe, Setup.of(recipe, frames.gains), frames, device)
     for _ in registration.steps():
         pass
-    registration.finish()
-    frames = registration.prepared
-    return Prepared(frames.amplitudes**2, frames.mask, frames.warnings)
+    registered = registration.result().prepared
+    return Prepared(registered.amplitudes**2, registered.mask, registered.warnings)

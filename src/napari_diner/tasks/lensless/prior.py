@@ -1,15 +1,17 @@
-"""What a recipe knows of the object beforehand, for a solver and for the report."""
+"""Prior knowledge of a recipe, for solvers and for the report."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from napari_diner.errors import InputError
-from napari_diner.solvers.lensless.held_out import HeldOutFrame
+from napari_diner.solvers.lensless.held_out import WeightChoice
+from napari_diner.solvers.lensless.noise import fine_noise
 from napari_diner.solvers.lensless.priors import Priors
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.tasks.lensless.data import LenslessData
@@ -37,35 +39,44 @@ def checked_support(recipe: LenslessRecipe, data: LenslessData) -> Support | Non
         )
     inside: Support = support_on_object(recipe, support)
     if inside.all() or not inside.any():
-        raise InputError("The support is all of the field, or nothing of it; make it zero where there is no specimen")
+        raise InputError("The support covers all of the field, or none of it; make it zero where there is no specimen")
     return inside
 
 
-def add_priors(recipe: LenslessRecipe, problem: PhaseProblem, support: Support | None) -> None:
-    """Tell a problem what the recipe knows of the object."""
+def priors_of(recipe: LenslessRecipe, problem: PhaseProblem, support: Support | None) -> Priors | None:
+    """Return what a recipe knows of the object, for a problem; None if nothing."""
     settings = recipe.prior
     if settings.total_variation == "off" and support is None:
-        return
+        return None
     even = problem.flat_field()
-    problem.priors = Priors(
+    return Priors(
         settings,
         float(even.abs().mean()),
         periodic=recipe.padding.mode == "none",
         values_per_pixel=problem.valid / even.numel(),
         support=None if support is None else torch.from_numpy(support).to(even.device),
+        factor=settings.strength,
     )
 
 
-def middle_frame(recipe: LenslessRecipe) -> int:
+def weighed(problem: PhaseProblem, field: Tensor) -> PhaseProblem:
+    """Return a problem whose priors suit the noise that a field leaves; of a poor field not all of the misfit is."""
+    if problem.priors is None:
+        return problem
+    misfit = min(problem.evaluate(field).misfit, fine_noise(problem.filled_amplitudes()).shot)
+    return problem.with_priors(problem.priors.adapted(misfit))
+
+
+def middle_frame(distances_um: Sequence[float]) -> int:
     """Return the number of the frame whose distance is in the middle."""
-    order = np.argsort(recipe.distances_um, kind="stable")
+    order = np.argsort(distances_um, kind="stable")
     return int(order[len(order) // 2])
 
 
-def prior_report(priors: Priors, choice: HeldOutFrame | None) -> dict[str, Any]:
-    """Return what a report says of the priors: weights, the noise that they were chosen for, and how."""
+def prior_report(priors: Priors, choice: WeightChoice | None) -> dict[str, object]:
+    """Return the part ``prior`` of a report: weights, the noise that they were chosen for, and how."""
     settings = priors.settings
-    report: dict[str, Any] = {"total_variation": settings.total_variation}
+    report: dict[str, object] = {"total_variation": settings.total_variation}
     if settings.total_variation != "off":
         report |= {
             "of": settings.of,
@@ -76,9 +87,9 @@ def prior_report(priors: Priors, choice: HeldOutFrame | None) -> dict[str, Any]:
     if choice is not None:
         report |= {
             "held_out_frame": choice.frame,
-            "factors": list(choice.factors[: len(choice.misfits)]),
+            "factors": list(choice.factors),
             "held_out_misfits": list(choice.misfits),
         }
-    if priors.has_support:
+    if priors.support is not None:
         report["support_strength"] = settings.support_strength
     return report

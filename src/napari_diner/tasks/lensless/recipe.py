@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -12,21 +12,41 @@ from napari_diner.physics.lensless.point_source import magnification
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.settings import PaddingSettings, TileSettings
 from napari_diner.preprocess.settings import PreprocessSettings
-from napari_diner.representations.settings import DinerSettings
+from napari_diner.representations.registry import representations
+from napari_diner.representations.settings import RepresentationSettings
+from napari_diner.settings import OneOf
 from napari_diner.solvers.lensless.noise_settings import NoiseSettings
 from napari_diner.solvers.lensless.prior_settings import PriorSettings
 from napari_diner.solvers.lensless.uncertainty_settings import UncertaintySettings
-from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings, GradientSettings
+from napari_diner.solvers.registry import solver_names, supports
+from napari_diner.solvers.settings import AdamSettings, AlternatingSettings, GaussNewtonSettings
 from napari_diner.tasks.lensless.calibration_settings import CalibrationSettings
 from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
 from napari_diner.tasks.recipe import Recipe
 
-Solver = Literal["gauss-newton", "diner", "alternating", "pixels"]
 Registration = Literal["off", "shift", "similarity"]
-Start = Literal["auto", "flat", "contrast-transfer", "gauss-newton", "alternating", "diner", "pixels"]
 
 
-class Recording(Recipe):
+def _solvers() -> tuple[str, ...]:
+    return solver_names("lensless")
+
+
+def _starts() -> tuple[str, ...]:
+    return ("auto", "flat", "contrast-transfer", *_solvers())
+
+
+class GradientSettings(AdamSettings):
+    """Adam on the parameters of a representation."""
+
+    learning_rate: float | None = Field(default=None, gt=0, le=10, title="Learning rate")  # type: ignore[assignment]
+    """Step size of Adam at the start; empty for one that suits the representation."""
+    warm_factor: float = Field(default=0.01, gt=0, le=1, title="Warm factor")
+    """Fraction of the learning rate to use after a warm start, to refine what is known without undoing it."""
+    loss: Literal["amplitude", "intensity"] = Field(default="amplitude", title="Loss")
+    """Compare square roots of intensities (suits shot noise and converges faster) or intensities (as published)."""
+
+
+class RecordingRecipe(Recipe):
     """How a lensless stack was recorded, and how it is prepared."""
 
     stack: str | None = Field(default=None, title="Intensity stack")
@@ -81,10 +101,10 @@ class Recording(Recipe):
             If the wavelength or the pixel size is missing.
         """
         if self.wavelength_um is None:
-            raise RecipeError("The wavelength is missing; give --wavelength-um (wavelength_um in a recipe)")
+            raise RecipeError("The wavelength is missing; give {field}", "wavelength_um")
         if self.pixel_size_um is None:
             raise RecipeError(
-                "The pixel size is missing and the file does not tell it; give --pixel-size-um (pixel_size_um)"
+                "The pixel size is missing, and the data do not contain it; give {field}", "pixel_size_um"
             )
         return Optics(self.pixel_size_um, self.wavelength_um, self.medium_index, self.propagation)
 
@@ -98,20 +118,22 @@ class Recording(Recipe):
         """
         optics = self.optics
         if not self.distances_um:
-            raise RecipeError("The distances are missing; give --distances-um, one for each of the frames")
+            raise RecipeError("The distances are missing; give {field}, one for each frame", "distances_um")
         for name in ("distances_um", "gains", "shifts_um"):
             values = getattr(self, name, None)
             if values is not None and len(values) != frames:
                 raise RecipeError(
-                    f"{name} has {len(values)} entries but the stack has {frames} frames; give one for each frame"
+                    f"{{field}} has {len(values)} entries but the stack has {frames} frames; give one for each frame",
+                    name,
                 )
         if 2 * optics.pixel_size_um * optics.medium_frequency < 1e-3:
             raise RecipeError(
-                f"pixel_size_um = {optics.pixel_size_um:g} is far below the wavelength; check that it is in micrometres"
+                f"{{field}} = {optics.pixel_size_um:g} is far below the wavelength; check that it is in micrometres",
+                "pixel_size_um",
             )
 
 
-class LenslessRecipe(Recording):
+class LenslessRecipe(RepresentationSettings, RecordingRecipe):
     """Everything that decides a lensless reconstruction.
 
     The model is Eq. 5 of the paper, ``I_z = g_z |PSF_z ∗ (P·O)|² / intensity_scale``, with the object O, the
@@ -139,9 +161,9 @@ class LenslessRecipe(Recording):
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, title="Calibrate")
     """Which of distances, shifts and gains are to be found from the recording itself before it is reconstructed."""
 
-    solver: Solver = Field(default="gauss-newton", title="Solver")
-    """Second-order pixels (gauss-newton), neural representation (diner), projections (alternating), Adam on pixels."""
-    start: Start = Field(default="auto", title="Start from")
+    solver: Annotated[str, OneOf(_solvers)] = Field(default="gauss-newton", title="Solver")
+    """Second-order steps on pixels (gauss-newton), averaged projections (alternating), or a representation (Adam)."""
+    start: Annotated[str, OneOf(_starts)] = Field(default="auto", title="Start from")
     """Where the solver starts; auto takes contrast-transfer for the classical ones and gauss-newton for diner."""
     amplitude_nonnegative: bool = Field(default=True, title="Amplitude ≥ 0")
     """Keep the amplitude of a representation from turning negative (which would read as a phase of π)."""
@@ -157,9 +179,7 @@ class LenslessRecipe(Recording):
     alternating: AlternatingSettings = Field(default_factory=AlternatingSettings, title="Alternating projections")
     """Settings of the alternating solver."""
     gradient: GradientSettings = Field(default_factory=GradientSettings, title="Gradient descent")
-    """Settings of the diner and pixels solvers."""
-    diner: DinerSettings = Field(default_factory=DinerSettings, title="DINER")
-    """Settings of the diner representation."""
+    """Settings of all representations."""
     tiles: TileSettings = Field(default_factory=TileSettings, title="Tiles")
     """Whether a wide field is computed part by part."""
     phase_output: PhaseOutputSettings = Field(default_factory=PhaseOutputSettings, title="Phase output")
@@ -181,20 +201,20 @@ class LenslessRecipe(Recording):
         return self
 
     @model_validator(mode="after")
-    def _what_each_solver_knows(self) -> LenslessRecipe:
-        if self.prior.wanted and self.solver == "alternating":
-            raise ValueError("alternating projections know no priors; choose another solver, or switch the prior off")
-        if self.noise.looks and self.solver == "alternating":
-            raise ValueError("alternating projections know no weights; choose another solver, or weigh evenly")
-        if self.solver in ("diner", "pixels") and self.gradient.loss == "intensity":
+    def _supported_by_the_solver(self) -> LenslessRecipe:
+        if self.prior.wanted and not supports("lensless", self.solver, "priors"):
+            raise ValueError(f"the solver {self.solver} does not support priors; choose another, or switch priors off")
+        if self.noise.looks and not supports("lensless", self.solver, "weights"):
+            raise ValueError(f"the solver {self.solver} does not support weights; choose another, or weigh evenly")
+        if self.solver in representations() and self.gradient.loss == "intensity":
             if self.prior.wanted:
-                raise ValueError("priors are weighed against errors of amplitudes; set gradient.loss to amplitude")
+                raise ValueError("priors are balanced against errors of amplitudes; set gradient.loss to amplitude")
             if self.noise.looks:
-                raise ValueError("noise is weighed by errors of amplitudes; set gradient.loss to amplitude")
+                raise ValueError("noise is estimated from errors of amplitudes; set gradient.loss to amplitude")
         return self
 
     @model_validator(mode="after")
     def _wide_enough_keys(self) -> LenslessRecipe:
-        if self.diner.tables == "shared" and self.diner.table_width < 2:
+        if self.diner.tables == "shared" and self.diner.table_width == 1:
             raise ValueError("a shared table needs keys for amplitude and phase; set diner.table_width to 2 or more")
         return self

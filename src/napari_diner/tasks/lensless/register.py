@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,14 +24,15 @@ from napari_diner.preprocess.similarity import (
     rough_shift,
     thinnings,
     unturned,
+    unturned_mask,
 )
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.lensless.data import Array, PreparedFrames
-from napari_diner.tasks.lensless.geometry import finer, magnifications
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.setup import Setup, magnifications
 
 _FEWEST_FRAMES = 2
 # from so many frames on an object does not explain them whatever they are displaced by
@@ -59,15 +62,33 @@ def check_registration(recipe: LenslessRecipe, frames: int) -> None:
     if recipe.registration != "off" and frames < _FEWEST_FRAMES:
         raise RecipeError(
             f"Registration compares frames, but the stack has {frames}; record at least {_FEWEST_FRAMES}, or set "
-            "registration to off"
+            "{field} to off",
+            "registration",
         )
 
 
-class FrameRegistration:
-    """A registration in progress: go through `steps`, then take what was found.
+@dataclass(frozen=True)
+class RegisteredRecording:
+    """The registered frames.
 
-    Every frame is first brought back to the sample by itself, and compared with the middle one there. As a single frame
-    does not tell its phase, a twin image lies over the sample, so that this is exact to some tenths of a pixel only.
+    Parameters
+    ----------
+    setup, prepared
+        The geometry and the frames, with shifts, and turns and scales removed.
+    report
+        The part ``registration`` of the report.
+    """
+
+    setup: Setup
+    prepared: PreparedFrames
+    report: Mapping[str, Any]
+
+
+class FrameRegistration:
+    """The registration of frames to one another; a `Solver`.
+
+    Every frame is first brought back to the sample by itself, and compared with the middle one there. As the phase of a
+    single frame is unknown, a twin image lies over the sample, so that this is exact to some tenths of a pixel only.
     From three frames on, alternating projections then recover the object from all of them, and each frame is compared
     with what this object shows at its height; a few rounds of that settle at some hundredths.
 
@@ -75,33 +96,29 @@ class FrameRegistration:
     ----------
     recipe
         As the user wrote it, complete; its ``registration`` says what to find.
-    model_recipe
-        The recipe of the prepared frames, see `at_the_sample`.
-    prepared
-        The frames.
+    setup, prepared
+        The prepared frames.
     device
         Where to compute.
     """
 
-    def __init__(
-        self, recipe: LenslessRecipe, model_recipe: LenslessRecipe, prepared: PreparedFrames, device: torch.device
-    ) -> None:
+    def __init__(self, recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, device: torch.device) -> None:
         self.recipe = recipe
-        self._given, self._all, self._device = model_recipe, prepared, device
+        self._setup, self._all, self._device = setup, prepared, device
         self._turn = recipe.registration == "similarity"
-        optics = model_recipe.optics
-        pixel = finer(recipe) * optics.pixel_size_um  # of the frames, whatever the object's are
-        self._optics = dataclasses.replace(optics, pixel_size_um=pixel)
+        self._optics = setup.frame_optics
+        pixel = self._optics.pixel_size_um
         self._frames = len(prepared.amplitudes)
         self._middle = self._frames // 2
-        shifts = np.array(model_recipe.shifts_um or ((0.0, 0.0),) * self._frames) / pixel
+        self._given_shifts_um = np.array(setup.heights.shifts_um or ((0.0, 0.0),) * self._frames)
+        shifts = self._given_shifts_um / pixel
         self._start = [Similarity(*(shift - shifts[self._middle]).tolist()) for shift in shifts]
         self._places = list(self._start)
         self._correlations = [1.0] * self._frames
         self._trusted = [True] * self._frames
         self._loss = float("nan")
         self._rounds_done = 0
-        self.all_looked_at = False
+        self.may_end = False
         """Whether all frames have been compared with the middle one, so that the steps may end."""
         self._intensities, self._masks = _middle_part(prepared)
 
@@ -113,7 +130,7 @@ class FrameRegistration:
         for number in range(self._frames):
             if number != self._middle:
                 self._look(reference, number)
-            self.all_looked_at = number == self._frames - 1
+            self.may_end = number == self._frames - 1
             yield Step(number + 1, total, self._loss)
         if sum(self._trusted) < _FEWEST_TOGETHER:
             return
@@ -127,7 +144,7 @@ class FrameRegistration:
     def _at_the_sample(self, number: int) -> Array:
         """Return a frame, brought back by itself, less the light that passes by the sample: complex, (Y, X)."""
         amplitude = torch.from_numpy(np.sqrt(self._intensities[number])).to(self._device)
-        field = Refocus(amplitude, self._optics).at(self._given.distances_um[number]).cpu().numpy()
+        field = Refocus(amplitude, self._optics).at(self._setup.heights.distances_um[number]).cpu().numpy()
         scattered: Array = field / field.mean() - 1
         return scattered
 
@@ -184,7 +201,7 @@ class FrameRegistration:
         heights = Heights(
             optics,
             [self._distance_um(number) for number in used],
-            band_limit=self._given.band_limit,
+            band_limit=self._setup.heights.band_limit,
             shifts_um=[_pair(optics.pixel_size_um * self._places[number].shift_px) for number in used],
         )
         padding = Padding(shape, "reflect", min(_PADDING_PX, min(shape) // 4))
@@ -193,15 +210,15 @@ class FrameRegistration:
         problem = PhaseProblem(model, torch.from_numpy(amplitudes).to(self._device), mask)
         start = contrast_transfer_inverse(model, problem.filled_amplitudes())
         if not projections:
-            return {}, problem.evaluate(start)[0]
+            return {}, problem.evaluate(start).loss
         solver = AlternatingProjections(problem, start, AlternatingSettings(iterations=projections))
         loss = [step.loss for step in solver.steps()][-1]
-        shown = model.fields(solver.field()).abs().cpu().numpy()
+        shown = model.fields(solver.result()).abs().cpu().numpy()
         return dict(zip(used, shown, strict=True)), loss
 
     def _distance_um(self, number: int) -> float:
         """Return the distance of a frame for parallel light; a point source that magnifies more seems nearer."""
-        distance = self._given.distances_um[number]
+        distance = self._setup.heights.distances_um[number]
         return distance if self.recipe.source_distance_um is None else distance / self._places[number].scale
 
     def _unturned(self, number: int, intensity: Array, mask: Array) -> tuple[Array, Array]:
@@ -212,36 +229,32 @@ class FrameRegistration:
         image = np.maximum(unturned(intensity, place), 0)  # splines overshoot
         if self.recipe.source_distance_um is not None and self.recipe.source_distance_to == "sample":
             image *= np.float32(place.scale**2)
-        return image, unturned(mask, place)
+        return image, unturned_mask(mask, place)
 
-    def finish(self) -> None:
-        """Leave frames alone that are hardly turned or enlarged."""
-        shape = _shape(self._all.amplitudes[0])
-        for number, place in enumerate(self._places):
-            if place.turned_by_px(shape) < _UNTURNED_PX:
-                self._places[number] = Similarity(place.dy_px, place.dx_px)
-
-    @property
-    def model_recipe(self) -> LenslessRecipe:
-        """The recipe of the registered frames."""
-        shifts = self._shifts_um + np.array(self._given.shifts_um or ((0.0, 0.0),) * self._frames)
-        return self._given.updated(
-            {
-                "distances_um": tuple(self._distance_um(number) for number in range(self._frames)),
-                "shifts_um": tuple(map(_pair, shifts)),
-            }
+    def result(self) -> RegisteredRecording:
+        """Return the registered frames so far; frames that are hardly turned or enlarged are not resampled."""
+        shape, ended = _shape(self._all.amplitudes[0]), copy.copy(self)
+        ended._places = [
+            Similarity(place.dy_px, place.dx_px) if place.turned_by_px(shape) < _UNTURNED_PX else place
+            for place in self._places
+        ]
+        shifts = ended._shifts_um + self._given_shifts_um
+        setup = self._setup.with_heights(
+            distances_um=tuple(ended._distance_um(number) for number in range(self._frames)),
+            shifts_um=tuple(map(_pair, shifts)),
         )
+        return RegisteredRecording(setup, ended._registered(), ended._report(shifts))
+
+    current = result
 
     @property
     def _shifts_um(self) -> Array:
-        """How far frames are displaced beyond what the recipe says, without their mean, at the sample, (N, 2)."""
+        """Displacement of frames beyond what the recipe says, without their mean, at the sample, (N, 2)."""
         away = [place.relative_to(start).shift_px for place, start in zip(self._places, self._start, strict=True)]
         shifts: Array = (np.array(away) - np.mean(away, axis=0)) * self._optics.pixel_size_um
         return shifts
 
-    @property
-    def prepared(self) -> PreparedFrames:
-        """The registered frames."""
+    def _registered(self) -> PreparedFrames:
         whole = self._all
         pages = []
         for number, amplitude in enumerate(whole.amplitudes):
@@ -255,10 +268,9 @@ class FrameRegistration:
             mask=None if whole.mask is None and kept_all.all() else kept_all,
         )
 
-    def report(self) -> dict[str, Any]:
-        """Return what was found: the part ``registration`` of the report; shifts are those on the sensor."""
+    def _report(self, total: Array) -> dict[str, Any]:
+        """Return the part ``registration`` of the report; shifts are those on the sensor."""
         magnified = np.array(magnifications(self.recipe))[:, None]
-        total = np.array(self.model_recipe.shifts_um)
         found: dict[str, Any] = {
             "mode": self.recipe.registration,
             "rotation_deg": [place.rotation_deg for place in self._places],
@@ -299,7 +311,7 @@ class FrameRegistration:
         return warnings
 
 
-def summary(found: dict[str, Any]) -> str:
+def summary(found: Mapping[str, Any]) -> str:
     """Return what a registration found in one line."""
     text = f"shifts up to {np.abs(found['shifts_um']).max():.3g} µm"
     if found["mode"] == "similarity":

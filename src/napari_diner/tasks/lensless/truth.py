@@ -49,7 +49,7 @@ def load_truth(folder: str | Path) -> Truth:
             raise InputError(f"The truth folder {folder} holds no {names[0]}; give one that holds amplitude and phase")
         image = np.squeeze(read_image(paths[0]))
         if image.dtype.kind in "ui":
-            image = image / np.iinfo(image.dtype).max * (_phase_scale(folder) if quantity == "phase" else 1.0)
+            image = image / np.iinfo(image.dtype.str).max * (_phase_scale(folder) if quantity == "phase" else 1.0)
         found[quantity] = image.astype(np.float64)
     return Truth(found["amplitude"], found["phase"])
 

@@ -11,7 +11,6 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.information import Band, band_information, best_extra_height
 from napari_diner.solvers.lensless.uncertainty import Uncertainty
-from napari_diner.tasks.lensless.recipe import LenslessRecipe
 
 # what is told of a band, as a part of what as many heights tell at best on average, below which it counts as unseen
 _SEEN = 0.05
@@ -48,23 +47,24 @@ def uncertainty_images(found: Uncertainty, pixel_size_um: float, *, bands: bool)
     return tuple(images)
 
 
-def uncertainty_report(found: Uncertainty, recipe: LenslessRecipe, gains: Sequence[float]) -> dict[str, Any]:
+def uncertainty_report(found: Uncertainty, heights: Heights, *, noise_is_given: bool) -> dict[str, Any]:
     """Return the figures for the report, with ``statements``: sentences on what the heights see.
 
     Parameters
     ----------
     found
         The estimate.
-    recipe
-        Of the frames as the model sees them, complete.
-    gains
-        Relative brightness of each frame.
+    heights
+        Of the prepared frames.
+    noise_is_given
+        Whether the recipe gives the noise.
     """
-    heights = Heights(recipe.optics, recipe.distances_um, gains=gains)
+    distances = heights.distances_um
+    heights = Heights(heights.optics, distances, gains=heights.gains)
     lowest = 1 / (max(found.phase.shape) * heights.optics.pixel_size_um)
     bands = [entry.band for entry in found.bands]
     told = band_information(bands, lowest, heights)
-    best = len(recipe.distances_um) / 2
+    best = len(distances) / 2
     rows = [
         {
             "low_per_um": entry.band.low,
@@ -76,7 +76,7 @@ def uncertainty_report(found: Uncertainty, recipe: LenslessRecipe, gains: Sequen
         for entry, information in zip(found.bands, told, strict=True)
     ]
     statements = [_unseen(bands, [row["seen"] for row in rows]), *_drowned(found)]
-    candidates = np.geomspace(_REACH[0] * min(recipe.distances_um), _REACH[1] * max(recipe.distances_um), _CANDIDATES)
+    candidates = np.geomspace(_REACH[0] * min(distances), _REACH[1] * max(distances), _CANDIDATES)
     extra, then = best_extra_height(candidates.tolist(), bands, lowest, heights)
     worst = bands[int(np.argmin(told))]
     gain = (then / max(min(told), 1e-9)) ** 0.5
@@ -84,7 +84,7 @@ def uncertainty_report(found: Uncertainty, recipe: LenslessRecipe, gains: Sequen
         f"Of one more frame at {candidates[0]:.4g} to {candidates[-1]:.4g} µm, one at {extra:.4g} µm would help most: "
         f"the phase in the band seen worst ({worst.text}) would be {min(gain, 1e3):.3g} times as certain."
     )
-    if not found.noise_is_known and recipe.uncertainty.noise is None:
+    if not found.noise_is_known and not noise_is_given:
         statements.append(
             "So few heights leave nothing over to measure the noise by, and the finest structure of the frames was "
             "taken for noise; record more heights, or give uncertainty.noise."

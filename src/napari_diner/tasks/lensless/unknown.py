@@ -1,29 +1,30 @@
-"""The unknown of a lensless recipe: the represented field that gradient descent moves."""
+"""The unknown of lensless imaging: the complex field that a representation stands for."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from napari_diner.representations import registry
 from napari_diner.representations.base import Representation
-from napari_diner.representations.complex_field import ComplexField
 from napari_diner.representations.diner import Diner
-from napari_diner.representations.pixels import Pixels
-from napari_diner.solvers.starting_values import fit_values
+from napari_diner.representations.unknown import ComplexField
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 
 
-def build_unknown(recipe: LenslessRecipe, start: Tensor, *, flat: bool) -> ComplexField:
-    """Build the representation that a recipe asks for and give it the values of the start.
+def build_unknown(recipe: LenslessRecipe, name: str, start: Tensor, generator: torch.Generator) -> ComplexField:
+    """Build a representation of the field, with outputs of order one for a field such as the start.
 
     Parameters
     ----------
     recipe
-        Representation, ranges, seed.
+        Settings and seed.
+    name
+        Of the representation.
     start
-        Complex field, (Y, X).
-    flat
-        Whether `start` is a constant, which a network takes on by its last bias alone, its keys untouched.
+        Complex field, (Y, X), of the expected brightness.
+    generator
+        Source of random keys.
 
     Returns
     -------
@@ -31,33 +32,33 @@ def build_unknown(recipe: LenslessRecipe, start: Tensor, *, flat: bool) -> Compl
         On the device of `start`.
     """
     torch.manual_seed(recipe.seed)
-    generator = torch.Generator().manual_seed(recipe.seed)
     shape = (start.shape[0], start.shape[1])
-    parts: list[Representation]
-    if recipe.solver == "pixels":
-        parts = [Pixels(shape, 2)]
-    elif recipe.diner.tables == "shared":
-        parts = [Diner(shape, 2, recipe.diner, generator)]
-    else:
-        parts = [Diner(shape, 1, recipe.diner, generator) for _ in range(2)]
-    unknown = ComplexField(
+    separate = name == "diner" and recipe.diner.tables == "separate"
+    parts: list[Representation] = [
+        registry.build(name, shape, outputs, recipe, generator) for outputs in ((1, 1) if separate else (2,))
+    ]
+    return ComplexField(
         parts,
         # outputs of order one, whatever the units of the data
         amplitude_scale=float(start.abs().square().mean().sqrt()) or 1.0,
         phase_scale_rad=recipe.phase_scale_rad,
         amplitude_nonnegative=recipe.amplitude_nonnegative,
     ).to(start.device)
-    for part, values in zip(parts, unknown.targets(start.abs(), start.angle()), strict=True):
-        if flat and isinstance(part, Diner):
-            _set_constant(part, values.mean((-2, -1)))
-        else:
-            fit_values(part, values, generator)
-    return unknown
 
 
 @torch.no_grad()
-def _set_constant(diner: Diner, values: Tensor) -> None:
-    """Move the last bias so that the mean key gives these values."""
-    last = diner.backbone[-1]
-    assert isinstance(last, nn.Linear)
-    last.bias.add_(values - diner.backbone(diner.hash_table.mean(0)))
+def make_flat(unknown: ComplexField, start: Tensor) -> None:
+    """Make an unknown return about the mean of a field, by the last biases of its networks alone.
+
+    The keys and all other parameters keep their random values. Representations without a last linear layer stay as
+    they are.
+    """
+    for part, target in zip(unknown.parts, unknown.targets(start), strict=True):
+        mean = target.mean((-2, -1))
+        if isinstance(part, Diner):
+            layers, present = list(part.backbone), part.backbone(part.hash_table.mean(0))
+        else:
+            layers, present = list(part.modules()), part.exact().mean((-2, -1))
+        linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+        if linear:
+            linear[-1].bias.add_(mean - present)

@@ -42,7 +42,8 @@ class StackChoice(LayerChoice):
                     f"{path.name} holds {info.frames}×{info.height}×{info.width} values of type {info.dtype}, "
                     f"which does not go with {paths[0].name}; choose files with one frame each, all of one size"
                 )
-        together = replace(first, paths=tuple(paths), frames=len(paths))
+        size = first.pixel_size_um
+        together = StackInfo(len(paths), first.height, first.width, first.dtype, size, paths=tuple(paths))
         return stack_layer(together, lambda: read(together), None)
 
 

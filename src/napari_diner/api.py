@@ -1,0 +1,332 @@
+"""The Python front door: what ``import napari_diner as nd`` offers. Free of torch and Qt until they are needed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_diner.errors import RecipeError
+from napari_diner.registry import unknown
+from napari_diner.settings import Values
+from napari_diner.tasks.recipe import Recipe, merge
+from napari_diner.tasks.registry import AnyTask, samples, task_of
+from napari_diner.tasks.registry import task as registered
+from napari_diner.tasks.task import Frames, SampleData
+
+if TYPE_CHECKING:
+    from napari_diner.tasks.comparison import Comparison, ComparisonRun
+    from napari_diner.tasks.result import Progress, Result
+    from napari_diner.tasks.run import AnyRun
+
+Data = Any
+"""What a task can be given: a path or glob, an array, `Frames`, or an ``xarray.DataArray``."""
+
+
+class TaskFunction:
+    """A task as a function: call it for a result, or use `start` for a run that is iterated.
+
+    Parameters
+    ----------
+    name
+        Name of a registered task.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+        self._describe(registered(name))
+
+    @property
+    def task(self) -> AnyTask:
+        """The registered task."""
+        return registered(self.__name__)
+
+    def __call__(
+        self,
+        data: Data = None,
+        *,
+        recipe: Recipe | str | Path | None = None,
+        truth: object = None,
+        progress: Callable[[Progress], object] | None = None,
+        **settings: Any,
+    ) -> Result:
+        """Run the task to its end and return the result.
+
+        Parameters
+        ----------
+        data
+            A path or glob, an array, what `read` returned, or an ``xarray.DataArray``; None if the recipe names it.
+        recipe
+            Settings to begin with, or the path of a recipe file.
+        truth
+            The known object to score against: a folder, or what the task's ``load_truth`` returns.
+        progress
+            Called with every `Progress`.
+        **settings
+            Fields of the recipe; sections as mappings, e.g. ``gauss_newton={"cg_steps": 30}``. Fields that name image
+            files, e.g. ``mask``, accept arrays, too.
+
+        Raises
+        ------
+        DinerError
+            If settings or data cannot be used; its ``field`` is the setting that it is about.
+        """
+        with self.start(data, recipe=recipe, truth=truth, **settings) as run:
+            for step in run:
+                if progress is not None:
+                    progress(step)
+            result: Result = run.result()
+            return result
+
+    def start(
+        self,
+        data: Data = None,
+        *,
+        recipe: Recipe | str | Path | None = None,
+        truth: object = None,
+        preview_interval_s: float | None = None,
+        **settings: Any,
+    ) -> AnyRun:
+        """Return the run: iterate it for `Progress`, ask it for its ``result()`` at any time.
+
+        Parameters
+        ----------
+        data, recipe, truth, **settings
+            See `__call__`.
+        preview_interval_s
+            Shortest time between two previews in `Progress`; none if None.
+
+        Examples
+        --------
+        >>> with nd.lensless.start("stack.tif", wavelength_um=0.5, distances_um=[500, 600]) as run:
+        ...     for progress in run:
+        ...         print(progress.iteration, progress.losses["loss"])
+        ...     result = run.result()
+        """
+        values, frames = self._prepared(data, recipe, settings)
+        return self.task.start(values, frames, truth=self._truth(truth), preview_interval_s=preview_interval_s)
+
+    def compare(
+        self,
+        data: Data = None,
+        *,
+        contenders: Sequence[str] = (),
+        seconds: float = 60.0,
+        recipe: Recipe | str | Path | None = None,
+        truth: object = None,
+        **settings: Any,
+    ) -> Comparison:
+        """Run several solvers or representations on the same data, each for the same time.
+
+        Parameters
+        ----------
+        data, recipe, truth, **settings
+            See `__call__`.
+        contenders
+            Names, as in ``task.contenders``; all if empty.
+        seconds
+            Time for each.
+        """
+        values, frames = self._prepared(data, recipe, settings)
+        comparing: ComparisonRun = self.task.compare(
+            values, frames, names=contenders, seconds=seconds, truth=self._truth(truth)
+        )
+        with comparing:
+            for _ in comparing:
+                pass
+            return comparing.result()
+
+    def recipe(self, recipe: Recipe | str | Path | None = None, **settings: object) -> Recipe:
+        """Return the recipe that these settings make; see `__call__`."""
+        return self._prepared(None, recipe, settings)[0]
+
+    def _prepared(
+        self, data: Data, recipe: Recipe | str | Path | None, settings: Mapping[str, object]
+    ) -> tuple[Recipe, Frames | None]:
+        """Return the recipe, and the arrays that take the place of files."""
+        task = self.task
+        values, attachments = _without_images(settings)
+        if isinstance(data, str | Path):
+            values[task.source_field] = str(data)
+            data = None
+        if recipe is None:
+            made = task.recipe_type.parse(values)
+        else:
+            base = recipe if isinstance(recipe, Recipe) else task.recipe_type.load(recipe)
+            if task_of(base).name != task.name:
+                raise RecipeError(f"The recipe is for the task {base.task!r}, not {task.name!r}", "task")
+            made = task.recipe_type.parse(merge(base.model_dump(exclude_unset=True), values))
+        frames = None if data is None else as_frames(data)
+        if attachments:
+            if frames is None:
+                raise RecipeError("Arrays in place of files need the data as an array, too; read them with nd.read")
+            frames = replace(frames, attachments={**frames.attachments, **attachments})
+        return made, frames
+
+    def _truth(self, truth: object) -> object:
+        return self.task.load_truth(Path(truth)) if isinstance(truth, str | Path) else truth
+
+    def _describe(self, task: AnyTask) -> None:
+        """Give the object the signature and the help of a function with the recipe's fields as parameters."""
+        fields = {name: field for name, field in task.recipe_type.model_fields.items() if name != "task"}
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        own = list(inspect.signature(type(self).__call__).parameters.values())[1:-1]
+        self.__signature__ = inspect.Signature(
+            [*own, *(inspect.Parameter(name, keyword, default=field.default) for name, field in fields.items())]
+        )
+        lines = [f"{name}\n    {field.description}" for name, field in fields.items()]
+        self.__doc__ = f"{task.summary}\n\nSee `TaskFunction.__call__`. Settings:\n\n" + "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<napari_diner task {self.__name__!r}>"
+
+
+lensless = TaskFunction("lensless")
+idt = TaskFunction("idt")
+fit = TaskFunction("fit")
+focus = TaskFunction("focus")
+
+
+def task(name: str) -> TaskFunction:
+    """Return a registered task as a function, such as one from another package.
+
+    Raises
+    ------
+    RecipeError
+        If there is none of this name.
+    """
+    return TaskFunction(name)
+
+
+def compare(name: str, data: Data = None, **settings: Any) -> Comparison:
+    """Run the contenders of a task on the same data; see `TaskFunction.compare`."""
+    return task(name).compare(data, **settings)
+
+
+def read(source: str | Path, axes: str = "") -> Frames:
+    """Read an image, a stack, a volume or a video.
+
+    Parameters
+    ----------
+    source
+        TIFF or OME-TIFF, PNG, MATLAB v7.3 file, or a folder or glob of images.
+    axes
+        Letters of the axes as stored, if the file does not name them, e.g. ``"TZYX"``.
+
+    Returns
+    -------
+    Frames
+        The array with its axes and spacing in micrometres; ``np.asarray`` gives the array.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    OutOfMemoryError
+        If it does not fit the memory.
+    """
+    from napari_diner.device import check_memory
+    from napari_diner.io.matlab import is_matlab, probe_matlab, read_matlab
+    from napari_diner.io.signals import probe_signal, read_signal
+
+    name = str(source)
+    if is_matlab(name):
+        matlab = probe_matlab(name)
+        check_memory(matlab.stack.nbytes, f"The stack in {name}")
+        pixel = matlab.stack.pixel_size_um or 1.0
+        return Frames(read_matlab(matlab), "NYX", (1.0, pixel, pixel), name)
+    info = probe_signal(name, axes)
+    check_memory(info.nbytes, f"The data in {name}")
+    return Frames(read_signal(info), info.axes, info.scale_um if info.has_scale else (), name)
+
+
+def load(folder: str | Path) -> Result:
+    """Read a saved result: arrays, recipe and report.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no result.
+    """
+    from napari_diner.tasks.saving import load as load_result
+
+    return load_result(folder)
+
+
+def show(result: Result) -> None:
+    """Show a result in a napari viewer, and return when it is closed.
+
+    Raises
+    ------
+    DinerError
+        If no Qt binding is installed.
+    """
+    from napari_diner.widgets.layers.result_layers import show as show_layers
+
+    show_layers(result)
+
+
+def sample(name: str, **settings: object) -> SampleData:
+    """Simulate sample data.
+
+    Parameters
+    ----------
+    name
+        Of a sample: ``"lensless"``, ``"idt"``, ``"image"``, ``"video"``, ``"volume"``.
+    **settings
+        Fields of its settings.
+
+    Returns
+    -------
+    SampleData
+        Data, a recipe that describes them, and the truth.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such sample, or a setting is unknown or out of bounds.
+    """
+    known = samples()
+    if name not in known:
+        raise unknown("sample", name, known)
+    _, chosen = known[name]
+    return chosen.make(chosen.settings(**settings))
+
+
+def as_frames(data: Data) -> Frames:
+    """Return data of any accepted kind as `Frames`."""
+    if isinstance(data, Frames):
+        return data
+    if isinstance(data, SampleData):
+        return Frames(data.data.data, data.data.axes, data.data.scale_um)
+    if hasattr(data, "dims") and hasattr(data, "coords"):  # an xarray.DataArray
+        axes = "".join(str(dim)[0].upper() for dim in data.dims)
+        return Frames(data.data, axes, tuple(_spacing(data, dim) for dim in data.dims))
+    return Frames(data if hasattr(data, "dtype") else np.asarray(data))
+
+
+def _spacing(data: Any, dim: str) -> float:
+    """Return the distance between the coordinates of an axis of a DataArray, 1.0 where there are none."""
+    if dim not in data.coords or len(data.coords[dim]) < 2:
+        return 1.0
+    values = np.asarray(data.coords[dim], dtype=float)
+    return float(np.diff(values).mean())
+
+
+def _without_images(settings: Mapping[str, object], prefix: str = "") -> tuple[Values, Values]:
+    """Return settings without the arrays that stand in place of files, and those arrays by their keys."""
+    values: Values = {}
+    arrays: Values = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            values[key], inner = _without_images(value, f"{prefix}{key}.")
+            arrays |= inner
+        elif not isinstance(value, str | bytes) and getattr(value, "ndim", 0) >= 2:
+            arrays[prefix + key] = np.asarray(value)
+        else:
+            values[key] = value
+    return values, arrays

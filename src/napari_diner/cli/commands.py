@@ -1,0 +1,150 @@
+"""Commands that are made from the registry of tasks: one for each task, its comparison, its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from napari_diner.cli.options import collect, with_options
+from napari_diner.cli.output import FLAG, Common, compare_into, run_into
+from napari_diner.errors import RecipeError
+from napari_diner.io.folder import check_output, staged, write_contents
+from napari_diner.settings import Values, shortened
+from napari_diner.tasks.recipe import Recipe, merge, read_yaml
+from napari_diner.tasks.registry import task as registered
+from napari_diner.tasks.task import AnyTask, Sample, SampleData
+
+Command = Callable[..., int]
+
+RecipeFile = Annotated[
+    Path | None, Parameter(name="--recipe", help="YAML file with settings; --set and the options below override it.")
+]
+Assignments = Annotated[
+    tuple[str, ...],
+    FLAG,
+    Parameter(name="--set", help="A setting by its key in the recipe: a.b=value. Can be repeated."),
+]
+TruthFolder = Annotated[
+    Path | None, Parameter(name="--truth", help="Folder with the ground truth, to score results against.")
+]
+
+
+def task_command(task: AnyTask) -> Command:
+    """Return the command that runs a task."""
+
+    def command(
+        source: str | None = None,
+        /,
+        *,
+        common: Common,
+        recipe: RecipeFile = None,
+        set_: Assignments = (),
+        truth: TruthFolder = None,
+        settings: Values,
+    ) -> int:
+        values = _recipe(task, source, recipe, set_, settings)
+        return run_into(common, task, lambda: task.start(values, truth=_truth(task, truth)))
+
+    command.__doc__ = task.summary
+    return _with_options_of(task, command)
+
+
+def compare_command(task: AnyTask) -> Command:
+    """Return the command that compares the contenders of a task."""
+
+    def command(
+        source: str | None = None,
+        /,
+        *,
+        common: Common,
+        recipe: RecipeFile = None,
+        set_: Assignments = (),
+        truth: TruthFolder = None,
+        contenders: str | None = None,
+        seconds: Annotated[float, Parameter(help="Time for each of them.")] = 60.0,
+        settings: Values,
+    ) -> int:
+        values = _recipe(task, source, recipe, set_, settings)
+        names = [] if contenders is None else [name.strip() for name in contenders.split(",")]
+        return compare_into(
+            common, lambda: task.compare(values, names=names, seconds=seconds, truth=_truth(task, truth))
+        )
+
+    command.__annotations__["contenders"] = Annotated[
+        str | None,
+        Parameter(
+            name=("--contenders", "--solvers", "--representations"),
+            help=f"Which to compare, separated by commas: {', '.join(task.contenders)}; all if left out.",
+        ),
+    ]
+    command.__doc__ = f"Compare ways to do the work of `{task.name}` on the same data, each for the same time."
+    return _with_options_of(task, command)
+
+
+def simulate_command(sample: Sample) -> Command:
+    """Return the command that writes a sample."""
+
+    def command(*, common: Common, recipe: RecipeFile = None, set_: Assignments = (), settings: Values) -> int:
+        check_output(common.output, common.overwrite)
+        data = sample.make(sample.settings(**collect(sample.settings, recipe, set_, settings)))
+        with staged(common.output, common.overwrite) as stage:
+            write_sample(data, stage)
+        if not common.quiet:
+            array = data.data
+            sizes = " × ".join(map(str, array.data.shape))
+            truth = f" --truth {common.output}" if data.truth else ""
+            print(f"{sizes} ({array.axes}, {array.data.dtype}) in {common.output}; reconstruct it with\n")
+            print(f"napari-diner run {common.output / 'recipe.yaml'} -o RESULT{truth}")
+        return 0
+
+    command.__doc__ = sample.summary
+    return with_options(sample.settings)(command)
+
+
+def write_sample(sample: SampleData, folder: Path) -> None:
+    """Write a sample into a staged folder: the data, the truth, and a recipe that names the data."""
+    files = {"recipe.yaml": sample.recipe.to_yaml(complete=False), **sample.files}
+    write_contents(folder, [sample.data, *sample.truth], files)
+
+
+@with_options(Recipe, skip=("task",))
+def run(
+    recipe: Annotated[Path, Parameter(help="Recipe, such as the recipe.yaml in a folder of results.")],
+    /,
+    *,
+    common: Common,
+    set_: Assignments = (),
+    truth: TruthFolder = None,
+    settings: Values,
+) -> int:
+    """Repeat what a recipe says, inputs included."""
+    name = read_yaml(recipe).get("task")
+    if not isinstance(name, str):
+        raise RecipeError(f"The recipe {recipe} names no task; add a line such as 'task: lensless'", "task")
+    try:
+        task = registered(name)
+    except RecipeError as error:
+        raise RecipeError(f"The recipe {recipe} is for the task {shortened(name)!r}. {error}", "task") from None
+    values = task.recipe_type.parse(collect(task.recipe_type, recipe, set_, settings))
+    return run_into(common, task, lambda: task.start(values, truth=_truth(task, truth)))
+
+
+def _with_options_of(task: AnyTask, command: Command) -> Command:
+    """Give a command the options of a task's recipe, its shortcuts, and its source as first argument."""
+    source = Annotated[str | None, Parameter(help=f"{task.source_help} Needed unless the recipe names it.")]
+    command.__annotations__["source"] = source
+    return with_options(task.recipe_type, skip=("task", task.source_field), shortcuts=task.shortcuts)(command)
+
+
+def _recipe(
+    task: AnyTask, source: str | None, file: Path | None, assignments: tuple[str, ...], settings: Values
+) -> Any:
+    given = settings if source is None else merge(settings, {task.source_field: source})
+    return task.recipe_type.parse(collect(task.recipe_type, file, assignments, given))
+
+
+def _truth(task: AnyTask, folder: Path | None) -> Any:
+    return None if folder is None else task.load_truth(folder)

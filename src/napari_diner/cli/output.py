@@ -1,0 +1,149 @@
+"""Where results go: options that commands share, and the way that every run and comparison takes to its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from napari_diner.cli.terminal import Interruption, follow, print_rows, print_table
+from napari_diner.errors import DinerError
+from napari_diner.io.folder import REPORT, check_output, staged
+from napari_diner.tasks.report import Row
+from napari_diner.tasks.task import AnyTask
+
+if TYPE_CHECKING:
+    from napari_diner.tasks.comparison import Comparison, ComparisonRun
+    from napari_diner.tasks.run import AnyRun
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
+
+FLAG = Parameter(negative=(), show_default=False)
+Quiet = Annotated[bool, FLAG, Parameter(name=("--quiet", "-q"), help="Show nothing but errors.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """Where results go and what is shown."""
+
+    output: Annotated[Path, Parameter(name=("--output", "-o"), help="Folder that receives the results.")]
+    quiet: Quiet = False
+    overwrite: Annotated[
+        bool, FLAG, Parameter(help="Replace results in a folder that exists; other files in it are kept.")
+    ] = False
+
+
+def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun]) -> int:
+    """Run, save the result, print a summary; return the exit code.
+
+    Parameters
+    ----------
+    folder
+        Where the result goes.
+    task
+        The task.
+    start
+        Reads the data and gives the run; called only once the folder is known to be good.
+
+    Raises
+    ------
+    DinerError
+        If the data, the recipe or the folder cannot be used.
+    KeyboardInterrupt
+        If the run was interrupted before there was a result, or twice.
+    """
+    check_output(folder.output, folder.overwrite)
+    from napari_diner.tasks.saving import write_result
+
+    with start() as run, Interruption() as stop:
+        if not follow(run, stop, quiet=folder.quiet):
+            raise KeyboardInterrupt
+        try:
+            result = run.result()
+            with staged(folder.output, folder.overwrite) as stage:
+                write_result(result, stage, task.write_extras(result, stage))
+        except DinerError:
+            if stop.asked:  # what there is after an interruption may be of no use
+                raise KeyboardInterrupt from None
+            raise
+    if not folder.quiet:
+        rows = task.summary_rows(result.report)
+        memory = result.report.get("peak_memory_mb")
+        rows += [] if memory is None else [Row("peak memory", f"{memory:,.0f} MB")]
+        rows += [Row("note", text) for text in result.report["warnings"]]
+        if result.partial:
+            rows.append(Row("note", "interrupted: this is the best so far"))
+        print_rows([*rows, Row("folder", str(folder.output))])
+        next_step = task.next_step(folder.output)
+        if next_step:
+            print(next_step)
+    return INTERRUPTED if result.partial else 0
+
+
+def compare_into(folder: Common, comparing: Callable[[], ComparisonRun]) -> int:
+    """Run a comparison, save it, print its table; return the exit code.
+
+    Raises
+    ------
+    DinerError
+        If the data, the recipe, a contender or the folder cannot be used.
+    KeyboardInterrupt
+        If it was interrupted before there was anything to compare, or twice.
+    """
+    check_output(folder.output, folder.overwrite)
+    comparison, complete = finish(comparing(), quiet=folder.quiet)
+    with staged(folder.output, folder.overwrite) as stage:
+        write_comparison(comparison, stage, partial=not complete)
+    if not folder.quiet:
+        print_comparison(comparison)
+        print(f"folder: {folder.output}")
+    return 0 if complete else INTERRUPTED
+
+
+def finish(comparing: ComparisonRun, *, quiet: bool) -> tuple[Comparison, bool]:
+    """Run a comparison; return it, and whether it came to its end."""
+    with Interruption() as stop, comparing:
+        if not follow(comparing, stop, quiet=quiet):
+            raise KeyboardInterrupt
+        return comparing.result(), not stop.asked
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print the table of a comparison, and who won."""
+    print_table(*comparison.rows())
+    print("\n" + "\n".join(comparison.notes()))
+
+
+def write_comparison(comparison: Comparison, folder: Path, *, partial: bool, others: Sequence[str] = ()) -> None:
+    """Write a comparison: a folder for each contender, and at the top the winner's result, the table and the figure.
+
+    Parameters
+    ----------
+    comparison
+        What to write.
+    folder
+        A staged folder.
+    partial
+        Whether the comparison was interrupted.
+    others
+        Further files and folders in it that belong to the comparison.
+    """
+    from napari_diner.cli.terminal import table_text
+    from napari_diner.tasks.saving import to_json, write_result
+
+    for name, result in comparison.results.items():
+        (folder / name).mkdir()
+        write_result(result, folder / name)
+    winner = comparison.results[comparison.winner]
+    write_result(winner, folder)
+    comparison.save_figure(folder / "comparison.png")
+    text = "\n".join([table_text(*comparison.rows()), "", *comparison.notes()])
+    (folder / "comparison.txt").write_text(text + "\n", encoding="utf-8")
+    report = {**winner.report, "partial": partial, "comparison": comparison.report}
+    names = sorted({entry.name for entry in folder.iterdir()} | {REPORT, *others})
+    (folder / REPORT).write_text(to_json({**report, "files": names}), encoding="utf-8")

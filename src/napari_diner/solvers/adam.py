@@ -1,0 +1,238 @@
+"""Adam on the parameters of any representation, for any problem: the first-order solver of all tasks."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from napari_diner.device import captured
+from napari_diner.representations.unknown import Unknown
+from napari_diner.solvers.annealing import Annealing
+from napari_diner.solvers.problem import Batch, Problem
+from napari_diner.solvers.settings import AdamSettings
+from napari_diner.solvers.solver import Budget
+from napari_diner.solvers.step import Step
+
+# the last steps are taken on the exact network, so that it is fitted and not its interpolation; of a time limit, in
+# which few steps fit, they get this share
+_POLISH_STEPS = 10
+_POLISH_SHARE = 0.05
+# a decrease of the loss by less than this fraction is no reason to go on
+_WORTHWHILE = 1e-4
+# a shorter memory of the squared gradient than the usual 0.999: keys move fast at first and must settle soon
+_BETAS = (0.9, 0.99)
+# Adam ignores the scale of a gradient, which is as small as samples are many; epsilon must not be felt
+_EPSILON = 1e-15
+# parameters can be many: the best ones are copied every so many iterations, counted and not timed, so that a run can
+# be repeated to the last bit
+_COPIED_PER_ITERATION = 1 << 20
+
+
+@dataclass(frozen=True)
+class Represented:
+    """An estimate and the parameters that represent it.
+
+    Parameters
+    ----------
+    parameters
+        Of the unknown, by name; empty for a preview.
+    evaluate
+        Computes the estimate.
+    """
+
+    parameters: Mapping[str, Tensor]
+    evaluate: Callable[[], Tensor]
+
+    @property
+    def estimate(self) -> Tensor:
+        """The values, computed anew each time: exact ones, but for a preview."""
+        return self.evaluate()
+
+
+class Refinement(Protocol):
+    """Moves parameters by other means than the gradient, a few times during a run."""
+
+    def is_due(self, done: float) -> bool:
+        """Tell whether to act now that a fraction of the run is done."""
+
+    def apply(self, optimizer: torch.optim.Optimizer) -> Iterator[float]:
+        """Move parameters; yield the fraction of the work that is done."""
+
+
+class AdamDescent:
+    """Minimise a problem over the parameters of a representation by Adam (Kingma and Ba, ICLR 2015).
+
+    Parameters
+    ----------
+    problem
+        What the unknown has to explain.
+    unknown
+        The represented estimate; its parameters are changed in place.
+    settings
+        Iterations, learning rate, schedule, patience.
+    budget
+        Time over which the learning rate is annealed, if that is shorter than the iterations.
+    batch_size
+        Size of the parts that `problem.batches` gives; None for all data at every step.
+    polish
+        Whether the last steps are taken on the exact representation.
+    generator
+        Source of the random order of batches, on the CPU.
+    refinement
+        What else moves the parameters; None for nothing.
+    keep_start
+        Whether the start is an answer to compare with, as after a warm start.
+    graph
+        Whether a step may be recorded as a CUDA graph: `problem.descend` must read nothing back from the card.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        unknown: Unknown,
+        settings: AdamSettings,
+        budget: Budget | None = None,
+        *,
+        batch_size: int | None = None,
+        polish: bool = True,
+        generator: torch.Generator | None = None,
+        refinement: Refinement | None = None,
+        keep_start: bool = False,
+        graph: bool = False,
+    ) -> None:
+        self.problem = problem
+        self.unknown = unknown
+        self.settings = settings
+        self.budget = Budget() if budget is None else budget
+        self.batch_size = batch_size
+        self.polish = polish
+        self.generator = generator
+        self.refinement = refinement
+        self._copy_every = 1 + unknown.parameter_count() // _COPIED_PER_ITERATION
+        self._on_graph = graph and problem.device.type == "cuda"
+        self._candidates: dict[str, dict[str, Tensor]] = {"start": unknown.state()} if keep_start else {}
+        self._scores: dict[str, float] = {}
+        self._best_loss = math.inf
+        self._ended = False
+
+    def steps(self) -> Iterator[Step]:
+        """Iterate; one iteration is one pass over all data, and one step is one batch of it."""
+        settings, total = self.settings, self.settings.iterations
+        rate = self._rate(settings.learning_rate)
+        optimizer = torch.optim.Adam(
+            self.unknown.parameters(),
+            lr=rate,
+            betas=_BETAS,
+            eps=_EPSILON,
+            fused=self.problem.device.type in ("cpu", "cuda"),
+            capturable=isinstance(rate, Tensor),
+        )
+        annealing = Annealing(settings.schedule, self.budget)
+        step = functools.partial(self._descend, optimizer, None, exact=False)
+        whole_step = captured(step, self.problem.device) if self._on_graph else step
+        last_better, reference, loss = 0, math.inf, math.nan
+        recent: deque[float] = deque()
+        for iteration in range(1, total + 1):
+            batches = self.problem.batches(self.batch_size, self.generator)
+            for number, batch in enumerate(batches):
+                done = annealing.done((iteration - 1 + number / len(batches)) / total)
+                if self.refinement is not None and self.refinement.is_due(done):
+                    for part in self.refinement.apply(optimizer):
+                        yield Step(iteration, total, loss, within=number / len(batches) * part)
+                self._set_rate(optimizer, settings.learning_rate * annealing.factor(done))
+                candidate = self.unknown.state() if number == 0 and iteration % self._copy_every == 0 else None
+                exact = self.polish and (
+                    iteration > total - _POLISH_STEPS or (self.budget.ends_at is not None and done >= 1 - _POLISH_SHARE)
+                )
+                whole = batch is None and not exact
+                recent.append(float(whole_step() if whole else self._descend(optimizer, batch, exact=exact)))
+                if len(recent) > len(batches):
+                    recent.popleft()
+                loss = sum(recent) / len(recent)
+                if candidate is not None and loss < self._best_loss:
+                    # the loss of all data belongs to the parameters before the step; that of a part, about to them
+                    self._best_loss = loss
+                    self._candidates["best"] = candidate
+                    self._scores.pop("best", None)
+                if number + 1 < len(batches):
+                    yield Step(iteration, total, loss, within=(number + 1) / len(batches))
+            if loss < reference * (1 - _WORTHWHILE):
+                reference, last_better = loss, iteration
+            yield Step(iteration, total, loss)
+            if done >= 1 or (settings.patience is not None and iteration - last_better >= settings.patience):
+                break
+        self._load(self._best())
+        self._ended = True
+
+    def result(self) -> Represented:
+        """Return the best estimate so far, from the exact representation.
+
+        During a run the fast evaluation decides which parameters are kept; here the start, the best and the present
+        ones are compared by their exact loss. Afterwards the present parameters are put back, unless the run is over.
+        """
+        present = self.unknown.state()
+        if self._ended:
+            return Represented(present, self._exact)
+        best = self._best()
+        self._load(present)
+        return Represented(best, functools.partial(self._exact_of, best))
+
+    def current(self) -> Represented:
+        """Return the present estimate by the fast evaluation, without its parameters."""
+        return Represented({}, self._fast)
+
+    @torch.no_grad()
+    def _fast(self) -> Tensor:
+        return self.unknown()  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def _exact(self) -> Tensor:
+        return self.unknown.exact()
+
+    def _exact_of(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Return the exact estimate of other parameters than the present ones, which are put back."""
+        present = self.unknown.state()
+        self._load(parameters)
+        estimate = self._exact().clone()
+        self._load(present)
+        return estimate
+
+    def _descend(self, optimizer: torch.optim.Optimizer, batch: Batch, *, exact: bool) -> Tensor:
+        optimizer.zero_grad(set_to_none=False)
+        loss = self.problem.descend(self.unknown, batch, exact=exact)
+        optimizer.step()
+        return loss
+
+    def _best(self) -> dict[str, Tensor]:
+        """Return the candidate of the least exact loss."""
+        self._candidates["present"] = self.unknown.state()
+        self._scores.pop("present", None)
+        for name, parameters in self._candidates.items():
+            if name not in self._scores:
+                self._load(parameters)
+                score = self.problem.objective(self.unknown)
+                self._scores[name] = math.inf if math.isnan(score) else score
+        present = self._candidates.pop("present")
+        return {**self._candidates, "present": present}[min(self._scores, key=self._scores.__getitem__)]
+
+    def _load(self, parameters: Mapping[str, Tensor]) -> None:
+        self.unknown.load_state_dict(parameters, strict=False)
+
+    def _rate(self, rate: float) -> float | Tensor:
+        """Return the learning rate; for a CUDA graph a tensor, which each replay reads anew."""
+        return torch.tensor(rate, device=self.problem.device) if self._on_graph else rate
+
+    @staticmethod
+    def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate

@@ -1,0 +1,19 @@
+"""The voxels solver: by ADMM under a linear model, by chords under any other."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from napari_diner.physics.idt.linear import LinearModel
+from napari_diner.solvers.idt.admm import Admm
+from napari_diner.solvers.idt.multislice import MultiSliceVoxels
+from napari_diner.solvers.idt.problem import VolumeProblem
+from napari_diner.solvers.idt.settings import VoxelSettings
+from napari_diner.solvers.solver import Budget
+
+
+def build(problem: VolumeProblem, start: Tensor, recipe: VoxelSettings, budget: Budget) -> Admm | MultiSliceVoxels:
+    """Build the solver that suits the model of a problem, with the settings of a recipe."""
+    if isinstance(problem.model, LinearModel):
+        return Admm(problem, start, recipe.iterations)
+    return MultiSliceVoxels(problem, start, recipe.multislice.iterations)

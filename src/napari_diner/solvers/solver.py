@@ -1,0 +1,83 @@
+"""The protocol that every solver follows, and the time that it may take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from napari_diner.solvers.step import Step
+
+Answer = TypeVar("Answer", covariant=True)
+
+
+class Solver(Protocol[Answer]):
+    """Anything that approaches an answer step by step: argmin of Eq. 4b, a calibration, the choice of a weight.
+
+    The owner iterates `steps`, and may stop at any time: not asking for the next step is all that it takes. `result`
+    and `current` may be called between any two steps and do not disturb them.
+    """
+
+    def steps(self) -> Iterator[Step]:
+        """Do the work; the iterator is exhausted once the solver has converged or done all of its iterations."""
+
+    def result(self) -> Answer:
+        """Return the best answer so far."""
+
+    def current(self) -> Answer:
+        """Return the present answer by the fastest way, for a preview."""
+
+
+class Immediate(Generic[Answer]):
+    """A solver that has its answer from the start, and takes no steps.
+
+    Parameters
+    ----------
+    answer
+        The answer.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def steps(self) -> Iterator[Step]:
+        """Take no steps."""
+        return iter(())
+
+    def result(self) -> Answer:
+        """Return the answer."""
+        return self._answer
+
+    current = result
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The time that a solver may take, on the clock of its run (which stands still while the run is paused).
+
+    Parameters
+    ----------
+    elapsed
+        The clock, in seconds.
+    ends_at
+        Its reading at which the time is up; None for no limit.
+    """
+
+    elapsed: Callable[[], float] = time.perf_counter
+    ends_at: float | None = None
+
+    @classmethod
+    def lasting(cls, seconds: float | None, elapsed: Callable[[], float] = time.perf_counter) -> Budget:
+        """Return the budget that begins now and lasts so many seconds; None for no limit."""
+        return cls(elapsed, None if seconds is None else elapsed() + seconds)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds left, at least zero; None for no limit."""
+        return None if self.ends_at is None else max(self.ends_at - self.elapsed(), 0.0)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the time is up."""
+        return self.ends_at is not None and self.elapsed() >= self.ends_at

@@ -1,0 +1,308 @@
+"""A fit: one recipe on one image, stack, volume or video."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_diner import device as devices
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.stacks import checksum
+from napari_diner.representations import registry
+from napari_diner.representations.base import Representation
+from napari_diner.representations.diner import Diner
+from napari_diner.representations.unknown import Values
+from napari_diner.solvers.adam import AdamDescent, Represented
+from napari_diner.solvers.fit.keys import KeyPlacement, KeySearch
+from napari_diner.solvers.fit.problem import ValueProblem
+from napari_diner.solvers.settings import AdamSettings
+from napari_diner.solvers.solver import Budget, Solver
+from napari_diner.solvers.starting_values import StartingValues
+from napari_diner.solvers.step import Step
+from napari_diner.tasks.fit.data import FitData, layout_of, memory_needed, table_width, with_axes
+from napari_diner.tasks.fit.layout import Array, Layout
+from napari_diner.tasks.fit.model import Fitted, pack
+from napari_diner.tasks.fit.preview import preview
+from napari_diner.tasks.fit.recipe import FitRecipe, learning_rate_of
+from napari_diner.tasks.fit.stored import LOW, unpacked_table
+from napari_diner.tasks.fit.unique import unique_samples
+from napari_diner.tasks.report import psnr_of
+from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
+
+_ROWS = 1 << 20
+# part of a time limit for training; the rest is kept for placing the keys
+_TRAINING_SHARE = 0.97
+_PLACING = "placing keys"
+
+
+@dataclass(frozen=True)
+class FitState:
+    """What the stages of a fit work on.
+
+    Parameters
+    ----------
+    problem
+        The values to be returned.
+    representation
+        What returns them; solvers move its parameters in place.
+    rows, index, counts
+        Distinct values of the data, (U, outputs), which of them each sample has, and how often each occurs; all
+        samples, None and None if none are shared.
+    best
+        Better parameters than the present ones of the representation; empty if there are none.
+    """
+
+    problem: ValueProblem
+    representation: Representation
+    rows: Array
+    index: Array | None
+    counts: npt.NDArray[np.int64] | None
+    best: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def load_best(self) -> None:
+        """Put the best parameters into the representation."""
+        if self.best:
+            best = {name.removeprefix("field."): value for name, value in self.best.items()}
+            self.representation.load_state_dict(best)
+
+    @contextlib.contextmanager
+    def with_best(self) -> Iterator[Representation]:
+        """Give the representation with its best parameters; afterwards the present ones are put back."""
+        present = {name: value.clone() for name, value in self.representation.state_dict().items()} if self.best else {}
+        self.load_best()
+        yield self.representation
+        if present:
+            self.representation.load_state_dict(present)
+
+
+class FitJob(Job[FitState]):
+    """The fit of a representation to data: Eq. 4b with P the identity.
+
+    Parameters
+    ----------
+    recipe
+        All settings.
+    data
+        The data with their axes.
+
+    Raises
+    ------
+    InputError
+        If the data cannot be used, or do not have the axes named.
+    OutOfMemoryError
+        If the work does not fit the memory.
+    """
+
+    task = "fit"
+
+    def __init__(self, recipe: FitRecipe, data: FitData) -> None:
+        self._data = data = with_axes(recipe, data)
+        self.layout = layout_of(recipe, data)
+        self.recipe: FitRecipe = _resolved(recipe, data, self.layout)
+        self.device = devices.choose_device(recipe.device)
+        devices.check_memory(
+            memory_needed(self.recipe, data.data.shape, data.axes),
+            f"A fit to {'×'.join(map(str, data.data.shape))} numbers",
+            self.device,
+        )
+        self.checksum = checksum(data.data)
+
+    def begin(self) -> FitState:
+        """Return the state with a random representation."""
+        layout = self.layout
+        torch.manual_seed(self.recipe.seed)
+        self._generator = torch.Generator().manual_seed(self.recipe.seed)
+        samples = layout.to_samples(self._data.data)
+        rows, index, counts, weights = samples.reshape(-1, layout.outputs), None, None, None
+        if self.recipe.representation == "diner" and self.recipe.training.unique:
+            distinct = unique_samples(samples)
+            if distinct is not None:
+                rows, index, counts = distinct
+                weights = torch.from_numpy(counts.astype(np.float32)).to(self.device)
+        shape = layout.sample_shape if index is None else (len(rows),)
+        self.recipe = recipe = self.recipe.with_lattice(len(rows))
+        targets = torch.from_numpy(np.ascontiguousarray(layout.to_outputs(rows.T))).to(self.device)
+        representation = registry.build(recipe.representation, shape, layout.outputs, recipe, self._generator)
+        return FitState(ValueProblem(targets, weights), representation.to(self.device), rows, index, counts)
+
+    def stages(self) -> Sequence[Stage[FitState]]:
+        """Return training and the placement of keys; or the placement alone if that is exact."""
+        recipe = self.recipe
+        if recipe.bit_exact or recipe.representation == "pixels":
+            return [Stage(_PLACING, self._exact, lambda state, unknown: state, essential=True)]
+        return [
+            Stage(
+                recipe.name, self._training, _trained, share=_TRAINING_SHARE, essential=True,
+                show=lambda state, present: state,
+            ),
+            Stage(_PLACING, self._placement, lambda state, diner: replace(state, best={}), essential=True),
+        ]  # fmt: skip
+
+    def _exact(self, state: FitState, budget: Budget) -> StartingValues:
+        unknown = Values(state.representation)
+        values = state.problem.targets.reshape(self.layout.outputs, *state.representation.shape)
+        return StartingValues(unknown, values, 1e-3, self._generator)
+
+    def _training(self, state: FitState, budget: Budget) -> AdamDescent:
+        recipe, problem = self.recipe, state.problem
+        settings = AdamSettings(
+            iterations=recipe.epochs,
+            learning_rate=recipe.learning_rate or learning_rate_of(recipe.name, recipe.epochs),
+            schedule=recipe.training.schedule,
+            patience=None,
+        )
+        refinement, batch_size = None, None
+        if isinstance(state.representation, Diner):
+            refinement = KeySearch(state.representation, problem.targets, recipe.training.searches)
+        else:
+            batch_size = recipe.training.batch_size
+        return AdamDescent(
+            problem,
+            Values(state.representation),
+            settings,
+            budget,
+            batch_size=batch_size,
+            polish=False,
+            generator=self._generator,
+            refinement=refinement,
+            graph=True,
+        )
+
+    def _placement(self, state: FitState, budget: Budget) -> Solver[Diner] | None:
+        if not isinstance(state.representation, Diner):
+            return None
+        state.load_best()
+        loss = state.problem.objective(Values(state.representation))
+        return KeyPlacement(state.representation, state.problem.targets, self.recipe.training.key_steps, loss)
+
+    def losses(self, state: FitState, step: Step) -> dict[str, float]:
+        """Return the misfit, and the PSNR that belongs to it."""
+        span = self.layout.high - self.layout.low
+        return {"loss": step.loss, "psnr_db": psnr_of(step.loss * span**2, self.layout.peak)}
+
+    def preview(self, state: FitState) -> tuple[NamedArray, ...]:
+        """Return the middle plane."""
+        return (preview(self._fitted(state)),)
+
+    def _fitted(self, state: FitState) -> Fitted:
+        return Fitted(state.representation, self.layout, self.recipe, state.index)
+
+    def outcome(self, state: FitState, record: RunRecord) -> Outcome:
+        """Return the data as the exact representation gives them, after the rounding of a stored table."""
+        with state.with_best():
+            return self._outcome(state, record)
+
+    def _outcome(self, state: FitState, record: RunRecord) -> Outcome:
+        layout, recipe, representation = self.layout, self.recipe, state.representation
+        figures: dict[str, object] = {}
+        weights = pack(self._fitted(state))
+        if LOW in weights:
+            figures["float_psnr_db"] = self._score(state, _outputs(representation))[0]
+            table = unpacked_table(weights)
+            keys = torch.from_numpy(table).reshape(-1, table.shape[-1])
+            exact = {name: value.clone() for name, value in representation.state_dict().items()}
+            representation.load_state_dict({"hash_table": keys}, strict=False)
+            outputs = _outputs(representation)
+            representation.load_state_dict(exact)
+        else:
+            outputs = _outputs(representation)
+        psnr_db, identical, values = self._score(state, outputs)
+        if state.index is not None:
+            values = values[state.index]
+        data = layout.from_samples(values.reshape(*layout.sample_shape, layout.outputs))
+        header = layout.to_header()
+        text = len(json.dumps(header)) + len(recipe.model_dump_json()) + 100 * len(weights)
+        model_bytes = sum(weight.nbytes for weight in weights.values()) + text
+        samples, table_parameters, network = math.prod(layout.sample_shape), 0, representation.parameter_count()
+        if isinstance(representation, Diner):
+            # counted as published, with a key for each sample, whether or not equal ones share it
+            table_parameters = samples * representation.settings.table_width
+            network -= representation.hash_table.numel()
+        training = record.stages[0]
+        source = self._data.source_bytes
+        figures |= {
+            "solver": recipe.name,
+            "representation": recipe.representation,
+            "stopped_by_time_limit": recipe.max_seconds is not None and training.iterations < recipe.epochs,
+            "iterations": training.iterations,
+            "seconds_per_epoch": training.seconds / max(training.iterations, 1),
+            "psnr_db": psnr_db,
+            "measurement_psnr_db": psnr_db,
+            "psnr_peak": layout.peak,
+            "identical": identical,
+            "parameters": network + table_parameters,
+            "table_parameters": table_parameters,
+            "samples": samples,
+            "unique_values": None if state.index is None else len(state.rows),
+            "model_bytes": model_bytes,
+            "bits_per_pixel": 8 * model_bytes / layout.pixels,
+            "source_bits_per_pixel": None if source is None else 8 * source / layout.pixels,
+        }
+        if recipe.bit_exact or recipe.representation == "pixels":
+            figures |= {"stopped_by_time_limit": False, "iterations": 1, "seconds_per_epoch": 0.0}
+        array = NamedArray("reconstruction", np.ascontiguousarray(data), layout.axes, layout.scale_um)
+        return Outcome((array,), figures, self._warnings(identical), weights, header)
+
+    def _warnings(self, identical: float) -> list[str]:
+        warnings = []
+        if self.recipe.bit_exact and identical < 1:
+            warnings.append(f"{1 - identical:.2e} of the numbers differ after rounding; the fit is not bit-exact")
+        if self.recipe.representation == "pixels":
+            warnings.append("pixels are the data themselves and do not measure a representation")
+        return warnings
+
+    def _score(self, state: FitState, outputs: npt.NDArray[np.float32]) -> tuple[float, float, Array]:
+        """Return PSNR in dB, share of numbers that are equal after rounding, and the values, (n, outputs)."""
+        layout, rows = self.layout, state.rows
+        values = np.empty(rows.shape, np.dtype(layout.dtype))
+        square = equal = total = 0.0
+        for start in range(0, len(rows), _ROWS):
+            part = slice(start, start + _ROWS)
+            counts = np.ones(1) if state.counts is None else state.counts[part, None]
+            expected = rows[part]
+            returned = outputs[part].astype(np.float64) * (layout.high - layout.low) + layout.low
+            values[part] = layout.to_values(outputs[part])
+            square += float((counts * (returned - expected) ** 2).sum())
+            equal += float((counts * (values[part] == expected)).sum())
+            total += float(np.broadcast_to(counts, expected.shape).sum())
+        return psnr_of(square / total, layout.peak), equal / total, values
+
+
+def _trained(state: FitState, represented: Represented) -> FitState:
+    return replace(state, best=represented.parameters)
+
+
+def _resolved(recipe: FitRecipe, data: FitData, layout: Layout) -> FitRecipe:
+    """Return the recipe with everything decided that it left open."""
+    width = table_width(recipe, layout)
+    changes: dict[str, object] = {
+        "image": recipe.image or data.source,
+        "axes": data.axes,
+        "diner": {"table_width": width},
+        "learning_rate": recipe.learning_rate or learning_rate_of(recipe.name, recipe.epochs),
+    }
+    if recipe.representation == "hash-grid" and recipe.hash_grid.log2_table_size is None:
+        from napari_diner.representations.hash_grid import matched_table_size
+
+        numbers = math.prod(layout.sample_shape) * width
+        size = matched_table_size(layout.sample_shape, recipe.hash_grid, numbers)
+        changes["hash_grid"] = {"log2_table_size": size}
+    pixel = layout.scale_um[data.axes.index("X")]
+    if pixel != 1.0:
+        changes["pixel_size_um"] = pixel
+    return recipe.updated(changes)
+
+
+@torch.no_grad()
+def _outputs(representation: Representation) -> npt.NDArray[np.float32]:
+    """Return what the exact representation gives for all of its samples, (n, outputs)."""
+    outputs: npt.NDArray[np.float32] = representation.exact().flatten(1).T.cpu().numpy()
+    return outputs

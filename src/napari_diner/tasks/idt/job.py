@@ -1,0 +1,156 @@
+"""A reconstruction by diffraction tomography: one recipe on one recording."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_diner import device as devices
+from napari_diner.errors import DinerError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.stacks import checksum
+from napari_diner.physics.idt.contrast import refractive_index
+from napari_diner.physics.idt.linear import LinearModel
+from napari_diner.solvers.idt.problem import VolumeProblem
+from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
+from napari_diner.tasks.idt.calibrate import IlluminationCalibration, check_calibration
+from napari_diner.tasks.idt.data import IdtData, contrast_of, memory_needed, with_file_facts
+from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, preflight, within_aperture
+from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.stages import IdtStages, IdtState
+from napari_diner.tasks.idt.truth import TrueVolume, check_truth, score
+from napari_diner.tasks.report import psnr_db
+from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
+
+
+class IdtJob(Job[IdtState]):
+    """The reconstruction of a volume of refractive index from one recording.
+
+    Parameters
+    ----------
+    recipe
+        All settings.
+    data
+        The recording.
+    truth
+        The known object to score against, if there is one.
+
+    Raises
+    ------
+    RecipeError
+        If settings are missing or do not fit the data.
+    InputError
+        If the data cannot be used.
+    OutOfMemoryError
+        If the work does not fit the memory.
+    """
+
+    task = "idt"
+
+    def __init__(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> None:
+        frames = np.asarray(data.frames)
+        self.recipe: IdtRecipe = with_file_facts(recipe, data)
+        self.recipe.check_complete(len(frames) if frames.ndim == 3 else 0)
+        self.device = devices.choose_device(recipe.device)
+        if frames.ndim == 3:  # anything else is refused below
+            devices.check_memory(
+                memory_needed(recipe, len(frames), (frames.shape[1], frames.shape[2])),
+                f"A volume of {'×'.join(map(str, (recipe.slice_count, *frames.shape[1:])))} voxels",
+                self.device,
+            )
+        contrast, self._warnings = contrast_of(self.recipe, data)
+        shape = (recipe.slice_count, contrast.shape[1], contrast.shape[2])
+        if truth is not None:
+            check_truth(truth, shape)
+        self.truth = truth
+        self.checksum = checksum(frames)
+        # impossible optics are reported before any work is done
+        models = self._models(data, shape)
+        prior, solver = recipe.regularization, recipe.solver
+        priors = VolumePriors(
+            tikhonov=prior.tikhonov or 0.0,
+            tv=prior.tv or 0.0,
+            positive_re=prior.positivity and solver != "tikhonov",
+            positive_im=prior.positive_absorption and solver != "tikhonov",
+        )
+        tv = TotalVariation.of_voxels(*self.recipe.voxel_um[:2])
+        problem = VolumeProblem(models.linear(), torch.from_numpy(contrast).to(self.device), priors, tv)
+        calibration = None
+        if isinstance(models, ComputedModels):
+            self._warnings += preflight(models.geometry, models.illumination)
+            if recipe.calibration.wanted:
+                check_calibration(recipe.calibration, models.illumination)
+                calibration = IlluminationCalibration(recipe.calibration, models.illumination)
+        self._first = IdtState(models, problem, calibration=calibration)
+
+    def _models(self, data: IdtData, shape: tuple[int, int, int]) -> Models:
+        recipe, frames = self.recipe, len(data.frames)
+        if data.transfer is not None:
+            return GivenModels(data.transfer, recipe.slices(shape), frames, self.device)
+        illumination, warnings = within_aperture(recipe, recipe.illumination(frames))
+        self._warnings += warnings
+        return ComputedModels(
+            recipe.geometry(shape), illumination, recipe.dispersion, recipe.multislice.steps_per_slice, self.device
+        )
+
+    def begin(self) -> IdtState:
+        """Return the state with the data and a linear model."""
+        return self._first
+
+    def stages(self) -> Sequence[Stage[IdtState]]:
+        """Return the stages in order."""
+        return list(IdtStages(self.recipe))
+
+    def preview(self, state: IdtState) -> tuple[NamedArray, ...]:
+        """Return the real part of the index of a state."""
+        return () if state.volume is None else self._index(state.volume)[:1]
+
+    def outcome(self, state: IdtState, record: RunRecord) -> Outcome:
+        """Return the refractive index and the residual of a state."""
+        contrast, problem, recipe = state.volume, state.problem, self.recipe
+        if contrast is None:
+            raise DinerError("There is no volume yet; let the reconstruction go on for a moment")
+        n_re, n_im = self._index(contrast)
+        data = problem.data.cpu().numpy()
+        residual = problem.linearise(contrast).residual().cpu().numpy()
+        priors = problem.priors
+        figures: dict[str, object] = {
+            "solver": recipe.solver,
+            "model": "born" if isinstance(problem.model, LinearModel) else "multislice",
+            # of the intensities, in units of the background
+            "measurement_psnr_db": psnr_db(residual, 1.0),
+            "residual_rms": float(np.sqrt(np.mean(np.square(residual, dtype=np.float64)))),
+            "data_rms": float(np.sqrt(np.mean(np.square(data, dtype=np.float64)))),
+            "peak_phase_rad": problem.linear.peak_phase(contrast),
+            "parameters": sum(part.numel() for part in state.parameters.values()) or contrast.numel(),
+            "regularization": {
+                "tikhonov": priors.tikhonov,
+                "tv": priors.tv,
+                "positivity": priors.positive_re,
+                "positive_absorption": priors.positive_im,
+            },
+            "choices": {name: asdict(choice) for name, choice in state.choices.items()},
+        }
+        if state.calibration is not None and isinstance(state.models, ComputedModels):
+            figures["calibration"] = state.calibration.report(state.models.illumination)
+        if self.truth is not None:
+            figures["truth"] = score(n_re.data, n_im.data, self.truth, recipe.medium_index)
+        # parameters of the network if there is one, else the contrast
+        weights = {name.removeprefix("field."): value for name, value in state.parameters.items()}
+        return Outcome(
+            arrays=(n_re, n_im, NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))),
+            figures=figures,
+            warnings=[*self._warnings, *state.warnings],
+            weights={name: value.cpu().numpy() for name, value in (weights or {"contrast": contrast}).items()},
+        )
+
+    def _index(self, contrast: Tensor) -> tuple[NamedArray, NamedArray]:
+        n_re, n_im = (
+            NamedArray(name, part.float().cpu().numpy(), "ZYX", self.recipe.voxel_um)
+            for name, part in zip(("n_re", "n_im"), refractive_index(contrast, self.recipe.medium_index), strict=True)
+        )
+        return n_re, n_im

@@ -1,0 +1,148 @@
+"""Intensity diffraction tomography as a registered task. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from napari_diner.io.arrays import NamedArray
+from napari_diner.simulate.idt.settings import IdtSimulation
+from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
+from napari_diner.tasks.report import Report, figure_rows
+from napari_diner.tasks.task import Demo, Frames, Row, Sample, SampleData, Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from napari_diner.tasks.comparison import Comparison
+    from napari_diner.tasks.idt.data import IdtData
+    from napari_diner.tasks.idt.job import IdtJob
+    from napari_diner.tasks.idt.truth import TrueVolume
+    from napari_diner.tasks.result import Result
+
+PICTURE = "slices.png"
+
+
+def simulate(settings: IdtSimulation) -> SampleData:
+    """Simulate a recording of cells under oblique illumination; see `napari_diner.simulate.idt.recording.simulate`."""
+    from napari_diner.simulate.idt.recording import simulate
+
+    sample = simulate(settings)
+    pixel = settings.pixel_size_um
+    voxel = (settings.slice_spacing_um, pixel, pixel)
+    # light along the axis is not a ring
+    is_ring = settings.ring_na > 0
+    recipe = IdtRecipe(
+        task="idt",
+        stack="stack.tif",
+        wavelength_um=settings.wavelength_um,
+        pixel_size_um=pixel,
+        na=settings.na,
+        medium_index=settings.medium_index,
+        slice_spacing_um=settings.slice_spacing_um,
+        slice_count=settings.slices,
+        background="ratio",
+        **({"ring": RingSettings(na=settings.ring_na)} if is_ring else {}),
+        **({} if is_ring else {"illuminations": ((0.0, 0.0),) * settings.frames}),
+    )
+    directions = "\n".join(f"{y:.9g},{x:.9g}" for y, x in sample.illuminations)
+    return SampleData(
+        NamedArray("stack", sample.frames, "NYX", (1.0, pixel, pixel)),
+        recipe,
+        truth=(
+            NamedArray("n_re", sample.phantom.n_re, "ZYX", voxel),
+            NamedArray("n_im", sample.phantom.n_im, "ZYX", voxel),
+        ),
+        files={"illuminations.csv": f"NA_y,NA_x\n{directions}\n"},
+    )
+
+
+class IdtTask(Task[IdtRecipe, "IdtData"]):
+    """Refractive index in three dimensions from intensities under oblique illumination."""
+
+    name = "idt"
+    title = "IDT reconstruction"
+    summary = "Refractive index in three dimensions from intensities under oblique illumination."
+    recipe_type = IdtRecipe
+    source_help = (
+        "Multi-page TIFF, folder or glob of TIFF or PNG files, or MATLAB v7.3 file: one frame per illumination."
+    )
+    dock = "napari_diner.widgets.idt.dock:IdtDock"
+    samples = (
+        Sample(
+            "idt",
+            "Cells under oblique light (simulated, 24 directions)",
+            "Simulate cells under oblique illumination; with their refractive index, and a recipe.",
+            IdtSimulation,
+            simulate,
+        ),
+    )
+    demo = Demo("idt", ("tikhonov", "voxels", "diner"), 25.0)
+    contenders: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "tikhonov": {"solver": "tikhonov", "model": "born"},
+        "voxels": {"solver": "voxels"},
+        "diner": {"solver": "diner"},
+        "decaf": {"solver": "decaf", "start": "empty"},
+    }
+    columns: ClassVar[Mapping[str, str]] = {
+        "n_re_psnr_db": "index dB",
+        "n_re_rmse": "index RMSE",
+        "n_re_correlation": "correlation",
+        "measurement_psnr_db": "measured dB",
+        "seconds": "seconds",
+        "iterations": "iterations",
+        "parameters": "parameters",
+    }
+
+    def assemble(self, recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
+        """Return the recording of a recipe."""
+        from napari_diner.tasks.idt.data import assemble
+
+        return assemble(recipe, frames)
+
+    def job(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> IdtJob:
+        """Return the reconstruction of a recording."""
+        from napari_diner.tasks.idt.job import IdtJob
+
+        return IdtJob(recipe, data, truth)
+
+    def load_truth(self, folder: Path) -> TrueVolume:
+        """Read the known refractive index."""
+        from napari_diner.tasks.idt.truth import load_truth
+
+        return load_truth(folder)
+
+    def truth_of(self, sample: SampleData) -> TrueVolume:
+        """Return the known refractive index of a sample."""
+        from napari_diner.tasks.idt.truth import TrueVolume
+
+        n_re, n_im = sample.truth
+        return TrueVolume(n_re.data, n_im.data)
+
+    def summary_rows(self, report: Report) -> list[Row]:
+        """Return the lines that sum up a report."""
+        rows = figure_rows(report, ("solver", "model", "iterations", "seconds", "measurement_psnr_db"))
+        return rows + figure_rows(report.get("truth", {}), remark=" (truth)")
+
+    def write_extras(self, result: Result, folder: Path) -> Sequence[str]:
+        """Draw slices of a result."""
+        from matplotlib.figure import Figure
+
+        from napari_diner.tasks.idt.slice_figure import draw_slices
+
+        figure = Figure(layout="constrained")
+        draw_slices(result, figure)
+        figure.savefig(folder / PICTURE, dpi=110)
+        return (PICTURE,)
+
+    def criterion(self, comparison: Comparison) -> str:
+        """Return the error of the index where the truth is known, else that of the data."""
+        has_truth = all("truth" in result.report for result in comparison.results.values())
+        return "n_re_psnr_db" if has_truth else "measurement_psnr_db"
+
+    def draw_comparison(self, comparison: Comparison, figure: Figure) -> None:
+        """Draw the loss of each solver against time, and slices of its volume."""
+        from napari_diner.tasks.idt.slice_figure import draw_comparison
+
+        draw_comparison(comparison, figure)

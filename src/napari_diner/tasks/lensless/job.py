@@ -1,0 +1,170 @@
+"""A lensless reconstruction: one recipe on one recording."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_diner import device as devices
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.stacks import checksum
+from napari_diner.physics.lensless.tiles import TiledMultiHeight
+from napari_diner.solvers.lensless.problem import PhaseProblem
+from napari_diner.tasks.lensless.calibrate import check_calibration
+from napari_diner.tasks.lensless.data import LenslessData, checked_illumination, memory_needed, prepare, resolved
+from napari_diner.tasks.lensless.geometry import object_shape, onto_object
+from napari_diner.tasks.lensless.model import ModelBuilder
+from napari_diner.tasks.lensless.phase_output import phase_images
+from napari_diner.tasks.lensless.prior import checked_support, prior_report
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.register import check_registration
+from napari_diner.tasks.lensless.setup import Setup, geometry_report
+from napari_diner.tasks.lensless.stages import LenslessStages, LenslessState
+from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
+from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
+from napari_diner.tasks.report import psnr_db
+from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
+
+_PREVIEW_PIXELS = 512
+
+
+class LenslessJob(Job[LenslessState]):
+    """The reconstruction of amplitude and phase from one recording.
+
+    Parameters
+    ----------
+    recipe
+        All settings.
+    data
+        The recording.
+    truth
+        The known object to score against, if there is one.
+
+    Raises
+    ------
+    RecipeError
+        If settings are missing or do not fit the data.
+    InputError
+        If the data cannot be used.
+    OutOfMemoryError
+        If the work does not fit the memory.
+    """
+
+    task = "lensless"
+
+    def __init__(self, recipe: LenslessRecipe, data: LenslessData, truth: Truth | None = None) -> None:
+        frames = data.frames
+        self.recipe: LenslessRecipe = resolved(recipe, data)
+        check_registration(self.recipe, len(frames))
+        check_calibration(self.recipe, len(frames))
+        if truth is not None:
+            check_truth(truth, object_shape(recipe, frames.shape[1:]))
+        self.truth = truth
+        self.device = devices.choose_device(recipe.device)
+        needed = memory_needed(self.recipe, frames.shape)
+        what = f"A stack of {len(frames)} frames of {frames.shape[1]}×{frames.shape[2]} pixels"
+        devices.check_memory(needed, what, self.device)
+        self._prepared = prepare(self.recipe, data)
+        illumination = checked_illumination(data.illumination, frames.shape)
+        if illumination is not None:
+            illumination = onto_object(recipe, illumination)
+        builder = ModelBuilder(illumination, self.device, needed)
+        self._stages = LenslessStages(self.recipe, builder, checked_support(recipe, data))
+        self.checksum = checksum(frames)
+
+    def begin(self) -> LenslessState:
+        """Return the state with prepared frames and a start."""
+        return self._stages.begin(Setup.of(self.recipe, self._prepared.gains), self._prepared)
+
+    def stages(self) -> Sequence[Stage[LenslessState]]:
+        """Return the stages in order."""
+        return list(self._stages)
+
+    def preview(self, state: LenslessState) -> tuple[NamedArray, ...]:
+        """Return amplitude and phase of a state, thinned."""
+        return _images(state.field, state.setup.pixel_size_um, -(-max(state.field.shape) // _PREVIEW_PIXELS))
+
+    def outcome(self, state: LenslessState, record: RunRecord) -> Outcome:
+        """Return amplitude, phase and residual of a state, and what is derived from them."""
+        recipe, setup, problem = self.recipe, state.setup, state.problem
+        amplitude, phase = _images(state.field, setup.pixel_size_um)
+        weights = {name: value.cpu().numpy() for name, value in state.parameters.items()}
+        figures = self._figures(state, record)
+        warnings = list(state.prepared.warnings)
+        for part, report in (("registration", state.registration), ("calibration", state.calibration)):
+            if report is not None:
+                figures[part] = {key: value for key, value in report.items() if key != "warnings"}
+                warnings += report["warnings"]
+        if self.truth is not None:
+            figures["truth"] = score(amplitude.data, phase.data, self.truth)
+            figures["truth_bands"] = band_errors(phase.data, self.truth, setup.pixel_size_um)
+        uncertainties: tuple[NamedArray, ...] = ()
+        if state.uncertainty is not None:
+            uncertainties = uncertainty_images(state.uncertainty, setup.pixel_size_um, bands=recipe.uncertainty.bands)
+            figures["uncertainty"] = uncertainty_report(
+                state.uncertainty, setup.heights, noise_is_given=recipe.uncertainty.noise is not None
+            )
+        return Outcome(
+            arrays=(
+                *uncertainties,
+                amplitude,
+                phase,
+                _residual(problem, state.field, setup.frame_optics.pixel_size_um),
+                *phase_images(phase, recipe.phase_output, setup.optics.wavelength_um),
+            ),
+            figures=figures,
+            warnings=warnings,
+            weights=weights or {"amplitude": amplitude.data, "phase": phase.data},
+        )
+
+    def _figures(self, state: LenslessState, record: RunRecord) -> dict[str, Any]:
+        problem, prepared = state.problem, state.prepared
+        mean_square = problem.intensity_error(state.field)
+        figures: dict[str, Any] = {
+            "solver": self.recipe.solver,
+            "start": self.recipe.start,
+            "measurement_psnr_db": psnr_db(np.array(mean_square**0.5), prepared.peak),
+            "measurement_peak": prepared.peak,
+            "parameters": 2 * state.field.numel() if state.parameter_count is None else state.parameter_count,
+            "gains": list(prepared.gains),
+            **geometry_report(self.recipe, state.setup),
+        }
+        # what is worth knowing of a run is its solver, not the estimate of the uncertainty behind it
+        main = [stage for stage in record.stages if stage.name != "uncertainty"]
+        if main:
+            figures |= {"iterations": main[-1].iterations, "loss": main[-1].loss}
+        if isinstance(problem.model, TiledMultiHeight):
+            rows, columns = problem.model.edges
+            figures["tiles"] = {"rows": rows, "columns": columns, "window_px": list(problem.model.window)}
+        if state.noise is not None:
+            # of the intensities: variance = shot * intensity + read_sigma²; the object has taken its part of it
+            freedom = max(1 - 2 * state.field.numel() / problem.valid, 0.25)
+            noise = state.noise.scaled(1 / freedom)
+            figures["noise"] = {"shot": 4 * noise.shot, "read_sigma": noise.read_sigma}
+        if problem.priors is not None:
+            priors = problem.priors.adapted(problem.evaluate(state.field).misfit)
+            figures["prior"] = prior_report(priors, state.choice)
+        return figures
+
+
+def _images(field: Tensor, pixel_size_um: float, stride: int = 1) -> tuple[NamedArray, NamedArray]:
+    """Return amplitude and phase of a field; the unobservable mean of the phase is removed."""
+    thinned = field[::stride, ::stride].to(torch.complex64)
+    thinned = thinned * torch.exp(-1j * thinned.sum().angle())
+    scale = (pixel_size_um * stride,) * 2
+    return (
+        NamedArray("amplitude", thinned.abs().cpu().numpy(), "YX", scale),
+        NamedArray("phase", thinned.angle().cpu().numpy(), "YX", scale, "rad"),
+    )
+
+
+def _residual(problem: PhaseProblem, field: Tensor, pixel_size_um: float) -> NamedArray:
+    """Return model minus recorded intensities, zero outside the mask."""
+    error = problem.modulus(field).square() - problem.amplitudes.square()
+    if problem.mask is not None:
+        error = error.where(problem.mask, 0)
+    return NamedArray("residual", error.cpu().numpy(), "NYX", (1.0, pixel_size_um, pixel_size_um))

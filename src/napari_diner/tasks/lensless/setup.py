@@ -1,0 +1,138 @@
+"""The geometry of prepared frames: what the model needs to know of a recording, complete by type."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.point_source import effective_distance_um, magnification
+from napari_diner.physics.optics import Optics
+from napari_diner.physics.settings import PaddingSettings, TileSettings
+from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How prepared frames were recorded, as parallel light would have given them.
+
+    Parameters
+    ----------
+    heights
+        Optics with the pixels of the object, distances, shifts, gains.
+    super_resolution
+        Pixels of the object for each of the prepared frames along each axis.
+    padding
+        How the field continues beyond its edges.
+    tiles
+        Whether a wide field is computed in parts.
+    """
+
+    heights: Heights
+    super_resolution: int = 1
+    padding: PaddingSettings = dataclasses.field(default_factory=PaddingSettings)
+    tiles: TileSettings = dataclasses.field(default_factory=TileSettings)
+
+    @classmethod
+    def of(cls, recipe: RecordingRecipe, gains: Sequence[float] | None = None) -> Setup:
+        """Return the setup of the frames that a complete recipe describes, after their preparation.
+
+        Pixels are those of the object: of the finest frame, divided by its magnification M, by the upsampling and by
+        the super-resolution; each distance becomes z/M (see `physics.lensless.point_source`), each shift on the sensor
+        (dy, dx)/M.
+
+        Parameters
+        ----------
+        recipe
+            As the user wrote it.
+        gains
+            Relative brightness of each frame; one if None.
+        """
+        by = magnifications(recipe)
+        fine, shifts, scale = 1, None, 1.0
+        if isinstance(recipe, LenslessRecipe):
+            fine, shifts, scale = recipe.super_resolution, recipe.shifts_um, recipe.intensity_scale
+        if shifts is not None:
+            shifts = tuple((dy / m, dx / m) for (dy, dx), m in zip(shifts, by, strict=True))
+        optics, factor = recipe.optics, recipe.preprocess.upsample * fine * max(by, default=1.0)
+        heights = Heights(
+            dataclasses.replace(optics, pixel_size_um=optics.pixel_size_um / factor),
+            tuple(map(effective_distance_um, recipe.distances_um, by)),
+            band_limit=recipe.band_limit,
+            shifts_um=shifts,
+            gains=None if gains is None else tuple(gains),
+            intensity_scale=scale,
+        )
+        tiles = recipe.tiles if isinstance(recipe, LenslessRecipe) else TileSettings()
+        return cls(heights, fine, recipe.padding, tiles)
+
+    @property
+    def optics(self) -> Optics:
+        """Light and pixels of the object."""
+        return self.heights.optics
+
+    @property
+    def pixel_size_um(self) -> float:
+        """Distance between neighbouring pixels of the object."""
+        return self.heights.optics.pixel_size_um
+
+    @property
+    def frame_optics(self) -> Optics:
+        """Light and pixels of the prepared frames."""
+        return dataclasses.replace(self.optics, pixel_size_um=self.super_resolution * self.pixel_size_um)
+
+    @property
+    def padding_px(self) -> int:
+        """Width of the padding on each side."""
+        return padding_px(self.padding, self.pixel_size_um)
+
+    def with_heights(self, **changes: Any) -> Setup:
+        """Return the setup with other distances, shifts or gains."""
+        return dataclasses.replace(self, heights=dataclasses.replace(self.heights, **changes))
+
+    def without_super_resolution(self) -> Setup:
+        """Return the setup with an object of the frames' pixels."""
+        return dataclasses.replace(self, super_resolution=1).with_heights(optics=self.frame_optics)
+
+
+def padding_px(padding: PaddingSettings, pixel_size_um: float) -> int:
+    """Return the width of a padding on each side in pixels."""
+    return 0 if padding.mode == "none" else -int(-padding.width_um // pixel_size_um)
+
+
+def magnifications(recipe: RecordingRecipe, distances_um: Sequence[float] | None = None) -> tuple[float, ...]:
+    """Return by how much a point source magnifies each frame; 1 for parallel light.
+
+    Parameters
+    ----------
+    recipe
+        As the user wrote it.
+    distances_um
+        Other distances than the recipe's.
+    """
+    distances = recipe.distances_um if distances_um is None else distances_um
+    source = recipe.source_distance_um
+    if source is None:
+        return (1.0,) * len(distances)
+    return tuple(magnification(source, distance, recipe.source_distance_to) for distance in distances)
+
+
+def geometry_report(recipe: RecordingRecipe, setup: Setup) -> dict[str, object]:
+    """Return for a report how a point source or a finer grid changes pixels and distances; nothing if it does not.
+
+    Parameters
+    ----------
+    recipe
+        As the user wrote it.
+    setup
+        Of the prepared frames, calibrated if they were.
+    """
+    if recipe.source_distance_um is None and setup.pixel_size_um == recipe.pixel_size_um:
+        return {}
+    geometry: dict[str, object] = {"object_pixel_size_um": setup.pixel_size_um}
+    if recipe.source_distance_um is not None:
+        geometry["effective_distances_um"] = list(setup.heights.distances_um)
+        geometry["magnifications"] = list(magnifications(recipe))
+    return geometry

@@ -1,0 +1,294 @@
+"""The stages of a lensless reconstruction, and the state that they work on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_inverse
+from napari_diner.representations.registry import representation, representations
+from napari_diner.representations.unknown import Unknown
+from napari_diner.solvers.adam import AdamDescent, Represented
+from napari_diner.solvers.lensless.gauss_newton import GaussNewton
+from napari_diner.solvers.lensless.held_out import HeldOutFrame, WeightChoice
+from napari_diner.solvers.lensless.noise import NoiseModel
+from napari_diner.solvers.lensless.problem import PhaseProblem
+from napari_diner.solvers.lensless.uncertainty import Uncertainty, UncertaintyEstimate
+from napari_diner.solvers.lensless.weighting import weigh
+from napari_diner.solvers.registry import solvers
+from napari_diner.solvers.settings import AdamSettings, GaussNewtonSettings
+from napari_diner.solvers.solver import Budget, Immediate, Solver
+from napari_diner.solvers.starting_values import StartingValues
+from napari_diner.tasks.lensless.calibrate import CalibratedRecording, Calibration
+from napari_diner.tasks.lensless.data import PreparedFrames
+from napari_diner.tasks.lensless.model import ModelBuilder
+from napari_diner.tasks.lensless.prior import Support, middle_frame, priors_of, weighed
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.register import FrameRegistration, RegisteredRecording
+from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.tasks.lensless.unknown import build_unknown, make_flat
+from napari_diner.tasks.run import Stage
+
+# the part of a time limit by which everything before the last solver must end
+_START_SHARE = 0.5
+# and by which a representation must have its starting values
+_VALUES_SHARE = 0.7
+# Gauss-Newton steps that only serve to see the noise, and the first damping afterwards
+_LOOK = {"iterations": 4, "tolerance": 0.05}
+_DAMPING_LOOKED = 1e-3
+# first damping and tolerance of Gauss-Newton from an object that was found with the geometry: only slow modes are left
+_DAMPING_CALIBRATED, _TOLERANCE_CALIBRATED = 1e-4, 1.5e-6
+
+
+@dataclass(frozen=True)
+class LenslessState:
+    """What the stages of a lensless reconstruction work on.
+
+    Parameters
+    ----------
+    setup, prepared
+        Geometry and frames.
+    problem
+        The problem of explaining the frames.
+    field
+        The best field so far: complex, (Y, X).
+    is_flat
+        Whether the field is a constant, not an estimate.
+    gauss_newton
+        Settings of Gauss-Newton from this field on.
+    unknown
+        The representation that has been prepared for the next stage.
+    parameters, parameter_count
+        Of the representation of the field; nothing if the field consists of plain pixels.
+    noise
+        Estimated noise.
+    choice
+        The chosen weight of the priors.
+    registration, calibration
+        Parts of the report.
+    uncertainty
+        Of the field.
+    """
+
+    setup: Setup
+    prepared: PreparedFrames
+    problem: PhaseProblem
+    field: Tensor
+    is_flat: bool
+    gauss_newton: GaussNewtonSettings
+    unknown: Unknown | None = None
+    parameters: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
+    parameter_count: int | None = None
+    noise: NoiseModel | None = None
+    choice: WeightChoice | None = None
+    registration: Mapping[str, Any] | None = None
+    calibration: Mapping[str, Any] | None = None
+    uncertainty: Uncertainty | None = None
+
+    def with_field(self, field: Tensor) -> LenslessState:
+        """Return the state with another field, of plain pixels."""
+        return replace(self, field=field, is_flat=False, parameters={}, parameter_count=None)
+
+
+class LenslessStages:
+    """Builds the stages of a recipe.
+
+    Parameters
+    ----------
+    recipe
+        The resolved recipe.
+    builder
+        Builds forward models.
+    support
+        Where there may be a specimen, on the grid of the object, (Y, X), or None.
+    """
+
+    def __init__(self, recipe: LenslessRecipe, builder: ModelBuilder, support: Support | None) -> None:
+        self.recipe = recipe
+        self.builder = builder
+        self.support = support
+
+    def begin(self, setup: Setup, prepared: PreparedFrames) -> LenslessState:
+        """Return the state with the problem of explaining prepared frames, and the start that the recipe asks for."""
+        problem = self.builder.problem(setup, prepared)
+        is_flat = self.recipe.start == "flat"
+        if is_flat:
+            field = problem.flat_field()
+        else:
+            field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
+        problem = weighed(problem.with_priors(priors_of(self.recipe, problem, self.support)), field)
+        return LenslessState(setup, prepared, problem, field, is_flat, self.recipe.gauss_newton)
+
+    def __iter__(self) -> Iterator[Stage[LenslessState]]:
+        """Give the stages in order."""
+        recipe = self.recipe
+        if recipe.registration != "off":
+            yield Stage(
+                "registration",
+                lambda state, budget: FrameRegistration(recipe, state.setup, state.prepared, self.builder.device),
+                self._registered,
+                share=_START_SHARE,
+                essential=True,
+                may_end=lambda registration: registration.may_end,
+                show=lambda state, registered: state,
+            )
+        if recipe.calibration.wanted:
+            yield Stage(
+                "calibration",
+                lambda state, budget: Calibration(recipe, state.setup, state.prepared, self.builder),
+                self._calibrated,
+                share=_START_SHARE,
+                essential=True,
+                show=lambda state, calibrated: (
+                    state if calibrated.field is None else replace(state, field=calibrated.field)
+                ),
+            )
+        if recipe.prior.total_variation == "held_out":
+            yield Stage("weight of the prior", self._weight_choice, self._weight_chosen, share=_START_SHARE)
+        has_start = recipe.start not in ("flat", "contrast-transfer", "gauss-newton")
+        if has_start:
+            yield from self._solved(f"start: {recipe.start}", recipe.start, _START_SHARE)
+        for look in range(recipe.noise.looks):
+            yield self._look(is_needed=look > 0 or not has_start)
+        if recipe.start == "gauss-newton":
+            yield from self._solved("start: gauss-newton", "gauss-newton", _START_SHARE)
+        yield from self._solved(recipe.solver, recipe.solver, 1.0)
+        if recipe.uncertainty.map:
+            yield Stage(
+                "uncertainty",
+                lambda state, budget: UncertaintyEstimate(
+                    state.problem, state.field, recipe.uncertainty, state.setup.pixel_size_um, recipe.seed
+                ),
+                lambda state, uncertainty: replace(state, uncertainty=uncertainty),
+                essential=True,
+                show=lambda state, uncertainty: state,
+            )
+
+    def _registered(self, state: LenslessState, registered: RegisteredRecording) -> LenslessState:
+        began = self.begin(registered.setup, registered.prepared)
+        return replace(began, registration=registered.report)
+
+    def _calibrated(self, state: LenslessState, calibrated: CalibratedRecording) -> LenslessState:
+        """Go on with the geometry, and with the object that was found with it if it is a good start."""
+        began = self.begin(calibrated.setup, calibrated.prepared)
+        began = replace(began, registration=state.registration, calibration=calibrated.report)
+        if not calibrated.is_start or calibrated.field is None:
+            return began
+        settings = state.gauss_newton
+        # the phase is untangled already, which the warm-up is for, and no careful first step is needed
+        quick = {
+            "warm_up": 0,
+            "damping": min(settings.damping, _DAMPING_CALIBRATED),
+            "tolerance": min(settings.tolerance, _TOLERANCE_CALIBRATED),
+        }
+        if self.recipe.start != "flat":
+            began = replace(began.with_field(calibrated.field), problem=weighed(began.problem, calibrated.field))
+        return replace(began, gauss_newton=settings.model_copy(update=quick))
+
+    def _weight_choice(self, state: LenslessState, budget: Budget) -> HeldOutFrame | None:
+        priors = state.problem.priors
+        if priors is None:
+            return None
+        frame = middle_frame(state.setup.heights.distances_um)
+        return HeldOutFrame(state.problem, priors, state.field, state.gauss_newton, frame)
+
+    def _weight_chosen(self, state: LenslessState, choice: WeightChoice) -> LenslessState:
+        priors = state.problem.priors
+        chosen = None if priors is None else priors.with_factor(choice.factor)
+        return replace(state, problem=state.problem.with_priors(chosen), choice=choice)
+
+    def _look(self, *, is_needed: bool) -> Stage[LenslessState]:
+        """Return the stage that estimates the noise, from a short explanation of the frames if that is needed."""
+
+        def solver(state: LenslessState, budget: Budget) -> Solver[Tensor]:
+            if not is_needed:
+                return Immediate(state.field)
+            return GaussNewton(state.problem, state.field, state.gauss_newton.model_copy(update=_LOOK))
+
+        def absorb(state: LenslessState, field: Tensor) -> LenslessState:
+            problem, noise = weigh(state.problem, field, robust=self.recipe.noise.weighting == "robust")
+            # projections know no weights, and would undo what is known; and no careful first step is needed
+            quick = {"warm_up": 0, "damping": min(state.gauss_newton.damping, _DAMPING_LOOKED)}
+            state = replace(
+                state, problem=problem, noise=noise, gauss_newton=state.gauss_newton.model_copy(update=quick)
+            )
+            return state.with_field(field) if is_needed else state
+
+        return Stage(
+            "a look at the noise",
+            solver,
+            absorb,
+            share=_START_SHARE,
+            essential=True,
+            show=lambda state, field: state.with_field(field),
+        )
+
+    def _solved(self, label: str, name: str, share: float) -> Iterator[Stage[LenslessState]]:
+        """Give the stages in which a registered solver or representation finds the field."""
+        if name in solvers("lensless"):
+            build = solvers("lensless")[name].builder()
+
+            def solver(state: LenslessState, budget: Budget) -> Solver[Tensor]:
+                settings = self.recipe.model_copy(update={"gauss_newton": state.gauss_newton})
+                built: Solver[Tensor] = build(state.problem, state.field, settings, budget)
+                return built
+
+            yield Stage(label, solver, LenslessState.with_field, share=share, essential=True)
+            return
+        yield Stage(
+            f"{label}: starting values",
+            self._values(name),
+            _took_values,
+            share=_VALUES_SHARE,
+            essential=True,
+            show=lambda state, unknown: state,
+        )
+        yield Stage(label, self._descent(name), _represented, share=share, essential=True)
+
+    def _values(self, name: str) -> Callable[[LenslessState, Budget], Solver[Unknown]]:
+        """Return what makes a representation of the present field, or of its mean if it is flat."""
+
+        def solver(state: LenslessState, budget: Budget) -> Solver[Unknown]:
+            generator = torch.Generator().manual_seed(self.recipe.seed)
+            unknown = build_unknown(self.recipe, name, state.field, generator)
+            if state.is_flat and name != "pixels":
+                make_flat(unknown, state.field)
+                return Immediate[Unknown](unknown)
+            return StartingValues(unknown, state.field, representation(name).learning_rate, generator, budget)
+
+        return solver
+
+    def _descent(self, name: str) -> Callable[[LenslessState, Budget], Solver[Represented] | None]:
+        """Return what builds Adam on the parameters of the representation that `_values` has made."""
+        gradient = self.recipe.gradient
+
+        def solver(state: LenslessState, budget: Budget) -> Solver[Represented] | None:
+            if state.unknown is None:
+                return None
+            rate = gradient.learning_rate or representations()[name].learning_rate
+            if not state.is_flat and representations()[name].holds_values:
+                rate *= gradient.warm_factor
+            settings = AdamSettings(
+                iterations=gradient.iterations,
+                learning_rate=rate,
+                schedule=gradient.schedule,
+                patience=gradient.patience,
+            )
+            problem = weighed(state.problem, state.field).with_kind(gradient.loss)
+            return AdamDescent(problem, state.unknown, settings, budget, keep_start=not state.is_flat)
+
+        return solver
+
+
+def _took_values(state: LenslessState, unknown: Unknown) -> LenslessState:
+    return replace(state, unknown=unknown)
+
+
+def _represented(state: LenslessState, represented: Represented) -> LenslessState:
+    count = None if state.unknown is None else state.unknown.parameter_count()
+    return replace(state.with_field(represented.estimate), parameters=represented.parameters, parameter_count=count)

@@ -1,0 +1,333 @@
+"""A task as one object: everything that the front doors must know of it. Free of torch."""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.errors import RecipeError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.registry import unknown
+from napari_diner.settings import Settings
+from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.report import Report
+from napari_diner.tasks.report import Row as Row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from napari_diner.tasks.comparison import Comparison, ComparisonRun
+    from napari_diner.tasks.result import Result
+    from napari_diner.tasks.run import AnyRun, Job
+
+RecipeT = TypeVar("RecipeT", bound=Recipe)
+DataT = TypeVar("DataT")
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Arrays that take the place of files that a recipe names, such as those of a napari layer.
+
+    Parameters
+    ----------
+    array
+        The data; may be lazy, and is then only read once its size is known to fit the memory.
+    axes
+        Letters of its axes in order; empty for the usual ones of the task.
+    scale_um
+        Spacing along each axis in micrometres, 1.0 along axes that are no lengths; empty if unknown.
+    source
+        File, folder or glob that holds the same data; None if there is none.
+    attachments
+        Arrays for other files of the recipe, by the key that names the file, e.g. ``"mask"`` or ``"prior.support"``.
+        They are used instead of what the recipe names.
+    """
+
+    array: Any
+    axes: str = ""
+    scale_um: tuple[float, ...] = ()
+    source: str | None = None
+    attachments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.asarray(self.array, dtype=dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return tuple(int(size) for size in self.array.shape)
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Spacing along X, or None if it is unknown."""
+        return self.scale_um[-1 - self.axes.endswith("S")] if self.scale_um else None
+
+
+@dataclass(frozen=True)
+class SampleData:
+    """Simulated data of a task.
+
+    Parameters
+    ----------
+    data
+        What the task is given.
+    recipe
+        Describes how the data were made; what the user would choose is left out. Its source field names the file of
+        `data` in a folder of results, e.g. ``"stack.tif"``.
+    truth
+        The object behind the data; empty if the data are the truth.
+    files
+        Further text files for the folder, by name.
+    """
+
+    data: NamedArray
+    recipe: Recipe
+    truth: tuple[NamedArray, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Simulated data that a task offers: a command of ``napari-diner simulate`` and an entry of napari's samples.
+
+    Parameters
+    ----------
+    name
+        Name of the command, e.g. ``"video"``.
+    title
+        Name in napari's menu.
+    summary
+        Help of the command.
+    settings
+        What can be chosen.
+    make
+        Simulates the data; imports what is heavy only when it is called.
+    """
+
+    name: str
+    title: str
+    summary: str
+    settings: type[Settings]
+    make: Callable[[Any], SampleData]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What ``napari-diner demo`` shows of a task.
+
+    Parameters
+    ----------
+    sample
+        Name of the sample.
+    settings
+        Changes of its settings.
+    contenders
+        Names of those that compete.
+    seconds
+        Time for each.
+    """
+
+    sample: str
+    contenders: tuple[str, ...]
+    seconds: float
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """An option of a task's command beyond the fields of its recipe.
+
+    Parameters
+    ----------
+    name
+        Name of the option, e.g. ``"calibrate"``.
+    summary
+        Its help.
+    changes
+        Returns the changes of the recipe that a value stands for.
+    kind
+        Type of the value; bool for a flag.
+    """
+
+    name: str
+    summary: str
+    changes: Callable[[Any], Mapping[str, object]]
+    kind: type = str
+
+
+class Task(ABC, Generic[RecipeT, DataT]):
+    """A question that users ask, and everything that the front doors need for it.
+
+    Command line, `run`, `compare`, `demo`, `simulate`, docks, samples and the Python API read the registry of tasks
+    (`napari_diner.tasks.registry`) and nothing else.
+    """
+
+    name: ClassVar[str]
+    """Name in recipes and on the command line, e.g. ``"lensless"``."""
+    title: ClassVar[str]
+    """Title of the dock, e.g. ``"Lensless phase retrieval"``."""
+    summary: ClassVar[str]
+    """What it does, in one sentence: the help of its command."""
+    recipe_type: type[RecipeT]
+    """Its settings."""
+    source_field: ClassVar[str] = "stack"
+    """Field of the recipe that names the data; the positional argument of the command."""
+    source_help: ClassVar[str]
+    """Which files that may be."""
+    dock: ClassVar[str]
+    """The dock's class as ``"module:Class"``."""
+    samples: ClassVar[tuple[Sample, ...]] = ()
+    """Simulated data."""
+    demo: ClassVar[Demo | None] = None
+    """What the demonstration shows; None if there is none."""
+    shortcuts: ClassVar[tuple[Shortcut, ...]] = ()
+    """Further options of the command."""
+    contenders: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    """What can be compared: for each name the changes of the recipe. Empty if there is nothing to compare."""
+    columns: ClassVar[Mapping[str, str]] = {}
+    """Figures of a report that a comparison shows, with their headings."""
+    curve: ClassVar[str] = "loss"
+    """The entry of `Progress.losses` that a comparison draws against time."""
+
+    @abstractmethod
+    def assemble(self, recipe: RecipeT, frames: Frames | None = None) -> DataT:
+        """Return the data of a recipe; the only way from files, layers and arrays to data.
+
+        Every file that the recipe names is read, unless `frames` has an array for it. Sizes are checked against the
+        free memory before anything is read.
+
+        Raises
+        ------
+        InputError
+            If there are no data, or a file cannot be used.
+        OutOfMemoryError
+            If the work would not fit the memory.
+        """
+
+    @abstractmethod
+    def job(self, recipe: RecipeT, data: DataT, truth: Any = None) -> Job[Any]:
+        """Return the work on data, checked and ready to run.
+
+        Raises
+        ------
+        RecipeError
+            If settings are missing or do not fit the data.
+        InputError
+            If the data or the truth cannot be used.
+        OutOfMemoryError
+            If the work does not fit the memory.
+        """
+
+    @abstractmethod
+    def summary_rows(self, report: Report) -> list[Row]:
+        """Return the lines that sum up a report, for terminal and dock."""
+
+    def load_truth(self, folder: Path) -> Any:
+        """Read the known object from a folder, to score results against.
+
+        Raises
+        ------
+        RecipeError
+            If the task has no truth.
+        """
+        raise RecipeError(f"{self.title} has no ground truth to be scored against; leave out {{field}}", "truth")
+
+    def truth_of(self, sample: SampleData) -> Any:
+        """Return the known object of a sample, as `job` takes it; None if there is none."""
+        return None
+
+    def write_extras(self, result: Result, folder: Path) -> Sequence[str]:
+        """Write further files about a result, such as pictures, into a folder; return their names."""
+        return ()
+
+    def write_comparison_extras(self, comparison: Comparison, folder: Path) -> Sequence[str]:
+        """Write further files about a demonstration's comparison into a folder; return their names."""
+        return ()
+
+    def next_step(self, folder: Path) -> str:
+        """Return what a user may want to do next with a result in a folder, for the terminal; empty for nothing."""
+        return ""
+
+    def criterion(self, comparison: Comparison) -> str:
+        """Return the column that decides a comparison; more is better."""
+        return next(iter(self.columns))
+
+    def competing(self, name: str) -> bool:
+        """Tell whether a contender can win."""
+        return True
+
+    def draw_comparison(self, comparison: Comparison, figure: Figure) -> None:
+        """Draw curves and images of a comparison."""
+        raise NotImplementedError
+
+    def start(
+        self,
+        recipe: RecipeT,
+        frames: Frames | None = None,
+        *,
+        truth: Any = None,
+        preview_interval_s: float | None = None,
+    ) -> AnyRun:
+        """Assemble the data of a recipe and return the run; see `assemble`, `job` and `Run`."""
+        from napari_diner.tasks.run import Run
+
+        return Run(self.job(recipe, self.assemble(recipe, frames), truth), preview_interval_s)
+
+    def compare(
+        self,
+        recipe: RecipeT,
+        frames: Frames | None = None,
+        *,
+        names: Sequence[str] = (),
+        seconds: float = 60.0,
+        truth: Any = None,
+        preview_interval_s: float | None = None,
+    ) -> ComparisonRun:
+        """Return a comparison of contenders on the same data, each for the same time.
+
+        Parameters
+        ----------
+        recipe
+            What all have in common.
+        frames
+            See `assemble`.
+        names
+            Of `contenders`; all if empty.
+        seconds
+            Time for each.
+        truth
+            The known object, if there is one.
+        preview_interval_s
+            Shortest time between two previews; no previews if None.
+
+        Raises
+        ------
+        RecipeError
+            If a contender is unknown.
+        """
+        from napari_diner.tasks.comparison import ComparisonRun
+        from napari_diner.tasks.run import Run
+
+        names = tuple(names) or tuple(self.contenders)
+        for name in names:
+            if name not in self.contenders:
+                raise unknown("contender", name, self.contenders)
+        if not seconds > 0:
+            raise RecipeError(f"{{field}} = {seconds:g} cannot be used: it should be greater than 0", "seconds")
+        data = self.assemble(recipe, frames)
+
+        def begin(name: str) -> AnyRun:
+            changed = recipe.updated({**self.contenders[name], "max_seconds": seconds})
+            return Run(self.job(changed, data, truth), preview_interval_s)
+
+        return ComparisonRun(self, {name: functools.partial(begin, name) for name in names}, data, truth)
+
+
+AnyTask = Task[Any, Any]
