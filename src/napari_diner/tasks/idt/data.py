@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
+from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
 from napari_diner.io.matlab import is_matlab, probe_matlab, read_matlab
 from napari_diner.io.stacks import probe, read
@@ -19,8 +20,6 @@ from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
 from napari_diner.tasks.task import Frames
-
-Array = npt.NDArray[np.generic]
 
 # volumes of Δε_re and Δε_im that are kept at once: by the closed form, by voxels, whose slopes count three, and by Adam
 _CLOSED_FORM, _VOXELS, _ADAM = 8.0, 36.0, 24.0
