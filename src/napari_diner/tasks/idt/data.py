@@ -51,18 +51,7 @@ class IdtData:
 
 
 def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
-    """Return the recording of a recipe; see `napari_diner.tasks.task.Task.assemble`.
-
-    The size of the work is estimated and checked against the free memory before any frame is read. Transfer functions
-    are only opened.
-
-    Raises
-    ------
-    InputError
-        If there is no stack, or a file cannot be used.
-    OutOfMemoryError
-        If the work would not fit the memory.
-    """
+    """Return the recording of a recipe, see `Task.assemble`; of transfer functions nothing is read but the header."""
     source, matlab = recipe.stack, None
     shape: tuple[int, ...]
     if frames is None:
