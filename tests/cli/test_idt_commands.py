@@ -24,13 +24,13 @@ SIMULATED = ("--slices", 8, "--slice-spacing-um", 0.6, "--height-px", 40, "--wid
 @pytest.fixture(scope="session")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small recording of cells, its truth and a recipe."""
-    from napari_diner.cli.simulate import write_idt_sample
-    from napari_diner.simulate.idt.recording import simulate
+    from napari_diner.cli.commands import write_sample
     from napari_diner.simulate.idt.settings import IdtSimulation
+    from napari_diner.tasks.idt.task import simulate
 
     folder = tmp_path_factory.mktemp("cells")
     settings = {"slices": 8, "slice_spacing_um": 0.6, "height_px": 40, "width_px": 48, "frames": 12}
-    write_idt_sample(simulate(IdtSimulation.model_validate(settings)), folder)
+    write_sample(simulate(IdtSimulation.model_validate(settings)), folder)
     return folder
 
 
@@ -124,7 +124,7 @@ def test_solvers_are_compared(run: Run, cells: Path, tmp_path: Path) -> None:
         ({"ring": None, "illuminations": "leds.csv"}, "leds.csv"),
         ({"background": "nowhere.tif"}, "nowhere.tif"),
         ({"background": "average"}, "average"),
-        ({"slice_count": 1_000_000}, "slice_count"),
+        ({"slice_count": 1_000_000}, "--slice-count"),
         ({"stack": None}, "stack"),
     ],
 )

@@ -1,20 +1,21 @@
 """Directions and brightness of illuminations refined together with the object.
 
-Under the linear model, with an object whose Fourier coefficients scatter about zero with variance τ² and noise of
-variance σ², the data y of all frames at one frequency scatter with the covariance τ² (M M* + α), α = σ²/τ². The object
-is integrated out in closed form, and so is the question how well each frame agrees with all others: with
-C = (M M* + α)⁻¹, frame i differs from what the others predict of it, m_i x_{-i}, by (C y)_i / C_ii, and the variance of
-that difference is τ² s_i, s_i = 1/C_ii. Frame i, with its row m(θ) of M for the direction θ, adds to the log-likelihood
+Assume Fourier coefficients of the object with zero mean and variance τ², and noise of variance σ². Under the linear
+model, the data y of all frames at one frequency then have the covariance τ² (M M* + α), α = σ²/τ². The object is
+integrated out in closed form, and the agreement of each frame with all others follows likewise: with
+C = (M M* + α)⁻¹, frame i differs from its prediction by the others, m_i x_{-i}, by (C y)_i / C_ii, and the variance of
+that difference is τ² s_i, s_i = 1/C_ii. Frame i, with its row m(θ) of M for the direction θ, contributes to the
+log-likelihood
 
     L_i(θ) = −Σ_u  |y_i − m(θ) x_{-i}|² / (τ² s(θ)) + log s(θ)
 
 (prediction-error decomposition of a Gaussian likelihood; Rasmussen & Williams, Gaussian Processes for Machine Learning,
-Sec. 5.4.2). Each direction in turn moves to where L_i is largest, all objects x_{-i} are solved for anew, and so on.
+Sec. 5.4.2). Each direction in turn moves to the maximum of L_i, then all objects x_{-i} are solved for again, and so on.
 
-Two things tell the direction: the phase with which slices out of focus appear, and the sharp edge of the aperture,
-where what the others predict is suddenly missing (s = α there). The edge makes L_i step-like, hence a search on ever
-finer grids instead of derivatives. All is diagonal in the frequency: a part of the frequencies is enough, and no volume
-is ever kept. α and τ² are those that make the data likeliest, for each band of frequencies.
+Two features determine the direction: the phase with which slices out of focus appear, and the sharp edge of the
+aperture, beyond which what the others predict is missing (s = α there). The edge makes L_i step-like, hence a search on
+ever finer grids instead of derivatives. Everything is diagonal in frequency: a part of the frequencies suffices, and no
+volume is ever stored. α and τ² are maximum-likelihood estimates, for each band of frequencies.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from napari_diner.solvers.step import Step
 
 Vector = npt.NDArray[np.float64]
 
-# at most so many frequencies, the part of them chosen for their energy in the data, and the bands with an α each
+# maximum number of frequencies, the part of them chosen for their energy in the data, and the bands with an α each
 _MOST_FREQUENCIES = 2000
 _STRONG_PART = 0.5
 _BANDS = 8
