@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 from scipy import ndimage
 
 from napari_diner.physics.lensless.heights import Heights
@@ -30,7 +31,6 @@ from napari_diner.simulate.lensless.phantoms import specimen
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.focus.search import focus
 from napari_diner.tasks.lensless.data import LenslessData, load
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from output import table, write
 
 METRICS: tuple[Metric, ...] = get_args(Metric)

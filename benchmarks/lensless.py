@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.simulate.lensless.recording import simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData, load, prepare
 from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth, load_truth
 from plain_diner import PlainDiner
 

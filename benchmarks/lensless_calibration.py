@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from lensless import published_data, simulated_data
 from napari_diner.physics.lensless.heights import Heights
@@ -28,7 +29,6 @@ from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.solvers.calibration.frame_geometry import trend
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
 
 # short enough for the diffracted light to stay within a field of 128 pixels

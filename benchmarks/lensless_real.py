@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.focus.search import focus
 from napari_diner.tasks.lensless.data import LenslessData, load
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from output import table, write
 
 Vector = npt.NDArray[np.float64]

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
@@ -24,7 +25,6 @@ from napari_diner.physics.optics import Optics
 from napari_diner.preprocess.pixels import upsample
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from output import table, write
 
 Image = npt.NDArray[Any]

@@ -20,7 +20,7 @@ SIZE = {"height_px": 48, "width_px": 48}
 
 @pytest.fixture(scope="module")
 def stack() -> SampleData:
-    return nd.simulate("lensless", **SIZE, seed=3)
+    return nd.sample("lensless", **SIZE, seed=3)
 
 
 def test_six_lines_retrieve_a_phase(tmp_path: Path, stack: SampleData) -> None:
@@ -37,7 +37,7 @@ def test_six_lines_retrieve_a_phase(tmp_path: Path, stack: SampleData) -> None:
 
 
 def test_six_lines_find_an_index(tmp_path: Path) -> None:
-    sample = nd.simulate("idt", height_px=32, width_px=32, slices=6, frames=6, model="born")
+    sample = nd.sample("idt", height_px=32, width_px=32, slices=6, frames=6, model="born")
     result = nd.idt(sample, recipe=sample.recipe, solver="tikhonov")
     assert result.n_re.shape == result.n_im.shape == (6, 32, 32)
     assert result["n_re"].axes == "ZYX"
@@ -46,7 +46,7 @@ def test_six_lines_find_an_index(tmp_path: Path) -> None:
 
 
 def test_six_lines_fit_an_image(tmp_path: Path) -> None:
-    image = nd.simulate("image", height_px=24, width_px=32)
+    image = nd.sample("image", height_px=24, width_px=32)
     result = nd.fit(image.data.data, epochs=50)
     assert result.reconstruction.shape == image.data.data.shape
     assert result.report["psnr_db"] > 15
@@ -133,7 +133,7 @@ def test_data_that_cannot_be_used_are_refused() -> None:
     with pytest.raises(InputError):
         nd.read("there/is/no/such.tif")
     with pytest.raises(RecipeError, match="no sample 'vidio'; did you mean 'video'"):
-        nd.simulate("vidio")
+        nd.sample("vidio")
     with pytest.raises(RecipeError, match="for the task 'fit'"):
         nd.lensless(recipe=nd.fit.recipe())
 

@@ -15,7 +15,7 @@ def test_auto_takes_what_is_there() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_a_device_that_is_not_there() -> None:
-    with pytest.raises(RecipeError, match="'cuda' is not available here; choose one of: auto, cpu"):
+    with pytest.raises(RecipeError, match="'cuda' is not available; set device to one of: auto, cpu"):
         device.choose_device("cuda")
 
 

@@ -75,7 +75,7 @@ def test_representation_and_solver_from_outside_retrieve_a_phase(place: Path) ->
 import numpy as np
 import napari_diner as nd
 
-sample = nd.simulate("lensless", height_px=48, width_px=48)
+sample = nd.sample("lensless", height_px=48, width_px=48)
 for solver in ("wirtinger-flow", "spline"):
     result = nd.lensless(sample, recipe=sample.recipe, solver=solver, max_seconds=5, seed=1)
     stages = [stage["name"] for stage in result.report["stages"]]

@@ -7,21 +7,21 @@ import sys
 
 import pytest
 
-from napari_diner.processors import Look, Processors
+from napari_diner.processors import ClockReading, Processors
 
 
 class Clocks:
     """Clocks of a machine that other programs and this one keep busy."""
 
     def __init__(self) -> None:
-        self.look = Look(100.0, 5000.0, 12.0)
+        self.look = ClockReading(100.0, 5000.0, 12.0)
 
-    def __call__(self) -> Look:
+    def __call__(self) -> ClockReading:
         return self.look
 
     def go_on(self, seconds: float, others: float, own: float) -> None:
         """Let time pass, with so many processors busy with others and with this process."""
-        self.look = Look(
+        self.look = ClockReading(
             self.look.wall_s + seconds, self.look.busy_s + seconds * (others + own), self.look.own_s + seconds * own
         )
 
@@ -59,9 +59,9 @@ def test_a_moment_says_nothing_and_neither_does_what_was_long_ago() -> None:
 
 
 def test_the_clocks_of_this_machine_see_a_busy_program() -> None:
-    before = Look.now()
+    before = ClockReading.now()
     subprocess.run([sys.executable, "-c", "sum(range(20_000_000))"], check=True)
-    after = Look.now()
+    after = ClockReading.now()
     others = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)
     assert others > 0.5 * (after.wall_s - before.wall_s)
     assert after.own_s - before.own_s < 0.5 * (after.wall_s - before.wall_s)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from napari_diner.api import lensless as lensless
     from napari_diner.api import load as load
     from napari_diner.api import read as read
+    from napari_diner.api import sample as sample
     from napari_diner.api import show as show
-    from napari_diner.api import simulate as simulate
     from napari_diner.api import task as task
     from napari_diner.errors import DinerError as DinerError
     from napari_diner.tasks.result import Result as Result
@@ -39,7 +39,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 _PUBLIC = {
     **dict.fromkeys(
-        ("read", "lensless", "idt", "fit", "focus", "compare", "load", "show", "simulate", "task"), "napari_diner.api"
+        ("read", "lensless", "idt", "fit", "focus", "compare", "load", "show", "sample", "task"), "napari_diner.api"
     ),
     "DinerError": "napari_diner.errors",
     "Result": "napari_diner.tasks.result",

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_diner.errors import RecipeError
 from napari_diner.registry import unknown
+from napari_diner.settings import Values
 from napari_diner.tasks.recipe import Recipe, merge
 from napari_diner.tasks.registry import AnyTask, samples, task_of
 from napari_diner.tasks.registry import task as registered
@@ -20,7 +21,7 @@ from napari_diner.tasks.task import Frames, SampleData
 if TYPE_CHECKING:
     from napari_diner.tasks.comparison import Comparison, ComparisonRun
     from napari_diner.tasks.result import Progress, Result
-    from napari_diner.tasks.run import Run
+    from napari_diner.tasks.run import AnyRun
 
 Data = Any
 """What a task can be given: a path or glob, an array, `Frames`, or an ``xarray.DataArray``."""
@@ -78,7 +79,8 @@ class TaskFunction:
             for step in run:
                 if progress is not None:
                     progress(step)
-            return run.result()
+            result: Result = run.result()
+            return result
 
     def start(
         self,
@@ -88,7 +90,7 @@ class TaskFunction:
         truth: object = None,
         preview_interval_s: float | None = None,
         **settings: Any,
-    ) -> Run[Any]:
+    ) -> AnyRun:
         """Return the run: iterate it for `Progress`, ask it for its ``result()`` at any time.
 
         Parameters
@@ -268,7 +270,7 @@ def show(result: Result) -> None:
     show_layers(result)
 
 
-def simulate(name: str, **settings: object) -> SampleData:
+def sample(name: str, **settings: object) -> SampleData:
     """Simulate sample data.
 
     Parameters
@@ -291,8 +293,8 @@ def simulate(name: str, **settings: object) -> SampleData:
     known = samples()
     if name not in known:
         raise unknown("sample", name, known)
-    _, sample = known[name]
-    return sample.make(sample.settings(**settings))
+    _, chosen = known[name]
+    return chosen.make(chosen.settings(**settings))
 
 
 def as_frames(data: Data) -> Frames:
@@ -315,10 +317,10 @@ def _spacing(data: Any, dim: str) -> float:
     return float(np.diff(values).mean())
 
 
-def _without_images(settings: Mapping[str, Any], prefix: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+def _without_images(settings: Mapping[str, object], prefix: str = "") -> tuple[Values, Values]:
     """Return settings without the arrays that stand in place of files, and those arrays by their keys."""
-    values: dict[str, Any] = {}
-    arrays: dict[str, Any] = {}
+    values: Values = {}
+    arrays: Values = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):
             values[key], inner = _without_images(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""Where the computing happens, and whether the work fits there."""
+"""Choice of the device, and checks of its memory."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from napari_diner.errors import OutOfMemoryError, RecipeError
 if TYPE_CHECKING:
     import torch
 
-# calls of a step before it is recorded, as PyTorch's guide to CUDA graphs has them
-_EAGER_CALLS = 3
+_EAGER_CALLS = 3  # calls of a step before it is recorded, as in PyTorch's guide to CUDA graphs
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device called `name`; ``"auto"`` takes CUDA if there is a usable card, and else the processor.
+    """Return the device called `name`; ``"auto"`` is CUDA if there is a usable card, and the processor otherwise.
 
-    Apple's ``"mps"`` is only taken when asked for, since it has no double precision.
+    Apple's ``"mps"`` is used only on request, since it lacks double precision.
 
     Raises
     ------
     RecipeError
-        If the device asked for is not there.
+        If the device is not available.
     """
     import torch
 
@@ -34,13 +33,13 @@ def choose_device(name: str = "auto") -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not present.get(name, False):
-        there = ", ".join(device for device, is_there in present.items() if is_there)
-        raise RecipeError(f"The device {name!r} is not available here; choose one of: auto, {there}")
+        choices = ", ".join(device for device, available in present.items() if available)
+        raise RecipeError(f"The device {name!r} is not available; set {{field}} to one of: auto, {choices}", "device")
     return torch.device(name)
 
 
 def describe(device: torch.device) -> str:
-    """Return the name of a device for the record, e.g. ``"cpu (2 threads)"``."""
+    """Return the name of a device for reports, e.g. ``"cpu (2 threads)"``."""
     import torch
 
     if device.type == "cuda":
@@ -49,7 +48,7 @@ def describe(device: torch.device) -> str:
 
 
 def available_memory(device: torch.device | None = None) -> int:
-    """Return the bytes that can still be allocated on `device`; on the main memory if None."""
+    """Return the bytes that can still be allocated on `device`, or in main memory if None."""
     if device is not None and device.type == "cuda":
         import torch
 
@@ -59,12 +58,12 @@ def available_memory(device: torch.device | None = None) -> int:
 
 
 def check_memory(needed: int, what: str, device: torch.device | None = None) -> None:
-    """Check that `needed` bytes can be allocated, before anything is.
+    """Check that `needed` bytes can be allocated.
 
     Raises
     ------
     OutOfMemoryError
-        If they cannot; the message names `what` needs them.
+        If they cannot; `what` is the subject of the message.
     """
     free = available_memory(device)
     if needed > free:
@@ -76,7 +75,7 @@ def check_memory(needed: int, what: str, device: torch.device | None = None) -> 
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Return the most memory this process has held so far, in MB: on the card for CUDA, else resident."""
+    """Return the peak memory of this process in MB: on the card for CUDA, otherwise resident."""
     if device.type == "cuda":
         import torch
 
@@ -90,19 +89,19 @@ def peak_memory_mb(device: torch.device) -> float:
 
 
 def captured(step: Callable[[], torch.Tensor], device: torch.device) -> Callable[[], torch.Tensor]:
-    """Return a step that does the same with less overhead: on CUDA it is recorded once and then replayed as a whole.
+    """Return an equivalent step with less overhead: on CUDA it is recorded once and then replayed (CUDA graphs).
 
-    A small network launches dozens of short kernels a step, which take the card less time than Python needs to ask for
-    them (CUDA graphs). The first calls run as usual, as recording needs everything to be allocated. On other devices
-    the step is returned as it is.
+    A small network launches dozens of short kernels per step, which take less time than Python needs to launch them.
+    The first calls run as usual, since recording requires everything to be allocated. On other devices the step is
+    returned unchanged.
 
     Parameters
     ----------
     step
-        Changes tensors in place and returns a scalar; the same kernels on the same tensors each time, and nothing read
-        back from the card. What changes between calls, such as a learning rate, has to stand in a tensor.
+        Changes tensors in place and returns a scalar, always with the same kernels on the same tensors and without
+        reading anything back from the card. Values that change between calls, such as a learning rate, must be tensors.
     device
-        Where it runs.
+        The device that it runs on.
     """
     if device.type != "cuda":
         return step
@@ -125,7 +124,7 @@ def captured(step: Callable[[], torch.Tensor], device: torch.device) -> Callable
         if output is None:
             with torch.cuda.graph(graph):
                 output = step()
-        # recording alone computes nothing
+        # recording does not compute
         graph.replay()
         return output
 
@@ -133,7 +132,7 @@ def captured(step: Callable[[], torch.Tensor], device: torch.device) -> Callable
 
 
 def free_memory(device: torch.device) -> None:
-    """Give cached memory back to the device, once its tensors are no longer referred to."""
+    """Release cached memory of the device whose tensors are no longer referenced."""
     gc.collect()
     if device.type == "cuda":
         import torch

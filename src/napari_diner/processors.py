@@ -1,8 +1,7 @@
-"""As many threads as there are processors that nobody else keeps busy.
+"""Number of threads adapted to the processors that other programs leave idle.
 
-The threads that torch divides an operation among wait for the last of them. Where another program takes turns with one
-of them on its processor, every operation waits for a turn: on two processors, one busy program makes two threads ten
-times slower than one.
+Torch's threads wait for the last of them in each operation. If another program shares a processor with one of them,
+every operation waits for its turn: on two processors, one busy program makes two threads ten times slower than one.
 """
 
 from __future__ import annotations
@@ -14,50 +13,48 @@ from dataclasses import dataclass
 import psutil
 
 _INTERVAL_S = 1.0
-# what was true longer ago says nothing about now
-_FORGOTTEN_S = 30.0
-# part of a processor that must be missing before a thread is given up: less is the noise of the measurement
-_MISSING = 0.6
+_FORGOTTEN_S = 30.0  # age at which a measurement is discarded
+_MISSING = 0.6  # part of a processor that must be missing before a thread is given up; less is measurement noise
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the clocks show: seconds on the wall, of work on all processors, and of work of this process."""
+class ClockReading:
+    """Wall-clock time, and processor time of all programs and of this process, in seconds."""
 
     wall_s: float
     busy_s: float
     own_s: float
 
     @classmethod
-    def now(cls) -> Look:
+    def now(cls) -> ClockReading:
         """Read the clocks."""
         times = psutil.cpu_times()
-        # guests are counted among the users' already
+        # guest time is included in user time
         idle = sum(getattr(times, name, 0.0) for name in ("idle", "iowait", "guest", "guest_nice"))
         return cls(time.perf_counter(), float(sum(times) - idle), time.process_time())
 
 
 class Processors:
-    """Adapts the number of torch's threads to what other programs leave.
+    """Adapts the number of torch's threads to the load by other programs.
 
-    Results agree between numbers of threads to rounding, as sums are taken in another order.
+    Results for different numbers of threads agree to rounding, as sums are taken in a different order.
 
     Parameters
     ----------
-    look
+    clock
         Reads the clocks.
     count
-        Number of processors; those of this machine if None.
+        Number of processors; that of this machine if None.
     """
 
-    def __init__(self, look: Callable[[], Look] = Look.now, count: int | None = None) -> None:
-        self._look = look
+    def __init__(self, clock: Callable[[], ClockReading] = ClockReading.now, count: int | None = None) -> None:
+        self._clock = clock
         self._count = count or psutil.cpu_count() or 1
-        self._last = look()
+        self._last = clock()
 
     def threads(self, most: int) -> int | None:
-        """Return how many threads, `most` at most, have a processor of their own; None if it is too early to tell."""
-        last, now = self._last, self._look()
+        """Return the number of threads, at most `most`, with a processor of their own; None if too early to know."""
+        last, now = self._last, self._clock()
         passed = now.wall_s - last.wall_s
         if passed < _INTERVAL_S:
             return None
@@ -68,19 +65,18 @@ class Processors:
         return max(1, min(most, int(self._count - by_others + _MISSING)))
 
 
-# begins to look when it is imported: by the time that torch is loaded it knows
-_processors = Processors()
+_processors = Processors()  # starts measuring on import, before torch is loaded
 
 
 class Threads:
-    """The threads that torch may use in one run: at most as many as when the run began."""
+    """Torch's threads in one run: at most as many as when the run began."""
 
     def __init__(self) -> None:
         self._most: int | None = None
 
     def share(self) -> None:
-        """Let torch use as many threads as have a processor of their own; cheap enough for every step."""
-        # imported here, because docks that were only opened know this module too
+        """Let torch use as many threads as have a processor of their own; fast enough for every step."""
+        # imported here, since docks import this module when they are opened
         import torch
 
         if self._most is None:
@@ -90,7 +86,7 @@ class Threads:
             torch.set_num_threads(threads)
 
     def restore(self) -> None:
-        """Give torch back what it had."""
+        """Restore the number of threads."""
         if self._most is not None:
             import torch
 

@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 from napari_diner.errors import RecipeError
 from napari_diner.settings import Settings
 
+Build = Callable[..., Any]
+"""Builds what an entry stands for; the registries say from what."""
+
 S = TypeVar("S", bound=Settings)
 
 
@@ -32,14 +35,14 @@ class Entry:
 
     name: str
     summary: str
-    build: Callable[..., Any] | str
+    build: Build | str
     sections: tuple[str, ...] = ()
 
-    def builder(self) -> Callable[..., Any]:
+    def builder(self) -> Build:
         """Return the function that builds it."""
         return resolve(self.build) if isinstance(self.build, str) else self.build
 
-    def settings(self, model: type[S], extension: Mapping[str, Any]) -> S:
+    def settings(self, model: type[S], extension: Mapping[str, Mapping[str, object]]) -> S:
         """Return its own settings from the section ``extension`` of a recipe, checked by their model.
 
         Raises

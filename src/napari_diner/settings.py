@@ -13,6 +13,9 @@ from pydantic_core import CoreSchema, core_schema
 
 from napari_diner.errors import RecipeError
 
+Values = dict[str, Any]
+"""Values of settings by their keys, nested in sections, as in a YAML file."""
+
 _LONGEST_VALUE = 60
 
 
@@ -77,6 +80,8 @@ def explained(model: Any, error: ValidationError) -> RecipeError:
     problem = first["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
     if first["type"] == "value_error" and not key:
         return RecipeError(problem)
+    if first["type"] in ("model_type", "model_attributes_type"):
+        problem = "it should be a section with settings of its own"
     if first["type"] == "missing":
         return RecipeError("{field} is missing", key)
     return RecipeError(f"{{field}} = {shortened(repr(first['input']))} cannot be used: {problem}", key or "recipe")
@@ -120,7 +125,7 @@ class OneOf:
         return value
 
 
-def without_none(annotation: Any) -> Any:
+def without_none(annotation: object) -> object:
     """Return ``T`` of ``T | None``, and other types as they are."""
     if get_origin(annotation) in (Union, types.UnionType):
         kinds = [kind for kind in get_args(annotation) if kind is not type(None)]

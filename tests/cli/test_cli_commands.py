@@ -8,7 +8,9 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +19,10 @@ import pytest
 import tifffile
 from safetensors import safe_open
 
-from napari_diner.cli import demo
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.saving import load_result
+from napari_diner.tasks.lensless.task import LenslessTask
+from napari_diner.tasks.recipe import read_yaml
+from napari_diner.tasks.saving import load
 from tests.kit.reports import report_of
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ def test_lensless_writes_what_the_contract_says(run: Run, recording: Path, physi
             pixels = tifffile.xml2dict(tif.ome_metadata)["OME"]["Image"]["Pixels"]
             assert (pixels["PhysicalSizeX"], pixels["PhysicalSizeXUnit"]) == (1.12, "µm")
             assert (tif.series[0].dtype, tif.series[0].shape) == (np.float32, (48, 48))
-    assert load_result(out)["phase"].unit == "rad"
+    assert load(out)["phase"].unit == "rad"
     with safe_open(out / "model.safetensors", framework="numpy") as file:
         header = file.metadata()
         assert (header["format"], header["format_version"], header["axes"]) == ("napari-diner", "1", "YX")
@@ -67,7 +70,7 @@ def test_a_result_can_be_repeated_from_its_own_recipe(run: Run, recording: Path,
     assert LenslessRecipe.load(first / "recipe.yaml").stack == str(recording / "stack.tif")
     assert run("run", first / "recipe.yaml", "-o", second, "--quiet").code == 0
     for name in ("amplitude", "phase"):
-        np.testing.assert_array_equal(load_result(first)[name].data, load_result(second)[name].data)
+        np.testing.assert_array_equal(load(first)[name].data, load(second)[name].data)
 
 
 def test_relative_paths_are_relative_to_where_they_are_written(
@@ -152,14 +155,15 @@ def test_a_comparison_names_a_winner(run: Run, recording: Path, tmp_path: Path) 
 
 def test_the_demo_leaves_a_table_and_files(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "SECONDS", 0.5)
+    quick = replace(LenslessTask.demo, seconds=0.5)
+    monkeypatch.setattr(LenslessTask, "demo", quick)
     finished = run("demo")
     assert finished.code == 0, finished.err
     assert "winner by phase dB: " in finished.out
     out = tmp_path / "napari-diner-demo"
     assert set(report_of(out)) >= {*REPORTED, "comparison", "truth"}
-    assert set(load_result(out)) >= {"amplitude", "phase"}
-    assert {path.name for path in out.iterdir()} >= {*demo.SOLVERS, "sample", "comparison.png", "comparison.txt"}
+    assert {array.name for array in load(out).arrays} >= {"amplitude", "phase"}
+    assert {path.name for path in out.iterdir()} >= {*quick.contenders, "sample", "comparison.png", "comparison.txt"}
     # the sample is one that the other commands take
     again = run("run", out / "recipe.yaml", "-o", "again", "-q", "--max-seconds", 0.5, "--truth", out / "sample")
     assert again.code == 0, again.err
@@ -176,8 +180,7 @@ def test_a_simulated_sample_can_be_reconstructed(run: Run, tmp_path: Path) -> No
     assert command[0] == "napari-diner"
     assert run(*command[1:], "--set", "gauss_newton.iterations=2").code == 0
     assert isinstance(report_of(out)["truth"], dict)
-    recipe = LenslessRecipe.load(sample / "recipe.yaml")
-    assert recipe.stack == "stack.tif"
+    assert read_yaml(sample / "recipe.yaml")["stack"] == "stack.tif"
     info = run("lensless", sample / "stack.tif", "-o", tmp_path / "again", "--recipe", sample / "recipe.yaml", "-q")
     assert info.code == 0, info.err
 
@@ -207,14 +210,14 @@ def test_an_interruption_leaves_the_best_so_far(
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     ) as process:
         assert process.stderr is not None
-        first = process.stderr.readline()
-        assert re.match(r"(pixels: )?pixels 1/1000000, loss ", first), first + process.stderr.read()
+        lines = iter(process.stderr.readline, "")
+        assert any(re.match(r"(pixels: )?pixels [1-9]/1000000, loss ", line) for line in islice(lines, 5))
         process.send_signal(stop)
         table, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert report_of(out)["partial"] is True
-    assert load_result(out)["phase"].data.shape == (48, 48)
+    assert load(out)["phase"].data.shape == (48, 48)
     assert ("winner by" if command[0] == "compare" else "interrupted: this is the best so far") in table
 
 

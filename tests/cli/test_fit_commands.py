@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,11 @@ import numpy.typing as npt
 import pytest
 import tifffile
 
-from napari_diner.cli import demo
-from napari_diner.cli.terminal import summary
 from napari_diner.io.signals import probe_signal
 from napari_diner.tasks.fit.model import FitModel
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.saving import load_result
+from napari_diner.tasks.fit.task import FitTask
+from napari_diner.tasks.saving import load
 from tests.kit.reports import report_of
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_a_fit_writes_what_the_contract_says(run: Run, image: Path, tmp_path: Pa
     assert report["bits_per_pixel"] == pytest.approx(8 * size / (32 * 48), rel=0.02)
     np.testing.assert_array_equal(FitModel.open(out).evaluate(), found)
     recipe = FitRecipe.load(out / "recipe.yaml")
-    assert (recipe.image, recipe.axes, recipe.backbone) == (str(image), "YXS", "mlp")
+    assert (recipe.image, recipe.axes, recipe.diner.backbone) == (str(image), "YXS", "mlp")
     # the table at the end
     for line in (r"solver +diner-mlp", r"epochs +60", r"PSNR +[0-9.]+ dB", r"equal after rounding +[0-9.]+ %"):
         assert re.search(rf"^{line}$", finished.out, re.MULTILINE), line
@@ -82,7 +82,7 @@ def test_a_fit_can_be_repeated_from_its_own_recipe(run: Run, image: Path, tmp_pa
     first, second = tmp_path / "first", tmp_path / "second"
     assert run("fit", image, "-o", first, "--epochs", 15, "-q").code == 0
     assert run("run", first / "recipe.yaml", "-o", second, "-q").code == 0
-    before, after = (load_result(folder)["reconstruction"].data for folder in (first, second))
+    before, after = (load(folder)["reconstruction"].data for folder in (first, second))
     np.testing.assert_array_equal(before, after)
 
 
@@ -100,7 +100,7 @@ def test_the_pixel_size_goes_through(run: Run, tmp_path: Path) -> None:
     data = texture(4, 16, 20, dtype="uint16")
     tifffile.imwrite(volume, data, ome=True, photometric="minisblack", metadata={"axes": "ZYX", **sizes})
     assert run("fit", volume, "-o", out, "--epochs", 5, "-q").code == 0
-    found = load_result(out)["reconstruction"]
+    found = load(out)["reconstruction"]
     assert (found.axes, found.scale_um, found.data.dtype) == ("ZYX", (0.4, 0.1, 0.1), np.dtype("uint16"))
     # the range of the data is kept, not crushed to that of 8 bits
     assert found.data.max() > 0.5 * data.max() > 255
@@ -148,15 +148,16 @@ def test_a_bit_exact_fit_says_so(dtype: str, run: Run, tmp_path: Path) -> None:
     assert re.search(r"equal after rounding +100 %", finished.out)
 
 
-def test_only_what_is_all_equal_is_called_so(tmp_path: Path) -> None:
-    report = {"task": "fit", "identical": 0.999999, "bits_per_pixel": 1.0}
-    assert "99.999 %" in summary(report, tmp_path)
-    assert "100 %" in summary({**report, "identical": 1.0}, tmp_path)
+def test_only_what_is_all_equal_is_called_so() -> None:
+    report = {"iterations": 1, "seconds_per_epoch": 1.0, "identical": 0.999999, "bits_per_pixel": 1.0}
+    rows = dict(FitTask().summary_rows(report))
+    assert rows["equal after rounding"] == "99.999 %"
+    assert dict(FitTask().summary_rows({**report, "identical": 1.0}))["equal after rounding"] == "100 %"
 
 
 def test_a_rounded_table_tells_what_it_cost(run: Run, image: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    finished = run("fit", image, "-o", out, "--epochs", 40, "--table.stored-bits", 8, "--training.no-unique")
+    finished = run("fit", image, "-o", out, "--epochs", 40, "--stored-bits", 8, "--training.no-unique")
     assert finished.code == 0, finished.err
     assert re.search(r"PSNR before the table was rounded +[0-9.]+ dB", finished.out)
     assert report_of(out)["float_psnr_db"] > report_of(out)["psnr_db"]
@@ -221,18 +222,18 @@ def test_a_drawn_sample_can_be_fitted(
     command = finished.out.split("\n\n")[-1].replace("RESULT", str(out)).split()
     assert command[0] == "napari-diner"
     assert run(*command[1:], "--set", "epochs=5", "-q").code == 0
-    assert load_result(out)["reconstruction"].scale_um == scale
+    assert load(out)["reconstruction"].scale_um == scale
 
 
 def test_the_demo_of_fits_leaves_pictures(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "FIT_SECONDS", 0.5)
-    monkeypatch.setattr(demo, "FIT_SHAPE", (32, 48))
+    quick = replace(FitTask.demo, seconds=0.5, settings={"height_px": 32, "width_px": 48})
+    monkeypatch.setattr(FitTask, "demo", quick)
     finished = run("demo", "fit", "-o", "demo")
     assert finished.code == 0, finished.err
     out = tmp_path / "demo"
     pictures = {"comparison.png", "learned-inr.png", "mapped-coordinates.png"}
-    assert {path.name for path in out.iterdir()} >= {*demo.REPRESENTATIONS, *pictures, "sample", "comparison.txt"}
+    assert {path.name for path in out.iterdir()} >= {*quick.contenders, *pictures, "sample", "comparison.txt"}
     for name in pictures:
         assert (out / name).read_bytes().startswith(b"\x89PNG")
         assert name in finished.out
@@ -266,7 +267,7 @@ def test_an_interruption_leaves_the_best_so_far(command: list[str], image: Path,
     assert "Traceback" not in errors
     report = report_of(out)
     assert (report["partial"], report["solver"]) == (True, "diner-siren")
-    np.testing.assert_array_equal(FitModel.open(out).evaluate(), load_result(out)["reconstruction"].data)
+    np.testing.assert_array_equal(FitModel.open(out).evaluate(), load(out)["reconstruction"].data)
     assert ("winner by" if command[0] == "compare" else "interrupted: this is the best so far") in table
 
 

@@ -48,5 +48,5 @@ def test_a_search_is_repeated_from_its_recipe(run: Run, recording: Path, tmp_pat
 def test_where_to_search_must_be_said(run: Run, recording: Path, tmp_path: Path) -> None:
     finished = run("focus", recording / "stack.tif", "-o", tmp_path / "found", *OPTICS)
     assert finished.code == 2
-    assert "Where to search is missing" in finished.err and finished.err.count("\n") == 1
+    assert "The range to search is missing" in finished.err and finished.err.count("\n") == 1
     assert not (tmp_path / "found").exists()

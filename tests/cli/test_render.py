@@ -18,8 +18,9 @@ from napari_diner.errors import InputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import read_array, write_array
 from napari_diner.tasks.fit.data import FitData
+from napari_diner.tasks.fit.job import FitJob
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
+from napari_diner.tasks.run import Run
 from napari_diner.tasks.saving import save
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def fitted(folder: Path, **settings: Any) -> npt.NDArray[Any]:
     z, y, x, s = np.meshgrid(*[np.arange(size) for size in SHAPE], indexing="ij")
     data = (200 * (1 + np.sin(z + y / 3) * np.cos(x / 4 + s))).astype(np.uint16)
     recipe = FitRecipe.parse({"epochs": 20, "device": "cpu", "training": {"searches": 0}, **settings})
-    with reconstruct(recipe, FitData(data, AXES, (0.5, 0.1, 0.1, 1.0))) as run:
+    with Run(FitJob(recipe, FitData(data, AXES, (0.5, 0.1, 0.1, 1.0)))) as run:
         for _ in run:
             pass
         result = run.result()

@@ -13,7 +13,7 @@ from napari_diner.errors import InputError, OutputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.run import Result
-from napari_diner.tasks.saving import load_result, save, to_json
+from napari_diner.tasks.saving import load, save, to_json
 
 PHASE = NamedArray("phase", np.ones((3, 4), np.float32), "YX", (2.0, 2.0), "rad")
 
@@ -31,7 +31,7 @@ def result(**changes: object) -> Result:
 
 def test_a_result_comes_back(tmp_path: Path) -> None:
     save(result(weights={"table": np.zeros(3, np.float32)}), tmp_path / "out")
-    back = load_result(tmp_path / "out")
+    back = load(tmp_path / "out")
     assert list(back) == ["phase"]
     assert (back["phase"].axes, back["phase"].scale_um, back["phase"].unit) == ("YX", (2.0, 2.0), "rad")
     assert LenslessRecipe.load(tmp_path / "out" / "recipe.yaml") == result().recipe
@@ -99,4 +99,4 @@ def test_reports_are_standard_json() -> None:
 
 def test_a_folder_without_a_result_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no result"):
-        load_result(tmp_path)
+        load(tmp_path)

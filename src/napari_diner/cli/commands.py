@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +12,11 @@ from napari_diner.cli.options import collect, with_options
 from napari_diner.cli.output import FLAG, Common, compare_into, results_in, run_into
 from napari_diner.errors import RecipeError
 from napari_diner.io.folder import RECIPE, with_manifest, write_contents
-from napari_diner.settings import shortened
+from napari_diner.settings import Values, shortened
 from napari_diner.tasks.recipe import Recipe, input_files, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
-from napari_diner.tasks.task import Sample, SampleData, Task
+from napari_diner.tasks.task import AnyTask, Sample, SampleData
 
-AnyTask = Task[Any, Any]
 Command = Callable[..., int]
 
 RecipeFile = Annotated[
@@ -44,7 +43,7 @@ def task_command(task: AnyTask) -> Command:
         recipe: RecipeFile = None,
         set_: Assignments = (),
         truth: TruthFolder = None,
-        settings: dict[str, Any],
+        settings: Values,
     ) -> int:
         values = _recipe(task, source, recipe, set_, settings)
         return run_into(common, task, lambda: task.start(values, truth=_truth(task, truth)), _inputs(values, truth))
@@ -66,7 +65,7 @@ def compare_command(task: AnyTask) -> Command:
         truth: TruthFolder = None,
         contenders: str | None = None,
         seconds: Annotated[float, Parameter(help="Time for each of them.")] = 60.0,
-        settings: dict[str, Any],
+        settings: Values,
     ) -> int:
         values = _recipe(task, source, recipe, set_, settings)
         names = [] if contenders is None else [name.strip() for name in contenders.split(",")]
@@ -90,7 +89,7 @@ def compare_command(task: AnyTask) -> Command:
 def simulate_command(sample: Sample) -> Command:
     """Return the command that writes a sample."""
 
-    def command(*, common: Common, recipe: RecipeFile = None, set_: Assignments = (), settings: dict[str, Any]) -> int:
+    def command(*, common: Common, recipe: RecipeFile = None, set_: Assignments = (), settings: Values) -> int:
         values = sample.settings(**collect(sample.settings, recipe, set_, settings))
         with results_in(common.output, common.overwrite) as stage:
             data = sample.make(values)
@@ -123,7 +122,7 @@ def run(
     common: Common,
     set_: Assignments = (),
     truth: TruthFolder = None,
-    settings: dict[str, Any],
+    settings: Values,
 ) -> int:
     """Repeat what a recipe says, inputs included."""
     name = read_yaml(recipe).get("task")
@@ -145,7 +144,7 @@ def _with_options_of(task: AnyTask, command: Command) -> Command:
 
 
 def _recipe(
-    task: AnyTask, source: str | None, file: Path | None, assignments: tuple[str, ...], settings: Mapping[str, Any]
+    task: AnyTask, source: str | None, file: Path | None, assignments: tuple[str, ...], settings: Values
 ) -> Any:
     given = settings if source is None else merge(settings, {task.source_field: source})
     return task.recipe_type.parse(collect(task.recipe_type, file, assignments, given))

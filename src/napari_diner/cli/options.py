@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.tables import read_table
-from napari_diner.settings import choices, sections, shortened, without_none
+from napari_diner.settings import Values, choices, sections, shortened, without_none
 from napari_diner.tasks.recipe import absolute_paths, is_file, merge, read_yaml
 from napari_diner.tasks.task import Shortcut
 
@@ -66,7 +66,7 @@ class Option:
     @property
     def annotation(self) -> Any:
         """Type of the parameter for cyclopts; None, its default, says that the option was not given."""
-        kind = without_none(self.field.annotation)
+        kind: Any = without_none(self.field.annotation)
         if get_origin(kind) is not Literal and kind not in (bool, int, float):
             kind = str
         # validation is left to the recipe, so that files and options are judged by the same rules and words
@@ -75,9 +75,9 @@ class Option:
         )
         return Annotated[kind | None, described]
 
-    def value(self, given: Any) -> Any:
+    def value(self, given: object) -> object:
         """Turn what was given on the command line into a value for the recipe."""
-        if self.is_sequence and not is_file(self.field, given):
+        if self.is_sequence and isinstance(given, str) and not is_file(self.field, given):
             return parse_sequence(self, given)
         return given
 
@@ -139,8 +139,8 @@ def with_options(
         short = {shortcut.name: shortcut for shortcut in shortcuts}
 
         @functools.wraps(command)
-        def wrapper(*args: Any, **given: Any) -> Exit:
-            settings: dict[str, Any] = {}
+        def wrapper(*args: object, **given: object) -> Exit:
+            settings: Values = {}
             for name in short.keys() & given.keys():
                 value = given.pop(name)
                 if value is not None and value is not False:
@@ -177,16 +177,15 @@ def option_name(key: str) -> str:
     return "--" + key.replace("_", "-")
 
 
-def nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
+def nested(keys: Sequence[str], value: object) -> Values:
     """Return ``{"a": {"b": value}}`` for the keys ``("a", "b")``."""
-    for key in reversed(keys):
-        value = {key: value}
-    return {} if not keys else dict(value)
+    first, *rest = keys
+    return {first: nested(rest, value) if rest else value}
 
 
 def collect(
-    model: type[BaseModel], file: Path | None, assignments: Iterable[str], options: Mapping[str, Any]
-) -> dict[str, Any]:
+    model: type[BaseModel], file: Path | None, assignments: Iterable[str], options: Mapping[str, object]
+) -> Values:
     """Combine the values of a recipe: the file's, over them those of ``--set``, over them the options.
 
     Paths in the file are relative to the file's folder, others to the current one; all become absolute, so that the
@@ -197,16 +196,16 @@ def collect(
     RecipeError
         If the file or an assignment cannot be read.
     """
-    values: dict[str, Any] = {}
+    values: Values = {}
     if file is not None:
         values = absolute_paths(model, read_yaml(file), file.expanduser().absolute().parent)
-    assigned: dict[str, Any] = {}
+    assigned: Values = {}
     for text in assignments:
         assigned = merge(assigned, assignment(text))
     return merge(values, absolute_paths(model, merge(assigned, options), Path.cwd()))
 
 
-def assignment(text: str) -> dict[str, Any]:
+def assignment(text: str) -> Values:
     """Turn ``"a.b=value"`` into ``{"a": {"b": value}}``; the value is read as YAML.
 
     Raises
@@ -223,7 +222,7 @@ def assignment(text: str) -> dict[str, Any]:
         raise RecipeError(f"--set {shortened(text)}: the value cannot be read; quote it as in YAML") from None
 
 
-def parse_sequence(option: Option, text: str) -> Any:
+def parse_sequence(option: Option, text: str) -> object:
     """Read a list of numbers, or of pairs of them, from an option's value: ``1,2``, a CSV file, or YAML.
 
     Raises

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -14,12 +14,12 @@ from napari_diner.cli.terminal import Interruption, follow, print_rows, print_ta
 from napari_diner.errors import DinerError, OutputError
 from napari_diner.io.folder import REPORT, reserved, staged
 from napari_diner.tasks.report import Row
-from napari_diner.tasks.task import Task
+from napari_diner.tasks.task import AnyTask
 
 if TYPE_CHECKING:
     from napari_diner.tasks.comparison import Comparison, ComparisonRun
     from napari_diner.tasks.result import Result
-    from napari_diner.tasks.run import Run
+    from napari_diner.tasks.run import AnyRun
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
@@ -67,7 +67,7 @@ def results_in(
         raise
 
 
-def run_into(folder: Common, task: Task[Any, Any], start: Callable[[], Run[Any]], inputs: Collection[Path] = ()) -> int:
+def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs: Collection[Path] = ()) -> int:
     """Run, save the result, print a summary; return the exit code.
 
     Parameters

@@ -127,31 +127,27 @@ def print_rows(rows: Iterable[Row]) -> None:
     table = Table.grid(padding=(0, 2))
     for label, value in rows:
         table.add_row(Text(label), Text(value))
-    _console().print(table)
+    print(_rendered(table))
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table with headings; all columns but the first are aligned to the right."""
-    _console().print(_table(headings, rows))
+    """Print a table with headings; see `table_text`."""
+    print(table_text(headings, rows))
 
 
 def table_text(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table as plain text."""
-    console = _console()
-    with console.capture() as captured:
-        console.print(_table(headings, rows))
-    return captured.get().rstrip("\n")
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Return a table with headings as text; all columns but the first are aligned to the right."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))
-    return table
+    return _rendered(table)
 
 
-def _console() -> Console:
-    """Return a console that neither colours nor wraps what is not shown on a terminal."""
-    return Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 1000, color_system=None)
+def _rendered(table: Table) -> str:
+    """Return a table as text, as wide as a terminal or, where there is none, as it needs to be."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())

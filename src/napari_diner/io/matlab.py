@@ -32,21 +32,14 @@ _USER_BLOCK = 512
 
 @dataclass(frozen=True)
 class MatlabTransfer:
-    """Transfer functions in a file, read one frame at a time.
-
-    Parameters
-    ----------
-    path
-        The file.
-    name
-        The variable.
-    shape
-        Its axes as (N, Z, Y, X).
-    """
+    """Transfer functions in a file, read one frame at a time."""
 
     path: Path
+    """The file."""
     name: str
+    """The variable."""
     shape: tuple[int, int, int, int]
+    """Its axes as (N, Z, Y, X)."""
 
     def __getitem__(self, frame: int) -> npt.NDArray[np.complex128]:
         """Return those of one frame, complex, (Z, Y, X)."""
@@ -66,34 +59,22 @@ class MatlabTransfer:
 
 @dataclass(frozen=True, kw_only=True)
 class MatlabFrames(StackInfo):
-    """What the frames in a file announce.
-
-    Parameters
-    ----------
-    name
-        Name of their variable.
-    """
+    """What the frames in a file announce."""
 
     name: str
+    """Name of their variable."""
 
 
 @dataclass(frozen=True)
 class MatlabInfo:
-    """Content of a file.
-
-    Parameters
-    ----------
-    path
-        The file.
-    frames
-        Its frames; None if there are none.
-    transfer
-        Transfer functions of Δε_re and Δε_im; None if there are none.
-    """
+    """Content of a file."""
 
     path: Path
+    """The file."""
     frames: MatlabFrames | None
+    """Its frames; None if there are none."""
     transfer: tuple[MatlabTransfer, MatlabTransfer] | None
+    """Transfer functions of Δε_re and Δε_im; None if there are none."""
 
     @property
     def stack(self) -> MatlabFrames:
@@ -131,15 +112,15 @@ def probe_matlab(source: str | Path) -> MatlabInfo:
     path = Path(source).expanduser()
     with decoding(path), _opened(path) as file:
         for frames_name, *transfer_names in NAMES:
-            found = [name for name in transfer_names if name in file]
-            if frames_name not in file and not found:
+            present = [name for name in transfer_names if name in file]
+            if frames_name not in file and not present:
                 continue
-            if len(found) == 1:
+            if len(present) == 1:
                 missing = next(name for name in transfer_names if name not in file)
-                raise InputError(f"{path} holds {found[0]} but no {missing}; save both transfer functions")
+                raise InputError(f"{path} holds {present[0]} but no {missing}; save both transfer functions")
             frames = _probe_frames(file, path, frames_name) if frames_name in file else None
             transfer = None
-            if found:
+            if present:
                 first, second = (_probe_transfer(file, path, name) for name in transfer_names)
                 transfer = first, second
             return MatlabInfo(path, frames, transfer)
@@ -184,10 +165,10 @@ def _variable(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     import h5py
 
     link = file.get(name, getlink=True)
-    found = file.get(name) if isinstance(link, h5py.HardLink) else None
-    if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+    variable = file.get(name) if isinstance(link, h5py.HardLink) else None
+    if not isinstance(variable, h5py.Dataset) or variable.is_virtual or variable.external:
         raise InputError(f"{name} in {path} is not an array kept in this file; save the file again in MATLAB")
-    return found
+    return variable
 
 
 def _probe_frames(file: h5py.File, path: Path, name: str) -> MatlabFrames:

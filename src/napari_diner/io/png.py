@@ -49,12 +49,9 @@ def read_png(path: Path, header: Header) -> Array:
     InputError
         If the file is damaged, or its colour channels differ.
     """
-    with decoding(path), _opened(path) as image:
-        pixels = np.asarray(image.convert("RGB") if image.mode in ("P", "RGBA") else image)
-        if image.mode == "LA":
-            pixels = pixels[..., :1]
+    pixels = read_pixels(path)
     if pixels.ndim == 3:
-        if not (pixels == pixels[..., :1]).all():
+        if not (pixels[..., :3] == pixels[..., :1]).all():
             raise InputError(f"{path} is a colour image; convert it to grey")
         pixels = pixels[..., 0]
     return pixels.astype(header.dtype, copy=False)

@@ -34,41 +34,28 @@ _COLOURED = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
 
 @dataclass(frozen=True)
 class SignalInfo:
-    """What the files of a signal announce.
-
-    Parameters
-    ----------
-    source
-        A file, a folder or a glob, as given.
-    paths
-        The files, in natural order: one with everything, or one for each point of time.
-    shape
-        Size along each axis; axes of length one, other than Y and X, are dropped. Colours with opacity are announced as
-        four and become three on reading if all pixels are opaque; see `may_hold`.
-    dtype
-        Type of the values as stored, in native byte order.
-    axes
-        Letter of each axis, of ``TZCYXS``, or as named by the caller. Colours are the last axis, ``S``, of length three
-        or four; samples that are not colours are channels, ``C``, before Y.
-    scale_um
-        Spacing along each axis in micrometres; 1.0 along axes that are not lengths, or if unknown.
-    has_axes
-        Whether the files name their axes; otherwise they are guessed.
-    has_scale
-        Whether the files give the distance between pixels.
-    file_bytes
-        Size of the files.
-    """
+    """What the files of a signal announce."""
 
     source: str
+    """A file, a folder or a glob, as given."""
     paths: tuple[Path, ...]
+    """The files, in natural order: one with everything, or one for each point of time."""
     shape: tuple[int, ...]
+    """Size along each axis; axes of length one, other than Y and X, are dropped. Colours with opacity are announced as
+    four and become three on reading if all pixels are opaque; see `may_hold`."""
     dtype: DType
+    """Type of the values as stored, in native byte order."""
     axes: str
+    """Letter of each axis, of ``TZCYXS``, or as named by the caller. Colours are the last axis, ``S``, of length three
+    or four; samples that are not colours are channels, ``C``, before Y."""
     scale_um: tuple[float, ...]
+    """Spacing along each axis in micrometres; 1.0 along axes that are not lengths, or if unknown."""
     has_axes: bool
+    """Whether the files name their axes; otherwise they are guessed."""
     has_scale: bool
+    """Whether the files give the distance between pixels."""
     file_bytes: int
+    """Size of the files."""
 
     @property
     def nbytes(self) -> int:

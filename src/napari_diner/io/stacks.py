@@ -25,15 +25,10 @@ SUFFIXES = frozenset({".tif", ".tiff", ".png"})
 
 @dataclass(frozen=True, kw_only=True)
 class StackInfo(Header):
-    """What the files of a stack announce.
-
-    Parameters
-    ----------
-    paths
-        The files in the order of their frames: one with all frames, or one for each frame.
-    """
+    """What the files of a stack announce."""
 
     paths: tuple[Path, ...]
+    """The files in the order of their frames: one with all frames, or one for each frame."""
 
 
 def probe(source: str | Path, *, kinds: str = "uif") -> StackInfo:

@@ -28,21 +28,14 @@ _ERRORS = {"se", "sd", "std", "err", "error", "sigma", "uncertainty"}
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table.
-
-    Parameters
-    ----------
-    text
-        What is written there; empty if nothing is.
-    place
-        Where it is, for error messages.
-    unit
-        Unit in the title of its column; empty if there is none.
-    """
+    """A cell of a table."""
 
     text: str
+    """What is written there; empty if nothing is."""
     place: str
+    """Where it is, for error messages."""
     unit: str = ""
+    """Unit in the title of its column; empty if there is none."""
 
     def number(self, unit: str | None = None) -> float:
         """Return the number in the cell.
@@ -77,21 +70,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells, with or without titles above them.
-
-    Parameters
-    ----------
-    source
-        The file, or what else the table is from, for error messages.
-    columns
-        Titles of the columns, without their units; empty if there are none.
-    rows
-        The cells, as many in each row.
-    """
+    """Rows of cells, with or without titles above them."""
 
     source: str
+    """The file, or what else the table is from, for error messages."""
     columns: tuple[str, ...]
+    """Titles of the columns, without their units; empty if there are none."""
     rows: tuple[tuple[Cell, ...], ...]
+    """The cells, as many in each row."""
 
     def has(self, name: str) -> bool:
         """Tell whether a column has this title, as `column` compares them."""
@@ -177,11 +163,11 @@ class Table:
         )
 
     def _find(self, name: str) -> int | None:
-        wanted = _words(_name_and_unit(name)[0])
+        name_words = _words(_name_and_unit(name)[0])
         titles = [_words(title) for title in self.columns]
-        same = [index for index, words in enumerate(titles) if "".join(words) == "".join(wanted)]
+        same = [index for index, words in enumerate(titles) if "".join(words) == "".join(name_words)]
         if not same:
-            same = [i for i, words in enumerate(titles) if {*wanted} <= {*words} and not _ERRORS & {*words}]
+            same = [i for i, words in enumerate(titles) if {*name_words} <= {*words} and not _ERRORS & {*words}]
         if len(same) > 1:
             raise InputError(f"{self.source} has {len(same)} columns that may be {name}; rename all but one")
         return same[0] if same else None

@@ -11,7 +11,7 @@ from napari_diner.physics.optics import Optics
 
 
 def frequencies(shape: tuple[int, int], pixel_size_um: float) -> tuple[Tensor, Tensor]:
-    """Return the spatial frequencies of the discrete Fourier transform, in cycles/µm.
+    """Return the spatial frequencies fy, (Y, 1), and fx, (1, X), of the discrete Fourier transform in cycles/µm.
 
     Parameters
     ----------
@@ -19,11 +19,6 @@ def frequencies(shape: tuple[int, int], pixel_size_um: float) -> tuple[Tensor, T
         Pixels (Y, X) of the grid.
     pixel_size_um
         Distance between neighbouring pixels.
-
-    Returns
-    -------
-    fy, fx
-        Float64 tensors of shape (Y, 1) and (1, X).
     """
     fy = torch.fft.fftfreq(shape[0], pixel_size_um, dtype=torch.float64)[:, None]
     fx = torch.fft.fftfreq(shape[1], pixel_size_um, dtype=torch.float64)[None, :]
@@ -59,7 +54,7 @@ def propagation_phase(fy: Tensor, fx: Tensor, distance_um: float, optics: Optics
 
 
 def passband(fy: Tensor, fx: Tensor, distance_um: float, optics: Optics, limit: bool) -> Tensor:
-    """Return which plane waves reach the other plane and are represented faithfully by the grid.
+    """Return a mask (Y, X) of the plane waves that reach the other plane and are represented faithfully by the grid.
 
     Exact propagation excludes evanescent waves. `limit` also excludes waves whose transfer function oscillates faster
     than the frequency grid samples it, since they would re-enter from the opposite side of a periodic field:
@@ -74,11 +69,6 @@ def passband(fy: Tensor, fx: Tensor, distance_um: float, optics: Optics, limit: 
         As for `propagation_phase`.
     limit
         Whether to limit the band.
-
-    Returns
-    -------
-    Tensor
-        Boolean, (Y, X).
     """
     cutoff, exact = optics.medium_frequency, optics.method == "angular_spectrum"
     band = fy**2 + fx**2 < cutoff**2 if exact else torch.ones(fy.shape[0], fx.shape[1], dtype=torch.bool)
@@ -143,11 +133,6 @@ def propagate(field: Tensor, transfer: Tensor) -> Tensor:
         Complex, (..., Y, X).
     transfer
         Transfer function H, (..., Y, X), as from `transfer_function`.
-
-    Returns
-    -------
-    Tensor
-        Complex, of the broadcast shape.
     """
     propagated: Tensor = torch.fft.ifft2(transfer * torch.fft.fft2(field))
     return propagated

@@ -18,11 +18,6 @@ from napari_diner.preprocess.sharpness import block_sums, sharpness
 
 Curve = npt.NDArray[np.float64]
 
-_PADDING_PX, _MARGIN_PX = 64, 6  # the margin, which depends on the padding, is excluded from the sharpness
-_BLUR_PX = 0.6  # standard deviation of a blur that suppresses noise between neighbouring pixels
-# refined steps are this much shorter, over so many first steps on both sides of the peak
-_REFINEMENT, _AROUND = 4, 2
-
 
 @dataclass(frozen=True)
 class Focus:
@@ -46,6 +41,12 @@ class Focus:
     distances_um: Curve
     sharpness: Curve
     at_end: bool
+
+
+_PADDING_PX, _MARGIN_PX = 64, 6  # the margin, which depends on the padding, is excluded from the sharpness
+_BLUR_PX = 0.6  # standard deviation of a blur that suppresses noise between neighbouring pixels
+# refined steps are this much shorter, over so many first steps on both sides of the peak
+_REFINEMENT, _AROUND = 4, 2
 
 
 class Refocus:

@@ -21,7 +21,7 @@ _SECOND_OF_EIGHT = 1.705
 
 
 def dead_pixels(frames: Array, sigmas: float) -> Mask:
-    """Find pixels that deviate from their neighbours in every frame in the same direction.
+    """Find pixels that deviate from their neighbours in every frame in the same direction: True where dead, (Y, X).
 
     The deviation of a pixel is its distance above the second largest, or below the second smallest, of its eight
     neighbours, in standard deviations estimated from the range of these eight or from the fine noise of the whole
@@ -34,11 +34,6 @@ def dead_pixels(frames: Array, sigmas: float) -> Mask:
         Intensities, (N, Y, X), finite.
     sigmas
         Smallest deviation, in standard deviations.
-
-    Returns
-    -------
-    Mask
-        True at dead pixels, (Y, X).
     """
     around = np.ones((3, 3), bool)
     around[1, 1] = False

@@ -21,7 +21,7 @@ _BRIGHTEST = 30.0
 
 
 def block_sums(field: Tensor, metric: Metric) -> Tensor:
-    """Return the sums over pixels from which `sharpness` is computed.
+    """Return the sums over pixels from which `sharpness` is computed, (blocks, figures), float64.
 
     Parameters
     ----------
@@ -35,11 +35,6 @@ def block_sums(field: Tensor, metric: Metric) -> Tensor:
         ``"normalised_variance"``, ``"tenengrad"``, ``"laplacian"``: variance, mean squared gradient and mean squared
         Laplacian of the intensity over the square of its mean (Langehanenberg et al., Appl. Opt. 47, D176 (2008)),
         which are smallest and not largest for a transparent sample in focus.
-
-    Returns
-    -------
-    Tensor
-        Float64, (blocks, figures); see `sharpness`.
     """
     if metric == "normalised_variance":
         intensity = _square(field)

@@ -24,40 +24,26 @@ _DARKEST = 0.02
 
 @dataclass(frozen=True)
 class References:
-    """Reference images of the sensor and the light, (Y, X) or (N, Y, X), in the units of the frames.
-
-    Parameters
-    ----------
-    dark
-        Recorded without light.
-    flat
-        Recorded under uniform light.
-    empty
-        Recorded without the sample.
-    """
+    """Reference images of the sensor and the light, (Y, X) or (N, Y, X), in the units of the frames."""
 
     dark: Array | None = None
+    """Recorded without light."""
     flat: Array | None = None
+    """Recorded under uniform light."""
     empty: Array | None = None
+    """Recorded without the sample."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Prepared frames.
-
-    Parameters
-    ----------
-    intensities
-        Float32, (N, Y, X) on the final grid, finite; pixels outside the mask have the values of neighbours.
-    mask
-        True at valid pixels, (N, Y, X), or None if all are valid.
-    notes
-        Sentences for the report on masked pixels.
-    """
+    """Prepared frames."""
 
     intensities: Floats
+    """Float32, (N, Y, X) on the final grid, finite; pixels outside the mask have the values of neighbours."""
     mask: Mask | None
+    """True at valid pixels, (N, Y, X), or None if all are valid."""
     notes: tuple[str, ...]
+    """Sentences for the report on masked pixels."""
 
 
 def read_references(settings: PreprocessSettings) -> References:
@@ -99,11 +85,6 @@ def prepare_frames(
         The reference images.
     scale
         Factor from the units of the file to intensities.
-
-    Returns
-    -------
-    Prepared
-        Frames and mask on the final grid.
 
     Raises
     ------

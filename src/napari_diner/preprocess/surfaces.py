@@ -11,30 +11,25 @@ from scipy.stats import median_abs_deviation
 
 Image = npt.NDArray[np.floating]
 
-# block means along each axis, which determine a surface of low degree as well as all pixels
-_BLOCKS = 96
-_ROUNDS, _CLIP = 8, 2.5
-
 
 @dataclass(frozen=True)
 class Surface:
-    """A polynomial in y and x on an image.
-
-    Parameters
-    ----------
-    shape
-        Pixels (Y, X) of the image.
-    coefficients
-        Coefficients of Legendre polynomials P_i(y) P_j(x), y and x from −1 to 1 over the image, (degree + 1,) * 2.
-    """
+    """A polynomial in y and x on an image."""
 
     shape: tuple[int, int]
+    """Pixels (Y, X) of the image."""
     coefficients: npt.NDArray[np.float64]
+    """Coefficients of Legendre polynomials P_i(y) P_j(x), y and x from −1 to 1 over the image, (degree + 1,) * 2."""
 
     def values(self) -> Image:
         """Return the surface at the centres of the pixels, (Y, X)."""
         grid: Image = legendre.leggrid2d(_centres(self.shape[0]), _centres(self.shape[1]), self.coefficients)
         return grid
+
+
+# block means along each axis, which determine a surface of low degree as well as all pixels
+_BLOCKS = 96
+_ROUNDS, _CLIP = 8, 2.5
 
 
 def fit_surface(image: Image, degree: int, mask: npt.NDArray[np.bool_] | None = None) -> Surface:
@@ -51,11 +46,6 @@ def fit_surface(image: Image, degree: int, mask: npt.NDArray[np.bool_] | None = 
         Highest total power of y and x.
     mask
         True where pixels count, (Y, X); everywhere if None.
-
-    Returns
-    -------
-    Surface
-        The polynomial.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""Phantoms and sample data, made by the same physics that reconstructs them."""
+"""Phantoms and sample data, simulated with the physics that reconstructs them."""

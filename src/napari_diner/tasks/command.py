@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import yaml
 
+from napari_diner.settings import Values
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.registry import task_of
 
@@ -38,7 +38,7 @@ def command_line(recipe: Recipe, source: str, output: str) -> str:
     return shlex.join(words)
 
 
-def _differences(values: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _differences(values: Mapping[str, object], defaults: Values, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield the values that differ from their defaults, those of sections as ``section.key``."""
     for key, value in values.items():
         default = defaults[key]
@@ -48,12 +48,12 @@ def _differences(values: Mapping[str, Any], defaults: Mapping[str, Any], prefix:
             yield prefix + key, value
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     """Tell whether a value can be written as an option without YAML: a word, a number, or a list of numbers."""
     if isinstance(value, list):
         return bool(value) and all(isinstance(item, int | float) for item in value)
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return ",".join(map(_plain, value)) if isinstance(value, list) else str(value)

@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.tasks.result import Progress, Result
-from napari_diner.tasks.run import Run
+from napari_diner.tasks.run import AnyRun
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.gridspec import SubplotSpec
 
-    from napari_diner.tasks.task import Task
+    from napari_diner.tasks.task import AnyTask
 
 _WHOLE = ("iterations", "parameters")
 _LEVEL_DB = 0.1
@@ -42,7 +42,7 @@ class Comparison:
         What all were given.
     """
 
-    task: Task[Any, Any]
+    task: AnyTask
     results: Mapping[str, Result]
     curves: Mapping[str, npt.NDArray[np.float64]]
     data: Any = None
@@ -87,7 +87,7 @@ class Comparison:
         return min(level, key=lambda name: self.scores(name)["seconds"])
 
     @property
-    def report(self) -> dict[str, Any]:
+    def report(self) -> dict[str, object]:
         """Everything as plain values, for JSON."""
         return {
             "task": f"compare {self.task.name}",
@@ -133,7 +133,7 @@ class ComparisonRun:
     """
 
     def __init__(
-        self, task: Task[Any, Any], contenders: Mapping[str, Callable[[], Run[Any]]], data: Any, truth: Any
+        self, task: AnyTask, contenders: Mapping[str, Callable[[], AnyRun]], data: object, truth: object
     ) -> None:
         self.task = task
         self._contenders = contenders

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_origin
+from typing import Literal, Self, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from napari_diner.errors import RecipeError
-from napari_diner.settings import Settings, explained, sections, without_none
+from napari_diner.settings import Settings, Values, explained, sections, without_none
 
 
 class Recipe(Settings):
@@ -31,7 +31,7 @@ class Recipe(Settings):
     """Where to compute; auto takes a graphics card if there is one."""
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> Self:
+    def parse(cls, values: Mapping[str, object]) -> Self:
         """Build a recipe from plain values.
 
         Parameters
@@ -55,7 +55,7 @@ class Recipe(Settings):
         folder = Path(path).expanduser().absolute().parent
         return cls.parse(absolute_paths(cls, read_yaml(path), folder))
 
-    def updated(self, changes: Mapping[str, Any]) -> Self:
+    def updated(self, changes: Mapping[str, object]) -> Self:
         """Return a recipe with some values replaced; `changes` may be nested and is checked like any input."""
         return self.parse(merge(self.model_dump(exclude_unset=True), changes))
 
@@ -65,7 +65,7 @@ class Recipe(Settings):
         return yaml.safe_dump(values | {"task": self.task}, sort_keys=False, allow_unicode=True, width=100)
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
+def read_yaml(path: str | Path) -> Values:
     """Read a mapping from a YAML file, safely.
 
     Raises
@@ -86,14 +86,12 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return values
 
 
-def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, object], changes: Mapping[str, object]) -> Values:
     """Return `base` with the values of `changes` put over it, section by section."""
     merged = dict(base)
     for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = merge(merged[key], value)
-        else:
-            merged[key] = value
+        section = merged.get(key)
+        merged[key] = merge(section, value) if isinstance(value, Mapping) and isinstance(section, Mapping) else value
     return merged
 
 
@@ -124,7 +122,7 @@ def input_files(recipe: BaseModel) -> list[Path]:
     return paths
 
 
-def absolute_paths(model: type[BaseModel], values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def absolute_paths(model: type[BaseModel], values: Mapping[str, object], folder: Path) -> Values:
     """Return the values of a recipe with its file names made absolute, as seen from `folder`; see `is_file`."""
     nested, absolute = sections(model), dict(values)
     for name, field in model.model_fields.items():

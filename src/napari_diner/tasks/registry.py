@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from importlib.metadata import entry_points
-from typing import Any
 
 from napari_diner.registry import unknown
 from napari_diner.tasks.fit.task import FitTask
@@ -17,9 +16,8 @@ from napari_diner.tasks.focus.task import FocusTask
 from napari_diner.tasks.idt.task import IdtTask
 from napari_diner.tasks.lensless.task import LenslessTask
 from napari_diner.tasks.recipe import Recipe
-from napari_diner.tasks.task import Sample, Task
-
-AnyTask = Task[Any, Any]
+from napari_diner.tasks.task import AnyTask as AnyTask
+from napari_diner.tasks.task import Sample
 
 _TASKS: dict[str, AnyTask] = {task.name: task for task in (LenslessTask(), FocusTask(), IdtTask(), FitTask())}
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import torch
 
 
+Report = Mapping[str, Any]
+"""A report, as it is stored in ``report.json``."""
+
+
 class Row(NamedTuple):
     """A line of a summary: a label and a value with its unit."""
 
@@ -23,7 +27,7 @@ class Row(NamedTuple):
     value: str
 
 
-def psnr_db(error: npt.NDArray[Any], peak: float) -> float:
+def psnr_db(error: npt.NDArray[np.floating], peak: float) -> float:
     """Return the peak signal-to-noise ratio, ``10 log10(peak² / mean(error²))``, in dB."""
     return psnr_of(float(np.mean(np.square(error, dtype=np.float64))), peak)
 
@@ -35,7 +39,7 @@ def psnr_of(mean_square: float, peak: float) -> float:
     return 10 * float(np.log10(peak**2 / mean_square)) if peak > 0 else float("nan")
 
 
-def provenance(device: torch.device, seed: int) -> dict[str, Any]:
+def provenance(device: torch.device, seed: int) -> dict[str, object]:
     """Return what a report says of the machine and the programs that a result was made with."""
     import torch
 

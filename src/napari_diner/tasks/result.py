@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.report import Report
 
 if TYPE_CHECKING:
     import xarray
@@ -72,7 +73,7 @@ class Result:
     task: str
     arrays: tuple[NamedArray, ...]
     recipe: Recipe
-    report: Mapping[str, Any]
+    report: Report
     weights: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
     header: Mapping[str, str] = field(default_factory=dict)
     partial: bool = False

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from napari_diner import device as devices
 from napari_diner.errors import DinerError, OutOfMemoryError
 from napari_diner.io.arrays import NamedArray
@@ -89,7 +92,7 @@ class Outcome:
     arrays: tuple[NamedArray, ...]
     figures: Mapping[str, object]
     warnings: Sequence[str] = ()
-    weights: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
     header: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -346,6 +349,9 @@ class Run(Generic[State]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+AnyRun = Run[Any]
 
 
 def remaining_s(done: float, spent_s: float, limit_s: float | None = None) -> float | None:

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -96,12 +95,12 @@ def load(folder: str | Path) -> Result:
     return Result(recipe.task, arrays, recipe, report, weights, header, partial)
 
 
-def to_json(values: Any) -> str:
+def to_json(values: object) -> str:
     """Return values as standard JSON: numbers of NumPy as plain ones, those that are not finite as null."""
     return json.dumps(_plain(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

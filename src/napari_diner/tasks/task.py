@@ -17,6 +17,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.registry import unknown
 from napari_diner.settings import Settings
 from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.report import Report
 from napari_diner.tasks.report import Row as Row
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_diner.tasks.comparison import Comparison, ComparisonRun
     from napari_diner.tasks.result import Result
-    from napari_diner.tasks.run import Job, Run
+    from napari_diner.tasks.run import AnyRun, Job
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
 DataT = TypeVar("DataT")
@@ -225,7 +226,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         """
 
     @abstractmethod
-    def summary_rows(self, report: Mapping[str, Any]) -> list[Row]:
+    def summary_rows(self, report: Report) -> list[Row]:
         """Return the lines that sum up a report, for terminal and dock."""
 
     def load_truth(self, folder: Path) -> Any:
@@ -236,7 +237,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         RecipeError
             If the task has no truth.
         """
-        raise RecipeError(f"{self.title} has no ground truth to be scored against; leave it out")
+        raise RecipeError(f"{self.title} has no ground truth to be scored against; leave out {{field}}", "truth")
 
     def truth_of(self, sample: SampleData) -> Any:
         """Return the known object of a sample, as `job` takes it; None if there is none."""
@@ -273,7 +274,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         *,
         truth: Any = None,
         preview_interval_s: float | None = None,
-    ) -> Run[Any]:
+    ) -> AnyRun:
         """Assemble the data of a recipe and return the run; see `assemble`, `job` and `Run`."""
         from napari_diner.tasks.run import Run
 
@@ -318,10 +319,15 @@ class Task(ABC, Generic[RecipeT, DataT]):
         for name in names:
             if name not in self.contenders:
                 raise unknown("contender", name, self.contenders)
+        if not seconds > 0:
+            raise RecipeError(f"{{field}} = {seconds:g} cannot be used: it should be greater than 0", "seconds")
         data = self.assemble(recipe, frames)
 
-        def begin(name: str) -> Run[Any]:
+        def begin(name: str) -> AnyRun:
             changed = recipe.updated({**self.contenders[name], "max_seconds": seconds})
             return Run(self.job(changed, data, truth), preview_interval_s)
 
         return ComparisonRun(self, {name: functools.partial(begin, name) for name in names}, data, truth)
+
+
+AnyTask = Task[Any, Any]

@@ -199,7 +199,7 @@ def test_legacy_dispersion_stretches_depth() -> None:
 
 
 def test_legacy_dispersion_needs_a_dry_aperture() -> None:
-    with pytest.raises(RecipeError, match=r"legacy dispersion has no waves at an NA of 1\.1"):
+    with pytest.raises(RecipeError, match=r"no waves at an NA of 1\.1 with dispersion legacy"):
         BornModel(
             VolumeGeometry((1, 8, 8), 0.5, 0.5, 1.33, 0.1, 1.1, 0.0), Illumination.of([[0.0, 0.0]]), dispersion="legacy"
         )

@@ -60,7 +60,7 @@ def test_tiles_see_what_one_piece_sees(padding: str, highest: float, typical: fl
 def test_each_pixel_of_the_sensor_is_in_one_tile(padding: str) -> None:
     _, tiled = both(padding)
     count = torch.zeros(3, *SHAPE)
-    for frame, at, U in tiled.seen(specimen(SHAPE)):
+    for frame, at, U in tiled.propagated(specimen(SHAPE)):
         assert count[frame][at].shape == U.shape
         count[frame][at] += 1
     assert bool((count == 1).all())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -12,6 +12,13 @@ from torch import Tensor
 from napari_diner.errors import InputError
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.geometry import Slices
+
+
+class Precision(TypedDict, total=False):
+    """Complex type and device of a model."""
+
+    dtype: torch.dtype
+    device: torch.device | str
 
 
 class IDTModel(ABC):
@@ -45,7 +52,7 @@ class IDTModel(ABC):
 
     @abstractmethod
     def forward(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Return the data that the model predicts, with gradients.
+        """Return the predicted data g = I / I_background − 1, (N, Y, X), differentiably.
 
         Parameters
         ----------
@@ -53,11 +60,6 @@ class IDTModel(ABC):
             Δε_re and Δε_im, real, (2, Z, Y, X).
         frames
             Frames to predict, in this order; all if None.
-
-        Returns
-        -------
-        Tensor
-            g = I / I_background − 1, real, (N, Y, X).
         """
 
     @abstractmethod
@@ -90,7 +92,7 @@ class IDTModel(ABC):
         return 1 + self.forward(contrast, frames)
 
     def peak_phase(self, contrast: Tensor) -> float:
-        """Return the largest phase delay along the axis, ``max |2π/λ Σ_z (n_re − n0) Δz|``.
+        """Return the largest phase delay along the axis in rad, ``max |2π/λ Σ_z (n_re − n0) Δz|``.
 
         The linear model holds below about 0.3 rad and is unreliable above 0.5 rad.
 
@@ -98,11 +100,6 @@ class IDTModel(ABC):
         ----------
         contrast
             Δε_re and Δε_im, real, (2, Z, Y, X).
-
-        Returns
-        -------
-        float
-            In radians.
         """
         with torch.no_grad():
             projected = torch.zeros(contrast.shape[-2:], dtype=torch.float32, device=contrast.device)

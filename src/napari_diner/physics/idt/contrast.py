@@ -29,7 +29,7 @@ def refractive_index(contrast: Tensor, medium_index: float) -> tuple[Tensor, Ten
 
 
 def permittivity_contrast(n_re: Tensor, n_im: Tensor | None, medium_index: float) -> Tensor:
-    """Return the permittivity contrast of a refractive index, ``Δε = n² − n0²``; the inverse of `refractive_index`.
+    """Return the contrast ``Δε = n² − n0²`` of a refractive index, (2, ...); the inverse of `refractive_index`.
 
     Parameters
     ----------
@@ -37,11 +37,6 @@ def permittivity_contrast(n_re: Tensor, n_im: Tensor | None, medium_index: float
         Real and imaginary part of the index, (...); no absorption if `n_im` is None.
     medium_index
         Refractive index n0 of the medium.
-
-    Returns
-    -------
-    Tensor
-        Δε_re = n_re² − n_im² − n0² and Δε_im = 2 n_re n_im, real, (2, ...).
     """
     # (n − n0)(n + n0) preserves the digits of a weak contrast that n² − n0² would lose
     real = (n_re - medium_index) * (n_re + medium_index)

@@ -43,9 +43,9 @@ class Slices:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int | float) and not math.isfinite(value):
-                raise RecipeError(f"{field.name} is {value}; it must be a number")
+                raise RecipeError(f"{{field}} is {value}; it must be a finite number", field.name)
             if isinstance(value, int | float) and value <= 0 and field.name != "first_slice_um":
-                raise RecipeError(f"{field.name} is {value}; it must be a number above zero")
+                raise RecipeError(f"{{field}} is {value}; it must be a number above zero", field.name)
 
     @property
     def wavenumber(self) -> float:
@@ -88,7 +88,8 @@ class VolumeGeometry(Slices):
         if self.na >= self.medium_index:
             raise RecipeError(
                 f"The objective's NA of {self.na:g} is not below the medium's index of {self.medium_index:g}; "
-                "correct na or medium_index"
+                "correct {field} or {field:medium_index}",
+                "na",
             )
 
     @property

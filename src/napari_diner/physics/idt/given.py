@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.errors import InputError
+from napari_diner.physics.idt.base import Precision
 from napari_diner.physics.idt.geometry import Slices
 from napari_diner.physics.idt.linear import LinearModel, default_block, without_nyquist
 from napari_diner.physics.lensless.contrast_transfer import mirrored
@@ -42,8 +43,8 @@ class GivenTransfer(LinearModel):
         Whether frequency zero is in the middle, at [Y//2, X//2], and not at [0, 0] as for ``fft2``.
     block_elements
         Approximate maximum number of complex numbers in a temporary; depends on the device if None.
-    dtype, device
-        Complex type and device of the spectra.
+    precision
+        `dtype`, complex64 by default, and `device` of the spectra.
 
     Raises
     ------
@@ -59,8 +60,7 @@ class GivenTransfer(LinearModel):
         *,
         centred: bool = False,
         block_elements: int | None = None,
-        dtype: torch.dtype = torch.complex64,
-        device: torch.device | str = "cpu",
+        **precision: Unpack[Precision],
     ) -> None:
         shape = tuple(int(size) for size in H_re.shape)
         if shape[1:] != slices.shape or shape != tuple(H_im.shape):
@@ -68,7 +68,7 @@ class GivenTransfer(LinearModel):
                 f"The transfer functions have the shapes {shape} and {tuple(H_im.shape)}; both must be (N, Z, Y, X), "
                 f"with the volume (Z, Y, X) = {slices.shape}"
             )
-        super().__init__(slices, shape[0], dtype=dtype, device=device)
+        super().__init__(slices, shape[0], **precision)
         self.block_elements = block_elements if block_elements is not None else default_block(self.device)
         kept = without_nyquist(self.shape[1:])
         responds = torch.zeros(self.half, dtype=torch.bool)
@@ -77,12 +77,12 @@ class GivenTransfer(LinearModel):
                 responds |= (self._half(H[frame], centred, frame).abs() > 0).any(0)
         active = (responds & kept).flatten().nonzero().flatten()
         planes = self.shape[0]
-        self.tables = torch.empty(self.frames, 2 * planes, len(active), dtype=dtype, device=self.device)
+        self.tables = torch.empty(self.frames, 2 * planes, len(active), dtype=self.dtype, device=self.device)
         """H_re of all slices, then H_im of all slices, at the active frequencies; complex, (N, 2Z, K)."""
         for frame in range(self.frames):
             for part, H in enumerate((H_re, H_im)):
                 half = self._half(H[frame], centred, frame).flatten(1)[:, active]
-                self.tables[frame, part * planes : (part + 1) * planes] = half.to(self.device, dtype)
+                self.tables[frame, part * planes : (part + 1) * planes] = half.to(self.device, self.dtype)
         self.active = active.to(self.device)
 
     def _half(self, H: npt.ArrayLike, centred: bool, frame: int) -> Tensor:

@@ -46,16 +46,21 @@ class Illumination:
 
     def __post_init__(self) -> None:
         if not self.frames:
-            raise RecipeError("There is no illumination; give a direction [NA_y, NA_x] for each frame")
+            raise RecipeError("There is no illumination; give a direction [NA_y, NA_x] for each frame", "illuminations")
         for number, frame in enumerate(self.frames, 1):
             if not frame:
-                raise RecipeError(f"Frame {number} has no light source; give it a direction [NA_y, NA_x]")
+                raise RecipeError(
+                    f"Frame {number} has no light source; give it a direction [NA_y, NA_x]", "illuminations"
+                )
             for source in frame:
                 if not all(math.isfinite(value) for value in source):
-                    raise RecipeError(f"The illumination of frame {number} is not finite; correct {list(source)}")
+                    raise RecipeError(
+                        f"The illumination of frame {number} is not finite; correct {list(source)}", "illuminations"
+                    )
                 if source.weight <= 0:
                     raise RecipeError(
-                        f"The illumination of frame {number} has the weight {source.weight:g}; it must be above zero"
+                        f"The illumination of frame {number} has the weight {source.weight:g}; it must be above zero",
+                        "illuminations",
                     )
 
     @classmethod
@@ -123,12 +128,14 @@ class Illumination:
                 if source.na >= medium_index:
                     raise RecipeError(
                         f"The illumination of frame {number} has an NA of {source.na:.4g}, which is impossible in a "
-                        f"medium of index {medium_index:g}; check the illuminations and the index of the medium"
+                        f"medium of index {medium_index:g}; check {{field}} and {{field:medium_index}}",
+                        "illuminations",
                     )
                 if source.na > na * (1 + EDGE):
                     raise RecipeError(
                         f"The illumination of frame {number} has an NA of {source.na:.4g}, outside the objective's "
-                        f"NA of {na:g}; remove dark-field frames, or correct the illuminations or the NA"
+                        f"NA of {na:g}; remove dark-field frames, or correct {{field}} or {{field:na}}",
+                        "illuminations",
                     )
 
 
@@ -158,6 +165,7 @@ def _sources(frame: Sequence[float] | Sequence[Sequence[float]], number: int) ->
     if any(entry.shape not in ((2,), (3,)) for entry in entries):
         raise RecipeError(
             f"The illumination of frame {number} is {frame}; give [NA_y, NA_x], or a list of [NA_y, NA_x, weight] for "
-            "a frame with several sources"
+            "a frame with several sources",
+            "illuminations",
         )
     return tuple(Source(*entry.tolist()) for entry in entries)

@@ -47,7 +47,7 @@ class LinearModel(IDTModel):
         return self.adjoint(data, frames)
 
     def adjoint(self, data: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Apply the adjoint of `forward`.
+        """Apply the adjoint of `forward`; returns a real volume, (2, Z, Y, X).
 
         Parameters
         ----------
@@ -55,11 +55,6 @@ class LinearModel(IDTModel):
             Real, (N, Y, X).
         frames
             Indices of these frames; all if None.
-
-        Returns
-        -------
-        Tensor
-            Real, (2, Z, Y, X).
 
         Raises
         ------
@@ -86,7 +81,7 @@ class LinearModel(IDTModel):
 
     @abstractmethod
     def forward_spectrum(self, spectrum: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Return the half-spectra of the data from those of the contrast.
+        """Return the half-spectra of the data, (N, Y, X//2+1), from those of the contrast.
 
         Parameters
         ----------
@@ -94,16 +89,11 @@ class LinearModel(IDTModel):
             Complex, (2, Z, Y, X//2+1).
         frames
             Frames to predict; all if None.
-
-        Returns
-        -------
-        Tensor
-            Complex, (N, Y, X//2+1).
         """
 
     @abstractmethod
     def adjoint_spectrum(self, spectrum: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Apply the conjugate transpose of `forward_spectrum` at each frequency.
+        """Apply the conjugate transpose of `forward_spectrum` at each frequency; returns (2, Z, Y, X//2+1).
 
         Preceded by `spectrum` and followed by `from_spectrum`, this is the adjoint of `forward`.
 
@@ -113,16 +103,11 @@ class LinearModel(IDTModel):
             Complex, (N, Y, X//2+1).
         frames
             Indices of these frames; all if None.
-
-        Returns
-        -------
-        Tensor
-            Complex, (2, Z, Y, X//2+1).
         """
 
     @abstractmethod
     def transfer(self, frame: int, slices: Sequence[int] | slice | None = None) -> tuple[Tensor, Tensor]:
-        """Return the transfer functions of one frame.
+        """Return the transfer functions H_re and H_im of one frame, complex, (Z, Y, X//2+1).
 
         Parameters
         ----------
@@ -130,11 +115,6 @@ class LinearModel(IDTModel):
             Index of the frame.
         slices
             Slices; all if None.
-
-        Returns
-        -------
-        H_re, H_im
-            Complex, (Z, Y, X//2+1).
         """
 
     @abstractmethod

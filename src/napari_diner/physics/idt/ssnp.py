@@ -22,14 +22,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.idt.base import IDTModel, frequency_device
+from napari_diner.physics.idt.base import IDTModel, Precision, frequency_device
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.transfer import chosen_sources
@@ -53,8 +53,8 @@ class SSNPModel(IDTModel):
         is proportional to it.
     batch_elements
         Approximate maximum number of complex numbers in the fields that march together; depends on the device if None.
-    dtype, device
-        Complex type and device of the fields. Phases are always computed in double precision.
+    precision
+        `dtype`, complex64 by default, and `device` of the fields. Phases are always computed in double precision.
 
     Raises
     ------
@@ -70,10 +70,9 @@ class SSNPModel(IDTModel):
         *,
         steps_per_slice: int | None = None,
         batch_elements: int | None = None,
-        dtype: torch.dtype = torch.complex64,
-        device: torch.device | str = "cpu",
+        **precision: Unpack[Precision],
     ) -> None:
-        super().__init__(geometry, len(illumination), dtype=dtype, device=device)
+        super().__init__(geometry, len(illumination), **precision)
         self.geometry = geometry
         illumination.check(geometry.na, geometry.medium_index)
         self.illumination = illumination
@@ -98,7 +97,8 @@ class SSNPModel(IDTModel):
         if np.any((x > math.pi / 2) & (np.abs(np.sin(x)) < 0.3)):
             raise RecipeError(
                 f"Steps of {step_um:.3g} µm are close to a multiple of half the wavelength in the medium and would act "
-                f"as a mirror; use at least {fewest} steps per slice"
+                f"as a mirror; set {{field}} to at least {fewest}",
+                "multislice.steps_per_slice",
             )
         self.corrections = torch.from_numpy(geometry.wavenumber**2 * step_um / (4 * kz) * (1 / np.tan(x) - 1 / x))
         """½ε (cot x − 1/x) for unit contrast and each source, (S,)."""
@@ -277,9 +277,9 @@ class _March(torch.autograd.Function):
         for batch, (field, slope) in zip(model._batches(ctx.frames), ctx.ends, strict=True):
             image = batch.image(field, slope)
             # the adjoint of ifft2 is fft2 over the number of pixels
-            seen = torch.fft.fft2(2 * batch.weights * gradients[0][batch.places] * image) / pixels
-            g_field, g_slope = batch.image_of_field.conj() * seen, batch.image_of_slope.conj() * seen
-            # what is kept for the march back stays as it is: another backward pass may follow
+            pulled_back = torch.fft.fft2(2 * batch.weights * gradients[0][batch.places] * image) / pixels
+            g_field, g_slope = batch.image_of_field.conj() * pulled_back, batch.image_of_slope.conj() * pulled_back
+            # the stored field is not changed, as another backward pass may follow
             slope = slope.clone()
             for plane in range(model.shape[0] - 1, -1, -1):
                 delta = model._plane(contrast, plane)

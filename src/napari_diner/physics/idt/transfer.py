@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.idt.base import frequency_device
+from napari_diner.physics.idt.base import Precision, frequency_device
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.linear import LinearModel, default_block, without_nyquist
@@ -29,7 +29,7 @@ Dispersion = Literal["exact", "legacy"]
 
 
 def axial_frequency(squared: Tensor, geometry: VolumeGeometry, dispersion: Dispersion = "exact") -> Tensor:
-    """Return the axial frequency η of plane waves in the medium, in cycles/µm.
+    """Return the axial frequency η of plane waves in the medium, in cycles/µm; zero for evanescent waves.
 
     Parameters
     ----------
@@ -40,11 +40,6 @@ def axial_frequency(squared: Tensor, geometry: VolumeGeometry, dispersion: Dispe
     dispersion
         ``"exact"``: √((n0/λ)² − |u|²). ``"legacy"``: n0 √(1/λ² − |u|²), as in some public code and its transfer
         functions, which mistakes the sine in air for the sine in the medium and thus rescales depth by n0².
-
-    Returns
-    -------
-    Tensor
-        Real, zero for evanescent waves.
     """
     if dispersion == "legacy":
         return geometry.medium_index * (geometry.wavelength_um**-2 - squared).clamp_min(0).sqrt()
@@ -98,8 +93,8 @@ class BornModel(LinearModel):
         See `axial_frequency`.
     block_elements
         Approximate maximum number of complex numbers in a temporary; depends on the device if None.
-    dtype, device
-        Complex type and device of the spectra. Phases are always computed in double precision.
+    precision
+        `dtype`, complex64 by default, and `device` of the spectra. Phases are always computed in double precision.
 
     Raises
     ------
@@ -114,14 +109,15 @@ class BornModel(LinearModel):
         *,
         dispersion: Dispersion = "exact",
         block_elements: int | None = None,
-        dtype: torch.dtype = torch.complex64,
-        device: torch.device | str = "cpu",
+        **precision: Unpack[Precision],
     ) -> None:
-        super().__init__(geometry, len(illumination), dtype=dtype, device=device)
+        super().__init__(geometry, len(illumination), **precision)
         self.geometry = geometry
         illumination.check(geometry.na, geometry.medium_index)
         if dispersion == "legacy" and geometry.na >= 1:
-            raise RecipeError(f"The legacy dispersion has no waves at an NA of {geometry.na:g}; choose the exact one")
+            raise RecipeError(
+                f"There are no waves at an NA of {geometry.na:g} with {{field}} legacy; set it to exact", "dispersion"
+            )
         self.illumination = illumination
         self.dispersion = dispersion
         self.block_elements = block_elements if block_elements is not None else default_block(self.device)

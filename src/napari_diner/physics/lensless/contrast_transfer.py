@@ -22,17 +22,12 @@ def mirrored(spectrum: Tensor) -> Tensor:
 
 
 def contrast_transfer(transfer: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the contrast transfer functions C of log-amplitude and S of phase for a transfer function H.
+    """Return the contrast transfer functions C of log-amplitude and S of phase, (Y, X), for a transfer function H.
 
     Parameters
     ----------
     transfer
         Transfer function H of the field, (Y, X).
-
-    Returns
-    -------
-    C, S
-        Complex, (Y, X).
     """
     opposite = mirrored(transfer).conj()
     return (transfer + opposite) / 2, 0.5j * (transfer - opposite)
@@ -83,7 +78,7 @@ def shift_power(model: LenslessModel, field: Tensor) -> Tensor:
     lit = model.lit(field)
     brightness = float((lit.real**2 + lit.imag**2).mean())
     slope = 0.0
-    for frame, _, U in model.seen(field):
+    for frame, _, U in model.propagated(field):
         amplitude = (U.real**2 + U.imag**2).sqrt()
         part = amplitude.numel() / pixels
         texture = sum(part * float(torch.diff(amplitude, dim=axis).square().mean()) for axis in (-2, -1))
@@ -99,7 +94,7 @@ def shift_power(model: LenslessModel, field: Tensor) -> Tensor:
 
 
 def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping: float = 1e-3) -> Tensor:
-    """Return the field of a weak object from the square roots of the recorded intensities.
+    """Return the field O of a weak object, (Y, X), from the square roots of the recorded intensities.
 
     At each frequency, the 2×2 least-squares problem of all heights is solved for log-amplitude and phase, with
     `damping` times the number of heights added to its diagonal.
@@ -112,11 +107,6 @@ def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping:
         Square roots of the recorded intensities, real, (N, Y, X); interpolated if the sensor's pixels are larger.
     damping
         Relative damping; larger gives smoother and weaker phases.
-
-    Returns
-    -------
-    Tensor
-        Complex field O, (Y, X).
     """
     amplitudes = model.sensor.interpolated(amplitudes)
     empty = torch.ones(model.shape, dtype=model.dtype, device=model.device)

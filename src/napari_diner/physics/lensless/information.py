@@ -53,7 +53,7 @@ def band_mask(band: Band, frequency: Tensor) -> Tensor:
 
 
 def phase_information(frequency: Tensor, heights: Heights) -> Tensor:
-    """Return the information that heights give on a weak object's phase if its absorption is unknown as well.
+    """Return the information on a weak object's phase, at each frequency, if its absorption is unknown as well.
 
     With ``S = sin χ`` and ``C = cos χ`` of each height (see `napari_diner.physics.lensless.contrast_transfer`) this is
     the Schur complement ``Σ S² − (Σ S C)² / Σ C²`` of the normal matrix: the inverse variance of the phase at that
@@ -66,11 +66,6 @@ def phase_information(frequency: Tensor, heights: Heights) -> Tensor:
         Spatial frequencies f in cycles/µm, of any shape.
     heights
         The optics, distances and gains.
-
-    Returns
-    -------
-    Tensor
-        Float64, of the shape of `frequency`.
     """
     frequency = frequency.to(torch.float64)
     SS, CC, SC = (torch.zeros_like(frequency) for _ in range(3))

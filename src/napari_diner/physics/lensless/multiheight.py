@@ -41,8 +41,8 @@ class LenslessModel(ABC):
     (see `Padding`). Where pixels of the sensor are larger than those of the object, each records the mean of I_z over
     those that it covers (see `Sensor`).
 
-    Solvers go through the heights by `seen`, `round_trip` and `collect`, which may process the sensor part by part:
-    they name pixels of the sensor, and give or take the field on all of the object's grid that these cover.
+    Solvers use `propagated`, `round_trip` and `collect`, which may process the sensor part by part: they name pixels of
+    the sensor, and yield or accept the field on the part of the object's grid that these cover.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ class LenslessModel(ABC):
         """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X')."""
 
     @abstractmethod
-    def seen(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
+    def propagated(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
         """Propagate the object's field (Y, X) to all sensor planes; yields frame, pixels and the field U_z there."""
 
     @abstractmethod
     def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
-        """Return ``Σ_z A_z^H respond(A_z O)``, in one pass over the heights.
+        """Return ``Σ_z A_z^H respond(A_z O)``, complex, (Y, X), in one pass over the heights.
 
         Parameters
         ----------
@@ -103,11 +103,6 @@ class LenslessModel(ABC):
             Complex field O, (Y, X).
         respond
             Called once for each height and part of the sensor.
-
-        Returns
-        -------
-        Tensor
-            Complex, (Y, X).
         """
 
     @abstractmethod
@@ -128,20 +123,15 @@ class LenslessModel(ABC):
         return field if self.illumination is None else self.illumination.conj() * field
 
     def fields(self, field: Tensor) -> Tensor:
-        """Propagate the object's field to all sensor planes.
+        """Propagate the object's field O (Y, X) to all sensor planes: U_z, (N, Y, X).
 
         Parameters
         ----------
         field
             Complex field O, (Y, X).
-
-        Returns
-        -------
-        Tensor
-            Complex fields U_z, (N, Y, X).
         """
         fields = torch.empty(self.frames, *self.shape, dtype=field.dtype, device=self.device)
-        for frame, at, U in self.seen(field):
+        for frame, at, U in self.propagated(field):
             fields[frame][self.sensor.fine(at)] = U
         return fields
 
@@ -189,7 +179,7 @@ class MultiHeight(LenslessModel):
     def _whole(self) -> Pixels:
         return slice(0, self.sensor_shape[0]), slice(0, self.sensor_shape[1])
 
-    def seen(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
+    def propagated(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
         """Propagate the object's field (Y, X) to one sensor plane after another."""
         spectrum = self.spectrum(field)
         for frame in range(self.frames):

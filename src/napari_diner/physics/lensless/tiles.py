@@ -97,7 +97,7 @@ class TiledMultiHeight(LenslessModel):
         """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X'), computed at each call."""
         return self.heights.transfer(frame, self.padding.padded_shape, self.dtype).to(self.device)
 
-    def seen(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
+    def propagated(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
         """Propagate the object's field (Y, X), tile by tile, to one sensor plane after another."""
         lit = self.padding.pad(self.lit(field))
         for rows, columns in self._tiles:

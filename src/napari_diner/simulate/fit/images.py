@@ -1,9 +1,8 @@
-"""Images, videos and volumes to fit: smooth and sharp, coarse and fine at once, drawn from a seed."""
+"""Synthetic images, videos and volumes with smooth and sharp, coarse and fine structure."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,52 +12,43 @@ from napari_diner.device import check_memory
 from napari_diner.simulate.fit.settings import ImageSimulation, VideoSimulation, VolumeSimulation
 
 Image = npt.NDArray[np.float32]
+Digital = npt.NDArray[np.uint8 | np.uint16]
 
 _PAN_PX = (0.31, 0.83)
-"""How far the scene of a video moves up and to the left from frame to frame."""
+"""Motion of the scene of a video, up and to the left, per frame."""
 _RESOLUTION_UM = (0.45, 0.15, 0.15)
-"""Standard deviations along Z, Y, X of the blur of a light microscope with a high aperture."""
+"""Standard deviations along Z, Y, X of the blur of a high-aperture light microscope."""
 _OFFSET, _PHOTONS = 100.0, 4000.0
-"""What the camera of a volume gives in the dark, and counts at its brightest place."""
+"""Dark level of the camera, and photon count at the brightest place, of a volume."""
 
 
-def simulate_image(settings: ImageSimulation) -> npt.NDArray[Any]:
-    """Draw an image in which coarse and fine structure, sharp edges and smooth gradients meet.
+def simulate_image(settings: ImageSimulation) -> Digital:
+    """Draw an image with coarse and fine structure, sharp edges and smooth gradients: (Y, X, 3), or (Y, X) if grey.
 
-    Discs, ellipses and squares of all sizes lie on top of each other, as in the dead-leaves model of natural images,
-    on a background that varies slowly. Some are shaded, some striped down to three pixels a period, some rough.
-
-    Returns
-    -------
-    ndarray
-        (Y, X, 3), or (Y, X) if without colours; uint8 or uint16.
+    Discs, ellipses and squares of all sizes overlap, as in the dead-leaves model of natural images, on a slowly varying
+    background. Some are shaded, some striped with periods down to three pixels, some rough.
 
     Raises
     ------
     OutOfMemoryError
-        If it does not fit the memory.
+        If it does not fit in memory.
     """
     shape = (settings.height_px, settings.width_px)
     check_memory(80 * shape[0] * shape[1], f"Drawing {shape[0]}×{shape[1]} pixels")
     scene = _scene(shape, np.random.default_rng(settings.seed))
     if not settings.colours:
-        # how bright the colours look, as in Rec. 709
+        # luminance of Rec. 709
         scene = scene @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     return _digital(scene, settings.bits)
 
 
 def simulate_video(settings: VideoSimulation) -> npt.NDArray[np.uint8]:
-    """Draw a video: the camera pans by less than a pixel a frame over a scene, and balls fly past in front of it.
-
-    Returns
-    -------
-    ndarray
-        (T, Y, X, 3), uint8.
+    """Draw a video, (T, Y, X, 3): the camera pans over a scene, and balls fly past in front of it.
 
     Raises
     ------
     OutOfMemoryError
-        If it does not fit the memory.
+        If it does not fit in memory.
     """
     frames, height, width = settings.frames, settings.height_px, settings.width_px
     size = [length + math.ceil(step * frames) + 4 for length, step in zip((height, width), _PAN_PX, strict=True)]
@@ -73,7 +63,7 @@ def simulate_video(settings: VideoSimulation) -> npt.NDArray[np.uint8]:
         whole, part = zip(*(divmod(step * number, 1) for step in _PAN_PX), strict=True)
         y, x = (int(place) for place in whole)
         window = scene[y : y + height + 3, x : x + width + 3]
-        # a cubic spline moves the grain by parts of a pixel without blurring it
+        # a cubic spline shifts the grain by fractions of a pixel without blurring it
         moved = ndimage.shift(window, [-part[0], -part[1], 0], order=3, mode="reflect")[:height, :width]
         for ball in balls:
             ball.draw(moved, number)
@@ -82,20 +72,15 @@ def simulate_video(settings: VideoSimulation) -> npt.NDArray[np.uint8]:
 
 
 def simulate_volume(settings: VolumeSimulation) -> npt.NDArray[np.uint16]:
-    """Draw a fluorescent specimen as a confocal microscope records it: nuclei, vesicles and filaments.
+    """Draw a fluorescent specimen, (Z, Y, X), as recorded by a confocal microscope.
 
-    All lengths are in micrometres, blurred more along Z than along Y and X; each value is a count of photons with its
-    Poisson noise, on top of the camera's offset.
-
-    Returns
-    -------
-    ndarray
-        (Z, Y, X), uint16.
+    Lengths are in micrometres, and the blur is wider along Z than along Y and X. Values are photon counts with Poisson
+    noise plus the offset of the camera.
 
     Raises
     ------
     OutOfMemoryError
-        If it does not fit the memory.
+        If it does not fit in memory.
     """
     shape = (settings.slices, settings.height_px, settings.width_px)
     check_memory(28 * math.prod(shape), "Drawing {}×{}×{} voxels".format(*shape))
@@ -115,11 +100,10 @@ def simulate_volume(settings: VolumeSimulation) -> npt.NDArray[np.uint16]:
     return counts
 
 
-def _digital(scene: Image, bits: int) -> npt.NDArray[Any]:
-    """Return brightness of 0 to 1 as integers."""
+def _digital(scene: Image, bits: int) -> Digital:
+    """Return a brightness of 0 to 1 as integers."""
     most = 2**bits - 1
-    values: npt.NDArray[Any] = np.rint(np.clip(scene, 0, 1) * most).astype(f"uint{bits}")
-    return values
+    return np.asarray(np.rint(np.clip(scene, 0, 1) * most), np.uint8 if bits == 8 else np.uint16)
 
 
 def _scene(shape: tuple[int, int], random: np.random.Generator) -> Image:
@@ -127,19 +111,19 @@ def _scene(shape: tuple[int, int], random: np.random.Generator) -> Image:
     scene = _background(shape, random)
     side = min(shape)
     largest = max(4.0, 0.22 * side)
-    # the smallest grow with a large image, so that their number does not
+    # the smallest grow with the image, so that their number does not
     smallest = min(max(2.5, side / 200), largest / 1.5)
     each = 2 * math.pi * smallest**2 * math.log(largest / smallest)
     count = max(8, round(1.3 * shape[0] * shape[1] / each))
-    # as many octaves of area as of size: the density of radii falls with their third power
+    # every octave of size covers the same area: the density of radii falls with their third power
     parts = random.uniform(0, 1 - (smallest / largest) ** 2, count)
     radii = np.sort(smallest / np.sqrt(1 - parts))[::-1]
     grain = _grain(shape, random)
-    # as in nature, few materials in all degrees of brightness
+    # few materials in all degrees of brightness, as in nature
     palette = random.uniform(0.25, 1.0, (5, 3)).astype(np.float32)
     for radius in radii:
         _add_leaf(scene, grain, float(radius), palette[random.integers(len(palette))], random)
-    # no smooth function of the place explains this
+    # noise, which no smooth function of position explains
     scene *= 1 + random.normal(0, 0.01, (*shape, 1)).astype(np.float32)
     return scene
 
@@ -158,18 +142,17 @@ def _background(shape: tuple[int, int], random: np.random.Generator) -> Image:
 
 
 def _grain(shape: tuple[int, int], random: np.random.Generator) -> Image:
-    """Return noise of a few fine scales with a standard deviation of one, (Y, X)."""
+    """Return noise at a few fine scales with a standard deviation of one, (Y, X)."""
     noise = random.standard_normal(shape, np.float32)
     total = 0.6 * noise
     for sigma in (1.0, 2.5):
         smooth = ndimage.gaussian_filter(random.standard_normal(shape, np.float32), sigma, mode="wrap")
         total += smooth / max(float(smooth.std()), 1e-6)
-    found: Image = total / max(float(total.std()), 1e-6)
-    return found
+    return np.asarray(total / max(float(total.std()), 1e-6))
 
 
 def _add_leaf(scene: Image, grain: Image, radius: float, colour: Image, random: np.random.Generator) -> None:
-    """Put one shape on top of the scene; its edge is one pixel wide."""
+    """Draw a shape on top of the scene; its edge is one pixel wide."""
     height, width = grain.shape
     centre = random.uniform(0, height), random.uniform(0, width)
     reach = radius * math.sqrt(2) + 1
@@ -197,7 +180,7 @@ def _add_leaf(scene: Image, grain: Image, radius: float, colour: Image, random: 
 
 
 class _Ball:
-    """A shaded, striped ball that crosses the picture of a video."""
+    """A shaded, striped ball that crosses a video."""
 
     def __init__(self, random: np.random.Generator, height: int, width: int, frames: int) -> None:
         self.radius = random.uniform(0.06, 0.14) * min(height, width)
@@ -208,7 +191,7 @@ class _Ball:
         self.period = max(3.0, self.radius / 3)
 
     def draw(self, frame: Image, number: int) -> None:
-        """Draw the ball where it is in a frame, (Y, X, 3)."""
+        """Draw the ball at its position in a frame, (Y, X, 3)."""
         centre = self.start + number * self.step
         y, x = np.ogrid[: frame.shape[0], : frame.shape[1]]
         y, x = (y - centre[0]).astype(np.float32), (x - centre[1]).astype(np.float32)
@@ -220,7 +203,7 @@ class _Ball:
 
 
 def _count(extent_um: npt.NDArray[np.float64], volume_um3: float, least: int) -> int:
-    """Return how many objects there are if each has so much room, within bounds."""
+    """Return the number of objects, within bounds, if each has so much room."""
     return int(np.clip(np.prod(extent_um) / volume_um3, least, 3000))
 
 
@@ -233,7 +216,7 @@ def _add_ellipsoid(
     radius_um: tuple[float, float],
     brightness: tuple[float, float],
 ) -> None:
-    """Add an ellipsoid that is brightest in its middle."""
+    """Add an ellipsoid that is brightest at its centre."""
     centre, radii = random.uniform(0, extent), random.uniform(*radius_um, 3)
     box, lines = [], []
     for place, radius, step, size in zip(centre, radii, spacing, density.shape, strict=True):
@@ -247,7 +230,7 @@ def _add_ellipsoid(
 def _add_filament(
     density: Image, spacing: npt.NDArray[np.float64], extent: npt.NDArray[np.float64], random: np.random.Generator
 ) -> None:
-    """Add a filament that turns slowly, as a chain of points a third of a pixel apart."""
+    """Add a slowly turning filament, as a chain of points a third of a pixel apart."""
     step = spacing[1:].min() / 3
     count = int(min(random.uniform(0.5, 1.5) * extent[1:].max() / step, 20000))
     turning = np.cumsum(random.normal(0, math.sqrt(step) * 0.3, count))
@@ -257,5 +240,5 @@ def _add_filament(
     path += random.uniform(0, extent) - path[count // 2]
     voxels = np.floor(path / spacing).astype(np.int64)
     voxels = voxels[((voxels >= 0) & (voxels < density.shape)).all(1)]
-    # points a third of a pixel apart, each with a third of the brightness of a voxel that the filament fills
+    # each point has a third of the brightness of a voxel that the filament fills
     np.add.at(density, tuple(voxels.T), np.float32(random.uniform(0.6, 1.4) / 3))

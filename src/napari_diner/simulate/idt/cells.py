@@ -1,10 +1,9 @@
-"""Cells whose refractive index is known in all three dimensions."""
+"""Phantom of cells with a known refractive index in three dimensions."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +13,10 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 Volume = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
 
-# side of the square that a cell has for itself, and the half-axis of its body across, in µm
-_ROOM_UM = 18.0
-_RADIUS_UM = (5.0, 7.0)
-# part of the volume's half extents that a body may fill
-_FILLED = 0.8
-# densities of what a cell is made of, relative to each other: n − n0 and n_im of each are in proportion
+_ROOM_UM = 18.0  # side of the square that a cell occupies
+_RADIUS_UM = (5.0, 7.0)  # lateral half-axis of its body
+_FILLED = 0.8  # largest part of the half extents of the volume that a body fills
+# relative densities (n − n0, n_im) of the parts of a cell
 _CYTOPLASM = (0.5, 0.1)
 _NUCLEUS = (0.75, 0.15)
 _NUCLEOLUS = (1.0, 0.3)
@@ -36,9 +33,9 @@ class CellPhantom:
     Parameters
     ----------
     n_re, n_im
-        Refractive index, float32, (Z, Y, X); n_re is nowhere below that of the medium and n_im not below zero.
+        Refractive index, float32, (Z, Y, X); n_re is at least that of the medium, and n_im at least zero.
     inside
-        Voxels of which a cell fills at least half, (Z, Y, X).
+        Voxels at least half filled by a cell, (Z, Y, X).
     """
 
     n_re: Volume
@@ -55,19 +52,19 @@ def cells(
 ) -> CellPhantom:
     """Draw cells: bodies with nucleus and nucleoli, mitochondria, granules, pigment and vacuoles, all ellipsoids.
 
-    Sizes are those of cells, smaller only where the volume is too small for one. Voxels at a surface are filled in
-    part. Fields of 18 µm and less get one cell.
+    Sizes are realistic, or smaller if the volume is too small for a cell. Voxels at a surface are partly filled. Fields
+    of 18 µm or less contain one cell.
 
     Parameters
     ----------
     geometry
         The volume, its voxels, the medium and the wavelength.
     peak_phase_rad
-        ``max 2π/λ Σ_z (n_re − n0) Δz``: the densities are scaled to it.
+        ``max 2π/λ Σ_z (n_re − n0) Δz``, to which the densities are scaled.
     absorption
         max n_im / max (n_re − n0).
     seed
-        Fixes the drawing.
+        Seed of the random drawing.
     """
     voxel_um = np.array([geometry.slice_spacing_um, geometry.pixel_size_um, geometry.pixel_size_um])
     drawing = _Drawing(geometry.shape, voxel_um, np.random.default_rng(seed))
@@ -82,7 +79,7 @@ def cells(
 
 
 class _Drawing:
-    """Densities (n − n0, n_im) in arbitrary units, painted one ellipsoid over another."""
+    """Densities (n − n0, n_im) in arbitrary units, painted ellipsoid by ellipsoid."""
 
     def __init__(self, shape: tuple[int, int, int], voxel_um: Vector, random: np.random.Generator) -> None:
         self.shape = shape
@@ -93,19 +90,19 @@ class _Drawing:
         self.filled = np.zeros(shape)
 
     def add_cells(self) -> None:
-        """Add as many cells as there is room for, apart from each other."""
+        """Add as many separate cells as there is room for."""
         across = self.half_um[1:]
         count = max(1, int(np.prod(2 * across) / _ROOM_UM**2))
         largest = _FILLED * float(across.min())
         placed: list[tuple[Vector, float]] = []
         for _ in range(count):
-            wanted = min(self.random.uniform(*_RADIUS_UM), largest)
-            spots = [self.random.uniform(-1, 1, 2) * np.clip(across - 1.1 * wanted, 0, None) for _ in range(80)]
-            # the freest of many places, and no larger a cell than it has room for
+            size = min(self.random.uniform(*_RADIUS_UM), largest)
+            spots = [self.random.uniform(-1, 1, 2) * np.clip(across - 1.1 * size, 0, None) for _ in range(80)]
+            # the freest of many places, and a cell that fits there
             gaps = [min((float(np.hypot(*(s - o))) - r for o, r in placed), default=math.inf) for s in spots]
             best = int(np.argmax(gaps))
-            radius = min(wanted, 0.95 * gaps[best])
-            if radius > 0.5 * wanted:
+            radius = min(size, 0.95 * gaps[best])
+            if radius > 0.5 * size:
                 placed.append((spots[best], radius))
                 self._add_cell(spots[best], radius)
 
@@ -146,7 +143,7 @@ class _Drawing:
     def _paint(
         self, centre_um: Vector, axes_um: Vector, turn: Vector, density: tuple[float, float], fills: bool = False
     ) -> None:
-        """Paint an ellipsoid over what is there; lengths in µm, (z, y, x), from the volume's centre."""
+        """Paint an ellipsoid; lengths in µm, (z, y, x), from the centre of the volume."""
         reach = np.sqrt(((turn * axes_um) ** 2).sum(1)) + self.voxel_um
         low = np.floor((centre_um - reach + self.half_um) / self.voxel_um).astype(int).clip(0)
         high = np.ceil((centre_um + reach + self.half_um) / self.voxel_um).astype(int).clip(0, self.shape)
@@ -160,7 +157,7 @@ class _Drawing:
         offsets = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
         part = _coverage(offsets, axes_um, turn, self.voxel_um)
         if not fills:
-            # nothing sticks out of its cell
+            # organelles do not protrude from the cell
             part *= self.filled[box]
         for channel, value in zip(self.density, density, strict=True):
             channel[box] += part * (value - channel[box])
@@ -168,33 +165,31 @@ class _Drawing:
             self.filled[box] = np.maximum(self.filled[box], part)
 
 
-def _coverage(offsets_um: Any, axes_um: Vector, turn: Vector, voxel_um: Vector) -> npt.NDArray[np.float64]:
-    """Return the part of each voxel that lies in an ellipsoid, (...); from the distance to its surface, about."""
+def _coverage(offsets_um: Vector, axes_um: Vector, turn: Vector, voxel_um: Vector) -> Vector:
+    """Return the part of each voxel in an ellipsoid, (...), approximated from the distance to its surface."""
     place = offsets_um @ turn / axes_um
     radius = np.linalg.norm(place, axis=-1)
     slope = place / axes_um
     steepness = np.maximum(np.linalg.norm(slope, axis=-1), 1e-12)
     distance = (radius - 1) * radius / steepness
-    # how wide a voxel is along the normal
+    # width of a voxel along the normal
     width = np.abs(slope @ turn.T / steepness[..., None]) @ voxel_um
-    covered: npt.NDArray[np.float64] = np.clip(0.5 - distance / np.maximum(width, voxel_um.min()), 0, 1)
+    covered: Vector = np.clip(0.5 - distance / np.maximum(width, voxel_um.min()), 0, 1)
     covered[radius < 1e-6] = 1
     return covered
 
 
 def _in_ball(random: np.random.Generator) -> Vector:
-    """Return a point of the unit ball, each as likely as any other."""
+    """Return a uniformly distributed point of the unit ball."""
     direction = random.standard_normal(3)
-    inside: Vector = direction / np.linalg.norm(direction) * random.uniform() ** (1 / 3)
-    return inside
+    return np.asarray(direction / np.linalg.norm(direction) * random.uniform() ** (1 / 3))
 
 
 def _rotation(random: np.random.Generator, upright: bool = False) -> Vector:
-    """Return a random rotation of (z, y, x), about the z axis only if `upright`."""
+    """Return a random rotation of (z, y, x); about the z axis if `upright`."""
     if upright:
         angle = random.uniform(0, 2 * math.pi)
         c, s = math.cos(angle), math.sin(angle)
         return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
     q, r = np.linalg.qr(random.standard_normal((3, 3)))
-    turned: Vector = q * np.sign(np.diag(r))
-    return turned
+    return np.asarray(q * np.sign(np.diag(r)))

@@ -1,4 +1,4 @@
-"""Recordings of known cells by intensity diffraction tomography."""
+"""Simulation of recordings of cells by intensity diffraction tomography."""
 
 from __future__ import annotations
 
@@ -14,40 +14,32 @@ from napari_diner.simulate.idt.settings import IdtSimulation
 
 @dataclass(frozen=True)
 class IdtSample:
-    """A simulated recording, and the specimen behind it.
-
-    Parameters
-    ----------
-    frames
-        Intensities relative to the empty field, I / I_background, float32, (N, Y, X).
-    illuminations
-        Direction (NA_y, NA_x) of each frame, (N, 2).
-    phantom
-        The specimen.
-    settings
-        How it was recorded.
-    """
+    """A simulated recording and its specimen."""
 
     frames: Volume
+    """Intensities relative to the empty field, I / I_background, float32, (N, Y, X)."""
     illuminations: Vector
+    """Direction (NA_y, NA_x) of each frame, (N, 2)."""
     phantom: CellPhantom
+    """The specimen."""
     settings: IdtSimulation
+    """Parameters of the simulation."""
 
 
 def simulate(settings: IdtSimulation) -> IdtSample:
     """Simulate a recording of cells.
 
-    The volume is periodic across the axis, as both models have it. Shot noise is that of `photons` in a pixel of the
-    empty field, and the Gaussian noise comes on top.
+    The volume is laterally periodic, as in both models. Shot noise is that of `photons` per pixel of the empty field;
+    Gaussian noise is added to it.
 
     Raises
     ------
     RecipeError
-        If the geometry is impossible, e.g. the ring outside the objective's aperture.
+        If the geometry is impossible, e.g. the ring is outside the aperture of the objective.
     OutOfMemoryError
-        If the volume or the frames do not fit the memory.
+        If the volume or the frames do not fit in memory.
     """
-    # torch takes seconds to load, and the settings of this module are shown without it
+    # torch takes seconds to load, and is not needed to import this module
     import torch
 
     from napari_diner.physics.idt.contrast import permittivity_contrast

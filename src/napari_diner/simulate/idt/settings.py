@@ -7,38 +7,37 @@ from typing import Literal
 from pydantic import Field
 
 from napari_diner.settings import Settings
-from napari_diner.simulate.settings import Columns, Rows, Seed
+from napari_diner.simulate.settings import Columns, Rows, Seed, Wavelength
 
 
 class IdtSimulation(Settings):
-    """A recording by intensity diffraction tomography to simulate: cells in a medium, lit from a ring of directions."""
+    """A simulated recording by intensity diffraction tomography: cells in a medium under a ring of directions."""
 
     slices: int = Field(default=24, ge=1, le=4096, title="Slices")
-    """Slices of the volume."""
+    """Number of slices."""
     height_px: Rows = 128
     width_px: Columns = 128
     pixel_size_um: float = Field(default=0.1625, gt=0, le=1000, title="Pixel size (µm)")
     """Distance between neighbouring pixels in the sample."""
     slice_spacing_um: float = Field(default=0.5, gt=0, le=1000, title="Slice spacing (µm)")
     """Distance between neighbouring slices; the volume is centred on the plane in focus."""
-    wavelength_um: float = Field(default=0.515, gt=0, le=1000, title="Wavelength (µm)")
-    """Wavelength of the light in vacuum."""
+    wavelength_um: Wavelength = 0.515
     na: float = Field(default=0.65, gt=0, lt=5, title="Objective NA")
     """Numerical aperture of the objective."""
     medium_index: float = Field(default=1.33, ge=1, le=5, title="Medium index")
     """Refractive index of the medium around the cells: 1.33 for water."""
     ring_na: float = Field(default=0.637, ge=0, lt=5, title="NA of the ring")
-    """Numerical aperture of the circle of directions; just below the objective's shows slow changes best."""
+    """Numerical aperture of the circle of directions; just below that of the objective shows slow changes best."""
     frames: int = Field(default=24, ge=1, le=10_000, title="Illuminations")
-    """Directions, evenly spaced on the ring, and as many frames."""
+    """Number of directions, evenly spaced on the ring, and of frames."""
     peak_phase_rad: float = Field(default=0.3, gt=0, le=50, title="Peak phase (rad)")
-    """The largest phase that the cells give to light along the axis."""
+    """Largest phase delay by the cells along the axis."""
     absorption: float = Field(default=0.1, ge=0, le=10, title="Absorption")
     """Largest imaginary part of the index, relative to the largest n − n0."""
     model: Literal["multislice", "born"] = Field(default="multislice", title="Model")
     """Multiple scattering, slice by slice (SSNP), or single scattering, which is linear."""
     photons: float | None = Field(default=None, gt=0, le=1e12, title="Photons")
-    """Photons that the empty field gives to a pixel, for shot noise; empty for a recording without."""
+    """Photons per pixel in the empty field, for shot noise; empty for none."""
     noise_sigma: float = Field(default=0.005, ge=0, le=1, title="Noise")
     """Standard deviation of the Gaussian noise, relative to the empty field."""
     seed: Seed = 0

@@ -1,10 +1,9 @@
-"""Specimens whose truth is known: cells, fibres and test patterns, drawn on a grid that wraps around."""
+"""Phantom of a thin specimen: cells, fibres and test patterns on a periodic grid."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,27 +12,19 @@ from scipy.ndimage import fourier_gaussian
 Image = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.int_]
 
-# what is drawn has edges about a pixel wide; this Gaussian, in pixels, leaves 1e-3 of them at the Nyquist frequency
-_SMOOTHING_PX = 1.2
-# area of the field of view, in square pixels, for one cell
-_AREA_PER_CELL = 1500
+_SMOOTHING_PX = 1.2  # leaves 1e-3 of the edges, which are about a pixel wide, at the Nyquist frequency
+_AREA_PER_CELL = 1500  # in square pixels
 _SHAPES_APART = 1.05
 
 
 @dataclass(frozen=True)
 class Phantom:
-    """A thin specimen.
-
-    Parameters
-    ----------
-    amplitude
-        Transmitted amplitude, (Y, X), float64, from the darkest wanted to 1.
-    phase
-        Phase delay in radians, (Y, X), float64, from 0 to the range wanted.
-    """
+    """A thin specimen."""
 
     amplitude: Image
+    """Transmitted amplitude, (Y, X), float64, at most 1."""
     phase: Image
+    """Phase delay in radians, (Y, X), float64, at least 0."""
 
 
 def specimen(
@@ -44,31 +35,26 @@ def specimen(
     smoothing_px: float = _SMOOTHING_PX,
     seed: int = 0,
 ) -> Phantom:
-    """Draw a microscope slide: stained cells and fibres, a star that absorbs, bars that only delay.
+    """Draw a microscope slide: stained cells and fibres, an absorbing star, transparent bars.
 
-    The field repeats itself periodically, objects at an edge go on at the opposite one. Amplitude and phase share
-    the outlines of cells and fibres but not their interiors: nuclei absorb more than they delay, granules do one or
-    the other, the star is seen in the amplitude only, the bars and the slow undulation of the slide in the phase only.
-    There is structure at all scales, from the whole field down to the smoothing.
+    The field is periodic; objects at an edge continue at the opposite one. Amplitude and phase share the outlines of
+    cells and fibres but not their interiors: nuclei absorb more than they delay, granules do one or the other, the star
+    is in the amplitude only, the bars and the slow undulation of the slide are in the phase only. There is structure at
+    all scales, from the whole field down to the smoothing.
 
     Parameters
     ----------
     shape
         Pixels (Y, X).
     phase_range_rad
-        The phase runs from 0 to this.
+        The phase ranges from 0 to this.
     amplitude_min
-        The amplitude runs from this to 1.
+        The amplitude ranges from this to 1.
     smoothing_px
-        Standard deviation of the final Gaussian smoothing, which limits the band: at f cycles per pixel it leaves
-        ``exp(−2π² σ² f²)``.
+        Standard deviation of the final Gaussian smoothing, which limits the band: ``exp(−2π² σ² f²)`` at f cycles per
+        pixel.
     seed
-        Fixes the drawing.
-
-    Returns
-    -------
-    Phantom
-        Amplitude and phase.
+        Seed of the random drawing.
     """
     canvas = _Canvas(shape, np.random.default_rng(seed))
     canvas.add_slide()
@@ -83,7 +69,7 @@ def specimen(
 
 @dataclass
 class _Canvas:
-    """What has been drawn so far: absorption and delay in arbitrary units, and where there is room left."""
+    """Absorption and delay drawn so far, in arbitrary units, and the places that are taken."""
 
     shape: tuple[int, int]
     random: np.random.Generator
@@ -115,9 +101,9 @@ class _Canvas:
             self.absorption[pixels] += self.random.uniform(0.1, 0.35) * _edge(np.abs(distance - radius) - 0.5)
 
     def _beside_wave(self, reach: float, across: bool) -> tuple[tuple[Pixels, Pixels], Image]:
-        """Return the pixels beside a random periodic curve, across the field or down, and how far away they are.
+        """Return the pixels near a random periodic curve, across the field or down, and their distances from it.
 
-        All that are nearer than `reach` are among them.
+        All pixels nearer than `reach` are included.
         """
         along, beside = self.shape[::-1] if across else self.shape
         place = np.arange(along) * 2 * np.pi / along
@@ -136,7 +122,7 @@ class _Canvas:
         return ((aside, onwards) if across else (onwards, aside)), distance
 
     def add_star(self) -> None:
-        """Add a Siemens star that absorbs, as on a resolution target."""
+        """Add an absorbing Siemens star, as on a resolution target."""
         radius = min(34.0, 0.17 * min(self.shape))
         y, x, rows, columns = self._room(radius, whole=True)
         distance, angle = np.hypot(y, x), np.arctan2(y, x)
@@ -148,7 +134,7 @@ class _Canvas:
         self.absorption[rows, columns] += 1.3 * star
 
     def add_bars(self) -> None:
-        """Add groups of three bars that only delay, as etched into glass: widths from 5 pixels down to 1.5."""
+        """Add groups of three transparent bars, as etched into glass, from 5 pixels wide down to 1.5."""
         widths = (5.0, 3.5, 2.5, 2.0, 1.5) if min(self.shape) >= 160 else (3.0, 2.0)
         reach = 2.5 * widths[0] + 2.5 * widths[1] + 4
         y, x, rows, columns = self._room(1.2 * reach, whole=True)
@@ -167,7 +153,7 @@ class _Canvas:
         self.delay[rows, columns] += 0.45 * drawn
 
     def add_cells(self) -> None:
-        """Add cells wherever there is room: body, membrane, nucleus with nucleoli, granules."""
+        """Add cells where there is room: body, membrane, nucleus with nucleoli, granules."""
         for _ in range(max(2, self.shape[0] * self.shape[1] // _AREA_PER_CELL)):
             radius = self.random.uniform(7, 16)
             if 3 * radius > min(self.shape):
@@ -211,15 +197,15 @@ class _Canvas:
         self.delay[rows, columns] += delay
         self.absorption[rows, columns] += absorption
 
-    def _room(self, radius: float, whole: bool = False) -> tuple[Any, Any, Any, Any]:
-        """Find a place for an object, the freest of a few; with `whole`, where no edge cuts it.
+    def _room(self, radius: float, whole: bool = False) -> tuple[Image, Image, Pixels, Pixels]:
+        """Find a place for an object, the freest of several; with `whole`, not cut by an edge.
 
         Returns
         -------
         y, x
             Distances in pixels from the place, of shape (h, 1) and (1, w).
         rows, columns
-            Pixels that they belong to, (h, 1) and (1, w), wrapped around the edges.
+            The pixels, (h, 1) and (1, w), wrapped around the edges.
         """
         best, freest = (0.0, 0.0), -math.inf
         for _ in range(60):
@@ -237,10 +223,11 @@ class _Canvas:
             reach = min(math.ceil(1.3 * radius) + 3, (size - 1) // 2)
             axes.append(np.arange(round(place) - reach, round(place) + reach + 1))
         rows, columns = axes[0][:, None], axes[1][None, :]
-        return rows - best[0], columns - best[1], rows % self.shape[0], columns % self.shape[1]
+        down, right = np.asarray(rows - best[0], float), np.asarray(columns - best[1], float)
+        return down, right, rows % self.shape[0], columns % self.shape[1]
 
     def _gap(self, centre: tuple[float, float]) -> float:
-        """Return how far a point is from the nearest object that is there, in pixels."""
+        """Return the distance of a point from the nearest object, in pixels."""
         if not len(self.taken):
             return math.inf
         y, x, radius = self.taken.T
@@ -248,29 +235,27 @@ class _Canvas:
         return float((np.hypot(*apart) - radius).min())
 
 
-def _wrapped(distance: Any, period: int) -> Any:
-    """Return the shorter way around a periodic axis."""
+def _wrapped(distance: Image, period: int) -> Image:
+    """Return the shorter distance on a periodic axis."""
     return (distance + period / 2) % period - period / 2
 
 
 def _edge(distance: Image) -> Image:
-    """Return a coverage that falls from one to zero over about a pixel where the distance turns positive."""
+    """Return a coverage that falls from one to zero over about a pixel as the distance becomes positive."""
     return np.clip(0.5 - distance, 0, 1)
 
 
 def _box(place: Image, start: float, end: float) -> Image:
-    """Return the part of each pixel, one wide, that lies between start and end."""
-    covered: Image = np.clip(np.minimum(place + 0.5, end) - np.maximum(place - 0.5, start), 0, 1)
-    return covered
+    """Return the part of each pixel, one wide, between start and end."""
+    return np.asarray(np.clip(np.minimum(place + 0.5, end) - np.maximum(place - 0.5, start), 0, 1))
 
 
 def _spot(y: Image, x: Image, reach: float, random: np.random.Generator) -> Image:
-    """Return a small round spot somewhere within reach of the origin."""
+    """Return a small round spot at a random place within reach of the origin."""
     distance, angle = reach * math.sqrt(random.uniform()), random.uniform(0, 2 * np.pi)
     width = random.uniform(0.6, 1.6)
     squared = (y - distance * math.sin(angle)) ** 2 + (x - distance * math.cos(angle)) ** 2
-    spot: Image = np.exp(-squared / (2 * width**2))
-    return spot
+    return np.asarray(np.exp(-squared / (2 * width**2)))
 
 
 def _smoothed(image: Image, sigma_px: float) -> Image:
@@ -280,6 +265,5 @@ def _smoothed(image: Image, sigma_px: float) -> Image:
 
 
 def _stretched(image: Image) -> Image:
-    """Return the image scaled to run from 0 to 1."""
-    normalised: Image = (image - image.min()) / np.ptp(image)
-    return normalised
+    """Return the image scaled to the range 0 to 1."""
+    return np.asarray((image - image.min()) / np.ptp(image))

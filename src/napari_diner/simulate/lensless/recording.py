@@ -1,56 +1,49 @@
-"""Lensless recordings of a known specimen."""
+"""Simulation of lensless recordings."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_diner.device import check_memory
-from napari_diner.physics.optics import Optics
+from napari_diner.physics.optics import Method, Optics
 from napari_diner.simulate.lensless.phantoms import specimen
 from napari_diner.simulate.lensless.settings import LenslessSimulation
-
-# Standard deviation of the specimen's smoothing times the highest frequency that the grid, and that propagation
-# carries. At these the Gaussian leaves 1e-3 and 3e-9 of an amplitude that is small there already. What the grid cannot
-# carry would merely look jagged; what propagation loses is lost to the reconstruction.
-_GRID_SMOOTHING = 0.6
-_PASSBAND_SMOOTHING = 1.0
 
 
 @dataclass(frozen=True)
 class LenslessSample:
-    """A simulated recording, and the specimen behind it.
+    """A simulated recording and its specimen.
 
     Parameters
     ----------
     frames
-        Intensities as the sensor gives them, uint8 or uint16, (N, Y, X).
+        Recorded intensities, uint8 or uint16, (N, Y, X).
     amplitude, phase
         The specimen, float32, (Y·binning, X·binning); the phase in radians.
     pixel_size_um
-        Of the sensor.
+        Pixel size of the sensor.
     wavelength_um, distances_um, medium_index, propagation
-        How it was recorded.
+        Parameters of the recording.
     binning
-        Pixels of the specimen for each pixel of the sensor along each axis.
+        Pixels of the specimen per pixel of the sensor along each axis.
     shifts_um
-        (dy, dx) by which each frame is displaced, down and to the right.
+        Displacement (dy, dx) of each frame, down and to the right.
     intensity_scale
-        Model intensity that the largest value of the frames' type stands for: data = model / scale.
+        Model intensity at the largest value of the type of the frames: data = model / scale.
     """
 
-    frames: npt.NDArray[np.unsignedinteger[Any]]
+    frames: npt.NDArray[np.uint8 | np.uint16]
     amplitude: npt.NDArray[np.float32]
     phase: npt.NDArray[np.float32]
     pixel_size_um: float
     wavelength_um: float
     distances_um: tuple[float, ...]
     medium_index: float
-    propagation: Literal["angular_spectrum", "fresnel"]
+    propagation: Method
     intensity_scale: float
     binning: int
     shifts_um: tuple[tuple[float, float], ...]
@@ -59,28 +52,22 @@ class LenslessSample:
 def simulate(settings: LenslessSimulation) -> LenslessSample:
     """Simulate a lensless recording.
 
-    The model is `physics.multiheight.MultiHeight` in double precision, without padding: the specimen repeats itself
-    periodically, and so does what the sensor sees. The band is limited as reconstructions do by default; the specimen
-    is smooth enough for next to nothing of it to be lost thereby, unless the way is many times longer than the field
-    is wide, and for a reconstruction without the limit to be as good. The full scale is the brightest pixel, so that
-    nothing is clipped but negative values of the read noise.
+    The model is `napari_diner.physics.lensless.multiheight.MultiHeight` in double precision, without padding: specimen
+    and frames are periodic. The band is limited as in reconstructions by default. The specimen is smooth enough to lose
+    almost nothing by that, unless the distance is many times the width of the field, and to be reconstructed equally
+    well without the limit. Full scale is the brightest pixel, so that only negative values by read noise are clipped.
 
     Parameters
     ----------
     settings
-        What to simulate.
-
-    Returns
-    -------
-    LenslessSample
-        Frames, specimen, and how it was recorded.
+        Parameters of the simulation.
 
     Raises
     ------
     OutOfMemoryError
-        If the frames do not fit the memory.
+        If the frames do not fit in memory.
     """
-    # torch takes seconds to load, and the settings of this module are shown without it
+    # torch takes seconds to load, and is not needed to import this module
     import torch
 
     from napari_diner.physics.lensless.heights import Heights
@@ -106,7 +93,7 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
         smoothing_px=_smoothing_px(settings),
         seed=settings.seed,
     )
-    # the truth is what is kept of it, so that rounding to float32 is no error of a reconstruction
+    # the truth is rounded to float32 before the simulation, so that rounding is not an error of a reconstruction
     amplitude, phase = phantom.amplitude.astype(np.float32), phantom.phase.astype(np.float32)
     field = torch.polar(torch.from_numpy(amplitude).double(), torch.from_numpy(phase).double())
     intensities = np.empty((frames, *shape))
@@ -136,10 +123,16 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     )
 
 
-def _smoothing_px(settings: LenslessSimulation) -> float:
-    """Return how much to smooth the specimen, in pixels, so that grid and propagation to the nearest frame carry it.
+# Standard deviation of the smoothing of the specimen times the highest frequency of the grid, and of propagation, where
+# the Gaussian leaves 1e-3 and 3e-9 of an already small amplitude. Beyond the former the specimen would merely look
+# jagged; beyond the latter it could not be reconstructed.
+_GRID_SMOOTHING, _PASSBAND_SMOOTHING = 0.6, 1.0
 
-    The limits are those of `physics.propagation.passband`, here along the axis where they are narrower.
+
+def _smoothing_px(settings: LenslessSimulation) -> float:
+    """Return the smoothing of the specimen, in pixels, that the grid and propagation to the nearest frame require.
+
+    The limits are those of `napari_diner.physics.propagation.passband` along the axis where they are tighter.
     """
     cutoff = settings.medium_index / settings.wavelength_um
     shortest_side_um = min(settings.height_px, settings.width_px) * settings.pixel_size_um
@@ -150,7 +143,7 @@ def _smoothing_px(settings: LenslessSimulation) -> float:
 
 
 def _add_noise(intensities: npt.NDArray[np.float64], settings: LenslessSimulation) -> None:
-    """Add shot noise and read noise in place; full scale is the brightest pixel of the stack without noise."""
+    """Add shot noise and read noise in place; full scale is the brightest pixel of the noise-free stack."""
     random = np.random.default_rng((settings.seed, 1))
     brightest = intensities.max()
     if settings.photons is not None:

@@ -8,18 +8,17 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from napari_diner.settings import Settings
-from napari_diner.simulate.settings import Columns, Rows, Seed
+from napari_diner.simulate.settings import Columns, Rows, Seed, Wavelength
 
 
 class LenslessSimulation(Settings):
-    """A lensless recording to simulate: the specimen, the light, the heights and the sensor."""
+    """A simulated lensless recording: specimen, light, heights and sensor."""
 
     height_px: Rows = 256
     width_px: Columns = 256
     pixel_size_um: float = Field(default=1.12, gt=0, le=1000, title="Pixel size (µm)")
     """Distance between neighbouring pixels of the sensor."""
-    wavelength_um: float = Field(default=0.532, gt=0, le=1000, title="Wavelength (µm)")
-    """Wavelength of the light in vacuum."""
+    wavelength_um: Wavelength = 0.532
     distances_um: tuple[float, ...] = Field(
         default=(300.0, 380.0, 460.0, 540.0, 620.0, 700.0), min_length=1, max_length=1000, title="Distances (µm)"
     )
@@ -29,19 +28,19 @@ class LenslessSimulation(Settings):
     propagation: Literal["angular_spectrum", "fresnel"] = Field(default="angular_spectrum", title="Propagation")
     """Exact angular spectrum, or its paraxial (Fresnel) approximation."""
     phase_range_rad: float = Field(default=1.7, ge=0, le=20, title="Phase range (rad)")
-    """The phase of the specimen runs from zero to this."""
+    """The phase of the specimen ranges from zero to this."""
     amplitude_min: float = Field(default=0.3, gt=0, le=1, title="Darkest amplitude")
-    """The amplitude runs from this to one; one is a specimen that absorbs nothing."""
+    """The amplitude ranges from this to one; one means that the specimen does not absorb."""
     photons: float | None = Field(default=None, gt=0, le=1e12, title="Photons")
-    """Photons that fill a pixel at full scale, for shot noise; empty for a recording without."""
+    """Photons in a pixel at full scale, for shot noise; empty for none."""
     noise_sigma: float = Field(default=0.0, ge=0, le=1, title="Read noise")
     """Standard deviation of the sensor's Gaussian noise, as a fraction of full scale."""
     bits: Literal[8, 16] = Field(default=16, title="Bits")
-    """Bits of each pixel."""
+    """Bits per pixel."""
     binning: int = Field(default=1, ge=1, le=8, title="Binning")
-    """Pixels of the specimen for each pixel of the sensor along each axis, which adds up their light."""
+    """Pixels of the specimen per pixel of the sensor along each axis; the sensor adds up their light."""
     drift_px: float = Field(default=0.0, ge=0, le=100, title="Drift (pixels)")
-    """Frames are displaced at random by up to this many pixels of the sensor."""
+    """Frames are displaced randomly by up to this many pixels of the sensor."""
     seed: Seed = 0
 
     @field_validator("distances_um")

@@ -41,7 +41,7 @@ class Linearised:
         sensor = self._sensor = model.sensor
         self.directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
         """Û √W at every height, zero where masked, (N, Y, X)."""
-        for frame, at, U in model.seen(field):
+        for frame, at, U in model.propagated(field):
             direction = sensor.direction(U)
             if mask is not None:
                 direction = direction * sensor.spread(mask[frame][at])
@@ -58,7 +58,7 @@ class Linearised:
     def apply(self, change: Tensor) -> Tensor:
         """Return J δ, the change of the amplitudes, (N, Y, X), for a change δ of log-amplitude and phase, (Y, X)."""
         changes = torch.empty_like(self.problem.amplitudes)
-        for frame, at, U in self.problem.model.seen(self._field * change):
+        for frame, at, U in self.problem.model.propagated(self._field * change):
             changes[frame][at] = self._along(U, frame, at)
         weights = self.problem.weights
         return changes if weights is None else changes / weights.sqrt()

@@ -135,14 +135,14 @@ class PhaseProblem:
     def modulus(self, field: Tensor) -> Tensor:
         """Return the amplitudes that the model expects of a field, (N, Y, X)."""
         modulus = torch.empty_like(self.amplitudes)
-        for frame, at, U in self.model.seen(field):
+        for frame, at, U in self.model.propagated(field):
             modulus[frame][at] = self.model.sensor.modulus(U)
         return modulus
 
     def intensity_error(self, field: Tensor) -> float:
         """Return the mean square of model minus recorded intensity over the valid pixels."""
         total = 0.0
-        for frame, at, U in self.model.seen(field):
+        for frame, at, U in self.model.propagated(field):
             error = self.model.sensor.mean(U.real**2 + U.imag**2) - self.amplitudes[frame][at] ** 2
             if self.mask is not None:
                 error = error.where(self.mask[frame][at], 0)
@@ -153,7 +153,7 @@ class PhaseProblem:
         """Return the empty object, of constant amplitude, that has the recorded mean intensity: complex, (Y, X)."""
         empty = torch.ones(self.model.shape, dtype=self.model.dtype, device=self.model.device)
         power = 0.0
-        for frame, at, U in self.model.seen(empty):
+        for frame, at, U in self.model.propagated(empty):
             intensity = self.model.sensor.mean(U.real**2 + U.imag**2)
             power += float((intensity if self.mask is None else intensity.where(self.mask[frame][at], 0)).sum())
         field: Tensor = empty * (float(self.amplitudes.square().sum()) / power) ** 0.5

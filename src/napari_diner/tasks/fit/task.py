@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.simulate.fit.settings import ImageSimulation, VideoSimulation, VolumeSimulation
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.report import figure_rows
+from napari_diner.tasks.report import Report, figure_rows
 from napari_diner.tasks.task import Demo, Frames, Row, Sample, SampleData, Shortcut, Task
 
 if TYPE_CHECKING:
@@ -109,7 +110,17 @@ class FitTask(Task[FitRecipe, "FitData"]):
 
         return FitJob(recipe, data)
 
-    def summary_rows(self, report: Mapping[str, Any]) -> list[Row]:
+    def load_truth(self, folder: Path) -> None:
+        """Refuse a ground truth.
+
+        Raises
+        ------
+        RecipeError
+            Always.
+        """
+        raise RecipeError("A fit has no ground truth but its own data; leave out {field}", "truth")
+
+    def summary_rows(self, report: Report) -> list[Row]:
         """Return the lines that sum up a report."""
         rows = figure_rows(report, ("solver",))
         rows.append(Row("epochs", f"{report['iterations']:,}"))

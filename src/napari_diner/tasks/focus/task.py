@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_diner.errors import RecipeError
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.lensless.task import LenslessTask
-from napari_diner.tasks.report import figure_rows
+from napari_diner.tasks.report import Report, figure_rows
 from napari_diner.tasks.task import Frames, Row, Task
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
 
         return FocusJob(recipe, data)
 
-    def summary_rows(self, report: Mapping[str, Any]) -> list[Row]:
+    def summary_rows(self, report: Report) -> list[Row]:
         """Return the distance of each frame, and what all frames together show."""
         rows = []
         for number, (distance, error) in enumerate(

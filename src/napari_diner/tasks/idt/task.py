@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.simulate.idt.settings import IdtSimulation
 from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
-from napari_diner.tasks.report import figure_rows
+from napari_diner.tasks.report import Report, figure_rows
 from napari_diner.tasks.task import Demo, Frames, Row, Sample, SampleData, Task
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         n_re, n_im = sample.truth
         return TrueVolume(n_re.data, n_im.data)
 
-    def summary_rows(self, report: Mapping[str, Any]) -> list[Row]:
+    def summary_rows(self, report: Report) -> list[Row]:
         """Return the lines that sum up a report."""
         rows = figure_rows(report, ("solver", "model", "iterations", "seconds", "measurement_psnr_db"))
         return rows + figure_rows(report.get("truth", {}), remark=" (truth)")
