@@ -108,7 +108,7 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
     return INTERRUPTED if result.partial else 0
 
 
-def _print_summary(task: Task[Any, Any], result: Result, output: Path) -> None:
+def _print_summary(task: AnyTask, result: Result, output: Path) -> None:
     rows = task.summary_rows(result.report)
     memory = result.report.get("peak_memory_mb")
     rows += [] if memory is None else [Row("peak memory", f"{memory:,.0f} MB")]
