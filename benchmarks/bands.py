@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from napari_diner.tasks.fit.reconstruct import reconstruct
 
+import napari_diner as nd
 import output
 from napari_diner.tasks.fit.insight import band_ratios, learned_inr, mapped_coordinates, spectrum
-from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.fit.model import unpack
 
 PAPER = {
     "original": (0.4426, 0.2484, 0.1753, 0.1337),
@@ -37,26 +37,23 @@ def main() -> None:
     runs: list[dict[str, Any]] = []
     shown: dict[str, Any] = {}
     for name, data in images.items():
-        ratios.setdefault("original", []).append(band_ratios(data.data, axes=data.axes).tolist())
-        shown.setdefault("original", data.data)
+        ratios.setdefault("original", []).append(band_ratios(np.asarray(data), axes=data.axes).tolist())
+        shown.setdefault("original", np.asarray(data))
         for backbone in BACKBONES:
-            recipe = FitRecipe.parse({"backbone": backbone, "epochs": arguments.epochs, "device": arguments.device})
             row = f"learned INR ({backbone})"
-            with reconstruct(recipe, data) as run:
-                for _ in run:
-                    pass
-                inr = learned_inr(run.fitted(), max(data.data.shape[:2]))
-                keys, _ = mapped_coordinates(run.fitted())
-                report = run.result().report
-            found = band_ratios(inr.data, axes=inr.axes)
-            ratios.setdefault(row, []).append(found.tolist())
+            result = nd.fit(data, diner={"backbone": backbone}, epochs=arguments.epochs, device=arguments.device)
+            fitted, report = unpack(result), result.report
+            inr = learned_inr(fitted, max(data.shape[:2]))
+            keys, _ = mapped_coordinates(fitted)
+            shares = band_ratios(inr.data, axes=inr.axes).tolist()
+            ratios.setdefault(row, []).append(shares)
             shown.setdefault(row, inr.data)
             low, inner_low, inner_high, high = np.quantile(keys, [0, 0.01, 0.99, 1], axis=0)
             runs.append(
                 {
                     "image": name,
                     "backbone": backbone,
-                    "ratios": found.tolist(),
+                    "ratios": shares,
                     "psnr_db": report["psnr_db"],
                     "seconds": report["seconds"],
                     # share of the box that contains 98 % of the keys; the rest is due to outliers

@@ -20,17 +20,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from napari_diner.tasks.fit.reconstruct import reconstruct
 
+import napari_diner as nd
 import output
-from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.insight import arrangements, learned_inr, mapped_coordinates, spectrum
+from napari_diner.tasks.fit.model import unpack
 from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.task import Frames
 
 PAPER_DB = {"original": 31.03, "sorted": 31.08, "shuffled": 31.05}
 WAYS: dict[str, dict[str, Any]] = {
     "unique": {},
-    "equal keys": {"training": {"unique": False}, "table": {"key_range": 0.0}},
+    "equal keys": {"training": {"unique": False}, "diner": {"key_range": 0.0}},
     "random keys": {"training": {"unique": False}},
 }
 
@@ -44,36 +45,33 @@ def main() -> None:
     arguments = parser.parse_args()
     name, data = next(iter(output.images(arguments).items()))
     common = {"seed": arguments.seed, "device": arguments.device}
-    diner = FitRecipe.parse({"backbone": arguments.backbone, "epochs": arguments.epochs, **common})
+    diner = FitRecipe.parse({"diner": {"backbone": arguments.backbone}, "epochs": arguments.epochs, **common})
     network = FitRecipe.parse(
         {"representation": "pe-mlp", "epochs": arguments.network_epochs, "training": {"batch_size": 8192}, **common}
     )
     shown: dict[str, dict[str, Any]] = {}
     first: dict[str, Any] = {}
-    for arrangement, pixels in arrangements(data.data, arguments.seed).items():
-        arranged = FitData(pixels, data.axes)
+    for arrangement, pixels in arrangements(np.asarray(data), arguments.seed).items():
+        arranged = Frames(pixels, data.axes)
         row: dict[str, Any] = {"pixels": pixels, "psnr_db": {}, "seconds": {}, "difference": {}}
         for way, recipe in {
             "pe-mlp": network,
             **{way: diner.updated(changes) for way, changes in WAYS.items()},
         }.items():
-            with reconstruct(recipe, arranged) as run:
-                for _ in run:
-                    pass
-                result, fitted = run.result(), run.fitted()
-                row["psnr_db"][way] = result.report["psnr_db"]
-                row["seconds"][way] = result.report["seconds"]
-                if way == "pe-mlp":
-                    row["network"] = result["reconstruction"].data
-                    continue
-                weights = {part: value for part, value in result.weights.items() if part.startswith("backbone")}
-                reference = first.setdefault(way, weights)
-                row["difference"][way] = max(float(np.abs(weights[part] - reference[part]).max()) for part in weights)
-                if way == "unique":
-                    distinct = result.report["unique_values"]
-                    row["diner"] = result["reconstruction"].data
-                    row["keys"] = mapped_coordinates(fitted, 20_000)
-                    row["inr"] = learned_inr(fitted).data
+            result = nd.fit(arranged, recipe=recipe)
+            row["psnr_db"][way] = result.report["psnr_db"]
+            row["seconds"][way] = result.report["seconds"]
+            if way == "pe-mlp":
+                row["network"] = result.reconstruction
+                continue
+            weights = {part: value for part, value in result.weights.items() if part.startswith("backbone")}
+            reference = first.setdefault(way, weights)
+            row["difference"][way] = max(float(np.abs(weights[part] - reference[part]).max()) for part in weights)
+            if way == "unique":
+                fitted, distinct = unpack(result), result.report["unique_values"]
+                row["diner"] = result.reconstruction
+                row["keys"] = mapped_coordinates(fitted, 20_000)
+                row["inr"] = learned_inr(fitted).data
         shown[arrangement] = row
         print(arrangement, {way: round(psnr, 2) for way, psnr in row["psnr_db"].items()}, flush=True)
 
@@ -89,9 +87,7 @@ def main() -> None:
     ]
     header = ["PSNR in dB", "PE+MLP", *(f"DINER, {way}" for way in WAYS), "paper (MLP)", *(f"Δθ {way}" for way in WAYS)]
     text = output.table(header, rows)
-    text += (
-        f"\n\n{name}, {'×'.join(map(str, data.data.shape))}, backbone {arguments.backbone}, {arguments.epochs} epochs"
-    )
+    text += f"\n\n{name}, {'×'.join(map(str, data.shape))}, backbone {arguments.backbone}, {arguments.epochs} epochs"
     text += "; " + (f"{distinct} distinct values" if distinct else "too many distinct values to share keys")
     text += "; those of the paper are for Baboon.\nΔθ: largest difference of a network parameter from the original."
     report = {

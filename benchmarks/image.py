@@ -16,16 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from napari_diner.tasks.fit.compare import CONTENDERS, compare
-from napari_diner.tasks.fit.reconstruct import reconstruct
 
+import napari_diner as nd
+import output
 from napari_diner.device import choose_device, describe
-from napari_diner.io.signals import probe_signal, read_signal
-from napari_diner.simulate.fit.images import simulate_image
-from napari_diner.simulate.fit.settings import ImageSimulation
-from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.saving import to_json
+from napari_diner.tasks.task import Frames
 from plain_diner import plain_fit
 
 PAPER_EPOCHS = 3000
@@ -33,45 +30,35 @@ PAPER_SECONDS = {"mlp": 58.5, "siren": 80.5}
 """Table 2: seconds for 3000 epochs of 1200×1200 pixels on an A100."""
 
 
-def load_image(path: str | None) -> FitData:
+def load_image(path: str | None) -> Frames:
     """Return the image from a file, or a generated one."""
     if path is None:
-        image = simulate_image(ImageSimulation(height_px=600, width_px=600))
-        return FitData(image, "YXS")
-    info = probe_signal(path)
-    return FitData(read_signal(info), info.axes, info.scale_um, path, info.file_bytes)
+        return Frames(nd.simulate("image", height_px=600, width_px=600).data.data, "YXS")
+    return nd.read(path)
 
 
-def run(recipe: FitRecipe, data: FitData) -> dict[str, Any]:
-    """Fit, and return the report."""
-    with reconstruct(recipe, data) as fit:
-        for _ in fit:
-            pass
-        return dict(fit.result().report)
-
-
-def seconds_of_an_epoch(data: FitData, device: str) -> list[dict[str, Any]]:
+def seconds_of_an_epoch(data: Frames, device: str) -> list[dict[str, Any]]:
     """Time epochs of DINER: as published, with the lattice, and with the lattice and unique values."""
-    image = data.data
+    image = np.asarray(data)
     values = torch.from_numpy(image.reshape(-1, image.shape[-1] if data.axes.endswith("S") else 1) / np.float32(255))
     rows = []
     for kind in ("mlp", "siren"):
         plain = plain_fit(values.to(choose_device(device)), 4, kind=kind)[1]
         rows.append({"backbone": kind, "way": "published: full batch", "seconds": plain, "ratio": 1.0})
-        base = {"backbone": kind, "device": device, "training": {"searches": 0, "key_steps": 0}}
+        base = {"diner": {"backbone": kind}, "device": device, "training": {"searches": 0, "key_steps": 0}}
         for way, epochs, changes in (
             (
                 "exact, in batches that fit the cache",
                 4,
-                {"table": {"evaluation": "exact"}, "training": {"unique": False}},
+                {"diner": {"evaluation": "exact"}, "training": {"unique": False}},
             ),
-            ("lattice 64", 30, {"table": {"lattice_size": 64}, "training": {"unique": False}}),
-            ("lattice 96", 30, {"table": {"lattice_size": 96}, "training": {"unique": False}}),
-            ("lattice 96, unique values", 200, {"table": {"lattice_size": 96}}),
-            ("lattice 64, unique values", 200, {"table": {"lattice_size": 64}}),
+            ("lattice 64", 30, {"diner": {"lattice_size": 64}, "training": {"unique": False}}),
+            ("lattice 96", 30, {"diner": {"lattice_size": 96}, "training": {"unique": False}}),
+            ("lattice 96, unique values", 200, {"diner": {"lattice_size": 96}}),
+            ("lattice 64, unique values", 200, {"diner": {"lattice_size": 64}}),
         ):
             recipe = FitRecipe.parse({**base, "epochs": epochs}).updated(changes)
-            seconds = run(recipe, data)["seconds_per_epoch"]
+            seconds = nd.fit(data, recipe=recipe).report["seconds_per_epoch"]
             rows.append({"backbone": kind, "way": way, "seconds": seconds, "ratio": plain / seconds})
     return rows
 
@@ -97,14 +84,14 @@ def main() -> None:
     data = load_image(arguments.image)
     device = choose_device(arguments.device)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    head = f"{data.data.shape} {data.data.dtype}, {describe(device)}, torch {torch.__version__}"
+    head = f"{data.shape} {data.array.dtype}, {describe(device)}, torch {torch.__version__}"
     print(head, flush=True)
 
     epochs = seconds_of_an_epoch(data, arguments.device)
     texts = [head, table_of_epochs(epochs)]
     print(texts[-1], flush=True)
 
-    exact = run(FitRecipe(bit_exact=True, device=arguments.device), data)
+    exact = dict(nd.fit(data, bit_exact=True, device=arguments.device).report)
     source = exact["source_bits_per_pixel"]
     texts.append(
         f"bit-exact: {exact['identical']:.6%} of the values equal after {exact['seconds']:.1f} s, "
@@ -112,13 +99,9 @@ def main() -> None:
     )
     print(texts[-1], flush=True)
 
-    names = arguments.representations.split(",") if arguments.representations else list(CONTENDERS)
-    recipe = FitRecipe(device=arguments.device)
-    comparing = compare(recipe, data, representations=names, seconds=arguments.seconds)
-    for _ in comparing:
-        pass
-    comparison = comparing.result()
-    texts.append(comparison.table())
+    names = arguments.representations.split(",") if arguments.representations else ()
+    comparison = nd.fit.compare(data, contenders=names, seconds=arguments.seconds, device=arguments.device)
+    texts.append("\n".join([output.table(*comparison.rows()), *comparison.notes()]))
     print(texts[-1])
     comparison.save_figure(arguments.output / "image.png")
     (arguments.output / "image.txt").write_text("\n\n".join(texts) + "\n", encoding="utf-8")

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
-from napari_diner.tasks.fit.reconstruct import reconstruct
 
+import napari_diner as nd
 import output
-from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.insight import Interpolation, every_second, interpolation_comparison
-from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.fit.model import unpack
+from napari_diner.tasks.task import Frames
 
 BACKBONES = ("siren", "mlp", "finer")
 _SHOWN = 96
@@ -31,14 +32,11 @@ def main() -> None:
     runs: list[dict[str, Any]] = []
     shown: dict[str, Interpolation] = {}
     for name, data in output.images(arguments).items():
-        thinned = FitData(every_second(data.data, data.axes), data.axes)
+        image = np.asarray(data)
+        thinned = Frames(every_second(image, data.axes), data.axes)
         for backbone in BACKBONES:
-            recipe = FitRecipe.parse({"backbone": backbone, "epochs": arguments.epochs, "device": arguments.device})
-            with reconstruct(recipe, thinned) as run:
-                for _ in run:
-                    pass
-                found = interpolation_comparison(run.fitted(), data.data)
-                report = run.result().report
+            result = nd.fit(thinned, diner={"backbone": backbone}, epochs=arguments.epochs, device=arguments.device)
+            found, report = interpolation_comparison(unpack(result), image), result.report
             figures = {
                 "kept_db": report["psnr_db"],
                 "values_db": found.psnr_by_values_db,

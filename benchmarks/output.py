@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 
-from napari_diner.tasks.fit.data import FitData, load
-from napari_diner.tasks.fit.recipe import FitRecipe
+import napari_diner as nd
+from napari_diner.tasks.task import Frames
 from textures import fur
 
 
@@ -26,15 +26,15 @@ def parser(description: str | None, name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def images(arguments: argparse.Namespace) -> dict[str, FitData]:
+def images(arguments: argparse.Namespace) -> dict[str, Frames]:
     """Return the requested images by name, (Y, X) or (Y, X, colours) each."""
     if not arguments.image:
-        return {"fur": FitData(fur(arguments.size), "YXS")}
-    found = {path.stem: load(FitRecipe(image=str(path))) for path in arguments.image}
-    for name, data in found.items():
+        return {"fur": Frames(fur(arguments.size), "YXS")}
+    read = {path.stem: nd.read(path) for path in arguments.image}
+    for name, data in read.items():
         if data.axes not in ("YX", "YXS"):
             raise SystemExit(f"{name} has axes {data.axes}; choose images with the axes YX or YXS")
-    return found
+    return read
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

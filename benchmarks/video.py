@@ -16,16 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from napari_diner.tasks.fit.reconstruct import reconstruct
 from scipy import ndimage
 
+import napari_diner as nd
 from napari_diner.device import choose_device, describe
-from napari_diner.io.signals import probe_signal, read_signal
-from napari_diner.simulate.fit.images import simulate_video
-from napari_diner.simulate.fit.settings import VideoSimulation
-from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.saving import to_json
+from napari_diner.tasks.task import Frames
 from plain_diner import plain_fit
 
 PAPER = [
@@ -37,34 +34,32 @@ PAPER = [
 RUNS: dict[str, dict[str, Any]] = {
     "siren": {"representation": "siren", "network": {"hidden_layers": 4}},
     "hash-grid": {"representation": "hash-grid"},
-    "diner-siren 4×64": {"backbone": "siren", "network": {"hidden_layers": 4}},
-    "diner-siren 2×64": {"backbone": "siren"},
-    "diner-mlp 2×64": {"backbone": "mlp"},
-    "diner-siren 2×64, no shared keys": {"backbone": "siren", "training": {"unique": False}},
+    "diner-siren 4×64": {"diner": {"backbone": "siren", "hidden_layers": 4}},
+    "diner-siren 2×64": {"diner": {"backbone": "siren"}},
+    "diner-mlp 2×64": {"diner": {"backbone": "mlp"}},
+    "diner-siren 2×64, no shared keys": {"diner": {"backbone": "siren"}, "training": {"unique": False}},
 }
 FRAMES, HEIGHT, WIDTH = 30, 270, 480
 
 
-def pan(path: str) -> FitData:
+def pan(path: str) -> Frames:
     """Pan a window over an image by fractions of a pixel per frame, with flickering brightness."""
-    image = read_signal(probe_signal(path))[..., :3].astype(np.float32)
+    image = np.asarray(nd.read(path))[..., :3].astype(np.float32)
     frames = []
     for number in range(FRAMES):
         offset = (20 + 3.37 * number, 20 + 7.61 * number, 0.0)
         window = ndimage.shift(image, [-part for part in offset], order=1, mode="reflect")[:HEIGHT, :WIDTH]
         frames.append(window * (1 + 0.02 * np.sin(number)))
-    return FitData(np.clip(np.rint(frames), 0, 255).astype(np.uint8), "TYXS")
+    return Frames(np.clip(np.rint(frames), 0, 255).astype(np.uint8), "TYXS")
 
 
-def load_video(arguments: argparse.Namespace) -> FitData:
+def load_video(arguments: argparse.Namespace) -> Frames:
     """Return the video from a file, a pan over an image, or a generated video."""
     if arguments.video:
-        info = probe_signal(arguments.video, "TYXS")
-        return FitData(read_signal(info), info.axes, info.scale_um, arguments.video, info.file_bytes)
+        return nd.read(arguments.video, "TYXS")
     if arguments.texture:
         return pan(arguments.texture)
-    settings = VideoSimulation(frames=FRAMES, height_px=HEIGHT, width_px=WIDTH)
-    return FitData(simulate_video(settings), "TYXS")
+    return Frames(nd.simulate("video", frames=FRAMES, height_px=HEIGHT, width_px=WIDTH).data.data, "TYXS")
 
 
 def main() -> None:
@@ -81,7 +76,7 @@ def main() -> None:
     data = load_video(arguments)
     device = choose_device(arguments.device)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    lines = [f"{data.data.shape} {data.data.dtype}, {describe(device)}, torch {torch.__version__}", ""]
+    lines = [f"{data.shape} {data.array.dtype}, {describe(device)}, torch {torch.__version__}", ""]
     print(lines[0], flush=True)
 
     def say(line: str) -> None:
@@ -90,21 +85,18 @@ def main() -> None:
 
     report: dict[str, Any] = {}
     if not arguments.skip_published:
-        values = torch.from_numpy(data.data.reshape(-1, data.data.shape[-1]) / np.float32(255)).to(device)
+        values = torch.from_numpy(np.asarray(data).reshape(-1, data.shape[-1]) / np.float32(255)).to(device)
         seconds = plain_fit(values, 1, kind="siren", width=3, layers=4)[1]
         report["published_seconds_per_epoch"] = seconds
         say(f"published full batch, SIREN 4×64: {seconds:.2f} s per epoch, {seconds * 500:.0f} s for 500 epochs")
     say(f"{'representation':34s} {'parameters':>12s} {'in table':>12s} {'epochs':>7s} {'seconds':>8s} {'PSNR dB':>8s}")
-    wanted = [int(number) for number in arguments.runs.split(",")] if arguments.runs else range(len(RUNS))
-    shown: dict[str, np.ndarray] = {"video": data.data[-1]}
-    for name in [list(RUNS)[number] for number in wanted]:
+    chosen = [int(number) for number in arguments.runs.split(",")] if arguments.runs else range(len(RUNS))
+    shown: dict[str, np.ndarray] = {"video": np.asarray(data)[-1]}
+    for name in [list(RUNS)[number] for number in chosen]:
         recipe = FitRecipe(epochs=arguments.epochs, max_seconds=arguments.seconds, device=arguments.device)
-        with reconstruct(recipe.updated(RUNS[name]), data) as run:
-            for _ in run:
-                pass
-            result = run.result()
+        result = nd.fit(data, recipe=recipe.updated(RUNS[name]))
         figures = report[name] = dict(result.report)
-        shown[name] = result["reconstruction"].data[-1]
+        shown[name] = result.reconstruction[-1]
         counts = f"{figures['parameters']:12,d} {figures['table_parameters']:12,d} {figures['iterations']:7d}"
         say(f"{name:34s} {counts} {figures['seconds']:8.1f} {figures['psnr_db']:8.2f}")
     for method, parameters, time, psnr in PAPER:

@@ -24,7 +24,6 @@ SIMULATED = ("--slices", 8, "--slice-spacing-um", 0.6, "--height-px", 40, "--wid
 @pytest.fixture(scope="session")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small recording of cells, its truth and a recipe."""
-
     from napari_diner.cli.commands import write_sample
     from napari_diner.simulate.idt.settings import IdtSimulation
     from napari_diner.tasks.idt.task import simulate

@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from napari_diner.errors import OutputError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.io.folder import REPORT, check_output, is_result, staged, write_contents
+from napari_diner.io.folder import REPORT, check_output, is_demo, staged, with_manifest, write_contents
 from napari_diner.io.ometiff import read_array
 
 PHASE = NamedArray("phase", np.random.default_rng(3).random((4, 5)).astype(np.float32), "YX", (2.0, 2.0), "rad")
@@ -87,7 +87,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
 
 def test_overwriting_replaces_results_and_keeps_what_is_not_ours(tmp_path: Path) -> None:
     weights = {"table": np.zeros(3, np.float32)}
-    old = {**report("phase.tif", "model.safetensors"), "recipe.yaml": "old"}
+    old = {**report("phase.tif", "model.safetensors", "recipe.yaml"), "recipe.yaml": "old"}
     write_folder(tmp_path, [PHASE], old, weights=weights)
     (tmp_path / "stack.tif").write_text("the only copy of the data")
     new = NamedArray("phase", PHASE.data + 1, "YX", (2.0, 2.0), "rad")
@@ -102,15 +102,18 @@ def test_overwriting_replaces_folders(tmp_path: Path) -> None:
         with staged(tmp_path / "out", overwrite=True) as stage:
             (stage / "sample").mkdir()
             (stage / "sample" / f"{text}.txt").write_text(text)
-            (stage / REPORT).write_text(json.dumps({"files": ["sample"]}))
-    assert sorted(content(tmp_path / "out")) == [REPORT, "sample/new.txt"]
+            (stage / "sample" / "recipe.yaml").write_text(with_manifest("seed: 1", [f"{text}.txt"]))
+            (stage / REPORT).write_text(json.dumps({"files": ["sample", REPORT]}))
+    assert sorted(content(tmp_path / "out")) == [REPORT, "sample/new.txt", "sample/recipe.yaml"]
 
 
 def test_a_report_cannot_have_other_folders_removed(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("keep")
     out = tmp_path / "out"
-    write_folder(out, [], report("../precious", "..", ".", str(tmp_path / "precious"), ""))
+    write_folder(out, [], report("../precious", "..", ".", str(tmp_path / "precious"), "", "out", "a.exe"))
+    (out / "a.exe").write_text("none of the kinds that are written here")
     write_folder(out, [PHASE], {}, overwrite=True)
+    (out / "a.exe").unlink()
     assert (tmp_path / "precious").read_text() == "keep"
     assert list(content(out)) == ["phase.tif"]
 
@@ -143,9 +146,10 @@ def test_others_may_read_the_results(tmp_path: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in out.iterdir()} == {0o644}
 
 
-def test_a_result_is_told_by_its_report(tmp_path: Path) -> None:
-    assert not is_result(tmp_path)
-    (tmp_path / REPORT).write_text("no JSON")
-    assert not is_result(tmp_path)
-    (tmp_path / REPORT).write_text(report("phase.tif")[REPORT])
-    assert is_result(tmp_path)
+def test_a_demonstration_is_recognised_by_its_report(tmp_path: Path) -> None:
+    assert not is_demo(tmp_path)
+    for text in ("no JSON", "[]", "{}", json.dumps({"files": ["sample"]}), json.dumps({"comparison": {}, "files": []})):
+        (tmp_path / REPORT).write_text(text)
+        assert not is_demo(tmp_path)
+    (tmp_path / REPORT).write_text(json.dumps({"comparison": {}, "files": ["sample", REPORT]}))
+    assert is_demo(tmp_path)

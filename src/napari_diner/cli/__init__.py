@@ -18,8 +18,8 @@ def main() -> None:
         from napari_diner.cli.app import execute
 
         code = execute(sys.argv[1:])
-    except KeyboardInterrupt:
-        print("napari-diner: interrupted; nothing was written", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print(f"napari-diner: interrupted; {str(interruption) or 'nothing was written'}", file=sys.stderr)
         code = 130
     sys.exit(code)
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from napari_diner.cli.options import collect, with_options
-from napari_diner.cli.output import FLAG, Common, compare_into, run_into
+from napari_diner.cli.output import FLAG, Common, compare_into, results_in, run_into
 from napari_diner.errors import RecipeError
-from napari_diner.io.folder import check_output, staged, write_contents
+from napari_diner.io.folder import RECIPE, with_manifest, write_contents
 from napari_diner.settings import Values, shortened
-from napari_diner.tasks.recipe import Recipe, merge, read_yaml
+from napari_diner.tasks.recipe import Recipe, input_files, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
 from napari_diner.tasks.task import AnyTask, Sample, SampleData
 
@@ -46,7 +46,7 @@ def task_command(task: AnyTask) -> Command:
         settings: Values,
     ) -> int:
         values = _recipe(task, source, recipe, set_, settings)
-        return run_into(common, task, lambda: task.start(values, truth=_truth(task, truth)))
+        return run_into(common, task, lambda: task.start(values, truth=_truth(task, truth)), _inputs(values, truth))
 
     command.__doc__ = task.summary
     return _with_options_of(task, command)
@@ -70,7 +70,9 @@ def compare_command(task: AnyTask) -> Command:
         values = _recipe(task, source, recipe, set_, settings)
         names = [] if contenders is None else [name.strip() for name in contenders.split(",")]
         return compare_into(
-            common, lambda: task.compare(values, names=names, seconds=seconds, truth=_truth(task, truth))
+            common,
+            lambda: task.compare(values, names=names, seconds=seconds, truth=_truth(task, truth)),
+            _inputs(values, truth),
         )
 
     command.__annotations__["contenders"] = Annotated[
@@ -88,16 +90,17 @@ def simulate_command(sample: Sample) -> Command:
     """Return the command that writes a sample."""
 
     def command(*, common: Common, recipe: RecipeFile = None, set_: Assignments = (), settings: Values) -> int:
-        check_output(common.output, common.overwrite)
-        data = sample.make(sample.settings(**collect(sample.settings, recipe, set_, settings)))
-        with staged(common.output, common.overwrite) as stage:
-            write_sample(data, stage)
-        if not common.quiet:
-            array = data.data
-            sizes = " × ".join(map(str, array.data.shape))
-            truth = f" --truth {common.output}" if data.truth else ""
-            print(f"{sizes} ({array.axes}, {array.data.dtype}) in {common.output}; reconstruct it with\n")
-            print(f"napari-diner run {common.output / 'recipe.yaml'} -o RESULT{truth}")
+        values = sample.settings(**collect(sample.settings, recipe, set_, settings))
+        with results_in(common.output, common.overwrite) as stage:
+            data = sample.make(values)
+            with stage() as place:
+                write_sample(data, place)
+            if not common.quiet:
+                array = data.data
+                sizes = " × ".join(map(str, array.data.shape))
+                truth = f" --truth {common.output}" if data.truth else ""
+                print(f"{sizes} ({array.axes}, {array.data.dtype}) in {common.output}; reconstruct it with\n")
+                print(f"napari-diner run {common.output / RECIPE} -o RESULT{truth}")
         return 0
 
     command.__doc__ = sample.summary
@@ -106,8 +109,9 @@ def simulate_command(sample: Sample) -> Command:
 
 def write_sample(sample: SampleData, folder: Path) -> None:
     """Write a sample into a staged folder: the data, the truth, and a recipe that names the data."""
-    files = {"recipe.yaml": sample.recipe.to_yaml(complete=False), **sample.files}
-    write_contents(folder, [sample.data, *sample.truth], files)
+    arrays = [sample.data, *sample.truth]
+    recipe = with_manifest(sample.recipe.to_yaml(complete=False), [*(f"{a.name}.tif" for a in arrays), *sample.files])
+    write_contents(folder, arrays, {RECIPE: recipe, **sample.files})
 
 
 @with_options(Recipe, skip=("task",))
@@ -129,7 +133,7 @@ def run(
     except RecipeError as error:
         raise RecipeError(f"The recipe {recipe} is for the task {shortened(name)!r}. {error}", "task") from None
     values = task.recipe_type.parse(collect(task.recipe_type, recipe, set_, settings))
-    return run_into(common, task, lambda: task.start(values, truth=_truth(task, truth)))
+    return run_into(common, task, lambda: task.start(values, truth=_truth(task, truth)), _inputs(values, truth))
 
 
 def _with_options_of(task: AnyTask, command: Command) -> Command:
@@ -144,6 +148,10 @@ def _recipe(
 ) -> Any:
     given = settings if source is None else merge(settings, {task.source_field: source})
     return task.recipe_type.parse(collect(task.recipe_type, file, assignments, given))
+
+
+def _inputs(recipe: Recipe, truth: Path | None) -> list[Path]:
+    return input_files(recipe) + ([] if truth is None else [truth])
 
 
 def _truth(task: AnyTask, folder: Path | None) -> Any:

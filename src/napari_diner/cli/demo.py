@@ -9,9 +9,9 @@ from cyclopts import Parameter
 
 from napari_diner.cli.commands import write_sample
 from napari_diner.cli.info import qt_binding
-from napari_diner.cli.output import FLAG, INTERRUPTED, Quiet, finish, print_comparison, write_comparison
+from napari_diner.cli.output import FLAG, INTERRUPTED, Quiet, finish, print_comparison, results_in, write_comparison
 from napari_diner.errors import DinerError
-from napari_diner.io.folder import check_output, is_result, staged
+from napari_diner.io.folder import is_demo
 from napari_diner.tasks.registry import samples
 from napari_diner.tasks.registry import task as registered
 from napari_diner.tasks.task import Frames
@@ -33,38 +33,38 @@ def demo(
     overwrite: Annotated[bool, FLAG, Parameter(help="Write into a folder that holds other files, too.")] = False,
 ) -> int:
     """Simulate a sample, reconstruct it or fit an image in several ways, and name the winner."""
-    overwrite = overwrite or is_result(output)
-    check_output(output, overwrite)
+    overwrite = overwrite or is_demo(output)
     chosen = registered(task)
     demonstration = chosen.demo
     if demonstration is None:
         raise DinerError(f"There is no demonstration of {task}; choose lensless, idt or fit")
     if show and qt_binding() is None:
         raise DinerError("There is no Qt to show the result with; pip install 'napari-diner[all]', or leave out --show")
-    if not quiet:
-        print(f"simulating a sample, and comparing {', '.join(demonstration.contenders)}", flush=True)
-    _, sample = samples()[demonstration.sample]
-    data = sample.make(sample.settings(**{**demonstration.settings, "seed": seed}))
-    place = output.absolute() / "sample" / f"{data.data.name}.tif"
-    recipe = data.recipe.updated({chosen.source_field: str(place), "seed": seed})
-    comparing = chosen.compare(
-        recipe,
-        Frames(data.data.data, data.data.axes, data.data.scale_um, str(place)),
-        names=demonstration.contenders,
-        seconds=demonstration.seconds,
-        truth=chosen.truth_of(data),
-    )
-    comparison, complete = finish(comparing, quiet=quiet)
-    with staged(output, overwrite) as stage:
-        (stage / "sample").mkdir()
-        write_sample(data, stage / "sample")
-        pictures = chosen.write_comparison_extras(comparison, stage)
-        write_comparison(comparison, stage, partial=not complete)
-    if not quiet:
-        print_comparison(comparison)
-        for name in ("comparison.png", *pictures):
-            print(f"picture: {output / name}")
-        print(f"folder:  {output}")
+    with results_in(output, overwrite) as stage:
+        if not quiet:
+            print(f"simulating a sample, and comparing {', '.join(demonstration.contenders)}", flush=True)
+        _, sample = samples()[demonstration.sample]
+        data = sample.make(sample.settings(**{**demonstration.settings, "seed": seed}))
+        place = output.absolute() / "sample" / f"{data.data.name}.tif"
+        recipe = data.recipe.updated({chosen.source_field: str(place), "seed": seed})
+        comparing = chosen.compare(
+            recipe,
+            Frames(data.data.data, data.data.axes, data.data.scale_um, str(place)),
+            names=demonstration.contenders,
+            seconds=demonstration.seconds,
+            truth=chosen.truth_of(data),
+        )
+        comparison, complete = finish(comparing, quiet=quiet)
+        with stage() as folder:
+            (folder / "sample").mkdir()
+            write_sample(data, folder / "sample")
+            pictures = chosen.write_comparison_extras(comparison, folder)
+            write_comparison(comparison, folder, partial=not complete)
+        if not quiet:
+            print_comparison(comparison)
+            for name in ("comparison.png", *pictures):
+                print(f"picture: {output / name}")
+            print(f"folder:  {output}")
     if not complete:
         return INTERRUPTED
     if show:

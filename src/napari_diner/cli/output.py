@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from napari_diner.cli.terminal import Interruption, follow, print_rows, print_table
-from napari_diner.errors import DinerError
-from napari_diner.io.folder import REPORT, check_output, staged
+from napari_diner.errors import DinerError, OutputError
+from napari_diner.io.folder import REPORT, reserved, staged
 from napari_diner.tasks.report import Row
 from napari_diner.tasks.task import AnyTask
 
 if TYPE_CHECKING:
     from napari_diner.tasks.comparison import Comparison, ComparisonRun
+    from napari_diner.tasks.result import Result
     from napari_diner.tasks.run import AnyRun
 
 INTERRUPTED = 130
@@ -38,7 +40,34 @@ class Common:
     ] = False
 
 
-def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun]) -> int:
+@contextmanager
+def results_in(
+    output: Path, overwrite: bool, inputs: Collection[Path] = ()
+) -> Iterator[Callable[[], AbstractContextManager[Path]]]:
+    """Reserve a folder for the results that the block computes; see `staged` for the parameters and errors.
+
+    Yields a function that returns a stage for the results. Whoever interrupts the block afterwards is told that they
+    are saved.
+    """
+    saved = False
+
+    @contextmanager
+    def stage() -> Iterator[Path]:
+        nonlocal saved
+        with staged(output, overwrite, inputs) as place:
+            yield place
+        saved = True
+
+    try:
+        with reserved(output, overwrite, inputs):
+            yield stage
+    except KeyboardInterrupt:
+        if saved:
+            raise KeyboardInterrupt(f"the result is saved in {output}") from None
+        raise
+
+
+def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs: Collection[Path] = ()) -> int:
     """Run, save the result, print a summary; return the exit code.
 
     Parameters
@@ -49,6 +78,8 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun]) -> int:
         The task.
     start
         Reads the data and gives the run; called only once the folder is known to be good.
+    inputs
+        What the result is computed from; never replaced.
 
     Raises
     ------
@@ -57,36 +88,41 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun]) -> int:
     KeyboardInterrupt
         If the run was interrupted before there was a result, or twice.
     """
-    check_output(folder.output, folder.overwrite)
-    from napari_diner.tasks.saving import write_result
+    with results_in(folder.output, folder.overwrite, inputs) as stage:
+        with start() as run, Interruption() as stop:
+            if not follow(run, stop, quiet=folder.quiet):
+                raise KeyboardInterrupt
+            from napari_diner.tasks.saving import write_result
 
-    with start() as run, Interruption() as stop:
-        if not follow(run, stop, quiet=folder.quiet):
-            raise KeyboardInterrupt
-        try:
-            result = run.result()
-            with staged(folder.output, folder.overwrite) as stage:
-                write_result(result, stage, task.write_extras(result, stage))
-        except DinerError:
-            if stop.asked:  # what there is after an interruption may be of no use
-                raise KeyboardInterrupt from None
-            raise
-    if not folder.quiet:
-        rows = task.summary_rows(result.report)
-        memory = result.report.get("peak_memory_mb")
-        rows += [] if memory is None else [Row("peak memory", f"{memory:,.0f} MB")]
-        rows += [Row("note", text) for text in result.report["warnings"]]
-        if result.partial:
-            rows.append(Row("note", "interrupted: this is the best so far"))
-        print_rows([*rows, Row("folder", str(folder.output))])
-        next_step = task.next_step(folder.output)
-        if next_step:
-            print(next_step)
+            try:
+                result = run.result()
+                with stage() as place:
+                    write_result(result, place, task.write_extras(result, place))
+            except DinerError as error:
+                # what there is after an interruption may be of no use
+                if stop.asked and not isinstance(error, OutputError):
+                    raise KeyboardInterrupt from None
+                raise
+        if not folder.quiet:
+            _print_summary(task, result, folder.output)
     return INTERRUPTED if result.partial else 0
 
 
-def compare_into(folder: Common, comparing: Callable[[], ComparisonRun]) -> int:
-    """Run a comparison, save it, print its table; return the exit code.
+def _print_summary(task: AnyTask, result: Result, output: Path) -> None:
+    rows = task.summary_rows(result.report)
+    memory = result.report.get("peak_memory_mb")
+    rows += [] if memory is None else [Row("peak memory", f"{memory:,.0f} MB")]
+    rows += [Row("note", text) for text in result.report["warnings"]]
+    if result.partial:
+        rows.append(Row("note", "interrupted: this is the best so far"))
+    print_rows([*rows, Row("folder", str(output))])
+    next_step = task.next_step(output)
+    if next_step:
+        print(next_step)
+
+
+def compare_into(folder: Common, comparing: Callable[[], ComparisonRun], inputs: Collection[Path] = ()) -> int:
+    """Run a comparison, save it, print its table; return the exit code. See `run_into` for the parameters.
 
     Raises
     ------
@@ -95,13 +131,13 @@ def compare_into(folder: Common, comparing: Callable[[], ComparisonRun]) -> int:
     KeyboardInterrupt
         If it was interrupted before there was anything to compare, or twice.
     """
-    check_output(folder.output, folder.overwrite)
-    comparison, complete = finish(comparing(), quiet=folder.quiet)
-    with staged(folder.output, folder.overwrite) as stage:
-        write_comparison(comparison, stage, partial=not complete)
-    if not folder.quiet:
-        print_comparison(comparison)
-        print(f"folder: {folder.output}")
+    with results_in(folder.output, folder.overwrite, inputs) as stage:
+        comparison, complete = finish(comparing(), quiet=folder.quiet)
+        with stage() as place:
+            write_comparison(comparison, place, partial=not complete)
+        if not folder.quiet:
+            print_comparison(comparison)
+            print(f"folder: {folder.output}")
     return 0 if complete else INTERRUPTED
 
 

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from napari_diner.cli.output import FLAG, Quiet
 from napari_diner.errors import InputError, OutputError
-from napari_diner.io.folder import PREFIX
+from napari_diner.io.exchange import PREFIX
 
 if TYPE_CHECKING:
     from napari_diner.tasks.fit.region import Index

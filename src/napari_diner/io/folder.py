@@ -1,13 +1,11 @@
-"""Writing a folder of results, atomically."""
+"""Writing a folder of results, atomically, without losing anything that was there."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,65 +13,135 @@ import numpy.typing as npt
 
 from napari_diner.errors import OutputError
 from napari_diner.io.arrays import NamedArray
+from napari_diner.io.exchange import PREFIX, Stage, exchange, open_stage, stages, sweep, sync
 from napari_diner.io.ometiff import write_array
 
 REPORT = "report.json"
+RECIPE = "recipe.yaml"
 WEIGHTS = "model.safetensors"
-PREFIX = ".napari-diner-"
+_KINDS = {".tif", ".yaml", ".json", ".safetensors", ".png", ".txt", ".csv"}
+_MANIFEST = "# files of this sample: "
 
 
-def check_output(folder: str | Path, overwrite: bool) -> None:
+def check_output(folder: str | Path, overwrite: bool, inputs: Collection[Path] = ()) -> None:
     """Check that results can be written to a folder, before they are computed.
+
+    Parameters
+    ----------
+    folder
+        The folder; it need not exist.
+    overwrite
+        Whether results of napari-diner in it may be replaced.
+    inputs
+        Files and folders that the results are computed from; they are never replaced.
 
     Raises
     ------
     OutputError
-        If the folder is not empty and may not be overwritten, is a file, or cannot be written.
+        If the folder is not empty and may not be overwritten, is a file, cannot be written, holds inputs or files of
+        others that would be replaced, or if another run is about to write into it.
     """
-    path = Path(folder).expanduser()
-    with _explained(path):
-        if path.exists() and not path.is_dir():
+    with _explained(folder):
+        target = _resolved(folder)
+        if target.exists() and not target.is_dir():
             raise OutputError(f"The output {folder} is a file; name a folder")
-        if path.is_dir() and any(path.iterdir()) and not overwrite:
-            raise OutputError(f"The output folder {folder} exists; choose another one or add {{field}}", "overwrite")
-        parent = _existing(path)
-        if not parent.is_dir():
-            raise OutputError(
-                f"The output folder {folder} would be inside {parent}, which is a file; choose another one"
-            )
-        if not os.access(parent, os.W_OK | os.X_OK):
+        home = _existing(target)
+        if not home.is_dir():
+            raise OutputError(f"The output folder {folder} would be inside {home}, which is a file; choose another one")
+        if not os.access(home, os.W_OK | os.X_OK):
             raise OutputError(f"The output folder {folder} cannot be written; choose one where you may write")
+        sweep(home)
+        for stage in {*stages(home), *stages(target.parent)}:
+            if stage.target == str(target) and not stage.is_mine:
+                raise OutputError(
+                    f"Another run (process {stage.pid} on {stage.host}) is writing into {folder}; choose another "
+                    f"folder, or remove {stage.path} if that run has ended"
+                )
+        if _is_filled(target) and not overwrite:
+            raise OutputError(f"The output folder {folder} exists; choose another one or add {{field:overwrite}}")
+        own = owned(target)
+        for name in (REPORT, RECIPE):
+            if os.path.lexists(target / name) and name not in own:
+                raise OutputError(
+                    f"The output folder {folder} holds a {name} that does not belong to a result; choose another one"
+                )
+        protected = _inputs_among(target, own, inputs)
+        if protected:
+            raise OutputError(
+                f"The output folder {folder} holds {sorted(protected)[0]}, an input of this run; choose another one"
+            )
 
 
 @contextlib.contextmanager
-def staged(folder: str | Path, overwrite: bool = False) -> Iterator[Path]:
+def reserved(folder: str | Path, overwrite: bool = False, inputs: Collection[Path] = ()) -> Iterator[None]:
+    """Keep other processes from writing into a folder while results for it are computed; see `check_output`."""
+    check_output(folder, overwrite, inputs)
+    with _explained(folder):
+        target = _resolved(folder)
+        stage = open_stage(_existing(target), target)
+    try:
+        yield
+    finally:
+        stage.remove()
+
+
+@contextlib.contextmanager
+def staged(folder: str | Path, overwrite: bool = False, inputs: Collection[Path] = ()) -> Iterator[Path]:
     """Yield a temporary folder whose content becomes that of `folder` when the block succeeds.
 
-    A new folder appears complete. In a folder that is overwritten, files are exchanged only after all new ones are
-    complete, the report last; files that its old report lists and the new results lack are removed, and other files are
-    kept. If the block fails, nothing is left behind.
+    A new folder appears complete. In a folder that is overwritten, the files that belong to the old result are replaced
+    or removed, and other files are kept; if one of them cannot be replaced, all of the old result stays. If the block
+    fails, nothing is left behind.
+
+    Parameters
+    ----------
+    folder, overwrite, inputs
+        See `check_output`.
 
     Raises
     ------
     OutputError
-        As `check_output`, or if the disk is full.
+        As `check_output`, or if the disk is full. If the folder cannot be used any more at the end, the result is saved
+        beside it, and the message names the place.
     """
-    check_output(folder, overwrite)
-    target = Path(folder).expanduser().absolute()
-    home = _existing(target)
-    with _explained(target):
-        stage = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
+    check_output(folder, overwrite, inputs)
+    with _explained(folder):
+        target = _resolved(folder)
+        home = _existing(target)
+        stage = open_stage(home, target)
     try:
-        with _explained(target):
-            yield stage
-            _give_usual_permissions(stage)
+        with _explained(folder):
+            yield stage.new
+            sync(stage.new)
+        try:
             if home == target:
-                _exchange(stage, target)
+                exchange(stage, target, owned(target) if overwrite else (), REPORT)
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                stage.rename(target)
+                if os.path.lexists(target):
+                    target.rmdir()  # an empty one that was made meanwhile
+                stage.new.rename(target)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            place = _saved_beside(stage, target)
+            raise OutputError(
+                f"The output folder {folder} cannot be written any more ({reason}); the result is saved in {place}"
+            ) from None
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        stage.remove()
+
+
+def _saved_beside(stage: Stage, target: Path) -> Path:
+    """Move new results to an unused folder beside the one that they were meant for; return it."""
+    number = 2
+    while os.path.lexists(place := target.with_name(f"{target.name}-{number}")):
+        number += 1
+    try:
+        stage.new.rename(place)
+    except OSError:
+        stage.disown()
+        return stage.new
+    return place
 
 
 def write_contents(
@@ -111,58 +179,91 @@ def write_contents(
         (folder / WEIGHTS).write_bytes(save(contiguous, metadata=dict(metadata or {})))
 
 
-def is_result(folder: str | Path) -> bool:
-    """Whether a folder holds results of napari-diner: a report that lists its files."""
-    return bool(_listed(Path(folder)))
+def is_demo(folder: str | Path) -> bool:
+    """Whether a folder holds a demonstration: a comparison with its sample."""
+    report = _report(Path(folder))
+    return "comparison" in report and "sample" in _listed(Path(folder))
+
+
+def recover(folder: str | Path) -> None:
+    """Take back the files of a result whose replacement was not completed because the process died."""
+    with contextlib.suppress(OSError):
+        sweep(Path(folder))
+
+
+def with_manifest(recipe: str, names: Iterable[str]) -> str:
+    """Return the recipe of a sample with the names of the sample's files in a comment, so that it can be replaced."""
+    return f"{_MANIFEST}{', '.join(sorted({*names, RECIPE}))}\n{recipe}"
+
+
+def owned(folder: Path) -> set[str]:
+    """Return the files in a folder that belong to results, as paths relative to it with slashes.
+
+    Those are the files that a report or the recipe of a sample lists, of the kinds that are written here. A listed
+    folder counts as far as it has a list of its own.
+    """
+    names = set()
+    for name in _listed(folder):
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            names |= {f"{name}/{inner}" for inner in owned(path)}
+        elif path.suffix in _KINDS and os.path.lexists(path):
+            names.add(name)
+    return names
+
+
+def _inputs_among(folder: Path, names: Iterable[str], inputs: Collection[Path]) -> set[str]:
+    """Return those files of a folder that are inputs, lie in a folder that is one, or match a glob that is one."""
+    sources = [Path(os.path.realpath(path)) for path in inputs]
+    return {
+        name
+        for name in names
+        for path in [folder / name]
+        if any(path == source or path.parent == source or path.match(str(source)) for source in sources)
+    }
+
+
+def _report(folder: Path) -> Mapping[str, object]:
+    try:
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return report if isinstance(report, dict) else {}
 
 
 def _listed(folder: Path) -> list[str]:
-    """Return the names of the files that the report in a folder lists."""
-    try:
-        names = json.loads((folder / REPORT).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+    """Return the names that the report in a folder lists, or the recipe of a sample."""
+    names = _report(folder).get("files")
+    if not isinstance(names, list):
+        names = []
+        with contextlib.suppress(OSError, UnicodeDecodeError), (folder / RECIPE).open(encoding="utf-8") as file:
+            line = file.readline(10_000)
+            names = line.removeprefix(_MANIFEST).strip().split(", ") if line.startswith(_MANIFEST) else []
     # a report could name any path: only entries of the folder itself count
     return [name for name in names if isinstance(name, str) and name not in ("", ".", "..") and Path(name).name == name]
 
 
-def _exchange(stage: Path, target: Path) -> None:
-    """Move the content of `stage` into `target`, replacing what is there."""
-    new = sorted(entry.name for entry in stage.iterdir())
-    old = _listed(target)
-    (target / REPORT).unlink(missing_ok=True)  # without a report, an interrupted exchange is not taken for a result
-    for name in sorted(set(old) - set(new)):
-        _remove(target / name)
-    for name in sorted(new, key=lambda name: name == REPORT):
-        if (stage / name).is_dir() or (target / name).is_dir():
-            _remove(target / name)
-        (stage / name).replace(target / name)
+def _is_filled(folder: Path) -> bool:
+    """Tell whether a folder exists and holds anything besides stages."""
+    return folder.is_dir() and any(not entry.name.startswith(PREFIX) for entry in folder.iterdir())
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _resolved(folder: str | Path) -> Path:
+    try:
+        return Path(folder).expanduser().resolve()
+    except RuntimeError:  # no such user, or a loop of links
+        raise OutputError(f"The output folder {folder} does not exist; choose another one") from None
 
 
 def _existing(path: Path) -> Path:
     """Return the path or the nearest of its parents that exists."""
-    path = path.absolute()
     while not path.exists():
         path = path.parent
     return path
 
 
-def _give_usual_permissions(folder: Path) -> None:
-    """Give a temporary folder, which is private, the permissions of an ordinary one."""
-    mask = os.umask(0)
-    os.umask(mask)
-    folder.chmod(0o777 & ~mask)
-
-
 @contextlib.contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def _explained(folder: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -93,6 +93,22 @@ def read(info: StackInfo) -> Array:
     return frames
 
 
+def check_frames(frames: Array) -> None:
+    """Check that an array can be a stack of frames, (N, Y, X), of intensities.
+
+    Raises
+    ------
+    InputError
+        If it has other axes, values of another type, or frames of fewer than 8×8 pixels.
+    """
+    if frames.ndim != 3:
+        raise InputError(f"The stack has {frames.ndim} dimensions; give frames of one channel as (N, Y, X)")
+    if frames.dtype.kind not in "uif":
+        raise InputError(f"The stack contains values of type {frames.dtype}; give integers or real numbers")
+    if min(frames.shape[1:]) < 8:
+        raise InputError(f"The frames have only {frames.shape[1]}×{frames.shape[2]} pixels; give at least 8×8")
+
+
 def checksum(array: Array) -> str:
     """Return the SHA-256 of an array's type, shape and values in hexadecimal, whatever its byte order and layout."""
     little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)

@@ -110,6 +110,18 @@ def is_file(field: FieldInfo, value: object) -> bool:
     return value not in words if isinstance(words, list) else field.annotation == str | None
 
 
+def input_files(recipe: BaseModel) -> list[Path]:
+    """Return the files, folders and globs that a recipe names; see `is_file`."""
+    paths = []
+    for name, field in type(recipe).model_fields.items():
+        value = getattr(recipe, name)
+        if isinstance(value, BaseModel):
+            paths += input_files(value)
+        elif isinstance(value, str) and is_file(field, value):
+            paths.append(Path(value))
+    return paths
+
+
 def absolute_paths(model: type[BaseModel], values: Mapping[str, object], folder: Path) -> Values:
     """Return the values of a recipe with its file names made absolute, as seen from `folder`; see `is_file`."""
     nested, absolute = sections(model), dict(values)

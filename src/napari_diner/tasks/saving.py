@@ -10,45 +10,45 @@ from pathlib import Path
 import numpy as np
 
 from napari_diner.errors import InputError
-from napari_diner.io.folder import REPORT, WEIGHTS, staged, write_contents
+from napari_diner.io.folder import RECIPE, REPORT, WEIGHTS, recover, staged, write_contents
 from napari_diner.io.ometiff import read_array
 from napari_diner.io.weights import WeightsFile
-from napari_diner.tasks.recipe import read_yaml
+from napari_diner.tasks.recipe import input_files, read_yaml
 from napari_diner.tasks.result import Result
 
 FORMAT_VERSION = "1"
 """Version of the layout of ``model.safetensors``."""
-RECIPE = "recipe.yaml"
 
 
 def save(result: Result, folder: str | Path, *, overwrite: bool = False) -> None:
-    """Write a result into a folder, all or nothing.
+    """Write a result into a folder, all or nothing; files that the recipe names are never replaced.
 
     The folder receives an OME-TIFF file for each array, ``recipe.yaml``, ``report.json`` and, if the result has
-    weights, ``model.safetensors``, whose header tells how to evaluate them.
+    weights, ``model.safetensors``, whose header describes how to evaluate them.
 
     Parameters
     ----------
     result
-        What a reconstruction found.
+        What to save.
     folder
-        The folder; it and its parents are created.
+        The folder; it and its parents are created if needed.
     overwrite
-        Whether a folder that holds something may be changed: results in it are replaced, other files are kept.
+        Whether results in the folder may be replaced; other files in it are kept.
 
     Raises
     ------
     OutputError
-        If the folder cannot be written, or holds something and `overwrite` is not given.
+        If the folder cannot be written, holds anything and `overwrite` is not set, or holds inputs or files of others
+        that would be replaced.
     """
-    with staged(folder, overwrite) as stage:
+    with staged(folder, overwrite, input_files(result.recipe)) as stage:
         write_result(result, stage)
 
 
 def write_result(result: Result, folder: Path, others: Sequence[str] = ()) -> None:
-    """Write the files of a result into a folder that is there already and is nobody else's, such as a staged one.
+    """Write the files of a result into an existing folder, such as a staged one.
 
-    The report lists the files, and `others` that belong to the result and are written by others.
+    The report lists them, and `others`, which belong to the result and are already there.
     """
     names = [f"{array.name}.tif" for array in result.arrays] + [RECIPE, REPORT] + ([WEIGHTS] if result.weights else [])
     names += others
@@ -77,6 +77,7 @@ def load(folder: str | Path) -> Result:
     from napari_diner.tasks.registry import task
 
     folder = Path(folder).expanduser()
+    recover(folder)
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
         names = [Path(name).name for name in report["files"]]

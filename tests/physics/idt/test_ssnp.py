@@ -156,7 +156,7 @@ def test_absorption_takes_light_away() -> None:
 
 def test_steps_of_half_a_wavelength_are_refused() -> None:
     spacing = WAVELENGTH_UM / N0
-    with pytest.raises(RecipeError, match="set multislice.steps_per_slice to at least 3"):
+    with pytest.raises(RecipeError, match=r"set multislice\.steps_per_slice to at least 3"):
         build(lit=Illumination.of([[0.0, 0.0]]), spacing=spacing, steps_per_slice=2)
     assert build(spacing=spacing).step_um == pytest.approx(spacing / 3)
 

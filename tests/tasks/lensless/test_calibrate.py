@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 from scipy.ndimage import zoom
 
 from napari_diner.errors import RecipeError
@@ -17,7 +18,6 @@ from napari_diner.simulate.lensless.recording import simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.solvers.calibration.frame_geometry import trend
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.run import Result
 
 SIZE, PIXEL_UM, WAVELENGTH_UM = 96, 1.12, 0.532

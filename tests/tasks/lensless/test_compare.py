@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from napari_diner.tasks.lensless.compare import LenslessComparison, compare
 from skimage.io import imread
 
 from napari_diner.errors import RecipeError
 from napari_diner.simulate.lensless.recording import LenslessSample
-from napari_diner.tasks.lensless.compare import LenslessComparison, compare
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.truth import Truth

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 from scipy import ndimage
 
 from napari_diner.errors import InputError, RecipeError
@@ -15,7 +16,6 @@ from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData, memory_needed, prepare
 from napari_diner.tasks.lensless.geometry import at_the_sample, magnifications
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
 from napari_diner.tasks.run import Result
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.errors import InputError, RecipeError
 from napari_diner.simulate.lensless.recording import LenslessSample, simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData, resolved
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
 from napari_diner.tasks.run import Result
 

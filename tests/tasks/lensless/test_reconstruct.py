@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from napari_diner.tasks.lensless.reconstruct import reconstruct
+from napari_diner.tasks.lensless.reconstruction import LenslessReconstruction
 
 from napari_diner.errors import DinerError, OutOfMemoryError, RecipeError
 from napari_diner.simulate.lensless.recording import LenslessSample, simulate
@@ -14,8 +16,6 @@ from napari_diner.tasks.lensless import reconstruction as whole_field
 from napari_diner.tasks.lensless.data import LenslessData, prepare
 from napari_diner.tasks.lensless.model import build_problem
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
-from napari_diner.tasks.lensless.reconstruction import LenslessReconstruction
 from napari_diner.tasks.lensless.truth import Truth
 from napari_diner.tasks.run import Result
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 from scipy import ndimage
 
 from napari_diner.errors import RecipeError
@@ -20,7 +21,6 @@ from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.preview import preview
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
 from napari_diner.tasks.run import Result
 

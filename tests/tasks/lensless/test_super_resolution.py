@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.errors import InputError
 from napari_diner.physics.lensless.heights import Heights
@@ -22,7 +23,6 @@ from napari_diner.tasks.lensless.data import LenslessData, memory_needed
 from napari_diner.tasks.lensless.geometry import at_the_sample
 from napari_diner.tasks.lensless.preview import preview
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from napari_diner.tasks.lensless.truth import Truth
 from napari_diner.tasks.run import Result
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.layers import Image, Points
+from napari_diner.tasks.fit.compare import CONTENDERS
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QDialogButtonBox
 
-from napari_diner.tasks.fit.compare import CONTENDERS
 from napari_diner.widgets.fit.compare_dialog import CHOSEN, REPRESENTATIONS, CompareDialog
 from napari_diner.widgets.fit.dock import FitDock
 

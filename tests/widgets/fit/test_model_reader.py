@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from napari_diner.tasks.fit.reconstruct import reconstruct
 from safetensors.numpy import save_file
 
 from napari_diner.errors import InputError
 from napari_diner.io.weights import WeightsFile
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.reconstruct import reconstruct
 from napari_diner.tasks.saving import load_result, save
 from napari_diner.widgets.fit.model_reader import get_reader, layer_of
 

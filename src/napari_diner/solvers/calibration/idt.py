@@ -1,20 +1,21 @@
 """Directions and brightness of illuminations refined together with the object.
 
-Under the linear model, with an object whose Fourier coefficients scatter about zero with variance τ² and noise of
-variance σ², the data y of all frames at one frequency scatter with the covariance τ² (M M* + α), α = σ²/τ². The object
-is integrated out in closed form, and so is the question how well each frame agrees with all others: with
-C = (M M* + α)⁻¹, frame i differs from what the others predict of it, m_i x_{-i}, by (C y)_i / C_ii, and the variance of
-that difference is τ² s_i, s_i = 1/C_ii. Frame i, with its row m(θ) of M for the direction θ, adds to the log-likelihood
+Assume Fourier coefficients of the object with zero mean and variance τ², and noise of variance σ². Under the linear
+model, the data y of all frames at one frequency then have the covariance τ² (M M* + α), α = σ²/τ². The object is
+integrated out in closed form, and the agreement of each frame with all others follows likewise: with
+C = (M M* + α)⁻¹, frame i differs from its prediction by the others, m_i x_{-i}, by (C y)_i / C_ii, and the variance of
+that difference is τ² s_i, s_i = 1/C_ii. Frame i, with its row m(θ) of M for the direction θ, contributes to the
+log-likelihood
 
     L_i(θ) = −Σ_u  |y_i − m(θ) x_{-i}|² / (τ² s(θ)) + log s(θ)
 
 (prediction-error decomposition of a Gaussian likelihood; Rasmussen & Williams, Gaussian Processes for Machine Learning,
-Sec. 5.4.2). Each direction in turn moves to where L_i is largest, all objects x_{-i} are solved for anew, and so on.
+Sec. 5.4.2). Each direction in turn moves to the maximum of L_i, all objects x_{-i} are solved for again, and so on.
 
-Two things tell the direction: the phase with which slices out of focus appear, and the sharp edge of the aperture,
-where what the others predict is suddenly missing (s = α there). The edge makes L_i step-like, hence a search on ever
-finer grids instead of derivatives. All is diagonal in the frequency: a part of the frequencies is enough, and no volume
-is ever kept. α and τ² are those that make the data likeliest, for each band of frequencies.
+Two features determine the direction: the phase with which slices out of focus appear, and the sharp edge of the
+aperture, beyond which what the others predict is missing (s = α there). The edge makes L_i step-like, hence a search on
+ever finer grids instead of derivatives. Everything is diagonal in frequency: a part of the frequencies suffices, and no
+volume is ever stored. α and τ² are maximum-likelihood estimates, for each band of frequencies.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from napari_diner.solvers.step import Step
 
 Vector = npt.NDArray[np.float64]
 
-# at most so many frequencies, the part of them chosen for their energy in the data, and the bands with an α each
+# maximum number of frequencies, the part of them chosen for their energy in the data, and the bands with an α each
 _MOST_FREQUENCIES = 2000
 _STRONG_PART = 0.5
 _BANDS = 8
@@ -149,7 +150,7 @@ class IlluminationRefinement:
             prediction = self._predict()
             self._unexplained = (self._unexplained[0] if sweep > 1 else prediction.loss, prediction.loss)
             found = self.apertures.copy()
-            # half of them, so that no two chase each other for ever
+            # half of them at a time, so that no two chase each other
             order = np.roll(order, -(-sources // 2)) if sweep % 2 == 0 else chance.permutation(sources)
             turn = order[: -(-sources // 2)] if self.directions else order[:0]
             for number, source in enumerate(turn):
@@ -178,7 +179,7 @@ class IlluminationRefinement:
             passed[rows // 2] = False
         if columns % 2 == 0:
             passed[:, -1] = False
-        # the mean is that of the background, but tells the gains
+        # the mean is that of the background, but determines the gains
         passed[0, 0] = self.gain
         spectrum = torch.fft.rfft2(data.cpu()).flatten(1)
         places = passed.flatten().nonzero().flatten()
@@ -197,12 +198,12 @@ class IlluminationRefinement:
         self._mean = torch.where(places == 0, float(rows * columns), 0.0).to(torch.float64)
         """Spectrum of an image of ones, (K,)."""
         self._shares = torch.where(places % half == 0, 1.0, 2.0).to(torch.float64)
-        """How often each frequency stands in the whole spectrum, (K,)."""
+        """How often each frequency occurs in the full spectrum, (K,)."""
         cuts = np.linspace(0, len(places), min(_BANDS, len(places)) + 1).astype(int)
         self._bands = [slice(a, b) for a, b in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)]
 
     def _data(self) -> Tensor:
-        """Return y, the data with the gains taken off, (K, N)."""
+        """Return y, the data divided by the gains, (K, N)."""
         mean = self._mean[:, None]
         data: Tensor = (self._spectrum + mean) / torch.from_numpy(self.gains) - mean
         return data
@@ -213,7 +214,7 @@ class IlluminationRefinement:
         return matrix @ matrix.mH
 
     def _choose_weights(self) -> None:
-        """Choose α and τ² of each band: those that make the data likeliest."""
+        """Choose α and τ² of each band by maximum likelihood."""
         products, data = self._products(), self._data()
         frames = data.shape[1]
         eye = torch.eye(frames, dtype=products.dtype)
@@ -243,7 +244,7 @@ class IlluminationRefinement:
         solved = (inverse @ data[..., None])[..., 0]
         diagonal = inverse.diagonal(dim1=1, dim2=2).real
         differences = solved / diagonal
-        # C y without frame i: the column of frame i is what to take off for it
+        # C y without frame i, by subtracting the column of frame i
         without = solved[..., None] - inverse * differences[:, None]
         volumes = matrix.mH @ without.to(_COMPLEX)
         variances = 1 / diagonal
@@ -262,7 +263,7 @@ class IlluminationRefinement:
         )
 
     def _search(self, source: int, prediction: _Prediction, first: float) -> Vector:
-        """Return the direction of a source that makes its frame likeliest; on ever finer grids."""
+        """Return the direction of a source that makes its frame likeliest, by ever finer grids."""
         frame = int(self.illumination.frame_of_source[source])
         volume = prediction.volumes[..., frame].unflatten(-1, (2, -1))
         imaginary = 1j * volume[:, 1]

@@ -58,7 +58,7 @@ class Admm:
     Raises
     ------
     TypeError
-        If the model is not linear.
+        If the model of the problem is not linear.
     """
 
     def __init__(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -15,23 +16,15 @@ from napari_diner.solvers.solver import Budget
 from napari_diner.solvers.step import Step
 
 
-@dataclass(frozen=True)
-class Regularised:
-    """A volume in closed form, and its penalty.
-
-    Parameters
-    ----------
-    volume
-        Contrast, (2, Z, Y, X).
-    tikhonov
-        α.
-    choice
-        How α was chosen; None if it was given.
-    """
+class Regularised(NamedTuple):
+    """A volume in closed form, and its penalty."""
 
     volume: Tensor
+    """Contrast, (2, Z, Y, X)."""
     tikhonov: float
+    """α."""
     choice: Choice | None
+    """How α was chosen; None if it was given."""
 
 
 class WeightedLeastSquares:

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -124,30 +125,17 @@ class MultiSliceVoxels:
         return replace(self.problem, model=self.linear, data=data)
 
 
-@dataclass(frozen=True)
-class LinearisedData:
-    """A volume, and the data that a linear model has to explain from it on.
-
-    Parameters
-    ----------
-    volume
-        Contrast, (2, Z, Y, X).
-    data
-        Real, (N, Y, X).
-    """
+class LinearisedData(NamedTuple):
+    """A volume, and the data that a linear model has to explain from it on."""
 
     volume: Tensor
+    """Contrast, (2, Z, Y, X)."""
     data: Tensor
+    """Real, (N, Y, X)."""
 
 
 class DataLinearisation:
-    """A few chords for the data that they leave to the linear model; a `Solver`.
-
-    Parameters
-    ----------
-    chords
-        The solver that does the work.
-    """
+    """A few chords for the data that they leave to the linear model; a `Solver`."""
 
     def __init__(self, chords: MultiSliceVoxels) -> None:
         self.steps = chords.steps

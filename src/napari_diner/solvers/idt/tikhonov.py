@@ -1,12 +1,12 @@
 """Least squares with a quadratic penalty in closed form, for all frames and slices at once.
 
-The linear model is diagonal in the transverse frequency u, so the least squares fall apart into one small problem for
+The linear model is diagonal in the transverse frequency u, so that least squares separate into one small problem for
 each: N data, 2Z unknowns. ``min |M x − g|² + α |x − v|²_B`` with |x|²_B = x*Bx has the solution
 
     x = v + B⁻¹ M* (M B⁻¹ M* + α)⁻¹ (g − M v),
 
 and the eigenvalues s and eigenvectors V of the N × N matrix M B⁻¹ M* give it for any α, any data and any v. A formula
-slice by slice, as in older code, ignores that the slices share the data, and gets the scale wrong.
+slice by slice, as in older code, ignores that the slices share the data, and its scale is wrong.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class ClosedForm:
         """Return ``B⁻¹ M* (M B⁻¹ M* + α)⁻¹ g`` as half-spectra, (2, Z, Y, X//2+1), of that of g, (N, Y, X//2+1)."""
         flat = data_spectrum.flatten(1)
         dual = torch.zeros_like(flat)
-        # what is not spanned by V is killed by M*
+        # M* maps what V does not span to zero
         within = self.coefficients(data_spectrum) / (self.eigenvalues + alpha)
         dual[:, self.model.active] = (self.vectors @ within[..., None])[..., 0].T
         return self.over_penalty(self.model.adjoint_spectrum(dual.view_as(data_spectrum), self._frames()))
@@ -143,15 +143,15 @@ def along_z(matrix: Tensor, volume: Tensor) -> Tensor:
 
 def _decomposed(matrices: Tensor) -> tuple[Tensor, Tensor]:
     """Return the squares of the singular values of matrices (K, N, U), and the left singular vectors, (K, N, R)."""
-    # Apple's device has no decompositions
+    # not implemented on the device of Apple
     where = torch.device("cpu") if matrices.device.type == "mps" else matrices.device
     matrices = matrices.to(where)
     basis = None
     if matrices.shape[1] > matrices.shape[2]:
         basis, matrices = torch.linalg.qr(matrices)
     products = matrices @ matrices.mH
-    # Responses can be so small that their products underflow, of which LAPACK makes NaN. A part of the largest that
-    # is below the rounding errors of `products` keeps the numbers on the way up.
+    # Responses can be so small that their products underflow, which LAPACK turns into NaN. Adding a part of the
+    # largest, below the rounding errors of `products`, prevents that.
     diagonal = products.diagonal(dim1=1, dim2=2)
     lift = torch.finfo(products.dtype).eps * diagonal.real.sum(1).clamp_min(torch.finfo(products.dtype).tiny)
     diagonal += lift[:, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,8 @@ class IlluminationCalibration:
         What to estimate.
     given
         The illumination to start from; see `within_aperture`.
+    models
+        Models with the illumination estimated so far.
     likelihood_gain
         How much likelier the directions from the circles are than the given ones, as log-likelihood per frame.
     refined
@@ -40,62 +42,87 @@ class IlluminationCalibration:
 
     settings: CalibrationSettings
     given: Illumination
+    models: ComputedModels
     likelihood_gain: float | None = None
     refined: RefinedIllumination | None = None
+
+    @classmethod
+    def of(cls, settings: CalibrationSettings, models: ComputedModels) -> IlluminationCalibration:
+        """Return the calibration of the illumination of models.
+
+        Raises
+        ------
+        RecipeError
+            If circles are to be found in frames with several sources.
+        """
+        calibration = cls(settings, models.illumination, models)
+        if settings.illuminations == "circles" and not calibration.searches_circles:
+            raise RecipeError(
+                "Circles can be found only in frames with one source each; set {field} to refine",
+                "calibration.illuminations",
+            )
+        return calibration
 
     @property
     def searches_circles(self) -> bool:
         """Whether directions come from circles; with several sources in a frame they cannot."""
-        return self.settings.illuminations != "given" and not _is_multiplexed(self.given)
+        return self.settings.illuminations != "given" and len(self.given.apertures) == len(self.given)
 
     @property
     def refines(self) -> bool:
         """Whether directions or gains are refined."""
         return self.settings.illuminations == "refine" or self.settings.gain
 
-    @property
-    def together(self) -> bool:
-        """Whether all directions move as one pattern."""
-        return self.settings.move == "together"
-
-    def circle_search(self, models: ComputedModels, data: Tensor) -> CircleSearch:
-        """Return the solver that finds directions by circles."""
+    def circle_search(self, data: Tensor) -> CircleSearch:
+        """Return the solver that finds directions by circles in data, (N, Y, X)."""
         return CircleSearch(
             data.cpu().numpy(),
             self.given.apertures,
-            models.geometry,
+            self.models.geometry,
             range_na=self.settings.search_na,
-            together=self.together,
+            together=self.settings.move == "together",
         )
 
-    def refinement(self, models: ComputedModels, data: Tensor) -> IlluminationRefinement:
-        """Return the solver that refines directions and gains."""
+    def refinement(self, data: Tensor) -> IlluminationRefinement:
+        """Return the solver that refines directions and gains by data, (N, Y, X)."""
+        settings = self.settings
         return IlluminationRefinement(
-            models.geometry,
-            models.illumination,
+            self.models.geometry,
+            self.models.illumination,
             data.cpu(),
-            directions=self.settings.illuminations == "refine",
-            gain=self.settings.gain,
-            together=self.together,
-            range_na=self.settings.search_na,
-            iterations=self.settings.iterations,
-            dispersion=models.dispersion,
+            directions=settings.illuminations == "refine",
+            gain=settings.gain,
+            together=settings.move == "together",
+            range_na=settings.search_na,
+            iterations=settings.iterations,
+            dispersion=self.models.dispersion,
         )
 
-    def from_circles(self, fit: CircleFit, models: ComputedModels) -> ComputedModels:
-        """Return models with the directions from circles."""
-        geometry, given = models.geometry, self.given.apertures
+    def with_circles(self, fit: CircleFit) -> IlluminationCalibration:
+        """Return the calibration with directions from circles."""
+        geometry, given = self.models.geometry, self.given.apertures
         apertures = brought_inside(fit.apertures, geometry.na)
-        if self.settings.illuminations == "refine" and not self.together:
+        if self.settings.illuminations == "refine" and self.settings.move == "each":
             # where circles are no farther away than their blur, the refinement starts from the given direction
             step_na = geometry.wavelength_um / (min(geometry.shape[1:]) * geometry.pixel_size_um)
             close = np.hypot(*(apertures - given).T) < _BLUR_STEPS * step_na
             apertures = np.where(close[:, None], given, apertures)
-        return models.at(apertures)
+        return replace(self, models=self.models.at(apertures), likelihood_gain=fit.likelihood_gain)
 
-    def report(self, illumination: Illumination) -> dict[str, object]:
+    def with_refinement(self, refined: RefinedIllumination) -> IlluminationCalibration:
+        """Return the calibration with refined directions and gains."""
+        return replace(self, models=self.models.at(refined.apertures), refined=refined)
+
+    def without_gains(self, data: Tensor) -> Tensor:
+        """Return data g = I / I_background − 1, (N, Y, X), with the brightness of frames divided by their gains."""
+        if self.refined is None or not self.settings.gain:
+            return data
+        gains = torch.from_numpy(self.refined.gains.astype(np.float32)).to(data.device)
+        return (data + 1) / gains[:, None, None] - 1
+
+    def report(self) -> dict[str, object]:
         """Return the estimated illumination, and how far it is from the given one."""
-        given, apertures = self.given.apertures, illumination.apertures
+        given, apertures = self.given.apertures, self.models.illumination.apertures
         away = apertures - given
         report: dict[str, object] = {
             "illuminations": self.settings.illuminations,
@@ -114,31 +141,6 @@ class IlluminationCalibration:
             report["gains"] = self.refined.gains.tolist()
             report["unexplained_rms"] = list(self.refined.unexplained_rms)
         return report
-
-
-def check_calibration(settings: CalibrationSettings, illumination: Illumination) -> None:
-    """Check that the illumination can be calibrated as the settings ask.
-
-    Raises
-    ------
-    RecipeError
-        If circles are to be found in frames with several sources.
-    """
-    if settings.illuminations == "circles" and _is_multiplexed(illumination):
-        raise RecipeError(
-            "Circles can be found only in frames with one source each; set {field} to refine",
-            "calibration.illuminations",
-        )
-
-
-def without_gains(data: Tensor, gains: Vector) -> Tensor:
-    """Return data g = I / I_background − 1, (N, Y, X), with the brightness of each frame divided by its gain."""
-    scale = torch.from_numpy(gains.astype(np.float32)).to(data.device)[:, None, None]
-    return (data + 1) / scale - 1
-
-
-def _is_multiplexed(illumination: Illumination) -> bool:
-    return len(illumination.apertures) != len(illumination)
 
 
 def _angles_deg(first: Vector, second: Vector) -> Vector:

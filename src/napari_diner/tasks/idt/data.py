@@ -11,16 +11,15 @@ from scipy import ndimage
 
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
+from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
 from napari_diner.io.matlab import is_matlab, probe_matlab, read_matlab
-from napari_diner.io.stacks import probe, read
+from napari_diner.io.stacks import check_frames, probe, read
 from napari_diner.physics.idt.given import TransferFunctions
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
 from napari_diner.tasks.task import Frames
-
-Array = npt.NDArray[np.generic]
 
 # volumes of Δε_re and Δε_im that are kept at once: by the closed form, by voxels, whose slopes count three, and by Adam
 _CLOSED_FORM, _VOXELS, _ADAM = 8.0, 36.0, 24.0
@@ -52,18 +51,7 @@ class IdtData:
 
 
 def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
-    """Return the recording of a recipe; see `napari_diner.tasks.task.Task.assemble`.
-
-    The size of the work is estimated and checked against the free memory before any frame is read. Transfer functions
-    are only opened.
-
-    Raises
-    ------
-    InputError
-        If there is no stack, or a file cannot be used.
-    OutOfMemoryError
-        If the work would not fit the memory.
-    """
+    """Return the recording of a recipe, see `Task.assemble`; of transfer functions nothing is read but the header."""
     source, matlab = recipe.stack, None
     shape: tuple[int, ...]
     if frames is None:
@@ -126,12 +114,7 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
         If frames are not finite or dark, or the background does not fit them.
     """
     frames = np.asarray(data.frames)
-    if frames.ndim != 3:
-        raise InputError(f"The stack has {frames.ndim} dimensions; give frames of one channel as (N, Y, X)")
-    if frames.dtype.kind not in "uif":
-        raise InputError(f"The stack holds values of type {frames.dtype}; give integers or real numbers")
-    if min(frames.shape[1:]) < 8:
-        raise InputError(f"The frames have only {frames.shape[1]}×{frames.shape[2]} pixels; give at least 8×8")
+    check_frames(frames)
     for number, frame in enumerate(frames, 1):
         if not np.isfinite(frame).all():
             raise InputError(f"Frame {number} contains values that are not finite (NaN or infinity); correct it")

@@ -17,7 +17,7 @@ from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
-from napari_diner.tasks.idt.calibrate import IlluminationCalibration, check_calibration
+from napari_diner.tasks.idt.calibrate import IlluminationCalibration
 from napari_diner.tasks.idt.data import IdtData, contrast_of, memory_needed, with_file_facts
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, preflight, within_aperture
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -28,26 +28,7 @@ from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
 
 
 class IdtJob(Job[IdtState]):
-    """The reconstruction of a volume of refractive index from one recording.
-
-    Parameters
-    ----------
-    recipe
-        All settings.
-    data
-        The recording.
-    truth
-        The known object to score against, if there is one.
-
-    Raises
-    ------
-    RecipeError
-        If settings are missing or do not fit the data.
-    InputError
-        If the data cannot be used.
-    OutOfMemoryError
-        If the work does not fit the memory.
-    """
+    """The reconstruction of a volume of refractive index from one recording; see `Task.job`."""
 
     task = "idt"
 
@@ -83,8 +64,7 @@ class IdtJob(Job[IdtState]):
         if isinstance(models, ComputedModels):
             self._warnings += preflight(models.geometry, models.illumination)
             if recipe.calibration.wanted:
-                check_calibration(recipe.calibration, models.illumination)
-                calibration = IlluminationCalibration(recipe.calibration, models.illumination)
+                calibration = IlluminationCalibration.of(recipe.calibration, models)
         self._first = IdtState(models, problem, calibration=calibration)
 
     def _models(self, data: IdtData, shape: tuple[int, int, int]) -> Models:
@@ -135,8 +115,8 @@ class IdtJob(Job[IdtState]):
             },
             "choices": {name: asdict(choice) for name, choice in state.choices.items()},
         }
-        if state.calibration is not None and isinstance(state.models, ComputedModels):
-            figures["calibration"] = state.calibration.report(state.models.illumination)
+        if state.calibration is not None:
+            figures["calibration"] = state.calibration.report()
         if self.truth is not None:
             figures["truth"] = score(n_re.data, n_im.data, self.truth, recipe.medium_index)
         # parameters of the network if there is one, else the contrast

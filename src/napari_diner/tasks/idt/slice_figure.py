@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_diner.io.arrays import Array
 from napari_diner.tasks.comparison import Comparison, bare_axes
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.truth import TrueVolume, Volume
+from napari_diner.tasks.idt.truth import TrueVolume
 from napari_diner.tasks.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def index_limits(volume: Volume, medium_index: float) -> tuple[float, float]:
+def index_limits(volume: Array, medium_index: float) -> tuple[float, float]:
     """Return the range of index to display for a volume: from that of the medium up to nearly the highest.
 
     Where the volume falls below the medium by more than it rises above, the range is centred on the medium.
@@ -28,7 +29,7 @@ def index_limits(volume: Volume, medium_index: float) -> tuple[float, float]:
     return medium_index, medium_index + high
 
 
-def cuts(volume: Volume, guide: Volume, medium_index: float) -> tuple[Volume, Volume]:
+def cuts(volume: Array, guide: Array, medium_index: float) -> tuple[Array, Array]:
     """Return the xy and the xz slice of a volume through the densest place of another, (Y, X) and (Z, X).
 
     Parameters

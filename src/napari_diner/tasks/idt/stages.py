@@ -24,7 +24,7 @@ from napari_diner.solvers.idt.weight_choice import Choice, TvSearch, noise_in_vo
 from napari_diner.solvers.registry import solvers
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.starting_values import StartingValues
-from napari_diner.tasks.idt.calibrate import IlluminationCalibration, without_gains
+from napari_diner.tasks.idt.calibrate import IlluminationCalibration
 from napari_diner.tasks.idt.crop import cropped
 from napari_diner.tasks.idt.optics import ComputedModels, Models, prediction_seconds
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -103,6 +103,14 @@ class IdtState:
         """Start of a solver for voxels: empty where a volume explained by single scattering would mislead."""
         is_linear = isinstance(self.problem.model, LinearModel)
         return self.estimate if is_linear or self.is_multiply_scattering else self.empty
+
+    def calibrated(self, calibration: IlluminationCalibration | None) -> IdtState:
+        """Return the state with another calibration, which changes models and data."""
+        if calibration is None:
+            return self
+        models, data = calibration.models, calibration.without_gains(self.problem.data)
+        problem = replace(self.problem, model=models.linear(), data=data)
+        return replace(self, models=models, problem=problem, calibration=calibration)
 
     def with_priors(self, priors: VolumePriors) -> IdtState:
         """Return the state with other priors."""
@@ -249,35 +257,23 @@ def _unchanged(state: IdtState, answer: object) -> IdtState:
 
 
 def _circles(state: IdtState, budget: Budget) -> CircleSearch | None:
-    calibration, models = state.calibration, state.models
-    if calibration is None or not calibration.searches_circles or not isinstance(models, ComputedModels):
+    calibration = state.calibration
+    if calibration is None or not calibration.searches_circles:
         return None
-    return calibration.circle_search(models, state.problem.data)
+    return calibration.circle_search(state.problem.data)
 
 
 def _from_circles(state: IdtState, fit: CircleFit) -> IdtState:
-    if state.calibration is None or not isinstance(state.models, ComputedModels):
-        return state
-    models = state.calibration.from_circles(fit, state.models)
-    calibration = replace(state.calibration, likelihood_gain=fit.likelihood_gain)
-    return replace(state, models=models, problem=replace(state.problem, model=models.linear()), calibration=calibration)
+    return state.calibrated(None if state.calibration is None else state.calibration.with_circles(fit))
 
 
 def _refinement(state: IdtState, budget: Budget) -> IlluminationRefinement | None:
-    calibration, models = state.calibration, state.models
-    if calibration is None or not calibration.refines or not isinstance(models, ComputedModels):
-        return None
-    return calibration.refinement(models, state.problem.data)
+    calibration = state.calibration
+    return calibration.refinement(state.problem.data) if calibration is not None and calibration.refines else None
 
 
 def _refined(state: IdtState, refined: RefinedIllumination) -> IdtState:
-    if state.calibration is None or not isinstance(state.models, ComputedModels):
-        return state
-    models, data = state.models.at(refined.apertures), state.problem.data
-    if state.calibration.settings.gain:
-        data = without_gains(data, refined.gains)
-    problem = replace(state.problem, model=models.linear(), data=data)
-    return replace(state, models=models, problem=problem, calibration=replace(state.calibration, refined=refined))
+    return state.calibrated(None if state.calibration is None else state.calibration.with_refinement(refined))
 
 
 def _first_chords(state: IdtState, budget: Budget) -> DataLinearisation | None:

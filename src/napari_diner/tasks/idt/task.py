@@ -62,7 +62,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
     """Refractive index in three dimensions from intensities under oblique illumination."""
 
     name = "idt"
-    title = "IDT reconstruction"
+    title = "IDT refractive index"
     summary = "Refractive index in three dimensions from intensities under oblique illumination."
     recipe_type = IdtRecipe
     source_help = (
@@ -72,7 +72,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
     samples = (
         Sample(
             "idt",
-            "Cells under oblique light (simulated, 24 directions)",
+            "Cells, oblique illumination (simulated, 24 directions)",
             "Simulate cells under oblique illumination; with their refractive index, and a recipe.",
             IdtSimulation,
             simulate,

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_diner.errors import InputError
+from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
-
-Volume = npt.NDArray[np.floating]
 
 # the object is what differs from the medium by this fraction of the largest difference
 _SUPPORT = 0.01
@@ -21,8 +19,8 @@ _SUPPORT = 0.01
 class TrueVolume:
     """The known object: real and imaginary part of its refractive index, (Z, Y, X); the latter may be unknown."""
 
-    n_re: Volume
-    n_im: Volume | None = None
+    n_re: Array
+    n_im: Array | None = None
 
 
 def load_truth(folder: str | Path) -> TrueVolume:
@@ -60,7 +58,7 @@ def check_truth(truth: TrueVolume, shape: tuple[int, int, int]) -> None:
             )
 
 
-def score(n_re: Volume, n_im: Volume, truth: TrueVolume, medium_index: float) -> dict[str, float]:
+def score(n_re: Array, n_im: Array, truth: TrueVolume, medium_index: float) -> dict[str, float]:
     """Compare a volume with the truth.
 
     The object is where the true index differs from that of the medium. Structural similarity is not used, since an

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
-from napari_diner.io.stacks import probe, read
+from napari_diner.io.stacks import check_frames, probe, read
 from napari_diner.preprocess.steps import (
     Prepared,
     References,
@@ -266,12 +266,7 @@ def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:
         If frames are not finite, or shapes do not fit together.
     """
     frames = data.frames
-    if frames.ndim != 3:
-        raise InputError(f"The stack has {frames.ndim} dimensions; give frames of one channel as (N, Y, X)")
-    if frames.dtype.kind not in "uif":
-        raise InputError(f"The stack holds values of type {frames.dtype}; give integers or real numbers")
-    if min(frames.shape[1:]) < 8:
-        raise InputError(f"The frames have only {frames.shape[1]}×{frames.shape[2]} pixels; give at least 8×8")
+    check_frames(frames)
     mask = _checked_mask(data.mask, frames.shape)
     scale = 1 / np.iinfo(frames.dtype).max if _is_scaled(recipe, frames) else 1.0
     prepared = prepare_frames(recipe.preprocess, frames, mask, data.references, scale)

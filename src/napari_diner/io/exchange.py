@@ -1,0 +1,231 @@
+"""Exchange of the files of a folder: reversible, recoverable after a crash, and by one process at a time.
+
+New files are written into a stage, a hidden folder that names the process that owns it. In an existing folder, the
+files that they replace are first moved into the stage. If anything fails, all files go back; if the process dies, the
+next one that uses the folder takes them back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import platform
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+PREFIX = ".napari-diner-"
+_OWNER, _NAMES = "owner.json", "names.json"
+_NEW, _OLD, _REPLACED = "new", "old", "replaced"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A hidden folder for the files of a result that is being written.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    target
+        Where the result goes.
+    pid, started, host
+        The process that owns it, when it was started in seconds since 1970, and its machine.
+    """
+
+    path: Path
+    target: str
+    pid: int
+    started: float
+    host: str
+
+    @property
+    def new(self) -> Path:
+        """The folder for the new files."""
+        return self.path / _NEW
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this process owns it."""
+        return (self.pid, self.host) == (os.getpid(), platform.node())
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether its process has ended; never known of another machine."""
+        import psutil
+
+        if self.host != platform.node():
+            return False
+        try:
+            # another process may have got the number since
+            return abs(psutil.Process(self.pid).create_time() - self.started) > 1
+        except psutil.NoSuchProcess:
+            return True
+        except psutil.AccessDenied:
+            return False
+
+    def disown(self) -> None:
+        """Make it an ordinary folder, which is never removed."""
+        (self.path / _OWNER).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete it and what it holds."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def open_stage(home: Path, target: Path) -> Stage:
+    """Create a stage in the folder `home` for a result that goes to `target`."""
+    import psutil
+
+    path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=home))
+    stage = Stage(path, str(target), os.getpid(), psutil.Process().create_time(), platform.node())
+    owner = {"target": stage.target, "pid": stage.pid, "started": stage.started, "host": stage.host}
+    (path / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
+    stage.new.mkdir()  # unlike the stage, which is private, with the usual permissions
+    return stage
+
+
+def stages(place: Path) -> list[Stage]:
+    """Return the stages in a folder."""
+    return [stage for path in place.glob(PREFIX + "*") for stage in [_signed(path)] if stage is not None]
+
+
+def _signed(path: Path) -> Stage | None:
+    """Return the stage that a folder is; None if it is none."""
+    with contextlib.suppress(OSError):
+        try:
+            owner = json.loads((path / _OWNER).read_text(encoding="utf-8"))
+            return Stage(path, owner["target"], int(owner["pid"]), float(owner["started"]), owner["host"])
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            # its process is signing it, or died at it
+            pid = path.name.removeprefix(PREFIX).split("-")[0]
+            if pid.isdigit() and {entry.name for entry in path.iterdir()} <= {_OWNER}:
+                return Stage(path, "", int(pid), math.nan, platform.node())
+    return None
+
+
+def sweep(place: Path) -> None:
+    """Remove the stages of dead processes from a folder; files that they had moved away come back."""
+    for stage in stages(place):
+        if not stage.is_mine and stage.is_dead:
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                # only one process succeeds in renaming it
+                claimed = stage.path.with_name(f"{stage.path.name}-{os.getpid()}")
+                stage.path.rename(claimed)
+                _roll_back(claimed, place)
+                shutil.rmtree(claimed, ignore_errors=True)
+
+
+def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> None:
+    """Replace files of a folder by those of a stage inside it; all of them or none.
+
+    Parameters
+    ----------
+    stage
+        The stage.
+    target
+        The folder.
+    old
+        Files to remove, as paths relative to the folder with slashes.
+    last
+        The file that is removed first and appears last.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be moved; all files are back in their places then.
+    """
+    new = _files(stage.new)
+    _write_synced(stage.path / _NAMES, json.dumps(new))
+    with _undisturbed():
+        try:
+            for name in sorted(old, key=lambda name: (name != last, name)):
+                _move(target, stage.path / _OLD, name)
+            for name in sorted(new, key=lambda name: (name == last, name)):
+                _move(stage.new, target, name)
+            _sync(target)
+            (stage.path / _OLD).mkdir(exist_ok=True)
+            (stage.path / _OLD).rename(stage.path / _REPLACED)  # done: from here on nothing goes back
+        except BaseException:
+            _roll_back(stage.path, target)
+            raise
+    _remove_empty(target, old)
+
+
+def sync(folder: Path) -> None:
+    """Wait until the files of a folder are on the disk."""
+    for directory, _, names in os.walk(folder):
+        for name in names:
+            _sync(Path(directory, name))
+        _sync(Path(directory))
+
+
+def _roll_back(stage: Path, target: Path) -> None:
+    """Undo an exchange that was not completed. Can be repeated until it succeeds."""
+    if not (stage / _OLD).is_dir():
+        return
+    names = json.loads((stage / _NAMES).read_text(encoding="utf-8"))
+    # a stage from elsewhere could name any file
+    names = [name for name in names if not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts]
+    for name in names:
+        if not os.path.lexists(stage / _NEW / name) and os.path.lexists(target / name):
+            _move(target, stage / _NEW, name)
+    for name in _files(stage / _OLD):
+        _move(stage / _OLD, target, name)
+    _remove_empty(target, names)
+
+
+def _move(source: Path, target: Path, name: str) -> None:
+    if os.path.lexists(target / name):
+        raise FileExistsError(errno.EEXIST, f"{name} is there already")
+    (target / name).parent.mkdir(parents=True, exist_ok=True)
+    (source / name).rename(target / name)
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the files in a folder and its folders, as relative paths with slashes."""
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or path.is_file()]
+
+
+def _remove_empty(folder: Path, names: Collection[str]) -> None:
+    """Remove the folders inside `folder` that held these files and are empty now."""
+    for parent in sorted({parent for name in names for parent in PurePosixPath(name).parents}, reverse=True):
+        if parent.parts:
+            with contextlib.suppress(OSError):
+                (folder / parent).rmdir()
+
+
+def _write_synced(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name != "posix":
+        return
+    number = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore Ctrl-C and SIGTERM for the moments of an exchange, so that it is either done or undone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
