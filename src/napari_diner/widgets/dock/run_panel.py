@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError
-from napari_diner.tasks.run import Progress
+from napari_diner.tasks.result import Progress
 from napari_diner.widgets.dock.disposal import RemovalFilter
 from napari_diner.widgets.dock.failure import Failure
 from napari_diner.widgets.dock.run_worker import Begin, Controls, Report, RunWorker, make_worker

@@ -8,13 +8,19 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from napari.qt.threading import GeneratorWorker, create_worker
 
-from napari_diner.tasks.run import Progress
+from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.result import Progress
+from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.failure import failure
 from napari_diner.widgets.plots.loss_plot import Point
+
+if TYPE_CHECKING:
+    from napari_diner.tasks.comparison import ComparisonRun
+    from napari_diner.tasks.run import AnyRun
 
 REPORT_INTERVAL_S = 0.1
 """Shortest time between two reports to the screen; steps in between are collected."""
@@ -157,6 +163,20 @@ def make_worker(begin: Begin, controls: Controls) -> RunWorker:
     """Return a worker that napari knows of, so that it warns before it closes in the middle of a run."""
     worker: RunWorker = create_worker(drive, begin, controls, _worker_class=RunWorker, _start_thread=False)
     return worker
+
+
+def begin_run(task: AnyTask, recipe: Recipe, frames: Frames) -> AnyRun:
+    """Prepare the run of a task on the data of a layer; called in the thread, as torch takes seconds to load."""
+    spare_a_processor()
+    return task.start(recipe, frames, preview_interval_s=PREVIEW_INTERVAL_S)
+
+
+def begin_comparison(
+    task: AnyTask, recipe: Recipe, frames: Frames, names: tuple[str, ...], seconds: float
+) -> ComparisonRun:
+    """Prepare the comparison of contenders on the data of a layer; see `begin_run`."""
+    spare_a_processor()
+    return task.compare(recipe, frames, names=names, seconds=seconds, preview_interval_s=PREVIEW_INTERVAL_S)
 
 
 def spare_a_processor() -> None:

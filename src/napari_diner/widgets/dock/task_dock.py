@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import functools
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 import napari
 from napari.layers import Image
+from pydantic import BaseModel
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QLayout, QSplitter, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError, InputError, OutputError
+from napari_diner.settings import sections
+from napari_diner.solvers.registry import sections_of, solver_names
 from napari_diner.tasks.command import command_line
 from napari_diner.tasks.recipe import Recipe
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.registry import AnyTask, task
+from napari_diner.tasks.result import Result
+from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.background_work import LatestWork
 from napari_diner.widgets.dock.run_panel import RunPanel
-from napari_diner.widgets.dock.run_worker import Begin
+from napari_diner.widgets.dock.run_worker import Begin, begin_run
 from napari_diner.widgets.dock.settings_area import SettingsArea, insert
 from napari_diner.widgets.forms.controls import button, menu_button, row
-from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors
+from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, title_of
 from napari_diner.widgets.forms.layer_choice import LayerChoice
 from napari_diner.widgets.forms.recipe_form import RecipeForm, Section
 from napari_diner.widgets.layers.layer_metadata import layer_notes
@@ -51,8 +57,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     recipe_type: type[RecipeT]
     """The recipe that the dock shows."""
-    source_field: ClassVar[str]
-    """Field of the recipe that names the files of the data."""
+    task_name: ClassVar[str]
+    """Name of the registered task."""
     essentials: ClassVar[tuple[str, ...]]
     """Fields that are always in sight, with an editor according to their type."""
     elsewhere: ClassVar[tuple[str, ...]] = ()
@@ -63,8 +69,6 @@ class TaskDock(QWidget, Generic[RecipeT]):
     """Titles, and fields of the recipe that are shown in a section under each."""
     beside_advanced: ClassVar[tuple[str, ...]] = ()
     """Sections of the recipe, and groups, that stand above the advanced settings, not among them."""
-    sections_of: ClassVar[Mapping[str, Collection[str]]] = {}
-    """For each choice that `choices` may return, the sections of the recipe that matter for it."""
 
     def __init__(
         self,
@@ -88,15 +92,44 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.settings = SettingsArea()
         self._build()
 
-    def prepare(self, layer: Image) -> Begin:
-        """Return a function that prepares the run, in its thread; it must not refer to the dock.
+    @property
+    def task(self) -> AnyTask:
+        """The task, as it is registered."""
+        return task(self.task_name)
+
+    @property
+    def source_field(self) -> str:
+        """Field of the recipe that names the files of the data."""
+        return self.task.source_field
+
+    def complete_recipe(self, layer: Image) -> RecipeT:
+        """Return the recipe once it goes with a layer, which is given its pixel size.
 
         Raises
         ------
         DinerError
             If settings are missing, or do not fit the layer.
         """
-        raise NotImplementedError
+        recipe = self.recipe()
+        check = getattr(recipe, "check_complete", None)
+        if check is not None:
+            check(layer.data.shape[0])
+        self.give_pixel_size(layer, getattr(recipe, "pixel_size_um", None))
+        return recipe
+
+    def frames(self, layer: Image) -> Frames:
+        """Return the data of a layer for `Task.assemble`."""
+        return Frames(layer.data, source=self.choice.source)
+
+    def prepare(self, layer: Image) -> Begin:
+        """Return a function that prepares the run, in its thread; it does not refer to the dock.
+
+        Raises
+        ------
+        DinerError
+            If settings are missing, or do not fit the layer.
+        """
+        return functools.partial(begin_run, self.task, self.complete_recipe(layer), self.frames(layer))
 
     def summary(self, result: Result) -> str:
         """Summarise in a few words how good a result is, and how long it took."""
@@ -110,8 +143,16 @@ class TaskDock(QWidget, Generic[RecipeT]):
         return notes
 
     def choices(self) -> set[object]:
-        """Return the present choices, as keys of `sections_of`."""
+        """Return the present choices, for `sections_for`."""
         return set()
+
+    def sections_for(self, choice: object) -> tuple[str, ...]:
+        """Return the sections of the recipe that matter for a choice; by default, those of a registered solver."""
+        return sections_of(self.task_name, str(choice))
+
+    def optional_choices(self) -> Iterable[object]:
+        """Return all choices that have sections of their own."""
+        return solver_names(self.task_name)
 
     def values(self) -> dict[str, object]:
         """Return the values that the dock shows as a nested mapping for `Recipe.parse`.
@@ -130,7 +171,16 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def describe(self, error: DinerError) -> str:
         """Return the message of an error, with the titles of the settings that it mentions."""
-        return str(error)
+
+        def title(key: str) -> str:
+            model: type[BaseModel] = self.recipe_type
+            *outer, last = key.split(".")
+            for name in outer:
+                model = sections(model).get(name, model)
+            field = model.model_fields.get(last)
+            return key if field is None else title_of(last, field)
+
+        return error.describe(title)
 
     def recipe(self) -> RecipeT:
         """Return the recipe that the dock shows.
@@ -222,14 +272,18 @@ class TaskDock(QWidget, Generic[RecipeT]):
         """Let the user pick a recipe, and show its settings."""
         path, _ = QFileDialog.getOpenFileName(self, "Load recipe", "", "Recipe (*.yaml *.yml);;All files (*)")
         if path:
-            with self.panel.explaining():
-                recipe = self.recipe_type.load(path)
-                source = getattr(recipe, self.source_field)
-                self.panel.say(f"Settings loaded from {Path(path).name}")
-                if source is not None and self.choice.layer is None:
-                    self.choice.open_source(source)
-                # after the layer, which fills in settings itself
-                self.set_recipe(recipe)
+            self.open_recipe(path)
+
+    def open_recipe(self, path: str | Path) -> None:
+        """Show the settings of a recipe, and open its data if no layer is chosen."""
+        with self.panel.explaining():
+            recipe = self.recipe_type.load(path)
+            source = getattr(recipe, self.source_field)
+            self.panel.say(f"Settings loaded from {Path(path).name}")
+            if source is not None and self.choice.layer is None:
+                self.choice.open_source(source)
+            # after the layer, which fills in settings itself
+            self.set_recipe(recipe)
 
     def copy_command(self) -> None:
         """Put the command line that does the same as this dock on the clipboard."""
@@ -318,8 +372,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def _show_sections(self) -> None:
         """Show the settings that matter for the present choices, and hide those that matter for others only."""
-        matter = {name for choice in self.choices() for name in self.sections_of.get(str(choice), ())}
-        optional = {name for names in self.sections_of.values() for name in names}
+        matter = {name for choice in self.choices() for name in self.sections_for(choice)}
+        optional = {name for choice in self.optional_choices() for name in self.sections_for(choice)}
         for name, section in self.advanced.sections.items():
             if name in optional:
                 section.setVisible(name in matter)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 import napari
-import numpy as np
-import numpy.typing as npt
 from napari.layers import Image, Layer
 from qtpy.QtWidgets import QDialog
 
 from napari_diner.errors import RecipeError
+from napari_diner.representations.registry import representations
 from napari_diner.tasks.comparison import Comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
+from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.run_panel import duration
-from napari_diner.widgets.dock.run_worker import Begin
+from napari_diner.widgets.dock.run_worker import begin_comparison
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.fit import insight_run
 from napari_diner.widgets.fit.compare_dialog import CompareDialog
@@ -26,7 +26,6 @@ from napari_diner.widgets.fit.insight_layers import show_pictures
 from napari_diner.widgets.fit.insight_run import InsightPictures
 from napari_diner.widgets.fit.score_table import ScoreTable
 from napari_diner.widgets.fit.signal_choice import SignalChoice
-from napari_diner.widgets.fit.thread import begin, begin_comparison
 from napari_diner.widgets.forms.controls import WrappedLabel, button, row
 from napari_diner.widgets.layers.appearance import Appearance
 from napari_diner.widgets.layers.layer_axes import axes_of, scale_um_of
@@ -44,17 +43,10 @@ class FitDock(TaskDock[FitRecipe]):
     """
 
     recipe_type = FitRecipe
-    source_field = "image"
-    essentials = ("axes", "representation", "backbone", "table_width", "epochs", "bit_exact")
+    task_name = "fit"
+    essentials = ("axes", "representation", "epochs", "bit_exact")
+    beside_advanced = ("diner",)
     none_texts: ClassVar = {"learning_rate": "auto", "pixel_size_um": "of the layer", "z_step_um": "of the layer"}
-    sections_of: ClassVar = {
-        "diner": ("network", "table", "training"),
-        "siren": ("network", "training"),
-        "pe-mlp": ("network", "encoding", "training"),
-        "hash-grid": ("network", "hash_grid", "training"),
-        "bit-exact": ("network", "table"),
-        "pixels": (),
-    }
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer, SignalChoice(napari_viewer))
@@ -91,9 +83,40 @@ class FitDock(TaskDock[FitRecipe]):
         self.axes_note.setVisible(bool(axes.note))
         return {"axes": axes.axes}
 
-    def prepare(self, layer: Image) -> Begin:
-        """Check that the axes go with the layer."""
-        return functools.partial(begin, *self._work(layer))
+    def sections_for(self, choice: object) -> tuple[str, ...]:
+        """Return the sections of a representation; an exact fit is not trained."""
+        if choice == "bit-exact":
+            return ("diner",)
+        sections = representations()[str(choice)].sections
+        return sections if choice == "pixels" else (*sections, "training")
+
+    def optional_choices(self) -> Iterable[object]:
+        """Return all representations."""
+        return representations()
+
+    def complete_recipe(self, layer: Image) -> FitRecipe:
+        """Return the recipe once its axes go with a layer."""
+        recipe = self.recipe()
+        dimensions = layer.data.ndim
+        if not recipe.axes:
+            raise RecipeError(f"The axes are missing; type {dimensions} letters: {AXIS_NAMES}", "axes")
+        if len(recipe.axes) != dimensions or recipe.axes.endswith("S") != layer.rgb:
+            shape = "×".join(map(str, layer.data.shape))
+            colours = ", the last of them colours (S)" if layer.rgb else ""
+            raise RecipeError(
+                f"The axes {recipe.axes} do not go with {layer.name}, which is {shape}; "
+                f"type {dimensions} letters{colours}",
+                "axes",
+            )
+        self.give_pixel_size(layer, recipe.pixel_size_um)
+        self._appearance = Appearance.of(layer, recipe.axes)
+        self.layers.arguments = self._appearance.arguments
+        return recipe
+
+    def frames(self, layer: Image) -> Frames:
+        """Return the data of a layer with their axes and spacing."""
+        axes = self.recipe().axes
+        return replace(super().frames(layer), axes=axes, scale_um=scale_um_of(layer, axes))
 
     def compare(self) -> None:
         """Ask which representations to compare, and start."""
@@ -105,10 +128,11 @@ class FitDock(TaskDock[FitRecipe]):
     def start_comparison(self, names: tuple[str, ...], seconds: float) -> None:
         """Fit representations to the layer, one after the other, each for the same time."""
         with self.panel.explaining():
-            work = self._work(self.chosen_layer())
+            layer = self.chosen_layer()
+            recipe, frames = self.complete_recipe(layer), self.frames(layer)
             self.layers.forget()
             self.scores.hide()
-            self.panel.start(functools.partial(begin_comparison, *work, names, seconds))
+            self.panel.start(functools.partial(begin_comparison, self.task, recipe, frames, names, seconds))
 
     def show_insight(self) -> None:
         """Compute pictures of the last DINER, and show them."""
@@ -142,24 +166,6 @@ class FitDock(TaskDock[FitRecipe]):
             results = [] if self.result is None else [self.result]
         diners = [result for result in results if result.report["representation"] == "diner"]
         self._diner = max(diners, key=lambda result: result.report["psnr_db"], default=None)
-
-    def _work(self, layer: Image) -> tuple[FitRecipe, npt.NDArray[np.generic], tuple[float, ...]]:
-        """Return the recipe, the data and their spacing, once they go together."""
-        recipe = self.recipe()
-        dimensions = layer.data.ndim
-        if not recipe.axes:
-            raise RecipeError(f"The axes are missing; type {dimensions} letters: {AXIS_NAMES}")
-        if len(recipe.axes) != dimensions or recipe.axes.endswith("S") != layer.rgb:
-            shape = "×".join(map(str, layer.data.shape))
-            colours = ", the last of them colours (S)" if layer.rgb else ""
-            raise RecipeError(
-                f"The axes {recipe.axes} do not go with {layer.name}, which is {shape}; "
-                f"type {dimensions} letters{colours}"
-            )
-        self.give_pixel_size(layer, recipe.pixel_size_um)
-        self._appearance = Appearance.of(layer, recipe.axes)
-        self.layers.arguments = self._appearance.arguments
-        return recipe, layer.data, scale_um_of(layer, recipe.axes)
 
     def _show_pictures(self, pictures: InsightPictures) -> None:
         for layer in self._insight:
@@ -203,6 +209,5 @@ class FitDock(TaskDock[FitRecipe]):
         representation = self.editors["representation"].value()
         if representation != "diner":
             self.editors["bit_exact"].set_value(False)
-        for name in ("backbone", "table_width", "bit_exact"):
-            self.editors[name].setEnabled(representation == "diner")
+        self.editors["bit_exact"].setEnabled(representation == "diner")
         self.editors["epochs"].setEnabled(representation != "pixels" and not self.editors["bit_exact"].value())

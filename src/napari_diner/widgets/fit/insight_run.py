@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from napari_diner.errors import DinerError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.tasks.run import Progress, Result
+from napari_diner.tasks.result import Progress, Result
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
@@ -74,7 +74,7 @@ class InsightRun:
 
         yield progress(0)
         fitted = unpack(self._result)
-        size = insight.MESH_SIZES[fitted.recipe.table_width or 2]
+        size = insight.MESH_SIZES[fitted.recipe.diner.table_width or 2]
         positions, colours = insight.mapped_coordinates(fitted, size=size)
         yield progress(1)
         inr = insight.learned_inr(fitted)

@@ -14,10 +14,9 @@ from qtpy.QtCore import Qt
 from superqt import QLabeledDoubleSlider
 
 from napari_diner.tasks.focus.recipe import FocusRecipe
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
 from napari_diner.widgets.dock.run_panel import duration
-from napari_diner.widgets.dock.run_worker import Begin
-from napari_diner.widgets.focus.thread import LIVE, LivePicture, begin
+from napari_diner.widgets.focus.live_picture import LIVE, LivePicture
 from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.layers.layer_metadata import add_notes
 from napari_diner.widgets.lensless.layer_placement import placement_on
@@ -40,6 +39,7 @@ class FocusDock(RecordingDock[FocusRecipe]):
     """
 
     recipe_type = FocusRecipe
+    task_name = "focus"
     essentials = ("wavelength_um", "pixel_size_um", "metric", "near_um", "far_um")
     beside_advanced = ("preprocess",)
 
@@ -80,14 +80,6 @@ class FocusDock(RecordingDock[FocusRecipe]):
             return 0
         axis = self.viewer.dims.ndim - layer.ndim
         return int(min(self.viewer.dims.current_step[max(axis, 0)], layer.data.shape[0] - 1))
-
-    def prepare(self, layer: Image) -> Begin:
-        """Check that the recording is described, and give the layer its pixel size."""
-        recipe = self.recipe()
-        recipe.check_complete(layer.data.shape[0])
-        self.give_pixel_size(layer, recipe.pixel_size_um)
-        self.layers.arguments = placement_on(layer, recipe)
-        return functools.partial(begin, recipe, layer.data)
 
     def summary(self, result: Result) -> str:
         """Return the distances with their standard errors."""

@@ -15,7 +15,7 @@ from qtpy.QtCore import QEvent, QObject, Qt, Signal, SignalInstance
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QWidget
 
 from napari_diner.errors import RecipeError
-from napari_diner.tasks.recipe import literal_values
+from napari_diner.settings import choices
 from napari_diner.widgets.forms.controls import ShrinkingCombo, remove_margins
 from napari_diner.widgets.forms.number_editor import DECIMALS, NumberEditor
 
@@ -198,12 +198,12 @@ def make_editor(name: str, field: FieldInfo, none_text: str | None = None) -> Ed
         If there is no editor for the field's type.
     """
     annotation, optional = strip_none(field.annotation)
-    choices = literal_values(annotation)
-    if len(choices) == 1:
+    names = choices(field)
+    if len(names) == 1 or get_origin(annotation) is dict:
         return None
     editor: _ChoiceEditor | _BoolEditor | _TextEditor | _PathEditor | NumberEditor
-    if choices:
-        editor = _ChoiceEditor(choices)
+    if names:
+        editor = _ChoiceEditor(names)
     elif annotation is bool:
         editor = _BoolEditor()
     elif annotation in (int, float):

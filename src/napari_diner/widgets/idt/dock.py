@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 import napari
 import numpy as np
-import numpy.typing as npt
 from napari.layers import Image
 from qtpy.QtWidgets import QFormLayout
 
 from napari_diner.physics.idt.illumination import Illumination
-from napari_diner.tasks.idt.geometry_preview import Circles, circles
+from napari_diner.tasks.idt.geometry_preview import Circles, GeometryCheck, circles
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
+from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.dock.run_worker import Begin
 from napari_diner.widgets.dock.task_dock import TaskDock
@@ -24,7 +26,6 @@ from napari_diner.widgets.idt.background_choice import BackgroundChoice
 from napari_diner.widgets.idt.geometry_layers import GeometryLayers
 from napari_diner.widgets.idt.illumination_editor import IlluminationEditor
 from napari_diner.widgets.idt.recording_choice import RecordingChoice
-from napari_diner.widgets.idt.thread import GeometryCheck, begin, check
 from napari_diner.widgets.idt.view_bar import ViewBar
 from napari_diner.widgets.idt.volume_layers import VolumeLayers
 from napari_diner.widgets.layers.layer_metadata import layer_notes
@@ -40,7 +41,7 @@ class IdtDock(TaskDock[IdtRecipe]):
     """
 
     recipe_type = IdtRecipe
-    source_field = "stack"
+    task_name = "idt"
     essentials = (
         "wavelength_um",
         "pixel_size_um",
@@ -53,15 +54,6 @@ class IdtDock(TaskDock[IdtRecipe]):
     )
     elsewhere = ("illuminations", "ring")
     none_texts: ClassVar = {"first_slice_um": "centred", "tikhonov": "chosen", "tv": "chosen"}
-    sections_of: ClassVar = {
-        "voxels": ("regularization",),
-        "tikhonov": ("regularization",),
-        "diner": ("regularization", "diner", "gradient"),
-        "decaf": ("regularization", "decaf", "gradient"),
-        "auto": ("multislice",),
-        "multislice": ("multislice",),
-    }
-
     layers: VolumeLayers
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
@@ -110,11 +102,27 @@ class IdtDock(TaskDock[IdtRecipe]):
         """Return the solver, and the model that it may use."""
         return {self.editors["solver"].value(), self.editors["model"].value()}
 
+    def sections_for(self, choice: object) -> tuple[str, ...]:
+        """Return the sections that matter for a solver or a model."""
+        if choice in ("auto", "born", "multislice"):
+            return () if choice == "born" else ("multislice",)
+        return ("regularization", *super().sections_for(choice))
+
+    def optional_choices(self) -> Iterable[object]:
+        """Return all solvers, and the models."""
+        return (*super().optional_choices(), "multislice")
+
     def prepare(self, layer: Image) -> Begin:
         """Check that the recording is described completely, and give the layer its pixel size."""
-        recipe = self._complete_recipe(layer)
-        self.layers.begin(recipe)
-        return functools.partial(begin, recipe, layer.data, self._background_data())
+        begin = super().prepare(layer)
+        self.layers.begin(self.recipe())
+        return begin
+
+    def frames(self, layer: Image) -> Frames:
+        """Return the data of a layer, with those of the layer that is chosen as background."""
+        background = self.background.layer
+        attachments = {} if background is None else {"background": np.asarray(background.data)}
+        return replace(super().frames(layer), attachments=attachments)
 
     def summary(self, result: Result) -> str:
         """Return the largest index, and how much of the signal the model leaves unexplained."""
@@ -144,24 +152,14 @@ class IdtDock(TaskDock[IdtRecipe]):
         """Show the spectra of the frames, with the circles of the illuminations, nominal and calibrated."""
         with self.panel.explaining():
             layer = self.chosen_layer()
-            recipe = self._complete_recipe(layer)
+            recipe = self.complete_recipe(layer)
             self.check_button.setEnabled(False)
-            self.geometry_check.request(functools.partial(check, recipe, layer.data, self._background_data()))
+            self.geometry_check.request(functools.partial(check, self.task, recipe, self.frames(layer)))
 
     def give_pixel_size(self, layer: Image, pixel_size_um: float | None) -> None:
         """Give a layer its pixel size, and the unit of the volume along all axes: napari wants one for all layers."""
         super().give_pixel_size(layer, pixel_size_um)
         layer.units = ("um", *layer.units[1:])
-
-    def _complete_recipe(self, layer: Image) -> IdtRecipe:
-        recipe = self.recipe()
-        recipe.check_complete(layer.data.shape[0])
-        self.give_pixel_size(layer, recipe.pixel_size_um)
-        return recipe
-
-    def _background_data(self) -> npt.NDArray[np.generic] | None:
-        layer = self.background.layer
-        return None if layer is None else np.asarray(layer.data)
 
     def _update_illumination(self) -> None:
         layer, na = self.choice.layer, self.editors["na"].value()
@@ -210,3 +208,10 @@ class IdtDock(TaskDock[IdtRecipe]):
     def _on_theme(self) -> None:
         super()._on_theme()
         self.illumination.set_theme(self.viewer.theme)
+
+
+def check(task: AnyTask, recipe: IdtRecipe, frames: Frames) -> GeometryCheck:
+    """Return the spectra of frames with the circles of the illuminations; runs in a thread, as torch loads slowly."""
+    from napari_diner.tasks.idt.geometry_preview import check_geometry
+
+    return check_geometry(recipe, task.assemble(recipe, frames))

@@ -13,7 +13,7 @@ from napari.utils.colormaps import Colormap, ensure_colormap
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.slice_figure import index_limits
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
 from napari_diner.widgets.idt.volume_view import fill_canvas
 from napari_diner.widgets.layers.layer_arguments import LayerArguments, layer_arguments
 from napari_diner.widgets.layers.result_layers import ResultLayers

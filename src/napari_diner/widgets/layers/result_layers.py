@@ -6,7 +6,7 @@ import napari
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
 from napari_diner.widgets.layers.layer_arguments import update_layer
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from typing import ClassVar
 
 import napari
-from napari.layers import Image
 
+from napari_diner.solvers.registry import solver_names, supports
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
 from napari_diner.widgets.dock.run_panel import duration
-from napari_diner.widgets.dock.run_worker import Begin
 from napari_diner.widgets.lensless.calibration_table import CalibrationTable
-from napari_diner.widgets.lensless.layer_placement import placement_on
 from napari_diner.widgets.lensless.recording_dock import RecordingDock
-from napari_diner.widgets.lensless.thread import begin
 
 
 class LenslessDock(RecordingDock[LenslessRecipe]):
@@ -28,6 +24,7 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
     """
 
     recipe_type = LenslessRecipe
+    task_name = "lensless"
     essentials = ("wavelength_um", "pixel_size_um", "solver", "start")
     groups: ClassVar = {
         "Geometry": (
@@ -35,12 +32,6 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
         ),
     }  # fmt: skip
     beside_advanced = ("preprocess", "Geometry", "calibration")
-    sections_of: ClassVar = {
-        "gauss-newton": ("prior", "noise", "gauss_newton"),
-        "alternating": ("alternating",),
-        "diner": ("prior", "noise", "gradient", "diner"),
-        "pixels": ("prior", "noise", "gradient"),
-    }
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
@@ -51,15 +42,17 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
     def choices(self) -> set[object]:
         """Return the solvers that take part."""
         start, solver = self.editors["start"].value(), self.editors["solver"].value()
-        return {solver, "gauss-newton" if start == "auto" and solver == "diner" else start}
+        return {solver, "gauss-newton" if start == "auto" and solver not in ("alternating", "pixels") else start}
 
-    def prepare(self, layer: Image) -> Begin:
-        """Check that the recording is described completely, and give the layer its pixel size."""
-        recipe = self.recipe()
-        recipe.check_complete(layer.data.shape[0])
-        self.give_pixel_size(layer, recipe.pixel_size_um)
-        self.layers.arguments = placement_on(layer, recipe)
-        return functools.partial(begin, recipe, layer.data)
+    def sections_for(self, choice: object) -> tuple[str, ...]:
+        """Return the sections of a solver, with those of what it supports."""
+        solver = str(choice)
+        known = solver in solver_names("lensless")
+        return (
+            *super().sections_for(choice),
+            *(("prior",) if known and supports("lensless", solver, "priors") else ()),
+            *(("noise",) if known and supports("lensless", solver, "weights") else ()),
+        )
 
     def summary(self, result: Result) -> str:
         """Return how well the model explains the frames."""

@@ -6,11 +6,11 @@ import numpy as np
 from napari.layers import Image
 
 from napari_diner.io.arrays import NamedArray
-from napari_diner.tasks.lensless.recipe import Recording
+from napari_diner.tasks.lensless.recipe import RecordingRecipe
 from napari_diner.widgets.layers.layer_arguments import LayerArguments, MakeArguments, layer_arguments
 
 
-def placement_on(layer: Image, recipe: Recording) -> MakeArguments:
+def placement_on(layer: Image, recipe: RecordingRecipe) -> MakeArguments:
     """Return a function that makes the arguments of `napari.layers.Image` for arrays computed from a layer's frames.
 
     Under a point source, sample and frames differ in size and cannot lie on each other; then the arrays begin where

@@ -9,17 +9,27 @@ import napari
 from napari.layers import Image
 from qtpy.QtWidgets import QWidget
 
-from napari_diner.tasks.lensless.recipe import Recording
+from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.lensless.recipe import RecordingRecipe
+from napari_diner.tasks.task import AnyTask, Frames
+from napari_diner.widgets.dock.run_worker import Begin
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.forms.stack_choice import StackChoice
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.lensless.distances_table import DistancesTable
 from napari_diner.widgets.lensless.layer_placement import placement_on
-from napari_diner.widgets.lensless.recorded import prepared
 from napari_diner.widgets.lensless.rectangle import drawn_rectangle, offer_rectangle
 
-RecordingT = TypeVar("RecordingT", bound=Recording)
+
+def prepared(task: AnyTask, recipe: RecordingRecipe, frames: Frames) -> tuple[NamedArray, ...]:
+    """Return the prepared frames, and the ignored pixels; runs in a thread, as torch takes seconds to load."""
+    from napari_diner.tasks.lensless.preview import preview
+
+    return preview(recipe, task.assemble(recipe, frames))
+
+
+RecordingT = TypeVar("RecordingT", bound=RecordingRecipe)
 
 
 class RecordingDock(TaskDock[RecordingT]):
@@ -33,8 +43,6 @@ class RecordingDock(TaskDock[RecordingT]):
     napari_viewer
         The viewer; napari passes it by this name.
     """
-
-    source_field = "stack"
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         self.distances = DistancesTable()
@@ -58,12 +66,18 @@ class RecordingDock(TaskDock[RecordingT]):
         self.distances.set_frames(layer.data.shape[0])
         super().fill_in(layer)
 
+    def prepare(self, layer: Image) -> Begin:
+        """Check that the recording is described completely, and lay the results on the part of it that is used."""
+        begin = super().prepare(layer)
+        self.layers.arguments = placement_on(layer, self.recipe())
+        return begin
+
     def show_prepared(self) -> None:
         """Show the frames after the preparation, and the pixels that will be ignored."""
         with self.panel.explaining():
             layer, recipe = self.chosen_layer(), self.recipe()
             self.pictures.arguments = placement_on(layer, recipe)
-            self.preparation.request(functools.partial(prepared, recipe, layer.data))
+            self.preparation.request(functools.partial(prepared, self.task, recipe, self.frames(layer)))
 
     def crop(self) -> None:
         """Crop the frames to the rectangle that the user has drawn, or offer to draw one."""

@@ -1,4 +1,4 @@
-"""What the focus dock does in threads: the search, and the picture at the distance of the slider."""
+"""The picture at the distance of the focus dock's slider, computed in a thread."""
 
 from __future__ import annotations
 
@@ -8,20 +8,12 @@ import numpy as np
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.focus.recipe import FocusRecipe
-from napari_diner.tasks.run import Reconstruction
+from napari_diner.tasks.registry import task
+from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.run_worker import spare_a_processor
-from napari_diner.widgets.lensless.recorded import recorded
 
 LIVE = "refocused (live)"
 """Name of the picture that follows the slider."""
-
-
-def begin(recipe: FocusRecipe, frames: Any) -> Reconstruction:
-    """Prepare the search for the distances of a layer's frames; runs in the thread, as torch takes seconds to load."""
-    from napari_diner.tasks.focus.search import focus
-
-    spare_a_processor()
-    return focus(recipe, recorded(recipe, frames))
 
 
 class LivePicture:
@@ -54,23 +46,18 @@ class LivePicture:
 
         from napari_diner.preprocess.focus import Refocus
         from napari_diner.tasks.lensless.data import corrected
-        from napari_diner.tasks.lensless.geometry import at_the_sample
+        from napari_diner.tasks.lensless.setup import Setup
 
         here = recipe.updated({"distances_um": [distance_um]})
         here.check_complete(1)
-        seen = at_the_sample(here)
-        optics = seen.optics
-        key = (
-            id(frames),
-            number,
-            here.updated({"distances_um": [1.0], "source_distance_um": None}),
-            optics.pixel_size_um,
-        )
+        heights = Setup.of(here).heights
+        pixel = heights.optics.pixel_size_um
+        key = (id(frames), number, here.updated({"distances_um": [1.0], "source_distance_um": None}), pixel)
         if key != self._key:
             spare_a_processor()
-            data = recorded(recipe, np.asarray(frames[number])[None])
+            data = task("focus").assemble(recipe, Frames(np.asarray(frames[number])[None]))
             intensity = np.clip(corrected(here, data).intensities[0], 0, None)
-            self._refocus = Refocus(torch.from_numpy(np.sqrt(intensity)), optics)
+            self._refocus = Refocus(torch.from_numpy(np.sqrt(intensity)), heights.optics)
             self._key = key
-        picture = self._refocus.at(seen.distances_um[0]).abs().numpy()
-        return (NamedArray(LIVE, picture, "YX", (optics.pixel_size_um,) * 2),)
+        picture = self._refocus.at(heights.distances_um[0]).abs().numpy()
+        return (NamedArray(LIVE, picture, "YX", (pixel,) * 2),)
