@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from napari_diner.simulate.idt.settings import IdtSimulation
 from napari_diner.widgets.fit.dock import FitDock
 from napari_diner.widgets.idt.dock import IdtDock
-from napari_diner.widgets.layers.sample_data import recording_of
+from napari_diner.widgets.layers.sample_data import sample_layer
 from napari_diner.widgets.lensless.dock import LenslessDock
 
 SMALL = IdtSimulation(height_px=48, width_px=56, slices=10, frames=8, noise_sigma=0.001, model="born")
@@ -52,9 +52,7 @@ def fit_dock(make_napari_viewer: Callable[..., Any]) -> FitDock:
     assert isinstance(widget, FitDock)
     # a small network on a coarse lattice: these tests are about the dock
     widget.editors["epochs"].set_value(60)
-    widget.advanced.set_values(
-        {"network": {"hidden_features": 24}, "table": {"lattice_size": 16}, "learning_rate": 5e-3}
-    )
+    widget.advanced.set_values({"diner": {"hidden_features": 24, "lattice_size": 16}, "learning_rate": 5e-3})
     return widget
 
 
@@ -66,7 +64,7 @@ def idt_dock(make_napari_viewer: Callable[..., Any]) -> IdtDock:
 
 def open_idt(viewer: Any) -> IdtDock:
     """Open a small recording and the dock in a viewer."""
-    data, attributes, _ = recording_of(SMALL)
+    data, attributes, _ = sample_layer("idt", "cells", SMALL)
     viewer.add_image(data, **attributes)
     _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "IDT refractive index")
     assert isinstance(widget, IdtDock)

@@ -20,7 +20,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog
 
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.saving import load_result
+from napari_diner.tasks.saving import load
 from napari_diner.widgets.fit.dock import FitDock
 
 Wait = Callable[[Any], None]
@@ -134,7 +134,7 @@ def test_a_volume_is_saved_and_repeated(
 
     answer(monkeypatch, "getExistingDirectory", str(tmp_path))
     fit_dock.save_button.click()
-    saved = load_result(tmp_path / "a-volume-fit")["reconstruction"]
+    saved = load(tmp_path / "a-volume-fit")["reconstruction"]
     np.testing.assert_array_equal(saved.data, first.data)
     assert (saved.axes, saved.scale_um) == ("ZYX", (2, 0.5, 0.5))
 
@@ -307,7 +307,7 @@ def test_the_copied_command_does_what_the_dock_did(fit_dock: FitDock, wait_for_e
     recipe = FitRecipe.load(tmp_path / "image-fit" / "recipe.yaml")
     assert recipe.model_dump(mode="json") == layer.metadata["recipe"]
     # the dock leaves a processor to the screen, and sums in another order round differently
-    saved = load_result(tmp_path / "image-fit")["reconstruction"]
+    saved = load(tmp_path / "image-fit")["reconstruction"]
     assert np.abs(saved.data.astype(float) - layer.data).mean() < 0.01 * np.iinfo(np.uint16).max
 
 

@@ -11,26 +11,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from napari_diner.tasks.fit.reconstruct import reconstruct
 from safetensors.numpy import save_file
 
 from napari_diner.errors import InputError
 from napari_diner.io.weights import WeightsFile
 from napari_diner.tasks.fit.data import FitData
+from napari_diner.tasks.fit.job import FitJob
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.saving import load_result, save
+from napari_diner.tasks.run import Run
+from napari_diner.tasks.saving import load, save
 from napari_diner.widgets.fit.model_reader import get_reader, layer_of
 
 QUICK: dict[str, Any] = {
     "epochs": 20,
-    "table": {"lattice_size": 16},
+    "diner": {"lattice_size": 16, "hidden_features": 8},
     "network": {"hidden_features": 8},
     "training": {"unique": False},
 }
 
 
 def saved(folder: Path, data: FitData, **changes: Any) -> Path:
-    with reconstruct(FitRecipe.parse(QUICK).updated(changes), data) as run:
+    with Run(FitJob(FitRecipe.parse(QUICK).updated(changes), data)) as run:
         for _ in run:
             pass
         save(run.result(), folder)
@@ -64,7 +65,7 @@ def test_a_volume_is_evaluated_plane_by_plane(
     make_napari_viewer: Callable[..., Any],
 ) -> None:
     path = saved(tmp_path / "cells", FitData(volume, "ZYX", (2.0, 0.5, 0.5)))
-    stored = load_result(tmp_path / "cells")["reconstruction"].data
+    stored = load(tmp_path / "cells")["reconstruction"].data
     viewer = make_napari_viewer()
     (layer,) = viewer.open(str(path), plugin="napari-diner")
     assert (layer.name, layer.rgb, layer.dtype) == ("cells", False, np.uint16)
@@ -94,7 +95,7 @@ def test_a_video_in_colours(tmp_path: Path, make_napari_viewer: Callable[..., An
     assert tuple(layer.scale) == (1.0, 0.25, 0.25)
     assert [str(unit) for unit in layer.units] == ["pixel", "micrometer", "micrometer"]
     assert layer.data.chunks == ((1, 1, 1, 1), (10,), (12,), (3,))
-    stored = load_result(tmp_path / "film")["reconstruction"].data
+    stored = load(tmp_path / "film")["reconstruction"].data
     viewer.dims.set_current_step(0, 2)
     np.testing.assert_array_equal(np.asarray(layer.data[2]), stored[2])
 
@@ -118,7 +119,7 @@ def test_axes_become_chunks_of_planes(
     # napari shows no longer real numbers
     assert array.dtype == np.float32
     assert np.asarray(array).dtype == np.float32
-    np.testing.assert_allclose(np.asarray(array), load_result(tmp_path / "a")["reconstruction"].data, rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(array), load(tmp_path / "a")["reconstruction"].data, rtol=1e-6)
 
 
 def test_a_constant_image_has_a_contrast(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_more_colours_than_can_be_shown_are_channels(tmp_path: Path) -> None:
     path = saved(tmp_path / "a", FitData(data, "YXS"))
     array, arguments, _ = layer_of(path)
     assert (array.shape, arguments["rgb"], arguments["axis_labels"]) == ((5, 10, 12), False, ("c", "y", "x"))
-    stored = load_result(tmp_path / "a")["reconstruction"].data
+    stored = load(tmp_path / "a")["reconstruction"].data
     np.testing.assert_array_equal(np.asarray(array), np.moveaxis(stored, -1, 0))
 
 

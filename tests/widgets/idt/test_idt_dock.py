@@ -19,11 +19,11 @@ from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QFileDialog
 
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.saving import load_result
+from napari_diner.tasks.saving import load
 from napari_diner.widgets.idt import volume_view
 from napari_diner.widgets.idt.dock import IdtDock
 from napari_diner.widgets.idt.volume_view import camera_of
-from napari_diner.widgets.layers.sample_data import recording_of
+from napari_diner.widgets.layers.sample_data import sample_layer
 from tests.widgets.conftest import SMALL, open_idt
 
 Wait = Callable[[Any], None]
@@ -87,7 +87,7 @@ def test_a_run_gives_volumes_with_scale_that_can_be_saved_and_repeated(
 
     answer(monkeypatch, "getExistingDirectory", str(tmp_path))
     idt_dock.save_button.click()
-    saved = load_result(tmp_path / "cells-idt")
+    saved = load(tmp_path / "cells-idt")
     np.testing.assert_array_equal(saved["n_re"].data, viewer.layers["n_re"].data)
 
     recipe = idt_dock.recipe()
@@ -231,7 +231,8 @@ def test_what_the_optics_cannot_do_is_said(qtbot: QtBot, idt_dock: IdtDock, wait
 def test_too_much_phase_for_the_linear_model_is_said(
     make_napari_viewer: Callable[..., Any], idt_dock: IdtDock, wait_for_end: Wait
 ) -> None:
-    data, attributes, _ = recording_of(SMALL.model_copy(update={"peak_phase_rad": 1.5, "model": "multislice"}))
+    strong = SMALL.model_copy(update={"peak_phase_rad": 1.5, "model": "multislice"})
+    data, attributes, _ = sample_layer("idt", "cells", strong)
     idt_dock.viewer.add_image(data, **(attributes | {"name": "strong"}))
     idt_dock.choice.combo.setCurrentText("strong")
     idt_dock.editors["model"].set_value("born")

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import write_array
-from napari_diner.tasks.saving import load_result
+from napari_diner.tasks.saving import load
 from napari_diner.widgets.lensless.dock import LenslessDock
 
 Wait = Callable[[Any], None]
@@ -71,7 +71,7 @@ def test_a_run_gives_layers_that_can_be_saved_and_repeated(
     answer(monkeypatch, "getExistingDirectory", str(tmp_path))
     dock.save_button.click()
     dock.save_button.click()
-    saved = load_result(tmp_path / "lensless-stack-lensless")
+    saved = load(tmp_path / "lensless-stack-lensless")
     np.testing.assert_array_equal(saved["phase"].data, first["phase"].data)
     assert (tmp_path / "lensless-stack-lensless-2").is_dir()
 

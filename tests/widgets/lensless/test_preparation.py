@@ -56,9 +56,7 @@ def test_a_rectangle_is_cut_at_the_edge(dock: LenslessDock) -> None:
 
 
 def test_the_selected_rectangle_is_meant(dock: LenslessDock) -> None:
-    shapes = dock.viewer.add_shapes(
-        [corners(ROWS, COLUMNS), corners(slice(0, 8), slice(0, 9))], shape_type="rectangle"
-    )
+    shapes = dock.viewer.add_shapes([corners(ROWS, COLUMNS), corners(slice(0, 8), slice(0, 9))], shape_type="rectangle")
     assert crop(dock) == (0, 0, 8, 9)
     shapes.selected_data = {0}
     assert crop(dock) == (10, 20, 40, 48)

@@ -22,7 +22,7 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
     """The distances of a lensless recording from its own sharpness."""
 
     name = "focus"
-    title = "Lensless autofocus"
+    title = "Lensless focus"
     summary = "Find the distance of each frame of a lensless stack by its sharpness."
     recipe_type = FocusRecipe
     source_help = LenslessTask.source_help

@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from napari_diner.tasks.recipe import sections
+from napari_diner.settings import sections
 from napari_diner.widgets.forms.controls import remove_margins
 from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors
 

@@ -126,7 +126,7 @@ class IlluminationEditor(QWidget):
             return
         try:
             directions = read_illuminations(Path(path))
-            Illumination.of(directions)
+            IdtRecipe(illuminations=directions)
         except DinerError as error:
             self.failed.emit(error)
             return
