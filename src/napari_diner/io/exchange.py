@@ -28,23 +28,18 @@ _NEW, _OLD, _REPLACED = "new", "old", "replaced"
 
 @dataclass(frozen=True)
 class Stage:
-    """A hidden folder for the files of a result that is being written.
-
-    Parameters
-    ----------
-    path
-        The folder.
-    target
-        Where the result goes.
-    pid, started, host
-        The process that owns it, when it was started in seconds since 1970, and its machine.
-    """
+    """A hidden folder for the files of a result that is being written."""
 
     path: Path
+    """The folder."""
     target: str
+    """The folder of the result."""
     pid: int
+    """The process that owns the stage."""
     started: float
+    """When this process was started, in seconds since 1970."""
     host: str
+    """Its machine."""
 
     @property
     def new(self) -> Path:
