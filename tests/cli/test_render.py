@@ -22,6 +22,7 @@ from napari_diner.tasks.fit.job import FitJob
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.run import Run
 from napari_diner.tasks.saving import save
+from tests.kit.runs import finished
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -34,10 +35,7 @@ def fitted(folder: Path, **settings: Any) -> npt.NDArray[Any]:
     z, y, x, s = np.meshgrid(*[np.arange(size) for size in SHAPE], indexing="ij")
     data = (200 * (1 + np.sin(z + y / 3) * np.cos(x / 4 + s))).astype(np.uint16)
     recipe = FitRecipe.parse({"epochs": 20, "device": "cpu", "training": {"searches": 0}, **settings})
-    with Run(FitJob(recipe, FitData(data, AXES, (0.5, 0.1, 0.1, 1.0)))) as run:
-        for _ in run:
-            pass
-        result = run.result()
+    result = finished(Run(FitJob(recipe, FitData(data, AXES, (0.5, 0.1, 0.1, 1.0)))))
     save(result, folder)
     return result["reconstruction"].data
 

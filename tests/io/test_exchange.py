@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_moved_brings_all_back(target: Path, monkeypatch: 
 def test_files_of_others_are_not_replaced(target: Path) -> None:
     fill(target, {"recipe.yaml": "mine"})
     before = content(target)
-    with pytest.raises(OutputError, match=r"holds a recipe\.yaml that does not belong to a result"):
+    with pytest.raises(OutputError, match=r"contains a recipe\.yaml that does not belong to a result"):
         replace(target)
     (target / "recipe.yaml").unlink()
     with (

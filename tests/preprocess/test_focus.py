@@ -140,12 +140,6 @@ def test_a_range_without_the_sample_is_told() -> None:
     assert found.at_end
 
 
-def test_depth_of_field() -> None:
-    assert OPTICS.depth_of_field_um == pytest.approx(4 * 1.0**2 / 0.5)
-    # pixels finer than half a wavelength pass all that the medium does
-    assert Optics(0.1, 0.5, medium_index=1.5).depth_of_field_um == pytest.approx(0.5 / 1.5)
-
-
 @pytest.mark.parametrize("values", [{"near_um": 5}, {"near_um": 5, "far_um": 5}])
 def test_a_range_has_two_ends_in_order(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="near_um"):

@@ -27,21 +27,14 @@ SEQUENCE_HELP = "Numbers with commas between them, a CSV file, or YAML."
 
 @dataclass(frozen=True)
 class Option:
-    """One field of a recipe as an option.
-
-    Parameters
-    ----------
-    keys
-        Where the field stands, e.g. ``("gauss_newton", "cg_steps")``.
-    field
-        The field itself.
-    group
-        Heading in the help.
-    """
+    """One field of a recipe as an option."""
 
     keys: tuple[str, ...]
+    """Where the field stands, e.g. ``("gauss_newton", "cg_steps")``."""
     field: FieldInfo
+    """The field itself."""
     group: Group
+    """Heading in the help."""
 
     @property
     def parameter(self) -> str:

@@ -28,23 +28,18 @@ _NEW, _OLD, _REPLACED = "new", "old", "replaced"
 
 @dataclass(frozen=True)
 class Stage:
-    """A hidden folder for the files of a result that is being written.
-
-    Parameters
-    ----------
-    path
-        The folder.
-    target
-        Where the result goes.
-    pid, started, host
-        The process that owns it, when it was started in seconds since 1970, and its machine.
-    """
+    """A hidden folder for the files of a result that is being written."""
 
     path: Path
+    """The folder."""
     target: str
+    """The folder of the result."""
     pid: int
+    """The process that owns the stage."""
     started: float
+    """When this process was started, in seconds since 1970."""
     host: str
+    """Its machine."""
 
     @property
     def new(self) -> Path:
@@ -58,13 +53,13 @@ class Stage:
 
     @property
     def is_dead(self) -> bool:
-        """Whether its process has ended; never known of another machine."""
+        """Whether its process has ended; False for a process on another machine, where that is unknown."""
         import psutil
 
         if self.host != platform.node():
             return False
         try:
-            # another process may have got the number since
+            # the number may have been reused by another process
             return abs(psutil.Process(self.pid).create_time() - self.started) > 1
         except psutil.NoSuchProcess:
             return True
@@ -76,7 +71,7 @@ class Stage:
         (self.path / _OWNER).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Delete it and what it holds."""
+        """Delete it with its content."""
         shutil.rmtree(self.path, ignore_errors=True)
 
 
@@ -98,13 +93,13 @@ def stages(place: Path) -> list[Stage]:
 
 
 def _signed(path: Path) -> Stage | None:
-    """Return the stage that a folder is; None if it is none."""
+    """Return the stage in a folder, or None if the folder is not a stage."""
     with contextlib.suppress(OSError):
         try:
             owner = json.loads((path / _OWNER).read_text(encoding="utf-8"))
             return Stage(path, owner["target"], int(owner["pid"]), float(owner["started"]), owner["host"])
         except (FileNotFoundError, ValueError, TypeError, KeyError):
-            # its process is signing it, or died at it
+            # its process is writing the owner, or died before it was done
             pid = path.name.removeprefix(PREFIX).split("-")[0]
             if pid.isdigit() and {entry.name for entry in path.iterdir()} <= {_OWNER}:
                 return Stage(path, "", int(pid), math.nan, platform.node())
@@ -112,11 +107,11 @@ def _signed(path: Path) -> Stage | None:
 
 
 def sweep(place: Path) -> None:
-    """Remove the stages of dead processes from a folder; files that they had moved away come back."""
+    """Remove the stages of dead processes from a folder, and restore the files that they had moved away."""
     for stage in stages(place):
         if not stage.is_mine and stage.is_dead:
             with contextlib.suppress(OSError, ValueError, TypeError):
-                # only one process succeeds in renaming it
+                # only one process can rename it
                 claimed = stage.path.with_name(f"{stage.path.name}-{os.getpid()}")
                 stage.path.rename(claimed)
                 _roll_back(claimed, place)
@@ -140,7 +135,7 @@ def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> Non
     Raises
     ------
     OSError
-        If a file cannot be moved; all files are back in their places then.
+        If a file cannot be moved; all files are restored then.
     """
     new = _files(stage.new)
     _write_synced(stage.path / _NAMES, json.dumps(new))
@@ -152,7 +147,7 @@ def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> Non
                 _move(stage.new, target, name)
             _sync(target)
             (stage.path / _OLD).mkdir(exist_ok=True)
-            (stage.path / _OLD).rename(stage.path / _REPLACED)  # done: from here on nothing goes back
+            (stage.path / _OLD).rename(stage.path / _REPLACED)  # done: nothing is rolled back from here on
         except BaseException:
             _roll_back(stage.path, target)
             raise
@@ -168,7 +163,7 @@ def sync(folder: Path) -> None:
 
 
 def _roll_back(stage: Path, target: Path) -> None:
-    """Undo an exchange that was not completed. Can be repeated until it succeeds."""
+    """Undo an exchange that was not completed; can be repeated until it succeeds."""
     if not (stage / _OLD).is_dir():
         return
     names = json.loads((stage / _NAMES).read_text(encoding="utf-8"))
@@ -195,7 +190,7 @@ def _files(folder: Path) -> list[str]:
 
 
 def _remove_empty(folder: Path, names: Collection[str]) -> None:
-    """Remove the folders inside `folder` that held these files and are empty now."""
+    """Remove the folders inside `folder` that contained these files and are now empty."""
     for parent in sorted({parent for name in names for parent in PurePosixPath(name).parents}, reverse=True):
         if parent.parts:
             with contextlib.suppress(OSError):
@@ -219,7 +214,7 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM for the moments of an exchange, so that it is either done or undone."""
+    """Ignore Ctrl-C and SIGTERM during an exchange, so that it is either completed or rolled back."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

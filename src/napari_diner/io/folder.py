@@ -1,4 +1,4 @@
-"""Writing a folder of results, atomically, without losing anything that was there."""
+"""Writing a folder of results, atomically and without losing files that were there."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def check_output(folder: str | Path, overwrite: bool, inputs: Collection[Path] =
     Raises
     ------
     OutputError
-        If the folder is not empty and may not be overwritten, is a file, cannot be written, holds inputs or files of
-        others that would be replaced, or if another run is about to write into it.
+        If the folder is not empty and may not be overwritten, is a file, cannot be written, contains inputs or foreign
+        files that would be replaced, or is in use by another run.
     """
     with _explained(folder):
         target = _resolved(folder)
@@ -63,12 +63,12 @@ def check_output(folder: str | Path, overwrite: bool, inputs: Collection[Path] =
         for name in (REPORT, RECIPE):
             if os.path.lexists(target / name) and name not in own:
                 raise OutputError(
-                    f"The output folder {folder} holds a {name} that does not belong to a result; choose another one"
+                    f"The output folder {folder} contains a {name} that does not belong to a result; choose another one"
                 )
         protected = _inputs_among(target, own, inputs)
         if protected:
             raise OutputError(
-                f"The output folder {folder} holds {sorted(protected)[0]}, an input of this run; choose another one"
+                f"The output folder {folder} contains {sorted(protected)[0]}, an input of this run; choose another one"
             )
 
 
@@ -101,8 +101,8 @@ def staged(folder: str | Path, overwrite: bool = False, inputs: Collection[Path]
     Raises
     ------
     OutputError
-        As `check_output`, or if the disk is full. If the folder cannot be used any more at the end, the result is saved
-        beside it, and the message names the place.
+        As `check_output`, or if the disk is full. If the folder can no longer be written at the end, the result is
+        saved beside it, and the message names the place.
     """
     check_output(folder, overwrite, inputs)
     with _explained(folder):
@@ -119,20 +119,20 @@ def staged(folder: str | Path, overwrite: bool = False, inputs: Collection[Path]
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if os.path.lexists(target):
-                    target.rmdir()  # an empty one that was made meanwhile
+                    target.rmdir()  # an empty folder created in the meantime
                 stage.new.rename(target)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             place = _saved_beside(stage, target)
             raise OutputError(
-                f"The output folder {folder} cannot be written any more ({reason}); the result is saved in {place}"
+                f"The output folder {folder} can no longer be written ({reason}); the result is saved in {place}"
             ) from None
     finally:
         stage.remove()
 
 
 def _saved_beside(stage: Stage, target: Path) -> Path:
-    """Move new results to an unused folder beside the one that they were meant for; return it."""
+    """Move new results to an unused folder beside the intended one; return it."""
     number = 2
     while os.path.lexists(place := target.with_name(f"{target.name}-{number}")):
         number += 1
@@ -180,13 +180,13 @@ def write_contents(
 
 
 def is_demo(folder: str | Path) -> bool:
-    """Whether a folder holds a demonstration: a comparison with its sample."""
+    """Whether a folder contains a demonstration: a comparison with its sample."""
     report = _report(Path(folder))
     return "comparison" in report and "sample" in _listed(Path(folder))
 
 
 def recover(folder: str | Path) -> None:
-    """Take back the files of a result whose replacement was not completed because the process died."""
+    """Restore the files of a result whose replacement was not completed because the process died."""
     with contextlib.suppress(OSError):
         sweep(Path(folder))
 
@@ -199,8 +199,8 @@ def with_manifest(recipe: str, names: Iterable[str]) -> str:
 def owned(folder: Path) -> set[str]:
     """Return the files in a folder that belong to results, as paths relative to it with slashes.
 
-    Those are the files that a report or the recipe of a sample lists, of the kinds that are written here. A listed
-    folder counts as far as it has a list of its own.
+    These are the files listed in a report or in the recipe of a sample, of the kinds that are written here. Of a listed
+    folder, only the files in its own list count.
     """
     names = set()
     for name in _listed(folder):
@@ -213,7 +213,7 @@ def owned(folder: Path) -> set[str]:
 
 
 def _inputs_among(folder: Path, names: Iterable[str], inputs: Collection[Path]) -> set[str]:
-    """Return those files of a folder that are inputs, lie in a folder that is one, or match a glob that is one."""
+    """Return the files of a folder that are inputs, or are in a folder or match a glob that is an input."""
     sources = [Path(os.path.realpath(path)) for path in inputs]
     return {
         name
@@ -244,7 +244,7 @@ def _listed(folder: Path) -> list[str]:
 
 
 def _is_filled(folder: Path) -> bool:
-    """Tell whether a folder exists and holds anything besides stages."""
+    """Whether a folder exists and contains anything besides stages."""
     return folder.is_dir() and any(not entry.name.startswith(PREFIX) for entry in folder.iterdir())
 
 

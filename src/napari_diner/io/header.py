@@ -1,4 +1,4 @@
-"""What an image file announces before any pixel is read."""
+"""Headers of image files: number, size and type of frames before any pixel is read."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class MatlabTransfer:
 
 @dataclass(frozen=True, kw_only=True)
 class MatlabFrames(StackInfo):
-    """What the frames in a file announce."""
+    """Header of the frames in a file."""
 
     name: str
     """Name of their variable."""
@@ -124,9 +124,9 @@ def probe_matlab(source: str | Path) -> MatlabInfo:
                 first, second = (_probe_transfer(file, path, name) for name in transfer_names)
                 transfer = first, second
             return MatlabInfo(path, frames, transfer)
-        held = ", ".join(sorted(name for name in file if not name.startswith("#"))[:8]) or "nothing"
+        content = ", ".join(sorted(name for name in file if not name.startswith("#"))[:8]) or "nothing"
     names = "; ".join(", ".join(row) for row in NAMES)
-    raise InputError(f"{path} holds {held}, but none of the known variables ({names}); rename them")
+    raise InputError(f"{path} holds {content}, but none of the known variables ({names}); rename them")
 
 
 def read_matlab(info: MatlabInfo) -> Array:

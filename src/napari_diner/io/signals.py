@@ -34,7 +34,7 @@ _COLOURED = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
 
 @dataclass(frozen=True)
 class SignalInfo:
-    """What the files of a signal announce."""
+    """Header of a signal in one or several files."""
 
     source: str
     """A file, a folder or a glob, as given."""
@@ -183,7 +183,7 @@ def _open(path: Path) -> tifffile.TiffFile:
 
 
 class _Header(NamedTuple):
-    """What one file announces."""
+    """Header of one file."""
 
     shape: tuple[int, ...]
     dtype: DType

@@ -1,4 +1,4 @@
-"""Reading stacks of frames: first what the files announce, then the pixels.
+"""Reading stacks of frames: first the headers of the files, then the pixels.
 
 The two are separate so that the caller can compare the announced size with the free memory before allocating.
 """
@@ -25,7 +25,7 @@ SUFFIXES = frozenset({".tif", ".tiff", ".png"})
 
 @dataclass(frozen=True, kw_only=True)
 class StackInfo(Header):
-    """What the files of a stack announce."""
+    """Header of a stack in one or several files."""
 
     paths: tuple[Path, ...]
     """The files in the order of their frames: one with all frames, or one for each frame."""
@@ -110,7 +110,7 @@ def check_frames(frames: Array) -> None:
 
 
 def checksum(array: Array) -> str:
-    """Return the SHA-256 of an array's type, shape and values in hexadecimal, whatever its byte order and layout."""
+    """Return the SHA-256 of an array's type, shape and values in hexadecimal, regardless of byte order and layout."""
     little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
     digest = hashlib.sha256(f"{little.dtype.str} {little.shape} ".encode())
     digest.update(np.ascontiguousarray(little).data)

@@ -19,7 +19,7 @@ _NUMBER = re.compile(rf"([+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT})\s*([^\W\d_]*)", re
 _DECIMAL_COMMA = re.compile(rf"([+-]?\d+),(\d+{_EXPONENT}(?:\s*[^\W\d_]+)?)", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
 _COMMENT = re.compile(r"(?:^|\s)#")
-# a cell between blanks; a unit belongs to what it follows: 0.5 mm, z (µm), z / µm
+# a cell between blanks, with the unit that follows it: 0.5 mm, z (µm), z / µm
 _WORD = re.compile(rf'"[^"]*"(?!\S)|\S+(?:\s*/\s*\S+|\s+[(\[][^)\]]*[)\]]|\s+(?:{_UNITS})(?!\S))?', re.IGNORECASE)
 _TITLE = re.compile(rf"(.*?)(?:\s*[(\[]([^)\]]*)[)\]]|[\s,/_]+({_UNITS}))?", re.IGNORECASE)
 # a title with one of these words names the error of a quantity, not the quantity
@@ -31,9 +31,9 @@ class Cell:
     """A cell of a table."""
 
     text: str
-    """What is written there; empty if nothing is."""
+    """Text of the cell; empty if there is none."""
     place: str
-    """Where it is, for error messages."""
+    """Position, for error messages."""
     unit: str = ""
     """Unit in the title of its column; empty if there is none."""
 
@@ -156,10 +156,10 @@ class Table:
                 index = width - 1
         if index is not None:
             return [row[index] for row in self.rows]
-        held = ", ".join(filter(None, self.columns)) or f"{width} columns without titles"
+        content = ", ".join(filter(None, self.columns)) or f"{width} columns without titles"
         raise InputError(
-            f"{self.source} has {held}; give the right column the title {names[0]}, and separate columns by semicolons "
-            "if numbers have decimal commas"
+            f"{self.source} has {content}; give the right column the title {names[0]}, and separate columns by "
+            "semicolons if numbers have decimal commas"
         )
 
     def _find(self, name: str) -> int | None:

@@ -10,24 +10,16 @@ Method = Literal["angular_spectrum", "fresnel"]
 
 @dataclass(frozen=True)
 class Optics:
-    """Light of one wavelength in a homogeneous medium, on a grid of square pixels.
-
-    Parameters
-    ----------
-    pixel_size_um
-        Distance p between neighbouring pixels.
-    wavelength_um
-        Wavelength λ in vacuum.
-    medium_index
-        Refractive index n of the medium.
-    method
-        Model of propagation: ``"angular_spectrum"`` (exact) or ``"fresnel"`` (paraxial).
-    """
+    """Light of one wavelength in a homogeneous medium, on a grid of square pixels."""
 
     pixel_size_um: float
+    """Distance p between neighbouring pixels."""
     wavelength_um: float
+    """Wavelength λ in vacuum."""
     medium_index: float = 1.0
+    """Refractive index n of the medium."""
     method: Method = "angular_spectrum"
+    """Model of propagation: ``"angular_spectrum"`` (exact) or ``"fresnel"`` (paraxial)."""
 
     @property
     def wavelength_in_medium_um(self) -> float:

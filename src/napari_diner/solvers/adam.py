@@ -37,18 +37,12 @@ _COPIED_PER_ITERATION = 1 << 20
 
 @dataclass(frozen=True)
 class Represented:
-    """An estimate and the parameters that represent it.
-
-    Parameters
-    ----------
-    parameters
-        Of the unknown, by name; empty for a preview.
-    evaluate
-        Computes the estimate.
-    """
+    """An estimate and the parameters that represent it."""
 
     parameters: Mapping[str, Tensor]
+    """Of the unknown, by name; empty for a preview."""
     evaluate: Callable[[], Tensor]
+    """Computes the estimate."""
 
     @property
     def estimate(self) -> Tensor:

@@ -54,18 +54,12 @@ class Immediate(Generic[Answer]):
 
 @dataclass(frozen=True)
 class Budget:
-    """The time that a solver may take, on the clock of its run (which stands still while the run is paused).
-
-    Parameters
-    ----------
-    elapsed
-        The clock, in seconds.
-    ends_at
-        Its reading at which the time is up; None for no limit.
-    """
+    """The time that a solver may take, on the clock of its run (which stands still while the run is paused)."""
 
     elapsed: Callable[[], float] = time.perf_counter
+    """The clock, in seconds."""
     ends_at: float | None = None
+    """Its reading at which the time is up; None for no limit."""
 
     @classmethod
     def lasting(cls, seconds: float | None, elapsed: Callable[[], float] = time.perf_counter) -> Budget:

@@ -50,33 +50,22 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """What a reconstruction found, with all that is needed to trust and to repeat it.
-
-    Parameters
-    ----------
-    task
-        The task's name, e.g. ``"lensless"``.
-    arrays
-        The images found, e.g. amplitude, phase and residual.
-    recipe
-        The recipe with everything resolved.
-    report
-        Metrics, timings, versions, seed, device, checksum of the input: the content of ``report.json``.
-    weights
-        Parameters of the representation by name, for ``model.safetensors``.
-    header
-        What ``model.safetensors`` says of them besides the recipe.
-    partial
-        Whether the run was ended before it was done.
-    """
+    """What a reconstruction found, with all that is needed to trust and to repeat it."""
 
     task: str
+    """The task's name, e.g. ``"lensless"``."""
     arrays: tuple[NamedArray, ...]
+    """The images found, e.g. amplitude, phase and residual."""
     recipe: Recipe
+    """The recipe with everything resolved."""
     report: Report
+    """Metrics, timings, versions, seed, device, checksum of the input: the content of ``report.json``."""
     weights: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
+    """Parameters of the representation by name, for ``model.safetensors``."""
     header: Mapping[str, str] = field(default_factory=dict)
+    """What ``model.safetensors`` says of them besides the recipe."""
     partial: bool = False
+    """Whether the run was ended before it was done."""
 
     def __getitem__(self, name: str) -> NamedArray:
         """Return the array called `name`, with its axes and units."""

@@ -33,34 +33,23 @@ State = TypeVar("State")
 
 @dataclass(frozen=True)
 class Stage(Generic[State]):
-    """One stage of a run, as data: a solver, and what becomes of its result.
-
-    Parameters
-    ----------
-    name
-        What is shown and reported, e.g. ``"registration"`` or ``"start: alternating"``.
-    solver
-        Builds the solver for the state that the stages before have left; None if there is nothing to do.
-    absorb
-        Returns the state with a result of the solver. It is called at the end of the stage, and whenever the best so
-        far is asked for in the middle; it must not change the state that it is given.
-    share
-        Part of the time limit by which the stage must end.
-    essential
-        Whether it takes at least one step even if its time is up already; other stages are then skipped.
-    may_end
-        Tells whether the stage may be ended now that its time is up.
-    show
-        Returns the state to preview for the present answer of the solver; `absorb` if None.
-    """
+    """One stage of a run, as data: a solver, and what becomes of its result."""
 
     name: str
+    """What is shown and reported, e.g. ``"registration"`` or ``"start: alternating"``."""
     solver: Callable[[State, Budget], Solver[Any] | None]
+    """Builds the solver for the state that the stages before have left; None if there is nothing to do."""
     absorb: Callable[[State, Any], State]
+    """Returns the state with a result of the solver. It is called at the end of the stage, and whenever the best so far
+    is asked for in the middle; it must not change the state that it is given."""
     share: float = 1.0
+    """Part of the time limit by which the stage must end."""
     essential: bool = False
+    """Whether it takes at least one step even if its time is up already; other stages are then skipped."""
     may_end: Callable[[Any], bool] = lambda solver: True
+    """Tells whether the stage may be ended now that its time is up."""
     show: Callable[[State, Any], State] | None = None
+    """Returns the state to preview for the present answer of the solver; `absorb` if None."""
 
 
 @dataclass
@@ -98,24 +87,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """How far a run has come, for a task's `Job.outcome`.
-
-    Parameters
-    ----------
-    stages
-        What each stage has done.
-    seconds
-        Seconds of computing, without pauses.
-    finished
-        Whether all stages are done.
-    timed_out
-        Whether a stage was ended by the time limit.
-    """
+    """How far a run has come, for a task's `Job.outcome`."""
 
     stages: Sequence[StageRecord]
+    """What each stage has done."""
     seconds: float
+    """Seconds of computing, without pauses."""
     finished: bool
+    """Whether all stages are done."""
     timed_out: bool
+    """Whether a stage was ended by the time limit."""
 
 
 class Job(ABC, Generic[State]):

@@ -33,28 +33,19 @@ DataT = TypeVar("DataT")
 
 @dataclass(frozen=True)
 class Frames:
-    """Arrays that take the place of files that a recipe names, such as those of a napari layer.
-
-    Parameters
-    ----------
-    array
-        The data; may be lazy, and is then only read once its size is known to fit the memory.
-    axes
-        Letters of its axes in order; empty for the usual ones of the task.
-    scale_um
-        Spacing along each axis in micrometres, 1.0 along axes that are no lengths; empty if unknown.
-    source
-        File, folder or glob that holds the same data; None if there is none.
-    attachments
-        Arrays for other files of the recipe, by the key that names the file, e.g. ``"mask"`` or ``"prior.support"``.
-        They are used instead of what the recipe names.
-    """
+    """Arrays that take the place of files that a recipe names, such as those of a napari layer."""
 
     array: Any
+    """The data; may be lazy, and is then only read once its size is known to fit the memory."""
     axes: str = ""
+    """Letters of its axes in order; empty for the usual ones of the task."""
     scale_um: tuple[float, ...] = ()
+    """Spacing along each axis in micrometres, 1.0 along axes that are no lengths; empty if unknown."""
     source: str | None = None
+    """File, folder or glob that holds the same data; None if there is none."""
     attachments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    """Arrays for other files of the recipe, by the key that names the file, e.g. ``"mask"`` or ``"prior.support"``.
+    They are used instead of what the recipe names."""
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.asarray(self.array, dtype=dtype)
@@ -72,94 +63,61 @@ class Frames:
 
 @dataclass(frozen=True)
 class SampleData:
-    """Simulated data of a task.
-
-    Parameters
-    ----------
-    data
-        What the task is given.
-    recipe
-        Describes how the data were made; what the user would choose is left out. Its source field names the file of
-        `data` in a folder of results, e.g. ``"stack.tif"``.
-    truth
-        The object behind the data; empty if the data are the truth.
-    files
-        Further text files for the folder, by name.
-    """
+    """Simulated data of a task."""
 
     data: NamedArray
+    """What the task is given."""
     recipe: Recipe
+    """Describes how the data were made; what the user would choose is left out. Its source field names the file of
+    `data` in a folder of results, e.g. ``"stack.tif"``."""
     truth: tuple[NamedArray, ...] = ()
+    """The object behind the data; empty if the data are the truth."""
     files: Mapping[str, str] = field(default_factory=dict)
+    """Further text files for the folder, by name."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Simulated data that a task offers: a command of ``napari-diner simulate`` and an entry of napari's samples.
-
-    Parameters
-    ----------
-    name
-        Name of the command, e.g. ``"video"``.
-    title
-        Name in napari's menu.
-    summary
-        Help of the command.
-    settings
-        What can be chosen.
-    make
-        Simulates the data; imports what is heavy only when it is called.
-    """
+    """Simulated data that a task offers: a command of ``napari-diner simulate`` and an entry of napari's samples."""
 
     name: str
+    """Name of the command, e.g. ``"video"``."""
     title: str
+    """Name in napari's menu."""
     summary: str
+    """Help of the command."""
     settings: type[Settings]
+    """What can be chosen."""
     make: Callable[[Any], SampleData]
+    """Simulates the data; imports what is heavy only when it is called."""
 
 
 @dataclass(frozen=True)
 class Demo:
-    """What ``napari-diner demo`` shows of a task.
-
-    Parameters
-    ----------
-    sample
-        Name of the sample.
-    settings
-        Changes of its settings.
-    contenders
-        Names of those that compete.
-    seconds
-        Time for each.
-    """
+    """What ``napari-diner demo`` shows of a task."""
 
     sample: str
+    """Name of the sample."""
     contenders: tuple[str, ...]
+    """Names of those that compete."""
     seconds: float
+    """Time for each."""
     settings: Mapping[str, object] = field(default_factory=dict)
+    """Changes of its settings."""
 
 
 @dataclass(frozen=True)
 class Shortcut:
-    """An option of a task's command beyond the fields of its recipe.
-
-    Parameters
-    ----------
-    name
-        Name of the option, e.g. ``"calibrate"``.
-    summary
-        Its help.
-    changes
-        Returns the changes of the recipe that a value stands for.
-    kind
-        Type of the value; bool for a flag.
-    """
+    """An option of a task's command beyond the fields of its recipe."""
 
     name: str
+    """Name of the option, e.g. ``"calibrate"``."""
     summary: str
+    """Its help."""
     changes: Callable[[Any], Mapping[str, object]]
+    """Returns the changes of the recipe that a value stands for."""
     kind: type = str
+    """Type of the value; bool for a flag."""
 
 
 class Task(ABC, Generic[RecipeT, DataT]):

@@ -15,17 +15,6 @@ from napari_diner.errors import RecipeError
 class Slices:
     """The slices of a volume in a medium, and the wavelength of the light.
 
-    Parameters
-    ----------
-    shape
-        Voxels (Z, Y, X).
-    slice_spacing_um
-        Distance Δz between the centres of neighbouring slices, and thickness of each.
-    wavelength_um
-        Wavelength λ in vacuum.
-    medium_index
-        Refractive index n0 of the medium.
-
     Raises
     ------
     RecipeError
@@ -33,9 +22,13 @@ class Slices:
     """
 
     shape: tuple[int, int, int]
+    """Voxels (Z, Y, X)."""
     slice_spacing_um: float
+    """Distance Δz between the centres of neighbouring slices, and thickness of each."""
     wavelength_um: float
+    """Wavelength λ in vacuum."""
     medium_index: float
+    """Refractive index n0 of the medium."""
 
     def __post_init__(self) -> None:
         if len(self.shape) != 3 or min(self.shape) < 1:

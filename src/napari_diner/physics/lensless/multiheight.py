@@ -55,7 +55,7 @@ class LenslessModel(ABC):
     padding
         How the field continues beyond its edges; periodically if None.
     sensor
-        How much larger the sensor's pixels are than the object's.
+        Size of the pixels of the sensor relative to those of the object.
     dtype, device
         Complex type and device of the fields.
     """

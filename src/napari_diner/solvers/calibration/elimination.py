@@ -36,25 +36,17 @@ _BLOCK_PX, _BLOCKS_ACROSS = 16, 12
 
 @dataclass(frozen=True)
 class Normal:
-    """The normal equations of the geometry with the object eliminated.
-
-    Parameters
-    ----------
-    matrix
-        ``K̃ᵀK̃``, (K, K).
-    right
-        ``K̃ᵀr``, (K,).
-    spread
-        ``Σ s sᵀ`` over blocks of the field, (K, K), with s the sum of ``r k̃`` over the pixels of a block and all
-        frames: the scatter of `right`, also where noise differs between places or hangs together within some pixels.
-    square
-        Sum of squares of the residual.
-    """
+    """The normal equations of the geometry with the object eliminated."""
 
     matrix: Vector
+    """``K̃ᵀK̃``, (K, K)."""
     right: Vector
+    """``K̃ᵀr``, (K,)."""
     spread: Vector
+    """``Σ s sᵀ`` over blocks of the field, (K, K), with s the sum of ``r k̃`` over the pixels of a block and all
+    frames: the scatter of `right`, also where noise differs between places or hangs together within some pixels."""
     square: float
+    """Sum of squares of the residual."""
 
 
 class Elimination:

@@ -25,21 +25,14 @@ Z, DOWN, RIGHT, GAIN = range(COLUMNS)
 
 @dataclass(frozen=True)
 class Geometry:
-    """Distances, shifts and gains of N frames.
-
-    Parameters
-    ----------
-    distances_um
-        From sample to sensor, (N,).
-    shifts_um
-        (dy, dx) by which each frame is displaced, (N, 2).
-    gains
-        Relative brightness, (N,).
-    """
+    """Distances, shifts and gains of N frames."""
 
     distances_um: Vector
+    """From sample to sensor, (N,)."""
     shifts_um: Vector
+    """(dy, dx) by which each frame is displaced, (N, 2)."""
     gains: Vector
+    """Relative brightness, (N,)."""
 
     @property
     def table(self) -> Vector:
@@ -58,37 +51,24 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known beforehand of each frame: standard deviations about what is given, and how far to go at most.
-
-    Parameters
-    ----------
-    deviations
-        Standard deviations of distance (µm), shifts (µm) and log-gain, (N, 4).
-    bounds
-        Largest distances from what is given, (N, 4).
-    """
+    """What is known beforehand of each frame: standard deviations about what is given, and how far to go at most."""
 
     deviations: Vector
+    """Standard deviations of distance (µm), shifts (µm) and log-gain, (N, 4)."""
     bounds: Vector
+    """Largest distances from what is given, (N, 4)."""
 
 
 @dataclass(frozen=True)
 class Trend:
-    """Shifts taken apart: ``shift_n = intercept + tilt · z_n + rest_n``, a least-squares line for each axis.
-
-    Parameters
-    ----------
-    intercept_um
-        Shift at z = 0, (2,).
-    tilt
-        Slope [dy/dz, dx/dz], (2,).
-    rest_um
-        What the line does not explain, (N, 2): its mean and its linear trend in z are zero.
-    """
+    """Shifts taken apart: ``shift_n = intercept + tilt · z_n + rest_n``, a least-squares line for each axis."""
 
     intercept_um: Vector
+    """Shift at z = 0, (2,)."""
     tilt: Vector
+    """Slope [dy/dz, dx/dz], (2,)."""
     rest_um: Vector
+    """What the line does not explain, (N, 2): its mean and its linear trend in z are zero."""
 
 
 def trend(distances_um: Vector, shifts_um: Vector) -> Trend:

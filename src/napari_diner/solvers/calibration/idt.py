@@ -56,21 +56,14 @@ _COMPLEX, _REAL = torch.complex64, torch.float32
 
 @dataclass(frozen=True)
 class RefinedIllumination:
-    """Illuminations and gains.
-
-    Parameters
-    ----------
-    apertures
-        (NA_y, NA_x) of each source, (S, 2).
-    gains
-        Brightness of each frame relative to its background, (N,); their geometric mean is one.
-    unexplained_rms
-        Root mean square difference per pixel between frames and predictions, at the first and the last step.
-    """
+    """Illuminations and gains."""
 
     apertures: Vector
+    """(NA_y, NA_x) of each source, (S, 2)."""
     gains: Vector
+    """Brightness of each frame relative to its background, (N,); their geometric mean is one."""
     unexplained_rms: tuple[float, float]
+    """Root mean square difference per pixel between frames and predictions, at the first and the last step."""
 
 
 class IlluminationRefinement:

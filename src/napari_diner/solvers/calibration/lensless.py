@@ -54,33 +54,22 @@ _MOST_SHRINKAGE = 0.8
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What was found.
-
-    Parameters
-    ----------
-    geometry
-        Distances, shifts, gains.
-    field
-        The object that goes with them, (Y, X).
-    covariance
-        Of the moves of `directions`, in the order of the table of `Geometry`: (4N, 4N), in squares of its units.
-    plane
-        What the object's own look said of the common distance; None if distances were not asked for.
-    noise
-        Standard deviation of the recorded amplitudes' noise.
-    at_bounds
-        Which frames were stopped by a bound, (N,).
-    up_to
-        The frequency up to which the frames were compared, in cycles a pixel; None if it was all.
-    """
+    """What was found."""
 
     geometry: Geometry
+    """Distances, shifts, gains."""
     field: Tensor
+    """The object that goes with them, (Y, X)."""
     covariance: Vector
+    """Of the moves of `directions`, in the order of the table of `Geometry`: (4N, 4N), in squares of its units."""
     plane: Plane | None
+    """What the object's own look said of the common distance; None if distances were not asked for."""
     noise: float
+    """Standard deviation of the recorded amplitudes' noise."""
     at_bounds: npt.NDArray[np.bool_]
+    """Which frames were stopped by a bound, (N,)."""
     up_to: float | None
+    """The frequency up to which the frames were compared, in cycles a pixel; None if it was all."""
 
 
 class SelfCalibration:

@@ -31,22 +31,15 @@ _LAST = 0.005
 
 @dataclass(frozen=True)
 class Plane:
-    """Where an object is in focus.
-
-    Parameters
-    ----------
-    offset_um
-        By how much all distances must be lengthened for the object to lie at its own plane.
-    error_um
-        Standard error, from leaving out each block of the field in turn (jackknife), and from how far apart amplitude
-        and phase by themselves see the plane.
-    at_end
-        Whether the best plane lies at the end of the range, so that the true one may lie beyond.
-    """
+    """Where an object is in focus."""
 
     offset_um: float
+    """By how much all distances must be lengthened for the object to lie at its own plane."""
     error_um: float
+    """Standard error, from leaving out each block of the field in turn (jackknife), and from how far apart amplitude
+    and phase by themselves see the plane."""
     at_end: bool
+    """Whether the best plane lies at the end of the range, so that the true one may lie beyond."""
 
 
 class Refocusing:

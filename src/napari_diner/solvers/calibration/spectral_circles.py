@@ -45,18 +45,12 @@ _MOST_FREQUENCIES = 10_000
 
 @dataclass(frozen=True)
 class CircleFit:
-    """Directions from circles.
-
-    Parameters
-    ----------
-    apertures
-        (NA_y, NA_x) of each frame, (N, 2).
-    likelihood_gain
-        How much likelier they are than the first guess, as log-likelihood per frame; None if not computed.
-    """
+    """Directions from circles."""
 
     apertures: Vector
+    """(NA_y, NA_x) of each frame, (N, 2)."""
     likelihood_gain: float | None = None
+    """How much likelier they are than the first guess, as log-likelihood per frame; None if not computed."""
 
 
 class CircleSearch:

@@ -129,15 +129,10 @@ class ValueProblem:
 
 @dataclass(frozen=True)
 class Identity:
-    """The derivative of values by themselves; a `Linearisation`.
-
-    Parameters
-    ----------
-    difference
-        Estimate minus data.
-    """
+    """The derivative of values by themselves; a `Linearisation`."""
 
     difference: Tensor
+    """Estimate minus data."""
 
     def residual(self) -> Tensor:
         """Return estimate minus data."""

@@ -22,34 +22,23 @@ _ROUNDING = 1e-3
 
 @dataclass(frozen=True)
 class VolumeProblem:
-    """Find the contrast x ≥ 0 that minimises ``½ Σ |P(x) − g|² + α/2 Σ |x|² + τ TV(x)``; a `Problem`.
-
-    Parameters
-    ----------
-    model
-        P: contrast (2, Z, Y, X) to data (N, Y, X).
-    data
-        g = I / I_background − 1, real, (N, Y, X).
-    priors
-        α, τ, and what must not be negative.
-    tv
-        The total variation, with the proportions of the voxels.
-    frames
-        Frames that count; all if None.
-    slope
-        A linear model of the same volume and frames, where `model` is not linear and a solver needs one.
-    scale
-        Usual size of Δε_re and Δε_im, relative to which the total variation is rounded where a gradient is needed;
-        None for that of each estimate.
-    """
+    """Find the contrast x ≥ 0 that minimises ``½ Σ |P(x) − g|² + α/2 Σ |x|² + τ TV(x)``; a `Problem`."""
 
     model: IDTModel
+    """P: contrast (2, Z, Y, X) to data (N, Y, X)."""
     data: Tensor
+    """g = I / I_background − 1, real, (N, Y, X)."""
     priors: VolumePriors
+    """α, τ, and what must not be negative."""
     tv: TotalVariation
+    """The total variation, with the proportions of the voxels."""
     frames: tuple[int, ...] | None = None
+    """Frames that count; all if None."""
     slope: LinearModel | None = None
+    """A linear model of the same volume and frames, where `model` is not linear and a solver needs one."""
     scale: tuple[float, float] | None = None
+    """Usual size of Δε_re and Δε_im, relative to which the total variation is rounded where a gradient is needed; None
+    for that of each estimate."""
 
     @property
     def device(self) -> torch.device:

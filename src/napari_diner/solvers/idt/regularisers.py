@@ -41,14 +41,10 @@ class TotalVariation:
     ``TV(x) = Σ_voxels √( Σ_a (w_a D_a x)² )``, with the differences D_a to the next voxel along each axis, and weights
     w_a inversely proportional to the voxel size along it: w_a D_a is a gradient. Each channel has its own sum. The
     volume is periodic along y and x, as in the models, and ends at the first and the last slice.
-
-    Parameters
-    ----------
-    weights
-        w of z, y and x.
     """
 
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """w of z, y and x."""
 
     @classmethod
     def of_voxels(cls, slice_spacing_um: float, pixel_size_um: float) -> TotalVariation:

@@ -39,25 +39,17 @@ _HELD_OUT = 4
 
 @dataclass(frozen=True)
 class Choice:
-    """A chosen weight, and the reasons.
-
-    Parameters
-    ----------
-    value
-        The weight.
-    candidates
-        The candidates, ascending.
-    errors
-        Root mean square difference between the frames that were left out and their prediction by the others, for each
-        candidate.
-    method
-        The method in a few words, for the report.
-    """
+    """A chosen weight, and the reasons."""
 
     value: float
+    """The weight."""
     candidates: tuple[float, ...]
+    """The candidates, ascending."""
     errors: tuple[float, ...]
+    """Root mean square difference between the frames that were left out and their prediction by the others, for each
+    candidate."""
     method: str
+    """The method in a few words, for the report."""
 
 
 def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41) -> Choice:

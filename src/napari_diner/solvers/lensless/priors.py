@@ -27,35 +27,24 @@ class Priors:
     The variance is that of the misfit itself, corrected for the two unknowns of each pixel, so that it is estimated
     anew as the fit goes on, and the prior fades away where there is no noise. Outside a support,
     ``κ mean |log (O / Ō)|²`` is added, with Ō the mean of the field there.
-
-    Parameters
-    ----------
-    settings
-        What is known.
-    brightness
-        Amplitude of the empty object that is as bright as the recording.
-    periodic
-        Whether the field repeats itself.
-    values_per_pixel
-        Recorded values for each pixel of the object: N, less what is masked.
-    support
-        True where there may be a specimen, (Y, X), or None.
-    factor
-        Factor on the weight that suits the noise.
-    variance
-        Variance of the noise of the amplitudes.
-    excess
-        How many times larger the weight is than what suits the noise.
     """
 
     settings: PriorSettings
+    """What is known."""
     brightness: float
+    """Amplitude of the empty object that is as bright as the recording."""
     periodic: bool
+    """Whether the field repeats itself."""
     values_per_pixel: float
+    """Recorded values for each pixel of the object: N, less what is masked."""
     support: Tensor | None = None
+    """True where there may be a specimen, (Y, X), or None."""
     factor: float = 1.0
+    """Factor on the weight that suits the noise."""
     variance: float = 0.0
+    """Variance of the noise of the amplitudes."""
     excess: float = 1.0
+    """How many times larger the weight is than what suits the noise."""
 
     @property
     def weight(self) -> float:

@@ -23,27 +23,18 @@ _LARGEST_EXACT_BITS = 16
 
 @dataclass(frozen=True)
 class FitData:
-    """Data to be represented, as recorded.
-
-    Parameters
-    ----------
-    data
-        Image, stack, volume or video, in the type of its source.
-    axes
-        Letters of its axes in order; empty for the usual ones, as in ZYX.
-    scale_um
-        Spacing along each axis in micrometres, 1.0 along axes that are no lengths; empty for 1.0 throughout.
-    source
-        File, folder or glob that it came from.
-    source_bytes
-        Size of those files.
-    """
+    """Data to be represented, as recorded."""
 
     data: npt.NDArray[Any]
+    """Image, stack, volume or video, in the type of its source."""
     axes: str = ""
+    """Letters of its axes in order; empty for the usual ones, as in ZYX."""
     scale_um: tuple[float, ...] = ()
+    """Spacing along each axis in micrometres, 1.0 along axes that are no lengths; empty for 1.0 throughout."""
     source: str | None = None
+    """File, folder or glob that it came from."""
     source_bytes: int | None = None
+    """Size of those files."""
 
 
 def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:

@@ -30,24 +30,16 @@ _CODES: dict[int, Any] = {8: np.uint8, 16: np.uint16}
 
 @dataclass(frozen=True)
 class Fitted:
-    """A representation that was fitted to data.
-
-    Parameters
-    ----------
-    representation
-        The representation; where there is an index, a DINER of shape (U,).
-    layout
-        The form of the data.
-    recipe
-        What it was made with, everything resolved.
-    index
-        Which of the U keys each sample has, of the layout's sample shape; None if each has its own.
-    """
+    """A representation that was fitted to data."""
 
     representation: Representation
+    """The representation; where there is an index, a DINER of shape (U,)."""
     layout: Layout
+    """The form of the data."""
     recipe: FitRecipe
+    """What it was made with, everything resolved."""
     index: Array | None = None
+    """Which of the U keys each sample has, of the layout's sample shape; None if each has its own."""
 
 
 def pack(fitted: Fitted) -> dict[str, Array]:

@@ -12,18 +12,12 @@ Index = slice | int
 
 @dataclass(frozen=True)
 class Region:
-    """A part of an array, given by a range of places along each axis.
-
-    Parameters
-    ----------
-    ranges
-        Places along each axis.
-    dropped
-        For each axis, whether it was asked for by a number and is no axis of the part.
-    """
+    """A part of an array, given by a range of places along each axis."""
 
     ranges: tuple[range, ...]
+    """Places along each axis."""
     dropped: tuple[bool, ...]
+    """For each axis, whether it was asked for by a number and is no axis of the part."""
 
     @classmethod
     def of(cls, region: Sequence[Index], shape: Sequence[int]) -> Region:

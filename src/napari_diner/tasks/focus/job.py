@@ -37,21 +37,14 @@ _TWIN_REACH = 6.0
 
 @dataclass(frozen=True)
 class FocusState:
-    """What the stages of autofocus have found; distances are those for parallel light.
-
-    Parameters
-    ----------
-    frames
-        The focus of each frame by itself.
-    field
-        The complex field of all frames together, (Y, X).
-    joint
-        The focus of that field: by how much all distances must be lengthened.
-    """
+    """What the stages of autofocus have found; distances are those for parallel light."""
 
     frames: tuple[Focus, ...] = ()
+    """The focus of each frame by itself."""
     field: Tensor | None = None
+    """The complex field of all frames together, (Y, X)."""
     joint: Focus | None = None
+    """The focus of that field: by how much all distances must be lengthened."""
 
 
 class FocusJob(Job[FocusState]):

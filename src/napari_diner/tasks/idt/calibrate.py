@@ -24,27 +24,18 @@ _BLUR_STEPS = 1.5
 
 @dataclass(frozen=True)
 class IlluminationCalibration:
-    """A calibration in progress.
-
-    Parameters
-    ----------
-    settings
-        What to estimate.
-    given
-        The illumination to start from; see `within_aperture`.
-    models
-        Models with the illumination estimated so far.
-    likelihood_gain
-        How much likelier the directions from the circles are than the given ones, as log-likelihood per frame.
-    refined
-        Result of the refinement.
-    """
+    """A calibration in progress."""
 
     settings: CalibrationSettings
+    """What to estimate."""
     given: Illumination
+    """The illumination to start from; see `within_aperture`."""
     models: ComputedModels
+    """Models with the illumination estimated so far."""
     likelihood_gain: float | None = None
+    """How much likelier the directions from the circles are than the given ones, as log-likelihood per frame."""
     refined: RefinedIllumination | None = None
+    """Result of the refinement."""
 
     @classmethod
     def of(cls, settings: CalibrationSettings, models: ComputedModels) -> IlluminationCalibration:

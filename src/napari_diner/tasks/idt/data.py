@@ -27,27 +27,18 @@ _CLOSED_FORM, _VOXELS, _ADAM = 8.0, 36.0, 24.0
 
 @dataclass(frozen=True)
 class IdtData:
-    """A recording.
-
-    Parameters
-    ----------
-    frames
-        Intensities, (N, Y, X), one frame per illumination.
-    background
-        Image of the empty field, (Y, X), or one per frame, (N, Y, X), of the same or a coarser sampling; or None.
-    pixel_size_um
-        Distance between pixels according to the files, or None.
-    source
-        File, folder or glob from which it came.
-    transfer
-        Transfer functions of Δε_re and Δε_im to use instead of computed ones, (N, Z, Y, X) each, or None.
-    """
+    """A recording."""
 
     frames: Array
+    """Intensities, (N, Y, X), one frame per illumination."""
     background: Array | None = None
+    """Image of the empty field, (Y, X), or one per frame, (N, Y, X), of the same or a coarser sampling; or None."""
     pixel_size_um: float | None = None
+    """Distance between pixels according to the files, or None."""
     source: str | None = None
+    """File, folder or glob from which it came."""
     transfer: tuple[TransferFunctions, TransferFunctions] | None = None
+    """Transfer functions of Δε_re and Δε_im to use instead of computed ones, (N, Z, Y, X) each, or None."""
 
 
 def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:

@@ -26,21 +26,14 @@ _DECADES = 8.0
 
 @dataclass(frozen=True)
 class Circles:
-    """The two circles of each source, in cycles/µm, (y, x).
-
-    Parameters
-    ----------
-    frames
-        Which frame each source lights, (S,).
-    centres
-        ∓u_i, (S, 2, 2): source, which of the two, axis.
-    radius
-        NA/λ.
-    """
+    """The two circles of each source, in cycles/µm, (y, x)."""
 
     frames: npt.NDArray[np.int64]
+    """Which frame each source lights, (S,)."""
     centres: Vector
+    """∓u_i, (S, 2, 2): source, which of the two, axis."""
     radius: float
+    """NA/λ."""
 
     def outlines(self, points: int = 181) -> Vector:
         """Return closed lines along the circles, (S, 2, points, 2)."""
@@ -93,21 +86,14 @@ def circles(illumination: Illumination, wavelength_um: float, na: float) -> Circ
 
 @dataclass(frozen=True)
 class GeometryCheck:
-    """What can be seen of the geometry before a run.
-
-    Parameters
-    ----------
-    spectra
-        Logarithm of the power spectrum of each frame, (N, Y, X).
-    circles
-        The circles of the illuminations.
-    warnings
-        About data and optics.
-    """
+    """What can be seen of the geometry before a run."""
 
     spectra: NamedArray
+    """Logarithm of the power spectrum of each frame, (N, Y, X)."""
     circles: Circles
+    """The circles of the illuminations."""
     warnings: tuple[str, ...]
+    """About data and optics."""
 
 
 def check_geometry(recipe: IdtRecipe, data: IdtData) -> GeometryCheck:

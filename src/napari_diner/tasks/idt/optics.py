@@ -28,27 +28,18 @@ _SPEED_OF_A_CARD = 1e12
 
 @dataclass(frozen=True)
 class ComputedModels:
-    """Models computed from the optics.
-
-    Parameters
-    ----------
-    geometry
-        The volume and the objective.
-    illumination
-        The sources of each frame.
-    dispersion
-        As in `BornModel`.
-    steps_per_slice
-        As in `SSNPModel`.
-    device
-        Where they compute.
-    """
+    """Models computed from the optics."""
 
     geometry: VolumeGeometry
+    """The volume and the objective."""
     illumination: Illumination
+    """The sources of each frame."""
     dispersion: Dispersion
+    """As in `BornModel`."""
     steps_per_slice: int | None
+    """As in `SSNPModel`."""
     device: torch.device
+    """Where they compute."""
 
     def linear(self, shape: tuple[int, int, int] | None = None) -> BornModel:
         """Return the linear model for the volume, or for one of another shape (Z, Y, X).
@@ -78,24 +69,16 @@ class ComputedModels:
 
 @dataclass(frozen=True)
 class GivenModels:
-    """The linear model of given transfer functions; there is no other.
-
-    Parameters
-    ----------
-    transfer
-        Transfer functions of Δε_re and Δε_im.
-    slices
-        The volume, the medium and the light.
-    frames
-        Number of frames.
-    device
-        Where it computes.
-    """
+    """The linear model of given transfer functions; there is no other."""
 
     transfer: Pair
+    """Transfer functions of Δε_re and Δε_im."""
     slices: Slices
+    """The volume, the medium and the light."""
     frames: int
+    """Number of frames."""
     device: torch.device
+    """Where it computes."""
 
     def linear(self) -> GivenTransfer:
         """Return the linear model; see `build_given`."""

@@ -50,42 +50,28 @@ _FIRST_TV = 8.0
 
 @dataclass(frozen=True)
 class IdtState:
-    """What the stages of a reconstruction work on.
-
-    Parameters
-    ----------
-    models
-        Where forward models come from.
-    problem
-        The problem of explaining the data.
-    volume
-        The best contrast so far: real, (2, Z, Y, X).
-    is_multiply_scattering
-        Whether that explains the data by multiple scattering.
-    linearised
-        What the linear model has to explain of the data from this volume on, (N, Y, X); the data themselves if None.
-    unknown
-        The representation that has been prepared for the next stage.
-    parameters
-        Of the representation of the volume; none if that consists of plain voxels.
-    choices
-        Weights that were chosen, by name.
-    calibration
-        The calibration of the illumination.
-    warnings
-        Sentences for the report.
-    """
+    """What the stages of a reconstruction work on."""
 
     models: Models
+    """Where forward models come from."""
     problem: VolumeProblem
+    """The problem of explaining the data."""
     volume: Tensor | None = None
+    """The best contrast so far: real, (2, Z, Y, X)."""
     is_multiply_scattering: bool = False
+    """Whether that explains the data by multiple scattering."""
     linearised: Tensor | None = None
+    """What the linear model has to explain of the data from this volume on, (N, Y, X); the data themselves if None."""
     unknown: Scaled | None = None
+    """The representation that has been prepared for the next stage."""
     parameters: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
+    """Of the representation of the volume; none if that consists of plain voxels."""
     choices: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
+    """Weights that were chosen, by name."""
     calibration: IlluminationCalibration | None = None
+    """The calibration of the illumination."""
     warnings: tuple[str, ...] = ()
+    """Sentences for the report."""
 
     @property
     def estimate(self) -> Tensor:

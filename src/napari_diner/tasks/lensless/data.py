@@ -32,58 +32,38 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class LenslessData:
-    """A recording as it came from the camera.
-
-    Parameters
-    ----------
-    frames
-        Intensities, (N, Y, X), in the file's own type.
-    illumination
-        Amplitude of the illumination at the sample, (Y, X); even if None.
-    mask
-        Non-zero where pixels count, (Y, X) or (N, Y, X); everywhere if None.
-    pixel_size_um
-        Pixel size that the file tells, or None.
-    source
-        Where the frames came from, for the record.
-    support
-        Non-zero where there may be a specimen, (Y, X); everywhere if None.
-    references
-        Dark frame, flat field and empty field, where they are needed.
-    """
+    """A recording as it came from the camera."""
 
     frames: Array
+    """Intensities, (N, Y, X), in the file's own type."""
     illumination: Array | None = None
+    """Amplitude of the illumination at the sample, (Y, X); even if None."""
     mask: Array | None = None
+    """Non-zero where pixels count, (Y, X) or (N, Y, X); everywhere if None."""
     pixel_size_um: float | None = None
+    """Pixel size that the file tells, or None."""
     source: str | None = None
+    """Where the frames came from, for the record."""
     support: Array | None = None
+    """Non-zero where there may be a specimen, (Y, X); everywhere if None."""
     references: References = field(default_factory=References)
+    """Dark frame, flat field and empty field, where they are needed."""
 
 
 @dataclass(frozen=True)
 class PreparedFrames:
-    """What a solver needs to know of a recording.
-
-    Parameters
-    ----------
-    amplitudes
-        Square roots of the scaled intensities, float32, (N, Y, X).
-    mask
-        True where pixels count, (N, Y, X), or None if all do.
-    peak
-        Intensity that counts as full scale in a peak signal-to-noise ratio.
-    gains
-        Relative brightness of each frame.
-    warnings
-        Sentences for the report: what was noticed and dealt with.
-    """
+    """What a solver needs to know of a recording."""
 
     amplitudes: npt.NDArray[np.float32]
+    """Square roots of the scaled intensities, float32, (N, Y, X)."""
     mask: npt.NDArray[np.bool_] | None
+    """True where pixels count, (N, Y, X), or None if all do."""
     peak: float
+    """Intensity that counts as full scale in a peak signal-to-noise ratio."""
     gains: tuple[float, ...]
+    """Relative brightness of each frame."""
     warnings: tuple[str, ...]
+    """Sentences for the report: what was noticed and dealt with."""
 
 
 def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessData:

@@ -18,21 +18,14 @@ from napari_diner.tasks.lensless.setup import Setup
 
 @dataclass(frozen=True)
 class ModelBuilder:
-    """Builds forward models for frames of any setup.
-
-    Parameters
-    ----------
-    illumination
-        Amplitude of the illumination on the grid of the object, (Y, X); even if None.
-    device
-        Where to compute.
-    needed_bytes
-        Memory that a reconstruction takes in one piece.
-    """
+    """Builds forward models for frames of any setup."""
 
     illumination: Array | None
+    """Amplitude of the illumination on the grid of the object, (Y, X); even if None."""
     device: torch.device
+    """Where to compute."""
     needed_bytes: int = 0
+    """Memory that a reconstruction takes in one piece."""
 
     def problem(self, setup: Setup, prepared: PreparedFrames) -> PhaseProblem:
         """Return the problem of explaining frames.

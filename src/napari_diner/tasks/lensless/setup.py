@@ -16,24 +16,16 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 
 @dataclass(frozen=True)
 class Setup:
-    """How prepared frames were recorded, as parallel light would have given them.
-
-    Parameters
-    ----------
-    heights
-        Optics with the pixels of the object, distances, shifts, gains.
-    super_resolution
-        Pixels of the object for each of the prepared frames along each axis.
-    padding
-        How the field continues beyond its edges.
-    tiles
-        Whether a wide field is computed in parts.
-    """
+    """How prepared frames were recorded, as parallel light would have given them."""
 
     heights: Heights
+    """Optics with the pixels of the object, distances, shifts, gains."""
     super_resolution: int = 1
+    """Pixels of the object for each of the prepared frames along each axis."""
     padding: PaddingSettings = dataclasses.field(default_factory=PaddingSettings)
+    """How the field continues beyond its edges."""
     tiles: TileSettings = dataclasses.field(default_factory=TileSettings)
+    """Whether a wide field is computed in parts."""
 
     @classmethod
     def of(cls, recipe: RecordingRecipe, gains: Sequence[float] | None = None) -> Setup:
