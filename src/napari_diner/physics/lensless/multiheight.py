@@ -71,10 +71,8 @@ class LenslessModel(ABC):
         dtype: torch.dtype = torch.complex64,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.shape = shape
-        self.sensor = sensor
-        self.heights = heights
-        self.frames = heights.frames
+        self.shape, self.sensor = shape, sensor
+        self.heights, self.frames = heights, heights.frames
         self.padding = padding if padding is not None else Padding(shape)
         self.dtype = dtype
         self.device = torch.device(device)
