@@ -223,4 +223,5 @@ def _check_finite(frames: Array, valid: Mask) -> None:
 
 def _counted(mask: Mask, what: str) -> list[str]:
     count = int(mask.sum())
-    return [f"{count} pixels are {what} and are ignored"] if count else []
+    pixels, are = ("pixel", "is") if count == 1 else ("pixels", "are")
+    return [f"{count} {pixels} {are} {what} and {are} ignored"] if count else []
