@@ -145,6 +145,25 @@ def test_help_lists_the_settings() -> None:
     assert set(nd.__all__) <= set(dir(nd))
 
 
+def test_no_public_name_is_hidden_by_a_subpackage() -> None:
+    # importing a subpackage sets an attribute of the package
+    subpackages = {path.name for path in Path(nd.__path__[0]).iterdir() if (path / "__init__.py").is_file()}
+    modules = {path.stem for path in Path(nd.__path__[0]).glob("*.py")}
+    assert not set(nd.__all__) & (subpackages | modules)
+
+
+def test_a_saved_recipe_finds_files_that_were_named_relatively(
+    tmp_path: Path, stack: SampleData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("stack.tif", stack.data.data)
+    settings = {**_recording(stack), "gauss_newton": {"iterations": 1, "warm_up": 1}}
+    for number, data in enumerate((nd.read("stack.tif"), "stack.tif")):
+        nd.lensless(data, **settings).save(f"result-{number}")
+        recipe = nd.lensless.recipe(f"result-{number}/recipe.yaml")
+        assert recipe.model_dump()["stack"] == str(tmp_path / "stack.tif")
+
+
 def test_importing_is_quick_and_loads_nothing_heavy() -> None:
     code = (
         "import sys, time\n"

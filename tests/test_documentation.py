@@ -17,15 +17,16 @@ import pytest
 import tifffile
 import yaml
 
-from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.recipe import Recipe, all_keys, assignment
+import napari_diner as nd
+from napari_diner.cli.options import assignment
+from napari_diner.settings import all_keys
+from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.registry import tasks
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = [*sorted((ROOT / "benchmarks").glob("*.py")), ROOT / "docs" / "make_screenshots.py"]
-RECIPES: dict[str, type[Recipe]] = {"lensless": LenslessRecipe, "fit": FitRecipe, "idt": IdtRecipe}
+RECIPES: dict[str, type[Recipe]] = {name: task.recipe_type for name, task in tasks().items()}
 BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
 
@@ -105,11 +106,26 @@ def test_programs_import_modules_that_exist(path: Path, monkeypatch: pytest.Monk
         sys.modules.pop(name, None)
 
 
-@pytest.mark.parametrize(("page", "text"), blocks("python"))
-def test_python_examples_run(page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = np.random.default_rng(0).uniform(0.5, 1, (4, 16, 16)).astype(np.float32)
-    tifffile.imwrite(tmp_path / "stack.tif", frames, photometric="minisblack")
-    tifffile.imwrite(tmp_path / "image.tif", (255 * frames[0]).astype(np.uint8))
+# executed in order, in one folder that holds simulated data; those of extending.md have a test of their own
+@pytest.mark.parametrize("page", ["index.md", "howto.md", "python.md"])
+def test_python_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = {"wavelength_um": 0.6328, "pixel_size_um": 1.67, "distances_um": [500, 600, 720, 860]}
+    samples = {
+        "stack": nd.sample("lensless", height_px=48, width_px=48, **recorded),
+        "cells": nd.sample("idt", height_px=32, width_px=32, slices=6, frames=6, model="born"),
+        "image": nd.sample("image", height_px=24, width_px=32),
+    }
+    for name, sample in samples.items():
+        photometric = "rgb" if sample.data.axes.endswith("S") else "minisblack"
+        tifffile.imwrite(tmp_path / f"{name}.tif", sample.data.data, photometric=photometric)
+    shown: list[nd.Result] = []
+    monkeypatch.setattr(nd, "show", shown.append, raising=False)
     monkeypatch.chdir(tmp_path)
-    exec(compile(text, page, "exec"), {})
-    assert list(tmp_path.glob("*/report.json"))
+    texts = [text for name, text in blocks("python") if name == page]
+    for text in texts:
+        exec(compile(text, page, "exec"), {})
+    assert len(shown) == sum(text.count("nd.show(") for text in texts)
+    assert all(np.isfinite(array.data).all() for result in shown for array in result.arrays)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == set(
+        re.findall(r'\.save\("(\w+)"\)', "".join(texts))
+    )

@@ -13,7 +13,7 @@ import numpy as np
 from napari_diner.errors import RecipeError
 from napari_diner.registry import unknown
 from napari_diner.settings import Values
-from napari_diner.tasks.recipe import Recipe, merge
+from napari_diner.tasks.recipe import Recipe, absolute_paths, merge
 from napari_diner.tasks.registry import AnyTask, samples, task_of
 from napari_diner.tasks.registry import task as registered
 from napari_diner.tasks.task import Frames, SampleData
@@ -153,6 +153,7 @@ class TaskFunction:
         if isinstance(data, str | Path):
             values[task.source_field] = str(data)
             data = None
+        values = absolute_paths(task.recipe_type, values, Path.cwd())
         if recipe is None:
             made = task.recipe_type.parse(values)
         else:
@@ -233,7 +234,8 @@ def read(source: str | Path, axes: str = "") -> Frames:
     from napari_diner.io.matlab import is_matlab, probe_matlab, read_matlab
     from napari_diner.io.signals import probe_signal, read_signal
 
-    name = str(source)
+    # absolute, so that a saved recipe finds its data from every folder
+    name = str(Path(source).expanduser().absolute())
     if is_matlab(name):
         matlab = probe_matlab(name)
         check_memory(matlab.stack.nbytes, f"The stack in {name}")
