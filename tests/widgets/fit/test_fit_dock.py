@@ -17,13 +17,12 @@ import tifffile
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QThreadPool
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QFileDialog
 
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.saving import load
 from napari_diner.widgets.fit.dock import FitDock
+from tests.kit.docks import Wait, answer, run, wait_for_preview
 
-Wait = Callable[[Any], None]
 RANDOM = np.random.default_rng(0)
 
 
@@ -34,24 +33,9 @@ def smooth(*shape: int, dtype: str = "uint16") -> np.ndarray:
     return (waves * (1 if dtype.startswith("float") else np.iinfo(dtype).max)).astype(dtype)
 
 
-def answer(monkeypatch: pytest.MonkeyPatch, dialog: str, reply: Any) -> None:
-    """Answer a file dialog as the user would."""
-    monkeypatch.setattr(QFileDialog, dialog, lambda *_, **__: reply)
-
-
 def endless(dock: FitDock) -> None:
     dock.editors["epochs"].set_value(1_000_000)
     dock.advanced.set_values({"max_seconds": 60.0})
-
-
-def run(dock: FitDock, wait_for_end: Wait) -> None:
-    dock.panel.run_button.click()
-    wait_for_end(dock.panel)
-
-
-def wait_for_preview(qtbot: QtBot, dock: FitDock) -> None:
-    with qtbot.waitSignal(dock.panel.previewed, timeout=60_000):
-        pass
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 from napari.layers import Image, Points
@@ -15,8 +12,7 @@ from qtpy.QtWidgets import QApplication, QDialogButtonBox
 
 from napari_diner.widgets.fit.compare_dialog import CHOSEN, REPRESENTATIONS, CompareDialog
 from napari_diner.widgets.fit.dock import FitDock
-
-Wait = Callable[[Any], None]
+from tests.kit.docks import Wait
 
 
 def compared(dock: FitDock) -> dict[str, dict[str, str]]:

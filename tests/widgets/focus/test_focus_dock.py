@@ -15,8 +15,8 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QThreadPool
 
 from napari_diner.widgets.focus.dock import FocusDock
+from tests.kit.docks import Wait
 
-Wait = Callable[[Any], None]
 PIXELS = slice(0, 96)
 
 

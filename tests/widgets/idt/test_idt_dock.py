@@ -16,7 +16,6 @@ from napari.layers import Image, Shapes, Surface
 from PIL import Image as Picture
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QThreadPool
-from qtpy.QtWidgets import QFileDialog
 
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.saving import load
@@ -24,30 +23,13 @@ from napari_diner.widgets.idt import volume_view
 from napari_diner.widgets.idt.dock import IdtDock
 from napari_diner.widgets.idt.volume_view import camera_of
 from napari_diner.widgets.layers.sample_data import sample_layer
+from tests.kit.docks import Wait, answer, run, wait_for_preview
 from tests.widgets.conftest import SMALL, open_idt
-
-Wait = Callable[[Any], None]
-
-
-def answer(monkeypatch: pytest.MonkeyPatch, dialog: str, reply: Any) -> None:
-    """Answer a file dialog as the user would."""
-    monkeypatch.setattr(QFileDialog, dialog, lambda *_, **__: reply)
-
-
-def run(dock: IdtDock, wait_for_end: Wait) -> str:
-    dock.panel.run_button.click()
-    wait_for_end(dock.panel)
-    return dock.panel.status.text()
 
 
 def endless(dock: IdtDock) -> None:
     dock.editors["solver"].set_value("diner")
     dock.advanced.set_values({"max_seconds": 60.0, "gradient": {"iterations": 1_000_000, "patience": 1_000_000}})
-
-
-def wait_for_preview(qtbot: QtBot, dock: IdtDock) -> None:
-    with qtbot.waitSignal(dock.panel.previewed, timeout=60_000):
-        pass
 
 
 def check_geometry(qtbot: QtBot, dock: IdtDock) -> None:

@@ -8,10 +8,11 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QFileDialog, QLineEdit
+from qtpy.QtWidgets import QLineEdit
 
 from napari_diner.errors import RecipeError
 from napari_diner.widgets.lensless.distances_table import DistancesTable
+from tests.kit.docks import answer
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_distances_are_loaded_from_a_file(
 ) -> None:
     path = tmp_path / "distances.csv"
     path.write_text("frame;Distance (mm);note\n1;0,1;a\n2;0,11;b\n3;0,12;c\n", encoding="utf-8")
-    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))
+    answer(monkeypatch, "getOpenFileName", (str(path), ""))
     table.choose_file()
     assert table.value() == (100, 110, 120)
     path.write_text("100\nabc\n", encoding="utf-8")

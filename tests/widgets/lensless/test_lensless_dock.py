@@ -17,29 +17,17 @@ import tifffile
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QThreadPool
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QFileDialog
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import write_array
 from napari_diner.tasks.saving import load
 from napari_diner.widgets.lensless.dock import LenslessDock
-
-Wait = Callable[[Any], None]
-
-
-def answer(monkeypatch: pytest.MonkeyPatch, dialog: str, reply: Any) -> None:
-    """Answer a file dialog as the user would."""
-    monkeypatch.setattr(QFileDialog, dialog, lambda *_, **__: reply)
+from tests.kit.docks import Wait, answer, wait_for_preview
 
 
 def endless(dock: LenslessDock) -> None:
     dock.set_recipe(dock.recipe().updated({"solver": "alternating", "start": "flat", "max_seconds": 60}))
     dock.advanced.sections["alternating"].form.set_values({"iterations": 100_000, "tolerance": 0})
-
-
-def wait_for_preview(qtbot: QtBot, dock: LenslessDock) -> None:
-    with qtbot.waitSignal(dock.panel.previewed, timeout=60_000):
-        pass
 
 
 def test_the_sample_fills_the_dock_in(dock: LenslessDock) -> None:
