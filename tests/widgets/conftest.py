@@ -1,29 +1,62 @@
-"""Docks in a viewer, and small data for them."""
+"""Docks in a viewer, small data for them, and what tests of docks do again and again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import resources
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from pytestqt.qtbot import QtBot
 
 from napari_diner.simulate.idt.settings import IdtSimulation
+from napari_diner.widgets.dock.run_panel import RunPanel
+from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.fit.dock import FitDock
 from napari_diner.widgets.idt.dock import IdtDock
 from napari_diner.widgets.layers.sample_data import sample_layer
 from napari_diner.widgets.lensless.dock import LenslessDock
+from tests.kit.docks import Wait
 
 SMALL = IdtSimulation(height_px=48, width_px=56, slices=10, frames=8, noise_sigma=0.001, model="born")
 """A recording that is simulated and reconstructed in a moment."""
+MANIFEST = yaml.safe_load(resources.files("napari_diner").joinpath("napari.yaml").read_text(encoding="utf-8"))
+MENU = {item["command"]: item["display_name"] for item in MANIFEST["contributions"]["widgets"]}
+
+
+def open_dock(viewer: Any, task: str) -> Any:
+    """Open the dock of a task as the Plugins menu does."""
+    return viewer.window.add_plugin_dock_widget("napari-diner", MENU[f"napari-diner.{task}"])[1]
+
+
+def shown_sections(dock: TaskDock[Any]) -> set[str]:
+    """Return the sections of the recipe that are not hidden."""
+    return {name for name, section in dock.advanced.sections.items() if not section.isHidden()}
+
+
+def add_recording(viewer: Any, settings: IdtSimulation, **attributes: Any) -> Any:
+    """Add a simulated IDT recording to a viewer."""
+    ((data, known, _),) = sample_layer("idt", "cells", settings)
+    return viewer.add_image(data, **(known | attributes))
+
+
+def open_idt(viewer: Any) -> IdtDock:
+    """Open a small recording and the dock in a viewer."""
+    add_recording(viewer, SMALL)
+    dock = open_dock(viewer, "idt")
+    assert isinstance(dock, IdtDock)
+    # the choice of weights takes longer than all else
+    dock.advanced.set_values({"iterations": 6, "regularization": {"tikhonov": 10.0, "tv": 0.02}})
+    return dock
 
 
 @pytest.fixture
-def wait_for_end(qtbot: QtBot) -> Callable[[Any], None]:
+def wait_for_end(qtbot: QtBot) -> Wait:
     """Wait until a run panel stands still."""
 
-    def wait(panel: Any) -> None:
+    def wait(panel: RunPanel) -> None:
         # an event loop of its own, as qtbot.waitUntil would keep the lock of the interpreter from the thread
         while panel.running:
             with qtbot.waitSignal(panel.ended, timeout=60_000):
@@ -34,43 +67,32 @@ def wait_for_end(qtbot: QtBot) -> Callable[[Any], None]:
 
 @pytest.fixture
 def dock(make_napari_viewer: Callable[..., Any]) -> LenslessDock:
-    """The dock in a viewer, opened from the Plugins menu, with the sample opened from the File menu."""
+    """The lensless dock, opened from the Plugins menu, with the sample opened from the File menu."""
     viewer = make_napari_viewer()
     viewer.open_sample("napari-diner", "lensless_stack")
-    _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
-    assert isinstance(widget, LenslessDock)
+    dock = open_dock(viewer, "lensless")
+    assert isinstance(dock, LenslessDock)
     # few and short steps: these tests are about the dock
-    widget.advanced.sections["gauss_newton"].form.set_values({"iterations": 2, "cg_steps": 3})
-    return widget
+    dock.advanced.set_values({"gauss_newton": {"iterations": 2, "cg_steps": 3}})
+    return dock
 
 
 @pytest.fixture
 def fit_dock(make_napari_viewer: Callable[..., Any]) -> FitDock:
-    """The dock in a viewer, opened from the Plugins menu, set to a run of a moment."""
-    viewer = make_napari_viewer()
-    _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "DINER fit")
-    assert isinstance(widget, FitDock)
+    """The fit dock, opened from the Plugins menu, set to a run of a moment."""
+    dock = open_dock(make_napari_viewer(), "fit")
+    assert isinstance(dock, FitDock)
     # a small network on a coarse lattice: these tests are about the dock
-    widget.editors["epochs"].set_value(60)
-    widget.advanced.set_values({"diner": {"hidden_features": 24, "lattice_size": 16}, "learning_rate": 5e-3})
-    return widget
+    dock.editors["epochs"].set_value(60)
+    small = {"hidden_features": 24}
+    dock.advanced.set_values({"network": small, "diner": {**small, "lattice_size": 16}, "learning_rate": 5e-3})
+    return dock
 
 
 @pytest.fixture
 def idt_dock(make_napari_viewer: Callable[..., Any]) -> IdtDock:
-    """The dock in a viewer, opened from the Plugins menu, with a small recording and set to a run of a moment."""
+    """The IDT dock, opened from the Plugins menu, with a small recording and set to a run of a moment."""
     return open_idt(make_napari_viewer())
-
-
-def open_idt(viewer: Any) -> IdtDock:
-    """Open a small recording and the dock in a viewer."""
-    data, attributes, _ = sample_layer("idt", "cells", SMALL)
-    viewer.add_image(data, **attributes)
-    _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "IDT refractive index")
-    assert isinstance(widget, IdtDock)
-    # the choice of weights takes longer than all else
-    widget.advanced.set_values({"iterations": 6, "regularization": {"tikhonov": 10.0, "tv": 0.02}})
-    return widget
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.layers import Image, Points
-from napari_diner.tasks.fit.compare import CONTENDERS
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QDialogButtonBox
 
+from napari_diner.tasks.registry import task
 from napari_diner.widgets.fit.compare_dialog import CHOSEN, REPRESENTATIONS, CompareDialog
 from napari_diner.widgets.fit.dock import FitDock
-from tests.kit.docks import Wait
+from tests.kit.docks import Wait, run
 
 
 def compared(dock: FitDock) -> dict[str, dict[str, str]]:
@@ -34,7 +34,7 @@ def edges(layer: Image) -> np.ndarray:
 
 
 def test_the_dialog_offers_what_can_be_compared(qtbot: QtBot, fit_dock: FitDock) -> None:
-    assert set(REPRESENTATIONS) == set(CONTENDERS)
+    assert set(REPRESENTATIONS) == set(task("fit").contenders)
     dialog = CompareDialog(fit_dock)
     assert dialog.names() == CHOSEN
     dialog.seconds_editor.set_value(3)
@@ -114,9 +114,8 @@ def test_a_diner_is_looked_into(fit_dock: FitDock, wait_for_end: Wait, wave: np.
     viewer = fit_dock.viewer
     source = viewer.add_image(wave, name="image", scale=(0.5, 0.5), units="um")
     assert not fit_dock.insight_button.isEnabled()
-    fit_dock.editors["table_width"].set_value(width)
-    fit_dock.panel.run_button.click()
-    wait_for_end(fit_dock.panel)
+    fit_dock.advanced.set_values({"diner": {"table_width": width}})
+    run(fit_dock, wait_for_end)
     curve = len(fit_dock.panel.plot.seconds)
     for _ in range(2):  # the second time replaces the first
         fit_dock.insight_button.click()
@@ -160,8 +159,7 @@ def test_a_value_has_its_colour_where_its_key_lies(fit_dock: FitDock, wait_for_e
     viewer = fit_dock.viewer
     viewer.add_image(wave, name="image")
     fit_dock.editors["epochs"].set_value(200)
-    fit_dock.panel.run_button.click()
-    wait_for_end(fit_dock.panel)
+    run(fit_dock, wait_for_end)
     fit_dock.insight_button.click()
     wait_for_end(fit_dock.panel)
     inr, points = viewer.layers["learned INR"], viewer.layers["mapped coordinates"]

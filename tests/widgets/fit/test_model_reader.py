@@ -21,20 +21,17 @@ from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.run import Run
 from napari_diner.tasks.saving import load, save
 from napari_diner.widgets.fit.model_reader import get_reader, layer_of
+from tests.kit.runs import finished
 
 QUICK: dict[str, Any] = {
     "epochs": 20,
     "diner": {"lattice_size": 16, "hidden_features": 8},
-    "network": {"hidden_features": 8},
     "training": {"unique": False},
 }
 
 
-def saved(folder: Path, data: FitData, **changes: Any) -> Path:
-    with Run(FitJob(FitRecipe.parse(QUICK).updated(changes), data)) as run:
-        for _ in run:
-            pass
-        save(run.result(), folder)
+def saved(folder: Path, data: FitData) -> Path:
+    save(finished(Run(FitJob(FitRecipe.parse(QUICK), data))), folder)
     return folder / "model.safetensors"
 
 

@@ -9,7 +9,7 @@ from napari.layers import Image
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
 from napari_diner.widgets.layers.appearance import Appearance
 from napari_diner.widgets.layers.result_layers import ResultLayers
 

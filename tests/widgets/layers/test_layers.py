@@ -16,7 +16,7 @@ from napari_diner.errors import InputError, OutputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import read_array
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
 from napari_diner.widgets.layers.layer_units import layer_pixel_size_um, set_pixel_size_um
 from napari_diner.widgets.layers.result_layers import ResultLayers
 from napari_diner.widgets.layers.writer import write_ome_tiff
@@ -156,7 +156,7 @@ from qtpy.QtCore import QTimer
 from napari.qt import get_qapp
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
 from napari_diner.widgets.layers.result_layers import show
 
 def close():

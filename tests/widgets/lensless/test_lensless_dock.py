@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import shlex
-import subprocess
-import sys
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,12 +18,13 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import write_array
 from napari_diner.tasks.saving import load
 from napari_diner.widgets.lensless.dock import LenslessDock
-from tests.kit.docks import Wait, answer, wait_for_preview
+from tests.kit.docks import Wait, answer, run, wait_for_preview
+from tests.widgets.conftest import shown_sections
 
 
 def endless(dock: LenslessDock) -> None:
     dock.set_recipe(dock.recipe().updated({"solver": "alternating", "start": "flat", "max_seconds": 60}))
-    dock.advanced.sections["alternating"].form.set_values({"iterations": 100_000, "tolerance": 0})
+    dock.advanced.set_values({"alternating": {"iterations": 100_000, "tolerance": 0}})
 
 
 def test_the_sample_fills_the_dock_in(dock: LenslessDock) -> None:
@@ -44,8 +41,7 @@ def test_a_run_gives_layers_that_can_be_saved_and_repeated(
     dock: LenslessDock, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer = dock.viewer
-    dock.panel.run_button.click()
-    wait_for_end(dock.panel)
+    run(dock, wait_for_end)
     assert dock.panel.status.text().startswith("Done"), dock.panel.status.text()
     first = {name: viewer.layers[name] for name in ("amplitude", "phase", "residual")}
     for layer in first.values():
@@ -71,8 +67,7 @@ def test_a_run_gives_layers_that_can_be_saved_and_repeated(
     dock.load_recipe()
     assert dock.recipe() == recipe
 
-    dock.panel.run_button.click()
-    wait_for_end(dock.panel)
+    run(dock, wait_for_end)
     for name, layer in first.items():
         np.testing.assert_array_equal(viewer.layers[f"{name} [1]"].data, layer.data)
 
@@ -97,9 +92,9 @@ def test_cancelling_keeps_the_best_so_far(qtbot: QtBot, dock: LenslessDock, wait
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"wavelength_um": None}, "The wavelength is missing"),
-        ({"pixel_size_um": None}, "The pixel size is missing"),
-        ({"distances_um": []}, "The distances are missing"),
+        ({"wavelength_um": None}, 'The wavelength is missing; give "Wavelength"'),
+        ({"pixel_size_um": None}, 'give "Pixel size"'),
+        ({"distances_um": []}, 'give "Distances (µm)"'),
         ({"distances_um": [100, 200]}, "2 entries but the stack has 6 frames"),
         ({"mask": "nowhere.tif"}, "nowhere.tif"),
     ],
@@ -108,8 +103,7 @@ def test_what_is_wrong_is_one_sentence(
     dock: LenslessDock, wait_for_end: Wait, change: dict[str, Any], sentence: str
 ) -> None:
     dock.set_recipe(dock.recipe().updated(change))
-    dock.panel.run_button.click()
-    wait_for_end(dock.panel)
+    run(dock, wait_for_end)
     assert sentence in dock.panel.status.text()
     assert "Traceback" not in dock.panel.status.text()
     assert len(dock.viewer.layers) == 1
@@ -121,12 +115,10 @@ def test_frames_that_cannot_be_used_are_told_and_the_next_run_works(dock: Lensle
     dock.choice.combo.setCurrentText("bad")
     assert dock.choice.layer == bad
     dock.set_recipe(recipe)
-    dock.panel.run_button.click()
-    wait_for_end(dock.panel)
+    run(dock, wait_for_end)
     assert dock.panel.status.is_warning
     dock.choice.combo.setCurrentText("lensless stack")
-    dock.panel.run_button.click()
-    wait_for_end(dock.panel)
+    run(dock, wait_for_end)
     assert dock.panel.status.text().startswith("Done")
 
 
@@ -137,20 +129,12 @@ def test_a_stack_that_is_too_large_is_refused_and_the_next_run_works(dock: Lensl
     dock.viewer.add_image(huge, name="huge", contrast_limits=(0, 1), visible=False)
     dock.choice.combo.setCurrentText("huge")
     dock.set_recipe(recipe)
-    dock.panel.run_button.click()
-    wait_for_end(dock.panel)
+    run(dock, wait_for_end)
     assert "200000×200000" in dock.panel.status.text()
     dock.viewer.layers.remove("huge")
     dock.set_recipe(recipe)
-    dock.panel.run_button.click()
-    wait_for_end(dock.panel)
+    run(dock, wait_for_end)
     assert dock.panel.status.text().startswith("Done")
-
-
-def test_no_stack_is_told(make_napari_viewer: Callable[..., Any]) -> None:
-    dock = LenslessDock(make_napari_viewer())
-    dock.panel.run_button.click()
-    assert dock.panel.status.text().startswith("There is no stack")
 
 
 def test_the_list_follows_the_viewer(dock: LenslessDock) -> None:
@@ -231,28 +215,15 @@ def test_a_recipe_that_cannot_be_read_is_told(
 
 
 def test_only_the_settings_that_matter_are_shown(dock: LenslessDock) -> None:
-    def shown() -> set[str]:
-        return {name for name, section in dock.advanced.sections.items() if not section.isHidden()}
-
     always = {"preprocess", "padding", "tiles", "phase_output", "calibration", "uncertainty"}
     known = {"prior", "noise"}
-    assert shown() == always | known | {"gauss_newton"}
+    assert shown_sections(dock) == always | known | {"gauss_newton"}
     dock.editors["solver"].set_value("diner")
-    assert shown() == always | known | {"gauss_newton", "gradient", "diner"}
+    assert shown_sections(dock) == always | known | {"gauss_newton", "gradient", "diner"}
     dock.editors["start"].set_value("flat")
-    assert shown() == always | known | {"gradient", "diner"}
+    assert shown_sections(dock) == always | known | {"gradient", "diner"}
     dock.editors["solver"].set_value("alternating")
-    assert shown() == always | {"alternating"}
-
-
-def test_the_dock_fits_a_small_screen(dock: LenslessDock) -> None:
-    assert dock.minimumSizeHint().width() <= 340
-    assert dock.minimumSizeHint().height() <= 500
-
-
-def test_the_dock_follows_the_theme(dock: LenslessDock) -> None:
-    dock.viewer.theme = "light"
-    assert dock.panel.plot.plot.backgroundBrush().color().lightness() > 200
+    assert shown_sections(dock) == always | {"alternating"}
 
 
 def test_closing_the_viewer_in_mid_run_ends_the_thread(
@@ -267,37 +238,7 @@ def test_closing_the_viewer_in_mid_run_ends_the_thread(
     qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=3000)
 
 
-def test_a_closed_dock_is_forgotten(qtbot: QtBot, make_napari_viewer: Callable[..., Any]) -> None:
-    viewer = make_napari_viewer()
-    viewer.add_image(np.ones((3, 16, 16)))
-    dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")[1]
-    remains = [weakref.ref(part) for part in (dock, dock.panel, dock.choice, dock.advanced, dock.distances)]
-    viewer.window.remove_dock_widget(dock)
-    del dock
-    qtbot.wait(50)
-    gc.collect()
-    assert [remain() for remain in remains] == [None] * len(remains)
-    viewer.add_image(np.ones((3, 16, 16)))  # nobody is left to listen
-    viewer.theme = "light"
-
-
-def test_opening_the_dock_loads_no_torch() -> None:
-    code = """
-import sys
-from napari import Viewer
-viewer = Viewer(show=False)
-viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
-import numpy
-viewer.add_image(numpy.ones((3, 16, 16)))
-print("torch" in sys.modules)
-viewer.close()
-"""
-    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.strip().endswith("False")
-
-
-def test_a_calibration_says_what_moved(dock: LenslessDock, wait_for_end: Callable[[Any], None]) -> None:
+def test_a_calibration_says_what_moved(dock: LenslessDock, wait_for_end: Wait) -> None:
     folded = (
         dock.advanced.sections["preprocess"],
         dock.advanced.groups["Geometry"],
@@ -306,8 +247,7 @@ def test_a_calibration_says_what_moved(dock: LenslessDock, wait_for_end: Callabl
     assert not any(section.isExpanded() for section in folded)
     dock.advanced.sections["calibration"].form.set_values({"z": True, "rounds": 2, "cg_steps": 5})
     dock.advanced.set_values({"gauss_newton": {"iterations": 2, "cg_steps": 5}})
-    dock.panel.run_button.click()
-    wait_for_end(dock.panel)
+    run(dock, wait_for_end)
     assert "\nCalibrated: distances" in dock.panel.status.text()
     assert dock.calibrated.isVisibleTo(dock) and dock.calibrated.rowCount() == 6
     found = dock.viewer.layers["phase"].metadata["report"]["calibration"]

@@ -10,6 +10,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from napari_diner.widgets.lensless.dock import LenslessDock
+from tests.kit.docks import Wait, run
+from tests.widgets.conftest import open_dock
 
 ROWS, COLUMNS = slice(10, 50), slice(20, 68)
 
@@ -20,9 +22,9 @@ def dock(make_napari_viewer: Callable[..., Any]) -> LenslessDock:
     viewer = make_napari_viewer()
     stack = np.random.default_rng(0).random((3, 64, 80))
     viewer.add_image(stack, scale=(1, 2, 2), translate=(0, 100, -30), name="stack", units=("pixel", "um", "um"))
-    _, widget = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
-    assert isinstance(widget, LenslessDock)
-    return widget
+    dock = open_dock(viewer, "lensless")
+    assert isinstance(dock, LenslessDock)
+    return dock
 
 
 def corners(rows: slice, columns: slice) -> np.ndarray:
@@ -95,16 +97,15 @@ def test_the_prepared_frames_are_shown_where_they_lie(dock: LenslessDock, qtbot:
     assert dock.choice.layer.name == "stack"
 
 
-def test_results_lie_on_the_part_that_was_used(dock: LenslessDock, wait_for_end: Callable[[Any], None]) -> None:
+def test_results_lie_on_the_part_that_was_used(dock: LenslessDock, wait_for_end: Wait) -> None:
     dock.viewer.add_shapes(corners(ROWS, COLUMNS), shape_type="rectangle")
     crop(dock)
-    dock.advanced.sections["preprocess"].form.set_values({"upsample": 2})
+    dock.advanced.set_values({"preprocess": {"upsample": 2}})
     dock.editors["wavelength_um"].set_value(0.5)
     dock.editors["solver"].set_value("alternating")
     dock.advanced.set_values({"alternating": {"iterations": 2}})
     dock.distances.set_value([400.0, 500.0, 600.0])
-    dock.panel.run_button.click()
-    wait_for_end(dock.panel)
+    run(dock, wait_for_end)
     phase = dock.viewer.layers["phase"]
     assert phase.data.shape == (80, 96)
     assert tuple(phase.scale) == (1, 1)

@@ -41,7 +41,7 @@ class RunPanel(QWidget):
     previewed = Signal(object)
     """Images of the present estimate: a tuple of `NamedArray`."""
     completed = Signal(object)
-    """The result of a run; that of a reconstruction is marked partial if it was cancelled."""
+    """The result of a run, marked partial if it was cancelled."""
     started = Signal()
     """A run begins."""
     ended = Signal()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from napari.qt.threading import GeneratorWorker, create_worker
 
@@ -18,18 +18,14 @@ from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.failure import failure
 from napari_diner.widgets.plots.loss_plot import Point
 
-if TYPE_CHECKING:
-    from napari_diner.tasks.comparison import ComparisonRun
-    from napari_diner.tasks.run import AnyRun
-
 REPORT_INTERVAL_S = 0.1
 """Shortest time between two reports to the screen; steps in between are collected."""
 PREVIEW_INTERVAL_S = 0.25
 """Shortest time between two previews: drawing them takes processor time from the run."""
 
 
-class Run(Protocol):
-    """Something that can be run step by step: a `Reconstruction`, or a comparison of several."""
+class Drivable(Protocol):
+    """Something that can be run step by step, such as a run of a task or a comparison."""
 
     def __iter__(self) -> Iterator[Progress]:
         """Take the steps."""
@@ -38,7 +34,7 @@ class Run(Protocol):
         """Return the best result so far."""
 
 
-Begin = Callable[[], AbstractContextManager[Run]]
+Begin = Callable[[], AbstractContextManager[Drivable]]
 """Prepares a run; called in the thread, so it may take its time. Leaving its context frees the memory."""
 
 
@@ -165,18 +161,10 @@ def make_worker(begin: Begin, controls: Controls) -> RunWorker:
     return worker
 
 
-def begin_run(task: AnyTask, recipe: Recipe, frames: Frames) -> AnyRun:
-    """Prepare the run of a task on the data of a layer; called in the thread, as torch takes seconds to load."""
+def start(task: AnyTask, recipe: Recipe, frames: Frames) -> AbstractContextManager[Drivable]:
+    """Start the run of a task, in its thread."""
     spare_a_processor()
     return task.start(recipe, frames, preview_interval_s=PREVIEW_INTERVAL_S)
-
-
-def begin_comparison(
-    task: AnyTask, recipe: Recipe, frames: Frames, names: tuple[str, ...], seconds: float
-) -> ComparisonRun:
-    """Prepare the comparison of contenders on the data of a layer; see `begin_run`."""
-    spare_a_processor()
-    return task.compare(recipe, frames, names=names, seconds=seconds, preview_interval_s=PREVIEW_INTERVAL_S)
 
 
 def spare_a_processor() -> None:

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 import napari
 from napari.layers import Image
-from pydantic import BaseModel
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QLayout, QSplitter, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError, InputError, OutputError
-from napari_diner.settings import sections
-from napari_diner.solvers.registry import sections_of, solver_names
 from napari_diner.tasks.command import command_line
 from napari_diner.tasks.recipe import Recipe
-from napari_diner.tasks.registry import AnyTask, task
+from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.background_work import LatestWork
 from napari_diner.widgets.dock.run_panel import RunPanel
-from napari_diner.widgets.dock.run_worker import Begin, begin_run
+from napari_diner.widgets.dock.run_worker import start
 from napari_diner.widgets.dock.settings_area import SettingsArea, insert
 from napari_diner.widgets.forms.controls import button, menu_button, row
-from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, title_of
+from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, title_of_key
 from napari_diner.widgets.forms.layer_choice import LayerChoice
 from napari_diner.widgets.forms.recipe_form import RecipeForm, Section
 from napari_diner.widgets.layers.layer_metadata import layer_notes
@@ -40,8 +37,8 @@ RecipeT = TypeVar("RecipeT", bound=Recipe)
 class TaskDock(QWidget, Generic[RecipeT]):
     """Settings above, the run panel below, and buttons to keep results and recipes.
 
-    The dock of a task names its recipe in the class, adds its own widgets with `arrange` at the end of its constructor,
-    and implements `prepare` and `summary`, and other methods as needed.
+    The dock of a task names the task, adds its own widgets with `arrange` at the end of its constructor, and implements
+    `summary`, and other methods as needed.
 
     Parameters
     ----------
@@ -55,10 +52,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
         The layers of the results, if they need more than one for each array.
     """
 
-    recipe_type: type[RecipeT]
-    """The recipe that the dock shows."""
     task_name: ClassVar[str]
-    """Name of the registered task."""
+    """Name of the task in the registry."""
     essentials: ClassVar[tuple[str, ...]]
     """Fields that are always in sight, with an editor according to their type."""
     elsewhere: ClassVar[tuple[str, ...]] = ()
@@ -79,12 +74,14 @@ class TaskDock(QWidget, Generic[RecipeT]):
     ) -> None:
         super().__init__()
         self.viewer = napari_viewer
+        self.task = task(self.task_name)
+        self.recipe_type: type[RecipeT] = self.task.recipe_type
         self.result: Result | None = None
         self.layers = layers or ResultLayers(napari_viewer)
         self.choice = choice
         self.panel = RunPanel(self, self.describe)
         own_editors = own_editors or {}
-        exclude = (self.source_field, *self.essentials, *self.elsewhere, *own_editors)
+        exclude = (self.task.source_field, *self.essentials, *self.elsewhere, *own_editors)
         self.advanced = RecipeForm(self.recipe_type, exclude, self.groups, self.none_texts)
         self._essentials = make_editors(self.recipe_type, self.essentials, self.none_texts) | dict(own_editors)
         self.editors: dict[str, Editor] = self.advanced.editors | self._essentials
@@ -92,44 +89,19 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.settings = SettingsArea()
         self._build()
 
-    @property
-    def task(self) -> AnyTask:
-        """The task, as it is registered."""
-        return task(self.task_name)
-
-    @property
-    def source_field(self) -> str:
-        """Field of the recipe that names the files of the data."""
-        return self.task.source_field
-
     def complete_recipe(self, layer: Image) -> RecipeT:
-        """Return the recipe once it goes with a layer, which is given its pixel size.
+        """Return the recipe that the dock shows for a run on a layer, and prepare the layers for it.
 
         Raises
         ------
         DinerError
             If settings are missing, or do not fit the layer.
         """
-        recipe = self.recipe()
-        check = getattr(recipe, "check_complete", None)
-        if check is not None:
-            check(layer.data.shape[0])
-        self.give_pixel_size(layer, getattr(recipe, "pixel_size_um", None))
-        return recipe
+        return self.recipe()
 
     def frames(self, layer: Image) -> Frames:
-        """Return the data of a layer for `Task.assemble`."""
-        return Frames(layer.data, source=self.choice.source)
-
-    def prepare(self, layer: Image) -> Begin:
-        """Return a function that prepares the run, in its thread; it does not refer to the dock.
-
-        Raises
-        ------
-        DinerError
-            If settings are missing, or do not fit the layer.
-        """
-        return functools.partial(begin_run, self.task, self.complete_recipe(layer), self.frames(layer))
+        """Return the arrays that take the place of files in a run; they must not refer to the dock."""
+        return Frames(layer.data)
 
     def summary(self, result: Result) -> str:
         """Summarise in a few words how good a result is, and how long it took."""
@@ -142,17 +114,9 @@ class TaskDock(QWidget, Generic[RecipeT]):
             notes["pixel_size_um"] = layer_pixel_size_um(layer) or notes.get("pixel_size_um")
         return notes
 
-    def choices(self) -> set[object]:
-        """Return the present choices, for `sections_for`."""
-        return set()
-
-    def sections_for(self, choice: object) -> tuple[str, ...]:
-        """Return the sections of the recipe that matter for a choice; by default, those of a registered solver."""
-        return sections_of(self.task_name, str(choice))
-
-    def optional_choices(self) -> Iterable[object]:
-        """Return all choices that have sections of their own."""
-        return solver_names(self.task_name)
+    def sections_in_use(self) -> Collection[str]:
+        """Return the sections of the recipe that matter for the present choices; others of `sections` are hidden."""
+        return self.advanced.sections
 
     def values(self) -> dict[str, object]:
         """Return the values that the dock shows as a nested mapping for `Recipe.parse`.
@@ -163,7 +127,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
             If a value cannot be read.
         """
         values = {name: editor.value() for name, editor in self._essentials.items()}
-        return {**self.advanced.values(), **values, self.source_field: self.choice.source}
+        return {**self.advanced.values(), **values, self.task.source_field: self.choice.source}
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for a width that shows all labels and no more height than a small screen has."""
@@ -171,16 +135,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def describe(self, error: DinerError) -> str:
         """Return the message of an error, with the titles of the settings that it mentions."""
-
-        def title(key: str) -> str:
-            model: type[BaseModel] = self.recipe_type
-            *outer, last = key.split(".")
-            for name in outer:
-                model = sections(model).get(name, model)
-            field = model.model_fields.get(last)
-            return key if field is None else title_of(last, field)
-
-        return error.describe(title)
+        return error.describe(lambda key: f'"{title_of_key(self.recipe_type, key)}"')
 
     def recipe(self) -> RecipeT:
         """Return the recipe that the dock shows.
@@ -213,9 +168,10 @@ class TaskDock(QWidget, Generic[RecipeT]):
     def run(self) -> None:
         """Start with the settings shown."""
         with self.panel.explaining():
-            begin = self.prepare(self.chosen_layer())
+            layer = self.chosen_layer()
+            recipe = self.complete_recipe(layer)
             self.layers.forget()
-            self.panel.start(begin)
+            self.panel.start(functools.partial(start, self.task, recipe, self.frames(layer)))
 
     def chosen_layer(self) -> Image:
         """Return the layer that is chosen.
@@ -278,7 +234,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         """Show the settings of a recipe, and open its data if no layer is chosen."""
         with self.panel.explaining():
             recipe = self.recipe_type.load(path)
-            source = getattr(recipe, self.source_field)
+            source = getattr(recipe, self.task.source_field)
             self.panel.say(f"Settings loaded from {Path(path).name}")
             if source is not None and self.choice.layer is None:
                 self.choice.open_source(source)
@@ -299,7 +255,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
     @property
     def output_name(self) -> str:
         """Name of the folder for results."""
-        return f"{self.choice.name}-{self.recipe_type.model_fields['task'].default}"
+        return f"{self.choice.name}-{self.task.name}"
 
     def arrange(self, *parts: QWidget | QLayout) -> None:
         """Put the task's own widgets between the layer and the advanced settings, and begin to follow the viewer."""
@@ -371,12 +327,9 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.panel.set_theme(self.viewer.theme)
 
     def _show_sections(self) -> None:
-        """Show the settings that matter for the present choices, and hide those that matter for others only."""
-        matter = {name for choice in self.choices() for name in self.sections_for(choice)}
-        optional = {name for choice in self.optional_choices() for name in self.sections_for(choice)}
+        in_use = self.sections_in_use()
         for name, section in self.advanced.sections.items():
-            if name in optional:
-                section.setVisible(name in matter)
+            section.setVisible(name in in_use)
 
 
 def unused_folder(parent: Path, name: str) -> Path:

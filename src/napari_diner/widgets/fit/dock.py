@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import ClassVar
 
@@ -16,9 +17,9 @@ from napari_diner.representations.registry import representations
 from napari_diner.tasks.comparison import Comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.result import Result
-from napari_diner.tasks.task import Frames
+from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.run_panel import duration
-from napari_diner.widgets.dock.run_worker import begin_comparison
+from napari_diner.widgets.dock.run_worker import PREVIEW_INTERVAL_S, Drivable, spare_a_processor
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.fit import insight_run
 from napari_diner.widgets.fit.compare_dialog import CompareDialog
@@ -42,7 +43,6 @@ class FitDock(TaskDock[FitRecipe]):
         The viewer; napari passes it by this name.
     """
 
-    recipe_type = FitRecipe
     task_name = "fit"
     essentials = ("axes", "representation", "epochs", "bit_exact")
     beside_advanced = ("diner",)
@@ -72,9 +72,15 @@ class FitDock(TaskDock[FitRecipe]):
         self._enable_editors()
         self.arrange(self.rows("axes"), self.axes_note, self.rows(*self.essentials[1:]))
 
-    def choices(self) -> set[object]:
-        """Return the representation, or that it is to be exact."""
-        return {"bit-exact" if self.editors["bit_exact"].value() else self.editors["representation"].value()}
+    def sections_in_use(self) -> Collection[str]:
+        """Return the sections that matter for the representation, and for an exact one."""
+        name = str(self.editors["representation"].value())
+        entry = representations().get(name)
+        hidden = {section for each in representations().values() for section in each.sections} | {"training"}
+        hidden -= set(() if entry is None else entry.sections)
+        if name != "pixels" and not self.editors["bit_exact"].value():
+            hidden.remove("training")
+        return self.advanced.sections.keys() - hidden
 
     def notes(self, layer: Image) -> Mapping[str, object]:
         """Return the axes of a layer, and explain where they come from."""
@@ -83,19 +89,8 @@ class FitDock(TaskDock[FitRecipe]):
         self.axes_note.setVisible(bool(axes.note))
         return {"axes": axes.axes}
 
-    def sections_for(self, choice: object) -> tuple[str, ...]:
-        """Return the sections of a representation; an exact fit is not trained."""
-        if choice == "bit-exact":
-            return ("diner",)
-        sections = representations()[str(choice)].sections
-        return sections if choice == "pixels" else (*sections, "training")
-
-    def optional_choices(self) -> Iterable[object]:
-        """Return all representations."""
-        return representations()
-
     def complete_recipe(self, layer: Image) -> FitRecipe:
-        """Return the recipe once its axes go with a layer."""
+        """Return the recipe, and remember where the layer lies, once the axes go with it."""
         recipe = self.recipe()
         dimensions = layer.data.ndim
         if not recipe.axes:
@@ -114,9 +109,9 @@ class FitDock(TaskDock[FitRecipe]):
         return recipe
 
     def frames(self, layer: Image) -> Frames:
-        """Return the data of a layer with their axes and spacing."""
+        """Return the data of a layer, with their axes and spacing."""
         axes = self.recipe().axes
-        return replace(super().frames(layer), axes=axes, scale_um=scale_um_of(layer, axes))
+        return Frames(layer.data, axes, scale_um_of(layer, axes))
 
     def compare(self) -> None:
         """Ask which representations to compare, and start."""
@@ -129,10 +124,10 @@ class FitDock(TaskDock[FitRecipe]):
         """Fit representations to the layer, one after the other, each for the same time."""
         with self.panel.explaining():
             layer = self.chosen_layer()
-            recipe, frames = self.complete_recipe(layer), self.frames(layer)
+            recipe = self.complete_recipe(layer)
             self.layers.forget()
             self.scores.hide()
-            self.panel.start(functools.partial(begin_comparison, self.task, recipe, frames, names, seconds))
+            self.panel.start(functools.partial(compare, self.task, recipe, self.frames(layer), names, seconds))
 
     def show_insight(self) -> None:
         """Compute pictures of the last DINER, and show them."""
@@ -142,7 +137,7 @@ class FitDock(TaskDock[FitRecipe]):
     def summary(self, result: Result) -> str:
         """Return how close the fit is, and how large."""
         report = result.report
-        quality = "every value exact" if report["identical"] == 1 else f"{report['psnr_db']:.1f} dB PSNR"
+        quality = "every value reproduced exactly" if report["identical"] == 1 else f"{report['psnr_db']:.1f} dB PSNR"
         source, bits = report["source_bits_per_pixel"], report["bits_per_pixel"]
         place = "in its file"
         if source is None:
@@ -211,3 +206,11 @@ class FitDock(TaskDock[FitRecipe]):
             self.editors["bit_exact"].set_value(False)
         self.editors["bit_exact"].setEnabled(representation == "diner")
         self.editors["epochs"].setEnabled(representation != "pixels" and not self.editors["bit_exact"].value())
+
+
+def compare(
+    task: AnyTask, recipe: FitRecipe, frames: Frames, names: tuple[str, ...], seconds: float
+) -> AbstractContextManager[Drivable]:
+    """Start the comparison of representations, in its thread."""
+    spare_a_processor()
+    return task.compare(recipe, frames, names=names, seconds=seconds, preview_interval_s=PREVIEW_INTERVAL_S)

@@ -38,14 +38,13 @@ class FocusDock(RecordingDock[FocusRecipe]):
         The viewer; napari passes it by this name.
     """
 
-    recipe_type = FocusRecipe
     task_name = "focus"
     essentials = ("wavelength_um", "pixel_size_um", "metric", "near_um", "far_um")
     beside_advanced = ("preprocess",)
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
-        self._refocused = LivePicture()
+        self._refocused = LivePicture(self.task)
         self.live = self.latest_work()
         self.live.done.connect(self.pictures.show)
         napari_viewer.dims.events.current_step.connect(self._on_step)

@@ -1,39 +1,52 @@
-"""The picture at the distance of the focus dock's slider, computed in a thread."""
+"""The picture at the distance of the slider."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.focus.recipe import FocusRecipe
-from napari_diner.tasks.registry import task
-from napari_diner.tasks.task import Frames
+from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.run_worker import spare_a_processor
+
+if TYPE_CHECKING:
+    from napari_diner.preprocess.focus import Refocus
+    from napari_diner.tasks.lensless.setup import Setup
 
 LIVE = "refocused (live)"
 """Name of the picture that follows the slider."""
 
 
 class LivePicture:
-    """One frame brought to any distance; what does not depend on the distance is kept from one call to the next."""
+    """Refocuses one frame to any distance; what does not depend on the distance is kept from one call to the next.
 
-    def __init__(self) -> None:
-        self._key: tuple[Any, ...] = ()
-        self._refocus: Any = None
+    Parameters
+    ----------
+    task
+        The task, which assembles the data.
+    """
 
-    def at(self, recipe: FocusRecipe, frames: Any, number: int, distance_um: float) -> tuple[NamedArray]:
-        """Return the amplitude of a frame at a distance before the sensor, (Y, X).
+    def __init__(self, task: AnyTask) -> None:
+        self._task = task
+        self._key: tuple[object, ...] = ()
+        self._refocus: Refocus | None = None
+
+    def at(
+        self, recipe: FocusRecipe, frames: npt.NDArray[np.generic], number: int, distance_um: float
+    ) -> tuple[NamedArray]:
+        """Return the amplitude of a frame at a distance in front of the sensor, (Y, X).
 
         Parameters
         ----------
         recipe
-            How it was recorded; its own distances do not count.
+            How the stack was recorded; its own distances do not count.
         frames
             The layer's frames, (N, Y, X); only one of them is read.
         number
-            Which one, from 0.
+            The frame, counted from 0.
         distance_um
             Distance from the sample to the sensor.
 
@@ -42,22 +55,26 @@ class LivePicture:
         DinerError
             If the recipe or the frame cannot be used.
         """
-        import torch
-
-        from napari_diner.preprocess.focus import Refocus
-        from napari_diner.tasks.lensless.data import corrected
+        # it loads torch, which takes seconds
         from napari_diner.tasks.lensless.setup import Setup
 
         here = recipe.updated({"distances_um": [distance_um]})
         here.check_complete(1)
-        heights = Setup.of(here).heights
-        pixel = heights.optics.pixel_size_um
-        key = (id(frames), number, here.updated({"distances_um": [1.0], "source_distance_um": None}), pixel)
-        if key != self._key:
+        setup = Setup.of(here)
+        rest = here.updated({"distances_um": [1.0], "source_distance_um": None})
+        key = (id(frames), number, rest, setup.pixel_size_um)
+        if self._refocus is None or key != self._key:
             spare_a_processor()
-            data = task("focus").assemble(recipe, Frames(np.asarray(frames[number])[None]))
-            intensity = np.clip(corrected(here, data).intensities[0], 0, None)
-            self._refocus = Refocus(torch.from_numpy(np.sqrt(intensity)), heights.optics)
-            self._key = key
-        picture = self._refocus.at(heights.distances_um[0]).abs().numpy()
-        return (NamedArray(LIVE, picture, "YX", (pixel,) * 2),)
+            self._refocus, self._key = self._prepare(here, np.asarray(frames[number])[None], setup), key
+        picture = self._refocus.at(setup.heights.distances_um[0]).abs().numpy()
+        return (NamedArray(LIVE, picture, "YX", (setup.pixel_size_um,) * 2),)
+
+    def _prepare(self, recipe: FocusRecipe, frame: npt.NDArray[np.generic], setup: Setup) -> Refocus:
+        import torch
+
+        from napari_diner.preprocess.focus import Refocus
+        from napari_diner.tasks.lensless.data import corrected
+
+        data = self._task.assemble(recipe, Frames(frame))
+        intensity = np.clip(corrected(recipe, data).intensities[0], 0, None)
+        return Refocus(torch.from_numpy(np.sqrt(intensity)), setup.optics)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping, Sequence
-from typing import Protocol, Union, cast, get_args, get_origin
+from typing import Protocol, cast, get_args, get_origin
 
 import yaml
 from magicgui.types import FileDialogMode
@@ -15,7 +14,7 @@ from qtpy.QtCore import QEvent, QObject, Qt, Signal, SignalInstance
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QWidget
 
 from napari_diner.errors import RecipeError
-from napari_diner.settings import choices
+from napari_diner.settings import choices, sections, without_none
 from napari_diner.widgets.forms.controls import ShrinkingCombo, remove_margins
 from napari_diner.widgets.forms.number_editor import DECIMALS, NumberEditor
 
@@ -182,6 +181,25 @@ class NumbersEditor(_TextEditor):
         self.setText(", ".join(map(_number_text, value)) if isinstance(value, Sequence) else "")
 
 
+class _MappingEditor(_TextEditor):
+    """Settings of extensions, as YAML in one line."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+        self.setPlaceholderText("none")
+
+    def value(self) -> object:
+        try:
+            return yaml.safe_load(self.text()) or {}
+        except yaml.YAMLError:
+            raise RecipeError(f"{self._title}: {self.text()!r} is not YAML; write {{name: {{key: value}}}}") from None
+
+    def set_value(self, value: object) -> None:
+        flow = yaml.safe_dump(value, default_flow_style=True, width=float("inf")) if value else ""
+        self.setText(flow.strip())
+
+
 def make_editor(name: str, field: FieldInfo, none_text: str | None = None) -> Editor | None:
     """Return an editor for a field of a recipe that shows its default, or None for a field that leaves no choice.
 
@@ -197,13 +215,14 @@ def make_editor(name: str, field: FieldInfo, none_text: str | None = None) -> Ed
     TypeError
         If there is no editor for the field's type.
     """
-    annotation, optional = strip_none(field.annotation)
-    names = choices(field)
-    if len(names) == 1 or get_origin(annotation) is dict:
+    annotation = without_none(field.annotation)
+    optional = annotation is not field.annotation
+    words = choices(field)
+    if len(words) == 1:
         return None
     editor: _ChoiceEditor | _BoolEditor | _TextEditor | _PathEditor | NumberEditor
-    if names:
-        editor = _ChoiceEditor(names)
+    if words:
+        editor = _ChoiceEditor(words)
     elif annotation is bool:
         editor = _BoolEditor()
     elif annotation in (int, float):
@@ -211,6 +230,8 @@ def make_editor(name: str, field: FieldInfo, none_text: str | None = None) -> Ed
         editor = NumberEditor(*bounds(field), _unit(name), none, whole=annotation is int)
     elif annotation is str:
         editor = _PathEditor() if optional else _TextEditor()
+    elif get_origin(annotation) is dict:
+        editor = _MappingEditor(title_of(name, field))
     elif get_origin(annotation) is tuple:
         depth = 2 if get_origin(get_args(annotation)[0]) is tuple else 1
         editor = NumbersEditor(title_of(name, field), depth, None if optional else ())
@@ -242,17 +263,9 @@ def add_rows(form: QFormLayout, model: type[BaseModel], editors: Mapping[str, Ed
     return form
 
 
-def strip_none(annotation: object) -> tuple[object, bool]:
-    """Split ``X | None`` into X and True; any other type is returned with False."""
-    members = get_args(annotation)
-    if get_origin(annotation) in (Union, types.UnionType) and len(members) == 2 and types.NoneType in members:
-        return next(member for member in members if member is not types.NoneType), True
-    return annotation, False
-
-
 def bounds(field: FieldInfo) -> tuple[float, float]:
     """Return the smallest and the largest value that a spin box may show for a field."""
-    whole = strip_none(field.annotation)[0] is int
+    whole = without_none(field.annotation) is int
     step = 1.0 if whole else 10.0**-DECIMALS
     high = float(MOST_WHOLE) if whole else 1e12
     low = -high
@@ -265,7 +278,19 @@ def bounds(field: FieldInfo) -> tuple[float, float]:
 def title_of(name: str, field: FieldInfo) -> str:
     """Return a field's title, without the unit if that stands after the number."""
     title = field.title or name.replace("_", " ").capitalize()
-    return title.removesuffix(f"({_unit(name)})").strip() if strip_none(field.annotation)[0] is float else title
+    return title.removesuffix(f"({_unit(name)})").strip() if without_none(field.annotation) is float else title
+
+
+def title_of_key(model: type[BaseModel], key: str) -> str:
+    """Return the title of a field by its key, e.g. ``"Steps (Gauss-Newton)"``; the key if there is no such field."""
+    section, _, rest = key.partition(".")
+    field = model.model_fields.get(section)
+    if field is None:
+        return key
+    nested = sections(model).get(section)
+    if nested is None or not rest:
+        return title_of(section, field)
+    return f"{title_of_key(nested, rest)} ({title_of(section, field)})"
 
 
 def _unit(name: str) -> str:

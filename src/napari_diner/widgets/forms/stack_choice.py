@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,7 @@ class StackChoice(LayerChoice):
                     f"{path.name} holds {info.frames}×{info.height}×{info.width} values of type {info.dtype}, "
                     f"which does not go with {paths[0].name}; choose files with one frame each, all of one size"
                 )
-        size = first.pixel_size_um
-        together = StackInfo(len(paths), first.height, first.width, first.dtype, size, paths=tuple(paths))
+        together = replace(first, paths=tuple(paths), frames=len(paths))
         return stack_layer(together, lambda: read(together), None)
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import ClassVar
+from collections.abc import Collection
+from typing import TYPE_CHECKING, ClassVar
 
 import napari
 import numpy as np
@@ -13,12 +12,11 @@ from napari.layers import Image
 from qtpy.QtWidgets import QFormLayout
 
 from napari_diner.physics.idt.illumination import Illumination
-from napari_diner.tasks.idt.geometry_preview import Circles, GeometryCheck, circles
+from napari_diner.solvers.registry import sections_of, solver_names
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.run_panel import duration
-from napari_diner.widgets.dock.run_worker import Begin
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.forms.controls import button
 from napari_diner.widgets.forms.editors import WheelGuard
@@ -30,6 +28,9 @@ from napari_diner.widgets.idt.view_bar import ViewBar
 from napari_diner.widgets.idt.volume_layers import VolumeLayers
 from napari_diner.widgets.layers.layer_metadata import layer_notes
 
+if TYPE_CHECKING:
+    from napari_diner.tasks.idt.geometry_preview import Circles, GeometryCheck
+
 
 class IdtDock(TaskDock[IdtRecipe]):
     """Choose a stack, describe its illumination, run, and look at the refractive index in three dimensions.
@@ -40,7 +41,6 @@ class IdtDock(TaskDock[IdtRecipe]):
         The viewer; napari passes it by this name.
     """
 
-    recipe_type = IdtRecipe
     task_name = "idt"
     essentials = (
         "wavelength_um",
@@ -54,6 +54,7 @@ class IdtDock(TaskDock[IdtRecipe]):
     )
     elsewhere = ("illuminations", "ring")
     none_texts: ClassVar = {"first_slice_um": "centred", "tikhonov": "chosen", "tv": "chosen"}
+
     layers: VolumeLayers
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
@@ -98,31 +99,25 @@ class IdtDock(TaskDock[IdtRecipe]):
         self.illumination.set_values(recipe.illuminations, recipe.ring)
         self._update_illumination()
 
-    def choices(self) -> set[object]:
-        """Return the solver, and the model that it may use."""
-        return {self.editors["solver"].value(), self.editors["model"].value()}
+    def sections_in_use(self) -> Collection[str]:
+        """Return the sections that matter for the solver, and for the model that it may use."""
+        solver = str(self.editors["solver"].value())
+        hidden = {section for name in solver_names("idt") for section in sections_of("idt", name)}
+        hidden -= {*sections_of("idt", solver), "regularization"}
+        (hidden.add if self.editors["model"].value() == "born" else hidden.discard)("multislice")
+        return self.advanced.sections.keys() - hidden
 
-    def sections_for(self, choice: object) -> tuple[str, ...]:
-        """Return the sections that matter for a solver or a model."""
-        if choice in ("auto", "born", "multislice"):
-            return () if choice == "born" else ("multislice",)
-        return ("regularization", *super().sections_for(choice))
-
-    def optional_choices(self) -> Iterable[object]:
-        """Return all solvers, and the models."""
-        return (*super().optional_choices(), "multislice")
-
-    def prepare(self, layer: Image) -> Begin:
-        """Check that the recording is described completely, and give the layer its pixel size."""
-        begin = super().prepare(layer)
-        self.layers.begin(self.recipe())
-        return begin
+    def complete_recipe(self, layer: Image) -> IdtRecipe:
+        """Return the recipe, and give the layer its pixel size, once the recording is described completely."""
+        recipe = self._checked_recipe(layer)
+        self.layers.begin(recipe)
+        return recipe
 
     def frames(self, layer: Image) -> Frames:
-        """Return the data of a layer, with those of the layer that is chosen as background."""
+        """Return the frames of a layer, and the background if that is a layer, too."""
         background = self.background.layer
         attachments = {} if background is None else {"background": np.asarray(background.data)}
-        return replace(super().frames(layer), attachments=attachments)
+        return Frames(layer.data, attachments=attachments)
 
     def summary(self, result: Result) -> str:
         """Return the largest index, and how much of the signal the model leaves unexplained."""
@@ -152,14 +147,20 @@ class IdtDock(TaskDock[IdtRecipe]):
         """Show the spectra of the frames, with the circles of the illuminations, nominal and calibrated."""
         with self.panel.explaining():
             layer = self.chosen_layer()
-            recipe = self.complete_recipe(layer)
+            recipe = self._checked_recipe(layer)
             self.check_button.setEnabled(False)
-            self.geometry_check.request(functools.partial(check, self.task, recipe, self.frames(layer)))
+            self.geometry_check.request(functools.partial(checked, self.task, recipe, self.frames(layer)))
 
     def give_pixel_size(self, layer: Image, pixel_size_um: float | None) -> None:
         """Give a layer its pixel size, and the unit of the volume along all axes: napari wants one for all layers."""
         super().give_pixel_size(layer, pixel_size_um)
         layer.units = ("um", *layer.units[1:])
+
+    def _checked_recipe(self, layer: Image) -> IdtRecipe:
+        recipe = self.recipe()
+        recipe.check_complete(layer.data.shape[0])
+        self.give_pixel_size(layer, recipe.pixel_size_um)
+        return recipe
 
     def _update_illumination(self) -> None:
         layer, na = self.choice.layer, self.editors["na"].value()
@@ -182,13 +183,13 @@ class IdtDock(TaskDock[IdtRecipe]):
     def _on_check_failed(self) -> None:
         self.check_button.setEnabled(True)
 
-    def _on_checked(self, checked: GeometryCheck) -> None:
+    def _on_checked(self, check: GeometryCheck) -> None:
         self.check_button.setEnabled(True)
         layer = self.choice.layer
-        if layer is None or layer.data.shape[0] != checked.spectra.data.shape[0]:
+        if layer is None or layer.data.shape[0] != check.spectra.data.shape[0]:
             return
-        self._geometry.show(layer, checked.spectra, checked.circles, self._calibrated_circles())
-        warnings = [f"\nWarning: {warning}." for warning in checked.warnings]
+        self._geometry.show(layer, check.spectra, check.circles, self._calibrated_circles())
+        warnings = [f"\nWarning: {warning}." for warning in check.warnings]
         words = (
             "The spectrum of each frame is bright in two discs, and the circles should bound them. Look through the "
             "frames with the slider."
@@ -202,6 +203,8 @@ class IdtDock(TaskDock[IdtRecipe]):
             return None
         if recipe.wavelength_um is None or recipe.na is None:
             return None
+        from napari_diner.tasks.idt.geometry_preview import circles
+
         apertures = self.result.report["calibration"]["illuminations_na"]
         return circles(Illumination.of(apertures), recipe.wavelength_um, recipe.na)
 
@@ -210,8 +213,8 @@ class IdtDock(TaskDock[IdtRecipe]):
         self.illumination.set_theme(self.viewer.theme)
 
 
-def check(task: AnyTask, recipe: IdtRecipe, frames: Frames) -> GeometryCheck:
-    """Return the spectra of frames with the circles of the illuminations; runs in a thread, as torch loads slowly."""
+def checked(task: AnyTask, recipe: IdtRecipe, frames: Frames) -> GeometryCheck:
+    """Return spectra, circles and warnings; runs in a thread, as it loads torch."""
     from napari_diner.tasks.idt.geometry_preview import check_geometry
 
     return check_geometry(recipe, task.assemble(recipe, frames))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import napari
 import numpy as np
 from napari.layers import Image, Layer, Shapes
 
 from napari_diner.io.arrays import NamedArray
-from napari_diner.tasks.idt.geometry_preview import Circles
 from napari_diner.widgets.idt.volume_view import fill_canvas
 from napari_diner.widgets.layers.layer_arguments import layer_arguments
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
+
+if TYPE_CHECKING:
+    from napari_diner.tasks.idt.geometry_preview import Circles
 
 GAP = 0.05
 """Between the frames and their spectra, as a part of the frames' width."""

@@ -14,6 +14,7 @@ from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings, read_illuminations
 from napari_diner.widgets.forms.controls import ShrinkingCombo, WrappedLabel, button, remove_margins
 from napari_diner.widgets.forms.editors import NumbersEditor, WheelGuard, add_rows, make_editors
+from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.idt.led_plot import LedPlot, outside
 
 EDGE_OF_APERTURE = 0.9
@@ -31,7 +32,7 @@ class IlluminationEditor(QWidget):
         super().__init__()
         self._frames: int | None = None
         self._na: float | None = None
-        self.kind = ShrinkingCombo()
+        self.kind = ShrinkingCombo(4)
         self.kind.addItem("Ring", "ring")
         self.kind.addItem("Listed", "list")
         self.kind.setToolTip("Directions evenly spaced on a circle, or listed for each frame")
@@ -43,6 +44,8 @@ class IlluminationEditor(QWidget):
         add_rows(self._form, RingSettings, self.ring)
         for editor in self.ring.values():
             editor.changed.connect(self._on_changed)
+            if isinstance(editor, NumberEditor):
+                editor.setMinimumWidth(60)
         field = IdtRecipe.model_fields["illuminations"]
         self.listed = NumbersEditor(field.title or "", 2, ())
         self.listed.setToolTip(f"{field.description} For example: [0.3, 0], [0, 0.3]")
@@ -125,8 +128,8 @@ class IlluminationEditor(QWidget):
         if not path:
             return
         try:
-            directions = read_illuminations(Path(path))
-            IdtRecipe(illuminations=directions)
+            directions = IdtRecipe.parse({"illuminations": read_illuminations(Path(path))}).illuminations
+            Illumination.of(directions)
         except DinerError as error:
             self.failed.emit(error)
             return

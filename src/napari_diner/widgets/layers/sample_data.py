@@ -1,6 +1,8 @@
-"""Sample data for File > Open Sample, simulated on the spot by the tasks that offer them."""
+"""Sample data for File > Open Sample, simulated on the spot."""
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 import numpy.typing as npt
@@ -14,54 +16,36 @@ LayerData = tuple[npt.NDArray[np.generic], dict[str, object], str]
 """Data, attributes and type of a layer, as napari takes them."""
 
 
-def lensless_stack() -> list[LayerData]:
-    """Return a simulated lensless recording at six heights."""
-    return [sample_layer("lensless", "lensless stack")]
-
-
-def cell_recording() -> list[LayerData]:
-    """Return a simulated recording of a cell under oblique light."""
-    return [sample_layer("idt", "cells")]
-
-
-def colour_image() -> list[LayerData]:
-    """Return a synthetic colour image."""
-    return [sample_layer("image", "colour image")]
-
-
-def volume_16_bit() -> list[LayerData]:
-    """Return a simulated 16-bit volume, as a confocal microscope would record it."""
-    return [sample_layer("volume", "volume")]
-
-
-def short_video() -> list[LayerData]:
-    """Return a synthetic colour video."""
-    return [sample_layer("video", "video")]
-
-
-def sample_layer(name: str, title: str, settings: Settings | None = None) -> LayerData:
-    """Return a sample as a layer, with what its dock needs to know in its metadata.
+def sample_layer(name: str, title: str, settings: Settings | None = None) -> list[LayerData]:
+    """Return simulated data as a layer, with what is known of them in its metadata, where the docks read it.
 
     Parameters
     ----------
     name
-        Name of the registered sample.
+        Name of the sample in the registry of tasks.
     title
         Name of the layer.
     settings
-        What to simulate; the defaults if None.
+        Settings of the simulation; those of the sample if None.
     """
     task, sample = samples()[name]
-    made = sample.make(sample.settings() if settings is None else settings)
-    array = made.data
-    axes = array.axes.removesuffix("S")
-    attributes: dict[str, object] = {"name": title, "rgb": array.axes != axes, "axis_labels": axis_labels(axes)}
-    if array.scale_um[axes.index("X")] != 1.0:
-        attributes |= {"scale": array.scale_um[: len(axes)], "units": units_of(axes)}
-    if made.truth and made.truth[0].axes == "ZYX":
-        # the unit of a volume beside the frames, as napari wants one unit for all layers
-        attributes["units"] = ("um",) * len(axes)
-    notes = made.recipe.model_dump(exclude_unset=True, exclude={"task", task.source_field})
-    if notes:
-        attributes["metadata"] = {METADATA_KEY: notes}
-    return array.data, attributes, "image"
+    simulated = sample.make(settings or sample.settings())
+    array, letters = simulated.data, simulated.data.axes.removesuffix("S")
+    notes = simulated.recipe.model_dump(exclude_unset=True, exclude_none=True, exclude={"task", task.source_field})
+    attributes: dict[str, object] = {
+        "name": title,
+        "rgb": array.axes.endswith("S"),
+        "scale": array.scale_um[: len(letters)],
+        "axis_labels": axis_labels(letters),
+        "metadata": {METADATA_KEY: notes} if notes else {},
+    }
+    if any(size != 1 for size in array.scale_um):
+        attributes["units"] = units_of(letters)
+    return [(array.data, attributes, "image")]
+
+
+lensless_stack = functools.partial(sample_layer, "lensless", "lensless stack")
+cell_recording = functools.partial(sample_layer, "idt", "cells")
+colour_image = functools.partial(sample_layer, "image", "colour image")
+volume_16_bit = functools.partial(sample_layer, "volume", "volume")
+short_video = functools.partial(sample_layer, "video", "video")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar
 
 import napari
 
-from napari_diner.solvers.registry import solver_names, supports
+from napari_diner.representations.registry import representations
+from napari_diner.solvers.registry import sections_of, solver_names, supports
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.dock.run_panel import duration
@@ -23,7 +25,6 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
         The viewer; napari passes it by this name.
     """
 
-    recipe_type = LenslessRecipe
     task_name = "lensless"
     essentials = ("wavelength_um", "pixel_size_um", "solver", "start")
     groups: ClassVar = {
@@ -39,20 +40,17 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
         self.add_below(self.calibrated)
         self.arrange(self.rows("wavelength_um", "pixel_size_um"), self.distances, self.rows("solver", "start"))
 
-    def choices(self) -> set[object]:
-        """Return the solvers that take part."""
-        start, solver = self.editors["start"].value(), self.editors["solver"].value()
-        return {solver, "gauss-newton" if start == "auto" and solver not in ("alternating", "pixels") else start}
-
-    def sections_for(self, choice: object) -> tuple[str, ...]:
-        """Return the sections of a solver, with those of what it supports."""
-        solver = str(choice)
-        known = solver in solver_names("lensless")
-        return (
-            *super().sections_for(choice),
-            *(("prior",) if known and supports("lensless", solver, "priors") else ()),
-            *(("noise",) if known and supports("lensless", solver, "weights") else ()),
-        )
+    def sections_in_use(self) -> Collection[str]:
+        """Return the sections that matter for the solvers that take part."""
+        solver, start = (str(self.editors[name].value()) for name in ("solver", "start"))
+        if start == "auto" and solver in representations() and solver != "pixels":
+            start = "gauss-newton"
+        hidden = {section for name in solver_names("lensless") for section in sections_of("lensless", name)}
+        hidden -= {*sections_of("lensless", solver), *sections_of("lensless", start)}
+        for section, what in (("prior", "priors"), ("noise", "weights")):
+            if not supports("lensless", solver, what):
+                hidden.add(section)
+        return self.advanced.sections.keys() - hidden
 
     def summary(self, result: Result) -> str:
         """Return how well the model explains the frames."""

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import QWidget
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.recipe import RecordingRecipe
 from napari_diner.tasks.task import AnyTask, Frames
-from napari_diner.widgets.dock.run_worker import Begin
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.forms.stack_choice import StackChoice
@@ -20,14 +19,6 @@ from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.lensless.distances_table import DistancesTable
 from napari_diner.widgets.lensless.layer_placement import placement_on
 from napari_diner.widgets.lensless.rectangle import drawn_rectangle, offer_rectangle
-
-
-def prepared(task: AnyTask, recipe: RecordingRecipe, frames: Frames) -> tuple[NamedArray, ...]:
-    """Return the prepared frames, and the ignored pixels; runs in a thread, as torch takes seconds to load."""
-    from napari_diner.tasks.lensless.preview import preview
-
-    return preview(recipe, task.assemble(recipe, frames))
-
 
 RecordingT = TypeVar("RecordingT", bound=RecordingRecipe)
 
@@ -66,11 +57,13 @@ class RecordingDock(TaskDock[RecordingT]):
         self.distances.set_frames(layer.data.shape[0])
         super().fill_in(layer)
 
-    def prepare(self, layer: Image) -> Begin:
-        """Check that the recording is described completely, and lay the results on the part of it that is used."""
-        begin = super().prepare(layer)
-        self.layers.arguments = placement_on(layer, self.recipe())
-        return begin
+    def complete_recipe(self, layer: Image) -> RecordingT:
+        """Return the recipe, and give the layer its pixel size, once the recording is described completely."""
+        recipe = self.recipe()
+        recipe.check_complete(layer.data.shape[0])
+        self.give_pixel_size(layer, recipe.pixel_size_um)
+        self.layers.arguments = placement_on(layer, recipe)
+        return recipe
 
     def show_prepared(self) -> None:
         """Show the frames after the preparation, and the pixels that will be ignored."""
@@ -90,3 +83,10 @@ class RecordingDock(TaskDock[RecordingT]):
                 f"Rows {top} to {top + height - 1} and columns {left} to {left + width - 1} are used; clear the field "
                 "Crop to use all"
             )
+
+
+def prepared(task: AnyTask, recipe: RecordingRecipe, frames: Frames) -> tuple[NamedArray, ...]:
+    """Return frames after the preparation, and the pixels that will be ignored; runs in a thread, as torch is slow."""
+    from napari_diner.tasks.lensless.preview import preview
+
+    return preview(recipe, task.assemble(recipe, frames))

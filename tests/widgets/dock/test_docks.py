@@ -1,0 +1,101 @@
+"""What holds for the docks of all tasks."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QThreadPool
+
+from napari_diner.errors import RecipeError
+from napari_diner.tasks.registry import tasks
+from tests.widgets.conftest import MENU, open_dock
+
+TASKS = ("lensless", "focus", "idt", "fit")
+
+
+@pytest.fixture(params=TASKS)
+def any_dock(request: pytest.FixtureRequest, make_napari_viewer: Callable[..., Any]) -> Any:
+    """The dock of each task, with a stack of random frames."""
+    viewer = make_napari_viewer()
+    viewer.add_image(np.random.default_rng(0).random((3, 16, 16)))
+    return open_dock(viewer, request.param)
+
+
+def test_each_task_has_a_dock() -> None:
+    assert tuple(tasks()) == TASKS
+    assert {f"napari-diner.{name}" for name in TASKS} == set(MENU)
+
+
+def test_a_dock_fits_a_small_screen(any_dock: Any) -> None:
+    assert any_dock.minimumSizeHint().width() <= 340
+    assert any_dock.minimumSizeHint().height() <= 500
+    assert any_dock.settings.widget().minimumSizeHint().width() <= 340
+
+
+def test_a_dock_follows_the_theme(any_dock: Any) -> None:
+    any_dock.viewer.theme = "light"
+    assert any_dock.panel.plot.plot.backgroundBrush().color().lightness() > 200
+
+
+def test_what_is_missing_is_named_by_its_title(any_dock: Any) -> None:
+    for error in (RecipeError("Give {field}", "max_seconds"), RecipeError("Give {field:max_seconds}")):
+        assert any_dock.describe(error) == 'Give "Time limit"'
+    any_dock.panel.run_button.click()
+    if any_dock.task.name != "fit":
+        assert any_dock.panel.status.is_warning
+        assert " is missing" in any_dock.panel.status.text()
+        assert '"' in any_dock.panel.status.text()
+    assert "--" not in any_dock.panel.status.text()
+
+
+def test_without_a_layer_nothing_runs(make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer()
+    for name in TASKS:
+        dock = open_dock(viewer, name)
+        dock.panel.run_button.click()
+        assert dock.panel.status.text().startswith(f"There is no {dock.choice.noun}")
+        assert not dock.panel.running
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_closed_dock_is_forgotten(qtbot: QtBot, make_napari_viewer: Callable[..., Any], task: str) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.ones((3, 16, 16)))
+    dock = open_dock(viewer, task)
+    parts = ("panel", "choice", "advanced", "layers", "distances", "illumination", "background", "live", "scores")
+    remains = [weakref.ref(getattr(dock, part)) for part in parts if hasattr(dock, part)]
+    remains.append(weakref.ref(dock))
+    viewer.window.remove_dock_widget(dock)
+    del dock
+    qtbot.wait(50)
+    gc.collect()
+    assert [remain() for remain in remains] == [None] * len(remains)
+    assert QThreadPool.globalInstance().waitForDone(3000)
+    viewer.add_image(np.ones((3, 16, 16)))  # nobody is left to listen
+    viewer.theme = "light"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_opening_a_dock_loads_no_torch(task: str) -> None:
+    code = """
+import sys
+import numpy
+from napari import Viewer
+viewer = Viewer(show=False)
+viewer.window.add_plugin_dock_widget("napari-diner", sys.argv[1])
+viewer.add_image(numpy.ones((3, 16, 16)))
+print("torch" in sys.modules)
+viewer.close()
+"""
+    title = MENU[f"napari-diner.{task}"]
+    finished = subprocess.run([sys.executable, "-c", code, title], capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip().splitlines()[-1] == "False"
