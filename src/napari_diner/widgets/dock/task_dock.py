@@ -43,7 +43,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
     Parameters
     ----------
     napari_viewer
-        The viewer.
+        The viewer; napari passes it by this name.
     choice
         The widget that chooses the layer.
     own_editors

@@ -35,13 +35,7 @@ AXIS_NAMES = "T time, Z depth, C channels, Y, X, S colours, N frames"
 
 
 class FitDock(TaskDock[FitRecipe]):
-    """Choose an image of any kind, run, and get a small neural representation of it and the image that it gives.
-
-    Parameters
-    ----------
-    napari_viewer
-        The viewer; napari passes it by this name.
-    """
+    """Choose an image of any kind, run, and get a small neural representation of it and the image that it gives."""
 
     task_name = "fit"
     essentials = ("axes", "representation", "epochs", "bit_exact")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from napari_diner.tasks.report import Report
 from napari_diner.widgets.forms.tables import ReadOnlyTable
 
 _MOST_ROWS = 7
@@ -23,7 +23,7 @@ class ScoreTable(ReadOnlyTable):
     def __init__(self) -> None:
         super().__init__({title: tip for title, tip, _ in _COLUMNS.values()}, _MOST_ROWS)
 
-    def show_scores(self, reports: Mapping[str, Mapping[str, Any]], winner: str) -> None:
+    def show_scores(self, reports: Mapping[str, Report], winner: str) -> None:
         """Show the figures in the reports of all contenders, by name."""
         rows = {
             name: [form.format(report[key]) for key, (_, _, form) in _COLUMNS.items()]

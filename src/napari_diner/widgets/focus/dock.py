@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Any
 
 import napari
 import pyqtgraph as pg
@@ -14,6 +12,7 @@ from qtpy.QtCore import Qt
 from superqt import QLabeledDoubleSlider
 
 from napari_diner.tasks.focus.recipe import FocusRecipe
+from napari_diner.tasks.report import Report
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.focus.live_picture import LIVE, LivePicture
@@ -30,13 +29,7 @@ MARGIN = 0.3
 
 
 class FocusDock(RecordingDock[FocusRecipe]):
-    """Choose a stack, move the slider to see the sample come into focus, or have all distances found.
-
-    Parameters
-    ----------
-    napari_viewer
-        The viewer; napari passes it by this name.
-    """
+    """Choose a stack, move the slider to see the sample come into focus, or have all distances found."""
 
     task_name = "focus"
     essentials = ("wavelength_um", "pixel_size_um", "metric", "near_um", "far_um")
@@ -140,7 +133,7 @@ class FocusDock(RecordingDock[FocusRecipe]):
             self.pictures.arguments = placement_on(layer, recipe)
             self.live.request(functools.partial(self._refocused.at, recipe, layer.data, self.frame, float(distance_um)))
 
-    def _draw(self, report: Mapping[str, Any]) -> None:
+    def _draw(self, report: Report) -> None:
         self.curves.clear()
         self.curves.show()
         for number, curve in enumerate(report["curves"]):

@@ -33,13 +33,7 @@ if TYPE_CHECKING:
 
 
 class IdtDock(TaskDock[IdtRecipe]):
-    """Choose a stack, describe its illumination, run, and look at the refractive index in three dimensions.
-
-    Parameters
-    ----------
-    napari_viewer
-        The viewer; napari passes it by this name.
-    """
+    """Choose a stack, describe its illumination, run, and look at the refractive index in three dimensions."""
 
     task_name = "idt"
     essentials = (

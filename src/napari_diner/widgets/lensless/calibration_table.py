@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from napari_diner.tasks.report import Report
 from napari_diner.widgets.forms.tables import ReadOnlyTable
 
 _MOST_ROWS = 4
@@ -24,7 +22,7 @@ class CalibrationTable(ReadOnlyTable):
     def __init__(self) -> None:
         super().__init__(_COLUMNS, _MOST_ROWS)
 
-    def show_report(self, report: Mapping[str, Any]) -> None:
+    def show_report(self, report: Report) -> None:
         """Show the section ``calibration`` of a report; nothing if there is none."""
         names = ("distances_um", "distances_um_se", "moved_um", "shifts_um", "gains")
         columns = [report.get("calibration", {}).get(name, ()) for name in names]

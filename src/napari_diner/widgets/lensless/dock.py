@@ -17,13 +17,7 @@ from napari_diner.widgets.lensless.recording_dock import RecordingDock
 
 
 class LenslessDock(RecordingDock[LenslessRecipe]):
-    """Choose a stack, describe how it was recorded, run, and get amplitude, phase and residual as layers.
-
-    Parameters
-    ----------
-    napari_viewer
-        The viewer; napari passes it by this name.
-    """
+    """Choose a stack, describe how it was recorded, run, and get amplitude, phase and residual as layers."""
 
     task_name = "lensless"
     essentials = ("wavelength_um", "pixel_size_um", "solver", "start")

@@ -28,11 +28,6 @@ class RecordingDock(TaskDock[RecordingT]):
 
     Its section on the preparation has two buttons: one shows the prepared frames, the other crops them to a rectangle
     in a Shapes layer.
-
-    Parameters
-    ----------
-    napari_viewer
-        The viewer; napari passes it by this name.
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
