@@ -9,8 +9,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QDialogButtonBox
 
-from napari_diner.tasks.registry import task
-from napari_diner.widgets.fit.compare_dialog import CHOSEN, REPRESENTATIONS, CompareDialog
+from napari_diner.widgets.fit.compare_dialog import CompareDialog
 from napari_diner.widgets.fit.dock import FitDock
 from tests.kit.docks import Wait, run
 
@@ -34,9 +33,10 @@ def edges(layer: Image) -> np.ndarray:
 
 
 def test_the_dialog_offers_what_can_be_compared(qtbot: QtBot, fit_dock: FitDock) -> None:
-    assert set(REPRESENTATIONS) == set(task("fit").contenders)
-    dialog = CompareDialog(fit_dock)
-    assert dialog.names() == CHOSEN
+    dialog = CompareDialog(fit_dock, fit_dock.task)
+    assert set(dialog.boxes) == set(fit_dock.task.contenders)
+    assert set(dialog.names()) == set(fit_dock.task.demo.contenders)
+    assert all(box.toolTip() for box in dialog.boxes.values())
     dialog.seconds_editor.set_value(3)
     assert dialog.total.text() == "12 s"
     for box in dialog.boxes.values():

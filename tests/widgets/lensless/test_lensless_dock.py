@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import torch
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QThreadPool
 from qtpy.QtGui import QGuiApplication
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import write_array
+from napari_diner.tasks.registry import task
 from napari_diner.tasks.saving import load
 from napari_diner.widgets.lensless.dock import LenslessDock
 from tests.kit.docks import Wait, answer, run, wait_for_preview
+from tests.kit.runs import finished
 from tests.widgets.conftest import shown_sections
 
 
@@ -236,6 +239,29 @@ def test_closing_the_viewer_in_mid_run_ends_the_thread(
     assert pool.activeThreadCount() > 0
     dock.viewer.close()
     qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=3000)
+
+
+def test_the_files_of_a_recipe_count_as_on_the_command_line(
+    dock: LenslessDock, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # sums in another order round differently
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    support = np.zeros(dock.choice.layer.data.shape[1:], np.uint8)
+    support[20:-20, 20:-20] = 1
+    tifffile.imwrite(tmp_path / "support.tif", support)
+    tifffile.imwrite(tmp_path / "stack.tif", dock.choice.layer.data)
+    phases = {}
+    for files in ({}, {"prior": {"support": str(tmp_path / "support.tif")}}):
+        recipe = dock.recipe().updated(files)
+        dock.set_recipe(recipe)
+        assert run(dock, wait_for_end).startswith("Done"), dock.panel.status.text()
+        assert dock.result is not None
+        from_files = finished(task("lensless").start(recipe.updated({"stack": str(tmp_path / "stack.tif")})))
+        for name in ("amplitude", "phase", "residual"):
+            np.testing.assert_array_equal(dock.result[name].data, from_files[name].data)
+        assert dock.result.report["loss"] == from_files.report["loss"]
+        phases[len(files)] = dock.result["phase"].data
+    assert np.abs(phases[0] - phases[1]).max() > 1e-3
 
 
 def test_a_calibration_says_what_moved(dock: LenslessDock, wait_for_end: Wait) -> None:

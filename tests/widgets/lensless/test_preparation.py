@@ -70,7 +70,7 @@ def test_without_a_rectangle_the_tool_is_handed_over(dock: LenslessDock) -> None
     shapes = dock.viewer.layers.selection.active
     assert shapes.mode == "add_rectangle"
     assert crop(dock) is None
-    assert [layer.name for layer in dock.viewer.layers] == ["stack", "part to use"]
+    assert [layer.name for layer in dock.viewer.layers] == ["stack", "crop region"]
     # drawn in pixels of the stack
     shapes.add(np.array([[9.5, 19.5], [9.5, 67.5], [49.5, 67.5], [49.5, 19.5]]), shape_type="rectangle")
     assert crop(dock) == (10, 20, 40, 48)

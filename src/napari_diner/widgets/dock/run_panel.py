@@ -12,7 +12,7 @@ from napari_diner.errors import DinerError
 from napari_diner.tasks.result import Progress
 from napari_diner.widgets.dock.disposal import RemovalFilter
 from napari_diner.widgets.dock.failure import Failure
-from napari_diner.widgets.dock.run_worker import Begin, Controls, Report, RunWorker, make_worker
+from napari_diner.widgets.dock.run_worker import Begin, Controls, ProgressReport, RunWorker, make_worker
 from napari_diner.widgets.forms.controls import WrappedLabel, button, remove_margins, row
 from napari_diner.widgets.plots.loss_plot import LossPlot
 
@@ -158,7 +158,7 @@ class RunPanel(QWidget):
         self.plot.set_theme(name)
         self.status.set_theme(name)
 
-    def _on_report(self, report: Report | None) -> None:
+    def _on_report(self, report: ProgressReport | None) -> None:
         if self._controls is None or self._controls.abandoned:
             return
         if report is None:

@@ -39,8 +39,8 @@ Begin = Callable[[], AbstractContextManager[Drivable]]
 
 
 @dataclass(frozen=True)
-class Report:
-    """What happened since the last report."""
+class ProgressReport:
+    """The progress of a run since the last report."""
 
     progress: Progress
     points: tuple[Point, ...]
@@ -99,10 +99,10 @@ class Controls:
 class RunWorker(GeneratorWorker):
     """Drives a run in napari's thread pool.
 
-    `yielded` carries a `Report`, or None once the run is paused. `returned` always fires, with the run's result, a
-    `Failure`, or None if the run was abandoned or stopped before its first step. superqt's own way to quit would skip
-    `returned` and leave the generator hanging, so quitting sets the controls instead; napari does the same when its
-    window closes.
+    `yielded` carries a `ProgressReport`, or None once the run is paused. `returned` always fires, with the run's
+    result, a `Failure`, or None if the run was abandoned or stopped before its first step. superqt's own way to quit
+    would skip `returned` and leave the generator hanging, so quitting sets the controls instead; napari does the same
+    when its window closes.
     """
 
     def __init__(self, function: Callable[..., object], begin: Begin, controls: Controls) -> None:
@@ -114,7 +114,7 @@ class RunWorker(GeneratorWorker):
         self.controls.stop()
 
 
-def drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, object]:
+def drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | None, None, object]:
     """Iterate a run, report on it, and return its result, or a `Failure`."""
     try:
         return (yield from _drive(begin, controls))
@@ -122,7 +122,7 @@ def drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, ob
         return failure(error, "The run")
 
 
-def _drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, object]:
+def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | None, None, object]:
     points: list[Point] = []
     latest: Progress | None = None
     reported = 0.0
@@ -142,14 +142,14 @@ def _drive(begin: Begin, controls: Controls) -> Generator[Report | None, None, o
             if controls.paused or progress.preview or time.monotonic() - reported >= REPORT_INTERVAL_S:
                 if progress.preview:
                     controls.preview_wanted.clear()
-                yield Report(progress, tuple(points))
+                yield ProgressReport(progress, tuple(points))
                 points.clear()
                 reported = time.monotonic()
             if controls.paused:
                 yield None
                 controls.wait()
         if latest is not None and points:
-            yield Report(latest, tuple(points))
+            yield ProgressReport(latest, tuple(points))
         if controls.abandoned or not (latest or finished):
             return None
         return run.result()

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_diner.representations.registry import representations
+from napari_diner.tasks.task import AnyTask
 from napari_diner.widgets.forms.number_editor import NumberEditor
 
-REPRESENTATIONS = {
-    "diner-siren": "DINER with sine activations, as published",
-    "diner-mlp": "DINER with a ReLU network, as published",
-    "diner-finer": "DINER with sines of variable period",
-    "pe-mlp": "A network of coordinates with positional encoding",
-    "siren": "A network of coordinates with sine activations",
-    "hash-grid": "The multi-resolution hash grid of InstantNGP",
-    "pixels": "No representation: the data themselves",
-}
-"""Names and descriptions of what can be compared."""
-CHOSEN = ("diner-siren", "pe-mlp", "siren", "hash-grid")
-"""Initial choice: DINER and what the paper compares it with."""
 SECONDS = 20.0
 
 
 class CompareDialog(QDialog):
-    """Check boxes for the representations, and the time that each of them gets."""
+    """Check boxes for the representations, and the time that each of them gets.
 
-    def __init__(self, parent: QWidget) -> None:
+    Parameters
+    ----------
+    parent
+        The dock.
+    task
+        The task, whose contenders are offered; those of its demonstration are checked.
+    """
+
+    def __init__(self, parent: QWidget, task: AnyTask) -> None:
         super().__init__(parent)
         self.setWindowTitle("Compare representations")
-        self.boxes = {name: QCheckBox(name) for name in REPRESENTATIONS}
+        self.boxes = {name: QCheckBox(name) for name in task.contenders}
+        chosen = () if task.demo is None else task.demo.contenders
         self.seconds_editor = NumberEditor(0.1, 1e6, "s")
         self.seconds_editor.set_value(SECONDS)
         self.seconds_editor.setToolTip("Seconds of computing for each representation")
@@ -36,8 +35,9 @@ class CompareDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(QLabel("Fit each of these to the same image, for the same time:"))
         for name, box in self.boxes.items():
-            box.setToolTip(REPRESENTATIONS[name])
-            box.setChecked(name in CHOSEN)
+            entry = representations().get(str(task.contenders[name].get("representation")))
+            box.setToolTip("" if entry is None else entry.summary)
+            box.setChecked(name in chosen)
             box.toggled.connect(self._show_total)
             layout.addWidget(box)
         form = QFormLayout()

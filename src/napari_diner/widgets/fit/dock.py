@@ -109,7 +109,7 @@ class FitDock(TaskDock[FitRecipe]):
 
     def compare(self) -> None:
         """Ask which representations to compare, and start."""
-        dialog = CompareDialog(self)
+        dialog = CompareDialog(self, self.task)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self.start_comparison(dialog.names(), dialog.seconds())
         dialog.deleteLater()

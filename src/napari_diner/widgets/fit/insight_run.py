@@ -1,4 +1,4 @@
-"""Pictures of why a DINER works, computed in the thread of the run panel."""
+"""Pictures that explain why a DINER works, computed in the thread of the run panel."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def begin(result: Result) -> AbstractContextManager[InsightRun]:
 
 
 def middle(data: npt.NDArray[ScalarT], axes: str) -> tuple[npt.NDArray[ScalarT], str]:
-    """Return data, or as much of their middle as is not too much and has three axes at most, and the axes of that."""
+    """Return data, or a middle part with few enough values and at most three axes, and the axes of that."""
     while axes[0] not in "YXS" and (data.size > MOST_NUMBERS or len(set(axes) - set("CS")) > 3):
         data, axes = data[len(data) // 2], axes[1:]
     return data, axes

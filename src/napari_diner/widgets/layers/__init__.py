@@ -1,1 +1,1 @@
-"""Between napari's layers and our arrays: reading, placing, showing, writing."""
+"""napari's layers and our arrays: axes, units, placement, styles, samples, saving."""

@@ -21,7 +21,7 @@ def spacing_um(scale: float, unit: Unit | None) -> float | None:
 
 
 def layer_pixel_size_um(layer: Image) -> float | None:
-    """Return the pixel size of an image layer: its own, or that of the file behind it, or None if it is unknown.
+    """Return the pixel size of an image layer: its own, or that of its file, or None if unknown.
 
     Raises
     ------

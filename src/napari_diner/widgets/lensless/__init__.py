@@ -1,1 +1,1 @@
-"""The docks of lensless phase retrieval and autofocus."""
+"""The dock of lensless phase retrieval, and what it shares with the one that finds distances."""

@@ -1,4 +1,4 @@
-"""A rectangle that the user draws in a Shapes layer, as pixels of an image."""
+"""A rectangle drawn in a Shapes layer, in pixels of an image."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from napari.layers import Image, Shapes
 
 from napari_diner.errors import InputError
 
-NAME = "part to use"
+NAME = "crop region"
 
 
 def drawn_rectangle(viewer: napari.Viewer, image: Image) -> tuple[int, int, int, int]:
     """Return the pixels of an image that a drawn rectangle covers.
 
-    The rectangle is the one that is selected in the active Shapes layer, or the last one drawn in the topmost layer
-    that has any.
+    The rectangle is the selected one of the active Shapes layer, or the last one in the topmost Shapes layer that is
+    not empty.
 
     Parameters
     ----------
     viewer
-        Where it was drawn.
+        The viewer with the Shapes layer.
     image
-        Whose pixels are meant.
+        The image whose pixels are returned.
 
     Returns
     -------
@@ -32,14 +32,14 @@ def drawn_rectangle(viewer: napari.Viewer, image: Image) -> tuple[int, int, int,
     Raises
     ------
     InputError
-        If there is no rectangle, or it covers nothing of the image.
+        If there is no rectangle, or it covers no pixel of the image.
     """
     active = viewer.layers.selection.active
     layers = [layer for layer in reversed(viewer.layers) if isinstance(layer, Shapes) and len(layer.data)]
     if isinstance(active, Shapes) and len(active.data):
         layers.insert(0, active)
     if not layers:
-        raise InputError(f'There is no rectangle yet; draw one in the layer "{NAME}", then press again')
+        raise InputError(f'There is no rectangle yet; draw one in the layer "{NAME}", then press the button again')
     shapes = layers[0]
     chosen = max(shapes.selected_data, default=len(shapes.data) - 1)
     corners = np.asarray([_position(shapes, corner, image) for corner in shapes.data[chosen]])
@@ -54,7 +54,7 @@ def drawn_rectangle(viewer: napari.Viewer, image: Image) -> tuple[int, int, int,
 
 
 def offer_rectangle(viewer: napari.Viewer, image: Image) -> None:
-    """Add a layer to draw a rectangle over an image in, unless there is one that has any, with the tool at hand."""
+    """Add a Shapes layer with its rectangle tool active over an image, unless something is drawn already."""
     if any(isinstance(layer, Shapes) and len(layer.data) for layer in viewer.layers):
         return
     empty = [layer for layer in viewer.layers if isinstance(layer, Shapes)]
