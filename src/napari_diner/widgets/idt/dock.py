@@ -97,8 +97,9 @@ class IdtDock(TaskDock[IdtRecipe]):
         """Return the sections that matter for the solver, and for the model that it may use."""
         solver = str(self.editors["solver"].value())
         hidden = {section for name in solver_names("idt") for section in sections_of("idt", name)}
-        hidden -= {*sections_of("idt", solver), "regularization"}
-        (hidden.add if self.editors["model"].value() == "born" else hidden.discard)("multislice")
+        hidden -= {*sections_of("idt", solver), "regularization", "multislice"}
+        if self.editors["model"].value() == "born":
+            hidden.add("multislice")
         return self.advanced.sections.keys() - hidden
 
     def complete_recipe(self, layer: Image) -> IdtRecipe:
