@@ -11,6 +11,7 @@ from napari_diner.tasks.fit.job import FitJob
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.run import Run
+from tests.kit.runs import finish
 
 SMALL_NETWORKS: dict[str, Any] = {
     "diner": {"lattice_size": 24, "hidden_features": 24},
@@ -25,7 +26,4 @@ def start(recipe: FitRecipe, data: Any, preview_interval_s: float | None = None)
 
 def fit(recipe: FitRecipe, data: Any) -> Result:
     """Return the result of a fit."""
-    with start(recipe, data) as run:
-        for _ in run:
-            pass
-        return run.result()
+    return finish(start(recipe, data))

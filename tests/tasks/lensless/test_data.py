@@ -11,7 +11,7 @@ import tifffile
 
 from napari_diner import device as devices
 from napari_diner.errors import InputError, OutOfMemoryError
-from napari_diner.tasks.lensless.data import LenslessData, checked_illumination, load, prepare
+from napari_diner.tasks.lensless.data import LenslessData, assemble, checked_illumination, prepare
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 
 RECIPE = LenslessRecipe()
@@ -94,7 +94,7 @@ def test_reading_what_the_recipe_names(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "stack.tif", frames(), photometric="minisblack")
     tifffile.imwrite(tmp_path / "mask.tif", (frames()[0] > 20).astype(np.uint8))
     recipe = RECIPE.updated({"stack": str(tmp_path / "stack.tif"), "mask": str(tmp_path / "mask.tif")})
-    data = load(recipe)
+    data = assemble(recipe)
     np.testing.assert_array_equal(data.frames, frames())
     assert data.mask is not None and data.mask.shape == (16, 20)
     assert data.source == recipe.stack
@@ -104,9 +104,9 @@ def test_a_stack_is_measured_before_it_is_read(tmp_path: Path, monkeypatch: pyte
     tifffile.imwrite(tmp_path / "stack.tif", frames(), photometric="minisblack")
     monkeypatch.setattr(devices, "available_memory", lambda _=None: 1000)
     with pytest.raises(OutOfMemoryError, match="3 frames of 16×20 pixels needs about"):
-        load(RECIPE.updated({"stack": str(tmp_path / "stack.tif")}))
+        assemble(RECIPE.updated({"stack": str(tmp_path / "stack.tif")}))
 
 
 def test_a_recipe_without_a_stack() -> None:
     with pytest.raises(InputError, match="no intensity stack"):
-        load(RECIPE)
+        assemble(RECIPE)
