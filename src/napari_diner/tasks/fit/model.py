@@ -56,7 +56,8 @@ def pack(fitted: Fitted) -> dict[str, Array]:
     A table is stored as (U, d) beside its index, or as (*samples, d), so that a part of the data is a part of it. With
     fewer than 32 bits its columns are rounded to evenly spaced values ``low + code · step`` between their extremes.
     """
-    weights = {name: value.detach().cpu().numpy() for name, value in fitted.representation.state_dict().items()}
+    # copies, since a solver may move the parameters on
+    weights = {name: value.numpy(force=True).copy() for name, value in fitted.representation.state_dict().items()}
     if not isinstance(fitted.representation, Diner):
         return weights
     table = weights[TABLE]
