@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from skimage.io import imread
 
 from napari_diner.errors import DinerError, RecipeError
 from napari_diner.physics.lensless.heights import Heights
@@ -18,6 +20,7 @@ from napari_diner.tasks.focus.output import as_csv
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.focus.task import FocusTask
 from napari_diner.tasks.lensless.data import LenslessData
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.run import Run
 from tests.kit.runs import finish
@@ -138,3 +141,23 @@ def test_table_and_file_tell_the_same() -> None:
     lines = as_csv(report).splitlines()
     assert lines[0].split(",")[:2] == ["frame", "distances_um"]
     assert lines[1].split(",")[:2] == ["1", "301.2340"]
+
+
+def test_the_files_beside_the_result_are_written_by_the_task(tmp_path: Path) -> None:
+    result = found(frames(False), distances_um=DISTANCES_UM, joint=False)
+    assert sorted(FocusTask().write_extras(result, tmp_path)) == sorted(path.name for path in tmp_path.iterdir())
+    lensless = LenslessRecipe.load(tmp_path / "lensless.yaml")
+    assert lensless.distances_um == pytest.approx(result.report["distances_um"])
+    assert (tmp_path / "focus.csv").read_text() == as_csv(result.report)
+    assert imread(tmp_path / "focus.png").std() > 5
+
+
+def test_a_search_that_was_cut_short_has_no_files_to_go_on_with(tmp_path: Path) -> None:
+    with start(frames(False), distances_um=DISTANCES_UM) as run:
+        for progress in run:
+            if progress.stage == "frame 2 of 3":
+                break
+        result = run.result()
+    assert result.partial
+    with pytest.raises(RecipeError, match="before every frame had its distance"):
+        FocusTask().write_extras(result, tmp_path)
