@@ -18,6 +18,8 @@ SAMPLE_AXES = "NTZYX"
 LEARNING_RATES = {"diner-siren": 1e-3, "diner-finer": 7e-4, "diner-mlp": 5e-3}
 """Step size of Adam for each backbone over 3000 epochs, if the recipe does not give one; found by trying."""
 
+_MOVED = ("backbone", "table_width", "table")
+
 
 def learning_rate_of(name: str, epochs: int) -> float:
     """Return the step size for a representation if the recipe gives none; larger for a DINER with few epochs."""
@@ -60,6 +62,17 @@ class FitRecipe(RepresentationSettings, Recipe):
 
     training: TrainingSettings = Field(default_factory=TrainingSettings, title="Training")
     """How the parameters are found."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_version(cls, values: object) -> object:
+        moved = [key for key in _MOVED if isinstance(values, dict) and key in values]
+        if moved:
+            raise ValueError(
+                f"{', '.join(moved)} of version 0.1.0 are now in the section diner, as is what network meant for DINER, "
+                "and table.stored_bits is stored_bits; rename them"
+            )
+        return values
 
     @field_validator("axes")
     @classmethod
