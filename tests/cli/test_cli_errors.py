@@ -145,7 +145,7 @@ CASES = {
     "render other.safetensors -o out.tif": "other.safetensors is no model of napari-diner",
     "render full -o full": "output full must be a TIFF file; let its name end in .tif",
     "render full -o image.tif": "output image.tif exists; choose another name or add --overwrite",
-    "render full -o out.tif --zoom big": "The zoom 'big' is no number",
+    "render full -o out.tif --zoom big": "The zoom 'big' is not a number",
     "render full -o out.tif --order 6": "order of the splines is 6; choose one from 0 to 5",
     "simulate image -o out --height-px 3": "--height-px = 3 cannot be used: it should be",
     "simulate video -o out --frames 0": "frames = 0 cannot be used: it should be",
