@@ -131,10 +131,10 @@ CASES = {
     "fit image.tif -o out --representation dinner": "--representation = 'dinner' cannot be used: it should be 'diner'",
     "fit image.tif -o out --set representation=dinner": "representation = 'dinner' cannot be used",
     "fit image.tif -o out --set tables.lattice_size=9": "no key 'tables'; did you mean 'diner.tables'",
-    "fit image.tif -o out --truth truth": "A fit has no ground truth but its own data; leave out --truth",
+    "fit image.tif -o out --truth truth": "has no ground truth to be scored against; leave out --truth",
     "fit image.tif -o out --bit-exact --representation siren": "bit_exact is a mode of DINER",
     "fit -o out --recipe exact.yaml": "cannot be reproduced bit for bit",
-    "run image.yaml -o out --truth truth": "A fit has no ground truth but its own data; leave out --truth",
+    "run image.yaml -o out --truth truth": "has no ground truth to be scored against; leave out --truth",
     "compare fit image.tif -o out --representations diner-sirn": "did you mean 'diner-siren'?",
     "compare fit image.tif -o out --representations siren,": "There is no contender ''",
     "compare fit image.tif -o out --seconds 0": "--seconds = 0 cannot be used",
@@ -152,6 +152,7 @@ CASES = {
     "simulate volume -o out --set slice=3": "no key 'slice'; did you mean 'slices'?",
     "simulate image -o full": "output folder full exists; choose another one or add --overwrite",
     "demo fit -o full": "output folder full exists; choose another one or add --overwrite",
+    "demo focus -o out": "There is no demonstration of focus; choose from lensless, idt, fit",
     "demo -o full": "output folder full exists; choose another one or add --overwrite",
 }
 
