@@ -69,8 +69,8 @@ class FitRecipe(RepresentationSettings, Recipe):
         moved = [key for key in _MOVED if isinstance(values, dict) and key in values]
         if moved:
             raise ValueError(
-                f"{', '.join(moved)} of version 0.1.0 are now in the section diner, as is what network meant for DINER, "
-                "and table.stored_bits is stored_bits; rename them"
+                f"{', '.join(moved)} of version 0.1.0 are now in the section diner, as is what network meant for a "
+                "DINER, and table.stored_bits is stored_bits; rename them"
             )
         return values
 
