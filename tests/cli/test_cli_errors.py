@@ -142,7 +142,7 @@ CASES = {
     "render gone -o out.tif": "gone",
     "render full -o out.tif": "model.safetensors",
     "render image.tif -o out.tif": "image.tif",
-    "render other.safetensors -o out.tif": "other.safetensors is no model of napari-diner",
+    "render other.safetensors -o out.tif": "other.safetensors is not a model of napari-diner",
     "render full -o full": "output full must be a TIFF file; let its name end in .tif",
     "render full -o image.tif": "output image.tif exists; choose another name or add --overwrite",
     "render full -o out.tif --zoom big": "The zoom 'big' is not a number",

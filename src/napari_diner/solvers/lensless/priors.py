@@ -11,7 +11,7 @@ from torch import Tensor
 from napari_diner.solvers.lensless.prior_settings import PriorSettings
 from napari_diner.solvers.lensless.total_variation import TotalVariation
 
-# how much too large the weight is at first, and by how much it comes down each time
+# initial excess of the weight, and the factor by which it is reduced each time
 _EXCESS, _RELAXATION = 16.0, 2**0.5
 
 
@@ -31,7 +31,7 @@ class Priors:
     Parameters
     ----------
     settings
-        What is known.
+        Prior knowledge.
     brightness
         Amplitude of the empty object that is as bright as the recording.
     periodic
@@ -45,7 +45,7 @@ class Priors:
     variance
         Variance of the noise of the amplitudes.
     excess
-        How many times larger the weight is than what suits the noise.
+        Factor by which the weight exceeds the one that suits the noise.
     """
 
     settings: PriorSettings
@@ -65,7 +65,7 @@ class Priors:
 
     @property
     def settled(self) -> bool:
-        """Whether the weight is no longer larger than what suits the noise."""
+        """Whether the weight has come down to the one that suits the noise."""
         return self.excess == 1
 
     def exaggerated(self) -> Priors:

@@ -1,4 +1,4 @@
-"""A fit as a file: its numbers packed, and read back where they are needed."""
+"""A fit as a file: parameters are packed, and read back where they are needed."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _assembled(weights: dict[str, Array], layout: Layout, recipe: FitRecipe) -> 
 
 
 class FitModel:
-    """A saved fit, evaluated where it is looked at.
+    """A saved fit, evaluated only where it is needed.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class FitModel:
     Raises
     ------
     InputError
-        If it is no fit of ours, of another version, or damaged.
+        If it is not a fit of napari-diner, of another version, or damaged.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -137,7 +137,7 @@ class FitModel:
 
     @property
     def scale_um(self) -> tuple[float, ...]:
-        """Spacing along each axis in micrometres; 1.0 along axes that are no lengths."""
+        """Spacing along each axis in micrometres; 1.0 along axes that are not lengths."""
         return self.layout.scale_um
 
     @property
@@ -207,7 +207,7 @@ class FitModel:
             If the rendering does not fit the memory.
         """
         if order not in range(6):
-            raise InputError(f"There are no splines of order {order} here; choose one from 0 to 5")
+            raise InputError(f"There are no splines of order {order}; choose one from 0 to 5")
         part = Region.of(region, self.shape)
         layout = self.layout
         kept = [place for place, dropped in enumerate(part.dropped) if not dropped]

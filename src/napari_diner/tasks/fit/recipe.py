@@ -51,7 +51,7 @@ class FitRecipe(RepresentationSettings, Recipe):
     representation: Annotated[str, OneOf(_representations)] = Field(default="diner", title="Representation")
     """DINER, or what it is compared with: SIREN, encoded coordinates (PE+MLP), a hash grid (InstantNGP), pixels."""
     epochs: int = Field(default=3000, ge=1, le=10_000_000, title="Epochs")
-    """How often every sample is shown to the network."""
+    """Number of passes over all samples."""
     learning_rate: float | None = Field(default=None, gt=0, le=10, title="Learning rate")
     """Step size of Adam at the start; empty for one that suits the representation."""
     bit_exact: bool = Field(default=False, title="Bit-exact")
@@ -61,7 +61,7 @@ class FitRecipe(RepresentationSettings, Recipe):
     """Bits of each number of DINER's table in the model file; fewer make it smaller and cost quality (reported)."""
 
     training: TrainingSettings = Field(default_factory=TrainingSettings, title="Training")
-    """How the parameters are found."""
+    """How the parameters are trained."""
 
     @model_validator(mode="before")
     @classmethod

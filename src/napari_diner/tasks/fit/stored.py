@@ -62,7 +62,7 @@ class StoredFit:
         self.file = WeightsFile(path / WEIGHTS if path.is_dir() else path)
         header, name = self.file.header, self.file.path
         if header.get("format") != "napari-diner":
-            raise InputError(f"{name} is no model of napari-diner; give the model.safetensors of a fit")
+            raise InputError(f"{name} is not a model of napari-diner; give the model.safetensors of a fit")
         if header.get("format_version") != FORMAT_VERSION:
             raise InputError(
                 f"{name} has format {header.get('format_version')}, but this version of napari-diner reads "

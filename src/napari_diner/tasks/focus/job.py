@@ -46,7 +46,7 @@ class FocusState:
     field
         The complex field of all frames together, (Y, X).
     joint
-        The focus of that field: by how much all distances must be lengthened.
+        The focus of that field: the length to add to all distances.
     """
 
     frames: tuple[Focus, ...] = ()
@@ -244,7 +244,7 @@ class FocusJob(Job[FocusState]):
 
 
 def _doubts(state: FocusState) -> list[str]:
-    """Return a sentence for each peak that is none."""
+    """Return a sentence for each maximum at the end of its range."""
     at_end = [str(number) for number, one in enumerate(state.frames, start=1) if one.at_end]
     doubts = []
     if at_end:

@@ -43,9 +43,9 @@ class LenslessData:
     mask
         Non-zero where pixels count, (Y, X) or (N, Y, X); everywhere if None.
     pixel_size_um
-        Pixel size that the file tells, or None.
+        Pixel size according to the file, or None.
     source
-        Where the frames came from, for the record.
+        Where the frames came from, for the report.
     support
         Non-zero where there may be a specimen, (Y, X); everywhere if None.
     references
@@ -63,7 +63,7 @@ class LenslessData:
 
 @dataclass(frozen=True)
 class PreparedFrames:
-    """What a solver needs to know of a recording.
+    """A recording as solvers need it.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class PreparedFrames:
     gains
         Relative brightness of each frame.
     warnings
-        Sentences for the report: what was noticed and dealt with.
+        Sentences for the report.
     """
 
     amplitudes: npt.NDArray[np.float32]
@@ -139,7 +139,7 @@ Completed = TypeVar("Completed", bound=RecordingRecipe)
 
 
 def with_file_facts(recipe: Completed, data: LenslessData) -> Completed:
-    """Return a recipe with what the files tell filled in: their name, and the pixel size unless the recipe has one."""
+    """Return a recipe completed from the files: with their name, and with the pixel size unless the recipe has one."""
     changes: dict[str, object] = {"stack": recipe.stack or data.source}
     if recipe.pixel_size_um is None and data.pixel_size_um is not None:
         changes["pixel_size_um"] = data.pixel_size_um
@@ -147,7 +147,7 @@ def with_file_facts(recipe: Completed, data: LenslessData) -> Completed:
 
 
 def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
-    """Return a recipe with what the data tell and what ``auto`` means filled in.
+    """Return a recipe completed from the data, with ``auto`` resolved.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
 
 
 def _weighting(recipe: LenslessRecipe) -> str:
-    """Return how amplitudes are weighted if nobody said: by the estimated noise, where Gauss-Newton begins anyway."""
+    """Return the default weighting of amplitudes: by the estimated noise if Gauss-Newton comes first anyway."""
     first = recipe.solver if recipe.start in ("flat", "contrast-transfer") else recipe.start
     is_represented = recipe.solver in representations()
     weighs = recipe.gradient.loss == "amplitude" if is_represented else supports("lensless", recipe.solver, "weights")
@@ -240,7 +240,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     if negative:
         warnings.append(f"{negative} negative intensities count as zero")
     if len(intensities) == 1:
-        warnings.append("a single height cannot tell amplitude from phase well; record at least two")
+        warnings.append("a single height does not separate amplitude from phase well; record at least two")
     if len(intensities) < 2 * recipe.super_resolution**2:
         warnings.append(
             f"{len(intensities)} frames hold fewer values than the object has unknowns at a super-resolution of "
@@ -256,7 +256,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
 
 
 def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:
-    """Check a recording, and do with it what the recipe says of its preparation.
+    """Check a recording, and prepare it as the recipe says.
 
     Integers are divided by the largest value of their type if the recipe says so.
 
