@@ -17,11 +17,10 @@ import pytest
 import tifffile
 import yaml
 
-from napari_diner.settings import all_keys
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.recipe import Recipe, assignment
+from napari_diner.tasks.recipe import Recipe, all_keys, assignment
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
