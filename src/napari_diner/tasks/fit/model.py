@@ -97,18 +97,7 @@ def _assembled(weights: dict[str, Array], layout: Layout, recipe: FitRecipe) -> 
 
 
 class FitModel:
-    """A saved fit, evaluated only where it is needed.
-
-    Parameters
-    ----------
-    path
-        A ``model.safetensors``, or the folder of results that holds it.
-
-    Raises
-    ------
-    InputError
-        If it is not a fit of napari-diner, of another version, or damaged.
-    """
+    """A saved fit, evaluated only where it is needed; see `StoredFit` for its parameter and errors."""
 
     def __init__(self, path: str | Path) -> None:
         self._stored = StoredFit(path)
