@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from scipy import ndimage
 
 from napari_diner.physics.lensless.heights import Heights
@@ -28,10 +27,11 @@ from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.optics import Optics
 from napari_diner.preprocess.settings import Metric
 from napari_diner.simulate.lensless.phantoms import specimen
+from napari_diner.tasks.focus.job import FocusJob
 from napari_diner.tasks.focus.recipe import FocusRecipe
-from napari_diner.tasks.focus.search import focus
-from napari_diner.tasks.lensless.data import LenslessData, load
-from output import table, write
+from napari_diner.tasks.lensless.data import LenslessData, assemble
+from napari_diner.tasks.lensless.job import LenslessJob
+from output import finished, table, write
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 WAVELENGTH_UM, PIXEL_UM, DISTANCES_UM = 0.532, 1.0, (400.0, 430.0, 470.0, 520.0)
@@ -79,10 +79,7 @@ def recorded(field: npt.NDArray[np.complex128]) -> npt.NDArray[np.float32]:
 
 def report_of(recipe: FocusRecipe, data: LenslessData) -> dict[str, Any]:
     """Return the report of a search."""
-    with focus(recipe, data) as run:
-        for _ in run:
-            pass
-        return dict(run.result().report)
+    return dict(finished(FocusJob(recipe, data)).report)
 
 
 def errors_on_samples(size: int) -> tuple[list[list[Any]], list[dict[str, Any]]]:
@@ -121,22 +118,19 @@ def recording(folder: Path, crop: int) -> tuple[list[list[Any]], list[dict[str, 
         "stack": str(folder / "*.png"), "wavelength_um": params["wavelength_um"],
         "pixel_size_um": params["pixel_size_um"],
     }  # fmt: skip
-    size = np.array(load(FocusRecipe.parse(base)).frames.shape[1:])
+    size = np.array(assemble(FocusRecipe.parse(base)).frames.shape[1:])
     if crop < size.min():
         top, left = (size - crop) // 2
         base["preprocess"] = {"crop_px": [int(top), int(left), crop, crop]}
     rows, figures = [], []
     for name, distances in lists.items():
         recipe = FocusRecipe.parse({**base, "distances_um": distances})
-        data = load(recipe)
+        data = assemble(recipe)
         solved = recipe.lensless(tuple(distances)).updated(
             {"solver": "alternating", "equalise_gains": True, "padding": {"mode": "reflect", "width_um": 60},
              "alternating": {"iterations": 100}}
         )  # fmt: skip
-        with reconstruct(solved, data) as run:
-            for _ in run:
-                pass
-            explained = run.result().report["measurement_psnr_db"]
+        explained = finished(LenslessJob(solved, data)).report["measurement_psnr_db"]
         for metric in ("sparse_gradient", "tamura_gradient", "tamura_amplitude"):
             found = report_of(recipe.updated({"metric": metric}), data)
             away = np.array(found["sharpest_um"]) - distances

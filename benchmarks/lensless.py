@@ -17,14 +17,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.simulate.lensless.recording import simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
-from napari_diner.tasks.lensless.data import LenslessData, load, prepare
-from napari_diner.tasks.lensless.model import build_problem
+from napari_diner.tasks.lensless.data import LenslessData, assemble, prepare
+from napari_diner.tasks.lensless.job import LenslessJob
+from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.truth import Truth, load_truth
+from napari_diner.tasks.run import Run
+from output import finished
 from plain_diner import PlainDiner
 
 TARGET_DB = 48.0
@@ -58,7 +61,7 @@ def published_data(folder: Path) -> tuple[LenslessRecipe, LenslessData, Truth]:
             "shifts_um": [[dy * pixel, dx * pixel] for dy, dx in params["shifts_px"]],
         }
     )
-    return recipe, load(recipe), load_truth(folder)
+    return recipe, assemble(recipe), load_truth(folder)
 
 
 def simulated_data() -> tuple[LenslessRecipe, LenslessData, Truth]:
@@ -79,10 +82,7 @@ def solvers_side_by_side(recipe: LenslessRecipe, data: LenslessData, truth: Trut
     """Run every solver under its time limit."""
     rows = []
     for name, changes in RUNS.items():
-        with reconstruct(recipe.updated(changes), data, truth=truth) as run:
-            for _ in run:
-                pass
-            report = run.result().report
+        report = finished(LenslessJob(recipe.updated(changes), data, truth)).report
         rows.append({"run": name, **report})
         figures = (report["measurement_psnr_db"], *list(report["truth"].values())[:2], report["seconds"])
         print("{:30s} {:7.2f} {:7.2f} {:7.2f} dB  {:5.1f} s".format(name, *figures), report["iterations"], flush=True)
@@ -92,7 +92,7 @@ def solvers_side_by_side(recipe: LenslessRecipe, data: LenslessData, truth: Trut
 def seconds_to_target(recipe: LenslessRecipe, data: LenslessData) -> dict[str, Any]:
     """Time DINER with the lattice and as published to the same measurement PSNR, from a cold start."""
     prepared = prepare(recipe, data)
-    problem = build_problem(recipe, prepared, None, torch.device("cpu"))
+    problem = ModelBuilder(None, torch.device("cpu")).problem(Setup.of(recipe, prepared.gains), prepared)
     recorded = problem.amplitudes**2
 
     torch.manual_seed(0)
@@ -116,7 +116,7 @@ def seconds_to_target(recipe: LenslessRecipe, data: LenslessData) -> dict[str, A
         }
     )  # fmt: skip
     ours_db, ours_seconds, ours_steps = 0.0, 0.0, 0
-    with reconstruct(quick, data) as run:
+    with Run(LenslessJob(quick, data)) as run:
         for progress in run:
             if progress.iteration % 5 == 0:
                 ours_db = run.result().report["measurement_psnr_db"]

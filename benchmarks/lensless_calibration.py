@@ -18,18 +18,18 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from lensless import published_data, simulated_data
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
-from napari_diner.physics.optics import Optics
 from napari_diner.simulate.lensless.recording import simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.solvers.calibration.frame_geometry import trend
 from napari_diner.tasks.lensless.data import LenslessData
+from napari_diner.tasks.lensless.job import LenslessJob
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.truth import Truth
+from output import finished
 
 # short enough for the diffracted light to stay within a field of 128 pixels
 DISTANCES_UM = (80.0, 110.0, 145.0, 185.0, 230.0, 280.0)
@@ -38,10 +38,7 @@ CALIBRATE = {"calibration": {"z": True, "shift": True}}
 
 def run(recipe: LenslessRecipe, data: LenslessData, truth: Truth | None = None) -> dict[str, Any]:
     """Reconstruct and return the report."""
-    with reconstruct(recipe, data, truth=truth) as reconstruction:
-        for _ in reconstruction:
-            pass
-        return dict(reconstruction.result().report)
+    return dict(finished(LenslessJob(recipe, data, truth)).report)
 
 
 def deviations(report: dict[str, Any], distances: Any, shifts: Any, pixel: float) -> dict[str, Any]:
@@ -76,7 +73,6 @@ def nominal(folder: Path | None) -> list[dict[str, Any]]:
     recipe, data, truth, distances = given_data(folder)
     true_shifts = np.array(recipe.shifts_um if recipe.shifts_um is not None else np.zeros((len(distances), 2)))
     values = {"distances_um": tuple(distances), "shifts_um": None}
-    assert recipe.pixel_size_um is not None
     rows = []
     runs: dict[str, dict[str, Any]] = {
         "nominal geometry": values,
@@ -89,7 +85,7 @@ def nominal(folder: Path | None) -> list[dict[str, Any]]:
         report = run(recipe.updated(changes), data, truth)
         row = {"run": name, "seconds": report["seconds"], **report["truth"], "bands": report["truth_bands"]}
         if "calibration" in report:
-            row |= deviations(report, recipe.distances_um, true_shifts, recipe.pixel_size_um)
+            row |= deviations(report, recipe.distances_um, true_shifts, recipe.optics.pixel_size_um)
         if "uncertainty" in report:
             row["bands"] = report["uncertainty"]["bands"]
         rows.append(row)
@@ -114,18 +110,17 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
 def blind(folder: Path | None, seeds: int) -> list[dict[str, Any]]:
     """Simulate frames from the truth with distances wrong by up to 3 % and shifts of up to 3 pixels, and calibrate."""
     recipe, data, truth, _ = given_data(folder)
-    assert recipe.pixel_size_um is not None and recipe.wavelength_um is not None
     rows = []
     for seed in range(seeds):
         random = np.random.default_rng(seed)
         true = np.array(recipe.distances_um)
-        shifts = random.uniform(-3, 3, (len(true), 2)) * recipe.pixel_size_um
+        shifts = random.uniform(-3, 3, (len(true), 2)) * recipe.optics.pixel_size_um
         if recipe.shifts_um is not None:
             shifts += np.array(recipe.shifts_um)
         model = MultiHeight(
             truth.amplitude.shape,
             Heights(
-                Optics(recipe.pixel_size_um, recipe.wavelength_um),
+                recipe.optics,
                 true.tolist(),
                 shifts_um=[(dy, dx) for dy, dx in shifts.tolist()],
                 intensity_scale=recipe.intensity_scale,
@@ -139,7 +134,7 @@ def blind(folder: Path | None, seeds: int) -> list[dict[str, Any]]:
         wrong = true * (1 + random.uniform(-0.03, 0.03, len(true)))
         values = {"distances_um": tuple(wrong.tolist()), "shifts_um": None, **CALIBRATE}
         report = run(recipe.updated(values), recorded)
-        rows.append({"run": f"seed {seed}", **deviations(report, true, shifts, recipe.pixel_size_um)})
+        rows.append({"run": f"seed {seed}", **deviations(report, true, shifts, recipe.optics.pixel_size_um)})
         print(json.dumps(rows[-1]), flush=True)
     return rows
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from lensless import published_data, simulated_data
 from napari_diner.tasks.lensless.data import LenslessData
+from napari_diner.tasks.lensless.job import LenslessJob
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.truth import Truth, phase_error
-from output import table, write
+from output import finished, table, write
 
 RUNS: dict[str, dict[str, Any]] = {
     "even weights": {"noise": {"weighting": "even"}},
@@ -51,10 +51,7 @@ def octaves(image: np.ndarray) -> list[float]:
 
 def run(recipe: LenslessRecipe, data: LenslessData, truth: Truth) -> dict[str, Any]:
     """Reconstruct, and return scores and the phase error in each octave."""
-    with reconstruct(recipe, data, truth=truth) as reconstruction:
-        for _ in reconstruction:
-            pass
-        result = reconstruction.result()
+    result = finished(LenslessJob(recipe, data, truth))
     error = phase_error(result["phase"].data, truth.phase)
     return {"seconds": result.report["seconds"], **result.report["truth"], "octaves_rad": octaves(error)}
 

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 
+from napari_diner.tasks.focus.job import FocusJob
 from napari_diner.tasks.focus.recipe import FocusRecipe
-from napari_diner.tasks.focus.search import focus
-from napari_diner.tasks.lensless.data import LenslessData, load
-from output import table, write
+from napari_diner.tasks.lensless.data import LenslessData, assemble
+from napari_diner.tasks.lensless.job import LenslessJob
+from output import finished, table, write
 
 Vector = npt.NDArray[np.float64]
 PADDING_UM = 60.0
@@ -42,7 +42,7 @@ def optics(folder: Path, crop: int) -> tuple[dict[str, Any], dict[str, list[floa
         "stack": str(folder / "RawImg_*.png"), "wavelength_um": params["wavelength_um"],
         "pixel_size_um": params["pixel_size_um"], "padding": {"mode": "reflect", "width_um": PADDING_UM},
     }  # fmt: skip
-    size = np.array(load(FocusRecipe.parse(base)).frames.shape[1:])
+    size = np.array(assemble(FocusRecipe.parse(base)).frames.shape[1:])
     if crop < size.min():
         top, left = (size - crop) // 2
         base["preprocess"] = {"crop_px": [int(top), int(left), crop, crop]}
@@ -51,10 +51,7 @@ def optics(folder: Path, crop: int) -> tuple[dict[str, Any], dict[str, list[floa
 
 def focused(recipe: FocusRecipe, data: LenslessData) -> dict[str, Any]:
     """Return the report of autofocus."""
-    with focus(recipe, data) as run:
-        for _ in run:
-            pass
-        return dict(run.result().report)
+    return dict(finished(FocusJob(recipe, data)).report)
 
 
 def reconstructed(
@@ -62,11 +59,8 @@ def reconstructed(
 ) -> tuple[dict[str, Any], npt.NDArray[np.float32]]:
     """Return report and amplitude for the distances of a recipe, after calibrating the named quantities."""
     changes = {**SOLVER, "calibration": dict.fromkeys(words, True)}
-    with reconstruct(recipe.lensless(recipe.distances_um).updated(changes), data) as run:
-        for _ in run:
-            pass
-        result = run.result()
-    return dict(result.report), next(array.data for array in result.arrays if array.name == "amplitude")
+    result = finished(LenslessJob(recipe.lensless(recipe.distances_um).updated(changes), data))
+    return dict(result.report), result.amplitude
 
 
 def apart(found: Vector, given: Vector) -> list[float]:
@@ -78,7 +72,7 @@ def apart(found: Vector, given: Vector) -> list[float]:
 def recording(folder: Path, crop: int, words: tuple[str, ...]) -> dict[str, Any]:
     """Return autofocus and calibration of a recording from each of its lists of distances."""
     base, lists = optics(folder, crop)
-    data = load(FocusRecipe.parse(base))
+    data = assemble(FocusRecipe.parse(base))
     found: dict[str, Any] = {"folder": folder.name, "lists": lists, "runs": {}}
     for name, distances in lists.items():
         recipe = FocusRecipe.parse({**base, "distances_um": distances})

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
@@ -24,8 +23,9 @@ from napari_diner.physics.lensless.sensor import Sensor
 from napari_diner.physics.optics import Optics
 from napari_diner.preprocess.pixels import upsample
 from napari_diner.tasks.lensless.data import LenslessData
+from napari_diner.tasks.lensless.job import LenslessJob
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from output import table, write
+from output import finished, table, write
 
 Image = npt.NDArray[Any]
 SIZE, BINNING, PERIOD = 48, 2, 3
@@ -77,10 +77,7 @@ def reconstructed(heights: Heights, frames: Image, changes: dict[str, Any]) -> t
         "distances_um": heights.distances_um,
         "shifts_um": heights.shifts_um,
     }
-    with reconstruct(LenslessRecipe.parse(values | changes), LenslessData(frames)) as run:
-        for _ in run:
-            pass
-        result = run.result()
+    result = finished(LenslessJob(LenslessRecipe.parse(values | changes), LenslessData(frames)))
     amplitude, phase = (result[name].data for name in ("amplitude", "phase"))
     factor = SIZE * BINNING // len(amplitude)
     return upsample(amplitude, factor), upsample(phase, factor), result.report["seconds"]

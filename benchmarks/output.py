@@ -12,6 +12,8 @@ import torch
 from matplotlib.figure import Figure
 
 import napari_diner as nd
+from napari_diner.tasks.result import Result
+from napari_diner.tasks.run import Job, Run
 from napari_diner.tasks.task import Frames
 from textures import fur
 
@@ -35,6 +37,14 @@ def images(arguments: argparse.Namespace) -> dict[str, Frames]:
         if data.axes not in ("YX", "YXS"):
             raise SystemExit(f"{name} has axes {data.axes}; choose images with the axes YX or YXS")
     return read
+
+
+def finished(job: Job[Any]) -> Result:
+    """Return the result of a job."""
+    with Run(job) as run:
+        for _ in run:
+            pass
+        return run.result()
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

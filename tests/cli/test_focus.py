@@ -50,3 +50,12 @@ def test_where_to_search_must_be_said(run: Run, recording: Path, tmp_path: Path)
     assert finished.code == 2
     assert "The range to search is missing" in finished.err and finished.err.count("\n") == 1
     assert not (tmp_path / "found").exists()
+
+
+def test_a_recipe_writes_the_files_of_the_command(run: Run, recording: Path, tmp_path: Path) -> None:
+    options = ["--near-um", "250", "--far-um", "550", "--step-um", "50", "--rounds", 3, "-q"]
+    assert run("focus", recording / "stack.tif", "-o", tmp_path / "one", *OPTICS, *options).code == 0
+    assert run("run", tmp_path / "one/recipe.yaml", "-o", tmp_path / "two", "-q").code == 0
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
+    assert set(one) == set(two) >= {"focus.csv", "focus.png", "lensless.yaml"}
+    assert one["focus.csv"] == two["focus.csv"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from napari_diner.cli.options import collect, options_of, with_options
+from napari_diner.cli.options import assignment, collect, options_of, with_options
 from napari_diner.errors import RecipeError
 from napari_diner.settings import Settings, all_keys, sections
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
@@ -135,3 +135,11 @@ def test_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_choices_are_no_paths(tmp_path: Path) -> None:
     values = {"solver": "diner", "mask": "m.png", "device": "cpu"}
     assert absolute_paths(LenslessRecipe, values, tmp_path) == {**values, "mask": str(tmp_path / "m.png")}
+
+
+def test_assignments_are_nested_and_typed() -> None:
+    assert assignment("diner.lattice_size=64") == {"diner": {"lattice_size": 64}}
+    assert assignment("gains=[1, 2.5]") == {"gains": [1, 2.5]}
+    for text in ("novalue", "=3", "a=[1"):
+        with pytest.raises(RecipeError, match="--set"):
+            assignment(text)

@@ -137,8 +137,8 @@ def test_a_file_is_only_replaced_where_that_is_asked_for(
         (["--region", "z=5"], "The region z=5 lies outside; Z goes from 0 to 4"),
         (["--region", "z=-6"], "The region z=-6 lies outside; Z goes from 0 to 4"),
         (["--region", "y=4:40"], "The region y=4:40 lies outside; Y goes from 0 to 11"),
-        (["--region", "y=4:4"], "The region y=4:4 holds nothing; Y goes from 0 to 11"),
-        (["--region", "y=::0"], "The region y=::0 holds nothing"),
+        (["--region", "y=4:4"], "The region y=4:4 is empty; Y goes from 0 to 11"),
+        (["--region", "y=::0"], "The region y=::0 is empty"),
         (["--region", "y=3"], "The region y=3 leaves no image; write y=3:4"),
         (["--region", "z=1,Z=2"], "The region names the axis Z twice"),
         (["--region", "z"], "The region 'z' is not understood; write it as in z=3,y=10:50,x=::2"),
@@ -193,5 +193,5 @@ def test_slices_are_read_as_python_reads_them(start: int | None, stop: int | Non
     if step != 0 and range(12)[meant]:
         assert parse_region(f"y={text}", "YX", (12, 9)) == [meant, slice(None)]
     else:
-        with pytest.raises(InputError, match="holds nothing"):
+        with pytest.raises(InputError, match="is empty"):
             parse_region(f"y={text}", "YX", (12, 9))

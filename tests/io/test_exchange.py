@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -95,6 +96,26 @@ def test_a_crash_at_any_moment_leaves_the_old_or_the_new_result(target: Path, tm
     assert content(folder) == {**NEW, **FOREIGN}
 
 
+@pytest.mark.parametrize(("number", "works"), [(errno.EINVAL, True), (errno.ENOSPC, False)])
+def test_a_disk_that_is_full_is_not_one_that_cannot_wait(
+    number: int, works: bool, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content(target)
+
+    def fsync(file: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if works:
+        replace(target)
+        assert content(target) == {**NEW, **FOREIGN}
+    else:
+        with pytest.raises(OutputError, match="No space left"):
+            replace(target)
+        assert content(target) == before
+    assert not list(target.glob(PREFIX + "*"))
+
+
 def test_a_file_that_cannot_be_moved_brings_all_back(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, move = content(target), Path.rename
 
@@ -163,8 +184,11 @@ def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:
             check_output(out, False)
         check_output(tmp_path / "another", False)
         other.kill()
-        other.wait()
-    check_output(out, False)
+        if os.name == "posix":
+            os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)  # it has ended, but is not reaped
+        else:
+            other.wait()
+        check_output(out, False)
     assert not list(tmp_path.iterdir())
     with reserved(out), staged(out) as stage:
         fill(stage, NEW)

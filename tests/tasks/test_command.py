@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from cyclopts import App
-from napari_diner.cli.common import Assignments, Common
-from napari_diner.cli.recipes import absolute_paths, collect
 
-from napari_diner.cli.options import with_options
+from napari_diner.cli.commands import Assignments
+from napari_diner.cli.options import collect, with_options
+from napari_diner.cli.output import Common
 from napari_diner.tasks.command import command_line
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.recipe import absolute_paths
 
 RECIPES: list[dict[str, Any]] = [
     {},

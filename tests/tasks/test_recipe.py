@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_diner.errors import RecipeError
+from napari_diner.settings import all_keys, sections
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.recipe import all_keys, assignment, merge, read_yaml, sections
+from napari_diner.tasks.recipe import absolute_paths, input_files, merge, read_yaml
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,12 @@ def test_counts_must_fit_the_stack(name: str) -> None:
 
 def test_yaml_round_trip(tmp_path: Path) -> None:
     recipe = LenslessRecipe.parse(
-        {"wavelength_um": 0.5, "shifts_um": [[0.1, -0.2]], "diner": {"backbone": "mlp"}, "stack": "a µ.tif"}
+        {
+            "wavelength_um": 0.5,
+            "shifts_um": [[0.1, -0.2]],
+            "diner": {"backbone": "mlp"},
+            "stack": str(tmp_path / "a µ.tif"),
+        }
     )
     for complete in (True, False):
         path = tmp_path / "recipe.yaml"
@@ -108,14 +114,6 @@ def test_a_missing_recipe(tmp_path: Path) -> None:
         LenslessRecipe.load(tmp_path / "none.yaml")
 
 
-def test_assignments_are_nested_and_typed() -> None:
-    assert assignment("diner.lattice_size=64") == {"diner": {"lattice_size": 64}}
-    assert assignment("gains=[1, 2.5]") == {"gains": [1, 2.5]}
-    for text in ("novalue", "=3", "a=[1"):
-        with pytest.raises(RecipeError, match="--set"):
-            assignment(text)
-
-
 NESTED = st.recursive(
     st.integers(), lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=6
 )
@@ -133,3 +131,14 @@ def test_merging_keeps_what_is_not_changed(base: dict[str, Any], changes: dict[s
 def test_an_update_keeps_what_was_set() -> None:
     recipe = LenslessRecipe.parse({"diner": {"backbone": "mlp"}}).updated({"diner": {"lattice_size": 64}})
     assert (recipe.diner.backbone, recipe.diner.lattice_size) == ("mlp", 64)
+
+
+def test_files_named_in_a_recipe_are_relative_to_its_folder(tmp_path: Path) -> None:
+    """Also those in sections; names of choices are not files."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text("stack: frames/*.tif\nsolver: diner\nprior: {support: s.png}\nmask: /m.png\n")
+    recipe = LenslessRecipe.load(path)
+    assert recipe.stack == str(tmp_path / "frames" / "*.tif")
+    assert recipe.prior.support == str(tmp_path / "s.png")
+    assert set(input_files(recipe)) == {tmp_path / "frames" / "*.tif", tmp_path / "s.png", Path("/m.png")}
+    assert absolute_paths(LenslessRecipe, {"solver": "diner", "device": "cpu"}, tmp_path)["solver"] == "diner"

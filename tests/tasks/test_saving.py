@@ -12,7 +12,7 @@ from safetensors import safe_open
 from napari_diner.errors import InputError, OutputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
 from napari_diner.tasks.saving import load, save, to_json
 
 PHASE = NamedArray("phase", np.ones((3, 4), np.float32), "YX", (2.0, 2.0), "rad")
@@ -32,9 +32,12 @@ def result(**changes: object) -> Result:
 def test_a_result_comes_back(tmp_path: Path) -> None:
     save(result(weights={"table": np.zeros(3, np.float32)}), tmp_path / "out")
     back = load(tmp_path / "out")
-    assert list(back) == ["phase"]
+    assert [array.name for array in back.arrays] == ["phase"]
+    np.testing.assert_array_equal(back["phase"].data, PHASE.data)
     assert (back["phase"].axes, back["phase"].scale_um, back["phase"].unit) == ("YX", (2.0, 2.0), "rad")
-    assert LenslessRecipe.load(tmp_path / "out" / "recipe.yaml") == result().recipe
+    assert back.recipe == LenslessRecipe.load(tmp_path / "out" / "recipe.yaml") == result().recipe
+    np.testing.assert_array_equal(back.weights["table"], np.zeros(3, np.float32))
+    assert (back.task, back.partial, back.report["seconds"]) == ("lensless", False, 1.5)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["files"] == sorted(path.name for path in (tmp_path / "out").iterdir())
 
@@ -100,3 +103,11 @@ def test_reports_are_standard_json() -> None:
 def test_a_folder_without_a_result_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no result"):
         load(tmp_path)
+
+
+def test_files_that_a_recipe_names_are_not_replaced(tmp_path: Path) -> None:
+    save(result(), tmp_path)
+    own = LenslessRecipe(stack=str(tmp_path / "phase.tif"))
+    with pytest.raises(OutputError, match=r"phase\.tif, an input of this run"):
+        save(result(recipe=own), tmp_path, overwrite=True)
+    assert load(tmp_path).recipe == result().recipe

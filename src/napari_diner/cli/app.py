@@ -1,4 +1,4 @@
-"""The application: all commands, and what it says when something is wrong."""
+"""The application: all commands, exit codes and error messages."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from napari_diner.tasks.registry import samples, tasks
 BAD_INPUT = 2
 FAULT = 1
 TRACEBACK = "NAPARI_DINER_TRACEBACK"
-"""Environment variable that has unexpected errors shown in full."""
+"""Environment variable that makes unexpected errors print their traceback."""
 
 
 def build_app() -> App:
-    """Return the application."""
+    """Return the application with a command for each task, sample and comparison."""
     app = App(
         name="napari-diner",
         help="Images, phase and refractive index by implicit neural representations.",
@@ -34,12 +34,12 @@ def build_app() -> App:
         suppress_keyboard_interrupt=False,
     )
     app.command(demo)
-    compare = App(name="compare", help="Compare ways to do the same work on the same data for the same time.")
+    compare = App(name="compare", help="Compare solvers or representations on the same data, each for the same time.")
     for name, task in tasks().items():
         app.command(task_command(task), name=name)
         if task.contenders:
             compare.command(compare_command(task), name=name)
-    simulate = App(name="simulate", help="Make sample data.")
+    simulate = App(name="simulate", help="Simulate sample data.")
     for name, (_, sample) in samples().items():
         simulate.command(simulate_command(sample), name=name)
     for command in (render, run, info, simulate, compare):
@@ -48,7 +48,7 @@ def build_app() -> App:
 
 
 def execute(arguments: Sequence[str]) -> int:
-    """Run a command; return the exit code: 0 done, 1 a fault of ours, 2 bad input, 130 interrupted.
+    """Run a command; return the exit code: 0 done, 1 unexpected error, 2 bad input, 130 interrupted.
 
     Raises
     ------
@@ -67,24 +67,24 @@ def execute(arguments: Sequence[str]) -> int:
     except MemoryError:
         return _complain("The memory of this machine is full; crop or bin the frames, or use a larger machine")
     except BrokenPipeError:
-        # the reader of our output, such as `head`, has gone; nothing more can be said to it
+        # the reader of the output, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAULT
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
-        _complain(f"an error that should not happen, {type(error).__name__}: {error}; set {TRACEBACK}=1 and report it")
+        _complain(f"unexpected error, {type(error).__name__}: {error}; set {TRACEBACK}=1 for details and report it")
         return FAULT
     return code if isinstance(code, int) else 0
 
 
 def _usage(error: CycloptsError) -> str:
-    """Return what cyclopts found wrong with the arguments, and where help is to be had."""
+    """Return what is wrong with the arguments according to cyclopts, and how to get help."""
     command = " ".join(["napari-diner", *(error.command_chain or ())])
     return f"{str(error).strip()} See {command} --help"
 
 
 def _complain(message: str) -> int:
-    """Say in one line what is wrong."""
+    """Print an error in one line; return the exit code."""
     print("napari-diner: " + " ".join(message.split()), file=sys.stderr)
     return BAD_INPUT

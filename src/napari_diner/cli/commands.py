@@ -1,10 +1,10 @@
-"""Commands that are made from the registry of tasks: one for each task, its comparison, its samples."""
+"""Commands generated from the registry of tasks: one for each task, comparison and sample."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -15,7 +15,7 @@ from napari_diner.io.folder import RECIPE, with_manifest, write_contents
 from napari_diner.settings import Values, shortened
 from napari_diner.tasks.recipe import Recipe, input_files, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
-from napari_diner.tasks.task import AnyTask, Sample, SampleData
+from napari_diner.tasks.task import AnyTask, Sample, SampleData, Task
 
 Command = Callable[..., int]
 
@@ -64,7 +64,7 @@ def compare_command(task: AnyTask) -> Command:
         set_: Assignments = (),
         truth: TruthFolder = None,
         contenders: str | None = None,
-        seconds: Annotated[float, Parameter(help="Time for each of them.")] = 60.0,
+        seconds: Annotated[float, Parameter(help="Time for each contender.")] = 60.0,
         settings: Values,
     ) -> int:
         values = _recipe(task, source, recipe, set_, settings)
@@ -82,7 +82,7 @@ def compare_command(task: AnyTask) -> Command:
             help=f"Which to compare, separated by commas: {', '.join(task.contenders)}; all if left out.",
         ),
     ]
-    command.__doc__ = f"Compare ways to do the work of `{task.name}` on the same data, each for the same time."
+    command.__doc__ = f"Compare contenders for `{task.name}` on the same data, each for the same time."
     return _with_options_of(task, command)
 
 
@@ -124,7 +124,7 @@ def run(
     truth: TruthFolder = None,
     settings: Values,
 ) -> int:
-    """Repeat what a recipe says, inputs included."""
+    """Run a recipe, including its inputs."""
     name = read_yaml(recipe).get("task")
     if not isinstance(name, str):
         raise RecipeError(f"The recipe {recipe} names no task; add a line such as 'task: lensless'", "task")
@@ -137,22 +137,25 @@ def run(
 
 
 def _with_options_of(task: AnyTask, command: Command) -> Command:
-    """Give a command the options of a task's recipe, its shortcuts, and its source as first argument."""
+    """Add the options of a task's recipe, its shortcuts, and its source as the first argument."""
     source = Annotated[str | None, Parameter(help=f"{task.source_help} Needed unless the recipe names it.")]
     command.__annotations__["source"] = source
+    if type(task).load_truth is Task.load_truth:  # its message is clearer than that of an unknown option
+        command.__annotations__["truth"] = Annotated[TruthFolder, Parameter(show=False)]
     return with_options(task.recipe_type, skip=("task", task.source_field), shortcuts=task.shortcuts)(command)
 
 
 def _recipe(
     task: AnyTask, source: str | None, file: Path | None, assignments: tuple[str, ...], settings: Values
-) -> Any:
+) -> Recipe:
     given = settings if source is None else merge(settings, {task.source_field: source})
-    return task.recipe_type.parse(collect(task.recipe_type, file, assignments, given))
+    values: Recipe = task.recipe_type.parse(collect(task.recipe_type, file, assignments, given))
+    return values
 
 
 def _inputs(recipe: Recipe, truth: Path | None) -> list[Path]:
     return input_files(recipe) + ([] if truth is None else [truth])
 
 
-def _truth(task: AnyTask, folder: Path | None) -> Any:
+def _truth(task: AnyTask, folder: Path | None) -> object:
     return None if folder is None else task.load_truth(folder)

@@ -12,32 +12,32 @@ from napari_diner.cli.info import qt_binding
 from napari_diner.cli.output import FLAG, INTERRUPTED, Quiet, finish, print_comparison, results_in, write_comparison
 from napari_diner.errors import DinerError
 from napari_diner.io.folder import is_demo
-from napari_diner.tasks.registry import samples
+from napari_diner.tasks.registry import samples, tasks
 from napari_diner.tasks.registry import task as registered
 from napari_diner.tasks.task import Frames
 
+NAMES = ", ".join(name for name, task in tasks().items() if task.demo is not None)
+
 
 def demo(
-    task: Annotated[str, Parameter(help="What to demonstrate: lensless, idt or fit.")] = "lensless",
+    task: Annotated[str, Parameter(help=f"What to demonstrate: {NAMES}.")] = "lensless",
     /,
     *,
     output: Annotated[
         Path,
-        Parameter(
-            name=("--output", "-o"), help="Folder that receives sample and results; an earlier demo in it is replaced."
-        ),
+        Parameter(name=("--output", "-o"), help="Folder for sample and results; an earlier demo in it is replaced."),
     ] = Path("napari-diner-demo"),
     show: Annotated[bool, FLAG, Parameter(help="Open the result in napari.")] = False,
     seed: Annotated[int, Parameter(help="Number that fixes every random choice.")] = 0,
     quiet: Quiet = False,
-    overwrite: Annotated[bool, FLAG, Parameter(help="Write into a folder that holds other files, too.")] = False,
+    overwrite: Annotated[bool, FLAG, Parameter(help="Also write into a folder that holds other files.")] = False,
 ) -> int:
     """Simulate a sample, reconstruct it or fit an image in several ways, and name the winner."""
     overwrite = overwrite or is_demo(output)
     chosen = registered(task)
     demonstration = chosen.demo
     if demonstration is None:
-        raise DinerError(f"There is no demonstration of {task}; choose lensless, idt or fit")
+        raise DinerError(f"There is no demonstration of {task}; choose from {NAMES}")
     if show and qt_binding() is None:
         raise DinerError("There is no Qt to show the result with; pip install 'napari-diner[all]', or leave out --show")
     with results_in(output, overwrite) as stage:

@@ -1,4 +1,4 @@
-"""Options of a command, made from the fields of a recipe: a new field is a new option."""
+"""Options of a command, generated from the fields of a recipe, so that a new field is a new option."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from napari_diner.tasks.task import Shortcut
 
 Exit = TypeVar("Exit")
 
-SEQUENCE_HELP = "Numbers with commas between them, a CSV file, or YAML."
+SEQUENCE_HELP = "Numbers separated by commas, a CSV file, or YAML."
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,19 @@ class Option:
         return self.is_sequence and get_args(without_none(self.field.annotation))[0] not in (int, float)
 
     @property
-    def annotation(self) -> Any:
-        """Type of the parameter for cyclopts; None, its default, says that the option was not given."""
+    def annotation(self) -> object:
+        """Type of the parameter for cyclopts; its default, None, means that the option is not set."""
         kind: Any = without_none(self.field.annotation)
         if get_origin(kind) is not Literal and kind not in (bool, int, float):
             kind = str
-        # validation is left to the recipe, so that files and options are judged by the same rules and words
+        # the recipe validates, so that files and options follow the same rules and messages are the same
         described = Parameter(
             name=self.flag, help=self._help(), group=self.group, show_default=False, allow_leading_hyphen=kind is str
         )
         return Annotated[kind | None, described]
 
     def value(self, given: object) -> object:
-        """Turn what was given on the command line into a value for the recipe."""
+        """Convert a value from the command line into one for the recipe."""
         if self.is_sequence and isinstance(given, str) and not is_file(self.field, given):
             return parse_sequence(self, given)
         return given
@@ -107,23 +107,21 @@ def _options(model: type[BaseModel], keys: tuple[str, ...], group: Group, skip: 
 def with_options(
     model: type[BaseModel], skip: Collection[str] = (), shortcuts: Collection[Shortcut] = ()
 ) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
-    """Give a command the options of a recipe.
+    """Add the options of a recipe to a command.
 
-    The signature is made here and not by cyclopts' own support of pydantic models, which has no groups by section,
-    reports errors in its own words, validates options before those of the recipe's file are known, and cannot read
-    ``1,2,3`` or a table file as a list.
-
-    The command has a parameter ``settings``; it receives the values of the options that were given, nested as in a
-    recipe.
+    The command has a parameter ``settings``, which receives the values of the options that are set, nested as in a
+    recipe. The signature is generated here rather than by cyclopts' support of pydantic models, which (in version 5.4)
+    does not group options by section, does not read ``1,2,3`` or a table file as a list, and validates the options
+    before ``--set`` is applied.
 
     Parameters
     ----------
     model
         The recipe, or any other settings.
     skip
-        Keys that are no options, e.g. because they are positional arguments.
+        Keys that are not options, e.g. because they are positional arguments.
     shortcuts
-        Further options, which stand for changes of the recipe; those fields go over them.
+        Further options, which stand for changes of the recipe; the options of fields override them.
     """
 
     def decorate(command: Callable[..., Exit]) -> Callable[..., Exit]:
@@ -159,7 +157,7 @@ def with_options(
     return decorate
 
 
-def _annotation(shortcut: Shortcut) -> Any:
+def _annotation(shortcut: Shortcut) -> object:
     described = Parameter(name=option_name(shortcut.name), help=shortcut.summary, show_default=False)
     flag = Parameter(negative=())
     return Annotated[bool | None, described, flag] if shortcut.kind is bool else Annotated[str | None, described]

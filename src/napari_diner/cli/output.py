@@ -1,4 +1,4 @@
-"""Where results go: options that commands share, and the way that every run and comparison takes to its folder."""
+"""Options that commands share, and how every run and comparison is saved and summarised."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
 
 FLAG = Parameter(negative=(), show_default=False)
-Quiet = Annotated[bool, FLAG, Parameter(name=("--quiet", "-q"), help="Show nothing but errors.")]
+Quiet = Annotated[bool, FLAG, Parameter(name=("--quiet", "-q"), help="Show only errors.")]
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Common:
-    """Where results go and what is shown."""
+    """Where results are saved and what is shown."""
 
-    output: Annotated[Path, Parameter(name=("--output", "-o"), help="Folder that receives the results.")]
+    output: Annotated[Path, Parameter(name=("--output", "-o"), help="Folder for the results.")]
     quiet: Quiet = False
     overwrite: Annotated[
-        bool, FLAG, Parameter(help="Replace results in a folder that exists; other files in it are kept.")
+        bool, FLAG, Parameter(help="Replace results in an existing folder; other files in it are kept.")
     ] = False
 
 
@@ -68,16 +68,16 @@ def results_in(
 
 
 def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs: Collection[Path] = ()) -> int:
-    """Run, save the result, print a summary; return the exit code.
+    """Run a task, save the result and print a summary; return the exit code.
 
     Parameters
     ----------
     folder
-        Where the result goes.
+        Where to save the result.
     task
         The task.
     start
-        Reads the data and gives the run; called only once the folder is known to be good.
+        Reads the data and returns the run; called only after the folder has been checked.
     inputs
         What the result is computed from; never replaced.
 
@@ -99,7 +99,7 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
                 with stage() as place:
                     write_result(result, place, task.write_extras(result, place))
             except DinerError as error:
-                # what there is after an interruption may be of no use
+                # an interrupted run may have no usable result
                 if stop.asked and not isinstance(error, OutputError):
                     raise KeyboardInterrupt from None
                 raise
@@ -122,7 +122,7 @@ def _print_summary(task: AnyTask, result: Result, output: Path) -> None:
 
 
 def compare_into(folder: Common, comparing: Callable[[], ComparisonRun], inputs: Collection[Path] = ()) -> int:
-    """Run a comparison, save it, print its table; return the exit code. See `run_into` for the parameters.
+    """Run and save a comparison, and print its table; return the exit code. See `run_into` for the parameters.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def compare_into(folder: Common, comparing: Callable[[], ComparisonRun], inputs:
 
 
 def finish(comparing: ComparisonRun, *, quiet: bool) -> tuple[Comparison, bool]:
-    """Run a comparison; return it, and whether it came to its end."""
+    """Run a comparison; return it, and whether it was completed."""
     with Interruption() as stop, comparing:
         if not follow(comparing, stop, quiet=quiet):
             raise KeyboardInterrupt
@@ -150,7 +150,7 @@ def finish(comparing: ComparisonRun, *, quiet: bool) -> tuple[Comparison, bool]:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Print the table of a comparison, and who won."""
+    """Print the table of a comparison and its winner."""
     print_table(*comparison.rows())
     print("\n" + "\n".join(comparison.notes()))
 

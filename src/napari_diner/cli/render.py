@@ -1,4 +1,4 @@
-"""The command that evaluates a saved fit: all of it, a part, or another sampling."""
+"""The command that evaluates a saved fit: as a whole, in part, or at another sampling."""
 
 from __future__ import annotations
 
@@ -23,21 +23,23 @@ _PLACE = re.compile(r"\s*([A-Za-z])\s*=\s*([-+\d:\s]+)")
 
 
 def render(
-    model: Annotated[Path, Parameter(help="The model.safetensors of a fit, or the folder of results that holds it.")],
+    model: Annotated[Path, Parameter(help="The model.safetensors of a fit, or the folder that contains it.")],
     /,
     *,
-    output: Annotated[Path, Parameter(name=("--output", "-o"), help="TIFF file that receives the rendering.")],
+    output: Annotated[Path, Parameter(name=("--output", "-o"), help="TIFF file for the rendering.")],
     region: Annotated[
-        str, Parameter(help="Part to evaluate, by the letters of the axes, as in z=3,y=10:50,x=::2; all if left out.")
+        str,
+        Parameter(help="Part to evaluate, by the letters of the axes, e.g. z=3,y=10:50,x=::2; all if left out."),
     ] = "",
     zoom: Annotated[
-        str, Parameter(help="Samples for one of the data: a number for Y and X, or one for each axis but colours.")
+        str,
+        Parameter(help="Samples per sample of the data: one number for Y and X, or one per axis except colours."),
     ] = "1",
     order: Annotated[int, Parameter(help="Order of the splines between the samples of a DINER, 0 to 5.")] = 1,
-    overwrite: Annotated[bool, FLAG, Parameter(help="Replace a file that exists.")] = False,
+    overwrite: Annotated[bool, FLAG, Parameter(help="Replace an existing file.")] = False,
     quiet: Quiet = False,
 ) -> int:
-    """Evaluate a saved fit: all of it, a part, or another sampling."""
+    """Evaluate a saved fit: as a whole, in part, or at another sampling."""
     _check_file(output, overwrite)
     factors = _numbers(zoom)
     if not 0 <= order <= HIGHEST_ORDER:
@@ -55,17 +57,17 @@ def render(
 
 
 def parse_region(text: str, axes: str, shape: tuple[int, ...]) -> list[Index]:
-    """Return the index that a region such as ``"z=3,y=10:50"`` stands for, one entry for each axis.
+    """Return the index for a region such as ``"z=3,y=10:50"``, with one entry for each axis.
 
-    A number is one place and drops its axis; ``start:stop:step`` is as in Python, except that what lies outside the
-    data is an error; axes that are not named are whole.
+    A number is one position and drops its axis; ``start:stop:step`` is as in Python, except that positions outside the
+    data are errors; other axes are complete.
 
     Raises
     ------
     InputError
-        If it cannot be read, names an axis that is not there or twice, lies outside, or leaves no plane.
+        If it cannot be read, names an axis that does not exist or twice, lies outside the data, or is not a plane.
     """
-    wanted: dict[str, Index] = {}
+    index: dict[str, Index] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         match = _PLACE.fullmatch(part)
         numbers = match[2].split(":") if match else []
@@ -78,32 +80,31 @@ def parse_region(text: str, axes: str, shape: tuple[int, ...]) -> list[Index]:
         axis = match[1].upper()
         if axis not in axes:
             raise InputError(f"The model has no axis {axis}; its axes are {_described(axes, shape)}")
-        if axis in wanted:
+        if axis in index:
             raise InputError(f"The region names the axis {axis} twice; name each once")
         size = shape[axes.index(axis)]
         if any(value is not None and not -size <= value <= size for value in values[:2]):
             raise InputError(f"The region {part} lies outside; {axis} goes from 0 to {size - 1}")
-        if len(values) > 1:
-            wanted[axis] = slice(*values)
-            if values[2:] == [0] or not range(size)[wanted[axis]]:
-                raise InputError(f"The region {part} holds nothing; {axis} goes from 0 to {size - 1}")
+        start = values[0]
+        if len(values) > 1 or start is None:
+            index[axis] = slice(*values)
+            if values[2:] == [0] or not range(size)[index[axis]]:
+                raise InputError(f"The region {part} is empty; {axis} goes from 0 to {size - 1}")
             continue
-        place = values[0]
-        assert place is not None
-        if place == size:
+        if start == size:
             raise InputError(f"The region {part} lies outside; {axis} goes from 0 to {size - 1}")
         if axis in "YX":
-            raise InputError(f"The region {part} leaves no image; write {axis.lower()}={place}:{place + 1 or ''}")
-        wanted[axis] = place
-    return [wanted.get(axis, slice(None)) for axis in axes]
+            raise InputError(f"The region {part} leaves no image; write {axis.lower()}={start}:{start + 1 or ''}")
+        index[axis] = start
+    return [index.get(axis, slice(None)) for axis in axes]
 
 
 def _numbers(text: str) -> float | list[float]:
     try:
-        found = [float(part) for part in text.split(",")]
+        numbers = [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"The zoom {text!r} is no number; write it as in 2, or 1,2,2 for ZYX") from None
-    return found[0] if len(found) == 1 else found
+        raise InputError(f"The zoom {text!r} is not a number; write it as in 2, or 1,2,2 for ZYX") from None
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def _described(axes: str, shape: tuple[int, ...]) -> str:
@@ -118,7 +119,7 @@ def _check_file(path: Path, overwrite: bool) -> None:
     if path.is_dir():
         raise OutputError(f"The output {path} is a folder; name a file")
     if path.exists() and not overwrite:
-        raise OutputError(f"The output {path} exists; choose another name or add --overwrite")
+        raise OutputError(f"The output {path} exists; choose another name or add {{field:overwrite}}")
     folder = path.absolute().parent
     while not folder.exists():
         folder = folder.parent

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich import box
 from rich.console import Console
@@ -18,7 +18,7 @@ from napari_diner.tasks.report import Row
 from napari_diner.tasks.result import Progress
 
 SECONDS_BETWEEN_LINES = 30.0
-"""How often progress is told where there is no terminal to draw a bar on."""
+"""Time between lines of progress where there is no terminal for a progress bar."""
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
 
@@ -26,15 +26,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Inside its ``with`` block the first Ctrl-C (or SIGTERM) is noted in `asked`, and the second one stops at once."""
+    """Inside its ``with`` block, the first Ctrl-C or SIGTERM sets `asked`, and the second one stops at once."""
 
     def __init__(self) -> None:
         self.asked = False
-        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in SIGNALS:
-            self._before[number] = signal.signal(number, self._note)
+        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
     def __exit__(
@@ -52,7 +50,7 @@ class Interruption:
 
 
 def follow(run: Iterable[Progress], stop: Interruption, *, quiet: bool) -> bool:
-    """Iterate a run to its end, or until `stop` was asked for; show how it goes.
+    """Iterate a run to its end, or until `stop` is asked for, and show its progress.
 
     Returns
     -------

@@ -59,8 +59,9 @@ class Stage:
         if self.host != platform.node():
             return False
         try:
-            # the number may have been reused by another process
-            return abs(psutil.Process(self.pid).create_time() - self.started) > 1
+            process = psutil.Process(self.pid)
+            # another process may have got the number since
+            return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - self.started) > 1
         except psutil.NoSuchProcess:
             return True
         except psutil.AccessDenied:
@@ -208,6 +209,9 @@ def _sync(path: Path) -> None:
     number = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:
         os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):  # some network file systems cannot
+            raise
     finally:
         os.close(number)
 

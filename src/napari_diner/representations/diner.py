@@ -20,7 +20,7 @@ from napari_diner.representations.settings import (
 
 # keys per chunk: 64 activations of 8192 keys in float32 take 2 MB, which stays in a core's cache
 CHUNK = 8192
-# fewer keys are not worth the bother of dealing them out to threads
+# fewer keys are not worth distributing over threads
 _WORTH_SHARING = 4096
 
 
@@ -29,10 +29,8 @@ class Diner(Representation):
 
     Parameters
     ----------
-    shape
-        Samples of the signal, e.g. (Y, X).
-    outputs
-        Quantities per sample.
+    shape, outputs
+        See `Representation`.
     settings
         Backbone, sizes, evaluation.
     generator

@@ -151,10 +151,8 @@ class HashGrid(CoordinateNetwork):
 
     Parameters
     ----------
-    shape
-        Samples of the signal, e.g. (Z, Y, X).
-    outputs
-        Quantities per sample.
+    shape, outputs
+        See `Representation`.
     network
         Size of the MLP.
     hash_grid

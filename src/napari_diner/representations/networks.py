@@ -23,10 +23,8 @@ class CoordinateNetwork(Representation):
 
     Parameters
     ----------
-    shape
-        Samples of the signal, e.g. (Y, X).
-    outputs
-        Quantities per sample.
+    shape, outputs
+        See `Representation`.
     network
         Turns encoded coordinates, (n, features), into values, (n, outputs).
     encoding

@@ -1,4 +1,4 @@
-"""The command line that does what a recipe says."""
+"""The command line that is equivalent to a recipe."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Iterator, Mapping
 
 import yaml
 
-from napari_diner.settings import Values
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.registry import task_of
 
 
 def command_line(recipe: Recipe, source: str, output: str) -> str:
-    """Return the command that does what a dock does with this recipe, quoted for a POSIX shell.
+    """Return the command that is equivalent to running a recipe in a dock, quoted for a POSIX shell.
 
     Parameters
     ----------
     recipe
-        The settings; those that have their default value are left out.
+        The settings; defaults are left out.
     source
         File, folder or glob of the data.
     output
@@ -38,18 +37,20 @@ def command_line(recipe: Recipe, source: str, output: str) -> str:
     return shlex.join(words)
 
 
-def _differences(values: Mapping[str, object], defaults: Values, prefix: str = "") -> Iterator[tuple[str, object]]:
+def _differences(
+    values: Mapping[str, object], defaults: Mapping[str, object], prefix: str = ""
+) -> Iterator[tuple[str, object]]:
     """Yield the values that differ from their defaults, those of sections as ``section.key``."""
     for key, value in values.items():
         default = defaults[key]
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
             yield from _differences(value, default, f"{prefix}{key}.")
         elif value != default:
             yield prefix + key, value
 
 
 def _is_plain(value: object) -> bool:
-    """Tell whether a value can be written as an option without YAML: a word, a number, or a list of numbers."""
+    """Whether a value can be written as an option without YAML: a word, a number, or a list of numbers."""
     if isinstance(value, list):
         return bool(value) and all(isinstance(item, int | float) for item in value)
     return isinstance(value, str | int | float) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""What every report says, and figures that many of them have."""
+"""Provenance and figures that reports have in common, and their presentation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def psnr_of(mean_square: float, peak: float) -> float:
 
 
 def provenance(device: torch.device, seed: int) -> dict[str, object]:
-    """Return what a report says of the machine and the programs that a result was made with."""
+    """Return the machine and the software that a result was computed with, for its report."""
     import torch
 
     return {

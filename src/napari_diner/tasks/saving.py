@@ -96,7 +96,7 @@ def load(folder: str | Path) -> Result:
 
 
 def to_json(values: object) -> str:
-    """Return values as standard JSON: numbers of NumPy as plain ones, those that are not finite as null."""
+    """Return values as standard JSON: NumPy numbers as plain ones, numbers that are not finite as null."""
     return json.dumps(_plain(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -43,7 +43,7 @@ def test_momentum_gets_further(recording: Recording) -> None:
     solver, losses = run(recording.problem, iterations=400, tolerance=0)
     plain = run(recording.problem, iterations=400, momentum=False, tolerance=0)[1]
     assert min(losses) < 0.05 * plain[-1]
-    assert psnr_db(solver.field(), recording.truth)[0] > 45
+    assert psnr_db(solver.result(), recording.truth)[0] > 45
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -56,7 +56,7 @@ def test_steps_are_never_too_long(masked: bool, padding: bool) -> None:
 
 def test_the_best_field_is_kept(recording: Recording) -> None:
     solver, losses = run(recording.problem, iterations=150)
-    assert recording.problem.evaluate(solver.field())[0] == pytest.approx(min(losses), rel=1e-12)
+    assert recording.problem.evaluate(solver.result()).loss == pytest.approx(min(losses), rel=1e-12)
 
 
 def test_it_stops_when_progress_is_slow(recording: Recording) -> None:

@@ -39,16 +39,17 @@ def recording(noise: float, seed: int = 0) -> PhaseProblem:
     return PhaseProblem(model, noisy.clamp_min(0).sqrt())
 
 
-def priors(problem: PhaseProblem, support: Tensor | None = None, **settings: object) -> Priors:
+def priors(problem: PhaseProblem, support: Tensor | None = None, factor: float = 1.0, **settings: object) -> Priors:
     known = PriorSettings.model_validate(settings)
-    return Priors(known, 1.0, periodic=True, values_per_pixel=problem.model.frames, support=support)
+    frames = problem.model.frames
+    return Priors(known, 1.0, periodic=True, values_per_pixel=frames, support=support, factor=factor)
 
 
 def solved(problem: PhaseProblem) -> Tensor:
     solver = GaussNewton(problem, problem.flat_field(), GaussNewtonSettings(warm_up=20, iterations=15))
     for _ in solver.steps():
         pass
-    return solver.field()
+    return solver.result()
 
 
 def phase_rmse(field: Tensor) -> float:
@@ -62,7 +63,7 @@ def test_what_is_added_has_the_gradient_it_says() -> None:
         torch.complex128
     )
     known = priors(problem, support, total_variation="noise", of="phase")
-    known.adapt(1e-3)
+    known = known.adapted(1e-3)
     gradient = known.evaluate(field)[1]
     step = 1j * field * torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     # the mean outside is held, as the pull follows it only from step to step; so only changes inside are tried
@@ -73,29 +74,47 @@ def test_what_is_added_has_the_gradient_it_says() -> None:
 
 def test_the_noise_is_found_and_sets_the_weight() -> None:
     problem = recording(0.03)
-    problem.priors = priors(problem, total_variation="noise", usual_step=0.5)
-    solved(problem)
+    problem = problem.with_priors(priors(problem, total_variation="noise", usual_step=0.5))
+    solver = GaussNewton(problem, problem.flat_field(), GaussNewtonSettings(warm_up=20, iterations=15))
+    list(solver.steps())
+    final = solver.problem.priors
+    assert final is not None
     # a standard deviation σ of an intensity near one is half of it in the amplitude
-    assert problem.priors.variance**0.5 == pytest.approx(0.015, rel=0.3)
-    assert problem.priors.weight == pytest.approx(2 * problem.priors.variance / (4 * 0.5))
-    assert problem.priors.settled
+    assert final.variance**0.5 == pytest.approx(0.015, rel=0.3)
+    assert final.weight == pytest.approx(2 * final.variance / (4 * 0.5))
+    assert final.settled
+    # the problem that was given keeps its priors
+    assert problem.priors is not None and problem.priors.variance == 0
+
+
+def test_exaggerated_priors_relax_to_what_suits_the_noise() -> None:
+    known = priors(recording(0.03), total_variation="noise").adapted(1e-3)
+    strong = known.exaggerated()
+    weights = [strong.weight]
+    while not strong.settled:
+        strong = strong.relaxed()
+        weights.append(strong.weight)
+    assert weights == sorted(weights, reverse=True)
+    assert weights[0] > 10 * weights[-1] == pytest.approx(10 * known.weight)
+    # a support alone has no weight that could be too strong
+    assert priors(recording(0.03), discs()[1]).exaggerated().settled
 
 
 def test_noise_is_taken_out_and_edges_are_kept() -> None:
-    plain, known = recording(0.05), recording(0.05)
-    known.priors = priors(known, total_variation="noise", strength=4)
+    plain = recording(0.05)
+    known = plain.with_priors(priors(plain, total_variation="noise", factor=4))
     assert phase_rmse(solved(known)) < 0.5 * phase_rmse(solved(plain))
 
 
 def test_without_noise_the_prior_fades() -> None:
     problem = recording(0.0)
-    problem.priors = priors(problem, total_variation="noise")
+    problem = problem.with_priors(priors(problem, total_variation="noise"))
     assert phase_rmse(solved(problem)) < 0.005
 
 
 def test_a_support_tells_slow_phase() -> None:
-    plain, known = recording(0.05), recording(0.05)
-    known.priors = priors(known, discs()[1])
+    plain = recording(0.05)
+    known = plain.with_priors(priors(plain, discs()[1]))
     error = [phase_error(solved(problem).angle().numpy(), discs()[0].angle().numpy()) for problem in (plain, known)]
     slow = [np.abs(np.fft.fft2(each))[:4, :4].std() for each in error]
     assert slow[1] < 0.6 * slow[0]
@@ -105,13 +124,12 @@ def test_a_support_tells_slow_phase() -> None:
 
 def test_the_held_out_frame_prefers_a_weight_that_is_neither_none_nor_all() -> None:
     problem = recording(0.05)
-    problem.priors = priors(problem, total_variation="held_out")
-    choice = HeldOutFrame(problem, problem.flat_field(), GaussNewtonSettings(warm_up=20), 2)
-    steps = list(choice.steps())
-    choice.finish()
+    known = priors(problem, total_variation="held_out")
+    solver = HeldOutFrame(problem, known, problem.flat_field(), GaussNewtonSettings(warm_up=20), 2)
+    assert solver.result().factor == known.factor
+    steps = list(solver.steps())
+    choice = solver.result()
     assert len(choice.misfits) == len(choice.factors) == steps[-1].iterations
-    assert choice.factors[-1] < problem.priors.factor < choice.factors[0]
+    assert choice.factors[-1] < choice.factor < choice.factors[0]
     assert min(choice.misfits) < 0.95 * choice.misfits[-1]
-    # what was held out is used again
-    assert problem.mask is None
     assert all(0 <= step.done <= 1 for step in steps)

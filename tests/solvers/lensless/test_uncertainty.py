@@ -46,10 +46,10 @@ def estimated(
     solver = GaussNewton(problem, truth, GaussNewtonSettings(warm_up=0, iterations=6, cg_steps=60))
     for _ in solver.steps():
         pass
-    estimate = UncertaintyEstimate(problem, solver.field(), settings, PIXEL_UM)
+    estimate = UncertaintyEstimate(problem, solver.result(), settings, PIXEL_UM)
     for _ in estimate.steps():
         pass
-    return solver.field(), estimate.result()
+    return solver.result(), estimate.result()
 
 
 def test_shot_and_read_noise_are_told_apart() -> None:

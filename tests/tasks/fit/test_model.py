@@ -281,7 +281,7 @@ def recipe_with(header: dict[str, str], **changes: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"format": "other"}, "no model of napari-diner"),
+        ({"format": "other"}, "not a model of napari-diner"),
         ({"format_version": "2"}, "has format 2, but this version of napari-diner reads 1"),
         ({"task": "lensless"}, "task 'lensless'"),
         ({"recipe": "{"}, "damaged"),

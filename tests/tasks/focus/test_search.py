@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from skimage.io import imread
 
 from napari_diner.errors import DinerError, RecipeError
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.optics import Optics
-from napari_diner.tasks.focus.output import as_csv, table
+from napari_diner.tasks.focus.job import FocusJob
+from napari_diner.tasks.focus.output import as_csv
 from napari_diner.tasks.focus.recipe import FocusRecipe
-from napari_diner.tasks.focus.search import focus
+from napari_diner.tasks.focus.task import FocusTask
 from napari_diner.tasks.lensless.data import LenslessData
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.result import Result
+from napari_diner.tasks.run import Run
+from tests.kit.runs import finished
 
 DISTANCES_UM = (300.0, 330.0, 365.0)
 DEPTH_UM = 4 * 1.0**2 / 0.5
@@ -34,11 +40,12 @@ def frames(transparent: bool = True) -> np.ndarray:
     return model.intensities(torch.from_numpy(field)).numpy()
 
 
+def start(stack: np.ndarray, **changes: Any) -> Run[Any]:
+    return Run(FocusJob(FocusRecipe.parse({**RECORDED, **changes}), LenslessData(stack)))
+
+
 def found(stack: np.ndarray, **changes: Any) -> Result:
-    with focus(FocusRecipe.parse({**RECORDED, **changes}), LenslessData(stack)) as run:
-        for _ in run:
-            pass
-        return run.result()
+    return finished(start(stack, **changes))
 
 
 @pytest.mark.parametrize("transparent", [False, True])
@@ -95,7 +102,7 @@ def test_a_peak_at_the_end_of_the_range_is_doubted() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({}, "Where to search is missing"),
+        ({}, "range to search is missing"),
         ({"distances_um": [1, 2]}, "2 entries but the stack has 3 frames"),
         ({"near_um": 100, "far_um": 200, "source_distance_um": 1e4}, "needs distances to begin with"),
         ({"distances_um": DISTANCES_UM, "wavelength_um": None}, "wavelength is missing"),
@@ -103,15 +110,16 @@ def test_a_peak_at_the_end_of_the_range_is_doubted() -> None:
 )
 def test_what_is_missing_is_said(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        focus(FocusRecipe.parse({**RECORDED, **changes}), LenslessData(frames()))
+        start(frames(), **changes)
 
 
 def test_there_is_nothing_to_tell_before_the_first_step() -> None:
-    with (
-        focus(FocusRecipe.parse({**RECORDED, "distances_um": DISTANCES_UM}), LenslessData(frames())) as run,
-        pytest.raises(DinerError, match="no result yet"),
-    ):
-        run.result()
+    with start(frames(), distances_um=DISTANCES_UM) as run:
+        with pytest.raises(DinerError, match="no result yet"):
+            run.result()
+        next(run)
+        with pytest.raises(DinerError, match="No frame is done yet"):
+            run.result()
 
 
 def test_the_recipe_to_go_on_with_says_what_this_one_said() -> None:
@@ -125,10 +133,31 @@ def test_table_and_file_tell_the_same() -> None:
     report = {
         "distances_um": [301.234, 402.5], "distances_um_se": [0.5, 0.6], "sharpest_um": [303.0, 404.0],
         "sharpest_um_se": [1.0, 2.0], "given_um": [300, 400], "offset_um": 1.5, "offset_um_se": 0.5,
-        "depth_of_field_um": 8.0, "warnings": ["frame 2: doubtful"],
+        "depth_of_field_um": 8.0, "seconds": 1.0,
     }  # fmt: skip
-    text = table(report)
-    assert "301.23 ± 0.50" in text and "+1.50 ± 0.50" in text and "note: frame 2: doubtful" in text
+    rows = dict(FocusTask().summary_rows(report))
+    assert rows["frame 1"].startswith("301.23 ± 0.50")
+    assert rows["all together"].startswith("+1.50 ± 0.50")
     lines = as_csv(report).splitlines()
     assert lines[0].split(",")[:2] == ["frame", "distances_um"]
     assert lines[1].split(",")[:2] == ["1", "301.2340"]
+
+
+def test_the_files_beside_the_result_are_written_by_the_task(tmp_path: Path) -> None:
+    result = found(frames(False), distances_um=DISTANCES_UM, joint=False)
+    assert sorted(FocusTask().write_extras(result, tmp_path)) == sorted(path.name for path in tmp_path.iterdir())
+    lensless = LenslessRecipe.load(tmp_path / "lensless.yaml")
+    assert lensless.distances_um == pytest.approx(result.report["distances_um"])
+    assert (tmp_path / "focus.csv").read_text() == as_csv(result.report)
+    assert imread(tmp_path / "focus.png").std() > 5
+
+
+def test_a_search_that_was_cut_short_has_no_files_to_go_on_with(tmp_path: Path) -> None:
+    with start(frames(False), distances_um=DISTANCES_UM) as run:
+        for progress in run:
+            if progress.stage == "frame 2 of 3":
+                break
+        result = run.result()
+    assert result.partial
+    with pytest.raises(RecipeError, match="before every frame had its distance"):
+        FocusTask().write_extras(result, tmp_path)

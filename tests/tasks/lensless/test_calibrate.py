@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from scipy.ndimage import zoom
 
 from napari_diner.errors import RecipeError
@@ -18,7 +17,7 @@ from napari_diner.simulate.lensless.recording import simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.solvers.calibration.frame_geometry import trend
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.run import Result
+from tests.tasks.lensless.reconstruction import finished, start
 
 SIZE, PIXEL_UM, WAVELENGTH_UM = 96, 1.12, 0.532
 DISTANCES_UM = np.array([80.0, 115.0, 155.0, 205.0, 260.0])
@@ -54,13 +53,6 @@ def recipe_of(distances_um: Any = DISTANCES_UM, **values: Any) -> LenslessRecipe
             **values,
         }
     )
-
-
-def finished(recipe: LenslessRecipe, frames: np.ndarray) -> Result:
-    with reconstruct(recipe, frames) as run:
-        for _ in run:
-            pass
-        return run.result()
 
 
 def test_wrong_distances_and_drifted_frames_are_found() -> None:
@@ -182,7 +174,7 @@ def test_a_wide_field_is_calibrated_by_its_middle() -> None:
 
 def test_a_calibration_that_is_cut_short_still_gives_a_result() -> None:
     recipe = recipe_of(1.01 * DISTANCES_UM, calibration={"z": True, "shift": True}, **QUICK)
-    with reconstruct(recipe, record()) as run:
+    with start(recipe, record()) as run:
         for number, _ in enumerate(run):
             if number == 80:
                 break
@@ -196,10 +188,10 @@ def test_a_calibration_that_is_cut_short_still_gives_a_result() -> None:
 def test_too_few_heights_are_refused(frames: int) -> None:
     recipe = recipe_of(DISTANCES_UM[:frames], calibration={"z": True, "gain": True})
     with pytest.raises(RecipeError, match="record at least 3"):
-        reconstruct(recipe, record()[:frames])
+        start(recipe, record()[:frames])
 
 
 def test_a_tilt_of_frames_at_one_distance_is_refused() -> None:
     recipe = recipe_of([100.0] * 5, calibration={"tilt": True})
     with pytest.raises(RecipeError, match="calibrate the shift instead"):
-        reconstruct(recipe, record())
+        start(recipe, record())

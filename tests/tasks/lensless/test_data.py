@@ -11,8 +11,9 @@ import tifffile
 
 from napari_diner import device as devices
 from napari_diner.errors import InputError, OutOfMemoryError
-from napari_diner.tasks.lensless.data import LenslessData, checked_illumination, load, prepare
+from napari_diner.tasks.lensless.data import LenslessData, assemble, checked_illumination, prepare
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.task import Frames
 
 RECIPE = LenslessRecipe()
 
@@ -94,7 +95,7 @@ def test_reading_what_the_recipe_names(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "stack.tif", frames(), photometric="minisblack")
     tifffile.imwrite(tmp_path / "mask.tif", (frames()[0] > 20).astype(np.uint8))
     recipe = RECIPE.updated({"stack": str(tmp_path / "stack.tif"), "mask": str(tmp_path / "mask.tif")})
-    data = load(recipe)
+    data = assemble(recipe)
     np.testing.assert_array_equal(data.frames, frames())
     assert data.mask is not None and data.mask.shape == (16, 20)
     assert data.source == recipe.stack
@@ -104,9 +105,41 @@ def test_a_stack_is_measured_before_it_is_read(tmp_path: Path, monkeypatch: pyte
     tifffile.imwrite(tmp_path / "stack.tif", frames(), photometric="minisblack")
     monkeypatch.setattr(devices, "available_memory", lambda _=None: 1000)
     with pytest.raises(OutOfMemoryError, match="3 frames of 16×20 pixels needs about"):
-        load(RECIPE.updated({"stack": str(tmp_path / "stack.tif")}))
+        assemble(RECIPE.updated({"stack": str(tmp_path / "stack.tif")}))
 
 
 def test_a_recipe_without_a_stack() -> None:
     with pytest.raises(InputError, match="no intensity stack"):
-        load(RECIPE)
+        assemble(RECIPE)
+
+
+def test_every_image_that_the_recipe_names_is_read_and_attachments_take_their_place(tmp_path: Path) -> None:
+    names = ("mask", "illumination", "support", "dark", "flat")
+    for value, name in enumerate(names, start=1):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.full((16, 20), value, np.uint8))
+    path = {name: str(tmp_path / f"{name}.tif") for name in names}
+    recipe = RECIPE.updated(
+        {
+            "mask": path["mask"],
+            "illumination": path["illumination"],
+            "prior": {"support": path["support"]},
+            "preprocess": {"dark": path["dark"], "flat": path["flat"]},
+        }
+    )
+    data = assemble(recipe, Frames(frames(), "NYX", (1.0, 0.5, 0.5)))
+    read = (data.mask, data.illumination, data.support, data.references.dark, data.references.flat)
+    assert [float(np.mean(image)) for image in read if image is not None] == [1, 2, 3, 4, 5]
+    assert data.pixel_size_um == 0.5
+    others = {key: np.full((16, 20), 9) for key in ("mask", "illumination", "prior.support")}
+    data = assemble(recipe, Frames(frames(), "NYX", attachments=others))
+    assert [float(np.mean(image)) for image in (data.mask, data.illumination, data.support) if image is not None] == [
+        9
+    ] * 3
+
+
+def test_an_array_is_used_instead_of_the_file_that_it_came_from(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "stack.tif", frames(), photometric="minisblack")
+    recipe = RECIPE.updated({"stack": str(tmp_path / "stack.tif")})
+    data = assemble(recipe, Frames(2 * frames().astype(np.float32)))
+    np.testing.assert_array_equal(data.frames, 2 * frames().astype(np.float32))
+    assert data.source == recipe.stack

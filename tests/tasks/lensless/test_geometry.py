@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 from scipy import ndimage
 
 from napari_diner.errors import InputError, RecipeError
@@ -14,38 +13,38 @@ from napari_diner.preprocess.steps import References
 from napari_diner.simulate.lensless.recording import LenslessSample, simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData, memory_needed, prepare
-from napari_diner.tasks.lensless.geometry import at_the_sample, magnifications
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.setup import Setup, magnifications
 from napari_diner.tasks.lensless.truth import Truth
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
+from tests.tasks.lensless.reconstruction import finished, start
 
 QUICK = {"gauss_newton": {"warm_up": 5, "iterations": 8, "cg_steps": 30}}
 
 
 def run(recipe: LenslessRecipe, data: LenslessData, truth: Truth | None = None) -> Result:
-    with reconstruct(recipe.updated(QUICK), data, truth=truth) as running:
-        for _ in running:
-            pass
-        return running.result()
+    return finished(recipe.updated(QUICK), data, truth)
 
 
-def test_parallel_light_and_unchanged_frames_leave_the_recipe_alone(recipe: LenslessRecipe) -> None:
-    assert at_the_sample(recipe) is recipe
+def test_parallel_light_and_unchanged_frames_are_what_the_recipe_says(recipe: LenslessRecipe) -> None:
+    setup = Setup.of(recipe)
+    assert setup.optics == setup.frame_optics == recipe.optics
+    assert setup.heights.distances_um == recipe.distances_um
+    assert setup.heights.shifts_um is None
 
 
 def test_pixels_and_distances_of_a_point_source() -> None:
     recipe = LenslessRecipe.parse(
         {
-            "pixel_size_um": 2.0, "distances_um": [500, 1000], "source_distance_um": 1000,
+            "pixel_size_um": 2.0, "wavelength_um": 0.5, "distances_um": [500, 1000], "source_distance_um": 1000,
             "shifts_um": [[3, 0], [0, 4]], "preprocess": {"upsample": 2},
         }
     )  # fmt: skip
     assert magnifications(recipe) == (1.5, 2.0)
-    seen = at_the_sample(recipe)
-    assert seen.pixel_size_um == 0.5  # the finest frame's, 2 µm / 2 / 2
-    assert seen.distances_um == pytest.approx((500 / 1.5, 500))
-    assert seen.shifts_um == ((2, 0), (0, 2))
-    assert at_the_sample(seen) is seen
+    setup = Setup.of(recipe)
+    assert setup.pixel_size_um == 0.5  # the finest frame's, 2 µm / 2 / 2
+    assert setup.heights.distances_um == pytest.approx((500 / 1.5, 500))
+    assert setup.heights.shifts_um == ((2, 0), (0, 2))
 
 
 def test_a_source_behind_the_sample() -> None:
@@ -83,7 +82,7 @@ def test_frames_from_a_point_source_are_those_of_parallel_light(smooth: Lensless
     )  # fmt: skip
     m = np.array(magnifications(recipe))
     expected = (150.0, 240.0) if to == "sensor" else smooth.distances_um
-    assert at_the_sample(recipe).distances_um == pytest.approx(expected)
+    assert Setup.of(recipe).heights.distances_um == pytest.approx(expected)
     plane = ndimage.gaussian_filter(smooth.frames / 65535, (0, 3, 3))
     # as in the sensor's pixels: larger by M than in those of the finest frame
     centre = (96 - 1) / 2
@@ -113,8 +112,8 @@ def test_an_upsampled_crop_is_reconstructed_on_its_own_grid(values: dict[str, An
     assert result.report["object_pixel_size_um"] == sample.pixel_size_um / 2
     # what is stored repeats the run: the recipe is the user's
     assert result.recipe.preprocess.upsample == 2 and result.recipe.pixel_size_um == sample.pixel_size_um  # type: ignore[attr-defined]
-    assert memory_needed(recipe, 4, (64, 72), 2, None) > memory_needed(
-        recipe.updated({"preprocess": {"upsample": 1}}), 4, (64, 72), 2, None
+    assert memory_needed(recipe, (4, 64, 72), 2) > memory_needed(
+        recipe.updated({"preprocess": {"upsample": 1}}), (4, 64, 72), 2
     )
 
 
@@ -138,7 +137,7 @@ def test_uneven_light_and_bad_pixels_are_dealt_with(
 def test_a_truth_must_have_the_shape_of_the_crop(values: dict[str, Any], sample: LenslessSample, truth: Truth) -> None:
     recipe = LenslessRecipe.parse({**values, "preprocess": {"crop_px": [0, 0, 32, 32]}})
     with pytest.raises(InputError, match="frames have 32×32"):
-        reconstruct(recipe, LenslessData(sample.frames), truth=truth)
+        start(recipe, LenslessData(sample.frames), truth)
 
 
 def test_further_phase_images_join_the_result(values: dict[str, Any], sample: LenslessSample) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.errors import InputError, RecipeError
 from napari_diner.simulate.lensless.recording import LenslessSample, simulate
@@ -14,7 +13,8 @@ from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData, resolved
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.truth import Truth
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
+from tests.tasks.lensless import reconstruction
 
 QUICK = {
     "gauss_newton": {"iterations": 12, "warm_up": 20},
@@ -41,10 +41,7 @@ def amplitudes(sample: LenslessSample) -> np.ndarray:
 def finished(recipe: LenslessRecipe, sample: LenslessSample, support: np.ndarray | None = None) -> Result:
     recipe = recipe.updated(QUICK).updated({"intensity_scale": sample.intensity_scale})
     data = LenslessData(sample.frames, support=support)
-    with reconstruct(recipe, data, truth=Truth(sample.amplitude, sample.phase)) as run:
-        for _ in run:
-            pass
-        return run.result()
+    return reconstruction.finished(recipe, data, Truth(sample.amplitude, sample.phase))
 
 
 def phase_db(result: Result) -> float:
@@ -104,7 +101,7 @@ def test_weights_where_gauss_newton_is_at_work_anyway(
 def test_the_noise_is_looked_at_before_the_start(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
     result = finished(recipe.updated({"noise": {"weighting": "found"}, "solver": "diner"}), noisy)
     names = [stage["name"] for stage in result.report["stages"]]
-    assert names == ["a look at the noise", "start: gauss-newton", "diner"]
+    assert names == ["a look at the noise", "start: gauss-newton", "diner: starting values", "diner"]
 
 
 def test_a_support_is_used(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
@@ -119,7 +116,7 @@ def test_a_support_is_used(recipe: LenslessRecipe, noisy: LenslessSample) -> Non
 
 @pytest.mark.parametrize(
     ("shape", "value", "sentence"),
-    [((8, 9), 1, "The support has 8×9 pixels"), ((64, 72), 1, "all of the field"), ((64, 72), 0, "or nothing of it")],
+    [((8, 9), 1, "The support has 8×9 pixels"), ((64, 72), 1, "all of the field"), ((64, 72), 0, "or none of it")],
 )
 def test_a_support_that_is_none_is_refused(
     recipe: LenslessRecipe, noisy: LenslessSample, shape: tuple[int, int], value: int, sentence: str
@@ -131,15 +128,15 @@ def test_a_support_that_is_none_is_refused(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({**TV, "solver": "alternating"}, "alternating projections know no priors"),
-        ({"noise": {"weighting": "robust"}, "solver": "alternating"}, "alternating projections know no weights"),
+        ({**TV, "solver": "alternating"}, "alternating does not support priors"),
+        ({"noise": {"weighting": "robust"}, "solver": "alternating"}, "alternating does not support weights"),
         (
             {**TV, "solver": "pixels", "gradient": {"loss": "intensity"}},
-            "priors are weighed against errors of amplitudes",
+            "priors are balanced against errors of amplitudes",
         ),
         (
             {"noise": {"weighting": "found"}, "solver": "diner", "gradient": {"loss": "intensity"}},
-            "noise is weighed by errors of amplitudes",
+            "noise is estimated from errors of amplitudes",
         ),
     ],
 )

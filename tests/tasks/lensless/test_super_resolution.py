@@ -8,23 +8,22 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.errors import InputError
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.sensor import Sensor
 from napari_diner.physics.optics import Optics
-from napari_diner.physics.padding import Padding
 from napari_diner.simulate.lensless.recording import simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
-from napari_diner.tasks.lensless import model
-from napari_diner.tasks.lensless.data import LenslessData, memory_needed
-from napari_diner.tasks.lensless.geometry import at_the_sample
+from napari_diner.tasks.lensless import model as models
+from napari_diner.tasks.lensless.data import LenslessData, memory_needed, prepare
+from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.preview import preview
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.truth import Truth
-from napari_diner.tasks.run import Result
+from tests.tasks.lensless.reconstruction import finished
 
 # pixels of the sensor; the object has twice as many along each axis
 SIZE, FRAMES = 32, 12
@@ -68,13 +67,6 @@ def recipe_of(heights: Heights, **changes: Any) -> LenslessRecipe:
     return LenslessRecipe.parse(values | changes)
 
 
-def run(recipe: LenslessRecipe, data: LenslessData, truth: Truth | None = None) -> Result:
-    with reconstruct(recipe, data, truth=truth) as reconstruction:
-        for _ in reconstruction:
-            pass
-        return reconstruction.result()
-
-
 def contrast(image: npt.NDArray[Any], rows: slice) -> float:
     """The strength of a period of three pixels in the middle of the bars."""
     return float(np.abs(np.fft.fft(image[rows, 11:53].mean(0))[14])) / 21
@@ -84,7 +76,7 @@ def contrast(image: npt.NDArray[Any], rows: slice) -> float:
 def test_bars_finer_than_the_pixels_appear(
     truth: Truth, heights: Heights, frames: npt.NDArray[np.float32], prior: str
 ) -> None:
-    found = run(recipe_of(heights, prior={"total_variation": prior}), LenslessData(frames))
+    found = finished(recipe_of(heights, prior={"total_variation": prior}), LenslessData(frames))
     amplitude, phase = found["amplitude"], found["phase"]
     assert amplitude.data.shape == (2 * SIZE,) * 2 and amplitude.scale_um == (1.1, 1.1)
     absorbing, delaying = slice(11, 25), slice(39, 53)
@@ -92,7 +84,7 @@ def test_bars_finer_than_the_pixels_appear(
     assert contrast(phase.data, delaying) == pytest.approx(contrast(truth.phase, delaying), rel=0.03)
     assert found["residual"].data.shape == frames.shape and found["residual"].scale_um == (1.0, 2.2, 2.2)
     assert found.report["object_pixel_size_um"] == 1.1
-    coarse = run(recipe_of(heights, super_resolution=1), LenslessData(frames))
+    coarse = finished(recipe_of(heights, super_resolution=1), LenslessData(frames))
     fine = coarse["amplitude"].data.repeat(2, 0).repeat(2, 1)
     assert contrast(fine, absorbing) < 0.3 * contrast(truth.amplitude, absorbing)
 
@@ -102,7 +94,7 @@ def test_other_solvers_know_the_pixels_too(
     truth: Truth, heights: Heights, frames: npt.NDArray[np.float32], solver: str
 ) -> None:
     recipe = recipe_of(heights, solver=solver, gradient={"iterations": 5}, alternating={"iterations": 150})
-    found = run(recipe, LenslessData(frames), truth)
+    found = finished(recipe, LenslessData(frames), truth)
     assert found.report["measurement_psnr_db"] > 45
     assert contrast(found["amplitude"].data, slice(11, 25)) > 0.8 * contrast(truth.amplitude, slice(11, 25))
 
@@ -118,8 +110,8 @@ def test_tiles_keep_to_whole_pixels_of_the_sensor() -> None:
             "gauss_newton": {"iterations": 1, "warm_up": 5, "cg_steps": 20},
         }
     )
-    whole = run(recipe.updated({"tiles": {"use": "never"}}), LenslessData(sample.frames))
-    tiled = run(recipe.updated({"tiles": {"use": "always", "size_px": 25}}), LenslessData(sample.frames))
+    whole = finished(recipe.updated({"tiles": {"use": "never"}}), LenslessData(sample.frames))
+    tiled = finished(recipe.updated({"tiles": {"use": "always", "size_px": 25}}), LenslessData(sample.frames))
     assert whole.report["loss"] == pytest.approx(tiled.report["loss"], rel=0.01)
     assert np.abs(whole["amplitude"].data - tiled["amplitude"].data).mean() < 0.01
 
@@ -133,15 +125,15 @@ def test_illumination_mask_and_support_are_given_in_the_sensors_pixels(
     support = np.zeros((SIZE, SIZE))
     support[3:29, 3:29] = 1
     data = LenslessData(spoilt, illumination=np.ones((SIZE, SIZE)), mask=mask, support=support)
-    found = run(recipe_of(heights, prior={"support_strength": 0.1}), data, truth)
+    found = finished(recipe_of(heights, prior={"support_strength": 0.1}), data, truth)
     assert found.report["truth"]["amplitude_psnr_db"] > 25
     with pytest.raises(InputError, match="truth has 32×32 pixels"):
-        run(recipe_of(heights), data, Truth(np.ones((SIZE, SIZE)), np.ones((SIZE, SIZE))))
+        finished(recipe_of(heights), data, Truth(np.ones((SIZE, SIZE)), np.ones((SIZE, SIZE))))
 
 
 def test_too_few_frames_are_named(heights: Heights, frames: npt.NDArray[np.float32]) -> None:
     few = recipe_of(heights, distances_um=heights.distances_um[:4], shifts_um=(heights.shifts_um or ())[:4])
-    report = run(few.updated({"max_seconds": 0.5}), LenslessData(frames[:4])).report
+    report = finished(few.updated({"max_seconds": 0.5}), LenslessData(frames[:4])).report
     assert any("record at least 8" in warning for warning in report["warnings"])
 
 
@@ -153,7 +145,7 @@ def test_shifts_are_calibrated_in_the_sensors_pixels() -> None:
     recipe = LenslessRecipe.parse(
         {**optics, "super_resolution": 2, "calibration": calibration, "gauss_newton": {"iterations": 1}}
     )
-    found = run(recipe, LenslessData(sample.frames))
+    found = finished(recipe, LenslessData(sample.frames))
     shifts, total = np.array(sample.shifts_um), np.array(found.report["calibration"]["total_shifts_um"])
     away = (total - total.mean(0)) - (shifts - shifts.mean(0))
     assert np.abs(away).max() < 0.1 * sample.pixel_size_um
@@ -172,12 +164,18 @@ def test_prepared_frames_are_shown_in_the_sensors_pixels(
 def test_a_card_too_small_for_one_piece_gets_tiles(
     heights: Heights, frames: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = at_the_sample(recipe_of(heights))
-    needed = memory_needed(recipe_of(heights), FRAMES, (SIZE, SIZE), 0, PIXEL_UM)
-    padding = Padding((2 * SIZE, 2 * SIZE))
-    for free, tiled in ((needed, False), (needed - 1, True)):
-        monkeypatch.setattr(model, "available_memory", lambda device, free=free: free)
-        assert (model._window_px(recipe, heights, padding, torch.device("cuda")) is not None) == tiled
+    recipe = recipe_of(heights)
+    needed = memory_needed(recipe, frames.shape, 0, PIXEL_UM)
+    asked: list[str] = []
+    # nothing is computed on a card: which model would be is all that counts
+    monkeypatch.setattr(models, "TiledMultiHeight", lambda *_, **__: asked.append("tiles"))
+    monkeypatch.setattr(models, "MultiHeight", lambda *_, **__: asked.append("one piece"))
+    monkeypatch.setattr(models, "PhaseProblem", lambda *_: None)
+    card, prepared = ModelBuilder(None, torch.device("meta"), needed), prepare(recipe, LenslessData(frames))
+    for free in (needed, needed - 1):
+        monkeypatch.setattr(models, "available_memory", lambda device, free=free: free)
+        card.problem(Setup.of(recipe), prepared)
+    assert asked == ["one piece", "tiles"]
 
 
 def test_a_simulated_recording_comes_with_its_pixels_and_drift() -> None:

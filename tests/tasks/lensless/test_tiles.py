@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 
+from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.physics.lensless.tiles import TiledMultiHeight
 from napari_diner.simulate.lensless.recording import LenslessSample, simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData, PreparedFrames, prepare
-from napari_diner.tasks.lensless.model import build_problem
+from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.truth import Truth, phase_error
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
+from tests.tasks.lensless.reconstruction import finished
 
 OPTICS: dict[str, Any] = {
     "wavelength_um": 0.532,
@@ -37,10 +40,7 @@ def recipe(sample: LenslessSample) -> LenslessRecipe:
 
 
 def run(recipe: LenslessRecipe, sample: LenslessSample) -> Result:
-    with reconstruct(recipe, LenslessData(sample.frames), truth=Truth(sample.amplitude, sample.phase)) as going:
-        for _ in going:
-            pass
-        return going.result()
+    return finished(recipe, LenslessData(sample.frames), Truth(sample.amplitude, sample.phase))
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,11 @@ def test_uncertainty_is_estimated_in_tiles(recipe: LenslessRecipe, sample: Lensl
 
 
 def test_tiles_are_taken_where_they_are_of_use(recipe: LenslessRecipe, sample: LenslessSample) -> None:
+    builder = ModelBuilder(None, torch.device("cpu"))
     prepared = prepare(recipe, LenslessData(sample.frames))
-    assert not hasattr(build_problem(recipe, prepared, None, torch.device("cpu")).model, "tiles")
+    assert isinstance(builder.problem(Setup.of(recipe), prepared).model, MultiHeight)
     amplitudes = np.ones((4, 2600, 2600), np.float32)
     wide = PreparedFrames(amplitudes, None, 1.0, (1.0,) * 4, ())
-    model = build_problem(recipe.updated({"padding": {"mode": "none"}}), wide, None, torch.device("cpu")).model
-    assert model.tiles > 1  # type: ignore[attr-defined]
+    model = builder.problem(Setup.of(recipe.updated({"padding": {"mode": "none"}})), wide).model
+    assert isinstance(model, TiledMultiHeight)
+    assert model.tiles > 1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari_diner.tasks.lensless.reconstruct import reconstruct
 
 from napari_diner.simulate.lensless.recording import LenslessSample, simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.truth import phase_error
-from napari_diner.tasks.run import Result
+from napari_diner.tasks.result import Result
+from tests.tasks.lensless import reconstruction
 
 ASKED = {"uncertainty": {"map": True, "samples": 3, "cg_steps": 60}}
 
@@ -22,10 +22,7 @@ def noisy() -> LenslessSample:
 
 
 def finished(recipe: LenslessRecipe, sample: LenslessSample) -> Result:
-    with reconstruct(recipe.updated({"intensity_scale": sample.intensity_scale}), sample.frames) as run:
-        for _ in run:
-            pass
-        return run.result()
+    return reconstruction.finished(recipe.updated({"intensity_scale": sample.intensity_scale}), sample.frames)
 
 
 def test_nothing_is_estimated_unless_asked_for(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
@@ -61,7 +58,7 @@ def test_the_report_says_what_is_not_seen_and_what_would_help(recipe: LenslessRe
 
 
 def test_a_run_that_is_ended_before_has_no_map(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
-    with reconstruct(recipe.updated(ASKED), noisy.frames) as run:
+    with reconstruction.start(recipe.updated(ASKED), noisy.frames) as run:
         next(run)
         assert "uncertainty" not in run.result().report
 

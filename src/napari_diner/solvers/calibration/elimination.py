@@ -1,8 +1,8 @@
-"""How the frames answer to the geometry once the object has answered to it: the Schur complement of the object.
+"""Response of the frames to the geometry with the object eliminated: the Schur complement of the object.
 
 The frames depend on the object δ (log-amplitude and phase, see `solvers.gauss_newton`) and on the geometry q. To first
 order the residual becomes ``r + J δ + K q``. Whatever q is, the object follows: ``δ = −X q`` with ``X = J⁺K``. What is
-left, ``K̃ = K − J X``, is all that the geometry can be told by: ``q = −(K̃ᵀK̃)⁻¹ K̃ᵀ r``, and ``K̃ᵀK̃`` is the Schur
+left, ``K̃ = K − J X``, is all that determines the geometry: ``q = −(K̃ᵀK̃)⁻¹ K̃ᵀ r``, and ``K̃ᵀK̃`` is the Schur
 complement of the object in the joint normal matrix (variable projection; Golub and Pereyra, Inverse Problems 19, R1
 (2003)).
 """
@@ -27,7 +27,7 @@ from napari_diner.solvers.lensless.problem import PhaseProblem, sum_of_squares
 # the damping of the eliminated object, and what its preconditioner adds, relative to the strongest response
 _DAMPING = 1e-4
 _FLOOR = 1e-2
-# rings that the frequencies up to half the pixel's are divided into
+# number of rings into which frequencies up to the Nyquist frequency are divided
 _RINGS = 48
 # within so many pixels errors may hang together: interpolated frames, what the model does not describe; but enough
 # blocks must be left to tell how they scatter
@@ -205,12 +205,12 @@ class Elimination:
 
 
 def trusted_part(spectrum: Tensor, model: MultiHeight, variance: float) -> Tensor:
-    """Return which part of each frequency of an object is no noise, from 0 to 1, (Y', X'): Wiener's filter.
+    """Return the fraction of each frequency of an object that is not noise, 0 to 1, (Y', X'): Wiener's filter.
 
     The object takes up noise too, and derivatives by distance and shift grow with the frequency: taken from the object
-    as it is, they would be mostly noise, which tells nothing and would count as if it did. With N frames of noise σ²
-    each real unknown of the object has the variance 2σ²/N, over the power of the transfer functions, wherever the
-    frames see it well. The power of the object is averaged over rings.
+    as it is, they would be mostly noise, which carries no information and would count as if it did. With N frames of
+    noise σ² each real unknown of the object has the variance 2σ²/N, over the power of the transfer functions, wherever
+    the frames see it well. The power of the object is averaged over rings.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What no frame can tell of shifts: where the object lies, and whole turns of phase across it."""
+"""What the frames do not determine: the position of the object, and whole turns of phase across it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 from napari_diner.physics.padding import Padding
 from napari_diner.solvers.calibration.frame_geometry import DOWN, RIGHT, Derivatives, Geometry, trend
 
-# how much stronger than its mean another frequency of the object must be for whole turns of phase to be taken off
+# factor by which a frequency must exceed the mean of the object for whole turns of phase to be removed
 _UNWIND = 1.5
 
 
 def unwound(field: Tensor, geometry: Geometry, derivatives: Derivatives) -> tuple[Tensor, Geometry] | None:
-    """Take whole turns of phase off a periodic object, and displace the frames in proportion to z instead.
+    """Remove whole turns of phase from a periodic object, and displace the frames in proportion to z instead.
 
     A tilt of the light by one turn across the field and a phase ramp of one turn in the object are the same but for
     terms of third order. The turns are those of the object's strongest frequency.
@@ -24,7 +24,7 @@ def unwound(field: Tensor, geometry: Geometry, derivatives: Derivatives) -> tupl
     Returns
     -------
     tuple[Tensor, Geometry] or None
-        The object and the geometry that do as well, or None if the mean of the object is strongest already.
+        An equivalent object and geometry, or None if the mean of the object is its strongest frequency already.
     """
     spectrum = torch.fft.fft2(field).abs()
     strongest = int(spectrum.argmax())

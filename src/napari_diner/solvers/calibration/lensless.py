@@ -47,14 +47,14 @@ _DAMPING = 1e-2
 _DAMPING_DOWN, _DAMPING_UP = 0.1, 16.0
 # after a step that failed although it was damped thrice as much
 _DAMPING_FAILED = _DAMPING_UP**3
-# a round that moves nothing by more than this part of its error is the last one
+# the last round is the one that moves nothing by more than this fraction of its error
 _STILL = 0.1
 _MOST_SHRINKAGE = 0.8
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What was found."""
+    """Result of a self-calibration."""
 
     geometry: Geometry
     """Distances, shifts, gains."""
@@ -63,23 +63,23 @@ class Calibrated:
     covariance: Vector
     """Of the moves of `directions`, in the order of the table of `Geometry`: (4N, 4N), in squares of its units."""
     plane: Plane | None
-    """What the object's own look said of the common distance; None if distances were not asked for."""
+    """The common distance by the sharpness of the object; None if distances were not calibrated."""
     noise: float
     """Standard deviation of the recorded amplitudes' noise."""
     at_bounds: npt.NDArray[np.bool_]
     """Which frames were stopped by a bound, (N,)."""
     up_to: float | None
-    """The frequency up to which the frames were compared, in cycles a pixel; None if it was all."""
+    """The frequency up to which the frames were compared, in cycles per pixel; None for all."""
 
 
 class SelfCalibration:
-    """Find geometry and object together, by second-order steps with the object eliminated.
+    """Estimate geometry and object together, by second-order steps with the object eliminated.
 
     Each round improves the object for the present geometry by a step of `GaussNewton`, lets the object answer to all
-    moves of the geometry (`Elimination`), and moves both. What the frames cannot tell is settled in the end: the plane
-    of the object by its own look (`PlaneSearch`) and by the distances given, in proportion to their precision; the
-    place of the object so that the line through the shifts meets z = 0 where that of the given ones does, as a tilted
-    illumination has it; its brightness by the mean of the log-gains; and the whole turns of phase across a periodic
+    moves of the geometry (`Elimination`), and moves both. What the frames do not determine is settled at the end: the
+    plane of the object by its sharpness (`PlaneSearch`) and by the given distances, in proportion to their precision;
+    the place of the object so that the line through the shifts meets z = 0 where that of the given ones does, as for a
+    tilted illumination; its brightness by the mean of the log-gains; and the whole turns of phase across a periodic
     field, which shifts in proportion to z undo, so that the mean of the object's field is its strongest frequency.
 
     Once the geometry is nearly right, detail finer than what the model explains is left out (`explained_up_to`).
@@ -95,11 +95,11 @@ class SelfCalibration:
     derivatives
         How fields answer to distances and shifts.
     given
-        The geometry to start from, towards which the result is drawn.
+        The geometry to start from, towards which the result is pulled.
     prior
-        How strongly, and how far it may go.
+        Strength of that pull, and bounds.
     wanted
-        What to find.
+        What to estimate.
     depth_of_field_um
         Depth of field of the grid.
     rounds, object_steps, answer_steps, warm_up

@@ -103,7 +103,7 @@ class ValueProblem:
     def _descend_lattice(self, diner: Diner) -> Tensor:
         """Put the gradient of the misfit, as seen through the lattice, into the parameters of a DINER.
 
-        The keys are worked through in parts, so that no more than their gradient is held besides them.
+        The keys are processed in parts, so that only their gradient needs as much memory as they do.
         """
         keys = diner.hash_table
         lattice = Lattice.covering(keys, diner.settings.lattice_size)

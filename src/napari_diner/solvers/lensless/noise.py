@@ -1,4 +1,4 @@
-"""The noise of a recording, as what is left of it beside its explanation tells it."""
+"""Noise of a recording, estimated from the residual of a reconstruction."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def fit_noise(modulus: Tensor, residual: Tensor, mask: Tensor | None = None, *, 
 
     The pixels, or a million of them, are put into groups of equal intensity; the two non-negative parameters are those
     of the best relative fit to the groups' means. The differences are smaller than the noise by the degrees of freedom
-    that went into the explanation; that is for the caller to make good.
+    of the reconstruction; the caller has to correct for that.
 
     Parameters
     ----------
     modulus
         Amplitudes |U| that the model expects, (N, Y, X).
     residual
-        Their difference to the recorded ones.
+        Their difference from the recorded ones.
     mask
         Where pixels count, as `modulus`; everywhere if None.
     robust

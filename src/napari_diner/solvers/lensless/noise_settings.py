@@ -1,4 +1,4 @@
-"""How the noise of a recording decides what each pixel counts, as it stands in a recipe. Free of torch."""
+"""Weighting of pixels by their noise, as stored in a recipe. Free of torch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from napari_diner.settings import Settings
 
 
 class NoiseSettings(Settings):
-    """What pixels count, by their noise."""
+    """Weighting of pixels by their noise."""
 
     weighting: Literal["auto", "even", "found", "robust"] = Field(default="auto", title="Weighting")
-    """All amplitudes alike, by the shot and read noise found in a first look, or outliers less too; auto decides."""
+    """Equal weights, weights by the shot and read noise estimated first, or outliers down-weighted too; or auto."""
 
     @property
     def looks(self) -> int:
-        """How often the frames are explained only to see their noise; none as long as nothing is decided."""
+        """Number of short reconstructions that only serve to estimate the noise."""
         return {"auto": 0, "even": 0, "found": 1, "robust": 2}[self.weighting]

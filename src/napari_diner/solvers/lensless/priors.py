@@ -11,7 +11,7 @@ from torch import Tensor
 from napari_diner.solvers.lensless.prior_settings import PriorSettings
 from napari_diner.solvers.lensless.total_variation import TotalVariation
 
-# how much too large the weight is at first, and by how much it comes down each time
+# initial excess of the weight, and the factor by which it is reduced each time
 _EXCESS, _RELAXATION = 16.0, 2**0.5
 
 
@@ -54,7 +54,7 @@ class Priors:
 
     @property
     def settled(self) -> bool:
-        """Whether the weight is no longer larger than what suits the noise."""
+        """Whether the weight has come down to the one that suits the noise."""
         return self.excess == 1
 
     def exaggerated(self) -> Priors:

@@ -25,7 +25,7 @@ _REACH = 2
 _PERIOD = 2 * _REACH + 1
 # the matrix is measured again when the loss has fallen below this part of what it was then
 _CHANGED = 0.98
-# what is added to the diagonal of the matrix, relative to its mean: a constant phase is seen by nobody; and how often
+# what is added to the diagonal of the matrix, relative to its mean: a constant phase leaves no trace; and how often
 # ten times as much is tried
 _FLOOR = 1e-6
 _TRIES = 6

@@ -1,4 +1,4 @@
-"""How far a reconstruction may be off: the noise of the recording carried over to amplitude and phase."""
+"""Uncertainty of a reconstruction: the noise of the recording propagated to amplitude and phase."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from napari_diner.solvers.lensless.problem import PhaseProblem, sum_of_squares
 from napari_diner.solvers.lensless.uncertainty_settings import UncertaintySettings
 from napari_diner.solvers.step import Step
 
-# below this part of the recorded values, what is left over says little about the noise
+# below this fraction of the recorded values, the residual says little about the noise
 _FREEDOM_NEEDED = 0.05
 
 
 @dataclass(frozen=True)
 class BandUncertainty:
-    """One octave of the phase: what was found in it, and how uncertain it is."""
+    """One octave of the phase: its content and its uncertainty."""
 
     band: Band
     phase_sigma_rad: float
@@ -32,7 +32,7 @@ class BandUncertainty:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Standard deviations of what was reconstructed."""
+    """Standard deviations of a reconstruction."""
 
     phase: Tensor
     """Radians, (Y, X)."""
@@ -43,17 +43,17 @@ class Uncertainty:
     bands: tuple[BandUncertainty, ...]
     noise: NoiseModel
     freedom: float
-    """Part of the recorded values that the object does not use up, 0 to 1."""
+    """Fraction of the recorded values that the unknowns of the object leave as degrees of freedom, 0 to 1."""
     samples: int
 
     @property
     def noise_is_known(self) -> bool:
-        """Whether enough was left over to measure the noise by; else the finest structure of the frames was used."""
+        """Whether the noise comes from the residual, not from the finest structure of the frames."""
         return self.freedom > _FREEDOM_NEEDED
 
 
 class UncertaintyEstimate:
-    """Carry noise of the size found through the linearised reconstruction, sample by sample.
+    """Propagate noise of the estimated size through the linearised reconstruction, sample by sample.
 
     Least squares turns noise e of the amplitudes into an error ``δ = (JᵀJ)⁻¹ Jᵀ e`` of log-amplitude and phase. Some
     random e with the variance of the residual, divided by the degrees of freedom that are left
@@ -70,8 +70,8 @@ class UncertaintyEstimate:
     problem
         The recording and its model.
     field
-        The field that was found, complex (Y, X). The figures hold where it has converged: they know nothing of
-        errors of the model, of phases wrapped wrongly, or of what a solver has not reached yet.
+        The reconstructed field, complex (Y, X). The estimates hold where it has converged: they do not include
+        errors of the model, wrongly wrapped phases, or what a solver has not reached yet.
     settings
         Samples and inner steps.
     pixel_size_um
@@ -123,7 +123,7 @@ class UncertaintyEstimate:
                 for index, band in enumerate(self.bands):
                     within = band_mask(band, self._frequency)
                     if part == 1 and index == len(self.bands) - 1:
-                        within = within | (self._frequency == 0)  # of the phase, a constant is nobody's to know
+                        within = within | (self._frequency == 0)  # a constant phase cannot be measured
                     self._squares[part, index] += torch.fft.irfft2(spectrum * within, s=values.shape).square()
             yield Step(number, count, self._misfit / self.problem.valid)
 

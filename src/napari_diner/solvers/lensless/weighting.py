@@ -1,4 +1,4 @@
-"""Weights of the recorded amplitudes, by the noise that a first explanation leaves."""
+"""Weights of the recorded amplitudes by the noise estimated from a first reconstruction."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def weigh(problem: PhaseProblem, field: Tensor, *, robust: bool) -> tuple[PhaseP
     problem
         What is to be explained.
     field
-        Complex field, (Y, X), that explains it already.
+        Complex field, (Y, X), that explains the data already.
     robust
         Whether outliers get less weight.
 

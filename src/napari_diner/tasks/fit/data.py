@@ -30,7 +30,7 @@ class FitData:
     axes: str = ""
     """Letters of its axes in order; empty for the usual ones, as in ZYX."""
     scale_um: tuple[float, ...] = ()
-    """Spacing along each axis in micrometres, 1.0 along axes that are no lengths; empty for 1.0 throughout."""
+    """Spacing along each axis in micrometres, 1.0 along axes that are not lengths; empty for 1.0 throughout."""
     source: str | None = None
     """File, folder or glob that it came from."""
     source_bytes: int | None = None

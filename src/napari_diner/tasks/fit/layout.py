@@ -31,7 +31,7 @@ class Layout:
     dtype
         NumPy name of the data's type, e.g. ``"uint16"``.
     scale_um
-        Spacing along each axis in micrometres; 1.0 along axes that are no lengths.
+        Spacing along each axis in micrometres; 1.0 along axes that are not lengths.
     low, high
         Values of the data for outputs of zero and one.
     separate

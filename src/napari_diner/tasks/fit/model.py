@@ -1,4 +1,4 @@
-"""A fit as a file: its numbers packed, and read back where they are needed."""
+"""A fit as a file: parameters are packed, and read back where they are needed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def pack(fitted: Fitted) -> dict[str, Array]:
     A table is stored as (U, d) beside its index, or as (*samples, d), so that a part of the data is a part of it. With
     fewer than 32 bits its columns are rounded to evenly spaced values ``low + code · step`` between their extremes.
     """
-    weights = {name: value.detach().cpu().numpy() for name, value in fitted.representation.state_dict().items()}
+    # copies, since a solver may move the parameters on
+    weights = {name: value.numpy(force=True).copy() for name, value in fitted.representation.state_dict().items()}
     if not isinstance(fitted.representation, Diner):
         return weights
     table = weights[TABLE]
@@ -88,18 +89,7 @@ def _assembled(weights: dict[str, Array], layout: Layout, recipe: FitRecipe) -> 
 
 
 class FitModel:
-    """A saved fit, evaluated where it is looked at.
-
-    Parameters
-    ----------
-    path
-        A ``model.safetensors``, or the folder of results that holds it.
-
-    Raises
-    ------
-    InputError
-        If it is no fit of ours, of another version, or damaged.
-    """
+    """A saved fit, evaluated only where it is needed; see `StoredFit` for its parameter and errors."""
 
     def __init__(self, path: str | Path) -> None:
         self._stored = StoredFit(path)
@@ -128,7 +118,7 @@ class FitModel:
 
     @property
     def scale_um(self) -> tuple[float, ...]:
-        """Spacing along each axis in micrometres; 1.0 along axes that are no lengths."""
+        """Spacing along each axis in micrometres; 1.0 along axes that are not lengths."""
         return self.layout.scale_um
 
     @property
@@ -198,7 +188,7 @@ class FitModel:
             If the rendering does not fit the memory.
         """
         if order not in range(6):
-            raise InputError(f"There are no splines of order {order} here; choose one from 0 to 5")
+            raise InputError(f"There are no splines of order {order}; choose one from 0 to 5")
         part = Region.of(region, self.shape)
         layout = self.layout
         kept = [place for place, dropped in enumerate(part.dropped) if not dropped]

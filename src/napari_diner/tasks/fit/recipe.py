@@ -18,6 +18,8 @@ SAMPLE_AXES = "NTZYX"
 LEARNING_RATES = {"diner-siren": 1e-3, "diner-finer": 7e-4, "diner-mlp": 5e-3}
 """Step size of Adam for each backbone over 3000 epochs, if the recipe does not give one; found by trying."""
 
+_MOVED = ("backbone", "table_width", "table")
+
 
 def learning_rate_of(name: str, epochs: int) -> float:
     """Return the step size for a representation if the recipe gives none; larger for a DINER with few epochs."""
@@ -49,7 +51,7 @@ class FitRecipe(RepresentationSettings, Recipe):
     representation: Annotated[str, OneOf(_representations)] = Field(default="diner", title="Representation")
     """DINER, or what it is compared with: SIREN, encoded coordinates (PE+MLP), a hash grid (InstantNGP), pixels."""
     epochs: int = Field(default=3000, ge=1, le=10_000_000, title="Epochs")
-    """How often every sample is shown to the network."""
+    """Number of passes over all samples."""
     learning_rate: float | None = Field(default=None, gt=0, le=10, title="Learning rate")
     """Step size of Adam at the start; empty for one that suits the representation."""
     bit_exact: bool = Field(default=False, title="Bit-exact")
@@ -59,7 +61,18 @@ class FitRecipe(RepresentationSettings, Recipe):
     """Bits of each number of DINER's table in the model file; fewer make it smaller and cost quality (reported)."""
 
     training: TrainingSettings = Field(default_factory=TrainingSettings, title="Training")
-    """How the parameters are found."""
+    """How the parameters are trained."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_version(cls, values: object) -> object:
+        moved = [key for key in _MOVED if isinstance(values, dict) and key in values]
+        if moved:
+            raise ValueError(
+                f"{', '.join(moved)} of version 0.1.0 are now in the section diner, as is what network meant for a "
+                "DINER, and table.stored_bits is stored_bits; rename them"
+            )
+        return values
 
     @field_validator("axes")
     @classmethod

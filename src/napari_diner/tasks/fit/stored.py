@@ -62,7 +62,7 @@ class StoredFit:
         self.file = WeightsFile(path / WEIGHTS if path.is_dir() else path)
         header, name = self.file.header, self.file.path
         if header.get("format") != "napari-diner":
-            raise InputError(f"{name} is no model of napari-diner; give the model.safetensors of a fit")
+            raise InputError(f"{name} is not a model of napari-diner; give the model.safetensors of a fit")
         if header.get("format_version") != FORMAT_VERSION:
             raise InputError(
                 f"{name} has format {header.get('format_version')}, but this version of napari-diner reads "
@@ -71,7 +71,7 @@ class StoredFit:
         if header.get("task") != "fit":
             raise InputError(f"{name} is a model of the task {header.get('task')!r}; only a fit can be evaluated")
         try:
-            self.recipe = FitRecipe.parse(json.loads(header["recipe"]))
+            self.recipe = _recipe_of(header["recipe"])
             self.layout = Layout.from_header(header)
             _check_layout(self.layout)
             self._check_arrays()
@@ -243,6 +243,18 @@ def line(places: npt.NDArray[np.number], size: int) -> Outputs:
     """Return the coordinates of places, whole or between, along an axis of `size` samples: −1 the first, 1 the last."""
     coordinates: Outputs = ((2 * places - (size - 1)) / max(size - 1, 1)).astype(np.float32)
     return coordinates
+
+
+def _recipe_of(text: str) -> FitRecipe:
+    """Return the recipe of a model file; that of version 0.1.0 had the settings of DINER in several places."""
+    values = json.loads(text)
+    if isinstance(values, dict) and "table" in values:
+        table = dict(values.pop("table"))
+        values["stored_bits"] = table.pop("stored_bits")
+        values["diner"] = (
+            dict(values["network"]) | table | {key: values.pop(key) for key in ("backbone", "table_width")}
+        )
+    return FitRecipe.parse(values)
 
 
 def _network(recipe: FitRecipe, layout: Layout) -> Representation:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.simulate.fit.settings import ImageSimulation, VideoSimulation, VolumeSimulation
 from napari_diner.tasks.fit.recipe import FitRecipe
@@ -109,16 +108,6 @@ class FitTask(Task[FitRecipe, "FitData"]):
         from napari_diner.tasks.fit.job import FitJob
 
         return FitJob(recipe, data)
-
-    def load_truth(self, folder: Path) -> None:
-        """Refuse a ground truth.
-
-        Raises
-        ------
-        RecipeError
-            Always.
-        """
-        raise RecipeError("A fit has no ground truth but its own data; leave out {field}", "truth")
 
     def summary_rows(self, report: Report) -> list[Row]:
         """Return the lines that sum up a report."""

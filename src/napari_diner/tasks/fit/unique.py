@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_diner.tasks.fit.layout import Array
+
 # a table of distinct values is only worth its index if it is this much shorter than the data
 _WORTHWHILE = 0.5
 
 
 def unique_samples(
-    samples: npt.NDArray[Any],
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.unsignedinteger[Any]], npt.NDArray[np.int64]] | None:
+    samples: Array,
+) -> tuple[Array, npt.NDArray[np.unsignedinteger[Any]], npt.NDArray[np.int64]] | None:
     """Find the distinct values of samples.
 
     Parameters
@@ -33,7 +35,7 @@ def unique_samples(
     Or None where samples are so seldom equal, or so many numbers each, that looking for equal ones does not pay.
     """
     codes, width = _codes(samples)
-    present: npt.NDArray[Any]
+    present: Array
     if codes is None:
         return None
     if width <= 3:
@@ -54,20 +56,20 @@ def unique_samples(
     return _decoded(present, samples.shape[-1], samples.dtype), index.reshape(samples.shape[:-1]), counts
 
 
-def _codes(samples: npt.NDArray[Any]) -> tuple[npt.NDArray[Any] | None, int]:
+def _codes(samples: Array) -> tuple[Array | None, int]:
     """Return one unsigned number for the bytes of each sample, (*shape), and how many bytes it stands for."""
     width = samples.dtype.itemsize * samples.shape[-1]
     if width > 8:
         return None, width
-    kind: Any = np.uint8 if width == 1 else np.uint16 if width == 2 else np.uint32 if width <= 4 else np.uint64
+    kind = np.dtype(f"u{1 if width == 1 else 2 if width == 2 else 4 if width <= 4 else 8}").type
     parts = samples.view(np.dtype(f"u{samples.dtype.itemsize}"))
-    codes: npt.NDArray[Any] = np.zeros(samples.shape[:-1], dtype=kind)
+    codes: Array = np.zeros(samples.shape[:-1], dtype=kind)
     for channel in range(samples.shape[-1]):
         codes |= parts[..., channel].astype(kind) << kind(8 * samples.dtype.itemsize * channel)
     return codes, width
 
 
-def _decoded(codes: npt.NDArray[Any], outputs: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _decoded(codes: Array, outputs: int, dtype: np.dtype[Any]) -> Array:
     """Return the values that codes stand for, (U, outputs)."""
     parts = [codes >> codes.dtype.type(8 * dtype.itemsize * channel) for channel in range(outputs)]
     # narrowing keeps the lowest bits

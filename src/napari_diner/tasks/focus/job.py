@@ -44,7 +44,7 @@ class FocusState:
     field: Tensor | None = None
     """The complex field of all frames together, (Y, X)."""
     joint: Focus | None = None
-    """The focus of that field: by how much all distances must be lengthened."""
+    """The focus of that field: the length to add to all distances."""
 
 
 class FocusJob(Job[FocusState]):
@@ -66,12 +66,8 @@ class FocusJob(Job[FocusState]):
 
     Raises
     ------
-    RecipeError
-        If settings are missing or do not fit the data.
-    InputError
-        If the data cannot be used.
-    OutOfMemoryError
-        If the work does not fit the memory.
+    DinerError
+        As for `napari_diner.tasks.task.Task.job`.
     """
 
     task = "focus"
@@ -237,7 +233,7 @@ class FocusJob(Job[FocusState]):
 
 
 def _doubts(state: FocusState) -> list[str]:
-    """Return a sentence for each peak that is none."""
+    """Return a sentence for each maximum at the end of its range."""
     at_end = [str(number) for number, one in enumerate(state.frames, start=1) if one.at_end]
     doubts = []
     if at_end:

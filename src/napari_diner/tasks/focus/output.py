@@ -1,4 +1,4 @@
-"""The distances that autofocus has found, as a file and as a picture of the curves."""
+"""Output of autofocus: the distances as a file, and a picture of the curves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = ("frame", "distances_um", "distances_um_se", "sharpest_um", "sharpest_
 
 
 def rows(report: Mapping[str, Any]) -> list[dict[str, float | int | None]]:
-    """Return what a report says of each frame, by the names of `COLUMNS`."""
+    """Return the figures of each frame in a report, by the names of `COLUMNS`."""
     found: list[dict[str, float | int | None]] = []
     for number in range(len(report["distances_um"])):
         row: dict[str, float | int | None] = {"frame": number + 1}

@@ -1,4 +1,4 @@
-"""The recipe of finding the distances of a lensless recording by focusing."""
+"""The recipe of autofocus of a lensless recording."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 
 
 class FocusRecipe(FocusSettings, RecordingRecipe):
-    """Everything that decides which distances are found.
+    """Everything that decides the search for distances.
 
-    The distances of the recording say where to search; without them `near_um` and `far_um` must.
+    It covers a range about the distances of the recording, or from `near_um` to `far_um`.
     """
 
     task: Literal["focus"] = "focus"
     """Which task the recipe is for."""
 
     def check_complete(self, frames: int) -> None:
-        """Check that the recipe says all that a stack of `frames` frames needs.
+        """Check that the recipe is complete for a stack of `frames` frames.
 
         Raises
         ------

@@ -39,7 +39,7 @@ _MOST_PADDING_PX = 128
 
 
 def check_calibration(recipe: LenslessRecipe, frames: int) -> None:
-    """Check that what is to be calibrated can be told from a stack of `frames` frames.
+    """Check that a stack of `frames` frames determines what is to be calibrated.
 
     Raises
     ------
@@ -63,18 +63,18 @@ def check_calibration(recipe: LenslessRecipe, frames: int) -> None:
 
 @dataclass(frozen=True)
 class CalibratedRecording:
-    """What a calibration has found.
+    """Result of a calibration.
 
     Parameters
     ----------
     setup, prepared
         The geometry and the frames, with calibrated distances, shifts and gains.
     field
-        The object that goes with them, complex, (Y, X), on the grid of the reconstruction; None if the calibration has
-        another one.
+        The object for this geometry, complex, (Y, X), on the grid of the reconstruction; None if the calibration used
+        another grid.
     is_start
-        Whether the object is a good one to start from. It is not where the field is continued beyond its edges: there
-        it has taken up what the continuation does not describe.
+        Whether the object is a good start. It is not if the field is continued beyond its edges: there it contains
+        errors of the continuation.
     report
         The part ``calibration`` of the report.
     """
@@ -251,7 +251,7 @@ class Calibration:
             warnings.append(f"calibration: frame {frames} stopped at its bound; give better values, or widen the range")
         if found.plane is not None and found.plane.at_end:
             warnings.append(
-                "calibration: the sample looks calmest at the end of the range of common distances; check by focusing"
+                "calibration: the sharpest plane is at the end of the range of common distances; check by focusing"
             )
         if self._cut is not None:
             warnings.append(f"calibration used the middle {self.settings.field_px} pixels of the field")
@@ -259,7 +259,7 @@ class Calibration:
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """Return what a calibration found in one line, for a terminal."""
+    """Sum up a calibration in one line."""
     parts = []
     wanted = report["parameters"]
     if "z" in wanted:

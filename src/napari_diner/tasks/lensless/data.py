@@ -41,9 +41,9 @@ class LenslessData:
     mask: Array | None = None
     """Non-zero where pixels count, (Y, X) or (N, Y, X); everywhere if None."""
     pixel_size_um: float | None = None
-    """Pixel size that the file tells, or None."""
+    """Pixel size according to the file, or None."""
     source: str | None = None
-    """Where the frames came from, for the record."""
+    """Where the frames came from, for the report."""
     support: Array | None = None
     """Non-zero where there may be a specimen, (Y, X); everywhere if None."""
     references: References = field(default_factory=References)
@@ -52,7 +52,7 @@ class LenslessData:
 
 @dataclass(frozen=True)
 class PreparedFrames:
-    """What a solver needs to know of a recording."""
+    """A recording as solvers need it."""
 
     amplitudes: npt.NDArray[np.float32]
     """Square roots of the scaled intensities, float32, (N, Y, X)."""
@@ -63,7 +63,7 @@ class PreparedFrames:
     gains: tuple[float, ...]
     """Relative brightness of each frame."""
     warnings: tuple[str, ...]
-    """Sentences for the report: what was noticed and dealt with."""
+    """Sentences for the report."""
 
 
 def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessData:
@@ -119,7 +119,7 @@ Completed = TypeVar("Completed", bound=RecordingRecipe)
 
 
 def with_file_facts(recipe: Completed, data: LenslessData) -> Completed:
-    """Return a recipe with what the files tell filled in: their name, and the pixel size unless the recipe has one."""
+    """Return a recipe completed from the files: with their name, and with the pixel size unless the recipe has one."""
     changes: dict[str, object] = {"stack": recipe.stack or data.source}
     if recipe.pixel_size_um is None and data.pixel_size_um is not None:
         changes["pixel_size_um"] = data.pixel_size_um
@@ -127,7 +127,7 @@ def with_file_facts(recipe: Completed, data: LenslessData) -> Completed:
 
 
 def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
-    """Return a recipe with what the data tell and what ``auto`` means filled in.
+    """Return a recipe completed from the data, with ``auto`` resolved.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
 
 
 def _weighting(recipe: LenslessRecipe) -> str:
-    """Return how amplitudes are weighted if nobody said: by the estimated noise, where Gauss-Newton begins anyway."""
+    """Return the default weighting of amplitudes: by the estimated noise if Gauss-Newton comes first anyway."""
     first = recipe.solver if recipe.start in ("flat", "contrast-transfer") else recipe.start
     is_represented = recipe.solver in representations()
     weighs = recipe.gradient.loss == "amplitude" if is_represented else supports("lensless", recipe.solver, "weights")
@@ -220,7 +220,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     if negative:
         warnings.append(f"{negative} negative intensities count as zero")
     if len(intensities) == 1:
-        warnings.append("a single height cannot tell amplitude from phase well; record at least two")
+        warnings.append("a single height does not separate amplitude from phase well; record at least two")
     if len(intensities) < 2 * recipe.super_resolution**2:
         warnings.append(
             f"{len(intensities)} frames hold fewer values than the object has unknowns at a super-resolution of "
@@ -236,7 +236,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
 
 
 def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:
-    """Check a recording, and do with it what the recipe says of its preparation.
+    """Check a recording, and prepare it as the recipe says.
 
     Integers are divided by the largest value of their type if the recipe says so.
 

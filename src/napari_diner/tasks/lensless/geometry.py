@@ -42,7 +42,7 @@ def to_one_scale(recipe: RecordingRecipe, intensities: Floats, mask: Mask | None
     """Bring frames that a point source magnified differently to the scale of the one magnified most.
 
     About the centre of the field, which is taken to lie on the axis; a source beside it displaces frames, which
-    `shifts_um` describes. Where the sensor moved, farther frames are fainter by M², which is made good.
+    `shifts_um` describes. If the sensor moved, farther frames are fainter by M², which is corrected.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class ModelBuilder:
     def problem(self, setup: Setup, prepared: PreparedFrames) -> PhaseProblem:
         """Return the problem of explaining frames.
 
-        The model works in tiles if the setup asks for them, or leaves that open and they are of use.
+        The model works in tiles if the setup asks for them, or leaves that open and they pay off.
         """
         padding = _padding(setup, prepared)
         window = self._window_px(setup, padding)

@@ -1,4 +1,4 @@
-"""What is made of a phase: unwrapped, levelled, as an optical path and as a thickness."""
+"""Derived phase images: unwrapped, levelled, optical path and thickness."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Image = npt.NDArray[Any]
 
 
 class PhaseOutputSettings(Settings):
-    """Further images that are made of the phase; the phase itself stays as it is."""
+    """Further images derived from the phase; the phase itself stays as it is."""
 
     unwrap: bool = Field(default=False, title="Unwrap")
     """Add whole turns so that the phase has no jumps (Herráez et al., 2002): an image unwrapped_phase."""
@@ -24,7 +24,7 @@ class PhaseOutputSettings(Settings):
     optical_path: bool = Field(default=False, title="Optical path")
     """An image optical_path_um: the phase as a length, φ λ / 2π."""
     index_difference: float | None = Field(default=None, title="Index difference")
-    """Refractive index of the sample less that of the medium: gives an image thickness_um; empty for none."""
+    """Refractive index of the sample minus that of the medium: gives an image thickness_um; empty for none."""
 
     @model_validator(mode="after")
     def _divisible(self) -> PhaseOutputSettings:
@@ -34,7 +34,7 @@ class PhaseOutputSettings(Settings):
 
     @property
     def wanted(self) -> bool:
-        """Whether there is anything to make."""
+        """Whether any image is asked for."""
         return self.unwrap or self.remove != "none" or self.optical_path or self.index_difference is not None
 
 

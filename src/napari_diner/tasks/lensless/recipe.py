@@ -72,9 +72,9 @@ class RecordingRecipe(Recipe):
     mask: str | None = Field(default=None, title="Mask")
     """Image file, one page or one a frame, that is zero where pixels must be ignored."""
     preprocess: PreprocessSettings = Field(default_factory=PreprocessSettings, title="Preprocess")
-    """What is done to the frames first."""
+    """Corrections of the frames before the reconstruction."""
     padding: PaddingSettings = Field(default_factory=PaddingSettings, title="Padding")
-    """What is assumed beyond the edge of the field of view."""
+    """Continuation of the field beyond the edges of the field of view."""
 
     @field_validator("distances_um", "gains", check_fields=False)
     @classmethod
@@ -109,7 +109,7 @@ class RecordingRecipe(Recipe):
         return Optics(self.pixel_size_um, self.wavelength_um, self.medium_index, self.propagation)
 
     def check_complete(self, frames: int) -> None:
-        """Check that the recipe says all that a stack of `frames` frames needs.
+        """Check that the recipe is complete for a stack of `frames` frames.
 
         Raises
         ------
@@ -149,9 +149,9 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
     equalise_gains: bool = Field(default=False, title="Equalise brightness")
     """Estimate the gain of each frame as its mean over the mean of the stack."""
     shifts_um: tuple[tuple[float, float], ...] | None = Field(default=None, title="Shifts (µm)")
-    """For each frame [dy, dx]: how far it is displaced on the sensor, down and to the right."""
+    """Displacement of each frame on the sensor, [dy, dx], down and to the right."""
     registration: Registration = Field(default="off", title="Register frames")
-    """Find by how much each frame is displaced against the others; similarity also finds turns and magnifications."""
+    """Estimate the displacement of each frame against the others; similarity adds rotation and magnification."""
     illumination: str | None = Field(default=None, title="Illumination")
     """Image file of the illumination's amplitude P at the sample; empty for an even one."""
 
@@ -159,7 +159,7 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
     """Pixels of the object for each of the sensor along each axis; needs frames displaced by fractions of a pixel."""
 
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, title="Calibrate")
-    """Which of distances, shifts and gains are to be found from the recording itself before it is reconstructed."""
+    """Which distances, shifts and gains are estimated from the recording itself before the reconstruction."""
 
     solver: Annotated[str, OneOf(_solvers)] = Field(default="gauss-newton", title="Solver")
     """Second-order steps on pixels (gauss-newton), averaged projections (alternating), or a representation (Adam)."""
@@ -171,9 +171,9 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
     """Radians for one unit of a representation's output; about half of the phase range expected."""
 
     prior: PriorSettings = Field(default_factory=PriorSettings, title="Prior knowledge")
-    """What is known of the object beforehand."""
+    """Prior knowledge of the object."""
     noise: NoiseSettings = Field(default_factory=NoiseSettings, title="Noise")
-    """What pixels count, by their noise."""
+    """Weighting of pixels by their noise."""
     gauss_newton: GaussNewtonSettings = Field(default_factory=GaussNewtonSettings, title="Gauss-Newton")
     """Settings of the gauss-newton solver."""
     alternating: AlternatingSettings = Field(default_factory=AlternatingSettings, title="Alternating projections")
@@ -183,9 +183,9 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
     tiles: TileSettings = Field(default_factory=TileSettings, title="Tiles")
     """Whether a wide field is computed part by part."""
     phase_output: PhaseOutputSettings = Field(default_factory=PhaseOutputSettings, title="Phase output")
-    """What is made of the phase besides."""
+    """Further images derived from the phase."""
     uncertainty: UncertaintySettings = Field(default_factory=UncertaintySettings, title="Uncertainty")
-    """How far amplitude and phase may be off."""
+    """Uncertainty maps of amplitude and phase."""
 
     @field_validator("shifts_um")
     @classmethod

@@ -1,4 +1,4 @@
-"""Bring the frames of a lensless recording to one another before it is reconstructed, as a recipe asks."""
+"""Registration of the frames of a lensless recording before the reconstruction."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _UNTURNED_PX = 0.1
 
 
 def check_registration(recipe: LenslessRecipe, frames: int) -> None:
-    """Check that there are frames to be registered.
+    """Check that there are enough frames to register.
 
     Raises
     ------
@@ -149,7 +149,7 @@ class FrameRegistration:
         return scattered
 
     def _look(self, reference: Array, number: int) -> None:
-        """Find roughly how a frame lies against the middle one."""
+        """Find roughly how a frame is placed relative to the middle one."""
         image, shape = self._at_the_sample(number), _shape(reference)
         coarsest, *_ = grids = thinnings(shape)
         found = self._start[number]
@@ -189,7 +189,7 @@ class FrameRegistration:
         """Return the amplitudes, (Y, X), that the object of all frames shows where these lie, and the misfit."""
         used = [number for number in range(self._frames) if self._trusted[number]]
         pages = [self._unturned(number, self._intensities[number], self._masks[number]) for number in used]
-        # what of a displaced frame lies beyond the field of the object is none of its
+        # parts of a displaced frame beyond the field of the object do not count
         seen = [
             overlap_window(_shape(image), -self._places[number].shift_px) > 0
             for number, (image, _) in zip(used, pages, strict=True)
@@ -289,8 +289,8 @@ class FrameRegistration:
         lost = [str(number) for number, trusted in enumerate(self._trusted, start=1) if not trusted]
         if lost:
             warnings.append(
-                f"registration: frame {', '.join(lost)} shows too little in common with frame {self._middle + 1} to "
-                "trust what was found, and stays where the recipe puts it; check its distance, or give shifts_um"
+                f"registration: frame {', '.join(lost)} has too little in common with frame {self._middle + 1} to be "
+                "registered, and stays where the recipe puts it; check its distance, or give shifts_um"
             )
         poor = [
             f"{number} ({correlation:.2f})"
@@ -299,12 +299,12 @@ class FrameRegistration:
         ]
         if poor:
             warnings.append(
-                f"registration: frame {', '.join(poor)} correlates weakly with what all frames show together; check "
-                "its distance, and look at the residual"
+                f"registration: frame {', '.join(poor)} correlates weakly with the object recovered from all frames; "
+                "check its distance, and look at the residual"
             )
         if self._turn and self._frames < _FEWEST_TOGETHER:
             warnings.append(
-                "registration: two frames do not tell scales to better than a per cent; record three, or choose shift"
+                "registration: two frames determine scales to one per cent at best; record three, or choose shift"
             )
         if max(self._all.amplitudes.shape[1:]) > _FIELD_PX:
             warnings.append(f"registration used the middle {_FIELD_PX} pixels of the field")
@@ -312,7 +312,7 @@ class FrameRegistration:
 
 
 def summary(found: Mapping[str, Any]) -> str:
-    """Return what a registration found in one line."""
+    """Sum up a registration in one line."""
     text = f"shifts up to {np.abs(found['shifts_um']).max():.3g} µm"
     if found["mode"] == "similarity":
         turned, scaled = np.abs(found["rotation_deg"]).max(), 100 * np.abs(np.array(found["scale"]) - 1).max()

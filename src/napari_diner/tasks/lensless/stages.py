@@ -212,7 +212,7 @@ class LenslessStages:
 
         def absorb(state: LenslessState, field: Tensor) -> LenslessState:
             problem, noise = weigh(state.problem, field, robust=self.recipe.noise.weighting == "robust")
-            # projections know no weights, and would undo what is known; and no careful first step is needed
+            # projections do not support weights and would undo what is known; and no careful first step is needed
             quick = {"warm_up": 0, "damping": min(state.gauss_newton.damping, _DAMPING_LOOKED)}
             state = replace(
                 state, problem=problem, noise=noise, gauss_newton=state.gauss_newton.model_copy(update=quick)

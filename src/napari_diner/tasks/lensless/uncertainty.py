@@ -1,4 +1,4 @@
-"""Uncertainty of a lensless reconstruction: images, figures by octave, and in plain words what is not seen."""
+"""Uncertainty of a lensless reconstruction: images, figures by octave, and a description of what is not seen."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.information import Band, band_information, best_extra_height
 from napari_diner.solvers.lensless.uncertainty import Uncertainty
 
-# what is told of a band, as a part of what as many heights tell at best on average, below which it counts as unseen
+# a band counts as unseen if its information is below this fraction of what as many heights give at best on average
 _SEEN = 0.05
 _CANDIDATES = 97
-# distances that are proposed, relative to the shortest and the longest given
+# range of proposed distances, relative to the shortest and the longest one
 _REACH = (0.5, 2.0)
 
 
@@ -82,11 +82,11 @@ def uncertainty_report(found: Uncertainty, heights: Heights, *, noise_is_given: 
     gain = (then / max(min(told), 1e-9)) ** 0.5
     statements.append(
         f"Of one more frame at {candidates[0]:.4g} to {candidates[-1]:.4g} µm, one at {extra:.4g} µm would help most: "
-        f"the phase in the band seen worst ({worst.text}) would be {min(gain, 1e3):.3g} times as certain."
+        f"the phase in the worst band ({worst.text}) would be {min(gain, 1e3):.3g} times as certain."
     )
     if not found.noise_is_known and not noise_is_given:
         statements.append(
-            "So few heights leave nothing over to measure the noise by, and the finest structure of the frames was "
+            "So few heights leave no residual to estimate the noise from, and the finest structure of the frames was "
             "taken for noise; record more heights, or give uncertainty.noise."
         )
     return {
@@ -102,20 +102,20 @@ def uncertainty_report(found: Uncertainty, heights: Heights, *, noise_is_given: 
 
 
 def _unseen(bands: Sequence[Band], seen: Sequence[float]) -> str:
-    """Say which bands the heights see little of."""
+    """Name the bands of which the heights see little."""
     poor = [f"{band.text} ({100 * part:.2g} %)" for band, part in zip(bands, seen, strict=True) if part < _SEEN]
     if not poor:
         return "The heights see the phase of all octaves."
     return (
-        f"The heights see less than {100 * _SEEN:.0f} % of what as many could see at best, of the phase in these "
+        f"The heights see less than {100 * _SEEN:.0f} % of what as many could see at best of the phase in these "
         f"bands: {', '.join(poor)}."
     )
 
 
 def _drowned(found: Uncertainty) -> list[str]:
-    """Say in which bands noise makes up most of what was found."""
+    """Name the bands in which noise dominates the phase."""
     noisy = [
         entry.band.text for entry in found.bands
         if entry.phase_sigma_rad > 0 and entry.phase_rms_rad**2 < 2 * entry.phase_sigma_rad**2
     ]  # fmt: skip
-    return [f"More noise than object is in the phase in these bands: {', '.join(noisy)}."] if noisy else []
+    return [f"The phase contains more noise than object in these bands: {', '.join(noisy)}."] if noisy else []

@@ -1,0 +1,90 @@
+"""Nothing of the user's is replaced: inputs, results of other commands, files that are not results."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+
+from napari_diner.cli import output
+from napari_diner.io.folder import reserved
+from tests.cli.conftest import Run
+
+QUICK = ("--set", "gauss_newton={iterations: 1, cg_steps: 2}", "-q")
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_inputs_of_a_run_are_not_replaced(run: Run, tmp_path: Path) -> None:
+    sample = tmp_path / "sample"
+    assert run("simulate", "lensless", "-o", sample, "--height-px", 48, "--width-px", 48, "-q").code == 0
+    before = content(sample)
+    for options in ((), ("--truth", sample)):
+        finished = run("run", sample / "recipe.yaml", "-o", sample, "--overwrite", *options, *QUICK)
+        assert finished.code == 2
+        assert "an input of this run; choose another one" in finished.err
+        assert content(sample) == before
+
+
+def test_files_of_the_user_stay(run: Run, recording: Path, tmp_path: Path) -> None:
+    """The recording has a recipe that no command wrote; files beside a result belong to nobody but the user."""
+    before = content(recording)
+    finished = run("run", recording / "recipe.yaml", "-o", recording, "--overwrite", *QUICK)
+    assert finished.code == 2
+    assert "holds a recipe.yaml that does not belong to a result" in finished.err
+    assert content(recording) == before
+    out = tmp_path / "out"
+    assert run("run", recording / "recipe.yaml", "-o", out, *QUICK).code == 0
+    (out / "data").mkdir()
+    (out / "data" / "raw.tif").write_text("mine")
+    report = out / "report.json"
+    report.write_text(report.read_text().replace('"files": [', '"files": ["data", '))
+    assert run("run", recording / "recipe.yaml", "-o", out, "--overwrite", *QUICK).code == 0
+    assert (out / "data" / "raw.tif").read_text() == "mine"
+
+
+def test_a_sample_replaces_an_older_one(run: Run, tmp_path: Path) -> None:
+    sample = tmp_path / "sample"
+    size = ("--height-px", 24, "--width-px", 32, "-q")
+    assert run("simulate", "lensless", "-o", sample, *size).code == 0
+    (sample / "notes.txt").write_text("mine")
+    assert run("simulate", "image", "-o", sample, *size).code == 2
+    assert run("simulate", "image", "-o", sample, "--overwrite", *size).code == 0
+    assert {path.name for path in sample.iterdir()} == {"image.tif", "recipe.yaml", "notes.txt"}
+    assert yaml.safe_load((sample / "recipe.yaml").read_text())["task"] == "fit"
+
+
+def test_a_demonstration_replaces_demonstrations_only(run: Run, recording: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("run", recording / "recipe.yaml", "-o", out, *QUICK).code == 0
+    before = content(out)
+    finished = run("demo", "fit", "-o", out)
+    assert finished.code == 2
+    assert "exists; choose another one or add --overwrite" in finished.err
+    assert content(out) == before
+
+
+def test_a_folder_that_another_run_will_write_is_refused(
+    run: Run, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reserved(tmp_path / "out"):
+        monkeypatch.setattr(os, "getpid", lambda: os.getppid())
+        finished = run("run", recording / "recipe.yaml", "-o", tmp_path / "out", *QUICK)
+    assert finished.code == 2
+    assert "Another run" in finished.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interruption_after_the_result_is_saved_says_so(
+    run: Run, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "print_rows", lambda rows: signal.raise_signal(signal.SIGINT))
+    finished = run("run", recording / "recipe.yaml", "-o", tmp_path / "out", *QUICK[:-1])
+    assert finished.code == 130
+    assert finished.err == f"napari-diner: interrupted; the result is saved in {tmp_path / 'out'}\n"
+    assert (tmp_path / "out" / "report.json").is_file()
