@@ -77,7 +77,8 @@ import napari_diner as nd
 
 sample = nd.sample("lensless", height_px=48, width_px=48)
 for solver in ("wirtinger-flow", "spline"):
-    result = nd.lensless(sample, recipe=sample.recipe, solver=solver, max_seconds=5, seed=1)
+    settings = {"solver": solver, "start": "contrast-transfer", "gradient": {"iterations": 40}}
+    result = nd.lensless(sample, recipe=sample.recipe, **settings)
     stages = [stage["name"] for stage in result.report["stages"]]
     print(solver, stages[-1], result.report["measurement_psnr_db"], result.phase.shape)
 """,
