@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,20 @@ def solved(problem: PhaseProblem) -> Tensor:
 
 def phase_rmse(field: Tensor) -> float:
     return float(np.sqrt(np.mean(phase_error(field.angle().numpy(), discs()[0].angle().numpy()) ** 2)))
+
+
+def test_priors_do_not_change_but_give_other_priors() -> None:
+    problem = recording(0.02)
+    usual = priors(problem, total_variation="noise").adapted(1e-3)
+    others = (usual.adapted(2e-3), usual.exaggerated(), usual.with_factor(3.0))
+    assert [other.weight / usual.weight for other in others] == pytest.approx([2, 16, 3])
+    strong = usual.exaggerated()
+    assert strong.relaxed().weight < strong.weight == pytest.approx(16 * usual.weight)
+    with pytest.raises(FrozenInstanceError):
+        usual.factor = 2.0  # type: ignore[misc]
+    without = problem.with_priors(None)
+    assert problem.with_priors(usual).priors is usual
+    assert without.priors is problem.priors is None
 
 
 def test_what_is_added_has_the_gradient_it_says() -> None:
