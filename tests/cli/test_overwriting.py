@@ -36,7 +36,7 @@ def test_files_of_the_user_stay(run: Run, recording: Path, tmp_path: Path) -> No
     before = content(recording)
     finished = run("run", recording / "recipe.yaml", "-o", recording, "--overwrite", *QUICK)
     assert finished.code == 2
-    assert "holds a recipe.yaml that does not belong to a result" in finished.err
+    assert "contains a recipe.yaml that does not belong to a result" in finished.err
     assert content(recording) == before
     out = tmp_path / "out"
     assert run("run", recording / "recipe.yaml", "-o", out, *QUICK).code == 0
