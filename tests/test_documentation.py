@@ -65,6 +65,11 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not missing
 
 
+def test_every_image_is_shown() -> None:
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    assert not [path.name for path in (ROOT / "docs" / "images").iterdir() if f"images/{path.name}" not in text]
+
+
 @pytest.mark.parametrize(("page", "text"), blocks("yaml"))
 def test_recipes_are_valid(page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # a recipe that names a table of directions is read with it
