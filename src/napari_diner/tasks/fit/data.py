@@ -44,10 +44,8 @@ def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
 
     Raises
     ------
-    InputError
-        If no data are named, or a file cannot be used.
-    OutOfMemoryError
-        If the fit would not fit the memory.
+    DinerError
+        As for `napari_diner.tasks.task.Task.assemble`.
     """
     if frames is None:
         if recipe.image is None:

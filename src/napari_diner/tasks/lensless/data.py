@@ -73,10 +73,8 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
 
     Raises
     ------
-    InputError
-        If there is no stack, or a file cannot be used.
-    OutOfMemoryError
-        If the work would not fit the memory.
+    DinerError
+        As for `napari_diner.tasks.task.Task.assemble`.
     """
     source = recipe.stack
     shape: tuple[int, ...]

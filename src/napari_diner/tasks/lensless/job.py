@@ -46,12 +46,8 @@ class LenslessJob(Job[LenslessState]):
 
     Raises
     ------
-    RecipeError
-        If settings are missing or do not fit the data.
-    InputError
-        If the data cannot be used.
-    OutOfMemoryError
-        If the work does not fit the memory.
+    DinerError
+        As for `napari_diner.tasks.task.Task.job`.
     """
 
     task = "lensless"
