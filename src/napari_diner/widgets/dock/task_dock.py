@@ -165,6 +165,14 @@ class TaskDock(QWidget, Generic[RecipeT]):
                 # the user has left it as the layer before had it
                 editor.set_value(self.recipe_type.model_fields[name].get_default(call_default_factory=True))
 
+    def fill_gaps(self, layer: Image) -> None:
+        """Fill in what the chosen layer reports about itself, where nothing is given."""
+        for name, note in self.notes(layer).items():
+            editor = self.editors.get(name)
+            if editor is not None and note is not None and editor.value() in (None, ""):
+                editor.set_value(note)
+                self._filled_in[name] = editor.value()
+
     def run(self) -> None:
         """Start with the settings shown."""
         with self.panel.explaining():
@@ -240,6 +248,9 @@ class TaskDock(QWidget, Generic[RecipeT]):
                 self.choice.open_source(source)
             # after the layer, which fills in settings itself
             self.set_recipe(recipe)
+            if self.choice.layer is not None:
+                # as the command line takes from the file what a recipe leaves open
+                self.fill_gaps(self.choice.layer)
 
     def copy_command(self) -> None:
         """Put the command line that does the same as this dock on the clipboard."""

@@ -1,0 +1,53 @@
+"""A dock gives what the command line gives from one recipe; `tests/test_front_doors.py` has the other ways in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+import napari_diner as nd
+from napari_diner.cli.app import execute
+from tests.kit.docks import Wait, run
+from tests.test_front_doors import SETTINGS, figures, prepared
+from tests.widgets.conftest import open_dock
+
+
+@pytest.mark.parametrize("name", list(SETTINGS))
+def test_a_dock_and_the_command_line_agree(
+    name: str,
+    make_napari_viewer: Callable[..., Any],
+    wait_for_end: Wait,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # sums in another order round differently
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    recipe, field = prepared(name, tmp_path)
+    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml(complete=False), encoding="utf-8")
+    assert execute(["run", str(tmp_path / "recipe.yaml"), "-o", str(tmp_path / "command"), "-q"]) == 0
+    expected = nd.load(tmp_path / "command")
+
+    viewer = make_napari_viewer()
+    source = Path(getattr(recipe, field))
+    viewer.add_image(tifffile.imread(source), name=source.stem, rgb=name == "fit")
+    dock = open_dock(viewer, name)
+    dock.open_recipe(tmp_path / "recipe.yaml")
+    assert run(dock, wait_for_end).startswith("Done"), dock.panel.status.text()
+    dock.result.save(tmp_path / "dock")
+    result = nd.load(tmp_path / "dock")
+
+    assert [array.name for array in result.arrays] == [array.name for array in expected.arrays]
+    for array in expected.arrays:
+        np.testing.assert_array_equal(result[array.name].data, array.data, err_msg=array.name)
+    of_dock, of_command = figures(dict(result.report)), figures(dict(expected.report))
+    # a layer has no file, whose name is part of a stored model and whose size it is compared with
+    for key in ("source", "bits_per_pixel", "model_bytes", "source_bits_per_pixel"):
+        of_dock.pop(key, None)
+        of_command.pop(key, None)
+    assert of_dock == of_command
