@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def fit(
     adam = AdamSettings(iterations=epochs, learning_rate=5e-3, patience=None)
     search = KeySearch(diner, targets, searches)
     steps = list(AdamDescent(problem, Values(diner), adam, polish=False, refinement=search).steps())
-    list(KeyPlacement(diner, targets, key_steps, 0.0).steps())
+    list(KeyPlacement(diner, targets, key_steps, lambda: 0.0).steps())
     return diner, steps
 
 
@@ -135,9 +136,13 @@ def test_the_last_key_steps_only_help() -> None:
 def test_the_placement_reports_the_fraction_of_keys() -> None:
     targets = colours().repeat(1, 30)
     diner = build(targets, key_range=0.1)
-    placement = KeyPlacement(diner, targets, 1, 0.5)
+    unknown = Values(diner)
+    objective = functools.partial(ValueProblem(targets).objective, unknown)
+    before = objective()
+    placement = KeyPlacement(diner, targets, 1, objective)
     steps = list(placement.steps())
-    assert [step.loss for step in steps] == [0.5] * len(steps)
+    assert [step.loss for step in steps] == [before, before, objective()]
+    assert objective() < before
     assert [step.done for step in steps] == pytest.approx([8192 / 18_000, 16_384 / 18_000, 1.0])
     assert placement.result() is placement.current() is diner
 

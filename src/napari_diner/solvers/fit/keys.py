@@ -7,7 +7,7 @@ learned INR it meets first; the search below finds the nearest fold of all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from scipy.spatial import cKDTree
@@ -180,17 +180,18 @@ class KeyPlacement:
         Values to be returned, (outputs, n).
     steps
         Steps for each key.
-    loss
-        Misfit before.
+    objective
+        Returns the present misfit.
     """
 
-    def __init__(self, diner: Diner, targets: Tensor, steps: int, loss: float) -> None:
-        self.diner, self.targets, self.key_steps, self.loss = diner, targets, steps, loss
+    def __init__(self, diner: Diner, targets: Tensor, steps: int, objective: Callable[[], float]) -> None:
+        self.diner, self.targets, self.key_steps, self.objective = diner, targets, steps, objective
 
     def steps(self) -> Iterator[Step]:
-        """Place the keys, part by part."""
+        """Place the keys, part by part; the last step has the misfit of the keys as placed."""
+        loss, keys = self.objective(), len(self.diner.hash_table)
         for done in place_keys(self.diner, self.targets, self.key_steps):
-            yield Step(1, 1, self.loss, within=done / len(self.diner.hash_table))
+            yield Step(1, 1, self.objective() if done == keys else loss, within=done / keys)
 
     def result(self) -> Diner:
         """Return the representation."""

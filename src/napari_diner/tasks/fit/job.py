@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -180,8 +181,8 @@ class FitJob(Job[FitState]):
         if not isinstance(state.representation, Diner):
             return None
         state.load_best()
-        loss = state.problem.objective(Values(state.representation))
-        return KeyPlacement(state.representation, state.problem.targets, self.recipe.training.key_steps, loss)
+        objective = functools.partial(state.problem.objective, Values(state.representation))
+        return KeyPlacement(state.representation, state.problem.targets, self.recipe.training.key_steps, objective)
 
     def losses(self, state: FitState, step: Step) -> dict[str, float]:
         """Return the misfit, and the PSNR that belongs to it."""
