@@ -13,7 +13,7 @@ import tifffile
 
 import napari_diner as nd
 from napari_diner.errors import InputError, RecipeError
-from napari_diner.tasks.task import SampleData
+from napari_diner.tasks.task import Frames, SampleData
 
 SIZE = {"height_px": 48, "width_px": 48}
 
@@ -180,3 +180,15 @@ def test_importing_is_quick_and_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 0.1
+
+
+def test_an_array_that_a_task_does_not_read_is_refused(stack: SampleData) -> None:
+    support = np.ones(stack.data.data.shape[1:], np.uint8)
+    for key in ("suport", "preprocess.dark", "background"):
+        frames = Frames(stack.data.data, attachments={key: support})
+        with pytest.raises(nd.DinerError, match=f"does not take an array for '{key}'"):
+            nd.lensless.start(frames, recipe=stack.recipe)
+    with pytest.raises(nd.DinerError, match="it takes 'background'"):
+        nd.idt.start(Frames(stack.data.data, attachments={"mask": support}))
+    with pytest.raises(nd.DinerError, match="it takes none"):
+        nd.fit.start(Frames(support, attachments={"mask": support}))

@@ -139,6 +139,8 @@ class Task(ABC, Generic[RecipeT, DataT]):
     """Field of the recipe that names the data; the positional argument of the command."""
     source_help: ClassVar[str]
     """Which files that may be."""
+    attachments: ClassVar[tuple[str, ...]] = ()
+    """Keys of the recipe that may name files for which `Frames.attachments` has an array instead."""
     dock: ClassVar[str]
     """The dock's class as ``"module:Class"``."""
     samples: ClassVar[tuple[Sample, ...]] = ()
@@ -225,6 +227,14 @@ class Task(ABC, Generic[RecipeT, DataT]):
         """Draw curves and images of a comparison."""
         raise NotImplementedError
 
+    def _assembled(self, recipe: RecipeT, frames: Frames | None) -> DataT:
+        """Return the data of a recipe, once every array that is given is one that the task reads."""
+        for key in () if frames is None else frames.attachments:
+            if key not in self.attachments:
+                names = ", ".join(map(repr, self.attachments)) or "none"
+                raise RecipeError(f"{self.title} does not take an array for {key!r}; it takes {names}")
+        return self.assemble(recipe, frames)
+
     def start(
         self,
         recipe: RecipeT,
@@ -236,7 +246,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         """Assemble the data of a recipe and return the run; see `assemble`, `job` and `Run`."""
         from napari_diner.tasks.run import Run
 
-        return Run(self.job(recipe, self.assemble(recipe, frames), truth), preview_interval_s)
+        return Run(self.job(recipe, self._assembled(recipe, frames), truth), preview_interval_s)
 
     def compare(
         self,
@@ -279,7 +289,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
                 raise unknown("contender", name, self.contenders)
         if not seconds > 0:
             raise RecipeError(f"{{field}} = {seconds:g} cannot be used: it should be greater than 0", "seconds")
-        data = self.assemble(recipe, frames)
+        data = self._assembled(recipe, frames)
 
         def begin(name: str) -> AnyRun:
             changed = recipe.updated({**self.contenders[name], "max_seconds": seconds})

@@ -26,6 +26,7 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
     summary = "Find the distance of each frame of a lensless stack by its sharpness."
     recipe_type = FocusRecipe
     source_help = LenslessTask.source_help
+    attachments = ("mask",)
     dock = "napari_diner.widgets.focus.dock:FocusDock"
 
     def assemble(self, recipe: FocusRecipe, frames: Frames | None = None) -> LenslessData:

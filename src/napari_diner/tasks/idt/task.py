@@ -68,6 +68,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
     source_help = (
         "Multi-page TIFF, folder or glob of TIFF or PNG files, or MATLAB v7.3 file: one frame per illumination."
     )
+    attachments = ("background",)
     dock = "napari_diner.widgets.idt.dock:IdtDock"
     samples = (
         Sample(

@@ -82,6 +82,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
     summary = "Amplitude and phase from intensities recorded at several distances."
     recipe_type = LenslessRecipe
     source_help = "Multi-page TIFF, folder, or glob of TIFF or PNG files: one frame per distance."
+    attachments = ("illumination", "mask", "prior.support")
     dock = "napari_diner.widgets.lensless.dock:LenslessDock"
     samples = (
         Sample(
