@@ -181,3 +181,30 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     path.write_text("100\nx\n")
     with pytest.raises(InputError, match=r"distances\.csv, line 2: 'x' is not a number"):
         read_table(path).column("z")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["frame,z\n3,30\n1,10\n2,20", "Frame no,z\n30,30\n10,10\n20,20", "2 20\n0 10\n1 15", "image;z\n2;20\n1;10\n3;30"],
+)
+def test_rows_are_in_the_order_of_their_frames(text: str) -> None:
+    numbers = read_table(text).in_order().column("z")
+    assert numbers == sorted(numbers)
+
+
+def test_a_column_of_values_is_no_column_of_numbers() -> None:
+    assert read_table("y,x\n2,20\n1,10").in_order(2).numbers() == [[2, 20], [1, 10]]
+    assert read_table("z,note\n2,20\n1,10").in_order().column("z") == [2, 1]
+
+
+def test_a_frame_has_one_row_unless_it_may_have_more() -> None:
+    table = read_table("frame,z\n2,20\n7,70\n7,10\n1,5")
+    with pytest.raises(InputError, match="frame 7 twice"):
+        table.in_order()
+    assert table.in_order(repeated=True).column("z") == [5, 20, 70, 10]
+
+
+@pytest.mark.parametrize("text", ["wavelength (um)\n1\n2", "frame;Gain\n1;3\n2;4", "pixel size [um]\n5\n6"])
+def test_a_column_of_another_quantity_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="give the right column the title distances_um"):
+        read_table(text).column("distances_um", unit="um")

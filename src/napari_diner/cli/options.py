@@ -232,6 +232,7 @@ def parse_sequence(option: Option, text: str) -> object:
     unit = "um" if name.endswith("_um") else None
     try:
         table = read_table(Path(text)) if is_file else read_table(text, option.flag)
+        table = table.in_order(2 if option.is_nested else 1)
         return table.pairs(unit) if option.is_nested else table.column(name, unit=unit)
     except InputError as error:
         raise RecipeError(f"{option.flag}: {error}" if is_file else str(error)) from None

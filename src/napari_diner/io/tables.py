@@ -7,7 +7,7 @@ import csv
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_diner.errors import InputError
@@ -22,6 +22,10 @@ _COMMENT = re.compile(r"(?:^|\s)#")
 # a cell between blanks, with the unit that follows it: 0.5 mm, z (µm), z / µm
 _WORD = re.compile(rf'"[^"]*"(?!\S)|\S+(?:\s*/\s*\S+|\s+[(\[][^)\]]*[)\]]|\s+(?:{_UNITS})(?!\S))?', re.IGNORECASE)
 _TITLE = re.compile(rf"(.*?)(?:\s*[(\[]([^)\]]*)[)\]]|[\s,/_]+({_UNITS}))?", re.IGNORECASE)
+# nor is a column with one of these words that of a quantity with another name, even if there is no other column
+_QUANTITIES = {"angle", "exposure", "gain", "index", "na", "pixel", "time", "wavelength", "weight"}
+# words of the titles of a column that numbers the frames
+_FRAME_TITLES = {"frame", "image", "index", "no", "nr", "number", "row"}
 # a title with one of these words names the error of a quantity, not the quantity
 _ERRORS = {"se", "sd", "std", "err", "error", "sigma", "uncertainty"}
 
@@ -83,13 +87,45 @@ class Table:
         """Tell whether a column has this title, as `column` compares them."""
         return self._find(name) is not None
 
+    def in_order(self, values: int = 1, *, repeated: bool = False) -> Table:
+        """Return the table with its rows in the order of the column that numbers the frames, if there is one.
+
+        That is the first column, if it holds whole numbers and has a title such as ``frame``; or, without a title, the
+        numbers of the rows in any order.
+
+        Parameters
+        ----------
+        values
+            Number of columns that hold values; only a table with more has a column of numbers.
+        repeated
+            Whether several rows may belong to one frame.
+
+        Raises
+        ------
+        InputError
+            If a frame stands twice, and may not.
+        """
+        first = [row[0].text for row in self.rows]
+        if len(self.rows[0]) <= values or not all(text.isdecimal() for text in first):
+            return self
+        numbers = [int(text) for text in first]
+        count = sorted(numbers) in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
+        title = _words(self.columns[0]) if self.columns else []
+        if not {*title} <= _FRAME_TITLES or not (title or count):
+            return self
+        if len({*numbers}) < len(numbers) and not repeated:
+            twice = next(number for number in numbers if numbers.count(number) > 1)
+            raise InputError(f"{self.source} has frame {twice} twice; give each frame one row")
+        order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        return replace(self, rows=tuple(self.rows[index] for index in order))
+
     def column(self, *names: str, unit: str | None = None, missing: float | None = None) -> list[float]:
         """Return the numbers of a column, which is found by its title or else by its position.
 
         Titles are compared without case, unit, blanks and the s of a plural: ``Distance (mm)`` is ``distances_um``.
         Failing that, a single title that contains the name is accepted: ``Distance to sensor``. If no title matches,
-        the column is the only one, or the second of two if the first counts the rows; of a table without titles, it may
-        also be the only row.
+        the column is the only one, or the second of two if the first counts the rows, unless its title names another
+        quantity, such as ``wavelength``; of a table without titles, it may also be the only row.
 
         Parameters
         ----------
@@ -152,7 +188,8 @@ class Table:
         if index is None:
             if len(self.rows) == 1 and not self.columns:
                 return self.rows[0]
-            if width == 1 or (width == 2 and self._counts_rows()):
+            another = bool(self.columns) and bool(_QUANTITIES & {*_words(self.columns[-1])})
+            if not another and (width == 1 or (width == 2 and self._counts_rows())):
                 index = width - 1
         if index is not None:
             return [row[index] for row in self.rows]

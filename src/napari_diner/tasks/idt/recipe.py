@@ -271,7 +271,7 @@ def read_illuminations(path: Path) -> list[object]:
         if not isinstance(values, list):
             raise InputError(f"{path} does not contain a list; write [[NA_y, NA_x], ...]")
         return values
-    table = read_table(path)
+    table = read_table(path).in_order(2, repeated=True)
     if not (table.has("NA_y") and table.has("NA_x")):
         raise InputError(f"{path} has no columns NA_y and NA_x; give the columns these titles")
     weights = table.column("weight", missing=1.0) if table.has("weight") else [1.0] * len(table.rows)

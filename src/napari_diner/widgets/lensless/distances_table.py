@@ -123,7 +123,7 @@ class DistancesTable(QWidget):
     def _read(self, text_or_path: str | Path, source: str = "") -> list[float]:
         """Return the distances in a text or a file; none, after reporting the error, if they cannot be read."""
         try:
-            return read_table(text_or_path, source).column("distances_um", unit="um")
+            return read_table(text_or_path, source).in_order().column("distances_um", unit="um")
         except InputError as error:
             self.failed.emit(error)
             return []
