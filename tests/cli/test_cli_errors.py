@@ -64,6 +64,7 @@ def prepare(folder: Path) -> None:
 
 
 CASES = {
+    f"lensless good.tif nan.tif dead.tif {RIGHT} -o out": "Unexpected arguments: nan.tif dead.tif; quote a pattern",
     f"lensless good.tif -o out {OPTICS} --distances-um 300,400": "--distances-um has 2 entries but the stack has 3",
     f"lensless good.tif -o out {OPTICS}": "distances are missing; give --distances-um",
     f"lensless good.tif -o out {OPTICS} --distances-um 300,-4,500": "must be a positive number, not -4",

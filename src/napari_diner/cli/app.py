@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cyclopts import App
-from cyclopts.exceptions import CycloptsError
+from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
 
 from napari_diner import __version__
 from napari_diner.cli.commands import compare_command, run, simulate_command, task_command
@@ -16,6 +16,7 @@ from napari_diner.cli.info import info
 from napari_diner.cli.options import option_name
 from napari_diner.cli.render import render
 from napari_diner.errors import DinerError
+from napari_diner.settings import shortened
 from napari_diner.tasks.registry import samples, tasks
 
 BAD_INPUT = 2
@@ -81,6 +82,11 @@ def execute(arguments: Sequence[str]) -> int:
 def _usage(error: CycloptsError) -> str:
     """Return what is wrong with the arguments according to cyclopts, and how to get help."""
     command = " ".join(["napari-diner", *(error.command_chain or ())])
+    if isinstance(error, UnusedCliTokensError):
+        words = shortened(" ".join(error.unused_tokens or ()))
+        return (
+            f"Unexpected arguments: {words}; quote a pattern of files, such as 'frames/*.tif', or see {command} --help"
+        )
     return f"{str(error).strip()} See {command} --help"
 
 
