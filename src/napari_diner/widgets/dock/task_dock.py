@@ -190,7 +190,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
             If there is none.
         """
         if self.choice.layer is None:
-            raise InputError(f"There is no {self.choice.noun}; open files, or a sample from the File menu")
+            noun, kind = self.choice.noun, self.choice.kind
+            raise InputError(f"There is no {noun}, which is {kind}; open files, or a sample from the File menu")
         return self.choice.layer
 
     def show_outcome(self, outcome: object) -> None:

@@ -35,6 +35,8 @@ class LayerChoice(QWidget):
 
     noun = "image"
     """What a layer is called in names, tooltips and messages."""
+    kind = "an image layer of one resolution"
+    """Which layers are accepted, for messages."""
     tip = "The image layer to work on"
     files = "Images (*.tif *.tiff *.png)"
     """Files that can be opened, as file dialogs take them."""

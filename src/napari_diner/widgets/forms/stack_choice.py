@@ -21,6 +21,7 @@ class StackChoice(LayerChoice):
     """Offers the layers that are stacks: grey, of one resolution and three axes, and not results."""
 
     noun = "stack"
+    kind = "a grey image layer of one resolution with three axes (frame, y, x)"
     tip = "Image layer with one frame for each height: axes (frame, y, x)"
 
     def accepts(self, layer: Image) -> bool:
