@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from napari_diner.cli.terminal import Interruption, follow, print_rows, print_table
+from napari_diner.cli.terminal import Interruption, follow, print_rows, print_table, warn
 from napari_diner.errors import DinerError, OutputError
 from napari_diner.io.folder import REPORT, reserved, staged
 from napari_diner.tasks.report import Row
@@ -90,6 +90,8 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
     """
     with results_in(folder.output, folder.overwrite, inputs) as stage:
         with start() as run, Interruption() as stop:
+            if not folder.quiet:
+                warn(run.warnings)
             if not follow(run, stop, quiet=folder.quiet):
                 raise KeyboardInterrupt
             from napari_diner.tasks.saving import write_result
@@ -112,7 +114,7 @@ def _print_summary(task: AnyTask, result: Result, output: Path) -> None:
     rows = task.summary_rows(result.report)
     memory = result.report.get("peak_memory_mb")
     rows += [] if memory is None else [Row("peak memory", f"{memory:,.0f} MB")]
-    rows += [Row("note", text) for text in result.report["warnings"]]
+    rows += [Row("warning", text) for text in result.report["warnings"]]
     if result.partial:
         rows.append(Row("note", "interrupted: this is the best so far"))
     print_rows([*rows, Row("folder", str(output))])

@@ -120,6 +120,12 @@ def _figures(progress: Progress) -> str:
     return ", ".join(figures)
 
 
+def warn(warnings: Iterable[str]) -> None:
+    """Show what is doubtful about a run before it begins."""
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
+
+
 def print_rows(rows: Iterable[Row]) -> None:
     """Print labels and values in two columns."""
     table = Table.grid(padding=(0, 2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -106,7 +106,12 @@ class Comparison:
     def notes(self) -> list[str]:
         """Return what stands below the table: who does not compete, and who won."""
         outside = [f"{name}: not in the competition" for name in self.results if name not in self.competing]
-        return [*outside, f"winner by {self.columns[self.criterion]}: {self.winner}"]
+        reports = {name: result.report["warnings"] for name, result in self.results.items()}
+        doubts = []
+        for warning in dict.fromkeys(text for texts in reports.values() for text in texts):
+            concerned = ", ".join(name for name, texts in reports.items() if warning in texts)
+            doubts.append(f"warning ({concerned}): {warning}")
+        return [*outside, *doubts, f"winner by {self.columns[self.criterion]}: {self.winner}"]
 
     def draw_curves(self, axes: Axes) -> None:
         """Draw the figure of each contender against time; the winner's line is the heaviest."""
@@ -141,6 +146,11 @@ class ComparisonRun:
         self._results: dict[str, Result] = {}
         self._curves: dict[str, list[tuple[float, float]]] = {}
         self._steps: Generator[Progress, None, None] | None = None
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is doubtful before the first step: nothing, as each contender has its own warnings; see `Comparison`."""
+        return ()
 
     def __iter__(self) -> Self:
         return self

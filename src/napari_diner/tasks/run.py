@@ -73,7 +73,7 @@ class Outcome:
     figures
         Entries of the report.
     warnings
-        Sentences for the report.
+        What is doubtful about the result, the worst first; those of the job follow in the report.
     weights, header
         Content of the model file, see `Result`.
     """
@@ -113,6 +113,8 @@ class Job(ABC, Generic[State]):
     """Where it computes."""
     checksum: str
     """Of the data."""
+    warnings: Sequence[str] = ()
+    """What is doubtful about recipe and data: sentences without a full stop, known before any work is done."""
 
     @abstractmethod
     def begin(self) -> State:
@@ -197,6 +199,11 @@ class Run(Generic[State]):
         self._active: tuple[Stage[State], Solver[Any]] | None = None
         self._last_preview = -math.inf
         self._result: Result | None = None
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is doubtful about recipe and data; known before the first step."""
+        return self.job.warnings
 
     def _work(self) -> Generator[Progress, None, None]:
         self._state = state = self.job.begin()
@@ -300,7 +307,7 @@ class Run(Generic[State]):
             **provenance(job.device, job.recipe.seed),
             "input_sha256": job.checksum,
             **outcome.figures,
-            "warnings": list(outcome.warnings),
+            "warnings": list(dict.fromkeys([*outcome.warnings, *job.warnings])),
         }
         result = Result(
             task=job.task,

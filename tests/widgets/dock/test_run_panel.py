@@ -28,6 +28,8 @@ TARGET = np.linspace(0, 1, 64).reshape(8, 8)
 class Parabola:
     """Find an image by gradient descent on its squared distance."""
 
+    warnings: tuple[str, ...] = ()
+
     def __init__(self, steps: int = 20, sleep_s: float = 0.0, error: Exception | None = None) -> None:
         self.steps, self.sleep_s, self.error = steps, sleep_s, error
         self.image = np.zeros((8, 8))
@@ -79,6 +81,17 @@ def dock(qtbot: QtBot) -> Dock:
 
 def wait_for_steps(qtbot: QtBot, dock: Dock, steps: int) -> None:
     qtbot.waitUntil(lambda: len(dock.panel.plot.seconds) >= steps, timeout=10_000)
+
+
+def test_warnings_are_shown_before_the_first_step(dock: Dock, qtbot: QtBot) -> None:
+    parabola = Parabola(steps=1000, sleep_s=0.01)
+    parabola.warnings = ("the wavelength is odd", "the stack is small")
+    dock.panel.start(lambda: parabola)
+    qtbot.waitUntil(lambda: "odd" in dock.panel.status.text(), timeout=5000)
+    assert dock.panel.running and dock.panel.status.is_warning
+    assert dock.panel.status.text().splitlines()[1] == "Warning: the stack is small."
+    dock.panel.cancel()
+    qtbot.waitUntil(lambda: not dock.panel.running, timeout=5000)
 
 
 def test_a_run_gives_its_result(dock: Dock, wait_for_end: Callable[[Any], None]) -> None:

@@ -83,7 +83,7 @@ class FocusJob(Job[FocusState]):
         what = f"Focusing {count} frames of {frames.shape[1]}×{frames.shape[2]} pixels"
         devices.check_memory(memory_needed(recipe, frames.shape), what, self.device)
         prepared = corrected(self.recipe, data)
-        self._notes = list(prepared.notes)
+        self.warnings = prepared.notes
         intensities = np.clip(prepared.intensities, 0, None)
         self._amplitudes = torch.from_numpy(np.sqrt(intensities)).to(self.device)
         self._mask = None if prepared.mask is None else torch.from_numpy(prepared.mask).to(self.device)
@@ -190,7 +190,7 @@ class FocusJob(Job[FocusState]):
             figures |= {"offset_um": offset, "offset_um_se": error, "joint_curve": _curve(state.joint, 0.0)}
             best = [(base + offset, error) for base in self._base(state)]
         figures["distances_um"], figures["distances_um_se"] = self._real_pairs(best)
-        return Outcome(self._images(state, best), figures, [*self._notes, *_doubts(state)])
+        return Outcome(self._images(state, best), figures, _doubts(state))
 
     def _images(self, state: FocusState, best: Sequence[tuple[float, float]]) -> tuple[NamedArray, ...]:
         """Return the amplitude of each frame at its distance, and the field of all together."""

@@ -43,14 +43,15 @@ class IdtJob(Job[IdtState]):
                 f"A volume of {'×'.join(map(str, (recipe.slice_count, *frames.shape[1:])))} voxels",
                 self.device,
             )
-        contrast, self._warnings = contrast_of(self.recipe, data)
+        contrast, warnings = contrast_of(self.recipe, data)
         shape = (recipe.slice_count, contrast.shape[1], contrast.shape[2])
         if truth is not None:
             check_truth(truth, shape)
         self.truth = truth
         self.checksum = checksum(frames)
         # impossible optics are reported before any work is done
-        models = self._models(data, shape)
+        models, more = self._models(data, shape)
+        warnings += more
         prior, solver = recipe.regularization, recipe.solver
         priors = VolumePriors(
             tikhonov=prior.tikhonov or 0.0,
@@ -62,20 +63,21 @@ class IdtJob(Job[IdtState]):
         problem = VolumeProblem(models.linear(), torch.from_numpy(contrast).to(self.device), priors, tv)
         calibration = None
         if isinstance(models, ComputedModels):
-            self._warnings += preflight(models.geometry, models.illumination)
+            warnings += preflight(models.geometry, models.illumination)
             if recipe.calibration.wanted:
                 calibration = IlluminationCalibration.of(recipe.calibration, models)
+        self.warnings = tuple(warnings)
         self._first = IdtState(models, problem, calibration=calibration)
 
-    def _models(self, data: IdtData, shape: tuple[int, int, int]) -> Models:
+    def _models(self, data: IdtData, shape: tuple[int, int, int]) -> tuple[Models, list[str]]:
         recipe, frames = self.recipe, len(data.frames)
         if data.transfer is not None:
-            return GivenModels(data.transfer, recipe.slices(shape), frames, self.device)
+            return GivenModels(data.transfer, recipe.slices(shape), frames, self.device), []
         illumination, warnings = within_aperture(recipe, recipe.illumination(frames))
-        self._warnings += warnings
-        return ComputedModels(
+        models = ComputedModels(
             recipe.geometry(shape), illumination, recipe.dispersion, recipe.multislice.steps_per_slice, self.device
         )
+        return models, warnings
 
     def begin(self) -> IdtState:
         """Return the state with the data and a linear model."""
@@ -124,7 +126,7 @@ class IdtJob(Job[IdtState]):
         return Outcome(
             arrays=(n_re, n_im, NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))),
             figures=figures,
-            warnings=[*self._warnings, *state.warnings],
+            warnings=state.warnings,
             weights={name: value.cpu().numpy() for name, value in (weights or {"contrast": contrast}).items()},
         )
 

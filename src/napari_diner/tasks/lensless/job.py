@@ -65,6 +65,7 @@ class LenslessJob(Job[LenslessState]):
         what = f"A stack of {len(frames)} frames of {frames.shape[1]}×{frames.shape[2]} pixels"
         devices.check_memory(needed, what, self.device)
         self._prepared = prepare(self.recipe, data)
+        self.warnings = self._prepared.warnings
         illumination = checked_illumination(data.illumination, frames.shape)
         if illumination is not None:
             illumination = onto_object(recipe, illumination)
@@ -90,7 +91,7 @@ class LenslessJob(Job[LenslessState]):
         amplitude, phase = _images(state.field, setup.pixel_size_um)
         weights = {name: value.cpu().numpy() for name, value in state.parameters.items()}
         figures = self._figures(state, record)
-        warnings = list(state.prepared.warnings)
+        warnings: list[str] = []
         for part, report in (("registration", state.registration), ("calibration", state.calibration)):
             if report is not None:
                 figures[part] = {key: value for key, value in report.items() if key != "warnings"}

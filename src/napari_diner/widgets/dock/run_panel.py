@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from qtpy.QtCore import Qt, Signal
@@ -12,7 +12,7 @@ from napari_diner.errors import DinerError
 from napari_diner.tasks.result import Progress
 from napari_diner.widgets.dock.disposal import RemovalFilter
 from napari_diner.widgets.dock.failure import Failure
-from napari_diner.widgets.dock.run_worker import Begin, Controls, ProgressReport, RunWorker, make_worker
+from napari_diner.widgets.dock.run_worker import Begin, Controls, Doubts, ProgressReport, RunWorker, make_worker
 from napari_diner.widgets.forms.controls import WrappedLabel, button, remove_margins, row
 from napari_diner.widgets.plots.loss_plot import LossPlot
 
@@ -158,8 +158,16 @@ class RunPanel(QWidget):
         self.plot.set_theme(name)
         self.status.set_theme(name)
 
-    def _on_report(self, report: ProgressReport | None) -> None:
+    def warn(self, words: str, warnings: Iterable[str]) -> None:
+        """Show words and, each on a line of its own, warnings, in a colour that is not overlooked."""
+        lines = [f"Warning: {warning}." for warning in warnings]
+        self.say("\n".join([words, *lines] if words else lines), warning=bool(lines))
+
+    def _on_report(self, report: ProgressReport | Doubts | None) -> None:
         if self._controls is None or self._controls.abandoned:
+            return
+        if isinstance(report, Doubts):
+            self.warn("", report.warnings)
             return
         if report is None:
             if self._controls.paused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -27,6 +27,10 @@ PREVIEW_INTERVAL_S = 0.25
 class Drivable(Protocol):
     """Something that can be run step by step, such as a run of a task or a comparison."""
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is doubtful about it before its first step."""
+
     def __iter__(self) -> Iterator[Progress]:
         """Take the steps."""
 
@@ -44,6 +48,13 @@ class ProgressReport:
 
     progress: Progress
     points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """What is doubtful about a run that is about to begin."""
+
+    warnings: Sequence[str]
 
 
 class Controls:
@@ -99,10 +110,10 @@ class Controls:
 class RunWorker(GeneratorWorker):
     """Drives a run in napari's thread pool.
 
-    `yielded` carries a `ProgressReport`, or None once the run is paused. `returned` always fires, with the run's
-    result, a `Failure`, or None if the run was abandoned or stopped before its first step. superqt's own way to quit
-    would skip `returned` and leave the generator hanging, so quitting sets the controls instead; napari does the same
-    when its window closes.
+    `yielded` carries `Doubts` before the first step, then a `ProgressReport`, or None once the run is paused.
+    `returned` always fires, with the run's result, a `Failure`, or None if the run was abandoned or stopped before its
+    first step. superqt's own way to quit would skip `returned` and leave the generator hanging, so quitting sets the
+    controls instead; napari does the same when its window closes.
     """
 
     def __init__(self, function: Callable[..., object], begin: Begin, controls: Controls) -> None:
@@ -114,7 +125,7 @@ class RunWorker(GeneratorWorker):
         self.controls.stop()
 
 
-def drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | None, None, object]:
+def drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubts | None, None, object]:
     """Iterate a run, report on it, and return its result, or a `Failure`."""
     try:
         return (yield from _drive(begin, controls))
@@ -122,12 +133,14 @@ def drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | None, 
         return failure(error, "The run")
 
 
-def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | None, None, object]:
+def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubts | None, None, object]:
     points: list[Point] = []
     latest: Progress | None = None
     reported = 0.0
     finished = False
     with begin() as run:
+        if run.warnings:
+            yield Doubts(run.warnings)
         steps = iter(run)
         while not controls.stopped:
             progress = next(steps, None)

@@ -203,10 +203,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.layers.finish(outcome)
         report = outcome.report
         end = "Time is up" if report.get("stopped_by_time_limit") else "Done"
-        # each on a line of its own, and in a colour that is not overlooked
-        warnings = [f"\nWarning: {warning}." for warning in report.get("warnings", ())]
         words = f"{'Stopped early' if outcome.partial else end}: {self.summary(outcome)}"
-        self.panel.say(words + "".join(warnings), warning=bool(warnings))
+        self.panel.warn(words, report.get("warnings", ()))
 
     def save_results(self) -> None:
         """Let the user pick a folder, and write the result into a new folder inside it."""

@@ -58,6 +58,8 @@ class InsightRun:
         Result of a fit of a DINER.
     """
 
+    warnings: tuple[str, ...] = ()
+
     def __init__(self, result: Result) -> None:
         self._result = result
         self._pictures: InsightPictures | None = None

@@ -184,12 +184,11 @@ class IdtDock(TaskDock[IdtRecipe]):
         if layer is None or layer.data.shape[0] != check.spectra.data.shape[0]:
             return
         self._geometry.show(layer, check.spectra, check.circles, self._calibrated_circles())
-        warnings = [f"\nWarning: {warning}." for warning in check.warnings]
         words = (
             "The spectrum of each frame is bright in two discs, and the circles should bound them. Look through the "
             "frames with the slider."
         )
-        self.panel.say(words + "".join(warnings), warning=bool(warnings))
+        self.panel.warn(words, check.warnings)
 
     def _calibrated_circles(self) -> Circles | None:
         """Return the circles of the illuminations that the last run has calibrated."""

@@ -1,0 +1,37 @@
+"""What is doubtful about recipe and data is said before a run, in its report, and in a comparison."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import napari_diner as nd
+from napari_diner.tasks.registry import task
+
+
+def single_height() -> np.ndarray:
+    return np.random.default_rng(0).uniform(0.5, 1.0, (1, 16, 16)).astype(np.float32)
+
+
+OPTICS = {"wavelength_um": 0.532, "pixel_size_um": 1.12, "distances_um": (300.0,), "max_seconds": 1.0}
+
+
+def test_warnings_are_known_before_the_first_step() -> None:
+    run = nd.lensless.start(single_height(), **OPTICS)
+    assert any("single height" in warning for warning in run.warnings)
+    with run:
+        for _ in run:
+            pass
+        report = run.result().report
+    assert set(run.warnings) <= set(report["warnings"])
+
+
+def test_a_comparison_says_whom_a_warning_concerns() -> None:
+    lensless = task("lensless")
+    recipe = lensless.recipe_type.parse({**OPTICS, "max_seconds": None})
+    with lensless.compare(
+        recipe, nd.api.as_frames(single_height()), names=("gauss-newton", "alternating"), seconds=1
+    ) as run:
+        for _ in run:
+            pass
+        notes = run.result().notes()
+    assert any("(gauss-newton, alternating)" in note and "single height" in note for note in notes)
