@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from napari_diner.cli.options import assignment, collect, options_of, with_options
+from napari_diner.cli.options import Options, assignment, collect, options_of
 from napari_diner.errors import RecipeError
 from napari_diner.settings import Settings, all_keys, sections
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
@@ -49,10 +49,12 @@ class Whole(Settings):
 def parse(*arguments: str) -> dict[str, Any]:
     app = App(result_action="return_value")
 
+    options = Options(Whole)
+
     @app.default
-    @with_options(Whole)
-    def command(*, settings: dict[str, Any]) -> dict[str, Any]:
-        return settings
+    @options.added_to
+    def command(**settings: object) -> dict[str, Any]:
+        return options.values(settings)
 
     found = app(list(arguments), exit_on_error=False, print_error=False)
     assert isinstance(found, dict)

@@ -10,7 +10,7 @@ import pytest
 from cyclopts import App
 
 from napari_diner.cli.commands import Assignments
-from napari_diner.cli.options import collect, with_options
+from napari_diner.cli.options import Options, collect
 from napari_diner.cli.output import Common
 from napari_diner.tasks.command import command_line
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
@@ -25,12 +25,15 @@ RECIPES: list[dict[str, Any]] = [
 ]
 
 
-@with_options(LenslessRecipe, skip=("task", "stack"))
+OPTIONS = Options(LenslessRecipe, skip=("task", "stack"))
+
+
+@OPTIONS.added_to
 def parsed(
-    stack: str | None = None, /, *, common: Common, set_: Assignments = (), settings: dict[str, Any]
+    stack: str | None = None, /, *, common: Common, set_: Assignments = (), **settings: Any
 ) -> tuple[LenslessRecipe, Path]:
     """Read a command as `napari-diner lensless` does."""
-    values = collect(LenslessRecipe, None, set_, {**settings, "stack": stack})
+    values = collect(LenslessRecipe, None, set_, {**OPTIONS.values(settings), "stack": stack})
     return LenslessRecipe.parse(values), common.output
 
 

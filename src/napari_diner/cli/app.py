@@ -10,7 +10,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
 
 from napari_diner import __version__
-from napari_diner.cli.commands import compare_command, run, simulate_command, task_command
+from napari_diner.cli.commands import compare_command, run_command, simulate_command, task_command
 from napari_diner.cli.demo import demo
 from napari_diner.cli.info import info
 from napari_diner.cli.options import option_name
@@ -43,7 +43,7 @@ def build_app() -> App:
     simulate = App(name="simulate", help="Simulate sample data.")
     for name, (_, sample) in samples().items():
         simulate.command(simulate_command(sample), name=name)
-    for command in (render, run, info, simulate, compare):
+    for command in (render, run_command(), info, simulate, compare):
         app.command(command)
     return app
 
@@ -60,6 +60,8 @@ def execute(arguments: Sequence[str]) -> int:
         code = build_app()(
             list(arguments), exit_on_error=False, print_error=False, verbose=False, result_action="return_value"
         )
+        if callable(code):  # the arguments are understood, and the work is still to be done
+            code = code()
         sys.stdout.flush()
     except CycloptsError as error:
         return _complain(_usage(error))

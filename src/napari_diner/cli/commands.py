@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from napari_diner.cli.options import collect, with_options
+from napari_diner.cli.options import Options, collect
 from napari_diner.cli.output import FLAG, Common, compare_into, results_in, run_into
 from napari_diner.errors import RecipeError
 from napari_diner.io.folder import RECIPE, with_manifest, write_contents
-from napari_diner.settings import Values, shortened
+from napari_diner.settings import Settings, Values, shortened
 from napari_diner.tasks.recipe import Recipe, input_files, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
 from napari_diner.tasks.task import AnyTask, Sample, SampleData, Task
 
-Command = Callable[..., int]
+if TYPE_CHECKING:
+    from napari_diner.tasks.run import AnyRun
+
+Work = Callable[[], int]
+"""What a command does once it has understood its arguments; returns the exit code."""
+Command = Callable[..., Work]
 
 RecipeFile = Annotated[
     Path | None, Parameter(name="--recipe", help="YAML file with settings; --set and the options below override it.")
@@ -34,6 +40,7 @@ TruthFolder = Annotated[
 
 def task_command(task: AnyTask) -> Command:
     """Return the command that runs a task."""
+    options = _options_of(task)
 
     def command(
         source: str | None = None,
@@ -43,17 +50,17 @@ def task_command(task: AnyTask) -> Command:
         recipe: RecipeFile = None,
         set_: Assignments = (),
         truth: TruthFolder = None,
-        settings: Values,
-    ) -> int:
-        values = _recipe(task, source, recipe, set_, settings)
-        return run_into(common, task, lambda: task.start(values, truth=_truth(task, truth)), _inputs(values, truth))
+        **settings: object,
+    ) -> Work:
+        return _run(common, task, _recipe(task, source, recipe, set_, options.values(settings)), truth)
 
     command.__doc__ = task.summary
-    return _with_options_of(task, command)
+    return options.added_to(_described(task, command))
 
 
 def compare_command(task: AnyTask) -> Command:
     """Return the command that compares the contenders of a task."""
+    options = _options_of(task)
 
     def command(
         source: str | None = None,
@@ -65,11 +72,12 @@ def compare_command(task: AnyTask) -> Command:
         truth: TruthFolder = None,
         contenders: str | None = None,
         seconds: Annotated[float, Parameter(help="Time for each contender.")] = 60.0,
-        settings: Values,
-    ) -> int:
-        values = _recipe(task, source, recipe, set_, settings)
+        **settings: object,
+    ) -> Work:
+        values = _recipe(task, source, recipe, set_, options.values(settings))
         names = [] if contenders is None else [name.strip() for name in contenders.split(",")]
-        return compare_into(
+        return functools.partial(
+            compare_into,
             common,
             lambda: task.compare(values, names=names, seconds=seconds, truth=_truth(task, truth)),
             _inputs(values, truth),
@@ -83,28 +91,34 @@ def compare_command(task: AnyTask) -> Command:
         ),
     ]
     command.__doc__ = f"Compare contenders for `{task.name}` on the same data, each for the same time."
-    return _with_options_of(task, command)
+    return options.added_to(_described(task, command))
 
 
 def simulate_command(sample: Sample) -> Command:
     """Return the command that writes a sample."""
+    options = Options(sample.settings)
 
-    def command(*, common: Common, recipe: RecipeFile = None, set_: Assignments = (), settings: Values) -> int:
-        values = sample.settings(**collect(sample.settings, recipe, set_, settings))
-        with results_in(common.output, common.overwrite) as stage:
-            data = sample.make(values)
-            with stage() as place:
-                write_sample(data, place)
-            if not common.quiet:
-                array = data.data
-                sizes = " × ".join(map(str, array.data.shape))
-                truth = f" --truth {common.output}" if data.truth else ""
-                print(f"{sizes} ({array.axes}, {array.data.dtype}) in {common.output}; reconstruct it with\n")
-                print(f"napari-diner run {common.output / RECIPE} -o RESULT{truth}")
-        return 0
+    def command(*, common: Common, recipe: RecipeFile = None, set_: Assignments = (), **settings: object) -> Work:
+        values = collect(sample.settings, recipe, set_, options.values(settings))
+        return functools.partial(simulate_into, common, sample, sample.settings(**values))
 
     command.__doc__ = sample.summary
-    return with_options(sample.settings)(command)
+    return options.added_to(command)
+
+
+def simulate_into(folder: Common, sample: Sample, settings: Settings) -> int:
+    """Simulate a sample and save it; return the exit code."""
+    with results_in(folder.output, folder.overwrite) as stage:
+        data = sample.make(settings)
+        with stage() as place:
+            write_sample(data, place)
+        if not folder.quiet:
+            array = data.data
+            sizes = " × ".join(map(str, array.data.shape))
+            truth = f" --truth {folder.output}" if data.truth else ""
+            print(f"{sizes} ({array.axes}, {array.data.dtype}) in {folder.output}; reconstruct it with\n")
+            print(f"napari-diner run {folder.output / RECIPE} -o RESULT{truth}")
+    return 0
 
 
 def write_sample(sample: SampleData, folder: Path) -> None:
@@ -114,35 +128,51 @@ def write_sample(sample: SampleData, folder: Path) -> None:
     write_contents(folder, arrays, {RECIPE: recipe, **sample.files})
 
 
-@with_options(Recipe, skip=("task",))
-def run(
-    recipe: Annotated[Path, Parameter(help="Recipe, such as the recipe.yaml in a folder of results.")],
-    /,
-    *,
-    common: Common,
-    set_: Assignments = (),
-    truth: TruthFolder = None,
-    settings: Values,
-) -> int:
-    """Run a recipe, including its inputs."""
-    name = read_yaml(recipe).get("task")
-    if not isinstance(name, str):
-        raise RecipeError(f"The recipe {recipe} names no task; add a line such as 'task: lensless'", "task")
-    try:
-        task = registered(name)
-    except RecipeError as error:
-        raise RecipeError(f"The recipe {recipe} is for the task {shortened(name)!r}. {error}", "task") from None
-    values = task.recipe_type.parse(collect(task.recipe_type, recipe, set_, settings))
-    return run_into(common, task, lambda: task.start(values, truth=_truth(task, truth)), _inputs(values, truth))
+def run_command() -> Command:
+    """Return the command that runs a recipe of any task."""
+    options = Options(Recipe, skip=("task",))
+
+    def run(
+        recipe: Annotated[Path, Parameter(help="Recipe, such as the recipe.yaml in a folder of results.")],
+        /,
+        *,
+        common: Common,
+        set_: Assignments = (),
+        truth: TruthFolder = None,
+        **settings: object,
+    ) -> Work:
+        """Run a recipe, including its inputs."""
+        name = read_yaml(recipe).get("task")
+        if not isinstance(name, str):
+            raise RecipeError(f"The recipe {recipe} names no task; add a line such as 'task: lensless'", "task")
+        try:
+            task = registered(name)
+        except RecipeError as error:
+            raise RecipeError(f"The recipe {recipe} is for the task {shortened(name)!r}. {error}", "task") from None
+        return _run(common, task, _recipe(task, None, recipe, set_, options.values(settings)), truth)
+
+    return options.added_to(run)
 
 
-def _with_options_of(task: AnyTask, command: Command) -> Command:
-    """Add the options of a task's recipe, its shortcuts, and its source as the first argument."""
+def _run(common: Common, task: AnyTask, recipe: Recipe, truth: Path | None) -> Work:
+    def start() -> AnyRun:
+        return task.start(recipe, truth=_truth(task, truth))
+
+    return functools.partial(run_into, common, task, start, _inputs(recipe, truth))
+
+
+def _options_of(task: AnyTask) -> Options:
+    """Return the options of a task's recipe and its shortcuts."""
+    return Options(task.recipe_type, skip=("task", task.source_field), shortcuts=task.shortcuts)
+
+
+def _described(task: AnyTask, command: Command) -> Command:
+    """Return a command with the help for its source and its truth."""
     source = Annotated[str | None, Parameter(help=f"{task.source_help} Needed unless the recipe names it.")]
     command.__annotations__["source"] = source
     if type(task).load_truth is Task.load_truth:  # its message is clearer than that of an unknown option
         command.__annotations__["truth"] = Annotated[TruthFolder, Parameter(show=False)]
-    return with_options(task.recipe_type, skip=("task", task.source_field), shortcuts=task.shortcuts)(command)
+    return command
 
 
 def _recipe(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from napari_diner.settings import Values, choices, sections, shortened, without_
 from napari_diner.tasks.recipe import absolute_paths, is_file, merge, read_yaml
 from napari_diner.tasks.task import Shortcut
 
-Exit = TypeVar("Exit")
+Command = TypeVar("Command", bound=Callable[..., object])
 
 SEQUENCE_HELP = "Numbers separated by commas, a CSV file, or YAML."
 
@@ -104,13 +103,10 @@ def _options(model: type[BaseModel], keys: tuple[str, ...], group: Group, skip: 
             yield Option(path, field, group)
 
 
-def with_options(
-    model: type[BaseModel], skip: Collection[str] = (), shortcuts: Collection[Shortcut] = ()
-) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
-    """Add the options of a recipe to a command.
+class Options:
+    """The options of a recipe, for a command that takes them as ``**options``.
 
-    The command has a parameter ``settings``, which receives the values of the options that are set, nested as in a
-    recipe. The signature is generated here rather than by cyclopts' support of pydantic models, which (in version 5.4)
+    The signature is generated here rather than by cyclopts' support of pydantic models, which (in version 5.4)
     does not group options by section, does not read ``1,2,3`` or a table file as a list, and validates the options
     before ``--set`` is applied.
 
@@ -124,37 +120,37 @@ def with_options(
         Further options, which stand for changes of the recipe; the options of fields override them.
     """
 
-    def decorate(command: Callable[..., Exit]) -> Callable[..., Exit]:
-        options = {option.parameter: option for option in options_of(model, skip)}
+    def __init__(
+        self, model: type[BaseModel], skip: Collection[str] = (), shortcuts: Collection[Shortcut] = ()
+    ) -> None:
+        self._fields = {option.parameter: option for option in options_of(model, skip)}
+        self._shortcuts = {shortcut.name: shortcut for shortcut in shortcuts}
 
-        short = {shortcut.name: shortcut for shortcut in shortcuts}
-
-        @functools.wraps(command)
-        def wrapper(*args: object, **given: object) -> Exit:
-            settings: Values = {}
-            for name in short.keys() & given.keys():
-                value = given.pop(name)
-                if value is not None and value is not False:
-                    settings = merge(settings, short[name].changes(value))
-            for name in options.keys() & given.keys():
-                value = given.pop(name)
-                if value is not None:
-                    settings = merge(settings, nested(options[name].keys, options[name].value(value)))
-            return command(*args, **given, settings=settings)
-
+    def added_to(self, command: Command) -> Command:
+        """Return a command with these options in its signature."""
         signature = inspect.signature(command, eval_str=True)
-        own = [parameter for parameter in signature.parameters.values() if parameter.name != "settings"]
-        annotations = {name: option.annotation for name, option in options.items()}
-        annotations |= {shortcut.name: _annotation(shortcut) for shortcut in shortcuts}
+        own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        annotations = {name: option.annotation for name, option in self._fields.items()}
+        annotations |= {name: _annotation(shortcut) for name, shortcut in self._shortcuts.items()}
         made = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
             for name, annotation in annotations.items()
         ]
-        wrapper.__signature__ = signature.replace(parameters=own + made)  # type: ignore[attr-defined]
-        wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in own + made}
-        return wrapper
+        command.__signature__ = signature.replace(parameters=own + made)  # type: ignore[attr-defined]
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in own + made}
+        return command
 
-    return decorate
+    def values(self, options: Mapping[str, object]) -> Values:
+        """Return the values of the options that are set, nested as in a recipe."""
+        settings: Values = {}
+        for name in self._shortcuts.keys() & options.keys():
+            if options[name] is not None and options[name] is not False:
+                settings = merge(settings, self._shortcuts[name].changes(options[name]))
+        for name in self._fields.keys() & options.keys():
+            if options[name] is not None:
+                field = self._fields[name]
+                settings = merge(settings, nested(field.keys, field.value(options[name])))
+        return settings
 
 
 def _annotation(shortcut: Shortcut) -> object:

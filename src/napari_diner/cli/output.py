@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from napari_diner.cli.terminal import Interruption, follow, print_rows, print_table, warn
+from napari_diner.cli.terminal import Watch, print_rows, print_table, warn
 from napari_diner.errors import DinerError, OutputError
 from napari_diner.io.folder import REPORT, reserved, staged
 from napari_diner.tasks.report import Row
@@ -89,11 +89,15 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
         If the run was interrupted before there was a result, or twice.
     """
     with results_in(folder.output, folder.overwrite, inputs) as stage:
-        with start() as run, Interruption() as stop:
+        with start() as run, Watch(quiet=folder.quiet) as watch:
             if not folder.quiet:
                 warn(run.warnings)
-            if not follow(run, stop, quiet=folder.quiet):
+            for progress in run:
+                if not watch.goes_on(progress):
+                    break
+            if not watch.started:
                 raise KeyboardInterrupt
+            watch.clear()
             from napari_diner.tasks.saving import write_result
 
             try:
@@ -102,7 +106,7 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
                     write_result(result, place, task.write_extras(result, place))
             except DinerError as error:
                 # an interrupted run may have no usable result
-                if stop.asked and not isinstance(error, OutputError):
+                if watch.stopped and not isinstance(error, OutputError):
                     raise KeyboardInterrupt from None
                 raise
         if not folder.quiet:
@@ -145,10 +149,14 @@ def compare_into(folder: Common, comparing: Callable[[], ComparisonRun], inputs:
 
 def finish(comparing: ComparisonRun, *, quiet: bool) -> tuple[Comparison, bool]:
     """Run a comparison; return it, and whether it was completed."""
-    with Interruption() as stop, comparing:
-        if not follow(comparing, stop, quiet=quiet):
+    with Watch(quiet=quiet) as watch, comparing:
+        for progress in comparing:
+            if not watch.goes_on(progress):
+                break
+        if not watch.started:
             raise KeyboardInterrupt
-        return comparing.result(), not stop.asked
+        watch.clear()
+        return comparing.result(), not watch.stopped
 
 
 def print_comparison(comparison: Comparison) -> None:

@@ -25,11 +25,35 @@ SECONDS_BETWEEN_DRAWINGS = 0.1
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interruption:
-    """Inside its ``with`` block, the first Ctrl-C or SIGTERM sets `asked`, and the second one stops at once."""
+class Watch:
+    """Inside its ``with`` block, a run is shown, and the first Ctrl-C or SIGTERM ends it; the second one stops at once.
 
-    def __init__(self) -> None:
-        self.asked = False
+    Parameters
+    ----------
+    quiet
+        Whether nothing is shown.
+
+    Examples
+    --------
+    >>> with Watch(quiet=False) as watch:
+    ...     for progress in run:
+    ...         if not watch.goes_on(progress):
+    ...             break
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.stopped = False
+        """Whether the run was asked to end early."""
+        self.started = False
+        """Whether it has taken a step, so that there is a result."""
+        self._display = None if quiet else _Bar() if sys.stderr.isatty() else _Lines()
+
+    def goes_on(self, progress: Progress) -> bool:
+        """Show progress; return whether the run is to take another step."""
+        self.started = True
+        if self._display is not None:
+            self._display.show(progress)
+        return not self.stopped
 
     def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
@@ -38,38 +62,21 @@ class Interruption:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.clear()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def clear(self) -> None:
+        """Take the progress bar off the terminal."""
+        if self._display is not None:
+            self._display.close()
+
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.stopped:
             raise KeyboardInterrupt
-        self.asked = True
+        self.stopped = True
         if sys.stderr.isatty():
             print("\nstopping after this step; press Ctrl-C again to stop at once", file=sys.stderr)
-
-
-def follow(run: Iterable[Progress], stop: Interruption, *, quiet: bool) -> bool:
-    """Iterate a run to its end, or until `stop` is asked for, and show its progress.
-
-    Returns
-    -------
-    bool
-        Whether there is a result: at least one step was taken.
-    """
-    display = None if quiet else _Bar() if sys.stderr.isatty() else _Lines()
-    started = False
-    try:
-        for progress in run:
-            started = True
-            if display is not None:
-                display.show(progress)
-            if stop.asked:
-                break
-    finally:
-        if display is not None:
-            display.close()
-    return started
 
 
 class _Bar:

@@ -16,7 +16,7 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
 
 
 class ConjugateGradients:
-    """Solve ``A x = b`` step by step, from x = 0 (Hestenes and Stiefel, J. Res. NBS 49, 409 (1952)).
+    """Solve ``(A + μ) x = b`` step by step, from x = 0 (Hestenes and Stiefel, J. Res. NBS 49, 409 (1952)).
 
     Parameters
     ----------
@@ -25,11 +25,14 @@ class ConjugateGradients:
     right
         Right-hand side b, complex.
     preconditioner
-        Applies an approximate inverse of A, symmetric and positive.
+        Applies an approximate inverse of A + μ, symmetric and positive.
+    damping
+        The number μ.
     """
 
-    def __init__(self, operator: Operator, right: Tensor, preconditioner: Operator) -> None:
+    def __init__(self, operator: Operator, right: Tensor, preconditioner: Operator, damping: float = 0.0) -> None:
         self._operator = operator
+        self._damping = damping
         self._preconditioner = preconditioner
         self.solution = torch.zeros_like(right)
         self._residual = right
@@ -39,7 +42,7 @@ class ConjugateGradients:
 
     def step(self) -> None:
         """Take one step along a new conjugate direction."""
-        image = self._operator(self._direction)
+        image = self._operator(self._direction) + self._damping * self._direction
         length = self._square / inner(self._direction, image)
         self.solution = self.solution + length * self._direction
         self._residual = self._residual - length * image

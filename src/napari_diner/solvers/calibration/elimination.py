@@ -102,7 +102,7 @@ class Elimination:
         )
         precondition, damping = self._preconditioner()
         solve = ConjugateGradients(
-            lambda step: scale * self._normal(scale * step) + damping * step, scale * right, precondition
+            lambda step: scale * self._normal(scale * step), scale * right, precondition, damping
         )
         for _ in range(steps):
             solve.step()

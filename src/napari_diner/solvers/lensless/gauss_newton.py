@@ -112,11 +112,7 @@ class GaussNewton:
                 if slow is not None and slow.measured:
                     curvature = problem.valid * stiffness[1] / float(scaling.square().mean())
                     precondition = _sum(precondition, slow.inverse(damping * brightness, scaling, curvature))
-                solve = ConjugateGradients(
-                    lambda q, normal=normal, mu=damping * brightness: normal(q) + mu * q,  # type: ignore[misc]
-                    right,
-                    precondition,
-                )
+                solve = ConjugateGradients(normal, right, precondition, damping * brightness)
                 for inner in range(1, settings.cg_steps + 1):
                     solve.step()
                     if solve.converged(_CG_TOLERANCE):

@@ -111,10 +111,7 @@ class Linearised:
         padding = model.padding
         half = padding.padded_shape[1] // 2 + 1
         precondition = by_frequency(padding, [1 / (brightness * (part[:, :half] + floor)) for part in power])
-        normal = self.normal(scaling)
-        solve = ConjugateGradients(
-            lambda step: normal(step) + shift * step, scaling * self.adjoint(amplitudes), precondition
-        )
+        solve = ConjugateGradients(self.normal(scaling), scaling * self.adjoint(amplitudes), precondition, shift)
         for _ in range(steps):
             if solve.converged(tolerance):
                 break
