@@ -26,14 +26,34 @@ def frames(dtype: npt.DTypeLike = np.uint8) -> npt.NDArray[np.generic]:
 def test_integers_are_scaled_by_their_type(dtype: npt.DTypeLike, most: int) -> None:
     stack = frames(dtype)
     prepared = prepare(RECIPE, LenslessData(stack))
-    np.testing.assert_allclose(prepared.amplitudes**2, stack / most, rtol=1e-5)
-    assert prepared.peak == 1
+    np.testing.assert_allclose(prepared.intensities, stack / most, rtol=1e-5)
+    assert prepared.peak == pytest.approx(np.ptp(stack.astype(float)) / most)
+
+
+@pytest.mark.parametrize("most", [900, 65535, 65536, 4_000_000_000])
+def test_integers_of_32_bits_are_scaled_by_the_bits_that_they_use(most: int) -> None:
+    stack = np.linspace(0, most, 3 * 16 * 20).reshape(3, 16, 20).astype(np.uint32)
+    bits = max(16, int(most).bit_length())
+    np.testing.assert_allclose(
+        prepare(RECIPE, LenslessData(stack)).intensities, stack / (2**bits - 1), rtol=1e-5, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("factor", [1e-20, 3e-4, 1.0, 7e5, 1e25])
+def test_amplitudes_are_of_order_one_whatever_the_units(factor: float) -> None:
+    recipe = RECIPE.updated({"intensity_scale": 1.7})
+    prepared = prepare(recipe, LenslessData(factor * frames(np.float64)))
+    usual = prepare(recipe, LenslessData(frames(np.float64)))
+    # the field has 1.7 times the intensity of the frames
+    assert 1.7 * (prepared.amplitudes**2).mean() == pytest.approx(1, rel=1e-5)
+    np.testing.assert_allclose(prepared.amplitudes, usual.amplitudes, rtol=1e-6)
+    np.testing.assert_allclose(prepared.intensities, factor * frames(np.float64), rtol=1e-5)
 
 
 def test_integers_are_left_alone_if_the_recipe_says_so() -> None:
     prepared = prepare(RECIPE.updated({"integer_scaling": "none"}), LenslessData(frames()))
-    np.testing.assert_allclose(prepared.amplitudes**2, frames(), rtol=1e-5)
-    assert prepared.peak == frames().max()
+    np.testing.assert_allclose(prepared.intensities, frames(), rtol=1e-5)
+    assert prepared.peak == np.ptp(frames())
 
 
 def test_the_frames_given_are_not_changed() -> None:

@@ -94,7 +94,7 @@ def test_tiles_are_taken_where_they_are_of_use(recipe: LenslessRecipe, sample: L
     prepared = prepare(recipe, LenslessData(sample.frames))
     assert isinstance(builder.problem(Setup.of(recipe), prepared).model, MultiHeight)
     amplitudes = np.ones((4, 2600, 2600), np.float32)
-    wide = PreparedFrames(amplitudes, None, 1.0, (1.0,) * 4, ())
+    wide = PreparedFrames(amplitudes, None, 1.0, 1.0, (1.0,) * 4, ())
     model = builder.problem(Setup.of(recipe.updated({"padding": {"mode": "none"}})), wide).model
     assert isinstance(model, TiledMultiHeight)
     assert model.tiles > 1

@@ -44,6 +44,10 @@ class NoiseModel:
         """Return the noise with its variance multiplied by a factor."""
         return NoiseModel(factor * self.shot, factor * self.read)
 
+    def in_units(self, intensity: float) -> NoiseModel:
+        """Return the same noise with an intensity of one standing for so much."""
+        return NoiseModel(intensity * self.shot, intensity**2 * self.read)
+
 
 def fit_noise(modulus: Tensor, residual: Tensor, mask: Tensor | None = None, *, robust: bool = False) -> NoiseModel:
     """Fit shot and read noise to the squared differences between model and recorded amplitudes.

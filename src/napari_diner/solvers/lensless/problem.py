@@ -141,13 +141,12 @@ class PhaseProblem:
 
     def intensity_error(self, field: Tensor) -> float:
         """Return the mean square of model minus recorded intensity over the valid pixels."""
-        total = 0.0
-        for frame, at, U in self.model.propagated(field):
-            error = self.model.sensor.mean(U.real**2 + U.imag**2) - self.amplitudes[frame][at] ** 2
-            if self.mask is not None:
-                error = error.where(self.mask[frame][at], 0)
-            total += sum_of_squares(error)
-        return total / self.valid
+        return sum_of_squares(self.intensity_residual(field)) / self.valid
+
+    def intensity_residual(self, field: Tensor) -> Tensor:
+        """Return model minus recorded intensities, (N, Y, X), zero where pixels do not count."""
+        error = self.modulus(field).square_().sub_(self.amplitudes.square())
+        return error if self.mask is None else error.where(self.mask, 0)
 
     def flat_field(self) -> Tensor:
         """Return the empty object, of constant amplitude, that has the recorded mean intensity: complex, (Y, X)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,6 +45,10 @@ class Uncertainty:
     freedom: float
     """Fraction of the recorded values that the unknowns of the object leave as degrees of freedom, 0 to 1."""
     samples: int
+
+    def in_units(self, amplitude: float, intensity: float) -> Uncertainty:
+        """Return the same with one of amplitude and intensity standing for so much."""
+        return replace(self, amplitude=amplitude * self.amplitude, noise=self.noise.in_units(intensity))
 
     @property
     def noise_is_known(self) -> bool:

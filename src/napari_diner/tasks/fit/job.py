@@ -186,8 +186,8 @@ class FitJob(Job[FitState]):
 
     def losses(self, state: FitState, step: Step) -> dict[str, float]:
         """Return the misfit, and the PSNR that belongs to it."""
-        span = self.layout.high - self.layout.low
-        return {"loss": step.loss, "psnr_db": psnr_of(step.loss * span**2, self.layout.peak)}
+        # outputs have a range of one
+        return {"loss": step.loss, "psnr_db": psnr_of(step.loss, 1.0)}
 
     def preview(self, state: FitState) -> tuple[NamedArray, ...]:
         """Return the middle plane."""
@@ -238,6 +238,7 @@ class FitJob(Job[FitState]):
             "psnr_db": psnr_db,
             "measurement_psnr_db": psnr_db,
             "psnr_peak": layout.peak,
+            "measurement_peak": layout.peak,
             "identical": identical,
             "parameters": network + table_parameters,
             "table_parameters": table_parameters,

@@ -76,8 +76,8 @@ class Layout:
 
     @property
     def peak(self) -> float:
-        """The value that a PSNR is relative to: 255 for 8-bit data, and otherwise the range of the data."""
-        return 255.0 if self.dtype == "uint8" else self.high - self.low
+        """The value that a PSNR is relative to: the range of the data, whatever their type could hold."""
+        return self.high - self.low
 
     def to_samples(self, data: Array) -> Array:
         """Return data with the channels last, (*sample_shape, outputs), in the type of the data; no copy is made."""

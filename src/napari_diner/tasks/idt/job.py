@@ -104,7 +104,8 @@ class IdtJob(Job[IdtState]):
             "solver": recipe.solver,
             "model": "born" if isinstance(problem.model, LinearModel) else "multislice",
             # of the intensities, in units of the background
-            "measurement_psnr_db": psnr_db(residual, 1.0),
+            "measurement_psnr_db": psnr_db(residual, float(np.ptp(data))),
+            "measurement_peak": float(np.ptp(data)),
             "residual_rms": float(np.sqrt(np.mean(np.square(residual, dtype=np.float64)))),
             "data_rms": float(np.sqrt(np.mean(np.square(data, dtype=np.float64)))),
             "peak_phase_rad": problem.linear.peak_phase(contrast),

@@ -55,15 +55,22 @@ class PreparedFrames:
     """A recording as solvers need it."""
 
     amplitudes: npt.NDArray[np.float32]
-    """Square roots of the scaled intensities, float32, (N, Y, X)."""
+    """Square roots of the intensities in the unit below, float32, (N, Y, X)."""
     mask: npt.NDArray[np.bool_] | None
     """True where pixels count, (N, Y, X), or None if all do."""
     peak: float
-    """Intensity that counts as full scale in a peak signal-to-noise ratio."""
+    """Range of the intensities, the peak of a peak signal-to-noise ratio."""
+    unit: float
+    """Intensity that counts as one, so that fields are of order one whatever the units of the camera."""
     gains: tuple[float, ...]
     """Relative brightness of each frame."""
     warnings: tuple[str, ...]
     """Sentences for the report."""
+
+    @property
+    def intensities(self) -> npt.NDArray[np.float32]:
+        """Intensities in the units of the camera, (N, Y, X)."""
+        return np.float32(self.unit) * self.amplitudes**2
 
 
 def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessData:
@@ -226,17 +233,21 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
             "other by fractions of a pixel, or add a prior"
         )
     np.clip(intensities, 0, None, out=intensities)
+    where = True if mask is None else mask
+    peak = float(np.max(intensities, where=where, initial=0) - np.min(intensities, where=where, initial=np.inf))
+    unit = recipe.intensity_scale * float(np.mean(intensities, dtype=np.float64, where=where))
+    intensities /= np.float32(unit)
     gains = recipe.gains
     if gains is None:
         gains = _brightness(intensities, mask) if recipe.equalise_gains else (1.0,) * len(intensities)
-    peak = 1.0 if _is_scaled(recipe, data.frames) else float(intensities.max())
-    return PreparedFrames(np.sqrt(intensities, out=intensities), mask, peak, gains, tuple(warnings))
+    return PreparedFrames(np.sqrt(intensities, out=intensities), mask, peak, unit, gains, tuple(warnings))
 
 
 def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:
     """Check a recording, and prepare it as the recipe says.
 
-    Integers are divided by the largest value of their type if the recipe says so.
+    Integers are divided by the largest value of their type if the recipe says so; those of 32 bits by the largest that
+    as many bits as they use, at least 16, can hold.
 
     Raises
     ------
@@ -246,14 +257,19 @@ def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:
     frames = data.frames
     check_frames(frames)
     mask = _checked_mask(data.mask, frames.shape)
-    scale = 1 / np.iinfo(frames.dtype).max if _is_scaled(recipe, frames) else 1.0
+    is_scaled = frames.dtype.kind in "ui" and recipe.integer_scaling == "type_maximum"
+    scale = 1 / _largest(frames) if is_scaled else 1.0
     prepared = prepare_frames(recipe.preprocess, frames, mask, data.references, scale)
     intensities, mask = to_one_scale(recipe, prepared.intensities, prepared.mask)
     return Prepared(intensities, mask, prepared.notes)
 
 
-def _is_scaled(recipe: RecordingRecipe, frames: Array) -> bool:
-    return frames.dtype.kind in "ui" and recipe.integer_scaling == "type_maximum"
+def _largest(frames: Array) -> int:
+    """Return the largest value that a camera with integers of this kind may give."""
+    if frames.dtype.itemsize <= 2:
+        return int(np.iinfo(frames.dtype).max)
+    # no camera has 32 bits; the frames were converted, and 16 bits as such give the same as those in 32
+    return int((1 << max(int(frames.max()).bit_length(), 16)) - 1)
 
 
 def checked_illumination(illumination: Array | None, shape: tuple[int, ...]) -> Array | None:

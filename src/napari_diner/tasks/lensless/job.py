@@ -13,7 +13,6 @@ from napari_diner import device as devices
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
-from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.tasks.lensless.calibrate import check_calibration
 from napari_diner.tasks.lensless.data import LenslessData, checked_illumination, memory_needed, prepare, resolved
 from napari_diner.tasks.lensless.geometry import object_shape, onto_object
@@ -66,9 +65,12 @@ class LenslessJob(Job[LenslessState]):
         devices.check_memory(needed, what, self.device)
         self._prepared = prepare(self.recipe, data)
         self.warnings = self._prepared.warnings
-        illumination = checked_illumination(data.illumination, frames.shape)
+        illumination, self._brightness = checked_illumination(data.illumination, frames.shape), 1.0
         if illumination is not None:
             illumination = onto_object(recipe, illumination)
+            # what it leaves of the brightness is that of the object
+            self._brightness = float(np.sqrt(np.mean(illumination**2, dtype=np.float64)))
+            illumination = illumination / np.float32(self._brightness)
         builder = ModelBuilder(illumination, self.device, needed)
         self._stages = LenslessStages(self.recipe, builder, checked_support(recipe, data))
         self.checksum = checksum(frames)
@@ -83,13 +85,20 @@ class LenslessJob(Job[LenslessState]):
 
     def preview(self, state: LenslessState) -> tuple[NamedArray, ...]:
         """Return amplitude and phase of a state, thinned."""
-        return _images(state.field, state.setup.pixel_size_um, -(-max(state.field.shape) // _PREVIEW_PIXELS))
+        stride = -(-max(state.field.shape) // _PREVIEW_PIXELS)
+        return _images(self._amplitude_unit(state) * state.field, state.setup.pixel_size_um, stride)
+
+    def _amplitude_unit(self, state: LenslessState) -> float:
+        """Return the amplitude of an object, in the units of the frames, for a field of one."""
+        return float(state.prepared.unit**0.5) / self._brightness
 
     def outcome(self, state: LenslessState, record: RunRecord) -> Outcome:
         """Return amplitude, phase and residual of a state, and what is derived from them."""
         recipe, setup, problem = self.recipe, state.setup, state.problem
-        amplitude, phase = _images(state.field, setup.pixel_size_um)
+        unit = self._amplitude_unit(state)
+        amplitude, phase = _images(unit * state.field, setup.pixel_size_um)
         weights = {name: value.cpu().numpy() for name, value in state.parameters.items()}
+        residual = problem.intensity_residual(state.field)
         figures = self._figures(state, record)
         warnings: list[str] = []
         for part, report in (("registration", state.registration), ("calibration", state.calibration)):
@@ -101,16 +110,22 @@ class LenslessJob(Job[LenslessState]):
             figures["truth_bands"] = band_errors(phase.data, self.truth, setup.pixel_size_um)
         uncertainties: tuple[NamedArray, ...] = ()
         if state.uncertainty is not None:
-            uncertainties = uncertainty_images(state.uncertainty, setup.pixel_size_um, bands=recipe.uncertainty.bands)
+            uncertainty = state.uncertainty.in_units(unit, state.prepared.unit)
+            uncertainties = uncertainty_images(uncertainty, setup.pixel_size_um, bands=recipe.uncertainty.bands)
             figures["uncertainty"] = uncertainty_report(
-                state.uncertainty, setup.heights, noise_is_given=recipe.uncertainty.noise is not None
+                uncertainty, setup.heights, noise_is_given=recipe.uncertainty.noise is not None
             )
         return Outcome(
             arrays=(
                 *uncertainties,
                 amplitude,
                 phase,
-                _residual(problem, state.field, setup.frame_optics.pixel_size_um),
+                NamedArray(
+                    "residual",
+                    state.prepared.unit * residual.cpu().numpy(),
+                    "NYX",
+                    (1.0, *[setup.frame_optics.pixel_size_um] * 2),
+                ),
                 *phase_images(phase, recipe.phase_output, setup.optics.wavelength_um),
             ),
             figures=figures,
@@ -120,11 +135,11 @@ class LenslessJob(Job[LenslessState]):
 
     def _figures(self, state: LenslessState, record: RunRecord) -> dict[str, Any]:
         problem, prepared = state.problem, state.prepared
-        mean_square = problem.intensity_error(state.field)
+        error = prepared.unit * problem.intensity_error(state.field) ** 0.5
         figures: dict[str, Any] = {
             "solver": self.recipe.solver,
             "start": self.recipe.start,
-            "measurement_psnr_db": psnr_db(np.array(mean_square**0.5), prepared.peak),
+            "measurement_psnr_db": psnr_db(np.array(error), prepared.peak),
             "measurement_peak": prepared.peak,
             "parameters": 2 * state.field.numel() if state.parameter_count is None else state.parameter_count,
             "gains": list(prepared.gains),
@@ -140,11 +155,11 @@ class LenslessJob(Job[LenslessState]):
         if state.noise is not None:
             # of the intensities: variance = shot * intensity + read_sigma²; the object has taken its part of it
             freedom = max(1 - 2 * state.field.numel() / problem.valid, 0.25)
-            noise = state.noise.scaled(1 / freedom)
+            noise = state.noise.scaled(1 / freedom).in_units(prepared.unit)
             figures["noise"] = {"shot": 4 * noise.shot, "read_sigma": noise.read_sigma}
         if problem.priors is not None:
             priors = problem.priors.adapted(problem.evaluate(state.field).misfit)
-            figures["prior"] = prior_report(priors, state.choice)
+            figures["prior"] = prior_report(priors, state.choice, prepared.unit)
         return figures
 
 
@@ -157,11 +172,3 @@ def _images(field: Tensor, pixel_size_um: float, stride: int = 1) -> tuple[Named
         NamedArray("amplitude", thinned.abs().cpu().numpy(), "YX", scale),
         NamedArray("phase", thinned.angle().cpu().numpy(), "YX", scale, "rad"),
     )
-
-
-def _residual(problem: PhaseProblem, field: Tensor, pixel_size_um: float) -> NamedArray:
-    """Return model minus recorded intensities, zero outside the mask."""
-    error = problem.modulus(field).square() - problem.amplitudes.square()
-    if problem.mask is not None:
-        error = error.where(problem.mask, 0)
-    return NamedArray("residual", error.cpu().numpy(), "NYX", (1.0, pixel_size_um, pixel_size_um))

@@ -49,4 +49,4 @@ def _registered(recipe: LenslessRecipe, data: LenslessData) -> Prepared:
     for _ in registration.steps():
         pass
     registered = registration.result().prepared
-    return Prepared(registered.amplitudes**2, registered.mask, registered.warnings)
+    return Prepared(registered.intensities, registered.mask, registered.warnings)

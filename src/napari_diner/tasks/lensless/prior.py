@@ -73,8 +73,11 @@ def middle_frame(distances_um: Sequence[float]) -> int:
     return int(order[len(order) // 2])
 
 
-def prior_report(priors: Priors, choice: WeightChoice | None) -> dict[str, object]:
-    """Return the part ``prior`` of a report: weights, the noise that they were chosen for, and how."""
+def prior_report(priors: Priors, choice: WeightChoice | None, unit: float) -> dict[str, object]:
+    """Return the part ``prior`` of a report: weights, the noise that they were chosen for, and how.
+
+    Weights and misfits are those for amplitudes of order one; `unit` is the intensity that counts as one.
+    """
     settings = priors.settings
     report: dict[str, object] = {"total_variation": settings.total_variation}
     if settings.total_variation != "off":
@@ -82,7 +85,7 @@ def prior_report(priors: Priors, choice: WeightChoice | None) -> dict[str, objec
             "of": settings.of,
             "weight": priors.weight,
             "factor": priors.factor,
-            "amplitude_noise": priors.variance**0.5,
+            "amplitude_noise": (unit * priors.variance) ** 0.5,
         }
     if choice is not None:
         report |= {

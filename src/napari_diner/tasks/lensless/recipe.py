@@ -68,7 +68,7 @@ class RecordingRecipe(Recipe):
     band_limit: bool = Field(default=True, title="Band limit")
     """Leave out frequencies that the grid cannot carry over long distances (Matsushima and Shimobaba, 2009)."""
     integer_scaling: Literal["type_maximum", "none"] = Field(default="type_maximum", title="Integer scaling")
-    """Divide 8- and 16-bit data by the largest value of their type, or take the numbers as they are."""
+    """Divide integers by the largest value that their bits can hold, or take the numbers as they are."""
     mask: str | None = Field(default=None, title="Mask")
     """Image file, one page or one a frame, that is zero where pixels must be ignored."""
     preprocess: PreprocessSettings = Field(default_factory=PreprocessSettings, title="Preprocess")

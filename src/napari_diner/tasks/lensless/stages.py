@@ -161,13 +161,17 @@ class LenslessStages:
         if recipe.uncertainty.map:
             yield Stage(
                 "uncertainty",
-                lambda state, budget: UncertaintyEstimate(
-                    state.problem, state.field, recipe.uncertainty, state.setup.pixel_size_um, recipe.seed
-                ),
+                self._uncertainty,
                 lambda state, uncertainty: replace(state, uncertainty=uncertainty),
                 essential=True,
                 show=lambda state, uncertainty: state,
             )
+
+    def _uncertainty(self, state: LenslessState, budget: Budget) -> UncertaintyEstimate:
+        settings = self.recipe.uncertainty
+        if settings.noise is not None:
+            settings = settings.model_copy(update={"noise": settings.noise / state.prepared.unit})
+        return UncertaintyEstimate(state.problem, state.field, settings, state.setup.pixel_size_um, self.recipe.seed)
 
     def _registered(self, state: LenslessState, registered: RegisteredRecording) -> LenslessState:
         began = self.begin(registered.setup, registered.prepared)
