@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from napari_diner.errors import OutputError
+from napari_diner.io import exchange
 from napari_diner.io.exchange import PREFIX, open_stage, stages, sweep
 from napari_diner.io.folder import REPORT, check_output, recover, reserved, staged
 
@@ -57,12 +58,14 @@ def test_a_result_is_replaced_and_what_is_not_ours_stays(target: Path) -> None:
     assert not list(target.glob(PREFIX + "*"))
 
 
-CRASH = """
-import os, sys
+CRASHES = """
+import os, shutil, sys
 from pathlib import Path
+from napari_diner.io import exchange
 from tests.io.test_exchange import replace
 
-left = int(sys.argv[2])
+target, way = Path(sys.argv[1]), sys.argv[2]
+left = 0
 def guarded(function):
     def call(*args, **options):
         global left
@@ -74,26 +77,46 @@ def guarded(function):
 
 for name in ("rename", "mkdir", "rmdir", "unlink", "write_text"):
     setattr(Path, name, guarded(getattr(Path, name)))
-os.fsync = guarded(os.fsync)
-replace(Path(sys.argv[1]))
+for name in ("fsync", "link", "rmdir", "unlink"):
+    setattr(os, name, guarded(getattr(os, name)))
+exchange.swap = guarded(exchange.swap)
+if way == "by files":
+    exchange.can_swap = lambda folder: False
+
+code, moment = 9, 0
+while code == 9:
+    folder = target.parent / f"{moment}"
+    shutil.copytree(target, folder)
+    child = os.fork()
+    if child == 0:
+        left = moment
+        replace(folder)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    moment += 1
+print(code, moment)
 """
 
 
-def test_a_crash_at_any_moment_leaves_the_old_or_the_new_result(target: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes as POSIX has them")
+@pytest.mark.parametrize("way", ["by files", "as a whole"])
+def test_a_crash_at_any_moment_leaves_the_old_or_the_new_result(way: str, target: Path) -> None:
+    """By files, once the folder is used again; as a whole, at once."""
     complete = content(target)
-    for moment in range(1000):
-        folder = tmp_path / str(moment)
-        fill(folder, {**complete, REPORT: (target / REPORT).read_text()})
-        done = subprocess.run([sys.executable, "-c", CRASH, str(folder), str(moment)], check=False)
-        recover(folder)
+    done = subprocess.run(
+        [sys.executable, "-c", CRASHES, str(target), way], check=True, stdout=subprocess.PIPE, text=True
+    )
+    code, moments = map(int, done.stdout.split())
+    assert code == 0 and moments > 20
+    for moment in range(moments):
+        folder = target.parent / f"{moment}"
+        if way == "by files":
+            recover(folder)
         assert content(folder) in (complete, {**NEW, **FOREIGN}), moment
         assert (folder / REPORT).is_file()
-        assert not list(folder.glob(PREFIX + "*"))
-        if done.returncode == 0:
-            break
-        assert done.returncode == 9
-    assert moment > 20
+        recover(folder)
     assert content(folder) == {**NEW, **FOREIGN}
+    assert not list(target.parent.rglob(PREFIX + "*"))
 
 
 @pytest.mark.parametrize(("number", "works"), [(errno.EINVAL, True), (errno.ENOSPC, False)])
@@ -118,6 +141,7 @@ def test_a_disk_that_is_full_is_not_one_that_cannot_wait(
 
 def test_a_file_that_cannot_be_moved_brings_all_back(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, move = content(target), Path.rename
+    monkeypatch.setattr(exchange, "can_swap", lambda folder: False)
 
     def rename(self: Path, place: Path) -> Path:
         if self.name == "stale.tif" and PREFIX not in str(self):
@@ -229,3 +253,43 @@ def test_an_interruption_does_not_stop_an_exchange(target: Path, monkeypatch: py
     monkeypatch.setattr(Path, "rename", rename)
     replace(target)
     assert content(target) == {**NEW, **FOREIGN}
+
+
+@pytest.mark.skipif("linux" not in sys.platform, reason="folders are exchanged as a whole on Linux and macOS")
+def test_a_folder_is_exchanged_as_a_whole(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With files of others, links, empty folders and permissions; and what is written meanwhile is kept."""
+    (target / "link").symlink_to("nowhere")
+    (target / "empty").mkdir()
+    target.chmod(0o750)
+    before = target.stat().st_ino
+    swap = exchange.swap
+
+    def late(one: Path, other: Path) -> None:
+        fill(target, {"late.txt": "mine"})
+        swap(one, other)
+
+    monkeypatch.setattr(exchange, "swap", late)
+    replace(target)
+    assert target.stat().st_ino != before and target.stat().st_mode & 0o777 == 0o750
+    assert content(target) == {**NEW, **FOREIGN, "late.txt": "mine"}
+    assert (target / "link").is_symlink() and (target / "empty").is_dir()
+    assert sorted(path.name for path in target.parent.iterdir()) == ["out"]
+
+
+def test_a_shell_is_not_left_in_a_folder_that_is_gone(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(target)
+    before = target.stat().st_ino
+    replace(Path())
+    assert target.stat().st_ino == before
+    assert content(target) == {**NEW, **FOREIGN}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EINVAL, errno.EXDEV])
+def test_a_file_system_that_cannot_exchange_folders(number: int, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def swap(one: Path, other: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(exchange, "swap", swap)
+    replace(target)
+    assert content(target) == {**NEW, **FOREIGN}
+    assert sorted(path.name for path in target.parent.iterdir()) == ["out"]

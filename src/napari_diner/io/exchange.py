@@ -1,8 +1,9 @@
 """Exchange of the files of a folder: reversible, recoverable after a crash, and by one process at a time.
 
-New files are written into a stage, a hidden folder that names the process that owns it. In an existing folder, the
-files that they replace are first moved into the stage. If anything fails, all files go back; if the process dies, the
-next one that uses the folder takes them back.
+New files are written into a stage, a hidden folder that names the process that owns it. Where the file system can, a
+folder with the new files and all others takes the place of the old one in a single step. Elsewhere the files that are
+replaced are first moved into the stage. If anything fails, all files go back; if the process dies, the next one that
+uses the folder takes them back.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from napari_diner.io.swap import can_swap, link_files, swap
+
 PREFIX = ".napari-diner-"
 _OWNER, _NAMES = "owner.json", "names.json"
-_NEW, _OLD, _REPLACED = "new", "old", "replaced"
+_NEW, _OLD, _REPLACED, _WHOLE = "new", "old", "replaced", "whole"
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Stage:
 
     def remove(self) -> None:
         """Delete it with its content."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
 
 
 def open_stage(home: Path, target: Path) -> Stage:
@@ -115,17 +118,33 @@ def sweep(place: Path) -> None:
                 # only one process can rename it
                 claimed = stage.path.with_name(f"{stage.path.name}-{os.getpid()}")
                 stage.path.rename(claimed)
-                _roll_back(claimed, place)
-                shutil.rmtree(claimed, ignore_errors=True)
+                target = Path(stage.target)
+                _roll_back(claimed, target if target.parent == place else place)
+                _remove(claimed)
+
+
+def home_of(target: Path) -> Path:
+    """Return the folder for the stage of a result: the target, or if that can be exchanged as a whole, its parent.
+
+    For a target that does not exist, it is the nearest of its parents that does.
+    """
+    return target.parent if target.is_dir() and can_swap(target) else existing(target)
+
+
+def existing(path: Path) -> Path:
+    """Return the path or the nearest of its parents that exists."""
+    while not path.exists():
+        path = path.parent
+    return path
 
 
 def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> None:
-    """Replace files of a folder by those of a stage inside it; all of them or none.
+    """Replace files of a folder by those of a stage; all of them or none.
 
     Parameters
     ----------
     stage
-        The stage.
+        The stage, in the place that `home_of` gives.
     target
         The folder.
     old
@@ -141,6 +160,8 @@ def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> Non
     new = _files(stage.new)
     _write_synced(stage.path / _NAMES, json.dumps(new))
     with _undisturbed():
+        if stage.path.parent == target.parent and _exchange_whole(stage, target, old):
+            return
         try:
             for name in sorted(old, key=lambda name: (name != last, name)):
                 _move(target, stage.path / _OLD, name)
@@ -155,12 +176,44 @@ def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> Non
     _remove_empty(target, old)
 
 
+def _exchange_whole(stage: Stage, target: Path, old: Collection[str]) -> bool:
+    """Let the folder with the new files take the place of the target; return whether that was possible."""
+    whole = stage.path / _WHOLE
+    try:
+        whole.mkdir()
+        link_files(stage.new, whole)
+        link_files(target, whole, leave_out=old)
+        _sync(whole)
+        swap(whole, target)
+    except OSError:
+        shutil.rmtree(whole, ignore_errors=True)
+        return False
+    _sync(target.parent)
+    # what others have written in the meantime
+    for name in set(_files(whole)) - set(old):
+        if not os.path.lexists(target / name):
+            with contextlib.suppress(OSError):
+                _move(whole, target, name)
+    return True
+
+
 def sync(folder: Path) -> None:
     """Wait until the files of a folder are on the disk."""
     for directory, _, names in os.walk(folder):
         for name in names:
             _sync(Path(directory, name))
         _sync(Path(directory))
+
+
+def _remove(stage: Path) -> None:
+    """Delete a stage: the owner last, so that what a crash leaves is still known as a stage."""
+    with contextlib.suppress(OSError):
+        for entry in stage.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            elif entry.name != _OWNER:
+                entry.unlink()
+    shutil.rmtree(stage, ignore_errors=True)
 
 
 def _roll_back(stage: Path, target: Path) -> None:

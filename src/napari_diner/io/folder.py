@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from napari_diner.errors import OutputError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.io.exchange import PREFIX, Stage, exchange, open_stage, stages, sweep, sync
+from napari_diner.io.exchange import PREFIX, Stage, exchange, existing, home_of, open_stage, stages, sweep, sync
 from napari_diner.io.ometiff import write_array
 
 REPORT = "report.json"
@@ -45,12 +45,13 @@ def check_output(folder: str | Path, overwrite: bool, inputs: Collection[Path] =
         target = _resolved(folder)
         if target.exists() and not target.is_dir():
             raise OutputError(f"The output {folder} is a file; name a folder")
-        home = _existing(target)
+        home = existing(target)
         if not home.is_dir():
             raise OutputError(f"The output folder {folder} would be inside {home}, which is a file; choose another one")
         if not os.access(home, os.W_OK | os.X_OK):
             raise OutputError(f"The output folder {folder} cannot be written; choose one where you may write")
-        sweep(home)
+        for place in {home, target.parent} if target.parent.is_dir() else {home}:
+            sweep(place)
         for stage in {*stages(home), *stages(target.parent)}:
             if stage.target == str(target) and not stage.is_mine:
                 raise OutputError(
@@ -78,7 +79,7 @@ def reserved(folder: str | Path, overwrite: bool = False, inputs: Collection[Pat
     check_output(folder, overwrite, inputs)
     with _explained(folder):
         target = _resolved(folder)
-        stage = open_stage(_existing(target), target)
+        stage = open_stage(home_of(target), target)
     try:
         yield
     finally:
@@ -107,14 +108,14 @@ def staged(folder: str | Path, overwrite: bool = False, inputs: Collection[Path]
     check_output(folder, overwrite, inputs)
     with _explained(folder):
         target = _resolved(folder)
-        home = _existing(target)
-        stage = open_stage(home, target)
+        existed = target.is_dir()
+        stage = open_stage(home_of(target), target)
     try:
         with _explained(folder):
             yield stage.new
             sync(stage.new)
         try:
-            if home == target:
+            if existed:
                 exchange(stage, target, owned(target) if overwrite else (), REPORT)
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -188,7 +189,9 @@ def is_demo(folder: str | Path) -> bool:
 def recover(folder: str | Path) -> None:
     """Restore the files of a result whose replacement was not completed because the process died."""
     with contextlib.suppress(OSError):
-        sweep(Path(folder))
+        target = Path(folder).resolve()
+        for place in (target, target.parent):
+            sweep(place)
 
 
 def with_manifest(recipe: str, names: Iterable[str]) -> str:
@@ -253,13 +256,6 @@ def _resolved(folder: str | Path) -> Path:
         return Path(folder).expanduser().resolve()
     except RuntimeError:  # no such user, or a loop of links
         raise OutputError(f"The output folder {folder} does not exist; choose another one") from None
-
-
-def _existing(path: Path) -> Path:
-    """Return the path or the nearest of its parents that exists."""
-    while not path.exists():
-        path = path.parent
-    return path
 
 
 @contextlib.contextmanager

@@ -1,0 +1,96 @@
+"""Two folders exchanged by the file system, in one step that a crash cannot divide.
+
+Linux has ``renameat2`` with ``RENAME_EXCHANGE`` (Linux 3.15), macOS ``renamex_np`` with ``RENAME_SWAP`` (macOS 10.12).
+Python offers neither.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+_AT_FDCWD = -100
+_LINUX_EXCHANGE = 2
+_MACOS_SWAP = 2
+
+
+def can_swap(folder: Path) -> bool:
+    """Tell whether a folder may be exchanged with one beside it.
+
+    It may not while this process, and then probably the user's shell, works inside it: they would be left in the old
+    folder. Nor if it belongs to another user, who would lose it.
+    """
+    if sys.platform not in ("linux", "darwin"):
+        return False
+    try:
+        inside = Path.cwd().resolve().is_relative_to(folder)
+    except OSError:  # the working directory is gone
+        inside = False
+    return (
+        not inside
+        and not folder.is_mount()
+        and folder.stat().st_uid == os.geteuid()
+        and os.access(folder.parent, os.W_OK | os.X_OK)
+    )
+
+
+def swap(one: Path, other: Path) -> None:
+    """Exchange two folders of one file system.
+
+    Raises
+    ------
+    OSError
+        If the system or the file system cannot; nothing has changed then.
+    """
+    names = os.fsencode(one), os.fsencode(other)
+    library = ctypes.CDLL(None, use_errno=True)
+    try:
+        if sys.platform == "darwin":
+            failed = library.renamex_np(*names, _MACOS_SWAP)
+        else:
+            failed = library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _LINUX_EXCHANGE)
+    except AttributeError:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
+    if failed:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def link_files(source: Path, target: Path, leave_out: Collection[str] = ()) -> None:
+    """Give a folder hard links to the files of another one, so that both have the same files.
+
+    Parameters
+    ----------
+    source, target
+        Folders of one file system.
+    leave_out
+        Files of `source`, as paths relative to it with slashes, that `target` does not get. Folders that hold nothing
+        else are left out, too.
+
+    Raises
+    ------
+    FileExistsError
+        If `target` has a file of the same name.
+    OSError
+        If the file system has no hard links.
+    """
+    folders = [source]
+    for directory in folders:
+        for path in directory.iterdir():
+            name = path.relative_to(source)
+            if path.is_dir() and not path.is_symlink():
+                folders.append(path)
+                if not any(path.iterdir()):
+                    (target / name).mkdir(parents=True, exist_ok=True)
+            elif name.as_posix() not in leave_out:
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                os.link(path, target / name, follow_symlinks=False)
+    for directory in reversed(folders):
+        place = target / directory.relative_to(source)
+        if place.is_dir():
+            shutil.copystat(directory, place)
