@@ -76,6 +76,13 @@ def split(mask: Mask, factor: int) -> Mask:
     return mask.repeat(factor, axis=-2).repeat(factor, axis=-1)
 
 
+def split_and_spread(mask: Mask, factor: int) -> Mask:
+    """Split the pixels of a mask (N, Y, X); True where `upsample` interpolates from any that is, the nearest ones."""
+    if factor == 1:
+        return mask
+    return split(ndimage.binary_dilation(mask, np.ones((1, 3, 3), bool)), factor)
+
+
 def magnify(image: Array, factor: float, order: int = 3) -> Floats:
     """Enlarge an image about its centre by a factor of 1 or more, keeping its shape; float32, (Y, X)."""
     values = image.astype(np.float32, copy=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,13 +19,25 @@ Metric = Literal[
 ]
 
 
+SaturationLevel = Annotated[
+    float | None,
+    Field(
+        gt=0,
+        title="Saturation level",
+        description="Value, in the units of the file (255, 4095, 65535 …), from which a pixel is saturated; empty to "
+        "find it in the frames.",
+    ),
+]
+
+
 class PreprocessSettings(Settings):
     """Corrections of the frames, in the order of these settings."""
 
     crop_px: tuple[int, int, int, int] | None = Field(default=None, title="Crop (pixels)")
     """Part of the frames to use: top, left, height, width in pixels of the sensor; empty for whole frames."""
-    saturation: float | None = Field(default=None, gt=0, title="Saturation level")
-    """Pixels that reach this value, in the units of the file (255, 4095, 65535 …), are ignored."""
+    saturation: SaturationLevel = None
+    saturated: Literal["at_least", "mask", "believe"] = Field(default="at_least", title="Saturated pixels")
+    """What a saturated pixel says: that there is at least so much light, nothing, or what it shows."""
     dead_pixels: float | None = Field(default=None, ge=3, le=1000, title="Dead pixels beyond (σ)")
     """Ignore pixels that deviate from their neighbours by this many standard deviations in all frames."""
     dark: str | None = Field(default=None, title="Dark frame")

@@ -11,7 +11,7 @@ from scipy import ndimage
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
-from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, upsample
+from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.preprocess.surfaces import fit_surface
 
@@ -43,7 +43,9 @@ class Prepared:
     mask: Mask | None
     """True at valid pixels, (N, Y, X), or None if all are valid."""
     notes: tuple[str, ...]
-    """Sentences for the report on masked pixels."""
+    """Sentences for the report on masked and saturated pixels."""
+    at_least: Mask | None = None
+    """True at saturated pixels, (N, Y, X), which are at least as bright as recorded; None if there are none."""
 
 
 def read_references(settings: PreprocessSettings) -> References:
@@ -70,8 +72,9 @@ def prepare_frames(
     """Crop, mask, correct and upsample a recording.
 
     ``(I − dark) / (flat − dark) / (empty − dark)``, with both divisors normalised to a mean of one, which preserves the
-    scale of the intensities; then each frame is divided by its own normalised background. Pixels that are saturated,
-    dead, or dark in the flat or empty field are masked.
+    scale of the intensities; then each frame is divided by its own normalised background. Pixels that are dead, or dark
+    in the flat or empty field, are masked. Saturated pixels are, too, if the settings say so; otherwise all corrections
+    turn their level into the least intensity that they can have had.
 
     Parameters
     ----------
@@ -95,10 +98,15 @@ def prepare_frames(
     raw = crop(frames, settings.crop_px)
     notes: list[str] = []
     valid = np.ones(raw.shape, bool) if mask is None else crop(mask, settings.crop_px).copy()
-    if settings.saturation is not None:
+    at_least = None
+    if settings.saturation is not None and settings.saturated != "believe":
         full = (raw >= settings.saturation) & valid
-        notes += _counted(full, "saturated")
-        valid &= ~full
+        if settings.saturated == "mask":
+            notes += _counted(full, "saturated")
+            valid &= ~full
+        elif full.any():
+            notes += _counted(full, "saturated", "at least so bright")
+            at_least = full
     _check_finite(raw, valid)
     if settings.dead_pixels is not None:
         dead = dead_pixels(np.where(valid, raw, 0), settings.dead_pixels)
@@ -113,10 +121,11 @@ def prepare_frames(
             notes += _counted(useless, f"too dark in the {name}")
             valid &= ~useless
             divisors.append(np.maximum(divisor, _DARKEST))
-    if not valid.any(axis=(1, 2)).all():
+    exact = valid if at_least is None else valid & ~at_least
+    if not exact.any(axis=(1, 2)).all():
         raise InputError(
-            "The mask excludes all pixels of a frame; make it non-zero where pixels are valid, or raise the saturation "
-            "level"
+            "All pixels of a frame are masked or saturated; make the mask non-zero where pixels are valid, or raise "
+            "the saturation level"
         )
     factor = settings.upsample
     intensities = np.empty((len(raw), raw.shape[1] * factor, raw.shape[2] * factor), np.float32)
@@ -132,7 +141,12 @@ def prepare_frames(
         intensities[number] = upsample(image, factor)
         if factor > 1 and image.min() >= 0:
             np.maximum(intensities[number], 0, out=intensities[number])  # splines overshoot
-    return Prepared(intensities, None if mask is None and valid.all() else split(valid, factor), tuple(notes))
+    return Prepared(
+        intensities,
+        None if mask is None and valid.all() else split(valid, factor),
+        tuple(notes),
+        None if at_least is None else split_and_spread(at_least, factor),
+    )
 
 
 def onto_grid(settings: PreprocessSettings, image: Array) -> Floats:
@@ -221,7 +235,7 @@ def _check_finite(frames: Array, valid: Mask) -> None:
             )
 
 
-def _counted(mask: Mask, what: str) -> list[str]:
+def _counted(mask: Mask, what: str, taken_as: str = "ignored") -> list[str]:
     count = int(mask.sum())
     pixels, are = ("pixel", "is") if count == 1 else ("pixels", "are")
-    return [f"{count} {pixels} {are} {what} and {are} ignored"] if count else []
+    return [f"{count} {pixels} {are} {what} and {are} {taken_as}"] if count else []

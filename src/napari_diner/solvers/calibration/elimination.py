@@ -90,7 +90,9 @@ class Elimination:
         self._trusted = trusted_part(self._spectrum, self._model, variance) * self._spectrum
         # only the columns that some move uses
         self._columns = [column for column in range(COLUMNS) if moves[:, column].any()]
-        self._directions = torch.stack([torch.sgn(self._at_sensor(n)) for n in range(self._model.frames)])
+        fields = torch.stack([self._at_sensor(n) for n in range(self._model.frames)])
+        self._directions = torch.sgn(fields)
+        self._answering = problem.answering(fields.abs())
         self._own = [self._own_columns(n) for n in range(self._model.frames)]
 
     def improve(self, number: int, steps: int) -> None:
@@ -146,16 +148,16 @@ class Elimination:
         return self._model.field(self._spectrum, frame)
 
     def _residual(self, frame: int) -> Tensor:
-        return self._valid(self._at_sensor(frame).abs() - self.problem.amplitudes[frame], frame)
+        return self._felt(self._at_sensor(frame).abs() - self.problem.amplitudes[frame], frame)
 
-    def _valid(self, image: Tensor, frame: int) -> Tensor:
-        mask = self.problem.mask
-        return image if mask is None else image.where(mask[frame], 0)
+    def _felt(self, image: Tensor, frame: int) -> Tensor:
+        """Return an image without the pixels where the misfit does not answer."""
+        return image if self._answering is None else image.where(self._answering[frame], 0)
 
     def _along(self, field: Tensor, frame: int) -> Tensor:
         """Return the change of the modulus for a change of a frame's field, real, (Y, X)."""
         direction = self._directions[frame]
-        return self._valid(direction.real * field.real + direction.imag * field.imag, frame)
+        return self._felt(direction.real * field.real + direction.imag * field.imag, frame)
 
     def _by_geometry(self, frame: int, number: int) -> Tensor:
         """Return the change of the modulus of a frame by a move of the geometry, (Y, X)."""
@@ -168,7 +170,7 @@ class Elimination:
         images = []
         for column in self._columns:
             if column == GAIN:
-                images.append(0.5 * self._valid(self._at_sensor(frame).abs(), frame))
+                images.append(0.5 * self._felt(self._at_sensor(frame).abs(), frame))
             else:
                 factor = self._derivatives.of(column)
                 images.append(self._along(self._model.field(factor * self._trusted, frame), frame))
@@ -185,7 +187,7 @@ class Elimination:
         model = self._model
         back = torch.zeros_like(self._spectrum)
         for frame, image in enumerate(images):
-            back += model.field_adjoint(self._valid(image, frame) * self._directions[frame], frame)
+            back += model.field_adjoint(self._felt(image, frame) * self._directions[frame], frame)
         return self._field.conj() * model.spectrum_adjoint(back)
 
     def _normal(self, step: Tensor) -> Tensor:

@@ -86,10 +86,8 @@ class SelfCalibration:
 
     Parameters
     ----------
-    amplitudes
-        Square roots of the recorded intensities, (N, Y, X).
-    mask
-        True where pixels count, (N, Y, X), or None.
+    problem
+        What is to be explained, with the geometry to start from.
     build
         Makes the forward model of a geometry.
     derivatives
@@ -109,8 +107,7 @@ class SelfCalibration:
 
     def __init__(
         self,
-        amplitudes: Tensor,
-        mask: Tensor | None,
+        problem: PhaseProblem,
         build: Callable[[Geometry], MultiHeight],
         derivatives: Derivatives,
         given: Geometry,
@@ -127,7 +124,7 @@ class SelfCalibration:
         self.geometry = given
         self.depth_of_field_um = depth_of_field_um
         self.rounds, self.object_steps, self.answer_steps, self.warm_up = rounds, object_steps, answer_steps, warm_up
-        self._amplitudes, self._mask = amplitudes, mask
+        self._first = problem
         self._build, self._derivatives = build, derivatives
         self._moves = directions(wanted, given.distances_um)
         self._displaces = bool({"shift", "tilt"} & set(wanted))
@@ -138,19 +135,16 @@ class SelfCalibration:
         self.rounds_done = 0
         """Rounds taken so far."""
         self._last_step = np.zeros(self._moves.shape[2])
-        model = build(given)
-        self._padding = model.padding
+        self._padding = problem.model.padding
         # the part of the object's frequencies that reach any frame
-        self._seen = seen_part(model)
+        self._seen = seen_part(build(given))
         self._up_to: float | None = None
         self._band: Tensor | None = None
         self._near = self._band_known = False
-        self._valid = amplitudes.numel() if mask is None else int(mask.sum())
         self._loss = math.inf
         self._shrinkage = 0.0
         self._before: tuple[Geometry, Tensor] | None = None
-        problem = PhaseProblem(model, amplitudes, mask)
-        self._field = contrast_transfer_inverse(model, problem.filled_amplitudes())
+        self._field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
 
     def steps(self) -> Iterator[Step]:
         """Do the work."""
@@ -172,7 +166,7 @@ class SelfCalibration:
         return Step(number + 1, self.rounds + 2, self._loss, within)
 
     def _problem(self, model: MultiHeight | None = None) -> PhaseProblem:
-        return PhaseProblem(model or self._model(), self._amplitudes, self._mask)
+        return self._first.with_model(model or self._model())
 
     def _model(self) -> MultiHeight:
         model = self._build(self.geometry)
@@ -215,7 +209,7 @@ class SelfCalibration:
             yield self._step(number, 1.0)
             return
         self._loss = loss
-        variance = self._variance(loss * self._valid)
+        variance = self._variance(loss * self._first.valid)
         elimination = Elimination(problem, model, self._field, self._derivatives, self._moves, self._answers, variance)
         count = self._moves.shape[2]
         for move in range(count):
@@ -254,8 +248,8 @@ class SelfCalibration:
 
     def _variance(self, square: float) -> float:
         """Return the variance of the noise: the residual's square over what object and geometry leave of the data."""
-        unknowns: float = 2 * self._seen * self._amplitudes[0].numel() + self._moves.shape[2]
-        return square / max(self._valid - unknowns, 1)
+        unknowns: float = 2 * self._seen * math.prod(self._first.model.shape) + self._moves.shape[2]
+        return square / max(self._first.valid - unknowns, 1)
 
     def _with_prior(self, normal: Normal) -> tuple[Vector, Vector]:
         """Return the normal equations with the pull towards what is given, both in units of the noise."""
@@ -279,7 +273,7 @@ class SelfCalibration:
     def _scatter(self, normal: Normal) -> Vector:
         """Return the covariance of the moves: the scatter, grown by what the object took off the residual."""
         inverse = np.linalg.inv(self._with_prior(normal)[0])
-        growth = self._variance(normal.square) * self._valid / max(normal.square, 1e-300)
+        growth = self._variance(normal.square) * self._first.valid / max(normal.square, 1e-300)
         scatter: Vector = inverse @ (growth * normal.spread) @ inverse
         return scatter
 
@@ -324,8 +318,9 @@ class SelfCalibration:
             model = self._model()
             refocusing = Refocusing(field, model, self._derivatives)
             away = float((geometry.distances_um - self.given.distances_um).mean())
-            mask = None if self._mask is None else self._mask.all(0)
-            noise = self._variance(self._loss * self._valid) if math.isfinite(self._loss) else 0.0
+            exact = self._first.exact
+            mask = None if exact is None else exact.all(0)
+            noise = self._variance(self._loss * self._first.valid) if math.isfinite(self._loss) else 0.0
             part = trusted_part(model.spectrum(field), model, noise)
             trusted = Refocusing(field, model, self._derivatives, part)
             search = PlaneSearch(trusted, 3 * deviation + abs(away), self.depth_of_field_um, mask)

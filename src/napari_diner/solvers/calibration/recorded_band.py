@@ -43,9 +43,8 @@ def explained_up_to(problem: PhaseProblem, field: Tensor) -> float | None:
     expected, recorded = model.fields(field), problem.filled_amplitudes()
     powers = torch.zeros(2, int(ring.max()) + 1, device=field.device, dtype=window.dtype)
     for frame in range(model.frames):
-        residual = expected[frame].abs() - recorded[frame]
-        if problem.mask is not None:
-            residual = residual.where(problem.mask[frame], 0)
+        whole = (frame, slice(None), slice(None))
+        residual = problem.unexplained(expected[frame].abs() - recorded[frame], whole)
         for power, image in zip(powers, (residual, recorded[frame]), strict=True):
             square = torch.fft.fft2((image - image.mean()) * window).abs().square()
             power.index_add_(0, ring, square.flatten())

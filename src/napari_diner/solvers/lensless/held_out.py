@@ -78,7 +78,8 @@ class HeldOutFrame:
         used[frame] = False
         held[:frame], held[frame + 1 :] = False, False
         self._rest, self._held = (
-            PhaseProblem(problem.model, problem.amplitudes, mask).with_weights(problem.weights) for mask in (used, held)
+            PhaseProblem(problem.model, problem.amplitudes, mask, problem.at_least).with_weights(problem.weights)
+            for mask in (used, held)
         )
 
     @property

@@ -24,7 +24,8 @@ class Linearised:
     """The derivative J of the recorded amplitudes at a field, and its least squares problem; a `Linearisation`.
 
     For ``O → O exp(δ)`` with δ = δl + iδφ, the amplitudes |U| change by ``J δ = Re[Û* A(O δ)]``, Û = U/|U|, at the
-    pixels that the mask counts (see `Sensor` for larger ones). W are the weights of the amplitudes.
+    pixels that the mask counts (see `Sensor` for larger ones), and not at saturated ones where the model is bright
+    enough. W are the weights of the amplitudes.
 
     Parameters
     ----------
@@ -37,23 +38,23 @@ class Linearised:
     def __init__(self, problem: PhaseProblem, field: Tensor) -> None:
         self.problem = problem
         self._field = field
-        model, mask, weights = problem.model, problem.mask, problem.weights
+        model, weights = problem.model, problem.weights
         sensor = self._sensor = model.sensor
         self.directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
-        """Û √W at every height, zero where masked, (N, Y, X)."""
+        """Û √W at every height, zero where the misfit does not answer, (N, Y, X)."""
         for frame, at, U in model.propagated(field):
             direction = sensor.direction(U)
-            if mask is not None:
-                direction = direction * sensor.spread(mask[frame][at])
+            answering = problem.answering(sensor.modulus(U), (frame, *at))
+            if answering is not None:
+                direction = direction * sensor.spread(answering)
             if weights is not None:
                 direction = direction * sensor.spread(weights[frame][at].sqrt())
             self.directions[frame][sensor.fine(at)] = direction
 
     def residual(self) -> Tensor:
-        """Return model minus recorded amplitudes, (N, Y, X), zero outside the mask."""
+        """Return model minus recorded amplitudes as far as they have to be explained, (N, Y, X)."""
         problem = self.problem
-        difference = problem.modulus(self._field) - problem.amplitudes
-        return difference if problem.mask is None else difference.where(problem.mask, 0)
+        return problem.unexplained(problem.modulus(self._field) - problem.amplitudes)
 
     def apply(self, change: Tensor) -> Tensor:
         """Return J δ, the change of the amplitudes, (N, Y, X), for a change δ of log-amplitude and phase, (Y, X)."""

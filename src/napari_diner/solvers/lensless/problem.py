@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from types import EllipsisType
 from typing import Any, Literal, Self
 
 import torch
@@ -16,6 +17,8 @@ from napari_diner.solvers.lensless.priors import Priors
 from napari_diner.solvers.problem import Batch, Evaluation
 
 Kind = Literal["amplitude", "intensity"]
+Part = tuple[int, slice, slice]
+"""Frame, rows and columns."""
 
 
 class PhaseProblem:
@@ -29,11 +32,17 @@ class PhaseProblem:
         Square roots of the recorded intensities, real, (N, Y, X) at the sensor, on the device of the model.
     mask
         Boolean, (N, Y, X) or broadcastable to it, False where pixels must be ignored; None if all count.
+    at_least
+        Boolean, (N, Y, X), True where pixels are saturated, so that the true amplitude is the recorded one or more;
+        None if all are exact.
     """
 
-    def __init__(self, model: LenslessModel, amplitudes: Tensor, mask: Tensor | None = None) -> None:
+    def __init__(
+        self, model: LenslessModel, amplitudes: Tensor, mask: Tensor | None = None, at_least: Tensor | None = None
+    ) -> None:
         self.model = model
         self.mask = None if mask is None else mask.expand(amplitudes.shape)
+        self.at_least = at_least
         self.amplitudes = amplitudes if self.mask is None else amplitudes.where(self.mask, 0)
         self.valid = amplitudes.numel() if self.mask is None else int(self.mask.sum())
         """Number of pixels that count."""
@@ -43,6 +52,10 @@ class PhaseProblem:
         """Prior knowledge of the object, added to the misfit."""
         self.kind: Kind = "amplitude"
         """Whether amplitudes or intensities are compared."""
+
+    def with_model(self, model: LenslessModel) -> Self:
+        """Return the problem with another model of the same frames."""
+        return self._changed(model=model)
 
     def with_weights(self, weights: Tensor | None) -> Self:
         """Return the problem with other weights."""
@@ -66,14 +79,55 @@ class PhaseProblem:
         """Where data and fields are."""
         return self.model.device
 
+    @property
+    def exact(self) -> Tensor | None:
+        """True where a recorded amplitude counts and is not only a bound, (N, Y, X); None if that is everywhere."""
+        if self.at_least is None:
+            return self.mask
+        return ~self.at_least if self.mask is None else self.mask & ~self.at_least
+
+    def unexplained(self, difference: Tensor, part: Part | EllipsisType = ...) -> Tensor:
+        """Return what of the difference model minus data has to be explained.
+
+        Nothing outside the mask; and nothing where a pixel is saturated and the model brighter than it could record.
+
+        Parameters
+        ----------
+        difference
+            Model minus data, amplitudes or intensities.
+        part
+            Frame and pixels of the difference; those of the whole stack by default.
+        """
+        if self.mask is not None:
+            difference = difference.where(self.mask[part], 0)
+        if self.at_least is not None:
+            difference = difference.where(~(self.at_least[part] & (difference > 0)), 0)
+        return difference
+
+    def answering(self, modulus: Tensor, part: Part | EllipsisType = ...) -> Tensor | None:
+        """Return where the misfit answers to small changes of the expected amplitudes; None if that is everywhere.
+
+        Parameters
+        ----------
+        modulus
+            Amplitudes |U| that the model expects.
+        part
+            Frame and pixels of these; the whole stack by default.
+        """
+        counted = None if self.mask is None else self.mask[part]
+        if self.at_least is None:
+            return counted
+        felt = ~(self.at_least[part] & (modulus >= self.amplitudes[part]))
+        return felt if counted is None else felt & counted
+
     def evaluate(self, field: Tensor) -> Evaluation:
         """Return loss, gradient and misfit of a field, in one pass over the heights.
 
         With U_z the propagated field, the misfit is the mean over all valid pixels of ``(|U| − √I)²``
         (``"amplitude"``), whose gradient is ``2 A^H[(|U| − √I) U/|U|]``, or of ``(|U|² − I)²`` (``"intensity"``),
         with ``4 A^H[(|U|² − I) U]``, each divided by the number of pixels; where the sensor's pixels are larger than
-        the object's, |U|² stands for its mean over a pixel. `weights` multiply the squares, and priors are added to
-        loss and gradient.
+        the object's, |U|² stands for its mean over a pixel. Of a saturated pixel only ``min(|U| − √I, 0)`` counts: the
+        model must be at least that bright. `weights` multiply the squares, and priors are added to loss and gradient.
 
         Parameters
         ----------
@@ -84,19 +138,17 @@ class PhaseProblem:
 
         def respond(frame: int, at: Pixels, U: Tensor) -> Tensor:
             nonlocal total
-            amplitudes = self.amplitudes[frame][at]
+            part = (frame, *at)
+            amplitudes = self.amplitudes[part]
             if self.kind == "amplitude":
                 modulus = sensor.modulus(U)
-                residual = modulus - amplitudes
+                residual = self.unexplained(modulus - amplitudes, part)
                 weighted = 2 * residual / modulus.clamp_min(1e-20)
             else:
-                residual = sensor.mean(U.real**2 + U.imag**2) - amplitudes**2
+                residual = self.unexplained(sensor.mean(U.real**2 + U.imag**2) - amplitudes**2, part)
                 weighted = 4 * residual
-            if self.mask is not None:
-                counted = self.mask[frame][at]
-                residual, weighted = residual.where(counted, 0), weighted.where(counted, 0)
             if self.weights is not None:
-                weights = self.weights[frame][at]
+                weights = self.weights[part]
                 residual, weighted = residual * weights.sqrt(), weighted * weights
             total += sum_of_squares(residual)
             return sensor.mean_adjoint(weighted) * U
@@ -140,16 +192,18 @@ class PhaseProblem:
         return modulus
 
     def intensity_error(self, field: Tensor) -> float:
-        """Return the mean square of model minus recorded intensity over the valid pixels."""
+        """Return the mean square of `intensity_residual` over the valid pixels."""
         return sum_of_squares(self.intensity_residual(field)) / self.valid
 
     def intensity_residual(self, field: Tensor) -> Tensor:
-        """Return model minus recorded intensities, (N, Y, X), zero where pixels do not count."""
-        error = self.modulus(field).square_().sub_(self.amplitudes.square())
-        return error if self.mask is None else error.where(self.mask, 0)
+        """Return model minus recorded intensities as far as they have to be explained, (N, Y, X); see `unexplained`."""
+        return self.unexplained(self.modulus(field).square_().sub_(self.amplitudes.square()))
 
     def flat_field(self) -> Tensor:
-        """Return the empty object, of constant amplitude, that has the recorded mean intensity: complex, (Y, X)."""
+        """Return the empty object, of constant amplitude, that has the recorded mean intensity: complex, (Y, X).
+
+        Saturated pixels count with what they recorded, here and in `filled_amplitudes`: a start is no more than that.
+        """
         empty = torch.ones(self.model.shape, dtype=self.model.dtype, device=self.model.device)
         power = 0.0
         for frame, at, U in self.model.propagated(empty):

@@ -101,11 +101,12 @@ class UncertaintyEstimate:
         residual = self._linear.residual()
         self._misfit = sum_of_squares(residual)
         given = settings.noise
-        shape = fit_noise(self._modulus, residual, problem.mask)
+        shape = fit_noise(self._modulus, residual, problem.exact)
         self._noise = shape if given is None else NoiseModel(0.0, given**2 / 4)
         self._variance = self._noise.variance(self._modulus)
-        if problem.mask is not None:
-            self._variance = self._variance.where(problem.mask, 0)
+        answering = problem.answering(self._modulus)
+        if answering is not None:
+            self._variance = self._variance.where(answering, 0)
         self._total = sum_of_squares(self._variance.sqrt())
         self._used: list[float] = []
         squares = torch.zeros(2, len(self.bands), *problem.model.shape, dtype=problem.amplitudes.dtype)

@@ -36,8 +36,8 @@ def weigh(problem: PhaseProblem, field: Tensor, *, robust: bool) -> tuple[PhaseP
         The estimated noise.
     """
     modulus = problem.modulus(field)
-    residual = modulus - problem.amplitudes
-    noise = fit_noise(modulus, residual, problem.mask, robust=robust)
+    residual = problem.unexplained(modulus - problem.amplitudes)
+    noise = fit_noise(modulus, residual, problem.exact, robust=robust)
     weights = modulus  # in its place, as all of this may be large
     for page, rest in zip(weights, residual, strict=True):
         variance = noise.variance(page)

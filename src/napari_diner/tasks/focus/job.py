@@ -21,13 +21,13 @@ from napari_diner.physics.lensless.point_source import effective_distance_um, ma
 from napari_diner.physics.padding import Padding
 from napari_diner.preprocess.focus import Focus, Refocus
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
-from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
 from napari_diner.solvers.solver import Budget
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.focus.search import FocusSearch
 from napari_diner.tasks.lensless.data import LenslessData, corrected, memory_needed, with_file_facts
+from napari_diner.tasks.lensless.model import problem_of
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
 
@@ -86,7 +86,7 @@ class FocusJob(Job[FocusState]):
         self.warnings = prepared.notes
         intensities = np.clip(prepared.intensities, 0, None)
         self._amplitudes = torch.from_numpy(np.sqrt(intensities)).to(self.device)
-        self._mask = None if prepared.mask is None else torch.from_numpy(prepared.mask).to(self.device)
+        self._mask, self._at_least = prepared.mask, prepared.at_least
         self.checksum = checksum(frames)
 
     def begin(self) -> FocusState:
@@ -164,7 +164,7 @@ class FocusJob(Job[FocusState]):
             padding=Padding(shape, padding.mode, self._setup.padding_px, padding.apodise),
             device=self.device,
         )
-        problem = PhaseProblem(model, self._amplitudes, self._mask)
+        problem = problem_of(model, self._amplitudes.numpy(force=True), self._mask, self._at_least)
         start = contrast_transfer_inverse(model, problem.filled_amplitudes())
         return AlternatingProjections(problem, start, AlternatingSettings(iterations=self.recipe.rounds))
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from napari_diner import device as devices
@@ -29,7 +28,7 @@ from napari_diner.solvers.calibration.frame_geometry import (
 from napari_diner.solvers.calibration.lensless import Calibrated, SelfCalibration
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.lensless.data import PreparedFrames
-from napari_diner.tasks.lensless.model import ModelBuilder
+from napari_diner.tasks.lensless.model import ModelBuilder, problem_of
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup, magnifications
 
@@ -108,8 +107,7 @@ class Calibration:
         self._cut = _window(prepared.amplitudes.shape[1:], settings.field_px)
         part = prepared
         if self._cut is not None:
-            mask = None if prepared.mask is None else prepared.mask[:, *self._cut]
-            part = dataclasses.replace(prepared, amplitudes=prepared.amplitudes[:, *self._cut], mask=mask)
+            part = prepared.part(*self._cut)
             if builder.illumination is not None:
                 builder = dataclasses.replace(builder, illumination=builder.illumination[self._cut])
             setup = _padded(setup)
@@ -127,8 +125,7 @@ class Calibration:
             8 * columns * pixels, f"Calibrating {frames} frames of {first.shape[0]}×{first.shape[1]} pixels", device
         )
         self._solver = SelfCalibration(
-            torch.from_numpy(np.ascontiguousarray(part.amplitudes)).to(device),
-            None if part.mask is None else torch.from_numpy(np.ascontiguousarray(part.mask)).to(device),
+            problem_of(first, part.amplitudes, part.mask, part.at_least),
             model,
             Derivatives(first.padding.padded_shape, setup.optics, first.dtype, device),
             self.given,

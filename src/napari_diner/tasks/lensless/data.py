@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -66,6 +66,14 @@ class PreparedFrames:
     """Relative brightness of each frame."""
     warnings: tuple[str, ...]
     """Sentences for the report."""
+    at_least: npt.NDArray[np.bool_] | None = None
+    """True where pixels are saturated, (N, Y, X), or None if none is."""
+
+    def part(self, rows: slice, columns: slice) -> PreparedFrames:
+        """Return a part of the field."""
+        at = (slice(None), rows, columns)
+        mask, at_least = (None if image is None else image[at] for image in (self.mask, self.at_least))
+        return replace(self, amplitudes=self.amplitudes[at], mask=mask, at_least=at_least)
 
     @property
     def intensities(self) -> npt.NDArray[np.float32]:
@@ -240,7 +248,9 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     gains = recipe.gains
     if gains is None:
         gains = _brightness(intensities, mask) if recipe.equalise_gains else (1.0,) * len(intensities)
-    return PreparedFrames(np.sqrt(intensities, out=intensities), mask, peak, unit, gains, tuple(warnings))
+    return PreparedFrames(
+        np.sqrt(intensities, out=intensities), mask, peak, unit, gains, tuple(warnings), prepared.at_least
+    )
 
 
 def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:
@@ -259,9 +269,7 @@ def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:
     mask = _checked_mask(data.mask, frames.shape)
     is_scaled = frames.dtype.kind in "ui" and recipe.integer_scaling == "type_maximum"
     scale = 1 / _largest(frames) if is_scaled else 1.0
-    prepared = prepare_frames(recipe.preprocess, frames, mask, data.references, scale)
-    intensities, mask = to_one_scale(recipe, prepared.intensities, prepared.mask)
-    return Prepared(intensities, mask, prepared.notes)
+    return to_one_scale(recipe, prepare_frames(recipe.preprocess, frames, mask, data.references, scale))
 
 
 def _largest(frames: Array) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.preprocess.pixels import magnify, magnify_mask, split, upsample
-from napari_diner.preprocess.steps import onto_grid, prepared_shape
+from napari_diner.preprocess.steps import Prepared, onto_grid, prepared_shape
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.lensless.setup import magnifications
 
@@ -38,7 +38,7 @@ def support_on_object(recipe: RecordingRecipe, support: Mask) -> Mask:
     return split(inside, finer(recipe))
 
 
-def to_one_scale(recipe: RecordingRecipe, intensities: Floats, mask: Mask | None) -> tuple[Floats, Mask | None]:
+def to_one_scale(recipe: RecordingRecipe, prepared: Prepared) -> Prepared:
     """Bring frames that a point source magnified differently to the scale of the one magnified most.
 
     About the centre of the field, which is taken to lie on the axis; a source beside it displaces frames, which
@@ -48,12 +48,12 @@ def to_one_scale(recipe: RecordingRecipe, intensities: Floats, mask: Mask | None
     ----------
     recipe
         As the user wrote it.
-    intensities, mask
-        As prepared, (N, Y, X).
+    prepared
+        The frames as they were corrected.
     """
-    by = magnifications(recipe)
+    by, intensities = magnifications(recipe), prepared.intensities
     if len(by) != len(intensities) or max(by, default=1.0) == min(by, default=1.0):
-        return intensities, mask
+        return prepared
     most = max(by)
     scaled = np.empty_like(intensities)
     for number, (frame, m) in enumerate(zip(intensities, by, strict=True)):
@@ -61,6 +61,9 @@ def to_one_scale(recipe: RecordingRecipe, intensities: Floats, mask: Mask | None
         scaled[number] = np.float32(gain) * magnify(frame, most / m)
         if frame.min() >= 0:
             np.maximum(scaled[number], 0, out=scaled[number])  # splines overshoot
+    mask, at_least = prepared.mask, prepared.at_least
     if mask is not None:
         mask = np.stack([magnify_mask(page, most / m) for page, m in zip(mask, by, strict=True)])
-    return scaled, mask
+    if at_least is not None:  # also what is interpolated from a saturated pixel
+        at_least = np.stack([~magnify_mask(~page, most / m) for page, m in zip(at_least, by, strict=True)])
+    return Prepared(scaled, mask, prepared.notes, at_least)

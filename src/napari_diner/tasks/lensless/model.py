@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from napari_diner.device import available_memory
@@ -47,8 +48,7 @@ class ModelBuilder:
                 sensor=Sensor(setup.super_resolution),
                 device=self.device,
             )
-        mask = None if prepared.mask is None else torch.from_numpy(prepared.mask).to(self.device)
-        return PhaseProblem(model, torch.from_numpy(prepared.amplitudes).to(self.device), mask)
+        return problem_of(model, prepared.amplitudes, prepared.mask, prepared.at_least)
 
     def one_piece(self, setup: Setup, prepared: PreparedFrames) -> MultiHeight:
         """Return the forward model of a field in one piece, however wide."""
@@ -77,6 +77,16 @@ class ModelBuilder:
             return fastest_window_px(setup.heights, padding.padded_shape)
         # a graphics card is fastest with one piece, but holds less
         return wide_enough if self.needed_bytes > available_memory(self.device) else None
+
+
+def problem_of(model: LenslessModel, amplitudes: Array, mask: Array | None, at_least: Array | None) -> PhaseProblem:
+    """Return the problem of explaining amplitudes by a model, on its device; parameters as of `PhaseProblem`."""
+
+    def there(image: Array) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(image)).to(model.device)
+
+    mask_there, at_least_there = (None if image is None else there(image) for image in (mask, at_least))
+    return PhaseProblem(model, there(amplitudes), mask_there, at_least_there)
 
 
 def _padding(setup: Setup, prepared: PreparedFrames) -> Padding:

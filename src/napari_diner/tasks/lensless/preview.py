@@ -14,7 +14,7 @@ from napari_diner.tasks.lensless.setup import Setup, magnifications
 
 
 def preview(recipe: RecordingRecipe, data: LenslessData) -> tuple[NamedArray, ...]:
-    """Return the prepared frames, ``prepared``, and, if there are any, the ``ignored`` pixels.
+    """Return the prepared frames, ``prepared``, and, if there are any, the ``ignored`` and ``saturated`` pixels.
 
     Frames are registered if the recipe says so; only turns and magnifications change them.
 
@@ -35,8 +35,12 @@ def preview(recipe: RecordingRecipe, data: LenslessData) -> tuple[NamedArray, ..
         pixel = recipe.pixel_size_um / (recipe.preprocess.upsample * max(magnifications(recipe), default=1.0))
     scale = (1.0, pixel, pixel)
     images = [NamedArray("prepared", prepared.intensities, "NYX", scale)]
-    if prepared.mask is not None:
-        images.append(NamedArray("ignored", (~prepared.mask).astype(np.uint8), "NYX", scale))
+    ignored = None if prepared.mask is None else ~prepared.mask
+    images += [
+        NamedArray(name, pixels.astype(np.uint8), "NYX", scale)
+        for name, pixels in (("ignored", ignored), ("saturated", prepared.at_least))
+        if pixels is not None
+    ]
     return tuple(images)
 
 
@@ -49,4 +53,4 @@ def _registered(recipe: LenslessRecipe, data: LenslessData) -> Prepared:
     for _ in registration.steps():
         pass
     registered = registration.result().prepared
-    return Prepared(registered.intensities, registered.mask, registered.warnings)
+    return Prepared(registered.intensities, registered.mask, registered.warnings, registered.at_least)

@@ -27,10 +27,10 @@ from napari_diner.preprocess.similarity import (
     unturned_mask,
 )
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
-from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.lensless.data import Array, PreparedFrames
+from napari_diner.tasks.lensless.model import problem_of
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup, magnifications
 
@@ -84,6 +84,25 @@ class RegisteredRecording:
     report: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class _Page:
+    """One frame, (Y, X) each."""
+
+    intensity: Array
+    mask: Array
+    at_least: Array
+
+    @classmethod
+    def of(cls, prepared: PreparedFrames, number: int) -> _Page:
+        """Return a frame of a recording."""
+        amplitude, mask, at_least = prepared.amplitudes[number], prepared.mask, prepared.at_least
+        return cls(
+            amplitude**2,
+            np.ones(amplitude.shape, bool) if mask is None else mask[number],
+            np.zeros(amplitude.shape, bool) if at_least is None else at_least[number],
+        )
+
+
 class FrameRegistration:
     """The registration of frames to one another; a `Solver`.
 
@@ -120,7 +139,7 @@ class FrameRegistration:
         self._rounds_done = 0
         self.may_end = False
         """Whether all frames have been compared with the middle one, so that the steps may end."""
-        self._intensities, self._masks = _middle_part(prepared)
+        self._pages = [_Page.of(_middle_part(prepared), number) for number in range(self._frames)]
 
     def steps(self) -> Iterator[Step]:
         """Do the work."""
@@ -143,7 +162,7 @@ class FrameRegistration:
 
     def _at_the_sample(self, number: int) -> Array:
         """Return a frame, brought back by itself, less the light that passes by the sample: complex, (Y, X)."""
-        amplitude = torch.from_numpy(np.sqrt(self._intensities[number])).to(self._device)
+        amplitude = torch.from_numpy(np.sqrt(self._pages[number].intensity)).to(self._device)
         field = Refocus(amplitude, self._optics).at(self._setup.heights.distances_um[number]).cpu().numpy()
         scattered: Array = field / field.mean() - 1
         return scattered
@@ -173,14 +192,14 @@ class FrameRegistration:
         shown, self._loss = self._recovered(_PROJECTIONS)
         found = list(self._places)
         for number, predicted in shown.items():
-            image, mask = self._unturned(number, self._intensities[number], self._masks[number])
-            image = np.sqrt(image)
-            weights = mask * overlap_window(image.shape, -self._places[number].shift_px)
+            page = self._unturned(number, self._pages[number])
+            image = np.sqrt(page.intensity)
+            weights = (page.mask & ~page.at_least) * overlap_window(image.shape, -self._places[number].shift_px)
             more, self._correlations[number] = fit_similarity(predicted, image, Similarity(), weights, turn=self._turn)
             found[number] = self._places[number].then(more, _FARTHER)
         common = found[self._middle]
         found = [place.relative_to(common) if number in shown else place for number, place in enumerate(found)]
-        shape = _shape(self._intensities[0])
+        shape = _shape(self._pages[0].intensity)
         moves = [new.relative_to(old) for new, old in zip(found, self._places, strict=True)]
         self._places = found
         return max(float(np.abs(move.shift_px).max()) + move.turned_by_px(shape) for move in moves)
@@ -188,13 +207,13 @@ class FrameRegistration:
     def _recovered(self, projections: int) -> tuple[dict[int, Array], float]:
         """Return the amplitudes, (Y, X), that the object of all frames shows where these lie, and the misfit."""
         used = [number for number in range(self._frames) if self._trusted[number]]
-        pages = [self._unturned(number, self._intensities[number], self._masks[number]) for number in used]
+        pages = [self._unturned(number, self._pages[number]) for number in used]
         # parts of a displaced frame beyond the field of the object do not count
         seen = [
-            overlap_window(_shape(image), -self._places[number].shift_px) > 0
-            for number, (image, _) in zip(used, pages, strict=True)
+            overlap_window(_shape(page.intensity), -self._places[number].shift_px) > 0
+            for number, page in zip(used, pages, strict=True)
         ]
-        amplitudes = np.sqrt(np.stack([image for image, _ in pages]))
+        amplitudes = np.sqrt(np.stack([page.intensity for page in pages]))
         # whatever the brightness of each
         amplitudes /= np.sqrt(np.mean(amplitudes**2, axis=(1, 2), keepdims=True))
         shape, optics = _shape(amplitudes[0]), self._optics
@@ -206,8 +225,9 @@ class FrameRegistration:
         )
         padding = Padding(shape, "reflect", min(_PADDING_PX, min(shape) // 4))
         model = MultiHeight(shape, heights, padding=padding, device=self._device)
-        mask = torch.from_numpy(np.stack([mask for _, mask in pages]) & np.stack(seen)).to(self._device)
-        problem = PhaseProblem(model, torch.from_numpy(amplitudes).to(self._device), mask)
+        mask = np.stack([page.mask for page in pages]) & np.stack(seen)
+        at_least = None if self._all.at_least is None else np.stack([page.at_least for page in pages])
+        problem = problem_of(model, amplitudes, mask, at_least)
         start = contrast_transfer_inverse(model, problem.filled_amplitudes())
         if not projections:
             return {}, problem.evaluate(start).loss
@@ -221,15 +241,16 @@ class FrameRegistration:
         distance = self._setup.heights.distances_um[number]
         return distance if self.recipe.source_distance_um is None else distance / self._places[number].scale
 
-    def _unturned(self, number: int, intensity: Array, mask: Array) -> tuple[Array, Array]:
-        """Return the intensity and the mask of a frame without its turn and scale."""
+    def _unturned(self, number: int, page: _Page) -> _Page:
+        """Return a frame without its turn and scale."""
         place = self._places[number]
         if place.matrix.tolist() == np.eye(2).tolist():
-            return intensity, mask
-        image = np.maximum(unturned(intensity, place), 0)  # splines overshoot
+            return page
+        image = np.maximum(unturned(page.intensity, place), 0)  # splines overshoot
         if self.recipe.source_distance_um is not None and self.recipe.source_distance_to == "sample":
             image *= np.float32(place.scale**2)
-        return image, unturned_mask(mask, place)
+        # what is interpolated from a saturated pixel is saturated
+        return _Page(image, unturned_mask(page.mask, place), ~unturned_mask(~page.at_least, place))
 
     def result(self) -> RegisteredRecording:
         """Return the registered frames so far; frames that are hardly turned or enlarged are not resampled."""
@@ -256,16 +277,19 @@ class FrameRegistration:
 
     def _registered(self) -> PreparedFrames:
         whole = self._all
-        pages = []
+        amplitudes, masks, saturated = [], [], []
         for number, amplitude in enumerate(whole.amplitudes):
-            mask = np.ones(amplitude.shape, bool) if whole.mask is None else whole.mask[number]
-            image, kept = self._unturned(number, amplitude**2, mask)
-            pages.append((amplitude if kept is mask else np.sqrt(image), kept))
-        kept_all = np.stack([kept for _, kept in pages])
+            page = _Page.of(whole, number)
+            turned = self._unturned(number, page)
+            amplitudes.append(amplitude if turned is page else np.sqrt(turned.intensity))
+            masks.append(turned.mask)
+            saturated.append(turned.at_least)
+        kept = np.stack(masks)
         return dataclasses.replace(
             whole,
-            amplitudes=np.stack([image for image, _ in pages]),
-            mask=None if whole.mask is None and kept_all.all() else kept_all,
+            amplitudes=np.stack(amplitudes),
+            mask=None if whole.mask is None and kept.all() else kept,
+            at_least=None if whole.at_least is None else np.stack(saturated),
         )
 
     def _report(self, total: Array) -> dict[str, Any]:
@@ -320,15 +344,13 @@ def summary(found: Mapping[str, Any]) -> str:
     return text
 
 
-def _middle_part(prepared: PreparedFrames) -> tuple[Array, Array]:
-    """Return intensities and mask of the middle of the field, (N, Y, X) each."""
+def _middle_part(prepared: PreparedFrames) -> PreparedFrames:
+    """Return the middle of the field."""
     rows, columns = (
         slice((size - min(size, _FIELD_PX)) // 2, (size + min(size, _FIELD_PX)) // 2)
         for size in prepared.amplitudes.shape[1:]
     )
-    intensities = prepared.amplitudes[:, rows, columns] ** 2
-    mask = np.ones(intensities.shape, bool) if prepared.mask is None else prepared.mask[:, rows, columns]
-    return intensities, mask
+    return prepared.part(rows, columns)
 
 
 def _shape(image: Array) -> tuple[int, int]:
