@@ -66,10 +66,11 @@ def test_a_background_that_falls_to_zero_is_refused() -> None:
         prepared(frame, background="polynomial", polynomial_degree=1)
 
 
-def test_saturated_pixels_are_masked_and_do_not_bleed() -> None:
+def test_saturated_pixels_can_be_masked_and_then_do_not_bleed() -> None:
     frames = scene() * 100
     frames[1, 20:22, 30] = 255
-    result = prepared(frames, saturation=255, upsample=2, background="polynomial")
+    result = prepared(frames, saturation=255, saturated="mask", upsample=2, background="polynomial")
+    assert result.at_least is None
     assert result.mask is not None
     assert np.unique(np.argwhere(~result.mask)[:, 0]).tolist() == [1]
     assert (~result.mask).sum() == 8
@@ -77,8 +78,54 @@ def test_saturated_pixels_are_masked_and_do_not_bleed() -> None:
     assert "2 pixels are saturated" in result.notes[0]
 
 
-def test_a_level_that_no_pixel_reaches_leaves_no_mask() -> None:
-    assert prepared(scene(), saturation=50).mask is None
+def test_a_level_that_no_pixel_reaches_changes_nothing() -> None:
+    result, plain = prepared(scene(), saturation=50, upsample=2), prepared(scene(), upsample=2)
+    assert result.mask is None and result.at_least is None and result.notes == ()
+    np.testing.assert_array_equal(result.intensities, plain.intensities)
+
+
+def test_the_level_is_corrected_as_the_light_is() -> None:
+    light = 1 + 0.5 * X
+    bright = scene() * 3 * light
+    dark = np.full((60, 80), 0.4)
+    level = float(np.quantile(bright + dark, 0.9))
+    references = References(dark=dark, flat=light + dark)
+    clipped = prepared(np.minimum(bright + dark, level), references, saturation=level)
+    exact = prepared(bright + dark, references)
+    assert clipped.at_least is not None and clipped.mask is None
+    np.testing.assert_array_equal(clipped.at_least, bright + dark >= level)
+    np.testing.assert_allclose(clipped.intensities[~clipped.at_least], exact.intensities[~clipped.at_least], rtol=1e-5)
+    assert (clipped.intensities[clipped.at_least] <= exact.intensities[clipped.at_least] * (1 + 1e-5)).all()
+    assert "are saturated and are taken as at least so bright" in clipped.notes[0]
+
+
+def test_saturated_pixels_can_be_believed() -> None:
+    result = prepared(scene(), saturation=1.0, saturated="believe")
+    assert result.mask is None and result.at_least is None and result.notes == ()
+
+
+def test_what_is_interpolated_from_a_saturated_pixel_is_saturated() -> None:
+    frames = scene()
+    frames[1, 20, 30] = 9
+    result = prepared(frames, saturation=9, upsample=3)
+    assert result.at_least is not None and not result.at_least[0].any()
+    expected = np.zeros((180, 240), bool)
+    expected[57:66, 87:96] = True
+    np.testing.assert_array_equal(result.at_least[1], expected)
+
+
+def test_a_pixel_that_is_full_in_all_frames_without_its_neighbours_is_hot() -> None:
+    frames = scene(4)
+    frames[:, 20:22, 30] = 9  # broken
+    frames[:, 40:46, 50:60] = 9  # a bright place
+    frames[2, 5, 5] = 9
+    result = prepared(frames, saturation=9)
+    assert result.mask is not None and result.at_least is not None
+    expected = np.ones((4, 60, 80), bool)
+    expected[:, 20:22, 30] = False
+    np.testing.assert_array_equal(result.mask, expected)
+    np.testing.assert_array_equal(result.at_least, (frames == 9) & expected)
+    assert "2 pixels are hot and are ignored" in result.notes
 
 
 def test_saturation_is_judged_in_the_units_of_the_file() -> None:
@@ -86,7 +133,8 @@ def test_saturation_is_judged_in_the_units_of_the_file() -> None:
     frames[0, 3, 4] = 4095
     settings = PreprocessSettings(saturation=4095)
     result = prepare_frames(settings, frames, None, References(), scale=1 / 65535)
-    assert result.mask is not None and np.argwhere(~result.mask).tolist() == [[0, 3, 4]]
+    assert result.at_least is not None and np.argwhere(result.at_least).tolist() == [[0, 3, 4]]
+    assert result.mask is None
 
 
 def test_dead_pixels_drop_out_of_all_frames() -> None:
@@ -132,7 +180,7 @@ def test_what_is_not_finite_matters_only_where_it_is_used() -> None:
         (References(flat=np.full((60, 80), np.nan)), {}, "flat field holds values that are not finite"),
         (References(dark=np.ones((60, 80)), empty=np.ones((60, 80))), {}, "empty field is not brighter than the dark"),
         (References(), {"crop_px": (40, 0, 30, 40)}, "30×40 pixels from row 40 and column 0"),
-        (References(), {"saturation": 0.5}, "excludes all pixels"),
+        (References(), {"saturation": 0.5}, "masked or saturated"),
     ],
 )
 def test_what_cannot_be_used(references: References, settings: dict[str, object], message: str) -> None:

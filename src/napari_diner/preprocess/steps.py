@@ -18,6 +18,8 @@ from napari_diner.preprocess.surfaces import fit_surface
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
+# a saturated pixel that deviates from its neighbours in all frames by so many standard deviations is broken
+_HOT_SIGMAS = 8.0
 # a divisor below this part of its mean is useless
 _DARKEST = 0.02
 
@@ -74,7 +76,8 @@ def prepare_frames(
     ``(I − dark) / (flat − dark) / (empty − dark)``, with both divisors normalised to a mean of one, which preserves the
     scale of the intensities; then each frame is divided by its own normalised background. Pixels that are dead, or dark
     in the flat or empty field, are masked. Saturated pixels are, too, if the settings say so; otherwise all corrections
-    turn their level into the least intensity that they can have had.
+    turn their level into the least intensity that they can have had, and only those are masked that are full in all
+    frames without full neighbours, as hot pixels are.
 
     Parameters
     ----------
@@ -98,15 +101,15 @@ def prepare_frames(
     raw = crop(frames, settings.crop_px)
     notes: list[str] = []
     valid = np.ones(raw.shape, bool) if mask is None else crop(mask, settings.crop_px).copy()
-    at_least = None
+    full = None
     if settings.saturation is not None and settings.saturated != "believe":
         full = (raw >= settings.saturation) & valid
-        if settings.saturated == "mask":
-            notes += _counted(full, "saturated")
-            valid &= ~full
-        elif full.any():
-            notes += _counted(full, "saturated", "at least so bright")
-            at_least = full
+        hot = full if settings.saturated == "mask" else _hot(raw, valid, full)
+        notes += _counted(hot, "saturated" if settings.saturated == "mask" else "hot")
+        valid &= ~hot
+        full &= ~hot
+        notes += _counted(full, "saturated", "taken as at least so bright")
+    at_least = None if full is None or not full.any() else full
     _check_finite(raw, valid)
     if settings.dead_pixels is not None:
         dead = dead_pixels(np.where(valid, raw, 0), settings.dead_pixels)
@@ -147,6 +150,14 @@ def prepare_frames(
         tuple(notes),
         None if at_least is None else split_and_spread(at_least, factor),
     )
+
+
+def _hot(frames: Array, valid: Mask, full: Mask) -> Mask:
+    """Find pixels that are full in all frames and stand out in all: no pattern of light does, (Y, X) or all False."""
+    always = full.all(0)
+    if len(frames) == 1 or not always.any():
+        return np.zeros_like(always)
+    return always & dead_pixels(np.where(valid, frames, 0), _HOT_SIGMAS)
 
 
 def onto_grid(settings: PreprocessSettings, image: Array) -> Floats:

@@ -77,7 +77,7 @@ def test_what_is_prepared_can_be_looked_at(qtbot: QtBot, dock: FocusDock) -> Non
         pass
     assert dock.viewer.layers["prepared"].data.shape == (3, 40, 48)
     bright = dock.choice.layer.data[:, 10:50, 20:68] >= 40_000
-    np.testing.assert_array_equal(dock.viewer.layers["ignored"].data, bright)
+    np.testing.assert_array_equal(dock.viewer.layers["saturated"].data, bright)
     assert dock.choice.layer.name == "lensless stack"  # the prepared frames are not to be prepared again
 
 
