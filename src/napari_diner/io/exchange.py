@@ -159,20 +159,19 @@ def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> Non
     """
     new = _files(stage.new)
     _write_synced(stage.path / _NAMES, json.dumps(new))
-    with _undisturbed():
-        if stage.path.parent == target.parent and _exchange_whole(stage, target, old):
-            return
-        try:
-            for name in sorted(old, key=lambda name: (name != last, name)):
-                _move(target, stage.path / _OLD, name)
-            for name in sorted(new, key=lambda name: (name == last, name)):
-                _move(stage.new, target, name)
-            _sync(target)
-            (stage.path / _OLD).mkdir(exist_ok=True)
-            (stage.path / _OLD).rename(stage.path / _REPLACED)  # done: nothing is rolled back from here on
-        except BaseException:
-            _roll_back(stage.path, target)
-            raise
+    if stage.path.parent == target.parent and _exchange_whole(stage, target, old):
+        return
+    try:
+        for name in sorted(old, key=lambda name: (name != last, name)):
+            _move(target, stage.path / _OLD, name)
+        for name in sorted(new, key=lambda name: (name == last, name)):
+            _move(stage.new, target, name)
+        _sync(target)
+        (stage.path / _OLD).mkdir(exist_ok=True)
+        (stage.path / _OLD).rename(stage.path / _REPLACED)  # done: nothing is rolled back from here on
+    except BaseException:
+        _roll_back(stage.path, target)
+        raise
     _remove_empty(target, old)
 
 
@@ -270,8 +269,8 @@ def _sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM during an exchange, so that it is either completed or rolled back."""
+def undisturbed() -> Iterator[None]:
+    """Ignore Ctrl-C and SIGTERM during an exchange, so that it is completed or rolled back, and said to be so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -13,7 +13,18 @@ import numpy.typing as npt
 
 from napari_diner.errors import OutputError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.io.exchange import PREFIX, Stage, exchange, existing, home_of, open_stage, stages, sweep, sync
+from napari_diner.io.exchange import (
+    PREFIX,
+    Stage,
+    exchange,
+    existing,
+    home_of,
+    open_stage,
+    stages,
+    sweep,
+    sync,
+    undisturbed,
+)
 from napari_diner.io.ometiff import write_array
 
 REPORT = "report.json"
@@ -114,6 +125,10 @@ def staged(folder: str | Path, overwrite: bool = False, inputs: Collection[Path]
         with _explained(folder):
             yield stage.new
             sync(stage.new)
+    except BaseException:
+        stage.remove()
+        raise
+    with undisturbed():
         try:
             if existed:
                 exchange(stage, target, owned(target) if overwrite else (), REPORT)
@@ -128,8 +143,8 @@ def staged(folder: str | Path, overwrite: bool = False, inputs: Collection[Path]
             raise OutputError(
                 f"The output folder {folder} can no longer be written ({reason}); the result is saved in {place}"
             ) from None
-    finally:
-        stage.remove()
+        finally:
+            stage.remove()
 
 
 def _saved_beside(stage: Stage, target: Path) -> Path:
