@@ -228,3 +228,14 @@ def test_what_was_left_open_is_stored_with_the_result(image: npt.NDArray[np.uint
     # with everything decided, the same again
     again = fit(FitData(image), **recipe.model_dump(exclude={"axes"}), axes="YXS")
     assert np.array_equal(again["reconstruction"].data, result["reconstruction"].data)
+
+
+def test_an_offset_changes_nothing() -> None:
+    y, x = np.mgrid[:24, :20]
+    image = np.rint(90 * (1 + np.sin(x / 3) * np.cos(y / 5)))
+    scores = {}
+    for dtype, offset in (("uint16", 0), ("uint32", 3_900_000_000), ("int32", -2_000_000_000)):
+        result = fit((image + offset).astype(dtype), epochs=60)
+        scores[dtype] = result.report["psnr_db"]
+        np.testing.assert_allclose(result.reconstruction - float(offset), image, atol=20)
+    assert len(set(scores.values())) == 1

@@ -55,3 +55,25 @@ def test_a_header_holds_it_all() -> None:
     damaged = form.to_header() | {"shape": "[3, 4]"}
     with pytest.raises(ValueError, match="axes do not go"):
         Layout.from_header(damaged)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [("uint32", 3_999_999_800, 4_000_000_000), ("int32", -(2**31), -(2**31) + 77), ("float64", 2e7, 2e7 + 3e-4)],
+)
+def test_small_ranges_on_large_offsets_keep_their_digits(dtype: str, low: float, high: float) -> None:
+    values = np.linspace(low, high, 12).reshape(1, 12)
+    values = (np.rint(values) if dtype != "float64" else values).astype(dtype)
+    form = Layout("YX", (1, 12), dtype, (1.0, 1.0), float(values.min()), float(values.max()))
+    outputs = form.to_outputs(values)
+    np.testing.assert_allclose(
+        outputs[0], np.linspace(0, 1, 12), atol=0.5 / (high - low) if dtype != "float64" else 2e-5
+    )
+    np.testing.assert_allclose(form.to_values(outputs), values, rtol=0, atol=1e-6 * (high - low))
+
+
+def test_the_whole_range_of_a_type_is_not_left() -> None:
+    values = np.array([[-3.3e38, 0, 3.4e38]], np.float32)
+    form = Layout("YX", (1, 3), "float32", (1.0, 1.0), float(values.min()), float(values.max()))
+    np.testing.assert_allclose(form.to_values(form.to_outputs(values)), values, rtol=1e-6, atol=1e32)
+    assert np.isfinite(form.to_values(np.array([[-0.2, 1.2]], np.float32))).all()

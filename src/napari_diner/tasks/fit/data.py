@@ -14,6 +14,7 @@ from napari_diner.errors import DinerError, InputError
 from napari_diner.io.signals import probe_signal, read_signal
 from napari_diner.representations.settings import suitable_width
 from napari_diner.tasks.fit.layout import Layout
+from napari_diner.tasks.fit.range import range_of
 from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe, check_axes
 from napari_diner.tasks.task import Frames
 
@@ -109,8 +110,8 @@ def with_axes(recipe: FitRecipe, data: FitData) -> FitData:
     return replace(data, data=array, axes=axes, scale_um=tuple(scale))
 
 
-def layout_of(recipe: FitRecipe, data: FitData) -> Layout:
-    """Check data whose axes are known, and return how they become samples.
+def layout_of(recipe: FitRecipe, data: FitData) -> tuple[Layout, list[str]]:
+    """Check data whose axes are known, and return how they become samples, with warnings about their range.
 
     Raises
     ------
@@ -122,23 +123,22 @@ def layout_of(recipe: FitRecipe, data: FitData) -> Layout:
         raise InputError(f"The data are of type {array.dtype}; give integers or real numbers")
     if array.dtype.kind in "ui" and array.dtype.itemsize > 4:
         raise InputError(f"The data are of type {array.dtype}, too wide for an image file; convert to 32 bits or less")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError("The data hold values that are not finite (NaN or infinity); correct or crop them")
     if recipe.bit_exact and (array.dtype.kind == "f" or array.dtype.itemsize * 8 > _LARGEST_EXACT_BITS):
         raise InputError(
             f"Data of type {array.dtype} cannot be reproduced bit for bit, only integers of up to 16 bits can; "
             "leave out bit_exact"
         )
-    separate = recipe.channels == "separate" or recipe.bit_exact
-    return Layout(
+    low, high, warnings = range_of(array)
+    layout = Layout(
         axes=data.axes,
         shape=array.shape,
         dtype=array.dtype.name,
         scale_um=data.scale_um,
-        low=float(array.min()),
-        high=float(array.max()),
-        separate=separate,
+        low=low,
+        high=high,
+        separate=recipe.channels == "separate" or recipe.bit_exact,
     )
+    return layout, warnings
 
 
 def table_width(recipe: FitRecipe, layout: Layout) -> int:

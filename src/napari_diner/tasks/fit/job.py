@@ -106,7 +106,7 @@ class FitJob(Job[FitState]):
 
     def __init__(self, recipe: FitRecipe, data: FitData) -> None:
         self._data = data = with_axes(recipe, data)
-        self.layout = layout_of(recipe, data)
+        self.layout, self.warnings = layout_of(recipe, data)
         self.recipe: FitRecipe = _resolved(recipe, data, self.layout)
         self.device = devices.choose_device(recipe.device)
         devices.check_memory(
@@ -186,8 +186,12 @@ class FitJob(Job[FitState]):
 
     def losses(self, state: FitState, step: Step) -> dict[str, float]:
         """Return the misfit, and the PSNR that belongs to it."""
-        # outputs have a range of one
-        return {"loss": step.loss, "psnr_db": psnr_of(step.loss, 1.0)}
+        return {"loss": step.loss, "psnr_db": psnr_of(step.loss, self._peak)}
+
+    @property
+    def _peak(self) -> float:
+        """Range of the data in units of itself; none for constant data."""
+        return 1.0 if self.layout.peak else 0.0
 
     def preview(self, state: FitState) -> tuple[NamedArray, ...]:
         """Return the middle plane."""
@@ -270,12 +274,12 @@ class FitJob(Job[FitState]):
             part = slice(start, start + _ROWS)
             counts = np.ones(1) if state.counts is None else state.counts[part, None]
             expected = rows[part]
-            returned = outputs[part].astype(np.float64) * (layout.high - layout.low) + layout.low
             values[part] = layout.to_values(outputs[part])
-            square += float((counts * (returned - expected) ** 2).sum())
+            # in units of the range, where no square is too large or too small
+            square += float((counts * (outputs[part] - layout.normalised(expected)) ** 2).sum())
             equal += float((counts * (values[part] == expected)).sum())
             total += float(np.broadcast_to(counts, expected.shape).sum())
-        return psnr_of(square / total, layout.peak), equal / total, values
+        return psnr_of(square / total, self._peak), equal / total, values
 
 
 def _trained(state: FitState, represented: Represented) -> FitState:

@@ -89,10 +89,15 @@ class Layout:
 
     def to_outputs(self, values: Array) -> npt.NDArray[np.float32]:
         """Return values of the data as what a representation should output: float32, 0 for `low`, 1 for `high`."""
-        outputs: npt.NDArray[np.float32] = values.astype(np.float32)
-        outputs -= np.float32(self.low)
-        outputs /= np.float32(self.high - self.low or 1.0)
+        outputs = np.empty(values.shape, np.float32)
+        for part, place in zip(values, outputs, strict=True):
+            place[...] = self.normalised(part)
         return outputs
+
+    def normalised(self, values: Array) -> npt.NDArray[np.float64]:
+        """Return values of the data as 0 for `low` and 1 for `high`, in double precision, which large offsets need."""
+        normalised: npt.NDArray[np.float64] = (values - np.float64(self.low)) / (self.high - self.low or 1.0)
+        return normalised
 
     def to_values(self, outputs: npt.NDArray[np.float32]) -> Array:
         """Return what a representation outputs as values of the data: rounded and clipped if those are integers."""
@@ -101,7 +106,8 @@ class Layout:
         if dtype.kind in "ui":
             limits = np.iinfo(dtype)
             return np.rint(values).clip(limits.min, limits.max).astype(dtype)
-        return values.astype(dtype)
+        # outputs reach a little beyond the range, which may be all that the type can hold
+        return values.clip(np.finfo(dtype).min, np.finfo(dtype).max).astype(dtype)
 
     def to_header(self) -> dict[str, str]:
         """Return the layout as text entries for the header of a model file."""

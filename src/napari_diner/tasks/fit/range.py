@@ -1,0 +1,96 @@
+"""The range of the values of a fit: what cannot be represented is refused, and what spoils the rest is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.errors import InputError
+from napari_diner.tasks.fit.layout import Array
+
+# ranges that single precision, in which representations compute and layers are shown, can hold with its digits
+_NARROWEST, _LARGEST = 1e-30, float(np.finfo(np.float32).max)
+# the few most extreme values on each side, and the largest distance from the rest, in ranges of the rest, that is usual
+_FEW, _USUAL_GAP = 10, 4.0
+# from here on the rest are fewer than a hundred steps of single precision
+_HOPELESS_GAP = 1e5
+# images of fewer values, such as masks and labels, have no range to speak of
+_DISTINCT, _LOOKED_AT = 16, 10_000
+
+
+def range_of(array: Array) -> tuple[float, float, list[str]]:
+    """Return the least and the largest value of data, and warnings about values far from all others.
+
+    Raises
+    ------
+    InputError
+        If values are not finite, their range is beyond single precision, or a few leave none of it to all others.
+    """
+    if array.dtype.kind == "f":
+        finite = np.isfinite(array)
+        if not finite.all():
+            bad = ~finite
+            raise InputError(
+                f"Values of the data are not finite (NaN or infinity): {bad.sum():,} of {bad.size:,}, the first at "
+                f"{_place(bad)}; replace or crop them"
+            )
+    low, high = float(array.min()), float(array.max())
+    span, largest = high - low, max(abs(low), abs(high))
+    if largest > _LARGEST or 0 < (span or largest) < _NARROWEST:
+        raise InputError(
+            f"The data range from {low:.4g} to {high:.4g}, which is too {'large' if largest > _LARGEST else 'narrow'} "
+            "for single precision; multiply them by a constant"
+        )
+    return low, high, _outliers(array, low, high)
+
+
+def _outliers(array: Array, low: float, high: float) -> list[str]:
+    few = min(_FEW, array.size // 100)
+    if array.dtype.itemsize == 1 or few == 0 or low == high:
+        return []
+    ordered = np.partition(array, (few, array.size - 1 - few), axis=None)
+    lowest, highest = (np.sort(part).astype(np.float64) for part in (ordered[: few + 1], ordered[-1 - few :]))
+    usual = _USUAL_GAP * (highest[0] - lowest[-1])
+    # of pixels without data there can be many
+    inner_low = _beyond_gap(lowest, usual) if lowest[-1] > low else float(array.min(where=array != low, initial=high))
+    inner_high = (
+        -_beyond_gap(-highest[::-1], usual) if highest[0] < high else float(array.max(where=array != high, initial=low))
+    )
+    inner = inner_high - inner_low
+    stride = max(1, array.size // _LOOKED_AT)
+    if inner <= 0 or len(np.unique(array.reshape(-1)[::stride])) < _DISTINCT:
+        return []
+    warnings = []
+    for gap, extreme, outside in (
+        (inner_low - low, low, array < inner_low), (high - inner_high, high, array > inner_high),
+    ):  # fmt: skip
+        if gap <= _USUAL_GAP * inner:
+            continue
+        words = (
+            f"{_counted(outside)} (up to {extreme:.6g}, first at {_place(outside)}) far from all others, which lie "
+            f"between {inner_low:.6g} and {inner_high:.6g}"
+        )
+        if gap > _HOPELESS_GAP * inner:
+            raise InputError(f"In the data, {words}: too far for single precision; replace or crop them")
+        warnings.append(
+            f"{words}, and make the range {(high - low) / inner:.3g} times as wide, and the PSNR as much higher; "
+            "replace them if they stand for missing data"
+        )
+    return warnings
+
+
+def _beyond_gap(extremes: npt.NDArray[np.float64], usual: float) -> float:
+    """Return the value behind the last gap that is wider than usual between the smallest values of data, in order."""
+    wide = np.flatnonzero(np.diff(extremes) > usual)
+    return float(extremes[wide[-1] + 1 if len(wide) else 0])
+
+
+def _counted(where: Array) -> str:
+    count = int(where.sum())
+    return "1 value lies" if count == 1 else f"{count:,} values lie"
+
+
+def _place(where: Array) -> str:
+    """Return the indices of the first true value, as in ``(3, 17)``."""
+    place = np.unravel_index(int(where.argmax()), where.shape)
+    return f"({', '.join(str(int(index)) for index in place)})"
