@@ -208,15 +208,18 @@ def compare(name: str, data: Data = None, **settings: Any) -> Comparison:
     return task(name).compare(data, **settings)
 
 
-def read(source: str | Path, axes: str = "") -> Frames:
+def read(source: str | Path, axes: str = "", select: str = "") -> Frames:
     """Read an image, a stack, a volume or a video.
 
     Parameters
     ----------
     source
-        TIFF or OME-TIFF, PNG, MATLAB v7.3 file, or a folder or glob of images.
+        TIFF or OME-TIFF, PNG, NumPy, MATLAB or HDF5 file, an OME-Zarr folder, or a folder or glob of images. Of a
+        file with several arrays one is named by ``file::name``.
     axes
         Letters of the axes as stored, if the file does not name them, e.g. ``"TZYX"``.
+    select
+        Where to take the data along some axes, counted from zero, e.g. ``"C=1, T=0"``.
 
     Returns
     -------
@@ -231,19 +234,14 @@ def read(source: str | Path, axes: str = "") -> Frames:
         If it does not fit the memory.
     """
     from napari_diner.device import check_memory
-    from napari_diner.io.matlab import is_matlab, probe_matlab, read_matlab
     from napari_diner.io.signals import probe_signal, read_signal
 
     # absolute, so that a saved recipe finds its data from every folder
     name = str(Path(source).expanduser().absolute())
-    if is_matlab(name):
-        matlab = probe_matlab(name)
-        check_memory(matlab.stack.nbytes, f"The stack in {name}")
-        pixel = matlab.stack.pixel_size_um or 1.0
-        return Frames(read_matlab(matlab), "NYX", (1.0, pixel, pixel), name)
-    info = probe_signal(name, axes)
+    info = probe_signal(name, axes, select)
     check_memory(info.nbytes, f"The data in {name}")
-    return Frames(read_signal(info), info.axes, info.scale_um if info.has_scale else (), name)
+    read_as = {key: value for key, value in (("axes", axes), ("select", select)) if value}
+    return Frames(read_signal(info), info.axes, info.scale_um if info.has_scale else (), name, read_as)
 
 
 def load(folder: str | Path) -> Result:

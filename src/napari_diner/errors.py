@@ -7,8 +7,11 @@ command line can print it without a traceback.
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable
 
+_LONGEST = 80
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _FIELD = re.compile(r"\{field(?::([\w.]+))?\}")
 
 
@@ -51,3 +54,37 @@ class OutputError(DinerError):
 
 class OutOfMemoryError(DinerError):
     """The work does not fit the memory of the machine or of the device."""
+
+
+def quoted(value: object) -> str:
+    """Return what a user wrote as at most a line of a message, without control characters.
+
+    Texts are quoted; of other values no more is looked at than what fits the line.
+    """
+    text = f"'{value[: 4 * _LONGEST]}'" if isinstance(value, str) else _bounded.repr(value)
+    return one_line(text)
+
+
+def one_line(text: str, longest: int = _LONGEST) -> str:
+    """Return at most `longest` characters of a text in one line, without control characters."""
+    line = _CONTROL.sub(" ", text)
+    return line if len(line) <= longest else line[: longest - 2] + "…" + line[-1]
+
+
+class _Bounded(reprlib.Repr):
+    """Writes values without looking at more of them than fits a line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxdict, self.maxstring, self.maxlong, self.maxother = 3, 3, 60, 40, 60
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Return the number, or its sign and size if Python would refuse to write it."""
+        return (
+            super().repr_int(x, level)
+            if x.bit_length() < 10_000
+            else f"{'-' * (x < 0)}(a number of 3000 digits or more)"
+        )
+
+
+_bounded = _Bounded()

@@ -71,7 +71,7 @@ def test_a_numpy_header_that_lies_is_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "a.npy")
 
 
-@pytest.mark.parametrize("array", [np.ones(5), np.ones((1, 2, 3, 4)), np.ones((0, 4)), np.ones((3, 3), complex)])
+@pytest.mark.parametrize("array", [np.ones(5), np.ones((2, 2, 3, 4)), np.ones((0, 4)), np.ones((3, 3), complex)])
 def test_what_is_no_image_is_refused(array: np.ndarray, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(InputError, match=r"a\.npy"):

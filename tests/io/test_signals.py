@@ -141,7 +141,7 @@ def test_resolutions_of_printers_are_no_spacings(resolution: tuple[float, float]
 @pytest.mark.parametrize("axes", ["YX", "ZZYX", "QZYX", "TCZYX"])
 def test_axes_that_do_not_go_with_the_data(axes: str, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", numbers(2, 3, 6, 8), photometric="minisblack")
-    with pytest.raises(InputError, match=f"axes {axes} do not match .* 2 × 3 × 6 × 8 values of type uint8"):
+    with pytest.raises(InputError, match=f"axes '{axes}' do not match .* 2×3×6×8 values"):
         probe_signal(tmp_path / "a.tif", axes)
 
 
@@ -273,7 +273,7 @@ def test_a_folder_and_a_glob_are_frames_in_natural_order(tmp_path: Path) -> None
     np.testing.assert_array_equal(read(tmp_path / "t1*.png"), frames[[1, 10, 11]])
     assert probe_signal(tmp_path, "ZYXS").axes == "ZYXS"
     Image.fromarray(numbers(6, 9, 3)).save(tmp_path / "t12.png")
-    with pytest.raises(InputError, match=r"t0\.png holds 6 × 8 × 3 .* but .*t12\.png 6 × 9 × 3"):
+    with pytest.raises(InputError, match=r"t0\.png holds 6×8×3 .* but .*t12\.png 6×9×3"):
         probe_signal(tmp_path)
 
 
@@ -284,7 +284,9 @@ def test_a_folder_of_stacks_is_refused(tmp_path: Path) -> None:
         probe_signal(tmp_path)
 
 
-@pytest.mark.parametrize(("second", "problem"), [((6, 9), "several sizes"), ((6, 8), "2 separate series")])
+@pytest.mark.parametrize(
+    ("second", "problem"), [((6, 9), "6×8 pixels but frame 2 has 6×9"), ((6, 8), r"2 \(P\) × 6 .* such as P=0")]
+)
 def test_several_series_are_refused(second: tuple[int, int], problem: str, tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif", ome=True) as tif:
         tif.write(numbers(6, 8), metadata={"axes": "YX"})
@@ -302,16 +304,15 @@ def test_of_a_pyramid_the_full_image_is_taken(tmp_path: Path) -> None:
 
 
 def test_what_is_no_real_number_is_refused(tmp_path: Path) -> None:
-    for place, data in enumerate((numbers(6, 8) > 100, numbers(6, 8).astype(np.complex64))):
-        tifffile.imwrite(tmp_path / f"{place}.tif", data)
-        with pytest.raises(InputError, match=f"type {data.dtype}"):
-            probe_signal(tmp_path / f"{place}.tif")
+    tifffile.imwrite(tmp_path / "a.tif", numbers(6, 8).astype(np.complex64))
+    with pytest.raises(InputError, match="type complex64"):
+        probe_signal(tmp_path / "a.tif")
     np.save(tmp_path / "a.npy", np.array([[{}, 1]], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="cannot be read"):
         probe_signal(tmp_path / "a.npy")
 
 
-@pytest.mark.parametrize("shape", [(8,), (2,) * 6, (0, 8)])
+@pytest.mark.parametrize("shape", [(8,), (), (2,) * 6, (0, 8)])
 def test_numpy_files_that_are_no_images_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros(shape))
     with pytest.raises(InputError):
@@ -320,7 +321,7 @@ def test_numpy_files_that_are_no_images_are_refused(shape: tuple[int, ...], tmp_
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"\xff\xd8\xff\xe0 no TIFF at all")
-    with pytest.raises(InputError, match="neither a TIFF nor a PNG"):
+    with pytest.raises(InputError, match="format that can be read"):
         probe_signal(tmp_path / "a.tif")
     for name in ("missing.tif", "missing.npy"):
         with pytest.raises(InputError, match="does not exist"):

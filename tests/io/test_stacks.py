@@ -137,7 +137,7 @@ def test_a_coloured_image_is_refused(tmp_path: Path) -> None:
         read(probe(tmp_path / "a.png"))
     tifffile.imwrite(tmp_path / "a.tif", colours, photometric="rgb")
     with pytest.raises(InputError, match=r"a\.tif is a colour image; convert it to grey"):
-        probe(tmp_path / "a.tif")
+        read(probe(tmp_path / "a.tif"))
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, np.bool_])
@@ -150,7 +150,7 @@ def test_values_that_are_no_intensities_are_refused(dtype: type[np.generic], tmp
 def test_frames_of_different_shape_are_named(tmp_path: Path) -> None:
     _write_frame(tmp_path / "a.tif", FRAMES[0])
     _write_frame(tmp_path / "b.tif", FRAMES[1, :10])
-    with pytest.raises(InputError, match=r"a\.tif has 20×30 pixels but .*b\.tif has 10×30"):
+    with pytest.raises(InputError, match=r"a\.tif holds 20×30 .* but .*b\.tif 10×30"):
         probe(tmp_path)
     with tifffile.TiffWriter(tmp_path / "c.tif") as tif:
         for frame in (FRAMES[0], FRAMES[1], FRAMES[2, :10]):
@@ -162,10 +162,10 @@ def test_frames_of_different_shape_are_named(tmp_path: Path) -> None:
 def test_frames_of_different_type_and_stacks_among_frames_are_refused(tmp_path: Path) -> None:
     _write_frame(tmp_path / "a.tif", FRAMES[0])
     _write_frame(tmp_path / "b.tif", FRAMES[0].astype(np.float32))
-    with pytest.raises(InputError, match=r"a\.tif is of type uint16 but .*b\.tif of type float32"):
+    with pytest.raises(InputError, match=r"type uint16 but .*b\.tif .* type float32"):
         probe(tmp_path)
     tifffile.imwrite(tmp_path / "b.tif", FRAMES, photometric="minisblack")
-    with pytest.raises(InputError, match=r"b\.tif holds 6 frames, but of several files each must hold one"):
+    with pytest.raises(InputError, match=r"b\.tif 6×20×30 values"):
         probe(tmp_path)
 
 
@@ -180,8 +180,8 @@ def test_what_is_not_there_or_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.tif").touch()
     (tmp_path / "none").mkdir()
     for name, message in {
-        "text.tif": "neither a TIFF nor a PNG file, despite its name",
-        "empty.tif": "neither a TIFF nor a PNG file",
+        "text.tif": "not a file of a format that can be read",
+        "empty.tif": "is empty",
         "none": "holds no TIFF or PNG files",
         "x*.tif": "No TIFF or PNG file matches",
         "gone.tif": "does not exist; check the path",

@@ -1,48 +1,83 @@
-"""Headers of image files: number, size and type of frames before any pixel is read."""
+"""Headers of files: shape, type and axes of the array in a file, before any value is read."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from napari_diner.errors import InputError
-from napari_diner.io.arrays import Array, DType
+from napari_diner.io.arrays import DType
+
+UNNAMED = "?"
+"""Stands for the letter of an axis that a file does not name."""
+_COLOURS = (3, 4)
+_FULLEST = 2**28
+_LARGEST_EXPANSION = 400
 
 
 @dataclass(frozen=True)
 class Header:
-    """Number, size, type and pixel size of frames.
+    """The array in a file, as it is stored.
 
     Parameters
     ----------
-    frames, height, width
-        Number of frames and their size in pixels.
+    shape
+        Size along each axis.
     dtype
-        Type of the stored values, in native byte order.
-    pixel_size_um
-        Distance between neighbouring pixels in micrometres; None if unknown.
+        Type of the values, in native byte order.
+    axes
+        Letter of each axis, as in OME; ``?`` where the file does not name it, and ``s`` where it probably holds
+        colours, ``S``.
+    scale_um
+        Spacings in micrometres by the letters of the axes, as far as the file gives them.
     """
 
-    frames: int
-    height: int
-    width: int
+    shape: tuple[int, ...]
     dtype: DType
-    pixel_size_um: float | None = None
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape (N, Y, X) of the frames."""
-        return self.frames, self.height, self.width
+    axes: str
+    scale_um: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the frames take in memory."""
+        """Bytes that the values take in memory."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+
+def unnamed_axes(shape: tuple[int, ...], dtype: DType) -> str:
+    """Return the axes of an array without names: rows and columns last, behind them 8-bit colours, if any."""
+    if len(shape) > 2 and shape[-1] == 1:
+        return unnamed_axes(shape[:-1], dtype) + UNNAMED
+    # three or four columns of bytes are colours
+    colours = "s" * (len(shape) > 2 and dtype == np.uint8 and shape[-1] in _COLOURS)
+    return UNNAMED * (len(shape) - 2 - len(colours)) + "YX" + colours
+
+
+def column_axes(shape: tuple[int, ...], dtype: DType) -> str:
+    """Return the axes of an array of MATLAB, which has rows and columns first; see `unnamed_axes`."""
+    colours = "s" * (len(shape) > 2 and dtype == np.uint8 and shape[-1] in _COLOURS)
+    return "YX" + UNNAMED * (len(shape) - 2 - len(colours)) + colours
+
+
+def check_expansion(path: Path, nbytes: int, stored: int) -> None:
+    """Check that a file is not too small for what it announces, as damaged and malicious headers are.
+
+    Recorded values shrink to a hundredth at the very best.
+
+    Raises
+    ------
+    InputError
+        If the values would be several hundred times as large as the file.
+    """
+    if nbytes > max(_FULLEST, _LARGEST_EXPANSION * stored):
+        raise InputError(
+            f"{path} announces {nbytes / 2**30:.3g} GiB of values but holds only {stored / 2**20:.3g} MiB; its header "
+            "is damaged, so save it again"
+        )
 
 
 @contextlib.contextmanager
@@ -81,18 +116,3 @@ def check_dtype(path: Path, dtype: DType, kinds: str) -> DType:
     if dtype.kind not in kinds:
         raise InputError(f"{path} holds values of type {dtype}; save them as integers or real numbers")
     return dtype.newbyteorder("=")
-
-
-def map_npy(path: Path) -> Array:
-    """Return the array in a NumPy file without reading its values.
-
-    Mapping checks the header against the length of the file, and never unpickles.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
-    """
-    with decoding(path):
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array

@@ -1,4 +1,4 @@
-"""Reading PNG files: as grey frames, or as images with colours."""
+"""Reading PNG files, in grey or colours."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_diner.errors import InputError
-from napari_diner.io.arrays import Array, DType
-from napari_diner.io.header import Header, check_dtype, decoding
+from napari_diner.errors import InputError, quoted
+from napari_diner.io.arrays import Array
+from napari_diner.io.axes import Index
+from napari_diner.io.header import Header, check_expansion, decoding
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,14 +23,18 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY = 0
 
 
-def probe_png(path: Path, kinds: str) -> Header:
-    """Read the size and type of a PNG file from its first chunk.
+def probe_png(path: Path, name: str = "") -> Header:
+    """Read the shape and type of the image in a PNG file from its header.
+
+    Palettes are colours. Opacity (alpha) is a fourth colour; of grey images and palettes it is dropped.
 
     Raises
     ------
     InputError
-        If the file is damaged, or coloured with 16 bits a channel.
+        If the file is damaged, or coloured with 16 bits a channel, which Pillow reads as 8.
     """
+    if name:
+        raise InputError(f"{path} is a PNG file, which holds one image; leave out ::{quoted(name)}")
     with decoding(path), path.open("rb") as file:
         start = file.read(26)
         if len(start) < 26 or start[12:16] != b"IHDR":
@@ -37,59 +42,29 @@ def probe_png(path: Path, kinds: str) -> Header:
         width, height, depth, colour = struct.unpack(">IIBB", start[16:26])
     if depth == 16 and colour != GREY:
         raise InputError(f"{path} is a colour image of 16 bits a channel; convert it to 16-bit grey, or to TIFF")
-    stored = "u2" if depth == 16 else "?" if depth == 1 and colour == GREY else "u1"
-    return Header(frames=1, height=height, width=width, dtype=check_dtype(path, np.dtype(stored), kinds))
-
-
-def read_png(path: Path, header: Header) -> Array:
-    """Return the grey image in a PNG file, (Y, X), as stored.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged, or its colour channels differ.
-    """
-    pixels = read_pixels(path)
-    if pixels.ndim == 3:
-        if not (pixels[..., :3] == pixels[..., :1]).all():
-            raise InputError(f"{path} is a colour image; convert it to grey")
-        pixels = pixels[..., 0]
-    return pixels.astype(header.dtype, copy=False)
-
-
-def announced(path: Path) -> tuple[tuple[int, ...], DType]:
-    """Return the shape, (Y, X) or (Y, X, colours), and the type of the pixels that `read_pixels` will return.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged, or coloured with 16 bits a channel, which Pillow reads as 8.
-    """
-    header = probe_png(path, "bu")
+    dtype = np.dtype("u2" if depth == 16 else "?" if depth == 1 and colour == GREY else "u1")
     with _opened(path) as image:
-        grey = image.mode in ("L", "1", "I;16", "I", "LA")
-        colours = () if grey else (4 if image.mode == "RGBA" else 3,)
-    return (header.height, header.width, *colours), np.dtype(np.uint8 if header.dtype.kind == "b" else header.dtype)
+        colours = {"RGBA": (4,), "RGB": (3,), "P": (3,)}.get(image.mode, ())
+    header = Header((height, width, *colours), dtype, "YX" + "S" * len(colours))
+    check_expansion(path, header.nbytes, path.stat().st_size)
+    return header
 
 
-def read_pixels(path: Path) -> Array:
-    """Return the pixels of a PNG file, grey (Y, X) or coloured (Y, X, 3 or 4); palettes become colours.
-
-    Opacity (alpha) is always the fourth colour, since the shape is announced before any pixel is read. Of grey images
-    and palettes it is dropped.
+def read_png(path: Path, name: str, index: Index) -> Array:
+    """Return part of the pixels of a PNG file, (Y, X) or (Y, X, colours), as `probe_png` announced them.
 
     Raises
     ------
     InputError
         If the file is damaged.
     """
-    shape, dtype = announced(path)
+    header = probe_png(path, name)
     with decoding(path), _opened(path) as image:
-        if len(shape) == 3:
-            image = image.convert("RGBA" if shape[2] == 4 else "RGB")
-        elif image.mode in ("1", "LA"):
+        if header.axes.endswith("S"):
+            image = image.convert("RGBA" if header.shape[-1] == 4 else "RGB")
+        elif image.mode == "LA":
             image = image.convert("L")
-        return np.asarray(image).astype(dtype)
+        return np.asarray(image)[index].astype(header.dtype)
 
 
 @contextlib.contextmanager

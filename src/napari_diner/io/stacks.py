@@ -5,73 +5,77 @@ The two are separate so that the caller can compare the announced size with the 
 
 from __future__ import annotations
 
-import glob
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
-import tifffile
 
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
-from napari_diner.io.header import Header, decoding
-from napari_diner.io.png import PNG_SIGNATURE, probe_png, read_png
-from napari_diner.io.tiff import TIFF_SIGNATURES, probe_tiff, read_tiff
-
-SUFFIXES = frozenset({".tif", ".tiff", ".png"})
-"""Suffixes of the files in a folder that are taken as frames."""
+from napari_diner.io.axes import described_axes
+from napari_diner.io.files import find_files
+from napari_diner.io.header import UNNAMED, Header
+from napari_diner.io.signals import SignalInfo, read_signal
 
 
-@dataclass(frozen=True, kw_only=True)
-class StackInfo(Header):
+@dataclass(frozen=True)
+class StackInfo(SignalInfo):
     """Header of a stack in one or several files."""
 
-    paths: tuple[Path, ...]
-    """The files in the order of their frames: one with all frames, or one for each frame."""
+    of_booleans: ClassVar[np.dtype[Any]] = np.dtype(bool)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return self.stack_shape[0]
+
+    @property
+    def stack_shape(self) -> tuple[int, int, int]:
+        """Number of frames and their size, (N, Y, X); grey frames may be stored in colours."""
+        *frames, height, width = self.shape[:-1] if self.axes.endswith("S") else self.shape
+        return math.prod(frames), height, width
+
+    @staticmethod
+    def _suitable(header: Header) -> Header:
+        # writers take a stack of three or four frames for the colours of one image, and store them as planes
+        if "S" in header.axes.split("Y")[0]:
+            return replace(header, axes=header.axes.replace("S", UNNAMED))
+        return header
 
 
-def probe(source: str | Path, *, kinds: str = "uif") -> StackInfo:
+def probe(source: str | Path, *, axes: str = "", select: str = "", kinds: str = "uif") -> StackInfo:
     """Read what a stack announces, without its pixels.
 
     Parameters
     ----------
     source
-        A multi-page TIFF or OME-TIFF file, a folder, or a glob of TIFF or PNG files with one frame each, taken in
-        natural order (``z2`` before ``z10``). Hidden files and other files in a folder are ignored.
+        A file of a format in `napari_diner.io.formats`, ``file::name`` for an array of several, or a folder or glob of
+        images with one frame each, in natural order.
+    axes
+        Letters of the axes as stored, to override those of the files; frames are the one besides Y and X.
+    select
+        Where to take the stack along further axes; see `napari_diner.io.axes.view_of`.
     kinds
         Allowed kinds of values, as letters of ``numpy.dtype.kind``.
 
     Raises
     ------
     InputError
-        If there is no such file, or the files cannot be read, are coloured, hold values that are not intensities, or
-        differ in shape or type.
+        If there is no such file, or the files cannot be read, hold values that are not intensities, differ in shape or
+        type, or have more than one axis besides Y and X.
     """
-    paths = find_files(source)
-    first = _probe_file(paths[0], kinds)
-    for path in paths if len(paths) > 1 else ():
-        header = _probe_file(path, kinds)
-        if header.frames != 1:
-            raise InputError(
-                f"{path} holds {header.frames} frames, but of several files each must hold one; "
-                "give that file alone, or a glob that excludes it"
-            )
-        if header.shape != first.shape:
-            raise InputError(
-                f"{paths[0]} has {first.height}×{first.width} pixels but {path} has {header.height}×{header.width}; "
-                "crop the frames to one size, or give a glob of those that belong together"
-            )
-        if header.dtype != first.dtype:
-            raise InputError(
-                f"{paths[0]} is of type {first.dtype} but {path} of type {header.dtype}; save the frames alike"
-            )
-    frames = first.frames if len(paths) == 1 else len(paths)
-    info = StackInfo(frames, first.height, first.width, first.dtype, first.pixel_size_um, paths=tuple(paths))
-    if info.nbytes > np.iinfo(np.intp).max:
+    info = StackInfo.of(source, find_files(source), axes, select, kinds)
+    letters = info.axes.removesuffix("S")
+    if len(letters) > 3:
+        shortest = min(zip(info.shape, letters[:-2], strict=False))[1]
         raise InputError(
-            f"{source} announces {frames} frames of {info.height}×{info.width} pixels, more than any memory holds; "
-            "its header is damaged, so save it again"
+            f"{source} has the axes {described_axes(info.axes, info.shape)}, but a stack has one axis of frames; "
+            f"choose along the others with {{field:select}}, such as {shortest}=0, or name the axes as "
+            "stored in {field:axes}",
+            "select",
         )
     return info
 
@@ -84,13 +88,37 @@ def read(info: StackInfo) -> Array:
     InputError
         If a file cannot be decoded or is a colour image.
     """
-    if len(info.paths) == 1:
-        return _read_file(info.paths[0], info)
-    frames = np.empty(info.shape, info.dtype)
-    one = replace(info, frames=1)
-    for frame, path in zip(frames, info.paths, strict=True):
-        frame[...] = _read_file(path, one)[0]
-    return frames
+    frames = read_signal(info)
+    if info.axes.endswith("S"):
+        if not (frames[..., :3] == frames[..., :1]).all():
+            raise InputError(
+                f"{info.source} is a colour image; convert it to grey, or choose a colour with {{field}}, such as S=1",
+                "select",
+            )
+        frames = frames[..., 0]
+    return frames.reshape(info.stack_shape)
+
+
+def frames_last(shape: tuple[int, ...], axes: str = "") -> str | None:
+    """Return a warning if frames, (N, Y, X), look as if another axis than the first counted them.
+
+    Parameters
+    ----------
+    shape
+        Of the frames.
+    axes
+        Names that the user has given to the axes; they are not doubted.
+    """
+    if axes or len(shape) != 3:
+        return None
+    count, height, width = shape
+    short, name = (width, "YXN") if width < height else (height, "NYX")
+    if count < max(height, width) / 2 or max(height, width) < 2 * short:
+        return None
+    return (
+        f"{count} frames of {height}×{width} pixels are unusual; if these are {short} frames of other sides, "
+        f"set the axes as stored, such as {name}"
+    )
 
 
 def check_frames(frames: Array) -> None:
@@ -115,55 +143,3 @@ def checksum(array: Array) -> str:
     digest = hashlib.sha256(f"{little.dtype.str} {little.shape} ".encode())
     digest.update(np.ascontiguousarray(little).data)
     return digest.hexdigest()
-
-
-def find_files(source: str | Path) -> list[Path]:
-    """Return the image files of a path, a folder or a glob, in natural order.
-
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
-    path = Path(source).expanduser()
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        candidates = list(path.iterdir())
-        missing = f"The folder {source} holds no TIFF or PNG files; choose another one"
-    elif glob.has_magic(str(path)):
-        candidates = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (may be absolute)
-        missing = f"No TIFF or PNG file matches {source}; check the pattern, and quote it in the shell"
-    else:
-        raise InputError(f"{source} does not exist; check the path")
-    names = [str(file) for file in candidates if _is_image(file)]
-    if not names:
-        raise InputError(missing)
-    return [Path(name) for name in tifffile.natural_sorted(names)]
-
-
-def is_png(path: Path) -> bool:
-    """Tell a PNG from a TIFF file by its first bytes, regardless of its name.
-
-    Raises
-    ------
-    InputError
-        If it is neither, or cannot be read.
-    """
-    with decoding(path), path.open("rb") as file:
-        start = file.read(8)
-    if start != PNG_SIGNATURE and start[:4] not in TIFF_SIGNATURES:
-        raise InputError(f"{path} is neither a TIFF nor a PNG file, despite its name; convert it to TIFF")
-    return start == PNG_SIGNATURE
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def _probe_file(path: Path, kinds: str) -> Header:
-    return probe_png(path, kinds) if is_png(path) else probe_tiff(path, kinds)
-
-
-def _read_file(path: Path, header: Header) -> Array:
-    return read_png(path, header)[None] if is_png(path) else read_tiff(path, header)

@@ -1,4 +1,4 @@
-"""Reading TIFF files: size and pixel size from the headers, frames on request."""
+"""Reading TIFF files: axes, sizes and spacings from the headers, values on request."""
 
 from __future__ import annotations
 
@@ -10,97 +10,119 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from napari_diner.errors import InputError
-from napari_diner.io.arrays import Array, DType
-from napari_diner.io.header import Header, check_dtype, decoding
+from napari_diner.errors import InputError, quoted
+from napari_diner.io.arrays import Array
+from napari_diner.io.axes import Index
+from napari_diner.io.header import UNNAMED, Header, decoding
 from napari_diner.io.units import micrometres
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+_COLOURED = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
+"""Interpretations of the samples of a TIFF file as red, green, blue, and possibly opacity."""
 
 DPI_OF_PRINTERS = (72, 96, 100, 120, 144, 150, 200, 240, 254, 300, 360, 400, 600, 720, 1200, 2400, 4800)
 """Resolutions that programs write by default."""
 
 
-def probe_tiff(path: Path, kinds: str) -> Header:
-    """Read the number, size, type and pixel size of the frames in a TIFF file from its headers.
+def probe_tiff(path: Path, name: str = "") -> Header:
+    """Read the shape, axes, type and spacing of the array in a TIFF file from its headers.
+
+    Pages that were written one after the other are one axis without a name, and the images of an OME file positions,
+    ``P``.
 
     Raises
     ------
     InputError
-        If the file is damaged, truncated or coloured, or its frames differ in shape or type.
+        If the file is damaged or truncated, or its images differ in shape or type.
     """
+    if name:
+        raise InputError(f"{path} is a TIFF file, whose images have no names; leave out ::{quoted(name)}")
     with decoding(path), _open(path) as tif:
-        parts = [_series_shape(path, series) for series in tif.series]
-        if not parts:
+        if not tif.series:
             raise InputError(f"{path} holds no image; choose another file")
-        before = 0
-        for frames, shape, dtype in parts:
-            if shape != parts[0][1]:
-                raise InputError(
-                    f"frame 1 of {path} has {_size(parts[0][1])} pixels but frame {before + 1} has {_size(shape)}; "
-                    "crop the frames to one size"
-                )
-            if dtype != parts[0][2]:
-                raise InputError(f"the frames of {path} differ in type ({parts[0][2]}, {dtype}); save them alike")
-            before += frames
         check_length(path, tif)
-        height, width = parts[0][1]
-        return Header(
-            frames=sum(part[0] for part in parts),
-            height=height,
-            width=width,
-            dtype=check_dtype(path, parts[0][2], kinds),
-            pixel_size_um=pixel_size(tif),
-        )
+        named = _together(path, tif)
+        pixel, step = pixel_sizes(tif), z_step(tif)
+        scale = {} if pixel is None else dict(zip("YX", pixel, strict=True))
+        scale |= {} if step is None else {"Z": step}
+        dtype = np.dtype(tif.series[0].dtype)
+        shape = tuple(size for _, size in named)
+        return Header(shape, dtype, "".join(letter for letter, _ in named), scale)
 
 
-def read_tiff(path: Path, header: Header) -> Array:
-    """Return the frames of a TIFF file, (N, Y, X), in the number and type that `header` announced.
+def read_tiff(path: Path, name: str, index: Index) -> Array:
+    """Return part of the array in a TIFF file, in the order in which it is stored.
 
     Raises
     ------
     InputError
         If the file cannot be decoded.
     """
-    frames = np.empty((header.frames, header.height, header.width), header.dtype)
     with decoding(path), _open(path) as tif:
-        first = 0
-        for series in tif.series:
-            count = math.prod(series.shape) // (header.height * header.width)
-            target = frames[first : first + count]
-            target[...] = series.asarray().reshape(target.shape)
-            first += count
-        if first != header.frames:
-            raise InputError(f"{path} changed while it was read; try again")
-    return frames
+        shape = tuple(size for _, size in _together(path, tif))
+        if len(tif.series) > 1:
+            return np.concatenate([_values(series)[None] for series in tif.series]).reshape(shape)[index]
+        return _values(tif.series[0]).reshape(shape)[index]
+
+
+def _values(series: tifffile.TiffPageSeries) -> Array:
+    # what lies in one piece need not be read as a whole
+    values: Array = series.asarray(out="memmap" if series.dataoffset is not None else None)
+    return values
 
 
 def _open(path: Path) -> tifffile.TiffFile:
-    # OME-XML may refer to other files of a set; only the frames of this file are wanted
-    return tifffile.TiffFile(path, is_ome=False)
+    # OME-XML may refer to other files of a set; only the values of this file are wanted
+    return tifffile.TiffFile(path, _multifile=False)
 
 
-def _size(shape: tuple[int, int]) -> str:
-    return f"{shape[0]}×{shape[1]}"
+def _together(path: Path, tif: tifffile.TiffFile) -> list[tuple[str, int]]:
+    """Return the letter and the size of each stored axis of all series together."""
+    first = _stored_axes(path, tif.series[0])
+    if len(tif.series) == 1:
+        return first
+    before = 0
+    for series in tif.series:
+        axes = _stored_axes(path, series)
+        if axes != first:
+            sizes = ["×".join(str(size) for axis, size in each if size > 1) for each in (first, axes)]
+            raise InputError(
+                f"frame 1 of {path} has {sizes[0]} pixels but frame {before + 1} has {sizes[1]}; crop the frames to "
+                "one size, or save the one you want as a file of its own"
+            )
+        if series.dtype != tif.series[0].dtype:
+            raise InputError(
+                f"the frames of {path} differ in type ({tif.series[0].dtype}, {series.dtype}); save them alike"
+            )
+        before += math.prod(size for axis, size in axes if axis not in "YXS")
+    if tif.is_ome:
+        return [("P", len(tif.series)), *first]
+    long = [(axis, size) for axis, size in first if axis in "YXS" or size != 1]
+    if len(long) > 2 and long[0][0] == UNNAMED:
+        return [(UNNAMED, len(tif.series) * long[0][1]), *long[1:]]
+    return [(UNNAMED, len(tif.series)), *first]
 
 
-def _series_shape(path: Path, series: tifffile.TiffPageSeries) -> tuple[int, tuple[int, int], DType]:
-    """Return the number of frames in a series, their shape and their type."""
+def _stored_axes(path: Path, series: tifffile.TiffPageSeries) -> list[tuple[str, int]]:
+    """Return the letter and the size of each stored axis of a series."""
     if series.dtype is None:
         raise InputError(f"{path} holds values of a type that cannot be read; save them as integers or real numbers")
-    # programs save a stack of three or four frames as planes of 'samples'
-    axes = [(axis, size) for axis, size in zip(series.axes, series.shape, strict=True) if axis in "YX" or size != 1]
-    letters = "".join(axis for axis, _ in axes)
-    if letters.endswith("YXS"):
-        raise InputError(f"{path} is a colour image; convert it to grey")
-    if not letters.endswith("YX") or len(letters) > 3:
-        sizes = " × ".join(f"{size} ({axis})" for axis, size in axes)
-        raise InputError(f"{path} has the axes {sizes}; save a stack of frames with one axis before Y and X")
-    height, width = axes[-2][1], axes[-1][1]
-    frames = axes[0][1] if len(axes) == 3 else 1
-    if min(frames, height, width) < 1:
-        raise InputError(f"{path} announces frames without pixels ({_size((height, width))}); save it again")
-    return frames, (height, width), np.dtype(series.dtype)
+    named = list(zip(series.get_axes(False), series.get_shape(False), strict=True))
+    coloured = series.keyframe.photometric in _COLOURED and dict(named).get("S") in (3, 4)
+    if not coloured:
+        # samples that are no colours are channels
+        free = "C" not in "".join(axis for axis, size in named if size != 1)
+        named = [
+            ("C" if axis == "S" and free else axis, size)
+            for axis, size in named
+            if axis != "C" or not free or size != 1
+        ]
+    if min(size for _, size in named) < 1:
+        raise InputError(
+            f"{path} announces an array without values ({'×'.join(str(size) for _, size in named)}); save it again"
+        )
+    return [(axis if axis in "TZCYXS" else UNNAMED, size) for axis, size in named]
 
 
 def check_length(path: Path, tif: tifffile.TiffFile) -> None:
@@ -122,12 +144,6 @@ def check_length(path: Path, tif: tifffile.TiffFile) -> None:
                 whole = whole and 0 < max(ends, default=0) <= file.size
     if not whole:
         raise InputError(f"{path} is truncated: it ends before its last frame does; copy it again")
-
-
-def pixel_size(tif: tifffile.TiffFile) -> float | None:
-    """Return the size of square pixels in micrometres from the metadata; None if missing, implausible or not square."""
-    y, x = pixel_sizes(tif) or (math.nan, math.nan)
-    return x if abs(x - y) <= 1e-3 * x else None
 
 
 def pixel_sizes(tif: tifffile.TiffFile) -> tuple[float, float] | None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Literal, Self, get_origin
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
-from napari_diner.errors import RecipeError
+from napari_diner.errors import InputError, RecipeError
+from napari_diner.io.axes import LETTERS, parse_selection
 from napari_diner.settings import Settings, Values, explained, sections, without_none
 
 
@@ -63,6 +64,36 @@ class Recipe(Settings):
         """Return the recipe as YAML, with every default written out if `complete`."""
         values = self.model_dump(mode="json", exclude_unset=not complete)
         return yaml.safe_dump(values | {"task": self.task}, sort_keys=False, allow_unicode=True, width=100)
+
+
+class ArrayRecipe(Recipe):
+    """Base of the recipes of tasks that are given an array."""
+
+    axes: str = Field(default="", max_length=8, title="Axes")
+    """Letters of the axes as the data are stored, such as ZYX, TYXS, NYX, or YXN if frames (N) are last; empty to take
+    them from the file."""
+    select: str = Field(default="", max_length=80, title="Part")
+    """Where to take the data along further axes, counted from 0, such as C=1, T=0; empty for all."""
+
+    @field_validator("axes")
+    @classmethod
+    def _known_axes(cls, axes: str) -> str:
+        axes = axes.strip().upper()
+        unknown = set(axes) - set(LETTERS)
+        if unknown:
+            raise ValueError(f"there is no axis {''.join(sorted(unknown))}; use the letters {', '.join(LETTERS)}")
+        if axes and (len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes)):
+            raise ValueError("name each axis once, Y and X among them, as in ZYX, TCYX, YXS, YXN")
+        return axes
+
+    @field_validator("select")
+    @classmethod
+    def _understood(cls, select: str) -> str:
+        try:
+            parse_selection(select)
+        except InputError as error:
+            raise ValueError(error.message) from None
+        return select.strip()
 
 
 def read_yaml(path: str | Path) -> Values:

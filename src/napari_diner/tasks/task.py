@@ -43,6 +43,8 @@ class Frames:
     """Spacing along each axis in micrometres, 1.0 along axes that are no lengths; empty if unknown."""
     source: str | None = None
     """File, folder or glob that holds the same data; None if there is none."""
+    read_as: Mapping[str, str] = field(default_factory=dict)
+    """Settings of a recipe, such as ``axes``, with which `source` gives these data."""
     attachments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     """Arrays for other files of the recipe, by the key that names the file, e.g. ``"mask"`` or ``"prior.support"``.
     They are used instead of what the recipe names."""
@@ -58,7 +60,7 @@ class Frames:
     @property
     def pixel_size_um(self) -> float | None:
         """Spacing along X, or None if it is unknown."""
-        return self.scale_um[-1 - self.axes.endswith("S")] if self.scale_um else None
+        return self.scale_um[self.axes.find("X")] if self.scale_um else None
 
 
 @dataclass(frozen=True)

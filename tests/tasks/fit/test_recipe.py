@@ -15,7 +15,7 @@ def test_axes_that_can_be(axes: str) -> None:
 
 @pytest.mark.parametrize(
     ("axes", "problem"),
-    [("YXQ", "no axis Q"), ("XY", "Y and X last"), ("SYX", "Y and X last"), ("YYX", "once"), ("CYXS", "not both")],
+    [("YXQ", "no axis Q"), ("ZX", "Y and X"), ("PYX", "no axis P"), ("YYX", "once"), ("CYXS", "not both")],
 )
 def test_axes_that_cannot_be(axes: str, problem: str) -> None:
     with pytest.raises(RecipeError, match=problem):

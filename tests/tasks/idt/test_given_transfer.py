@@ -41,6 +41,7 @@ def save(path: Path, frames: np.ndarray[Any, Any] | None, *transfer: np.ndarray[
     with h5py.File(path, "w") as file:
         if frames is not None:
             file["I"] = frames.swapaxes(-2, -1)
+            file["I"].attrs["MATLAB_class"] = np.bytes_("double")
         for name, values in zip(("Hreal", "Himag"), transfer, strict=False):
             pairs = np.empty(values.swapaxes(-2, -1).shape, np.dtype([("real", "<f4"), ("imag", "<f4")]))
             pairs["real"], pairs["imag"] = values.swapaxes(-2, -1).real, values.swapaxes(-2, -1).imag
@@ -120,8 +121,9 @@ def test_files_that_hold_none(recording: Recording, tmp_path: Path) -> None:
     recipe = recording.recipe.updated({"stack": path, "transfer_functions": "file"})
     with pytest.raises(InputError, match="contains no transfer functions; leave out transfer_functions"):
         assemble(recipe)
-    with pytest.raises(InputError, match=r"read from MATLAB files .* stack\.tif is not"):
-        started(recording.recipe.updated({"transfer_functions": "stack.tif"}), recording.frames)
+    (tmp_path / "stack.tif").write_bytes(b"II*\0 and no more")
+    with pytest.raises(InputError, match=r"stack\.tif is not a MATLAB file of version 7\.3"):
+        started(recording.recipe.updated({"transfer_functions": str(tmp_path / "stack.tif")}), recording.frames)
 
 
 def test_given_functions_and_calibration_exclude_each_other() -> None:

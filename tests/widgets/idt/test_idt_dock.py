@@ -320,6 +320,7 @@ def test_matlab_files_are_opened(idt_dock: IdtDock, tmp_path: Path, monkeypatch:
     with h5py.File(path, "w") as file:
         # MATLAB's order of axes is the reverse
         file["I"] = frames.transpose(0, 2, 1)
+        file["I"].attrs["MATLAB_class"] = np.bytes_("double")
     answer(monkeypatch, "getOpenFileNames", ([str(path)], ""))
     idt_dock.choice.choose_files()
     np.testing.assert_array_equal(idt_dock.choice.layer.data, frames)

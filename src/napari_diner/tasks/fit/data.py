@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from napari_diner.representations.settings import suitable_width
 from napari_diner.tasks.fit.layout import Layout
 from napari_diner.tasks.fit.range import range_of
 from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe, check_axes
+from napari_diner.tasks.stored_array import in_memory
 from napari_diner.tasks.task import Frames
 
 _USUAL_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
@@ -36,6 +37,10 @@ class FitData:
     """File, folder or glob that it came from."""
     source_bytes: int | None = None
     """Size of those files."""
+    stored_axes: str = ""
+    """Letters of the axes in the order in which the source stores them; empty if that is the order of `axes`."""
+    read_as: Mapping[str, str] = field(default_factory=dict)
+    """Settings with which the source gives these data."""
 
 
 def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
@@ -51,23 +56,29 @@ def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
     if frames is None:
         if recipe.image is None:
             raise InputError("There is nothing to fit; name a TIFF or PNG file, or a folder of frames")
-        info = probe_signal(recipe.image, recipe.axes)
+        info = probe_signal(recipe.image, recipe.axes, recipe.select)
         check_memory(info.nbytes + memory_needed(recipe, info.shape, info.axes), _described(info.shape))
-        return FitData(read_signal(info), info.axes, info.scale_um, recipe.image, info.file_bytes)
-    axes = recipe.axes or frames.axes
-    nbytes = 0 if isinstance(frames.array, np.ndarray) else math.prod(frames.shape) * frames.array.dtype.itemsize
-    if len(axes) in (0, len(frames.shape)):
-        needed = nbytes + memory_needed(recipe, frames.shape, axes or "N" * len(frames.shape))
-        check_memory(needed, f"A fit to {_described(frames.shape)} numbers")
-    source, source_bytes = recipe.image or frames.source, None
+        return FitData(
+            read_signal(info), info.axes, info.scale_um, recipe.image, info.file_bytes, info.view.stored_axes
+        )
+    named = bool(recipe.axes or recipe.select or frames.axes)
+    array = in_memory(recipe, frames)
+    check_memory(
+        array.nbytes + memory_needed(recipe, array.shape, array.axes), f"A fit to {_described(array.shape)} numbers"
+    )
+    source, source_bytes, stored_axes = recipe.image or frames.source, None, recipe.axes
     if source is not None:
         try:
-            info = probe_signal(source)
+            info = probe_signal(source, **frames.read_as)
             # a file that holds something else by now has nothing to do with the array
-            source_bytes = info.file_bytes if info.may_hold(frames.shape) else None
+            if info.may_hold(array.shape):
+                source_bytes = info.file_bytes
+                stored_axes = info.view.renamed(array.axes) if named else ""
         except DinerError:
             pass
-    return FitData(np.asarray(frames.array), frames.axes, frames.scale_um, source, source_bytes)
+    if not named:
+        return FitData(np.asarray(frames.array), "", frames.scale_um, source, source_bytes)
+    return FitData(array.load(), array.axes, array.scale_um, source, source_bytes, stored_axes, frames.read_as)
 
 
 def with_axes(recipe: FitRecipe, data: FitData) -> FitData:
@@ -79,7 +90,7 @@ def with_axes(recipe: FitRecipe, data: FitData) -> FitData:
         If the axes do not go with the data.
     """
     array = np.asarray(data.data)
-    axes = recipe.axes or data.axes
+    axes = data.axes or recipe.axes
     if not axes:
         coloured = array.ndim > 2 and array.shape[-1] in (3, 4) and array.dtype == np.uint8
         plain = _USUAL_AXES.get(array.ndim - coloured)

@@ -290,8 +290,9 @@ def _resolved(recipe: FitRecipe, data: FitData, layout: Layout) -> FitRecipe:
     """Return the recipe with everything decided that it left open."""
     width = table_width(recipe, layout)
     changes: dict[str, object] = {
+        **data.read_as,
         "image": recipe.image or data.source,
-        "axes": data.axes,
+        "axes": data.stored_axes or data.axes,
         "diner": {"table_width": width},
         "learning_rate": recipe.learning_rate or learning_rate_of(recipe.name, recipe.epochs),
     }

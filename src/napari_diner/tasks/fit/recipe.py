@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from napari_diner.io.axes import in_order
 from napari_diner.representations.registry import representations
 from napari_diner.representations.settings import RepresentationSettings, suitable_lattice
 from napari_diner.settings import OneOf
 from napari_diner.solvers.settings import TrainingSettings
-from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.recipe import ArrayRecipe
 
 CHANNEL_AXES = "CS"
 SAMPLE_AXES = "NTZYX"
@@ -32,15 +33,13 @@ def _representations() -> Iterable[str]:
     return representations()
 
 
-class FitRecipe(RepresentationSettings, Recipe):
+class FitRecipe(RepresentationSettings, ArrayRecipe):
     """Everything that decides how a representation is fitted: Eq. 4b of the paper with P the identity."""
 
     task: Literal["fit"] = "fit"
     """Which task the recipe is for."""
     image: str | None = Field(default=None, title="Image")
-    """TIFF or PNG file with an image, a stack, a volume or a video; or a folder or glob of frames."""
-    axes: str = Field(default="", max_length=6, title="Axes")
-    """Letters of the data's axes in order, such as YX, CYX, ZYX, TYXS; empty to take them from the file."""
+    """Image, stack, volume or video (TIFF, PNG, NumPy, MATLAB, HDF5, OME-Zarr); or a folder or glob of frames."""
     channels: Literal["joint", "separate"] = Field(default="joint", title="Channels")
     """One key for all channels (or colours) of a sample, as published, or a key for each."""
     pixel_size_um: float | None = Field(default=None, gt=0, le=1e6, title="Pixel size (µm)")
@@ -76,10 +75,9 @@ class FitRecipe(RepresentationSettings, Recipe):
 
     @field_validator("axes")
     @classmethod
-    def _known_axes(cls, axes: str) -> str:
-        axes = axes.strip().upper()
+    def _axes_of_a_fit(cls, axes: str) -> str:
         if axes:
-            check_axes(axes)
+            check_axes(in_order(axes))
         return axes
 
     @model_validator(mode="after")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,12 @@ from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
-from napari_diner.io.matlab import is_matlab, probe_matlab, read_matlab
-from napari_diner.io.stacks import check_frames, probe, read
+from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
+from napari_diner.tasks.stored_array import stack_of
 from napari_diner.tasks.task import Frames
 
 # volumes of Δε_re and Δε_im that are kept at once: by the closed form, by voxels, whose slopes count three, and by Adam
@@ -39,40 +39,29 @@ class IdtData:
     """File, folder or glob from which it came."""
     transfer: tuple[TransferFunctions, TransferFunctions] | None = None
     """Transfer functions of Δε_re and Δε_im to use instead of computed ones, (N, Z, Y, X) each, or None."""
+    read_as: Mapping[str, str] = field(default_factory=dict)
+    """Settings with which `source` gives these frames."""
 
 
 def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
     """Return the recording of a recipe, see `Task.assemble`; of transfer functions nothing is read but the header."""
-    source, matlab = recipe.stack, None
-    shape: tuple[int, ...]
-    if frames is None:
-        if source is None:
-            raise InputError(
-                "There is no intensity stack; name a multi-page TIFF, a folder or a glob of images", "stack"
-            )
-        matlab = probe_matlab(source) if is_matlab(source) else None
-        info = probe(source) if matlab is None else matlab.stack
-        shape, size, pixel = info.shape, info.nbytes, info.pixel_size_um
-    else:
-        shape, size, pixel = frames.shape, 0, frames.pixel_size_um
-        source = source or frames.source
+    stack = stack_of(recipe, recipe.stack, frames)
+    shape = stack.shape
     if len(shape) == 3:  # anything else is refused where frames are checked
         check_memory(
-            size + memory_needed(recipe, shape[0], (shape[1], shape[2])),
+            stack.nbytes + memory_needed(recipe, shape[0], (shape[1], shape[2])),
             f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels",
         )
     background = None if frames is None else frames.attachments.get("background")
     if background is None and recipe.background not in BACKGROUNDS:
         background = read_image(recipe.background)
-    transfer = open_transfer(recipe)
-    if frames is not None:
-        return IdtData(np.asarray(frames.array), background, pixel, source, transfer)
-    return IdtData(read(info) if matlab is None else read_matlab(matlab), background, pixel, source, transfer)
+    source = recipe.stack or stack.source
+    return IdtData(stack.load(), background, stack.pixel_size_um, source, open_transfer(recipe), stack.read_as)
 
 
 def with_file_facts(recipe: IdtRecipe, data: IdtData) -> IdtRecipe:
     """Return a recipe with the name of the data, and their pixel size unless the recipe has one."""
-    facts: dict[str, object] = {"stack": recipe.stack or data.source}
+    facts: dict[str, object] = {"stack": recipe.stack or data.source, **data.read_as}
     if recipe.pixel_size_um is None and data.pixel_size_um is not None:
         facts["pixel_size_um"] = data.pixel_size_um
     return recipe.updated(facts)

@@ -6,7 +6,7 @@ import torch
 
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
-from napari_diner.io.matlab import MatlabTransfer, is_matlab, probe_matlab
+from napari_diner.io.matlab import MatlabTransfer, probe_transfer
 from napari_diner.physics.idt.geometry import Slices
 from napari_diner.physics.idt.given import GivenTransfer, TransferFunctions
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -27,13 +27,11 @@ def open_transfer(recipe: IdtRecipe) -> tuple[MatlabTransfer, MatlabTransfer] | 
     if named is None:
         return None
     path = recipe.stack if named == "file" else named
-    if path is None or not is_matlab(path):
+    if path is None:
         raise InputError(
-            f"Transfer functions are read from MATLAB files (.mat) of version 7.3, which {path} is not; name such a "
-            "file in {field}, or leave it out to have them computed",
-            "transfer_functions",
+            "There is no stack beside the transfer functions; name a file in {field}", "transfer_functions"
         )
-    transfer = probe_matlab(path).transfer
+    transfer = probe_transfer(path)
     if transfer is None:
         raise InputError(
             f"{path} contains no transfer functions; leave out {{field}} to have them computed", "transfer_functions"

@@ -19,7 +19,7 @@ from napari_diner.solvers.idt.settings import MultisliceSettings
 from napari_diner.solvers.registry import solver_names
 from napari_diner.solvers.settings import AdamSettings
 from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
-from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.recipe import ArrayRecipe
 
 Direction = tuple[float, ...]
 BACKGROUNDS = ("none", "ratio", "mean", "blur")
@@ -72,13 +72,13 @@ class DescentSettings(AdamSettings):
         )
 
 
-class IdtRecipe(RepresentationSettings, Recipe):
+class IdtRecipe(RepresentationSettings, ArrayRecipe):
     """Everything that decides a reconstruction of the refractive index (Eq. 6 of the paper, or multiple scattering)."""
 
     task: Literal["idt"] = "idt"
     """Which task the recipe is for."""
     stack: str | None = Field(default=None, title="Intensity stack")
-    """Multi-page TIFF, folder, glob of TIFF or PNG files, or MATLAB v7.3 file: one frame per illumination."""
+    """Multi-page TIFF, NumPy, MATLAB, HDF5 or OME-Zarr file, folder, or glob of images: one frame per illumination."""
     wavelength_um: float | None = Field(default=None, gt=0, le=1000, title="Wavelength (µm)")
     """Wavelength of the light in vacuum."""
     pixel_size_um: float | None = Field(default=None, gt=0, le=1000, title="Pixel size (µm)")

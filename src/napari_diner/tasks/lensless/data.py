@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
-from napari_diner.io.stacks import check_frames, probe, read
+from napari_diner.io.stacks import check_frames
 from napari_diner.preprocess.steps import (
     Prepared,
     References,
@@ -25,6 +26,7 @@ from napari_diner.solvers.registry import supports
 from napari_diner.tasks.lensless.geometry import object_shape, to_one_scale
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.lensless.setup import magnifications, padding_px
+from napari_diner.tasks.stored_array import stack_of
 from napari_diner.tasks.task import Frames
 
 Array = npt.NDArray[Any]
@@ -44,6 +46,8 @@ class LenslessData:
     """Pixel size according to the file, or None."""
     source: str | None = None
     """Where the frames came from, for the report."""
+    read_as: Mapping[str, str] = field(default_factory=dict)
+    """Settings with which that gives these frames."""
     support: Array | None = None
     """Non-zero where there may be a specimen, (Y, X); everywhere if None."""
     references: References = field(default_factory=References)
@@ -91,19 +95,11 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
     DinerError
         As for `napari_diner.tasks.task.Task.assemble`.
     """
-    source = recipe.stack
-    shape: tuple[int, ...]
-    if frames is None:
-        if source is None:
-            raise InputError("There is no intensity stack; name a multi-page TIFF, a folder or a glob of images")
-        info = probe(source)
-        shape, itemsize, pixel = info.shape, info.dtype.itemsize, info.pixel_size_um
-    else:
-        shape, itemsize, pixel = frames.shape, 0, frames.pixel_size_um
-        source = source or frames.source
+    stack = stack_of(recipe, recipe.stack, frames)
+    shape = stack.shape
     if len(shape) == 3:  # anything else is refused where frames are checked
         check_memory(
-            memory_needed(recipe, shape, itemsize, pixel),
+            stack.nbytes + memory_needed(recipe, shape, pixel_size_um=stack.pixel_size_um),
             f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels",
         )
     attached = {} if frames is None else frames.attachments
@@ -118,11 +114,12 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
         illumination = image("illumination", recipe.illumination)
         support = image("prior.support", recipe.prior.support)
     return LenslessData(
-        frames=read(info) if frames is None else np.asarray(frames.array),
+        frames=stack.load(),
         illumination=illumination,
         mask=image("mask", recipe.mask),
-        pixel_size_um=pixel,
-        source=source,
+        pixel_size_um=stack.pixel_size_um,
+        source=recipe.stack or stack.source,
+        read_as=stack.read_as,
         support=support,
         references=read_references(recipe.preprocess),
     )
@@ -133,7 +130,7 @@ Completed = TypeVar("Completed", bound=RecordingRecipe)
 
 def with_file_facts(recipe: Completed, data: LenslessData) -> Completed:
     """Return a recipe completed from the files: with their name, and with the pixel size unless the recipe has one."""
-    changes: dict[str, object] = {"stack": recipe.stack or data.source}
+    changes: dict[str, object] = {"stack": recipe.stack or data.source, **data.read_as}
     if recipe.pixel_size_um is None and data.pixel_size_um is not None:
         changes["pixel_size_um"] = data.pixel_size_um
     return recipe.updated(changes)

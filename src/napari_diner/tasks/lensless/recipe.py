@@ -22,7 +22,7 @@ from napari_diner.solvers.registry import solver_names, supports
 from napari_diner.solvers.settings import AdamSettings, AlternatingSettings, GaussNewtonSettings
 from napari_diner.tasks.lensless.calibration_settings import CalibrationSettings
 from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
-from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.recipe import ArrayRecipe
 
 Registration = Literal["off", "shift", "similarity"]
 
@@ -46,11 +46,11 @@ class GradientSettings(AdamSettings):
     """Compare square roots of intensities (suits shot noise and converges faster) or intensities (as published)."""
 
 
-class RecordingRecipe(Recipe):
+class RecordingRecipe(ArrayRecipe):
     """How a lensless stack was recorded, and how it is prepared."""
 
     stack: str | None = Field(default=None, title="Intensity stack")
-    """Multi-page TIFF, folder, or glob of TIFF or PNG files: one frame a height."""
+    """Multi-page TIFF, NumPy, MATLAB, HDF5 or OME-Zarr file, folder, or glob of images: one frame a height."""
     wavelength_um: float | None = Field(default=None, gt=0, le=1000, title="Wavelength (µm)")
     """Wavelength of the light in vacuum."""
     pixel_size_um: float | None = Field(default=None, gt=0, le=1000, title="Pixel size (µm)")

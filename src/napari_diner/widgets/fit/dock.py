@@ -39,6 +39,7 @@ class FitDock(TaskDock[FitRecipe]):
 
     task_name = "fit"
     essentials = ("axes", "representation", "epochs", "bit_exact")
+    elsewhere = ("select",)
     beside_advanced = ("diner",)
     none_texts: ClassVar = {"learning_rate": "auto", "pixel_size_um": "of the layer", "z_step_um": "of the layer"}
 

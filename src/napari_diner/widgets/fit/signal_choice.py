@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import numpy.typing as npt
 from napari.layers import Image
 
 from napari_diner.device import check_memory
-from napari_diner.errors import InputError
 from napari_diner.io.signals import SignalInfo, probe_signal, read_signal
 from napari_diner.widgets.forms.layer_choice import LayerChoice
 from napari_diner.widgets.layers.layer_arguments import axis_labels
@@ -22,7 +20,6 @@ class SignalChoice(LayerChoice):
 
     noun = "image"
     tip = "Image layer to fit: an image, a stack, a volume or a video, in grey, colours or channels"
-    files = "Images (*.tif *.tiff *.png *.npy)"
 
     def accepts(self, layer: Image) -> bool:
         """Return whether a layer can be fitted."""
@@ -37,29 +34,9 @@ class SignalChoice(LayerChoice):
 
     def load_many(self, paths: list[Path]) -> Image:
         """Read files with one image each as the frames of a video."""
-        infos = [probe_signal(path) for path in paths]
-        first = infos[0]
-        for path, info in zip(paths, infos, strict=True):
-            if (info.shape, info.dtype, info.axes) != (first.shape, first.dtype, first.axes) or len(info.shape) > 3:
-                raise InputError(
-                    f"{path.name} holds {'×'.join(map(str, info.shape))} values of type {info.dtype}, "
-                    f"which does not go with {paths[0].name}; choose files with one image each, all of one size"
-                )
-        _check(len(infos) * first.nbytes, first)
-        # read together, since frames of which only some are opaque all keep their opacity
-        frames = read_signal(replace(first, paths=tuple(paths), shape=(len(paths), *first.shape)))
-        together = SignalInfo(
-            source=str(paths[0].parent),
-            paths=tuple(paths),
-            shape=frames.shape,
-            dtype=first.dtype,
-            axes="T" + first.axes,
-            scale_um=(1.0, *first.scale_um),
-            has_axes=False,
-            has_scale=first.has_scale,
-            file_bytes=sum(info.file_bytes for info in infos),
-        )
-        return signal_layer(together, frames, None)
+        info = SignalInfo.of(str(paths[0].parent), [str(path) for path in paths])
+        _check(info.nbytes, info)
+        return signal_layer(info, read_signal(info), None)
 
 
 def signal_layer(info: SignalInfo, data: npt.NDArray[np.generic], source: str | None) -> Image:

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from tifffile import natural_sorted
 
 from napari_diner.errors import DinerError
+from napari_diner.io.formats import PATTERNS
 from napari_diner.widgets.forms.controls import ShrinkingCombo, menu_button, row
 from napari_diner.widgets.layers.layer_metadata import source_of
 
@@ -38,7 +39,7 @@ class LayerChoice(QWidget):
     kind = "an image layer of one resolution"
     """Which layers are accepted, for messages."""
     tip = "The image layer to work on"
-    files = "Images (*.tif *.tiff *.png)"
+    files = f"Images ({PATTERNS})"
     """Files that can be opened, as file dialogs take them."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy.typing as npt
 from napari.layers import Image
 
 from napari_diner.device import check_memory
-from napari_diner.errors import InputError
 from napari_diner.io.stacks import StackInfo, probe, read
 from napari_diner.widgets.forms.layer_choice import LayerChoice
 from napari_diner.widgets.layers.layer_metadata import METADATA_KEY, is_recording
@@ -22,7 +20,7 @@ class StackChoice(LayerChoice):
 
     noun = "stack"
     kind = "a grey image layer of one resolution with three axes (frame, y, x)"
-    tip = "Image layer with one frame for each height: axes (frame, y, x)"
+    tip = "Image layer with one frame for each height or illumination: axes (frame, y, x)"
 
     def accepts(self, layer: Image) -> bool:
         """Return whether a layer can be a stack of frames."""
@@ -35,16 +33,8 @@ class StackChoice(LayerChoice):
 
     def load_many(self, paths: list[Path]) -> Image:
         """Read files with one frame each."""
-        infos = [probe(path) for path in paths]
-        first = infos[0]
-        for path, info in zip(paths, infos, strict=True):
-            if (info.shape, info.dtype) != ((1, first.height, first.width), first.dtype):
-                raise InputError(
-                    f"{path.name} holds {info.frames}×{info.height}×{info.width} values of type {info.dtype}, "
-                    f"which does not go with {paths[0].name}; choose files with one frame each, all of one size"
-                )
-        together = replace(first, paths=tuple(paths), frames=len(paths))
-        return stack_layer(together, lambda: read(together), None)
+        info = StackInfo.of(str(paths[0].parent), [str(path) for path in paths], kinds="uif")
+        return stack_layer(info, lambda: read(info), None)
 
 
 def stack_layer(info: StackInfo, load: Callable[[], npt.NDArray[np.generic]], source: str | None) -> Image:
@@ -64,7 +54,7 @@ def stack_layer(info: StackInfo, load: Callable[[], npt.NDArray[np.generic]], so
     DinerError
         If the frames do not fit the memory or cannot be read.
     """
-    check_memory(info.nbytes, f"A stack of {info.frames} frames of {info.height}×{info.width} pixels")
+    check_memory(info.nbytes, f"A stack of {'×'.join(map(str, info.stack_shape))} values")
     size = info.pixel_size_um
     return Image(
         load(),

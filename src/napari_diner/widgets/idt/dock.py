@@ -20,10 +20,10 @@ from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.forms.controls import button
 from napari_diner.widgets.forms.editors import WheelGuard
+from napari_diner.widgets.forms.stack_choice import StackChoice
 from napari_diner.widgets.idt.background_choice import BackgroundChoice
 from napari_diner.widgets.idt.geometry_layers import GeometryLayers
 from napari_diner.widgets.idt.illumination_editor import IlluminationEditor
-from napari_diner.widgets.idt.recording_choice import RecordingChoice
 from napari_diner.widgets.idt.view_bar import ViewBar
 from napari_diner.widgets.idt.volume_layers import VolumeLayers
 from napari_diner.widgets.layers.layer_metadata import layer_notes
@@ -46,7 +46,7 @@ class IdtDock(TaskDock[IdtRecipe]):
         "model",
         "solver",
     )
-    elsewhere = ("illuminations", "ring")
+    elsewhere = ("axes", "select", "illuminations", "ring")
     none_texts: ClassVar = {"first_slice_um": "centred", "tikhonov": "chosen", "tv": "chosen"}
 
     layers: VolumeLayers
@@ -57,7 +57,7 @@ class IdtDock(TaskDock[IdtRecipe]):
         WheelGuard(self.background)
         super().__init__(
             napari_viewer,
-            RecordingChoice(napari_viewer),
+            StackChoice(napari_viewer),
             {"background": self.background},
             VolumeLayers(napari_viewer),
         )

@@ -30,6 +30,8 @@ class RecordingDock(TaskDock[RecordingT]):
     in a Shapes layer.
     """
 
+    elsewhere = ("axes", "select")  # a layer's axes are in order
+
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         self.distances = DistancesTable()
         super().__init__(napari_viewer, StackChoice(napari_viewer), {"distances_um": self.distances})

@@ -1,0 +1,175 @@
+"""Axes of stored arrays: naming them, choosing along them, and putting them in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from napari_diner.errors import InputError, quoted
+from napari_diner.io.arrays import Array
+from napari_diner.io.header import UNNAMED, Header
+
+Index: TypeAlias = tuple[int | slice, ...]
+"""Of each axis of a stored array the point, or all of it."""
+
+LETTERS = "NTZCPYXS"
+"""Frames, time, slices, channels, positions, rows, columns, colours."""
+_GUESSES = {0: "", 1: "Z", 2: "TZ", 3: "TCZ"}
+"""Guesses of the axes before Y and X if a file does not name them."""
+_COLOURED_GUESSES = {**_GUESSES, 1: "T"}
+"""The same for colours: a stack of colour frames is more often a video than a volume."""
+_RANKS = {"Y": 1, "X": 2, "S": 3}
+_CHOICE = re.compile(r"\s*([A-Z])\s*=\s*(\d{1,9})\s*", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True)
+class View:
+    """What is taken of a stored array, and in which order.
+
+    Axes of length one, other than Y and X, are dropped. Y and X come last, and colours behind them.
+    """
+
+    index: Index
+    """What is taken along each stored axis."""
+    order: tuple[int, ...]
+    """Order of the axes that remain."""
+    shape: tuple[int, ...]
+    """Size along each of them, in this order."""
+    axes: str
+    """Their letters."""
+    has_axes: bool
+    """Whether the file or the user named them; otherwise they are guessed."""
+    kept: tuple[int, ...]
+    """Which stored axes they are."""
+    stored_axes: str
+    """Letters with which a recipe names the stored axes like this."""
+
+    def renamed(self, axes: str) -> str:
+        """Return the letters of the stored axes if those of the view are to be `axes`."""
+        names = dict(zip(self.axes, axes, strict=False))
+        return "".join(names.get(letter, letter) for letter in self.stored_axes)
+
+    def ordered(self, part: Array) -> Array:
+        """Return the part of the array that `index` takes with its axes in order."""
+        return part.transpose(self.order)
+
+
+def view_of(header: Header, source: str, axes: str = "", select: str = "") -> View:
+    """Return the view of a stored array that the names of its axes, and a choice along them, give.
+
+    Parameters
+    ----------
+    header
+        Of the array as it is stored.
+    source
+        What to call it in messages.
+    axes
+        Letters of the stored axes in order, with or without those of length one; those of the file if empty.
+    select
+        Where to take the array along some axes, ``"C=1, T=0"``, counted from zero.
+
+    Raises
+    ------
+    InputError
+        If the axes do not go with the array, or there is no such point.
+    """
+    if len(header.shape) < 2:
+        raise InputError(f"{source} has the shape {header.shape}; give an image (Y, X), or an array with more axes")
+    letters = _named(header, source, axes) if axes else _guessed(header, source)
+    points = _points(select, dict(zip(letters, header.shape, strict=True)), source)
+    index = tuple(
+        points.get(letter, 0 if size == 1 and letter not in "YX" else slice(None))
+        for letter, size in zip(letters, header.shape, strict=True)
+    )
+    left = [place for place, entry in enumerate(index) if isinstance(entry, slice)]
+    order = sorted(range(len(left)), key=lambda place: _RANKS.get(letters[left[place]], 0))
+    ordered = [left[place] for place in order]
+    long = [letter for letter, size in zip(letters, header.shape, strict=True) if size != 1]
+    short = {"Y", "X"} <= {*long}
+    return View(
+        index=index,
+        order=tuple(order),
+        shape=tuple(header.shape[place] for place in ordered),
+        axes="".join(letters[place] for place in ordered),
+        kept=tuple(ordered),
+        stored_axes="".join(long if short else letters),
+        has_axes=bool(axes) or not any(header.axes[place] in (UNNAMED, "s") for place in left),
+    )
+
+
+def in_order(axes: str) -> str:
+    """Return the letters of axes in the order of a view: Y and X last, and colours behind them."""
+    return "".join(sorted(axes, key=lambda axis: _RANKS.get(axis, 0)))
+
+
+def described_axes(axes: Sequence[str], shape: Sequence[int]) -> str:
+    """Return the axes of an array with their lengths, for messages."""
+    return " × ".join(f"{size} ({axis})" for axis, size in zip(axes, shape, strict=True))
+
+
+def _named(header: Header, source: str, axes: str) -> list[str]:
+    """Return the letters of the stored axes that the user names; axes of length one may be left out."""
+    letters = axes.strip().upper()
+    shape, long = header.shape, [size for size in header.shape if size != 1]
+    if len(letters) == len(long) < len(shape):
+        rest = iter(letters)
+        full = [next(rest) if size != 1 else UNNAMED for size in shape]
+    else:
+        full = list(letters)
+    fits = len(full) == len(shape) and len(set(letters)) == len(letters)
+    if not fits or set(letters) - set(LETTERS) or not {"Y", "X"} <= set(letters):
+        raise InputError(
+            f"The axes {quoted(letters)} do not match {source}, which holds {'×'.join(map(str, shape))} values; name "
+            f"each stored axis once in {{field:axes}}, with letters of {LETTERS}, among them Y and X",
+            "axes",
+        )
+    return full
+
+
+def _guessed(header: Header, source: str) -> list[str]:
+    """Return the letters of the axes, with guesses for those that the file does not name."""
+    letters = list(header.axes.upper())
+    unknown = [place for place, size in enumerate(header.shape) if letters[place] == UNNAMED and size != 1]
+    if len(unknown) > max(_GUESSES):
+        raise InputError(
+            f"{source} has {len(letters)} axes, too many to guess; name each of the {'×'.join(map(str, header.shape))} "
+            "in {field:axes}",
+            "axes",
+        )
+    guess = (_COLOURED_GUESSES if "S" in letters else _GUESSES)[len(unknown)]
+    free = dict.fromkeys(letter for letter in guess + "TZC" if letter not in letters)
+    for place, letter in zip(unknown, free, strict=False):
+        letters[place] = letter
+    return letters
+
+
+def parse_selection(select: str) -> dict[str, int]:
+    """Return the point along each axis that a choice such as ``"C=1, T=0"`` names.
+
+    Raises
+    ------
+    InputError
+        If it is not understood.
+    """
+    points: dict[str, int] = {}
+    for text in select.split(",") if select.strip() else ():
+        match = _CHOICE.fullmatch(text)
+        if match is None or match[1].upper() in {*points, "Y", "X"}:
+            raise InputError("write an axis other than Y and X and a number counted from 0, like C=1, T=0", "select")
+        points[match[1].upper()] = int(match[2])
+    return points
+
+
+def _points(select: str, sizes: Mapping[str, int], source: str) -> dict[str, int]:
+    """Return the point along each axis that a choice names, if the array has it."""
+    points = parse_selection(select)
+    named = {axis: size for axis, size in sizes.items() if axis != UNNAMED}
+    described = f"{source} has the axes {described_axes(list(named), list(named.values()))}"
+    for axis, point in points.items():
+        if axis not in named:
+            raise InputError(f"{described}; {{field}} cannot choose along {axis}", "select")
+        if point >= named[axis]:
+            raise InputError(f"{described}; {{field}} counts from 0, so {axis} is at most {named[axis] - 1}", "select")
+    return points

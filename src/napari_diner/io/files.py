@@ -1,0 +1,47 @@
+"""Finding the files that a path, a folder or a pattern stands for."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+import tifffile
+
+from napari_diner.errors import InputError
+from napari_diner.io.formats import located
+from napari_diner.io.ome_zarr import is_zarr
+
+SUFFIXES = frozenset({".tif", ".tiff", ".png"})
+"""Suffixes of the files in a folder that are taken as frames."""
+
+
+def find_files(source: str | Path) -> list[str]:
+    """Return the files of a path, a folder or a glob, in natural order (``z2`` before ``z10``).
+
+    Hidden files and other files in a folder are ignored. An OME-Zarr folder counts as one file; and a file of several
+    arrays may be followed by the name of one, ``file::name``.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    path, name = located(source)
+    if path.exists() and (not path.is_dir() or is_zarr(path)):
+        return [str(source) if name else str(path)]
+    if path.is_dir():
+        candidates = list(path.iterdir())
+        missing = f"The folder {source} holds no TIFF or PNG files; choose another one"
+    elif glob.has_magic(str(path)):
+        candidates = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (may be absolute)
+        missing = f"No TIFF or PNG file matches {source}; check the pattern, and quote it in the shell"
+    else:
+        raise InputError(f"{source} does not exist; check the path")
+    names = [str(file) for file in candidates if _is_image(file)]
+    if not names:
+        raise InputError(missing)
+    return list(tifffile.natural_sorted(names))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()

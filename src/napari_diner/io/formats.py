@@ -1,0 +1,136 @@
+"""The file formats that can be read. Stacks, single images and data of any axes are all read through this registry.
+
+A file is recognised by its first bytes, regardless of its name. To add a format, add an entry to `FORMATS`.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_diner.errors import InputError
+from napari_diner.io import hdf5, matlab5, npy, ome_zarr, png, tiff
+from napari_diner.io.arrays import Array
+from napari_diner.io.axes import Index
+from napari_diner.io.header import Header, decoding
+from napari_diner.io.parts import split_part
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    Parameters
+    ----------
+    name
+        What it is called in messages.
+    suffixes
+        Of its files.
+    recognises
+        Tells whether a file with these first 520 bytes is one of them; folders have none.
+    probe
+        Reads the header of the array with a name; of the only one, if the name is empty.
+    read
+        Reads part of this array.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    recognises: Callable[[Path, bytes], bool]
+    probe: Callable[[Path, str], Header]
+    read: Callable[[Path, str, Index], Array]
+
+
+def _starts(*signatures: bytes) -> Callable[[Path, bytes], bool]:
+    return lambda path, start: start.startswith(signatures)
+
+
+FORMATS = (
+    Format("TIFF", (".tif", ".tiff"), _starts(*tiff.TIFF_SIGNATURES), tiff.probe_tiff, tiff.read_tiff),
+    Format("PNG", (".png",), _starts(png.PNG_SIGNATURE), png.probe_png, png.read_png),
+    Format("NumPy", (".npy",), _starts(npy.NPY_SIGNATURE), npy.probe_npy, npy.read_npy),
+    Format("NumPy", (".npz",), _starts(npy.NPZ_SIGNATURE), npy.probe_npz, npy.read_npz),
+    Format("HDF5", (".h5", ".hdf5"), hdf5.is_hdf5, hdf5.probe_hdf5, hdf5.read_hdf5),
+    Format("MATLAB", (".mat",), _starts(matlab5.SIGNATURE), matlab5.probe_matlab5, matlab5.read_matlab5),
+    Format("OME-Zarr", (".zarr",), ome_zarr.is_zarr, ome_zarr.probe_zarr, ome_zarr.read_zarr),
+)
+"""All formats, in the order in which they are tried."""
+
+NAMES = "TIFF, PNG, NumPy, HDF5, MATLAB and OME-Zarr"
+"""What can be read, for messages."""
+PATTERNS = " ".join(f"*{suffix}" for format_ in FORMATS for suffix in format_.suffixes)
+"""Patterns of the names of files, for a dialog."""
+_START = 520
+
+
+def probe_file(source: str | Path) -> Header:
+    """Read the header of the array in a file.
+
+    Parameters
+    ----------
+    source
+        A file, or an OME-Zarr folder; ``file::name`` for an array of several.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, its format is not supported, or it is damaged.
+    """
+    path, name = located(source)
+    return format_of(path).probe(path, name)
+
+
+def read_file(source: str | Path, index: Index) -> Array:
+    """Return part of the array in a file.
+
+    Parameters
+    ----------
+    source
+        As for `probe_file`.
+    index
+        Of each axis that the header announced, the point or all of it.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be decoded.
+    """
+    path, name = located(source)
+    return format_of(path).read(path, name, index)
+
+
+def located(source: str | Path) -> tuple[Path, str]:
+    """Return the path and the name of the array in it that a source stands for."""
+    whole = Path(source).expanduser()
+    if whole.exists():
+        return whole, ""
+    path, name = split_part(str(source))
+    return Path(path).expanduser(), name
+
+
+def format_of(path: Path) -> Format:
+    """Return the format of a file, by its first bytes.
+
+    Raises
+    ------
+    InputError
+        If it is none of `FORMATS`, or cannot be read.
+    """
+    with decoding(path):
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            with path.open("rb") as file:
+                start = file.read(_START)
+        elif stat.S_ISDIR(mode):
+            start = b""
+        else:
+            raise InputError(f"{path} is a device or a pipe, not a file; name a file")
+    for format_ in FORMATS:
+        if format_.recognises(path, start):
+            return format_
+    if not start and stat.S_ISREG(mode):
+        raise InputError(f"{path} is empty; save or copy it again")
+    what = "folder" if stat.S_ISDIR(mode) else "file"
+    raise InputError(f"{path} is not a {what} of a format that can be read, despite its name; convert it to TIFF")

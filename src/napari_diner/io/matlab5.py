@@ -1,0 +1,116 @@
+"""Reading arrays, also fields of structures, in MATLAB files before version 7.3."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from napari_diner.errors import InputError
+from napari_diner.io.arrays import Array
+from napari_diner.io.axes import Index
+from napari_diner.io.hdf5 import FRAME_NAMES
+from napari_diner.io.header import Header, check_expansion, column_axes, decoding
+from napari_diner.io.parts import Part, chosen
+
+SIGNATURE = b"MATLAB 5.0"
+_HEADER, _TAG = 128, 8
+_COMPRESSED = 15
+_DEEPEST = 8
+_TYPES = {
+    "double": "f8", "single": "f4", "logical": "?", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2",
+    "int32": "i4", "uint32": "u4", "int64": "i8", "uint64": "u8",
+}  # fmt: skip
+"""NumPy's types for MATLAB's classes of numbers."""
+
+
+def probe_matlab5(path: Path, name: str = "") -> Header:
+    """Read the header of a variable, or of a field of a structure (``name.field``); of the only image if none is named.
+
+    Raises
+    ------
+    InputError
+        If it is not clear which is meant, or the file is damaged.
+    """
+    with decoding(path):
+        part, values = _chosen(path, name)
+        # complex values are only known by reading them
+        dtype = part.dtype if values is None else values.dtype
+        check_expansion(path, int(np.prod(part.shape, dtype=object)) * dtype.itemsize, path.stat().st_size)
+    return Header(part.shape, dtype, column_axes(part.shape, dtype))
+
+
+def read_matlab5(path: Path, name: str, index: Index) -> Array:
+    """Return part of a variable, with its axes as MATLAB shows them."""
+    from scipy.io import loadmat
+
+    with decoding(path):
+        part, values = _chosen(path, name)
+        if values is None:
+            values = loadmat(path, variable_names=[part.name])[part.name]
+        return np.asarray(values)[index].astype(part.dtype, copy=False)
+
+
+def _chosen(path: Path, name: str) -> tuple[Part, Array | None]:
+    """Return the variable that is meant, with its values if they had to be read, as those of structures have."""
+    from scipy.io import loadmat, whosmat
+
+    _check_sizes(path)
+    variable, _, field = name.partition(".")
+    parts: list[Part] = []
+    structures: list[str] = []
+    for key, shape, kind in whosmat(path):
+        if kind == "struct":
+            structures.append(key)
+        elif kind in _TYPES:
+            parts.append(Part(key, tuple(shape), np.dtype(_TYPES[kind])))
+    if name and not field:
+        structures = [key for key in structures if key == variable]
+    if (
+        (field and variable in structures)
+        or (not name and not any(part.is_image for part in parts))
+        or (name and structures)
+    ):
+        wanted = [variable] if name else structures
+        loaded = loadmat(path, variable_names=wanted, simplify_cells=True) if wanted else {}
+        fields = {key: values for each in wanted for key, values in _fields(loaded.get(each), each)}
+        of_fields = [Part(key, values.shape, values.dtype) for key, values in fields.items()]
+        part = chosen(path, of_fields + ([] if name else parts), name if field else "", FRAME_NAMES)
+        return part, fields.get(part.name)
+    return chosen(path, parts, name, FRAME_NAMES), None
+
+
+def _fields(value: object, name: str, depth: int = 0) -> Iterator[tuple[str, Array]]:
+    """Yield the arrays in a structure with their names."""
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        for key, inner in value.items():
+            yield from _fields(inner, f"{name}.{key}", depth + 1)
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "buifc":
+        yield name, value
+
+
+def _check_sizes(path: Path) -> None:
+    """Check that the variables fit what the file holds, before they are decompressed."""
+    with path.open("rb") as file:
+        start = file.read(_HEADER)
+        order = "<" if start[126:128] == b"IM" else ">"
+        end = path.stat().st_size
+        place = _HEADER
+        while place + _TAG <= end:
+            file.seek(place)
+            kind, size = struct.unpack(f"{order}II", file.read(_TAG))
+            if place + _TAG + size > end:
+                raise InputError(f"{path} is truncated: it ends before its last variable does; copy it again")
+            if kind == _COMPRESSED:
+                check_expansion(path, _expanded(file, order), size)
+            place += _TAG + size
+
+
+def _expanded(file: BinaryIO, order: str) -> int:
+    """Return the size that a compressed variable announces."""
+    tag = zlib.decompressobj().decompress(file.read(256), _TAG)
+    return int(struct.unpack(f"{order}II", tag)[1])

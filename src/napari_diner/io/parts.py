@@ -1,0 +1,77 @@
+"""Arrays in files that hold several: which one is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_diner.errors import InputError, quoted
+from napari_diner.io.arrays import DType
+
+SEPARATOR = "::"
+"""Stands between the name of a file and that of an array in it: ``recording.h5::raw/frames``."""
+_MOST_LISTED = 8
+_SHORTEST_SIDE = 8
+
+
+@dataclass(frozen=True)
+class Part:
+    """An array in a file."""
+
+    name: str
+    """Its name in the file."""
+    shape: tuple[int, ...]
+    """Size along each axis, in the order in which the program that wrote it shows them."""
+    dtype: DType
+    """Type of its values."""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it can be an image or a stack of images: real numbers with two axes that are no lists."""
+        return self.dtype.kind in "buif" and sum(size >= _SHORTEST_SIDE for size in self.shape) >= 2
+
+    def __str__(self) -> str:
+        return f"{quoted(self.name)} ({'×'.join(map(str, self.shape))} {self.dtype})"
+
+
+def split_part(source: str) -> tuple[str, str]:
+    """Return the name of a file and that of the array in it, which is empty if none is named."""
+    name, separator, part = source.rpartition(SEPARATOR)
+    return (name, part.strip("/")) if separator and name else (source, "")
+
+
+def chosen(path: Path, parts: Sequence[Part], name: str, preferred: Sequence[str] = ()) -> Part:
+    """Return the array that is named, or the only one that can be an image.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    parts
+        The arrays in it.
+    name
+        What the user named; empty if nothing.
+    preferred
+        Names that say by themselves that the array is meant.
+
+    Raises
+    ------
+    InputError
+        If there is none, or several and none is named.
+    """
+    images = [part for part in parts if part.is_image]
+    if name:
+        named = [part for part in parts if part.name.strip("/") == name]
+        if named:
+            return named[0]
+    elif len(images) == 1 or any(part.name in preferred for part in images):
+        return next((part for part in images if part.name in preferred), images[0])
+    listed = ", ".join(map(str, (images or parts)[:_MOST_LISTED])) or "no array"
+    if len(images or parts) > _MOST_LISTED:
+        listed += f" and {len(images or parts) - _MOST_LISTED} more"
+    example = f"{path.name}{SEPARATOR}{(images or parts)[0].name if images or parts else 'name'}"
+    problem = f"does not hold {quoted(name)}, but" if name else "holds"
+    if not images:
+        raise InputError(f"{path} {problem} {listed}, which is no image of real numbers; choose another file")
+    raise InputError(f"{path} {problem} {listed}; name one of them, as in {quoted(example)}")

@@ -1,0 +1,167 @@
+"""The same stack comes out of every kind of file, and what is not clear about a file is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tifffile
+from scipy.io import savemat
+
+from napari_diner.errors import InputError
+from napari_diner.io.images import read_image
+from napari_diner.io.signals import probe_signal, read_signal
+from napari_diner.io.stacks import frames_last, probe, read
+
+STACK = np.random.default_rng(3).integers(1, 60000, (5, 18, 26)).astype(np.uint16)
+COLUMNS = np.moveaxis(STACK, 0, -1)
+
+
+def save_v73(path: Path, values: npt.NDArray[Any]) -> None:
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["frames"] = values.T
+        file["frames"].attrs["MATLAB_class"] = np.bytes_("uint16")
+        file["directions"] = np.ones((2, 5))
+
+
+def save_python(path: Path, values: npt.NDArray[Any]) -> None:
+    with h5py.File(path, "w") as file:
+        file["frames"] = values
+
+
+def save_zarr(path: Path, values: npt.NDArray[Any], version: str = "0.4", letters: str = "tyx") -> None:
+    zarr = pytest.importorskip("zarr")
+    steps = [0.5 if axis in "yx" else 1.0 for axis in letters]
+    levels = [
+        {"path": name, "coordinateTransformations": [{"type": "scale", "scale": [step * size for step in steps]}]}
+        for name, size in (("full", 1), ("half", 2))
+    ]
+    axes = [{"name": axis, **({"unit": "micrometer"} if axis in "yx" else {})} for axis in letters]
+    images = [{"version": version, "axes": axes, "datasets": levels}]
+    group = zarr.open_group(str(path), mode="w", zarr_format=2 if version == "0.4" else 3)
+    group.attrs.update({"multiscales": images} if version == "0.4" else {"ome": {"multiscales": images}})
+    for name, level in (("full", values), ("half", values[..., ::2, ::2])):
+        array = group.create_array(name, shape=level.shape, dtype=level.dtype, chunks=(1,) * (level.ndim - 2) + (9, 13))
+        array[...] = level
+
+
+SAVED: dict[str, Callable[[Path], None]] = {
+    "a.npy": lambda path: np.save(path, STACK),
+    "big.npy": lambda path: np.save(path, STACK.astype(">u2")),
+    "fortran.npy": lambda path: np.save(path, np.asfortranarray(STACK)),
+    "wide.npy": lambda path: np.save(path, STACK.astype(np.int64)),
+    "double.npy": lambda path: np.save(path, STACK.astype(np.float64)),
+    "single.npy": lambda path: np.save(path, STACK[None]),
+    "behind.npy": lambda path: np.save(path, STACK[..., None]),
+    "a.npz": lambda path: np.savez_compressed(path, stack=STACK, distances=np.arange(5)),
+    "old.mat": lambda path: savemat(path, {"frames": COLUMNS, "directions": np.ones((5, 2))}),
+    "compressed.mat": lambda path: savemat(path, {"frames": COLUMNS}, do_compression=True),
+    "structure.mat": lambda path: savemat(path, {"data": {"frames": COLUMNS, "na": 0.5}}),
+    "new.mat": lambda path: save_v73(path, COLUMNS),
+    "python.mat": lambda path: save_python(path, STACK),
+    "a.h5": lambda path: save_python(path, STACK),
+    "four.zarr": lambda path: save_zarr(path, STACK),
+    "five.zarr": lambda path: save_zarr(path, STACK, "0.5"),
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_the_same_stack_comes_out_of_every_file(name: str, tmp_path: Path) -> None:
+    SAVED[name](tmp_path / name)
+    info = probe(tmp_path / name)
+    assert info.stack_shape == STACK.shape
+    assert info.pixel_size_um == (0.5 if name.endswith(".zarr") else None)
+    for values in (read(info), read_signal(probe_signal(tmp_path / name)), read_image(tmp_path / name)):
+        assert values.dtype.isnative
+        np.testing.assert_array_equal(values, STACK)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.bool_])
+def test_types_are_kept(dtype: type[np.generic], tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", STACK.astype(dtype))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.npy"), STACK.astype(dtype))
+
+
+def test_several_arrays_are_listed_and_one_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", raw=STACK, dark=STACK[0])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["scan/raw"], file["dark"] = STACK, STACK[0]
+        file["scan/again"] = file["scan"]  # a cycle
+        file["gone"] = h5py.ExternalLink("a.mat", "I")
+    for name, part in (("a.npz", "raw"), ("a.h5", "scan/raw")):
+        with pytest.raises(InputError, match=rf"'{part}' \(5×18×26 uint16\).* name one of them, as in '{name}::"):
+            probe(tmp_path / name)
+        np.testing.assert_array_equal(read(probe(f"{tmp_path / name}::{part}")), STACK)
+        with pytest.raises(InputError, match="'gone'"):
+            probe(f"{tmp_path / name}::gone")
+
+
+@pytest.mark.parametrize(("axes", "stored"), [("YXN", COLUMNS), ("NXY", STACK.swapaxes(1, 2)), ("ZYX", STACK)])
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+def test_axes_are_those_of_the_array_as_stored(
+    axes: str, stored: npt.NDArray[Any], suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".npy":
+        np.save(path, stored)
+    else:
+        tifffile.imwrite(path, stored, photometric="minisblack")
+    np.testing.assert_array_equal(read(probe(path, axes=axes)), STACK)
+    np.testing.assert_array_equal(read_signal(probe_signal(path, axes)), STACK)
+
+
+def test_axes_name_planes_of_colours_too(tmp_path: Path) -> None:
+    """Writers take a stack of three slices for colours, which a signal has last unless its axes are named."""
+    tifffile.imwrite(tmp_path / "a.tif", STACK[:3], photometric="rgb", planarconfig="separate")
+    assert probe_signal(tmp_path / "a.tif").axes == "YXS"
+    np.testing.assert_array_equal(read_signal(probe_signal(tmp_path / "a.tif", "ZYX")), STACK[:3])
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.ome.tif", "a.zarr", "a.h5"])
+def test_a_second_axis_is_chosen_along_and_never_flattened(name: str, tmp_path: Path) -> None:
+    path, values = tmp_path / name, np.stack([STACK, STACK + 1])
+    if name == "a.npy":
+        np.save(path, values)
+    elif name == "a.ome.tif":
+        tifffile.imwrite(path, values, photometric="minisblack", metadata={"axes": "TZYX"})
+    elif name == "a.zarr":
+        save_zarr(path, values, letters="tzyx")
+    else:
+        save_python(path, values)
+    with pytest.raises(InputError, match=r"2 \(T\) × 5 \(Z\) × 18 \(Y\) × 26 \(X\).*select, such as T=0"):
+        probe(path)
+    np.testing.assert_array_equal(read(probe(path, select="T=1")), STACK + 1)
+    np.testing.assert_array_equal(read(probe(path, select="t = 0, Z=3")), STACK[3:4])
+    np.testing.assert_array_equal(read(probe(path, axes="CNYX", select="C=1")), STACK + 1)
+    for select, problem in (("T=2", "T is at most 1"), ("S=0", "cannot choose along S"), ("T", "write an axis")):
+        with pytest.raises(InputError, match=problem):
+            probe(path, select=select)
+
+
+def test_positions_are_chosen_among(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as tif:
+        for shift in range(3):
+            tif.write(STACK + shift, photometric="minisblack", metadata={"axes": "ZYX"})
+    with pytest.raises(InputError, match=r"3 \(P\) × 5 \(Z\)"):
+        probe(tmp_path / "a.ome.tif")
+    np.testing.assert_array_equal(read(probe(tmp_path / "a.ome.tif", select="P=2")), STACK + 2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "cure"), [((64, 64, 24), "YXN"), ((120, 90, 12), "YXN"), ((64, 24, 64), "NYX"), ((24, 64, 64), None)]
+)
+def test_frames_that_may_be_along_another_axis(shape: tuple[int, int, int], cure: str | None) -> None:
+    warning = frames_last(shape)
+    assert (warning is None) == (cure is None)
+    assert cure is None or cure in str(warning)
+    assert frames_last(shape, "NYX") is None
+
+
+def test_narrow_frames_are_no_reason_to_warn() -> None:
+    assert frames_last((8, 100, 20)) is None
+    assert frames_last((24, 960, 1280)) is None
