@@ -48,6 +48,8 @@ class Frames:
     attachments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     """Arrays for other files of the recipe, by the key that names the file, e.g. ``"mask"`` or ``"prior.support"``.
     They are used instead of what the recipe names."""
+    warnings: Sequence[str] = ()
+    """What is doubtful about the arrays, as in `Job.warnings`."""
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.asarray(self.array, dtype=dtype)
@@ -237,6 +239,16 @@ class Task(ABC, Generic[RecipeT, DataT]):
                 raise RecipeError(f"{self.title} does not take an array for {key!r}; it takes {names}")
         return self.assemble(recipe, frames)
 
+    def _run(
+        self, recipe: RecipeT, frames: Frames | None, data: DataT, truth: Any, preview_interval_s: float | None
+    ) -> AnyRun:
+        """Return the run of a recipe on its data, which warns of what is doubtful about the frames, too."""
+        from napari_diner.tasks.run import Run
+
+        job = self.job(recipe, data, truth)
+        job.warnings = (*(() if frames is None else frames.warnings), *job.warnings)
+        return Run(job, preview_interval_s)
+
     def start(
         self,
         recipe: RecipeT,
@@ -246,9 +258,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         preview_interval_s: float | None = None,
     ) -> AnyRun:
         """Assemble the data of a recipe and return the run; see `assemble`, `job` and `Run`."""
-        from napari_diner.tasks.run import Run
-
-        return Run(self.job(recipe, self._assembled(recipe, frames), truth), preview_interval_s)
+        return self._run(recipe, frames, self._assembled(recipe, frames), truth, preview_interval_s)
 
     def compare(
         self,
@@ -283,7 +293,6 @@ class Task(ABC, Generic[RecipeT, DataT]):
             If a contender is unknown.
         """
         from napari_diner.tasks.comparison import ComparisonRun
-        from napari_diner.tasks.run import Run
 
         names = tuple(names) or tuple(self.contenders)
         for name in names:
@@ -295,7 +304,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
 
         def begin(name: str) -> AnyRun:
             changed = recipe.updated({**self.contenders[name], "max_seconds": seconds})
-            return Run(self.job(changed, data, truth), preview_interval_s)
+            return self._run(changed, frames, data, truth, preview_interval_s)
 
         return ComparisonRun(self, {name: functools.partial(begin, name) for name in names}, data, truth)
 

@@ -17,7 +17,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import read_array
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.result import Result
-from napari_diner.widgets.layers.layer_units import layer_pixel_size_um, set_pixel_size_um
+from napari_diner.widgets.layers.pixel_size import give_pixel_size, layer_pixel_size_um
 from napari_diner.widgets.layers.result_layers import ResultLayers
 from napari_diner.widgets.layers.writer import write_ome_tiff
 
@@ -119,14 +119,15 @@ def test_values_that_are_not_finite_do_not_upset_the_contrast() -> None:
 def test_pixel_size_comes_from_the_layer() -> None:
     layer = Image(np.zeros((3, 8, 8)), scale=(1, 120, 120), units=("pixel", "nm", "nm"))
     assert layer_pixel_size_um(layer) == pytest.approx(0.12)
-    set_pixel_size_um(layer, 5.0)
+    assert not give_pixel_size(ViewerModel(), layer, 5.0)
     assert layer_pixel_size_um(layer) == pytest.approx(0.12)
 
 
 def test_a_layer_without_a_physical_size_takes_one_on() -> None:
-    layer = Image(np.zeros((3, 8, 8)))
+    viewer = ViewerModel()
+    layer = viewer.add_image(np.zeros((3, 8, 8)))
     assert layer_pixel_size_um(layer) is None
-    set_pixel_size_um(layer, 1.5)
+    give_pixel_size(viewer, layer, 1.5)
     assert tuple(layer.scale) == (1, 1.5, 1.5)
     assert layer_pixel_size_um(layer) == 1.5
 

@@ -30,9 +30,7 @@ def preview(recipe: RecordingRecipe, data: LenslessData) -> tuple[NamedArray, ..
     else:
         prepared = corrected(recipe, data)
     # frames have the pixels of the sensor, whatever those of the object
-    pixel = 1.0
-    if recipe.pixel_size_um is not None:
-        pixel = recipe.pixel_size_um / (recipe.preprocess.upsample * max(magnifications(recipe), default=1.0))
+    pixel = (recipe.pixel_size_um or 1.0) / (recipe.preprocess.upsample * max(magnifications(recipe), default=1.0))
     scale = (1.0, pixel, pixel)
     images = [NamedArray("prepared", prepared.intensities, "NYX", scale)]
     ignored = None if prepared.mask is None else ~prepared.mask

@@ -28,7 +28,7 @@ from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, t
 from napari_diner.widgets.forms.layer_choice import LayerChoice
 from napari_diner.widgets.forms.recipe_form import RecipeForm, Section
 from napari_diner.widgets.layers.layer_metadata import layer_notes
-from napari_diner.widgets.layers.layer_units import layer_pixel_size_um, set_pixel_size_um
+from napari_diner.widgets.layers.pixel_size import give_pixel_size, layer_pixel_size_um
 from napari_diner.widgets.layers.result_layers import ResultLayers
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
@@ -299,7 +299,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def give_pixel_size(self, layer: Image, pixel_size_um: float | None) -> None:
         """Give a layer without a physical size the one of the recipe, so that the results lie on it."""
-        if pixel_size_um is not None and set_pixel_size_um(layer, pixel_size_um):
+        if pixel_size_um is not None and give_pixel_size(self.viewer, layer, pixel_size_um):
             self.viewer.reset_view()
 
     def _build(self) -> None:

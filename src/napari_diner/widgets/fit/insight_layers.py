@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points
@@ -12,6 +10,7 @@ from napari_diner.widgets.fit.insight_run import InsightPictures
 from napari_diner.widgets.layers.appearance import Appearance
 from napari_diner.widgets.layers.layer_arguments import LayerArguments
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
+from napari_diner.widgets.layers.world import add_layer
 
 GAP = 0.05
 """Space between the pictures, as a fraction of their width."""
@@ -32,28 +31,20 @@ class PictureGrid:
 
     def __init__(self, appearance: Appearance) -> None:
         letters = appearance.axes.removesuffix("S")
-        scale = np.abs(np.asarray(appearance.placement["scale"], dtype=float))
-        self._corner = np.asarray(appearance.placement["translate"], dtype=float) - scale / 2
-        self._extent = np.array(appearance.shape[: len(letters)]) * scale
-        self._units = cast(tuple[object, ...], appearance.placement["units"])
+        self._size = np.array(appearance.shape[: len(letters)])
+        self._placement = appearance.placement
 
     def place(self, row: int, column: int, shape: tuple[int, ...]) -> LayerArguments:
-        """Return scale, position and units with which an array of this shape, (Z)YX, fills a cell."""
-        gap = GAP * self._extent[-1]
-        extent = list(self._extent[-2:])
-        corner = [self._corner[-2] + row * (extent[0] + gap), self._corner[-1] + column * (extent[1] + gap)]
+        """Return the arguments of a layer with which an array of this shape, (Z)YX, fills a cell."""
+        size, plane = self._size[-2:], self._placement.plane()
+        start = np.array([row, column]) * (size + GAP * size[1])
+        placement = plane.refined(start, size / shape[-2:])
         if len(shape) == 3:
-            # a third axis is centred on that of the layer
-            middle = self._corner[-3] + self._extent[-3] / 2 if len(self._extent) > 2 else 0.0
-            extent.insert(0, extent[1])
-            corner.insert(0, middle - extent[1] / 2)
-        scale = np.array(extent) / np.array(shape, dtype=float)
-        units = self._units[-len(shape) :]
-        return {
-            "scale": scale,
-            "translate": np.array(corner) + scale / 2,
-            "units": units if len(units) == len(shape) else (units[-1], *units),
-        }
+            # a third axis is as long as the second, and centred on that of the layer
+            width = plane.pixel_sizes[1] * size[1]
+            middle = self._placement.to_world((self._size - 1) / 2)[-3] if len(self._size) > 2 else 0.0
+            placement = placement.with_depth(middle - width * (1 - 1 / shape[0]) / 2, width / shape[0])
+        return placement.arguments()
 
 
 def show_pictures(viewer: ViewerModel, pictures: InsightPictures, appearance: Appearance) -> list[Layer]:
@@ -108,7 +99,7 @@ def show_pictures(viewer: ViewerModel, pictures: InsightPictures, appearance: Ap
             )
         )
     for layer in layers:
-        viewer.add_layer(layer)
+        add_layer(viewer, layer)
     if len(shape) == 3:
         viewer.dims.ndisplay = 3
     return layers

@@ -18,6 +18,7 @@ from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.focus.live_picture import LIVE, LivePicture
 from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.layers.layer_metadata import add_notes
+from napari_diner.widgets.layers.world import shown_frame
 from napari_diner.widgets.lensless.layer_placement import placement_on
 from napari_diner.widgets.lensless.recording_dock import RecordingDock
 from napari_diner.widgets.plots.loss_plot import COLOURS, FixedPlot
@@ -68,10 +69,7 @@ class FocusDock(RecordingDock[FocusRecipe]):
     def frame(self) -> int:
         """The frame of the stack that the viewer shows, from 0."""
         layer = self.choice.layer
-        if layer is None:
-            return 0
-        axis = self.viewer.dims.ndim - layer.ndim
-        return int(min(self.viewer.dims.current_step[max(axis, 0)], layer.data.shape[0] - 1))
+        return 0 if layer is None else shown_frame(self.viewer, layer)
 
     def summary(self, result: Result) -> str:
         """Return the distances with their standard errors."""

@@ -27,6 +27,9 @@ from napari_diner.widgets.idt.illumination_editor import IlluminationEditor
 from napari_diner.widgets.idt.view_bar import ViewBar
 from napari_diner.widgets.idt.volume_layers import VolumeLayers
 from napari_diner.widgets.layers.layer_metadata import layer_notes
+from napari_diner.widgets.layers.pixel_size import pixel_side
+from napari_diner.widgets.layers.placement import Placement
+from napari_diner.widgets.layers.world import shown_frame
 
 if TYPE_CHECKING:
     from napari_diner.tasks.idt.geometry_preview import Circles, GeometryCheck
@@ -105,7 +108,7 @@ class IdtDock(TaskDock[IdtRecipe]):
     def complete_recipe(self, layer: Image) -> IdtRecipe:
         """Return the recipe, and give the layer its pixel size, once the recording is described completely."""
         recipe = self._checked_recipe(layer)
-        self.layers.begin(recipe)
+        self.layers.begin(recipe, Placement.of(layer))
         return recipe
 
     def frames(self, layer: Image) -> Frames:
@@ -146,14 +149,10 @@ class IdtDock(TaskDock[IdtRecipe]):
             self.check_button.setEnabled(False)
             self.geometry_check.request(functools.partial(checked, self.task, recipe, self.frames(layer)))
 
-    def give_pixel_size(self, layer: Image, pixel_size_um: float | None) -> None:
-        """Give a layer its pixel size, and the unit of the volume along all axes: napari wants one for all layers."""
-        super().give_pixel_size(layer, pixel_size_um)
-        layer.units = ("um", *layer.units[1:])
-
     def _checked_recipe(self, layer: Image) -> IdtRecipe:
         recipe = self.recipe()
         recipe.check_complete(layer.data.shape[0])
+        pixel_side(Placement.of(layer), layer.name)
         self.give_pixel_size(layer, recipe.pixel_size_um)
         return recipe
 
@@ -170,10 +169,9 @@ class IdtDock(TaskDock[IdtRecipe]):
 
     def _on_step(self) -> None:
         """Follow the viewer to another frame: the dots of its sources grow."""
-        layer, dims = self.choice.layer, self.viewer.dims
-        if layer is not None and dims.ndisplay == 2:
-            point = dims.point[dims.ndim - 3] if dims.ndim >= 3 else 0.0
-            self.illumination.plot.set_current(round((point - layer.translate[0]) / layer.scale[0]))
+        layer = self.choice.layer
+        if layer is not None and self.viewer.dims.ndisplay == 2:
+            self.illumination.plot.set_current(shown_frame(self.viewer, layer))
 
     def _on_check_failed(self) -> None:
         self.check_button.setEnabled(True)

@@ -12,6 +12,8 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.widgets.idt.volume_view import fill_canvas
 from napari_diner.widgets.layers.layer_arguments import layer_arguments
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
+from napari_diner.widgets.layers.placement import Placement
+from napari_diner.widgets.layers.world import add_layer
 
 if TYPE_CHECKING:
     from napari_diner.tasks.idt.geometry_preview import Circles
@@ -38,17 +40,11 @@ class GeometryLayers:
     def show(self, stack: Image, spectra: NamedArray, nominal: Circles, calibrated: Circles | None) -> None:
         """Show the spectra of a stack, with the circles of the nominal and of the calibrated illuminations."""
         self.remove()
-        pixel = np.asarray(stack.scale[-2:], dtype=float)
         rows, columns = spectra.data.shape[1:]
-        place = {
-            "translate": np.asarray(stack.translate) + np.array([0.0, 0.0, (1 + GAP) * columns * pixel[1]]),
-            "units": stack.units,
-            "axis_labels": stack.axis_labels,
-        }
-        arguments = layer_arguments(spectra)
         # each frame lies beside its spectrum, so this has the scale of the stack and not its own, in cycles/µm
+        place = Placement.of(stack).refined((0, 0, (1 + GAP) * columns), (1, 1, 1)).arguments()
+        arguments = layer_arguments(spectra)
         arguments |= {
-            "scale": stack.scale,
             "colormap": "inferno",
             # from the noise level up, as most frequencies hold only noise
             "contrast_limits": tuple(np.percentile(spectra.data[:: 1 + len(spectra.data) // 8], (50, 99.9))),
@@ -76,7 +72,6 @@ class GeometryLayers:
                 opacity=1.0,
                 edge_color=colour,
                 edge_width=0.008 * columns,
-                scale=stack.scale,
                 **place,
             )
             self._add(name, shapes)
@@ -95,7 +90,7 @@ class GeometryLayers:
     def _add(self, name: str, layer: Layer) -> None:
         layer.name = name
         self._layers[name] = layer
-        self._viewer.add_layer(layer)
+        add_layer(self._viewer, layer)
 
 
 def corners_of(frame: int, centre: np.ndarray, radii: np.ndarray) -> np.ndarray:

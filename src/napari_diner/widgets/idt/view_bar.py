@@ -21,6 +21,7 @@ from napari_diner.widgets.idt.volume_view import (
     surface_layer,
     surface_level,
 )
+from napari_diner.widgets.layers.world import add_layer
 
 
 class ViewBar(QWidget):
@@ -95,7 +96,7 @@ class ViewBar(QWidget):
             layer = surface_layer(volume, *isosurface(volume.data, level), level)
             if layer.name in self._viewer.layers:
                 self._viewer.layers.remove(layer.name)
-            self._viewer.add_layer(layer)
+            add_layer(self._viewer, layer)
             show_in_3d(self._viewer, layer, turn=self._viewer.dims.ndisplay != 3)
 
     def save_movie(self) -> None:

@@ -16,6 +16,8 @@ from napari_diner.tasks.idt.slice_figure import index_limits
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.idt.volume_view import fill_canvas
 from napari_diner.widgets.layers.layer_arguments import LayerArguments, layer_arguments
+from napari_diner.widgets.layers.pixel_size import pixel_side
+from napari_diner.widgets.layers.placement import Placement
 from napari_diner.widgets.layers.result_layers import ResultLayers
 
 GAP = 0.06
@@ -49,15 +51,15 @@ class VolumeLayers(ResultLayers):
         self.arguments = self._arguments
         self.volume: Image | None = None
         """The layer n_re of the last run."""
-        self._recipe = IdtRecipe()
+        self._recipe, self._stack = IdtRecipe(), Placement.of(Image(np.zeros((1, 1, 1))))
         self._through: tuple[int, int, int] | None = None
         self._limits = (0.0, 1.0)
         self._corners: dict[str, tuple[float, float]] = {}
 
-    def begin(self, recipe: IdtRecipe) -> None:
-        """Prepare for a run of this recipe, and leave what is shown now as it is."""
+    def begin(self, recipe: IdtRecipe, stack: Placement) -> None:
+        """Prepare for a run of this recipe on a stack that lies here, and leave what is shown now as it is."""
         self.forget()
-        self._recipe, self._through = recipe, None
+        self._recipe, self._stack, self._through = recipe, stack, None
 
     def show(self, arrays: Iterable[NamedArray]) -> None:
         """Show cuts through the present volume, side by side, at the place that was densest at first."""
@@ -87,26 +89,25 @@ class VolumeLayers(ResultLayers):
     def _arguments(self, array: NamedArray) -> LayerArguments:
         arguments = layer_arguments(array)
         recipe = self._recipe
-        # napari knows the viewer's unit only if all layers agree, also along an axis that counts frames
-        arguments["units"] = ("um",) * len(array.axes)
+        pixel = recipe.pixel_size_um or 1.0
+        step = np.asarray(array.scale_um) / pixel
         if array.axes == "ZYX":
+            # one micrometre in the unit of the stack
+            unit = pixel_side(self._stack) / pixel
+            place = self._stack.plane().with_depth(first_slice_um(recipe) * unit, array.scale_um[0] * unit)
             base = recipe.medium_index if array.name == "n_re" else 0.0
             arguments |= {
-                "translate": (first_slice_um(recipe), 0.0, 0.0),
                 "contrast_limits": index_limits(array.data, base),
                 "colormap": transparent_colormap("magma" if array.name == "n_re" else "viridis"),
                 "visible": array.name == "n_re",
             }
         elif array.name in self._corners:
-            arguments |= {
-                "translate": self._corners[array.name],
-                "contrast_limits": self._limits,
-                "colormap": "magma",
-                "axis_labels": ("y", "x"),
-            }
+            place = self._stack.plane().refined(self._corners[array.name], step)
+            arguments |= {"contrast_limits": self._limits, "colormap": "magma"}
         else:
+            place = self._stack
             arguments["visible"] = False
-        return arguments
+        return {**arguments, **place.arguments()}
 
     def _cut(self, volume: NamedArray) -> tuple[NamedArray, ...]:
         """Return the cuts xy, xz (below it) and yz (to its right), and note their positions."""
@@ -115,11 +116,11 @@ class VolumeLayers(ResultLayers):
             weight = np.abs(data - np.float32(self._recipe.medium_index))
             z, y, x = (int(weight.sum(others).argmax()) for others in ((1, 2), (0, 2), (0, 1)))
             self._through = z, y, x
-            gap = GAP * data.shape[2] * dx
+            gap = GAP * data.shape[2]
             self._corners = {
                 f"{volume.name} xy": (0.0, 0.0),
-                f"{volume.name} xz": (data.shape[1] * dy + gap, 0.0),
-                f"{volume.name} yz": (0.0, data.shape[2] * dx + gap),
+                f"{volume.name} xz": (data.shape[1] + gap, 0.0),
+                f"{volume.name} yz": (0.0, data.shape[2] + gap),
             }
         else:
             z, y, x = self._through

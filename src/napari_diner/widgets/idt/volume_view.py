@@ -14,6 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from napari_diner.errors import InputError, OutputError
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
+from napari_diner.widgets.layers.placement import Placement
+from napari_diner.widgets.layers.world import in_world
 
 FROM_ABOVE, FROM_THE_SIDE = 0.45, 0.55
 """Initial position of the camera above the axis and to its side, relative to its distance along the axis."""
@@ -70,7 +72,8 @@ def show_slices(viewer: napari.Viewer, layer: Image) -> None:
     viewer.dims.ndisplay = 2
     data = np.asarray(layer.data)
     best = int(np.abs(data - np.float32(layer.contrast_limits[0])).sum((1, 2)).argmax())
-    viewer.dims.set_point(viewer.dims.ndim - 3, float(layer.translate[0] + best * layer.scale[0]))
+    depth = Placement.of(layer).to_world((best, 0, 0))[0] * in_world(viewer, layer)[0]
+    viewer.dims.set_point(viewer.dims.ndim - 3, float(depth))
     fill_canvas(viewer, [layer])
 
 
@@ -82,10 +85,9 @@ def fill_canvas(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
     camera = camera_of(viewer)
     in_space = viewer.dims.ndisplay == 3
     shown = 3 if in_space else 2
-    boxes = np.stack([np.asarray(layer.extent.world, dtype=float)[:, -shown:] for layer in layers])
     # from outer edge to outer edge
-    half = np.stack([np.abs(np.asarray(layer.scale, dtype=float)[-shown:]) / 2 for layer in layers])
-    low, high = (boxes[:, 0] - half).min(0), (boxes[:, 1] + half).max(0)
+    boxes = np.stack([(layer._extent_world_augmented * in_world(viewer, layer))[:, -shown:] for layer in layers])
+    low, high = boxes[:, 0].min(0), boxes[:, 1].max(0)
     middle, extents = (low + high) / 2, high - low
     if in_space:
         forward, up = (np.asarray(way, dtype=float) for way in (camera.view_direction, camera.up_direction))
@@ -148,10 +150,7 @@ def surface_layer(layer: Image, vertices: Vector, faces: Faces, level: float) ->
         colormap="gray",
         contrast_limits=(0, 1),
         shading="smooth",
-        scale=layer.scale,
-        translate=layer.translate,
-        units=layer.units,
-        axis_labels=layer.axis_labels,
+        **Placement.of(layer).arguments(),
         metadata=DISPLAY_ONLY,
     )
 

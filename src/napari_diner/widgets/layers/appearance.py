@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from napari.layers import Image
-from napari.utils.transforms import Affine
 
 from napari_diner.io.arrays import NamedArray
-from napari_diner.widgets.layers.layer_arguments import LayerArguments
+from napari_diner.widgets.layers.layer_arguments import LayerArguments, drawable, shown
+from napari_diner.widgets.layers.placement import Placement
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,23 @@ class Appearance:
     shape
         Size along each of them.
     placement
-        Arguments of a layer that determine where it lies: scale, translate, rotate, shear, affine, units, axis labels.
+        Where the layer lies.
     style
         Arguments of a layer that determine how it looks: contrast limits, gamma, colour map.
     """
 
     axes: str
     shape: tuple[int, ...]
-    placement: LayerArguments
+    placement: Placement
     style: LayerArguments
 
     @classmethod
     def of(cls, layer: Image, axes: str) -> Appearance:
         """Describe a layer whose data have these axes."""
-        names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-        placement = {name: getattr(layer, name) for name in names}
-        style = {"contrast_limits": tuple(layer.contrast_limits), "gamma": layer.gamma}
+        style: LayerArguments = {"contrast_limits": drawable(*layer.contrast_limits), "gamma": layer.gamma}
         if not layer.rgb:
             style["colormap"] = layer.colormap
-        return cls(axes, tuple(layer.data.shape), placement, style)
+        return cls(axes, tuple(layer.data.shape), Placement.of(layer), style)
 
     def arguments(self, array: NamedArray) -> LayerArguments:
         """Return the arguments of `napari.layers.Image` for an array, its data included.
@@ -56,15 +54,10 @@ class Appearance:
         data = np.expand_dims(data, [place for place, axis in enumerate(letters) if axis not in present])
         steps = np.array([-(-whole // part) for whole, part in zip(self.shape, data.shape, strict=False)])
         steps = steps[: len(letters)]
-        scale = np.asarray(self.placement["scale"])
-        axes = Affine(scale=scale, rotate=self.placement["rotate"], shear=self.placement["shear"]).linear_matrix
         return {
-            **self.placement,
+            **self.placement.refined(np.zeros(len(steps)), steps).arguments(),
             **({} if rgb else self.style),
-            "data": np.ascontiguousarray(data),
+            "data": shown(data),
             "name": array.name,
             "rgb": rgb,
-            "scale": scale * steps,
-            # from the centre of the layer's first pixel to that of the first, larger one
-            "translate": np.asarray(self.placement["translate"]) + axes @ ((steps - 1) / 2),
         }

@@ -9,10 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Image
 
-from napari_diner.io.arrays import NamedArray
+from napari_diner.io.arrays import Array, NamedArray
+from napari_diner.widgets.layers.placement import PARTS
 
 SAMPLE_PIXELS = 250_000
 """Pixels from which contrast limits are estimated, so that a preview costs next to nothing."""
+
+LARGEST = 1e37
+"""Largest absolute value that is shown; sums of larger ones overflow in 32 bits."""
 
 LayerArguments = dict[str, object]
 """Arguments of `napari.layers.Image`, its data included."""
@@ -57,18 +61,22 @@ def contrast_limits(data: npt.NDArray[np.generic], style: QuantityStyle) -> tupl
         reach = float(np.percentile(np.abs(values), 99.9))
         # wrapped values that nearly fill the circle are shown on the whole circle, so that no jump appears in colour
         reach = max(style.ceiling if reach > 0.9 * style.ceiling else reach, 1e-6)
-        return -reach, reach
-    low, high = (float(limit) for limit in np.percentile(values, (0.1, 99.9)))
-    return low, max(high, low + 1e-6)
+        return drawable(-reach, reach)
+    low, high = np.percentile(values, (0.1, 99.9))
+    return drawable(float(low), float(high) if high > low else float(low) + 1e-6)
+
+
+def drawable(low: float, high: float) -> tuple[float, float]:
+    """Return contrast limits that differ, and are not too large, for the 32-bit numbers of a graphics card."""
+    low, high = (min(max(limit, -LARGEST), LARGEST) for limit in (low, high))
+    return low, max(high, low + max(1e-6 * abs(low), 1e-30))
 
 
 def layer_arguments(array: NamedArray) -> LayerArguments:
     """Return the arguments of `napari.layers.Image` for an array, its data included."""
     rgb = array.axes.endswith("S")
     letters = array.axes.removesuffix("S")
-    # integers stay as they are; napari does not show float64
-    dtype = array.data.dtype if array.data.dtype.kind in "ui" else np.float32
-    data = np.ascontiguousarray(array.data, dtype=dtype)
+    data = shown(array.data)
     arguments: LayerArguments = {
         "data": data,
         "name": array.name,
@@ -83,9 +91,20 @@ def layer_arguments(array: NamedArray) -> LayerArguments:
     return arguments
 
 
+def shown(data: Array) -> Array:
+    """Return values as napari shows them: integers as they are, real numbers with 32 bits, without overflow."""
+    if data.dtype.kind in "ui":
+        return np.ascontiguousarray(data)
+    return np.ascontiguousarray(np.clip(data, -LARGEST, LARGEST), dtype=np.float32)
+
+
 def units_of(axes: str) -> tuple[str, ...]:
-    """Return the units of axes: micrometres, or pixels where an axis counts frames, channels or time points."""
-    return tuple("um" if axis in "ZYX" else "pixel" for axis in axes)
+    """Return the units of axes: micrometres, also where an axis counts frames, channels or time points.
+
+    napari aligns the axes of all layers from the last one on, so that the frames of a stack share an axis with the
+    slices of a volume, and drops the units of all layers if one of them has no length there.
+    """
+    return ("um",) * len(axes)
 
 
 def axis_labels(axes: str) -> tuple[str, ...]:
@@ -96,9 +115,9 @@ def axis_labels(axes: str) -> tuple[str, ...]:
 def update_layer(layer: Image, arguments: LayerArguments) -> None:
     """Show another array in a layer."""
     layer.data = arguments["data"]
-    layer.scale = arguments["scale"]
-    if "translate" in arguments:
-        layer.translate = arguments["translate"]
+    for part in PARTS:
+        if part in arguments:
+            setattr(layer, part, arguments[part])
     if not layer.rgb:
         # napari keeps the contrast limits of the previous data
         layer.contrast_limits_range = layer.contrast_limits = arguments["contrast_limits"]

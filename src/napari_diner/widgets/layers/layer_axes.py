@@ -84,7 +84,8 @@ def _guess(layer: Image) -> LayerAxes:
         return LayerAxes("YX" + colours, "")
     if layer.ndim > 5:
         return LayerAxes("", f"The layer has {layer.ndim} axes; fit a part of it with at most five", True)
-    has_step = spacing_um(layer.scale[-3], layer.units[-3]) is not None or layer.scale[-3] != 1
+    counts = LETTERS.get(str(layer.axis_labels[-3]).lower(), "Z") != "Z"
+    has_step = not counts and (spacing_um(layer.scale[-3], layer.units[-3]) is not None or layer.scale[-3] != 1)
     if layer.ndim == 3:
         step, axis, others = ("a", "Z", "T or C") if has_step else ("no", "T", "Z or C")
         note = f"{axis} is a guess, since the first axis has {step} spacing; otherwise type {others}"

@@ -10,6 +10,7 @@ from napari.layers import Image
 from napari_diner.io.arrays import NamedArray
 from napari_diner.widgets.layers.layer_arguments import MakeArguments, layer_arguments, update_layer
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
+from napari_diner.widgets.layers.world import combine_units
 
 
 class PreviewLayers:
@@ -47,6 +48,7 @@ class PreviewLayers:
                 title = {"name": f"{array.name}{self._suffix}", "metadata": DISPLAY_ONLY}
                 layer = self._shown[array.name] = Image(**(arguments | title))
                 self._viewer.add_layer(layer)
+        combine_units(self._viewer)
 
     def discard(self) -> None:
         """Remove the layers, for instance the previews of a run without a result."""

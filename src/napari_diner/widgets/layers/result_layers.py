@@ -9,6 +9,7 @@ from napari.layers import Image
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.layers.layer_arguments import update_layer
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
+from napari_diner.widgets.layers.world import combine_units
 
 
 class ResultLayers(PreviewLayers):
@@ -47,6 +48,7 @@ class ResultLayers(PreviewLayers):
                 "unit": array.unit,
             }
             layers.append(layer)
+        combine_units(self._viewer)
         # the viewer draws the last layer on top: images over stacks, and the phase, the last image, over all
         for layer in sorted(layers, key=lambda layer: -layer.ndim):
             self._viewer.layers.move(self._viewer.layers.index(layer), len(self._viewer.layers))

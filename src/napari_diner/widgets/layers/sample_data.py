@@ -36,11 +36,11 @@ def sample_layer(name: str, title: str, settings: Settings | None = None) -> lis
         "name": title,
         "rgb": array.axes.endswith("S"),
         "scale": array.scale_um[: len(letters)],
+        # a drawn picture has no pixel size, and is given one of 1 µm, which napari can combine with others
+        "units": units_of(letters),
         "axis_labels": axis_labels(letters),
         "metadata": {METADATA_KEY: notes} if notes else {},
     }
-    if any(size != 1 for size in array.scale_um):
-        attributes["units"] = units_of(letters)
     return [(array.data, attributes, "image")]
 
 

@@ -15,10 +15,12 @@ from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.forms.stack_choice import StackChoice
+from napari_diner.widgets.layers.pixel_size import pixel_side
+from napari_diner.widgets.layers.placement import Placement
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.lensless.distances_table import DistancesTable
 from napari_diner.widgets.lensless.layer_placement import placement_on
-from napari_diner.widgets.lensless.rectangle import drawn_rectangle, offer_rectangle
+from napari_diner.widgets.lensless.rectangle import drawn_part, offer_rectangle
 
 RecordingT = TypeVar("RecordingT", bound=RecordingRecipe)
 
@@ -58,6 +60,7 @@ class RecordingDock(TaskDock[RecordingT]):
         """Return the recipe, and give the layer its pixel size, once the recording is described completely."""
         recipe = self.recipe()
         recipe.check_complete(layer.data.shape[0])
+        pixel_side(Placement.of(layer), layer.name)
         self.give_pixel_size(layer, recipe.pixel_size_um)
         self.layers.arguments = placement_on(layer, recipe)
         return recipe
@@ -74,12 +77,9 @@ class RecordingDock(TaskDock[RecordingT]):
         with self.panel.explaining():
             layer = self.chosen_layer()
             offer_rectangle(self.viewer, layer)
-            top, left, height, width = part = drawn_rectangle(self.viewer, layer)
-            self._preprocess.form.editors["crop_px"].set_value(part)
-            self.panel.say(
-                f"Rows {top} to {top + height - 1} and columns {left} to {left + width - 1} are used; clear the field "
-                "Crop to use all"
-            )
+            drawn = drawn_part(self.viewer, layer)
+            self._preprocess.form.editors["crop_px"].set_value(drawn.part)
+            self.panel.say(f"{drawn.described}; clear the field Crop to use all")
 
 
 def prepared(task: AnyTask, recipe: RecordingRecipe, frames: Frames) -> tuple[NamedArray, ...]:

@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import napari
 import numpy as np
 from napari.layers import Image, Shapes
 
 from napari_diner.errors import InputError
+from napari_diner.widgets.layers.placement import Placement
+from napari_diner.widgets.layers.world import add_layer
 
 NAME = "crop region"
+TURNED_PX = 0.5
+"""An outline whose corners are farther than this from those of the box around it is not that box."""
 
 
-def drawn_rectangle(viewer: napari.Viewer, image: Image) -> tuple[int, int, int, int]:
-    """Return the pixels of an image that a drawn rectangle covers.
+@dataclass(frozen=True)
+class DrawnPart:
+    """The part of an image that a drawn shape covers.
 
-    The rectangle is the selected one of the active Shapes layer, or the last one in the topmost Shapes layer that is
-    not empty.
+    Parameters
+    ----------
+    part
+        Top, left, height and width in pixels.
+    is_box
+        Whether the shape is larger than what it encloses: it is turned, or no rectangle.
+    is_cut
+        Whether it extends beyond the image.
+    """
+
+    part: tuple[int, int, int, int]
+    is_box: bool
+    is_cut: bool
+
+    @property
+    def described(self) -> str:
+        """What is used, as a sentence for the user without a full stop."""
+        top, left, height, width = self.part
+        remarks = ["the box around the shape"] * self.is_box + ["cut at the edge of the frames"] * self.is_cut
+        which = f" ({', '.join(remarks)})" if remarks else ""
+        return f"Rows {top} to {top + height - 1} and columns {left} to {left + width - 1}{which} are used"
+
+
+def drawn_part(viewer: napari.Viewer, image: Image) -> DrawnPart:
+    """Return the pixels of an image that a drawn shape covers.
+
+    The shape is the selected one of the active Shapes layer, or the last one in the topmost Shapes layer that is not
+    empty. Layers may have other units and lie elsewhere: what counts is where the shape lies in the world.
 
     Parameters
     ----------
@@ -24,15 +57,10 @@ def drawn_rectangle(viewer: napari.Viewer, image: Image) -> tuple[int, int, int,
     image
         The image whose pixels are returned.
 
-    Returns
-    -------
-    tuple of int
-        Top, left, height and width.
-
     Raises
     ------
     InputError
-        If there is no rectangle, or it covers no pixel of the image.
+        If there is no shape, or it covers no pixel of the image.
     """
     active = viewer.layers.selection.active
     layers = [layer for layer in reversed(viewer.layers) if isinstance(layer, Shapes) and len(layer.data)]
@@ -42,15 +70,20 @@ def drawn_rectangle(viewer: napari.Viewer, image: Image) -> tuple[int, int, int,
         raise InputError(f'There is no rectangle yet; draw one in the layer "{NAME}", then press the button again')
     shapes = layers[0]
     chosen = max(shapes.selected_data, default=len(shapes.data) - 1)
-    corners = np.asarray([_position(shapes, corner, image) for corner in shapes.data[chosen]])
-    size = np.asarray(_plane(image))
+    world = Placement.of(shapes).to_world(shapes.data[chosen])[:, -2:]
+    corners = Placement.of(image).plane().to_pixels(world, shapes.units[-2:])
+    size = np.asarray(image.data.shape[-2:])
+    first, last = corners.min(axis=0), corners.max(axis=0)
     # pixel i reaches from i - 1/2 to i + 1/2
-    low = np.clip(np.round(corners.min(axis=0) + 0.5).astype(int), 0, size)
-    high = np.clip(np.round(corners.max(axis=0) + 0.5).astype(int), 0, size)
+    low, high = (np.clip(np.round(edge + 0.5).astype(int), 0, size) for edge in (first, last))
     if (high - low).min() < 1:
         raise InputError(f"The rectangle covers no pixel of {image.name}; draw it over the image")
     (top, left), (height, width) = low.tolist(), (high - low).tolist()
-    return top, left, height, width
+    return DrawnPart(
+        part=(top, left, height, width),
+        is_box=bool((np.minimum(corners - first, last - corners) > TURNED_PX).any()),
+        is_cut=bool((first < -1).any() or (last > size).any()),
+    )
 
 
 def offer_rectangle(viewer: napari.Viewer, image: Image) -> None:
@@ -61,30 +94,8 @@ def offer_rectangle(viewer: napari.Viewer, image: Image) -> None:
     if empty:
         layer = empty[-1]
     else:
-        layer = Shapes(
-            name=NAME,
-            ndim=2,
-            scale=image.scale[-2:],
-            translate=image.translate[-2:],
-            units=image.units[-2:],
-            face_color="transparent",
-            edge_color="yellow",
-        )
-        viewer.add_layer(layer)
+        place = Placement.of(image).plane().arguments()
+        layer = Shapes(name=NAME, ndim=2, **place, face_color="transparent", edge_color="yellow")
+        add_layer(viewer, layer)
     viewer.layers.selection.active = layer
     layer.mode = "add_rectangle"
-
-
-def _plane(image: Image) -> tuple[int, int]:
-    height, width = image.data.shape[-2:]
-    return int(height), int(width)
-
-
-def _position(shapes: Shapes, corner: np.ndarray, image: Image) -> np.ndarray:
-    """Return where a corner lies in the image, in pixels (y, x)."""
-    world = np.asarray(shapes.data_to_world(corner))
-    # world coordinates of layers agree in their last axes
-    padded = np.zeros(image.ndim)
-    count = min(image.ndim, len(world))
-    padded[-count:] = world[-count:]
-    return np.asarray(image.world_to_data(padded))[-2:]

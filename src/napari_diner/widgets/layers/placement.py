@@ -1,0 +1,169 @@
+"""Where data lie in the world, and where what was computed from them lies: on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Layer
+from napari.utils.transforms.transform_utils import shear_to_matrix
+
+from napari_diner.widgets.layers.layer_units import factor_between
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pint import Unit
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The map from the points of an array to the world, ``x ↦ affine(rotate · shear · diag(scale) · x + translate)``.
+
+    It has the parts that a layer of napari has. The world's axes have units, which differ between layers.
+
+    Parameters
+    ----------
+    scale, translate
+        For each axis, (n,).
+    rotate, shear
+        (n, n).
+    affine
+        (n + 1, n + 1).
+    units
+        Of the world's axes.
+    axis_labels
+        Of the array's axes.
+    """
+
+    scale: Numbers
+    translate: Numbers
+    rotate: Numbers
+    shear: Numbers
+    affine: Numbers
+    units: tuple[Unit, ...]
+    axis_labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, layer: Layer) -> Placement:
+        """Return where a layer lies."""
+        return cls(
+            np.array(layer.scale, dtype=float),
+            np.array(layer.translate, dtype=float),
+            np.array(layer.rotate, dtype=float),
+            np.asarray(shear_to_matrix(layer.shear, ndim=layer.ndim), dtype=float),
+            np.array(layer.affine.affine_matrix, dtype=float),
+            tuple(layer.units),
+            tuple(layer.axis_labels),
+        )
+
+    @property
+    def inner(self) -> Numbers:
+        """The linear part without the affine map, (n, n)."""
+        linear: Numbers = self.rotate @ self.shear @ np.diag(self.scale)
+        return linear
+
+    @property
+    def matrix(self) -> Numbers:
+        """The whole map in homogeneous coordinates, (n + 1, n + 1)."""
+        whole: Numbers = self.affine @ _homogeneous(self.inner, self.translate)
+        return whole
+
+    @property
+    def pixel_sizes(self) -> tuple[float, float]:
+        """Spacing of the rows and of the columns in the world, (2,); of skewed pixels, the root of their area."""
+        linear = self.matrix[-3:-1, -3:-1]
+        if self.is_skewed:
+            return (float(abs(np.linalg.det(linear)) ** 0.5),) * 2
+        return float(np.linalg.norm(linear[:, 0])), float(np.linalg.norm(linear[:, 1]))
+
+    @property
+    def is_skewed(self) -> bool:
+        """Whether rows and columns are not at right angles in the world."""
+        down, right = self.matrix[-3:-1, -3:-1].T
+        return bool(abs(down @ right) > 1e-6 * np.linalg.norm(down) * np.linalg.norm(right))
+
+    def plane(self) -> Placement:
+        """Return where an array of the last two axes, Y and X, lies: as the first of those planes."""
+        inner = replace(
+            self,
+            scale=self.scale[-2:],
+            translate=self.translate[-2:],
+            rotate=self.rotate[-2:, -2:],
+            shear=self.shear[-2:, -2:],
+            affine=np.eye(3),
+            units=self.units[-2:],
+            axis_labels=self.axis_labels[-2:],
+        )
+        # a map that mixes the plane with other axes has more in its lower right than those of its parts
+        whole = self.matrix[-3:, -3:]
+        affine = self.affine[-3:, -3:]
+        if not np.allclose(affine @ inner.matrix, whole, rtol=1e-12, atol=0):
+            affine = whole @ np.linalg.inv(inner.matrix)
+        return replace(inner, affine=affine)
+
+    def refined(self, start: npt.ArrayLike, step: npt.ArrayLike) -> Placement:
+        """Return where an array with other pixels lies.
+
+        Parameters
+        ----------
+        start
+            Where its first pixel begins, in pixels of this one from the outer corner of its first.
+        step
+            Size of its pixels along each axis, in pixels of this one.
+        """
+        steps = np.asarray(step, dtype=float)
+        # the origin of an array is the centre of its first pixel
+        centre = np.asarray(start, dtype=float) + (steps - 1) / 2
+        return replace(self, scale=self.scale * steps, translate=self.translate + self.inner @ centre)
+
+    def with_depth(self, first: float, step: float) -> Placement:
+        """Return where a volume lies whose planes lie here, from `first` on at distances of `step`, in our unit."""
+        return Placement(
+            np.insert(self.scale, 0, step),
+            np.insert(self.translate, 0, first),
+            _enlarged(self.rotate),
+            _enlarged(self.shear),
+            _enlarged(self.affine),
+            (self.units[-1], *self.units),
+            ("z", *self.axis_labels),
+        )
+
+    def to_pixels(self, points: npt.ArrayLike, units: Sequence[Unit]) -> Numbers:
+        """Return the pixels of the array at points (…, n) of a world with units."""
+        factors = [factor_between(theirs, ours) for theirs, ours in zip(units, self.units, strict=True)]
+        world = np.asarray(points, dtype=float) * factors
+        inverse = np.linalg.inv(self.matrix)
+        pixels: Numbers = world @ inverse[:-1, :-1].T + inverse[:-1, -1]
+        return pixels
+
+    def to_world(self, pixels: npt.ArrayLike) -> Numbers:
+        """Return where pixels (…, n) lie in the world."""
+        matrix = self.matrix
+        world: Numbers = np.asarray(pixels, dtype=float) @ matrix[:-1, :-1].T + matrix[:-1, -1]
+        return world
+
+    def arguments(self) -> dict[str, object]:
+        """Return the arguments of a layer that make it lie here."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+PARTS = tuple(field.name for field in fields(Placement))
+"""Arguments of a layer that say where it lies."""
+
+
+def _homogeneous(linear: Numbers, translate: Numbers) -> Numbers:
+    whole = np.eye(len(linear) + 1)
+    whole[:-1, :-1], whole[:-1, -1] = linear, translate
+    return whole
+
+
+def _enlarged(matrix: Numbers) -> Numbers:
+    """Return a matrix with a first axis that it leaves alone."""
+    larger = np.eye(len(matrix) + 1)
+    larger[1:, 1:] = matrix
+    return larger

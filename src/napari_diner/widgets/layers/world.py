@@ -1,0 +1,66 @@
+"""The axes of a viewer's world, which all layers share from the last one on."""
+
+from __future__ import annotations
+
+from napari.components import ViewerModel
+from napari.layers import Layer
+
+from napari_diner.widgets.layers.layer_axes import LETTERS
+from napari_diner.widgets.layers.layer_units import factor_between, is_length
+
+
+def add_layer(viewer: ViewerModel, layer: Layer) -> None:
+    """Add a layer to a viewer; see `combine_units`."""
+    viewer.add_layer(layer)
+    combine_units(viewer)
+
+
+def combine_units(viewer: ViewerModel) -> None:
+    """Let all layers have units of the same quantity along each axis before Y and X.
+
+    napari aligns the axes of layers from the last one on, so that the slices of a volume share an axis with the frames
+    of a stack; and it drops the units of all axes if those of one are of different quantities. Axes that only count
+    have no unit of their own: it is the micrometre, one for each frame, where another layer has a depth, and the pixel
+    where others count in pixels.
+    """
+    for place in range(3, max((layer.ndim for layer in viewer.layers), default=0) + 1):
+        sharing = [layer for layer in viewer.layers if layer.ndim >= place]
+        if len({is_length(layer.units[-place]) for layer in sharing}) < 2:
+            continue
+        depth = any(is_length(layer.units[-place]) and not _counts(layer, place) for layer in sharing)
+        for layer in sharing:
+            if depth and str(layer.units[-place]) == "pixel":
+                _set_unit(layer, place, "um")
+            elif not depth and _counts(layer, place):
+                _set_unit(layer, place, "pixel")
+
+
+def _counts(layer: Layer, place: int) -> bool:
+    """Return whether an axis has the name of one that counts frames, channels or points in time."""
+    return LETTERS.get(str(layer.axis_labels[-place]).lower(), "Z") not in "ZYX"
+
+
+def _set_unit(layer: Layer, place: int, unit: str) -> None:
+    units, labels = list(layer.units), list(layer.axis_labels)
+    units[-place] = unit
+    if labels[-place] == str(-place):
+        # without a name, it would pass for a depth from now on
+        labels[-place] = "frame"
+    layer.units, layer.axis_labels = units, labels
+
+
+def in_world(viewer: ViewerModel, layer: Layer) -> list[float]:
+    """Return for each axis of a layer how many units of the viewer's world one of its own is."""
+    units = viewer.layers.extent.units
+    if units is None:
+        return [1.0] * layer.ndim
+    return [factor_between(ours, theirs) for ours, theirs in zip(layer.units, units[-layer.ndim :], strict=True)]
+
+
+def shown_frame(viewer: ViewerModel, layer: Layer) -> int:
+    """Return the place along the first axis of a layer that the viewer shows, within the layer."""
+    missing = max(layer.ndim - viewer.dims.ndim, 0)
+    point = [0.0] * missing + [float(value) for value in viewer.dims.point[-layer.ndim :]]
+    here = [value / factor for value, factor in zip(point, in_world(viewer, layer), strict=True)]
+    place = round(float(layer.world_to_data(here)[0]))
+    return min(max(place, 0), int(layer.data.shape[0]) - 1)
