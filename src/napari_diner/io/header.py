@@ -35,12 +35,15 @@ class Header:
         colours, ``S``.
     scale_um
         Spacings in micrometres by the letters of the axes, as far as the file gives them.
+    notes
+        What is done to the stored numbers, and what else is worth knowing, in sentences without a full stop.
     """
 
     shape: tuple[int, ...]
     dtype: DType
     axes: str
     scale_um: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:

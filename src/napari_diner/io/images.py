@@ -33,10 +33,11 @@ def read_image(path: str | Path, *, frame_shape: tuple[int, int] | None = None) 
         If the file is missing, damaged, coloured or of another size.
     """
     info = probe(path, kinds=KINDS)
-    frames, height, width = info.stack_shape
+    _, height, width = info.stack_shape
     if frame_shape is not None and (height, width) != frame_shape:
         raise InputError(
             f"{path} has {height}×{width} pixels but the frames have {frame_shape[0]}×{frame_shape[1]}; crop one to "
             "match the other"
         )
-    return read(info)[0] if frames == 1 else read(info)
+    images = read(info)
+    return images[0] if len(images) == 1 else images

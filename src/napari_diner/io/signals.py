@@ -106,7 +106,7 @@ class SignalInfo:
         cls, source: str | Path, files: Sequence[str], axes: str = "", select: str = "", kinds: str = "buif"
     ) -> Self:
         """Read the headers of files that belong together; see `probe_signal`."""
-        header = cls._suitable(probe_file(files[0]))
+        header = cls._suitable(probe_file(files[0]), alone=len(files) == 1)
         dtype = check_dtype(Path(files[0]), header.dtype, kinds)
         each = view = view_of(header, str(source), "" if len(files) > 1 else axes, "" if len(files) > 1 else select)
         if len(files) > 1:
@@ -116,7 +116,7 @@ class SignalInfo:
                     "or a glob that excludes it"
                 )
             for file in files[1:]:
-                other = cls._suitable(probe_file(file))
+                other = cls._suitable(probe_file(file), alone=False)
                 if (other.shape, other.dtype) != (header.shape, header.dtype):
                     raise InputError(
                         f"{files[0]} holds {_described(header)} but {file} {_described(other)}; crop them to one size "
@@ -131,8 +131,8 @@ class SignalInfo:
         return info
 
     @staticmethod
-    def _suitable(header: Header) -> Header:
-        """Return the header of a file with the axes that are meant by data of this kind."""
+    def _suitable(header: Header, *, alone: bool) -> Header:
+        """Return the header of a file, which may be the only one, with the axes that are meant by data of this kind."""
         return header
 
 

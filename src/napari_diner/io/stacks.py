@@ -17,8 +17,11 @@ from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import described_axes
 from napari_diner.io.files import find_files
-from napari_diner.io.header import UNNAMED, Header
+from napari_diner.io.header import Header
 from napari_diner.io.signals import SignalInfo, read_signal
+
+_PLANES = "N"
+"""Axis of a file whose planes are colours according to its header, but are taken as frames unless they are equal."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,12 @@ class StackInfo(SignalInfo):
         return math.prod(frames), height, width
 
     @staticmethod
-    def _suitable(header: Header) -> Header:
+    def _suitable(header: Header, *, alone: bool) -> Header:
         # writers take a stack of three or four frames for the colours of one image, and store them as planes
-        if "S" in header.axes.split("Y")[0]:
-            return replace(header, axes=header.axes.replace("S", UNNAMED))
+        sizes = dict(zip(header.axes, header.shape, strict=False))
+        images = math.prod(size for axis, size in sizes.items() if axis not in "YXS")
+        if "S" in header.axes.split("Y")[0] and alone and images == 1:
+            return replace(header, axes=header.axes.replace("S", _PLANES))
         return header
 
 
@@ -96,6 +101,8 @@ def read(info: StackInfo) -> Array:
                 "select",
             )
         frames = frames[..., 0]
+    elif _PLANES in info.header.axes and (frames == frames[:1]).all():
+        return frames[:1]
     return frames.reshape(info.stack_shape)
 
 

@@ -14,6 +14,7 @@ from napari_diner.errors import InputError, quoted
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
 from napari_diner.io.header import UNNAMED, Header, decoding
+from napari_diner.io.tiff_meaning import Meaning, meaning
 from napari_diner.io.units import micrometres
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -23,6 +24,8 @@ _COLOURED = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
 
 DPI_OF_PRINTERS = (72, 96, 100, 120, 144, 150, 200, 240, 254, 300, 360, 400, 600, 720, 1200, 2400, 4800)
 """Resolutions that programs write by default."""
+_RESOLUTION_UNITS_UM = {2: 25400.0, 3: 1e4, 4: 1e3, 5: 1.0}
+"""Micrometres in an inch, and in the centimetres, millimetres and micrometres that some programs write."""
 
 
 def probe_tiff(path: Path, name: str = "") -> Header:
@@ -42,13 +45,19 @@ def probe_tiff(path: Path, name: str = "") -> Header:
         if not tif.series:
             raise InputError(f"{path} holds no image; choose another file")
         check_length(path, tif)
-        named = _together(path, tif)
+        named, meanings = _together(path, tif)
         pixel, step = pixel_sizes(tif), z_step(tif)
+        if pixel is not None and meanings[0].is_transposed:
+            pixel = pixel[::-1]
         scale = {} if pixel is None else dict(zip("YX", pixel, strict=True))
         scale |= {} if step is None else {"Z": step}
-        dtype = np.dtype(tif.series[0].dtype)
         shape = tuple(size for _, size in named)
-        return Header(shape, dtype, "".join(letter for letter, _ in named), scale)
+        notes = dict.fromkeys(note for part in meanings for note in part.notes)
+        if _is_one_of_several(tif):
+            notes["its OME-XML describes planes of other files; pages are read as they follow each other in each"] = (
+                None
+            )
+        return Header(shape, meanings[0].dtype, "".join(letter for letter, _ in named), scale, tuple(notes))
 
 
 def read_tiff(path: Path, name: str, index: Index) -> Array:
@@ -60,16 +69,32 @@ def read_tiff(path: Path, name: str, index: Index) -> Array:
         If the file cannot be decoded.
     """
     with decoding(path), _open(path) as tif:
-        shape = tuple(size for _, size in _together(path, tif))
-        if len(tif.series) > 1:
-            return np.concatenate([_values(series)[None] for series in tif.series]).reshape(shape)[index]
-        return _values(tif.series[0]).reshape(shape)[index]
+        named, meanings = _together(path, tif)
+        parts = [
+            part.arranged(_samples(series).reshape(part.shape))
+            for series, part in zip(_images(tif), meanings, strict=True)
+        ]
+        if len(parts) == 1:
+            return meanings[0].values(parts[0][index])
+        values = np.stack([part.values(samples) for samples, part in zip(parts, meanings, strict=True)])
+        values = values.reshape([size for _, size in named])
+        # pages of different kinds are different series, even if they alternate
+        places = [page.index for series in _images(tif) for page in series.pages if page is not None]
+        if not tif.is_ome and len(places) == len(values):
+            values = values[np.argsort(places)]
+        return values[index]
 
 
-def _values(series: tifffile.TiffPageSeries) -> Array:
+def _samples(series: tifffile.TiffPageSeries) -> Array:
     # what lies in one piece need not be read as a whole
-    values: Array = series.asarray(out="memmap" if series.dataoffset is not None else None)
-    return values
+    samples: Array = series.asarray(out="memmap" if series.dataoffset is not None else None)
+    return samples
+
+
+def _images(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """Return the series of pages that are images, without thumbnails and masks of opacity."""
+    images = [series for series in tif.series if not series.keyframe.is_reduced and not series.keyframe.is_mask]
+    return images or list(tif.series)
 
 
 def _open(path: Path) -> tifffile.TiffFile:
@@ -77,31 +102,33 @@ def _open(path: Path) -> tifffile.TiffFile:
     return tifffile.TiffFile(path, _multifile=False)
 
 
-def _together(path: Path, tif: tifffile.TiffFile) -> list[tuple[str, int]]:
-    """Return the letter and the size of each stored axis of all series together."""
-    first = _stored_axes(path, tif.series[0])
-    if len(tif.series) == 1:
-        return first
+def _together(path: Path, tif: tifffile.TiffFile) -> tuple[list[tuple[str, int]], list[Meaning]]:
+    """Return the letter and the size of each axis of all series together, and what the samples of each mean."""
+    images = _images(tif)
+    meanings = [meaning(path, tif, series, _stored_axes(path, series)) for series in images]
+    first = meanings[0].named
+    if len(images) == 1:
+        return first, meanings
     before = 0
-    for series in tif.series:
-        axes = _stored_axes(path, series)
+    for part in meanings:
+        axes = part.named
         if axes != first:
             sizes = ["×".join(str(size) for axis, size in each if size > 1) for each in (first, axes)]
             raise InputError(
                 f"frame 1 of {path} has {sizes[0]} pixels but frame {before + 1} has {sizes[1]}; crop the frames to "
                 "one size, or save the one you want as a file of its own"
             )
-        if series.dtype != tif.series[0].dtype:
+        if part.dtype != meanings[0].dtype:
             raise InputError(
-                f"the frames of {path} differ in type ({tif.series[0].dtype}, {series.dtype}); save them alike"
+                f"the frames of {path} differ in type ({meanings[0].dtype}, {part.dtype}); save them alike"
             )
         before += math.prod(size for axis, size in axes if axis not in "YXS")
     if tif.is_ome:
-        return [("P", len(tif.series)), *first]
+        return [("P", len(images)), *first], meanings
     long = [(axis, size) for axis, size in first if axis in "YXS" or size != 1]
     if len(long) > 2 and long[0][0] == UNNAMED:
-        return [(UNNAMED, len(tif.series) * long[0][1]), *long[1:]]
-    return [(UNNAMED, len(tif.series)), *first]
+        return [(UNNAMED, len(images) * long[0][1]), *long[1:]], meanings
+    return [(UNNAMED, len(images)), *first], meanings
 
 
 def _stored_axes(path: Path, series: tifffile.TiffPageSeries) -> list[tuple[str, int]]:
@@ -137,8 +164,13 @@ def check_length(path: Path, tif: tifffile.TiffFile) -> None:
         if series.dataoffset is not None:
             whole = whole and series.dataoffset + series.nbytes <= file.size
             continue
+        missing = sum(page is None for page in series.pages)
+        if missing:
+            raise InputError(
+                f"{path} holds {len(series) - missing} of the {len(series)} planes that its OME-XML announces; save it "
+                "again with all planes"
+            )
         for page in series.pages:
-            whole = whole and page is not None
             if page is not None:
                 ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=False))
                 whole = whole and 0 < max(ends, default=0) <= file.size
@@ -158,10 +190,10 @@ def pixel_sizes(tif: tifffile.TiffFile) -> tuple[float, float] | None:
     if tif.imagej_metadata is not None:
         factor = micrometres(_imagej_unit(tif.imagej_metadata))
         return None if factor is None else (factor / y, factor / x)
-    unit_code = page.tags.valueof("ResolutionUnit")
-    if unit_code not in (2, 3):
+    unit_um = _RESOLUTION_UNITS_UM.get(page.tags.valueof("ResolutionUnit"))
+    if unit_um is None:
         return None
-    per_inch = (y, x) if unit_code == 2 else (y * 2.54, x * 2.54)
+    per_inch = (y * 25400 / unit_um, x * 25400 / unit_um)
     printed = any(abs(count - dpi) < 0.01 * dpi for count in per_inch for dpi in DPI_OF_PRINTERS)
     sizes = (25400 / per_inch[0], 25400 / per_inch[1])
     return sizes if all(1e-3 <= size <= 100 for size in sizes) and not printed else None
@@ -175,6 +207,12 @@ def z_step(tif: tifffile.TiffFile) -> float | None:
     if tif.imagej_metadata is not None:
         return _length(str(tif.imagej_metadata.get("spacing")), _imagej_unit(tif.imagej_metadata))
     return None
+
+
+def _is_one_of_several(tif: tifffile.TiffFile) -> bool:
+    """Tell whether the planes that the OME-XML text of a file describes are, or are said to be, in other files."""
+    # tifffile then leaves the text aside
+    return "<UUID" in (tif.ome_metadata or "") and not any(series.kind == "ome" for series in tif.series)
 
 
 def ome_pixel_sizes(xml: str) -> tuple[float, float] | None:
