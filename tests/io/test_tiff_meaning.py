@@ -36,7 +36,7 @@ def reader(request: pytest.FixtureRequest) -> Callable[[Path], Array]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "frames.ome.tif"
+    return tmp_path / "frames.tif"
 
 
 def check(values: Array, expected: Array) -> None:
@@ -246,7 +246,7 @@ def _ome(planes: str, uuid: str = "") -> bytes:
     return (
         f'<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"{uuid}>'
         '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="18" SizeY="24" '
-        'SizeC="1" SizeZ="5" SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
+        f'SizeC="1" SizeZ="5" SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
     ).encode()
 
 

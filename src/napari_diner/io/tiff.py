@@ -22,6 +22,8 @@ TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _COLOURED = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
 """Interpretations of the samples of a TIFF file as red, green, blue, and possibly opacity."""
 
+_PIXEL_AXES = "YXS"
+
 DPI_OF_PRINTERS = (72, 96, 100, 120, 144, 150, 200, 240, 254, 300, 360, 400, 600, 720, 1200, 2400, 4800)
 """Resolutions that programs write by default."""
 _RESOLUTION_UNITS_UM = {2: 25400.0, 3: 1e4, 4: 1e3, 5: 1.0}
@@ -76,13 +78,15 @@ def read_tiff(path: Path, name: str, index: Index) -> Array:
         ]
         if len(parts) == 1:
             return meanings[0].values(parts[0][index])
-        values = np.stack([part.values(samples) for samples, part in zip(parts, meanings, strict=True)])
-        values = values.reshape([size for _, size in named])
+        frame = [size for _, size in _of_pixels(named)]
+        values = np.concatenate(
+            [part.values(samples).reshape(-1, *frame) for samples, part in zip(parts, meanings, strict=True)]
+        )
         # pages of different kinds are different series, even if they alternate
         places = [page.index for series in _images(tif) for page in series.pages if page is not None]
         if not tif.is_ome and len(places) == len(values):
             values = values[np.argsort(places)]
-        return values[index]
+        return values.reshape([size for _, size in named])[index]
 
 
 def _samples(series: tifffile.TiffPageSeries) -> Array:
@@ -107,28 +111,29 @@ def _together(path: Path, tif: tifffile.TiffFile) -> tuple[list[tuple[str, int]]
     images = _images(tif)
     meanings = [meaning(path, tif, series, _stored_axes(path, series)) for series in images]
     first = meanings[0].named
-    if len(images) == 1:
-        return first, meanings
     before = 0
-    for part in meanings:
-        axes = part.named
-        if axes != first:
-            sizes = ["×".join(str(size) for axis, size in each if size > 1) for each in (first, axes)]
-            raise InputError(
-                f"frame 1 of {path} has {sizes[0]} pixels but frame {before + 1} has {sizes[1]}; crop the frames to "
-                "one size, or save the one you want as a file of its own"
-            )
+    for part in meanings[1:]:
+        before += math.prod(size for axis, size in first if axis not in _PIXEL_AXES)
         if part.dtype != meanings[0].dtype:
             raise InputError(
                 f"the frames of {path} differ in type ({meanings[0].dtype}, {part.dtype}); save them alike"
             )
-        before += math.prod(size for axis, size in axes if axis not in "YXS")
+        if _of_pixels(part.named) != _of_pixels(first) or (tif.is_ome and part.named != first):
+            sizes = ["×".join(str(size) for _, size in each if size > 1) for each in (first, part.named)]
+            raise InputError(
+                f"frame 1 of {path} has {sizes[0]} pixels but frame {before + 1} has {sizes[1]}; crop the frames to "
+                "one size, or save the one you want as a file of its own"
+            )
+    if len(images) == 1:
+        return first, meanings
     if tif.is_ome:
         return [("P", len(images)), *first], meanings
-    long = [(axis, size) for axis, size in first if axis in "YXS" or size != 1]
-    if len(long) > 2 and long[0][0] == UNNAMED:
-        return [(UNNAMED, len(images) * long[0][1]), *long[1:]], meanings
-    return [(UNNAMED, len(images)), *first], meanings
+    frames = sum(math.prod(size for axis, size in part.named if axis not in _PIXEL_AXES) for part in meanings)
+    return [(UNNAMED, frames), *_of_pixels(first)], meanings
+
+
+def _of_pixels(named: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    return [(axis, size) for axis, size in named if axis in _PIXEL_AXES]
 
 
 def _stored_axes(path: Path, series: tifffile.TiffPageSeries) -> list[tuple[str, int]]:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import tifffile
 
 from napari_diner.errors import InputError
-from napari_diner.io.arrays import Array, DType
+from napari_diner.io.arrays import DType
+
+Array: TypeAlias = npt.NDArray[Any]
+"""Numbers or booleans."""
 
 _OPACITY = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 _GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
 _JPEG = (6, 7, 34892, 33007)
 """Compressions whose decoder turns luminance and chrominance into colours."""
-_NOT_LINEAR = {
+_NOT_LINEAR: dict[int, str] = {
     tifffile.PHOTOMETRIC.CIELAB: "CIE L*a*b*",
     tifffile.PHOTOMETRIC.ICCLAB: "ICC L*a*b*",
     tifffile.PHOTOMETRIC.ITULAB: "ITU L*a*b*",
@@ -118,7 +123,7 @@ class Meaning:
         flips = _FLIPS.get(self.orientation, "")
         if self.is_transposed:
             samples = samples.swapaxes(y, x)
-        return np.flip(samples, [y if axis == "Y" else x for axis in flips]) if flips else samples
+        return np.flip(samples, tuple(y if axis == "Y" else x for axis in flips)) if flips else samples
 
     def values(self, samples: Array) -> Array:
         """Return the values that some samples, arranged, stand for."""
@@ -134,15 +139,11 @@ class Meaning:
         return self.axes.index("S" if "S" in self.axes else "C")
 
     def _coloured(self, indices: Array) -> Array:
-        pages = indices.reshape(-1, *indices.shape[-2:])
-        colours = np.empty((*pages.shape, 3), np.uint16)
-        for page, (target, indices_of_page) in enumerate(zip(colours, pages, strict=True)):
-            target[...] = self.colour_maps[min(page, len(self.colour_maps) - 1)].T[indices_of_page]
+        pages = indices.reshape(len(self.colour_maps), -1)
+        colours = np.stack([colours.T[page] for colours, page in zip(self.colour_maps, pages, strict=True)])
         if self.dtype == np.uint8:
             colours = (colours >> 8).astype(np.uint8)
-        if self.is_grey_map:
-            return colours[..., 0].reshape(self.shape)
-        return colours.reshape(*self.shape, 3)
+        return colours[..., 0].reshape(self.shape) if self.is_grey_map else colours.reshape(*self.shape, 3)
 
 
 def meaning(
