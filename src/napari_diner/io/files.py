@@ -5,10 +5,9 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
-import tifffile
-
 from napari_diner.errors import InputError
 from napari_diner.io.formats import located
+from napari_diner.io.names import sorted_by_numbers
 from napari_diner.io.ome_zarr import is_zarr
 
 SUFFIXES = frozenset({".tif", ".tiff", ".png"})
@@ -16,7 +15,7 @@ SUFFIXES = frozenset({".tif", ".tiff", ".png"})
 
 
 def find_files(source: str | Path) -> list[str]:
-    """Return the files of a path, a folder or a glob, in natural order (``z2`` before ``z10``).
+    """Return the files of a path, a folder or a glob, in the order of `sorted_by_numbers`.
 
     Hidden files and other files in a folder are ignored. An OME-Zarr folder counts as one file; and a file of several
     arrays may be followed by the name of one, ``file::name``.
@@ -40,7 +39,7 @@ def find_files(source: str | Path) -> list[str]:
     names = [str(file) for file in candidates if _is_image(file)]
     if not names:
         raise InputError(missing)
-    return list(tifffile.natural_sorted(names))
+    return sorted_by_numbers(names)
 
 
 def _is_image(path: Path) -> bool:

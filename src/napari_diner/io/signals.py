@@ -31,7 +31,7 @@ class SignalInfo:
     source: str
     """A file, a folder or a glob, as given."""
     files: tuple[str, ...]
-    """The files, in natural order: one with everything, or one for each point of time."""
+    """The files, in the order of `find_files`: one with everything, or one for each point of time."""
     header: Header
     """Of each file."""
     each: View
@@ -143,7 +143,7 @@ def probe_signal(source: str | Path, axes: str = "", select: str = "") -> Signal
     ----------
     source
         A file of a format in `napari_diner.io.formats`, ``file::name`` for an array of several, or a folder or glob of
-        images, which are points in time in natural order.
+        images, which are points in time, in the order of `find_files`.
     axes
         Letters of the axes as stored, to override those of the files.
     select

@@ -58,7 +58,7 @@ def probe(source: str | Path, *, axes: str = "", select: str = "", kinds: str = 
     ----------
     source
         A file of a format in `napari_diner.io.formats`, ``file::name`` for an array of several, or a folder or glob of
-        images with one frame each, in natural order.
+        images with one frame each, in the order of `napari_diner.io.files.find_files`.
     axes
         Letters of the axes as stored, to override those of the files; frames are the one besides Y and X.
     select

@@ -10,10 +10,10 @@ import napari
 from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
-from tifffile import natural_sorted
 
 from napari_diner.errors import DinerError
 from napari_diner.io.formats import PATTERNS
+from napari_diner.io.names import sorted_by_numbers
 from napari_diner.widgets.forms.controls import ShrinkingCombo, menu_button, row
 from napari_diner.widgets.layers.layer_metadata import source_of
 
@@ -101,7 +101,7 @@ class LayerChoice(QWidget):
         if len(names) == 1:
             self.open_source(names[0])
         elif names:
-            self._open(lambda: self.load_many([Path(name) for name in natural_sorted(names)]))
+            self._open(lambda: self.load_many([Path(name) for name in sorted_by_numbers(names)]))
 
     def choose_folder(self) -> None:
         """Let the user pick a folder with a file for each frame."""

@@ -1,0 +1,119 @@
+"""Numbers in the names of files: the order of frames, and the distances that the names give."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+import tifffile
+
+from napari_diner.io.units import micrometres
+
+_UNIT = r"(?:(?i:nm|[uµ\u03bc]m|mm|cm|microns?)|m)(?![^\W_])"
+_NUMBER = re.compile(
+    # behind a digit, a hyphen is a range or a part of a date
+    r"(?P<sign>(?<!\d)[+-])?"
+    # dates and versions are several whole numbers: 2026.11.27
+    rf"(?P<digits>(?<!\d[.,])\d+[.,]\d+(?![.,]?\d)|\d+[pP]\d+(?=[ _]?{_UNIT})|\d+)"
+    rf"(?P<exponent>[eE][+-]?\d{{1,2}}(?=[ _]?{_UNIT})|[eE][+-]\d{{1,2}}(?![^\W_]))?"
+    rf"(?:[ _]?(?P<unit>{_UNIT}))?"
+)
+_WORD = re.compile(r"[^\W\d_]{2,}$")
+_LETTER = re.compile(r"[^\W\d_]$")
+_LIGHT_UM = (Decimal("0.2"), Decimal(2))
+"""Numbers between these, in nanometres, are wavelengths rather than distances."""
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A number in a name."""
+
+    value: Decimal
+    """With its sign, if it has one."""
+    unit: str
+    """Unit of length, or empty."""
+    is_joined: bool
+    """Whether the sign, a hyphen, may join the number to the word before it: ``frame-7``."""
+
+    @property
+    def um(self) -> Decimal:
+        """The value in micrometres if it has a unit, or else as it is."""
+        return self.value * Decimal(str(micrometres(self.unit))) if self.unit else self.value
+
+
+def sorted_by_numbers(files: Sequence[str]) -> list[str]:
+    """Return files in the order of the numbers in their names, by value.
+
+    Numbers may have a sign, a decimal point or comma, an exponent and a unit of length, and ``1p05mm`` is 1.05 mm. If
+    the names differ in several numbers, those further left decide first. Names that differ in more than numbers are
+    sorted naturally: words by letters, and whole numbers by value.
+
+    A hyphen before a number is a minus if it follows something other than a word (``z_-20um``), if other names have
+    none there (``z-10um``, ``z0um``), or if it follows a single letter and a unit follows (``z-20um``).
+    """
+    natural = list(tifffile.natural_sorted(files))
+    columns = _columns(natural)
+    if columns is None:
+        return natural
+    return [natural[row] for row in sorted(range(len(natural)), key=lambda row: [column[row].um for column in columns])]
+
+
+def distances_in_names(files: Sequence[str]) -> tuple[float, ...]:
+    """Return the distances in micrometres that the names of files give, in their order; none if they give none.
+
+    That is the only number with a unit of length that differs from name to name: in ``holo_532nm_z300um_01.tif``, …
+    the wavelength is the same in all, and the last number has no unit.
+    """
+    columns = _columns(files) or []
+    lengths = [column for column in columns if all(number.unit for number in column)]
+    if len(lengths) != 1 or len({number.um for number in lengths[0]}) < 2:
+        return ()
+    distances = [number.um for number in lengths[0]]
+    if min(distances) <= 0 or all(n.unit.lower() == "nm" and _LIGHT_UM[0] <= n.um <= _LIGHT_UM[1] for n in lengths[0]):
+        return ()
+    return tuple(map(float, distances))
+
+
+def _columns(files: Sequence[str]) -> list[list[_Number]] | None:
+    """Return the numbers in which names differ, from left to right; None if they differ in more."""
+    if len(files) < 2:
+        return None
+    parsed = [_parsed(name) for name in _shortened(files)]
+    words, numbers = zip(*parsed, strict=True)
+    if len(set(words)) > 1:
+        return None
+    columns = []
+    for column in map(list, zip(*numbers, strict=True)):
+        if all(number.is_joined for number in column):
+            column = [replace(number, value=-number.value) for number in column]
+        if len({bool(number.unit) for number in column if number.value}) > 1:
+            return None  # cannot be compared
+        if len({number.um for number in column}) > 1:
+            columns.append(column)
+    return columns
+
+
+def _shortened(files: Sequence[str]) -> list[str]:
+    """Return the names from the first folder in which they differ, without suffixes."""
+    folder = os.path.commonpath([Path(file).absolute().parent for file in files])
+    names = [Path(file).absolute().relative_to(folder).with_suffix("").as_posix() for file in files]
+    return [name.removesuffix(".ome") for name in names]
+
+
+def _parsed(name: str) -> tuple[tuple[str, ...], tuple[_Number, ...]]:
+    """Return the words between the numbers of a name, and the numbers."""
+    words, numbers, end = [], [], 0
+    for match in _NUMBER.finditer(name):
+        before = name[end : match.start()]
+        words.append(before)
+        digits = re.sub("[,pP]", ".", match["digits"])
+        value = Decimal(f"{match['sign'] or ''}{digits}{match['exponent'] or ''}")
+        joins = _WORD if match["unit"] else _LETTER
+        is_joined = match["sign"] == "-" and joins.search(before) is not None
+        numbers.append(_Number(value, match["unit"] or "", is_joined))
+        end = match.end()
+    return (*words, name[end:]), tuple(numbers)
