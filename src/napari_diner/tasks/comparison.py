@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from napari_diner.tasks.report import percent
 from napari_diner.tasks.result import Progress, Result
 from napari_diner.tasks.run import AnyRun
 
@@ -208,6 +209,8 @@ def _format(key: str, value: float | None) -> str:
         return "–"
     if key in _WHOLE:
         return f"{int(value):,}"
+    if key == "unexplained":
+        return percent(value)
     if "rmse" in key:
         return f"{value:.3g}"
     return f"{value:.1f}" if key in ("seconds", "bits_per_pixel") else f"{value:.2f}"

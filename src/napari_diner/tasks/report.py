@@ -39,6 +39,13 @@ def psnr_of(mean_square: float, peak: float) -> float:
     return 10 * float(np.log10(peak**2 / mean_square)) if peak > 0 else float("nan")
 
 
+def percent(share: float) -> str:
+    """Return a share in percent with two digits, e.g. ``"0.031 %"``; a dash if it is not known."""
+    if np.isnan(share):
+        return "–"
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
+
+
 def provenance(device: torch.device, seed: int) -> dict[str, object]:
     """Return the machine and the software that a result was computed with, for its report."""
     import torch
@@ -83,6 +90,8 @@ def figure_rows(report: Mapping[str, object], names: Iterable[str] | None = None
         # errors of an index are far below one
         digits = ".3g" if "rmse" in name else ",.2f"
         number = f"{value:{digits}}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+        if isinstance(value, float) and name.startswith("unexplained"):
+            number = percent(value)
         label = label.replace("_", " ").replace("psnr", "PSNR").replace("rmse", "RMSE")
         rows.append(Row(label + remark, f"{number}{unit}"))
     return rows

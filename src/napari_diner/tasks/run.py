@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -59,7 +59,9 @@ class StageRecord:
     name: str
     seconds: float = 0.0
     iterations: int = 0
+    most_iterations: int = 0
     loss: float = math.nan
+    stopped_by_time_limit: bool = False
 
 
 @dataclass(frozen=True)
@@ -221,11 +223,11 @@ class Run(Generic[State]):
             self.stages.append(record)
             self._active = stage, solver
             for step in solver.steps():
-                record.iterations, record.loss = step.iteration, step.loss
+                record.iterations, record.most_iterations, record.loss = step.iteration, step.iterations, step.loss
                 record.seconds = self.clock.seconds - began
                 yield self._progress(record, step, budget)
                 if budget.is_spent and stage.may_end(solver):
-                    self.timed_out = True
+                    self.timed_out = record.stopped_by_time_limit = True
                     break
             self._state = state = stage.absorb(state, solver.result())
             self._active = None
@@ -295,6 +297,7 @@ class Run(Generic[State]):
         state = self._present(fast=False)
         record = RunRecord(self.stages, self.clock.seconds, self.finished, self.timed_out)
         outcome = job.outcome(state, record)
+        check_finite([*outcome.arrays, *outcome.weights.items()], self.stages)
         last = self.stages[-1] if self.stages else StageRecord("")
         report: dict[str, object] = {
             "task": job.task,
@@ -307,7 +310,7 @@ class Run(Generic[State]):
             **provenance(job.device, job.recipe.seed),
             "input_sha256": job.checksum,
             **outcome.figures,
-            "warnings": list(dict.fromkeys([*outcome.warnings, *job.warnings])),
+            "warnings": list(dict.fromkeys([*outcome.warnings, *few_steps(self.stages), *job.warnings])),
         }
         result = Result(
             task=job.task,
@@ -340,6 +343,47 @@ class Run(Generic[State]):
 
 
 AnyRun = Run[Any]
+
+
+def few_steps(stages: Sequence[StageRecord]) -> list[str]:
+    """Return sentences on solvers that took no more than one step of many, and so have hardly changed their start."""
+    sentences = []
+    iterative = [stage for stage in stages if stage.most_iterations > 1]
+    for stage in iterative:
+        if stage.stopped_by_time_limit and stage.iterations <= 1:
+            sentences.append(
+                f"the time limit left a single iteration of {stage.most_iterations} to {stage.name}; allow more time"
+            )
+    if iterative and not sentences and all(stage.iterations <= 1 for stage in iterative):
+        last = iterative[-1]
+        sentences.append(
+            f"{last.name} stopped after the first of {last.most_iterations} iterations, as no step improved on its "
+            "start; check the units of lengths and the scale of the data"
+        )
+    if stages and stages[-1].iterations == 0:
+        sentences.append(f"{stages[-1].name} took no step; the result is what it started from")
+    return sentences
+
+
+def check_finite(
+    parts: Iterable[NamedArray | tuple[str, npt.NDArray[np.generic]]], stages: Sequence[StageRecord]
+) -> None:
+    """Check that images and parameters are numbers.
+
+    Raises
+    ------
+    DinerError
+        If some are not finite.
+    """
+    for part in parts:
+        name, values = (part.name, part.data) if isinstance(part, NamedArray) else part
+        bad = values.size - int(np.isfinite(values).sum())
+        if bad:
+            after = f" after the stage {stages[-1].name}" if stages else ""
+            raise DinerError(
+                f"{bad:,} of {values.size:,} values of {name} are not finite{after}: it diverged, as with too large a "
+                "learning rate, or with gains, scales or data that are extreme; change those, nothing is saved"
+            )
 
 
 def remaining_s(done: float, spent_s: float, limit_s: float | None = None) -> float | None:

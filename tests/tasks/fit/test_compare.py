@@ -37,7 +37,7 @@ def test_the_closest_wins_but_pixels_do_not_compete(image: npt.NDArray[np.uint8]
     assert comparison.notes()[-1].endswith(comparison.winner)
     assert "pixels: not in the competition" in comparison.notes()
     headings, rows = comparison.rows()
-    assert headings[:2] == ["", "PSNR dB"]
+    assert headings[:3] == ["", "unexplained", "PSNR dB"]
     assert [row[0] for row in rows] == list(NAMES)
     assert json.loads(json.dumps(comparison.report))["winner"] == comparison.winner
     # each curve ends near what its contender reached

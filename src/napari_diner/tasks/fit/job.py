@@ -35,13 +35,15 @@ from napari_diner.tasks.fit.preview import preview
 from napari_diner.tasks.fit.recipe import FitRecipe, learning_rate_of
 from napari_diner.tasks.fit.stored import LOW, unpacked_table
 from napari_diner.tasks.fit.unique import unique_samples
-from napari_diner.tasks.report import psnr_of
+from napari_diner.tasks.report import percent, psnr_of
 from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
 
 _ROWS = 1 << 20
 # part of a time limit for training; the rest is kept for placing the keys
 _TRAINING_SHARE = 0.97
 _PLACING = "placing keys"
+# share of the variation, above which an image is hardly recognised
+_DOUBTFUL = 0.1
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ class FitJob(Job[FitState]):
         figures: dict[str, object] = {}
         weights = pack(self._fitted(state))
         if LOW in weights:
-            figures["float_psnr_db"] = self._score(state, _outputs(representation))[0]
+            figures["float_psnr_db"] = psnr_of(self._score(state, _outputs(representation))[0], self._peak)
             table = unpacked_table(weights)
             keys = torch.from_numpy(table).reshape(-1, table.shape[-1])
             exact = {name: value.clone() for name, value in representation.state_dict().items()}
@@ -219,7 +221,10 @@ class FitJob(Job[FitState]):
             representation.load_state_dict(exact)
         else:
             outputs = _outputs(representation)
-        psnr_db, identical, values = self._score(state, outputs)
+        mean_square, identical, values = self._score(state, outputs)
+        psnr_db = psnr_of(mean_square, self._peak)
+        variance = self._variance(state)
+        unexplained = mean_square / variance if variance else math.nan
         if state.index is not None:
             values = values[state.index]
         data = layout.from_samples(values.reshape(*layout.sample_shape, layout.outputs))
@@ -239,6 +244,7 @@ class FitJob(Job[FitState]):
             "stopped_by_time_limit": recipe.max_seconds is not None and training.iterations < recipe.epochs,
             "iterations": training.iterations,
             "seconds_per_epoch": training.seconds / max(training.iterations, 1),
+            "unexplained": unexplained,
             "psnr_db": psnr_db,
             "measurement_psnr_db": psnr_db,
             "psnr_peak": layout.peak,
@@ -255,10 +261,16 @@ class FitJob(Job[FitState]):
         if recipe.bit_exact or recipe.representation == "pixels":
             figures |= {"stopped_by_time_limit": False, "iterations": 1, "seconds_per_epoch": 0.0}
         array = NamedArray("reconstruction", np.ascontiguousarray(data), layout.axes, layout.scale_um)
-        return Outcome((array,), figures, self._warnings(identical), weights, header)
+        return Outcome((array,), figures, self._warnings(identical, unexplained), weights, header)
 
-    def _warnings(self, identical: float) -> list[str]:
+    def _warnings(self, identical: float, unexplained: float) -> list[str]:
         warnings = []
+        if unexplained > _DOUBTFUL:
+            warnings.append(
+                f"{percent(unexplained)} of the variation of the data is not reproduced"
+                f"{', no less than by a constant' * (unexplained >= 1)}; allow more epochs or time, or choose another "
+                "representation"
+            )
         if self.recipe.bit_exact and identical < 1:
             warnings.append(f"{1 - identical:.2e} of the numbers differ after rounding; the fit is not bit-exact")
         if self.recipe.representation == "pixels":
@@ -266,7 +278,7 @@ class FitJob(Job[FitState]):
         return warnings
 
     def _score(self, state: FitState, outputs: npt.NDArray[np.float32]) -> tuple[float, float, Array]:
-        """Return PSNR in dB, share of numbers that are equal after rounding, and the values, (n, outputs)."""
+        """Return the mean square error in units of the range, the share of numbers equal after rounding, the values."""
         layout, rows = self.layout, state.rows
         values = np.empty(rows.shape, np.dtype(layout.dtype))
         square = equal = total = 0.0
@@ -276,10 +288,21 @@ class FitJob(Job[FitState]):
             expected = rows[part]
             values[part] = layout.to_values(outputs[part])
             # in units of the range, where no square is too large or too small
-            square += float((counts * (outputs[part] - layout.normalised(expected)) ** 2).sum())
+            errors = self._peak * (outputs[part] - layout.normalised(expected))
+            square += float((counts * errors**2).sum())
             equal += float((counts * (values[part] == expected)).sum())
             total += float(np.broadcast_to(counts, expected.shape).sum())
-        return psnr_of(square / total, self._peak), equal / total, values
+        return square / total, equal / total, values
+
+    def _variance(self, state: FitState) -> float:
+        """Return the mean square of the data less the mean of each channel, in units of the range."""
+        mean_square = 0.0
+        weights = np.ones(len(state.rows)) if state.counts is None else state.counts
+        for channel in state.rows.T:
+            values = self.layout.normalised(channel)
+            mean = np.average(values, weights=weights)
+            mean_square += float(np.average((values - mean) ** 2, weights=weights)) / state.rows.shape[1]
+        return mean_square
 
 
 def _trained(state: FitState, represented: Represented) -> FitState:

@@ -89,6 +89,7 @@ class FitTask(Task[FitRecipe, "FitData"]):
         **{name: {"representation": name, "bit_exact": False} for name in ("pe-mlp", "siren", "hash-grid", "pixels")},
     }
     columns: ClassVar[Mapping[str, str]] = {
+        "unexplained": "unexplained",
         "psnr_db": "PSNR dB",
         "seconds": "seconds",
         "iterations": "epochs",
@@ -111,7 +112,7 @@ class FitTask(Task[FitRecipe, "FitData"]):
 
     def summary_rows(self, report: Report) -> list[Row]:
         """Return the lines that sum up a report."""
-        rows = figure_rows(report, ("solver",))
+        rows = figure_rows(report, ("unexplained", "solver"))
         rows.append(Row("epochs", f"{report['iterations']:,}"))
         rows += figure_rows(report, ("seconds",))
         rows.append(Row("seconds per epoch", f"{report['seconds_per_epoch']:.3g}"))
@@ -131,6 +132,10 @@ class FitTask(Task[FitRecipe, "FitData"]):
 
         diners = [result for name, result in comparison.results.items() if name.startswith("diner")]
         return draw_learned(diners[0], folder) if diners else ()
+
+    def criterion(self, comparison: Comparison) -> str:
+        """Return the PSNR."""
+        return "psnr_db"
 
     def competing(self, name: str) -> bool:
         """Tell whether a contender can win: all but the pixels, which are the data themselves."""

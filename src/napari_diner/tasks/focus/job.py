@@ -21,6 +21,7 @@ from napari_diner.physics.lensless.point_source import effective_distance_um, ma
 from napari_diner.physics.padding import Padding
 from napari_diner.preprocess.focus import Focus, Refocus
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
+from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
 from napari_diner.solvers.solver import Budget
 from napari_diner.solvers.step import Step
@@ -30,9 +31,14 @@ from napari_diner.tasks.lensless.data import LenslessData, corrected, memory_nee
 from napari_diner.tasks.lensless.model import problem_of
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
+from napari_diner.tasks.unexplained import Unexplained
 
 # where single frames have found the distances, the twin image displaces them by less than this many depths of field
 _TWIN_REACH = 6.0
+# a few rounds at distances that are only about right explain less than a reconstruction: see benchmarks/unexplained.py
+_DOUBTFUL = (
+    0.25, 0.1, "an empty field", "check the order of the frames, the wavelength, the pixel size and the range",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class FocusState:
     """The focus of each frame by itself."""
     field: Tensor | None = None
     """The complex field of all frames together, (Y, X)."""
+    unexplained: Unexplained | None = None
+    """What that field leaves unexplained of the frames."""
     joint: Focus | None = None
     """The focus of that field: the length to add to all distances."""
 
@@ -106,7 +114,7 @@ class FocusJob(Job[FocusState]):
         ]
         if self.recipe.joint and count > 1:
             stages += [
-                Stage("phase of all", self._recover, lambda state, field: replace(state, field=field)),
+                Stage("phase of all", self._recover, self._recovered),
                 Stage(
                     "all frames",
                     self._search_joint,
@@ -151,9 +159,20 @@ class FocusJob(Job[FocusState]):
 
     def _recover(self, state: FocusState, budget: Budget) -> AlternatingProjections | None:
         """Build the solver that recovers the complex field at the present distances."""
-        distances = self._base(state)
-        if len(distances) < len(self._amplitudes):
+        if len(self._base(state)) < len(self._amplitudes):
             return None
+        problem = self._problem(state)
+        start = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
+        return AlternatingProjections(problem, start, AlternatingSettings(iterations=self.recipe.rounds))
+
+    def _recovered(self, state: FocusState, field: Tensor) -> FocusState:
+        problem = self._problem(state)
+        residual, empty = (problem.intensity_residual(one).cpu().numpy() for one in (field, problem.flat_field()))
+        return replace(state, field=field, unexplained=Unexplained.of(residual, empty))
+
+    def _problem(self, state: FocusState) -> PhaseProblem:
+        """Return the problem of explaining all frames at the present distances."""
+        distances = self._base(state)
         shape = (self._amplitudes.shape[1], self._amplitudes.shape[2])
         means = self._amplitudes.square().mean((1, 2))
         band_limit, padding = self._setup.heights.band_limit, self._setup.padding
@@ -164,9 +183,7 @@ class FocusJob(Job[FocusState]):
             padding=Padding(shape, padding.mode, self._setup.padding_px, padding.apodise),
             device=self.device,
         )
-        problem = problem_of(model, self._amplitudes.numpy(force=True), self._mask, self._at_least)
-        start = contrast_transfer_inverse(model, problem.filled_amplitudes())
-        return AlternatingProjections(problem, start, AlternatingSettings(iterations=self.recipe.rounds))
+        return problem_of(model, self._amplitudes.numpy(force=True), self._mask, self._at_least)
 
     def outcome(self, state: FocusState, record: RunRecord) -> Outcome:
         """Return the refocused frames, and the distances with their standard errors."""
@@ -185,12 +202,16 @@ class FocusJob(Job[FocusState]):
             "sharpest_um_se": sharpest_se,
             "curves": [_curve(one, start) for one, start in zip(state.frames, given, strict=False)],
         }
+        doubts = []
+        if state.unexplained is not None:
+            figures = {**state.unexplained.figures(), **figures}
+            doubts = state.unexplained.warnings(*_DOUBTFUL)
         if state.joint is not None:
             offset, error = state.joint.distance_um, state.joint.uncertainty_um
             figures |= {"offset_um": offset, "offset_um_se": error, "joint_curve": _curve(state.joint, 0.0)}
             best = [(base + offset, error) for base in self._base(state)]
         figures["distances_um"], figures["distances_um_se"] = self._real_pairs(best)
-        return Outcome(self._images(state, best), figures, _doubts(state))
+        return Outcome(self._images(state, best), figures, [*doubts, *_doubts(state)])
 
     def _images(self, state: FocusState, best: Sequence[tuple[float, float]]) -> tuple[NamedArray, ...]:
         """Return the amplitude of each frame at its distance, and the field of all together."""

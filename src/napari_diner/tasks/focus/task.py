@@ -43,7 +43,7 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
 
     def summary_rows(self, report: Report) -> list[Row]:
         """Return the distance of each frame, and what all frames together show."""
-        rows = []
+        rows = figure_rows(report, ("unexplained",))
         for number, (distance, error) in enumerate(
             zip(report["distances_um"], report["distances_um_se"], strict=True), start=1
         ):

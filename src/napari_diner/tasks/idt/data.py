@@ -23,6 +23,8 @@ from napari_diner.tasks.task import Frames
 
 # volumes of Δε_re and Δε_im that are kept at once: by the closed form, by voxels, whose slopes count three, and by Adam
 _CLOSED_FORM, _VOXELS, _ADAM = 8.0, 36.0, 24.0
+# a frame whose mean contrast is larger is off its background, unless that is seen in so much of the field
+_OFF_LEVEL, _EMPTY_PART = 0.1, 0.15
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,10 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
             raise InputError(f"Frame {number} contains values that are not finite (NaN or infinity); correct it")
     values = frames.astype(np.float32)
     if recipe.background == "none":
-        return values, _warnings(values)
+        return values, _level(values, "frames that are contrasts, I / I_background − 1, have a mean of about zero")
     if recipe.background == "ratio":
         values -= 1
-        return values, _warnings(values)
+        return values, _level(values, "frames that are ratios, I / I_background, have a mean of about one")
     values -= np.float32(recipe.background_offset)
     for number, (frame, empty) in enumerate(zip(values, _backgrounds(recipe, data, values), strict=True), 1):
         if not (empty > 0).all():
@@ -112,7 +114,8 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
             )
         frame /= empty
         frame -= 1
-    return values, _warnings(values)
+    cause = "the background was recorded with another brightness, or the sample absorbs strongly all over the field"
+    return values, _level(values, cause)
 
 
 def _backgrounds(
@@ -152,9 +155,15 @@ def _backgrounds(
     return fine if len(image) == len(values) else [next(fine)] * len(values)
 
 
-def _warnings(values: npt.NDArray[np.float32]) -> list[str]:
-    warnings = []
-    offset = float(np.abs(values.mean((1, 2))).max())
-    if offset > 0.1:
-        warnings.append(f"a frame is {offset:.0%} off its background on average; check the background")
-    return warnings
+def _level(contrast: npt.NDArray[np.float32], cause: str) -> list[str]:
+    """Return a warning if a frame is off the level of its background without showing that level anywhere.
+
+    A strong sample in part of the field moves the mean, too, and the background is none the worse for it.
+    """
+    levels = contrast.mean((1, 2), dtype=np.float64)
+    number = int(np.abs(levels).argmax())
+    offset = float(levels[number])
+    if abs(offset) <= _OFF_LEVEL or (np.abs(contrast[number]) < _OFF_LEVEL / 2).mean() > _EMPTY_PART:
+        return []
+    side = "brighter" if offset > 0 else "darker"
+    return [f"frame {number + 1} is {abs(offset):.0%} {side} than its background on average; {cause}"]

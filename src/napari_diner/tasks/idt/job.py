@@ -25,6 +25,14 @@ from napari_diner.tasks.idt.stages import IdtStages, IdtState
 from napari_diner.tasks.idt.truth import TrueVolume, check_truth, score
 from napari_diner.tasks.report import psnr_db
 from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
+from napari_diner.tasks.unexplained import Unexplained
+
+# the right geometry leaves up to 0.01 beyond noise unexplained, and a wrong one 0.04 or more: see
+# benchmarks/unexplained.py
+_DOUBTFUL = (
+    0.05, 0.03, "an empty volume",
+    "check the directions, their order and the background; a sample may also scatter or absorb too strongly",
+)  # fmt: skip
 
 
 class IdtJob(Job[IdtState]):
@@ -100,7 +108,9 @@ class IdtJob(Job[IdtState]):
         data = problem.data.cpu().numpy()
         residual = problem.linearise(contrast).residual().cpu().numpy()
         priors = problem.priors
+        unexplained = Unexplained.of(residual, data)
         figures: dict[str, object] = {
+            **unexplained.figures(),
             "solver": recipe.solver,
             "model": "born" if isinstance(problem.model, LinearModel) else "multislice",
             # of the intensities, in units of the background
@@ -127,7 +137,7 @@ class IdtJob(Job[IdtState]):
         return Outcome(
             arrays=(n_re, n_im, NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))),
             figures=figures,
-            warnings=state.warnings,
+            warnings=[*unexplained.warnings(*_DOUBTFUL), *state.warnings],
             weights={name: value.cpu().numpy() for name, value in (weights or {"contrast": contrast}).items()},
         )
 

@@ -87,6 +87,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         "decaf": {"solver": "decaf", "start": "empty"},
     }
     columns: ClassVar[Mapping[str, str]] = {
+        "unexplained": "unexplained",
         "n_re_psnr_db": "index dB",
         "n_re_rmse": "index RMSE",
         "n_re_correlation": "correlation",
@@ -123,7 +124,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
 
     def summary_rows(self, report: Report) -> list[Row]:
         """Return the lines that sum up a report."""
-        rows = figure_rows(report, ("solver", "model", "iterations", "seconds", "measurement_psnr_db"))
+        rows = figure_rows(report, ("unexplained", "solver", "model", "iterations", "seconds", "measurement_psnr_db"))
         return rows + figure_rows(report.get("truth", {}), remark=" (truth)")
 
     def write_extras(self, result: Result, folder: Path) -> Sequence[str]:

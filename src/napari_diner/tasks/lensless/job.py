@@ -27,8 +27,15 @@ from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, s
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
 from napari_diner.tasks.report import psnr_db
 from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
+from napari_diner.tasks.unexplained import Unexplained
 
 _PREVIEW_PIXELS = 512
+# recordings leave up to 0.05 unexplained, 0.03 of it beyond noise, with the right geometry, and more with a wrong one:
+# see benchmarks/unexplained.py
+_DOUBTFUL = (
+    0.06, 0.025, "an empty field",
+    "check the order of the frames, their distances and brightness, the wavelength and the pixel size",
+)  # fmt: skip
 
 
 class LenslessJob(Job[LenslessState]):
@@ -100,7 +107,10 @@ class LenslessJob(Job[LenslessState]):
         weights = {name: value.cpu().numpy() for name, value in state.parameters.items()}
         residual = problem.intensity_residual(state.field)
         figures = self._figures(state, record)
-        warnings: list[str] = []
+        reference = problem.intensity_residual(problem.flat_field())
+        unexplained = Unexplained.of(residual.cpu().numpy(), reference.cpu().numpy())
+        figures |= unexplained.figures()
+        warnings = unexplained.warnings(*_DOUBTFUL)
         for part, report in (("registration", state.registration), ("calibration", state.calibration)):
             if report is not None:
                 figures[part] = {key: value for key, value in report.items() if key != "warnings"}

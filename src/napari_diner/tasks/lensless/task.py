@@ -116,6 +116,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
         "pixels": {"solver": "pixels", "start": "auto"},
     }
     columns: ClassVar[Mapping[str, str]] = {
+        "unexplained": "unexplained",
         "phase_psnr_db": "phase dB",
         "amplitude_psnr_db": "amplitude dB",
         "measurement_psnr_db": "measured dB",
@@ -151,7 +152,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
 
     def summary_rows(self, report: Mapping[str, Any]) -> list[Row]:
         """Return the lines that sum up a report."""
-        rows = figure_rows(report, ("solver", "start", "iterations", "seconds", "measurement_psnr_db"))
+        rows = figure_rows(report, ("unexplained", "solver", "start", "iterations", "seconds", "measurement_psnr_db"))
         rows += figure_rows(report.get("truth", {}), remark=" (truth)")
         for part, label in (("registration", "registered"), ("calibration", "calibrated")):
             if part in report:

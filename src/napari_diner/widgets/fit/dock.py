@@ -16,6 +16,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.comparison import Comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.report import percent
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.run_panel import duration
@@ -132,7 +133,11 @@ class FitDock(TaskDock[FitRecipe]):
     def summary(self, result: Result) -> str:
         """Return how close the fit is, and how large."""
         report = result.report
-        quality = "every value reproduced exactly" if report["identical"] == 1 else f"{report['psnr_db']:.1f} dB PSNR"
+        quality = (
+            "every value reproduced exactly"
+            if report["identical"] == 1
+            else (f"{percent(report['unexplained'])} unexplained, {report['psnr_db']:.1f} dB PSNR")
+        )
         source, bits = report["source_bits_per_pixel"], report["bits_per_pixel"]
         place = "in its file"
         if source is None:

@@ -10,6 +10,7 @@ from napari_diner.widgets.forms.tables import ReadOnlyTable
 _MOST_ROWS = 7
 _COLUMNS = {
     "psnr_db": ("dB", "Peak signal-to-noise ratio", "{:.1f}"),
+    "unexplained": ("unexplained", "Share of the variation of the data that is not reproduced", "{:.2%}"),
     "bits_per_pixel": ("bits/px", "Size of the model file, including the table, in bits per pixel", "{:.1f}"),
     "iterations": ("epochs", "Passes over the data", "{:,}"),
     "seconds": ("s", "Computing time in seconds", "{:.1f}"),

@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt
 from superqt import QLabeledDoubleSlider
 
 from napari_diner.tasks.focus.recipe import FocusRecipe
-from napari_diner.tasks.report import Report
+from napari_diner.tasks.report import Report, percent
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.focus.live_picture import LIVE, LivePicture
@@ -80,6 +80,8 @@ class FocusDock(RecordingDock[FocusRecipe]):
         together = ""
         if report.get("offset_um") is not None:
             together = f"; common offset {report['offset_um']:+.1f} ± {report['offset_um_se']:.1f} µm"
+        if "unexplained" in report:
+            together += f", {percent(report['unexplained'])} of the signal unexplained"
         return f"{shown} µm{together}, {duration(report['seconds'])}"
 
     def show_outcome(self, outcome: object) -> None:

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QFormLayout
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.solvers.registry import sections_of, solver_names
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.report import percent
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.run_panel import duration
@@ -120,11 +121,10 @@ class IdtDock(TaskDock[IdtRecipe]):
     def summary(self, result: Result) -> str:
         """Return the largest index, and how much of the signal the model leaves unexplained."""
         report = result.report
-        unexplained = report["residual_rms"] / max(report["data_rms"], 1e-12)
         return (
-            f"index up to {float(result['n_re'].data.max()):.4f}, phase up to {report['peak_phase_rad']:.2g} rad, "
-            f"{unexplained:.0%} of the signal unexplained, {report['model']} model, {report['iterations']} iterations, "
-            f"{duration(report['seconds'])}"
+            f"{percent(report['unexplained'])} of the signal unexplained, index up to "
+            f"{float(result['n_re'].data.max()):.4f}, phase up to {report['peak_phase_rad']:.2g} rad, "
+            f"{report['model']} model, {report['iterations']} iterations, {duration(report['seconds'])}"
         )
 
     def show_outcome(self, outcome: object) -> None:

@@ -10,6 +10,7 @@ import napari
 from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import sections_of, solver_names, supports
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.report import percent
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.lensless.calibration_table import CalibrationTable
@@ -50,6 +51,7 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
         """Return how well the model explains the frames."""
         report = result.report
         words = (
+            f"{percent(report['unexplained'])} of the signal unexplained, "
             f"{report['measurement_psnr_db']:.1f} dB PSNR of the frames, {report['iterations']} iterations, "
             f"{duration(report['seconds'])}"
         )

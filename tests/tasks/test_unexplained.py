@@ -1,0 +1,144 @@
+"""The share of the data that a result leaves unexplained, in all tasks, and results that are no answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from napari_diner.errors import DinerError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.registry import task
+from napari_diner.tasks.report import percent
+from napari_diner.tasks.result import Result
+from napari_diner.tasks.run import StageRecord, check_finite, few_steps
+from napari_diner.tasks.task import Frames, SampleData
+from napari_diner.tasks.unexplained import Unexplained
+
+SMALL: dict[str, dict[str, object]] = {
+    "lensless": {"height_px": 64, "width_px": 64, "distances_um": (300.0, 380.0, 460.0, 540.0)},
+    "idt": {"height_px": 48, "width_px": 48, "slices": 8, "frames": 16},
+}
+QUICK: dict[str, dict[str, object]] = {
+    "lensless": {"gauss_newton": {"iterations": 8}},
+    "idt": {"solver": "tikhonov"},
+}
+
+
+@pytest.fixture(scope="module", params=["lensless", "idt"])
+def sample(request: pytest.FixtureRequest) -> Iterator[tuple[str, SampleData]]:
+    (offered,) = task(request.param).samples
+    yield request.param, offered.make(offered.settings(**SMALL[request.param]))
+
+
+def result(name: str, sample: SampleData, frames: npt.NDArray[Any], **changes: object) -> Result:
+    recipe = sample.recipe.updated({"stack": None, **QUICK[name], **changes})
+    with task(name).start(recipe, Frames(frames)) as run:
+        for _ in run:
+            pass
+        return run.result()
+
+
+def test_a_right_answer_explains_the_data_and_a_wrong_order_does_not(sample: tuple[str, SampleData]) -> None:
+    name, made = sample
+    frames = made.data.data
+    right = result(name, made, frames)
+    assert right.report["unexplained"] < 0.02
+    assert not [text for text in right.report["warnings"] if "unexplained" in text]
+    order = np.random.default_rng(5).permutation(len(frames))
+    gains = np.linspace(0.5, 1, len(frames)).reshape(-1, 1, 1)
+    wrong = result(name, made, frames[order] if name == "idt" else (gains * frames).astype(frames.dtype))
+    assert wrong.report["unexplained"] > 0.1
+    assert wrong.report["unexplained_beyond_noise"] > 0.1
+    assert "is left unexplained" in wrong.report["warnings"][0]
+    rows = task(name).summary_rows(wrong.report)
+    assert rows[0].label == "unexplained"
+    assert rows[0].value == percent(wrong.report["unexplained"])
+
+
+def test_the_share_does_not_depend_on_the_type(sample: tuple[str, SampleData]) -> None:
+    name, made = sample
+    if name == "idt":
+        pytest.skip("ratios are real numbers")
+    counts = made.data.data // 32
+    reports = [result(name, made, counts.astype(dtype)).report for dtype in (np.uint16, np.uint32)]
+    for figure in ("unexplained", "measurement_psnr_db"):
+        assert reports[0][figure] == reports[1][figure]
+
+
+def test_noise_is_told_from_structure() -> None:
+    rng = np.random.default_rng(2)
+    y, x = np.mgrid[:96, :80]
+    signal = np.stack([np.sin(x / 6 + k) * np.cos(y / 9) for k in range(3)])
+    noise = rng.normal(0, 0.2, signal.shape)
+    structure = 0.2 * 2**0.5 * np.sin(x / 11 + y / 7) + 0 * signal
+    of_noise, of_structure = Unexplained.of(noise, signal), Unexplained.of(structure, signal)
+    assert of_noise.share == pytest.approx(of_structure.share, rel=0.1)
+    assert of_noise.beyond_noise < 0.03 * of_noise.share
+    assert of_structure.beyond_noise > 0.9 * of_structure.share
+    assert Unexplained.of(signal, signal).share == 1
+    assert "no better than nothing; look" in Unexplained.of(signal, signal).warnings(0.1, 0.05, "nothing", "look")[0]
+    assert of_noise.warnings(0.1, 0.05, "nothing", "look") == []
+    assert f"{percent(of_structure.share)} of the variation" in of_structure.warnings(0.1, 0.05, "nothing", "look")[0]
+
+
+def test_data_without_variation_have_no_share() -> None:
+    share = Unexplained.of(np.zeros((2, 5, 5)), np.zeros((2, 5, 5)))
+    assert np.isnan(share.share)
+    assert share.warnings(0.1, 0.05, "nothing", "look") == []
+
+
+def record(name: str, iterations: int, most: int, *, stopped: bool = False) -> StageRecord:
+    return StageRecord(name, 1.0, iterations, most, 0.5, stopped)
+
+
+@pytest.mark.parametrize(
+    ("stages", "words"),
+    [
+        ([record("descent", 30, 30)], ""),
+        ([record("closed form", 1, 1)], ""),
+        ([record("start", 12, 40), record("descent", 1, 30)], ""),
+        ([record("start", 12, 40), record("descent", 1, 30, stopped=True)], "a single iteration of 30 to descent"),
+        ([record("descent", 1, 30)], "descent stopped after the first of 30 iterations"),
+        ([record("descent", 0, 0)], "descent took no step"),
+    ],
+)
+def test_runs_of_one_step_are_named(stages: Sequence[StageRecord], words: str) -> None:
+    sentences = few_steps(stages)
+    assert len(sentences) == (words != "")
+    assert all(words in sentence for sentence in sentences)
+
+
+def test_a_time_that_suffices_for_one_step_is_said() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+    recipe = task("fit").recipe_type.parse({"task": "fit", "max_seconds": 1e-6})
+    with task("fit").start(recipe, Frames(image)) as run:
+        for _ in run:
+            pass
+        warnings = run.result().report["warnings"]
+    assert any("a single iteration of 3000 to diner-siren" in text for text in warnings)
+
+
+def test_numbers_that_are_not_finite_are_no_result() -> None:
+    bad = np.ones((4, 5), np.float32)
+    bad[1, 2] = np.nan
+    with pytest.raises(DinerError, match="1 of 20 values of phase are not finite after the stage descent"):
+        check_finite([NamedArray("phase", bad, "YX", (1.0, 1.0))], [record("descent", 3, 5)])
+    check_finite([("counts", np.ones(3, np.int64))], [])
+
+
+def test_a_fit_that_diverged_is_told() -> None:
+    image = np.random.default_rng(0).random((24, 20)).astype(np.float32)
+    recipe = task("fit").recipe_type.parse(
+        {"task": "fit", "representation": "siren", "epochs": 40, "learning_rate": 10, "training": {"batch_size": 256}}
+    )
+    with task("fit").start(recipe, Frames(image)) as run:
+        for _ in run:
+            pass
+        report = run.result().report
+    # diverged, but finite: worse than a constant, which is said first
+    assert report["unexplained"] > 0.1
+    assert "is not reproduced" in report["warnings"][0]
