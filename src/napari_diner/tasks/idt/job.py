@@ -27,10 +27,10 @@ from napari_diner.tasks.report import psnr_db
 from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.unexplained import Unexplained
 
-# the right geometry leaves up to 0.01 beyond noise unexplained, and a wrong one 0.04 or more: see
+# with the right geometry strong samples leave up to 0.13 unexplained, weak ones 0.01; a wrong one 0.18 or more: see
 # benchmarks/unexplained.py
 _DOUBTFUL = (
-    0.05, 0.03, "an empty volume",
+    0.15, 0.1, "an empty volume",
     "check the directions, their order and the background; a sample may also scatter or absorb too strongly",
 )  # fmt: skip
 
