@@ -60,11 +60,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join(lines)
 
 
-def write(folder: Path, name: str, text: str, report: dict[str, Any], figure: Figure) -> None:
-    """Print the table, and write it with the figure and the report to a folder."""
+def write(folder: Path, name: str, text: str, report: dict[str, Any], figure: Figure | None = None) -> None:
+    """Print the table, and write it with the report and a figure, if there is one, to a folder."""
     print(text)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.txt").write_text(text + "\n")
     report = {"torch": torch.__version__, "threads": torch.get_num_threads(), **report}
     (folder / f"{name}.json").write_text(json.dumps(report, indent=2))
-    figure.savefig(folder / f"{name}.png", dpi=110)
+    if figure is not None:
+        figure.savefig(folder / f"{name}.png", dpi=110)

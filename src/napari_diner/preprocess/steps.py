@@ -12,6 +12,7 @@ from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
 from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
+from napari_diner.preprocess.saturation import saturation_level
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.preprocess.surfaces import fit_surface
 
@@ -101,19 +102,23 @@ def prepare_frames(
     raw = crop(frames, settings.crop_px)
     notes: list[str] = []
     valid = np.ones(raw.shape, bool) if mask is None else crop(mask, settings.crop_px).copy()
-    full = None
-    if settings.saturation is not None and settings.saturated != "believe":
-        full = (raw >= settings.saturation) & valid
-        hot = full if settings.saturated == "mask" else _hot(raw, valid, full)
-        notes += _counted(hot, "saturated" if settings.saturated == "mask" else "hot")
-        valid &= ~hot
-        full &= ~hot
-        notes += _counted(full, "saturated", "taken as at least so bright")
-    at_least = None if full is None or not full.any() else full
+    at_least, level = None, None
+    if settings.saturated != "believe":
+        level = settings.saturation or saturation_level(frames)
+    if level is not None:
+        full = (raw >= level) & valid
+        bad, what = (
+            (full, f"saturated at {level:g}") if settings.saturated == "mask" else (_hot(raw, valid, full), "hot")
+        )
+        notes += counted(bad, what)
+        valid &= ~bad
+        full &= ~bad
+        notes += bounding(full, level)
+        at_least = full if full.any() else None
     _check_finite(raw, valid)
     if settings.dead_pixels is not None:
         dead = dead_pixels(np.where(valid, raw, 0), settings.dead_pixels)
-        notes += _counted(dead, "dead")
+        notes += counted(dead, "dead")
         valid &= ~dead
     dark = _matching(references.dark, "dark frame", settings, frames.shape)
     divisors: list[Floats] = []
@@ -121,7 +126,7 @@ def prepare_frames(
         divisor = _divisor(_matching(reference, name, settings, frames.shape), dark, name)
         if divisor is not None:
             useless = np.broadcast_to(divisor < _DARKEST, raw.shape) & valid
-            notes += _counted(useless, f"too dark in the {name}")
+            notes += counted(useless, f"too dark in the {name}")
             valid &= ~useless
             divisors.append(np.maximum(divisor, _DARKEST))
     exact = valid if at_least is None else valid & ~at_least
@@ -158,6 +163,11 @@ def _hot(frames: Array, valid: Mask, full: Mask) -> Mask:
     if len(frames) == 1 or not always.any():
         return np.zeros_like(always)
     return always & dead_pixels(np.where(valid, frames, 0), _HOT_SIGMAS)
+
+
+def bounding(full: Mask, level: float) -> list[str]:
+    """Return a sentence that says how many pixels are saturated at a level and bound the light; none if none is."""
+    return counted(full, f"saturated at {level:g}", "taken as at least so bright")
 
 
 def onto_grid(settings: PreprocessSettings, image: Array) -> Floats:
@@ -246,7 +256,11 @@ def _check_finite(frames: Array, valid: Mask) -> None:
             )
 
 
-def _counted(mask: Mask, what: str, taken_as: str = "ignored") -> list[str]:
+def counted(mask: Mask, what: str, taken_as: str = "ignored") -> list[str]:
+    """Return a sentence that says how many pixels of a mask are what, and what they are taken as; none if it is empty.
+
+    The mask is (Y, X) or (N, Y, X).
+    """
     count = int(mask.sum())
     pixels, are = ("pixel", "is") if count == 1 else ("pixels", "are")
     return [f"{count} {pixels} {are} {what} and {are} {taken_as}"] if count else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -14,6 +13,9 @@ from napari_diner.solvers.idt.tikhonov import ClosedForm
 from napari_diner.solvers.idt.weight_choice import Choice, choose_tikhonov
 from napari_diner.solvers.solver import Budget
 from napari_diner.solvers.step import Step
+
+# solutions by which saturated pixels are completed
+_COMPLETIONS = 20
 
 
 class Regularised(NamedTuple):
@@ -39,25 +41,31 @@ class WeightedLeastSquares:
     def __init__(self, problem: VolumeProblem) -> None:
         self.problem = problem
         self._closed = ClosedForm(problem.linear, frames=problem.frames)
-        self._data = problem.data[self._closed.frames]
-        alpha = problem.priors.tikhonov
-        self._choice = None if alpha else choose_tikhonov(self._closed, self._data)
-        self._alpha = alpha if self._choice is None else self._choice.value
+        self._solution = self._solved(problem)
+
+    def _solved(self, exact: VolumeProblem) -> Regularised:
+        """Return the solution for data that are taken as exact."""
+        data = exact.data[self._closed.frames]
+        alpha = self.problem.priors.tikhonov
+        choice = None if alpha else choose_tikhonov(self._closed, data)
+        alpha = alpha if choice is None else choice.value
+        return Regularised(self._closed.solve(data, alpha), alpha, choice)
 
     def steps(self) -> Iterator[Step]:
-        """Solve; there is a single step."""
-        priors = replace(self.problem.priors, tikhonov=self._alpha)
-        yield Step(1, 1, replace(self.problem, priors=priors).loss(self.result().volume))
+        """Solve: in a single step, unless saturated pixels have to be completed by one solution after the other."""
+        linear = replace(self.problem, model=self.problem.linear)
+        rounds = 1 if linear.at_least is None else _COMPLETIONS
+        for number in range(1, rounds + 1):
+            if number > 1:
+                self._solution = self._solved(linear.completed(self._solution.volume))
+            priors = replace(self.problem.priors, tikhonov=self._solution.tikhonov)
+            yield Step(number, rounds, replace(self.problem, priors=priors).loss(self._solution.volume))
 
     def result(self) -> Regularised:
         """Return the solution."""
-        return Regularised(self._volume, self._alpha, self._choice)
+        return self._solution
 
     current = result
-
-    @functools.cached_property
-    def _volume(self) -> Tensor:
-        return self._closed.solve(self._data, self._alpha)
 
 
 class LeastSquares:

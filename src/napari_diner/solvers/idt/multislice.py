@@ -110,8 +110,7 @@ class MultiSliceVoxels:
     @torch.no_grad()
     def _look(self, volume: Tensor) -> tuple[float, Tensor]:
         """Return the loss of a volume, and what it leaves unexplained of the data that count."""
-        data = self.problem.data if self._frames is None else self.problem.data[self._frames]
-        left = data - self.problem.model.forward(volume, self._frames)
+        left = -self.problem.residual(volume, self._frames)
         return float(left.square().sum()) / 2 + self.problem.penalty(volume), left
 
     @torch.no_grad()
@@ -122,7 +121,7 @@ class MultiSliceVoxels:
         if self._frames is not None:
             data = torch.zeros_like(self.problem.data)
             data[self._frames] = seen
-        return replace(self.problem, model=self.linear, data=data)
+        return replace(self.problem, model=self.linear, data=data, at_least=None)
 
 
 class LinearisedData(NamedTuple):

@@ -22,7 +22,10 @@ _ROUNDING = 1e-3
 
 @dataclass(frozen=True)
 class VolumeProblem:
-    """Find the contrast x ≥ 0 that minimises ``½ Σ |P(x) − g|² + α/2 Σ |x|² + τ TV(x)``; a `Problem`."""
+    """Find the contrast x ≥ 0 that minimises ``½ Σ |P(x) − g|² + α/2 Σ |x|² + τ TV(x)``; a `Problem`.
+
+    Where a pixel is saturated, ``min(P(x) − g, 0)`` takes the place of ``P(x) − g``: there is at least so much light.
+    """
 
     model: IDTModel
     """P: contrast (2, Z, Y, X) to data (N, Y, X)."""
@@ -36,6 +39,9 @@ class VolumeProblem:
     """Frames that count; all if None."""
     slope: LinearModel | None = None
     """A linear model of the same volume and frames, where `model` is not linear and a solver needs one."""
+    at_least: Tensor | None = None
+    """Boolean, (N, Y, X), True where pixels are saturated, so that the true g is the recorded one or more; None if all
+    are exact."""
     scale: tuple[float, float] | None = None
     """Usual size of Δε_re and Δε_im, relative to which the total variation is rounded where a gradient is needed; None
     for that of each estimate."""
@@ -71,7 +77,7 @@ class VolumeProblem:
 
     def misfit(self, contrast: Tensor, frames: Batch = None) -> Tensor:
         """Return ``½ Σ |P(x) − g|²``, with gradient, over all frames that count or over some."""
-        return self._residual(contrast, self.frames if frames is None else frames).square().sum() / 2
+        return self.residual(contrast, self.frames if frames is None else frames).square().sum() / 2
 
     @torch.no_grad()
     def loss(self, contrast: Tensor) -> float:
@@ -128,9 +134,27 @@ class VolumeProblem:
         loss.backward()
         return loss.detach()
 
-    def _residual(self, contrast: Tensor, frames: Batch) -> Tensor:
-        chosen = None if frames is None else [int(frame) for frame in frames]
-        return self.model.forward(contrast, chosen) - (self.data if chosen is None else self.data[chosen])
+    def residual(self, contrast: Tensor, frames: Batch) -> Tensor:
+        """Return what of model minus data has to be explained, of some frames or of all, (N, Y, X)."""
+        batch = None if frames is None else [int(frame) for frame in frames]
+        chosen = slice(None) if batch is None else batch
+        difference = self.model.forward(contrast, batch) - self.data[chosen]
+        if self.at_least is None:
+            return difference
+        return difference.where(~(self.at_least[chosen] & (difference.detach() > 0)), 0)
+
+    @torch.no_grad()
+    def completed(self, contrast: Tensor) -> VolumeProblem:
+        """Return the problem with exact data instead of bounds: those of a contrast, where it is bright enough.
+
+        With ``g̃ = max(g, P(x))`` at saturated pixels, ``½ Σ |P − g̃|²`` equals the misfit at x and is nowhere below it.
+        Minimising one such majorant after the other minimises the misfit (Hunter and Lange, Am. Stat. 58, 30 (2004)),
+        with solvers that know exact data only.
+        """
+        if self.at_least is None:
+            return self
+        data = torch.where(self.at_least, torch.maximum(self.data, self.model.forward(contrast)), self.data)
+        return replace(self, data=data, at_least=None)
 
     def _differentiable(self, contrast: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return loss and misfit with gradients, the misfit of some frames scaled up to all."""
@@ -156,19 +180,27 @@ class LinearisedVolume:
         self.problem = problem
         self.contrast = contrast.detach()
 
+    def _answering(self, data: Tensor) -> Tensor:
+        """Return data, (N, Y, X), without saturated pixels where the model is bright enough."""
+        at_least = self.problem.at_least
+        if at_least is None:
+            return data
+        bounds = at_least if self.problem.frames is None else at_least[list(self.problem.frames)]
+        return data.where(~bounds | (self.residual() < 0), 0)
+
     @torch.no_grad()
     def residual(self) -> Tensor:
-        """Return model minus data, (N, Y, X)."""
-        return self.problem._residual(self.contrast, self.problem.frames)
+        """Return model minus data as far as they have to be explained, (N, Y, X)."""
+        return self.problem.residual(self.contrast, self.problem.frames)
 
     @torch.no_grad()
     def apply(self, change: Tensor) -> Tensor:
         """Return the change of the data, (N, Y, X), for a change of the contrast, (2, Z, Y, X)."""
-        return self.problem.model.derivative(self.contrast, change, self.problem.frames)
+        return self._answering(self.problem.model.derivative(self.contrast, change, self.problem.frames))
 
     def adjoint(self, data: Tensor) -> Tensor:
         """Apply the transpose of `apply`: (N, Y, X) to (2, Z, Y, X)."""
-        return self.problem.model.derivative_adjoint(self.contrast, data, self.problem.frames)
+        return self.problem.model.derivative_adjoint(self.contrast, self._answering(data), self.problem.frames)
 
 
 def scale_of(contrast: Tensor) -> tuple[float, float]:

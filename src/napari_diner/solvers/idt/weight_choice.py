@@ -136,7 +136,7 @@ class TvSearch:
         self._closed = factorised(replace(self._part, priors=replace(problem.priors, tv=1.0)))
         self._given = candidates is not None
         if candidates is None:
-            large = _LARGE_TV * noise_in_volume(self._closed.model, problem.data, self.shown)
+            large = _LARGE_TV * noise_in_volume(self._closed.model, problem.completed(start).data, self.shown)
             candidates = [large / _TV_RATIO**place for place in range(_MOST_TV)]
         self._candidates = sorted(candidates, reverse=True)
         self._iterations = iterations

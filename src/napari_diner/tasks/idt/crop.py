@@ -47,7 +47,8 @@ def cropped(
     window = np.outer(signal.windows.tukey(height, _FADED), signal.windows.tukey(width, _FADED))
     fade = torch.from_numpy(window).to(problem.data)
     place = (..., slice(top, top + height), slice(left, left + width))
-    part = replace(problem, model=build((planes, height, width)), data=problem.data[place] * fade)
+    at_least = None if problem.at_least is None else problem.at_least[place]
+    part = replace(problem, model=build((planes, height, width)), data=problem.data[place] * fade, at_least=at_least)
     return part, volume[place] * fade
 
 

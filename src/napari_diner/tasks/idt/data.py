@@ -15,6 +15,8 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
+from napari_diner.preprocess.saturation import saturation_level
+from napari_diner.preprocess.steps import bounding
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
@@ -85,6 +87,16 @@ def memory_needed(recipe: IdtRecipe, frames: int, shape: tuple[int, int]) -> int
         volumes += 6 * {"diner": keys, "hash-grid": keys, "pixels": 2}.get(recipe.solver, 0) / 2
     # the data, their spectra and what is left of them; and the tables of the linear model
     return int(frames * pixels * (8 * 4 + 2 * 8) + volumes * volume)
+
+
+def saturated_in(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.bool_] | None, list[str]]:
+    """Return where frames are saturated and bound the light, (N, Y, X), or None; and a sentence on it."""
+    frames, level = np.asarray(data.frames), None
+    if recipe.saturated != "believe":
+        level = recipe.saturation or saturation_level(frames)
+    if level is None or not (full := frames >= level).any():
+        return None, []
+    return full, bounding(full, level)
 
 
 def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float32], list[str]]:

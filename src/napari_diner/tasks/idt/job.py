@@ -18,7 +18,7 @@ from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
-from napari_diner.tasks.idt.data import IdtData, contrast_of, memory_needed, with_file_facts
+from napari_diner.tasks.idt.data import IdtData, contrast_of, memory_needed, saturated_in, with_file_facts
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, preflight, within_aperture
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.stages import IdtStages, IdtState
@@ -68,7 +68,11 @@ class IdtJob(Job[IdtState]):
             positive_im=prior.positive_absorption and solver != "tikhonov",
         )
         tv = TotalVariation.of_voxels(*self.recipe.voxel_um[:2])
-        problem = VolumeProblem(models.linear(), torch.from_numpy(contrast).to(self.device), priors, tv)
+        full, more = saturated_in(self.recipe, data)
+        warnings += more
+        there = torch.from_numpy(contrast).to(self.device)
+        at_least = None if full is None else torch.from_numpy(full).to(self.device)
+        problem = VolumeProblem(models.linear(), there, priors, tv, at_least=at_least)
         calibration = None
         if isinstance(models, ComputedModels):
             warnings += preflight(models.geometry, models.illumination)

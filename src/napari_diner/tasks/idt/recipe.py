@@ -13,6 +13,7 @@ from napari_diner.io.header import decoding
 from napari_diner.io.tables import read_table
 from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
+from napari_diner.preprocess.settings import SaturationLevel
 from napari_diner.representations.settings import RepresentationSettings
 from napari_diner.settings import OneOf, Settings
 from napari_diner.solvers.idt.settings import MultisliceSettings
@@ -109,6 +110,9 @@ class IdtRecipe(RepresentationSettings, ArrayRecipe):
     first_slice_um: float | None = Field(default=None, ge=-1e5, le=1e5, title="First slice (µm)")
     """Position of the first slice above the plane in focus; empty to centre the volume on that plane."""
 
+    saturation: SaturationLevel = None
+    saturated: Literal["at_least", "believe"] = Field(default="at_least", title="Saturated pixels")
+    """What a saturated pixel says: that there is at least so much light, or what it shows."""
     background: str = Field(default="mean", title="Background", json_schema_extra={"words": [*BACKGROUNDS]})
     """mean or blur of each frame; ratio if frames are I / background, none if minus one too; or an image file."""
     background_blur_um: float = Field(default=20.0, gt=0, le=1e5, title="Blur (µm)")

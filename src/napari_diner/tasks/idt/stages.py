@@ -268,7 +268,7 @@ def _first_chords(state: IdtState, budget: Budget) -> DataLinearisation | None:
     if isinstance(problem.model, LinearModel) or problem.model.frames < 2:
         return None
     # any weight will do here
-    tau = _FIRST_TV * noise_in_volume(problem.linear, problem.data)
+    tau = _FIRST_TV * noise_in_volume(problem.linear, problem.completed(state.estimate).data)
     weighted = problem.with_priors(replace(problem.priors, tv=tau))
     return DataLinearisation(MultiSliceVoxels(weighted, state.start, _FIRST_CHORDS))
 
@@ -281,8 +281,10 @@ def _weight_search(state: IdtState, budget: Budget) -> TvSearch | None:
     problem, volume = state.problem, state.estimate
     if problem.model.frames < 2:
         return None
-    data = problem.data if state.linearised is None else state.linearised
-    problem = replace(problem, model=problem.linear, data=data)
+    if state.linearised is None:
+        problem = replace(problem, model=problem.linear)
+    else:
+        problem = replace(problem, model=problem.linear, data=state.linearised, at_least=None)
     if isinstance(state.models, ComputedModels):
         problem, volume = cropped(problem, volume, state.models.linear)
     return TvSearch(problem, volume)

@@ -1,0 +1,61 @@
+"""The level of saturation, found in the frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_diner.preprocess.saturation import saturation_level
+from napari_diner.simulate.lensless.recording import simulate
+from napari_diner.simulate.lensless.settings import LenslessSimulation
+
+DISTANCES_UM = (150.0, 220.0)
+
+
+def pattern(**settings: object) -> np.ndarray:
+    """Frames as a camera of 16 bits gives them, unclipped."""
+    return simulate(
+        LenslessSimulation.model_validate(
+            {"height_px": 72, "width_px": 64, "distances_um": DISTANCES_UM, "bits": 16, **settings}
+        )
+    ).frames
+
+
+@pytest.mark.parametrize("share", [0.01, 0.12])
+@pytest.mark.parametrize(
+    ("kind", "full"), [(np.uint8, 255), (np.uint8, 201), (np.uint16, 1023), (np.uint16, 65520), (np.float32, 0.7)]
+)
+@pytest.mark.parametrize("photons", [None, 3000.0])
+def test_where_light_is_cut_off_is_found(kind: type, full: float, share: float, photons: float | None) -> None:
+    frames = pattern(photons=photons)
+    level = np.quantile(frames, 1 - share)
+    cut = np.minimum(frames / level, 1) * full
+    recorded = (np.round(cut) if kind is not np.float32 else cut).astype(kind)
+    assert saturation_level(recorded) == pytest.approx(full, rel=1e-6)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("phase", [0.1, 1.7, 6.0])
+@pytest.mark.parametrize("noise", [{}, {"photons": 500}, {"noise_sigma": 0.03}])
+def test_the_brightest_pixels_of_a_whole_pattern_are_not_saturated(
+    bits: int, phase: float, noise: dict[str, float]
+) -> None:
+    frames = pattern(bits=bits, phase_range_rad=phase, **noise)
+    assert saturation_level(frames) is None
+    assert saturation_level(frames.astype(np.float32) / 3) is None
+
+
+def test_a_flat_background_is_not_saturated() -> None:
+    frames = np.full((3, 32, 32), 200, np.uint8)
+    frames[:, 10:14, 8:20] = 40
+    assert saturation_level(frames) is None
+    assert saturation_level(np.zeros((2, 16, 16), np.uint16)) is None
+
+
+def test_what_is_not_finite_does_not_count() -> None:
+    frames = pattern().astype(np.float64)
+    frames = np.minimum(frames, np.quantile(frames, 0.9))
+    level = frames.max()
+    frames[0, :5, :5], frames[1, 3, 3] = np.nan, np.inf
+    assert saturation_level(frames) == level
+    assert saturation_level(np.full((1, 8, 8), np.nan)) is None
