@@ -1,0 +1,136 @@
+"""What a front door does with a file or an option: as the command line does, up to the first step of the work."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import psutil
+
+HARD = ["--wavelength-um", "0.5", "--pixel-size-um", "1.5", "--device", "cpu"]
+BASE = {
+    "lensless": [*HARD, "--distances-um", "300,400,500"],
+    "focus": [*HARD, "--near-um", "200", "--far-um", "600"],
+    "idt": [*HARD, "--pixel-size-um", "0.3", "--na", "0.3", "--ring.na", "0.25", "--slice-count", "2"],
+    "fit": ["--epochs", "1", "--device", "cpu"],
+}
+"""Options with which a small stack of three frames is complete for each task."""
+
+
+def arguments_for(path: Path, stack: Path) -> list[list[str]]:
+    """Return the commands that read a file, by its suffix."""
+    lensless = ["lensless", str(stack), *BASE["lensless"]]
+    match path.suffix:
+        case ".yaml":
+            return [["run", str(path)], ["lensless", str(stack), "--recipe", str(path), *BASE["lensless"]]]
+        case ".csv":
+            idt = ["idt", str(stack), *BASE["idt"], "--illuminations", str(path)]
+            return [[*lensless, "--distances-um", str(path)], idt]
+        case ".json":
+            return [["idt", str(stack), *BASE["idt"], "--illuminations", str(path)], ["load", str(path)]]
+        case ".safetensors":
+            return [["weights", str(path)]]
+        case _:
+            others = [[*lensless, "--mask", str(path)], [*lensless, "--preprocess.dark", str(path)]]
+            idt = ["idt", str(path), *BASE["idt"]]
+            return [["lensless", str(path), *BASE["lensless"]], ["fit", str(path), *BASE["fit"]], idt, *others]
+
+
+def enter(arguments: list[str], output: Path) -> int:
+    """Go through a door, and begin the work; return the exit code.
+
+    The doors other than commands of the application are ``load``, for the folder of a result, and ``weights``, for a
+    model file.
+    """
+    from napari_diner.cli import app
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings(action="ignore"))
+        if arguments[0] in ("load", "weights"):
+            return _read(arguments)
+        build = app.build_app
+
+        def begin(*given: object, **options: object) -> object:
+            work = build()(*given, **options)
+            run = work.args[2]()  # reads the data and returns the run
+            with run:
+                return 0
+
+        # the work itself would take minutes; all that stands before its first step is done
+        app.build_app = lambda: begin  # type: ignore[assignment,return-value]
+        try:
+            return app.execute([*arguments, "-o", str(output)])
+        finally:
+            app.build_app = build
+
+
+def _read(arguments: list[str]) -> int:
+    import napari_diner as nd
+    from napari_diner.errors import DinerError
+    from napari_diner.tasks.fit.model import FitModel
+
+    path = Path(arguments[1])
+    try:
+        if arguments[0] == "weights":
+            FitModel.open(path)
+        else:
+            folder = path.parent / f"{path.stem}.result"
+            folder.mkdir(exist_ok=True)
+            (folder / "report.json").write_bytes(path.read_bytes())
+            (folder / "recipe.yaml").write_text("task: fit\n")
+            nd.load(folder)
+    except DinerError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def main() -> None:
+    """Read commands from standard input, one a line as JSON, and write what each did."""
+    import napari_diner.tasks.fit.job
+    import napari_diner.tasks.idt.job
+    import napari_diner.tasks.lensless.job  # noqa: F401 (imported before anything is measured)
+
+    process, output = psutil.Process(), sys.stdout
+    print(json.dumps({"ready": process.memory_info().rss}), file=output, flush=True)
+    for line in sys.stdin:
+        item = json.loads(line)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")  # forget the peak
+        start, busy = time.monotonic(), time.process_time()
+        said, fault = io.StringIO(), ""
+        try:
+            with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+                code = enter(item["arguments"], Path(item["output"]))
+        except BaseException as error:
+            code, fault = 1, f"{type(error).__name__}: {error}"
+        message = said.getvalue()
+        report = {
+            "id": item["id"],
+            "code": code,
+            "seconds": time.monotonic() - start,
+            "busy": time.process_time() - busy,
+            "rss": _peak(process),
+            "longest": max(map(len, message.splitlines()), default=0),
+            "control": bool(re.search(r"[\x00-\x09\x0b-\x1f\x7f]", message)),
+            "message": (fault or message)[:300],
+        }
+        print(json.dumps(report), file=output, flush=True)
+
+
+def _peak(process: psutil.Process) -> int:
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    except (OSError, IndexError):
+        return int(process.memory_info().rss)
+
+
+if __name__ == "__main__":
+    main()
