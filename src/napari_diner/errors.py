@@ -29,7 +29,7 @@ class DinerError(Exception):
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = _CONTROL.sub(" ", message)
         self.field = field
 
     def describe(self, name_of: Callable[[str], str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from napari_diner.errors import RecipeError
+from napari_diner.errors import RecipeError, quoted
 from napari_diner.settings import Settings
 
 Build = Callable[..., Any]
@@ -62,6 +62,6 @@ def resolve(place: str) -> Any:
 def unknown(kind: str, name: str, valid: Iterable[str], field: str | None = None) -> RecipeError:
     """Return the error that there is no thing of a kind with this name; the nearest one is named."""
     names = list(valid)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name[:80], names, n=1, cutoff=0.6)
     cure = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(names)}"
-    return RecipeError(f"There is no {kind} {name!r}; {cure}", field)
+    return RecipeError(f"There is no {kind} {quoted(name)}; {cure}", field)

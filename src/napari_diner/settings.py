@@ -11,12 +11,10 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationErro
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from napari_diner.errors import RecipeError
+from napari_diner.errors import RecipeError, one_line, quoted
 
 Values = dict[str, Any]
 """Values of settings by their keys, nested in sections, as in a YAML file."""
-
-_LONGEST_VALUE = 60
 
 
 if TYPE_CHECKING:
@@ -76,24 +74,20 @@ def explained(model: Any, error: ValidationError) -> RecipeError:
         keys.pop()
     key = ".".join(keys)
     if unknown:
-        return RecipeError(f"The recipe has no key {shortened(key)!r}; did you mean {_nearest(key, valid)!r}?")
-    problem = first["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
+        return RecipeError(f"The recipe has no key {quoted(key)}; did you mean {_nearest(key, valid)!r}?")
+    problem = one_line(first["msg"], 400).removeprefix("Value error, ").replace("Input should be", "it should be")
     if first["type"] == "value_error" and not key:
         return RecipeError(problem)
     if first["type"] in ("model_type", "model_attributes_type"):
         problem = "it should be a section with settings of its own"
     if first["type"] == "missing":
         return RecipeError("{field} is missing", key)
-    return RecipeError(f"{{field}} = {shortened(repr(first['input']))} cannot be used: {problem}", key or "recipe")
-
-
-def shortened(text: str) -> str:
-    """Return at most a line of what a user wrote, for a message."""
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+    return RecipeError(f"{{field}} = {quoted(first['input'])} cannot be used: {problem}", key or "recipe")
 
 
 def _nearest(key: str, valid: set[str]) -> str:
     """Return the valid key that is most like another one; the last part of the key counts most."""
+    key = key[:80]
     last = difflib.get_close_matches(
         key.rsplit(".", 1)[-1], [name.rsplit(".", 1)[-1] for name in valid], n=1, cutoff=0.6
     )

@@ -69,8 +69,8 @@ class Worker:
     def stop(self) -> None:
         """End the process."""
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+            with self.process as process:
+                process.kill()
             self.process = None
 
 

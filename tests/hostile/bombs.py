@@ -27,6 +27,21 @@ def bombs(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+def recipe_bombs(folder: Path) -> list[Path]:
+    """Write the recipes only."""
+    folder.mkdir(parents=True)
+    _recipes(folder)
+    return sorted(folder.iterdir())
+
+
+def structure_bombs(folder: Path) -> list[Path]:
+    """Write those that are small and quickly refused by their structure."""
+    folder.mkdir(parents=True)
+    for write in (_xml, _special):
+        write(folder)
+    return sorted(folder.iterdir())
+
+
 def _recipes(folder: Path) -> None:
     aliases = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         f"{new}: &{new} [{','.join(['*' + old] * 9)}]\n" for old, new in zip("abcdefghi", "bcdefghij", strict=True)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import psutil
 
-HARD = ["--wavelength-um", "0.5", "--pixel-size-um", "1.5", "--device", "cpu"]
+HARD = ["--wavelength-um", "0.5", "--pixel-size-um", "0.5", "--device", "cpu"]
 BASE = {
     "lensless": [*HARD, "--distances-um", "300,400,500"],
     "focus": [*HARD, "--near-um", "200", "--far-um", "600"],
-    "idt": [*HARD, "--pixel-size-um", "0.3", "--na", "0.3", "--ring.na", "0.25", "--slice-count", "2"],
+    "idt": [*HARD, "--na", "0.3", "--ring.na", "0.25", "--slice-count", "2"],
     "fit": ["--epochs", "1", "--device", "cpu"],
 }
 """Options with which a small stack of three frames is complete for each task."""
@@ -25,15 +25,16 @@ BASE = {
 
 def arguments_for(path: Path, stack: Path) -> list[list[str]]:
     """Return the commands that read a file, by its suffix."""
+    listed = ["idt", str(stack), *HARD, "--na", "0.3", "--slice-count", "2"]
     lensless = ["lensless", str(stack), *BASE["lensless"]]
     match path.suffix:
         case ".yaml":
             return [["run", str(path)], ["lensless", str(stack), "--recipe", str(path), *BASE["lensless"]]]
         case ".csv":
-            idt = ["idt", str(stack), *BASE["idt"], "--illuminations", str(path)]
-            return [[*lensless, "--distances-um", str(path)], idt]
+            distances = ["lensless", str(stack), *HARD, "--distances-um", str(path)]
+            return [distances, [*listed, "--illuminations", str(path)]]
         case ".json":
-            return [["idt", str(stack), *BASE["idt"], "--illuminations", str(path)], ["load", str(path)]]
+            return [[*listed, "--illuminations", str(path)], ["load", str(path)]]
         case ".safetensors":
             return [["weights", str(path)]]
         case _:

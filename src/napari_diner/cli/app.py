@@ -15,12 +15,12 @@ from napari_diner.cli.demo import demo
 from napari_diner.cli.info import info
 from napari_diner.cli.options import option_name
 from napari_diner.cli.render import render
-from napari_diner.errors import DinerError
-from napari_diner.settings import shortened
+from napari_diner.errors import DinerError, one_line, quoted
 from napari_diner.tasks.registry import samples, tasks
 
 BAD_INPUT = 2
 FAULT = 1
+_LONGEST = 1000
 TRACEBACK = "NAPARI_DINER_TRACEBACK"
 """Environment variable that makes unexpected errors print their traceback."""
 
@@ -64,7 +64,7 @@ def execute(arguments: Sequence[str]) -> int:
             code = code()
         sys.stdout.flush()
     except CycloptsError as error:
-        return _complain(_usage(error))
+        return _complain(_usage(error, arguments))
     except DinerError as error:
         return _complain(error.describe(option_name))
     except MemoryError:
@@ -81,18 +81,23 @@ def execute(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _usage(error: CycloptsError) -> str:
+def _usage(error: CycloptsError, arguments: Sequence[str]) -> str:
     """Return what is wrong with the arguments according to cyclopts, and how to get help."""
     command = " ".join(["napari-diner", *(error.command_chain or ())])
     if isinstance(error, UnusedCliTokensError):
-        words = shortened(" ".join(error.unused_tokens or ()))
+        words = quoted(" ".join(error.unused_tokens or ()))
         return (
             f"Unexpected arguments: {words}; quote a pattern of files, such as 'frames/*.tif', or see {command} --help"
         )
-    return f"{str(error).strip()} See {command} --help"
+    said = str(error).strip()
+    for argument in arguments:
+        for text in (argument, argument.partition("=")[2]):
+            if len(text) > len(quoted(text)):
+                said = said.replace(text, quoted(text)[1:-1])
+    return f"{said} See {command} --help"
 
 
 def _complain(message: str) -> int:
     """Print an error in one line; return the exit code."""
-    print("napari-diner: " + " ".join(message.split()), file=sys.stderr)
+    print("napari-diner: " + " ".join(one_line(message, _LONGEST).split()), file=sys.stderr)
     return BAD_INPUT

@@ -11,9 +11,9 @@ from cyclopts import Parameter
 
 from napari_diner.cli.options import Options, collect
 from napari_diner.cli.output import FLAG, Common, compare_into, results_in, run_into
-from napari_diner.errors import RecipeError
+from napari_diner.errors import RecipeError, quoted
 from napari_diner.io.folder import RECIPE, with_manifest, write_contents
-from napari_diner.settings import Settings, Values, shortened
+from napari_diner.settings import Settings, Values
 from napari_diner.tasks.recipe import Recipe, input_files, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
 from napari_diner.tasks.task import AnyTask, Sample, SampleData, Task
@@ -148,7 +148,7 @@ def run_command() -> Command:
         try:
             task = registered(name)
         except RecipeError as error:
-            raise RecipeError(f"The recipe {recipe} is for the task {shortened(name)!r}. {error}", "task") from None
+            raise RecipeError(f"The recipe {recipe} is for the task {quoted(name)}. {error}", "task") from None
         return _run(common, task, _recipe(task, None, recipe, set_, options.values(settings)), truth)
 
     return options.added_to(run)

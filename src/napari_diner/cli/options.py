@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-import yaml
 from cyclopts import Group, Parameter
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from napari_diner.errors import InputError, RecipeError
+from napari_diner.errors import InputError, RecipeError, quoted
 from napari_diner.io.tables import read_table
-from napari_diner.settings import Values, choices, sections, shortened, without_none
+from napari_diner.io.texts import parse_yaml
+from napari_diner.settings import Values, choices, sections, without_none
 from napari_diner.tasks.recipe import absolute_paths, is_file, merge, read_yaml
 from napari_diner.tasks.task import Shortcut
 
@@ -202,11 +202,11 @@ def assignment(text: str) -> Values:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise RecipeError(f"--set {shortened(text)} is not understood; write it as --set key=value")
+        raise RecipeError(f"--set {quoted(text)} is not understood; write it as --set key=value")
     try:
-        return nested(key.strip().split("."), yaml.safe_load(value))
-    except yaml.YAMLError:
-        raise RecipeError(f"--set {shortened(text)}: the value cannot be read; quote it as in YAML") from None
+        return nested(key.strip().split("."), parse_yaml(value))
+    except ValueError:
+        raise RecipeError(f"--set {quoted(text)}: the value cannot be read; quote it as in YAML") from None
 
 
 def parse_sequence(option: Option, text: str) -> object:
@@ -220,9 +220,9 @@ def parse_sequence(option: Option, text: str) -> object:
     text = text.strip()
     if text.startswith("["):
         try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise RecipeError(f"{option.flag} {text} is not a list; write it as [1, 2, 3]") from None
+            return parse_yaml(text)
+        except ValueError:
+            raise RecipeError(f"{option.flag} {quoted(text)} is not a list; write it as [1, 2, 3]") from None
     is_file = text.lower().endswith((".csv", ".txt", ".tsv"))
     name = option.keys[-1]
     unit = "um" if name.endswith("_um") else None

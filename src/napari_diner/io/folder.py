@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.errors import OutputError
+from napari_diner.errors import InputError, OutputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.exchange import (
     PREFIX,
@@ -26,6 +25,7 @@ from napari_diner.io.exchange import (
     undisturbed,
 )
 from napari_diner.io.ometiff import write_array
+from napari_diner.io.texts import read_json
 
 REPORT = "report.json"
 RECIPE = "recipe.yaml"
@@ -243,8 +243,8 @@ def _inputs_among(folder: Path, names: Iterable[str], inputs: Collection[Path]) 
 
 def _report(folder: Path) -> Mapping[str, object]:
     try:
-        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        report = read_json(folder / REPORT)
+    except InputError:
         return {}
     return report if isinstance(report, dict) else {}
 

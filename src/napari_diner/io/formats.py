@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_diner.errors import InputError
+from napari_diner.errors import InputError, quoted
 from napari_diner.io import hdf5, matlab5, npy, ome_zarr, png, tiff
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
@@ -103,11 +103,14 @@ def read_file(source: str | Path, index: Index) -> Array:
 
 def located(source: str | Path) -> tuple[Path, str]:
     """Return the path and the name of the array in it that a source stands for."""
-    whole = Path(source).expanduser()
-    if whole.exists():
-        return whole, ""
-    path, name = split_part(str(source))
-    return Path(path).expanduser(), name
+    try:
+        whole = Path(source).expanduser()
+        if whole.exists():
+            return whole, ""
+        path, name = split_part(str(source))
+        return Path(path).expanduser(), name
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, or a home of nobody
+        raise InputError(f"{quoted(str(source))} cannot be the name of a file; check the path") from None
 
 
 def format_of(path: Path) -> Format:

@@ -6,6 +6,7 @@ shows them: rows, columns, and then the others. What other programs write is tak
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ several directions at once."""
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # MATLAB writes a text of this length before the signature
 _USER_BLOCK = 512
-_MOST_OBJECTS = 10_000
+_MOST_OBJECTS = 2000
 
 
 def is_hdf5(path: Path, start: bytes) -> bool:
@@ -119,9 +120,11 @@ def _arrays(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
 
     seen: set[int] = set()
     waiting = [("", file["/"])]
-    while waiting and len(seen) < _MOST_OBJECTS:
+    while waiting:
         prefix, group = waiting.pop()
-        for key in group:
+        for key in itertools.islice(group, _MOST_OBJECTS):
+            if len(seen) >= _MOST_OBJECTS:
+                return
             if key.startswith("#") or not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 continue
             entry = group.get(key)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_diner.errors import InputError
+from napari_diner.errors import InputError, quoted
+from napari_diner.io.texts import read_bytes
 from napari_diner.io.units import MICROMETRES, micrometres
 
 _UNITS = "|".join(sorted({*MICROMETRES, "\u03bcm"} - {"in"}, key=len, reverse=True))
@@ -24,6 +25,7 @@ _WORD = re.compile(rf'"[^"]*"(?!\S)|\S+(?:\s*/\s*\S+|\s+[(\[][^)\]]*[)\]]|\s+(?:
 _TITLE = re.compile(rf"(.*?)(?:\s*[(\[]([^)\]]*)[)\]]|[\s,/_]+({_UNITS}))?", re.IGNORECASE)
 # nor is a column with one of these words that of a quantity with another name, even if there is no other column
 _QUANTITIES = {"angle", "exposure", "gain", "index", "na", "pixel", "time", "wavelength", "weight"}
+_LONGEST_LINE = 20_000
 # words of the titles of a column that numbers the frames
 _FRAME_TITLES = {"frame", "image", "index", "no", "nr", "number", "row"}
 # a title with one of these words names the error of a quantity, not the quantity
@@ -59,15 +61,17 @@ class Cell:
             raise InputError(f"{self.place} has an empty cell; fill it in")
         match = _NUMBER.fullmatch(self.text)
         if match is None or not math.isfinite(float(match[1])):
-            raise InputError(f"{self.place}: {self.text!r} is not a number; write it like 1.5 or 2e-3")
+            raise InputError(f"{self.place}: {quoted(self.text)} is not a number; write it like 1.5 or 2e-3")
         number, own = float(match[1]), match[2] or (self.unit if unit else "")
         if not own:
             return number
         if unit is None:
-            raise InputError(f"{self.place}: {self.text!r} has a unit, but a plain number is expected; remove the unit")
+            raise InputError(
+                f"{self.place}: {quoted(self.text)} has a unit, but a plain number is expected; remove the unit"
+            )
         size, target = micrometres(own), micrometres(unit)
         if size is None or target is None:
-            raise InputError(f"{self.place}: {own!r} is not a unit of length; use nm, µm, mm, cm or m")
+            raise InputError(f"{self.place}: {quoted(own)} is not a unit of length; use nm, µm, mm, cm or m")
         # powers of ten below one are not exact: divide by their inverse
         return number * (size / target) if size >= target else number / round(target / size)
 
@@ -106,7 +110,7 @@ class Table:
             If a frame stands twice, and may not.
         """
         first = [row[0].text for row in self.rows]
-        if len(self.rows[0]) <= values or not all(text.isdecimal() for text in first):
+        if len(self.rows[0]) <= values or not all(text.isdecimal() and len(text) < 10 for text in first):
             return self
         numbers = [int(text) for text in first]
         count = sorted(numbers) in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
@@ -239,6 +243,8 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
         source = str(text)
         text = _decoded(text.expanduser())
     lines = [line.replace("\u2212", "-") for line in text.removeprefix("\ufeff").splitlines()]
+    if max(map(len, lines), default=0) > _LONGEST_LINE:
+        raise InputError(f"{source} has a line of more than {_LONGEST_LINE} characters; write a row on each line")
     bare = [line[: _comment(line)] for line in lines]
     filled = [index for index, line in enumerate(bare) if line.strip("\t ,;")]
     if not filled:
@@ -278,9 +284,11 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
 
 def _decoded(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); check the path") from None
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read as a table: {error}; name a table of numbers") from None
     # spreadsheets save text as UTF-8, as UTF-16, or in the code page of Windows
     for encoding in ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252"):
         with contextlib.suppress(UnicodeDecodeError):

@@ -15,6 +15,7 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
 from napari_diner.io.header import UNNAMED, Header, decoding
 from napari_diner.io.tiff_meaning import Meaning, meaning
+from napari_diner.io.tiff_structure import check_structure
 from napari_diner.io.units import micrometres
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -102,6 +103,7 @@ def _images(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
 
 
 def _open(path: Path) -> tifffile.TiffFile:
+    check_structure(path)
     # OME-XML may refer to other files of a set; only the values of this file are wanted
     return tifffile.TiffFile(path, _multifile=False)
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array, DType
 
+_LONGEST_HEADER = 2**24
 _TYPES: dict[str, type[np.number]] = {
     "F64": np.float64, "F32": np.float32, "F16": np.float16,
     "U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "U64": np.uint64,
@@ -40,6 +41,11 @@ class WeightsFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser()
         with self._explained():
+            if self.path.exists() and not self.path.is_file():
+                raise OSError("it is not an ordinary file")
+            with self.path.open("rb") as file:
+                if int.from_bytes(file.read(8), "little") > _LONGEST_HEADER:
+                    raise OSError("its header is too long")
             self._file = safe_open(self.path, framework="numpy")
             self.header: Mapping[str, str] = dict(self._file.metadata() or {})
             self.shapes: dict[str, tuple[int, ...]] = {}

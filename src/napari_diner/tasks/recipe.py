@@ -14,8 +14,9 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
-from napari_diner.errors import InputError, RecipeError
+from napari_diner.errors import InputError, RecipeError, one_line
 from napari_diner.io.axes import LETTERS, parse_selection
+from napari_diner.io.texts import parse_yaml, read_bytes
 from napari_diner.settings import Settings, Values, explained, sections, without_none
 
 
@@ -105,14 +106,14 @@ def read_yaml(path: str | Path) -> Values:
         If the file cannot be read or holds no mapping.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"The recipe {path} cannot be read ({error}); give a YAML file") from None
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where is not None else ""
-        raise RecipeError(f"The recipe {path} is not valid YAML{line}; fix it there") from None
-    if not isinstance(values, dict):
+        values = parse_yaml(read_bytes(Path(path).expanduser()).decode())
+    except OSError as error:
+        raise RecipeError(f"The recipe {path} cannot be read ({error.strerror}); give a YAML file") from None
+    except UnicodeDecodeError:
+        raise RecipeError(f"The recipe {path} cannot be read as a text in UTF-8; give a YAML file") from None
+    except (ValueError, RuntimeError) as error:
+        raise RecipeError(f"The recipe {path} cannot be read: {one_line(str(error))}; correct it there") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise RecipeError(f"The recipe {path} holds no settings; write lines of the form 'key: value'")
     return values
 

@@ -12,6 +12,7 @@ import numpy as np
 from napari_diner.errors import InputError
 from napari_diner.io.folder import RECIPE, REPORT, WEIGHTS, recover, staged, write_contents
 from napari_diner.io.ometiff import read_array
+from napari_diner.io.texts import read_json
 from napari_diner.io.weights import WeightsFile
 from napari_diner.tasks.recipe import input_files, read_yaml
 from napari_diner.tasks.result import Result
@@ -79,9 +80,11 @@ def load(folder: str | Path) -> Result:
     folder = Path(folder).expanduser()
     recover(folder)
     try:
-        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-        names = [Path(name).name for name in report["files"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        report = read_json(folder / REPORT)
+        names = [Path(name).name for name in report["files"]] if isinstance(report, dict) else None
+    except (InputError, KeyError, TypeError):
+        names = None
+    if names is None or not isinstance(report, dict):
         raise InputError(f"{folder} holds no result of napari-diner; give a folder with a {REPORT}") from None
     arrays = tuple(read_array(folder / name) for name in names if name.endswith(".tif"))
     values = read_yaml(folder / RECIPE)

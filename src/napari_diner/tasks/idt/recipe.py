@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from napari_diner.errors import InputError, RecipeError
-from napari_diner.io.header import decoding
 from napari_diner.io.tables import read_table
+from napari_diner.io.texts import read_json
 from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.preprocess.settings import SaturationLevel
@@ -270,8 +269,7 @@ def read_illuminations(path: Path) -> list[object]:
         If the file cannot be read or does not contain directions.
     """
     if path.suffix.lower() == ".json":
-        with decoding(path):
-            values = json.loads(path.expanduser().read_text(encoding="utf-8-sig"))
+        values = read_json(path.expanduser())
         if not isinstance(values, list):
             raise InputError(f"{path} does not contain a list; write [[NA_y, NA_x], ...]")
         return values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
+from napari_diner.io.texts import read_json
 from napari_diner.physics.lensless.information import octaves
 from napari_diner.tasks.report import psnr_db
 
@@ -56,9 +57,10 @@ def load_truth(folder: str | Path) -> Truth:
 
 def _phase_scale(folder: Path) -> float:
     try:
-        return float(json.loads((folder / "params.json").read_text(encoding="utf-8"))["phase_scale_rad"])
-    except (OSError, KeyError, TypeError, ValueError):
-        return float(np.pi / 2)
+        values = read_json(folder / "params.json")
+        return float(values["phase_scale_rad"]) if isinstance(values, dict) else math.pi / 2
+    except (InputError, KeyError, TypeError, ValueError):
+        return math.pi / 2
 
 
 def phase_error(phase: Image, truth: Image) -> Image:

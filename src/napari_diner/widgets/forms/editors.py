@@ -13,7 +13,8 @@ from pydantic.fields import FieldInfo
 from qtpy.QtCore import QEvent, QObject, Qt, Signal, SignalInstance
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QWidget
 
-from napari_diner.errors import RecipeError
+from napari_diner.errors import RecipeError, quoted
+from napari_diner.io.texts import parse_yaml
 from napari_diner.settings import choices, sections, without_none
 from napari_diner.widgets.forms.controls import ShrinkingCombo, remove_margins
 from napari_diner.widgets.forms.number_editor import DECIMALS, NumberEditor
@@ -170,11 +171,14 @@ class NumbersEditor(_TextEditor):
         if not text:
             return self._empty
         try:
-            values = yaml.safe_load(f"[{text}]")
-        except yaml.YAMLError:
-            raise RecipeError(f"{self._title}: {text!r} is not a list; separate the numbers with commas") from None
+            values = parse_yaml(f"[{text}]")
+        except ValueError:
+            raise RecipeError(
+                f"{self._title}: {quoted(text)} is not a list; separate the numbers with commas"
+            ) from None
         # the user may have written the outer brackets too
-        return values[0] if len(values) == 1 and _depth(values) > self._depth else values
+        nested = isinstance(values, list) and len(values) == 1 and _depth(values) > self._depth
+        return values[0] if isinstance(values, list) and nested else values
 
     def set_value(self, value: object) -> None:
         """Show numbers."""
@@ -191,9 +195,11 @@ class _MappingEditor(_TextEditor):
 
     def value(self) -> object:
         try:
-            return yaml.safe_load(self.text()) or {}
-        except yaml.YAMLError:
-            raise RecipeError(f"{self._title}: {self.text()!r} is not YAML; write {{name: {{key: value}}}}") from None
+            return parse_yaml(self.text()) or {}
+        except ValueError:
+            raise RecipeError(
+                f"{self._title}: {quoted(self.text())} is not YAML; write {{name: {{key: value}}}}"
+            ) from None
 
     def set_value(self, value: object) -> None:
         flow = yaml.safe_dump(value, default_flow_style=True, width=float("inf")) if value else ""

@@ -1,0 +1,116 @@
+"""Texts from files: of ordinary files only, of a limited size, and without what makes YAML and JSON explode."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import yaml
+
+from napari_diner.errors import InputError, quoted
+
+LONGEST_TEXT = 2**20
+"""Bytes of the longest recipe or report."""
+_MOST_NODES = 100_000
+_DEEPEST = 20
+# the one that is written in C is an order of magnitude faster
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _StrictLoader(_Loader):  # type: ignore[misc,valid-type]
+    """Reads plain values, and takes no key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        """Return a mapping whose keys all differ."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        if len({*keys}) < len(keys):
+            raise ValueError(f"the key {quoted(next(key for key in keys if keys.count(key) > 1))} stands there twice")
+        values: dict[object, object] = super().construct_mapping(node, deep)
+        return values
+
+
+def read_bytes(path: Path, longest: int = LONGEST_TEXT) -> bytes:
+    """Return the content of an ordinary file that is not too long.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is a folder, a device or a pipe, or too long.
+    """
+    # opened without waiting for the other end of a pipe
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(number, "rb") as file:
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("it is not an ordinary file")
+        if status.st_size > longest:
+            raise ValueError(f"it has more than {longest / 2**20:g} MiB")
+        return file.read(longest)
+
+
+def parse_yaml(text: str) -> object:
+    """Return the value of a YAML text.
+
+    Raises
+    ------
+    ValueError
+        If it is no valid YAML, has the same key twice, is nested too deeply, or becomes too large by its aliases.
+    """
+    try:
+        _check_size(text)
+        return yaml.load(text, _StrictLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ValueError("it is not valid YAML" + (f" at line {mark.line + 1}" if mark is not None else "")) from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def read_json(path: Path) -> object:
+    """Return the value in a JSON file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        return json.loads(read_bytes(path).decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the path") from None
+    except RecursionError:
+        raise InputError(f"{path} cannot be read (it is nested too deeply); save it again") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); save it again") from None
+
+
+def _check_size(text: str) -> None:
+    """Check how deep and how large a YAML text becomes, without building anything."""
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str | None, int]] = [(None, 0)]
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            opened.append((event.anchor, 1))
+            if len(opened) > _DEEPEST:
+                raise ValueError("it is nested too deeply")
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = opened.pop()
+        elif isinstance(event, yaml.ScalarEvent):
+            anchor, size = event.anchor, 1
+        elif isinstance(event, yaml.AliasEvent):
+            anchor, size = None, sizes.get(str(event.anchor), 0)
+            if not size:
+                raise ValueError(f"the alias {quoted(str(event.anchor))} stands for nothing, or for itself")
+        else:
+            continue
+        if anchor is not None:
+            sizes[anchor] = size
+        around, before = opened[-1]
+        opened[-1] = around, before + size
+        if before + size > _MOST_NODES:
+            raise ValueError(f"it holds more than {_MOST_NODES} values")
