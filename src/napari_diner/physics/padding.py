@@ -10,13 +10,14 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-Mode = Literal["none", "reflect", "replicate"]
+Mode = Literal["none", "reflect", "replicate", "unknown"]
 
 
 class Padding:
     """Continue a field beyond its edges, and crop it again.
 
-    `pad` and `crop` are linear, with the adjoints `pad_adjoint` and `crop_adjoint`.
+    `pad` and `crop` are linear, with the adjoints `pad_adjoint` and `crop_adjoint`. `pad` takes the object to the
+    padded grid, and `crop` the padded grid to the field of view.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ class Padding:
         Pixels (Y, X) of the field of view.
     mode
         ``"none"``: the field is periodic; ``"reflect"``: mirror images (edge pixel included); ``"replicate"``: the edge
-        value.
+        value; ``"unknown"``: nothing is assumed, and the object has the pixels of the padded grid.
     width_px
         Minimum number of pixels to add on each side; the total is rounded up to a size that transforms fast.
     apodise
@@ -34,13 +35,15 @@ class Padding:
     def __init__(self, shape: tuple[int, int], mode: Mode = "none", width_px: int = 0, apodise: bool = True) -> None:
         self.shape = shape
         width = 0 if mode == "none" else width_px
+        self.is_unknown = mode == "unknown"
+        """Whether the object extends over the padded grid, and is solved for there."""
         self.padded_shape = (shape[0], shape[1])
         if width > 0:
             rows, columns = (next_fast_len(size + 2 * width, real=True) for size in shape)
             self.padded_shape = (rows, columns)
         self._before = [(padded - size) // 2 for size, padded in zip(shape, self.padded_shape, strict=True)]
         self._runs = [
-            _runs(size, padded, mode == "reflect") for size, padded in zip(shape, self.padded_shape, strict=True)
+            _runs(size, padded, mode != "replicate") for size, padded in zip(shape, self.padded_shape, strict=True)
         ]
         rows, columns = (_taper(size, padded, apodise) for size, padded in zip(shape, self.padded_shape, strict=True))
         self._window = (rows[:, None] * columns[None, :]) if width > 0 and apodise else None
@@ -55,6 +58,11 @@ class Padding:
         """Whether no pixels are added."""
         return self.padded_shape == self.shape
 
+    @property
+    def object_shape(self) -> tuple[int, int]:
+        """Pixels (Y, X) of the object: of the padded grid if what is beyond the edges is unknown."""
+        return self.padded_shape if self.is_unknown else self.shape
+
     def _windowed(self, field: Tensor) -> Tensor:
         if self._window is None:
             return field
@@ -62,16 +70,26 @@ class Padding:
         return field * self._window
 
     def pad(self, field: Tensor) -> Tensor:
-        """Continue a field of shape (..., Y, X) to the padded shape."""
+        """Continue an object of `object_shape` to the padded shape."""
+        return field if self.is_unknown else self.continued(field)
+
+    def continued(self, field: Tensor) -> Tensor:
+        """Continue a field of view of shape (..., Y, X) to the padded shape; mirrored if that is unknown."""
         if self.is_identity:
             return field
         for axis, runs in zip((-2, -1), self._runs, strict=True):
             field = torch.cat([run.copy(field, axis) for run in runs], axis)
         return self._windowed(field)
 
+    def replicated(self, field: Tensor) -> Tensor:
+        """Continue a field of view of shape (Y, X) to the padded shape by its edge value, without a taper."""
+        for axis, (size, padded) in enumerate(zip(self.shape, self.padded_shape, strict=True)):
+            field = torch.cat([run.copy(field, axis) for run in _runs(size, padded, reflect=False)], axis)
+        return field
+
     def pad_adjoint(self, field: Tensor) -> Tensor:
         """Apply the adjoint of `pad`: add a padded field up on the pixels that its values were copied from."""
-        if self.is_identity:
+        if self.is_identity or self.is_unknown:
             return field
         field = self._windowed(field)
         for axis, runs, size in zip((-2, -1), self._runs, self.shape, strict=True):
@@ -89,6 +107,22 @@ class Padding:
             return field
         top, left = self._before
         return field[..., top : top + self.shape[0], left : left + self.shape[1]]
+
+    def view(self, field: Tensor) -> Tensor:
+        """Return what lies within the field of view, (..., Y, X), of an object of `object_shape`."""
+        return self.crop(field) if self.is_unknown else field
+
+    def view_adjoint(self, field: Tensor) -> Tensor:
+        """Apply the adjoint of `view`: surround a field of view with zeros, if the object is wider."""
+        return self.crop_adjoint(field) if self.is_unknown else field
+
+    def object_part(self, field: Tensor) -> Tensor:
+        """Return what lies on the pixels of the object, of a field of the padded shape."""
+        return field if self.is_unknown else self.crop(field)
+
+    def object_part_adjoint(self, field: Tensor) -> Tensor:
+        """Apply the adjoint of `object_part`: surround an object with zeros, if it does not have the padded shape."""
+        return field if self.is_unknown else self.crop_adjoint(field)
 
     def crop_adjoint(self, field: Tensor) -> Tensor:
         """Apply the adjoint of `crop`: surround a field (..., Y, X) with zeros."""

@@ -12,10 +12,10 @@ from napari_diner.settings import Settings
 class PaddingSettings(Settings):
     """Assumptions about the field beyond the edges of the field of view."""
 
-    mode: Literal["none", "reflect", "replicate"] = Field(default="none", title="Mode")
-    """No padding (the field is periodic), or continue the field by reflection or by its edge value."""
-    width_um: float = Field(default=100.0, ge=0, le=1e5, title="Width")
-    """Minimum width of the continuation on each side; rounded up to a size that transforms fast."""
+    mode: Literal["auto", "none", "reflect", "replicate", "unknown"] = Field(default="auto", title="Mode")
+    """Beyond the edges: periodic (none), mirrored, the edge value, or solved for (unknown); auto: none or unknown."""
+    width_um: float | None = Field(default=None, ge=0, le=1e5, title="Width (µm)")
+    """Least width on each side; if empty, 100 µm, or what diffraction mostly reaches from an unknown surround."""
     apodise: bool = Field(default=True, title="Apodise")
     """Taper the continuation to zero along a cosine, so that opposite ends meet smoothly."""
 

@@ -22,8 +22,8 @@ class GaussNewtonSettings(Settings):
     """Solve for slowly varying phase on a coarse grid too: several times faster, and exact where it is slow."""
     damping: float = Field(default=1e-2, gt=0, le=1e3, title="First damping")
     """Levenberg-Marquardt damping of the first step; it is lowered on success and raised on failure."""
-    tolerance: float = Field(default=1e-6, ge=0, lt=1, title="Tolerance")
-    """Stop when a step lowers the loss by less than this fraction."""
+    tolerance: float | None = Field(default=None, ge=0, lt=1, title="Tolerance")
+    """Stop when a step lowers the loss by less than this fraction; if empty, 1e-6, or 1e-4 with an unknown surround."""
 
 
 class AlternatingSettings(Settings):

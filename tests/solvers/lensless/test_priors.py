@@ -44,7 +44,9 @@ def recording(noise: float, seed: int = 0) -> PhaseProblem:
 def priors(problem: PhaseProblem, support: Tensor | None = None, factor: float = 1.0, **settings: object) -> Priors:
     known = PriorSettings.model_validate(settings)
     frames = problem.model.frames
-    return Priors(known, 1.0, periodic=True, values_per_pixel=frames, support=support, factor=factor)
+    return Priors(
+        known, 1.0, periodic=True, values_per_pixel=frames, freedom=problem.freedom, support=support, factor=factor
+    )
 
 
 def solved(problem: PhaseProblem) -> Tensor:

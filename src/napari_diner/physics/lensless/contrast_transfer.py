@@ -8,6 +8,7 @@ Optik 49, 121 (1977), and Cloetens et al., Appl. Phys. Lett. 75, 2912 (1999).
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -74,7 +75,7 @@ def shift_power(model: LenslessModel, field: Tensor) -> Tensor:
         Relative to the brightness of the illuminated object, as `ContrastPower`, (Y', X'); limited to half the largest
         contrast, as the estimate does not hold for high frequencies.
     """
-    heights, optics, pixels = model.heights, model.heights.optics, model.shape[0] * model.shape[1]
+    heights, optics, pixels = model.heights, model.heights.optics, math.prod(model.field_of_view)
     lit = model.lit(field)
     brightness = float((lit.real**2 + lit.imag**2).mean())
     slope = 0.0
@@ -126,7 +127,7 @@ def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping:
         weight = float((reference**2).mean()) ** 0.5
         floor = 1e-3 * weight
         contrast = amplitudes[frame] / (background * reference.clamp_min(floor)) - 1
-        measured = torch.fft.fft2(model.padding.pad(contrast)) * weight
+        measured = torch.fft.fft2(model.padding.continued(contrast)) * weight
         CC += C.abs() ** 2
         SS += S.abs() ** 2
         CS += C.conj() * S
@@ -135,6 +136,6 @@ def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping:
     determinant = CC * SS - CS.abs() ** 2
     log_amplitude = torch.fft.ifft2((SS * Cm - CS * Sm) / determinant).real
     phase = torch.fft.ifft2((CC * Sm - CS.conj() * Cm) / determinant).real
-    log_amplitude, phase = model.padding.crop(log_amplitude), model.padding.crop(phase)
+    log_amplitude, phase = model.padding.object_part(log_amplitude), model.padding.object_part(phase)
     # outside the weak regime the exponential would explode, and factors beyond e³ are useless as a start
     return torch.polar(background * torch.exp(log_amplitude.clamp(-3, 3)), phase - phase.mean())

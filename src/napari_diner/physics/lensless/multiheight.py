@@ -38,8 +38,9 @@ class LenslessModel(ABC):
     ``I_z = g_z/s · |PSF_z ∗ (P·O)|²``, shifted by (dy, dx)_z: the object O under the illumination P propagates to
     each height z; g_z is the relative brightness of the frame, s the intensity that the data call one. The linear
     part is ``U_z = A_z O = √(g_z/s) · C F⁻¹ H_z F E (P·O)``; E continues the field beyond its edges and C crops it
-    (see `Padding`). Where pixels of the sensor are larger than those of the object, each records the mean of I_z over
-    those that it covers (see `Sensor`).
+    (see `Padding`). If the surround is unknown, the object has the pixels of the padded grid, and E is the identity.
+    Where pixels of the sensor are larger than those of the object, each records the mean of I_z over those that it
+    covers (see `Sensor`).
 
     Solvers use `propagated`, `round_trip` and `collect`, which may process the sensor part by part: they name pixels of
     the sensor, and yield or accept the field on the part of the object's grid that these cover.
@@ -47,11 +48,11 @@ class LenslessModel(ABC):
     Parameters
     ----------
     shape
-        Pixels (Y, X) of the object.
+        Pixels (Y, X) of the field of view, in those of the object.
     heights
         Light, distances, shifts and gains of the frames.
     illumination
-        Real or complex field P of the illumination, (Y, X); 1 if None.
+        Real or complex field P of the illumination at the object's pixels, (Y, X); 1 if None.
     padding
         How the field continues beyond its edges; periodically if None.
     sensor
@@ -71,9 +72,13 @@ class LenslessModel(ABC):
         dtype: torch.dtype = torch.complex64,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.shape, self.sensor = shape, sensor
+        self.sensor = sensor
         self.heights, self.frames = heights, heights.frames
         self.padding = padding if padding is not None else Padding(shape)
+        self.shape = self.padding.object_shape
+        """Pixels (Y, X) of the object."""
+        self.field_of_view = self.padding.shape
+        """Pixels (Y, X) of the object before the sensor."""
         self.dtype = dtype
         self.device = torch.device(device)
         self.illumination = None if illumination is None else illumination.to(self.device, dtype)
@@ -108,9 +113,15 @@ class LenslessModel(ABC):
         """Return ``Σ_z A_z^H u_z``, (Y, X), with the fields u_z that `answer` gives for each part of the sensor."""
 
     @property
+    def power(self) -> float:
+        """Largest power response of all heights together to the object, Σw²."""
+        power = sum(self.heights.strength(frame) ** 2 for frame in range(self.frames))
+        return power if self.illumination is None else power * float(self.illumination.abs().max()) ** 2
+
+    @property
     def sensor_shape(self) -> tuple[int, int]:
         """Pixels (Y, X) of a frame."""
-        return self.shape[0] // self.sensor.binning, self.shape[1] // self.sensor.binning
+        return self.field_of_view[0] // self.sensor.binning, self.field_of_view[1] // self.sensor.binning
 
     def lit(self, field: Tensor) -> Tensor:
         """Return the illuminated object P·O, (Y, X)."""
@@ -121,14 +132,14 @@ class LenslessModel(ABC):
         return field if self.illumination is None else self.illumination.conj() * field
 
     def fields(self, field: Tensor) -> Tensor:
-        """Propagate the object's field O (Y, X) to all sensor planes: U_z, (N, Y, X).
+        """Propagate the object's field O (Y, X) to all sensor planes: U_z within the field of view, (N, Y, X).
 
         Parameters
         ----------
         field
             Complex field O, (Y, X).
         """
-        fields = torch.empty(self.frames, *self.shape, dtype=field.dtype, device=self.device)
+        fields = torch.empty(self.frames, *self.field_of_view, dtype=field.dtype, device=self.device)
         for frame, at, U in self.propagated(field):
             fields[frame][self.sensor.fine(at)] = U
         return fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -49,9 +50,10 @@ class AlternatingProjections:
         """Iterate; one step is one round over all heights."""
         problem, settings = self.problem, self.settings
         model = problem.model
-        power = sum(model.heights.strength(frame) ** 2 for frame in range(model.frames))
-        if model.illumination is not None:
-            power *= float(model.illumination.abs().max()) ** 2
+        power = model.power
+        if problem.priors is not None:  # the differences of a smooth field answer eightfold to its finest structure
+            per_value = problem.valid * model.sensor.binning**2 / math.prod(model.shape)
+            power += 8 * problem.priors.smoothness_weight * per_value
         # the misfit is a mean over pixels, each of which answers to b² of the object's, and its gradient has the factor
         # 2 of a square: undo all of that
         step_size = problem.valid * model.sensor.binning**2 / (2 * power)

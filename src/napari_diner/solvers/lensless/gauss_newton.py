@@ -27,6 +27,8 @@ _DAMPING_UP = 16.0
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
 _RETRIES = 3
 _CG_TOLERANCE = 1e-3
+# where the default is; an unknown surround is never determined to the end, and neither are recorded data explained
+_TOLERANCE, _TOLERANCE_SURROUND = 1e-6, 1e-4
 
 
 class HasGaussNewton(Protocol):
@@ -88,6 +90,9 @@ class GaussNewton:
         power = contrast_power(model)
         power = power._replace(phase=power.phase + _TEXTURE_SHARE * shift_power(model, self._field))
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
+        tolerance = settings.tolerance
+        if tolerance is None:
+            tolerance = _TOLERANCE_SURROUND if model.padding.is_unknown else _TOLERANCE
         damping = settings.damping
         priors = self.problem.priors
         if priors is not None and self._exaggerate:
@@ -103,7 +108,7 @@ class GaussNewton:
             if slow is not None and iteration > 1:  # the first step changes too much for its matrix to be worth it
                 for _ in slow.follow(linear.normal(torch.ones_like(scaling)), loss):
                     yield Step(iteration, settings.iterations, loss, within=0.0)
-            normal = self._with_priors(linear.normal(scaling), scaling)
+            normal = problem.with_curvature(linear.normal(scaling), self._field, scaling)
             # the misfit is a mean of squares: take off the 2 of the square and the mean
             right = -(problem.valid / 2) * scaled.conj() * gradient
             for _ in range(_RETRIES):
@@ -133,7 +138,7 @@ class GaussNewton:
             improvement = 1 - trial_loss / loss
             self._field, loss, gradient = trial, trial_loss, trial_gradient
             yield Step(iteration, settings.iterations, loss)
-            if improvement < settings.tolerance and (priors is None or priors.relaxed().settled):
+            if improvement < tolerance and (priors is None or priors.relaxed().settled):
                 return
             if priors is not None:
                 # the misfit shows the noise ever better; the weight of the priors follows
@@ -165,14 +170,6 @@ class GaussNewton:
         model = self.problem.model
         lit = model.lit(field)
         return float((lit.real**2 + lit.imag**2).mean()) / model.sensor.binning**2
-
-    def _with_priors(self, normal: Operator, scaling: Tensor) -> Operator:
-        """Add the second derivatives of the priors to JᵀJ, for the scaled unknowns."""
-        priors = self.problem.priors
-        if priors is None:
-            return normal
-        quadratic = priors.quadratic(self._field)
-        return lambda step: normal(step) + self.problem.valid * scaling * quadratic(scaling * step)
 
     def _preconditioner(
         self,

@@ -40,8 +40,8 @@ class Linearised:
         self._field = field
         model, weights = problem.model, problem.weights
         sensor = self._sensor = model.sensor
-        self.directions = torch.empty(model.frames, *model.shape, dtype=model.dtype, device=model.device)
-        """Û √W at every height, zero where the misfit does not answer, (N, Y, X)."""
+        self.directions = torch.empty(model.frames, *model.field_of_view, dtype=model.dtype, device=model.device)
+        """Û √W at every height within the field of view, zero where the misfit does not answer, (N, Y, X)."""
         for frame, at, U in model.propagated(field):
             direction = sensor.direction(U)
             answering = problem.answering(sensor.modulus(U), (frame, *at))
@@ -112,7 +112,10 @@ class Linearised:
         padding = model.padding
         half = padding.padded_shape[1] // 2 + 1
         precondition = by_frequency(padding, [1 / (brightness * (part[:, :half] + floor)) for part in power])
-        solve = ConjugateGradients(self.normal(scaling), scaling * self.adjoint(amplitudes), precondition, shift)
+        normal = self.normal(scaling)
+        if self.problem.priors is not None and self.problem.priors.most_smooth > 0:
+            normal = self.problem.with_curvature(normal, self._field, scaling)
+        solve = ConjugateGradients(normal, scaling * self.adjoint(amplitudes), precondition, shift)
         for _ in range(steps):
             if solve.converged(tolerance):
                 break
@@ -143,8 +146,8 @@ def by_frequency(padding: Padding, gains: Iterable[Tensor]) -> Operator:
     def apply(residual: Tensor) -> Tensor:
         parts = []
         for part, gain in zip((residual.real, residual.imag), gains, strict=True):
-            spectrum = torch.fft.rfft2(padding.crop_adjoint(part)) * gain
-            parts.append(padding.crop(torch.fft.irfft2(spectrum, s=padding.padded_shape)))
+            spectrum = torch.fft.rfft2(padding.object_part_adjoint(part)) * gain
+            parts.append(padding.object_part(torch.fft.irfft2(spectrum, s=padding.padded_shape)))
         return torch.complex(parts[0], parts[1])
 
     return apply

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from napari_diner.solvers.lensless import smoothness
 from napari_diner.solvers.lensless.prior_settings import PriorSettings
 from napari_diner.solvers.lensless.total_variation import TotalVariation
 
 # initial excess of the weight, and the factor by which it is reduced each time
 _EXCESS, _RELAXATION = 16.0, 2**0.5
+# RMS of the steps of a smooth field's real and of its imaginary part from pixel to pixel, relative to the amplitude
+_SMOOTH_STEP = 0.1
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Priors:
 
     The variance is that of the misfit itself, corrected for the two unknowns of each pixel, so that it is estimated
     anew as the fit goes on, and the prior fades away where there is no noise. Outside a support,
-    ``κ mean |log (O / Ō)|²`` is added, with Ō the mean of the field there.
+    ``κ mean |log (O / Ō)|²`` is added, with Ō the mean of the field there. A smooth field has normally distributed
+    differences of the variance s², which adds ``σ² / (N s²) mean |DO|²``.
     """
 
     settings: PriorSettings
@@ -36,7 +40,13 @@ class Priors:
     periodic: bool
     """Whether the field repeats itself."""
     values_per_pixel: float
-    """Recorded values for each pixel of the object: N, less what is masked."""
+    """Recorded values for each pixel of the object: N, less what is masked or lies beyond the sensor."""
+    freedom: float = 1.0
+    """Fraction of the recorded values that the object leaves as degrees of freedom."""
+    most_smooth: float = 0.0
+    """Largest weight of smoothness, which a field with an unknown surround needs to be determined; zero for none."""
+    smooth_part: Tensor | None = None
+    """True where the field is smooth, (Y, X); everywhere if None."""
     support: Tensor | None = None
     """True where there may be a specimen, (Y, X), or None."""
     factor: float = 1.0
@@ -70,8 +80,7 @@ class Priors:
 
     def adapted(self, misfit: float) -> Priors:
         """Return priors for the noise that a misfit shows, the mean square of the amplitudes' errors."""
-        freedom = max(1 - 2 / self.values_per_pixel, 0.25)
-        return replace(self, variance=misfit / freedom)
+        return replace(self, variance=misfit / self.freedom)
 
     def with_factor(self, factor: float) -> Priors:
         """Return priors with another factor on the weight."""
@@ -93,6 +102,12 @@ class Priors:
         # the mean square of one amplitude answers to a change of log-amplitude with the amplitude itself
         return self.settings.support_strength * self.brightness**2 / self.values_per_pixel
 
+    @property
+    def smoothness_weight(self) -> float:
+        """Weight σ² / (N s²) of the mean square of the differences."""
+        step = _SMOOTH_STEP * self.brightness
+        return min(self.variance / (self.values_per_pixel * step**2), self.most_smooth)
+
     def evaluate(self, field: Tensor) -> tuple[float, Tensor]:
         """Return what is added to the misfit, and its derivative by Re O plus i times that by Im O, (Y, X)."""
         cost, slope, tv = 0.0, torch.zeros_like(field), self._tv
@@ -106,33 +121,43 @@ class Priors:
             slope += (2 * self._pull / field.numel()) * departure
         power = (field.real**2 + field.imag**2).clamp_min(1e-12)
         # a change dO of the field is one by dO / O of log-amplitude and phase
-        return cost, slope * field / power
+        slope = slope * field / power
+        if self.smoothness_weight > 0:
+            value, derivative = smoothness.roughness(field, self.smooth_part)
+            cost += self.smoothness_weight * value
+            slope += self.smoothness_weight * derivative
+        return cost, slope
 
     def quadratic(self, field: Tensor) -> Callable[[Tensor], Tensor]:
         """Return half the matrix of second derivatives by log-amplitude and phase near a field, to be applied."""
         tv = self._tv
         weights = None if tv is None else tv.weights(field)
         strength, pull = 0.5 * self.weight / field.numel(), self._pull / field.numel()
+        smooth, rough = self.smoothness_weight, smoothness.quadratic(field, self.smooth_part)
 
         def apply(step: Tensor) -> Tensor:
             result = torch.zeros_like(step) if weights is None else strength * weights.apply(step)
             if self.support is not None:
                 result += pull * torch.where(self.support, 0, step)
+            if smooth > 0:
+                result += smooth * rough(step)
             return result
 
         return apply
 
     def stiffness(self, field: Tensor, scaling: Tensor) -> tuple[float, float]:
         """Return the typical coefficients of |Dδ|² for log-amplitude and phase, in scaled unknowns."""
-        tv = self._tv
+        tv, smooth = self._tv, 0.0
+        if self.smoothness_weight > 0:
+            smooth = self.smoothness_weight / field.numel() * float((field.abs() * scaling).square().median())
         if tv is None:
-            return 0.0, 0.0
+            return smooth, smooth
         weights = tv.weights(field)
         scale = 0.5 * self.weight / field.numel()
         amplitude, phase = (
             scale * float((weight * scaling.square()).median()) for weight in (weights.amplitude, weights.phase)
         )
-        return amplitude, phase
+        return smooth + amplitude, smooth + phase
 
     @staticmethod
     def _departure(field: Tensor, support: Tensor) -> Tensor:

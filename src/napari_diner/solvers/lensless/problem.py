@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from types import EllipsisType
 from typing import Any, Literal, Self
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.multiheight import LenslessModel, Pixels
 from napari_diner.representations.unknown import Unknown
+from napari_diner.solvers.conjugate_gradients import Operator
 from napari_diner.solvers.lensless.linearised import Linearised
 from napari_diner.solvers.lensless.priors import Priors
 from napari_diner.solvers.problem import Batch, Evaluation
@@ -52,6 +54,11 @@ class PhaseProblem:
         """Prior knowledge of the object, added to the misfit."""
         self.kind: Kind = "amplitude"
         """Whether amplitudes or intensities are compared."""
+
+    @property
+    def freedom(self) -> float:
+        """Fraction of the recorded values that the object leaves as degrees of freedom, at least a quarter."""
+        return max(1 - 2 / (self.valid / math.prod(self.model.field_of_view)), 0.25)
 
     def with_model(self, model: LenslessModel) -> Self:
         """Return the problem with another model of the same frames."""
@@ -163,6 +170,13 @@ class PhaseProblem:
     def linearise(self, field: Tensor) -> Linearised:
         """Return the derivative of the recorded amplitudes at a field."""
         return Linearised(self, field)
+
+    def with_curvature(self, normal: Operator, field: Tensor, scaling: Tensor) -> Operator:
+        """Add the second derivatives of the priors at a field to JᵀJ, for unknowns scaled by `scaling`."""
+        if self.priors is None:
+            return normal
+        quadratic = self.priors.quadratic(field)
+        return lambda step: normal(step) + self.valid * scaling * quadratic(scaling * step)
 
     def loss(self, field: Tensor) -> Tensor:
         """Return the loss of `evaluate` as a scalar that automatic differentiation can follow back to `field`."""

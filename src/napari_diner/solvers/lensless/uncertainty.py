@@ -74,8 +74,8 @@ class UncertaintyEstimate:
     problem
         The recording and its model.
     field
-        The reconstructed field, complex (Y, X). The estimates hold where it has converged: they do not include
-        errors of the model, wrongly wrapped phases, or what a solver has not reached yet.
+        The reconstructed field, complex, of the object's shape. The estimates hold where it has converged: they do not
+        include errors of the model, wrongly wrapped phases, or what a solver has not reached yet.
     settings
         Samples and inner steps.
     pixel_size_um
@@ -89,14 +89,15 @@ class UncertaintyEstimate:
     ) -> None:
         self.problem = problem
         self.settings = settings
-        self._field = field
+        self._field, self._padding = field, problem.model.padding
         self._linear = problem.linearise(field)
         self._modulus = problem.modulus(field)
         self._generator = torch.Generator().manual_seed(seed)
-        fy, fx = (f.to(torch.float32).to(problem.model.device) for f in frequencies(problem.model.shape, pixel_size_um))
+        view, device = problem.model.field_of_view, problem.model.device
+        fy, fx = (f.to(torch.float32).to(device) for f in frequencies(view, pixel_size_um))
         self._frequency = torch.hypot(fy, fx[:, : fx.shape[1] // 2 + 1].abs())
         self._pixel_size_um = pixel_size_um
-        self.bands = octaves(problem.model.shape, pixel_size_um)
+        self.bands = octaves(view, pixel_size_um)
         """Octaves of the grid, from fine to coarse."""
         residual = self._linear.residual()
         self._misfit = sum_of_squares(residual)
@@ -109,7 +110,7 @@ class UncertaintyEstimate:
             self._variance = self._variance.where(answering, 0)
         self._total = sum_of_squares(self._variance.sqrt())
         self._used: list[float] = []
-        squares = torch.zeros(2, len(self.bands), *problem.model.shape, dtype=problem.amplitudes.dtype)
+        squares = torch.zeros(2, len(self.bands), *view, dtype=problem.amplitudes.dtype)
         self._squares = squares.to(problem.model.device)
         """Sums over the samples of the squared phase and log-amplitude in each octave, (2, B, Y, X)."""
 
@@ -123,7 +124,8 @@ class UncertaintyEstimate:
             noise = normal * self._variance.sqrt()
             error = self._linear.solve(noise, self.settings.cg_steps)
             self._used.append(float((noise * self._linear.apply(error)).sum()))
-            for part, values in enumerate((error.imag, error.real)):
+            seen = self._padding.view(error)
+            for part, values in enumerate((seen.imag, seen.real)):
                 spectrum = torch.fft.rfft2(values)
                 for index, band in enumerate(self.bands):
                     within = band_mask(band, self._frequency)
@@ -148,7 +150,8 @@ class UncertaintyEstimate:
             for part in range(2):
                 variances[part, index] = self._smooth(self._squares[part, index] * (factor / samples), band)
         # less its mean, so that as little as can be lies beyond the cut at ±π
-        phase = (self._field * torch.exp(-1j * self._field.sum().angle())).angle()
+        field = self._padding.view(self._field)
+        phase = (field * torch.exp(-1j * field.sum().angle())).angle()
         spectrum = torch.fft.rfft2(phase)
         bands = []
         for index, band in enumerate(self.bands):
@@ -158,7 +161,7 @@ class UncertaintyEstimate:
             )
         return Uncertainty(
             phase=variances[0].sum(0).sqrt(),
-            amplitude=self._field.abs() * variances[1].sum(0).sqrt(),
+            amplitude=field.abs() * variances[1].sum(0).sqrt(),
             phase_bands=variances[0].sqrt(),
             bands=tuple(bands),
             noise=self._noise.scaled(factor),

@@ -176,11 +176,13 @@ class FocusJob(Job[FocusState]):
         shape = (self._amplitudes.shape[1], self._amplitudes.shape[2])
         means = self._amplitudes.square().mean((1, 2))
         band_limit, padding = self._setup.heights.band_limit, self._setup.padding
+        # few rounds do not recover an unknown surround
+        mode = "reflect" if self._setup.padding_mode == "unknown" else self._setup.padding_mode
         heights = Heights(self.optics, distances, band_limit=band_limit, gains=(means / means.mean()).tolist())
         model = MultiHeight(
             shape,
             heights,
-            padding=Padding(shape, padding.mode, self._setup.padding_px, padding.apodise),
+            padding=Padding(shape, mode, self._setup.padding_px, padding.apodise),
             device=self.device,
         )
         return problem_of(model, self._amplitudes.numpy(force=True), self._mask, self._at_least)

@@ -110,7 +110,7 @@ class Calibration:
             part = prepared.part(*self._cut)
             if builder.illumination is not None:
                 builder = dataclasses.replace(builder, illumination=builder.illumination[self._cut])
-            setup = _padded(setup)
+        setup = _padded(setup, is_part=self._cut is not None)
         frames, heights, device = len(prepared.amplitudes), setup.heights, builder.device
         shifts = heights.shifts_um if heights.shifts_um is not None else ((0.0, 0.0),) * frames
         self.given = Geometry(np.array(heights.distances_um), np.array(shifts), np.array(prepared.gains))
@@ -171,14 +171,15 @@ class Calibration:
         return self._recording(self._solver.current())
 
     def _recording(self, calibrated: Calibrated) -> CalibratedRecording:
-        # the object of a part of the field, or of coarser pixels, is of no use to the reconstruction
+        # the object of a part of the field, without its surround or of coarser pixels is of no use
         covers_all = self._cut is None and self._setup.super_resolution == 1
+        covers_all &= self._setup.padding_mode != "unknown"
         gains = tuple(calibrated.geometry.gains.tolist())
         return CalibratedRecording(
             _with_geometry(self._setup, calibrated.geometry),
             dataclasses.replace(self._prepared, gains=gains),
             calibrated.field if covers_all else None,
-            covers_all and self._setup.padding.mode == "none",
+            covers_all and self._setup.padding_mode == "none",
             self._report(calibrated),
         )
 
@@ -310,9 +311,9 @@ def _window(shape: tuple[int, ...], most: int) -> tuple[slice, slice] | None:
     return rows, columns
 
 
-def _padded(setup: Setup) -> Setup:
-    """Return a setup for a part of a field, which does not repeat itself even if the whole does."""
-    if setup.padding.mode != "none":
+def _padded(setup: Setup, *, is_part: bool) -> Setup:
+    """Return a setup with an assumed surround in place of an unknown one, or for a part of a field that repeats."""
+    if setup.padding_mode != "unknown" and not (is_part and setup.padding_mode == "none"):
         return setup
     optics = setup.optics
     reach = max(setup.heights.distances_um) * optics.wavelength_in_medium_um / (2 * optics.pixel_size_um)

@@ -25,7 +25,7 @@ from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import supports
 from napari_diner.tasks.lensless.geometry import object_shape, to_one_scale
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
-from napari_diner.tasks.lensless.setup import magnifications, padding_px
+from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.stored_array import stack_of
 from napari_diner.tasks.task import Frames
 
@@ -189,18 +189,26 @@ def memory_needed(
         return recorded + (frames * 24 + 200) * math.prod(prepared_shape(recipe.preprocess, (shape[1], shape[2])))
     sensor = math.prod(prepared_shape(recipe.preprocess, (shape[1], shape[2])))
     height, width = object_shape(recipe, (shape[1], shape[2]))
-    finer_by = recipe.preprocess.upsample * recipe.super_resolution * max(magnifications(recipe), default=1.0)
-    beyond = padding_px(recipe.padding, (recipe.pixel_size_um or pixel_size_um or 1.0) / finer_by)
-    pixels, padded = height * width, (height + 2 * beyond) * (width + 2 * beyond)
+    beyond = _beyond_px(recipe, pixel_size_um)
+    padded = (height + 2 * beyond) * (width + 2 * beyond)
+    pixels = padded if recipe.padding.mode == "unknown" else height * width
     uses = {recipe.solver, recipe.start, "gauss-newton" if recipe.start == "auto" else ""}
     needed = recorded + frames * sensor * 8 + frames * padded * 8 + 24 * padded * 8
     if recipe.noise.weighting != "even":
         needed += frames * sensor * 8
     if "gauss-newton" in uses:
-        needed += frames * pixels * 8
+        needed += frames * height * width * 8
     if "diner" in uses:
         needed += pixels * (recipe.diner.table_width or 2) * 2 * 6 * 4
     return needed
+
+
+def _beyond_px(recipe: LenslessRecipe, pixel_size_um: float | None) -> int:
+    """Return the width of the padding on each side, as far as an incomplete recipe tells it."""
+    pixel_size_um = recipe.pixel_size_um or pixel_size_um
+    if pixel_size_um is None or recipe.wavelength_um is None or not recipe.distances_um:
+        return 0
+    return Setup.of(recipe.updated({"pixel_size_um": pixel_size_um, "shifts_um": None})).padding_px
 
 
 def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:

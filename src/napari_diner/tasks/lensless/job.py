@@ -23,6 +23,7 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import check_registration
 from napari_diner.tasks.lensless.setup import Setup, geometry_report
 from napari_diner.tasks.lensless.stages import LenslessStages, LenslessState
+from napari_diner.tasks.lensless.surround import with_surround
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
 from napari_diner.tasks.report import psnr_db
@@ -67,10 +68,12 @@ class LenslessJob(Job[LenslessState]):
             check_truth(truth, object_shape(recipe, frames.shape[1:]))
         self.truth = truth
         self.device = devices.choose_device(recipe.device)
-        needed = memory_needed(self.recipe, frames.shape)
         what = f"A stack of {len(frames)} frames of {frames.shape[1]}×{frames.shape[2]} pixels"
-        devices.check_memory(needed, what, self.device)
+        devices.check_memory(memory_needed(self.recipe, frames.shape), what, self.device)
         self._prepared = prepare(self.recipe, data)
+        self.recipe = with_surround(self.recipe, self._prepared)
+        needed = memory_needed(self.recipe, frames.shape)
+        devices.check_memory(needed, what, self.device)
         self.warnings = self._prepared.warnings
         illumination, self._brightness = checked_illumination(data.illumination, frames.shape), 1.0
         if illumination is not None:
@@ -92,8 +95,9 @@ class LenslessJob(Job[LenslessState]):
 
     def preview(self, state: LenslessState) -> tuple[NamedArray, ...]:
         """Return amplitude and phase of a state, thinned."""
-        stride = -(-max(state.field.shape) // _PREVIEW_PIXELS)
-        return _images(self._amplitude_unit(state) * state.field, state.setup.pixel_size_um, stride)
+        field = _view(state)
+        stride = -(-max(field.shape) // _PREVIEW_PIXELS)
+        return _images(self._amplitude_unit(state) * field, state.setup.pixel_size_um, stride)
 
     def _amplitude_unit(self, state: LenslessState) -> float:
         """Return the amplitude of an object, in the units of the frames, for a field of one."""
@@ -103,7 +107,7 @@ class LenslessJob(Job[LenslessState]):
         """Return amplitude, phase and residual of a state, and what is derived from them."""
         recipe, setup, problem = self.recipe, state.setup, state.problem
         unit = self._amplitude_unit(state)
-        amplitude, phase = _images(unit * state.field, setup.pixel_size_um)
+        amplitude, phase = _images(unit * _view(state), setup.pixel_size_um)
         weights = {name: value.cpu().numpy() for name, value in state.parameters.items()}
         residual = problem.intensity_residual(state.field)
         figures = self._figures(state, record)
@@ -162,15 +166,21 @@ class LenslessJob(Job[LenslessState]):
         if isinstance(problem.model, TiledMultiHeight):
             rows, columns = problem.model.edges
             figures["tiles"] = {"rows": rows, "columns": columns, "window_px": list(problem.model.window)}
+        if problem.model.padding.is_unknown:
+            figures["surround"] = {"object_px": problem.model.shape, "before_px": problem.model.padding.before}
         if state.noise is not None:
             # of the intensities: variance = shot * intensity + read_sigma²; the object has taken its part of it
-            freedom = max(1 - 2 * state.field.numel() / problem.valid, 0.25)
-            noise = state.noise.scaled(1 / freedom).in_units(prepared.unit)
+            noise = state.noise.scaled(1 / problem.freedom).in_units(prepared.unit)
             figures["noise"] = {"shot": 4 * noise.shot, "read_sigma": noise.read_sigma}
         if problem.priors is not None:
             priors = problem.priors.adapted(problem.evaluate(state.field).misfit)
             figures["prior"] = prior_report(priors, state.choice, prepared.unit)
         return figures
+
+
+def _view(state: LenslessState) -> Tensor:
+    """Return the field before the sensor, (Y, X)."""
+    return state.problem.model.padding.view(state.field)
 
 
 def _images(field: Tensor, pixel_size_um: float, stride: int = 1) -> tuple[NamedArray, NamedArray]:

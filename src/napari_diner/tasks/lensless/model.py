@@ -43,7 +43,7 @@ class ModelBuilder:
                 padding.shape,
                 setup.heights,
                 window,
-                illumination=self._lit(),
+                illumination=self._lit(padding),
                 padding=padding,
                 sensor=Sensor(setup.super_resolution),
                 device=self.device,
@@ -56,14 +56,17 @@ class ModelBuilder:
         return MultiHeight(
             padding.shape,
             setup.heights,
-            illumination=self._lit(),
+            illumination=self._lit(padding),
             padding=padding,
             sensor=Sensor(setup.super_resolution),
             device=self.device,
         )
 
-    def _lit(self) -> torch.Tensor | None:
-        return None if self.illumination is None else torch.from_numpy(self.illumination)
+    def _lit(self, padding: Padding) -> torch.Tensor | None:
+        if self.illumination is None:
+            return None
+        light = torch.from_numpy(self.illumination)
+        return padding.replicated(light) if padding.is_unknown else light
 
     def _window_px(self, setup: Setup, padding: Padding) -> int | None:
         """Return the width of the windows to compute in, or None for one piece."""
@@ -92,4 +95,4 @@ def problem_of(model: LenslessModel, amplitudes: Array, mask: Array | None, at_l
 def _padding(setup: Setup, prepared: PreparedFrames) -> Padding:
     height, width = prepared.amplitudes.shape[1:]
     shape = (height * setup.super_resolution, width * setup.super_resolution)
-    return Padding(shape, setup.padding.mode, setup.padding_px, setup.padding.apodise)
+    return Padding(shape, setup.padding_mode, setup.padding_px, setup.padding.apodise)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,8 @@ from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.geometry import support_on_object
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+
+_SMOOTHEST = 0.3
 
 Support = npt.NDArray[np.bool_]
 
@@ -46,17 +49,38 @@ def checked_support(recipe: LenslessRecipe, data: LenslessData) -> Support | Non
 def priors_of(recipe: LenslessRecipe, problem: PhaseProblem, support: Support | None) -> Priors | None:
     """Return what a recipe knows of the object, for a problem; None if nothing."""
     settings = recipe.prior
-    if settings.total_variation == "off" and support is None:
+    padding = problem.model.padding
+    if settings.total_variation == "off" and support is None and not padding.is_unknown:
         return None
     even = problem.flat_field()
+    seen = padding.view_adjoint(torch.ones(padding.shape, dtype=torch.bool, device=even.device))
+    inside = None
+    if support is not None:
+        # nothing is said of what lies beyond the sensor
+        inside = ~padding.view_adjoint(~torch.from_numpy(support).to(even.device))
     return Priors(
         settings,
         float(even.abs().mean()),
         periodic=recipe.padding.mode == "none",
         values_per_pixel=problem.valid / even.numel(),
-        support=None if support is None else torch.from_numpy(support).to(even.device),
+        freedom=problem.freedom,
+        # finer pixels than the sensor's are for detail that frames of few values would not justify
+        smooth_part=~seen if problem.model.sensor.binning > 1 else None,
+        most_smooth=_most_smooth(problem) if padding.is_unknown else 0.0,
+        support=inside,
         factor=settings.strength,
     )
+
+
+def _most_smooth(problem: PhaseProblem) -> float:
+    """Return the weight with which smoothness counts as much as `_SMOOTHEST` of the data for the finest structure.
+
+    A pixel's data have half the curvature Σw² / 2M for M values; the differences, at most eight times their weight.
+    More would hide detail, which would then count as noise.
+    """
+    model = problem.model
+    per_pixel = math.prod(model.shape) / (problem.valid * model.sensor.binning**2)
+    return _SMOOTHEST * model.power * per_pixel / 16
 
 
 def weighed(problem: PhaseProblem, field: Tensor) -> PhaseProblem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,12 @@ from typing import Any
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.point_source import effective_distance_um, magnification
 from napari_diner.physics.optics import Optics
+from napari_diner.physics.padding import Mode
 from napari_diner.physics.settings import PaddingSettings, TileSettings
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
+
+# width of an assumed continuation, and of an unknown surround in units of √(λz)
+_WIDTH_UM, _SURROUND = 100.0, 2.5
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,26 @@ class Setup:
         return dataclasses.replace(self.optics, pixel_size_um=self.super_resolution * self.pixel_size_um)
 
     @property
+    def padding_mode(self) -> Mode:
+        """How the field continues; not at all where nothing has decided ``auto`` (see `tasks.lensless.surround`)."""
+        return "none" if self.padding.mode == "auto" else self.padding.mode
+
+    @property
     def padding_px(self) -> int:
-        """Width of the padding on each side."""
-        return padding_px(self.padding, self.pixel_size_um)
+        """Width of the padding on each side.
+
+        A straight edge diffracts with a relative amplitude that falls to ``√(λz) / 2πx`` at the distance x. An unknown
+        surround is 2.5 √(λz) wide, where that is 1/16, but no wider than the reach of diffraction; displacements of
+        the frames are added.
+        """
+        width_um, heights = self.padding.width_um, self.heights
+        if self.padding_mode == "none":
+            return 0
+        if width_um is None and self.padding_mode == "unknown":
+            blur_um = math.sqrt(self.optics.wavelength_in_medium_um * max(heights.distances_um))
+            displaced_px = heights.reach_px - heights.spread_px
+            return displaced_px + min(math.ceil(_SURROUND * blur_um / self.pixel_size_um), heights.spread_px)
+        return -int(-(_WIDTH_UM if width_um is None else width_um) // self.pixel_size_um)
 
     def with_heights(self, **changes: Any) -> Setup:
         """Return the setup with other distances, shifts or gains."""
@@ -87,11 +109,6 @@ class Setup:
     def without_super_resolution(self) -> Setup:
         """Return the setup with an object of the frames' pixels."""
         return dataclasses.replace(self, super_resolution=1).with_heights(optics=self.frame_optics)
-
-
-def padding_px(padding: PaddingSettings, pixel_size_um: float) -> int:
-    """Return the width of a padding on each side in pixels."""
-    return 0 if padding.mode == "none" else -int(-padding.width_um // pixel_size_um)
 
 
 def magnifications(recipe: RecordingRecipe, distances_um: Sequence[float] | None = None) -> tuple[float, ...]:

@@ -188,7 +188,9 @@ class LenslessStages:
         quick = {
             "warm_up": 0,
             "damping": min(settings.damping, _DAMPING_CALIBRATED),
-            "tolerance": min(settings.tolerance, _TOLERANCE_CALIBRATED),
+            "tolerance": _TOLERANCE_CALIBRATED
+            if settings.tolerance is None
+            else min(settings.tolerance, _TOLERANCE_CALIBRATED),
         }
         if self.recipe.start != "flat":
             began = replace(began.with_field(calibrated.field), problem=weighed(began.problem, calibrated.field))
