@@ -12,7 +12,7 @@ from napari_diner.physics.padding import Mode, Padding
 from tests.kit.adjoint import AdjointMixin, Operator, assert_adjoint
 from tests.kit.fields import complex_noise
 
-MODES: list[Mode] = ["none", "reflect", "replicate"]
+MODES: list[Mode] = ["none", "reflect", "replicate", "unknown"]
 SIZES = st.integers(1, 14)
 few = settings(deadline=None, max_examples=60, derandomize=True)
 
@@ -23,16 +23,16 @@ paddings = st.builds(Padding, st.tuples(SIZES, SIZES), st.sampled_from(MODES), s
 @few
 @given(paddings)
 def test_crop_undoes_pad(padding: Padding) -> None:
-    field = complex_noise((2, *padding.shape), 0)
+    field = complex_noise((2, *padding.object_shape), 0)
     padded = padding.pad(field)
     assert padded.shape == (2, *padding.padded_shape)
-    assert torch.equal(padding.crop(padded), field)
+    assert torch.equal(padding.crop(padded), padding.view(field))
 
 
 @few
 @given(paddings)
 def test_pad_and_its_adjoint(padding: Padding) -> None:
-    x, y = complex_noise(padding.shape, 1), complex_noise(padding.padded_shape, 2)
+    x, y = complex_noise(padding.object_shape, 1), complex_noise(padding.padded_shape, 2)
     assert_adjoint(padding.pad, padding.pad_adjoint, x, y)
 
 
@@ -42,6 +42,28 @@ def test_crop_and_its_adjoint(padding: Padding) -> None:
     x, y = complex_noise(padding.padded_shape, 1), complex_noise(padding.shape, 2)
     assert_adjoint(padding.crop, padding.crop_adjoint, x, y)
     assert torch.equal(padding.crop(padding.crop_adjoint(y)), y)
+
+
+@few
+@given(paddings)
+def test_the_object_and_its_view(padding: Padding) -> None:
+    x, y, z = (
+        complex_noise(shape, seed)
+        for seed, shape in enumerate((padding.padded_shape, padding.object_shape, padding.shape))
+    )
+    assert_adjoint(padding.object_part, padding.object_part_adjoint, x, y)
+    assert_adjoint(padding.view, padding.view_adjoint, y, z)
+
+
+def test_an_unknown_surround_belongs_to_the_object() -> None:
+    padding = Padding((10, 12), "unknown", 6)
+    field = complex_noise(padding.object_shape, 0)
+    assert padding.object_shape == padding.padded_shape == (24, 24)
+    assert torch.equal(padding.pad(field), field)
+    # what is known within the field of view only is mirrored, or repeated as light is
+    view = complex_noise((10, 12), 1)
+    assert torch.equal(padding.continued(view), Padding((10, 12), "reflect", 6).pad(view))
+    assert torch.equal(padding.replicated(view), Padding((10, 12), "replicate", 6, apodise=False).pad(view))
 
 
 @pytest.mark.parametrize(("mode", "numpy_mode"), [("reflect", "symmetric"), ("replicate", "edge")])
@@ -85,4 +107,4 @@ class TestPadding(AdjointMixin):
     @pytest.fixture(params=MODES)
     def operator(self, request: pytest.FixtureRequest) -> Operator:
         padding = Padding((7, 10), request.param, 6)
-        return Operator(padding.pad, padding.pad_adjoint, padding.shape, padding.padded_shape)
+        return Operator(padding.pad, padding.pad_adjoint, padding.object_shape, padding.padded_shape)

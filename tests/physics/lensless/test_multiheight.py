@@ -50,7 +50,7 @@ def everything(shape: tuple[int, int], padding: Padding) -> MultiHeight:
 
 @pytest.mark.parametrize("method", ["angular_spectrum", "fresnel"])
 @pytest.mark.parametrize("band_limit", [True, False])
-@pytest.mark.parametrize("padding", ["none", "reflect", "replicate"])
+@pytest.mark.parametrize("padding", ["none", "reflect", "replicate", "unknown"])
 @pytest.mark.parametrize("options", ["plain", "shifts", "gains", "illumination", "all"])
 class TestFields(AdjointMixin):
     @pytest.fixture
@@ -62,10 +62,10 @@ class TestFields(AdjointMixin):
         if options in ("gains", "all"):
             chosen |= {"gains": [1.0, 0.6, 1.5], "intensity_scale": 2.5}
         if options in ("illumination", "all"):
-            chosen["illumination"] = complex_noise(shape, 7)
+            chosen["illumination"] = complex_noise(Padding(shape, padding, 6).object_shape, 7)
         optics = replace(OPTICS, method=method)
         model = build(shape, optics=optics, band_limit=band_limit, padding=Padding(shape, padding, 6), **chosen)
-        return Operator(model.fields, model.adjoint, shape, (3, *shape))
+        return Operator(model.fields, model.adjoint, model.shape, (3, *shape))
 
 
 @pytest.mark.parametrize("mode", ["none", "reflect", "replicate"])

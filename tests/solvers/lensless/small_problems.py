@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from napari_diner.solvers.lensless.problem import PhaseProblem
 from tests.kit.fields import low_passed, noise
 
 SHAPE = (32, 40)
+Space = bool | Literal["unknown"]
+"""Whether the field is padded by reflection, or has an unknown surround."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,11 @@ def record(dtype: torch.dtype = torch.complex128) -> Recording:
     return Recording(PhaseProblem(model, model.fields(truth).abs()), truth)
 
 
-def rich_problem(masked: bool, padding: bool) -> PhaseProblem:
+def rich_problem(masked: bool, padding: Space) -> PhaseProblem:
     """A tiny problem with all that a model can have; no field solves it."""
     shape = (5, 6)
     generator = torch.Generator().manual_seed(0)
+    space = Padding(shape, padding, 2) if isinstance(padding, str) else Padding(shape, "reflect", 2 * padding)
     model = MultiHeight(
         shape,
         Heights(
@@ -50,8 +54,8 @@ def rich_problem(masked: bool, padding: bool) -> PhaseProblem:
             gains=[1.2, 0.7],
             intensity_scale=1.5,
         ),
-        illumination=torch.randn(shape, dtype=torch.complex128, generator=generator),
-        padding=Padding(shape, "reflect", 2) if padding else None,
+        illumination=torch.randn(space.object_shape, dtype=torch.complex128, generator=generator),
+        padding=space,
         dtype=torch.complex128,
     )
     amplitudes = torch.rand(2, *shape, dtype=torch.float64, generator=generator) + 0.2

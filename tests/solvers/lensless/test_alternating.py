@@ -13,7 +13,7 @@ from napari_diner.physics.optics import Optics
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
-from tests.solvers.lensless.small_problems import Recording, psnr_db, rich_problem
+from tests.solvers.lensless.small_problems import Recording, Space, psnr_db, rich_problem
 
 
 def run(problem: PhaseProblem, **settings: object) -> tuple[AlternatingProjections, list[float]]:
@@ -47,8 +47,8 @@ def test_momentum_gets_further(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("padding", [False, True])
-def test_steps_are_never_too_long(masked: bool, padding: bool) -> None:
+@pytest.mark.parametrize("padding", [False, True, "unknown"])
+def test_steps_are_never_too_long(masked: bool, padding: Space) -> None:
     losses = run(rich_problem(masked, padding), iterations=100, momentum=False, tolerance=0)[1]
     assert all(later <= sooner * (1 + 1e-12) for sooner, later in pairwise(losses))
     assert losses[-1] < 0.9 * losses[0]

@@ -7,15 +7,15 @@ import torch
 
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from tests.kit.adjoint import assert_adjoint
-from tests.solvers.lensless.small_problems import Recording, rich_problem
+from tests.solvers.lensless.small_problems import Recording, Space, rich_problem
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("padding", [False, True])
-def test_the_derivative_is_that_of_the_model(masked: bool, padding: bool) -> None:
+@pytest.mark.parametrize("padding", [False, True, "unknown"])
+def test_the_derivative_is_that_of_the_model(masked: bool, padding: Space) -> None:
     problem = rich_problem(masked, padding)
     generator = torch.Generator().manual_seed(1)
-    field, change = (torch.randn(5, 6, dtype=torch.complex128, generator=generator) for _ in range(2))
+    field, change = torch.randn(2, *problem.model.shape, dtype=torch.complex128, generator=generator)
     ahead, behind = (problem.model.fields(field * torch.exp(step * change)).abs() for step in (1e-5, -1e-5))
     expected = (ahead - behind) / 2e-5
     if problem.mask is not None:
