@@ -3,9 +3,9 @@
     python benchmarks/surround.py -o results [--data FOLDER] [--data FOLDER] [--published FOLDER]
 
 Simulated: the middle of a wider recording, with known truth; the phase PSNR of its border (outer 10 %) and its middle
-for each mode of padding. Recorded: a folder holds frames, RawImg_*.png, and params.json. Gauss-Newton runs with mirrored
-and with unknown surrounds of the same width, in turn, so that both get the same processor; the frame in the middle is
-held out and predicted. Times are those of the processor. Published: a folder with a periodic recording and its truth,
+for each mode of padding. Recorded: a folder holds frames, RawImg_*.png, and params.json. Gauss-Newton runs with
+mirrored and with unknown surrounds of the same width, in turn, so that both get the same processor; the frame in the
+middle is held out and predicted. Times are those of the processor. Published: a folder with a periodic recording and its truth,
 where nothing may change.
 """
 
@@ -154,7 +154,7 @@ def published(folder: Path) -> tuple[LenslessRecipe, LenslessData, Truth]:
 
 
 def scored(recipe: LenslessRecipe, data: LenslessData, truth: Truth, mode: str) -> list[Any]:
-    """Reconstruct with a mode of padding; return PSNR of phase and amplitude at the border and inside, and the effort."""
+    """Reconstruct with a mode of padding; return PSNR at the border and inside, and the effort."""
     began = time.process_time()
     result = finished(LenslessJob(recipe.updated({"padding": {"mode": mode}}), data, truth))
     seconds = time.process_time() - began
@@ -174,7 +174,9 @@ def scored(recipe: LenslessRecipe, data: LenslessData, truth: Truth, mode: str) 
 
 def drawn(recordings: list[dict[str, Any]]) -> Figure:
     """Draw amplitudes and phases, mirrored and unknown, and their convergence."""
-    figure = Figure(figsize=(25, 5 * len(recordings)), layout="constrained")
+    figure = Figure(figsize=(25, 5 * max(len(recordings), 1)), layout="constrained")
+    if not recordings:
+        return figure
     for axes, one in zip(figure.subplots(len(recordings), 5, squeeze=False), recordings, strict=True):
         for place, (mode, found) in enumerate(one["fields"].items()):
             turned: Tensor = found * torch.exp(-1j * found.sum().angle())
@@ -230,8 +232,7 @@ def main() -> None:
         rows = [[mode, *run.row()] for mode, run in one["courses"].items()]
         texts.append(f"{one['name']}, surround of {one['width_px']} pixels\n{table(columns, rows)}")
         values[one["name"]] = {mode: run.trace for mode, run in one["courses"].items()}
-    figure = drawn(recordings) if recordings else None
-    write(arguments.output, "surround", "\n\n".join(texts), values, figure)
+    write(arguments.output, "surround", "\n\n".join(texts), values, drawn(recordings))
 
 
 if __name__ == "__main__":
