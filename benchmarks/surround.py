@@ -5,8 +5,8 @@
 Simulated: the middle of a wider recording, with known truth; the phase PSNR of its border (outer 10 %) and its middle
 for each mode of padding. Recorded: a folder holds frames, RawImg_*.png, and params.json. Gauss-Newton runs with
 mirrored and with unknown surrounds of the same width, in turn, so that both get the same processor; the frame in the
-middle is held out and predicted. Times are those of the processor. Published: a folder with a periodic recording and its truth,
-where nothing may change.
+middle is held out and predicted. Times are those of the processor. Published: a folder with a periodic recording
+and its truth, where nothing may change.
 """
 
 from __future__ import annotations
