@@ -170,7 +170,7 @@ def test_a_card_too_small_for_one_piece_gets_tiles(
     # nothing is computed on a card: which model would be is all that counts
     monkeypatch.setattr(models, "TiledMultiHeight", lambda *_, **__: asked.append("tiles"))
     monkeypatch.setattr(models, "MultiHeight", lambda *_, **__: asked.append("one piece"))
-    monkeypatch.setattr(models, "PhaseProblem", lambda *_: None)
+    monkeypatch.setattr(models, "problem_of", lambda *_: None)
     card, prepared = ModelBuilder(None, torch.device("meta"), needed), prepare(recipe, LenslessData(frames))
     for free in (needed, needed - 1):
         monkeypatch.setattr(models, "available_memory", lambda device, free=free: free)
