@@ -49,7 +49,7 @@ def demo(
         recipe = data.recipe.updated({chosen.source_field: str(place), "seed": seed})
         comparing = chosen.compare(
             recipe,
-            Frames(data.data.data, data.data.axes, data.data.scale_um, str(place)),
+            Frames(data.data.data, data.data.axes, data.data.scale_um, str(place), is_certain=True),
             names=demonstration.contenders,
             seconds=demonstration.seconds,
             truth=chosen.truth_of(data),

@@ -93,17 +93,37 @@ def read(info: StackInfo) -> Array:
     InputError
         If a file cannot be decoded or is a colour image.
     """
-    frames = read_signal(info)
-    if info.axes.endswith("S"):
-        if not (frames[..., :3] == frames[..., :1]).all():
-            raise InputError(
-                f"{info.source} is a colour image; convert it to grey, or choose a colour with {{field}}, such as S=1",
-                "select",
-            )
-        frames = frames[..., 0]
-    elif _PLANES in info.header.axes and (frames == frames[:1]).all():
+    frames = grey(read_signal(info), info.axes, info.source)
+    if _PLANES in info.header.axes and not info.axes.endswith("S") and (frames == frames[:1]).all():
         return frames[:1]
     return frames.reshape(info.stack_shape)
+
+
+def grey(frames: Array, axes: str, source: str) -> Array:
+    """Return frames without the axis of colours, which must be alike.
+
+    Parameters
+    ----------
+    frames
+        The frames.
+    axes
+        Letters of their axes; colours are last, if there are any.
+    source
+        What to call them in messages.
+
+    Raises
+    ------
+    InputError
+        If the colours differ.
+    """
+    if axes.endswith("S"):
+        if not (frames[..., :3] == frames[..., :1]).all():
+            raise InputError(
+                f"{source} is a colour image; convert it to grey, or choose a colour with {{field}}, such as S=1",
+                "select",
+            )
+        return frames[..., 0]
+    return frames
 
 
 def frames_last(shape: tuple[int, ...], axes: str = "") -> str | None:

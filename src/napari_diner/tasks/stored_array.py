@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from napari_diner.errors import InputError
+from napari_diner.device import check_memory
+from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import described_axes, view_of
 from napari_diner.io.header import Header, unnamed_axes
-from napari_diner.io.stacks import probe, read
+from napari_diner.io.stacks import grey, probe, read
 from napari_diner.tasks.recipe import ArrayRecipe
 from napari_diner.tasks.task import Frames
 
@@ -36,6 +37,29 @@ class StoredArray:
     """File, folder or glob that holds the same values; None if there is none."""
     read_as: Mapping[str, str] = field(default_factory=dict)
     """Settings with which these files give the array."""
+    is_copy: bool = False
+    """Whether the values are in memory, and were said to come from `source`."""
+
+    def values(self, again: Callable[[str], Array]) -> tuple[Array, str | None]:
+        """Read the values, and return them with their source, which is None if it gives others by now.
+
+        An array in memory may have been cropped, edited or computed from the file that it came from.
+
+        Parameters
+        ----------
+        again
+            Reads an array from a source, with the settings of `read_as`.
+        """
+        values = self.load()
+        source = self.source
+        if self.is_copy and source is not None:
+            try:
+                stored = again(source)
+            except DinerError:
+                return values, None
+            if not same(stored, values):
+                return values, None
+        return values, source
 
 
 def in_memory(recipe: ArrayRecipe, frames: Frames) -> StoredArray:
@@ -65,6 +89,7 @@ def in_memory(recipe: ArrayRecipe, frames: Frames) -> StoredArray:
         pixel_size_um=frames.pixel_size_um,
         source=frames.source,
         read_as=frames.read_as,
+        is_copy=not frames.is_certain,
     )
 
 
@@ -87,17 +112,37 @@ def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None) -> S
     """
     if frames is not None:
         array = in_memory(recipe, frames)
-        others = array.axes[:-3] if not array.axes.endswith("S") else array.axes
-        if others:
+        if array.source is None and stack is not None:
+            array = replace(array, source=stack, read_as={"axes": recipe.axes, "select": recipe.select})
+        letters = array.axes.removesuffix("S")
+        if len(letters) > 3:
             raise InputError(
                 f"The stack has the axes {described_axes(array.axes, array.shape)}; give frames of one channel as "
-                f"(N, Y, X), or choose along the others with {{field}}, such as {others[-1]}=0",
+                f"(N, Y, X), or choose along the others with {{field}}, such as {letters[-4]}=0",
                 "select",
             )
-        return array
+        if len(frames.shape) < 3:  # refused where frames are checked
+            return array
+        shape = ((1, *array.shape) if len(letters) == 2 else array.shape)[:3]
+        return replace(
+            array, shape=shape, axes="NYX", load=lambda: grey(array.load(), array.axes, "The stack").reshape(shape)
+        )
     if stack is None:
         raise InputError("There is no intensity stack; name a multi-page TIFF, a folder or a glob of images", "stack")
     info = probe(stack, axes=recipe.axes, select=recipe.select)
     return StoredArray(
         info.stack_shape, "NYX", lambda: read(info), info.nbytes, pixel_size_um=info.pixel_size_um, source=stack
     )
+
+
+def read_stack(source: str, read_as: Mapping[str, str]) -> Array:
+    """Read the frames of a recording from files, (N, Y, X), if they fit the memory."""
+    info = probe(source, **read_as)
+    check_memory(info.nbytes, f"The stack in {source}")
+    return read(info)
+
+
+def same(one: Array, other: Array) -> bool:
+    """Return whether arrays have the same values of the same type, in whatever byte order."""
+    alike = one.shape == other.shape and one.dtype.newbyteorder("=") == other.dtype.newbyteorder("=")
+    return alike and bool(np.array_equal(one, other, equal_nan=one.dtype.kind == "f"))

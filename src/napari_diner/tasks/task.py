@@ -50,6 +50,8 @@ class Frames:
     They are used instead of what the recipe names."""
     warnings: Sequence[str] = ()
     """What is doubtful about the arrays, as in `Job.warnings`."""
+    is_certain: bool = False
+    """Whether it is certain that `source` holds these data; otherwise it is read and compared."""
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.asarray(self.array, dtype=dtype)

@@ -19,11 +19,11 @@ from napari_diner.widgets.idt.volume_layers import VolumeLayers
 from napari_diner.widgets.layers.appearance import Appearance
 from napari_diner.widgets.layers.layer_axes import axes_of
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
+from napari_diner.widgets.layers.layer_part import LayerPart
 from napari_diner.widgets.layers.pixel_size import doubts_about, give_pixel_size, layer_pixel_size_um
-from napari_diner.widgets.layers.placement import Placement
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.layers.sample_data import sample_layer
-from napari_diner.widgets.layers.world import add_layer, in_world, shown_frame
+from napari_diner.widgets.layers.world import add_layer, in_world, shown_place
 from napari_diner.widgets.lensless.layer_placement import placement_on
 from napari_diner.widgets.lensless.rectangle import drawn_part
 
@@ -72,7 +72,7 @@ def test_results_of_a_recording_lie_on_it(unit: str, signs: tuple[int, int], tur
     source = stack(unit, signs, **TURNS[turn])
     top, left, height, width = crop = (8, 12, 10, 24)
     recipe = LenslessRecipe.parse({"pixel_size_um": PIXEL_UM, "preprocess": {"crop_px": crop, "upsample": 2}})
-    make = placement_on(source, recipe)
+    make = placement_on(LayerPart.of(source), recipe)
     fine = (PIXEL_UM / 2,) * 2
     part = corners((height, width)) + np.array([top, left])
 
@@ -96,7 +96,7 @@ def test_a_volume_lies_on_its_recording_and_around_the_plane_of_focus(unit: str,
     source = viewer.add_layer(stack(unit, (-1, 1), **TURNS[turn]))
     recipe = IdtRecipe.parse({"pixel_size_um": PIXEL_UM, "slice_count": 5, "slice_spacing_um": 2.0})
     layers = VolumeLayers(viewer)
-    layers.begin(recipe, Placement.of(source))
+    layers.begin(recipe, LayerPart.of(source).place)
     volume = NamedArray("n_re", np.full((5, ROWS, COLUMNS), 1.33), "ZYX", (2.0, PIXEL_UM, PIXEL_UM))
     layer = Image(**layers.arguments(volume))
     plane = corners((ROWS, COLUMNS))
@@ -118,7 +118,7 @@ def test_a_volume_lies_on_its_recording_and_around_the_plane_of_focus(unit: str,
 def test_a_point_source_makes_the_sample_smaller_about_the_centre() -> None:
     source = stack(rotate=20)
     values = {"pixel_size_um": PIXEL_UM, "source_distance_um": 1000.0, "preprocess": {"crop_px": (4, 6, 16, 32)}}
-    make = placement_on(source, LenslessRecipe.parse(values))
+    make = placement_on(LayerPart.of(source), LenslessRecipe.parse(values))
     phase = Image(**make(NamedArray("phase", np.zeros((16, 32)), "YX", (PIXEL_UM / 2,) * 2)))
     centre = source.data_to_world((0, 4 + 7.5, 6 + 15.5))[1:]
     np.testing.assert_allclose(phase.data_to_world((7.5, 15.5)), centre)
@@ -127,7 +127,7 @@ def test_a_point_source_makes_the_sample_smaller_about_the_centre() -> None:
 
 def test_a_turned_stack_gives_turned_results_in_the_same_terms() -> None:
     source = stack("nm", rotate=30, affine=AFFINE)
-    make = placement_on(source, LenslessRecipe.parse({"pixel_size_um": PIXEL_UM}))
+    make = placement_on(LayerPart.of(source), LenslessRecipe.parse({"pixel_size_um": PIXEL_UM}))
     phase = Image(**make(NamedArray("phase", np.zeros((ROWS, COLUMNS)), "YX", (PIXEL_UM,) * 2)))
     np.testing.assert_array_equal(phase.rotate, source.rotate[1:, 1:])
     np.testing.assert_array_equal(phase.affine.affine_matrix, source.affine.affine_matrix[1:, 1:])
@@ -237,7 +237,7 @@ def test_volumes_and_frames_that_only_count_combine() -> None:
     # the world is in nanometres now, and the frames in micrometres
     assert in_world(viewer, source) == pytest.approx([1000, 1, 1])
     viewer.dims.set_point(0, 1000 * (7 + 2 * 2.5))
-    assert shown_frame(viewer, source) == 2
+    assert shown_place(viewer, source) == 2
 
 
 @pytest.mark.parametrize("values", [1e-60, 1e-40, 1e60, 3e38, 0.0, -1e300])

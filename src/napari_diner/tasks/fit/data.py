@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from napari_diner.device import check_memory
 from napari_diner.errors import DinerError, InputError
-from napari_diner.io.signals import probe_signal, read_signal
+from napari_diner.io.arrays import Array
+from napari_diner.io.signals import SignalInfo, probe_signal, read_signal
 from napari_diner.representations.settings import suitable_width
 from napari_diner.tasks.fit.layout import Layout
 from napari_diner.tasks.fit.range import range_of
 from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe, check_axes
-from napari_diner.tasks.stored_array import in_memory
+from napari_diner.tasks.stored_array import in_memory, same
 from napari_diner.tasks.task import Frames
 
 _USUAL_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
@@ -66,19 +67,26 @@ def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
     check_memory(
         array.nbytes + memory_needed(recipe, array.shape, array.axes), f"A fit to {_described(array.shape)} numbers"
     )
-    source, source_bytes, stored_axes = recipe.image or frames.source, None, recipe.axes
-    if source is not None:
-        try:
-            info = probe_signal(source, **frames.read_as)
-            # a file that holds something else by now has nothing to do with the array
-            if info.may_hold(array.shape):
-                source_bytes = info.file_bytes
-                stored_axes = info.view.renamed(array.axes) if named else ""
-        except DinerError:
-            pass
     if not named:
-        return FitData(np.asarray(frames.array), "", frames.scale_um, source, source_bytes)
-    return FitData(array.load(), array.axes, array.scale_um, source, source_bytes, stored_axes, frames.read_as)
+        array = replace(array, load=lambda: np.asarray(frames.array), axes="", scale_um=frames.scale_um)
+    values = array.load()
+    source = frames.source or recipe.image
+    file = None if source is None or frames.is_certain else _file_of(values, source, frames.read_as)
+    if file is None:
+        source = source if frames.is_certain else None
+        return FitData(values, array.axes, array.scale_um, source, None, recipe.axes, frames.read_as)
+    stored_axes = file.view.renamed(array.axes) if named else ""
+    return FitData(values, array.axes, array.scale_um, file.source, file.file_bytes, stored_axes, frames.read_as)
+
+
+def _file_of(values: Array, source: str, read_as: Mapping[str, str]) -> SignalInfo | None:
+    """Return the header of the files that hold values, or None if those of the source hold others by now."""
+    try:
+        info = probe_signal(source, **read_as)
+        check_memory(info.nbytes, _described(info.shape))
+        return info if info.may_hold(values.shape) and same(read_signal(info), values) else None
+    except DinerError:
+        return None
 
 
 def with_axes(recipe: FitRecipe, data: FitData) -> FitData:

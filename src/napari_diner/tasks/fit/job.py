@@ -314,7 +314,7 @@ def _resolved(recipe: FitRecipe, data: FitData, layout: Layout) -> FitRecipe:
     width = table_width(recipe, layout)
     changes: dict[str, object] = {
         **data.read_as,
-        "image": recipe.image or data.source,
+        "image": data.source,
         "axes": data.stored_axes or data.axes,
         "diner": {"table_width": width},
         "learning_rate": recipe.learning_rate or learning_rate_of(recipe.name, recipe.epochs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ from napari_diner.preprocess.steps import bounding
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
-from napari_diner.tasks.stored_array import stack_of
+from napari_diner.tasks.stored_array import read_stack, stack_of
 from napari_diner.tasks.task import Frames
 
 # volumes of Δε_re and Δε_im that are kept at once: by the closed form, by voxels, whose slopes count three, and by Adam
@@ -59,13 +60,13 @@ def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
     background = None if frames is None else frames.attachments.get("background")
     if background is None and recipe.background not in BACKGROUNDS:
         background = read_image(recipe.background)
-    source = recipe.stack or stack.source
-    return IdtData(stack.load(), background, stack.pixel_size_um, source, open_transfer(recipe), stack.read_as)
+    values, source = stack.values(functools.partial(read_stack, read_as=stack.read_as))
+    return IdtData(values, background, stack.pixel_size_um, source, open_transfer(recipe), stack.read_as)
 
 
 def with_file_facts(recipe: IdtRecipe, data: IdtData) -> IdtRecipe:
     """Return a recipe with the name of the data, and their pixel size unless the recipe has one."""
-    facts: dict[str, object] = {"stack": recipe.stack or data.source, **data.read_as}
+    facts: dict[str, object] = {"stack": data.source, **data.read_as}
     if recipe.pixel_size_um is None and data.pixel_size_um is not None:
         facts["pixel_size_um"] = data.pixel_size_um
     return recipe.updated(facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from napari_diner.solvers.registry import supports
 from napari_diner.tasks.lensless.geometry import object_shape, to_one_scale
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.lensless.setup import Setup
-from napari_diner.tasks.stored_array import stack_of
+from napari_diner.tasks.stored_array import read_stack, stack_of
 from napari_diner.tasks.task import Frames
 
 Array = npt.NDArray[Any]
@@ -106,19 +107,20 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
 
     def image(key: str, name: str | None) -> Array | None:
         if key in attached:
-            return attached[key]
+            return np.asarray(attached[key])
         return None if name is None else read_image(name)
 
     illumination, support = None, None
     if isinstance(recipe, LenslessRecipe):
         illumination = image("illumination", recipe.illumination)
         support = image("prior.support", recipe.prior.support)
+    values, source = stack.values(functools.partial(read_stack, read_as=stack.read_as))
     return LenslessData(
-        frames=stack.load(),
+        frames=values,
         illumination=illumination,
         mask=image("mask", recipe.mask),
         pixel_size_um=stack.pixel_size_um,
-        source=recipe.stack or stack.source,
+        source=source,
         read_as=stack.read_as,
         support=support,
         references=read_references(recipe.preprocess),
@@ -130,7 +132,7 @@ Completed = TypeVar("Completed", bound=RecordingRecipe)
 
 def with_file_facts(recipe: Completed, data: LenslessData) -> Completed:
     """Return a recipe completed from the files: with their name, and with the pixel size unless the recipe has one."""
-    changes: dict[str, object] = {"stack": recipe.stack or data.source, **data.read_as}
+    changes: dict[str, object] = {"stack": data.source, **data.read_as}
     if recipe.pixel_size_um is None and data.pixel_size_um is not None:
         changes["pixel_size_um"] = data.pixel_size_um
     return recipe.updated(changes)

@@ -28,6 +28,7 @@ from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, t
 from napari_diner.widgets.forms.layer_choice import LayerChoice
 from napari_diner.widgets.forms.recipe_form import RecipeForm, Section
 from napari_diner.widgets.layers.layer_metadata import layer_notes
+from napari_diner.widgets.layers.layer_source import comes_from_file
 from napari_diner.widgets.layers.pixel_size import give_pixel_size, layer_pixel_size_um
 from napari_diner.widgets.layers.result_layers import ResultLayers
 
@@ -101,7 +102,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def frames(self, layer: Image) -> Frames:
         """Return the arrays that take the place of files in a run; they must not refer to the dock."""
-        return Frames(layer.data)
+        raise NotImplementedError
 
     def summary(self, result: Result) -> str:
         """Summarise in a few words how good a result is, and how long it took."""
@@ -146,6 +147,19 @@ class TaskDock(QWidget, Generic[RecipeT]):
             If a value is missing, cannot be read, or is out of bounds.
         """
         return self.recipe_type.parse(self.values())
+
+    def recipe_for_files(self) -> RecipeT:
+        """Return the recipe that the dock shows, as a command needs it that reads the data from files."""
+        recipe, layer = self.recipe(), self.choice.layer
+        if layer is None:
+            return recipe
+        if not comes_from_file(layer):
+            return recipe.updated({self.task.source_field: None})
+        return recipe.updated(self.read_as(layer))
+
+    def read_as(self, layer: Image) -> Mapping[str, str]:
+        """Return the settings with which the file behind a layer gives its data."""
+        return {}
 
     def set_recipe(self, recipe: RecipeT) -> None:
         """Show a recipe; the choice of the layer stays as it is."""
@@ -221,7 +235,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
     def save_recipe(self) -> None:
         """Let the user name a file, and write the settings shown into it."""
         with self.panel.explaining():
-            recipe = self.recipe()
+            recipe = self.recipe_for_files()
             kinds = "Recipe (*.yaml *.yml)"
             path, _ = QFileDialog.getSaveFileName(self, "Save recipe", f"{recipe.task}.yaml", kinds)
             if path:
@@ -254,7 +268,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
     def copy_command(self) -> None:
         """Put the command line that does the same as this dock on the clipboard."""
         with self.panel.explaining():
-            recipe, source = self.recipe(), self.choice.source
+            recipe = self.recipe_for_files()
+            source = getattr(recipe, self.task.source_field)
             placeholder = f"{self.choice.noun.upper()}.tif"
             clipboard = QGuiApplication.clipboard()
             if clipboard is not None:

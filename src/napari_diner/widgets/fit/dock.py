@@ -31,6 +31,8 @@ from napari_diner.widgets.fit.signal_choice import SignalChoice
 from napari_diner.widgets.forms.controls import WrappedLabel, button, row
 from napari_diner.widgets.layers.appearance import Appearance
 from napari_diner.widgets.layers.layer_axes import axes_of, scale_um_of
+from napari_diner.widgets.layers.layer_metadata import source_of
+from napari_diner.widgets.layers.layer_part import data_of
 
 AXIS_NAMES = "T time, Z depth, C channels, Y, X, S colours, N frames"
 
@@ -107,7 +109,7 @@ class FitDock(TaskDock[FitRecipe]):
     def frames(self, layer: Image) -> Frames:
         """Return the data of a layer, with their axes and spacing."""
         axes = self.recipe().axes
-        return Frames(layer.data, axes, scale_um_of(layer, axes))
+        return Frames(data_of(layer), axes, scale_um_of(layer, axes), source_of(layer))
 
     def compare(self) -> None:
         """Ask which representations to compare, and start."""

@@ -16,7 +16,7 @@ from napari_diner.widgets.layers.layer_metadata import METADATA_KEY, layer_notes
 
 
 class SignalChoice(LayerChoice):
-    """Offers the image layers of one resolution, in grey or colours, but no result of a fit."""
+    """Offers the image layers, in grey or colours, but no result of a fit."""
 
     noun = "image"
     tip = "Image layer to fit: an image, a stack, a volume or a video, in grey, colours or channels"
@@ -24,7 +24,7 @@ class SignalChoice(LayerChoice):
     def accepts(self, layer: Image) -> bool:
         """Return whether a layer can be fitted."""
         is_fit = layer.metadata.get("report", {}).get("task") == "fit"
-        return not (layer.multiscale or is_fit or layer_notes(layer).get("display_only"))
+        return not (is_fit or layer_notes(layer).get("display_only"))
 
     def load(self, source: str) -> Image:
         """Read a file, a folder or a glob."""

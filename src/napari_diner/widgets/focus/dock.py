@@ -18,7 +18,6 @@ from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.focus.live_picture import LIVE, LivePicture
 from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.layers.layer_metadata import add_notes
-from napari_diner.widgets.layers.world import shown_frame
 from napari_diner.widgets.lensless.layer_placement import placement_on
 from napari_diner.widgets.lensless.recording_dock import RecordingDock
 from napari_diner.widgets.plots.loss_plot import COLOURS, FixedPlot
@@ -65,12 +64,6 @@ class FocusDock(RecordingDock[FocusRecipe]):
             self.rows("metric", "near_um", "far_um"),
         )
 
-    @property
-    def frame(self) -> int:
-        """The frame of the stack that the viewer shows, from 0."""
-        layer = self.choice.layer
-        return 0 if layer is None else shown_frame(self.viewer, layer)
-
     def summary(self, result: Result) -> str:
         """Return the distances with their standard errors."""
         report = result.report
@@ -90,10 +83,10 @@ class FocusDock(RecordingDock[FocusRecipe]):
         if self.result is None:
             return
         self._draw(self.result.report)
-        layer, distances = self.choice.layer, self.result.report["distances_um"]
-        if layer is not None and len(distances) == layer.data.shape[0]:
+        part, distances = self.choice.part, self.result.report["distances_um"]
+        if part is not None and len(distances) == part.shape[0]:
             self.distances.set_value([round(distance, 4) for distance in distances])
-            add_notes(layer, distances_um=self.distances.value())
+            add_notes(part.layer, distances_um=self.distances.value())
 
     def fill_in(self, layer: Image) -> None:
         """Fill in what the chosen layer reports about itself."""
@@ -123,15 +116,15 @@ class FocusDock(RecordingDock[FocusRecipe]):
             self._refocus(self.slider.value())
 
     def _refocus(self, distance_um: float) -> None:
-        layer = self.choice.layer
-        if layer is None or distance_um <= 0:
+        part = self.choice.part
+        if part is None or distance_um <= 0:
             return
         with self.panel.explaining():
             # without the distances and the range, which the slider replaces
             values = self.advanced.values() | {name: self.editors[name].value() for name in self.essentials[:2]}
             recipe = FocusRecipe.parse({**values, "stack": self.choice.source})
-            self.pictures.arguments = placement_on(layer, recipe)
-            self.live.request(functools.partial(self._refocused.at, recipe, layer.data, self.frame, float(distance_um)))
+            self.pictures.arguments = placement_on(part, recipe)
+            self.live.request(functools.partial(self._refocused.at, recipe, part, self.frame, float(distance_um)))
 
     def _draw(self, report: Report) -> None:
         self.curves.clear()

@@ -11,6 +11,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.run_worker import spare_a_processor
+from napari_diner.widgets.layers.layer_part import LayerPart
 
 if TYPE_CHECKING:
     from napari_diner.preprocess.focus import Refocus
@@ -34,17 +35,15 @@ class LivePicture:
         self._key: tuple[object, ...] = ()
         self._refocus: Refocus | None = None
 
-    def at(
-        self, recipe: FocusRecipe, frames: npt.NDArray[np.generic], number: int, distance_um: float
-    ) -> tuple[NamedArray]:
+    def at(self, recipe: FocusRecipe, part: LayerPart, number: int, distance_um: float) -> tuple[NamedArray]:
         """Return the amplitude of a frame at a distance in front of the sensor, (Y, X).
 
         Parameters
         ----------
         recipe
             How the stack was recorded; its own distances do not count.
-        frames
-            The layer's frames, (N, Y, X); only one of them is read.
+        part
+            The stack; only one of its frames is read.
         number
             The frame, counted from 0.
         distance_um
@@ -62,10 +61,10 @@ class LivePicture:
         here.check_complete(1)
         setup = Setup.of(here)
         rest = here.updated({"distances_um": [1.0], "source_distance_um": None})
-        key = (id(frames), number, rest, setup.pixel_size_um)
+        key = (id(part.layer.data), part.points, number, rest, setup.pixel_size_um)
         if self._refocus is None or key != self._key:
             spare_a_processor()
-            self._refocus, self._key = self._prepare(here, np.asarray(frames[number])[None], setup), key
+            self._refocus, self._key = self._prepare(here, np.asarray(part.frame(number))[None], setup), key
         picture = self._refocus.at(setup.heights.distances_um[0]).abs().numpy()
         return (NamedArray(LIVE, picture, "YX", (setup.pixel_size_um,) * 2),)
 
@@ -75,6 +74,6 @@ class LivePicture:
         from napari_diner.preprocess.focus import Refocus
         from napari_diner.tasks.lensless.data import corrected
 
-        data = self._task.assemble(recipe, Frames(frame))
+        data = self._task.assemble(recipe, Frames(frame, "NYX" + "S" * (frame.ndim > 3)))
         intensity = np.clip(corrected(recipe, data).intensities[0], 0, None)
         return Refocus(torch.from_numpy(np.sqrt(intensity)), setup.optics)

@@ -9,12 +9,12 @@ from pathlib import Path
 import napari
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError
 from napari_diner.io.formats import PATTERNS
 from napari_diner.io.names import sorted_by_numbers
-from napari_diner.widgets.forms.controls import ShrinkingCombo, menu_button, row
+from napari_diner.widgets.forms.controls import ShrinkingCombo, menu_button, remove_margins, row
 from napari_diner.widgets.layers.layer_metadata import source_of
 
 
@@ -36,7 +36,7 @@ class LayerChoice(QWidget):
 
     noun = "image"
     """What a layer is called in names, tooltips and messages."""
-    kind = "an image layer of one resolution"
+    kind = "an image layer"
     """Which layers are accepted, for messages."""
     tip = "The image layer to work on"
     files = f"Images ({PATTERNS})"
@@ -50,7 +50,9 @@ class LayerChoice(QWidget):
         self.combo.setToolTip(self.tip)
         slots = {"Files…": self.choose_files, "Folder…": self.choose_folder}
         self.open_button = menu_button("Open", f"Open {self.noun} files", slots)
-        self.setLayout(row(self.noun.capitalize(), self.combo, self.open_button, stretch=self.combo))
+        layout = QVBoxLayout(self)
+        remove_margins(layout)
+        layout.addLayout(row(self.noun.capitalize(), self.combo, self.open_button, stretch=self.combo))
         on_layer_list(napari_viewer, self._refresh)
         self._refresh()
         self.combo.currentIndexChanged.connect(self._announce)

@@ -5,26 +5,55 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import napari
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image
+from qtpy.QtCore import Signal
 
 from napari_diner.device import check_memory
 from napari_diner.io.stacks import StackInfo, probe, read
 from napari_diner.widgets.forms.layer_choice import LayerChoice
+from napari_diner.widgets.forms.part_choice import PartChoice
 from napari_diner.widgets.layers.layer_metadata import METADATA_KEY, is_recording
+from napari_diner.widgets.layers.layer_part import LayerPart
 
 
 class StackChoice(LayerChoice):
-    """Offers the layers that are stacks: grey, of one resolution and three axes, and not results."""
+    """Offers the layers that hold stacks, and not results; of one with further axes or colours, a part is chosen."""
+
+    part_chosen = Signal()
+    """Another part of the same layer was chosen."""
 
     noun = "stack"
-    kind = "a grey image layer of one resolution with three axes (frame, y, x)"
+    kind = "an image layer with three axes (frame, y, x) or more"
     tip = "Image layer with one frame for each height or illumination: axes (frame, y, x)"
 
     def accepts(self, layer: Image) -> bool:
         """Return whether a layer can be a stack of frames."""
-        return not layer.rgb and not layer.multiscale and layer.ndim == 3 and is_recording(layer)
+        return layer.ndim >= 3 and is_recording(layer)
+
+    @property
+    def part(self) -> LayerPart | None:
+        """The stack in the chosen layer, or None if no layer is chosen."""
+        return None if self.layer is None else self.part_of(self.layer)
+
+    def part_of(self, layer: Image) -> LayerPart:
+        """Return the stack in a layer: the part that is chosen, or the first one."""
+        return self._parts.part(layer)
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        self._parts = PartChoice()
+        super().__init__(napari_viewer)
+        layout = self.layout()
+        if layout is not None:
+            layout.addWidget(self._parts)
+        self._parts.changed.connect(self.part_chosen)
+
+    def _announce(self) -> None:
+        if self.layer is not None:
+            self._parts.show_layer(self.layer)
+        super()._announce()
 
     def load(self, source: str) -> Image:
         """Read the frames of a file, a folder or a glob."""

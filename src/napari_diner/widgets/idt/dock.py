@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import napari
-import numpy as np
 from napari.layers import Image
 from qtpy.QtWidgets import QFormLayout
 
+from napari_diner.io.arrays import Array
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.solvers.registry import sections_of, solver_names
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -18,25 +18,21 @@ from napari_diner.tasks.report import percent
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.run_panel import duration
-from napari_diner.widgets.dock.task_dock import TaskDock
+from napari_diner.widgets.dock.stack_dock import StackDock
 from napari_diner.widgets.forms.controls import button
 from napari_diner.widgets.forms.editors import WheelGuard
-from napari_diner.widgets.forms.stack_choice import StackChoice
 from napari_diner.widgets.idt.background_choice import BackgroundChoice
 from napari_diner.widgets.idt.geometry_layers import GeometryLayers
 from napari_diner.widgets.idt.illumination_editor import IlluminationEditor
 from napari_diner.widgets.idt.view_bar import ViewBar
 from napari_diner.widgets.idt.volume_layers import VolumeLayers
 from napari_diner.widgets.layers.layer_metadata import layer_notes
-from napari_diner.widgets.layers.pixel_size import pixel_side
-from napari_diner.widgets.layers.placement import Placement
-from napari_diner.widgets.layers.world import shown_frame
 
 if TYPE_CHECKING:
     from napari_diner.tasks.idt.geometry_preview import Circles, GeometryCheck
 
 
-class IdtDock(TaskDock[IdtRecipe]):
+class IdtDock(StackDock[IdtRecipe]):
     """Choose a stack, describe its illumination, run, and look at the refractive index in three dimensions."""
 
     task_name = "idt"
@@ -50,7 +46,7 @@ class IdtDock(TaskDock[IdtRecipe]):
         "model",
         "solver",
     )
-    elsewhere = ("axes", "select", "illuminations", "ring")
+    elsewhere: ClassVar[tuple[str, ...]] = (*StackDock.elsewhere, "illuminations", "ring")
     none_texts: ClassVar = {"first_slice_um": "centred", "tikhonov": "chosen", "tv": "chosen"}
 
     layers: VolumeLayers
@@ -61,7 +57,6 @@ class IdtDock(TaskDock[IdtRecipe]):
         WheelGuard(self.background)
         super().__init__(
             napari_viewer,
-            StackChoice(napari_viewer),
             {"background": self.background},
             VolumeLayers(napari_viewer),
         )
@@ -108,15 +103,14 @@ class IdtDock(TaskDock[IdtRecipe]):
 
     def complete_recipe(self, layer: Image) -> IdtRecipe:
         """Return the recipe, and give the layer its pixel size, once the recording is described completely."""
-        recipe = self._checked_recipe(layer)
-        self.layers.begin(recipe, Placement.of(layer))
+        recipe = self.ready_recipe(layer)
+        self.layers.begin(recipe, self.choice.part_of(layer).place)
         return recipe
 
-    def frames(self, layer: Image) -> Frames:
-        """Return the frames of a layer, and the background if that is a layer, too."""
+    def attachments(self) -> Mapping[str, Array]:
+        """Return the background if that is a layer."""
         background = self.background.layer
-        attachments = {} if background is None else {"background": np.asarray(background.data)}
-        return Frames(layer.data, attachments=attachments)
+        return {} if background is None else {"background": background.data}
 
     def summary(self, result: Result) -> str:
         """Return the largest index, and how much of the signal the model leaves unexplained."""
@@ -145,20 +139,13 @@ class IdtDock(TaskDock[IdtRecipe]):
         """Show the spectra of the frames, with the circles of the illuminations, nominal and calibrated."""
         with self.panel.explaining():
             layer = self.chosen_layer()
-            recipe = self._checked_recipe(layer)
+            recipe = self.ready_recipe(layer)
             self.check_button.setEnabled(False)
             self.geometry_check.request(functools.partial(checked, self.task, recipe, self.frames(layer)))
 
-    def _checked_recipe(self, layer: Image) -> IdtRecipe:
-        recipe = self.recipe()
-        recipe.check_complete(layer.data.shape[0])
-        pixel_side(Placement.of(layer), layer.name)
-        self.give_pixel_size(layer, recipe.pixel_size_um)
-        return recipe
-
     def _update_illumination(self) -> None:
-        layer, na = self.choice.layer, self.editors["na"].value()
-        frames = None if layer is None else int(layer.data.shape[0])
+        part, na = self.choice.part, self.editors["na"].value()
+        frames = None if part is None else part.shape[0]
         self.illumination.set_recording(frames, na if isinstance(na, float) else None)
 
     def _on_layer(self, layer: Image | None) -> None:
@@ -169,19 +156,18 @@ class IdtDock(TaskDock[IdtRecipe]):
 
     def _on_step(self) -> None:
         """Follow the viewer to another frame: the dots of its sources grow."""
-        layer = self.choice.layer
-        if layer is not None and self.viewer.dims.ndisplay == 2:
-            self.illumination.plot.set_current(shown_frame(self.viewer, layer))
+        if self.viewer.dims.ndisplay == 2:
+            self.illumination.plot.set_current(self.frame)
 
     def _on_check_failed(self) -> None:
         self.check_button.setEnabled(True)
 
     def _on_checked(self, check: GeometryCheck) -> None:
         self.check_button.setEnabled(True)
-        layer = self.choice.layer
-        if layer is None or layer.data.shape[0] != check.spectra.data.shape[0]:
+        part = self.choice.part
+        if part is None or part.shape[0] != check.spectra.data.shape[0]:
             return
-        self._geometry.show(layer, check.spectra, check.circles, self._calibrated_circles())
+        self._geometry.show(part, check.spectra, check.circles, self._calibrated_circles())
         words = (
             "The spectrum of each frame is bright in two discs, and the circles should bound them. Look through the "
             "frames with the slider."

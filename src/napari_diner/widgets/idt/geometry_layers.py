@@ -10,9 +10,9 @@ from napari.layers import Image, Layer, Shapes
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.widgets.idt.volume_view import fill_canvas
-from napari_diner.widgets.layers.layer_arguments import layer_arguments
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
-from napari_diner.widgets.layers.placement import Placement
+from napari_diner.widgets.layers.layer_part import LayerPart
+from napari_diner.widgets.layers.placement import PARTS
 from napari_diner.widgets.layers.world import add_layer
 
 if TYPE_CHECKING:
@@ -37,20 +37,21 @@ class GeometryLayers:
         self._viewer = viewer
         self._layers: dict[str, Layer] = {}
 
-    def show(self, stack: Image, spectra: NamedArray, nominal: Circles, calibrated: Circles | None) -> None:
+    def show(self, part: LayerPart, spectra: NamedArray, nominal: Circles, calibrated: Circles | None) -> None:
         """Show the spectra of a stack, with the circles of the nominal and of the calibrated illuminations."""
         self.remove()
+        stack, place = part.layer, part.place
         rows, columns = spectra.data.shape[1:]
         # each frame lies beside its spectrum, so this has the scale of the stack and not its own, in cycles/µm
-        place = Placement.of(stack).refined((0, 0, (1 + GAP) * columns), (1, 1, 1)).arguments()
-        arguments = layer_arguments(spectra)
+        arguments = place.arguments(spectra, (0, (1 + GAP) * columns), (1, 1))
+        beside = {name: arguments[name] for name in PARTS}
         arguments |= {
             "colormap": "inferno",
             # from the noise level up, as most frequencies hold only noise
             "contrast_limits": tuple(np.percentile(spectra.data[:: 1 + len(spectra.data) // 8], (50, 99.9))),
             "metadata": DISPLAY_ONLY,
         }
-        self._add(SPECTRA, Image(**(arguments | place)))
+        self._add(SPECTRA, Image(**arguments))
         # from cycles/µm to pixels of the spectrum
         steps = np.asarray(spectra.scale_um[1:])
         middle = np.array([rows // 2, columns // 2])
@@ -62,17 +63,17 @@ class GeometryLayers:
                 continue
             shapes = Shapes(
                 [
-                    corners_of(frame, centre / steps + middle, circles.radius / steps)
+                    place.points(corners_of(frame, centre / steps + middle, circles.radius / steps))
                     for frame, pair in zip(circles.frames, circles.centres, strict=True)
                     for centre in pair
                 ],
                 shape_type="ellipse",
-                ndim=3,
+                ndim=stack.ndim,
                 face_color="transparent",
                 opacity=1.0,
                 edge_color=colour,
                 edge_width=0.008 * columns,
-                **place,
+                **beside,
             )
             self._add(name, shapes)
         for layer in self._viewer.layers:

@@ -16,8 +16,8 @@ from napari_diner.tasks.idt.slice_figure import index_limits
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.idt.volume_view import fill_canvas
 from napari_diner.widgets.layers.layer_arguments import LayerArguments, layer_arguments
+from napari_diner.widgets.layers.layer_part import LayerPart, StackPlace
 from napari_diner.widgets.layers.pixel_size import pixel_side
-from napari_diner.widgets.layers.placement import Placement
 from napari_diner.widgets.layers.result_layers import ResultLayers
 
 GAP = 0.06
@@ -51,12 +51,12 @@ class VolumeLayers(ResultLayers):
         self.arguments = self._arguments
         self.volume: Image | None = None
         """The layer n_re of the last run."""
-        self._recipe, self._stack = IdtRecipe(), Placement.of(Image(np.zeros((1, 1, 1))))
+        self._recipe, self._stack = IdtRecipe(), LayerPart.of(Image(np.zeros((1, 1, 1)))).place
         self._through: tuple[int, int, int] | None = None
         self._limits = (0.0, 1.0)
         self._corners: dict[str, tuple[float, float]] = {}
 
-    def begin(self, recipe: IdtRecipe, stack: Placement) -> None:
+    def begin(self, recipe: IdtRecipe, stack: StackPlace) -> None:
         """Prepare for a run of this recipe on a stack that lies here, and leave what is shown now as it is."""
         self.forget()
         self._recipe, self._stack, self._through = recipe, stack, None
@@ -87,26 +87,25 @@ class VolumeLayers(ResultLayers):
         return layers
 
     def _arguments(self, array: NamedArray) -> LayerArguments:
+        if array.axes == "NYX":
+            return {**self._stack.arguments(array, (0, 0), (1, 1)), "visible": False}
         arguments = layer_arguments(array)
         recipe = self._recipe
         pixel = recipe.pixel_size_um or 1.0
         step = np.asarray(array.scale_um) / pixel
         if array.axes == "ZYX":
             # one micrometre in the unit of the stack
-            unit = pixel_side(self._stack) / pixel
-            place = self._stack.plane().with_depth(first_slice_um(recipe) * unit, array.scale_um[0] * unit)
+            unit = pixel_side(self._stack.whole) / pixel
+            place = self._stack.plane.with_depth(first_slice_um(recipe) * unit, array.scale_um[0] * unit)
             base = recipe.medium_index if array.name == "n_re" else 0.0
             arguments |= {
                 "contrast_limits": index_limits(array.data, base),
                 "colormap": transparent_colormap("magma" if array.name == "n_re" else "viridis"),
                 "visible": array.name == "n_re",
             }
-        elif array.name in self._corners:
-            place = self._stack.plane().refined(self._corners[array.name], step)
-            arguments |= {"contrast_limits": self._limits, "colormap": "magma"}
         else:
-            place = self._stack
-            arguments["visible"] = False
+            place = self._stack.plane.refined(self._corners[array.name], step)
+            arguments |= {"contrast_limits": self._limits, "colormap": "magma"}
         return {**arguments, **place.arguments()}
 
     def _cut(self, volume: NamedArray) -> tuple[NamedArray, ...]:

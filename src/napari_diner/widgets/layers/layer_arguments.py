@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ SAMPLE_PIXELS = 250_000
 LARGEST = 1e37
 """Largest absolute value that is shown; sums of larger ones overflow in 32 bits."""
 
-LayerArguments = dict[str, object]
+LayerArguments = dict[str, Any]
 """Arguments of `napari.layers.Image`, its data included."""
 MakeArguments = Callable[[NamedArray], LayerArguments]
 """Returns the arguments of the layer that shows an array."""

@@ -57,10 +57,10 @@ def in_world(viewer: ViewerModel, layer: Layer) -> list[float]:
     return [factor_between(ours, theirs) for ours, theirs in zip(layer.units, units[-layer.ndim :], strict=True)]
 
 
-def shown_frame(viewer: ViewerModel, layer: Layer) -> int:
-    """Return the place along the first axis of a layer that the viewer shows, within the layer."""
+def shown_place(viewer: ViewerModel, layer: Layer, axis: int = 0) -> int:
+    """Return the place along an axis of a layer that the viewer shows, within the layer."""
     missing = max(layer.ndim - viewer.dims.ndim, 0)
     point = [0.0] * missing + [float(value) for value in viewer.dims.point[-layer.ndim :]]
     here = [value / factor for value, factor in zip(point, in_world(viewer, layer), strict=True)]
-    place = round(float(layer.world_to_data(here)[0]))
-    return min(max(place, 0), int(layer.data.shape[0]) - 1)
+    place = round(float(layer.world_to_data(here)[axis]))
+    return min(max(place, 0), int(layer.data.shape[axis]) - 1)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from napari.layers import Image
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.recipe import RecordingRecipe
-from napari_diner.widgets.layers.layer_arguments import LayerArguments, MakeArguments, layer_arguments
-from napari_diner.widgets.layers.placement import Placement
+from napari_diner.widgets.layers.layer_arguments import LayerArguments, MakeArguments
+from napari_diner.widgets.layers.layer_part import LayerPart
 
 
-def placement_on(layer: Image, recipe: RecordingRecipe) -> MakeArguments:
+def placement_on(part: LayerPart, recipe: RecordingRecipe) -> MakeArguments:
     """Return a function that makes the arguments of `napari.layers.Image` for arrays computed from a layer's frames.
 
     Under a point source the sample is smaller than its image on the sensor by the magnification, about the centre of
@@ -19,13 +18,13 @@ def placement_on(layer: Image, recipe: RecordingRecipe) -> MakeArguments:
 
     Parameters
     ----------
-    layer
-        The stack; no reference to it is kept.
+    part
+        The stack.
     recipe
-        Determines which part of it is used.
+        Determines which part of the frames is used.
     """
-    placement, plane = Placement.of(layer), Placement.of(layer).plane()
-    rows, columns = layer.data.shape[-2:]
+    place = part.place
+    _, rows, columns = part.shape
     top, left, height, width = recipe.preprocess.crop_px or (0, 0, rows, columns)
     corner, size = np.array([top, left]), np.array([height, width])
     pixel = recipe.pixel_size_um or 1.0
@@ -35,7 +34,6 @@ def placement_on(layer: Image, recipe: RecordingRecipe) -> MakeArguments:
         start = corner
         if recipe.source_distance_um is not None:
             start = corner + (size - step * array.data.shape[-2:]) / 2
-        place = plane.refined(start, step) if array.data.ndim == 2 else placement.refined([0, *start], [1, *step])
-        return {**layer_arguments(array), **place.arguments()}
+        return place.arguments(array, start, step)
 
     return arguments

@@ -12,11 +12,8 @@ from qtpy.QtWidgets import QWidget
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.recipe import RecordingRecipe
 from napari_diner.tasks.task import AnyTask, Frames
-from napari_diner.widgets.dock.task_dock import TaskDock
+from napari_diner.widgets.dock.stack_dock import StackDock
 from napari_diner.widgets.forms.controls import button, row
-from napari_diner.widgets.forms.stack_choice import StackChoice
-from napari_diner.widgets.layers.pixel_size import pixel_side
-from napari_diner.widgets.layers.placement import Placement
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.lensless.distances_table import DistancesTable
 from napari_diner.widgets.lensless.layer_placement import placement_on
@@ -25,18 +22,16 @@ from napari_diner.widgets.lensless.rectangle import drawn_part, offer_rectangle
 RecordingT = TypeVar("RecordingT", bound=RecordingRecipe)
 
 
-class RecordingDock(TaskDock[RecordingT]):
+class RecordingDock(StackDock[RecordingT]):
     """A dock for stacks with one frame for each height.
 
     Its section on the preparation has two buttons: one shows the prepared frames, the other crops them to a rectangle
     in a Shapes layer.
     """
 
-    elsewhere = ("axes", "select")  # a layer's axes are in order
-
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         self.distances = DistancesTable()
-        super().__init__(napari_viewer, StackChoice(napari_viewer), {"distances_um": self.distances})
+        super().__init__(napari_viewer, {"distances_um": self.distances})
         self.distances.failed.connect(self.panel.complain)
         self.pictures = PreviewLayers(napari_viewer)
         self.preparation = self.latest_work()
@@ -53,23 +48,20 @@ class RecordingDock(TaskDock[RecordingT]):
 
     def fill_in(self, layer: Image) -> None:
         """Make room for the frames of the chosen layer, and fill in what it reports about itself."""
-        self.distances.set_frames(layer.data.shape[0])
+        self.distances.set_frames(self.choice.part_of(layer).shape[0])
         super().fill_in(layer)
 
     def complete_recipe(self, layer: Image) -> RecordingT:
         """Return the recipe, and give the layer its pixel size, once the recording is described completely."""
-        recipe = self.recipe()
-        recipe.check_complete(layer.data.shape[0])
-        pixel_side(Placement.of(layer), layer.name)
-        self.give_pixel_size(layer, recipe.pixel_size_um)
-        self.layers.arguments = placement_on(layer, recipe)
+        recipe = self.ready_recipe(layer)
+        self.layers.arguments = placement_on(self.choice.part_of(layer), recipe)
         return recipe
 
     def show_prepared(self) -> None:
         """Show the frames after the preparation, and the pixels that will be ignored."""
         with self.panel.explaining():
             layer, recipe = self.chosen_layer(), self.recipe()
-            self.pictures.arguments = placement_on(layer, recipe)
+            self.pictures.arguments = placement_on(self.choice.part_of(layer), recipe)
             self.preparation.request(functools.partial(prepared, self.task, recipe, self.frames(layer)))
 
     def crop(self) -> None:

@@ -1,0 +1,93 @@
+"""What the docks of recordings have in common: a stack of frames in a layer, with a pixel size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, TypeVar
+
+import napari
+from napari.layers import Image
+
+from napari_diner.io.arrays import Array
+from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.lensless.recipe import RecordingRecipe
+from napari_diner.tasks.task import Frames
+from napari_diner.widgets.dock.task_dock import TaskDock
+from napari_diner.widgets.forms.editors import Editor
+from napari_diner.widgets.forms.stack_choice import StackChoice
+from napari_diner.widgets.layers.pixel_size import doubts_about, pixel_side
+from napari_diner.widgets.layers.placement import Placement
+from napari_diner.widgets.layers.result_layers import ResultLayers
+from napari_diner.widgets.layers.world import shown_place
+
+StackRecipeT = TypeVar("StackRecipeT", bound=RecordingRecipe | IdtRecipe)
+
+
+class StackDock(TaskDock[StackRecipeT]):
+    """A dock for stacks of frames.
+
+    Parameters
+    ----------
+    napari_viewer, own_editors, layers
+        See `TaskDock`.
+    """
+
+    elsewhere: ClassVar[tuple[str, ...]] = (
+        "axes",
+        "select",
+    )
+
+    choice: StackChoice
+
+    def __init__(
+        self,
+        napari_viewer: napari.Viewer,
+        own_editors: Mapping[str, Editor] | None = None,
+        layers: ResultLayers | None = None,
+    ) -> None:
+        super().__init__(napari_viewer, StackChoice(napari_viewer), own_editors, layers)
+        self.choice.part_chosen.connect(self._on_part)
+
+    @property
+    def frame(self) -> int:
+        """The frame of the stack that the viewer shows, from 0."""
+        part = self.choice.part
+        if part is None or part.frames_axis is None:
+            return 0
+        return shown_place(self.viewer, part.layer, part.frames_axis)
+
+    def attachments(self) -> Mapping[str, Array]:
+        """Return the layers that take the place of other files."""
+        return {}
+
+    def frames(self, layer: Image) -> Frames:
+        """Return the frames of a layer, and the layers that take the place of other files."""
+        pixel_size_um = self.editors["pixel_size_um"].value()
+        doubts = doubts_about(layer, pixel_size_um if isinstance(pixel_size_um, float) else None)
+        return self.choice.part_of(layer).frames(self.attachments(), doubts)
+
+    def values(self) -> dict[str, object]:
+        """Return the values that the dock shows, with the part of the layer."""
+        part = self.choice.part
+        return super().values() | {"select": "" if part is None else part.select}
+
+    def read_as(self, layer: Image) -> Mapping[str, str]:
+        """Return the names of the axes, and the part, with which a file gives the frames of the layer."""
+        return self.choice.part_of(layer).read_as
+
+    def ready_recipe(self, layer: Image) -> StackRecipeT:
+        """Return the recipe, and give the layer its pixel size, once the recording is described completely.
+
+        Raises
+        ------
+        DinerError
+            If something is missing, or the pixels are not square.
+        """
+        recipe: StackRecipeT = self.recipe()
+        recipe.check_complete(self.choice.part_of(layer).shape[0])
+        pixel_side(Placement.of(layer), layer.name)
+        self.give_pixel_size(layer, recipe.pixel_size_um)
+        return recipe
+
+    def _on_part(self) -> None:
+        self._on_layer(self.choice.layer)

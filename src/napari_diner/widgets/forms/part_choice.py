@@ -1,0 +1,86 @@
+"""Choose along which axis of a layer the frames are, and where along its further axes."""
+
+from __future__ import annotations
+
+from napari.layers import Image
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QWidget
+
+from napari_diner.widgets.forms.controls import ShrinkingCombo, remove_margins
+from napari_diner.widgets.forms.editors import WheelGuard
+from napari_diner.widgets.layers.layer_part import LayerPart
+
+ALL = "all, as frames"
+COLOURS = {"grey": None, "red": 0, "green": 1, "blue": 2}
+
+
+class PartChoice(QWidget):
+    """A list for each axis of a layer before Y and X; it is shown only if a layer has several, or colours."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._form = QFormLayout(self)
+        remove_margins(self._form)
+        self._layer: Image | None = None
+        self._shape: tuple[int, ...] = ()
+        self._coloured = False
+        self.combos: dict[int, ShrinkingCombo] = {}
+        self.hide()
+
+    def show_layer(self, layer: Image) -> None:
+        """Offer the parts of a layer; the choice stays if the layer is the same."""
+        shape = tuple(layer.data.shape)
+        if layer is self._layer and shape == self._shape:
+            return
+        self._layer, self._shape, self._coloured = layer, shape, layer.rgb
+        while self._form.rowCount():
+            self._form.removeRow(0)
+        self.combos = {}
+        first = LayerPart.of(layer)
+        if first.points:
+            for axis in sorted([*first.points, *([] if first.frames_axis is None else [first.frames_axis])]):
+                entries = {ALL: None} | {f"{place} of 0 to {shape[axis] - 1}": place for place in range(shape[axis])}
+                label = str(layer.axis_labels[axis])
+                self._add(axis, f"Axis {axis}" if label.startswith("-") else label.capitalize(), entries)
+                self.combos[axis].setCurrentIndex(int(axis != first.frames_axis))
+        if layer.rgb:
+            self._add(layer.ndim, "Colour", COLOURS)
+        self.setVisible(bool(self.combos))
+
+    def part(self, layer: Image) -> LayerPart:
+        """Return the part of a layer that is chosen; the first one of a layer that is not shown yet."""
+        first, axes = LayerPart.of(layer), layer.ndim
+        if layer is not self._layer or not self.combos:
+            return first
+        chosen = {axis: combo.currentData() for axis, combo in self.combos.items()}
+        frames = [axis for axis, point in chosen.items() if point is None and axis < axes]
+        return LayerPart(
+            layer,
+            frames[0] if frames else first.frames_axis,
+            {axis: point for axis, point in chosen.items() if axis not in frames},
+        )
+
+    def _add(self, axis: int, title: str, entries: dict[str, int | None]) -> None:
+        combo = self.combos[axis] = ShrinkingCombo()
+        for text, place in entries.items():
+            combo.addItem(text, place)
+        combo.setToolTip("Which part of the layer is the stack; frames are along one axis")
+        WheelGuard(combo)
+        combo.activated.connect(lambda _, axis=axis: self._on_activated(axis))
+        self._form.addRow(title, combo)
+
+    def _on_activated(self, axis: int) -> None:
+        """Let frames be along one axis: the one that the user has just set to all, or else none of the others."""
+        axes = [each for each in self.combos if each < len(self._shape) - self._coloured]
+        if axis in axes:
+            every = [each for each in axes if self.combos[each].currentData() is None]
+            if self.combos[axis].currentData() is None:
+                for each in every:
+                    if each != axis:
+                        self.combos[each].setCurrentIndex(1)
+            elif not every:
+                other = next((each for each in reversed(axes) if each != axis), axis)
+                self.combos[other].setCurrentIndex(0)
+        self.changed.emit()
