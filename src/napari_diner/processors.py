@@ -6,6 +6,7 @@ every operation waits for its turn: on two processors, one busy program makes tw
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,10 +70,16 @@ _processors = Processors()  # starts measuring on import, before torch is loaded
 
 
 class Threads:
-    """Torch's threads in one run: at most as many as when the run began."""
+    """Torch's threads in one run: at most as many as when the run began.
+
+    If the environment gives their number by ``OMP_NUM_THREADS``, it is left alone, and runs can be repeated to the last
+    bit.
+    """
 
     def __init__(self) -> None:
         self._most: int | None = None
+        self.used: set[int] = set()
+        """Numbers of threads that the run has had."""
 
     def share(self) -> None:
         """Let torch use as many threads as have a processor of their own; fast enough for every step."""
@@ -81,9 +88,11 @@ class Threads:
 
         if self._most is None:
             self._most = torch.get_num_threads()
-        threads = None if self._most == 1 else _processors.threads(self._most)
+        is_fixed = self._most == 1 or "OMP_NUM_THREADS" in os.environ
+        threads = None if is_fixed else _processors.threads(self._most)
         if threads is not None and threads != torch.get_num_threads():
             torch.set_num_threads(threads)
+        self.used.add(torch.get_num_threads())
 
     def restore(self) -> None:
         """Restore the number of threads."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from napari_diner.errors import DinerError
+from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.report import percent
@@ -142,3 +143,10 @@ def test_a_fit_that_diverged_is_told() -> None:
     # diverged, but finite: worse than a constant, which is said first
     assert report["unexplained"] > 0.1
     assert "is not reproduced" in report["warnings"][0]
+
+
+def test_a_simulation_that_is_not_finite_is_refused(sample: tuple[str, SampleData]) -> None:
+    made = sample[1]
+    bad = np.full(made.truth[0].data.shape, np.inf)
+    with pytest.raises(InputError, match=r"The simulation gives .* that are not finite"):
+        replace(made, truth=(replace(made.truth[0], data=bad),))

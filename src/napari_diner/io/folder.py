@@ -192,7 +192,7 @@ def write_contents(
 
         contiguous = {name: np.ascontiguousarray(value) for name, value in weights.items()}
         # save_file of safetensors would make the file readable by its owner only
-        (folder / WEIGHTS).write_bytes(save(contiguous, metadata=dict(metadata or {})))
+        (folder / WEIGHTS).write_bytes(_in_order(save(contiguous, metadata=dict(metadata or {}))))
 
 
 def is_demo(folder: str | Path) -> bool:
@@ -280,3 +280,12 @@ def _explained(folder: str | Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise OutputError(f"The output folder {folder} cannot be written ({reason}); choose another one") from None
+
+
+def _in_order(model: bytes) -> bytes:
+    """Return a safetensors file with its header in alphabetic order: it is written in a random one."""
+    length = int.from_bytes(model[:8], "little")
+    header = json.dumps(json.loads(model[8 : 8 + length]), sort_keys=True, ensure_ascii=False).encode()
+    # numbers begin at a multiple of eight bytes
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + model[8 + length :]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import uuid
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -54,8 +56,11 @@ def write_array(path: str | Path, array: NamedArray) -> None:
         data = data.astype(np.float32)
     if data.dtype.kind not in "uif" or (data.dtype.kind in "ui" and data.dtype.itemsize > 4):
         raise OutputError(f"OME-TIFF does not support the type {data.dtype} of {array.name}; convert it to float32")
+    digest = hashlib.sha256(np.ascontiguousarray(data).data).hexdigest()
     metadata: dict[str, object] = {
         "axes": axes,
+        # the same bytes for the same values: by default the identifier is a random one
+        "UUID": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{NAMESPACE} {array.name} {digest}")),
         "Name": array.name,
         "Description": f"{array.name} in {array.unit}" if array.unit != "1" else array.name,
         "MapAnnotation": {

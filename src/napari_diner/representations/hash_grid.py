@@ -8,6 +8,7 @@ from itertools import accumulate, product
 import torch
 from torch import Tensor, nn
 
+from napari_diner.errors import RecipeError
 from napari_diner.representations.backbones import build_network
 from napari_diner.representations.networks import CoordinateNetwork
 from napari_diner.representations.settings import (
@@ -48,7 +49,11 @@ class HashEncoding(nn.Module):
     def __init__(self, shape: tuple[int, ...], settings: HashGridSettings) -> None:
         super().__init__()
         if not 1 <= len(shape) <= _MAX_AXES:
-            raise ValueError(f"a hash grid has 1 to {_MAX_AXES} axes, not {len(shape)}")
+            raise RecipeError(
+                f"A hash grid represents signals of at most {_MAX_AXES} axes, not of {len(shape)}; choose another "
+                "{field}, or take a part of the data",
+                "representation",
+            )
         if settings.log2_table_size is None:
             raise ValueError("the size of the hash grid's table has to be known")
         entries = 1 << settings.log2_table_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from napari_diner.errors import DinerError
 from napari_diner.tasks.report import percent
 from napari_diner.tasks.result import Progress, Result
 from napari_diner.tasks.run import AnyRun
@@ -41,6 +42,8 @@ class Comparison:
         For each contender the (seconds, figure) pairs of its run, shape (steps, 2); the figure is the one drawn.
     data, truth
         What all were given.
+    left_out
+        Why a contender has no result, by its name.
     """
 
     task: AnyTask
@@ -48,6 +51,7 @@ class Comparison:
     curves: Mapping[str, npt.NDArray[np.float64]]
     data: Any = None
     truth: Any = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -95,6 +99,7 @@ class Comparison:
             "winner": self.winner,
             "criterion": self.criterion,
             "contenders": {name: dict(result.report) for name, result in self.results.items()},
+            "left_out": dict(self.left_out),
         }
 
     def rows(self) -> tuple[list[str], list[list[str]]]:
@@ -107,6 +112,7 @@ class Comparison:
     def notes(self) -> list[str]:
         """Return what stands below the table: who does not compete, and who won."""
         outside = [f"{name}: not in the competition" for name in self.results if name not in self.competing]
+        outside += [f"{name}: left out, as {reason}" for name, reason in self.left_out.items()]
         reports = {name: result.report["warnings"] for name, result in self.results.items()}
         doubts = []
         for warning in dict.fromkeys(text for texts in reports.values() for text in texts):
@@ -146,6 +152,8 @@ class ComparisonRun:
         self._data, self._truth = data, truth
         self._results: dict[str, Result] = {}
         self._curves: dict[str, list[tuple[float, float]]] = {}
+        self._left_out: dict[str, DinerError] = {}
+        self._stopped = False
         self._steps: Generator[Progress, None, None] | None = None
 
     @property
@@ -171,22 +179,35 @@ class ComparisonRun:
             self._steps.close()
 
     def _work(self) -> Generator[Progress, None, None]:
-        """Run the contenders one after the other."""
-        for name, begin in self._contenders.items():
-            curve: list[tuple[float, float]] = []
-            with begin() as run:
-                started = False
-                try:
-                    for progress in run:
-                        started = True
-                        if self.task.curve in progress.losses:
-                            curve.append((progress.elapsed_s, progress.losses[self.task.curve]))
-                        yield replace(progress, stage=f"{name}: {progress.stage}", contender=name)
-                finally:
-                    if started:
-                        self._results[name] = run.result()
-                        if curve:
-                            self._curves[name] = curve
+        """Run the contenders one after the other; one that cannot run is left out, unless none can."""
+        for name in self._contenders:
+            try:
+                yield from self._contend(name)
+            except DinerError as error:
+                self._left_out[name] = error
+                if self._stopped:
+                    return
+        if not self._results and self._left_out:
+            raise next(iter(self._left_out.values()))
+
+    def _contend(self, name: str) -> Generator[Progress, None, None]:
+        curve: list[tuple[float, float]] = []
+        with self._contenders[name]() as run:
+            started = False
+            try:
+                for progress in run:
+                    started = True
+                    if self.task.curve in progress.losses:
+                        curve.append((progress.elapsed_s, progress.losses[self.task.curve]))
+                    yield replace(progress, stage=f"{name}: {progress.stage}", contender=name)
+            except GeneratorExit:
+                self._stopped = True
+                raise
+            finally:
+                if started:
+                    self._results[name] = run.result()
+                    if curve:
+                        self._curves[name] = curve
 
     def result(self) -> Comparison:
         """Return what the contenders have reached so far."""
@@ -194,7 +215,8 @@ class ComparisonRun:
             # the contender at work hands over its best so far
             self._steps.close()
         curves = {name: np.array(curve) for name, curve in self._curves.items()}
-        return Comparison(self.task, dict(self._results), curves, self._data, self._truth)
+        left_out = {name: str(error).rstrip(".") for name, error in self._left_out.items()}
+        return Comparison(self.task, dict(self._results), curves, self._data, self._truth, left_out)
 
 
 def bare_axes(figure: Figure, place: SubplotSpec) -> Axes:

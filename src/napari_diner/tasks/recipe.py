@@ -28,7 +28,7 @@ class Recipe(Settings):
     max_seconds: float | None = Field(default=None, gt=0, title="Time limit (s)")
     """Stop after this many seconds of computing and keep the best result so far; empty for no limit."""
     seed: int = Field(default=0, ge=0, lt=2**31, title="Seed")
-    """Number that fixes every random choice: the same seed on the same machine gives the same result."""
+    """Number that fixes every random choice: the same seed with as many threads gives the same result."""
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", title="Device")
     """Where to compute; auto takes a graphics card if there is one."""
 

@@ -308,6 +308,7 @@ class Run(Generic[State]):
             "stages": [vars(stage) for stage in self.stages],
             "loss": last.loss,
             **provenance(job.device, job.recipe.seed),
+            "threads": sorted(self._threads.used),
             "input_sha256": job.checksum,
             **outcome.figures,
             "warnings": list(dict.fromkeys([*outcome.warnings, *few_steps(self.stages), *job.warnings])),

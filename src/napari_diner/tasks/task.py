@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.errors import RecipeError
+from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.registry import unknown
 from napari_diner.settings import Settings
@@ -80,6 +80,15 @@ class SampleData:
     """The object behind the data; empty if the data are the truth."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Further text files for the folder, by name."""
+
+    def __post_init__(self) -> None:
+        for array in (self.data, *self.truth):
+            bad = array.data.size - int(np.isfinite(array.data).sum())
+            if bad:
+                raise InputError(
+                    f"The simulation gives {bad:,} of {array.data.size:,} values of {array.name} that are not finite; "
+                    "choose a weaker sample, or finer pixels and slices"
+                )
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ import numpy.typing as npt
 import pytest
 from skimage.io import imread
 
-from napari_diner.errors import RecipeError
+from napari_diner.errors import DinerError, RecipeError
 from napari_diner.tasks.comparison import Comparison
+from napari_diner.tasks.fit.job import FitJob, FitState
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.fit.task import FitTask
+from napari_diner.tasks.run import Outcome, RunRecord
 from napari_diner.tasks.task import Frames
 
 NAMES = ("diner-siren", "siren", "pixels")
@@ -70,3 +72,40 @@ def test_stopping_keeps_what_there_is(image: npt.NDArray[np.uint8]) -> None:
 def test_an_unknown_representation(image: npt.NDArray[np.uint8]) -> None:
     with pytest.raises(RecipeError, match="no contender 'jpeg'"):
         FitTask().compare(FitRecipe(), Frames(image), names=("jpeg",))
+
+
+def test_a_contender_that_cannot_run_is_left_out(tmp_path: Path) -> None:
+    data = np.random.default_rng(1).integers(0, 200, (2, 3, 2, 12, 10)).astype(np.uint8)
+    recipe = FitRecipe.parse({"diner": {"lattice_size": 12}, "channels": "separate", "axes": "TCZYX"})
+    with FitTask().compare(recipe, Frames(data), names=("hash-grid", "diner-mlp"), seconds=0.5) as comparison:
+        for _ in comparison:
+            pass
+        outcome = comparison.result()
+    assert list(outcome.results) == ["diner-mlp"]
+    assert outcome.winner == "diner-mlp"
+    (note,) = (text for text in outcome.notes() if text.startswith("hash-grid"))
+    assert "left out, as A hash grid represents signals of at most 4 axes, not of 5" in note
+
+
+def test_a_comparison_of_none_that_can_run_is_refused() -> None:
+    data = np.zeros((2, 3, 2, 12, 10), np.uint8)
+    recipe = FitRecipe.parse({"channels": "separate", "axes": "TCZYX"})
+    comparison = FitTask().compare(recipe, Frames(data), names=("hash-grid",), seconds=0.5)
+    with pytest.raises(RecipeError, match="at most 4 axes"), comparison:
+        next(comparison)
+
+
+def test_what_diverges_on_the_way_costs_the_others_nothing(
+    image: npt.NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome_of = FitJob.outcome
+
+    def outcome(job: FitJob, state: FitState, record: RunRecord) -> Outcome:
+        if job.recipe.representation == "siren":
+            raise DinerError("It diverged.")
+        return outcome_of(job, state, record)
+
+    monkeypatch.setattr(FitJob, "outcome", outcome)
+    comparison = run(Frames(image, "YXS"), ("siren", "diner-mlp"), 0.5)
+    assert list(comparison.results) == ["diner-mlp"]
+    assert comparison.notes()[0] == "siren: left out, as It diverged"

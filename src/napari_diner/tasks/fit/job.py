@@ -110,6 +110,10 @@ class FitJob(Job[FitState]):
         self._data = data = with_axes(recipe, data)
         self.layout, self.warnings = layout_of(recipe, data)
         self.recipe: FitRecipe = _resolved(recipe, data, self.layout)
+        if recipe.representation != "diner":
+            # on this device nothing is allocated; what it cannot represent is refused before any work is done
+            with torch.device("meta"):
+                registry.build(recipe.representation, self.layout.sample_shape, self.layout.outputs, self.recipe)
         self.device = devices.choose_device(recipe.device)
         devices.check_memory(
             memory_needed(self.recipe, data.data.shape, data.axes),
