@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_diner.errors import InputError
 from napari_diner.widgets.fit.dock import FitDock
 from napari_diner.widgets.layers.layer_axes import file_behind
 
@@ -37,3 +38,11 @@ def test_an_opaque_image_is_still_that_of_its_file(fit_dock: FitDock, tmp_path: 
     found = file_behind(layer)
     assert found is not None
     assert found.file_bytes == path.stat().st_size
+
+
+@pytest.mark.parametrize("factor", [1e-60, 1e-44, 1e50])
+def test_values_that_napari_cannot_show_are_refused(fit_dock: FitDock, tmp_path: Path, factor: float) -> None:
+    path = tmp_path / "values.npy"
+    np.save(path, factor * np.random.default_rng(0).random((12, 10)))
+    with pytest.raises(InputError, match="single precision"):
+        fit_dock.choice.load(str(path))

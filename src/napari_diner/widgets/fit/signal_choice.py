@@ -10,6 +10,7 @@ from napari.layers import Image
 
 from napari_diner.device import check_memory
 from napari_diner.io.signals import SignalInfo, probe_signal, read_signal
+from napari_diner.tasks.fit.range import range_of
 from napari_diner.widgets.forms.layer_choice import LayerChoice
 from napari_diner.widgets.layers.layer_arguments import axis_labels
 from napari_diner.widgets.layers.layer_metadata import METADATA_KEY, layer_notes
@@ -29,14 +30,12 @@ class SignalChoice(LayerChoice):
     def load(self, source: str) -> Image:
         """Read a file, a folder or a glob."""
         info = probe_signal(source)
-        _check(info.nbytes, info)
-        return signal_layer(info, read_signal(info), source)
+        return signal_layer(info, _read(info), source)
 
     def load_many(self, paths: list[Path]) -> Image:
         """Read files with one image each as the frames of a video."""
         info = SignalInfo.of(str(paths[0].parent), [str(path) for path in paths])
-        _check(info.nbytes, info)
-        return signal_layer(info, read_signal(info), None)
+        return signal_layer(info, _read(info), None)
 
 
 def signal_layer(info: SignalInfo, data: npt.NDArray[np.generic], source: str | None) -> Image:
@@ -63,5 +62,10 @@ def signal_layer(info: SignalInfo, data: npt.NDArray[np.generic], source: str | 
     )
 
 
-def _check(nbytes: int, info: SignalInfo) -> None:
-    check_memory(nbytes, f"{info.source} with {'×'.join(map(str, info.shape))} numbers")
+def _read(info: SignalInfo) -> npt.NDArray[np.generic]:
+    """Return the values of files, once it is known that they can be fitted and shown."""
+    check_memory(info.nbytes, f"{info.source} with {'×'.join(map(str, info.shape))} numbers")
+    data = read_signal(info)
+    # a layer with contrast limits below the smallest number of single precision would end napari
+    range_of(data)
+    return data
