@@ -14,6 +14,7 @@ from napari_diner.io.images import read_image
 from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
 from napari_diner.preprocess.saturation import saturation_level
 from napari_diner.preprocess.settings import PreprocessSettings
+from napari_diner.preprocess.soundness import check_same_type
 from napari_diner.preprocess.surfaces import fit_surface
 
 Floats = npt.NDArray[np.float32]
@@ -99,6 +100,11 @@ def prepare_frames(
         If the crop does not fit, a reference has the wrong size, or a background is not positive.
     """
     check_crop(settings, frames.shape)
+    if references.dark is not None:
+        others = {"frames": frames, "flat field": references.flat, "empty field": references.empty}
+        for name, other in others.items():
+            if other is not None:
+                check_same_type(references.dark, "dark frame", other, name)
     raw = crop(frames, settings.crop_px)
     notes: list[str] = []
     valid = np.ones(raw.shape, bool) if mask is None else crop(mask, settings.crop_px).copy()

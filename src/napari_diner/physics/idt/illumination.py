@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -101,6 +101,10 @@ class Illumination:
     def frame_of_source(self) -> NDArray[np.int64]:
         """Index of the frame of each source, (S,)."""
         return np.repeat(np.arange(len(self.frames), dtype=np.int64), [len(frame) for frame in self.frames])
+
+    def without(self, frames: Collection[int]) -> Illumination:
+        """Return the illumination without some frames, which are numbered from zero."""
+        return Illumination(tuple(sources for number, sources in enumerate(self.frames) if number not in frames))
 
     def opposite(self) -> Illumination:
         """Return the sources rotated by 180° about the optical axis."""

@@ -29,6 +29,7 @@ from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.focus.search import FocusSearch
 from napari_diner.tasks.lensless.data import LenslessData, corrected, memory_needed, with_file_facts
 from napari_diner.tasks.lensless.model import problem_of
+from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.unexplained import Unexplained
@@ -91,7 +92,7 @@ class FocusJob(Job[FocusState]):
         what = f"Focusing {count} frames of {frames.shape[1]}×{frames.shape[2]} pixels"
         devices.check_memory(memory_needed(recipe, frames.shape), what, self.device)
         prepared = corrected(self.recipe, data)
-        self.warnings = prepared.notes
+        self.warnings = (*doubts(self.recipe, self._setup, prepared.intensities.shape[1:]), *prepared.notes)
         intensities = np.clip(prepared.intensities, 0, None)
         self._amplitudes = torch.from_numpy(np.sqrt(intensities)).to(self.device)
         self._mask, self._at_least = prepared.mask, prepared.at_least

@@ -17,6 +17,7 @@ from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
 from napari_diner.preprocess.saturation import saturation_level
+from napari_diner.preprocess.soundness import check_not_constant, check_same_type
 from napari_diner.preprocess.steps import bounding
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.given_transfer import open_transfer
@@ -28,6 +29,12 @@ from napari_diner.tasks.task import Frames
 _CLOSED_FORM, _VOXELS, _ADAM = 8.0, 36.0, 24.0
 # a frame whose mean contrast is larger is off its background, unless that is seen in so much of the field
 _OFF_LEVEL, _EMPTY_PART = 0.1, 0.15
+
+
+_OF_CONTRAST = 0.5
+"""Largest deviation of the mean of I / I_background from one that a sample causes."""
+_OF_INTENSITY = 1.5
+"""Largest standard deviation of intensities relative to their mean; that of fully developed speckle is 1."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,8 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
     for number, frame in enumerate(frames, 1):
         if not np.isfinite(frame).all():
             raise InputError(f"Frame {number} contains values that are not finite (NaN or infinity); correct it")
+    check_not_constant(frames)
+    _check_kind(recipe.background, frames)
     values = frames.astype(np.float32)
     if recipe.background == "none":
         return values, _level(values, "frames that are contrasts, I / I_background − 1, have a mean of about zero")
@@ -131,6 +140,39 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
     return values, _level(values, cause)
 
 
+def _check_kind(background: str, frames: Array) -> None:
+    """Check that frames are what the background says: intensities, I / I_background, or that minus one.
+
+    Raises
+    ------
+    InputError
+        If they evidently are not.
+    """
+    means = np.array([frame.mean(dtype=np.float64) for frame in frames])
+    spreads = np.array([frame.std(dtype=np.float64) for frame in frames])
+    mean, spread = float(np.median(means)), float(np.median(spreads))
+    if background == "none":
+        if abs(mean) > max(_OF_CONTRAST, spread):
+            kind = "ratio" if abs(mean - 1) < _OF_CONTRAST else "mean"
+            raise InputError(
+                f"The frames have a mean of {mean:.4g}, but I / I_background − 1 has one of 0; set {{field}} to {kind}",
+                "background",
+            )
+    elif background == "ratio":
+        if abs(mean - 1) > _OF_CONTRAST:
+            kind = "none" if abs(mean) < _OF_CONTRAST else "mean"
+            raise InputError(
+                f"The frames have a mean of {mean:.4g}, but I / I_background has one of 1; set {{field}} to {kind}",
+                "background",
+            )
+    elif frames.dtype.kind == "f" and spread > _OF_INTENSITY * mean:
+        raise InputError(
+            f"The frames vary by {spread:.3g} about a mean of {mean:.3g}, as I / I_background − 1 does and intensities "
+            "do not; set {field} to none",
+            "background",
+        )
+
+
 def _backgrounds(
     recipe: IdtRecipe, data: IdtData, values: npt.NDArray[np.float32]
 ) -> Iterable[npt.NDArray[np.float32]]:
@@ -146,6 +188,7 @@ def _backgrounds(
             f"The background {recipe.background} was not read; name an image file, or one of {BACKGROUNDS}",
             "background",
         )
+    check_same_type(data.background, "background", np.asarray(data.frames), "frames")
     image = np.asarray(data.background, dtype=np.float32) - np.float32(recipe.background_offset)
     if image.ndim == 2:
         image = image[None]

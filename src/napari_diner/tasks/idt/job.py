@@ -10,16 +10,18 @@ import torch
 from torch import Tensor
 
 from napari_diner import device as devices
-from napari_diner.errors import DinerError
-from napari_diner.io.arrays import NamedArray
+from napari_diner.errors import DinerError, InputError
+from napari_diner.io.arrays import Array, NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
+from napari_diner.preprocess.soundness import numbered, repeated, without_light
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
 from napari_diner.tasks.idt.data import IdtData, contrast_of, memory_needed, saturated_in, with_file_facts
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, preflight, within_aperture
+from napari_diner.tasks.idt.plausibility import optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.stages import IdtStages, IdtState
 from napari_diner.tasks.idt.truth import TrueVolume, check_truth, score
@@ -53,6 +55,10 @@ class IdtJob(Job[IdtState]):
             )
         contrast, warnings = contrast_of(self.recipe, data)
         shape = (recipe.slice_count, contrast.shape[1], contrast.shape[2])
+        doubts = optics_doubts(self.recipe, shape[1:])
+        warnings = [*doubts, *warnings, *repeated(frames)]
+        self._left_out = self._unlit(frames, warnings)
+        contrast = np.delete(contrast, self._left_out, axis=0)
         if truth is not None:
             check_truth(truth, shape)
         self.truth = truth
@@ -75,7 +81,8 @@ class IdtJob(Job[IdtState]):
         problem = VolumeProblem(models.linear(), there, priors, tv, at_least=at_least)
         calibration = None
         if isinstance(models, ComputedModels):
-            warnings += preflight(models.geometry, models.illumination)
+            if not doubts:  # others would be consequences
+                warnings += preflight(models.geometry, models.illumination)
             if recipe.calibration.wanted:
                 calibration = IlluminationCalibration.of(recipe.calibration, models)
         self.warnings = tuple(warnings)
@@ -85,11 +92,23 @@ class IdtJob(Job[IdtState]):
         recipe, frames = self.recipe, len(data.frames)
         if data.transfer is not None:
             return GivenModels(data.transfer, recipe.slices(shape), frames, self.device), []
-        illumination, warnings = within_aperture(recipe, recipe.illumination(frames))
+        lit = recipe.illumination(frames).without(self._left_out)
+        illumination, warnings = within_aperture(recipe, lit)
         models = ComputedModels(
             recipe.geometry(shape), illumination, recipe.dispersion, recipe.multislice.steps_per_slice, self.device
         )
         return models, warnings
+
+    def _unlit(self, frames: Array, warnings: list[str]) -> list[int]:
+        """Return the numbers, from zero, of frames to leave out, and add what is to be said about them."""
+        unlit = without_light(frames)
+        if not unlit:
+            return []
+        noise = f"nothing but noise, as without light, in {numbered(unlit)}"
+        if self.recipe.transfer_functions is not None or self.recipe.calibration.wanted:
+            raise InputError(f"There is {noise}; take them out of the stack, and out of the list of illuminations")
+        warnings.append(f"there is {noise}, which {'is' if len(unlit) == 1 else 'are'} left out")
+        return unlit
 
     def begin(self) -> IdtState:
         """Return the state with the data and a linear model."""
@@ -132,6 +151,8 @@ class IdtJob(Job[IdtState]):
             },
             "choices": {name: asdict(choice) for name, choice in state.choices.items()},
         }
+        if self._left_out:
+            figures["left_out"] = [number + 1 for number in self._left_out]
         if state.calibration is not None:
             figures["calibration"] = state.calibration.report()
         if self.truth is not None:

@@ -15,6 +15,7 @@ from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
+from napari_diner.preprocess.soundness import check_not_constant, exposures, mask_doubts, repeated, without_light
 from napari_diner.preprocess.steps import (
     Prepared,
     References,
@@ -233,9 +234,16 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     prepared = corrected(recipe, data)
     intensities, mask = prepared.intensities, prepared.mask
     warnings = list(prepared.notes)
-    for number, frame in enumerate(intensities, start=1):
-        if not (frame if mask is None else frame[mask[number - 1]]).max() > 0:
-            raise InputError(f"Frame {number} is all zero; remove it from the stack, and its distance from the list")
+    check_not_constant(intensities, mask)
+    for number in without_light(intensities):
+        raise InputError(
+            f"Frame {number + 1} is dark and shows nothing but noise; remove it from the stack, and its distance from "
+            "the list"
+        )
+    warnings += repeated(data.frames)
+    warnings += [] if data.mask is None or mask is None else mask_doubts(mask)
+    if recipe.gains is None and not recipe.equalise_gains and not recipe.calibration.gain:
+        warnings += exposures(_means(intensities, mask))
     negative = int((intensities < 0).sum(where=True if mask is None else mask))
     if negative:
         warnings.append(f"{negative} negative intensities count as zero")
@@ -319,14 +327,17 @@ def _checked_mask(mask: Array | None, shape: tuple[int, ...]) -> npt.NDArray[np.
         )
     valid = np.broadcast_to(mask != 0, shape)
     if not valid.any(axis=(1, 2)).all():
-        raise InputError("The mask leaves no pixel of some frame; make it non-zero where pixels are good")
+        raise InputError("The mask leaves no pixel of some frame; make it non-zero where pixels are good", "mask")
     return valid.copy()
 
 
 def _brightness(intensities: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None) -> tuple[float, ...]:
-    where = True if mask is None else mask
-    means = np.mean(intensities, axis=(1, 2), dtype=np.float64, where=where)
+    means = _means(intensities, mask)
     return tuple(float(mean) for mean in means / means.mean())
+
+
+def _means(intensities: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.float64]:
+    return np.asarray(np.mean(intensities, axis=(1, 2), dtype=np.float64, where=True if mask is None else mask))
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -18,6 +18,7 @@ from napari_diner.tasks.lensless.data import LenslessData, checked_illumination,
 from napari_diner.tasks.lensless.geometry import object_shape, onto_object
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.phase_output import phase_images
+from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.prior import checked_support, prior_report
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import check_registration
@@ -74,7 +75,8 @@ class LenslessJob(Job[LenslessState]):
         self.recipe = with_surround(self.recipe, self._prepared)
         needed = memory_needed(self.recipe, frames.shape)
         devices.check_memory(needed, what, self.device)
-        self.warnings = self._prepared.warnings
+        setup = Setup.of(self.recipe, self._prepared.gains)
+        self.warnings = (*doubts(self.recipe, setup, object_shape(recipe, frames.shape[1:])), *self._prepared.warnings)
         illumination, self._brightness = checked_illumination(data.illumination, frames.shape), 1.0
         if illumination is not None:
             illumination = onto_object(recipe, illumination)

@@ -1,0 +1,172 @@
+"""Whether optics are those of a light microscope: lengths in the right unit, diffraction that says something.
+
+Nothing here is computed from the data. Free of torch.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from napari_diner.errors import RecipeError
+from napari_diner.physics.optics import Optics
+
+_UNITS = {"nm": 1e-3, "mm": 1e3, "m": 1e6, "Å": 1e-4, "cm": 1e4}
+"""Units that a length may have been given in, in micrometres; the likely ones first."""
+_SAME_DEPTH = 0.1
+"""Part of the depth of field by which two heights must differ to say more than one."""
+_OTHER_UNIT = 50.0
+"""Factor between distances of one recording beyond which one of them is likely to be in another unit."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A length as instruments have it."""
+
+    name: str
+    """In a sentence, e.g. ``"wavelength"``."""
+    usual: tuple[float, float]
+    """Smallest and largest value that is not worth a question, in micrometres."""
+    typical: tuple[float, float]
+    """Where most instruments are: a value in another unit is likely to be in here."""
+
+    def is_usual(self, value_um: float) -> bool:
+        """Tell whether a value is not worth a question."""
+        return self.usual[0] <= value_um <= self.usual[1]
+
+    def likely_unit(self, *values_um: float) -> str | None:
+        """Return the unit in which all values would be typical, if they were given in it by mistake."""
+        low, high = self.typical
+        for unit, factor in _UNITS.items():
+            if all(low <= value * factor <= high for value in values_um):
+                return unit
+        return None
+
+    def doubt(self, *values_um: float, of: str = "") -> str:
+        """Return the sentence about values that are not usual, with the unit that they are likely to have.
+
+        Parameters
+        ----------
+        values_um
+            One, or several that have the same fault.
+        of
+            What they belong to, e.g. ``" of frame 2"``.
+        """
+        low, high = self.usual
+        shown = " to ".join(f"{value:g}" for value in dict.fromkeys((min(values_um), max(values_um))))
+        unit = self.likely_unit(*values_um)
+        names = self.name if len(values_um) == 1 else f"{self.name}s"
+        are = "is" if len(values_um) == 1 else "are"
+        text = f"the {names}{of} of {shown} µm {are} outside the usual {low:g} to {high:g} µm"
+        if unit is None:
+            return f"{text}; check the unit"
+        meant = " to ".join(f"{value * _UNITS[unit]:g}" for value in dict.fromkeys((min(values_um), max(values_um))))
+        return f"{text}; if {shown} {unit} {'was' if len(values_um) == 1 else 'were'} meant, enter {meant}"
+
+
+WAVELENGTH = Quantity("wavelength", (0.1, 20), (0.2, 2))
+SENSOR_PIXEL = Quantity("pixel size", (0.05, 200), (0.3, 20))
+SAMPLE_PIXEL = Quantity("pixel size", (0.01, 20), (0.05, 1.5))
+DISTANCE = Quantity("distance", (5, 1e6), (50, 2e5))
+SOURCE_DISTANCE = Quantity("distance of the point source", (200, 1e7), (2000, 1e6))
+SLICE_SPACING = Quantity("slice spacing", (0.01, 100), (0.05, 20))
+_HIGHEST_INDEX = 2.0
+"""Refractive index of the densest liquids and glasses."""
+
+
+def unusual(lengths: Mapping[str, tuple[Quantity, float]]) -> dict[str, str]:
+    """Return for each setting whose length in micrometres is not usual the sentence about it."""
+    return {field: kind.doubt(value) for field, (kind, value) in lengths.items() if not kind.is_usual(value)}
+
+
+def unusual_medium(index: float) -> dict[str, str]:
+    """Return the sentence about the refractive index of a medium by its setting, if it is not usual."""
+    if index <= _HIGHEST_INDEX:
+        return {}
+    return {"medium_index": f"a medium index of {index:g} is not that of air, a liquid, a gel or glass"}
+
+
+def check_field(field_um: float, optics: Optics, odd: Mapping[str, str]) -> None:
+    """Check that something can be seen in a field of view: that it is wider than a wavelength.
+
+    Parameters
+    ----------
+    field_um
+        Its smaller side.
+    optics
+        Light and pixels.
+    odd
+        What is doubtful, by setting; the first is likely to be the reason.
+
+    Raises
+    ------
+    RecipeError
+        If it is not.
+    """
+    if field_um < optics.wavelength_in_medium_um:
+        culprit = next(iter(odd), "pixel_size_um")
+        reason = odd.get(culprit, "compare the pixel size with the wavelength")
+        raise RecipeError(
+            f"Nothing can be seen in a field of {field_um:.3g} µm, less than a wavelength; check {{field}}: {reason}",
+            culprit,
+        )
+
+
+def odd_distances(distances_um: Sequence[float]) -> list[str]:
+    """Return sentences about distances that are likely to be in another unit."""
+    odd = [number for number, distance in enumerate(distances_um, 1) if not DISTANCE.is_usual(distance)]
+    if odd and len(odd) == len(distances_um):
+        return [DISTANCE.doubt(*distances_um)]
+    middle = sorted(distances_um)[len(distances_um) // 2]
+    apart = [n for n, z in enumerate(distances_um, 1) if not 1 / _OTHER_UNIT < z / middle < _OTHER_UNIT]
+    return [DISTANCE.doubt(distances_um[number - 1], of=f" of frame {number}") for number in odd] + [
+        f"the distance of frame {number}, {distances_um[number - 1]:g} µm, is far from those of the others, about "
+        f"{middle:g} µm; check its unit"
+        for number in apart
+        if number not in odd
+    ]
+
+
+def equal_distances(optics: Optics, distances_um: Sequence[float]) -> list[str]:
+    """Return a sentence about frames whose distances do not differ, or by too little to say more than one frame.
+
+    Two heights differ where the phase of the transfer function does: at the finest detail by ``π λ Δz / (4 n p²)``,
+    which is 0.1 π for a tenth of the depth of field ``4 n p²/λ``.
+    """
+    if len(distances_um) < 2:
+        return []
+    least = _SAME_DEPTH * optics.depth_of_field_um
+    order = sorted(range(len(distances_um)), key=lambda number: distances_um[number])
+    if distances_um[order[-1]] - distances_um[order[0]] < least:
+        return [
+            f"all frames have nearly the same distance, {distances_um[order[0]]:g} µm; together they say little more "
+            f"about the phase than one frame, so record heights that differ by more than {least:.2g} µm"
+        ]
+    pairs = [(a, b) for a, b in itertools.pairwise(order) if distances_um[b] - distances_um[a] < least]
+    if not pairs:
+        return []
+    named = ", ".join(f"{min(a, b) + 1} and {max(a, b) + 1}" for a, b in pairs[:5])
+    return [
+        f"frames {named}{' and others' if len(pairs) > 5 else ''} have nearly the same distance; check the list of "
+        f"distances (heights that differ by less than {least:.2g} µm say the same)"
+    ]
+
+
+def diffraction_rad(optics: Optics, distance_um: float) -> float:
+    """Return the phase ``2π z (n/λ − √((n/λ)² − f²))`` of the transfer function at the finest detail, f = 1/2p."""
+    k = optics.medium_frequency
+    f = min(1 / (2 * optics.pixel_size_um), k)
+    return 2 * math.pi * distance_um * (k - math.sqrt(k**2 - f**2))
+
+
+def periods_kept(optics: Optics, distance_um: float, field_um: float) -> float:
+    """Return how many periods across the field the finest detail has whose light still falls on the sensor.
+
+    Light of the frequency f travels at the angle θ with sin θ = f λ/n and leaves a field of the width L when
+    z tan θ > L/2.
+    """
+    half = field_um / 2
+    finest = min(optics.medium_frequency * half / math.hypot(distance_um, half), 1 / (2 * optics.pixel_size_um))
+    return finest * field_um

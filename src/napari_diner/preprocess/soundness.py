@@ -1,0 +1,129 @@
+"""Frames that cannot be what they should: constant, repeated, without light, or of another exposure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.errors import InputError
+from napari_diner.io.arrays import Array
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+_COUNTS = 20
+"""Frames that reach this value hold counts, not parts of a full scale of one."""
+_FEW_PIXELS = 0.1
+"""A mask that leaves less of the field is likely to be the reverse of what was meant."""
+_DARK = 0.2
+"""A frame that has less than this part of the usual brightness may be without light."""
+_STRUCTURELESS = 0.1
+"""Correlation of neighbouring pixels below which a frame is noise."""
+_OTHER_EXPOSURE = 0.03
+"""Relative difference in brightness that samples and optics do not explain where all light is recorded."""
+
+
+def check_not_constant(frames: Array, mask: Mask | None = None) -> None:
+    """Check that no frame has the same value everywhere.
+
+    Raises
+    ------
+    InputError
+        If one has.
+    """
+    for number, frame in enumerate(frames, 1):
+        values = frame if mask is None else frame[mask[number - 1]]
+        if values.min() == values.max():
+            what = "all zero" if values.max() == 0 else f"{values.max():g} in all pixels"
+            raise InputError(f"Frame {number} is {what}; remove it from the stack, and its entry from the lists")
+
+
+def check_same_type(image: Array, name: str, other: Array, other_name: str) -> None:
+    """Check that two images count light in the same unit, as one is subtracted from the other or divides it.
+
+    Real numbers may be means of many frames in the unit of these.
+
+    Raises
+    ------
+    InputError
+        If they hold integers of different sizes, or real numbers between 0 and 1 beside integers.
+    """
+    if image.dtype.kind in "ui" and other.dtype.kind in "ui":
+        differ = image.dtype.itemsize != other.dtype.itemsize
+    else:
+        real = [part for part in (image, other) if part.dtype.kind == "f"]
+        whole = [part for part in (image, other) if part.dtype.kind in "ui"]
+        differ = bool(real and whole) and float(np.max(real[0])) <= 1 < float(np.max(whole[0])) / _COUNTS
+    if differ:
+        raise InputError(
+            f"The {name} is of type {image.dtype} with values up to {np.max(image):.6g}, but the {other_name} of type "
+            f"{other.dtype} up to {np.max(other):.6g}; save both in the same type and unit"
+        )
+
+
+def repeated(frames: Array) -> list[str]:
+    """Return a sentence about frames that are identical to others."""
+    groups: dict[bytes, list[int]] = {}
+    for number, frame in enumerate(frames):
+        groups.setdefault(hashlib.blake2b(np.ascontiguousarray(frame).data).digest(), []).append(number)
+    equal = [group for group in groups.values() if len(group) > 1]
+    if not equal:
+        return []
+    named = ", and ".join(numbered(group) for group in equal[:3])
+    return [f"{named} are identical; one recording was probably saved twice"]
+
+
+def without_light(frames: Array) -> list[int]:
+    """Return the numbers, from zero, of frames that are far darker than the others and hold nothing but noise."""
+    if len(frames) < 3:
+        return []
+    means = np.array([frame.mean(dtype=np.float64) for frame in frames])
+    dark = np.flatnonzero(means < _DARK * np.median(means))
+    return [int(number) for number in dark if _neighbour_correlation(frames[number]) < _STRUCTURELESS]
+
+
+def exposures(brightness: npt.NDArray[np.float64]) -> list[str]:
+    """Return a sentence about frames of another exposure, where all frames should be equally bright.
+
+    Parameters
+    ----------
+    brightness
+        Mean of each frame.
+    """
+    relative = brightness / np.median(brightness)
+    odd = np.flatnonzero(np.abs(relative - 1) > _OTHER_EXPOSURE)
+    if not odd.size:
+        return []
+    worst = odd[np.argmax(np.abs(np.log(np.maximum(relative[odd], 1e-9))))]
+    return [
+        f"the brightness of {numbered(odd)} differs as with another exposure (frame {worst + 1} has "
+        f"{100 * relative[worst]:.3g} % of the usual one); equalise_gains estimates and removes such differences"
+    ]
+
+
+def mask_doubts(mask: Mask) -> list[str]:
+    """Return a sentence about a mask, True at pixels that count, that leaves next to nothing."""
+    share = float(mask.mean())
+    if share >= _FEW_PIXELS:
+        return []
+    return [f"the mask leaves only {share:.1%} of the pixels; it must be non-zero where pixels count, not the reverse"]
+
+
+def _neighbour_correlation(frame: Array) -> float:
+    values = frame.astype(np.float64)
+    values -= values.mean()
+    square = float(np.mean(values**2))
+    return float(np.mean(values[:, 1:] * values[:, :-1])) / square if square else 1.0
+
+
+def numbered(numbers: Sequence[int] | npt.NDArray[np.int64], most: int = 8) -> str:
+    """Return frames, whose numbers count from zero, as people number them: ``"frames 1, 2 and 5"``."""
+    shown = [str(number + 1) for number in numbers[:most]]
+    if len(numbers) == 1:
+        return f"frame {shown[0]}"
+    if len(numbers) > most:
+        return f"frames {', '.join(shown)} and {len(numbers) - most} more"
+    return f"frames {', '.join(shown[:-1])} and {shown[-1]}"

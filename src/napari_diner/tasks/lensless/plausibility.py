@@ -1,0 +1,107 @@
+"""Whether the geometry of a lensless recording can be meant: checked before anything is computed. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from napari_diner.errors import RecipeError
+from napari_diner.physics.plausibility import (
+    SENSOR_PIXEL,
+    SOURCE_DISTANCE,
+    WAVELENGTH,
+    check_field,
+    diffraction_rad,
+    equal_distances,
+    odd_distances,
+    periods_kept,
+    unusual,
+    unusual_medium,
+)
+from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
+from napari_diner.tasks.lensless.setup import Setup
+
+_STRONG_MAGNIFICATION = 50.0
+_NOTHING_RAD, _LITTLE_RAD = 0.01, 0.5
+_NOTHING_PERIODS, _FEW_PERIODS = 1.0, 4.0
+
+
+def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> list[str]:
+    """Return what is doubtful about the geometry of a recording; sentences without a full stop.
+
+    Parameters
+    ----------
+    recipe
+        Complete, in the user's numbers.
+    setup
+        The same for the prepared frames; its distances count only if the recipe has some.
+    shape
+        Size of the object in pixels, (Y, X).
+
+    Raises
+    ------
+    RecipeError
+        If nothing could be reconstructed, since the field is smaller than a wavelength, nothing diffracts, or all
+        diffracted light misses the sensor.
+    """
+    optics, distances = recipe.optics, recipe.distances_um
+    lengths = {
+        "wavelength_um": (WAVELENGTH, optics.wavelength_um),
+        "pixel_size_um": (SENSOR_PIXEL, optics.pixel_size_um),
+    }
+    if recipe.source_distance_um is not None:
+        lengths["source_distance_um"] = (SOURCE_DISTANCE, recipe.source_distance_um)
+    odd = unusual(lengths) | unusual_medium(recipe.medium_index)
+    far_off = odd_distances(distances)
+    if far_off:
+        odd["distances_um"] = "; ".join(far_off)
+    field_um = min(shape) * setup.pixel_size_um
+    check_field(field_um, setup.optics, odd)
+    of_diffraction = _of_diffraction(setup, field_um, odd) if distances else []
+    if odd:  # further doubts would be consequences
+        return list(odd.values())
+    if isinstance(recipe, LenslessRecipe) and recipe.super_resolution == 1:
+        of_diffraction += equal_distances(setup.optics, setup.heights.distances_um)
+    strongest = max((real / z for real, z in zip(distances, setup.heights.distances_um, strict=False)), default=1.0)
+    if strongest > _STRONG_MAGNIFICATION:
+        of_diffraction.append(
+            f"the point source magnifies the sample {strongest:.0f} times; check its distance and those of the frames"
+        )
+    return of_diffraction
+
+
+def _of_diffraction(setup: Setup, field_um: float, odd: Mapping[str, str]) -> list[str]:
+    """Return what is doubtful about the diffraction between sample and sensor.
+
+    Raises
+    ------
+    RecipeError
+        If it says nothing about the sample; the reason is likely to be the first of the doubts `odd`.
+    """
+    optics, heights = setup.optics, setup.heights.distances_um
+    culprit = next(iter(odd), "distances_um")
+    cure = odd.get(culprit, "check distances and pixel size")
+    phase = max(diffraction_rad(optics, z) for z in heights)
+    if phase < _NOTHING_RAD:
+        raise RecipeError(
+            f"Nothing diffracts between sample and sensor, where the phase of the finest detail changes by {phase:.1g} "
+            f"rad; check {{field}}: {cure}",
+            culprit,
+        )
+    kept = max(periods_kept(optics, z, field_um) for z in heights)
+    if kept < _NOTHING_PERIODS:
+        raise RecipeError(
+            f"The light of all detail misses the field of {field_um:.3g} µm, from {min(heights):g} µm away; check "
+            f"{{field}}: {cure}",
+            culprit,
+        )
+    if phase < _LITTLE_RAD:
+        return [
+            "hardly anything diffracts between sample and sensor, where the phase of the finest detail changes by only "
+            f"{phase:.2g} rad; {cure}"
+        ]
+    if kept < _FEW_PERIODS:
+        return [
+            f"even at the smallest distance, the light of details finer than {field_um / kept:.3g} µm misses the field "
+            f"of {field_um:.3g} µm; {cure}"
+        ]
+    return []
