@@ -76,11 +76,19 @@ def repeated(frames: Array) -> list[str]:
     return [f"{named} are identical; one recording was probably saved twice"]
 
 
-def without_light(frames: Array) -> list[int]:
-    """Return the numbers, from zero, of frames that are far darker than the others and hold nothing but noise."""
+def without_light(frames: Array, offset: float = 0.0) -> list[int]:
+    """Return the numbers, from zero, of frames that are far darker than the others and hold nothing but noise.
+
+    Parameters
+    ----------
+    frames
+        (N, Y, X).
+    offset
+        What the camera counts without light.
+    """
     if len(frames) < 3:
         return []
-    means = np.array([frame.mean(dtype=np.float64) for frame in frames])
+    means = np.array([frame.mean(dtype=np.float64) for frame in frames]) - offset
     dark = np.flatnonzero(means < _DARK * np.median(means))
     return [int(number) for number in dark if _neighbour_correlation(frames[number]) < _STRUCTURELESS]
 

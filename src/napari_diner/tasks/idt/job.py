@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from napari_diner import device as devices
 from napari_diner.errors import DinerError, InputError
-from napari_diner.io.arrays import Array, NamedArray
-from napari_diner.io.stacks import checksum
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.stacks import check_frames, checksum
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.preprocess.soundness import numbered, repeated, without_light
@@ -53,12 +53,13 @@ class IdtJob(Job[IdtState]):
                 f"A volume of {'×'.join(map(str, (recipe.slice_count, *frames.shape[1:])))} voxels",
                 self.device,
             )
-        contrast, warnings = contrast_of(self.recipe, data)
-        shape = (recipe.slice_count, contrast.shape[1], contrast.shape[2])
+        check_frames(frames)
+        shape = (recipe.slice_count, *frames.shape[1:])
         doubts = optics_doubts(self.recipe, shape[1:])
-        warnings = [*doubts, *warnings, *repeated(frames)]
-        self._left_out = self._unlit(frames, warnings)
-        contrast = np.delete(contrast, self._left_out, axis=0)
+        warnings = [*doubts, *repeated(frames)]
+        data, self._left_out = self._lit(data, warnings)
+        contrast, more = contrast_of(self.recipe, data)
+        warnings += more
         if truth is not None:
             check_truth(truth, shape)
         self.truth = truth
@@ -92,23 +93,26 @@ class IdtJob(Job[IdtState]):
         recipe, frames = self.recipe, len(data.frames)
         if data.transfer is not None:
             return GivenModels(data.transfer, recipe.slices(shape), frames, self.device), []
-        lit = recipe.illumination(frames).without(self._left_out)
+        lit = recipe.illumination(frames + len(self._left_out)).without(self._left_out)
         illumination, warnings = within_aperture(recipe, lit)
         models = ComputedModels(
             recipe.geometry(shape), illumination, recipe.dispersion, recipe.multislice.steps_per_slice, self.device
         )
         return models, warnings
 
-    def _unlit(self, frames: Array, warnings: list[str]) -> list[int]:
-        """Return the numbers, from zero, of frames to leave out, and add what is to be said about them."""
-        unlit = without_light(frames)
+    def _lit(self, data: IdtData, warnings: list[str]) -> tuple[IdtData, list[int]]:
+        """Return the data without frames that have no light, and their numbers from zero; add what is to be said."""
+        unlit = without_light(np.asarray(data.frames), self.recipe.background_offset)
         if not unlit:
-            return []
+            return data, []
         noise = f"nothing but noise, as without light, in {numbered(unlit)}"
         if self.recipe.transfer_functions is not None or self.recipe.calibration.wanted:
             raise InputError(f"There is {noise}; take them out of the stack, and out of the list of illuminations")
         warnings.append(f"there is {noise}, which {'is' if len(unlit) == 1 else 'are'} left out")
-        return unlit
+        background = data.background
+        if background is not None and background.ndim == 3 and len(background) == len(data.frames):
+            background = np.delete(background, unlit, axis=0)
+        return replace(data, frames=np.delete(data.frames, unlit, axis=0), background=background), unlit
 
     def begin(self) -> IdtState:
         """Return the state with the data and a linear model."""
