@@ -1,0 +1,131 @@
+"""Warnings before a run, on samples with many settings and on recordings that are known to be sound.
+
+    python benchmarks/false_alarms.py [--data FOLDER]
+
+FOLDER holds recordings in folders of their own with a params.json, as described there; it defaults to the environment
+variable NAPARI_DINER_DATA. Each warning that is printed has to be true of its recording.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import napari_diner as nd
+from napari_diner.api import as_frames
+from napari_diner.errors import DinerError
+from napari_diner.tasks.registry import task
+from napari_diner.tasks.task import Frames
+
+LENSLESS: list[dict[str, Any]] = [
+    {},
+    {"photons": 100.0},
+    {"photons": 20_000.0, "noise_sigma": 0.02, "bits": 8},
+    {"phase_range_rad": 12.0},
+    {"amplitude_min": 0.1},
+    {"amplitude_min": 1.0, "phase_range_rad": 0.1},
+    {"distances_um": (1000.0, 1100.0)},
+    {"distances_um": tuple(np.linspace(400.0, 900.0, 16))},
+    {"drift_px": 3.0},
+    {"binning": 2},
+    {"wavelength_um": 0.405, "pixel_size_um": 0.8, "medium_index": 1.33},
+]
+IDT: list[dict[str, Any]] = [
+    {},
+    {"model": "born"},
+    {"frames": 8},
+    {"frames": 64},
+    {"absorption": 0.003},
+    {"noise": 0.03},
+]
+OTHERS = ("image", "video", "volume")
+
+
+def samples(size: int) -> Iterator[tuple[str, str, Frames, dict[str, Any]]]:
+    """Yield task, name, data and settings of samples."""
+    side = {"height_px": size, "width_px": size + 16}
+    for name, variants in (("lensless", LENSLESS), ("idt", IDT)):
+        fields = nd.api.samples()[name][1].settings.model_fields
+        for settings in variants:
+            for seed in range(2):
+                chosen = {key: value for key, value in {**side, **settings, "seed": seed}.items() if key in fields}
+                data = nd.sample(name, **chosen)
+                yield (
+                    name,
+                    f"sample {settings}, seed {seed}",
+                    as_frames(data),
+                    data.recipe.model_dump(exclude_unset=True),
+                )
+    for name in OTHERS:
+        data = nd.sample(name)
+        yield "fit", f"sample {name}", as_frames(data), data.recipe.model_dump(exclude_unset=True)
+
+
+def recordings(folder: Path) -> Iterator[tuple[str, str, Frames, dict[str, Any]]]:
+    """Yield task, name, data and settings of recordings in a folder."""
+    for path in sorted(folder.glob("*/params.json")):
+        params, place = json.loads(path.read_text()), path.parent
+        lists = {name: values for name, values in params.items() if name.startswith("distances_um")}
+        for name, distances in lists.items():
+            optics = {key: params[key] for key in ("wavelength_um", "pixel_size_um", "medium_index") if key in params}
+            frames = nd.read(place / "RawImg_*.png")
+            for kind in ("lensless", "focus"):
+                yield kind, f"{place.name}, {name}", frames, {**optics, "distances_um": distances}
+        if "illumination_NA_nominal" in params:
+            raw, background = (next(place.glob(f"*{part}*.tif")) for part in ("raw", "background"))
+            yield (
+                "idt",
+                place.name,
+                nd.read(raw),
+                {
+                    "wavelength_um": params["wavelength_um"],
+                    "pixel_size_um": params["pixel_um"],
+                    "na": params["objective_NA"],
+                    "medium_index": params["n0"],
+                    "illuminations": [(y, x) for x, y in params["illumination_NA_nominal"]],
+                    "background": str(background),
+                    "slice_spacing_um": 6.65,
+                    "calibration": {"illuminations": "circles"},
+                },
+            )
+    for path in [*sorted(folder.glob("images/*.png")), *sorted(folder.glob("kodak/*.png"))]:
+        yield "fit", f"{path.parent.name}/{path.name}", nd.read(path), {}
+
+
+def doubts(kind: str, frames: Frames, settings: dict[str, Any]) -> list[str]:
+    """Return the warnings before a run, or why it is refused."""
+    this = task(kind)
+    known = {key: value for key, value in settings.items() if key in this.recipe_type.model_fields and key != "task"}
+    try:
+        recipe = this.recipe_type.parse(known)
+        return list(this.job(recipe, this.assemble(recipe, frames)).warnings)
+    except DinerError as error:
+        return [f"refused: {error}"]
+
+
+def main() -> None:
+    """Print what fires, and how many were tried."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=os.environ.get("NAPARI_DINER_DATA"))
+    parser.add_argument("--size", type=int, default=64, help="size of the samples in pixels")
+    options = parser.parse_args()
+    sources = [samples(options.size), *([] if options.data is None else [recordings(Path(options.data))])]
+    tried = fired = 0
+    for source in sources:
+        for kind, name, frames, settings in source:
+            tried += 1
+            texts = doubts(kind, frames, settings)
+            fired += len(texts)
+            for text in texts:
+                print(f"{kind}, {name}: {text}", flush=True)
+    print(f"{tried} recordings and samples, {fired} warnings")
+
+
+if __name__ == "__main__":
+    main()
