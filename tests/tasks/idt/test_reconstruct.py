@@ -116,7 +116,9 @@ def test_frames_that_cannot_be_used(recording: Recording) -> None:
     with pytest.raises(InputError, match="Frame 4 contains values that are not finite"):
         started(recording.recipe, broken)
     with pytest.raises(InputError, match="not above zero"):
-        started(recording.recipe.updated({"background": "mean"}), -np.ones_like(recording.frames))
+        started(recording.recipe.updated({"background": "mean"}), -recording.frames)
+    with pytest.raises(InputError, match="Frame 1 is 3 in all pixels"):
+        started(recording.recipe, np.full_like(recording.frames, 3))
 
 
 def test_diner_starts_from_voxels_and_does_no_worse(recording: Recording) -> None:
