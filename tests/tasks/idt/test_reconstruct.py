@@ -116,7 +116,7 @@ def test_frames_that_cannot_be_used(recording: Recording) -> None:
     with pytest.raises(InputError, match="Frame 4 contains values that are not finite"):
         started(recording.recipe, broken)
     with pytest.raises(InputError, match="not above zero"):
-        started(recording.recipe.updated({"background": "mean"}), -recording.frames)
+        started(recording.recipe.updated({"background": "mean"}), -1 - recording.frames)
     with pytest.raises(InputError, match="Frame 1 is 3 in all pixels"):
         started(recording.recipe, np.full_like(recording.frames, 3))
 

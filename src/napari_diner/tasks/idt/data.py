@@ -165,7 +165,7 @@ def _check_kind(background: str, frames: Array) -> None:
                 f"The frames have a mean of {mean:.4g}, but I / I_background has one of 1; set {{field}} to {kind}",
                 "background",
             )
-    elif frames.dtype.kind == "f" and spread > _OF_INTENSITY * mean:
+    elif frames.dtype.kind == "f" and spread > _OF_INTENSITY * abs(mean):
         raise InputError(
             f"The frames vary by {spread:.3g} about a mean of {mean:.3g}, as I / I_background − 1 does and intensities "
             "do not; set {field} to none",
