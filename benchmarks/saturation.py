@@ -38,6 +38,13 @@ from output import finished, table, write
 DISTANCES_UM = tuple(300.0 + 80.0 * number for number in range(8))
 SAMPLES = {"weak": 0.8, "strong": 2 * np.pi}
 SHARES = (0.02, 0.05, 0.1)
+# other solvers than Gauss-Newton, and changes of their settings
+OTHERS: dict[str, dict[str, Any]] = {
+    "alternating": {"alternating": {"iterations": 1500}},
+    "diner": {"start": "alternating", "max_seconds": 30},
+}
+# of what is not clipped, for comparison
+WHOLE = ("believe",)
 LENSLESS = ("sample", "clipped", "solver", "saturated", "phase (dB)", "amplitude (dB)", "iterations", "seconds")
 OPTICS: dict[str, Any] = {
     "wavelength_um": 0.515, "pixel_size_um": 0.1625, "na": 0.65, "medium_index": 1.33, "ring": {"na": 0.637},
@@ -83,7 +90,11 @@ def lensless(size: int, samples: list[str]) -> list[list[Any]]:
                     (solver, way) for solver in ("alternating", "diner") for way in ("believe", "mask", "at_least")
                 ]
             for solver, way in runs:
-                changes = {"solver": solver, "preprocess": {"saturation": 65535, "saturated": way}}
+                changes = {
+                    "solver": solver,
+                    "preprocess": {"saturation": 65535, "saturated": way},
+                    **OTHERS.get(solver, {}),
+                }
                 rows.append([name, f"{share:.0%}", solver, way, *lensless_row(sample, share, changes)])
                 print(table(LENSLESS, rows[-1:]).splitlines()[-1], flush=True)
     return rows
@@ -104,10 +115,10 @@ def idt(shares: tuple[float, ...]) -> list[list[Any]]:
             model = kind(geometry, ring(OPTICS["ring"]["na"], IDT_FRAMES))
             frames = model.intensities(permittivity_contrast(n_re, n_im, OPTICS["medium_index"]).float()).numpy()
         frames = np.maximum(frames + IDT_NOISE * np.random.default_rng(0).standard_normal(frames.shape), 0)
-        for share in shares:
+        for share in (0.0, *shares):
             recorded, level = clipped(frames, share, 4095)
             for solver in ("tikhonov", "voxels", "diner") if share == shares[0] else ("tikhonov", "voxels"):
-                for way in ("believe", "at_least"):
+                for way in ("believe", "at_least") if share else WHOLE:
                     recipe = IdtRecipe.parse(
                         {
                             **OPTICS, "slice_spacing_um": 0.5, "slice_count": IDT_SLICES, "solver": solver,

@@ -41,24 +41,20 @@ class WeightedLeastSquares:
     def __init__(self, problem: VolumeProblem) -> None:
         self.problem = problem
         self._closed = ClosedForm(problem.linear, frames=problem.frames)
-        self._solution = self._solved(problem)
-
-    def _solved(self, exact: VolumeProblem) -> Regularised:
-        """Return the solution for data that are taken as exact."""
-        data = exact.data[self._closed.frames]
-        alpha = self.problem.priors.tikhonov
+        data, alpha = problem.data[self._closed.frames], problem.priors.tikhonov
         choice = None if alpha else choose_tikhonov(self._closed, data)
         alpha = alpha if choice is None else choice.value
-        return Regularised(self._closed.solve(data, alpha), alpha, choice)
+        self._solution = Regularised(self._closed.solve(data, alpha), alpha, choice)
 
     def steps(self) -> Iterator[Step]:
         """Solve: in a single step, unless saturated pixels have to be completed by one solution after the other."""
         linear = replace(self.problem, model=self.problem.linear)
-        rounds = 1 if linear.at_least is None else _COMPLETIONS
+        rounds, alpha = 1 if linear.at_least is None else _COMPLETIONS, self._solution.tikhonov
         for number in range(1, rounds + 1):
-            if number > 1:
-                self._solution = self._solved(linear.completed(self._solution.volume))
-            priors = replace(self.problem.priors, tikhonov=self._solution.tikhonov)
+            if number > 1:  # with the same weight: data that a volume has completed are predicted too well by it
+                data = linear.completed(self._solution.volume).data[self._closed.frames]
+                self._solution = self._solution._replace(volume=self._closed.solve(data, alpha))
+            priors = replace(self.problem.priors, tikhonov=alpha)
             yield Step(number, rounds, replace(self.problem, priors=priors).loss(self._solution.volume))
 
     def result(self) -> Regularised:
