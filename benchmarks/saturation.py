@@ -10,6 +10,7 @@ clipped. Of cells the brightest pixels of frames with noise are clipped. Runs ar
 from __future__ import annotations
 
 import argparse
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -83,18 +84,10 @@ def lensless(size: int, samples: list[str]) -> list[list[Any]]:
         sample = simulate(
             LenslessSimulation(height_px=size, width_px=size, phase_range_rad=SAMPLES[name], distances_um=DISTANCES_UM)
         )
-        for share in SHARES:
-            runs = [("gauss-newton", way) for way in ("believe", "mask", "at_least")]
-            if share == SHARES[0]:
-                runs += [
-                    (solver, way) for solver in ("alternating", "diner") for way in ("believe", "mask", "at_least")
-                ]
-            for solver, way in runs:
-                changes = {
-                    "solver": solver,
-                    "preprocess": {"saturation": 65535, "saturated": way},
-                    **OTHERS.get(solver, {}),
-                }
+        for share in (0.0, *SHARES):
+            chosen = ("gauss-newton", *OTHERS) if share == SHARES[0] else ("gauss-newton",)
+            for solver, way in product(chosen, ("believe", "mask", "at_least") if share else WHOLE):
+                changes = {"solver": solver, "preprocess": {"saturated": way}, **OTHERS.get(solver, {})}
                 rows.append([name, f"{share:.0%}", solver, way, *lensless_row(sample, share, changes)])
                 print(table(LENSLESS, rows[-1:]).splitlines()[-1], flush=True)
     return rows
@@ -122,7 +115,7 @@ def idt(shares: tuple[float, ...]) -> list[list[Any]]:
                     recipe = IdtRecipe.parse(
                         {
                             **OPTICS, "slice_spacing_um": 0.5, "slice_count": IDT_SLICES, "solver": solver,
-                            "background": "ratio", "saturation": level, "saturated": way,
+                            "background": "ratio", "saturated": way,
                         }
                     )  # fmt: skip
                     values = np.float32(level) * (recorded / np.float32(4095))
