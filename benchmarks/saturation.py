@@ -42,7 +42,7 @@ SHARES = (0.02, 0.05, 0.1)
 # other solvers than Gauss-Newton, and changes of their settings
 OTHERS: dict[str, dict[str, Any]] = {
     "alternating": {"alternating": {"iterations": 1500}},
-    "diner": {"start": "alternating", "max_seconds": 30},
+    "diner": {"start": "alternating", "gradient": {"iterations": 100}},
 }
 # of what is not clipped, for comparison
 WHOLE = ("believe",)
