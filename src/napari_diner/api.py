@@ -241,7 +241,7 @@ def read(source: str | Path, axes: str = "", select: str = "") -> Frames:
     info = probe_signal(name, axes, select)
     check_memory(info.nbytes, f"The data in {name}")
     read_as = {key: value for key, value in (("axes", axes), ("select", select)) if value}
-    return Frames(read_signal(info), info.axes, info.scale_um if info.has_scale else (), name, read_as)
+    return Frames(read_signal(info), info.axes, info.scale_um if info.has_scale else (), name, read_as=read_as)
 
 
 def load(folder: str | Path) -> Result:

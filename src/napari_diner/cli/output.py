@@ -92,6 +92,7 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
         with start() as run, Watch(quiet=folder.quiet) as watch:
             if not folder.quiet:
                 warn(run.warnings)
+                warn(run.notes, "note")
             for progress in run:
                 if not watch.goes_on(progress):
                     break
@@ -118,6 +119,7 @@ def _print_summary(task: AnyTask, result: Result, output: Path) -> None:
     rows = task.summary_rows(result.report)
     memory = result.report.get("peak_memory_mb")
     rows += [] if memory is None else [Row("peak memory", f"{memory:,.0f} MB")]
+    rows += [Row("note", text) for text in result.report["notes"]]
     rows += [Row("warning", text) for text in result.report["warnings"]]
     if result.partial:
         rows.append(Row("note", "interrupted: this is the best so far"))

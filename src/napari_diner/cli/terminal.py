@@ -127,10 +127,10 @@ def _figures(progress: Progress) -> str:
     return ", ".join(figures)
 
 
-def warn(warnings: Iterable[str]) -> None:
-    """Show what is doubtful about a run before it begins."""
+def warn(warnings: Iterable[str], kind: str = "warning") -> None:
+    """Show what is doubtful about a run, or worth knowing, before it begins."""
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr, flush=True)
+        print(f"{kind}: {warning}", file=sys.stderr, flush=True)
 
 
 def print_rows(rows: Iterable[Row]) -> None:

@@ -157,6 +157,11 @@ class ComparisonRun:
         self._steps: Generator[Progress, None, None] | None = None
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What is worth knowing before the first step: nothing, see `warnings`."""
+        return ()
+
+    @property
     def warnings(self) -> Sequence[str]:
         """What is doubtful before the first step: nothing, as each contender has its own warnings; see `Comparison`."""
         return ()

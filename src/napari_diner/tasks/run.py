@@ -117,6 +117,8 @@ class Job(ABC, Generic[State]):
     """Of the data."""
     warnings: Sequence[str] = ()
     """What is doubtful about recipe and data: sentences without a full stop, known before any work is done."""
+    notes: Sequence[str] = ()
+    """What is worth knowing about the data without being doubtful, such as where the distances are from."""
 
     @abstractmethod
     def begin(self) -> State:
@@ -206,6 +208,11 @@ class Run(Generic[State]):
     def warnings(self) -> Sequence[str]:
         """What is doubtful about recipe and data; known before the first step."""
         return self.job.warnings
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is worth knowing about the data; known before the first step."""
+        return self.job.notes
 
     def _work(self) -> Generator[Progress, None, None]:
         self._state = state = self.job.begin()
@@ -311,6 +318,7 @@ class Run(Generic[State]):
             "threads": sorted(self._threads.used),
             "input_sha256": job.checksum,
             **outcome.figures,
+            "notes": list(job.notes),
             "warnings": list(dict.fromkeys([*outcome.warnings, *few_steps(self.stages), *job.warnings])),
         }
         result = Result(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -37,6 +38,12 @@ class StoredArray:
     """File, folder or glob that holds the same values; None if there is none."""
     read_as: Mapping[str, str] = field(default_factory=dict)
     """Settings with which these files give the array."""
+    files: tuple[str, ...] = ()
+    """One with everything, or one for each frame in order; none if there are none."""
+    notes: tuple[str, ...] = ()
+    """What was done to the numbers in the files, in sentences."""
+    warnings: tuple[str, ...] = ()
+    """What is doubtful about the array."""
     is_copy: bool = False
     """Whether the values are in memory, and were said to come from `source`."""
 
@@ -124,15 +131,41 @@ def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None) -> S
         if len(frames.shape) < 3:  # refused where frames are checked
             return array
         shape = ((1, *array.shape) if len(letters) == 2 else array.shape)[:3]
-        return replace(
+        part = replace(
             array, shape=shape, axes="NYX", load=lambda: grey(array.load(), array.axes, "The stack").reshape(shape)
         )
+        return _with_files(replace(part, files=frames.files))
     if stack is None:
         raise InputError("There is no intensity stack; name a multi-page TIFF, a folder or a glob of images", "stack")
     info = probe(stack, axes=recipe.axes, select=recipe.select)
     return StoredArray(
-        info.stack_shape, "NYX", lambda: read(info), info.nbytes, pixel_size_um=info.pixel_size_um, source=stack
+        info.stack_shape,
+        "NYX",
+        lambda: read(info),
+        info.nbytes,
+        pixel_size_um=info.pixel_size_um,
+        source=stack,
+        files=info.files,
+        notes=info.header.notes,
     )
+
+
+def _with_files(array: StoredArray) -> StoredArray:
+    """Return an array in memory with what the files say that hold the same frames."""
+    try:
+        info = probe(array.source, **array.read_as) if array.source else None
+    except InputError:
+        info = None  # the array counts
+    if info is None or math.prod(info.stack_shape) != math.prod(array.shape):
+        return array
+    array = replace(array, files=info.files)
+    if not info.header.notes:
+        return array
+    if same(read(info), array.load()):
+        return replace(array, notes=info.header.notes)
+    note = "; ".join(info.header.notes)
+    doubt = f"the layer does not hold what its file means ({note}); open {array.source} with the button of the dock"
+    return replace(array, warnings=(doubt,))
 
 
 def read_stack(source: str, read_as: Mapping[str, str]) -> Array:

@@ -43,6 +43,8 @@ class Frames:
     """Spacing along each axis in micrometres, 1.0 along axes that are no lengths; empty if unknown."""
     source: str | None = None
     """File, folder or glob that holds the same data; None if there is none."""
+    files: tuple[str, ...] = ()
+    """Files with one frame each, in the order of the frames, if there is no `source` for them."""
     read_as: Mapping[str, str] = field(default_factory=dict)
     """Settings of a recipe, such as ``axes``, with which `source` gives these data."""
     attachments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)

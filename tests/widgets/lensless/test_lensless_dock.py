@@ -186,7 +186,7 @@ def test_files_are_opened(dock: LenslessDock, tmp_path: Path, monkeypatch: pytes
     (tmp_path / "text.tif").write_text("no image")
     answer(monkeypatch, "getOpenFileNames", ([str(tmp_path / "text.tif")], ""))
     dock.choice.choose_files()
-    assert "text.tif is neither" in dock.panel.status.text()
+    assert "text.tif is not a file of a format" in dock.panel.status.text()
 
 
 def test_the_pixel_size_is_read_from_the_file_behind_a_layer(dock: LenslessDock, tmp_path: Path) -> None:
@@ -280,3 +280,17 @@ def test_a_calibration_says_what_moved(dock: LenslessDock, wait_for_end: Wait) -
     first = dock.calibrated.item(0, 0)
     assert first is not None and float(first.text()) == pytest.approx(found["distances_um"][0], abs=0.01)
     assert len(dock.viewer.layers["phase"].metadata["report"]["calibration"]["distances_um"]) == 6
+
+
+def test_distances_in_the_names_of_files_fill_the_table(dock: LenslessDock, tmp_path: Path) -> None:
+    names = ["h_0.95mm.tif", "h_1.0mm.tif", "h_1.05mm.tif"]
+    for name in names:
+        tifffile.imwrite(tmp_path / name, np.ones((16, 12), np.uint16))
+    dock.choice.open_source(str(tmp_path))
+    assert dock.distances.value() == (950, 1000, 1050)
+    assert "names of the files" in dock.panel.status.text()
+    headers = [dock.distances.table.verticalHeaderItem(row) for row in range(3)]
+    assert [header.text() for header in headers] == [f"{row}  {name}" for row, name in enumerate(names, 1)]
+    dock.choice._open(lambda: dock.choice.load_many([tmp_path / name for name in names[:2]]))
+    assert dock.distances.value() == (950, 1000)
+    assert dock.frames(dock.choice.layer).files == tuple(str(tmp_path / name) for name in names[:2])

@@ -27,6 +27,7 @@ from napari_diner.solvers.solver import Budget
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.focus.search import FocusSearch
+from napari_diner.tasks.frame_list import about_distances, frame_list
 from napari_diner.tasks.lensless.data import LenslessData, corrected, memory_needed, with_file_facts
 from napari_diner.tasks.lensless.model import problem_of
 from napari_diner.tasks.lensless.plausibility import doubts
@@ -92,7 +93,11 @@ class FocusJob(Job[FocusState]):
         what = f"Focusing {count} frames of {frames.shape[1]}×{frames.shape[2]} pixels"
         devices.check_memory(memory_needed(recipe, frames.shape), what, self.device)
         prepared = corrected(self.recipe, data)
-        self.warnings = (*doubts(self.recipe, self._setup, prepared.intensities.shape[1:]), *prepared.notes)
+        notes, warnings = about_distances(data.files, recipe.distances_um, needed=recipe.needs_distances)
+        self.notes = (*data.notes, *notes)
+        implausible = doubts(self.recipe, self._setup, prepared.intensities.shape[1:])
+        self.warnings = (*data.warnings, *warnings, *implausible, *prepared.notes)
+        self._files = data.files
         intensities = np.clip(prepared.intensities, 0, None)
         self._amplitudes = torch.from_numpy(np.sqrt(intensities)).to(self.device)
         self._mask, self._at_least = prepared.mask, prepared.at_least
@@ -198,7 +203,6 @@ class FocusJob(Job[FocusState]):
         figures: dict[str, object] = {
             "metric": self.recipe.metric,
             "partial": not record.finished or len(state.frames) < len(self._amplitudes),
-            "frames": len(self._amplitudes),
             "depth_of_field_um": self.optics.depth_of_field_um,
             "given_um": list(self.recipe.distances_um),
             "sharpest_um": sharpest,
@@ -213,7 +217,9 @@ class FocusJob(Job[FocusState]):
             offset, error = state.joint.distance_um, state.joint.uncertainty_um
             figures |= {"offset_um": offset, "offset_um_se": error, "joint_curve": _curve(state.joint, 0.0)}
             best = [(base + offset, error) for base in self._base(state)]
-        figures["distances_um"], figures["distances_um_se"] = self._real_pairs(best)
+        distances, figures["distances_um_se"] = self._real_pairs(best)
+        figures["distances_um"] = distances
+        figures["frames"] = frame_list(len(self._amplitudes), self._files, {"distance_um": distances})
         return Outcome(self._images(state, best), figures, [*doubts, *_doubts(state)])
 
     def _images(self, state: FocusState, best: Sequence[tuple[float, float]]) -> tuple[NamedArray, ...]:

@@ -18,6 +18,11 @@ class FocusRecipe(FocusSettings, RecordingRecipe):
     task: Literal["focus"] = "focus"
     """Which task the recipe is for."""
 
+    @property
+    def needs_distances(self) -> bool:
+        """Whether distances are to be taken from the names of files: not if there is a range to search."""
+        return not self.distances_um and self.near_um is None
+
     def check_complete(self, frames: int) -> None:
         """Check that the recipe is complete for a stack of `frames` frames.
 

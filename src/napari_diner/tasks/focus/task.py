@@ -44,12 +44,14 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
     def summary_rows(self, report: Report) -> list[Row]:
         """Return the distance of each frame, and what all frames together show."""
         rows = figure_rows(report, ("unexplained",))
+        several = len({frame.get("file") for frame in report["frames"]}) > 1
         for number, (distance, error) in enumerate(
             zip(report["distances_um"], report["distances_um_se"], strict=True), start=1
         ):
             alone = f"{report['sharpest_um'][number - 1]:.2f} ± {report['sharpest_um_se'][number - 1]:.2f} by itself"
             given = f", given {report['given_um'][number - 1]:g}" if report["given_um"] else ""
-            rows.append(Row(f"frame {number}", f"{distance:.2f} ± {error:.2f} µm ({alone}{given})"))
+            file = report["frames"][number - 1].get("file", "") if several else ""
+            rows.append(Row(f"frame {number} {file}".strip(), f"{distance:.2f} ± {error:.2f} µm ({alone}{given})"))
         if report.get("offset_um") is not None:
             rows.append(Row("all together", f"{report['offset_um']:+.2f} ± {report['offset_um_se']:.2f} µm"))
         return [*rows, *figure_rows(report, ("depth_of_field_um", "seconds"))]
@@ -67,7 +69,7 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
         recipe, report = result.recipe, result.report
         if not isinstance(recipe, FocusRecipe):
             raise TypeError(f"expected the recipe of a focus search, not of {recipe.task!r}")
-        if len(report["distances_um"]) < report["frames"]:
+        if len(report["distances_um"]) < len(report["frames"]):
             raise RecipeError("The search ended before every frame had its distance; raise {field}", "max_seconds")
         (folder / "focus.csv").write_text(as_csv(report), encoding="utf-8")
         lensless = recipe.lensless(tuple(report["distances_um"]))

@@ -53,6 +53,12 @@ class IdtData:
     """Transfer functions of Δε_re and Δε_im to use instead of computed ones, (N, Z, Y, X) each, or None."""
     read_as: Mapping[str, str] = field(default_factory=dict)
     """Settings with which `source` gives these frames."""
+    files: tuple[str, ...] = ()
+    """One with all frames, or one for each; none if they are not in files."""
+    notes: tuple[str, ...] = ()
+    """What was done to the numbers in the files, in sentences."""
+    warnings: tuple[str, ...] = ()
+    """What is doubtful about the frames."""
 
 
 def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
@@ -68,7 +74,17 @@ def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
     if background is None and recipe.background not in BACKGROUNDS:
         background = read_image(recipe.background)
     values, source = stack.values(functools.partial(read_stack, read_as=stack.read_as))
-    return IdtData(values, background, stack.pixel_size_um, source, open_transfer(recipe), stack.read_as)
+    return IdtData(
+        frames=values,
+        background=background,
+        pixel_size_um=stack.pixel_size_um,
+        source=source,
+        transfer=open_transfer(recipe),
+        read_as=stack.read_as,
+        files=stack.files,
+        notes=stack.notes,
+        warnings=stack.warnings,
+    )
 
 
 def with_file_facts(recipe: IdtRecipe, data: IdtData) -> IdtRecipe:

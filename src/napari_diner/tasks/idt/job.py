@@ -18,6 +18,7 @@ from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.preprocess.soundness import numbered, repeated, without_light
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
+from napari_diner.tasks.frame_list import frame_list
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
 from napari_diner.tasks.idt.data import IdtData, contrast_of, memory_needed, saturated_in, with_file_facts
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, preflight, within_aperture
@@ -86,7 +87,11 @@ class IdtJob(Job[IdtState]):
                 warnings += preflight(models.geometry, models.illumination)
             if recipe.calibration.wanted:
                 calibration = IlluminationCalibration.of(recipe.calibration, models)
-        self.warnings = tuple(warnings)
+        self.warnings = (*data.warnings, *warnings)
+        self.notes = data.notes
+        illumination = () if data.transfer is not None else self.recipe.illumination(len(frames)).frames
+        directions = [[[source.na_y, source.na_x] for source in sources] for sources in illumination]
+        self._frames = frame_list(len(frames), data.files, {"na_yx": directions})
         self._first = IdtState(models, problem, calibration=calibration)
 
     def _models(self, data: IdtData, shape: tuple[int, int, int]) -> tuple[Models, list[str]]:
@@ -145,6 +150,7 @@ class IdtJob(Job[IdtState]):
             "measurement_peak": float(np.ptp(data)),
             "residual_rms": float(np.sqrt(np.mean(np.square(residual, dtype=np.float64)))),
             "data_rms": float(np.sqrt(np.mean(np.square(data, dtype=np.float64)))),
+            "frames": self._frames,
             "peak_phase_rad": problem.linear.peak_phase(contrast),
             "parameters": sum(part.numel() for part in state.parameters.values()) or contrast.numel(),
             "regularization": {

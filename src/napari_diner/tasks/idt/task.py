@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.simulate.idt.settings import IdtSimulation
+from napari_diner.tasks.frame_list import frames_row
 from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
 from napari_diner.tasks.report import Report, figure_rows
 from napari_diner.tasks.task import Demo, Frames, Row, Sample, SampleData, Task
@@ -125,7 +126,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
     def summary_rows(self, report: Report) -> list[Row]:
         """Return the lines that sum up a report."""
         rows = figure_rows(report, ("unexplained", "solver", "model", "iterations", "seconds", "measurement_psnr_db"))
-        return rows + figure_rows(report.get("truth", {}), remark=" (truth)")
+        return rows + figure_rows(report.get("truth", {}), remark=" (truth)") + frames_row(report)
 
     def write_extras(self, result: Result, folder: Path) -> Sequence[str]:
         """Draw slices of a result."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
+from napari_diner.io.names import distances_in_names
 from napari_diner.io.stacks import check_frames
 from napari_diner.preprocess.soundness import check_not_constant, exposures, mask_doubts, repeated, without_light
 from napari_diner.preprocess.steps import (
@@ -50,6 +51,12 @@ class LenslessData:
     """Where the frames came from, for the report."""
     read_as: Mapping[str, str] = field(default_factory=dict)
     """Settings with which that gives these frames."""
+    files: tuple[str, ...] = ()
+    """One with all frames, or one for each; none if they are not in files."""
+    notes: tuple[str, ...] = ()
+    """What was done to the numbers in the files, in sentences."""
+    warnings: tuple[str, ...] = ()
+    """What is doubtful about the frames."""
     support: Array | None = None
     """Non-zero where there may be a specimen, (Y, X); everywhere if None."""
     references: References = field(default_factory=References)
@@ -123,6 +130,9 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
         pixel_size_um=stack.pixel_size_um,
         source=source,
         read_as=stack.read_as,
+        files=stack.files,
+        notes=stack.notes,
+        warnings=stack.warnings,
         support=support,
         references=read_references(recipe.preprocess),
     )
@@ -132,10 +142,12 @@ Completed = TypeVar("Completed", bound=RecordingRecipe)
 
 
 def with_file_facts(recipe: Completed, data: LenslessData) -> Completed:
-    """Return a recipe completed from the files: with their name, and with the pixel size unless the recipe has one."""
+    """Return a recipe completed from the files: their name, and the pixel size and distances unless it has them."""
     changes: dict[str, object] = {"stack": data.source, **data.read_as}
     if recipe.pixel_size_um is None and data.pixel_size_um is not None:
         changes["pixel_size_um"] = data.pixel_size_um
+    if recipe.needs_distances:
+        changes["distances_um"] = distances_in_names(data.files)
     return recipe.updated(changes)
 
 

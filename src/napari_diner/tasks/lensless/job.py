@@ -13,6 +13,7 @@ from napari_diner import device as devices
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
+from napari_diner.tasks.frame_list import about_distances, frame_list
 from napari_diner.tasks.lensless.calibrate import check_calibration
 from napari_diner.tasks.lensless.data import LenslessData, checked_illumination, memory_needed, prepare, resolved
 from napari_diner.tasks.lensless.geometry import object_shape, onto_object
@@ -76,7 +77,11 @@ class LenslessJob(Job[LenslessState]):
         needed = memory_needed(self.recipe, frames.shape)
         devices.check_memory(needed, what, self.device)
         setup = Setup.of(self.recipe, self._prepared.gains)
-        self.warnings = (*doubts(self.recipe, setup, object_shape(recipe, frames.shape[1:])), *self._prepared.warnings)
+        notes, warnings = about_distances(data.files, recipe.distances_um, needed=recipe.needs_distances)
+        self.notes = (*data.notes, *notes)
+        implausible = doubts(self.recipe, setup, object_shape(recipe, frames.shape[1:]))
+        self.warnings = (*data.warnings, *warnings, *implausible, *self._prepared.warnings)
+        self._files = data.files
         illumination, self._brightness = checked_illumination(data.illumination, frames.shape), 1.0
         if illumination is not None:
             illumination = onto_object(recipe, illumination)
@@ -159,6 +164,7 @@ class LenslessJob(Job[LenslessState]):
             "measurement_peak": prepared.peak,
             "parameters": 2 * state.field.numel() if state.parameter_count is None else state.parameter_count,
             "gains": list(prepared.gains),
+            "frames": frame_list(len(prepared.gains), self._files, {"distance_um": self.recipe.distances_um}),
             **geometry_report(self.recipe, state.setup),
         }
         # what is worth knowing of a run is its solver, not the estimate of the uncertainty behind it

@@ -108,6 +108,11 @@ class RecordingRecipe(ArrayRecipe):
             )
         return Optics(self.pixel_size_um, self.wavelength_um, self.medium_index, self.propagation)
 
+    @property
+    def needs_distances(self) -> bool:
+        """Whether distances are to be taken from the names of files, if they give any."""
+        return not self.distances_um
+
     def check_complete(self, frames: int) -> None:
         """Check that the recipe is complete for a stack of `frames` frames.
 

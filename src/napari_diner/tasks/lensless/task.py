@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.simulate.lensless.settings import LenslessSimulation
+from napari_diner.tasks.frame_list import frames_row
 from napari_diner.tasks.lensless.calibration_settings import PARAMETERS
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.report import figure_rows
@@ -154,6 +155,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
         """Return the lines that sum up a report."""
         rows = figure_rows(report, ("unexplained", "solver", "start", "iterations", "seconds", "measurement_psnr_db"))
         rows += figure_rows(report.get("truth", {}), remark=" (truth)")
+        rows += frames_row(report)
         for part, label in (("registration", "registered"), ("calibration", "calibrated")):
             if part in report:
                 rows.append(Row(label, report[part]["summary"]))

@@ -158,16 +158,17 @@ class RunPanel(QWidget):
         self.plot.set_theme(name)
         self.status.set_theme(name)
 
-    def warn(self, words: str, warnings: Iterable[str]) -> None:
-        """Show words and, each on a line of its own, warnings, in a colour that is not overlooked."""
-        lines = [f"Warning: {warning}." for warning in warnings]
-        self.say("\n".join([words, *lines] if words else lines), warning=bool(lines))
+    def warn(self, words: str, warnings: Iterable[str], notes: Iterable[str] = ()) -> None:
+        """Show words and, each on a line of its own, notes, and warnings in a colour that is not overlooked."""
+        doubts = [f"Warning: {warning}." for warning in warnings]
+        lines = [*doubts, *(f"Note: {note}." for note in notes)]
+        self.say("\n".join([words, *lines] if words else lines), warning=bool(doubts))
 
     def _on_report(self, report: ProgressReport | Doubts | None) -> None:
         if self._controls is None or self._controls.abandoned:
             return
         if isinstance(report, Doubts):
-            self.warn("", report.warnings)
+            self.warn("", report.warnings, report.notes)
             return
         if report is None:
             if self._controls.paused:

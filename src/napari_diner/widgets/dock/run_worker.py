@@ -31,6 +31,10 @@ class Drivable(Protocol):
     def warnings(self) -> Sequence[str]:
         """What is doubtful about it before its first step."""
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is worth knowing before its first step."""
+
     def __iter__(self) -> Iterator[Progress]:
         """Take the steps."""
 
@@ -52,9 +56,10 @@ class ProgressReport:
 
 @dataclass(frozen=True)
 class Doubts:
-    """What is doubtful about a run that is about to begin."""
+    """What is doubtful about a run that is about to begin, and what is worth knowing."""
 
     warnings: Sequence[str]
+    notes: Sequence[str] = ()
 
 
 class Controls:
@@ -139,8 +144,8 @@ def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubt
     reported = 0.0
     finished = False
     with begin() as run:
-        if run.warnings:
-            yield Doubts(run.warnings)
+        if run.warnings or run.notes:
+            yield Doubts(run.warnings, run.notes)
         steps = iter(run)
         while not controls.stopped:
             progress = next(steps, None)

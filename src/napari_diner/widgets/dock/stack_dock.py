@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, TypeVar
 
 import napari
@@ -15,6 +16,7 @@ from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.forms.editors import Editor
 from napari_diner.widgets.forms.stack_choice import StackChoice
+from napari_diner.widgets.layers.layer_metadata import files_of
 from napari_diner.widgets.layers.pixel_size import doubts_about, pixel_side
 from napari_diner.widgets.layers.placement import Placement
 from napari_diner.widgets.layers.result_layers import ResultLayers
@@ -64,7 +66,8 @@ class StackDock(TaskDock[StackRecipeT]):
         """Return the frames of a layer, and the layers that take the place of other files."""
         pixel_size_um = self.editors["pixel_size_um"].value()
         doubts = doubts_about(layer, pixel_size_um if isinstance(pixel_size_um, float) else None)
-        return self.choice.part_of(layer).frames(self.attachments(), doubts)
+        part = self.choice.part_of(layer)
+        return replace(part.frames(self.attachments(), doubts), files=files_of(layer, part.shape[0]))
 
     def values(self) -> dict[str, object]:
         """Return the values that the dock shows, with the part of the layer."""

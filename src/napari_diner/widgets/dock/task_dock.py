@@ -218,7 +218,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         report = outcome.report
         end = "Time is up" if report.get("stopped_by_time_limit") else "Done"
         words = f"{'Stopped early' if outcome.partial else end}: {self.summary(outcome)}"
-        self.panel.warn(words, report.get("warnings", ()))
+        self.panel.warn(words, report.get("warnings", ()), report.get("notes", ()))
 
     def save_results(self) -> None:
         """Let the user pick a folder, and write the result into a new folder inside it."""

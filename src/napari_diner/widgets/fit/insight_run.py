@@ -59,6 +59,7 @@ class InsightRun:
     """
 
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __init__(self, result: Result) -> None:
         self._result = result

@@ -90,5 +90,5 @@ def stack_layer(info: StackInfo, load: Callable[[], npt.NDArray[np.generic]], so
         name=info.paths[0].stem if len(info.paths) == 1 else info.paths[0].parent.name,
         scale=None if size is None else (1, size, size),
         units=None if size is None else ("pixel", "um", "um"),
-        metadata={METADATA_KEY: {"source": source}} if source else {},
+        metadata={METADATA_KEY: {"files": info.files, **({"source": source} if source else {})}},
     )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 
 from napari.layers import Image, Layer
+
+from napari_diner.errors import InputError
+from napari_diner.io.files import find_files
 
 METADATA_KEY = "napari-diner"
 """Key of a layer's metadata under which samples and opened files keep what the docks need to know."""
@@ -27,6 +31,15 @@ def source_of(layer: Image) -> str | None:
     """Return the file, folder or glob that a layer came from, or None if it did not come from files."""
     source = layer_notes(layer).get("source") or layer.source.path
     return str(source) if source else None
+
+
+def files_of(layer: Image, frames: int) -> tuple[str, ...]:
+    """Return the files of a layer with some frames, in their order: one with all, one for each, or none."""
+    noted, source = layer_notes(layer).get("files"), source_of(layer)
+    files = [str(file) for file in noted] if isinstance(noted, Sequence) else []
+    with contextlib.suppress(InputError):
+        files = files or (find_files(source) if source else [])
+    return tuple(files) if len(files) in (1, frames) else ()
 
 
 def is_recording(layer: Layer) -> bool:

@@ -17,6 +17,8 @@ from napari_diner.widgets.forms.controls import button, remove_margins, row
 from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.forms.tables import CompactTable
 
+_LONGEST_NAME = 22
+
 
 class DistancesTable(QWidget):
     """Distances in micrometres, one row for each frame of the stack."""
@@ -28,6 +30,7 @@ class DistancesTable(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._frames = 0
+        self._files: list[str] = []
         self.table = _Table()
         self.table.itemChanged.connect(self.changed)
         self.table.paste_pressed.connect(self.paste)
@@ -48,9 +51,10 @@ class DistancesTable(QWidget):
         layout.addLayout(steps)
         layout.addLayout(buttons)
 
-    def set_frames(self, frames: int) -> None:
-        """Make room for the frames of another stack; what was typed in stays."""
+    def set_frames(self, frames: int, files: Sequence[str] = ()) -> None:
+        """Make room for the frames of another stack, and name their files, if each has one; what was typed in stays."""
         self._frames = frames
+        self._files = [Path(file).name for file in files] if len(files) == frames > 1 else []
         self._show(self.texts())
 
     def texts(self) -> list[str]:
@@ -133,6 +137,10 @@ class DistancesTable(QWidget):
         self.table.setRowCount(max(self._frames, len(texts), 1))
         for number in range(self.table.rowCount()):
             self.table.setItem(number, 0, QTableWidgetItem(texts[number] if number < len(texts) else ""))
+            file = self._files[number] if number < len(self._files) else ""
+            label = QTableWidgetItem((file and f"{number + 1}  {_shortened(file)}") or str(number + 1))
+            label.setToolTip(file)
+            self.table.setVerticalHeaderItem(number, label)
         self.table.blockSignals(False)
         self.table.fit_height()
         self.changed.emit()
@@ -168,6 +176,11 @@ def _step_editor(low: float, default: float, tip: str) -> NumberEditor:
     editor.setToolTip(tip)
     editor.setMinimumWidth(60)
     return editor
+
+
+def _shortened(name: str) -> str:
+    """Return the end of a long name, where names of frames differ."""
+    return name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"
 
 
 def _distance(frame: int, text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import TypeVar
 
 import napari
@@ -10,10 +11,12 @@ from napari.layers import Image
 from qtpy.QtWidgets import QWidget
 
 from napari_diner.io.arrays import NamedArray
+from napari_diner.io.names import distances_in_names
 from napari_diner.tasks.lensless.recipe import RecordingRecipe
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.stack_dock import StackDock
 from napari_diner.widgets.forms.controls import button, row
+from napari_diner.widgets.layers.layer_metadata import files_of
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.lensless.distances_table import DistancesTable
 from napari_diner.widgets.lensless.layer_placement import placement_on
@@ -48,8 +51,18 @@ class RecordingDock(StackDock[RecordingT]):
 
     def fill_in(self, layer: Image) -> None:
         """Make room for the frames of the chosen layer, and fill in what it reports about itself."""
-        self.distances.set_frames(self.choice.part_of(layer).shape[0])
+        frames = self.choice.part_of(layer).shape[0]
+        files = files_of(layer, frames)
+        self.distances.set_frames(frames, files)
         super().fill_in(layer)
+        named = distances_in_names(files)
+        if named and self.distances.known() == list(named):
+            self.panel.say("Distances are those in the names of the files")
+
+    def notes(self, layer: Image) -> Mapping[str, object]:
+        """Return what a layer and its files report, such as the distances in their names."""
+        named = distances_in_names(files_of(layer, self.choice.part_of(layer).shape[0]))
+        return {"distances_um": named or None, **super().notes(layer)}
 
     def complete_recipe(self, layer: Image) -> RecordingT:
         """Return the recipe, and give the layer its pixel size, once the recording is described completely."""

@@ -1,0 +1,87 @@
+"""Which frame of a recording is which: its file, and the distance or direction that it was recorded at. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_diner.io.names import distances_in_names
+from napari_diner.tasks.report import Report, Row
+
+_SHOWN = 4
+"""Number of frames that are shown at both ends of a long list."""
+_TOLERANCE = 0.01
+"""Relative difference at which distances are other ones."""
+
+
+def frame_list(count: int, files: Sequence[str], values: Mapping[str, Sequence[object]]) -> list[Mapping[str, object]]:
+    """Return what is known of each frame, for a report.
+
+    Parameters
+    ----------
+    count
+        Number of frames.
+    files
+        One with all frames, one for each, or none if they came from memory.
+    values
+        By name, one for each frame, such as ``distance_um``; those with fewer entries are left out.
+    """
+    whole = {name: entries for name, entries in values.items() if len(entries) == count}
+    rows: list[Mapping[str, object]] = []
+    for frame in range(count):
+        file = {"file": Path(files[frame if len(files) == count else 0]).name} if files else {}
+        rows.append({"frame": frame + 1, **file, **{name: entries[frame] for name, entries in whole.items()}})
+    return rows
+
+
+def frames_row(report: Report) -> list[Row]:
+    """Return a line of a summary with the distance or direction of each frame, and its file if there are several."""
+    frames = report["frames"]
+    several = len({frame.get("file") for frame in frames}) > 1
+    texts = [" ".join(filter(None, (frame["file"] if several else "", _value(frame)))) for frame in frames]
+    return [Row("frames", _elided(texts))] if any(texts) else []
+
+
+def _value(frame: Mapping[str, Any]) -> str:
+    if "distance_um" in frame:
+        return f"{frame['distance_um']:.6g} µm"
+    return " + ".join(f"NA ({y:.3g}, {x:.3g})" for y, x in frame.get("na_yx", ()))
+
+
+def about_distances(
+    files: Sequence[str], distances_um: Sequence[float], *, needed: bool
+) -> tuple[list[str], list[str]]:
+    """Return notes and warnings about the distances in the names of files.
+
+    Parameters
+    ----------
+    files
+        One for each frame, in order.
+    distances_um
+        Those of the recipe.
+    needed
+        Whether those in the names are used.
+    """
+    named = distances_in_names(files)
+    if named and needed:
+        return [f"distances are those in the names of the files: {_listed(named)} µm"], []
+    if len(named) != len(distances_um) or all(
+        math.isclose(one, other, rel_tol=_TOLERANCE) for one, other in zip(distances_um, named, strict=True)
+    ):
+        return [], []
+    return [], [
+        f"the names of the files say {_listed(named)} µm, but the distances are {_listed(distances_um)} µm; check "
+        "their order and unit"
+    ]
+
+
+def _listed(distances_um: Sequence[float]) -> str:
+    return _elided([f"{distance:.6g}" for distance in distances_um])
+
+
+def _elided(texts: list[str]) -> str:
+    if len(texts) > 2 * _SHOWN + 1:
+        texts = [*texts[:_SHOWN], "…", *texts[-_SHOWN:]]
+    return ", ".join(texts)
