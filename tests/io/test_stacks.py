@@ -182,8 +182,8 @@ def test_what_is_not_there_or_no_image_is_refused(tmp_path: Path) -> None:
     for name, message in {
         "text.tif": "not a file of a format that can be read",
         "empty.tif": "is empty",
-        "none": "holds no TIFF or PNG files",
-        "x*.tif": "No TIFF or PNG file matches",
+        "none": "holds no TIFF, PNG or BMP files",
+        "x*.tif": "No TIFF, PNG or BMP file matches",
         "gone.tif": "does not exist; check the path",
     }.items():
         with pytest.raises(InputError, match=message):

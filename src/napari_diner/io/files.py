@@ -10,7 +10,7 @@ from napari_diner.io.formats import located
 from napari_diner.io.names import sorted_by_numbers
 from napari_diner.io.ome_zarr import is_zarr
 
-SUFFIXES = frozenset({".tif", ".tiff", ".png"})
+SUFFIXES = frozenset({".tif", ".tiff", ".png", ".bmp"})
 """Suffixes of the files in a folder that are taken as frames."""
 
 
@@ -30,10 +30,10 @@ def find_files(source: str | Path) -> list[str]:
         return [str(source) if name else str(path)]
     if path.is_dir():
         candidates = list(path.iterdir())
-        missing = f"The folder {source} holds no TIFF or PNG files; choose another one"
+        missing = f"The folder {source} holds no TIFF, PNG or BMP files; choose another one"
     elif glob.has_magic(str(path)):
         candidates = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (may be absolute)
-        missing = f"No TIFF or PNG file matches {source}; check the pattern, and quote it in the shell"
+        missing = f"No TIFF, PNG or BMP file matches {source}; check the pattern, and quote it in the shell"
     else:
         raise InputError(f"{source} does not exist; check the path")
     names = [str(file) for file in candidates if _is_image(file)]

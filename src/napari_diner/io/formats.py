@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_diner.errors import InputError, quoted
-from napari_diner.io import hdf5, matlab5, npy, ome_zarr, png, tiff
+from napari_diner.io import bmp, hdf5, matlab5, npy, ome_zarr, png, tiff
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
 from napari_diner.io.header import Header, decoding
@@ -50,6 +50,7 @@ def _starts(*signatures: bytes) -> Callable[[Path, bytes], bool]:
 FORMATS = (
     Format("TIFF", (".tif", ".tiff"), _starts(*tiff.TIFF_SIGNATURES), tiff.probe_tiff, tiff.read_tiff),
     Format("PNG", (".png",), _starts(png.PNG_SIGNATURE), png.probe_png, png.read_png),
+    Format("BMP", (".bmp",), _starts(bmp.BMP_SIGNATURE), bmp.probe_bmp, bmp.read_bmp),
     Format("NumPy", (".npy",), _starts(npy.NPY_SIGNATURE), npy.probe_npy, npy.read_npy),
     Format("NumPy", (".npz",), _starts(npy.NPZ_SIGNATURE), npy.probe_npz, npy.read_npz),
     Format("HDF5", (".h5", ".hdf5"), hdf5.is_hdf5, hdf5.probe_hdf5, hdf5.read_hdf5),
@@ -58,7 +59,7 @@ FORMATS = (
 )
 """All formats, in the order in which they are tried."""
 
-NAMES = "TIFF, PNG, NumPy, HDF5, MATLAB and OME-Zarr"
+NAMES = "TIFF, PNG, BMP, NumPy, HDF5, MATLAB and OME-Zarr"
 """What can be read, for messages."""
 PATTERNS = " ".join(f"*{suffix}" for format_ in FORMATS for suffix in format_.suffixes)
 """Patterns of the names of files, for a dialog."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY = 0
+COLOURS = {"RGBA": (4,), "RGB": (3,), "P": (3,)}
+"""Number of colours that the modes of Pillow stand for, besides grey."""
 
 
 def probe_png(path: Path, name: str = "") -> Header:
@@ -43,8 +45,8 @@ def probe_png(path: Path, name: str = "") -> Header:
     if depth == 16 and colour != GREY:
         raise InputError(f"{path} is a colour image of 16 bits a channel; convert it to 16-bit grey, or to TIFF")
     dtype = np.dtype("u2" if depth == 16 else "?" if depth == 1 and colour == GREY else "u1")
-    with _opened(path) as image:
-        colours = {"RGBA": (4,), "RGB": (3,), "P": (3,)}.get(image.mode, ())
+    with opened(path, "PNG") as image:
+        colours = COLOURS.get(image.mode, ())
     header = Header((height, width, *colours), dtype, "YX" + "S" * len(colours))
     check_expansion(path, header.nbytes, path.stat().st_size)
     return header
@@ -59,7 +61,7 @@ def read_png(path: Path, name: str, index: Index) -> Array:
         If the file is damaged.
     """
     header = probe_png(path, name)
-    with decoding(path), _opened(path) as image:
+    with decoding(path), opened(path, "PNG") as image:
         if header.axes.endswith("S"):
             image = image.convert("RGBA" if header.shape[-1] == 4 else "RGB")
         elif image.mode == "LA":
@@ -68,7 +70,8 @@ def read_png(path: Path, name: str, index: Index) -> Array:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image]:
+def opened(path: Path, kind: str) -> Iterator[Image]:
+    """Open an image with Pillow, which calls its format `kind`."""
     from PIL import Image
 
     with decoding(path), warnings.catch_warnings():
@@ -76,5 +79,5 @@ def _opened(path: Path) -> Iterator[Image]:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         # the opacity of palettes is not used
         warnings.filterwarnings("ignore", "Palette images with Transparency", UserWarning)
-        with Image.open(path, formats=["PNG"]) as image:
+        with Image.open(path, formats=[kind]) as image:
             yield image
