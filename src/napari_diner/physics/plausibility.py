@@ -119,6 +119,8 @@ def odd_distances(distances_um: Sequence[float]) -> list[str]:
     odd = [number for number, distance in enumerate(distances_um, 1) if not DISTANCE.is_usual(distance)]
     if odd and len(odd) == len(distances_um):
         return [DISTANCE.doubt(*distances_um)]
+    if not distances_um:
+        return []
     middle = sorted(distances_um)[len(distances_um) // 2]
     apart = [n for n, z in enumerate(distances_um, 1) if not 1 / _OTHER_UNIT < z / middle < _OTHER_UNIT]
     return [DISTANCE.doubt(distances_um[number - 1], of=f" of frame {number}") for number in odd] + [
