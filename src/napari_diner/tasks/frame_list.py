@@ -38,7 +38,7 @@ def frame_list(count: int, files: Sequence[str], values: Mapping[str, Sequence[o
 
 def frames_row(report: Report) -> list[Row]:
     """Return a line of a summary with the distance or direction of each frame, and its file if there are several."""
-    frames = report["frames"]
+    frames = report.get("frames", ())
     several = len({frame.get("file") for frame in frames}) > 1
     texts = [" ".join(filter(None, (frame["file"] if several else "", _value(frame)))) for frame in frames]
     return [Row("frames", _elided(texts))] if any(texts) else []

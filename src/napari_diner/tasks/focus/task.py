@@ -44,13 +44,13 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
     def summary_rows(self, report: Report) -> list[Row]:
         """Return the distance of each frame, and what all frames together show."""
         rows = figure_rows(report, ("unexplained",))
-        several = len({frame.get("file") for frame in report["frames"]}) > 1
+        files = [frame.get("file", "") for frame in report.get("frames", ())]
         for number, (distance, error) in enumerate(
             zip(report["distances_um"], report["distances_um_se"], strict=True), start=1
         ):
             alone = f"{report['sharpest_um'][number - 1]:.2f} ± {report['sharpest_um_se'][number - 1]:.2f} by itself"
             given = f", given {report['given_um'][number - 1]:g}" if report["given_um"] else ""
-            file = report["frames"][number - 1].get("file", "") if several else ""
+            file = files[number - 1] if len(set(files)) > 1 else ""
             rows.append(Row(f"frame {number} {file}".strip(), f"{distance:.2f} ± {error:.2f} µm ({alone}{given})"))
         if report.get("offset_um") is not None:
             rows.append(Row("all together", f"{report['offset_um']:+.2f} ± {report['offset_um_se']:.2f} µm"))
