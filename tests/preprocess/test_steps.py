@@ -96,7 +96,7 @@ def test_the_level_is_corrected_as_the_light_is() -> None:
     np.testing.assert_array_equal(clipped.at_least, bright + dark >= level)
     np.testing.assert_allclose(clipped.intensities[~clipped.at_least], exact.intensities[~clipped.at_least], rtol=1e-5)
     assert (clipped.intensities[clipped.at_least] <= exact.intensities[clipped.at_least] * (1 + 1e-5)).all()
-    assert "are saturated and are taken as at least so bright" in clipped.notes[0]
+    assert "and are taken as at least so bright" in clipped.notes[0]
 
 
 def test_saturated_pixels_can_be_believed() -> None:
@@ -178,7 +178,11 @@ def test_what_is_not_finite_matters_only_where_it_is_used() -> None:
     [
         (References(dark=np.ones((8, 9))), {}, "dark frame has 8×9 pixels but the frames have 2×60×80"),
         (References(flat=np.full((60, 80), np.nan)), {}, "flat field holds values that are not finite"),
-        (References(dark=np.ones((60, 80)), empty=np.ones((60, 80))), {}, "empty field is not brighter than the dark"),
+        (
+            References(dark=np.full((60, 80), 0.5), empty=np.full((60, 80), 0.5)),
+            {},
+            "empty field is not brighter than the dark",
+        ),
         (References(), {"crop_px": (40, 0, 30, 40)}, "30×40 pixels from row 40 and column 0"),
         (References(), {"saturation": 0.5}, "masked or saturated"),
     ],
@@ -193,3 +197,10 @@ def test_references_are_read_from_the_files_named(tmp_path: Path) -> None:
     read = read_references(PreprocessSettings(dark=str(tmp_path / "dark.tif")))
     assert read.dark is not None and (read.dark == 7).all()
     assert read.flat is None and read.empty is None
+
+
+def test_a_dark_frame_that_is_no_darker_is_refused() -> None:
+    frames = scene() * 100
+    assert prepared(frames, References(dark=np.full((60, 80), 90.0))).intensities.min() < 0
+    with pytest.raises(InputError, match=r"dark frame has a mean of 130.*check which file is which"):
+        prepared(frames, References(dark=np.full((60, 80), 130.0)))

@@ -127,6 +127,8 @@ def prepare_frames(
         notes += counted(dead, "dead")
         valid &= ~dead
     dark = _matching(references.dark, "dark frame", settings, frames.shape)
+    if dark is not None:
+        _check_darker(dark, raw, valid)
     divisors: list[Floats] = []
     for name, reference in (("flat field", references.flat), ("empty field", references.empty)):
         divisor = _divisor(_matching(reference, name, settings, frames.shape), dark, name)
@@ -161,6 +163,22 @@ def prepare_frames(
         tuple(notes),
         None if at_least is None else split_and_spread(at_least, factor),
     )
+
+
+def _check_darker(dark: Floats, frames: Array, valid: Mask) -> None:
+    """Check that a dark frame is darker than the frames on average.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    without, lit = float(dark.mean()), float(np.mean(frames, dtype=np.float64, where=valid))
+    if without >= lit:
+        raise InputError(
+            f"The dark frame has a mean of {without:.4g}, and the frames have one of {lit:.4g}, which is no brighter; "
+            "check which file is which"
+        )
 
 
 def _hot(frames: Array, valid: Mask, full: Mask) -> Mask:

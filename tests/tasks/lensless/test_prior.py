@@ -11,6 +11,7 @@ from napari_diner.errors import InputError, RecipeError
 from napari_diner.simulate.lensless.recording import LenslessSample, simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData, resolved
+from napari_diner.tasks.lensless.job import LenslessJob
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.truth import Truth
 from napari_diner.tasks.result import Result
@@ -152,3 +153,17 @@ def test_uncertainty_is_of_the_weights_too(recipe: LenslessRecipe, noisy: Lensle
     )
     # the best weights leave the least doubt
     assert weighed["uncertainty"].data.mean() < 1.02 * even["uncertainty"].data.mean()
+
+
+def test_a_support_the_wrong_way_round_is_named(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
+    support = np.zeros(noisy.frames.shape[1:], np.uint8)
+    support[10:50, 20:70] = 255
+
+    def warnings(image: np.ndarray) -> str:
+        return "\n".join(LenslessJob(recipe, LenslessData(noisy.frames, support=image)).warnings)
+
+    assert "support" not in warnings(support)
+    support[:, 30] = 255  # specimens may lie across the edge
+    assert "support" not in warnings(support)
+    support[:, 30] = support[:, 29]
+    assert "not the reverse" in warnings(255 - support)

@@ -20,9 +20,9 @@ from napari_diner.tasks.lensless.geometry import object_shape, onto_object
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.plausibility import doubts
-from napari_diner.tasks.lensless.prior import checked_support, prior_report
+from napari_diner.tasks.lensless.prior import checked_support, prior_report, support_doubts
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.register import check_registration
+from napari_diner.tasks.lensless.register import check_registration, unregistered
 from napari_diner.tasks.lensless.setup import Setup, geometry_report
 from napari_diner.tasks.lensless.stages import LenslessStages, LenslessState
 from napari_diner.tasks.lensless.surround import with_surround
@@ -89,7 +89,9 @@ class LenslessJob(Job[LenslessState]):
             self._brightness = float(np.sqrt(np.mean(illumination**2, dtype=np.float64)))
             illumination = illumination / np.float32(self._brightness)
         builder = ModelBuilder(illumination, self.device, needed)
-        self._stages = LenslessStages(self.recipe, builder, checked_support(recipe, data))
+        support = checked_support(recipe, data)
+        self.warnings += (*unregistered(self.recipe, self._prepared), *support_doubts(support))
+        self._stages = LenslessStages(self.recipe, builder, support)
         self.checksum = checksum(frames)
 
     def begin(self) -> LenslessState:

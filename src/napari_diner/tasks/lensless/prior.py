@@ -46,6 +46,22 @@ def checked_support(recipe: LenslessRecipe, data: LenslessData) -> Support | Non
     return inside
 
 
+def support_doubts(support: Support | None) -> list[str]:
+    """Return a sentence about a support that is likely to be the reverse of what was meant.
+
+    A specimen is surrounded by what is empty; a reversed support has all of the edge of the field and a hole.
+    """
+    if support is None:
+        return []
+    edge = np.concatenate([support[0], support[-1], support[1:-1, 0], support[1:-1, -1]])
+    if not edge.all():
+        return []
+    return [
+        "the support leaves out a part within the field and covers all of its edge; it must be non-zero where there "
+        "may be a specimen, not the reverse"
+    ]
+
+
 def priors_of(recipe: LenslessRecipe, problem: PhaseProblem, support: Support | None) -> Priors | None:
     """Return what a recipe knows of the object, for a problem; None if nothing."""
     settings = recipe.prior

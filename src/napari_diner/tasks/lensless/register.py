@@ -16,6 +16,7 @@ from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_in
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.padding import Padding
+from napari_diner.preprocess.displacement import displaced
 from napari_diner.preprocess.focus import Refocus
 from napari_diner.preprocess.similarity import (
     Similarity,
@@ -65,6 +66,15 @@ def check_registration(recipe: LenslessRecipe, frames: int) -> None:
             "{field} to off",
             "registration",
         )
+
+
+def unregistered(recipe: LenslessRecipe, prepared: PreparedFrames) -> list[str]:
+    """Return a sentence about frames that are displaced against each other, if the recipe does not provide for that."""
+    calibration = recipe.calibration
+    if recipe.registration != "off" or recipe.shifts_um is not None or calibration.shift or calibration.tilt:
+        return []
+    setup = Setup.of(recipe)
+    return displaced(prepared.amplitudes, setup.frame_optics, setup.heights.distances_um)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,134 @@
+"""Displacement of frames recorded at different heights, seen without a reconstruction."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from napari_diner.io.arrays import Array
+from napari_diner.physics.optics import Optics
+
+_FIELD_PX = 512
+"""Of wider fields, the middle is compared."""
+_FEWEST_FREQUENCIES = 24
+"""With fewer frequencies, noise alone may have phases as a displacement gives them."""
+_LEAST_COHERENCE = 0.8
+"""Part of the common spectrum that a displacement must explain."""
+_DISPLACED_PX, _CERTAIN = 1.0, 6.0
+"""The least displacement that is worth a word, in pixels and in standard errors."""
+_WINDOW_WIDTH = 1.5
+"""Frequencies along an axis over which a Hann window correlates noise."""
+
+
+class Displacement(NamedTuple):
+    """A displacement of one frame against another."""
+
+    first: int
+    """Number of the nearer frame, from zero."""
+    second: int
+    """Number of the farther frame, from zero."""
+    dy: float
+    """Of the farther frame, down, in pixels."""
+    dx: float
+    """To the right, in pixels."""
+    error: float
+    """Standard error in pixels."""
+
+    @property
+    def length(self) -> float:
+        """Length in pixels."""
+        return float(np.hypot(self.dy, self.dx))
+
+
+def displacements(amplitudes: Array, optics: Optics, distances_um: Sequence[float]) -> list[Displacement]:
+    """Return by how much frames of neighbouring heights are displaced against each other.
+
+    A detail of the spatial frequency f changes in contrast from height to height, but not in position, as long as
+    ``χ = π λ z f² < π/2``: sin χ of phase and cos χ of absorption keep their signs (Guigay, Optik 49, 121 (1977)).
+    There the spectra of two frames differ by positive factors and by ``exp(−2πi f·s)`` for a displacement s, which is
+    found from the peak of their correlation, and refined by weighted least squares of the phases.
+
+    Parameters
+    ----------
+    amplitudes
+        Square roots of intensities, (N, Y, X); of intensities of weak samples any power.
+    optics
+        Pixels and light.
+    distances_um
+        Distance z for each frame, as for parallel light.
+
+    Returns
+    -------
+    list of Displacement
+        Only of pairs for which a displacement explains what the frames have in common.
+    """
+    height, width = (min(size, _FIELD_PX) for size in amplitudes.shape[1:])
+    top, left = ((size - part) // 2 for size, part in zip(amplitudes.shape[1:], (height, width), strict=True))
+    window = np.float32(np.hanning(height)[:, None] * np.hanning(width))
+    fy, fx = fft.fftfreq(height)[:, None], fft.rfftfreq(width)
+    squared = fy**2 + fx**2
+    order = np.argsort(distances_um, kind="stable")
+    spectra = (
+        fft.rfft2((part / (part.mean() or 1) - 1) * window)
+        for part in (amplitudes[number, top : top + height, left : left + width] for number in order)
+    )
+    pairs = []
+    for (near, first), (far, second) in itertools.pairwise(zip(order, spectra, strict=True)):
+        limit = optics.pixel_size_um**2 / (2 * optics.wavelength_in_medium_um * distances_um[far])
+        # the window spreads the mean over the lowest frequencies
+        band = (squared < min(limit, 0.25)) & (squared > (1.5 / min(height, width)) ** 2)
+        if band.sum() < _FEWEST_FREQUENCIES:
+            continue
+        common = np.where(band, first.conj() * second, 0)
+        shift, error, coherence = _shift_of(common, fy, fx, (height, width))
+        if coherence > _LEAST_COHERENCE:
+            pairs.append(Displacement(int(near), int(far), *shift, error))
+    return pairs
+
+
+def displaced(amplitudes: Array, optics: Optics, distances_um: Sequence[float]) -> list[str]:
+    """Return a sentence about frames that are displaced by a pixel or more; see `displacements`."""
+    clear = [
+        pair
+        for pair in displacements(amplitudes, optics, distances_um)
+        if pair.length > max(_DISPLACED_PX, _CERTAIN * pair.error)
+    ]
+    if not clear:
+        return []
+    worst = max(clear, key=lambda pair: pair.length)
+    a, b = sorted((worst.first + 1, worst.second + 1))
+    return [
+        f"the frames are displaced against each other, by about {worst.length:.2g} pixels between frames {a} and {b}; "
+        "registration: shift estimates and removes displacements"
+    ]
+
+
+def _shift_of(
+    common: npt.NDArray[np.complexfloating],
+    fy: npt.NDArray[np.float64],
+    fx: npt.NDArray[np.float64],
+    shape: tuple[int, int],
+) -> tuple[tuple[float, float], float, float]:
+    """Return the displacement of a cross spectrum, its error, and the part of the spectrum that it explains."""
+    peak = np.unravel_index(int(fft.irfft2(common, shape).argmax()), shape)
+    dy, dx = ((at + size // 2) % size - size // 2 for at, size in zip(peak, shape, strict=True))
+    rows, columns = common.nonzero()
+    values = common[rows, columns]
+    weights = np.abs(values)
+    if not weights.size:
+        return (0.0, 0.0), 0.0, 0.0
+    axes = -2 * np.pi * np.stack([fy[rows, 0], fx[columns]])
+    shift = np.array([dy, dx], np.float64)
+    inverse = np.linalg.inv((weights * axes) @ axes.T)
+    for _ in range(3):
+        phases = np.angle(values * np.exp(-1j * (shift @ axes)))
+        shift += inverse @ (axes @ (weights * phases))
+    left = values * np.exp(-1j * (shift @ axes))
+    scatter = inverse @ ((weights * np.angle(left)) ** 2 * axes @ axes.T) @ inverse
+    error = _WINDOW_WIDTH * float(np.sqrt(np.linalg.eigvalsh(scatter)[-1]))
+    return (float(shift[0]), float(shift[1])), error, float(left.real.sum() / weights.sum())
