@@ -156,3 +156,19 @@ def test_coarse_slices_bring_a_warning_with_the_limit(run: Run, cells: Path, tmp
     (warning,) = [text for text in report_of(out)["warnings"] if "Nyquist" in text]
     assert "4 µm" in warning
     assert warning in finished.out
+
+
+def test_directions_are_ranked_and_put_right(run: Run, cells: Path, tmp_path: Path) -> None:
+    right = tmp_path / "right.yaml"
+    wrong = ("--recipe", cells / "recipe.yaml", "--ring.first-angle-deg", 180)
+    ranked = run("directions", cells / "stack.tif", *wrong, "-o", right)
+    assert ranked.code == 0, ranked.err
+    first, second = (line for line in ranked.out.splitlines() if line.startswith(("1 ", "2 ")))
+    assert "turned by 180°" in first and first.endswith("+")
+    assert "as given" in second and second.endswith("−")
+    assert yaml.safe_load(right.read_text())["ring"] == {"na": 0.637, "first_angle_deg": 0.0}
+    # a recipe is not replaced, and a number must be one of the table
+    again = run("directions", cells / "stack.tif", *wrong, "-o", right)
+    assert again.code == 2 and "choose another name" in again.err
+    beyond = run("directions", cells / "stack.tif", *wrong, "--pick", 99)
+    assert beyond.code == 2 and "--pick = 99 is not a number of the table" in beyond.err

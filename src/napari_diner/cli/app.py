@@ -10,7 +10,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
 
 from napari_diner import __version__
-from napari_diner.cli.commands import compare_command, run_command, simulate_command, task_command
+from napari_diner.cli.commands import check_command, compare_command, run_command, simulate_command, task_command
 from napari_diner.cli.demo import demo
 from napari_diner.cli.info import info
 from napari_diner.cli.options import option_name
@@ -38,6 +38,8 @@ def build_app() -> App:
     compare = App(name="compare", help="Compare solvers or representations on the same data, each for the same time.")
     for name, task in tasks().items():
         app.command(task_command(task), name=name)
+        for check in task.checks:
+            app.command(check_command(task, check), name=check.name)
         if task.contenders:
             compare.command(compare_command(task), name=name)
     simulate = App(name="simulate", help="Simulate sample data.")

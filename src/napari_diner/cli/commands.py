@@ -11,12 +11,13 @@ from cyclopts import Parameter
 
 from napari_diner.cli.options import Options, collect
 from napari_diner.cli.output import FLAG, Common, compare_into, results_in, run_into
-from napari_diner.errors import RecipeError, quoted
+from napari_diner.cli.terminal import print_table
+from napari_diner.errors import OutputError, RecipeError, quoted
 from napari_diner.io.folder import RECIPE, with_manifest, write_contents
 from napari_diner.settings import Settings, Values
 from napari_diner.tasks.recipe import Recipe, input_files, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
-from napari_diner.tasks.task import AnyTask, Sample, SampleData, Task
+from napari_diner.tasks.task import AnyTask, Check, Sample, SampleData, Task
 
 if TYPE_CHECKING:
     from napari_diner.tasks.run import AnyRun
@@ -92,6 +93,56 @@ def compare_command(task: AnyTask) -> Command:
     ]
     command.__doc__ = f"Compare contenders for `{task.name}` on the same data, each for the same time."
     return options.added_to(_described(task, command))
+
+
+def check_command(task: AnyTask, check: Check) -> Command:
+    """Return the command that ranks alternatives, and can write the recipe of one."""
+    options = _options_of(task)
+
+    def command(
+        source: str | None = None,
+        /,
+        *,
+        recipe: RecipeFile = None,
+        set_: Assignments = (),
+        pick: Annotated[int, Parameter(help="Number of the way in the table to write a recipe for.")] = 1,
+        output: Annotated[Path | None, Parameter(name=("--output", "-o"), help="Recipe (YAML) to write.")] = None,
+        **settings: object,
+    ) -> Work:
+        values = _recipe(task, source, recipe, set_, options.values(settings))
+        return functools.partial(check_into, task, check, values, pick, output)
+
+    command.__doc__ = check.summary
+    return options.added_to(_described(task, command))
+
+
+def check_into(task: AnyTask, check: Check, recipe: Recipe, pick: int, output: Path | None) -> int:
+    """Print the ranking of a check, and write the recipe of the picked alternative if a file is named.
+
+    Raises
+    ------
+    RecipeError
+        If there is no alternative of this number.
+    OutputError
+        If the recipe cannot be written, or the file exists.
+    """
+    ranking = task.rank(check, recipe)
+    numbered = enumerate(ranking.alternatives, 1)
+    print_table(["", "way", *ranking.columns], [[str(number), way.name, *way.figures] for number, way in numbered])
+    print(f"\n{ranking.note}")
+    if not 1 <= pick <= len(ranking.alternatives):
+        raise RecipeError(
+            f"{{field}} = {pick} is not a number of the table; it has {len(ranking.alternatives)}", "pick"
+        )
+    if output is not None:
+        changed = recipe.updated(ranking.alternatives[pick - 1].changes)
+        try:
+            with output.open("x", encoding="utf-8") as file:
+                file.write(changed.to_yaml(complete=False))
+        except OSError as error:
+            raise OutputError(f"{output} cannot be written ({error.strerror}); choose another name") from None
+        print(f"the recipe of way {pick} is in {output}")
+    return 0
 
 
 def simulate_command(sample: Sample) -> Command:

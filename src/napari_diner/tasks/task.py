@@ -137,6 +137,46 @@ class Shortcut:
     """Type of the value; bool for a flag."""
 
 
+@dataclass(frozen=True)
+class Alternative:
+    """One of several descriptions of the same data."""
+
+    name: str
+    """In words."""
+    figures: tuple[str, ...]
+    """How well it explains the data, for each of the columns of the ranking."""
+    changes: Mapping[str, object]
+    """What it changes in the recipe; nothing if it is the one that the recipe describes."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Alternatives, the best one first."""
+
+    columns: Mapping[str, str]
+    """Titles of the figures, and what they are."""
+    alternatives: tuple[Alternative, ...]
+    """The alternatives."""
+    given: int
+    """Place of the one that the recipe describes."""
+    note: str = ""
+    """What the user has to know in order to choose."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question about the data that is answered without a run: a command, and a button in the dock."""
+
+    name: str
+    """Name of the command, e.g. ``"directions"``."""
+    title: str
+    """Words on the button, e.g. ``"Which way round?"``."""
+    summary: str
+    """Its help."""
+    rank: Callable[[Any, Any], Ranking]
+    """Ranks alternatives for a recipe and its data, as from `Task.assemble`."""
+
+
 class Task(ABC, Generic[RecipeT, DataT]):
     """A question that users ask, and everything that the front doors need for it.
 
@@ -166,6 +206,8 @@ class Task(ABC, Generic[RecipeT, DataT]):
     """What the demonstration shows; None if there is none."""
     shortcuts: ClassVar[tuple[Shortcut, ...]] = ()
     """Further options of the command."""
+    checks: ClassVar[tuple[Check, ...]] = ()
+    """Questions that are answered without a run."""
     contenders: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     """What can be compared: for each name the changes of the recipe. Empty if there is nothing to compare."""
     columns: ClassVar[Mapping[str, str]] = {}
@@ -272,6 +314,10 @@ class Task(ABC, Generic[RecipeT, DataT]):
     ) -> AnyRun:
         """Assemble the data of a recipe and return the run; see `assemble`, `job` and `Run`."""
         return self._run(recipe, frames, self._assembled(recipe, frames), truth, preview_interval_s)
+
+    def rank(self, check: Check, recipe: RecipeT, frames: Frames | None = None) -> Ranking:
+        """Assemble the data of a recipe and rank alternatives; see `assemble` and `Check`."""
+        return check.rank(recipe, self._assembled(recipe, frames))
 
     def compare(
         self,

@@ -41,7 +41,7 @@ def test_without_variation_and_positivity_it_is_the_closed_form() -> None:
 
 
 def test_positive_least_squares_as_by_an_active_set() -> None:
-    problem = problem_of(TINY, 6, VolumePriors(tikhonov=0.3, positive_re=True, positive_im=True))
+    problem = problem_of(TINY, 6, VolumePriors(tikhonov=0.3, sign_re=1, sign_im=1))
     matrix, data = dense(problem.linear).numpy(), problem.data.flatten().numpy()
     rows = np.concatenate([matrix, np.sqrt(0.3) * np.eye(matrix.shape[1])])
     exact = lsq_linear(rows, np.concatenate([data, np.zeros(matrix.shape[1])]), (0, np.inf), method="bvls", tol=1e-14)
@@ -52,7 +52,7 @@ def test_positive_least_squares_as_by_an_active_set() -> None:
 
 @pytest.mark.parametrize("positive", [False, True], ids=["of any sign", "positive"])
 def test_minimum_with_total_variation_lies_where_a_smooth_solver_finds_it(positive: bool) -> None:
-    priors = VolumePriors(tikhonov=1e-3, tv=3e-3, positive_re=positive, positive_im=positive)
+    priors = VolumePriors(tikhonov=1e-3, tv=3e-3, sign_re=int(positive), sign_im=int(positive))
     problem = problem_of(TINY, 6, priors, sigma=0.02)
     rounding, unit = 1e-6, 1e-3
 
@@ -80,7 +80,7 @@ def test_of_a_model_that_changes_nothing_it_is_denoising() -> None:
     model = GivenTransfer(unit[:, :planes], unit[:, planes:], slices, dtype=torch.complex128)
     clean = blocks((planes, rows, columns), 1.0)
     noisy, tau = clean + 0.2 * noise(*clean.shape), 0.3
-    problem = VolumeProblem(model, noisy.flatten(0, 1), VolumePriors(tv=tau, positive_re=True, positive_im=True), TV)
+    problem = VolumeProblem(model, noisy.flatten(0, 1), VolumePriors(tv=tau, sign_re=1, sign_im=1), TV)
     assert torch.allclose(model.forward(noisy), noisy.flatten(0, 1))
     admm = Admm(problem, torch.zeros_like(noisy), 600, 1e-8)
     for _ in admm.steps():
@@ -100,7 +100,7 @@ def test_of_a_model_that_changes_nothing_it_is_denoising() -> None:
 
 
 def test_forty_steps_get_lower_than_the_start_and_than_long_descent() -> None:
-    priors = VolumePriors(tv=2e-3, positive_re=True, positive_im=True)
+    priors = VolumePriors(tv=2e-3, sign_re=1, sign_im=1)
     problem = problem_of(SMALL, 8, priors)
     start = problem.projected(ClosedForm(problem.linear).solve(problem.data, 1.0))
     unknown = start.clone().requires_grad_()
@@ -124,14 +124,14 @@ def test_priors_bring_the_volume_nearer_to_the_truth() -> None:
     def distance(volume: Tensor) -> float:
         return float((volume[0] - truth[0])[truth[0] > 0].square().mean().sqrt())
 
-    problem = problem_of(SMALL, 8, VolumePriors(tv=2e-3, positive_re=True, positive_im=True))
+    problem = problem_of(SMALL, 8, VolumePriors(tv=2e-3, sign_re=1, sign_im=1))
     closed = ClosedForm(problem.linear)
     best = min(distance(closed.solve(problem.data, alpha)) for alpha in (0.01, 0.1, 1.0, 10.0, 100.0))
     assert distance(minimised(problem, 40).result()) < 0.75 * best
 
 
 def test_best_volume_is_kept_and_is_what_was_asked_for() -> None:
-    problem = problem_of(SMALL, 6, VolumePriors(tv=1e-3, positive_re=True))
+    problem = problem_of(SMALL, 6, VolumePriors(tv=1e-3, sign_re=1))
     admm = Admm(problem, noise(2, *SMALL) * 1e-3, 12)
     assert float(admm.result()[0].min()) >= 0
     lowest = admm.objective
@@ -145,7 +145,7 @@ def test_best_volume_is_kept_and_is_what_was_asked_for() -> None:
 
 
 def test_it_stops_when_nothing_moves() -> None:
-    problem = problem_of(SMALL, 8, VolumePriors(tv=2e-3, positive_re=True, positive_im=True))
+    problem = problem_of(SMALL, 8, VolumePriors(tv=2e-3, sign_re=1, sign_im=1))
     admm = Admm(problem, torch.zeros(2, *SMALL), 1000, tolerance=1e-3)
     steps = list(admm.steps())
     assert len(steps) < 300
@@ -154,7 +154,7 @@ def test_it_stops_when_nothing_moves() -> None:
 
 def test_empty_data_give_an_empty_volume() -> None:
     model = born(SMALL, 4)
-    problem = VolumeProblem(model, torch.zeros(4, *SMALL[1:]), VolumePriors(tv=1e-3, positive_re=True), TV)
+    problem = VolumeProblem(model, torch.zeros(4, *SMALL[1:]), VolumePriors(tv=1e-3, sign_re=1), TV)
     admm = Admm(problem, torch.zeros(2, *SMALL), 20)
     assert all(np.isfinite(step.loss) for step in admm.steps())
     assert float(admm.result().abs().max()) == 0
@@ -184,12 +184,12 @@ def test_model_that_is_not_linear_is_refused() -> None:
 
 
 def test_ten_steps_come_within_a_few_per_cent_of_the_minimum() -> None:
-    problem = problem_of(SMALL, 8, VolumePriors(tv=2e-3, positive_re=True, positive_im=True))
+    problem = problem_of(SMALL, 8, VolumePriors(tv=2e-3, sign_re=1, sign_im=1))
     assert minimised(problem, 10).objective < 1.05 * minimised(problem, 1000, 1e-6).objective
 
 
 def test_it_goes_on_with_other_data_from_where_it_was() -> None:
-    problem = problem_of(SMALL, 8, VolumePriors(tv=2e-3, positive_re=True, positive_im=True))
+    problem = problem_of(SMALL, 8, VolumePriors(tv=2e-3, sign_re=1, sign_im=1))
     admm = minimised(problem, 60)
     state = admm.state()
     other = VolumeProblem(problem.model, 1.01 * problem.data, problem.priors, TV)

@@ -19,7 +19,7 @@ from tests.solvers.idt.small_volumes import TV, blocks, born, noise
 
 SHAPE = (6, 32, 32)
 FRAMES = 8
-PRIORS = VolumePriors(tv=2e-2, positive_re=True, positive_im=True)
+PRIORS = VolumePriors(tv=2e-2, sign_re=1, sign_im=1)
 LINEAR = born(SHAPE, FRAMES, torch.complex64)
 
 
@@ -55,7 +55,7 @@ def test_strong_object_comes_out_where_single_scattering_fails() -> None:
 
 def test_weak_object_is_that_of_the_linear_solver() -> None:
     problem, _ = recorded(1e-3, 1e-4)
-    problem = problem.with_priors(VolumePriors(tv=1e-4, positive_re=True, positive_im=True))
+    problem = problem.with_priors(VolumePriors(tv=1e-4, sign_re=1, sign_im=1))
     single = replace(problem, model=LINEAR)
     admm = Admm(single, torch.zeros(2, *SHAPE), 300, 1e-5)
     for _ in admm.steps():

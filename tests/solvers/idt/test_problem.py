@@ -33,7 +33,7 @@ def problem(request: pytest.FixtureRequest) -> VolumeProblem:
     """A problem with all priors, of which some frames do not count."""
     model: IDTModel = MODELS[request.param]
     data = model.forward(blocks(SHAPE, 0.02)) + 0.01 * noise((FRAMES, *SHAPE[1:]))
-    priors = VolumePriors(tikhonov=0.3, tv=0.02, positive_re=True)
+    priors = VolumePriors(tikhonov=0.3, tv=0.02, sign_re=1)
     return VolumeProblem(model, data, priors, TV, frames=(0, 2, 3), scale=(0.02, 0.01))
 
 

@@ -80,8 +80,14 @@ def test_smooth_variation_has_the_right_gradient_and_nears_the_variation() -> No
 
 def test_priors_keep_only_what_is_asked() -> None:
     contrast = noise(2, 2, 3, 3)
-    priors = VolumePriors(positive_im=True)
+    priors = VolumePriors(sign_im=1)
     projected = priors.projected(contrast)
     assert torch.equal(projected[0], contrast[0])
     assert torch.equal(projected[1], contrast[1].clamp_min(0))
     assert torch.equal(VolumePriors().projected(contrast), contrast)
+
+
+def test_contrast_may_be_kept_below_zero() -> None:
+    contrast = noise(2, 2, 3, 3)
+    projected = VolumePriors(sign_re=-1, sign_im=1).projected(contrast)
+    assert torch.equal(projected, torch.stack([contrast[0].clamp_max(0), contrast[1].clamp_min(0)]))

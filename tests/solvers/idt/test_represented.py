@@ -26,7 +26,7 @@ from napari_diner.solvers.starting_values import fit_values
 from tests.solvers.idt.small_volumes import TV, blocks, born, noise
 
 SHAPE = (5, 15, 17)
-PRIORS = VolumePriors(tv=0.02, positive_re=True, positive_im=True)
+PRIORS = VolumePriors(tv=0.02, sign_re=1, sign_im=1)
 
 
 def recorded(priors: VolumePriors = PRIORS) -> tuple[VolumeProblem, Tensor]:
@@ -133,6 +133,13 @@ def test_values_below_zero_come_up_again_where_the_data_ask_for_it() -> None:
     assert float((found - truth[0]).norm()) < 0.9 * float(truth[0].norm())
 
 
+def test_values_above_zero_come_down_again_where_the_data_ask_for_it() -> None:
+    problem, truth = recorded(VolumePriors(tv=0.02, sign_re=-1, sign_im=-1))
+    problem = replace(problem, data=-problem.data)
+    found = descend(problem, Pixels(SHAPE, 2), truth.float(), 2e-2, 300)[0].double()
+    assert float((found + truth[0]).norm()) < 0.9 * float(truth[0].norm())
+
+
 def test_without_positivity_values_may_be_negative() -> None:
     problem, _ = recorded(VolumePriors(tv=0.02))
     assert descend(problem, Pixels(SHAPE, 2), start_of(problem), 1e-2, 100).min() < 0
@@ -197,6 +204,6 @@ def test_multi_slice_model_explains_what_the_linear_one_cannot() -> None:
     start = ClosedForm(linear).solve(data, 10.0)
     # the closed form at its best
     best = min(float((ClosedForm(linear).solve(data, a) - truth)[0].norm()) for a in (1.0, 10.0, 100.0, 1000.0))
-    problem = VolumeProblem(model, data, VolumePriors(tv=1e-2, positive_re=True, positive_im=True), TV)
+    problem = VolumeProblem(model, data, VolumePriors(tv=1e-2, sign_re=1, sign_im=1), TV)
     volume = descend(problem, Pixels(shape, 2), start, 3e-2, 60, batch_frames=4)
     assert float((volume - truth)[0].norm()) < 0.85 * best

@@ -31,7 +31,7 @@ class Settings:
 def test_steps_are_those_of_the_model() -> None:
     scattering = SSNPModel(VolumeGeometry(SHAPE, 0.5, 0.515, 1.33, 0.18, 0.65), ring(0.637, 6, offset_deg=10))
     data = scattering.forward(blocks(SHAPE, 0.05).float())
-    linear = VolumeProblem(LINEAR, data, VolumePriors(tv=1e-2, positive_re=True), TV)
+    linear = VolumeProblem(LINEAR, data, VolumePriors(tv=1e-2, sign_re=1), TV)
     build = solvers("idt")["voxels"].builder()
     found = {}
     for name, problem in {"born": linear, "multislice": replace(linear, model=scattering, slope=LINEAR)}.items():

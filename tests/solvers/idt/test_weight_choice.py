@@ -79,7 +79,7 @@ def test_chosen_variation_is_nearly_the_best(sigma: float) -> None:
     model = born(SHAPE, FRAMES)
     data = recording(model, sigma)
     start = ClosedForm(model).solve(data, 1.0)
-    problem = VolumeProblem(model, data, VolumePriors(positive_re=True, positive_im=True), TV)
+    problem = VolumeProblem(model, data, VolumePriors(sign_re=1, sign_im=1), TV)
     choice, parts = searched(TvSearch(problem, start))
     distances = []
     for factor in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0):
@@ -110,7 +110,7 @@ def test_where_the_model_is_wrong_larger_weights_are_tried_than_noise_asks_for()
     data = recording(model, 1e-4)
     # what no volume explains, at frequencies where objects show
     data += model.forward(0.05 * noise(2, *SHAPE, seed=3)).flip(0)
-    problem = VolumeProblem(model, data, VolumePriors(positive_re=True), TV)
+    problem = VolumeProblem(model, data, VolumePriors(sign_re=1), TV)
     search = TvSearch(problem, torch.zeros(2, *SHAPE))
     choice, _ = searched(search)
     level = noise_in_volume(model, data, search.shown)

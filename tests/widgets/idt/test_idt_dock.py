@@ -187,6 +187,21 @@ def test_the_circles_bound_what_is_bright(qtbot: QtBot, idt_dock: IdtDock) -> No
     assert idt_dock.choice.layer.name == "cells"
 
 
+def test_the_right_way_round_is_picked_from_a_table(qtbot: QtBot, idt_dock: IdtDock) -> None:
+    idt_dock.illumination.ring["first_angle_deg"].set_value(180.0)
+    idt_dock.ranking_button.click()
+    qtbot.waitUntil(lambda: not idt_dock.ranking.busy, timeout=60_000)
+    table = idt_dock.dialog.table
+    assert table.rowCount() > 5
+    assert [table.item(row, 1).text() for row in (0, 1)] == ["+", "−"]
+    header = table.verticalHeaderItem(0)
+    assert header is not None and header.text().startswith("turned by 180°")
+    idt_dock.dialog.answers.accepted.emit()
+    assert idt_dock.recipe().ring.first_angle_deg == 0
+    assert idt_dock.panel.status.text().startswith("Directions: turned by 180°")
+    assert idt_dock.ranking_button.isEnabled()
+
+
 def test_a_check_that_fails_is_told_and_the_next_one_works(qtbot: QtBot, idt_dock: IdtDock) -> None:
     idt_dock.background.set_value("nowhere.tif")
     check_geometry(qtbot, idt_dock)

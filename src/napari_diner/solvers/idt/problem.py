@@ -13,7 +13,7 @@ from torch import Tensor
 from napari_diner.physics.idt.base import IDTModel
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.representations.unknown import Unknown
-from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
+from napari_diner.solvers.idt.regularisers import Sign, TotalVariation, VolumePriors, of_sign
 from napari_diner.solvers.problem import Batch, Evaluation
 
 # rounding of the total variation for gradients, relative to the scale of the contrast: far below slopes that matter
@@ -95,7 +95,7 @@ class VolumeProblem:
         return value
 
     def projected(self, contrast: Tensor) -> Tensor:
-        """Return the nearest contrast that is not negative where it must not be."""
+        """Return the nearest contrast of the signs that it must have."""
         return self.priors.projected(contrast)
 
     def evaluate(self, contrast: Tensor) -> Evaluation:
@@ -160,7 +160,7 @@ class VolumeProblem:
         """Return loss and misfit with gradients, the misfit of some frames scaled up to all."""
         priors = self.priors
         scale = scale_of(contrast.detach()) if self.scale is None else self.scale
-        contrast = _Positive.apply(contrast, priors.positive)  # type: ignore[no-untyped-call]
+        contrast = _OfSign.apply(contrast, priors.signs)  # type: ignore[no-untyped-call]
         misfit = self.misfit(contrast, batch)
         if batch is not None:
             misfit = misfit * (len(self.counted) / len(batch))
@@ -209,24 +209,23 @@ def scale_of(contrast: Tensor) -> tuple[float, float]:
     return real, imaginary
 
 
-class _Positive(torch.autograd.Function):
-    """Negative values read as zero; their gradients pass where a step against them leads up, and not down."""
+class _OfSign(torch.autograd.Function):
+    """Values of the other sign read as zero; their gradients pass where a step against them leads back to it."""
 
     @staticmethod
-    def forward(ctx: Any, contrast: Tensor, positive: tuple[bool, bool]) -> Tensor:
-        """Return the contrast (2, Z, Y, X), not negative where it must not be."""
+    def forward(ctx: Any, contrast: Tensor, signs: tuple[Sign, Sign]) -> Tensor:
+        """Return the contrast (2, Z, Y, X), of the signs that it must have."""
         ctx.save_for_backward(contrast)
-        ctx.positive = positive
-        parts = zip(contrast.unbind(0), positive, strict=True)
-        return torch.stack([part.clamp_min(0) if asked else part for part, asked in parts])
+        ctx.signs = signs
+        return torch.stack([of_sign(part, sign) for part, sign in zip(contrast, signs, strict=True)])
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Return the gradient, without what would push values further below zero."""
+        """Return the gradient, without what would push values further to the other side of zero."""
         (contrast,) = ctx.saved_tensors
         passed = gradients[0].clone()
-        for gradient, part, asked in zip(passed, contrast, ctx.positive, strict=True):
-            if asked:
-                gradient.masked_fill_((part <= 0) & (gradient > 0), 0)
+        for gradient, part, sign in zip(passed, contrast, ctx.signs, strict=True):
+            if sign:
+                gradient.masked_fill_((sign * part <= 0) & (sign * gradient > 0), 0)
         return passed, None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
+Sign = Literal[-1, 0, 1]
+"""A sign; 0 for any."""
 
 
 @dataclass(frozen=True)
@@ -18,20 +21,26 @@ class VolumePriors:
     """α of ``α/2 Σ |Δε|²``."""
     tv: float = 0.0
     """τ of ``τ TV(Δε)``; see `TotalVariation`."""
-    positive_re: bool = False
-    """Whether Δε_re ≥ 0: the sample is nowhere optically thinner than the medium."""
-    positive_im: bool = False
-    """Whether Δε_im ≥ 0: the sample absorbs and does not amplify."""
+    sign_re: Sign = 0
+    """1 for Δε_re ≥ 0: the sample is nowhere optically thinner than the medium; −1 for ≤ 0: nowhere denser."""
+    sign_im: Sign = 0
+    """1 for Δε_im ≥ 0: the sample absorbs and does not amplify."""
 
     @property
-    def positive(self) -> tuple[bool, bool]:
-        """Whether Δε_re and Δε_im must not be negative."""
-        return self.positive_re, self.positive_im
+    def signs(self) -> tuple[Sign, Sign]:
+        """Signs that Δε_re and Δε_im must have; 0 for any."""
+        return self.sign_re, self.sign_im
 
     def projected(self, contrast: Tensor) -> Tensor:
-        """Return the nearest contrast, (2, Z, Y, X), that is not negative where it must not be."""
-        parts = contrast.unbind(0)
-        return torch.stack([p.clamp_min(0) if asked else p for p, asked in zip(parts, self.positive, strict=True)])
+        """Return the nearest contrast, (2, Z, Y, X), of the signs that it must have."""
+        return torch.stack([of_sign(part, sign) for part, sign in zip(contrast, self.signs, strict=True)])
+
+
+def of_sign(values: Tensor, sign: Sign) -> Tensor:
+    """Return values of which those of the other sign are zero; all if `sign` is 0."""
+    if sign == 0:
+        return values
+    return values.clamp_min(0) if sign > 0 else values.clamp_max(0)
 
 
 @dataclass(frozen=True)

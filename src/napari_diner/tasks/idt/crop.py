@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import EllipsisType
 
 import numpy as np
 import torch
@@ -43,13 +44,17 @@ def cropped(
     height, width = min(side, rows), min(side, columns)
     if height == rows and width == columns:
         return problem, volume
-    top, left = _busiest(problem.data, (height, width))
-    window = np.outer(signal.windows.tukey(height, _FADED), signal.windows.tukey(width, _FADED))
-    fade = torch.from_numpy(window).to(problem.data)
-    place = (..., slice(top, top + height), slice(left, left + width))
+    place, fade = busiest(problem.data, (height, width))
     at_least = None if problem.at_least is None else problem.at_least[place]
     part = replace(problem, model=build((planes, height, width)), data=problem.data[place] * fade, at_least=at_least)
     return part, volume[place] * fade
+
+
+def busiest(data: Tensor, size: tuple[int, int]) -> tuple[tuple[EllipsisType, slice, slice], Tensor]:
+    """Return the place of the window in which the data (N, Y, X) have most energy, and what fades it out, (Y', X')."""
+    top, left = _busiest(data, size)
+    window = np.outer(*(signal.windows.tukey(length, _FADED) for length in size))
+    return (..., slice(top, top + size[0]), slice(left, left + size[1])), torch.from_numpy(window).to(data)
 
 
 def _busiest(data: Tensor, size: tuple[int, int]) -> tuple[int, int]:

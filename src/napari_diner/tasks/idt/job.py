@@ -21,11 +21,12 @@ from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
 from napari_diner.tasks.frame_list import frame_list
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
 from napari_diner.tasks.idt.data import IdtData, contrast_of, memory_needed, saturated_in, with_file_facts
-from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, preflight, within_aperture
+from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, computed_models, preflight
 from napari_diner.tasks.idt.plausibility import optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.stages import IdtStages, IdtState
 from napari_diner.tasks.idt.truth import TrueVolume, check_truth, score
+from napari_diner.tasks.idt.ways import expected_sign, sign_of_sample
 from napari_diner.tasks.report import psnr_db
 from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.unexplained import Unexplained
@@ -68,12 +69,19 @@ class IdtJob(Job[IdtState]):
         # impossible optics are reported before any work is done
         models, more = self._models(data, shape)
         warnings += more
-        prior, solver = recipe.regularization, recipe.solver
+        prior, solver, expected, calibration = recipe.regularization, recipe.solver, 0, None
+        if isinstance(models, ComputedModels):
+            if not doubts:  # others would be consequences
+                warnings += preflight(models.geometry, models.illumination)
+                expected, more = expected_sign(recipe, models, torch.from_numpy(contrast))
+                warnings += more
+            if recipe.calibration.wanted:
+                calibration = IlluminationCalibration.of(recipe.calibration, models)
         priors = VolumePriors(
             tikhonov=prior.tikhonov or 0.0,
             tv=prior.tv or 0.0,
-            positive_re=prior.positivity and solver != "tikhonov",
-            positive_im=prior.positive_absorption and solver != "tikhonov",
+            sign_re=sign_of_sample(prior.sign, expected) if prior.positivity and solver != "tikhonov" else 0,
+            sign_im=1 if prior.positive_absorption and solver != "tikhonov" else 0,
         )
         tv = TotalVariation.of_voxels(*self.recipe.voxel_um[:2])
         full, more = saturated_in(self.recipe, data)
@@ -81,12 +89,6 @@ class IdtJob(Job[IdtState]):
         there = torch.from_numpy(contrast).to(self.device)
         at_least = None if full is None else torch.from_numpy(full).to(self.device)
         problem = VolumeProblem(models.linear(), there, priors, tv, at_least=at_least)
-        calibration = None
-        if isinstance(models, ComputedModels):
-            if not doubts:  # others would be consequences
-                warnings += preflight(models.geometry, models.illumination)
-            if recipe.calibration.wanted:
-                calibration = IlluminationCalibration.of(recipe.calibration, models)
         self.warnings = (*data.warnings, *warnings)
         self.notes = data.notes
         illumination = () if data.transfer is not None else self.recipe.illumination(len(frames)).frames
@@ -99,11 +101,7 @@ class IdtJob(Job[IdtState]):
         if data.transfer is not None:
             return GivenModels(data.transfer, recipe.slices(shape), frames, self.device), []
         lit = recipe.illumination(frames + len(self._left_out)).without(self._left_out)
-        illumination, warnings = within_aperture(recipe, lit)
-        models = ComputedModels(
-            recipe.geometry(shape), illumination, recipe.dispersion, recipe.multislice.steps_per_slice, self.device
-        )
-        return models, warnings
+        return computed_models(recipe, lit, shape, self.device)
 
     def _lit(self, data: IdtData, warnings: list[str]) -> tuple[IdtData, list[int]]:
         """Return the data without frames that have no light, and their numbers from zero; add what is to be said."""
@@ -156,8 +154,9 @@ class IdtJob(Job[IdtState]):
             "regularization": {
                 "tikhonov": priors.tikhonov,
                 "tv": priors.tv,
-                "positivity": priors.positive_re,
-                "positive_absorption": priors.positive_im,
+                "positivity": priors.sign_re != 0,
+                "sign": {1: "positive", -1: "negative", 0: None}[priors.sign_re],
+                "positive_absorption": priors.sign_im != 0,
             },
             "choices": {name: asdict(choice) for name, choice in state.choices.items()},
         }

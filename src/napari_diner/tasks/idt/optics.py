@@ -116,6 +116,21 @@ def within_aperture(recipe: IdtRecipe, illumination: Illumination) -> tuple[Illu
     ]
 
 
+def computed_models(
+    recipe: IdtRecipe, illumination: Illumination, shape: tuple[int, int, int], device: torch.device
+) -> tuple[ComputedModels, list[str]]:
+    """Return the models of a volume (Z, Y, X) under an illumination, and warnings about its directions.
+
+    Raises
+    ------
+    RecipeError
+        If settings are missing.
+    """
+    start, warnings = within_aperture(recipe, illumination)
+    steps = recipe.multislice.steps_per_slice
+    return ComputedModels(recipe.geometry(shape), start, recipe.dispersion, steps, device), warnings
+
+
 def preflight(geometry: VolumeGeometry, illumination: Illumination) -> list[str]:
     """Return warnings about sampling and about what the illumination cannot show."""
     warnings = []

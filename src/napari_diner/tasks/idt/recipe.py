@@ -22,6 +22,7 @@ from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
 from napari_diner.tasks.recipe import ArrayRecipe
 
 Direction = tuple[float, ...]
+SampleSign = Literal["auto", "positive", "negative"]
 BACKGROUNDS = ("none", "ratio", "mean", "blur")
 """Values of `IdtRecipe.background` other than an image file."""
 
@@ -46,8 +47,10 @@ class RegularizationSettings(Settings):
     """Weight of the squared contrast; empty to choose it by cross-validation over illuminations."""
     tv: float | None = Field(default=None, ge=0, title="Total variation")
     """Weight of the total variation, which takes the slice spacing into account; empty to choose it likewise."""
-    positivity: bool = Field(default=True, title="n ≥ n0")
-    """The sample is nowhere optically thinner than the medium."""
+    positivity: bool = Field(default=True, title="n on one side of n0")
+    """The sample is nowhere optically thinner than the medium, or nowhere denser."""
+    sign: SampleSign = Field(default="auto", title="Side of n0")
+    """positive if the sample is denser than the medium, negative if it is thinner, as bubbles; auto: from the data."""
     positive_absorption: bool = Field(default=True, title="Absorption ≥ 0")
     """The sample absorbs and does not amplify."""
 

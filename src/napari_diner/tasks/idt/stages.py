@@ -14,6 +14,7 @@ from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.representations.registry import representations
 from napari_diner.representations.unknown import Scaled, Unknown
 from napari_diner.solvers.adam import AdamDescent, Represented
+from napari_diner.solvers.calibration.arrangement import sign_of, skewness
 from napari_diner.solvers.calibration.idt import IlluminationRefinement, RefinedIllumination
 from napari_diner.solvers.calibration.spectral_circles import CircleFit, CircleSearch
 from napari_diner.solvers.idt.least_squares import Regularised, WeightedLeastSquares
@@ -26,9 +27,10 @@ from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.starting_values import StartingValues
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
 from napari_diner.tasks.idt.crop import cropped
-from napari_diner.tasks.idt.optics import ComputedModels, Models, prediction_seconds
+from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, prediction_seconds
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.represent import build_unknown, learning_rate
+from napari_diner.tasks.idt.ways import sign_of_sample, warnings_of_sign
 from napari_diner.tasks.run import Stage
 
 LINEAR_PHASE_RAD = 0.5
@@ -159,6 +161,8 @@ class IdtStages:
         choices = {} if regularised.choice is None else {"tikhonov": regularised.choice}
         state = replace(state, volume=regularised.volume, choices={**state.choices, **choices})
         state = state.with_priors(replace(state.problem.priors, tikhonov=regularised.tikhonov))
+        if isinstance(state.models, GivenModels):
+            state = self._of_found_sign(state, regularised.volume)
         if self.recipe.solver != "tikhonov":
             model, warnings = self._multislice(state)
             if self.recipe.regularization.tikhonov is None:
@@ -168,6 +172,15 @@ class IdtStages:
                 return replace(state, problem=replace(state.problem, model=model, slope=state.problem.linear))
             state = replace(state, warnings=(*state.warnings, *warnings))
         return replace(state, warnings=(*state.warnings, *_warnings_of_phase(state)))
+
+    def _of_found_sign(self, state: IdtState, volume: Tensor) -> IdtState:
+        """Return the state with the sign of the contrast that the closed form tells, where directions are unknown."""
+        assumed, priors = self.recipe.regularization.sign, state.problem.priors
+        phase = volume[0].sum(0)
+        expected = sign_of(float(skewness((phase - phase.mean())[None])))
+        if priors.sign_re:
+            state = state.with_priors(replace(priors, sign_re=sign_of_sample(assumed, expected)))
+        return replace(state, warnings=(*state.warnings, *warnings_of_sign(assumed, expected)))
 
     def _multislice(self, state: IdtState) -> tuple[SSNPModel | None, list[str]]:
         """Return the multi-slice model if it is asked for, or needed and affordable; and warnings."""

@@ -11,7 +11,7 @@ from napari_diner.simulate.idt.settings import IdtSimulation
 from napari_diner.tasks.frame_list import frames_row
 from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
 from napari_diner.tasks.report import Report, figure_rows
-from napari_diner.tasks.task import Demo, Frames, Row, Sample, SampleData, Task
+from napari_diner.tasks.task import Check, Demo, Frames, Ranking, Row, Sample, SampleData, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,6 +59,13 @@ def simulate(settings: IdtSimulation) -> SampleData:
     )
 
 
+def rank_directions(recipe: IdtRecipe, data: IdtData) -> Ranking:
+    """Rank the ways round of the directions of a recording; see `napari_diner.tasks.idt.ways.rank`."""
+    from napari_diner.tasks.idt.ways import rank
+
+    return rank(recipe, data)
+
+
 class IdtTask(Task[IdtRecipe, "IdtData"]):
     """Refractive index in three dimensions from intensities under oblique illumination."""
 
@@ -78,6 +85,14 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
             "Simulate cells under oblique illumination; with their refractive index, and a recipe.",
             IdtSimulation,
             simulate,
+        ),
+    )
+    checks = (
+        Check(
+            "directions",
+            "Which way round?",
+            "Rank how the directions of light may belong to the frames: turned, mirrored, in another order.",
+            rank_directions,
         ),
     )
     demo = Demo("idt", ("tikhonov", "voxels", "diner"), 25.0)

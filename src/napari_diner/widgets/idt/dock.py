@@ -16,10 +16,11 @@ from napari_diner.solvers.registry import sections_of, solver_names
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.report import percent
 from napari_diner.tasks.result import Result
-from napari_diner.tasks.task import AnyTask, Frames
+from napari_diner.tasks.task import Alternative, AnyTask, Frames, Ranking
+from napari_diner.widgets.dock.ranking_dialog import RankingDialog
 from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.dock.stack_dock import StackDock
-from napari_diner.widgets.forms.controls import button
+from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.forms.editors import WheelGuard
 from napari_diner.widgets.idt.background_choice import BackgroundChoice
 from napari_diner.widgets.idt.geometry_layers import GeometryLayers
@@ -70,6 +71,11 @@ class IdtDock(StackDock[IdtRecipe]):
         napari_viewer.dims.events.current_step.connect(self._on_step)
         tip = "Show the spectra of the frames, and the circles that should bound them"
         self.check_button = button("Check geometry", tip, self.check_geometry)
+        (self._directions,) = self.task.checks
+        self.ranking = self.latest_work()
+        self.ranking.done.connect(self._on_ranked)
+        self.ranking.idle.connect(self._on_ranking_idle)
+        self.ranking_button = button(self._directions.title, self._directions.summary, self.rank_directions)
         background = QFormLayout()
         background.addRow("Background", self.background)
         self.views = ViewBar(self, self.layers)
@@ -77,7 +83,7 @@ class IdtDock(StackDock[IdtRecipe]):
         self.arrange(
             self.rows("wavelength_um", "pixel_size_um", "na", "medium_index"),
             self.illumination,
-            self.check_button,
+            row(self.check_button, self.ranking_button),
             background,
             self.rows("slice_count", "slice_spacing_um", "model", "solver"),
         )
@@ -143,6 +149,15 @@ class IdtDock(StackDock[IdtRecipe]):
             self.check_button.setEnabled(False)
             self.geometry_check.request(functools.partial(checked, self.task, recipe, self.frames(layer)))
 
+    def rank_directions(self) -> None:
+        """Rank the ways round of the directions, and let the user choose one."""
+        with self.panel.explaining():
+            layer = self.chosen_layer()
+            recipe = self.ready_recipe(layer)
+            self.ranking_button.setEnabled(False)
+            self.panel.say("Comparing the ways round…")
+            self.ranking.request(functools.partial(self.task.rank, self._directions, recipe, self.frames(layer)))
+
     def _update_illumination(self) -> None:
         part, na = self.choice.part, self.editors["na"].value()
         frames = None if part is None else part.shape[0]
@@ -173,6 +188,22 @@ class IdtDock(StackDock[IdtRecipe]):
             "frames with the slider."
         )
         self.panel.warn(words, check.warnings)
+
+    def _on_ranking_idle(self) -> None:
+        self.ranking_button.setEnabled(True)
+
+    def _on_ranked(self, ranking: Ranking) -> None:
+        self.panel.say("")
+        self.dialog = RankingDialog(self, self._directions.title, ranking)
+        self.dialog.picked.connect(self._use)
+        self.dialog.open()
+
+    def _use(self, way: Alternative) -> None:
+        """Show the directions of an alternative."""
+        with self.panel.explaining():
+            recipe = self.recipe().updated(way.changes)
+            self.illumination.set_values(recipe.illuminations, recipe.ring)
+            self.panel.say(f"Directions: {way.name}")
 
     def _calibrated_circles(self) -> Circles | None:
         """Return the circles of the illuminations that the last run has calibrated."""

@@ -1,0 +1,388 @@
+"""Which way round the directions of illumination belong to the frames.
+
+A list of directions may be turned, mirrored, in another order, or begin at another frame. Under the linear model, the
+volume is integrated out in closed form, so that no volume is needed to compare them: with C = (M M* + α)⁻¹, frame i
+differs from what the others predict of it by ``(C y)_i / C_ii`` at each frequency (Allen's PRESS, Technometrics 16, 125
+(1974)). Lists that are permutations of each other share C. A few hundred frequencies decide.
+
+One thing remains open. Turning all directions by 180° and mirroring the volume along z leaves H_im and negates H_re, so
+that turned directions explain the same frames by a mirrored volume of the opposite contrast, with the same absorption;
+only its position tells, if the slices are not centred on the focus. What is left is prior knowledge: most samples are
+denser than their medium, and their dense parts are few. The sign of the contrast is therefore taken from the skewness
+of the phase that the closed form gives along z; its mean is invisible, as H_re(0) = 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_diner.physics.idt.geometry import VolumeGeometry
+from napari_diner.physics.idt.illumination import Illumination, Source, ring
+from napari_diner.physics.idt.linear import without_nyquist
+from napari_diner.physics.idt.transfer import Dispersion, born_amplitude
+
+Vector = npt.NDArray[np.float64]
+
+_COMPLEX = torch.complex64
+
+COARSE_DEG = 7.5
+"""First angles of a ring are tried in steps no larger than this."""
+# numbers N²K of the covariances at all frequencies, and the fewest frequencies
+_MOST_NUMBERS, _FEWEST = 2**19, 60
+# slices that are enough to tell directions apart
+_MOST_SLICES = 16
+# α relative to the mean response
+_ALPHAS = (1e-3, 1e-2, 1e-1)
+# directions closer than this are the same
+_SAME_NA = 1e-6
+# directions on a ring and evenly spaced to within this part of their spacing may begin anywhere
+_EVEN = 0.2
+# a list is right if no other predicts better by so many standard errors, and by this part of the error
+_SURE = 3.0
+_WORTHWHILE = 0.25
+# skewness of the phase below which its sign is not known
+_SKEWED = 0.35
+# what is left unexplained beyond this is not noise but what single scattering does not describe
+_STRONG_RMS = 0.1
+
+_TURNS = {
+    "as given": ((1, 0), (0, 1)),
+    "turned by 90°": ((0, 1), (-1, 0)),
+    "turned by 180°": ((-1, 0), (0, -1)),
+    "turned by 270°": ((0, -1), (1, 0)),
+    "y reversed": ((-1, 0), (0, 1)),
+    "x reversed": ((1, 0), (0, -1)),
+    "y and x exchanged": ((0, 1), (1, 0)),
+    "y and x exchanged and reversed": ((0, -1), (-1, 0)),
+}
+"""The matrices on (NA_y, NA_x) of all turns by a right angle and mirror images."""
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """One way to bind directions to frames."""
+
+    name: str
+    """In words, relative to the given list."""
+    illumination: Illumination
+    """The sources of each frame."""
+    missing: tuple[Source, ...] = ()
+    """The sources of a frame that was lost, where they complete the pattern."""
+    first_angle_deg: float | None = None
+    """For an evenly spaced ring from +x towards +y, the angle of its first direction."""
+
+    @property
+    def frames(self) -> tuple[tuple[Source, ...], ...]:
+        """Sources of all frames, that of a missing one at the end."""
+        return (*self.illumination.frames, *((self.missing,) if self.missing else ()))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How well an arrangement explains the frames."""
+
+    arrangement: Arrangement
+    squares: Vector
+    """Mean square difference between each frame and its prediction by all others, relative to the signal, (N,)."""
+    unexplained_rms: float
+    """Root mean square difference per pixel, relative to the background, at the frequencies that are compared."""
+    skewness: float
+    """Of the phase along z; negative if the dense parts of the sample come out with an index below the medium's."""
+
+    @property
+    def error(self) -> float:
+        """Root mean square difference of all frames, relative to the signal."""
+        return math.sqrt(float(self.squares.mean()))
+
+    def is_better_than(self, other: Judged) -> bool:
+        """Whether it predicts better, beyond what chance does."""
+        if self.squares.mean() > (1 - _WORTHWHILE) * other.squares.mean():
+            return False
+        gain = np.log(other.squares / self.squares)
+        return bool(gain.mean() > _SURE * gain.std(ddof=1) / math.sqrt(len(gain)))
+
+    @property
+    def sign(self) -> int:
+        """Sign of the contrast, 1 or −1; 0 if it is not known, or single scattering does not describe the sample."""
+        return sign_of(self.skewness) if self.unexplained_rms < _STRONG_RMS else 0
+
+
+def arrangements(given: Illumination) -> list[Arrangement]:
+    """Return all ways round of a list of directions, the given one first, each list of directions once.
+
+    Turns by right angles, mirror images, and the reversed order. For an evenly spaced ring instead: first angles all
+    around it, in both senses, and one frame that is lost.
+    """
+    sense = _sense_of_ring(given)
+    ways = [Arrangement("as given", given)]
+    if sense:
+        ways += _rings(given, sense)
+    else:
+        for order in (1, -1):
+            for name, matrix in _TURNS.items():
+                words = name if order > 0 else f"reverse order, {name}"
+                ways.append(Arrangement(words, _turned(Illumination(given.frames[::order]), matrix)))
+    unique: dict[tuple[bytes, ...], Arrangement] = {}
+    for way in ways:
+        unique.setdefault(_keys(way.illumination), way)
+    return list(unique.values())
+
+
+def nearby(best: Arrangement, step_deg: float) -> list[Arrangement]:
+    """Return the two rings whose first angles are a step beside that of a ring; none if it is not one."""
+    sense = _sense_of_ring(best.illumination)
+    if not sense or best.missing:
+        return []
+    first = _first_angle_deg(best.illumination)
+    return [_ring(best.illumination, sense, first + turn) for turn in (-step_deg, step_deg)]
+
+
+def opposite(way: Arrangement) -> list[Arrangement]:
+    """Return a way round with all directions turned by 180°; none where a frame is missing."""
+    if way.missing:
+        return []
+    sense = _sense_of_ring(way.illumination)
+    if sense:
+        return [_ring(way.illumination, sense, _first_angle_deg(way.illumination) + 180)]
+    return [Arrangement(f"{way.name}, turned by 180°", way.illumination.opposite())]
+
+
+def _rings(given: Illumination, sense: int) -> list[Arrangement]:
+    count, first = len(given), _first_angle_deg(given)
+    parts = math.ceil(360 / count / COARSE_DEG)
+    ways = []
+    for direction in (sense, -sense):
+        for place in range(count * parts):
+            turn = 360 * place / (count * parts)
+            ways.append(_ring(given, direction, first + turn))
+            if direction == sense and turn in (90, 180, 270):
+                ways[-1] = replace(ways[-1], name=f"turned by {turn:g}°: {ways[-1].name}")
+    na = float(np.hypot(*given.apertures.T).mean())
+    longer = _circle(na, count + 1, first, sense)
+    for lost in range(1, count + 1):
+        name = f"frame {lost + 1} of {count + 1} is missing"
+        ways.append(Arrangement(name, Illumination(longer[:lost] + longer[lost + 1 :]), missing=longer[lost]))
+    return ways
+
+
+def _ring(like: Illumination, sense: int, first_angle_deg: float) -> Arrangement:
+    angle = round(first_angle_deg % 360, 6) % 360
+    frames = _circle(float(np.hypot(*like.apertures.T).mean()), len(like), angle, sense)
+    name = f"first angle {angle:g}°, {'clockwise' if sense > 0 else 'anticlockwise'}"
+    return Arrangement(name, Illumination(frames), first_angle_deg=angle if sense > 0 else None)
+
+
+def _circle(na: float, count: int, first_deg: float, sense: int) -> tuple[tuple[Source, ...], ...]:
+    """Return directions evenly spaced on a circle, from +x towards +y (1) or the other way (−1)."""
+    frames = ring(na, count, offset_deg=sense * first_deg).frames
+    return frames if sense > 0 else _turned(Illumination(frames), _TURNS["y reversed"]).frames
+
+
+def _first_angle_deg(illumination: Illumination) -> float:
+    return round(math.degrees(math.atan2(*illumination.apertures[0])), 6)
+
+
+def _sense_of_ring(illumination: Illumination) -> int:
+    """Return 1 for directions evenly spaced on a circle from +x towards +y, −1 the other way, 0 for others."""
+    apertures = illumination.apertures
+    count = len(illumination)
+    if len(apertures) != count or count < 3:
+        return 0
+    radius = np.hypot(*apertures.T)
+    if np.ptp(radius) > _EVEN * 2 * np.pi / count * radius.mean():
+        return 0
+    steps = np.diff(np.unwrap(np.arctan2(*apertures.T)))
+    even = np.copysign(2 * np.pi / count, steps.mean())
+    return int(np.sign(even)) if np.abs(steps - even).max() < _EVEN * abs(even) else 0
+
+
+def _turned(illumination: Illumination, matrix: Sequence[Sequence[int]]) -> Illumination:
+    (a, b), (c, d) = matrix
+    return Illumination(
+        tuple(
+            tuple(Source(a * s.na_y + b * s.na_x, c * s.na_y + d * s.na_x, s.weight) for s in frame)
+            for frame in illumination.frames
+        )
+    )
+
+
+def _key(frame: tuple[Source, ...]) -> bytes:
+    # adding zero makes −0 a 0
+    return (np.round(np.array(frame) / _SAME_NA) + 0.0).tobytes()
+
+
+def _keys(illumination: Illumination) -> tuple[bytes, ...]:
+    return tuple(_key(frame) for frame in illumination.frames)
+
+
+class ArrangementTest:
+    """Judge arrangements by how well each frame is predicted by all others.
+
+    Parameters
+    ----------
+    geometry
+        The volume and the objective; the field may be a part of the recording.
+    data
+        g = I / I_background − 1, real, (N, Y, X).
+    dispersion
+        As in `BornModel`.
+    frequencies
+        Number of frequencies that are compared: half of them the lowest, which also give the sign of the contrast, the
+        others the strongest; fewer if there are many frames.
+    """
+
+    def __init__(
+        self, geometry: VolumeGeometry, data: Tensor, dispersion: Dispersion = "exact", frequencies: int = 400
+    ) -> None:
+        self.geometry = _with_fewer_slices(geometry)
+        self.dispersion = dispersion
+        self._z = torch.from_numpy(self.geometry.slice_positions_um)
+        self._choose_frequencies(data, frequencies)
+
+    @torch.no_grad()
+    def judge(self, ways: Sequence[Arrangement]) -> list[Judged]:
+        """Judge arrangements; in the same order."""
+        # lists that are permutations of each other have the same responses, in another order
+        sets: dict[tuple[bytes, ...], list[int]] = {}
+        for number, way in enumerate(ways):
+            sets.setdefault(tuple(sorted(map(_key, way.frames))), []).append(number)
+        judged: dict[int, Judged] = {}
+        for numbers in sets.values():
+            answers = self._judged([ways[number] for number in numbers])
+            judged |= dict(zip(numbers, answers, strict=True))
+        return [judged[number] for number in range(len(ways))]
+
+    def _judged(self, ways: Sequence[Arrangement]) -> list[Judged]:
+        """Judge arrangements with the same set of sources."""
+        frames = ways[0].frames
+        place_of = {_key(frame): place for place, frame in enumerate(frames)}
+        count, matrix = self._data.shape[1], self._matrix(frames)
+        data = torch.zeros(len(self._fy), len(frames), len(ways), dtype=matrix.dtype)
+        places = [[place_of[_key(frame)] for frame in way.frames] for way in ways]
+        for number, where in enumerate(places):
+            data[:, where[:count], number] = self._data
+        missing = [where[count] for where in places] if ways[0].missing else None
+        products = matrix @ matrix.mH
+        scale = float(products.diagonal(dim1=1, dim2=2).real.mean()) + 1e-12
+        eye = torch.eye(len(frames), dtype=products.dtype)
+        along_z = matrix.unflatten(-1, (2, -1))[:, :, 0].sum(-1).conj()
+        errors = np.full((len(ways), count), np.inf)
+        best = torch.zeros(len(ways), len(self._fy), dtype=_COMPLEX)
+        for alpha in _ALPHAS:
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky(products + alpha * scale * eye))
+            differences, solved = _predicted(inverse, data, missing)
+            squares = (
+                torch.einsum("knw,k->wn", differences.abs().square(), self._shares).double().numpy() / self._energy
+            )
+            phases = torch.einsum("kn,knw->wk", along_z, solved)
+            for number, where in enumerate(places):
+                if squares[number, where[:count]].sum() < errors[number].sum():
+                    errors[number], best[number] = squares[number, where[:count]], phases[number]
+        skews = self._skewness(best).tolist()
+        signal_rms = math.sqrt(self._energy) / (self.geometry.shape[1] * self.geometry.shape[2])
+        return [
+            Judged(way, error, signal_rms * math.sqrt(error.mean()), skew)
+            for way, error, skew in zip(ways, errors, skews, strict=True)
+        ]
+
+    def _matrix(self, frames: Sequence[tuple[Source, ...]]) -> Tensor:
+        """Return the matrix of each frequency, (K, N, 2Z): H_re of all slices, then H_im."""
+        matrix = torch.zeros(len(self._fy), len(frames), 2, len(self._z), dtype=_COMPLEX)
+        for place, frame in enumerate(frames):
+            weight = sum(source.weight for source in frame)
+            for source in frame:
+                for sign in (1, -1):
+                    a, delta = born_amplitude(
+                        sign * self._fy, sign * self._fx, (source.na_y, source.na_x), self.geometry, self.dispersion
+                    )
+                    angle = (-2 * math.pi * sign * delta[:, None] * self._z).float()
+                    response = (source.weight / weight * a.float())[:, None] * torch.complex(
+                        -sign * angle.sin(), sign * angle.cos()
+                    )
+                    matrix[:, place, 0] += response
+                    matrix[:, place, 1] += 1j * sign * response
+        return matrix.flatten(2)
+
+    def _choose_frequencies(self, data: Tensor, most: int) -> None:
+        geometry = self.geometry
+        rows, columns = geometry.shape[1:]
+        half = columns // 2 + 1
+        fy = torch.fft.fftfreq(rows, geometry.pixel_size_um, dtype=torch.float64)[:, None].expand(rows, half)
+        fx = torch.fft.rfftfreq(columns, geometry.pixel_size_um, dtype=torch.float64)[None, :].expand(rows, half)
+        radius = torch.hypot(fy, fx)
+        passed = (radius <= 2 * geometry.cutoff) & without_nyquist((rows, columns))
+        passed[0, 0] = False
+        places = passed.flatten().nonzero().flatten()
+        spectrum = torch.fft.rfft2(data.cpu()).flatten(1)[:, places]
+        most = max(_FEWEST, min(most, _MOST_NUMBERS // len(data) ** 2))
+        by_radius = torch.argsort(radius.flatten()[places])
+        rest = by_radius[most // 2 :]
+        strongest = torch.argsort(spectrum[:, rest].abs().square().sum(0), descending=True)
+        chosen = torch.cat([by_radius[: most // 2], rest[strongest[: most - most // 2]]])
+        self._low = min(most // 2, len(places))
+        self._fy, self._fx = fy.flatten()[places[chosen]], fx.flatten()[places[chosen]]
+        self._places = places[chosen]
+        self._data = spectrum[:, chosen].T.to(_COMPLEX)
+        """Spectrum of the frames, (K, N): first the lowest frequencies."""
+        self._shares = torch.where(self._places % half == 0, 1.0, 2.0)
+        self._energy = float((self._data.abs().square() * self._shares[:, None]).sum()) / len(data) + 1e-30
+
+    def _skewness(self, phases: Tensor) -> Tensor:
+        """Return the skewness of images from their spectra, (W, K), of which only the lowest frequencies count."""
+        rows, columns = self.geometry.shape[1:]
+        spectrum = torch.zeros(len(phases), rows * (columns // 2 + 1), dtype=phases.dtype)
+        spectrum[:, self._places[: self._low]] = phases[:, : self._low]
+        images = torch.fft.irfft2(spectrum.unflatten(1, (rows, -1)), s=(rows, columns))
+        return skewness(images)
+
+
+def skewness(images: Tensor) -> Tensor:
+    """Return the skewness of images of zero mean, (W, Y, X) to (W,); zero for empty ones."""
+    variance = images.square().mean((1, 2)).clamp_min(torch.finfo(images.dtype).tiny ** 0.5)
+    return (images**3).mean((1, 2)) / variance**1.5
+
+
+def sign_of(skew: float) -> int:
+    """Return the sign of the contrast, 1 or −1, that the skewness of the phase tells; 0 if it does not."""
+    return int(math.copysign(1, skew)) if abs(skew) > _SKEWED else 0
+
+
+def _predicted(inverse: Tensor, data: Tensor, missing: Sequence[int] | None) -> tuple[Tensor, Tensor]:
+    """Return the differences of frames from their predictions, and C y, for W lists.
+
+    Parameters
+    ----------
+    inverse
+        C⁻¹ of all frames, complex, (K, N, N).
+    data
+        y, complex, (K, N, W); zero in frames that are missing.
+    missing
+        The frame that is missing in each list, if there is one: without it, C⁻¹ is that of all less a term of rank one.
+    """
+    solved = inverse @ data
+    diagonal = inverse.diagonal(dim1=1, dim2=2).real[..., None]
+    if missing is None:
+        return solved / diagonal, solved
+    columns = inverse[:, :, list(missing)]
+    own = diagonal[:, list(missing), 0][:, None]
+    lists = range(len(missing))
+    solved = solved - columns * (solved[:, list(missing), lists][:, None] / own)
+    diagonal = diagonal - columns.abs().square() / own
+    diagonal[:, list(missing), lists] = 1.0
+    return solved / diagonal, solved
+
+
+def _with_fewer_slices(geometry: VolumeGeometry) -> VolumeGeometry:
+    """Return the same volume in fewer slices, which are thicker."""
+    planes, rows, columns = geometry.shape
+    fewer = min(planes, _MOST_SLICES)
+    spacing = geometry.slice_spacing_um * planes / fewer
+    first = float(geometry.slice_positions_um[0]) + (spacing - geometry.slice_spacing_um) / 2
+    return replace(geometry, shape=(fewer, rows, columns), slice_spacing_um=spacing, first_slice_um=first)

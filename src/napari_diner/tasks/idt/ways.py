@@ -1,0 +1,180 @@
+"""Which way round the directions of a recording are: a warning before each run, and a ranking to choose from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from napari_diner.errors import RecipeError
+from napari_diner.physics.idt.illumination import Illumination
+from napari_diner.solvers.calibration.arrangement import (
+    Arrangement,
+    ArrangementTest,
+    Judged,
+    arrangements,
+    nearby,
+    opposite,
+)
+from napari_diner.solvers.idt.regularisers import Sign
+from napari_diner.tasks.idt.crop import busiest
+from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts
+from napari_diner.tasks.idt.optics import ComputedModels, computed_models
+from napari_diner.tasks.idt.recipe import IdtRecipe, SampleSign
+from napari_diner.tasks.task import Alternative, Ranking
+
+# pixels across that are enough, and frequencies for a warning and for a ranking
+_SIDE = 128
+_FEW, _MANY = 200, 400
+# frames predicted from each other as well as this need no comparison, and fewer frames allow none
+_WELL_PREDICTED = 0.1
+_FEWEST_FRAMES = 4
+# steps by which the first angle of a ring is refined
+_FIRST_STEP_DEG, _LAST_STEP_DEG = 4.0, 0.5
+# errors that differ by less than this factor are alike
+_ALIKE = 1.02
+# rows of a ranking
+_ROWS = 10
+_COLUMNS = {
+    "unexplained": "What the other frames do not predict of each frame, relative to the signal",
+    "contrast": "Whether the dense parts of the sample have an index above (+) or below (−) the medium's",
+}
+
+
+def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tuple[int, list[str]]:
+    """Return the sign of the contrast under the directions of a recipe, 0 if unknown, and warnings about both.
+
+    Parameters
+    ----------
+    recipe
+        Settings of the run.
+    models
+        Models with the illumination.
+    data
+        g = I / I_background − 1, real, (N, Y, X).
+    """
+    if len(data) < _FEWEST_FRAMES:
+        return 0, []
+    test = _test(models, data, _FEW)
+    (judged,) = test.judge([Arrangement("as given", models.illumination)])
+    if judged.error > _WELL_PREDICTED:
+        best = min(test.judge(arrangements(models.illumination)), key=lambda way: way.error)
+        if best.is_better_than(judged):
+            return judged.sign, [
+                f"the directions do not fit the frames: each frame is predicted from the others to within "
+                f"{judged.error:.0%} of its signal, but to within {best.error:.0%} with the way round "
+                f"“{best.arrangement.name}”; compare all by the command directions, or “Which way round?” in the dock"
+            ]
+    return judged.sign, warnings_of_sign(recipe.regularization.sign, judged.sign)
+
+
+def sign_of_sample(assumed: SampleSign, expected: int) -> Sign:
+    """Return the sign of the contrast that a recipe assumes, given what the data tell; positive if they do not."""
+    if assumed == "auto":
+        return -1 if expected < 0 else 1
+    return 1 if assumed == "positive" else -1
+
+
+def warnings_of_sign(assumed: SampleSign, sign: int) -> list[str]:
+    """Return a warning if the sign of the contrast that the data tell is unusual, or not the one that is assumed."""
+    if sign < 0 and assumed != "negative":
+        consequence = {
+            "auto": "n ≤ n0 is assumed where positivity is",
+            "positive": "this contradicts n ≥ n0",
+        }[assumed]
+        return [
+            "the index of the sample comes out below the medium's: either it is lower, as in bubbles, or the "
+            f"directions are turned by 180°, which explains the frames equally well; {consequence}"
+        ]
+    if sign > 0 and assumed == "negative":
+        return [
+            "the index of the sample comes out above the medium's, which contradicts n ≤ n0: either it is higher, or "
+            "the directions are turned by 180°, which explains the frames equally well"
+        ]
+    return []
+
+
+def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
+    """Rank all ways round of the directions, the best one first; of two that predict alike, the one of higher index.
+
+    Parameters
+    ----------
+    recipe
+        How the recording was made; transfer functions are ignored.
+    recording
+        The recording.
+
+    Raises
+    ------
+    RecipeError
+        If there are too few frames, or settings are missing.
+    """
+    recipe = with_file_facts(recipe, recording)
+    contrast, _ = contrast_of(recipe, recording)
+    data = torch.from_numpy(contrast)
+    if len(data) < _FEWEST_FRAMES:
+        raise RecipeError(
+            f"Directions cannot be compared by {len(data)} frames; it takes at least {_FEWEST_FRAMES}", "illuminations"
+        )
+    shape = (recipe.slice_count, data.shape[1], data.shape[2])
+    models, _ = computed_models(recipe, recipe.illumination(len(data)), shape, torch.device("cpu"))
+    test = _test(models, data, _MANY)
+    judged = test.judge(arrangements(models.illumination))
+    given, found = judged[0], min(judged, key=lambda way: way.error)
+    step = _FIRST_STEP_DEG
+    while step >= _LAST_STEP_DEG:
+        found = min([found, *test.judge(nearby(found.arrangement, step))], key=lambda way: way.error)
+        step /= 2
+    judged += [] if found in judged else test.judge([found.arrangement, *opposite(found.arrangement)])
+    dense = -1 if recipe.regularization.sign == "negative" else 1
+
+    def order(way: Judged) -> tuple[bool, float]:
+        # what differs by chance is one and the same, but for the sign of the contrast
+        alike = way.error < _ALIKE * found.error
+        return not alike, -dense * way.skewness if alike else way.error
+
+    ordered = sorted(judged, key=order)
+    shown = ordered[:_ROWS] + ([] if given in ordered[:_ROWS] else [given])
+    return Ranking(
+        _COLUMNS,
+        tuple(_alternative(recipe, way) for way in shown),
+        shown.index(given),
+        "Turned by 180°, the directions explain the frames equally well by a volume of the opposite contrast, mirrored "
+        "along z: the last column tells which of the two has an index above the medium's",
+    )
+
+
+def _alternative(recipe: IdtRecipe, way: Judged) -> Alternative:
+    sign = {1: "+", -1: "−", 0: "?"}[way.sign]
+    return Alternative(way.arrangement.name, (f"{way.error:.1%}", sign), _changes(recipe, way.arrangement))
+
+
+def _test(models: ComputedModels, data: Tensor, frequencies: int) -> ArrangementTest:
+    """Return the test on a part of the field."""
+    planes, rows, columns = models.geometry.shape
+    size = min(rows, _SIDE), min(columns, _SIDE)
+    if size != (rows, columns):
+        place, fade = busiest(data, size)
+        data = data[place] * fade
+    geometry = replace(models.geometry, shape=(planes, *size))
+    return ArrangementTest(geometry, data, models.dispersion, frequencies)
+
+
+def _changes(recipe: IdtRecipe, way: Arrangement) -> dict[str, object]:
+    """Return the changes of a recipe that bind directions to frames in another way."""
+    if way.name == "as given":
+        return {}
+    if recipe.ring.na is not None and way.first_angle_deg is not None:
+        return {"ring": {"first_angle_deg": way.first_angle_deg}}
+    return {"illuminations": _listed(way.illumination), "ring": {"na": None}}
+
+
+def _listed(illumination: Illumination) -> list[object]:
+    """Return an illumination as in a recipe."""
+    return [
+        [round(frame[0].na_y, 9), round(frame[0].na_x, 9)]
+        if len(frame) == 1
+        else [[round(s.na_y, 9), round(s.na_x, 9), s.weight] for s in frame]
+        for frame in illumination.frames
+    ]

@@ -1,0 +1,79 @@
+"""Warnings about directions and the sign of the contrast, and the ranking of the ways round."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_diner.errors import RecipeError
+from napari_diner.physics.idt.illumination import ring
+from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.registry import task
+from napari_diner.tasks.task import Frames
+from tests.tasks.idt.small_recordings import Recording, reconstructed, record, started
+
+
+def listed(recipe: IdtRecipe, apertures: np.ndarray) -> IdtRecipe:
+    return recipe.updated({"ring": {"na": None}, "illuminations": apertures.tolist()})
+
+
+def test_right_directions_are_not_warned_of(recording: Recording) -> None:
+    assert not [text for text in started(recording.recipe, recording.frames).warnings if "directions" in text]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [lambda na: na[:, ::-1], lambda na: na * [1, -1], lambda na: na[::-1], lambda na: np.roll(na, 3, 0)],
+    ids=["exchanged", "mirrored", "reversed", "first frame"],
+)
+def test_wrong_directions_are_warned_of_before_a_run(recording: Recording, wrong: object) -> None:
+    directions = wrong(ring(0.637, 12).apertures)  # type: ignore[operator]
+    run = started(listed(recording.recipe, directions), recording.frames)
+    assert any(text.startswith("the directions do not fit the frames") for text in run.warnings)
+
+
+def test_turned_directions_are_warned_of_and_ranked_second(recording: Recording) -> None:
+    turned = listed(recording.recipe, -ring(0.637, 12).apertures)
+    assert any("turned by 180°" in text for text in started(turned, recording.frames).warnings)
+    idt = task("idt")
+    ranking = idt.rank(idt.checks[0], turned, Frames(recording.frames))
+    assert ranking.given == 1
+    assert ranking.alternatives[1].changes == {}
+    chosen = turned.updated(ranking.alternatives[0].changes)
+    assert np.allclose(chosen.illumination(12).apertures, ring(0.637, 12).apertures, atol=1e-6)
+    assert not [text for text in started(chosen, recording.frames).warnings if "directions" in text]
+
+
+def test_a_ring_stays_a_ring(recording: Recording) -> None:
+    idt = task("idt")
+    turned = recording.recipe.updated({"ring": {"first_angle_deg": 90}})
+    chosen = turned.updated(idt.rank(idt.checks[0], turned, Frames(recording.frames)).alternatives[0].changes)
+    assert chosen.ring.na == 0.637
+    assert chosen.ring.first_angle_deg == pytest.approx(0, abs=1e-6)
+    assert not chosen.illuminations
+
+
+def test_positivity_takes_the_sign_of_the_sample() -> None:
+    thin = record(strength=-0.003)
+    run = started(thin.recipe, thin.frames)
+    assert any("either it is lower" in text and "n ≤ n0 is assumed" in text for text in run.warnings)
+    result = reconstructed(thin.recipe, thin.frames, thin.truth)
+    assert result["n_re"].data.max() <= 1.33 + 1e-6
+    assert result.report["regularization"]["sign"] == "negative"
+    assert result.report["truth"]["n_re_correlation"] > 0.9
+
+
+def test_a_sign_that_the_data_contradict_is_warned_of(recording: Recording) -> None:
+    negative = recording.recipe.updated({"regularization": {"sign": "negative"}})
+    assert any("contradicts n ≤ n0" in text for text in started(negative, recording.frames).warnings)
+    thin = record(strength=-0.003)
+    positive = thin.recipe.updated({"regularization": {"sign": "positive"}})
+    assert any("contradicts n ≥ n0" in text for text in started(positive, thin.frames).warnings)
+    agreed = thin.recipe.updated({"regularization": {"sign": "negative"}})
+    assert not [text for text in started(agreed, thin.frames).warnings if "index of the sample" in text]
+
+
+def test_too_few_frames_cannot_be_compared(recording: Recording) -> None:
+    idt = task("idt")
+    with pytest.raises(RecipeError, match="at least 4"):
+        idt.rank(idt.checks[0], recording.recipe, Frames(recording.frames[:3]))
