@@ -30,7 +30,7 @@ MODELS: dict[str, IDTModel] = {
         VolumeGeometry(SHAPE, 0.5, 0.515, 1.33, 0.18, 0.65), ring(0.637, FRAMES), dtype=torch.complex128
     ),
 }
-PRIORS = VolumePriors(tikhonov=0.0, tv=0.005, positive_re=True)
+PRIORS = VolumePriors(tikhonov=0.0, tv=0.005, sign_re=1)
 TRUTH = blocks(SHAPE, 0.005)
 
 
