@@ -13,6 +13,7 @@ from napari_diner.physics.optics import Optics
 from napari_diner.simulate.lensless.recording import LenslessSample, simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData, memory_needed
+from napari_diner.tasks.lensless.job import LenslessJob
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.surround import repeat
@@ -74,6 +75,15 @@ def test_it_is_chosen_where_the_frames_do_not_repeat(wide: LenslessSample, part:
     # what repeats is reconstructed as if nothing had been decided
     plain = finished(recipe.updated({"padding": {"mode": "none"}}), wide.frames)
     assert np.array_equal(plain["phase"].data, found["whole"]["phase"].data)
+
+
+def test_a_field_that_does_not_repeat_but_is_taken_to_is_warned_of(
+    wide: LenslessSample, part: npt.NDArray[np.uint16]
+) -> None:
+    recipe = recipe_of(wide, padding={"mode": "none"})
+    assert any("opposite edge" in warning for warning in LenslessJob(recipe, LenslessData(part)).warnings)
+    for mode, frames in (("none", wide.frames), ("auto", part), ("reflect", part)):
+        assert LenslessJob(recipe.updated({"padding": {"mode": mode}}), LenslessData(frames)).warnings == ()
 
 
 @pytest.mark.parametrize("solver", ["gauss-newton", "alternating", "pixels", "diner"])

@@ -25,7 +25,7 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import check_registration, unregistered
 from napari_diner.tasks.lensless.setup import Setup, geometry_report
 from napari_diner.tasks.lensless.stages import LenslessStages, LenslessState
-from napari_diner.tasks.lensless.surround import with_surround
+from napari_diner.tasks.lensless.surround import surround_warnings, with_surround
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
 from napari_diner.tasks.report import psnr_db
@@ -80,7 +80,8 @@ class LenslessJob(Job[LenslessState]):
         notes, warnings = about_distances(data.files, recipe.distances_um, needed=recipe.needs_distances)
         self.notes = (*data.notes, *notes)
         implausible = doubts(self.recipe, setup, object_shape(recipe, frames.shape[1:]))
-        self.warnings = (*data.warnings, *warnings, *implausible, *self._prepared.warnings)
+        repeats = surround_warnings(self.recipe, self._prepared)
+        self.warnings = (*data.warnings, *warnings, *implausible, *self._prepared.warnings, *repeats)
         self._files = data.files
         illumination, self._brightness = checked_illumination(data.illumination, frames.shape), 1.0
         if illumination is not None:
@@ -176,15 +177,21 @@ class LenslessJob(Job[LenslessState]):
         if isinstance(problem.model, TiledMultiHeight):
             rows, columns = problem.model.edges
             figures["tiles"] = {"rows": rows, "columns": columns, "window_px": list(problem.model.window)}
-        if problem.model.padding.is_unknown:
-            figures["surround"] = {"object_px": problem.model.shape, "before_px": problem.model.padding.before}
         if state.noise is not None:
             # of the intensities: variance = shot * intensity + read_sigma²; the object has taken its part of it
             noise = state.noise.scaled(1 / problem.freedom).in_units(prepared.unit)
             figures["noise"] = {"shot": 4 * noise.shot, "read_sigma": noise.read_sigma}
         if problem.priors is not None:
             priors = problem.priors.adapted(problem.evaluate(state.field).misfit)
-            figures["prior"] = prior_report(priors, state.choice, prepared.unit)
+            if self.recipe.prior.wanted or priors.support is not None:
+                figures["prior"] = prior_report(priors, state.choice, prepared.unit)
+            padding = problem.model.padding
+            if padding.is_unknown:
+                figures["surround"] = {
+                    "object_px": padding.object_shape,
+                    "before_px": padding.before,
+                    "smoothness": priors.smoothness_weight,
+                }
         return figures
 
 

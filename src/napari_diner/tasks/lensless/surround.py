@@ -21,6 +21,13 @@ def with_surround(recipe: LenslessRecipe, prepared: PreparedFrames) -> LenslessR
     return recipe.updated({"padding": {"mode": mode}})
 
 
+def surround_warnings(recipe: LenslessRecipe, prepared: PreparedFrames) -> tuple[str, ...]:
+    """Return a warning if a field is taken to repeat that does not."""
+    if recipe.padding.mode != "none" or repeat(prepared.amplitudes, prepared.mask):
+        return ()
+    return ("frames do not continue at the opposite edge, as a field without padding does; set padding.mode to auto",)
+
+
 def repeat(amplitudes: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None = None) -> bool:
     """Tell whether frames go on at the opposite edge, as those of a periodic simulation do.
 
