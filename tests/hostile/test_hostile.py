@@ -6,6 +6,7 @@ The full measurement is ``python -m tests.hostile``.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ from tests.hostile.bombs import recipe_bombs, structure_bombs
 from tests.hostile.doors import arguments_for
 from tests.hostile.files import STACK, mutants
 from tests.hostile.values import VALUES, commands, keys
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and sockets are made as POSIX has them")
 
 BOMB = "a0: &a0 [1]\n" + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
 

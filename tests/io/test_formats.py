@@ -16,7 +16,7 @@ from scipy.io import savemat
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
 from napari_diner.io.signals import probe_signal, read_signal
-from napari_diner.io.stacks import frames_last, probe, read
+from napari_diner.io.stacks import check_frames_first, frames_last, probe, read
 
 STACK = np.random.default_rng(3).integers(1, 60000, (5, 18, 26)).astype(np.uint16)
 COLUMNS = np.moveaxis(STACK, 0, -1)
@@ -160,6 +160,15 @@ def test_frames_that_may_be_along_another_axis(shape: tuple[int, int, int], cure
     assert (warning is None) == (cure is None)
     assert cure is None or cure in str(warning)
     assert frames_last(shape, "NYX") is None
+
+
+def test_settings_of_frames_tell_where_frames_are() -> None:
+    check_frames_first((24, 64, 64), 24)
+    check_frames_first((64, 80, 24), 23)
+    check_frames_first((64, 80, 24), 24, "NYX")
+    for shape, cure in (((64, 80, 24), "YXN"), ((64, 24, 80), "NYX")):
+        with pytest.raises(InputError, match=f"64 frames of .* but 24 are described.*axes, such as {cure}"):
+            check_frames_first(shape, 24)
 
 
 def test_narrow_frames_are_no_reason_to_warn() -> None:

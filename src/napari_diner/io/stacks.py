@@ -142,9 +142,37 @@ def frames_last(shape: tuple[int, ...], axes: str = "") -> str | None:
     short, name = (width, "YXN") if width < height else (height, "NYX")
     if count < max(height, width) / 2 or max(height, width) < 2 * short:
         return None
+    which = "last" if name == "YXN" else "first"
     return (
-        f"{count} frames of {height}×{width} pixels are unusual; if these are {short} frames of other sides, "
-        f"set the axes as stored, such as {name}"
+        f"{count} frames of {height}×{width} pixels are more frames than pixels along one side; if the file holds "
+        f"{short} frames along its {which} axis, set axes to {name}"
+    )
+
+
+def check_frames_first(shape: tuple[int, ...], count: int, axes: str = "") -> None:
+    """Check that it is the first axis of a stack, (N, Y, X), that has as many points as there are settings of frames.
+
+    Parameters
+    ----------
+    shape
+        Of the stack.
+    count
+        Number of distances or directions; 0 if it is unknown.
+    axes
+        Names that the user has given to the axes; they are not doubted.
+
+    Raises
+    ------
+    InputError
+        If it is another axis.
+    """
+    if axes or len(shape) != 3 or count == shape[0] or count not in shape[1:] or count < 2:
+        return
+    cure = "YXN" if count == shape[2] else "NYX"
+    raise InputError(
+        f"The stack has {shape[0]} frames of {shape[1]}×{shape[2]} pixels, but {count} are described; if its frames "
+        f"are along another axis, name the axes as stored in {{field}}, such as {cure}",
+        "axes",
     )
 
 

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from napari_diner.errors import InputError, RecipeError, one_line
 from napari_diner.io.axes import LETTERS, parse_selection
+from napari_diner.io.parts import split_part
 from napari_diner.io.texts import parse_yaml, read_bytes
 from napari_diner.settings import Settings, Values, explained, sections, without_none
 
@@ -150,7 +151,7 @@ def input_files(recipe: BaseModel) -> list[Path]:
         if isinstance(value, BaseModel):
             paths += input_files(value)
         elif isinstance(value, str) and is_file(field, value):
-            paths.append(Path(value))
+            paths.append(Path(split_part(value)[0]))
     return paths
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from napari_diner import device as devices
 from napari_diner.errors import DinerError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.io.stacks import checksum
+from napari_diner.io.stacks import check_frames_first, checksum
 from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_inverse
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
@@ -86,6 +86,7 @@ class FocusJob(Job[FocusState]):
         frames = data.frames
         count = len(frames) if frames.ndim == 3 else 0
         self.recipe: FocusRecipe = with_file_facts(recipe, data)
+        check_frames_first(frames.shape, len(self.recipe.distances_um), self.recipe.axes)
         self.recipe.check_complete(count)
         self._setup = Setup.of(self.recipe.with_distances(count))
         self.optics = self._setup.optics

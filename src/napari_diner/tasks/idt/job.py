@@ -12,7 +12,7 @@ from torch import Tensor
 from napari_diner import device as devices
 from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.io.stacks import check_frames, checksum
+from napari_diner.io.stacks import check_frames, check_frames_first, checksum, frames_last
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.preprocess.soundness import numbered, repeated, without_light
@@ -47,6 +47,7 @@ class IdtJob(Job[IdtState]):
     def __init__(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> None:
         frames = np.asarray(data.frames)
         self.recipe: IdtRecipe = with_file_facts(recipe, data)
+        check_frames_first(frames.shape, len(self.recipe.illuminations), self.recipe.axes)
         self.recipe.check_complete(len(frames) if frames.ndim == 3 else 0)
         self.device = devices.choose_device(recipe.device)
         if frames.ndim == 3:  # anything else is refused below
@@ -62,6 +63,8 @@ class IdtJob(Job[IdtState]):
         data, self._left_out = self._lit(data, warnings)
         contrast, more = contrast_of(self.recipe, data)
         warnings += more
+        doubt = frames_last(frames.shape, self.recipe.axes)
+        warnings += [] if doubt is None else [doubt]
         if truth is not None:
             check_truth(truth, shape)
         self.truth = truth

@@ -15,7 +15,7 @@ from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
 from napari_diner.io.names import distances_in_names
-from napari_diner.io.stacks import check_frames
+from napari_diner.io.stacks import check_frames, check_frames_first, frames_last
 from napari_diner.preprocess.soundness import check_not_constant, exposures, mask_doubts, repeated, without_light
 from napari_diner.preprocess.steps import (
     Prepared,
@@ -166,6 +166,7 @@ def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
         recipe = recipe.updated({"start": "gauss-newton" if warm else "contrast-transfer"})
     if recipe.noise.weighting == "auto":
         recipe = recipe.updated({"noise": {"weighting": _weighting(recipe)}})
+    check_frames_first(data.frames.shape, len(recipe.distances_um), recipe.axes)
     recipe.check_complete(len(data.frames) if data.frames.ndim == 3 else 0)
     return recipe
 
@@ -296,7 +297,9 @@ def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:
     mask = _checked_mask(data.mask, frames.shape)
     is_scaled = frames.dtype.kind in "ui" and recipe.integer_scaling == "type_maximum"
     scale = 1 / _largest(frames) if is_scaled else 1.0
-    return to_one_scale(recipe, prepare_frames(recipe.preprocess, frames, mask, data.references, scale))
+    prepared = to_one_scale(recipe, prepare_frames(recipe.preprocess, frames, mask, data.references, scale))
+    doubt = frames_last(frames.shape, recipe.axes)
+    return prepared if doubt is None else replace(prepared, notes=(*prepared.notes, doubt))
 
 
 def _largest(frames: Array) -> int:
