@@ -96,8 +96,8 @@ def test_what_is_not_understood_is_refused_by_the_recipe(name: str, key: str, va
 @pytest.mark.parametrize("name", ["lensless", "idt"])
 def test_frames_along_the_last_axis_are_doubted(name: str) -> None:
     frames = Frames(np.random.default_rng(5).integers(1, 200, (30, 24, 10)).astype(np.uint16))
-    settings = {**SETTINGS[name], "distances_um": [300.0 + place for place in range(30)]}
-    if name == "idt":
-        settings.pop("distances_um")
+    settings = dict(SETTINGS[name])
+    if name == "lensless":
+        settings |= {"distances_um": [300.0 + 20 * place for place in range(30)], "pixel_size_um": 5.0}
     warnings = task(name).start(task(name).recipe_type.parse(settings), frames).warnings
     assert any("set axes to YXN" in warning for warning in warnings)
