@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from napari_diner.errors import InputError
+from napari_diner.io.images import read_image
 from napari_diner.io.stacks import checksum, probe, read
 
 FRAMES = np.random.default_rng(1).integers(0, 65535, (6, 20, 30), np.uint16)
@@ -240,3 +241,14 @@ def _write_frame(path: Path, frame: np.ndarray) -> None:
         Image.fromarray(frame).save(path)
     else:
         tifffile.imwrite(path, frame, photometric="minisblack")
+
+
+def test_a_small_file_of_a_huge_image_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    size, tile = 18_000, (4512, 4512)
+    tiles = (np.zeros(tile, np.uint8) for _ in range(16))
+    path = tmp_path / "bomb.tif"
+    tifffile.imwrite(path, tiles, shape=(size, size), dtype=np.uint8, tile=tile, compression="zlib")
+    assert path.stat().st_size < 2**20
+    for door in (probe, read_image):
+        with pytest.raises(InputError, match=r"announces 0\.302 GiB"):
+            door(path)

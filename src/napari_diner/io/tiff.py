@@ -13,7 +13,7 @@ import tifffile
 from napari_diner.errors import InputError, quoted
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
-from napari_diner.io.header import UNNAMED, Header, decoding
+from napari_diner.io.header import UNNAMED, Header, check_expansion, decoding
 from napari_diner.io.tiff_meaning import Meaning, meaning
 from napari_diner.io.tiff_structure import check_structure
 from napari_diner.io.units import micrometres
@@ -60,7 +60,9 @@ def probe_tiff(path: Path, name: str = "") -> Header:
             notes["its OME-XML describes planes of other files; pages are read as they follow each other in each"] = (
                 None
             )
-        return Header(shape, meanings[0].dtype, "".join(letter for letter, _ in named), scale, tuple(notes))
+        header = Header(shape, meanings[0].dtype, "".join(letter for letter, _ in named), scale, tuple(notes))
+        check_expansion(path, header.nbytes, path.stat().st_size)
+        return header
 
 
 def read_tiff(path: Path, name: str, index: Index) -> Array:
