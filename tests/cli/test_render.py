@@ -170,8 +170,8 @@ def test_a_damaged_model_is_one_line(
     content = (model[0] / "model.safetensors").read_bytes()
     changed = {
         "cut": content[: len(content) // 2],
-        "task": content.replace(b'"task":"fit"', b'"task":"fat"'),
-        "version": content.replace(b'"format_version":"1"', b'"format_version":"9"'),
+        "task": content.replace(b'"task": "fit"', b'"task": "fat"'),
+        "version": content.replace(b'"format_version": "1"', b'"format_version": "9"'),
         "recipe": content.replace(b'\\"backbone\\": \\"siren\\"', b'\\"backbone\\": \\"sirex\\"'),
     }[damage]
     assert changed != content
