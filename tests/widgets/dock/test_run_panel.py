@@ -28,6 +28,7 @@ TARGET = np.linspace(0, 1, 64).reshape(8, 8)
 class Parabola:
     """Find an image by gradient descent on its squared distance."""
 
+    notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __init__(self, steps: int = 20, sleep_s: float = 0.0, error: Exception | None = None) -> None:

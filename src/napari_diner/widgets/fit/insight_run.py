@@ -58,6 +58,7 @@ class InsightRun:
         Result of a fit of a DINER.
     """
 
+    notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
