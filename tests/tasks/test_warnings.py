@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 import napari_diner as nd
 from napari_diner.tasks.registry import task
+from napari_diner.tasks.saving import save
+from napari_diner.tasks.task import Frames
 
 
 def single_height() -> np.ndarray:
@@ -35,3 +39,17 @@ def test_a_comparison_says_whom_a_warning_concerns() -> None:
             pass
         notes = run.result().notes()
     assert any("(gauss-newton, alternating)" in note and "single height" in note for note in notes)
+
+
+def test_a_recipe_of_a_result_knows_its_data(tmp_path: Path) -> None:
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    fit = task("fit")
+    with fit.start(fit.recipe_type.parse({"representation": "pixels"}), Frames(image)) as run:
+        for _ in run:
+            pass
+        result = run.result()
+    assert result.recipe.input_sha256 == result.report["input_sha256"]
+    save(result, tmp_path / "fit")
+    recipe = fit.recipe_type.load(tmp_path / "fit" / "recipe.yaml")
+    assert not any("checksums differ" in warning for warning in fit.start(recipe, Frames(image)).warnings)
+    assert "checksums differ" in fit.start(recipe, Frames(image + 1)).warnings[0]

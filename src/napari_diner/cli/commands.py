@@ -229,7 +229,8 @@ def _described(task: AnyTask, command: Command) -> Command:
 def _recipe(
     task: AnyTask, source: str | None, file: Path | None, assignments: tuple[str, ...], settings: Values
 ) -> Recipe:
-    given = settings if source is None else merge(settings, {task.source_field: source})
+    # data that are named beside a recipe are meant to be others than the recipe's
+    given = settings if source is None else merge(settings, {task.source_field: source, "input_sha256": ""})
     values: Recipe = task.recipe_type.parse(collect(task.recipe_type, file, assignments, given))
     return values
 

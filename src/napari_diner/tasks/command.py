@@ -27,7 +27,7 @@ def command_line(recipe: Recipe, source: str, output: str) -> str:
     source_field = task_of(recipe).source_field
     defaults = type(recipe).parse({}).model_dump(mode="json")
     for key, value in _differences(recipe.model_dump(mode="json"), defaults):
-        if key in ("task", source_field):
+        if key in ("task", "input_sha256", source_field):
             continue
         if _is_plain(value) and "." not in key:
             words += ["--" + key.replace("_", "-"), _plain(value)]

@@ -33,6 +33,9 @@ class Recipe(Settings):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", title="Device")
     """Where to compute; auto takes a graphics card if there is one."""
 
+    input_sha256: str = Field(default="", max_length=64, title="Checksum of the data")
+    """SHA-256 of the data that the recipe of a result was run on; a run on other data warns. Empty for no check."""
+
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> Self:
         """Build a recipe from plain values.

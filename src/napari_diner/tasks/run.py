@@ -324,7 +324,7 @@ class Run(Generic[State]):
         result = Result(
             task=job.task,
             arrays=outcome.arrays,
-            recipe=job.recipe,
+            recipe=job.recipe.model_copy(update={"input_sha256": job.checksum}),
             report=report,
             weights=outcome.weights,
             header=outcome.header,

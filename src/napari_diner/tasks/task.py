@@ -301,7 +301,10 @@ class Task(ABC, Generic[RecipeT, DataT]):
         from napari_diner.tasks.run import Run
 
         job = self.job(recipe, data, truth)
-        job.warnings = (*(() if frames is None else frames.warnings), *job.warnings)
+        doubts = [] if frames is None else [*frames.warnings]
+        if recipe.input_sha256 not in ("", job.checksum):
+            doubts.append("the data are not those that this recipe was run on before: their checksums differ")
+        job.warnings = (*doubts, *job.warnings)
         return Run(job, preview_interval_s)
 
     def start(

@@ -82,7 +82,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.choice = choice
         self.panel = RunPanel(self, self.describe)
         own_editors = own_editors or {}
-        exclude = (self.task.source_field, *self.essentials, *self.elsewhere, *own_editors)
+        exclude = (self.task.source_field, "input_sha256", *self.essentials, *self.elsewhere, *own_editors)
         self.advanced = RecipeForm(self.recipe_type, exclude, self.groups, self.none_texts)
         self._essentials = make_editors(self.recipe_type, self.essentials, self.none_texts) | dict(own_editors)
         self.editors: dict[str, Editor] = self.advanced.editors | self._essentials
