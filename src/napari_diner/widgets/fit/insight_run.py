@@ -60,7 +60,6 @@ class InsightRun:
 
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
     def __init__(self, result: Result) -> None:
         self._result = result
