@@ -47,7 +47,8 @@ def test_a_run_gives_volumes_with_scale_that_can_be_saved_and_repeated(
     idt_dock: IdtDock, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer = idt_dock.viewer
-    assert run(idt_dock, wait_for_end).startswith("Done: index up to 1.33"), idt_dock.panel.status.text()
+    words = run(idt_dock, wait_for_end)
+    assert words.startswith("Done: ") and "index up to 1.33" in words, words
     for name in ("n_re", "n_im"):
         layer = viewer.layers[name]
         assert layer.data.shape == (10, 48, 56)

@@ -143,7 +143,7 @@ def test_a_stack_that_is_too_large_is_refused_and_the_next_run_works(dock: Lensl
 def test_the_list_follows_the_viewer(dock: LenslessDock) -> None:
     viewer = dock.viewer
     viewer.add_image(np.zeros((8, 8)), name="flat")
-    viewer.add_image(np.zeros((4, 8, 8, 3), np.uint8), rgb=True, name="colour")
+    viewer.add_image(np.zeros((8, 8, 3), np.uint8), rgb=True, name="colour")
     other = viewer.add_image(np.ones((4, 8, 8)), name="other")
     names = [dock.choice.combo.itemText(index) for index in range(dock.choice.combo.count())]
     assert names == ["lensless stack", "other"]
