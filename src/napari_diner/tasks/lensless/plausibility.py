@@ -79,7 +79,7 @@ def _of_diffraction(setup: Setup, field_um: float, odd: Mapping[str, str]) -> li
     """
     optics, heights = setup.optics, setup.heights.distances_um
     culprit = next(iter(odd), "distances_um")
-    cure = odd.get(culprit, "check distances and pixel size")
+    cure = odd.get(culprit, "they do not go together with the pixel size")
     phase = max(diffraction_rad(optics, z) for z in heights)
     if phase < _NOTHING_RAD:
         raise RecipeError(
@@ -97,11 +97,11 @@ def _of_diffraction(setup: Setup, field_um: float, odd: Mapping[str, str]) -> li
     if phase < _LITTLE_RAD:
         return [
             "hardly anything diffracts between sample and sensor, where the phase of the finest detail changes by only "
-            f"{phase:.2g} rad; {cure}"
+            f"{phase:.2g} rad; check distances and pixel size"
         ]
     if kept < _FEW_PERIODS:
         return [
             f"even at the smallest distance, the light of details finer than {field_um / kept:.3g} µm misses the field "
-            f"of {field_um:.3g} µm; {cure}"
+            f"of {field_um:.3g} µm; check distances and pixel size"
         ]
     return []
