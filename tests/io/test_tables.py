@@ -208,3 +208,10 @@ def test_a_frame_has_one_row_unless_it_may_have_more() -> None:
 def test_a_column_of_another_quantity_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="give the right column the title distances_um"):
         read_table(text).column("distances_um", unit="um")
+
+
+def test_a_message_names_no_more_titles_than_a_line_holds() -> None:
+    titles = ",".join(f"{'d' * 200}{number}" for number in range(50))
+    with pytest.raises(InputError) as caught:
+        read_table(f"{titles}\n{','.join('1' * 50)}").column("distances_um")
+    assert len(str(caught.value)) < 300

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_diner.errors import InputError, quoted
+from napari_diner.errors import InputError, one_line, quoted
 from napari_diner.io.texts import read_bytes
 from napari_diner.io.units import MICROMETRES, micrometres
 
@@ -197,7 +197,7 @@ class Table:
                 index = width - 1
         if index is not None:
             return [row[index] for row in self.rows]
-        content = ", ".join(filter(None, self.columns)) or f"{width} columns without titles"
+        content = one_line(", ".join(filter(None, self.columns))) or f"{width} columns without titles"
         raise InputError(
             f"{self.source} has {content}; give the right column the title {names[0]}, and separate columns by "
             "semicolons if numbers have decimal commas"
