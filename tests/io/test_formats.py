@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,15 @@ def test_settings_of_frames_tell_where_frames_are() -> None:
 def test_narrow_frames_are_no_reason_to_warn() -> None:
     assert frames_last((8, 100, 20)) is None
     assert frames_last((24, 960, 1280)) is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes end by signals")
+def test_a_matlab_file_on_which_the_decoder_crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scipy.io import savemat
+
+    path = tmp_path / "stack.mat"
+    savemat(path, {"frames": np.ones((9, 9, 3))})
+    assert probe(path).stack_shape == (3, 9, 9)
+    monkeypatch.setattr("napari_diner.io.matlab5._DECODE", "import os; os.abort()")
+    with pytest.raises(InputError, match="cannot be decoded"):
+        probe(path)

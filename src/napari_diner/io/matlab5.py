@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +23,9 @@ SIGNATURE = b"MATLAB 5.0"
 _HEADER, _TAG = 128, 8
 _COMPRESSED = 15
 _DEEPEST = 8
+_DECODE = "import sys, scipy.io; scipy.io.loadmat(sys.argv[1], simplify_cells=True)"
+_SECONDS, _BYTES_PER_SECOND = 20, 5e6
+"""Time that decoding may take: a start, and a slow disk."""
 _TYPES = {
     "double": "f8", "single": "f4", "logical": "?", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2",
     "int32": "i4", "uint32": "u4", "int64": "i8", "uint64": "u8",
@@ -37,6 +42,8 @@ def probe_matlab5(path: Path, name: str = "") -> Header:
         If it is not clear which is meant, or the file is damaged.
     """
     with decoding(path):
+        _check_sizes(path)
+        _check_decoding(path)
         part, values = _chosen(path, name)
         # complex values are only known by reading them
         dtype = part.dtype if values is None else values.dtype
@@ -108,6 +115,25 @@ def _check_sizes(path: Path) -> None:
             if kind == _COMPRESSED:
                 check_expansion(path, _expanded(file, order), size)
             place += _TAG + size
+
+
+def _check_decoding(path: Path) -> None:
+    """Check in a process of its own that a file can be decoded: on some damaged ones SciPy's decoder crashes.
+
+    Raises
+    ------
+    InputError
+        If it cannot, or not in a time that is generous for its size.
+    """
+    seconds = _SECONDS + path.stat().st_size / _BYTES_PER_SECOND
+    try:
+        decoded = subprocess.run(
+            [sys.executable, "-c", _DECODE, str(path)], capture_output=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{path} cannot be decoded; it may be damaged, so save it again") from None
+    if decoded.returncode < 0:  # other errors are explained where the file is read
+        raise InputError(f"{path} cannot be decoded; it may be damaged, so save it again")
 
 
 def _expanded(file: BinaryIO, order: str) -> int:
