@@ -179,7 +179,6 @@ def test_narrow_frames_are_no_reason_to_warn() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="processes end by signals")
 def test_a_matlab_file_on_which_the_decoder_crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from scipy.io import savemat
 
     path = tmp_path / "stack.mat"
     savemat(path, {"frames": np.ones((9, 9, 3))})
