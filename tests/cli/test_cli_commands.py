@@ -222,20 +222,30 @@ def test_an_interruption_leaves_the_best_so_far(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-def test_an_interruption_before_there_is_a_result_leaves_nothing(tmp_path: Path) -> None:
-    pipe = tmp_path / "recipe.yaml"
-    os.mkfifo(pipe)
-    with (
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, "run", pipe, "-o", tmp_path / "out"], stderr=subprocess.PIPE, text=True
-        ) as process,
-        pipe.open("w"),
-    ):  # returns once the command reads its recipe
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors == "napari-diner: interrupted; nothing was written\n"
-    assert list(tmp_path.iterdir()) == [pipe]
+@pytest.mark.parametrize("module", ["napari_diner.cli.app", "napari_diner.tasks.lensless.task", "torch"])
+def test_an_interruption_before_there_is_a_result_leaves_nothing(module: str, recording: Path, tmp_path: Path) -> None:
+    """Ctrl-C arrives when the command begins to import a module."""
+    code = f"""
+import os, signal, sys
+class Interrupter:
+    def find_spec(name, path, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupter)
+{SCRIPT}
+"""
+    command = [sys.executable, "-c", code, "run", recording / "recipe.yaml", "-o", tmp_path / "out"]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert finished.returncode == 130
+    assert finished.stderr == "napari-diner: interrupted; nothing was written\n"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_an_interruption_after_the_end_changes_nothing() -> None:
+    code = f"import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT); {SCRIPT}"
+    finished = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, timeout=60)
+    assert (finished.returncode, finished.stderr) == (0, "")
 
 
 def test_help_needs_no_torch_and_no_qt() -> None:
