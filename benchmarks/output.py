@@ -12,8 +12,9 @@ import torch
 from matplotlib.figure import Figure
 
 import napari_diner as nd
+from napari_diner.tasks.job import Job
 from napari_diner.tasks.result import Result
-from napari_diner.tasks.run import Job, Run
+from napari_diner.tasks.run import Run
 from napari_diner.tasks.task import Frames
 from textures import fur
 

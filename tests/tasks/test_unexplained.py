@@ -12,10 +12,11 @@ import pytest
 
 from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.job import StageRecord
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.report import percent
 from napari_diner.tasks.result import Result
-from napari_diner.tasks.run import StageRecord, check_finite, few_steps
+from napari_diner.tasks.result_checks import check_finite, few_steps
 from napari_diner.tasks.task import Frames, SampleData
 from napari_diner.tasks.unexplained import Unexplained
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, Generic, Self
 
 from napari_diner import device as devices
 from napari_diner.errors import DinerError, OutOfMemoryError
@@ -19,132 +14,12 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.processors import Threads
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.step import Step
-from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.job import Job, RunRecord, Stage, StageRecord, State
 from napari_diner.tasks.report import provenance
 from napari_diner.tasks.result import Progress, Result
-
-if TYPE_CHECKING:
-    import torch
+from napari_diner.tasks.result_checks import check_finite, few_steps
 
 _ESTIMATE_AFTER_S = 1.0
-
-State = TypeVar("State")
-
-
-@dataclass(frozen=True)
-class Stage(Generic[State]):
-    """One stage of a run, as data: a solver, and what becomes of its result."""
-
-    name: str
-    """What is shown and reported, e.g. ``"registration"`` or ``"start: alternating"``."""
-    solver: Callable[[State, Budget], Solver[Any] | None]
-    """Builds the solver for the state that the stages before have left; None if there is nothing to do."""
-    absorb: Callable[[State, Any], State]
-    """Returns the state with a result of the solver. It is called at the end of the stage, and whenever the best so far
-    is asked for in the middle; it must not change the state that it is given."""
-    share: float = 1.0
-    """Part of the time limit by which the stage must end."""
-    essential: bool = False
-    """Whether it takes at least one step even if its time is up already; other stages are then skipped."""
-    may_end: Callable[[Any], bool] = lambda solver: True
-    """Tells whether the stage may be ended now that its time is up."""
-    show: Callable[[State, Any], State] | None = None
-    """Returns the state to preview for the present answer of the solver; `absorb` if None."""
-
-
-@dataclass
-class StageRecord:
-    """What a stage did, for the report."""
-
-    name: str
-    seconds: float = 0.0
-    iterations: int = 0
-    most_iterations: int = 0
-    loss: float = math.nan
-    stopped_by_time_limit: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a task makes of a state: the part of a `Result` that only the task knows.
-
-    Parameters
-    ----------
-    arrays
-        The images.
-    figures
-        Entries of the report.
-    warnings
-        What is doubtful about the result, the worst first; those of the job follow in the report.
-    weights, header
-        Content of the model file, see `Result`.
-    """
-
-    arrays: tuple[NamedArray, ...]
-    figures: Mapping[str, object]
-    warnings: Sequence[str] = ()
-    weights: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
-    header: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """How far a run has come, for a task's `Job.outcome`."""
-
-    stages: Sequence[StageRecord]
-    """What each stage has done."""
-    seconds: float
-    """Seconds of computing, without pauses."""
-    finished: bool
-    """Whether all stages are done."""
-    timed_out: bool
-    """Whether a stage was ended by the time limit."""
-
-
-class Job(ABC, Generic[State]):
-    """One recipe on one set of data: what `Run` drives. Each task has its own.
-
-    Its constructor checks recipe and data, and the memory, before any work is done.
-    """
-
-    task: str
-    """Name of the task."""
-    recipe: Recipe
-    """The recipe with everything resolved, as it is stored with the result."""
-    device: torch.device
-    """Where it computes."""
-    checksum: str
-    """Of the data."""
-    warnings: Sequence[str] = ()
-    """What is doubtful about recipe and data: sentences without a full stop, known before any work is done."""
-    notes: Sequence[str] = ()
-    """What is worth knowing about the data without being doubtful, such as where the distances are from."""
-
-    @abstractmethod
-    def begin(self) -> State:
-        """Return the state before the first stage."""
-
-    @abstractmethod
-    def stages(self) -> Sequence[Stage[State]]:
-        """Return the stages in order."""
-
-    @abstractmethod
-    def preview(self, state: State) -> tuple[NamedArray, ...]:
-        """Return a few small images of a state; none if there is nothing to show yet."""
-
-    @abstractmethod
-    def outcome(self, state: State, record: RunRecord) -> Outcome:
-        """Return images and figures of a state.
-
-        Raises
-        ------
-        DinerError
-            If there is no result yet.
-        """
-
-    def losses(self, state: State, step: Step) -> Mapping[str, float]:
-        """Return the figures to plot for a step; those that are not finite are left out."""
-        return {"loss": step.loss}
 
 
 class Clock:
@@ -352,47 +227,6 @@ class Run(Generic[State]):
 
 
 AnyRun = Run[Any]
-
-
-def few_steps(stages: Sequence[StageRecord]) -> list[str]:
-    """Return sentences on solvers that took no more than one step of many, and so have hardly changed their start."""
-    sentences = []
-    iterative = [stage for stage in stages if stage.most_iterations > 1]
-    for stage in iterative:
-        if stage.stopped_by_time_limit and stage.iterations <= 1:
-            sentences.append(
-                f"the time limit left a single iteration of {stage.most_iterations} to {stage.name}; allow more time"
-            )
-    if iterative and not sentences and all(stage.iterations <= 1 for stage in iterative):
-        last = iterative[-1]
-        sentences.append(
-            f"{last.name} stopped after the first of {last.most_iterations} iterations, as no step improved on its "
-            "start; check the units of lengths and the scale of the data"
-        )
-    if stages and stages[-1].iterations == 0:
-        sentences.append(f"{stages[-1].name} took no step; the result is what it started from")
-    return sentences
-
-
-def check_finite(
-    parts: Iterable[NamedArray | tuple[str, npt.NDArray[np.generic]]], stages: Sequence[StageRecord]
-) -> None:
-    """Check that images and parameters are numbers.
-
-    Raises
-    ------
-    DinerError
-        If some are not finite.
-    """
-    for part in parts:
-        name, values = (part.name, part.data) if isinstance(part, NamedArray) else part
-        bad = values.size - int(np.isfinite(values).sum())
-        if bad:
-            after = f" after the stage {stages[-1].name}" if stages else ""
-            raise DinerError(
-                f"{bad:,} of {values.size:,} values of {name} are not finite{after}: it diverged, as with too large a "
-                "learning rate, or with gains, scales or data that are extreme; change those, nothing is saved"
-            )
 
 
 def remaining_s(done: float, spent_s: float, limit_s: float | None = None) -> float | None:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from napari_diner.tasks.comparison import Comparison, ComparisonRun
+    from napari_diner.tasks.job import Job
     from napari_diner.tasks.result import Result
-    from napari_diner.tasks.run import AnyRun, Job
+    from napari_diner.tasks.run import AnyRun
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
 DataT = TypeVar("DataT")

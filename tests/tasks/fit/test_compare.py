@@ -16,7 +16,7 @@ from napari_diner.tasks.comparison import Comparison
 from napari_diner.tasks.fit.job import FitJob, FitState
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.fit.task import FitTask
-from napari_diner.tasks.run import Outcome, RunRecord
+from napari_diner.tasks.job import Outcome, RunRecord
 from napari_diner.tasks.task import Frames
 
 NAMES = ("diner-siren", "siren", "pixels")

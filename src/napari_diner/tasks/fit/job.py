@@ -35,8 +35,8 @@ from napari_diner.tasks.fit.preview import preview
 from napari_diner.tasks.fit.recipe import FitRecipe, learning_rate_of
 from napari_diner.tasks.fit.stored import LOW, unpacked_table
 from napari_diner.tasks.fit.unique import unique_samples
+from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.report import percent, psnr_of
-from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
 
 _ROWS = 1 << 20
 # part of a time limit for training; the rest is kept for placing the keys

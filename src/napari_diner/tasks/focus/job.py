@@ -28,11 +28,11 @@ from napari_diner.solvers.step import Step
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.focus.search import FocusSearch
 from napari_diner.tasks.frame_list import about_distances, frame_list
+from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.lensless.data import LenslessData, corrected, memory_needed, with_file_facts
 from napari_diner.tasks.lensless.model import problem_of
 from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.setup import Setup
-from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.unexplained import Unexplained
 
 # where single frames have found the distances, the twin image displaces them by less than this many depths of field

@@ -27,8 +27,8 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.stages import IdtStages, IdtState
 from napari_diner.tasks.idt.truth import TrueVolume, check_truth, score
 from napari_diner.tasks.idt.ways import expected_sign, sign_of_sample
+from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.report import psnr_db
-from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.unexplained import Unexplained
 
 # with the right geometry strong samples leave up to 0.13 unexplained, weak ones 0.01; a wrong one 0.18 or more: see

@@ -31,7 +31,7 @@ from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, p
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.represent import build_unknown, learning_rate
 from napari_diner.tasks.idt.ways import sign_of_sample, warnings_of_sign
-from napari_diner.tasks.run import Stage
+from napari_diner.tasks.job import Stage
 
 LINEAR_PHASE_RAD = 0.5
 """Phase above which single scattering is unreliable."""

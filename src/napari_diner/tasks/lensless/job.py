@@ -14,6 +14,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
 from napari_diner.tasks.frame_list import about_distances, frame_list
+from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.lensless.calibrate import check_calibration
 from napari_diner.tasks.lensless.data import LenslessData, checked_illumination, memory_needed, prepare, resolved
 from napari_diner.tasks.lensless.geometry import object_shape, onto_object
@@ -29,7 +30,6 @@ from napari_diner.tasks.lensless.surround import surround_warnings, with_surroun
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
 from napari_diner.tasks.report import psnr_db
-from napari_diner.tasks.run import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.unexplained import Unexplained
 
 _PREVIEW_PIXELS = 512

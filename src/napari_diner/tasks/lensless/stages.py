@@ -24,6 +24,7 @@ from napari_diner.solvers.registry import solvers
 from napari_diner.solvers.settings import AdamSettings, GaussNewtonSettings
 from napari_diner.solvers.solver import Budget, Immediate, Solver
 from napari_diner.solvers.starting_values import StartingValues
+from napari_diner.tasks.job import Stage
 from napari_diner.tasks.lensless.calibrate import CalibratedRecording, Calibration
 from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.model import ModelBuilder
@@ -32,7 +33,6 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import FrameRegistration, RegisteredRecording
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.unknown import build_unknown, make_flat
-from napari_diner.tasks.run import Stage
 
 # the part of a time limit by which everything before the last solver must end
 _START_SHARE = 0.5

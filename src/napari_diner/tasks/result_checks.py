@@ -1,0 +1,53 @@
+"""Whether what a run has found can be a result: numbers, and from more than a single step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.errors import DinerError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.job import StageRecord
+
+
+def few_steps(stages: Sequence[StageRecord]) -> list[str]:
+    """Return sentences on solvers that took no more than one step of many, and so have hardly changed their start."""
+    sentences = []
+    iterative = [stage for stage in stages if stage.most_iterations > 1]
+    for stage in iterative:
+        if stage.stopped_by_time_limit and stage.iterations <= 1:
+            sentences.append(
+                f"the time limit left a single iteration of {stage.most_iterations} to {stage.name}; allow more time"
+            )
+    if iterative and not sentences and all(stage.iterations <= 1 for stage in iterative):
+        last = iterative[-1]
+        sentences.append(
+            f"{last.name} stopped after the first of {last.most_iterations} iterations, as no step improved on its "
+            "start; check the units of lengths and the scale of the data"
+        )
+    if stages and stages[-1].iterations == 0:
+        sentences.append(f"{stages[-1].name} took no step; the result is what it started from")
+    return sentences
+
+
+def check_finite(
+    parts: Iterable[NamedArray | tuple[str, npt.NDArray[np.generic]]], stages: Sequence[StageRecord]
+) -> None:
+    """Check that images and parameters are numbers.
+
+    Raises
+    ------
+    DinerError
+        If some are not finite.
+    """
+    for part in parts:
+        name, values = (part.name, part.data) if isinstance(part, NamedArray) else part
+        bad = values.size - int(np.isfinite(values).sum())
+        if bad:
+            after = f" after the stage {stages[-1].name}" if stages else ""
+            raise DinerError(
+                f"{bad:,} of {values.size:,} values of {name} are not finite{after}: it diverged, as with too large a "
+                "learning rate, or with gains, scales or data that are extreme; change those, nothing is saved"
+            )
