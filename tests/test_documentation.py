@@ -19,6 +19,7 @@ import yaml
 
 import napari_diner as nd
 from napari_diner.cli.options import assignment
+from napari_diner.execution.plan import Plan
 from napari_diner.settings import all_keys
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.registry import tasks
@@ -71,11 +72,14 @@ def test_every_image_is_shown() -> None:
 
 
 @pytest.mark.parametrize(("page", "text"), blocks("yaml"))
-def test_recipes_are_valid(page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recipes_and_plans_are_valid(page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # a recipe that names a table of directions is read with it
     (tmp_path / "leds.csv").write_text("NA_y,NA_x\n0.1,0.2\n")
     monkeypatch.chdir(tmp_path)
     values = yaml.safe_load(text)
+    if "items" in values:
+        Plan(**values)
+        return
     RECIPES[values.get("task", "lensless")].parse(values)
 
 

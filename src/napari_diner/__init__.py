@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_diner.api import batch as batch
     from napari_diner.api import compare as compare
     from napari_diner.api import fit as fit
     from napari_diner.api import focus as focus
@@ -39,7 +40,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 _PUBLIC = {
     **dict.fromkeys(
-        ("read", "lensless", "idt", "fit", "focus", "compare", "load", "show", "sample", "task"), "napari_diner.api"
+        ("read", "lensless", "idt", "fit", "focus", "batch", "compare", "load", "show", "sample", "task"),
+        "napari_diner.api",
     ),
     "DinerError": "napari_diner.errors",
     "Result": "napari_diner.tasks.result",

@@ -19,6 +19,9 @@ from napari_diner.tasks.registry import task as registered
 from napari_diner.tasks.task import Frames, SampleData
 
 if TYPE_CHECKING:
+    from napari_diner.execution.batch import Batch
+    from napari_diner.execution.item_run import Record
+    from napari_diner.execution.plan import Plan
     from napari_diner.tasks.comparison import Comparison, ComparisonRun
     from napari_diner.tasks.result import Progress, Result
     from napari_diner.tasks.run import AnyRun
@@ -206,6 +209,55 @@ def task(name: str) -> TaskFunction:
 def compare(name: str, data: Data = None, **settings: Any) -> Comparison:
     """Run the contenders of a task on the same data; see `TaskFunction.compare`."""
     return task(name).compare(data, **settings)
+
+
+def batch(
+    plan: Plan | Mapping[str, object] | str | Path,
+    output: str | Path,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[Sequence[Record]], object] | None = None,
+) -> Batch:
+    """Run a recipe on many recordings; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    plan
+        A plan, its values, or the path of its file.
+    output
+        Folder for the results. Items that are done in it, from the same data with the same recipe, are not run again.
+    overwrite
+        Whether results of other data or other recipes in it are replaced.
+    progress
+        Called with the records of the items that have changed.
+
+    Returns
+    -------
+    Batch
+        Its ``records`` say what became of each item; `load` reads the result in ``output/name``.
+
+    Raises
+    ------
+    DinerError
+        If the plan or the folder cannot be used.
+
+    Examples
+    --------
+    >>> work = nd.batch({"recipe": "cells.yaml", "items": ["day1/*.tif", "day2/*.tif"]}, "results")
+    >>> [record.name for record in work.records.values() if record.state == "failed"]
+    """
+    from napari_diner.execution.batch import Batch
+    from napari_diner.execution.plan import Plan
+
+    if isinstance(plan, str | Path):
+        plan = Plan.load(plan)
+    elif not isinstance(plan, Plan):
+        plan = Plan(**plan)
+    with Batch(plan, output, overwrite=overwrite) as work:
+        for changed in work:
+            if progress is not None:
+                progress(changed)
+    return work
 
 
 def read(source: str | Path, axes: str = "", select: str = "") -> Frames:

@@ -10,6 +10,8 @@ import re
 import reprlib
 from collections.abc import Callable
 
+TRACEBACK = "NAPARI_DINER_TRACEBACK"
+"""Environment variable that makes unexpected errors print their traceback."""
 _LONGEST = 80
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _FIELD = re.compile(r"\{field(?::([\w.]+))?\}")

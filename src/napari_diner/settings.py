@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
@@ -41,6 +41,9 @@ class Settings(BaseModel, metaclass=_OurErrors):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    noun: ClassVar[str] = "recipe"
+    """What messages call the whole that it is, or is a section of."""
+
 
 def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
     """Return the fields of a model that are models themselves."""
@@ -52,12 +55,12 @@ def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 def all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield every key of a model; those of its sections as ``section.key``."""
-    nested = sections(model)
-    for name in model.model_fields:
+    """Yield every key of a model; those of its sections, and of what it lists, as ``section.key``."""
+    for name, field in model.model_fields.items():
         yield prefix + name
-        if name in nested:
-            yield from all_keys(nested[name], f"{prefix}{name}.")
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from all_keys(kind, f"{prefix}{name}.")
 
 
 def explained(model: Any, error: ValidationError) -> RecipeError:
@@ -74,7 +77,7 @@ def explained(model: Any, error: ValidationError) -> RecipeError:
         keys.pop()
     key = ".".join(keys)
     if unknown:
-        return RecipeError(f"The recipe has no key {quoted(key)}; did you mean {_nearest(key, valid)!r}?")
+        return RecipeError(f"The {model.noun} has no key {quoted(key)}; did you mean {_nearest(key, valid)!r}?")
     problem = one_line(first["msg"], 400).removeprefix("Value error, ").replace("Input should be", "it should be")
     if first["type"] == "value_error" and not key:
         return RecipeError(problem)

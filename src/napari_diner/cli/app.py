@@ -10,19 +10,18 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
 
 from napari_diner import __version__
+from napari_diner.cli.batch import batch
 from napari_diner.cli.commands import check_command, compare_command, run_command, simulate_command, task_command
 from napari_diner.cli.demo import demo
 from napari_diner.cli.info import info
 from napari_diner.cli.options import option_name
 from napari_diner.cli.render import render
-from napari_diner.errors import DinerError, one_line, quoted
+from napari_diner.errors import TRACEBACK, DinerError, one_line, quoted
 from napari_diner.tasks.registry import samples, tasks
 
 BAD_INPUT = 2
 FAULT = 1
 _LONGEST = 1000
-TRACEBACK = "NAPARI_DINER_TRACEBACK"
-"""Environment variable that makes unexpected errors print their traceback."""
 
 
 def build_app() -> App:
@@ -45,7 +44,7 @@ def build_app() -> App:
     simulate = App(name="simulate", help="Simulate sample data.")
     for name, (_, sample) in samples().items():
         simulate.command(simulate_command(sample), name=name)
-    for command in (render, run_command(), info, simulate, compare):
+    for command in (render, run_command(), batch, info, simulate, compare):
         app.command(command)
     return app
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from napari_diner.cli.terminal import Watch, print_rows, print_table, warn
+from napari_diner.cli.terminal import Watch, print_rows, print_table, progress_display, warn
 from napari_diner.errors import DinerError, OutputError
 from napari_diner.io.folder import REPORT, reserved, staged
 from napari_diner.tasks.report import Row
@@ -89,7 +89,7 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
         If the run was interrupted before there was a result, or twice.
     """
     with results_in(folder.output, folder.overwrite, inputs) as stage:
-        with start() as run, Watch(quiet=folder.quiet) as watch:
+        with start() as run, Watch(progress_display(quiet=folder.quiet)) as watch:
             if not folder.quiet:
                 warn(run.warnings)
                 warn(run.notes, "note")
@@ -151,7 +151,7 @@ def compare_into(folder: Common, comparing: Callable[[], ComparisonRun], inputs:
 
 def finish(comparing: ComparisonRun, *, quiet: bool) -> tuple[Comparison, bool]:
     """Run a comparison; return it, and whether it was completed."""
-    with Watch(quiet=quiet) as watch, comparing:
+    with Watch(progress_display(quiet=quiet)) as watch, comparing:
         for progress in comparing:
             if not watch.goes_on(progress):
                 break

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +11,6 @@ from cyclopts import Parameter
 
 from napari_diner.cli.output import FLAG, Quiet
 from napari_diner.errors import InputError, OutputError
-from napari_diner.io.exchange import PREFIX
 
 if TYPE_CHECKING:
     from napari_diner.tasks.fit.region import Index
@@ -44,12 +41,13 @@ def render(
     factors = _numbers(zoom)
     if not 0 <= order <= HIGHEST_ORDER:
         raise InputError(f"The order of the splines is {order}; choose one from 0 to {HIGHEST_ORDER}")
+    from napari_diner.io.folder import replaced
     from napari_diner.io.ometiff import write_array
     from napari_diner.tasks.fit.model import FitModel
 
     saved = FitModel.open(model)
     rendering = saved.render(parse_region(region, saved.axes, saved.shape), factors, order)
-    _replaced(output, lambda path: write_array(path, rendering))
+    replaced(output, lambda path: write_array(path, rendering))
     if not quiet:
         sizes = " × ".join(str(size) for size in rendering.data.shape)
         print(f"{sizes} ({rendering.axes}, {rendering.data.dtype}) in {output}")
@@ -125,17 +123,3 @@ def _check_file(path: Path, overwrite: bool) -> None:
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"The output {path} cannot be written; choose a folder where you may write")
-
-
-def _replaced(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file beside its place and move it there, so that it is never seen incomplete."""
-    path = path.expanduser().absolute()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=path.parent) as folder:
-            # a name of its own inside a private folder keeps the usual permissions
-            write(Path(folder) / path.name)
-            (Path(folder) / path.name).replace(path)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise OutputError(f"The output {path} cannot be written ({reason}); choose another one") from None

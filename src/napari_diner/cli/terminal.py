@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Generic, Protocol, Self, TypeVar
 
 from rich import box
 from rich.console import Console
@@ -25,30 +25,43 @@ SECONDS_BETWEEN_DRAWINGS = 0.1
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Watch:
+Shown = TypeVar("Shown", contravariant=True)
+
+
+class Display(Protocol[Shown]):
+    """What is on the terminal while something runs."""
+
+    def show(self, progress: Shown) -> None:
+        """Show how far it has come."""
+
+    def close(self) -> None:
+        """Take it off the terminal."""
+
+
+class Watch(Generic[Shown]):
     """Inside its ``with`` block, a run is shown, and the first Ctrl-C or SIGTERM ends it; the second one stops at once.
 
     Parameters
     ----------
-    quiet
-        Whether nothing is shown.
+    display
+        How the run is shown; not at all if None.
 
     Examples
     --------
-    >>> with Watch(quiet=False) as watch:
+    >>> with Watch(progress_display()) as watch:
     ...     for progress in run:
     ...         if not watch.goes_on(progress):
     ...             break
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, display: Display[Shown] | None) -> None:
         self.stopped = False
         """Whether the run was asked to end early."""
         self.started = False
         """Whether it has taken a step, so that there is a result."""
-        self._display = None if quiet else _Bar() if sys.stderr.isatty() else _Lines()
+        self._display = display
 
-    def goes_on(self, progress: Progress) -> bool:
+    def goes_on(self, progress: Shown) -> bool:
         """Show progress; return whether the run is to take another step."""
         self.started = True
         if self._display is not None:
@@ -77,6 +90,11 @@ class Watch:
         self.stopped = True
         if sys.stderr.isatty():
             print("\nstopping after this step; press Ctrl-C again to stop at once", file=sys.stderr)
+
+
+def progress_display(*, quiet: bool = False) -> Display[Progress] | None:
+    """Return the display of a run: a bar on a terminal, else a line now and then; None if quiet."""
+    return None if quiet else _Bar() if sys.stderr.isatty() else _Lines()
 
 
 class _Bar:
@@ -122,9 +140,15 @@ class _Lines:
 def _figures(progress: Progress) -> str:
     figures = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in progress.losses.items()]
     if progress.remaining_s is not None:
-        seconds = progress.remaining_s
-        figures.append(f"{seconds:.0f} s left" if seconds < 120 else f"{seconds / 60:.0f} min left")
+        figures.append(f"{duration(progress.remaining_s)} left")
     return ", ".join(figures)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in a unit that suits it, e.g. ``"90 s"``, ``"12 min"``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def warn(warnings: Iterable[str], kind: str = "warning") -> None:

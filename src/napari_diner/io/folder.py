@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,26 @@ def write_contents(
         contiguous = {name: np.ascontiguousarray(value) for name, value in weights.items()}
         # save_file of safetensors would make the file readable by its owner only
         (folder / WEIGHTS).write_bytes(_in_order(save(contiguous, metadata=dict(metadata or {}))))
+
+
+def replaced(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file beside its place and move it there, so that it is never seen incomplete.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    path = path.expanduser().absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=path.parent) as folder:
+            # a name of its own inside a private folder keeps the usual permissions
+            write(Path(folder) / path.name)
+            (Path(folder) / path.name).replace(path)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(f"The output {path} cannot be written ({reason}); choose another one") from None
 
 
 def is_demo(folder: str | Path) -> bool:

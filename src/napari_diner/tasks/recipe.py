@@ -101,8 +101,8 @@ class ArrayRecipe(Recipe):
         return select.strip()
 
 
-def read_yaml(path: str | Path) -> Values:
-    """Read a mapping from a YAML file, safely.
+def read_yaml(path: str | Path, noun: str = "recipe") -> Values:
+    """Read a mapping from a YAML file, safely; messages call it by the noun.
 
     Raises
     ------
@@ -112,13 +112,13 @@ def read_yaml(path: str | Path) -> Values:
     try:
         values = parse_yaml(read_bytes(Path(path).expanduser()).decode())
     except OSError as error:
-        raise RecipeError(f"The recipe {path} cannot be read ({error.strerror}); give a YAML file") from None
+        raise RecipeError(f"The {noun} {path} cannot be read ({error.strerror}); give a YAML file") from None
     except UnicodeDecodeError:
-        raise RecipeError(f"The recipe {path} cannot be read as a text in UTF-8; give a YAML file") from None
+        raise RecipeError(f"The {noun} {path} cannot be read as a text in UTF-8; give a YAML file") from None
     except (ValueError, RuntimeError) as error:
-        raise RecipeError(f"The recipe {path} cannot be read: {one_line(str(error))}; correct it there") from None
+        raise RecipeError(f"The {noun} {path} cannot be read: {one_line(str(error))}; correct it there") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise RecipeError(f"The recipe {path} holds no settings; write lines of the form 'key: value'")
+        raise RecipeError(f"The {noun} {path} holds no settings; write lines of the form 'key: value'")
     return values
 
 

@@ -1,0 +1,115 @@
+"""The command that runs many recordings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from napari_diner.cli.output import INTERRUPTED, Common
+from napari_diner.cli.terminal import Display, Watch, duration, warn
+
+if TYPE_CHECKING:
+    from napari_diner.execution.batch import Batch
+    from napari_diner.execution.item_run import Record
+
+FAILED = 2
+"""Exit code if some items have failed: their input cannot be used."""
+_MOST_NAMED = 3
+_STYLES = {"done": "green", "unchanged": "cyan", "failed": "red", "running": "bold", "waiting": "dim"}
+
+
+def batch(
+    plan: Annotated[Path, Parameter(help="Plan (YAML): where the recordings are, and their recipe.")],
+    /,
+    *,
+    common: Common,
+) -> int:
+    """Run a recipe on many recordings; run it again to go on where it was."""
+    from napari_diner.execution.batch import Batch
+    from napari_diner.execution.plan import Plan
+
+    with Batch(Plan.load(plan), common.output, overwrite=common.overwrite) as work:
+        display: Display[Sequence[Record]] | None = None
+        if not common.quiet:
+            warn((f"{stray.path} is no item: {stray.reason}" for stray in work.strays), "note")
+            display = _Table(work) if sys.stderr.isatty() else _Lines(work)
+        with Watch(display) as watch:
+            for changed in work:
+                if not watch.goes_on(changed):
+                    break
+    if not common.quiet:
+        for text, names in work.warnings.items():
+            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            warn([f"{', '.join(names[:_MOST_NAMED])}{more}: {text}"])
+    for record in work.records.values():
+        if record.state == "failed":
+            print(f"failed: {record.name}: {record.message}", file=sys.stderr)
+    if not common.quiet:
+        print(f"{work.counted()}; see {common.output / 'batch.html'}")
+    if not work.is_complete:
+        return INTERRUPTED
+    return FAILED if work.count("failed") else 0
+
+
+class _Lines:
+    """A line for each item that has ended, for a log file."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def show(self, progress: Sequence[Record]) -> None:
+        for record in progress:
+            if record.is_over:
+                ended = self._batch.count("done", "unchanged", "failed")
+                left = self._batch.remaining_s
+                more = "" if left is None else f", {duration(left)} left"
+                place = f"{ended}/{len(self._batch.records)}"
+                print(f"{place} {record.state} {record.name}{more}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class _Table:
+    """A table of the items on a terminal: those that run and fail, and the last that ended."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._ended: list[str] = []
+        self._live = Live(
+            console=Console(stderr=True), refresh_per_second=4, transient=True, get_renderable=self._drawn
+        )
+        self._live.start()
+
+    def show(self, progress: Sequence[Record]) -> None:
+        self._ended += [record.name for record in progress if record.is_over]
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def _drawn(self) -> Group:
+        records, left = self._batch.records, self._batch.remaining_s
+        rows = max(3, self._live.console.height - 5)
+        running = [record for record in records.values() if record.state == "running"][:rows]
+        over = [records[name] for name in reversed(self._ended)]
+        failed = [record for record in over if record.state == "failed"]
+        others = [record for record in over if record.state != "failed"]
+        table = Table("item", "state", "", box=None, pad_edge=False, expand=True)
+        for record in [*running, *failed, *others][:rows]:
+            remaining = "" if record.remaining_s is None else f", {duration(record.remaining_s)} left"
+            what = record.message + remaining if record.message else f"{record.seconds:.1f} s"
+            table.add_row(
+                Text(record.name, overflow="ellipsis", no_wrap=True),
+                Text(record.state, style=_STYLES[record.state]),
+                Text(what, overflow="ellipsis", no_wrap=True),
+            )
+        more = "" if left is None else f", {duration(left)} left"
+        return Group(table, Text(f"{self._batch.counted()}{more}", style="bold"))

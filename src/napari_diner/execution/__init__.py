@@ -1,0 +1,1 @@
+"""Running many recordings: plans, items, and where they are computed."""

@@ -1,0 +1,150 @@
+"""A batch: the items of a plan, computed one after the other or by several workers."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from napari_diner.errors import OutputError
+from napari_diner.execution.item_run import Record, State, run_item
+from napari_diner.execution.items import Item, items_of
+from napari_diner.execution.plan import Plan
+from napari_diner.execution.summary import counted, is_batch, write_summary
+from napari_diner.io.folder import reserved
+from napari_diner.tasks.recipe import input_files
+
+Changes = Generator[Sequence[Record], None, None]
+"""Records as they change, at times none; close it to stop."""
+Executor = Callable[[Sequence[Item], Path, bool], Changes]
+"""Runs items into an output folder, where results may be overwritten."""
+
+_SUMMARY_EVERY_S = 10.0
+
+
+class Batch:
+    """The items of a plan on their way; its owner iterates it, as with `napari_diner.tasks.run.Run`.
+
+    Each iteration yields the records that have changed, at times none. To cancel, stop iterating and leave the ``with``
+    block: finished items are kept, and nothing of the others. The output folder receives a folder for each item, and
+    ``batch.json``, ``batch.csv`` and ``batch.html``. Items that are done, from the same data with the same recipe, are
+    left as they are, so that a batch that was cancelled goes on where it was.
+
+    Parameters
+    ----------
+    plan
+        Which recordings, and with which recipe.
+    output
+        A new folder, an empty one, or that of an earlier batch.
+    overwrite
+        Whether results of other data or other recipes in it are replaced; otherwise these items fail.
+    executor
+        Where items are computed; in this process, one after the other, if None.
+
+    Raises
+    ------
+    DinerError
+        If the plan or the folder cannot be used.
+
+    Examples
+    --------
+    >>> with Batch(Plan.load("plan.yaml"), "results") as batch:
+    ...     for changed in batch:
+    ...         print(batch.count("done"), "of", len(batch.records))
+    """
+
+    def __init__(
+        self, plan: Plan, output: str | Path, *, overwrite: bool = False, executor: Executor | None = None
+    ) -> None:
+        self.plan, self.overwrite = plan, overwrite
+        self.output = Path(output).expanduser().absolute()
+        self.items, self.strays = (inventory := items_of(plan, self.output)).items, inventory.strays
+        self.records = {item.name: Record(item.name, item.source) for item in self.items}
+        self._executor = executor or one_after_the_other
+        self._context = ExitStack()
+        self._began = time.monotonic()
+        self._written = -math.inf
+
+    def count(self, *states: State) -> int:
+        """Return how many items are in one of these states."""
+        return sum(record.state in states for record in self.records.values())
+
+    def counted(self) -> str:
+        """Return in words how many items are in each state, e.g. ``"38 done, 2 failed"``."""
+        return counted(list(self.records.values()))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return all(record.is_over for record in self.records.values())
+
+    @property
+    def remaining_s(self) -> float | None:
+        """An estimate of the seconds to come, from the time that the items so far took; None if there is none."""
+        computed, left = self.count("done", "failed"), self.count("waiting", "running")
+        return None if not (computed and left) else left * (time.monotonic() - self._began) / computed
+
+    @property
+    def warnings(self) -> Mapping[str, Sequence[str]]:
+        """What is doubtful, each sentence with the items that it is about."""
+        named: dict[str, list[str]] = {}
+        for record in self.records.values():
+            for warning in record.warnings:
+                named.setdefault(warning, []).append(record.name)
+        return named
+
+    def __enter__(self) -> Self:
+        if self.output.is_dir() and not is_batch(self.output):
+            foreign = next((entry.name for entry in self.output.iterdir() if not entry.name.startswith(".")), "")
+            if foreign:
+                raise OutputError(
+                    f"The output folder {self.output} exists and is not that of a batch (it has {foreign}); choose "
+                    "another one"
+                )
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"The output folder {self.output} cannot be written ({error.strerror}); choose another one"
+            ) from None
+        inputs = {path for item in self.items for path in input_files(item.recipe)}
+        self._context.enter_context(reserved(self.output, overwrite=True, inputs=inputs))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._context:
+            for name, record in self.records.items():
+                if record.state == "running":  # it was given up
+                    self.records[name] = Record(name, record.source)
+            if self._written > -math.inf:
+                self._summarise()
+
+    def __iter__(self) -> Iterator[Sequence[Record]]:
+        self._began = time.monotonic()
+        self._summarise()
+        changes = self._executor(self.items, self.output, self.overwrite)
+        try:
+            for changed in changes:
+                self.records |= {record.name: record for record in changed}
+                if any(record.is_over for record in changed) and time.monotonic() - self._written > _SUMMARY_EVERY_S:
+                    self._summarise()
+                yield changed
+        finally:
+            changes.close()
+
+    def _summarise(self) -> None:
+        write_summary(self.output, list(self.records.values()), self.strays)
+        self._written = time.monotonic()
+
+
+def one_after_the_other(items: Sequence[Item], output: Path, overwrite: bool) -> Changes:
+    """Run items in this process; see `Executor`."""
+    for item in items:
+        for record in run_item(item, output, overwrite=overwrite):
+            yield [record]

@@ -1,0 +1,175 @@
+"""Running one item of a batch: unless it is done, and without an error that stops the others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from napari_diner.errors import TRACEBACK, DinerError, InputError
+from napari_diner.execution.items import Item
+from napari_diner.io.files import find_files
+from napari_diner.io.folder import REPORT, check_output, recover, staged
+from napari_diner.io.formats import located
+from napari_diner.io.texts import read_json
+from napari_diner.tasks.recipe import input_files
+from napari_diner.tasks.registry import task_of
+from napari_diner.tasks.report import Report
+
+if TYPE_CHECKING:
+    from napari_diner.tasks.run import AnyRun
+
+State = Literal["waiting", "running", "done", "unchanged", "failed"]
+THUMBNAIL = "thumbnail.png"
+
+
+@dataclass(frozen=True)
+class Record:
+    """How far an item has come."""
+
+    name: str
+    """Of the item."""
+    source: str
+    """Where its data are."""
+    state: State = "waiting"
+    """What has become of it; an unchanged one was done before from the same data with the same recipe."""
+    message: str = ""
+    """The stage that is running, or why it failed."""
+    seconds: float = 0.0
+    """Seconds of computing."""
+    remaining_s: float | None = None
+    """An estimate of the seconds to come, if it is running."""
+    warnings: tuple[str, ...] = ()
+    """What is doubtful."""
+    figures: Mapping[str, float | int | str] = field(default_factory=dict)
+    """The figures of its report that its task compares results by."""
+    place: str = ""
+    """The process that computes it."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will become of it."""
+        return self.state in ("done", "unchanged", "failed")
+
+
+def run_item(item: Item, output: Path, *, overwrite: bool = False) -> Iterator[Record]:
+    """Run an item and save its result; yield a record for each step, and last the one of its end.
+
+    To give it up, close the iterator: nothing is saved then. A result is saved all at once.
+
+    Parameters
+    ----------
+    item
+        What to run.
+    output
+        The output folder of the batch.
+    overwrite
+        Whether a result of other data or another recipe in the folder of the item may be replaced.
+    """
+    record = Record(item.name, item.source, "running", "reading", place=str(os.getpid()))
+    yield record
+    try:
+        if item.problem:
+            raise DinerError(item.problem)
+        yield from _run(item, record, item.folder(output), overwrite)
+    except DinerError as error:
+        # keys, as in the plan
+        yield replace(record, state="failed", message=str(error))
+    except MemoryError:
+        yield replace(
+            record, state="failed", message="The memory is full; crop or bin the frames, or use fewer workers"
+        )
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        yield replace(record, state="failed", message=f"unexpected error, {type(error).__name__}: {error}")
+
+
+def _run(item: Item, record: Record, folder: Path, overwrite: bool) -> Iterator[Record]:
+    task, inputs = task_of(item.recipe), input_files(item.recipe)
+    attached = _attached(item)
+    with task.start(item.recipe) as run:
+        record = replace(record, warnings=tuple(run.warnings))
+        identity = _identity(run, attached)
+        done = _done(folder, run, identity)
+        if done is not None:
+            yield _ended(record, "unchanged", done, task.columns)
+            return
+        check_output(folder, overwrite, inputs)
+        for step in run:
+            message = f"{step.stage} {step.iteration}/{step.iterations}"
+            yield replace(record, message=message, seconds=step.elapsed_s, remaining_s=step.remaining_s)
+        from napari_diner.execution.thumbnail import write_thumbnail
+        from napari_diner.tasks.saving import write_result
+
+        result = run.result()
+        result = replace(result, report={**result.report, "batch": identity})
+        with staged(folder, overwrite, inputs) as stage:
+            extras = task.write_extras(result, stage)
+            write_thumbnail(result, stage / THUMBNAIL)
+            write_result(result, stage, [*extras, THUMBNAIL])
+        yield _ended(record, "done", result.report, task.columns)
+
+
+def _ended(record: Record, state: State, report: Report, columns: Mapping[str, str]) -> Record:
+    """Return the record of a result."""
+    figures = {name: report[name] for name in columns if isinstance(report.get(name), float | int | str)}
+    return replace(
+        record,
+        state=state,
+        message="",
+        seconds=float(report.get("seconds", 0.0)),
+        warnings=tuple(map(str, report.get("warnings", ()))),
+        figures=figures,
+    )
+
+
+def _identity(run: AnyRun, attached: Mapping[str, str]) -> dict[str, object]:
+    """Return what decides a result: the recipe, completed from the files, and the content of other files it names.
+
+    The name of the data is left out: their checksum tells more.
+    """
+    recipe = run.job.recipe
+    values = recipe.model_dump(mode="json", exclude={task_of(recipe).source_field, "input_sha256"})
+    text = json.dumps(values, sort_keys=True)
+    return {"recipe_sha256": hashlib.sha256(text.encode()).hexdigest(), "attached_sha256": attached}
+
+
+def _done(folder: Path, run: AnyRun, identity: Mapping[str, object]) -> Report | None:
+    """Return the report in a folder if it is that of the complete result of the same recipe on the same data."""
+    if not folder.is_dir():
+        return None
+    recover(folder)
+    try:
+        report = read_json(folder / REPORT)
+    except InputError:
+        return None
+    if not isinstance(report, dict) or report.get("partial") or report.get("input_sha256") != run.job.checksum:
+        return None
+    names = report.get("files")
+    whole = isinstance(names, list) and all((folder / str(name)).is_file() for name in names)
+    return report if whole and report.get("batch") == identity else None
+
+
+def _attached(item: Item) -> dict[str, str]:
+    """Return the SHA-256 of the files that a recipe names besides the data, such as masks and references.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    """
+    source = task_of(item.recipe).source_field
+    sums = {}
+    for path in input_files(item.recipe.model_copy(update={source: None})):
+        for name in find_files(path):
+            file = located(name)[0]
+            if file.is_file():
+                with file.open("rb") as opened:
+                    sums[str(file)] = hashlib.file_digest(opened, "sha256").hexdigest()
+    return sums

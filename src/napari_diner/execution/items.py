@@ -1,0 +1,316 @@
+"""The items of a batch: the recordings that a plan stands for, each with its recipe and its folder. Free of torch."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from napari_diner.errors import DinerError, InputError, OutputError, RecipeError, quoted
+from napari_diner.execution.plan import Entry, Plan, safe_name
+from napari_diner.io.axes import view_of
+from napari_diner.io.files import SUFFIXES
+from napari_diner.io.folder import REPORT
+from napari_diner.io.formats import FORMATS, format_of, probe_file
+from napari_diner.io.ome_zarr import is_zarr
+from napari_diner.io.parts import SEPARATOR, split_part
+from napari_diner.settings import Values
+from napari_diner.tasks.recipe import Recipe, input_files, merge
+from napari_diner.tasks.task import AnyTask
+
+SUMMARIES = ("batch.json", "batch.csv", "batch.html")
+"""Files about the whole batch, beside the folders of the items."""
+MOST_ITEMS = 100_000
+_READABLE = frozenset(suffix for format_ in FORMATS for suffix in format_.suffixes)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One recording of a batch."""
+
+    name: str
+    """Its folder inside the output folder, with slashes."""
+    source: str
+    """File, folder or ``file::name``."""
+    recipe: Recipe
+    """All settings, the source among them."""
+    problem: str = ""
+    """Why it cannot be run, as far as that is known beforehand."""
+
+    def folder(self, output: Path) -> Path:
+        """Return the folder for its results.
+
+        Raises
+        ------
+        OutputError
+            If a link leads out of the output folder.
+        """
+        folder = output / self.name
+        if not folder.resolve().is_relative_to(output.resolve()):
+            raise OutputError(f"The folder {folder} leads out of {output}; remove the link")
+        return folder
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A file or folder that is no item."""
+
+    path: str
+    """Where it is."""
+    reason: str
+    """Why not, without a full stop."""
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a plan stands for."""
+
+    items: tuple[Item, ...]
+    """The recordings, in the order of the plan."""
+    strays: tuple[Stray, ...] = ()
+    """What was found beside them."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an item is read from, before it has a recipe."""
+
+    path: Path
+    source: str
+    stem: str
+    """Its name without a suffix, relative to the folder of the results of its entry."""
+    entry: Entry
+    point: Mapping[str, int]
+    """Where along the axes of `Entry.over`."""
+    label: str = ""
+    """The same as the name of a folder."""
+    problem: str = ""
+
+    def name(self, suffix: bool) -> str:
+        """Return the name of its item, with the suffix of the file if there are others that differ by it."""
+        stem = self.stem + (self.path.suffix if suffix else "")
+        return "/".join(safe_name(part) for part in (*stem.split("/"), *filter(None, [self.label])))
+
+
+def items_of(plan: Plan, output: Path) -> Inventory:
+    """Return the items of a plan, and what was found beside them.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    output
+        The output folder; what is in it is no item.
+
+    Raises
+    ------
+    RecipeError
+        If a recipe is wrong, an override fits no item, or two items would have the same folder.
+    InputError
+        If an entry stands for nothing.
+    """
+    task, values = plan.base()
+    values = merge(values, {task.source_field: None})
+    places: list[_Place] = []
+    strays: dict[str, Stray] = {}
+    for entry in plan.items:
+        recipe = plan.recipe_for(task, values, entry.source, entry.settings)
+        used = {path.resolve() for path in input_files(recipe)}
+        search = _Search(entry, plan.folder, output, used, getattr(recipe, "axes", ""))
+        places += search.places()
+        strays |= {stray.path: stray for stray in search.strays}
+        if len(places) > MOST_ITEMS:
+            raise InputError(f"The plan stands for more than {MOST_ITEMS:,} items; divide it")
+    unique = {(place.source, *place.point.items()): place for place in places}  # the last entry counts
+    names = _names(list(unique.values()))
+    fitting: Counter[str] = Counter()
+    items = []
+    for name, place in zip(names, unique.values(), strict=True):
+        changes = place.entry.settings
+        for pattern, more in plan.overrides.items():
+            if fnmatch.fnmatchcase(name, pattern):
+                fitting[pattern] += 1
+                changes = merge(changes, more)
+        items.append(_item(plan, task, values, name, place, changes))
+    for pattern in plan.overrides:
+        if not fitting[pattern]:
+            raise RecipeError(f"No item of the plan has a name like {quoted(pattern)}; the first is {quoted(names[0])}")
+    taken = {str(place.path) for place in places}
+    return Inventory(tuple(items), tuple(stray for path, stray in strays.items() if path not in taken))
+
+
+def _item(plan: Plan, task: AnyTask, values: Values, name: str, place: _Place, changes: Mapping[str, object]) -> Item:
+    """Return an item with its checked recipe."""
+    own: dict[str, object] = {task.source_field: place.source, "input_sha256": ""}
+    if place.point:
+        chosen = [f"{axis}={at}" for axis, at in place.point.items()]
+        select = merge(values, changes).get("select")
+        own["select"] = ", ".join([*([select] if isinstance(select, str) and select.strip() else []), *chosen])
+    recipe = plan.recipe_for(task, values, name, merge(changes, own))
+    return Item(name, place.source, recipe, place.problem)
+
+
+def _names(places: Sequence[_Place]) -> list[str]:
+    """Return a name for each item, none of which is that of another or of a folder around it.
+
+    Raises
+    ------
+    RecipeError
+        If there are two that only the user can tell apart.
+    """
+    plain = [place.name(suffix=False) for place in places]
+    suffixes = [name in _clashing(plain) for name in plain]
+    names = [place.name(suffix) for place, suffix in zip(places, suffixes, strict=True)]
+    clashing = _clashing(names)
+    if clashing:
+        one, *others = (place.source for place, name in zip(places, names, strict=True) if name in clashing)
+        what = f"{quoted(one)} and {quoted(others[0])}" if others else quoted(one)
+        raise RecipeError(f"The results of {what} would be in the same folder; give their entries a name")
+    return names
+
+
+def _clashing(names: Sequence[str]) -> set[str]:
+    """Return the names that are those of others, or of folders around them, in whatever case."""
+    folded = Counter(name.casefold() for name in names)
+    around = {str(parent) for name in folded for parent in PurePosixPath(name).parents} | {*SUMMARIES}
+    return {name for name in names if folded[name.casefold()] > 1 or name.casefold() in around}
+
+
+class _Search:
+    """The search for the items of one entry."""
+
+    def __init__(self, entry: Entry, folder: Path, output: Path, used: set[Path], axes: str) -> None:
+        self.entry, self.folder, self.output, self.used, self.axes = entry, folder, output.resolve(), used, axes
+        self.strays: list[Stray] = []
+        self.part = ""
+
+    def places(self) -> list[_Place]:
+        """Return where the items are."""
+        source = str(self.folder / Path(self.entry.source).expanduser())
+        path = Path(source)
+        if not path.exists():
+            source, self.part = split_part(source)
+            path = Path(source)
+        if path.is_dir() and not is_zarr(path):
+            chosen, base = list(self._in_tree(path)), path
+        elif not path.exists() and glob.has_magic(source):
+            fixed = itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)
+            chosen, base = list(self._matching(source)), Path(*fixed)
+        else:
+            chosen, base = [path], path.parent
+        if not chosen:
+            raise InputError(f"There are no recordings in {self.entry.source}; check the plan")
+        return [place for path in chosen for place in self._points(path, base)]
+
+    def _matching(self, pattern: str) -> Iterator[Path]:
+        """Yield what a pattern matches: files, and folders of frames."""
+        matches = sorted(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207 (may be absolute)
+        for path in matches:
+            if path.is_dir() and not is_zarr(path):
+                if self.entry.each != "file" and self._is_open(path) and any(map(_is_image, path.iterdir())):
+                    yield path
+            elif self.entry.each != "folder" and self._is_open(path.parent) and self._is_recording(path):
+                yield path
+
+    def _in_tree(self, folder: Path) -> Iterator[Path]:
+        """Yield the stacks, and the folders of single images, in a folder and the folders in it."""
+        if not self._is_open(folder):
+            return
+        entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        files = [path for path in entries if (not path.is_dir() or is_zarr(path)) and self._is_recording(path)]
+        images = [path for path in files if _is_image(path)]
+        single = [path for path in images if self.entry.each != "file" and _is_single(path)]
+        together = self.entry.each == "folder" or (bool(single) and len(single) == len(images))
+        if together and images:
+            yield folder
+        for path in files:
+            if self.entry.each == "folder" and path not in images:
+                self._leave(path, "it is no single image, and each item is a folder of them")
+            elif together and path in images:
+                continue
+            elif path in single:
+                self._leave(path, "it is a single image beside stacks; to run it, let each be file")
+            else:
+                yield path
+        for path in entries:
+            if path.is_dir() and not path.is_symlink() and not is_zarr(path):
+                yield from self._in_tree(path)
+
+    def _is_open(self, folder: Path) -> bool:
+        """Whether a folder may hold recordings: results hold none."""
+        if (folder / REPORT).is_file():
+            self._leave(folder, "it holds results of napari-diner")
+            return False
+        return folder.resolve() != self.output and self.output not in folder.resolve().parents
+
+    def _is_recording(self, path: Path) -> bool:
+        """Whether a file is one by its name or its first bytes; others are strays, except what the recipe uses."""
+        if path.name.startswith(".") or path.resolve() in self.used:
+            return False
+        if path.suffix.lower() in _READABLE:
+            return True
+        try:
+            format_of(path)
+        except InputError:
+            self._leave(path, "it is not of a format that can be read")
+            return False
+        return True
+
+    def _leave(self, path: Path, reason: str) -> None:
+        self.strays.append(Stray(str(path), reason))
+
+    def _points(self, path: Path, base: Path) -> Iterator[_Place]:
+        """Yield the items in a file: all of it, or each point along some axes."""
+        inside = path.relative_to(base) if path != base else Path(path.name)
+        if self.entry.name:
+            inside = Path(self.entry.name) / inside
+        elif path.is_relative_to(self.folder) and path != self.folder:
+            inside = path.relative_to(self.folder)
+        elif path != base:
+            inside = Path(base.name) / inside
+        stem = inside.as_posix() if path.is_dir() and not is_zarr(path) else inside.with_suffix("").as_posix()
+        stem = stem.removesuffix(".ome") + ("-" + self.part.replace("/", "-") if self.part else "")
+        source = str(path) + (f"{SEPARATOR}{self.part}" if self.part else "")
+        whole = _Place(path, source, stem, self.entry, {})
+        try:
+            yield from self._along_axes(whole) if self.entry.over else [whole]
+        except DinerError as error:
+            yield replace(whole, problem=str(error))
+
+    def _along_axes(self, whole: _Place) -> Iterator[_Place]:
+        """Yield the points along the axes of `Entry.over`.
+
+        Raises
+        ------
+        InputError
+            If the array lacks an axis.
+        """
+        view = view_of(probe_file(whole.source), whole.source, self.axes)
+        sizes = {axis: size for axis, size in zip(view.axes, view.shape, strict=True) if axis in self.entry.over}
+        if not sizes:
+            missing = " or ".join(self.entry.over)
+            raise InputError(f"{whole.source} has no axis {missing} with several points; correct over in the plan")
+        if math.prod(sizes.values()) > MOST_ITEMS:
+            raise InputError(f"{whole.source} has more than {MOST_ITEMS:,} points along {', '.join(sizes)}; divide it")
+        for point in itertools.product(*map(range, sizes.values())):
+            at = dict(zip(sizes, point, strict=True))
+            label = "-".join(f"{axis}{place:0{len(str(sizes[axis] - 1))}}" for axis, place in at.items())
+            yield replace(whole, point=at, label=label)
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file can be one frame of several."""
+    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+
+
+def _is_single(path: Path) -> bool:
+    """Whether a file holds a single image; a damaged one is taken for a stack, so that its damage is reported."""
+    try:
+        return len(view_of(probe_file(path), str(path)).axes.removesuffix("S")) == 2
+    except DinerError:
+        return False

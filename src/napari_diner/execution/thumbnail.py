@@ -1,0 +1,51 @@
+"""A small picture of a result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.result import Result
+
+_SIDE_PX = 128
+_SHOWN = 2
+_PERCENTILES = (0.5, 99.5)
+
+
+def write_thumbnail(result: Result, path: Path) -> None:
+    """Write the first images of a result side by side as PNG, each through its middle and in its own range."""
+    images = [array for array in result.arrays if {"Y", "X"} <= set(array.axes)][:_SHOWN]
+    pictures = [_picture(array) for array in images]
+    width = sum(picture.width for picture in pictures) or 1
+    whole = Image.new("RGB", (width, max((picture.height for picture in pictures), default=1)))
+    left = 0
+    for picture in pictures:
+        whole.paste(picture, (left, 0))
+        left += picture.width
+    whole.save(path)
+
+
+def _picture(array: NamedArray) -> Image.Image:
+    """Return the plane in the middle of an array as 8-bit grey or colours."""
+    plane = array.data[tuple(size // 2 if axis not in "YXS" else slice(None) for axis, size in _sizes(array))]
+    grey = plane if plane.ndim == 2 or plane.shape[-1] == 3 else plane[..., 0]
+    step = max(1, max(grey.shape[:2]) // (4 * _SIDE_PX))
+    picture = Image.fromarray(_bytes(grey[::step, ::step]))
+    picture.thumbnail((_SIDE_PX, _SIDE_PX))
+    return picture
+
+
+def _sizes(array: NamedArray) -> list[tuple[str, int]]:
+    return list(zip(array.axes, array.data.shape, strict=True))
+
+
+def _bytes(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    """Return values between their outer percentiles as bytes."""
+    numbers = values.astype(np.float32)
+    low, high = np.percentile(numbers, _PERCENTILES)
+    scaled = (numbers - low) / (high - low) if high > low else np.zeros_like(numbers)
+    return (255 * np.clip(scaled, 0, 1)).astype(np.uint8)

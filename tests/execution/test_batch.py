@@ -1,0 +1,118 @@
+"""Batches: what is run, what is left as it is, and what remains after a failure or a cancellation."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import napari_diner as nd
+from napari_diner.execution.batch import Batch
+from napari_diner.execution.plan import Plan
+from tests.execution.conftest import content, frames, quick, write
+
+
+def states(work: Batch) -> dict[str, str]:
+    return {name: record.state for name, record in work.records.items()}
+
+
+def test_results_are_those_of_single_runs_to_the_last_byte(tree: Path, tmp_path: Path) -> None:
+    work = nd.batch({"recipe": quick(), "items": [str(tree / "day1")]}, tmp_path / "out")
+    assert states(work) == {"day1/a": "done", "day1/b": "done"}
+    nd.lensless(tree / "day1" / "b.tif", **quick()).save(tmp_path / "single")
+    batched = content(tmp_path / "out" / "day1" / "b")
+    assert batched.pop("thumbnail.png")
+    assert batched == content(tmp_path / "single")
+
+
+def test_failures_stop_nothing_and_are_said(tree: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (tree / "day1" / "a.tif").write_bytes((tree / "day1" / "a.tif").read_bytes()[:900])
+    write(tree / "day1" / "<b>&.tif", np.full((3, 24, 24), np.nan, np.float32))
+    plan = {"recipe": quick(), "items": [str(tree / "day1"), str(tree / "none.tif")]}
+    work = nd.batch(plan, out)
+    assert states(work) == {"day1/_b_&": "failed", "day1/a": "failed", "day1/b": "done", "data/none": "failed"}
+    with (out / "batch.csv").open(encoding="utf-8") as file:
+        rows = {row["item"]: row for row in csv.DictReader(file)}
+    assert "truncated" in rows["day1/a"]["message"]
+    assert "does not exist" in rows["data/none"]["message"]
+    assert float(rows["day1/b"]["unexplained"]) >= 0
+    summary = json.loads((out / "batch.json").read_text())
+    assert summary["counts"] == {"failed": 3, "done": 1}
+    assert {Path(stray["path"]).name for stray in summary["strays"]} == {"notes.txt", "overview.tif"}
+    page = (out / "batch.html").read_text()
+    assert "<b>&.tif" not in page
+    assert 'src="day1/b/thumbnail.png"' in page
+    assert sorted(path.name for path in (out / "day1").iterdir()) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("count", "recipe"),
+    [
+        (3, quick()),
+        (3, quick(solver="diner", start="flat", gradient={"iterations": 2})),
+        (3, {"task": "focus", "wavelength_um": 0.5, "pixel_size_um": 1.3, "distances_um": [300, 400, 500],
+             "rounds": 1}),
+        (2, {"task": "fit", "epochs": 2}),
+        (8, {"task": "idt", "wavelength_um": 0.5, "pixel_size_um": 0.2, "na": 0.6, "medium_index": 1.33,
+             "slice_count": 3, "ring": {"na": 0.58}, "solver": "tikhonov"}),
+    ],
+    ids=["lensless", "diner", "focus", "fit", "idt"],
+)  # fmt: skip
+def test_what_is_done_is_left_as_it_is(tmp_path: Path, count: int, recipe: dict[str, object]) -> None:
+    stack = write(tmp_path / "stack.tif", frames(count))
+    plan, out = {"recipe": recipe, "items": [str(stack)]}, tmp_path / "out"
+    assert set(states(nd.batch(plan, out)).values()) == {"done"}
+    before = {path: path.stat().st_mtime_ns for path in (out / tmp_path.name / "stack").iterdir()}
+    again = nd.batch(plan, out)
+    assert set(states(again).values()) == {"unchanged"}, again.records
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_other_data_other_recipes_and_lost_files_are_noticed(tmp_path: Path) -> None:
+    stack, out = write(tmp_path / "stack.tif", frames()), tmp_path / "out"
+    plan = {"recipe": quick(), "items": [str(stack)]}
+    nd.batch(plan, out)
+    write(stack, frames(seed=9))
+    refused = nd.batch(plan, out)
+    assert set(states(refused).values()) == {"failed"}
+    assert "exists" in next(iter(refused.records.values())).message
+    assert set(states(nd.batch(plan, out, overwrite=True)).values()) == {"done"}
+    assert set(states(nd.batch({**plan, "settings": {"seed": 3}}, out, overwrite=True)).values()) == {"done"}
+    (out / tmp_path.name / "stack" / "phase.tif").unlink()
+    assert set(states(nd.batch({**plan, "settings": {"seed": 3}}, out, overwrite=True)).values()) == {"done"}
+
+
+def test_a_changed_mask_is_noticed(tree: Path, tmp_path: Path) -> None:
+    mask = write(tmp_path / "mask.tif", np.ones((24, 24), np.uint8))
+    plan = {"recipe": quick(mask=str(mask)), "items": [str(tree / "day1" / "a.tif")]}
+    assert set(states(nd.batch(plan, tmp_path / "out")).values()) == {"done"}
+    assert set(states(nd.batch(plan, tmp_path / "out")).values()) == {"unchanged"}
+    write(mask, np.eye(24, dtype=np.uint8))
+    assert set(states(nd.batch(plan, tmp_path / "out", overwrite=True)).values()) == {"done"}
+
+
+def test_cancelling_keeps_what_is_finished_and_nothing_else(tree: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    plan = Plan(recipe=quick(), items=[str(tree)])
+    with Batch(plan, out) as work:
+        for _ in work:
+            if work.count("done") and work.count("running"):
+                break
+    assert states(work) == {"data/day1/a": "done", "data/day1/b": "waiting", "data/day2/cell": "waiting"}
+    assert {path.name for path in (out / "data" / "day1").iterdir()} == {"a"}
+    assert {path.name for path in out.iterdir()} == {"data", "batch.json", "batch.csv", "batch.html"}
+    assert json.loads((out / "batch.json").read_text())["counts"] == {"done": 1, "waiting": 2}
+    assert list(states(nd.batch(plan, out)).values()) == ["unchanged", "done", "done"]
+
+
+def test_only_the_folder_of_a_batch_is_written_into(tree: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.txt").write_text("mine")
+    with pytest.raises(nd.DinerError, match=r"is not that of a batch \(it has thesis\.txt\)"):
+        nd.batch({"recipe": quick(), "items": [str(tree / "day1")]}, out, overwrite=True)
+    assert [path.name for path in out.iterdir()] == ["thesis.txt"]
