@@ -56,7 +56,9 @@ def test_a_wrong_plan_is_named_with_its_keys(run: Run, plan: Path, tmp_path: Pat
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_an_interrupted_batch_keeps_the_finished_items(plan: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    plan.write_text(plan.read_text() + "overrides: {b: {alternating: {iterations: 100000}, solver: alternating}}\n")
+    plan.write_text(
+        plan.read_text() + "overrides: {b: {solver: diner, start: flat, gradient: {iterations: 10000000}}}\n"
+    )
     command = [sys.executable, "-c", SCRIPT, "batch", str(plan), "-o", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     while not (out / "a").is_dir() and process.poll() is None:
