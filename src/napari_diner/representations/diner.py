@@ -175,10 +175,7 @@ def _chunk_size(keys: Tensor) -> int:
 
 
 def build(
-    shape: tuple[int, ...],
-    outputs: int,
-    settings: RepresentationSettings,
-    generator: torch.Generator | None = None,
+    shape: tuple[int, ...], outputs: int, settings: RepresentationSettings, generator: torch.Generator | None = None
 ) -> Diner:
     """Build a DINER with random keys; sizes that the settings leave open suit the number of axes and keys."""
     width = settings.diner.table_width or suitable_width(shape)

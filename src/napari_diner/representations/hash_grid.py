@@ -174,10 +174,7 @@ class HashGrid(CoordinateNetwork):
 
 
 def build(
-    shape: tuple[int, ...],
-    outputs: int,
-    settings: RepresentationSettings,
-    generator: torch.Generator | None = None,
+    shape: tuple[int, ...], outputs: int, settings: RepresentationSettings, generator: torch.Generator | None = None
 ) -> HashGrid:
     """Build a hash grid; a table size that is left open gives it as many numbers as DINER's table has."""
     grid = settings.hash_grid

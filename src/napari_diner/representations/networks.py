@@ -102,10 +102,7 @@ class PositionalEncoding(nn.Module):
 
 
 def build_siren(
-    shape: tuple[int, ...],
-    outputs: int,
-    settings: RepresentationSettings,
-    generator: torch.Generator | None = None,
+    shape: tuple[int, ...], outputs: int, settings: RepresentationSettings, generator: torch.Generator | None = None
 ) -> CoordinateNetwork:
     """Build a SIREN of the coordinates (Sitzmann et al., NeurIPS 2020)."""
     size = settings.network
@@ -114,10 +111,7 @@ def build_siren(
 
 
 def build_pe_mlp(
-    shape: tuple[int, ...],
-    outputs: int,
-    settings: RepresentationSettings,
-    generator: torch.Generator | None = None,
+    shape: tuple[int, ...], outputs: int, settings: RepresentationSettings, generator: torch.Generator | None = None
 ) -> CoordinateNetwork:
     """Build a ReLU MLP of the positional encoding of the coordinates (Mildenhall et al., ECCV 2020)."""
     encoder, size = PositionalEncoding(len(shape), settings.encoding.frequencies), settings.network

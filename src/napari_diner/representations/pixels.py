@@ -30,10 +30,7 @@ class Pixels(Representation):
 
 
 def build(
-    shape: tuple[int, ...],
-    outputs: int,
-    settings: RepresentationSettings,
-    generator: torch.Generator | None = None,
+    shape: tuple[int, ...], outputs: int, settings: RepresentationSettings, generator: torch.Generator | None = None
 ) -> Pixels:
     """Build pixels, all zero."""
     return Pixels(shape, outputs)

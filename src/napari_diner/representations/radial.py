@@ -81,10 +81,7 @@ class SkipNetwork(nn.Module):
 
 
 def build(
-    shape: tuple[int, ...],
-    outputs: int,
-    settings: RepresentationSettings,
-    generator: torch.Generator | None = None,
+    shape: tuple[int, ...], outputs: int, settings: RepresentationSettings, generator: torch.Generator | None = None
 ) -> CoordinateNetwork:
     """Build DeCAF's representation of an image (Y, X) or a volume (Z, Y, X); it starts at nearly zero.
 
