@@ -70,7 +70,8 @@ WAVELENGTH = Quantity("wavelength", (0.1, 20), (0.2, 2))
 SENSOR_PIXEL = Quantity("pixel size", (0.05, 200), (0.3, 20))
 SAMPLE_PIXEL = Quantity("pixel size", (0.01, 20), (0.05, 1.5))
 DISTANCE = Quantity("distance", (5, 1e6), (50, 2e5))
-SOURCE_DISTANCE = Quantity("distance of the point source", (200, 1e7), (2000, 1e6))
+SOURCE_DISTANCE = Quantity("distance of the source", (200, 1e7), (2000, 1e6))
+SOURCE_SIZE = Quantity("diameter of the source", (0.5, 1e4), (10, 2000))
 SLICE_SPACING = Quantity("slice spacing", (0.01, 100), (0.05, 20))
 _HIGHEST_INDEX = 2.0
 """Refractive index of the densest liquids and glasses."""

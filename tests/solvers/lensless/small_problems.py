@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.light import Light
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import Padding
@@ -40,7 +41,11 @@ def record(dtype: torch.dtype = torch.complex128) -> Recording:
     return Recording(PhaseProblem(model, model.fields(truth).abs()), truth)
 
 
-def rich_problem(masked: bool, padding: Space) -> PhaseProblem:
+LASER, LED = Light(), Light(60.0, 1000.0, "lens", 0.12)
+"""Coherent light, and light that is not."""
+
+
+def rich_problem(masked: bool, padding: Space, light: Light = LASER) -> PhaseProblem:
     """A tiny problem with all that a model can have; no field solves it."""
     shape = (5, 6)
     generator = torch.Generator().manual_seed(0)
@@ -53,6 +58,7 @@ def rich_problem(masked: bool, padding: Space) -> PhaseProblem:
             shifts_um=[(0.3, 0.0), (-0.5, 1.0)],
             gains=[1.2, 0.7],
             intensity_scale=1.5,
+            light=light,
         ),
         illumination=torch.randn(space.object_shape, dtype=torch.complex128, generator=generator),
         padding=space,

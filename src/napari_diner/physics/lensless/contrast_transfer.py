@@ -34,6 +34,18 @@ def contrast_transfer(transfer: Tensor) -> tuple[Tensor, Tensor]:
     return (transfer + opposite) / 2, 0.5j * (transfer - opposite)
 
 
+def frame_contrast(model: LenslessModel, frame: int) -> tuple[Tensor, Tensor]:
+    """Return C and S of a frame, (Y', X'): the mean over the waves of its light, and less where the source blurs."""
+    heights, transfer = model.heights, model.transfer(frame)
+    C, S = contrast_transfer(transfer)
+    if heights.is_coherent:
+        return C, S
+    # the transfer functions contain the roots of the weights
+    roots = torch.tensor([weight**0.5 for _, weight in heights.lines], dtype=C.dtype, device=C.device)
+    blur = heights.blur(frame, model.padding.padded_shape, model.real_dtype).to(model.device)
+    return torch.einsum("m,myx->yx", roots, C) * blur, torch.einsum("m,myx->yx", roots, S) * blur
+
+
 class ContrastPower(NamedTuple):
     """Response of all heights together to each frequency."""
 
@@ -48,7 +60,7 @@ def contrast_power(model: LenslessModel) -> ContrastPower:
     amplitude = torch.zeros(model.padding.padded_shape, dtype=model.real_dtype, device=model.device)
     phase = torch.zeros_like(amplitude)
     for frame in range(model.frames):
-        C, S = contrast_transfer(model.transfer(frame))
+        C, S = frame_contrast(model, frame)
         amplitude += C.abs() ** 2
         phase += S.abs() ** 2
     return ContrastPower(amplitude, phase)
@@ -79,8 +91,8 @@ def shift_power(model: LenslessModel, field: Tensor) -> Tensor:
     lit = model.lit(field)
     brightness = float((lit.real**2 + lit.imag**2).mean())
     slope = 0.0
-    for frame, _, U in model.propagated(field):
-        amplitude = (U.real**2 + U.imag**2).sqrt()
+    for frame, at, U in model.propagated(field):
+        amplitude = model.sensor_at(frame, at).gathered(U.real**2 + U.imag**2).clamp_min(0).sqrt()
         part = amplitude.numel() / pixels
         texture = sum(part * float(torch.diff(amplitude, dim=axis).square().mean()) for axis in (-2, -1))
         blur = optics.wavelength_in_medium_um * heights.distances_um[frame] / optics.pixel_size_um
@@ -109,9 +121,8 @@ def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping:
     damping
         Relative damping; larger gives smoother and weaker phases.
     """
-    amplitudes = model.sensor.interpolated(amplitudes)
     empty = torch.ones(model.shape, dtype=model.dtype, device=model.device)
-    references = model.fields(empty).abs()
+    amplitudes, references = (model.sensor.interpolated(stack) for stack in (amplitudes, model.moduli(empty)))
     power = float((references**2).mean()) * model.frames
     background = (float((amplitudes**2).mean()) * model.frames / power) ** 0.5
 
@@ -122,7 +133,7 @@ def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping:
     Cm = torch.zeros_like(CS)
     Sm = torch.zeros_like(CS)
     for frame, reference in enumerate(references):
-        C, S = contrast_transfer(model.transfer(frame))
+        C, S = frame_contrast(model, frame)
         # contrast of the frame to the empty field, weighted by √(g/s) as the transfer functions are
         weight = float((reference**2).mean()) ** 0.5
         floor = 1e-3 * weight

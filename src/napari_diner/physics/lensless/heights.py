@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from napari_diner.physics.lensless.light import Light, disc_transform
 from napari_diner.physics.optics import Optics
-from napari_diner.physics.propagation import transfer_function
+from napari_diner.physics.propagation import frequencies, transfer_function
+
+_LASER = Light()
+# a blur of less than so many pixels takes less than 1e-3 off any contrast
+_NO_BLUR_PX = 0.05
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,8 @@ class Heights:
         Relative brightness g of each frame; one if None.
     intensity_scale
         The scale s: data = model intensity / s.
+    light
+        Size and spectrum of the source.
     """
 
     optics: Optics
@@ -39,6 +47,7 @@ class Heights:
     shifts_um: Sequence[tuple[float, float]] | None = None
     gains: Sequence[float] | None = None
     intensity_scale: float = 1.0
+    light: Light = _LASER
 
     @property
     def frames(self) -> int:
@@ -57,21 +66,49 @@ class Heights:
         """Return √(g/s), the modulus of the transfer function of a frame wherever it is not zero."""
         return math.sqrt(self.gain(frame) / self.intensity_scale)
 
+    @cached_property
+    def lines(self) -> tuple[tuple[float, float], ...]:
+        """Wavelengths (µm) and weights that stand for the spectrum, the same for all frames."""
+        return self.light.lines(self.optics, self.distances_um)
+
+    @cached_property
+    def is_coherent(self) -> bool:
+        """Whether the light counts as one wave: a single wavelength, and no blur worth a name."""
+        blur_um = max(map(self.light.blur_um, self.distances_um))
+        return len(self.lines) == 1 and blur_um < _NO_BLUR_PX * self.optics.pixel_size_um
+
     def transfer(self, frame: int, shape: tuple[int, int], dtype: torch.dtype) -> Tensor:
-        """Return √(g/s) H of a frame, with its shift, on a grid of a given shape: complex, (Y, X), on the CPU."""
-        transfer = transfer_function(
-            shape,
-            self.optics,
-            self.distances_um[frame],
-            band_limit=self.band_limit,
-            shift_um=self.shift_um(frame),
-            dtype=dtype,
-        )
-        return self.strength(frame) * transfer
+        """Return √(g/s) H of a frame, with its shift, on a grid of a given shape: complex, on the CPU.
+
+        Returns
+        -------
+        Tensor
+            (Y, X); if the light is not coherent (M, Y, X), with ``√(w g/s) H`` of each wavelength and its weight w.
+        """
+        waves = [
+            math.sqrt(weight)
+            * self.strength(frame)
+            * transfer_function(
+                shape,
+                replace(self.optics, wavelength_um=wavelength_um),
+                self.distances_um[frame],
+                band_limit=self.band_limit,
+                shift_um=self.shift_um(frame),
+                dtype=dtype,
+            )
+            for wavelength_um, weight in self.lines
+        ]
+        return waves[0] if self.is_coherent else torch.stack(waves)
+
+    def blur(self, frame: int, shape: tuple[int, int], dtype: torch.dtype) -> Tensor:
+        """Return by what the source multiplies the spectrum of a hologram, real, (Y, X)."""
+        radius = torch.hypot(*frequencies(shape, self.optics.pixel_size_um)).numpy()
+        return torch.from_numpy(disc_transform(radius * self.light.blur_um(self.distances_um[frame]))).to(dtype)
 
     def transfers(self, shape: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Tensor:
-        """Return `transfer` of all frames, (N, Y, X), on a device."""
-        stack = torch.empty(self.frames, *shape, dtype=dtype, device=device)
+        """Return `transfer` of all frames, (N, Y, X) or (N, M, Y, X), on a device."""
+        waves = () if self.is_coherent else (len(self.lines),)
+        stack = torch.empty(self.frames, *waves, *shape, dtype=dtype, device=device)
         for frame in range(self.frames):
             stack[frame] = self.transfer(frame, shape, dtype).to(device)
         return stack
@@ -91,6 +128,9 @@ class Heights:
 
     @property
     def reach_px(self) -> int:
-        """`spread_px` plus the largest shift of a frame."""
-        displaced = max(abs(part) for frame in range(self.frames) for part in self.shift_um(frame))
+        """`spread_px` plus the largest shift and half the largest blur of a frame."""
+        displaced = max(
+            max(map(abs, self.shift_um(frame))) + self.light.blur_um(distance_um) / 2
+            for frame, distance_um in enumerate(self.distances_um)
+        )
         return self.spread_px + math.ceil(displaced / self.optics.pixel_size_um)

@@ -58,7 +58,7 @@ def phase_information(frequency: Tensor, heights: Heights) -> Tensor:
     With ``S = sin χ`` and ``C = cos χ`` of each height (see `napari_diner.physics.lensless.contrast_transfer`) this is
     the Schur complement ``Σ S² − (Σ S C)² / Σ C²`` of the normal matrix: the inverse variance of the phase at that
     frequency, in units of that of one amplitude. On average it is at most half the number of heights, and it is zero
-    for a single height.
+    for a single height. Light that is not coherent leaves less of S and C.
 
     Parameters
     ----------
@@ -69,9 +69,14 @@ def phase_information(frequency: Tensor, heights: Heights) -> Tensor:
     """
     frequency = frequency.to(torch.float64)
     SS, CC, SC = (torch.zeros_like(frequency) for _ in range(3))
+
+    def contrast(distance_um: float) -> Tensor:
+        return torch.from_numpy(heights.light.contrast(frequency.numpy(), heights.optics, distance_um))
+
     for frame, distance in enumerate(heights.distances_um):
         chi = propagation_phase(frequency, torch.zeros(()), distance, heights.optics)
-        S, C, gain = torch.sin(chi), torch.cos(chi), heights.gain(frame)
+        gain = heights.gain(frame) * contrast(distance) ** 2
+        S, C = torch.sin(chi), torch.cos(chi)
         SS, CC, SC = SS + gain * S**2, CC + gain * C**2, SC + gain * S * C
     return (SS - SC**2 / CC.clamp_min(1e-12)).clamp_min(0)
 
@@ -120,7 +125,7 @@ def best_extra_height(
 
     def worst(extra: float) -> float:
         together = [*heights.distances_um, extra]
-        return min(band_information(bands, lowest, Heights(heights.optics, together)))
+        return min(band_information(bands, lowest, Heights(heights.optics, together, light=heights.light)))
 
     best = max(candidates_um, key=worst)
     return best, worst(best)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
-from napari_diner.physics.lensless.sensor import Sensor
+from napari_diner.physics.lensless.sensor import BlurredSensor, Sensor
 from napari_diner.physics.padding import Padding
 
 Pixels = tuple[slice, slice]
@@ -40,10 +40,11 @@ class LenslessModel(ABC):
     part is ``U_z = A_z O = √(g_z/s) · C F⁻¹ H_z F E (P·O)``; E continues the field beyond its edges and C crops it
     (see `Padding`). If the surround is unknown, the object has the pixels of the padded grid, and E is the identity.
     Where pixels of the sensor are larger than those of the object, each records the mean of I_z over those that it
-    covers (see `Sensor`).
+    covers (see `Sensor`). Light that is not coherent (see `Light`) is a sum of waves of M wavelengths, whose
+    intensities add up and are blurred by the image of the source; U_z then has the shape (M, Y', X').
 
     Solvers use `propagated`, `round_trip` and `collect`, which may process the sensor part by part: they name pixels of
-    the sensor, and yield or accept the field on the part of the object's grid that these cover.
+    the sensor, and yield or accept the field that `sensor_at` takes: on the part of the object's grid that these cover.
 
     Parameters
     ----------
@@ -90,7 +91,11 @@ class LenslessModel(ABC):
 
     @abstractmethod
     def transfer(self, frame: int) -> Tensor:
-        """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X')."""
+        """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X') or (M, Y', X'); see `Heights.transfer`."""
+
+    @abstractmethod
+    def sensor_at(self, frame: int, at: Pixels) -> Sensor:
+        """Return what pixels of the sensor record of the field that reaches them."""
 
     @abstractmethod
     def propagated(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
@@ -134,6 +139,8 @@ class LenslessModel(ABC):
     def fields(self, field: Tensor) -> Tensor:
         """Propagate the object's field O (Y, X) to all sensor planes: U_z within the field of view, (N, Y, X).
 
+        Only for coherent light.
+
         Parameters
         ----------
         field
@@ -148,10 +155,16 @@ class LenslessModel(ABC):
         """Apply the adjoint of `fields`: propagate fields (N, Y, X) back to the object and add them up, (Y, X)."""
         return self.collect(lambda frame, at: fields[frame][self.sensor.fine(at)])
 
+    def moduli(self, field: Tensor) -> Tensor:
+        """Return the amplitudes √I that are recorded of a complex field O (Y, X), in units of the data, (N, Y, X)."""
+        moduli = torch.empty(self.frames, *self.sensor_shape, dtype=self.real_dtype, device=self.device)
+        for frame, at, U in self.propagated(field):
+            moduli[frame][at] = self.sensor_at(frame, at).modulus(U)
+        return moduli
+
     def intensities(self, field: Tensor) -> Tensor:
         """Return the recorded intensities of a complex field O (Y, X), in units of the data, (N, Y, X)."""
-        fields = self.fields(field)
-        return self.sensor.mean(fields.real**2 + fields.imag**2)
+        return self.moduli(field).square_()
 
 
 class MultiHeight(LenslessModel):
@@ -159,12 +172,35 @@ class MultiHeight(LenslessModel):
 
     @cached_property
     def transfers(self) -> Tensor:
-        """√(g_z/s) · H_z of each height on the padded grid, (N, Y', X')."""
+        """√(g_z/s) · H_z of each height on the padded grid, (N, Y', X') or (N, M, Y', X')."""
         return self.heights.transfers(self.padding.padded_shape, self.dtype, self.device)
 
     def transfer(self, frame: int) -> Tensor:
-        """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X')."""
+        """Return √(g_z/s) · H_z of a height on the padded grid; see `LenslessModel.transfer`."""
         return self.transfers[frame]
+
+    @cached_property
+    def _sensors(self) -> tuple[Sensor, ...]:
+        heights, (top, left) = self.heights, self.padding.before
+        if heights.is_coherent:
+            return (self.sensor,) * self.frames
+        shape = self.padding.padded_shape
+        rows, columns = self.field_of_view
+        within = slice(top, top + rows), slice(left, left + columns)
+        return tuple(
+            BlurredSensor(
+                self.sensor.binning, blur=heights.blur(frame, shape, self.real_dtype).to(self.device), within=within
+            )
+            for frame in range(self.frames)
+        )
+
+    def sensor_at(self, frame: int, at: Pixels) -> Sensor:
+        """Return what the sensor records; see `LenslessModel.sensor_at`."""
+        return self._sensors[frame]
+
+    def whole(self, frame: int) -> Sensor:
+        """Return what the whole sensor records of the field of one frame."""
+        return self._sensors[frame]
 
     def spectrum(self, field: Tensor) -> Tensor:
         """Return the spectrum of the illuminated and padded object, F E (P·O), (Y', X')."""
@@ -176,13 +212,16 @@ class MultiHeight(LenslessModel):
         return self.lit_adjoint(self.padding.pad_adjoint(torch.fft.ifft2(spectrum)))
 
     def field(self, spectrum: Tensor, frame: int) -> Tensor:
-        """Return the field U_z at the sensor plane of one frame, (Y, X), from the object's `spectrum`."""
-        return self.padding.crop(torch.fft.ifft2(self.transfers[frame] * spectrum))
+        """Return the field U_z of one frame, (Y, X) or (M, Y', X'), from the object's `spectrum`."""
+        field: Tensor = torch.fft.ifft2(self.transfers[frame] * spectrum)
+        return self.padding.crop(field) if self.heights.is_coherent else field
 
     def field_adjoint(self, field: Tensor, frame: int) -> Tensor:
         """Apply the adjoint of `field`, (Y', X'), to be followed by `spectrum_adjoint`."""
-        spectrum: Tensor = self.transfers[frame].conj() * torch.fft.fft2(self.padding.crop_adjoint(field))
-        return spectrum
+        if self.heights.is_coherent:
+            field = self.padding.crop_adjoint(field)
+        spectrum: Tensor = self.transfers[frame].conj() * torch.fft.fft2(field)
+        return spectrum if self.heights.is_coherent else spectrum.sum(0)
 
     @property
     def _whole(self) -> Pixels:

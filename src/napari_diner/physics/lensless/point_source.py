@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-From = Literal["sample", "sensor"]
+From = Literal["sample", "sensor", "lens"]
 
 
 def magnification(source_um: float, distance_um: float, to: From = "sample") -> float:
@@ -22,7 +22,8 @@ def magnification(source_um: float, distance_um: float, to: From = "sample") -> 
     Parameters
     ----------
     source_um
-        Distance from the point source to the sample, z₁, or to the sensor, z₁ + z₂.
+        Distance from the point source to the sample, z₁, to the sensor, z₁ + z₂, or to a lens that makes its light
+        parallel.
     distance_um
         Distance z₂ from the sample to the sensor.
     to
@@ -33,6 +34,8 @@ def magnification(source_um: float, distance_um: float, to: From = "sample") -> 
     ValueError
         If the source is not in front of the sample.
     """
+    if to == "lens":
+        return 1.0
     sample_um = source_um if to == "sample" else source_um - distance_um
     if sample_um <= 0:
         raise ValueError(
@@ -51,13 +54,15 @@ def real_distance_um(effective_um: float, source_um: float, to: From = "sample")
     """Return the distance z₂ from sample to sensor of an effective distance z₂/M.
 
     With z₁ known, ``z₂ = z z₁/(z₁ − z)``; with L = z₁ + z₂ known, ``z = z₂ (L − z₂)/L``, of which the smaller solution,
-    with the sample nearer to the sensor than to the source, is returned.
+    with the sample nearer to the sensor than to the source, is returned. Collimated light has ``z₂ = z``.
 
     Raises
     ------
     ValueError
         If no distance gives this effective distance.
     """
+    if to == "lens":
+        return effective_um
     if to == "sample":
         if effective_um >= source_um:
             raise ValueError("an effective distance is always shorter than the distance from the source to the sample")

@@ -1,4 +1,4 @@
-"""Sensors whose pixels are larger than those of the object."""
+"""What a sensor records of the light: pixels that are larger than those of the object, waves that do not interfere."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# no intensity behind a blur counts as less than this part of the mean
+_DARKEST = 1e-6
+
 
 @dataclass(frozen=True)
 class Sensor:
     """A sensor whose pixels cover b×b pixels of the grid on which fields are computed.
 
-    Each records the mean intensity, ``I = ⟨|U|²⟩``; the field may vary within a pixel. Recorded amplitudes √I change
-    with the field by ``⟨Re[D* dU]⟩`` with ``D = U/√I``, which for b = 1 is the unit phasor.
+    Each records the mean intensity, ``I = ⟨|U|²⟩``; the field may vary within a pixel.
 
     Parameters
     ----------
@@ -27,6 +29,10 @@ class Sensor:
         """Return the pixels of the fine grid that some rows and columns of the sensor cover."""
         rows, columns = (slice(self.binning * part.start, self.binning * part.stop) for part in at)
         return rows, columns
+
+    def gathered(self, image: Tensor) -> Tensor:
+        """Return the light that reaches the fine grid, (Y, X), for what belongs to the fields, such as |U|²."""
+        return image
 
     def mean(self, image: Tensor) -> Tensor:
         """Return the mean over each pixel, (..., Y/b, X/b), of a real image on the fine grid, (..., Y, X)."""
@@ -60,16 +66,85 @@ class Sensor:
         # U.abs() guards against overflow and is several times slower
         return self.mean(U.real**2 + U.imag**2).sqrt()
 
-    def direction(self, U: Tensor) -> Tensor:
-        """Return D = U/√I, zero where the sensor is dark."""
-        if self.binning == 1:
-            return torch.sgn(U)
-        return U * self.spread(self.modulus(U).clamp_min(1e-20).reciprocal())
+    def response(self, U: Tensor, factor: Tensor) -> Response:
+        """Return how amplitudes answer to changes of a field U, each multiplied by a factor √I, (Y/b, X/b)."""
+        return Response(self, U * self.spread(factor))
 
-    def change(self, direction: Tensor, dU: Tensor) -> Tensor:
-        """Return the change ⟨Re[D* dU]⟩ of the recorded amplitudes."""
-        return self.mean(direction.real * dU.real + direction.imag * dU.imag)
 
-    def change_adjoint(self, direction: Tensor, amplitudes: Tensor) -> Tensor:
-        """Apply the adjoint of `change` to values at the sensor's pixels; returns a field on the fine grid."""
-        return self.mean_adjoint(amplitudes) * direction
+@dataclass(frozen=True, kw_only=True)
+class BlurredSensor(Sensor):
+    """A sensor, or a part of it, in light that is not coherent.
+
+    The intensities of several waves add up, and a source that is not a point blurs their sum. Fields have the shape
+    (M, Y', X'), with all that surrounds the pixels of the sensor.
+
+    Parameters
+    ----------
+    blur
+        What the spectrum of the intensity is multiplied by, real and even, (Y', X').
+    within
+        Place of the sensor's pixels in the fields.
+    """
+
+    blur: Tensor
+    within: tuple[slice, slice]
+
+    def _blurred(self, image: Tensor) -> Tensor:
+        """Apply the blur, which is its own adjoint."""
+        spectrum = torch.fft.rfft2(image)
+        blurred: Tensor = torch.fft.irfft2(self.blur[:, : spectrum.shape[-1]] * spectrum, s=image.shape)
+        return blurred
+
+    def gathered(self, image: Tensor) -> Tensor:
+        """Return the sum over the waves, (M, Y', X'), blurred, on the fine pixels that the sensor covers, (Y, X)."""
+        return self._blurred(image.sum(0))[self.within]
+
+    def mean(self, image: Tensor) -> Tensor:
+        """Return the mean over each pixel, (Y/b, X/b), of a real image of each wave, (M, Y', X')."""
+        return super().mean(self.gathered(image))
+
+    def mean_adjoint(self, image: Tensor) -> Tensor:
+        """Apply the adjoint of `mean`; returns (Y', X'), the same for each wave."""
+        wide = image.new_zeros(self.blur.shape)
+        wide[self.within] = super().mean_adjoint(image)
+        return self._blurred(wide)
+
+    def modulus(self, U: Tensor) -> Tensor:
+        """Return the recorded amplitude √I of the waves (M, Y', X')."""
+        intensity = self.mean(U.real**2 + U.imag**2)
+        # the blur of what varies within a pixel may come out negative
+        return torch.maximum(intensity, _DARKEST * intensity.mean()).sqrt()
+
+    def response(self, U: Tensor, factor: Tensor) -> Response:
+        """Return how amplitudes answer to changes of the waves U, each multiplied by a factor √I, (Y/b, X/b)."""
+        return Response(self, U, factor)
+
+
+@dataclass(frozen=True)
+class Response:
+    """How recorded amplitudes answer to changes of the field: ``d√I = ⟨Re[U* dU]⟩/√I``.
+
+    Parameters
+    ----------
+    sensor
+        What is recorded of the field.
+    direction
+        U, or U/√I if no factor is given, which for pixels of the fine grid is the unit phasor.
+    factor
+        1/√I, with weights and zeros where nothing answers.
+    """
+
+    sensor: Sensor
+    direction: Tensor
+    factor: Tensor | None = None
+
+    def change(self, dU: Tensor) -> Tensor:
+        """Return the change of the recorded amplitudes, real, (Y/b, X/b)."""
+        change = self.sensor.mean(self.direction.real * dU.real + self.direction.imag * dU.imag)
+        return change if self.factor is None else self.factor * change
+
+    def adjoint(self, amplitudes: Tensor) -> Tensor:
+        """Apply the adjoint of `change`; returns a change of the field."""
+        if self.factor is not None:
+            amplitudes = self.factor * amplitudes
+        return self.sensor.mean_adjoint(amplitudes) * self.direction

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import LenslessModel, ModelOptions, Pixels, Respond
-from napari_diner.physics.lensless.sensor import Sensor
+from napari_diner.physics.lensless.sensor import BlurredSensor, Sensor
 
 # beyond the reach of diffraction a window is tapered: a step between opposite edges would scatter far
 _FADE_PX = 32
@@ -85,6 +85,12 @@ class TiledMultiHeight(LenslessModel):
         fade_rows, fade_columns = (fade.to(self.device, self.real_dtype) for fade in fades)
         self._fade = fade_rows[:, None] * fade_columns
         self._transfers = heights.transfers(self.window, self.dtype, self.device)
+        self._blurs = (
+            []
+            if heights.is_coherent
+            else [heights.blur(frame, self.window, self.real_dtype).to(self.device) for frame in range(heights.frames)]
+        )
+        self._places = {_corner(self._at(*tile)): self._within(*tile) for tile in self._tiles}
         # stored, as conjugating them for each tile takes a tenth of the time
         self._backwards = self._transfers.conj().resolve_conj()
 
@@ -94,8 +100,14 @@ class TiledMultiHeight(LenslessModel):
         return len(self._tiles)
 
     def transfer(self, frame: int) -> Tensor:
-        """Return √(g_z/s) · H_z of a height on the padded grid, (Y', X'), computed at each call."""
+        """Return √(g_z/s) · H_z of a height on the padded grid, computed at each call."""
         return self.heights.transfer(frame, self.padding.padded_shape, self.dtype).to(self.device)
+
+    def sensor_at(self, frame: int, at: Pixels) -> Sensor:
+        """Return what a tile of the sensor records; see `LenslessModel.sensor_at`."""
+        if not self._blurs:
+            return self.sensor
+        return BlurredSensor(self.sensor.binning, blur=self._blurs[frame], within=self._places[_corner(at)])
 
     def propagated(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
         """Propagate the object's field (Y, X), tile by tile, to one sensor plane after another."""
@@ -104,7 +116,7 @@ class TiledMultiHeight(LenslessModel):
             spectrum = torch.fft.fft2(self._cut(lit, rows, columns))
             for frame in range(self.frames):
                 U = torch.fft.ifft2(self._transfers[frame] * spectrum)
-                yield frame, self._at(rows, columns), U[self._within(rows, columns)]
+                yield frame, self._at(rows, columns), U if self._blurs else U[self._within(rows, columns)]
 
     def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
         """Return ``Σ_z A_z^H respond(A_z O)``; see `LenslessModel.round_trip`."""
@@ -116,6 +128,9 @@ class TiledMultiHeight(LenslessModel):
             back, wide = torch.zeros_like(spectrum), torch.zeros_like(spectrum)
             for frame in range(self.frames):
                 U = torch.fft.ifft2(self._transfers[frame] * spectrum)
+                if self._blurs:
+                    back += (self._backwards[frame] * torch.fft.fft2(respond(frame, at, U))).sum(0)
+                    continue
                 wide[within] = respond(frame, at, U[within])
                 back.addcmul_(self._backwards[frame], torch.fft.fft2(wide))
             self._add(total, torch.fft.ifft2(back), rows, columns)
@@ -129,6 +144,9 @@ class TiledMultiHeight(LenslessModel):
             back = torch.zeros(self.window, dtype=self.dtype, device=self.device)
             wide = torch.zeros_like(back)
             for frame in range(self.frames):
+                if self._blurs:
+                    back += (self._backwards[frame] * torch.fft.fft2(answer(frame, at))).sum(0)
+                    continue
                 wide[within] = answer(frame, at)
                 back.addcmul_(self._backwards[frame], torch.fft.fft2(wide))
             self._add(total, torch.fft.ifft2(back), rows, columns)
@@ -159,6 +177,11 @@ class TiledMultiHeight(LenslessModel):
             for to_column, from_column, width in _runs(columns.start, self.window[1], total.shape[1]):
                 piece = window[to_row : to_row + height, to_column : to_column + width]
                 total[from_row : from_row + height, from_column : from_column + width] += piece
+
+
+def _corner(at: Pixels) -> tuple[int, int]:
+    """Return the first pixel of a part of the sensor."""
+    return at[0].start, at[1].start
 
 
 def margin_px(heights: Heights) -> int:

@@ -32,6 +32,8 @@ class LenslessSample:
         Pixels of the specimen per pixel of the sensor along each axis.
     shifts_um
         Displacement (dy, dx) of each frame, down and to the right.
+    source_size_um, source_distance_um, bandwidth_nm
+        Diameter and spectrum of the source, and its distance to the lens that makes its light parallel.
     intensity_scale
         Model intensity at the largest value of the type of the frames: data = model / scale.
     """
@@ -47,6 +49,9 @@ class LenslessSample:
     intensity_scale: float
     binning: int
     shifts_um: tuple[tuple[float, float], ...]
+    source_size_um: float
+    source_distance_um: float
+    bandwidth_nm: float
 
 
 def simulate(settings: LenslessSimulation) -> LenslessSample:
@@ -55,7 +60,9 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     The model is `napari_diner.physics.lensless.multiheight.MultiHeight` in double precision, without padding: specimen
     and frames are periodic. The band is limited as in reconstructions by default. The specimen is smooth enough to lose
     almost nothing by that, unless the distance is many times the width of the field, and to be reconstructed equally
-    well without the limit. Full scale is the brightest pixel, so that only negative values by read noise are clipped.
+    well without the limit. A source that is not coherent is summed point by point and line by line instead, see
+    `napari_diner.simulate.lensless.source`. Full scale is the brightest pixel, so that only negative values by read
+    noise are clipped.
 
     Parameters
     ----------
@@ -73,6 +80,7 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     from napari_diner.physics.lensless.heights import Heights
     from napari_diner.physics.lensless.multiheight import MultiHeight
     from napari_diner.physics.lensless.sensor import Sensor
+    from napari_diner.simulate.lensless.source import Lamp
 
     optics = Optics(
         settings.pixel_size_um / settings.binning,
@@ -97,7 +105,12 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     amplitude, phase = phantom.amplitude.astype(np.float32), phantom.phase.astype(np.float32)
     field = torch.polar(torch.from_numpy(amplitude).double(), torch.from_numpy(phase).double())
     intensities = np.empty((frames, *shape))
+    lamp = Lamp(settings.source_size_um / settings.source_distance_um, settings.bandwidth_nm * 1e-3)
     for index, distance in enumerate(settings.distances_um):
+        if lamp != Lamp(0.0, 0.0):
+            light = lamp.intensity(field.to(torch.complex64), optics, distance, shifts_um[index])
+            intensities[index] = sensor.mean(light).numpy()
+            continue
         model = MultiHeight(
             fine,
             Heights(optics, [distance], shifts_um=[shifts_um[index]]),
@@ -120,6 +133,9 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
         intensity_scale=scale,
         binning=settings.binning,
         shifts_um=shifts_um,
+        source_size_um=settings.source_size_um,
+        source_distance_um=settings.source_distance_um,
+        bandwidth_nm=settings.bandwidth_nm,
     )
 
 

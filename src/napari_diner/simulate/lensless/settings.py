@@ -27,6 +27,12 @@ class LenslessSimulation(Settings):
     """Refractive index between sample and sensor: 1 for air."""
     propagation: Literal["angular_spectrum", "fresnel"] = Field(default="angular_spectrum", title="Propagation")
     """Exact angular spectrum, or its paraxial (Fresnel) approximation."""
+    source_size_um: float = Field(default=0.0, ge=0, le=1e5, title="Source size (µm)")
+    """Diameter of the source behind the lens that makes its light parallel; 0 for a point."""
+    source_distance_um: float = Field(default=10_000.0, gt=0, le=1e7, title="Source distance (µm)")
+    """Distance from the source to that lens, its focal length."""
+    bandwidth_nm: float = Field(default=0.0, ge=0, le=200, title="Bandwidth (nm)")
+    """Width of the source's spectrum at half its height; 0 for a single wavelength."""
     phase_range_rad: float = Field(default=1.7, ge=0, le=20, title="Phase range (rad)")
     """The phase of the specimen ranges from zero to this."""
     amplitude_min: float = Field(default=0.3, gt=0, le=1, title="Darkest amplitude")

@@ -90,9 +90,12 @@ class Elimination:
         self._trusted = trusted_part(self._spectrum, self._model, variance) * self._spectrum
         # only the columns that some move uses
         self._columns = [column for column in range(COLUMNS) if moves[:, column].any()]
-        fields = torch.stack([self._at_sensor(n) for n in range(self._model.frames)])
-        self._directions = torch.sgn(fields)
-        self._answering = problem.answering(fields.abs())
+        fields = [self._model.field(self._spectrum, n) for n in range(self._model.frames)]
+        self._modulus = torch.stack([self._model.whole(n).modulus(U) for n, U in enumerate(fields)])
+        """√I that the model expects, (N, Y, X)."""
+        self._answering = problem.answering(self._modulus)
+        factors = self._modulus.clamp_min(1e-20).reciprocal()
+        self._responses = [self._model.whole(n).response(U, self._felt(factors[n], n)) for n, U in enumerate(fields)]
         self._own = [self._own_columns(n) for n in range(self._model.frames)]
 
     def improve(self, number: int, steps: int) -> None:
@@ -144,11 +147,8 @@ class Elimination:
         weights = torch.from_numpy(step).to(self.answers.device, self.answers.real.dtype)
         return -torch.einsum("kyx,k->yx", self.answers, weights.to(self.answers.dtype))
 
-    def _at_sensor(self, frame: int) -> Tensor:
-        return self._model.field(self._spectrum, frame)
-
     def _residual(self, frame: int) -> Tensor:
-        return self._felt(self._at_sensor(frame).abs() - self.problem.amplitudes[frame], frame)
+        return self._felt(self._modulus[frame] - self.problem.amplitudes[frame], frame)
 
     def _felt(self, image: Tensor, frame: int) -> Tensor:
         """Return an image without the pixels where the misfit does not answer."""
@@ -156,8 +156,7 @@ class Elimination:
 
     def _along(self, field: Tensor, frame: int) -> Tensor:
         """Return the change of the modulus for a change of a frame's field, real, (Y, X)."""
-        direction = self._directions[frame]
-        return self._felt(direction.real * field.real + direction.imag * field.imag, frame)
+        return self._responses[frame].change(field)
 
     def _by_geometry(self, frame: int, number: int) -> Tensor:
         """Return the change of the modulus of a frame by a move of the geometry, (Y, X)."""
@@ -170,7 +169,7 @@ class Elimination:
         images = []
         for column in self._columns:
             if column == GAIN:
-                images.append(0.5 * self._felt(self._at_sensor(frame).abs(), frame))
+                images.append(0.5 * self._felt(self._modulus[frame], frame))
             else:
                 factor = self._derivatives.of(column)
                 images.append(self._along(self._model.field(factor * self._trusted, frame), frame))
@@ -187,7 +186,7 @@ class Elimination:
         model = self._model
         back = torch.zeros_like(self._spectrum)
         for frame, image in enumerate(images):
-            back += model.field_adjoint(self._felt(image, frame) * self._directions[frame], frame)
+            back += model.field_adjoint(self._responses[frame].adjoint(image), frame)
         return self._field.conj() * model.spectrum_adjoint(back)
 
     def _normal(self, step: Tensor) -> Tensor:
@@ -242,7 +241,7 @@ def seen_part(model: MultiHeight) -> float:
 
 
 def _seen(model: MultiHeight) -> Tensor:
-    seen: Tensor = (model.transfers.abs() > 0).any(0)
+    seen: Tensor = (model.transfers.abs() > 0).unflatten(0, (-1, 1)).flatten(0, -3).any(0)
     return seen
 
 

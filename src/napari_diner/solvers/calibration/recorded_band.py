@@ -40,11 +40,11 @@ def explained_up_to(problem: PhaseProblem, field: Tensor) -> float | None:
     )
     window = rows[:, None] * columns
     ring = (_radius(model.shape).to(field.device) * 2 * rings).long().flatten()
-    expected, recorded = model.fields(field), problem.filled_amplitudes()
+    expected, recorded = model.moduli(field), problem.filled_amplitudes()
     powers = torch.zeros(2, int(ring.max()) + 1, device=field.device, dtype=window.dtype)
     for frame in range(model.frames):
         whole = (frame, slice(None), slice(None))
-        residual = problem.unexplained(expected[frame].abs() - recorded[frame], whole)
+        residual = problem.unexplained(expected[frame] - recorded[frame], whole)
         for power, image in zip(powers, (residual, recorded[frame]), strict=True):
             square = torch.fft.fft2((image - image.mean()) * window).abs().square()
             power.index_add_(0, ring, square.flatten())

@@ -39,7 +39,8 @@ def register(problem: PhaseProblem, pixel_size_um: float) -> Vector:
     window = _window(model.shape).to(amplitudes)
     seen = []
     for frame in range(model.frames):
-        field = model.spectrum_adjoint(model.field_adjoint(amplitudes[frame].to(model.dtype), frame))
+        back = model.field_adjoint(model.whole(frame).mean_adjoint(amplitudes[frame]).to(model.dtype), frame)
+        field = model.spectrum_adjoint(back)
         modulus = field.abs()
         seen.append(((modulus / modulus.mean() - 1) * window).cpu().numpy())
     reference = seen[model.frames // 2]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.contrast_transfer import contrast_power
 from napari_diner.physics.lensless.multiheight import Pixels
+from napari_diner.physics.lensless.sensor import Response
 from napari_diner.physics.padding import Padding
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
 
@@ -24,8 +25,8 @@ class Linearised:
     """The derivative J of the recorded amplitudes at a field, and its least squares problem; a `Linearisation`.
 
     For ``O → O exp(δ)`` with δ = δl + iδφ, the amplitudes |U| change by ``J δ = Re[Û* A(O δ)]``, Û = U/|U|, at the
-    pixels that the mask counts (see `Sensor` for larger ones), and not at saturated ones where the model is bright
-    enough. W are the weights of the amplitudes.
+    pixels that the mask counts (see `Response` for larger ones, and for light that is not coherent), and not at
+    saturated ones where the model is bright enough. W are the weights of the amplitudes.
 
     Parameters
     ----------
@@ -39,17 +40,17 @@ class Linearised:
         self.problem = problem
         self._field = field
         model, weights = problem.model, problem.weights
-        sensor = self._sensor = model.sensor
-        self.directions = torch.empty(model.frames, *model.field_of_view, dtype=model.dtype, device=model.device)
-        """Û √W at every height within the field of view, zero where the misfit does not answer, (N, Y, X)."""
+        self._responses: dict[tuple[int, int, int], Response] = {}
         for frame, at, U in model.propagated(field):
-            direction = sensor.direction(U)
-            answering = problem.answering(sensor.modulus(U), (frame, *at))
+            sensor = model.sensor_at(frame, at)
+            modulus = sensor.modulus(U)
+            factor = modulus.clamp_min(1e-20).reciprocal()
+            answering = problem.answering(modulus, (frame, *at))
             if answering is not None:
-                direction = direction * sensor.spread(answering)
+                factor = factor * answering
             if weights is not None:
-                direction = direction * sensor.spread(weights[frame][at].sqrt())
-            self.directions[frame][sensor.fine(at)] = direction
+                factor = factor * weights[frame][at].sqrt()
+            self._responses[_place(frame, at)] = sensor.response(U, factor)
 
     def residual(self) -> Tensor:
         """Return model minus recorded amplitudes as far as they have to be explained, (N, Y, X)."""
@@ -104,7 +105,7 @@ class Linearised:
         """
         model = self.problem.model
         scaling = self._field.abs().clamp_min(1e-6).rsqrt()
-        brightness = float(model.lit(self._field * scaling).abs().square().mean()) / self._sensor.binning**2
+        brightness = float(model.lit(self._field * scaling).abs().square().mean()) / model.sensor.binning**2
         power = contrast_power(model)
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
         shift = damping * strongest * brightness
@@ -123,10 +124,15 @@ class Linearised:
         return solve.solution * scaling
 
     def _along(self, U: Tensor, frame: int, at: Pixels) -> Tensor:
-        return self._sensor.change(self.directions[frame][self._sensor.fine(at)], U)
+        return self._responses[_place(frame, at)].change(U)
 
     def _backwards(self, amplitudes: Tensor, frame: int, at: Pixels) -> Tensor:
-        return self._sensor.change_adjoint(self.directions[frame][self._sensor.fine(at)], amplitudes)
+        return self._responses[_place(frame, at)].adjoint(amplitudes)
+
+
+def _place(frame: int, at: Pixels) -> tuple[int, int, int]:
+    """Return what tells a part of the sensor from others."""
+    return frame, at[0].start, at[1].start
 
 
 def by_frequency(padding: Padding, gains: Iterable[Tensor]) -> Operator:

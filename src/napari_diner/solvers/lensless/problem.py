@@ -141,11 +141,11 @@ class PhaseProblem:
         field
             Complex field O, (Y, X).
         """
-        total, sensor = 0.0, self.model.sensor
+        total = 0.0
 
         def respond(frame: int, at: Pixels, U: Tensor) -> Tensor:
             nonlocal total
-            part = (frame, *at)
+            part, sensor = (frame, *at), self.model.sensor_at(frame, at)
             amplitudes = self.amplitudes[part]
             if self.kind == "amplitude":
                 modulus = sensor.modulus(U)
@@ -200,10 +200,7 @@ class PhaseProblem:
 
     def modulus(self, field: Tensor) -> Tensor:
         """Return the amplitudes that the model expects of a field, (N, Y, X)."""
-        modulus = torch.empty_like(self.amplitudes)
-        for frame, at, U in self.model.propagated(field):
-            modulus[frame][at] = self.model.sensor.modulus(U)
-        return modulus
+        return self.model.moduli(field)
 
     def intensity_error(self, field: Tensor) -> float:
         """Return the mean square of `intensity_residual` over the valid pixels."""
@@ -220,9 +217,8 @@ class PhaseProblem:
         """
         empty = torch.ones(self.model.shape, dtype=self.model.dtype, device=self.model.device)
         power = 0.0
-        for frame, at, U in self.model.propagated(empty):
-            intensity = self.model.sensor.mean(U.real**2 + U.imag**2)
-            power += float((intensity if self.mask is None else intensity.where(self.mask[frame][at], 0)).sum())
+        for frame, intensity in enumerate(self.model.intensities(empty)):
+            power += float((intensity if self.mask is None else intensity.where(self.mask[frame], 0)).sum())
         field: Tensor = empty * (float(self.amplitudes.square().sum()) / power) ** 0.5
         return field
 

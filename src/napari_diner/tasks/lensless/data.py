@@ -205,11 +205,16 @@ def memory_needed(
         return recorded + (frames * 24 + 200) * math.prod(prepared_shape(recipe.preprocess, (shape[1], shape[2])))
     sensor = math.prod(prepared_shape(recipe.preprocess, (shape[1], shape[2])))
     height, width = object_shape(recipe, (shape[1], shape[2]))
-    beyond = _beyond_px(recipe, pixel_size_um)
+    setup = _rough_setup(recipe, pixel_size_um)
+    beyond = 0 if setup is None else setup.padding_px
     padded = (height + 2 * beyond) * (width + 2 * beyond)
     pixels = padded if recipe.padding.mode == "unknown" else height * width
     uses = {recipe.solver, recipe.start, "gauss-newton" if recipe.start == "auto" else ""}
     needed = recorded + frames * sensor * 8 + frames * padded * 8 + 24 * padded * 8
+    if setup is not None and not setup.heights.is_coherent:
+        # transfer functions and fields of each wavelength, on the padded grid, and blurs
+        waves = len(setup.heights.lines)
+        needed += frames * padded * (16 * waves + 4) + 6 * waves * padded * 8
     if recipe.noise.weighting != "even":
         needed += frames * sensor * 8
     if "gauss-newton" in uses:
@@ -219,12 +224,12 @@ def memory_needed(
     return needed
 
 
-def _beyond_px(recipe: LenslessRecipe, pixel_size_um: float | None) -> int:
-    """Return the width of the padding on each side, as far as an incomplete recipe tells it."""
+def _rough_setup(recipe: LenslessRecipe, pixel_size_um: float | None) -> Setup | None:
+    """Return the setup without shifts, as far as an incomplete recipe tells it."""
     pixel_size_um = recipe.pixel_size_um or pixel_size_um
     if pixel_size_um is None or recipe.wavelength_um is None or not recipe.distances_um:
-        return 0
-    return Setup.of(recipe.updated({"pixel_size_um": pixel_size_um, "shifts_um": None})).padding_px
+        return None
+    return Setup.of(recipe.updated({"pixel_size_um": pixel_size_um, "shifts_um": None}))
 
 
 def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:

@@ -24,7 +24,7 @@ from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.prior import checked_support, prior_report, support_doubts
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import check_registration, unregistered
-from napari_diner.tasks.lensless.setup import Setup, geometry_report
+from napari_diner.tasks.lensless.setup import Setup, geometry_report, light_report
 from napari_diner.tasks.lensless.stages import LenslessStages, LenslessState
 from napari_diner.tasks.lensless.surround import surround_warnings, with_surround
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
@@ -169,6 +169,7 @@ class LenslessJob(Job[LenslessState]):
             "gains": list(prepared.gains),
             "frames": frame_list(len(prepared.gains), self._files, {"distance_um": self.recipe.distances_um}),
             **geometry_report(self.recipe, state.setup),
+            **light_report(state.setup),
         }
         # what is worth knowing of a run is its solver, not the estimate of the uncertainty behind it
         main = [stage for stage in record.stages if stage.name != "uncertainty"]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from napari_diner.errors import RecipeError
+from napari_diner.physics.optics import Optics
 from napari_diner.physics.plausibility import (
     SENSOR_PIXEL,
     SOURCE_DISTANCE,
+    SOURCE_SIZE,
     WAVELENGTH,
     check_field,
     diffraction_rad,
@@ -22,6 +27,8 @@ from napari_diner.tasks.lensless.setup import Setup
 
 _STRONG_MAGNIFICATION = 50.0
 _NOTHING_RAD, _LITTLE_RAD = 0.01, 0.5
+# widest spectrum, relative to the wavelength, and contrast of fringes that counts as none
+_WIDEST, _LOST_CONTRAST = 0.3, 0.1
 _NOTHING_PERIODS, _FEW_PERIODS = 1.0, 4.0
 
 
@@ -50,6 +57,10 @@ def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> lis
     }
     if recipe.source_distance_um is not None:
         lengths["source_distance_um"] = (SOURCE_DISTANCE, recipe.source_distance_um)
+    if isinstance(recipe, LenslessRecipe):
+        if recipe.source_size_um:
+            lengths["source_size_um"] = (SOURCE_SIZE, recipe.source_size_um)
+        _check_bandwidth(recipe, optics)
     odd = unusual(lengths) | unusual_medium(recipe.medium_index)
     far_off = odd_distances(distances)
     if far_off:
@@ -61,12 +72,50 @@ def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> lis
         return list(odd.values())
     if isinstance(recipe, LenslessRecipe) and recipe.super_resolution == 1:
         of_diffraction += equal_distances(setup.optics, setup.heights.distances_um)
+    of_diffraction += _of_the_source(setup)
     strongest = max((real / z for real, z in zip(distances, setup.heights.distances_um, strict=False)), default=1.0)
     if strongest > _STRONG_MAGNIFICATION:
         of_diffraction.append(
             f"the point source magnifies the sample {strongest:.0f} times; check its distance and those of the frames"
         )
     return of_diffraction
+
+
+def _check_bandwidth(recipe: LenslessRecipe, optics: Optics) -> None:
+    """Check that the light has a colour.
+
+    Raises
+    ------
+    RecipeError
+        If its spectrum is not narrow beside its wavelength.
+    """
+    bandwidth_um = recipe.light.bandwidth_um
+    if bandwidth_um > _WIDEST * optics.wavelength_um:
+        raise RecipeError(
+            f"The spectrum of {1000 * bandwidth_um:g} nm is not narrow beside the wavelength of "
+            f"{1000 * optics.wavelength_um:g} nm; check {{field}}, or filter the light",
+            "bandwidth_nm",
+        )
+
+
+def _of_the_source(setup: Setup) -> list[str]:
+    """Return a sentence about light so incoherent that it leaves none of the diffraction, or nothing."""
+    optics, heights = setup.optics, setup.heights
+    if heights.is_coherent:
+        return []
+    f = np.linspace(0, min(0.5 / optics.pixel_size_um, optics.medium_frequency), 257)[1:]
+    nearest = min(heights.distances_um)
+    lost = np.abs(heights.light.contrast(f, optics, nearest)) < _LOST_CONTRAST
+    if not lost.any():
+        return []
+    finest_um = 1 / float(f[lost.argmax()])
+    phase = diffraction_rad(replace(optics, pixel_size_um=finest_um / 2), nearest)
+    if phase >= _LITTLE_RAD:
+        return []
+    return [
+        f"even at the smallest distance, the source blurs all detail finer than {finest_um:.3g} µm, and what is "
+        "coarser hardly diffracts; check the size, the distance and the bandwidth of the source"
+    ]
 
 
 def _of_diffraction(setup: Setup, field_um: float, odd: Mapping[str, str]) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.lensless.point_source import magnification
+from napari_diner.physics.lensless.light import Light
+from napari_diner.physics.lensless.point_source import From, magnification
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.settings import PaddingSettings, TileSettings
 from napari_diner.preprocess.settings import PreprocessSettings
@@ -57,10 +58,10 @@ class RecordingRecipe(ArrayRecipe):
     """Distance between neighbouring pixels of the sensor; taken from the file's metadata if left empty."""
     distances_um: tuple[float, ...] = Field(default=(), title="Distances (µm)")
     """Distance from the sample to the sensor for each frame, in the order of the stack."""
-    source_distance_um: float | None = Field(default=None, gt=0, title="Point source (µm)")
-    """Distance of a point source; empty for parallel light. The reconstruction is in the size of the sample."""
-    source_distance_to: Literal["sample", "sensor"] = Field(default="sample", title="Point source, measured to")
-    """What the source's distance is measured to: the sample if the sensor moved, the sensor if the sample did."""
+    source_distance_um: float | None = Field(default=None, gt=0, title="Source distance (µm)")
+    """Distance of the light source; empty for parallel light. The reconstruction is in the size of the sample."""
+    source_distance_to: From = Field(default="sample", title="Source distance to")
+    """To the sample if the sensor moved, the sensor if the sample did, or the lens that makes the light parallel."""
     medium_index: float = Field(default=1.0, ge=1, le=5, title="Medium index")
     """Refractive index between sample and sensor: 1 for air."""
     propagation: Literal["angular_spectrum", "fresnel"] = Field(default="angular_spectrum", title="Propagation")
@@ -109,6 +110,11 @@ class RecordingRecipe(ArrayRecipe):
         return Optics(self.pixel_size_um, self.wavelength_um, self.medium_index, self.propagation)
 
     @property
+    def magnifies(self) -> bool:
+        """Whether the light diverges, so that the pattern of a sample grows with its distance to the sensor."""
+        return self.source_distance_um is not None and self.source_distance_to != "lens"
+
+    @property
     def needs_distances(self) -> bool:
         """Whether distances are to be taken from the names of files, if they give any."""
         return not self.distances_um
@@ -142,11 +148,16 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
     """Everything that decides a lensless reconstruction.
 
     The model is Eq. 5 of the paper, ``I_z = g_z |PSF_z ∗ (P·O)|² / intensity_scale``, with the object O, the
-    illumination P, and for each height z a gain g_z and a shift.
+    illumination P, and for each height z a gain g_z and a shift. It is summed over the wavelengths of the light, and
+    blurred by a source that is not a point.
     """
 
     task: Literal["lensless"] = "lensless"
     """Which task the recipe is for."""
+    source_size_um: float | None = Field(default=None, ge=0, title="Source size (µm)")
+    """Diameter of the source, such as an LED or its pinhole, which blurs distant frames most; empty for a point."""
+    bandwidth_nm: float | None = Field(default=None, ge=0, title="Bandwidth (nm)")
+    """Width of the source's spectrum at half its height (FWHM); empty for a single wavelength, as of a laser."""
     intensity_scale: float = Field(default=1.0, gt=0, title="Intensity scale")
     """Model intensity that corresponds to a data value of one: data = model / scale."""
     gains: tuple[float, ...] | None = Field(default=None, title="Gains")
@@ -204,6 +215,26 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
         if self.gains is not None and self.equalise_gains:
             raise ValueError("gains and equalise_gains exclude each other; give the gains or have them estimated")
         return self
+
+    @property
+    def light(self) -> Light:
+        """Size and spectrum of the source."""
+        return Light(
+            self.source_size_um or 0.0,
+            math.inf if self.source_distance_um is None else self.source_distance_um,
+            self.source_distance_to,
+            (self.bandwidth_nm or 0.0) * 1e-3,
+        )
+
+    def check_complete(self, frames: int) -> None:
+        """Check that the recipe is complete; see `RecordingRecipe.check_complete`."""
+        super().check_complete(frames)
+        if self.source_size_um and self.source_distance_um is None:
+            raise RecipeError(
+                f"A source of {self.source_size_um:g} µm blurs the frames by an amount that depends on its distance; "
+                "give {field}",
+                "source_distance_um",
+            )
 
     @model_validator(mode="after")
     def _supported_by_the_solver(self) -> LenslessRecipe:

@@ -232,6 +232,7 @@ class FrameRegistration:
             [self._distance_um(number) for number in used],
             band_limit=self._setup.heights.band_limit,
             shifts_um=[_pair(optics.pixel_size_um * self._places[number].shift_px) for number in used],
+            light=self._setup.heights.light,
         )
         padding = Padding(shape, "reflect", min(_PADDING_PX, min(shape) // 4))
         model = MultiHeight(shape, heights, padding=padding, device=self._device)
@@ -243,13 +244,13 @@ class FrameRegistration:
             return {}, problem.evaluate(start).loss
         solver = AlternatingProjections(problem, start, AlternatingSettings(iterations=projections))
         loss = [step.loss for step in solver.steps()][-1]
-        shown = model.fields(solver.result()).abs().cpu().numpy()
+        shown = model.moduli(solver.result()).cpu().numpy()
         return dict(zip(used, shown, strict=True)), loss
 
     def _distance_um(self, number: int) -> float:
         """Return the distance of a frame for parallel light; a point source that magnifies more seems nearer."""
         distance = self._setup.heights.distances_um[number]
-        return distance if self.recipe.source_distance_um is None else distance / self._places[number].scale
+        return distance / self._places[number].scale if self.recipe.magnifies else distance
 
     def _unturned(self, number: int, page: _Page) -> _Page:
         """Return a frame without its turn and scale."""
@@ -257,7 +258,7 @@ class FrameRegistration:
         if place.matrix.tolist() == np.eye(2).tolist():
             return page
         image = np.maximum(unturned(page.intensity, place), 0)  # splines overshoot
-        if self.recipe.source_distance_um is not None and self.recipe.source_distance_to == "sample":
+        if self.recipe.magnifies and self.recipe.source_distance_to == "sample":
             image *= np.float32(place.scale**2)
         # what is interpolated from a saturated pixel is saturated
         return _Page(image, unturned_mask(page.mask, place), ~unturned_mask(~page.at_least, place))

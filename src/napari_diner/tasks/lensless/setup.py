@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.light import Light
 from napari_diner.physics.lensless.point_source import effective_distance_um, magnification
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import Mode
@@ -48,9 +49,10 @@ class Setup:
             Relative brightness of each frame; one if None.
         """
         by = magnifications(recipe)
-        fine, shifts, scale = 1, None, 1.0
+        fine, shifts, scale, light = 1, None, 1.0, Light()
         if isinstance(recipe, LenslessRecipe):
             fine, shifts, scale = recipe.super_resolution, recipe.shifts_um, recipe.intensity_scale
+            light = recipe.light
         if shifts is not None:
             shifts = tuple((dy / m, dx / m) for (dy, dx), m in zip(shifts, by, strict=True))
         optics, factor = recipe.optics, recipe.preprocess.upsample * fine * max(by, default=1.0)
@@ -61,6 +63,7 @@ class Setup:
             shifts_um=shifts,
             gains=None if gains is None else tuple(gains),
             intensity_scale=scale,
+            light=light,
         )
         tiles = recipe.tiles if isinstance(recipe, LenslessRecipe) else TileSettings()
         return cls(heights, fine, recipe.padding, tiles)
@@ -138,10 +141,19 @@ def geometry_report(recipe: RecordingRecipe, setup: Setup) -> dict[str, object]:
     setup
         Of the prepared frames, calibrated if they were.
     """
-    if recipe.source_distance_um is None and setup.pixel_size_um == recipe.pixel_size_um:
+    if not recipe.magnifies and setup.pixel_size_um == recipe.pixel_size_um:
         return {}
     geometry: dict[str, object] = {"object_pixel_size_um": setup.pixel_size_um}
-    if recipe.source_distance_um is not None:
+    if recipe.magnifies:
         geometry["effective_distances_um"] = list(setup.heights.distances_um)
         geometry["magnifications"] = list(magnifications(recipe))
     return geometry
+
+
+def light_report(setup: Setup) -> dict[str, object]:
+    """Return for a report what the model makes of a source that is not coherent; nothing if it is."""
+    heights = setup.heights
+    if heights.is_coherent:
+        return {}
+    blur_um = [heights.light.blur_um(distance) for distance in heights.distances_um]
+    return {"light": {"blur_um": blur_um, "wavelengths_um": [wavelength_um for wavelength_um, _ in heights.lines]}}

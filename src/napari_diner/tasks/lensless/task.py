@@ -65,6 +65,14 @@ def simulate(settings: LenslessSimulation) -> SampleData:
         "super_resolution": sample.binning,
         "shifts_um": sample.shifts_um if any(map(any, sample.shifts_um)) else None,
     }
+    if sample.source_size_um > 0:
+        known |= {
+            "source_size_um": sample.source_size_um,
+            "source_distance_um": sample.source_distance_um,
+            "source_distance_to": "lens",
+        }
+    if sample.bandwidth_nm > 0:
+        known["bandwidth_nm"] = sample.bandwidth_nm
     return SampleData(
         NamedArray("stack", sample.frames, "NYX", (1.0, pixel, pixel)),
         LenslessRecipe(task="lensless", **known),

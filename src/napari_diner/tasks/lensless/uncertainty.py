@@ -60,7 +60,7 @@ def uncertainty_report(found: Uncertainty, heights: Heights, *, noise_is_given: 
         Whether the recipe gives the noise.
     """
     distances = heights.distances_um
-    heights = Heights(heights.optics, distances, gains=heights.gains)
+    heights = Heights(heights.optics, distances, gains=heights.gains, light=heights.light)
     lowest = 1 / (max(found.phase.shape) * heights.optics.pixel_size_um)
     bands = [entry.band for entry in found.bands]
     told = band_information(bands, lowest, heights)

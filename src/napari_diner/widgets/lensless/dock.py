@@ -24,7 +24,8 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
     essentials = ("wavelength_um", "pixel_size_um", "solver", "start")
     groups: ClassVar = {
         "Geometry": (
-            "source_distance_um", "source_distance_to", "medium_index", "shifts_um", "registration", "super_resolution",
+            "source_distance_um", "source_distance_to", "source_size_um", "bandwidth_nm", "medium_index", "shifts_um",
+            "registration", "super_resolution",
         ),
     }  # fmt: skip
     beside_advanced = ("preprocess", "Geometry", "calibration")

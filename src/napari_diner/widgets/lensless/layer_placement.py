@@ -32,7 +32,7 @@ def placement_on(part: LayerPart, recipe: RecordingRecipe) -> MakeArguments:
     def arguments(array: NamedArray) -> LayerArguments:
         step = np.asarray(array.scale_um[-2:]) / pixel
         start = corner
-        if recipe.source_distance_um is not None:
+        if recipe.magnifies:
             start = corner + (size - step * array.data.shape[-2:]) / 2
         return place.arguments(array, start, step)
 

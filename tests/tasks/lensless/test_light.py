@@ -1,0 +1,71 @@
+"""Recordings in the light of an LED: better with its size and spectrum, told where these cannot be meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from napari_diner.errors import RecipeError
+from napari_diner.simulate.lensless.settings import LenslessSimulation
+from napari_diner.tasks.lensless.job import LenslessJob
+from napari_diner.tasks.lensless.task import simulate
+from napari_diner.tasks.registry import task
+from napari_diner.tasks.task import SampleData
+from tests.tasks.lensless.reconstruction import LenslessData, finished
+
+COHERENT = {"source_size_um": None, "bandwidth_nm": None}
+
+
+@pytest.fixture(scope="module")
+def sample() -> SampleData:
+    return simulate(
+        LenslessSimulation(
+            height_px=64, width_px=64, distances_um=(100.0, 160.0, 220.0, 300.0), source_size_um=80, bandwidth_nm=20
+        )
+    )
+
+
+def phase_db(sample: SampleData, **changes: Any) -> float:
+    fewer = {"gauss_newton": {"iterations": 6}, "alternating": {"iterations": 200}}
+    recipe = sample.recipe.updated({**fewer, **changes})
+    result = finished(recipe, sample.data.data, task("lensless").truth_of(sample))  # type: ignore[arg-type]
+    assert ("light" in result.report) == (recipe.source_size_um is not None)  # type: ignore[attr-defined]
+    return float(result.report["truth"]["phase_psnr_db"])
+
+
+@pytest.mark.parametrize("solver", ["gauss-newton", "alternating"])
+def test_the_phase_is_better_in_the_light_that_it_was_recorded_in(sample: SampleData, solver: str) -> None:
+    assert phase_db(sample, solver=solver) > 10 + phase_db(sample, solver=solver, **COHERENT)
+
+
+def job(sample: SampleData, **changes: Any) -> LenslessJob:
+    recipe = sample.recipe.updated(changes)
+    return LenslessJob(recipe, LenslessData(sample.data.data))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "field"),
+    [
+        ({"source_distance_um": None}, "depends on its distance", "source_distance_um"),
+        ({"bandwidth_nm": 300.0}, "300 nm is not narrow", "bandwidth_nm"),
+    ],
+)
+def test_light_that_cannot_be_meant(sample: SampleData, changes: dict[str, Any], message: str, field: str) -> None:
+    with pytest.raises(RecipeError, match=message) as raised:
+        job(sample, **changes)
+    assert raised.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, None),
+        (COHERENT, None),
+        ({"source_size_um": 0.08}, "enter 80"),
+        ({"source_size_um": 7000.0}, "hardly diffracts"),
+    ],
+)
+def test_doubtful_light(sample: SampleData, changes: dict[str, Any], text: str | None) -> None:
+    warnings = "\n".join(job(sample, **changes).warnings)
+    assert text in warnings if text else not warnings
