@@ -55,6 +55,8 @@ class TaskFunction:
         recipe: Recipe | str | Path | None = None,
         truth: object = None,
         progress: Callable[[Progress], object] | None = None,
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
         **settings: Any,
     ) -> Result:
         """Run the task to its end and return the result.
@@ -69,6 +71,10 @@ class TaskFunction:
             The known object to score against: a folder, or what the task's ``load_truth`` returns.
         progress
             Called with every `Progress`.
+        checkpoint
+            File in which the run is kept every ``checkpoint_seconds``, until it is done; None for no checkpoints.
+        resume
+            Whether to go on from that file, if there is one.
         **settings
             Fields of the recipe; sections as mappings, e.g. ``gauss_newton={"cg_steps": 30}``. Fields that name image
             files, e.g. ``mask``, accept arrays, too.
@@ -78,7 +84,7 @@ class TaskFunction:
         DinerError
             If settings or data cannot be used; its ``field`` is the setting that it is about.
         """
-        with self.start(data, recipe=recipe, truth=truth, **settings) as run:
+        with self.start(data, recipe=recipe, truth=truth, checkpoint=checkpoint, resume=resume, **settings) as run:
             for step in run:
                 if progress is not None:
                     progress(step)
@@ -92,13 +98,15 @@ class TaskFunction:
         recipe: Recipe | str | Path | None = None,
         truth: object = None,
         preview_interval_s: float | None = None,
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
         **settings: Any,
     ) -> AnyRun:
         """Return the run: iterate it for `Progress`, ask it for its ``result()`` at any time.
 
         Parameters
         ----------
-        data, recipe, truth, **settings
+        data, recipe, truth, checkpoint, resume, **settings
             See `__call__`.
         preview_interval_s
             Shortest time between two previews in `Progress`; none if None.
@@ -111,7 +119,16 @@ class TaskFunction:
         ...     result = run.result()
         """
         values, frames = self._prepared(data, recipe, settings)
-        return self.task.start(values, frames, truth=self._truth(truth), preview_interval_s=preview_interval_s)
+        kept = None
+        if checkpoint is not None:
+            from napari_diner.tasks.checkpoint import Checkpoint
+
+            kept = Checkpoint(checkpoint, resume=resume)
+        elif resume:
+            raise RecipeError("There is no checkpoint to {field} from; name its file by checkpoint", "resume")
+        return self.task.start(
+            values, frames, truth=self._truth(truth), preview_interval_s=preview_interval_s, checkpoint=kept
+        )
 
     def compare(
         self,

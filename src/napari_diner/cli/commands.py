@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from napari_diner.cli.options import Options, collect
-from napari_diner.cli.output import FLAG, Common, compare_into, results_in, run_into
+from napari_diner.cli.output import FLAG, Common, Resuming, compare_into, results_in, run_into
 from napari_diner.cli.terminal import print_table
 from napari_diner.errors import OutputError, RecipeError, quoted
-from napari_diner.io.folder import RECIPE, with_manifest, write_contents
+from napari_diner.io.folder import RECIPE, checkpoint_path, with_manifest, write_contents
 from napari_diner.settings import Settings, Values
 from napari_diner.tasks.recipe import Recipe, input_files, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
@@ -47,7 +47,7 @@ def task_command(task: AnyTask) -> Command:
         source: str | None = None,
         /,
         *,
-        common: Common,
+        common: Resuming,
         recipe: RecipeFile = None,
         set_: Assignments = (),
         truth: TruthFolder = None,
@@ -187,7 +187,7 @@ def run_command() -> Command:
         recipe: Annotated[Path, Parameter(help="Recipe, such as the recipe.yaml in a folder of results.")],
         /,
         *,
-        common: Common,
+        common: Resuming,
         set_: Assignments = (),
         truth: TruthFolder = None,
         **settings: object,
@@ -205,9 +205,12 @@ def run_command() -> Command:
     return options.added_to(run)
 
 
-def _run(common: Common, task: AnyTask, recipe: Recipe, truth: Path | None) -> Work:
+def _run(common: Resuming, task: AnyTask, recipe: Recipe, truth: Path | None) -> Work:
     def start() -> AnyRun:
-        return task.start(recipe, truth=_truth(task, truth))
+        from napari_diner.tasks.checkpoint import Checkpoint
+
+        checkpoint = Checkpoint(checkpoint_path(common.output), resume=common.resume)
+        return task.start(recipe, truth=_truth(task, truth), checkpoint=checkpoint)
 
     return functools.partial(run_into, common, task, start, _inputs(recipe, truth))
 

@@ -40,6 +40,16 @@ class Common:
     ] = False
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Resuming(Common):
+    """Where the result of a run is saved, what is shown, and whether it goes on from an earlier run."""
+
+    resume: Annotated[
+        bool, FLAG, Parameter(help="Go on from the last checkpoint of a run into this folder that was interrupted.")
+    ] = False
+
+
 @contextmanager
 def results_in(
     output: Path, overwrite: bool, inputs: Collection[Path] = ()
@@ -111,18 +121,20 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
                     raise KeyboardInterrupt from None
                 raise
         if not folder.quiet:
-            _print_summary(task, result, folder.output)
+            is_kept = run.checkpoint is not None and run.checkpoint.path.is_file()
+            _print_summary(task, result, folder.output, is_resumable=is_kept)
     return INTERRUPTED if result.partial else 0
 
 
-def _print_summary(task: AnyTask, result: Result, output: Path) -> None:
+def _print_summary(task: AnyTask, result: Result, output: Path, *, is_resumable: bool) -> None:
     rows = task.summary_rows(result.report)
     memory = result.report.get("peak_memory_mb")
     rows += [] if memory is None else [Row("peak memory", f"{memory:,.0f} MB")]
     rows += [Row("note", text) for text in result.report["notes"]]
     rows += [Row("warning", text) for text in result.report["warnings"]]
     if result.partial:
-        rows.append(Row("note", "interrupted: this is the best so far"))
+        more = "; --resume --overwrite goes on from the last checkpoint" if is_resumable else ""
+        rows.append(Row("note", f"interrupted: this is the best so far{more}"))
     print_rows([*rows, Row("folder", str(output))])
     next_step = task.next_step(output)
     if next_step:

@@ -250,6 +250,13 @@ def _remove_empty(folder: Path, names: Collection[str]) -> None:
                 (folder / parent).rmdir()
 
 
+def replace_synced(new: Path, old: Path) -> None:
+    """Put a new file in the place of an old one in one step, once it is on the disk."""
+    _sync(new)
+    new.replace(old)
+    _sync(old.parent)
+
+
 def _write_synced(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
     _sync(path)

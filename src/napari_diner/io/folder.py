@@ -86,6 +86,13 @@ def check_output(folder: str | Path, overwrite: bool, inputs: Collection[Path] =
             )
 
 
+def checkpoint_path(folder: str | Path) -> Path:
+    """Return the file for the checkpoints of a run that writes into a folder: hidden beside it if possible."""
+    target = _resolved(folder)
+    beside = os.access(existing(target.parent), os.W_OK | os.X_OK)
+    return (target.parent if beside else target) / f"{PREFIX}{target.name}.checkpoint"
+
+
 @contextlib.contextmanager
 def reserved(folder: str | Path, overwrite: bool = False, inputs: Collection[Path] = ()) -> Iterator[None]:
     """Keep other processes from writing into a folder while results for it are computed; see `check_output`."""

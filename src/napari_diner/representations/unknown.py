@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +55,10 @@ class Unknown(nn.Module, ABC):
     def state(self) -> dict[str, Tensor]:
         """Return a copy of the parameters."""
         return {name: value.clone() for name, value in self.state_dict().items()}
+
+    def restore(self, parameters: Mapping[str, Tensor]) -> None:
+        """Take over parameters; others stay as they are."""
+        self.load_state_dict(parameters, strict=False)
 
 
 class Values(Unknown):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +16,7 @@ from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.annealing import Annealing
 from napari_diner.solvers.problem import Batch, Problem
 from napari_diner.solvers.settings import AdamSettings
-from napari_diner.solvers.solver import Budget
+from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
 
 # the last steps are taken on the exact network, so that it is fitted and not its interpolation; of a time limit, in
@@ -60,7 +59,7 @@ class Refinement(Protocol):
         """Move parameters; yield the fraction of the work that is done."""
 
 
-class AdamDescent:
+class AdamDescent(Resumable):
     """Minimise a problem over the parameters of a representation by Adam (Kingma and Ba, ICLR 2015).
 
     Parameters
@@ -86,6 +85,12 @@ class AdamDescent:
     graph
         Whether a step may be recorded as a CUDA graph: `problem.descend` must read nothing back from the card.
     """
+
+    kept = (
+        "unknown", "_moments", "_candidates", "_scores", "_best_loss", "_iteration", "_converged", "_last_better",
+        "_reference", "_recent", "_annealing", "generator", "refinement",
+    )  # fmt: skip
+    answer = ("unknown", "_ended")
 
     def __init__(
         self,
@@ -113,27 +118,22 @@ class AdamDescent:
         self._on_graph = graph and problem.device.type == "cuda"
         self._candidates: dict[str, dict[str, Tensor]] = {"start": unknown.state()} if keep_start else {}
         self._scores: dict[str, float] = {}
-        self._best_loss = math.inf
-        self._ended = False
+        self._best_loss = self._reference = math.inf
+        self._iteration = self._last_better = 0
+        self._recent: list[float] = []
+        self._annealing = Annealing(settings.schedule, self.budget)
+        self._optimizer = self._new_optimizer()
+        self._converged = self._ended = False
 
     def steps(self) -> Iterator[Step]:
         """Iterate; one iteration is one pass over all data, and one step is one batch of it."""
-        settings, total = self.settings, self.settings.iterations
-        rate = self._rate(settings.learning_rate)
-        optimizer = torch.optim.Adam(
-            self.unknown.parameters(),
-            lr=rate,
-            betas=_BETAS,
-            eps=_EPSILON,
-            fused=self.problem.device.type in ("cpu", "cuda"),
-            capturable=isinstance(rate, Tensor),
-        )
-        annealing = Annealing(settings.schedule, self.budget)
+        settings, total, optimizer = self.settings, self.settings.iterations, self._optimizer
+        annealing = self._annealing
         step = functools.partial(self._descend, optimizer, None, exact=False)
         whole_step = captured(step, self.problem.device) if self._on_graph else step
-        last_better, reference, loss = 0, math.inf, math.nan
-        recent: deque[float] = deque()
-        for iteration in range(1, total + 1):
+        loss, recent = math.nan, self._recent
+        while self._iteration < total and not self._converged:
+            iteration = self._iteration + 1
             batches = self.problem.batches(self.batch_size, self.generator)
             for number, batch in enumerate(batches):
                 done = annealing.done((iteration - 1 + number / len(batches)) / total)
@@ -148,7 +148,7 @@ class AdamDescent:
                 whole = batch is None and not exact
                 recent.append(float(whole_step() if whole else self._descend(optimizer, batch, exact=exact)))
                 if len(recent) > len(batches):
-                    recent.popleft()
+                    del recent[0]
                 loss = sum(recent) / len(recent)
                 if candidate is not None and loss < self._best_loss:
                     # the loss of all data belongs to the parameters before the step; that of a part, about to them
@@ -157,12 +157,13 @@ class AdamDescent:
                     self._scores.pop("best", None)
                 if number + 1 < len(batches):
                     yield Step(iteration, total, loss, within=(number + 1) / len(batches))
-            if loss < reference * (1 - _WORTHWHILE):
-                reference, last_better = loss, iteration
-            yield Step(iteration, total, loss)
-            if done >= 1 or (settings.patience is not None and iteration - last_better >= settings.patience):
-                break
-        self._load(self._best())
+            if loss < self._reference * (1 - _WORTHWHILE):
+                self._reference, self._last_better = loss, iteration
+            self._iteration = iteration
+            idle = iteration - self._last_better
+            self._converged = done >= 1 or (settings.patience is not None and idle >= settings.patience)
+            yield Step(iteration, total, loss, resumable=True)
+        self.unknown.restore(self._best())
         self._ended = True
 
     def result(self) -> Represented:
@@ -175,7 +176,7 @@ class AdamDescent:
         if self._ended:
             return Represented(present, self._exact)
         best = self._best()
-        self._load(present)
+        self.unknown.restore(present)
         return Represented(best, functools.partial(self._exact_of, best))
 
     def current(self) -> Represented:
@@ -193,9 +194,9 @@ class AdamDescent:
     def _exact_of(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """Return the exact estimate of other parameters than the present ones, which are put back."""
         present = self.unknown.state()
-        self._load(parameters)
+        self.unknown.restore(parameters)
         estimate = self._exact().clone()
-        self._load(present)
+        self.unknown.restore(present)
         return estimate
 
     def _descend(self, optimizer: torch.optim.Optimizer, batch: Batch, *, exact: bool) -> Tensor:
@@ -210,14 +211,31 @@ class AdamDescent:
         self._scores.pop("present", None)
         for name, parameters in self._candidates.items():
             if name not in self._scores:
-                self._load(parameters)
+                self.unknown.restore(parameters)
                 score = self.problem.objective(self.unknown)
                 self._scores[name] = math.inf if math.isnan(score) else score
         present = self._candidates.pop("present")
         return {**self._candidates, "present": present}[min(self._scores, key=self._scores.__getitem__)]
 
-    def _load(self, parameters: Mapping[str, Tensor]) -> None:
-        self.unknown.load_state_dict(parameters, strict=False)
+    def _new_optimizer(self) -> torch.optim.Adam:
+        rate = self._rate(self.settings.learning_rate)
+        return torch.optim.Adam(
+            self.unknown.parameters(),
+            lr=rate,
+            betas=_BETAS,
+            eps=_EPSILON,
+            fused=self.problem.device.type in ("cpu", "cuda"),
+            capturable=isinstance(rate, Tensor),
+        )
+
+    @property
+    def _moments(self) -> list[tuple[int, Mapping[str, Tensor]]]:
+        """Adam's averages for each parameter by its number."""
+        return list(self._optimizer.state_dict()["state"].items())
+
+    @_moments.setter
+    def _moments(self, moments: list[tuple[int, Mapping[str, Tensor]]]) -> None:
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": dict(moments)})
 
     def _rate(self, rate: float) -> float | Tensor:
         """Return the learning rate; for a CUDA graph a tensor, which each replay reads anew."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from napari_diner.solvers.solver import Budget
+from napari_diner.solvers.solver import Budget, Resumable
 
 Schedule = Literal["cosine", "constant"]
 
 _FINAL_RATE = 0.01
 
 
-class Annealing:
+class Annealing(Resumable):
     """The fraction of a run that is done, by iterations or by time, whichever is further; and the learning rate.
 
     Parameters
@@ -22,6 +22,8 @@ class Annealing:
     budget
         Time for the run.
     """
+
+    kept = ("_began",)
 
     def __init__(self, schedule: Schedule, budget: Budget) -> None:
         self.schedule = schedule

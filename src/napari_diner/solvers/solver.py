@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from napari_diner.solvers.step import Step
 
@@ -27,6 +27,53 @@ class Solver(Protocol[Answer]):
 
     def current(self) -> Answer:
         """Return the present answer by the fastest way, for a preview."""
+
+
+@runtime_checkable
+class HasState(Protocol):
+    """A part of a solver that can go on from an earlier state of itself, such as an `Unknown`."""
+
+    def state(self) -> Mapping[str, object]:
+        """Return the state."""
+
+    def restore(self, state: Mapping[str, object], /) -> None:
+        """Take over a state."""
+
+
+class Resumable:
+    """A solver that can go on from an earlier state of itself, also in another process.
+
+    A state is asked for after the steps that are `Step.resumable`, and once the solver has ended. Values are numbers,
+    texts, arrays, tensors, data classes, and lists, tuples and mappings of those. They are not copied: a state is good
+    until the next step.
+
+    Examples
+    --------
+    >>> other = GaussNewton(problem, start, settings)
+    >>> other.restore(solver.state())
+    """
+
+    kept: ClassVar[tuple[str, ...]] = ()
+    """Names of the attributes that make up the state; those that are resumable themselves contribute theirs."""
+    answer: ClassVar[tuple[str, ...]] = ()
+    """Names of those that `result` needs once the solver has ended."""
+
+    def state(self, *, ended: bool = False) -> Mapping[str, object]:
+        """Return the state; only what `result` needs if the solver has ended."""
+        values = {name: getattr(self, name) for name in (self.answer if ended else self.kept)}
+        for name, value in values.items():
+            if isinstance(value, HasState):
+                values[name] = value.state(ended=ended) if isinstance(value, Resumable) else value.state()
+        return values
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Take over a state of a solver that was made with the same arguments; `steps` goes on from there."""
+        for name, value in state.items():
+            present = getattr(self, name)
+            if isinstance(present, HasState) and isinstance(value, Mapping):
+                present.restore(value)
+            else:
+                setattr(self, name, value)
 
 
 class Immediate(Generic[Answer]):

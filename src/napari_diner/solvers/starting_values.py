@@ -15,7 +15,7 @@ from napari_diner.representations.unknown import Unknown, Values
 from napari_diner.solvers.adam import AdamDescent
 from napari_diner.solvers.fit.problem import ValueProblem
 from napari_diner.solvers.settings import AdamSettings
-from napari_diner.solvers.solver import Budget
+from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
 
 # keys among which the first layer of each backbone varies gently: a SIREN multiplies them by its frequency
@@ -28,7 +28,7 @@ _EPOCHS = 60
 _BATCH = 8192
 
 
-class StartingValues:
+class StartingValues(Resumable):
     """Makes the representations of an unknown return an estimate; a `Solver`.
 
     Pixels and tables take it on exactly, see `fit_values`; networks of coordinates are fitted to it by Adam.
@@ -46,6 +46,8 @@ class StartingValues:
     budget
         Time for fitting networks.
     """
+
+    answer = ("unknown",)
 
     def __init__(
         self,

@@ -17,12 +17,15 @@ class Step:
         Loss at the current estimate; NaN where there is none.
     within
         Fraction of this iteration that is done.
+    resumable
+        Whether a solver that is `napari_diner.solvers.solver.Resumable` can tell its state now.
     """
 
     iteration: int
     iterations: int
     loss: float = float("nan")
     within: float = 1.0
+    resumable: bool = False
 
     @property
     def done(self) -> float:

@@ -28,6 +28,8 @@ class Recipe(Settings):
     """Which task the recipe is for."""
     max_seconds: float | None = Field(default=None, gt=0, title="Time limit (s)")
     """Stop after this many seconds of computing and keep the best result so far; empty for no limit."""
+    checkpoint_seconds: float = Field(default=60.0, ge=0, le=86400, title="Checkpoint every (s)")
+    """Seconds between two checkpoints, from which a run that was interrupted can go on; 0 for none."""
     seed: int = Field(default=0, ge=0, lt=2**31, title="Seed")
     """Number that fixes every random choice: the same seed with as many threads gives the same result."""
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", title="Device")

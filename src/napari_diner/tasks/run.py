@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Generic, Self
 
@@ -12,8 +13,9 @@ from napari_diner import device as devices
 from napari_diner.errors import DinerError, OutOfMemoryError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.processors import Threads
-from napari_diner.solvers.solver import Budget, Solver
+from napari_diner.solvers.solver import Budget, Resumable, Solver
 from napari_diner.solvers.step import Step
+from napari_diner.tasks.checkpoint import Checkpoint, Saved, SavedStage
 from napari_diner.tasks.job import Job, RunRecord, Stage, StageRecord, State
 from napari_diner.tasks.report import provenance
 from napari_diner.tasks.result import Progress, Result
@@ -38,6 +40,11 @@ class Clock:
         self._total = self.seconds
         self._since = None
 
+    def set(self, seconds: float) -> None:
+        """Put the clock to another reading, from which it goes on."""
+        self._total = seconds
+        self._since = None if self._since is None else time.perf_counter()
+
     @property
     def seconds(self) -> float:
         """Seconds counted so far."""
@@ -56,6 +63,8 @@ class Run(Generic[State]):
         What to do.
     preview_interval_s
         Shortest time between two previews; no previews if None.
+    checkpoint
+        Where the run is kept on the way, and what it goes on from; None for nowhere.
 
     Examples
     --------
@@ -65,8 +74,11 @@ class Run(Generic[State]):
     ...     result = run.result()
     """
 
-    def __init__(self, job: Job[State], preview_interval_s: float | None = None) -> None:
+    def __init__(
+        self, job: Job[State], preview_interval_s: float | None = None, checkpoint: Checkpoint | None = None
+    ) -> None:
         self.job = job
+        self.checkpoint = checkpoint
         self.preview_interval_s = preview_interval_s
         self.clock = Clock()
         self.finished = False
@@ -78,6 +90,8 @@ class Run(Generic[State]):
         self._active: tuple[Stage[State], Solver[Any]] | None = None
         self._last_preview = -math.inf
         self._result: Result | None = None
+        self._saved = Saved()
+        self._kept = 0
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -87,33 +101,91 @@ class Run(Generic[State]):
     @property
     def notes(self) -> Sequence[str]:
         """What is worth knowing about the data; known before the first step."""
-        return self.job.notes
+        return [*self.job.notes, *([] if self.checkpoint is None else self.checkpoint.notes)]
 
     def _work(self) -> Generator[Progress, None, None]:
         self._state = state = self.job.begin()
+        earlier = Saved() if self.checkpoint is None else self.checkpoint.load(self.job)
+        self._saved.resumed_after_s = [*earlier.resumed_after_s, *([earlier.seconds] if earlier.stages else [])]
+        self.timed_out = earlier.timed_out
+        self._threads.used |= {*earlier.threads}
+        last = max((stage.number for stage in earlier.stages), default=-1)
         limit = self.job.recipe.max_seconds
-        for stage in self.job.stages():
+        for number, stage in enumerate(self.job.stages()):
+            before = earlier.stage(number)
+            if before is None and number < last:
+                continue  # it was left out
+            if before is not None:
+                self.clock.set(before.began_s)
             budget = Budget(lambda: self.clock.seconds, None if limit is None else stage.share * limit)
-            if budget.is_spent and not stage.essential:
+            if before is None and budget.is_spent and not stage.essential:
                 self.timed_out = True
                 continue
             began = self.clock.seconds
             solver = stage.solver(state, budget)
             if solver is None:
                 continue
-            record = StageRecord(stage.name)
-            self.stages.append(record)
             self._active = stage, solver
-            for step in solver.steps():
-                record.iterations, record.most_iterations, record.loss = step.iteration, step.iterations, step.loss
-                record.seconds = self.clock.seconds - began
-                yield self._progress(record, step, budget)
-                if budget.is_spent and stage.may_end(solver):
-                    self.timed_out = record.stopped_by_time_limit = True
-                    break
+            present = SavedStage(number, began, began, StageRecord(stage.name))
+            yield from self._take(present, before, stage, solver, budget)
             self._state = state = stage.absorb(state, solver.result())
             self._active = None
-            record.seconds = self.clock.seconds - began
+
+    def _take(
+        self,
+        present: SavedStage,
+        before: SavedStage | None,
+        stage: Stage[State],
+        solver: Solver[Any],
+        budget: Budget,
+    ) -> Generator[Progress, None, None]:
+        """Go through a stage, from what it was before on."""
+        if before is not None and before.state is not None and isinstance(solver, Resumable):
+            present = before
+            solver.restore(before.state)
+            self.clock.set(before.seconds)
+            present.state = None
+        record = present.record
+        self.stages.append(record)
+        self._saved.stages.append(present)
+        # without a state of its solver, a stage that has ended takes the same steps again
+        again = before.steps if before is not None and before.ended and present is not before else None
+        for step in solver.steps() if not present.ended and again != 0 else ():
+            present.steps += 1
+            record.iterations, record.most_iterations, record.loss = step.iteration, step.iterations, step.loss
+            record.seconds = self.clock.seconds - present.began_s
+            self._keep(present, step, solver)
+            yield self._progress(record, step, budget)
+            if again is not None:
+                if present.steps == again:
+                    break
+            elif budget.is_spent and stage.may_end(solver):
+                self.timed_out = record.stopped_by_time_limit = True
+                break
+        if before is not None and before.ended:
+            self.clock.set(before.seconds)
+            vars(record).update(vars(before.record))
+        present.seconds, present.ended = self.clock.seconds, True
+        record.seconds = present.seconds - present.began_s
+        present.state = None
+        if self.checkpoint is not None and isinstance(solver, Resumable) and solver.answer:
+            present.state = solver.state(ended=True)
+
+    def _keep(self, present: SavedStage, step: Step, solver: Solver[Any]) -> None:
+        """Write a checkpoint if it is time for one, and there is more to keep than in the last."""
+        if self.checkpoint is None or not self.checkpoint.is_due:
+            return
+        is_resumable = step.resumable and isinstance(solver, Resumable)
+        stages = self._saved.stages if is_resumable else self._saved.stages[:-1]
+        if not is_resumable and len(stages) <= self._kept:
+            return
+        present.seconds = self.clock.seconds
+        present.state = solver.state() if step.resumable and isinstance(solver, Resumable) else None
+        self.checkpoint.write(
+            replace(self._saved, stages=stages, timed_out=self.timed_out, threads=sorted(self._threads.used))
+        )
+        self._kept = sum(stage.ended for stage in stages)
+        present.state = None
 
     def _progress(self, record: StageRecord, step: Step, budget: Budget) -> Progress:
         preview: tuple[NamedArray, ...] = ()
@@ -146,6 +218,8 @@ class Run(Generic[State]):
     def __next__(self) -> Progress:
         if self._steps is None:
             self._steps = self._work()
+            if self.checkpoint is not None:
+                self.checkpoint.start()
         self._threads.share()
         self.clock.start()
         try:
@@ -192,8 +266,9 @@ class Run(Generic[State]):
             **provenance(job.device, job.recipe.seed),
             "threads": sorted(self._threads.used),
             "input_sha256": job.checksum,
+            **({"resumed_after_s": self._saved.resumed_after_s} if self._saved.resumed_after_s else {}),
             **outcome.figures,
-            "notes": list(job.notes),
+            "notes": list(self.notes),
             "warnings": list(dict.fromkeys([*outcome.warnings, *few_steps(self.stages), *job.warnings])),
         }
         result = Result(
@@ -224,6 +299,9 @@ class Run(Generic[State]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        # kept if the run is interrupted, and if its result could not be used
+        if self.checkpoint is not None and kind is None and (self._result is not None or self.checkpoint.is_private):
+            self.checkpoint.remove()
 
 
 AnyRun = Run[Any]

@@ -23,6 +23,7 @@ from napari_diner.tasks.report import Row as Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from napari_diner.tasks.checkpoint import Checkpoint
     from napari_diner.tasks.comparison import Comparison, ComparisonRun
     from napari_diner.tasks.job import Job
     from napari_diner.tasks.result import Result
@@ -296,7 +297,13 @@ class Task(ABC, Generic[RecipeT, DataT]):
         return self.assemble(recipe, frames)
 
     def _run(
-        self, recipe: RecipeT, frames: Frames | None, data: DataT, truth: Any, preview_interval_s: float | None
+        self,
+        recipe: RecipeT,
+        frames: Frames | None,
+        data: DataT,
+        truth: Any,
+        preview_interval_s: float | None,
+        checkpoint: Checkpoint | None = None,
     ) -> AnyRun:
         """Return the run of a recipe on its data, which warns of what is doubtful about the frames, too."""
         from napari_diner.tasks.run import Run
@@ -306,7 +313,9 @@ class Task(ABC, Generic[RecipeT, DataT]):
         if recipe.input_sha256 not in ("", job.checksum):
             doubts.append("the data are not those that this recipe was run on before: their checksums differ")
         job.warnings = (*doubts, *job.warnings)
-        return Run(job, preview_interval_s)
+        if checkpoint is not None:
+            checkpoint.bind(job, data)
+        return Run(job, preview_interval_s, checkpoint)
 
     def start(
         self,
@@ -315,9 +324,10 @@ class Task(ABC, Generic[RecipeT, DataT]):
         *,
         truth: Any = None,
         preview_interval_s: float | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> AnyRun:
-        """Assemble the data of a recipe and return the run; see `assemble`, `job` and `Run`."""
-        return self._run(recipe, frames, self._assembled(recipe, frames), truth, preview_interval_s)
+        """Assemble the data of a recipe and return the run; see `assemble`, `job`, `Run` and `Checkpoint`."""
+        return self._run(recipe, frames, self._assembled(recipe, frames), truth, preview_interval_s, checkpoint)
 
     def rank(self, check: Check, recipe: RecipeT, frames: Frames | None = None) -> Ranking:
         """Assemble the data of a recipe and rank alternatives; see `assemble` and `Check`."""

@@ -199,4 +199,4 @@ def test_it_goes_on_with_other_data_from_where_it_was() -> None:
         pass
     assert admm.objective < 1.01 * minimised(other, 300, 1e-5).objective
     admm.restore(state)
-    assert torch.equal(admm.copy(), state[1][1])
+    assert torch.equal(admm.copy(), state["_z"])

@@ -33,6 +33,7 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination, Source
 from napari_diner.physics.idt.transfer import Dispersion, born_amplitude
 from napari_diner.solvers.calibration.spectral_circles import fitted_pattern
+from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
 Vector = npt.NDArray[np.float64]
@@ -66,7 +67,7 @@ class RefinedIllumination:
     """Root mean square difference per pixel between frames and predictions, at the first and the last step."""
 
 
-class IlluminationRefinement:
+class IlluminationRefinement(Resumable):
     """Refine directions and gains; a `Solver`.
 
     Parameters
@@ -88,6 +89,12 @@ class IlluminationRefinement:
     dispersion
         As in `BornModel`.
     """
+
+    kept = (
+        "apertures", "gains", "_unexplained", "alpha", "object_power", "_sweep", "_change", "_converged", "_first",
+        "_chance", "_order",
+    )  # fmt: skip
+    answer = ("apertures", "gains", "_unexplained")
 
     def __init__(
         self,
@@ -112,6 +119,10 @@ class IlluminationRefinement:
         self.apertures = self.start.copy()
         self.gains = np.ones(len(illumination))
         self._unexplained = (math.nan, math.nan)
+        self._sweep, self._change, self._converged = 0, math.inf, False
+        self._first = range_na / 3
+        self._chance = np.random.default_rng(0)
+        self._order = self._chance.permutation(len(self.start))
         self._z = torch.from_numpy(geometry.slice_positions_um).to(_REAL)
         self._choose_frequencies(data)
         bands = len(self._bands)
@@ -134,31 +145,29 @@ class IlluminationRefinement:
         """Sweep over all frames until nothing moves; the loss is the RMS difference between frames and predictions."""
         unit = self._step * self.geometry.wavelength_um
         sources = len(self.start)
-        first, before = self.range_na / 3, math.inf
-        chance = np.random.default_rng(0)
-        order = chance.permutation(sources)
-        for sweep in range(1, self.iterations + 1):
+        while self._sweep < self.iterations and not self._converged:
+            sweep = self._sweep + 1
             if sweep in _CHOICES:
                 self._choose_weights()
             prediction = self._predict()
             self._unexplained = (self._unexplained[0] if sweep > 1 else prediction.loss, prediction.loss)
             found = self.apertures.copy()
             # half of them at a time, so that no two chase each other
-            order = np.roll(order, -(-sources // 2)) if sweep % 2 == 0 else chance.permutation(sources)
-            turn = order[: -(-sources // 2)] if self.directions else order[:0]
+            half = -(-sources // 2)
+            self._order = np.roll(self._order, half) if sweep % 2 == 0 else self._chance.permutation(sources)
+            turn = self._order[:half] if self.directions else self._order[:0]
             for number, source in enumerate(turn):
-                found[source] = self._search(source, prediction, first)
+                found[source] = self._search(source, prediction, self._first)
                 yield Step(sweep, self.iterations, prediction.loss, (number + 1) / (sources + 1))
             if self.gain:
                 self.gains *= self._brighter(prediction)
                 self.gains /= np.exp(np.log(self.gains).mean())
             change = float(np.sqrt(((found - self.apertures) ** 2).sum(1).mean())) / unit
             self.apertures = found
-            first = _FIRST_LATER * unit if sweep > 1 else first
-            yield Step(sweep, self.iterations, prediction.loss)
-            if max(change, before) < _SETTLED:
-                return
-            before = change
+            self._first = _FIRST_LATER * unit if sweep > 1 else self._first
+            self._converged = max(change, self._change) < _SETTLED
+            self._sweep, self._change = sweep, change
+            yield Step(sweep, self.iterations, prediction.loss, resumable=True)
 
     def _choose_frequencies(self, data: Tensor) -> None:
         geometry = self.geometry

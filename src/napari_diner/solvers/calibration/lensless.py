@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ from napari_diner.solvers.lensless.alternating import AlternatingProjections
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings
+from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
 # a step that leaves the misfit larger by more than this factor, after the object has followed, was too long
@@ -72,7 +73,7 @@ class Calibrated:
     """The frequency up to which the frames were compared, in cycles per pixel; None for all."""
 
 
-class SelfCalibration:
+class SelfCalibration(Resumable):
     """Estimate geometry and object together, by second-order steps with the object eliminated.
 
     Each round improves the object for the present geometry by a step of `GaussNewton`, lets the object answer to all
@@ -104,6 +105,11 @@ class SelfCalibration:
         At most so many rounds; inner steps of the object, and of its answer to each move, in a round; rounds of
         alternating projections before all.
     """
+
+    answer = (
+        "geometry", "_field", "_normal", "_shrinkage", "_settled_to", "rounds_done", "_up_to", "_seen", "_loss",
+    )  # fmt: skip
+    kept = (*answer, "_answers", "_damping", "_last_step", "_band", "_near", "_band_known", "_before", "_rested")
 
     def __init__(
         self,
@@ -140,7 +146,7 @@ class SelfCalibration:
         self._seen = seen_part(build(given))
         self._up_to: float | None = None
         self._band: Tensor | None = None
-        self._near = self._band_known = False
+        self._near = self._band_known = self._rested = False
         self._loss = math.inf
         self._shrinkage = 0.0
         self._before: tuple[Geometry, Tensor] | None = None
@@ -148,18 +154,20 @@ class SelfCalibration:
 
     def steps(self) -> Iterator[Step]:
         """Do the work."""
-        self._begin()
-        yield self._step(0, 0.1)
-        problem = self._problem()
-        rounds = AlternatingProjections(problem, self._field, AlternatingSettings(iterations=self.warm_up))
-        for step in rounds.steps():
-            self._field, self._loss = rounds.result(), step.loss
-            yield self._step(0, 0.1 + 0.9 * step.done)
-        for number in range(1, self.rounds + 1):
+        if not self.rounds_done:
+            self._begin()
+            yield self._step(0, 0.1)
+            problem = self._problem()
+            rounds = AlternatingProjections(problem, self._field, AlternatingSettings(iterations=self.warm_up))
+            for step in rounds.steps():
+                self._field, self._loss = rounds.result(), step.loss
+                yield self._step(0, 0.1 + 0.9 * step.done)
+        while self.rounds_done < self.rounds and not self._rested:
+            number = self.rounds_done + 1
             yield from self._round(number)
             self.rounds_done = number
-            if not (self._unwind() or self._narrow()) and self._at_rest():
-                break
+            self._rested = not (self._unwind() or self._narrow()) and self._at_rest()
+            yield replace(self._step(number, 1.0), resumable=True)
         self._settled_to = yield from self._settle()
 
     def _step(self, number: int, within: float) -> Step:
@@ -206,7 +214,6 @@ class SelfCalibration:
             geometry, self._field = self._before
             self.geometry = Geometry.of((self.geometry.table + geometry.table) / 2)
             self._last_step /= 2
-            yield self._step(number, 1.0)
             return
         self._loss = loss
         variance = self._variance(loss * self._first.valid)
@@ -224,7 +231,6 @@ class SelfCalibration:
         self.geometry = self._bounded(self.geometry.table + self._moves @ step)
         self._field = self._field * torch.exp(elimination.answer(step))
         self._last_step = step
-        yield self._step(number, 1.0)
 
     def _shrunk(self, normal: Normal, step: Vector) -> float:
         """Return which part of the last step is left to this one, 0 to 0.8.

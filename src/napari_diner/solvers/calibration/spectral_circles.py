@@ -23,6 +23,7 @@ import numpy.typing as npt
 from scipy import ndimage, optimize, signal
 
 from napari_diner.physics.idt.geometry import VolumeGeometry
+from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
 Vector = npt.NDArray[np.float64]
@@ -53,7 +54,7 @@ class CircleFit:
     """How much likelier they are than the first guess, as log-likelihood per frame; None if not computed."""
 
 
-class CircleSearch:
+class CircleSearch(Resumable):
     """Fit the two circles of each frame; a `Solver`.
 
     Parameters
@@ -70,6 +71,9 @@ class CircleSearch:
         Move all directions as one pattern: shifted, rotated and scaled.
     """
 
+    kept = ("apertures", "_passes")
+    answer = ("apertures",)
+
     def __init__(
         self,
         frames: npt.NDArray[np.floating],
@@ -81,6 +85,7 @@ class CircleSearch:
     ) -> None:
         self.start = apertures
         self.apertures = apertures.copy()
+        self._passes = 0
         self.wavelength_um, self.na = geometry.wavelength_um, geometry.na
         self.range_na = range_na
         self.together = together
@@ -113,15 +118,19 @@ class CircleSearch:
     def steps(self) -> Iterator[Step]:
         """Search; the loss is minus the log-likelihood per frequency."""
         count = len(self.start)
-        for number in range(1, _PASSES + 1):
+        for number in range(self._passes + 1, _PASSES + 1):
             levels = self._levels()
             found = np.empty_like(self.start)
             total = 0.0
             for frame in range(count):
                 found[frame], likelihood = self._search(frame, levels, number == 1)
                 total += likelihood
-                yield Step(number, _PASSES, -total / ((frame + 1) * self._points.shape[1]), (frame + 1) / count)
+                loss = -total / ((frame + 1) * self._points.shape[1])
+                if frame + 1 < count:
+                    yield Step(number, _PASSES, loss, (frame + 1) / count)
             self.apertures = fitted_pattern(self.start, found) if self.together else found
+            self._passes = number
+            yield Step(number, _PASSES, loss, resumable=True)
 
     def result(self) -> CircleFit:
         """Return the directions found so far, and how much likelier they are."""

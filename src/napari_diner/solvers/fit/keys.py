@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from napari_diner.representations.diner import CHUNK, Diner, Lattice
+from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
 # points of the lattice that is searched, whatever its dimension
@@ -133,7 +134,7 @@ def _linearised(diner: Diner, keys: Tensor) -> tuple[Tensor, Tensor]:
     return values.detach(), torch.stack(rows, 1)
 
 
-class KeySearch:
+class KeySearch(Resumable):
     """Searches for better keys, spread over a run of Adam; a `Refinement`.
 
     Parameters
@@ -145,6 +146,8 @@ class KeySearch:
     searches
         How often to search.
     """
+
+    kept = ("_done",)
 
     def __init__(self, diner: Diner, targets: Tensor, searches: int) -> None:
         self.diner, self.targets, self.searches = diner, targets, searches

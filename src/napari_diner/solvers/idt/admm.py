@@ -15,7 +15,7 @@ total variation the slopes would only slow it down, and B = 1. Where pixels are 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import shrunk
 from napari_diner.solvers.idt.tikhonov import ClosedForm
+from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
 # weight of the copy x = z beside the slopes, whose DᵀD has eigenvalues up to about 8: positivity acts through it, and
@@ -38,7 +39,7 @@ _LARGEST_CHANGE = 4.0
 _BALANCED_FOR = 60
 
 
-class Admm:
+class Admm(Resumable):
     """Minimise a problem with a linear model over its voxels.
 
     Parameters
@@ -61,6 +62,9 @@ class Admm:
     TypeError
         If the model of the problem is not linear.
     """
+
+    kept = ("rho", "_d", "_z", "_p", "_q", "_best", "_best_loss", "_iteration", "_converged", "data_spectrum")
+    answer = ("_best", "_best_loss")
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class Admm:
         self._d = problem.tv.differences(best) if self.splits_slopes else best.new_zeros(3, 0)
         self._z = best.clone()
         self._p, self._q = torch.zeros_like(self._d), torch.zeros_like(self._z)
+        self._iteration, self._converged = 0, False
 
     def aim(self, problem: VolumeProblem, volume: Tensor) -> None:
         """Go on with another problem of the same model and frames; the best volume so far is the one given."""
@@ -103,14 +108,14 @@ class Admm:
         """Return the present copy z of the volume, on which positivity acts: real, (2, Z, Y, X)."""
         return self._z
 
-    def state(self) -> tuple[float, tuple[Tensor, ...]]:
-        """Return what `restore` needs to go on from here."""
-        return self.rho, tuple(part.clone() for part in (self._d, self._z, self._p, self._q))
+    def state(self, *, ended: bool = False) -> Mapping[str, object]:
+        """Return the state, with copies of what the steps change in place."""
+        state = super().state(ended=ended)
+        return {name: value.clone() if isinstance(value, Tensor) else value for name, value in state.items()}
 
-    def restore(self, state: tuple[float, tuple[Tensor, ...]]) -> None:
-        """Go back to an earlier `state`."""
-        self.rho = state[0]
-        self._d, self._z, self._p, self._q = (part.clone() for part in state[1])
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Take over a state, which is left as it is."""
+        super().restore({name: value.clone() if isinstance(value, Tensor) else value for name, value in state.items()})
 
     @property
     def objective(self) -> float:
@@ -140,11 +145,11 @@ class Admm:
 
     @torch.no_grad()
     def steps(self) -> Iterator[Step]:
-        """Iterate; the loss of a step is that of the present volume, made positive."""
+        """Iterate, and again if asked again; the loss of a step is that of the present volume, made positive."""
         problem, tv, sigma = self.problem, self.problem.tv, self._weight
         alpha, tau = problem.priors.tikhonov, problem.priors.tv
         size = math.sqrt(self._d.numel() + self._z.numel())
-        for iteration in range(1, self.iterations + 1):
+        while self._iteration < self.iterations and not self._converged:
             d, z, p, q = self._d, self._z, self._p, self._q
             wanted = (z - q).mul_(sigma)
             if self.splits_slopes:
@@ -174,13 +179,16 @@ class Admm:
                 self.data_spectrum = self._spectrum_of(problem.completed(volume))
             if loss < self._best_loss:
                 self._best_loss, self._best = loss, volume
-            yield Step(iteration, self.iterations, loss)
             tiny = torch.finfo(x.dtype).eps * size
             norms = [math.sqrt(square) for square in (primal, dual, scale, pull)]
-            if norms[0] <= self.tolerance * norms[2] + tiny and norms[1] <= self.tolerance * norms[3] + tiny:
-                return
-            if self._balanced and iteration <= _BALANCED_FOR:
+            self._converged = (
+                norms[0] <= self.tolerance * norms[2] + tiny and norms[1] <= self.tolerance * norms[3] + tiny
+            )
+            self._iteration += 1
+            if self._balanced and not self._converged and self._iteration <= _BALANCED_FOR:
                 self._balance(norms[0] / max(norms[2], tiny), norms[1] / max(norms[3], tiny))
+            yield Step(self._iteration, self.iterations, loss, resumable=True)
+        self._iteration, self._converged = 0, False
 
     def _balance(self, primal: float, dual: float) -> None:
         """Raise ρ where the copies differ too much, lower it where they move too much; p and q are in units of 1/ρ."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from torch import Tensor
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.tikhonov import ClosedForm
 from napari_diner.solvers.idt.weight_choice import Choice, choose_tikhonov
-from napari_diner.solvers.solver import Budget
+from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
 
 # solutions by which saturated pixels are completed
@@ -29,7 +30,7 @@ class Regularised(NamedTuple):
     """How α was chosen; None if it was given."""
 
 
-class WeightedLeastSquares:
+class WeightedLeastSquares(Resumable):
     """Minimise ``½ Σ |M x − g|² + α/2 Σ |x|²`` for the linear model of a problem; a `Solver`.
 
     Parameters
@@ -38,34 +39,48 @@ class WeightedLeastSquares:
         Model and data; if its α is zero, it is chosen by leaving out one frame at a time. Other priors are ignored.
     """
 
+    kept = ("_solution", "_rounds")
+    answer = ("_solution",)
+
     def __init__(self, problem: VolumeProblem) -> None:
         self.problem = problem
-        self._closed = ClosedForm(problem.linear, frames=problem.frames)
-        data, alpha = problem.data[self._closed.frames], problem.priors.tikhonov
-        choice = None if alpha else choose_tikhonov(self._closed, data)
-        alpha = alpha if choice is None else choice.value
-        self._solution = Regularised(self._closed.solve(data, alpha), alpha, choice)
+        self._solution: Regularised | None = None
+        self._rounds = 0
 
     def steps(self) -> Iterator[Step]:
         """Solve: in a single step, unless saturated pixels have to be completed by one solution after the other."""
         linear = replace(self.problem, model=self.problem.linear)
-        rounds, alpha = 1 if linear.at_least is None else _COMPLETIONS, self._solution.tikhonov
-        for number in range(1, rounds + 1):
-            if number > 1:  # with the same weight: data that a volume has completed are predicted too well by it
-                data = linear.completed(self._solution.volume).data[self._closed.frames]
-                self._solution = self._solution._replace(volume=self._closed.solve(data, alpha))
-            priors = replace(self.problem.priors, tikhonov=alpha)
-            yield Step(number, rounds, replace(self.problem, priors=priors).loss(self._solution.volume))
+        rounds = 1 if linear.at_least is None else _COMPLETIONS
+        while self._rounds < rounds:
+            solution = self.result()
+            if self._rounds:  # with the same weight: data that a volume has completed are predicted too well by it
+                data = linear.completed(solution.volume).data[self._closed.frames]
+                solution = solution._replace(volume=self._closed.solve(data, solution.tikhonov))
+            self._solution, self._rounds = solution, self._rounds + 1
+            priors = replace(self.problem.priors, tikhonov=solution.tikhonov)
+            loss = replace(self.problem, priors=priors).loss(solution.volume)
+            yield Step(self._rounds, rounds, loss, resumable=True)
+
+    @functools.cached_property
+    def _closed(self) -> ClosedForm:
+        return ClosedForm(self.problem.linear, frames=self.problem.frames)
 
     def result(self) -> Regularised:
-        """Return the solution."""
+        """Return the solution; computed when it is first asked for."""
+        if self._solution is None:
+            data, alpha = self.problem.data[self._closed.frames], self.problem.priors.tikhonov
+            choice = None if alpha else choose_tikhonov(self._closed, data)
+            alpha = alpha if choice is None else choice.value
+            self._solution = Regularised(self._closed.solve(data, alpha), alpha, choice)
         return self._solution
 
     current = result
 
 
-class LeastSquares:
+class LeastSquares(Resumable):
     """The volume of `WeightedLeastSquares` alone; a `Solver`."""
+
+    kept = answer = ("_weighted",)
 
     def __init__(self, problem: VolumeProblem) -> None:
         self._weighted = WeightedLeastSquares(problem)

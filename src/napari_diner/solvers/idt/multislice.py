@@ -23,6 +23,7 @@ from torch import Tensor
 
 from napari_diner.solvers.idt.admm import Admm
 from napari_diner.solvers.idt.problem import VolumeProblem
+from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
 _INNER_STEPS = 3
@@ -38,7 +39,7 @@ _WORTHWHILE = 3e-3
 _PATIENCE = 3
 
 
-class MultiSliceVoxels:
+class MultiSliceVoxels(Resumable):
     """Minimise a problem with any model over its voxels, about.
 
     Parameters
@@ -51,6 +52,9 @@ class MultiSliceVoxels:
         Maximum number of chords; each takes one prediction of the model.
     """
 
+    kept = ("_volume", "_value", "_left", "_part", "_present", "_admm", "_iteration", "_idle", "_converged")
+    answer = ("_volume", "_value", "_left", "_part")
+
     def __init__(self, problem: VolumeProblem, start: Tensor, iterations: int = 30) -> None:
         self.problem = problem
         self.linear = problem.linear
@@ -58,7 +62,10 @@ class MultiSliceVoxels:
         self._volume = problem.projected(start.to(self.linear.device, self.linear.real_dtype))
         self._frames = None if problem.frames is None else list(problem.frames)
         self._value, self._left = self._look(self._volume)
+        self._present = _Seen(self._volume, self._value, self._left)
         self._part = 1.0
+        self._iteration = self._idle = 0
+        self._converged = False
         self._admm = Admm(self._seen_from(self._volume, self._left), self._volume, _INNER_STEPS, 0.0, rho=_RHO)
 
     @property
@@ -79,10 +86,10 @@ class MultiSliceVoxels:
     @torch.no_grad()
     def steps(self) -> Iterator[Step]:
         """Iterate; the loss of a step is that of the best volume so far."""
-        volume, value, left = self._volume, self._value, self._left
         state = self._admm.state()
-        idle = 0
-        for iteration in range(1, self.iterations + 1):
+        while self._iteration < self.iterations and not self._converged:
+            volume, value, left = self._present
+            iteration = self._iteration + 1
             self._admm.aim(self._seen_from(volume, left), volume)
             for step in self._admm.steps():
                 yield Step(iteration, self.iterations, self._value, step.iteration / (1 + step.iterations))
@@ -94,18 +101,18 @@ class MultiSliceVoxels:
                 self._admm.restore(state)
                 if self._part < _SHORTEST:
                     return
-                yield Step(iteration, self.iterations, self._value)
+                self._iteration = iteration
+                yield Step(iteration, self.iterations, self._value, resumable=True)
                 continue
             if loss > value:
                 self._part = max(self._part / 2, _SHORT)
-            idle = idle + 1 if loss > (1 - _WORTHWHILE) * self._value else 0
-            volume, value, left = candidate, loss, remains
+            self._idle = self._idle + 1 if loss > (1 - _WORTHWHILE) * self._value else 0
+            self._present = _Seen(candidate, loss, remains)
             state = self._admm.state()
-            if value < self._value:
-                self._volume, self._value, self._left = volume, value, left
-            yield Step(iteration, self.iterations, self._value)
-            if idle >= _PATIENCE:
-                return
+            if loss < self._value:
+                self._volume, self._value, self._left = self._present
+            self._iteration, self._converged = iteration, self._idle >= _PATIENCE
+            yield Step(iteration, self.iterations, self._value, resumable=True)
 
     @torch.no_grad()
     def _look(self, volume: Tensor) -> tuple[float, Tensor]:
@@ -124,6 +131,14 @@ class MultiSliceVoxels:
         return replace(self.problem, model=self.linear, data=data, at_least=None)
 
 
+class _Seen(NamedTuple):
+    """A volume, its loss, and what it leaves unexplained of the data."""
+
+    volume: Tensor
+    value: float
+    left: Tensor
+
+
 class LinearisedData(NamedTuple):
     """A volume, and the data that a linear model has to explain from it on."""
 
@@ -133,8 +148,10 @@ class LinearisedData(NamedTuple):
     """Real, (N, Y, X)."""
 
 
-class DataLinearisation:
+class DataLinearisation(Resumable):
     """A few chords for the data that they leave to the linear model; a `Solver`."""
+
+    kept = answer = ("_chords",)
 
     def __init__(self, chords: MultiSliceVoxels) -> None:
         self.steps = chords.steps

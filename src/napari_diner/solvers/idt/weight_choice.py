@@ -18,6 +18,7 @@ from napari_diner.physics.idt.linear import LinearModel, without_nyquist
 from napari_diner.solvers.idt.admm import Admm, factorised
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.tikhonov import ClosedForm
+from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
 # weights of the total variation, relative to the noise that the data bring into a volume: first a large one, then
@@ -95,7 +96,7 @@ def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41) -> Choice
     return _least(candidates.tolist(), errors, "each frame predicted from all others")
 
 
-class TvSearch:
+class TvSearch(Resumable):
     """Choose the weight τ of the total variation by how well `Admm` predicts frames that are left out; a `Solver`.
 
     Parameters
@@ -116,6 +117,9 @@ class TvSearch:
     TypeError
         If the model is not linear.
     """
+
+    kept = ("_errors", "_admm")
+    answer = ("_errors",)
 
     def __init__(
         self,
@@ -139,38 +143,42 @@ class TvSearch:
             large = _LARGE_TV * noise_in_volume(self._closed.model, problem.completed(start).data, self.shown)
             candidates = [large / _TV_RATIO**place for place in range(_MOST_TV)]
         self._candidates = sorted(candidates, reverse=True)
-        self._iterations = iterations
-        self._start = start
         self._errors: dict[float, float] = {}
+        self._admm = Admm(self._with(self._candidates[0]), start, iterations, 0.0, self._closed, _RHO)
 
     def steps(self) -> Iterator[Step]:
         """Try one weight after the other; the fraction of the work that is done is an upper bound."""
-        total = len(self._candidates)
-        first = self._with(self._candidates[0])
-        admm = Admm(first, self._start, self._iterations, 0.0, self._closed, _RHO)
+        total, tried = len(self._candidates), list[float]()
         for place, tau in enumerate(self._candidates):
-            # the first starts from afar
-            for done in self._try(admm, tau, 1 if place else 3):
-                yield Step(1, 1, within=(place + done) / total)
-            if not self._given and self._errors[tau] > _WORSE * min(self._errors.values()):
+            if tau not in self._errors:
+                # the first starts from afar
+                for done in self._try(tau, 1 if place else 3):
+                    yield Step(1, 1, within=(place + done) / total)
+                yield Step(1, 1, within=(place + 1) / total, resumable=True)
+            tried.append(self._errors[tau])
+            if not self._given and tried[-1] > _WORSE * min(tried):
                 break
         largest = self._candidates[0]
-        if self._given or self._errors[largest] > min(self._errors.values()):
+        if self._given or tried[0] > min(tried):
             yield Step(1, 1)
             return
         # something other than noise dominates in these data
         for _ in range(_MOST_TV):
             largest *= _LARGER_RATIO
-            for _ in self._try(admm, largest, 2):
-                yield Step(1, 1)
-            if self._errors[largest] > _WORSE * min(self._errors.values()):
+            if largest not in self._errors:
+                for _ in self._try(largest, 2):
+                    yield Step(1, 1)
+                yield Step(1, 1, resumable=True)
+            tried.append(self._errors[largest])
+            if tried[-1] > _WORSE * min(tried):
                 return
 
     def _with(self, tau: float) -> VolumeProblem:
         return replace(self._part, priors=replace(self._part.priors, tv=tau))
 
-    def _try(self, admm: Admm, tau: float, rounds: int) -> Iterator[float]:
+    def _try(self, tau: float, rounds: int) -> Iterator[float]:
         """Go on with another weight; yield the fraction of its steps that is done."""
+        admm = self._admm
         admm.aim(self._with(tau), admm.copy())
         for part in range(rounds):
             for step in admm.steps():

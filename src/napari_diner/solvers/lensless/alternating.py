@@ -11,13 +11,13 @@ from torch import Tensor
 
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
-from napari_diner.solvers.solver import Budget
+from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
 
 _WINDOW = 20
 
 
-class AlternatingProjections:
+class AlternatingProjections(Resumable):
     """At every plane put the recorded amplitude in place of the computed one, bring all fields back, average them.
 
     The average of the projections equals a gradient step on the amplitude misfit, ``O − A^H[(|U| − √I) U/|U|]/Σw²``
@@ -34,11 +34,17 @@ class AlternatingProjections:
         Iterations, momentum, tolerance.
     """
 
+    kept = ("_best", "_best_loss", "_iteration", "_previous", "_ahead", "_momentum_age", "_history", "_converged")
+    answer = ("_best",)
+
     def __init__(self, problem: PhaseProblem, start: Tensor, settings: AlternatingSettings) -> None:
         self.problem = problem
         self.settings = settings
-        self._best = start
+        self._best = self._previous = self._ahead = start
         self._best_loss = float("inf")
+        self._iteration = self._momentum_age = 0
+        self._history: list[float] = []
+        self._converged = False
 
     def result(self) -> Tensor:
         """Return the best field so far: complex, (Y, X)."""
@@ -57,28 +63,27 @@ class AlternatingProjections:
         # the misfit is a mean over pixels, each of which answers to b² of the object's, and its gradient has the factor
         # 2 of a square: undo all of that
         step_size = problem.valid * model.sensor.binning**2 / (2 * power)
-        previous = ahead = self._best
-        momentum_age = 0
-        history: list[float] = []
-        for iteration in range(1, settings.iterations + 1):
-            loss, gradient, _ = problem.evaluate(ahead)
+        history = self._history
+        while self._iteration < settings.iterations and not self._converged:
+            loss, gradient, _ = problem.evaluate(self._ahead)
             if history and loss > history[-1]:
-                momentum_age = 0
+                self._momentum_age = 0
             if loss < self._best_loss:
-                self._best, self._best_loss = ahead, loss
+                self._best, self._best_loss = self._ahead, loss
             history.append(loss)
-            current = ahead - step_size * gradient
+            current = self._ahead - step_size * gradient
             if settings.momentum:
-                momentum_age += 1
-                ahead = torch.lerp(previous, current, 1 + (momentum_age - 1) / (momentum_age + 2))
+                self._momentum_age += 1
+                beyond = 1 + (self._momentum_age - 1) / (self._momentum_age + 2)
+                self._ahead = torch.lerp(self._previous, current, beyond)
             else:
-                ahead = current
-            previous = current
-            yield Step(iteration, settings.iterations, loss)
+                self._ahead = current
+            self._previous = current
+            self._iteration += 1
             if settings.tolerance > 0 and len(history) > _WINDOW:
                 before = history[-1 - _WINDOW]
-                if before - loss < settings.tolerance * before:
-                    return
+                self._converged = before - loss < settings.tolerance * before
+            yield Step(self._iteration, settings.iterations, loss, resumable=True)
 
 
 class HasAlternating(Protocol):

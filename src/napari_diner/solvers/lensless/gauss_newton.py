@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -15,7 +16,7 @@ from napari_diner.solvers.lensless.linearised import by_frequency
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.lensless.slow_phase import SlowPhase
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings
-from napari_diner.solvers.solver import Budget
+from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
 
 # where the heights say little about a frequency, the preconditioner stops trusting what is known of the contrast
@@ -39,7 +40,7 @@ class HasGaussNewton(Protocol):
         """The settings."""
 
 
-class GaussNewton:
+class GaussNewton(Resumable):
     """Levenberg-Marquardt on log-amplitude and phase with the amplitude residual.
 
     The unknown is δ = δl + iδφ in ``O ← O exp(δ)``. With Û = U/|U| the residual r = |U| − √I has the derivative
@@ -68,6 +69,9 @@ class GaussNewton:
         Whether priors begin far too strong; not if the start has been found with them.
     """
 
+    kept = ("_field", "_iteration", "_converged", "_damping", "_power", "_slow", "_excess")
+    answer = ("_field",)
+
     def __init__(
         self, problem: PhaseProblem, start: Tensor, settings: GaussNewtonSettings, *, exaggerate: bool = True
     ) -> None:
@@ -75,6 +79,11 @@ class GaussNewton:
         self.settings = settings
         self._exaggerate = exaggerate
         self._field = start
+        self._iteration = 0
+        self._converged = False
+        self._damping = settings.damping
+        self._power: ContrastPower | None = None
+        self._slow = SlowPhase(problem.model) if settings.coarse_grid else None
 
     def result(self) -> Tensor:
         """Return the best field so far: complex, (Y, X)."""
@@ -85,21 +94,22 @@ class GaussNewton:
     def steps(self) -> Iterator[Step]:
         """Iterate; every inner step is reported too, so that a run can be paused at once."""
         settings = self.settings
-        yield from self._warm_up()
-        model = self.problem.model
-        power = contrast_power(model)
-        power = power._replace(phase=power.phase + _TEXTURE_SHARE * shift_power(model, self._field))
+        model, power = self.problem.model, self._power
+        if power is None:
+            yield from self._warm_up()
+            power = contrast_power(model)
+            power = power._replace(phase=power.phase + _TEXTURE_SHARE * shift_power(model, self._field))
+            self._power = power
+            if self.problem.priors is not None and self._exaggerate:
+                self.problem = self.problem.with_priors(self.problem.priors.exaggerated())
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
         tolerance = settings.tolerance
         if tolerance is None:
             tolerance = _TOLERANCE_SURROUND if model.padding.is_unknown else _TOLERANCE
-        damping = settings.damping
-        priors = self.problem.priors
-        if priors is not None and self._exaggerate:
-            self.problem = self.problem.with_priors(priors.exaggerated())
+        slow = self._slow
         loss, gradient = self._evaluate()
-        slow = SlowPhase(model) if settings.coarse_grid else None
-        for iteration in range(1, settings.iterations + 1):
+        while self._iteration < settings.iterations and not self._converged:
+            iteration, damping = self._iteration + 1, self._damping
             problem, priors = self.problem, self.problem.priors
             scaling = self._field.abs().clamp_min(1e-6).rsqrt()
             scaled = self._field * scaling
@@ -137,13 +147,27 @@ class GaussNewton:
                 return  # the direction falls however short the step: nothing but rounding is left to gain
             improvement = 1 - trial_loss / loss
             self._field, loss, gradient = trial, trial_loss, trial_gradient
-            yield Step(iteration, settings.iterations, loss)
-            if improvement < tolerance and (priors is None or priors.relaxed().settled):
-                return
+            self._iteration, self._damping = iteration, damping
+            self._converged = improvement < tolerance and (priors is None or priors.relaxed().settled)
             if priors is not None:
-                # the misfit shows the noise ever better; the weight of the priors follows
                 self.problem = problem.with_priors(priors.relaxed())
+            yield Step(iteration, settings.iterations, loss, resumable=True)
+            if priors is not None and not self._converged:
+                # the misfit shows the noise ever better; the weight of the priors follows
                 loss, gradient = self._evaluate()
+
+    @property
+    def _excess(self) -> float:
+        """How many times larger the weight of the priors is than what suits the noise."""
+        return 1.0 if self.problem.priors is None else self.problem.priors.excess
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Go on from a state; the weight of the priors follows from the misfit and its excess."""
+        values = dict(state)
+        excess = values.pop("_excess", None)
+        if self.problem.priors is not None and isinstance(excess, float):
+            self.problem = self.problem.with_priors(replace(self.problem.priors, excess=excess))
+        super().restore(values)
 
     def _evaluate(self) -> tuple[float, Tensor]:
         """Return loss and gradient at the present field, with priors weighed for its misfit."""

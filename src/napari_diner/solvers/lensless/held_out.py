@@ -12,6 +12,7 @@ from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.priors import Priors
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import GaussNewtonSettings
+from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
 _FACTORS = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.125)
@@ -41,7 +42,7 @@ class WeightChoice:
     field: Tensor
 
 
-class HeldOutFrame:
+class HeldOutFrame(Resumable):
     """Choose the weight of the total variation by the frame in the middle.
 
     The object is reconstructed from the other frames, for one weight after the other from the largest on, and predicts
@@ -61,6 +62,8 @@ class HeldOutFrame:
     frame
         Which frame to hold out, best one in the middle of the distances.
     """
+
+    kept = answer = ("_misfits", "_field")
 
     def __init__(
         self, problem: PhaseProblem, priors: Priors, start: Tensor, settings: GaussNewtonSettings, frame: int
@@ -99,11 +102,15 @@ class HeldOutFrame:
         """Try all weights."""
         settings = self._settings.model_copy(update={"iterations": _ITERATIONS})
         for number, factor in enumerate(self.factors):
+            if number > 0:
+                settings = settings.model_copy(update={"warm_up": 0})
+            if number < len(self._misfits):
+                continue
             problem = self._rest.with_priors(self._priors.with_factor(factor))
             solver = GaussNewton(problem, self._field, settings, exaggerate=number == 0)
             for step in solver.steps():
                 within = (step.iteration - 1 + step.within) / _ITERATIONS
                 yield Step(number + 1, len(self.factors), step.loss, within=within)
             self._field = solver.result()
-            settings = settings.model_copy(update={"warm_up": 0})
             self._misfits.append(self._held.evaluate(self._field).misfit)
+            yield Step(number + 1, len(self.factors), self._misfits[-1], resumable=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.multiheight import LenslessModel
 from napari_diner.solvers.conjugate_gradients import Operator
+from napari_diner.solvers.solver import Resumable
 
 # Distance of the nodes in units of √(λz), the width of the finest ring of a point's pattern at the farthest sensor.
 # Phase that varies within less is seen well by its contrast alone.
@@ -47,7 +48,7 @@ class _Axis:
         return len(self.hats)
 
 
-class SlowPhase:
+class SlowPhase(Resumable):
     """The normal matrix of slowly varying phase, and its inverse as part of a preconditioner.
 
     Phase that varies slowly leaves little contrast, ``|S_z|² ~ f⁴``; mostly it is seen since it shifts the patterns of
@@ -66,6 +67,8 @@ class SlowPhase:
     model
         The forward model.
     """
+
+    kept = ("matrix", "_measured_at")
 
     def __init__(self, model: LenslessModel) -> None:
         shape, heights = model.shape, model.heights

@@ -13,6 +13,7 @@ from napari_diner.physics.propagation import frequencies
 from napari_diner.solvers.lensless.noise import NoiseModel, fine_noise, fit_noise
 from napari_diner.solvers.lensless.problem import PhaseProblem, sum_of_squares
 from napari_diner.solvers.lensless.uncertainty_settings import UncertaintySettings
+from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
 # below this fraction of the recorded values, the residual says little about the noise
@@ -56,7 +57,7 @@ class Uncertainty:
         return self.freedom > _FREEDOM_NEEDED
 
 
-class UncertaintyEstimate:
+class UncertaintyEstimate(Resumable):
     """Propagate noise of the estimated size through the linearised reconstruction, sample by sample.
 
     Least squares turns noise e of the amplitudes into an error ``δ = (JᵀJ)⁻¹ Jᵀ e`` of log-amplitude and phase. Some
@@ -83,6 +84,9 @@ class UncertaintyEstimate:
     seed
         Of the random noise.
     """
+
+    kept = ("_used", "_squares", "_generator")
+    answer = ("_used", "_squares")
 
     def __init__(
         self, problem: PhaseProblem, field: Tensor, settings: UncertaintySettings, pixel_size_um: float, seed: int = 0
@@ -117,7 +121,7 @@ class UncertaintyEstimate:
     def steps(self) -> Iterator[Step]:
         """Take one sample after the other."""
         count = self.settings.samples
-        for number in range(1, count + 1):
+        for number in range(len(self._used) + 1, count + 1):
             normal = torch.randn(self._variance.shape, generator=self._generator, dtype=self._variance.dtype).to(
                 self._variance.device
             )
@@ -132,7 +136,7 @@ class UncertaintyEstimate:
                     if part == 1 and index == len(self.bands) - 1:
                         within = within | (self._frequency == 0)  # a constant phase cannot be measured
                     self._squares[part, index] += torch.fft.irfft2(spectrum * within, s=values.shape).square()
-            yield Step(number, count, self._misfit / self.problem.valid)
+            yield Step(number, count, self._misfit / self.problem.valid, resumable=True)
 
     def result(self) -> Uncertainty:
         """Return the standard deviations from the samples so far, at least one."""

@@ -26,6 +26,7 @@ from napari_diner.solvers.calibration.frame_geometry import (
     trend,
 )
 from napari_diner.solvers.calibration.lensless import Calibrated, SelfCalibration
+from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.model import ModelBuilder, problem_of
@@ -85,7 +86,7 @@ class CalibratedRecording:
     report: Mapping[str, Any]
 
 
-class Calibration:
+class Calibration(Resumable):
     """The calibration of a recording; a `Solver`.
 
     Parameters
@@ -97,6 +98,8 @@ class Calibration:
     builder
         Builds forward models.
     """
+
+    kept = answer = ("_solver",)
 
     def __init__(self, recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, builder: ModelBuilder) -> None:
         settings = recipe.calibration

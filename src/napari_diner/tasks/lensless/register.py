@@ -29,6 +29,7 @@ from napari_diner.preprocess.similarity import (
 )
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
 from napari_diner.solvers.settings import AlternatingSettings
+from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.lensless.data import Array, PreparedFrames
 from napari_diner.tasks.lensless.model import problem_of
@@ -113,7 +114,7 @@ class _Page:
         )
 
 
-class FrameRegistration:
+class FrameRegistration(Resumable):
     """The registration of frames to one another; a `Solver`.
 
     Every frame is first brought back to the sample by itself, and compared with the middle one there. As the phase of a
@@ -130,6 +131,8 @@ class FrameRegistration:
     device
         Where to compute.
     """
+
+    answer = ("_places", "_correlations", "_trusted", "_rounds_done", "may_end")
 
     def __init__(self, recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, device: torch.device) -> None:
         self.recipe = recipe

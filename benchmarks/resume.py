@@ -1,0 +1,182 @@
+"""Runs that are killed at random moments and go on from their checkpoints, and damaged checkpoints.
+
+Each task runs once without interruption. Then it runs again and again in a process of its own, which is killed
+(SIGKILL) after a random part of that time, and is started anew with ``--resume``. Its result is compared with the one
+of the run that nobody interrupted. At last, checkpoints are cut off at random lengths or have single bits changed:
+none may be accepted.
+
+    python benchmarks/resume.py [--kills 30] [--damages 60] [--tasks lensless,idt,fit]
+
+Needs ``os.fork``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+
+def commands(folder: Path) -> dict[str, list[str]]:
+    """Return a command for each task, without its output, on a small sample that is made first."""
+    for name, settings in {
+        "lensless": ["--height-px", "128", "--width-px", "128"],
+        "idt": ["--height-px", "48", "--width-px", "48", "--slices", "8", "--frames", "16"],
+        "image": ["--height-px", "96", "--width-px", "96"],
+    }.items():
+        said = folder / "said.txt"
+        if in_process(["simulate", name, "-o", str(folder / name), "-q", *settings], said) != 0:
+            raise SystemExit(said.read_text())
+    stages = ["--calibrate", "z", "--start", "alternating", "--solver", "diner", "--gradient.iterations", "150"]
+    recipe = {name: str(folder / name / "recipe.yaml") for name in ("lensless", "idt")}
+    return {
+        "lensless": ["lensless", "--recipe", recipe["lensless"], *stages],
+        "idt": ["idt", "--recipe", recipe["idt"], "--model", "multislice"],
+        "fit": ["fit", str(folder / "image" / "image.tif"), "--epochs", "600"],
+    }
+
+
+def started(arguments: list[str], said: Path) -> int:
+    """Start a command in a process of its own; return its number."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        number = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(number, 1)
+        os.dup2(number, 2)
+        from napari_diner.cli import main
+
+        sys.argv = ["napari-diner", *arguments]
+        main()
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+        os._exit(code)
+
+
+def in_process(arguments: list[str], said: Path) -> int:
+    """Run a command in a process of its own; return its exit code, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(started(arguments, said), 0)[1])
+
+
+def checkpoint_of(out: Path) -> Path:
+    """Return the checkpoint of a run into a folder."""
+    from napari_diner.io.folder import checkpoint_path
+
+    return checkpoint_path(out)
+
+
+def difference(out: Path, reference: Path) -> tuple[float, float]:
+    """Return how many decibels a result is worse or better, and the largest difference of a pixel in its range."""
+    reports = [json.loads((folder / "report.json").read_text()) for folder in (out, reference)]
+    decibels = abs(reports[0]["measurement_psnr_db"] - reports[1]["measurement_psnr_db"])
+    largest = 0.0
+    for path in reference.glob("*.tif"):
+        ours, theirs = (tifffile.imread(folder / path.name).astype(float) for folder in (out, reference))
+        largest = max(largest, float(np.abs(ours - theirs).max() / max(np.ptp(theirs), 1e-300)))
+    return decibels, largest
+
+
+def kills(command: list[str], place: Path, count: int, random: np.random.Generator) -> list[str]:
+    """Kill and resume a command; return the row of the table."""
+    reference, said = place / "reference", place / "said.txt"
+    every = ["--checkpoint-seconds", "0.05"]
+    began = time.monotonic()
+    if in_process([*command, "-o", str(reference), *every], said) != 0:
+        raise SystemExit(said.read_text())
+    seconds = time.monotonic() - began
+    worst, largest, from_checkpoint, failed = 0.0, 0.0, 0, 0
+    for number in range(count):
+        out = place / f"{number}"
+        child = started([*command, "-o", str(out), *every], said)
+        time.sleep(random.uniform(0, seconds))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        from_checkpoint += checkpoint_of(out).exists()
+        if not (out / "report.json").exists() and in_process([*command, "-o", str(out), *every, "--resume"], said) != 0:
+            print(said.read_text(), file=sys.stderr)
+            failed += 1
+            continue
+        left = [path.name for path in place.iterdir() if "checkpoint" in path.name]
+        failed += bool(left)
+        decibels, part = difference(out, reference)
+        worst, largest = max(worst, decibels), max(largest, part)
+        shutil.rmtree(out)
+    return [f"{count}", f"{from_checkpoint}", f"{failed}", f"{worst:.3f} dB", f"{largest:.1e}", f"{seconds:.1f} s"]
+
+
+def damages(command: list[str], place: Path, count: int, random: np.random.Generator) -> str:
+    """Damage a checkpoint in many ways; return how many damaged ones were accepted."""
+    from napari_diner.errors import InputError
+    from napari_diner.tasks.checkpoint import Checkpoint
+
+    out, said = place / "damaged", place / "said.txt"
+    path = checkpoint_of(out)
+    child = started([*command, "-o", str(out), "--checkpoint-seconds", "0.05"], said)
+    while not path.exists():
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    whole = path.read_bytes()
+    lengths = [0, 1, 7, 8, 9, len(whole) - 1, *random.integers(0, len(whole), count).tolist()]
+    changed = [whole[:length] for length in lengths]
+    for place_of_change in random.integers(0, len(whole), count).tolist():
+        part = bytearray(whole)
+        part[place_of_change] ^= 1 << int(random.integers(8))
+        changed.append(bytes(part))
+    accepted = 0
+    for content in changed:
+        path.write_bytes(content)
+        try:
+            Checkpoint(path)._read()
+            accepted += 1
+        except InputError:
+            continue
+    path.unlink()
+    return f"{accepted} of {len(changed)}"
+
+
+def main() -> None:
+    """Print a table with a row for each task."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--damages", type=int, default=60)
+    parser.add_argument("--tasks", default="lensless,idt,fit")
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    random = np.random.default_rng(0)
+    heads = ["kills", "from a checkpoint", "failed", "PSNR differs by at most", "pixels by at most", "whole run"]
+    print("| task | " + " | ".join([*heads, "damaged checkpoints accepted"]) + " |\n|" + "---|" * (len(heads) + 2))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        tried = commands(folder)
+        # what is imported here need not be imported by each attempt
+        import napari_diner.tasks.fit.job
+        import napari_diner.tasks.idt.job
+        import napari_diner.tasks.lensless.job  # noqa: F401
+
+        for name in options.tasks.split(","):
+            place = folder / f"{name}-runs"
+            place.mkdir()
+            row = kills(tried[name], place, options.kills, random)
+            print(
+                "| " + " | ".join([name, *row, damages(tried[name], place, options.damages, random)]) + " |", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()
