@@ -268,7 +268,7 @@ def _fingerprint(data: object) -> int:
     """Return a checksum of all arrays among data."""
     total = 0
     for array in _arrays(data):
-        total = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), total)
+        total = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, total)
     return total
 
 
@@ -286,5 +286,5 @@ def _arrays(data: object) -> Iterator[npt.NDArray[Any]]:
 def _checksum(text: str, arrays: Mapping[str, Bytes]) -> int:
     total = zlib.crc32(text.encode())
     for name in sorted(arrays):
-        total = zlib.crc32(arrays[name], total)
+        total = zlib.crc32(arrays[name].data, total)
     return total
