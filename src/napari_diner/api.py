@@ -233,6 +233,9 @@ def batch(
     output: str | Path,
     *,
     overwrite: bool = False,
+    workers: int | None = 1,
+    threads: int | None = None,
+    scheduler: str = "",
     progress: Callable[[Sequence[Record]], object] | None = None,
 ) -> Batch:
     """Run a recipe on many recordings; one that fails does not stop the others.
@@ -245,6 +248,13 @@ def batch(
         Folder for the results. Items that are done in it, from the same data with the same recipe, are not run again.
     overwrite
         Whether results of other data or other recipes in it are replaced.
+    workers
+        Processes on this machine, as many as fit its processors and memory if None; with one, items run in this
+        process. A script that asks for more must be guarded by ``if __name__ == "__main__":``.
+    threads
+        Threads of each of them; 1 if None.
+    scheduler
+        Address of a Dask scheduler whose workers are used instead.
     progress
         Called with the records of the items that have changed.
 
@@ -264,13 +274,14 @@ def batch(
     >>> [record.name for record in work.records.values() if record.state == "failed"]
     """
     from napari_diner.execution.batch import Batch
+    from napari_diner.execution.cluster import executor
     from napari_diner.execution.plan import Plan
 
     if isinstance(plan, str | Path):
         plan = Plan.load(plan)
     elif not isinstance(plan, Plan):
         plan = Plan(**plan)
-    with Batch(plan, output, overwrite=overwrite) as work:
+    with Batch(plan, output, overwrite=overwrite, executor=executor(workers, threads, scheduler)) as work:
         for changed in work:
             if progress is not None:
                 progress(changed)

@@ -31,20 +31,33 @@ def batch(
     /,
     *,
     common: Common,
+    workers: Annotated[
+        int | None,
+        Parameter(help="Processes on this machine; as many as fit its processors and memory if left out."),
+    ] = None,
+    threads: Annotated[int | None, Parameter(help="Threads of each process; 1 if left out.")] = None,
+    scheduler: Annotated[
+        str, Parameter(help="Address of a Dask scheduler, whose workers are used instead: tcp://host:8786.")
+    ] = "",
 ) -> int:
     """Run a recipe on many recordings; run it again to go on where it was."""
     from napari_diner.execution.batch import Batch
+    from napari_diner.execution.cluster import executor
     from napari_diner.execution.plan import Plan
 
-    with Batch(Plan.load(plan), common.output, overwrite=common.overwrite) as work:
+    run_on = executor(workers, threads, scheduler)
+    with Batch(Plan.load(plan), common.output, overwrite=common.overwrite, executor=run_on) as work:
         display: Display[Sequence[Record]] | None = None
         if not common.quiet:
             warn((f"{stray.path} is no item: {stray.reason}" for stray in work.strays), "note")
             display = _Table(work) if sys.stderr.isatty() else _Lines(work)
-        with Watch(display) as watch:
-            for changed in work:
-                if not watch.goes_on(changed):
-                    break
+        try:
+            with Watch(display) as watch:
+                for changed in work:
+                    if not watch.goes_on(changed):
+                        break
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"finished items are in {common.output}") from None
     if not common.quiet:
         for text, names in work.warnings.items():
             more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from napari_diner.errors import OutputError
-from napari_diner.execution.item_run import Record, State, run_item
+from napari_diner.execution.item_run import Record, State, run_item, saved
 from napari_diner.execution.items import Item, items_of
 from napari_diner.execution.plan import Plan
 from napari_diner.execution.summary import counted, is_batch, write_summary
@@ -66,7 +66,7 @@ class Batch:
         self.records = {item.name: Record(item.name, item.source) for item in self.items}
         self._executor = executor or one_after_the_other
         self._context = ExitStack()
-        self._began = time.monotonic()
+        self._began, self._since = time.monotonic(), math.inf
         self._written = -math.inf
 
     def count(self, *states: State) -> int:
@@ -119,14 +119,16 @@ class Batch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._context:
-            for name, record in self.records.items():
-                if record.state == "running":  # it was given up
-                    self.records[name] = Record(name, record.source)
+            for item in self.items:
+                if not self.records[item.name].is_over:
+                    # what a worker has saved before it could tell is done, and the rest was given up
+                    record = saved(item, self.output, self._since)
+                    self.records[item.name] = record or Record(item.name, item.source)
             if self._written > -math.inf:
                 self._summarise()
 
     def __iter__(self) -> Iterator[Sequence[Record]]:
-        self._began = time.monotonic()
+        self._began, self._since = time.monotonic(), time.time()
         self._summarise()
         changes = self._executor(self.items, self.output, self.overwrite)
         try:

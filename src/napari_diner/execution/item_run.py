@@ -116,6 +116,18 @@ def _run(item: Item, record: Record, folder: Path, overwrite: bool) -> Iterator[
         yield _ended(record, "done", result.report, task.columns)
 
 
+def saved(item: Item, output: Path, since: float) -> Record | None:
+    """Return the record of a result that was saved after a time, in seconds since 1970, if there is one."""
+    report = output / item.name / REPORT
+    try:
+        values = read_json(report) if report.stat().st_mtime >= since else None
+    except (OSError, InputError):
+        return None
+    if not isinstance(values, dict):
+        return None
+    return _ended(Record(item.name, item.source), "done", values, task_of(item.recipe).columns)
+
+
 def _ended(record: Record, state: State, report: Report, columns: Mapping[str, str]) -> Record:
     """Return the record of a result."""
     figures = {name: report[name] for name in columns if isinstance(report.get(name), float | int | str)}

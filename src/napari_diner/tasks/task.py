@@ -250,6 +250,10 @@ class Task(ABC, Generic[RecipeT, DataT]):
     def summary_rows(self, report: Report) -> list[Row]:
         """Return the lines that sum up a report, for terminal and dock."""
 
+    def memory_needed(self, recipe: RecipeT) -> int:
+        """Return the bytes that a run on the files of a recipe takes, from their headers; 0 if it is not known."""
+        return 0
+
     def load_truth(self, folder: Path) -> Any:
         """Read the known object from a folder, to score results against.
 

@@ -58,7 +58,7 @@ def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
         if recipe.image is None:
             raise InputError("There is nothing to fit; name a TIFF or PNG file, or a folder of frames")
         info = probe_signal(recipe.image, recipe.axes, recipe.select)
-        check_memory(info.nbytes + memory_needed(recipe, info.shape, info.axes), _described(info.shape))
+        check_memory(needed_with(recipe, info), _described(info.shape))
         return FitData(
             read_signal(info), info.axes, info.scale_um, recipe.image, info.file_bytes, info.view.stored_axes
         )
@@ -163,6 +163,11 @@ def layout_of(recipe: FitRecipe, data: FitData) -> tuple[Layout, list[str]]:
 def table_width(recipe: FitRecipe, layout: Layout) -> int:
     """Return how many numbers each key has: if the recipe does not tell, as many as samples have axes, at most 3."""
     return recipe.diner.table_width or suitable_width(layout.sample_shape)
+
+
+def needed_with(recipe: FitRecipe, info: SignalInfo) -> int:
+    """Return the bytes that data take when they are read, and their fit; see `memory_needed`."""
+    return info.nbytes + memory_needed(recipe, info.shape, info.axes)
 
 
 def memory_needed(recipe: FitRecipe, shape: tuple[int, ...], axes: str) -> int:

@@ -104,6 +104,13 @@ class FitTask(Task[FitRecipe, "FitData"]):
 
         return assemble(recipe, frames)
 
+    def memory_needed(self, recipe: FitRecipe) -> int:
+        """Return the bytes that the data and their fit take."""
+        from napari_diner.io.signals import probe_signal
+        from napari_diner.tasks.fit.data import needed_with
+
+        return needed_with(recipe, probe_signal(recipe.image or "", recipe.axes, recipe.select))
+
     def job(self, recipe: FitRecipe, data: FitData, truth: None = None) -> FitJob:
         """Return the fit to data."""
         from napari_diner.tasks.fit.job import FitJob

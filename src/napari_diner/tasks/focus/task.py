@@ -35,6 +35,13 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
 
         return assemble(recipe, frames)
 
+    def memory_needed(self, recipe: FocusRecipe) -> int:
+        """Return the bytes that the frames and their search take."""
+        from napari_diner.tasks.lensless.data import needed_with
+        from napari_diner.tasks.stored_array import stack_of
+
+        return needed_with(recipe, stack_of(recipe, recipe.stack, None))
+
     def job(self, recipe: FocusRecipe, data: LenslessData, truth: None = None) -> FocusJob:
         """Return the search for the distances of a recording."""
         from napari_diner.tasks.focus.job import FocusJob

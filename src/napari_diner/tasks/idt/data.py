@@ -22,7 +22,7 @@ from napari_diner.preprocess.steps import bounding
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
-from napari_diner.tasks.stored_array import read_stack, stack_of
+from napari_diner.tasks.stored_array import StoredArray, read_stack, stack_of
 from napari_diner.tasks.task import Frames
 
 # volumes of Δε_re and Δε_im that are kept at once: by the closed form, by voxels, whose slopes count three, and by Adam
@@ -66,10 +66,7 @@ def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
     stack = stack_of(recipe, recipe.stack, frames)
     shape = stack.shape
     if len(shape) == 3:  # anything else is refused where frames are checked
-        check_memory(
-            stack.nbytes + memory_needed(recipe, shape[0], (shape[1], shape[2])),
-            f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels",
-        )
+        check_memory(needed_with(recipe, stack), f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels")
     background = None if frames is None else frames.attachments.get("background")
     if background is None and recipe.background not in BACKGROUNDS:
         background = read_image(recipe.background)
@@ -93,6 +90,12 @@ def with_file_facts(recipe: IdtRecipe, data: IdtData) -> IdtRecipe:
     if recipe.pixel_size_um is None and data.pixel_size_um is not None:
         facts["pixel_size_um"] = data.pixel_size_um
     return recipe.updated(facts)
+
+
+def needed_with(recipe: IdtRecipe, stack: StoredArray) -> int:
+    """Return the bytes that a stack takes when it is read, and its reconstruction; see `memory_needed`."""
+    frames, height, width = stack.shape
+    return stack.nbytes + memory_needed(recipe, frames, (height, width))
 
 
 def memory_needed(recipe: IdtRecipe, frames: int, shape: tuple[int, int]) -> int:

@@ -119,6 +119,13 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
 
         return assemble(recipe, frames)
 
+    def memory_needed(self, recipe: IdtRecipe) -> int:
+        """Return the bytes that the frames and their reconstruction take."""
+        from napari_diner.tasks.idt.data import needed_with
+        from napari_diner.tasks.stored_array import stack_of
+
+        return needed_with(recipe, stack_of(recipe, recipe.stack, None))
+
     def job(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> IdtJob:
         """Return the reconstruction of a recording."""
         from napari_diner.tasks.idt.job import IdtJob

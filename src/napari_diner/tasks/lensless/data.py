@@ -29,7 +29,7 @@ from napari_diner.solvers.registry import supports
 from napari_diner.tasks.lensless.geometry import object_shape, to_one_scale
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.lensless.setup import Setup
-from napari_diner.tasks.stored_array import read_stack, stack_of
+from napari_diner.tasks.stored_array import StoredArray, read_stack, stack_of
 from napari_diner.tasks.task import Frames
 
 Array = npt.NDArray[Any]
@@ -107,10 +107,7 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
     stack = stack_of(recipe, recipe.stack, frames)
     shape = stack.shape
     if len(shape) == 3:  # anything else is refused where frames are checked
-        check_memory(
-            stack.nbytes + memory_needed(recipe, shape, pixel_size_um=stack.pixel_size_um),
-            f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels",
-        )
+        check_memory(needed_with(recipe, stack), f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels")
     attached = {} if frames is None else frames.attachments
 
     def image(key: str, name: str | None) -> Array | None:
@@ -177,6 +174,11 @@ def _weighting(recipe: LenslessRecipe) -> str:
     is_represented = recipe.solver in representations()
     weighs = recipe.gradient.loss == "amplitude" if is_represented else supports("lensless", recipe.solver, "weights")
     return "found" if weighs and first == "gauss-newton" else "even"
+
+
+def needed_with(recipe: RecordingRecipe, stack: StoredArray) -> int:
+    """Return the bytes that a stack takes when it is read, and its reconstruction; see `memory_needed`."""
+    return stack.nbytes + memory_needed(recipe, stack.shape, pixel_size_um=stack.pixel_size_um)
 
 
 def memory_needed(

@@ -140,6 +140,13 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
 
         return assemble(recipe, frames)
 
+    def memory_needed(self, recipe: LenslessRecipe) -> int:
+        """Return the bytes that the frames and their reconstruction take."""
+        from napari_diner.tasks.lensless.data import needed_with
+        from napari_diner.tasks.stored_array import stack_of
+
+        return needed_with(recipe, stack_of(recipe, recipe.stack, None))
+
     def job(self, recipe: LenslessRecipe, data: LenslessData, truth: Truth | None = None) -> LenslessJob:
         """Return the reconstruction of a recording."""
         from napari_diner.tasks.lensless.job import LenslessJob

@@ -1,0 +1,39 @@
+"""How many items fit this machine at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from napari_diner.device import available_memory, choose_device
+from napari_diner.errors import DinerError
+from napari_diner.execution.items import Item
+from napari_diner.tasks.registry import task_of
+
+_PROCESS_BYTES = 600 * 2**20
+"""Memory of a process with torch in it, before it has any data."""
+
+
+def fitting_workers(items: Sequence[Item], threads: int = 1) -> int:
+    """Return how many workers the processors and the free memory allow; one where a graphics card computes.
+
+    Parameters
+    ----------
+    items
+        What they are to do; the largest counts.
+    threads
+        Threads of each worker.
+    """
+    if any(choose_device(name).type != "cpu" for name in {item.recipe.device for item in items} - {"cpu"}):
+        return 1
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    each = _PROCESS_BYTES + max(map(_needed, items), default=0)
+    return max(1, min(len(items), processors // threads, available_memory() // each))
+
+
+def _needed(item: Item) -> int:
+    """Return the bytes that an item takes; none for one that fails when it is read."""
+    try:
+        return 0 if item.problem else task_of(item.recipe).memory_needed(item.recipe)
+    except DinerError:
+        return 0
