@@ -29,6 +29,8 @@ _LOOKED_EVERY_S = 0.2
 _SEEN_WITHIN_S = 10.0
 _DEATHS = 2
 """Workers that may die of an item before it is given up; those of others at the same time do not count."""
+_LOOPBACK = "127.0.0.1:0"
+"""A free port that only this machine can reach."""
 _RECORD = "record"
 _CARD = "GPU"
 """Resource by which workers say that they have a graphics card."""
@@ -103,8 +105,8 @@ def _local(count: int, threads: int) -> Iterator[Client]:
                 n_workers=count,
                 threads_per_worker=1,
                 host="127.0.0.1",
-                dashboard_address=None,
-                worker_dashboard_address=None,
+                dashboard_address=_LOOPBACK,
+                worker_dashboard_address=_LOOPBACK,
                 memory_limit=0,  # each run compares what it needs with what is free
                 silence_logs=logging.CRITICAL + 1,
                 env=variables,
