@@ -370,10 +370,10 @@ def sample(name: str, **settings: object) -> SampleData:
     RecipeError
         If there is no such sample, or a setting is unknown or out of bounds.
     """
-    known = samples()
-    if name not in known:
-        raise unknown("sample", name, known)
-    _, chosen = known[name]
+    by_name = samples()
+    if name not in by_name:
+        raise unknown("sample", name, by_name)
+    _, chosen = by_name[name]
     return chosen.make(chosen.settings(**settings))
 
 

@@ -162,9 +162,9 @@ class _InChunks(torch.autograd.Function):
             with torch.enable_grad():
                 inputs = chunk.detach().requires_grad_()
                 values = ctx.network(inputs)
-            found = torch.autograd.grad(values, (inputs, *parameters), gradient)
-            key_gradient.copy_(found[0])
-            for total, part in zip(sums, found[1:], strict=True):
+            gradients = torch.autograd.grad(values, (inputs, *parameters), gradient)
+            key_gradient.copy_(gradients[0])
+            for total, part in zip(sums, gradients[1:], strict=True):
                 total += part
         return None, key_gradients, *sums
 

@@ -80,8 +80,8 @@ class HashEncoding(nn.Module):
     def forward(self, coordinates: Tensor) -> Tensor:
         """Return the features, (n, levels · features), at coordinates, (n, axes) within ±1."""
         entries, weights = self.corners(coordinates)
-        found = self.table.index_select(0, entries.flatten()).view(*entries.shape, -1)
-        return (found * weights[..., None]).sum(2).flatten(1)
+        features = self.table.index_select(0, entries.flatten()).view(*entries.shape, -1)
+        return (features * weights[..., None]).sum(2).flatten(1)
 
     def corners(self, coordinates: Tensor) -> tuple[Tensor, Tensor]:
         """Return the entries of the 2^axes grid points around each coordinate at each level, and their weights.
@@ -147,8 +147,8 @@ def matched_table_size(shape: tuple[int, ...], settings: HashGridSettings, param
 
 def _resolutions(shape: tuple[int, ...], settings: HashGridSettings) -> list[tuple[int, ...]]:
     """Return the grid points along each axis of each level, no finer than the samples and each once."""
-    wanted = [int(settings.base_resolution * settings.growth**level) for level in range(settings.levels)]
-    return list(dict.fromkeys(tuple(min(points, size) for size in shape) for points in wanted))
+    resolutions = [int(settings.base_resolution * settings.growth**level) for level in range(settings.levels)]
+    return list(dict.fromkeys(tuple(min(points, size) for size in shape) for points in resolutions))
 
 
 class HashGrid(CoordinateNetwork):

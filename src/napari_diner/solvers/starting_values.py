@@ -121,13 +121,13 @@ def fit_values(representation: Representation, values: Tensor, generator: torch.
         return
     if not isinstance(representation, Diner) or not holds_values(representation):
         raise ValueError("only pixels, and keys at least as wide as the outputs, can hold arbitrary values")
-    wanted = values.reshape(representation.outputs, -1).T.contiguous()
-    low, high = wanted.amin(0), wanted.amax(0)
+    colours = values.reshape(representation.outputs, -1).T.contiguous()
+    low, high = colours.amin(0), colours.amax(0)
     centre, half = (low + high) / 2, (high - low) / 2
     # a box of no extent (an even image) still needs one in which differences are more than rounding
     half = half.maximum(1e-5 * centre.abs()).clamp_min(1e-12)
     _learn_chart(representation, centre, half, generator)
-    _place_keys(representation, wanted, centre, half)
+    _place_keys(representation, colours, centre, half)
 
 
 def _learn_chart(diner: Diner, centre: Tensor, half: Tensor, generator: torch.Generator | None) -> None:

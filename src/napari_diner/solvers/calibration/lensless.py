@@ -186,10 +186,10 @@ class SelfCalibration(Resumable):
         """Start from a weak object, with frames registered if they may be displaced by much."""
         problem = self._problem()
         if "shift" in self.wanted:
-            found = register(problem, self._derivatives.optics.pixel_size_um)
-            if np.abs(found).max() > _REGISTERED_PX * self._derivatives.optics.pixel_size_um:
+            shifts_um = register(problem, self._derivatives.optics.pixel_size_um)
+            if np.abs(shifts_um).max() > _REGISTERED_PX * self._derivatives.optics.pixel_size_um:
                 table = self.geometry.table
-                table[:, DOWN : RIGHT + 1] += found
+                table[:, DOWN : RIGHT + 1] += shifts_um
                 self.geometry = self._bounded(table)
                 problem = self._problem()
                 self._field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
@@ -287,10 +287,10 @@ class SelfCalibration(Resumable):
         """Take whole turns of phase off a periodic object; return whether there were any."""
         if not self._displaces or not self._padding.is_identity:
             return False
-        found = unwound(self._field, self.geometry, self._derivatives)
-        if found is None:
+        without_turns = unwound(self._field, self.geometry, self._derivatives)
+        if without_turns is None:
             return False
-        self._field, self.geometry = found
+        self._field, self.geometry = without_turns
         self._answers = self._before = None
         return True
 

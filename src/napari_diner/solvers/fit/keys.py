@@ -56,10 +56,10 @@ def search_keys(diner: Diner, targets: Tensor, moved: Tensor) -> Iterator[int]:
     nearest = _Nearest(torch.cat([diner.backbone(part) for part in points.split(CHUNK)]))
     for start in range(0, len(keys), _SEARCHED_AT_ONCE):
         part = slice(start, start + _SEARCHED_AT_ONCE)
-        wanted = targets[:, part].T
+        values = targets[:, part].T
         present = torch.cat([diner.backbone(some) for some in keys[part].split(CHUNK)])
-        index, square = nearest.to(wanted)
-        better = square < _GAIN * (present - wanted).square().sum(1)
+        index, square = nearest.to(values)
+        better = square < _GAIN * (present - values).square().sum(1)
         keys[part] = torch.where(better[:, None], points[index], keys[part])
         moved[part] = better
         yield min(start + _SEARCHED_AT_ONCE, len(keys))
@@ -72,12 +72,12 @@ class _Nearest:
         self.values = values
         self.tree = cKDTree(values.numpy()) if values.device.type == "cpu" else None
 
-    def to(self, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    def to(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return for each of `wanted`, (n, outputs), the index of the nearest value and its squared distance, (n,)."""
         if self.tree is not None:
-            distance, index = self.tree.query(wanted.numpy(), eps=_NEARLY, workers=torch.get_num_threads())
-            return torch.from_numpy(index), torch.from_numpy(distance**2).to(wanted.dtype)
-        found = [torch.cdist(part, self.values).min(1) for part in wanted.split(CHUNK // 4)]
+            distance, index = self.tree.query(values.numpy(), eps=_NEARLY, workers=torch.get_num_threads())
+            return torch.from_numpy(index), torch.from_numpy(distance**2).to(values.dtype)
+        found = [torch.cdist(part, self.values).min(1) for part in values.split(CHUNK // 4)]
         return torch.cat([part.indices for part in found]), torch.cat([part.values.square() for part in found])
 
 

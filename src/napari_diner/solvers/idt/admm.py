@@ -151,10 +151,10 @@ class Admm(Resumable):
         size = math.sqrt(self._d.numel() + self._z.numel())
         while self._iteration < self.iterations and not self._converged:
             d, z, p, q = self._d, self._z, self._p, self._q
-            wanted = (z - q).mul_(sigma)
+            right = (z - q).mul_(sigma)
             if self.splits_slopes:
-                wanted += tv.adjoint(d - p)
-            centre = self.closed.over_penalty(self.model.spectrum(wanted))
+                right += tv.adjoint(d - p)
+            centre = self.closed.over_penalty(self.model.spectrum(right))
             x = self.model.from_spectrum(self.closed.nearest(self.data_spectrum, centre, self.rho))
             primal = sigma * float((x - z).square().sum())
             q.add_(x, alpha=_RELAXATION).add_(z, alpha=1 - _RELAXATION)

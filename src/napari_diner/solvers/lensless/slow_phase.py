@@ -125,8 +125,8 @@ class SlowPhase(Resumable):
                     matrix[row, column, at_row, at_column] = seen[row, column]
             yield number / len(pairs)
         count = math.prod(self.nodes)
-        found = matrix.reshape(count, count)
-        self.matrix = (found + found.T) / 2
+        square = matrix.reshape(count, count)
+        self.matrix = (square + square.T) / 2
 
     def inverse(self, damping: float, scaling: Tensor, curvature: float) -> Operator:
         """Return the correction ``P (A + …)⁻¹ Pᵀ`` for unknowns scaled by `scaling`.

@@ -159,9 +159,9 @@ class UncertaintyEstimate(Resumable):
         spectrum = torch.fft.rfft2(phase)
         bands = []
         for index, band in enumerate(self.bands):
-            found = torch.fft.irfft2(spectrum * band_mask(band, self._frequency), s=phase.shape)
+            part = torch.fft.irfft2(spectrum * band_mask(band, self._frequency), s=phase.shape)
             bands.append(
-                BandUncertainty(band, float(variances[0, index].mean() ** 0.5), float(found.square().mean() ** 0.5))
+                BandUncertainty(band, float(variances[0, index].mean() ** 0.5), float(part.square().mean() ** 0.5))
             )
         return Uncertainty(
             phase=variances[0].sum(0).sqrt(),

@@ -246,8 +246,8 @@ def interpolation_comparison(fitted: Fitted, data: Array) -> Interpolation:
     between = torch.from_numpy(doubled.reshape(-1, doubled.shape[-1])).to(keys.device)
     outputs = _evaluated(diner, between).cpu().numpy().reshape(*doubled.shape[:-1], layout.outputs)
     by_keys = layout.from_samples(layout.to_values(outputs))
-    known = _evaluated(diner, keys).cpu().numpy().reshape(*layout.sample_shape, layout.outputs)
-    by_values = layout.from_samples(layout.to_values(_doubled(known, layout.sample_axes)))
+    at_samples = _evaluated(diner, keys).cpu().numpy().reshape(*layout.sample_shape, layout.outputs)
+    by_values = layout.from_samples(layout.to_values(_doubled(at_samples, layout.sample_axes)))
 
     left_out = np.ones(truth.shape, dtype=bool)
     left_out[tuple(slice(None, None, 2 if axis in "YX" else None) for axis in layout.axes)] = False

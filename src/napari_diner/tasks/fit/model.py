@@ -261,14 +261,14 @@ def _factors(zoom: float | Sequence[float], axes: str) -> list[float]:
     """Return the zoom along each axis of a part."""
     lengths = [axis for axis in axes if axis not in CHANNEL_AXES]
     if not isinstance(zoom, Sequence):
-        given = {axis: float(zoom) for axis in lengths if axis in "YX"}
+        factors = {axis: float(zoom) for axis in lengths if axis in "YX"}
     elif len(zoom) == len(lengths):
-        given = dict(zip(lengths, map(float, zoom), strict=True))
+        factors = dict(zip(lengths, map(float, zoom), strict=True))
     else:
         raise InputError(f"The zoom has {len(zoom)} numbers; give one, or one for each of the axes {''.join(lengths)}")
-    if any(not 1e-3 <= factor <= 1e3 for factor in given.values()):
+    if any(not 1e-3 <= factor <= 1e3 for factor in factors.values()):
         raise InputError("A zoom must lie between 0.001 and 1000; choose another one")
-    return [given.get(axis, 1.0) for axis in axes]
+    return [factors.get(axis, 1.0) for axis in axes]
 
 
 def _centres(size: int, count: int) -> npt.NDArray[np.float64]:

@@ -30,9 +30,9 @@ class Region:
         """
         if len(region) > len(shape):
             raise InputError(f"The region has {len(region)} axes but the data have {len(shape)}; leave some out")
-        wanted = [*region, *[slice(None)] * (len(shape) - len(region))]
+        indices = [*region, *[slice(None)] * (len(shape) - len(region))]
         ranges = []
-        for place, (index, size) in enumerate(zip(wanted, shape, strict=True)):
+        for place, (index, size) in enumerate(zip(indices, shape, strict=True)):
             if isinstance(index, slice):
                 if index.step == 0:
                     raise InputError(f"A region cannot go in steps of zero (axis {place}); leave the step out")

@@ -200,7 +200,7 @@ class FocusJob(Job[FocusState]):
             raise DinerError("No frame is done yet; let the search go on, or allow it more time")
         sharpest, sharpest_se = self._real_pairs((one.distance_um, one.uncertainty_um) for one in state.frames)
         best = [(one.distance_um, one.uncertainty_um) for one in state.frames]
-        given = self._setup.heights.distances_um if self.recipe.distances_um else (None,) * len(self._amplitudes)
+        starts = self._setup.heights.distances_um if self.recipe.distances_um else (None,) * len(self._amplitudes)
         figures: dict[str, object] = {
             "metric": self.recipe.metric,
             "partial": not record.finished or len(state.frames) < len(self._amplitudes),
@@ -208,7 +208,7 @@ class FocusJob(Job[FocusState]):
             "given_um": list(self.recipe.distances_um),
             "sharpest_um": sharpest,
             "sharpest_um_se": sharpest_se,
-            "curves": [_curve(one, start) for one, start in zip(state.frames, given, strict=False)],
+            "curves": [_curve(one, start) for one, start in zip(state.frames, starts, strict=False)],
         }
         doubts = []
         if state.unexplained is not None:

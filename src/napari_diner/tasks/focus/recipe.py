@@ -54,9 +54,9 @@ class FocusRecipe(FocusSettings, RecordingRecipe):
         shared = {
             name: getattr(self, name) for name in RecordingRecipe.model_fields if name not in ("task", "distances_um")
         }
-        given = {name: value for name, value in shared.items() if name in self.model_fields_set}
+        explicit = {name: value for name, value in shared.items() if name in self.model_fields_set}
         plain = {
             name: value.model_dump(exclude_unset=True) if hasattr(value, "model_dump") else value
-            for name, value in given.items()
+            for name, value in explicit.items()
         }
         return LenslessRecipe.parse({"task": "lensless", **plain, "distances_um": distances_um})

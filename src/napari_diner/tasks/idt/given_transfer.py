@@ -51,18 +51,18 @@ def build_given(transfer: Pair, slices: Slices, frames: int, device: torch.devic
     """
     shape = slices.shape
     H_re, H_im = transfer
-    wanted = (frames, *shape)
+    needed = (frames, *shape)
     for name, H in (("Δε_re", H_re), ("Δε_im", H_im)):
-        found = tuple(H.shape)
-        if len(found) == 4 and found[1] != shape[0] and found[:1] + found[2:] == wanted[:1] + wanted[2:]:
+        stored = tuple(H.shape)
+        if len(stored) == 4 and stored[1] != shape[0] and stored[:1] + stored[2:] == needed[:1] + needed[2:]:
             raise InputError(
-                f"The transfer functions have {found[1]} slices but the recipe {shape[0]}; set slice_count to "
-                f"{found[1]} (and slice_spacing_um and first_slice_um to what they were made for)"
+                f"The transfer functions have {stored[1]} slices but the recipe {shape[0]}; set slice_count to "
+                f"{stored[1]} (and slice_spacing_um and first_slice_um to what they were made for)"
             )
-        if found != wanted:
+        if stored != needed:
             raise InputError(
-                f"The transfer functions of {name} have the shape {_described(found)} but frames and volume need "
-                f"{_described(wanted)} (frames × slices × rows × columns); give those made for these frames"
+                f"The transfer functions of {name} have the shape {_described(stored)} but frames and volume need "
+                f"{_described(needed)} (frames × slices × rows × columns); give those made for these frames"
             )
     size = frames * shape[0] * shape[1] * shape[2]
     # the half-spectra of both, complex64, and one frame of each in double precision

@@ -72,17 +72,17 @@ def score(n_re: Array, n_im: Array, truth: TrueVolume, medium_index: float) -> d
         ``n_im_rmse`` inside the object if the true absorption is known.
     """
     true = truth.n_re.astype(np.float64) - medium_index
-    found = n_re.astype(np.float64) - medium_index
+    reconstructed = n_re.astype(np.float64) - medium_index
     peak = float(np.abs(true).max())
     inside = np.abs(true) > _SUPPORT * peak if peak > 0 else np.ones(true.shape, bool)
-    rmse = float(np.sqrt(np.mean((found - true)[inside] ** 2)))
+    rmse = float(np.sqrt(np.mean((reconstructed - true)[inside] ** 2)))
     scores = {
         "n_re_rmse": rmse,
         "n_re_rmse_zero": float(np.sqrt(np.mean(true[inside] ** 2))),
         "n_re_psnr_db": 20 * float(np.log10(peak / rmse)) if rmse > 0 and peak > 0 else float("inf"),
     }
-    if found.std() > 0 and true.std() > 0:
-        scores["n_re_correlation"] = float(np.corrcoef(found.ravel(), true.ravel())[0, 1])
+    if reconstructed.std() > 0 and true.std() > 0:
+        scores["n_re_correlation"] = float(np.corrcoef(reconstructed.ravel(), true.ravel())[0, 1])
     if truth.n_im is not None:
         scores["n_im_rmse"] = float(np.sqrt(np.mean((n_im - truth.n_im)[inside] ** 2)))
     return scores

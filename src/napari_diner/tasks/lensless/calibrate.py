@@ -262,18 +262,18 @@ class Calibration(Resumable):
 def summary(report: Mapping[str, Any]) -> str:
     """Sum up a calibration in one line."""
     parts = []
-    wanted = report["parameters"]
-    if "z" in wanted:
+    calibrated = report["parameters"]
+    if "z" in calibrated:
         moved = np.array(report["moved_um"])
         error = max(report["distances_um_se"])
         parts.append(f"distances {moved.min():+.2f} to {moved.max():+.2f} µm (± {error:.2g})")
-    if "shift" in wanted:
+    if "shift" in calibrated:
         shifts = np.abs(report["shifts_um"]).max()
         parts.append(f"shifts up to {shifts:.2g} µm (± {np.max(report['shifts_um_se']):.1g})")
-    if "shift" in wanted or "tilt" in wanted:
+    if "shift" in calibrated or "tilt" in calibrated:
         (dy, dx), error = report["tilt"], max(report["tilt_se"])
         parts.append(f"tilt {dy:.3g}, {dx:.3g} (± {error:.1g})")
-    if "gain" in wanted:
+    if "gain" in calibrated:
         gains = report["gains"]
         parts.append(f"gains {min(gains):.3f} to {max(gains):.3f} (± {max(report['gains_se']):.1g})")
     return "; ".join(parts)

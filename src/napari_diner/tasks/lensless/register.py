@@ -184,21 +184,21 @@ class FrameRegistration(Resumable):
         """Find roughly how a frame is placed relative to the middle one."""
         image, shape = self._at_the_sample(number), _shape(reference)
         coarsest, *_ = grids = thinnings(shape)
-        found = self._start[number]
+        place = self._start[number]
         for _ in range(2):  # again with what both have in common
-            found, stands_out = rough_shift(reference, image, found, coarsest)
+            place, stands_out = rough_shift(reference, image, place, coarsest)
         for thin in grids:
-            found, correlation = fit_similarity(reference, image, found, turn=self._turn, thin=thin)
-        away = np.abs(found.relative_to(self._start[number]).shift_px)
+            place, correlation = fit_similarity(reference, image, place, turn=self._turn, thin=thin)
+        away = np.abs(place.relative_to(self._start[number]).shift_px)
         self._correlations[number] = correlation
         self._trusted[number] = (
             stands_out >= _FAINTEST
-            and abs(found.rotation_deg) <= _MOST_DEG
-            and abs(found.scale - 1) <= _MOST_SCALED
+            and abs(place.rotation_deg) <= _MOST_DEG
+            and abs(place.scale - 1) <= _MOST_SCALED
             and bool((away < np.array(shape) / 2).all())
         )
         if self._trusted[number]:
-            self._places[number] = found
+            self._places[number] = place
 
     def _round(self) -> float:
         """Recover the object, and move each frame to where this object shows it; return by how many pixels."""

@@ -124,7 +124,7 @@ def band_errors(phase: Image, truth: Truth, pixel_size_um: float) -> list[dict[s
     shape = (phase.shape[0], phase.shape[1])
     frequencies = (np.fft.fftfreq(size, pixel_size_um) for size in shape)
     radius = np.hypot(*np.meshgrid(*frequencies, indexing="ij"))
-    error, known = (
+    error, signal = (
         np.abs(np.fft.fft2(image)) ** 2 / image.size**2 for image in (phase_error(phase, truth.phase), truth.phase)
     )
     rows = []
@@ -135,7 +135,7 @@ def band_errors(phase: Image, truth: Truth, pixel_size_um: float) -> list[dict[s
                 "low_per_um": band.low,
                 "high_per_um": band.high,
                 "phase_rmse_rad": float(error[inside].sum() ** 0.5),
-                "phase_rms_rad": float(known[inside].sum() ** 0.5),
+                "phase_rms_rad": float(signal[inside].sum() ** 0.5),
             }
         )
     return rows
