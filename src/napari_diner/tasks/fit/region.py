@@ -44,7 +44,7 @@ class Region:
             if not places:
                 raise InputError(f"The region holds nothing along axis {place}, which has {size} places")
             ranges.append(places)
-        return cls(tuple(ranges), tuple(not isinstance(index, slice) for index in wanted))
+        return cls(tuple(ranges), tuple(not isinstance(index, slice) for index in indices))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -58,7 +58,9 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
             alone = f"{report['sharpest_um'][number - 1]:.2f} ± {report['sharpest_um_se'][number - 1]:.2f} by itself"
             from_recipe = f", given {report['given_um'][number - 1]:g}" if report["given_um"] else ""
             file = files[number - 1] if len(set(files)) > 1 else ""
-            rows.append(Row(f"frame {number} {file}".strip(), f"{distance:.2f} ± {error:.2f} µm ({alone}{from_recipe})"))
+            rows.append(
+                Row(f"frame {number} {file}".strip(), f"{distance:.2f} ± {error:.2f} µm ({alone}{from_recipe})")
+            )
         if report.get("offset_um") is not None:
             rows.append(Row("all together", f"{report['offset_um']:+.2f} ± {report['offset_um_se']:.2f} µm"))
         return [*rows, *figure_rows(report, ("depth_of_field_um", "seconds"))]

@@ -66,7 +66,7 @@ def build_given(transfer: Pair, slices: Slices, frames: int, device: torch.devic
             )
     size = frames * shape[0] * shape[1] * shape[2]
     # the half-spectra of both, complex64, and one frame of each in double precision
-    check_memory(8 * size + 4 * 16 * size // frames, f"Transfer functions of {_described(wanted)} values", device)
+    check_memory(8 * size + 4 * 16 * size // frames, f"Transfer functions of {_described(needed)} values", device)
     return GivenTransfer(
         H_re,
         H_im,
