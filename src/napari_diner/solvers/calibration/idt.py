@@ -133,10 +133,10 @@ class IlluminationRefinement(Resumable):
 
     def result(self) -> RefinedIllumination:
         """Return the directions and gains found so far; a pattern is fitted to directions that were free to move."""
-        found = self.apertures.copy()
+        apertures = self.apertures.copy()
         if self.together and self.directions:
-            found = brought_inside(fitted_pattern(self.start, found), self.geometry.na)
-        return RefinedIllumination(found, self.gains.copy(), self._unexplained)
+            apertures = brought_inside(fitted_pattern(self.start, apertures), self.geometry.na)
+        return RefinedIllumination(apertures, self.gains.copy(), self._unexplained)
 
     current = result
 
@@ -151,19 +151,19 @@ class IlluminationRefinement(Resumable):
                 self._choose_weights()
             prediction = self._predict()
             self._unexplained = (self._unexplained[0] if sweep > 1 else prediction.loss, prediction.loss)
-            found = self.apertures.copy()
+            moved = self.apertures.copy()
             # half of them at a time, so that no two chase each other
             half = -(-sources // 2)
             self._order = np.roll(self._order, half) if sweep % 2 == 0 else self._chance.permutation(sources)
             turn = self._order[:half] if self.directions else self._order[:0]
             for number, source in enumerate(turn):
-                found[source] = self._search(source, prediction, self._first)
+                moved[source] = self._search(source, prediction, self._first)
                 yield Step(sweep, self.iterations, prediction.loss, (number + 1) / (sources + 1))
             if self.gain:
                 self.gains *= self._brighter(prediction)
                 self.gains /= np.exp(np.log(self.gains).mean())
-            change = float(np.sqrt(((found - self.apertures) ** 2).sum(1).mean())) / unit
-            self.apertures = found
+            change = float(np.sqrt(((moved - self.apertures) ** 2).sum(1).mean())) / unit
+            self.apertures = moved
             self._first = _FIRST_LATER * unit if sweep > 1 else self._first
             self._converged = max(change, self._change) < _SETTLED
             self._sweep, self._change = sweep, change
@@ -340,8 +340,8 @@ class IlluminationRefinement(Resumable):
         weights = self._shares[:, None] / (prediction.power[:, None] * prediction.variances)
         matrix = self._matrix()
         predicted = torch.einsum("knz,kzn->kn", matrix, prediction.volumes).to(torch.complex128) + self._mean[:, None]
-        found = prediction.data.to(torch.complex128) + self._mean[:, None]
-        ratio = ((predicted.conj() * found).real * weights).sum(0) / (predicted.abs().square() * weights).sum(0)
+        recorded = prediction.data.to(torch.complex128) + self._mean[:, None]
+        ratio = ((predicted.conj() * recorded).real * weights).sum(0) / (predicted.abs().square() * weights).sum(0)
         brighter: Vector = ratio.clamp(0.5, 2.0).numpy()
         return brighter
 

@@ -120,15 +120,15 @@ class CircleSearch(Resumable):
         count = len(self.start)
         for number in range(self._passes + 1, _PASSES + 1):
             levels = self._levels()
-            found = np.empty_like(self.start)
+            apertures = np.empty_like(self.start)
             total = 0.0
             for frame in range(count):
-                found[frame], likelihood = self._search(frame, levels, number == 1)
+                apertures[frame], likelihood = self._search(frame, levels, number == 1)
                 total += likelihood
                 loss = -total / ((frame + 1) * self._points.shape[1])
                 if frame + 1 < count:
                     yield Step(number, _PASSES, loss, (frame + 1) / count)
-            self.apertures = fitted_pattern(self.start, found) if self.together else found
+            self.apertures = fitted_pattern(self.start, apertures) if self.together else apertures
             self._passes = number
             yield Step(number, _PASSES, loss, resumable=True)
 
@@ -234,8 +234,8 @@ def fitted_pattern(start: Vector, found: Vector) -> Vector:
 def _filled(totals: Vector, counts: Vector) -> Vector:
     """Return means over rings, interpolated for rings without any frequency."""
     means = np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
-    known = np.flatnonzero(np.isfinite(means))
-    if not len(known):
+    occupied = np.flatnonzero(np.isfinite(means))
+    if not len(occupied):
         return np.full(len(totals), totals.max())
-    filled: Vector = np.interp(np.arange(len(means)), known, means[known])
+    filled: Vector = np.interp(np.arange(len(means)), occupied, means[occupied])
     return filled
