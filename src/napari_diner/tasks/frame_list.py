@@ -66,18 +66,19 @@ def about_distances(
     """
     named = distances_in_names(files)
     if named and needed:
-        return [f"distances are those in the names of the files: {_listed(named)} µm"], []
+        return [f"distances are those in the names of the files: {listed(named)} µm"], []
     if len(named) != len(distances_um) or all(
         math.isclose(one, other, rel_tol=_TOLERANCE) for one, other in zip(distances_um, named, strict=True)
     ):
         return [], []
     return [], [
-        f"the names of the files say {_listed(named)} µm, but the distances are {_listed(distances_um)} µm; check "
+        f"the names of the files say {listed(named)} µm, but the distances are {listed(distances_um)} µm; check "
         "their order and unit"
     ]
 
 
-def _listed(distances_um: Sequence[float]) -> str:
+def listed(distances_um: Sequence[float]) -> str:
+    """Return distances as in a recipe; the middle of a long list is left out."""
     return _elided([f"{distance:.6g}" for distance in distances_um])
 
 

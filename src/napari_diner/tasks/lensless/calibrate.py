@@ -106,8 +106,8 @@ class Calibration(Resumable):
         self.recipe, self.settings = recipe, settings
         self._setup, self._prepared = setup, prepared
         if setup.super_resolution > 1:
-            setup, builder = _of_the_sensor(setup, builder)
-        self._cut = _window(prepared.amplitudes.shape[1:], settings.field_px)
+            setup, builder = of_the_sensor(setup, builder)
+        self._cut = middle(prepared.amplitudes.shape[1:], settings.field_px)
         part = prepared
         if self._cut is not None:
             part = prepared.part(*self._cut)
@@ -298,7 +298,7 @@ def _with_geometry(setup: Setup, geometry: Geometry) -> Setup:
     )
 
 
-def _of_the_sensor(setup: Setup, builder: ModelBuilder) -> tuple[Setup, ModelBuilder]:
+def of_the_sensor(setup: Setup, builder: ModelBuilder) -> tuple[Setup, ModelBuilder]:
     """Return setup and builder without super-resolution: geometry shows in the sensor's pixels as well."""
     by, illumination = setup.super_resolution, builder.illumination
     if illumination is not None:
@@ -306,7 +306,7 @@ def _of_the_sensor(setup: Setup, builder: ModelBuilder) -> tuple[Setup, ModelBui
     return setup.without_super_resolution(), builder
 
 
-def _window(shape: tuple[int, ...], most: int) -> tuple[slice, slice] | None:
+def middle(shape: tuple[int, ...], most: int) -> tuple[slice, slice] | None:
     """Return the middle of a field that is wider than `most`, or None."""
     if max(shape) <= most:
         return None

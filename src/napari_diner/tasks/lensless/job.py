@@ -19,6 +19,7 @@ from napari_diner.tasks.lensless.calibrate import check_calibration
 from napari_diner.tasks.lensless.data import LenslessData, checked_illumination, memory_needed, prepare, resolved
 from napari_diner.tasks.lensless.geometry import object_shape, onto_object
 from napari_diner.tasks.lensless.model import ModelBuilder
+from napari_diner.tasks.lensless.order import misplaced
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.prior import checked_support, prior_report, support_doubts
@@ -91,7 +92,10 @@ class LenslessJob(Job[LenslessState]):
             illumination = illumination / np.float32(self._brightness)
         builder = ModelBuilder(illumination, self.device, needed)
         support = checked_support(recipe, data)
-        self.warnings += (*unregistered(self.recipe, self._prepared), *support_doubts(support))
+        displaced = unregistered(self.recipe, self._prepared)
+        self.warnings += (*displaced, *support_doubts(support))
+        if not implausible and not displaced:  # either would be the reason
+            self.warnings = (*misplaced(self.recipe, setup, self._prepared, builder), *self.warnings)
         self._stages = LenslessStages(self.recipe, builder, support)
         self.checksum = checksum(frames)
 

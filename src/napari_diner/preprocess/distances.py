@@ -1,0 +1,202 @@
+"""Whether distances fit the frames of a lensless recording, by the linear theory of weak objects. No reconstruction.
+
+At each spatial frequency f the contrast of all frames consists of two unknowns, log-amplitude L and phase Φ of the
+object: ``cos χ_z L + sin χ_z Φ`` with ``χ_z = 2πz (k − √(k² − f²))`` for k = n/λ (Guigay, Optik 49, 121 (1977)). With
+three frames or more, wrong distances leave some of it unexplained. Not all that is wrong does: a common length that is
+added to all distances puts the object into another plane; distances in reverse, if evenly spaced, put its conjugate
+into one far away; and wavelength λ, distances z and pixels p only show as λz/p².
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from napari_diner.physics.optics import Optics
+
+Array = npt.NDArray[np.float64]
+Spectra = npt.NDArray[np.complexfloating]
+
+_FIELD_PX = 512
+"""Of wider fields, the middle is compared."""
+_MOST_FREQUENCIES, _MOST_VALUES = 16_000, 400_000
+"""Of more frequencies, and values of all frames, some are taken by chance."""
+_LOWEST = 2.5
+"""Lower frequencies, in steps, hold what is left of the mean."""
+_RINGS = 32
+"""Rings of equally many frequencies whose misfits count alike, however strong they are."""
+_DAMPING = 1e-3
+"""Damping of the two unknowns, relative to the number of frames."""
+_CLEARER = 1e-3
+"""Misfits that differ by less are alike."""
+_BLUR_PX = 1.0
+"""Standard deviation of a blur that takes the noise off a weak object."""
+_SCALES = np.geomspace(0.7, 1.4, 29)
+"""Common factors of all distances that are tried."""
+
+
+class DistanceFit:
+    """How well frames fit any distances.
+
+    Parameters
+    ----------
+    amplitudes
+        Square roots of intensities, (N, Y, X).
+    optics
+        Pixels and light.
+    shifts_um
+        Displacement (dy, dx) of each frame; none if None.
+    repeats
+        Whether the field repeats itself beyond its edges; otherwise it is faded out there.
+    """
+
+    def __init__(
+        self,
+        amplitudes: npt.NDArray[np.floating],
+        optics: Optics,
+        shifts_um: Sequence[tuple[float, float]] | None = None,
+        *,
+        repeats: bool = False,
+    ) -> None:
+        height, width = (min(size, _FIELD_PX) for size in amplitudes.shape[1:])
+        top, left = ((size - part) // 2 for size, part in zip(amplitudes.shape[1:], (height, width), strict=True))
+        whole = repeats and (height, width) == amplitudes.shape[1:]
+        window = np.float32(1 if whole else np.hanning(height)[:, None] * np.hanning(width))
+        fy, fx = fft.fftfreq(height, optics.pixel_size_um)[:, None], fft.rfftfreq(width, optics.pixel_size_um)
+        spectra = []
+        for number, frame in enumerate(amplitudes[:, top : top + height, left : left + width]):
+            spectrum = fft.rfft2((frame / (frame.mean() or 1) - 1).astype(np.float32) * window)
+            if shifts_um is not None:
+                dy, dx = shifts_um[number]
+                spectrum = spectrum * np.exp(2j * np.pi * (fy * dy + fx * dx)).astype(np.complex64)
+            spectra.append(spectrum)
+        self._spectra, self._shape = np.stack(spectra), (height, width)
+        k, squared = optics.medium_frequency, fy**2 + fx**2
+        self._per_um = 2 * np.pi * (k - np.sqrt(np.maximum(k**2 - squared, 0)))
+        self._blur = np.exp(-2 * (np.pi * _BLUR_PX * optics.pixel_size_um) ** 2 * squared).astype(np.float32)
+        lowest = _LOWEST / (min(height, width) * optics.pixel_size_um)
+        usable = np.flatnonzero((squared > lowest**2) & (squared < min(k, 1 / (2 * optics.pixel_size_um)) ** 2))
+        most = min(_MOST_FREQUENCIES, _MOST_VALUES // len(spectra))
+        if len(usable) > most:
+            usable = np.random.default_rng(0).choice(usable, most, replace=False)
+        usable = usable[np.argsort(self._per_um.flat[usable])]
+        self._frames = self._spectra.reshape(len(spectra), -1)[:, usable]
+        self._phase = self._per_um.flat[usable].astype(np.float32)
+        self._firsts = np.unique(np.linspace(0, len(usable), _RINGS + 1).astype(int)[:-1])
+        self._power = self._by_ring((np.abs(self._frames) ** 2).sum(0))
+        self._counts = np.diff([*self._firsts, len(usable)])
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there are more frames than unknowns, and frequencies of which to tell."""
+        return len(self._frames) > 2 and len(self._phase) >= 2 * _RINGS and bool((self._power > 0).all())
+
+    def misfit(self, distances_um: Sequence[float] | Array) -> float:
+        """Return the mean logarithm of the part of the contrast that distances leave unexplained: 0 for all of it."""
+        slots = _Slots(np.asarray(distances_um), self._phase)
+        return self._unexplained(slots, *slots.expected(self._frames))
+
+    def exchanges(self, distances_um: Array) -> Iterator[tuple[float, Array]]:
+        """Yield the distances with any two of them exchanged, and their misfit."""
+        slots = _Slots(distances_um, self._phase)
+        cosine, sine = slots.expected(self._frames)
+        for i, j in itertools.combinations(range(len(distances_um)), 2):
+            apart = self._frames[i] - self._frames[j]
+            changed = cosine + (slots.cosine[j] - slots.cosine[i]) * apart
+            exchanged = distances_um.copy()
+            exchanged[[i, j]] = exchanged[[j, i]]
+            yield self._unexplained(slots, changed, sine + (slots.sine[j] - slots.sine[i]) * apart), exchanged
+
+    def best_order(self, distances_um: Sequence[float]) -> tuple[float, Array]:
+        """Return the order of distances that fits best as far as it is seen by changes of order, and its misfit."""
+        given = np.asarray(distances_um, np.float64)
+        others = [np.roll(given, 1), np.roll(given, -1), np.sort(given), np.sort(given)[::-1]]
+        best = min([(self.misfit(given), given)] + [(self.misfit(other), other) for other in others], key=_first)
+        best = min(best, min(self.exchanges(given), key=_first), key=_first)
+        if best[1] is given:
+            return best
+        for _ in given:
+            better = min(itertools.chain(self.exchanges(best[1]), self._insertions(best[1])), key=_first)
+            if better[0] > best[0] - _CLEARER:
+                break
+            best = better
+        return best
+
+    def best_scale(self, distances_um: Sequence[float]) -> float:
+        """Return the common factor by which distances fit best; 1 if it would be beyond those that are tried."""
+        given = np.asarray(distances_um)
+        best = min(_SCALES, key=lambda factor: self.misfit(factor * given))
+        return 1.0 if best in (_SCALES[0], _SCALES[-1]) else float(best)
+
+    def weak_object(self, distances_um: Sequence[float] | Array) -> Spectra:
+        """Return the field of the weak object that explains the frames, blurred against noise: complex, (Y, X)."""
+        slots = _Slots(np.asarray(distances_um), self._per_um.astype(np.float32).ravel())
+        parts = slots.solved(*slots.expected(self._spectra.reshape(len(self._spectra), -1)))
+        log_amplitude, phase = (
+            fft.irfft2(self._blur * part.reshape(self._per_um.shape), self._shape) for part in parts
+        )
+        return np.asarray(np.exp(np.clip(log_amplitude, -3, 3) + 1j * phase))
+
+    def _insertions(self, distances_um: Array) -> Iterator[tuple[float, Array]]:
+        """Yield the distances with any one of them moved to another place, and their misfit."""
+        count = len(distances_um)
+        for out, into in itertools.permutations(range(count), 2):
+            if abs(out - into) > 1:
+                moved = np.insert(np.delete(distances_um, out), into, distances_um[out])
+                yield self.misfit(moved), moved
+
+    def _unexplained(self, slots: _Slots, cosine: Spectra, sine: Spectra) -> float:
+        log_amplitude, phase = slots.solved(cosine, sine)
+        explained = (log_amplitude.conj() * cosine + phase.conj() * sine).real
+        left = np.maximum(1 - self._by_ring(explained) / self._power, 1e-12)
+        return float((self._counts * np.log(left)).sum() / self._counts.sum())
+
+    def _by_ring(self, values: npt.NDArray[np.floating]) -> Array:
+        return np.asarray(np.add.reduceat(values.astype(np.float64), self._firsts))
+
+
+class _Slots:
+    """The contrast transfer functions of places at some distances.
+
+    Parameters
+    ----------
+    distances_um
+        (N,).
+    phase
+        Phase χ per micrometre at each frequency, (F,).
+    """
+
+    def __init__(self, distances_um: Array, phase: npt.NDArray[np.float32]) -> None:
+        chi = distances_um[:, None] * phase.astype(np.float64)
+        self.cosine, self.sine = np.cos(chi).astype(np.float32), np.sin(chi).astype(np.float32)
+        damping = _DAMPING * len(distances_um)
+        self._both = (self.cosine * self.sine).sum(0)
+        self._squares = (self.cosine**2).sum(0) + damping, (self.sine**2).sum(0) + damping
+        self._determinant = self._squares[0] * self._squares[1] - self._both**2
+
+    def expected(self, frames: Spectra) -> tuple[Spectra, Spectra]:
+        """Return the spectra of frames, (N, F), weighted by both transfer functions and added up, (F,) each."""
+        return (self.cosine * frames).sum(0), (self.sine * frames).sum(0)
+
+    def solved(self, cosine: Spectra, sine: Spectra) -> tuple[Spectra, Spectra]:
+        """Return log-amplitude and phase, (F,) each, from the sums of `expected`."""
+        of_cosine, of_sine = self._squares
+        log_amplitude = (of_sine * cosine - self._both * sine) / self._determinant
+        return log_amplitude, (of_cosine * sine - self._both * cosine) / self._determinant
+
+
+def reversed_order(distances_um: Sequence[float] | Array) -> Array:
+    """Return distances in reverse: the frame of the shortest one gets the longest one, and so on."""
+    distances = np.asarray(distances_um, np.float64)
+    order = np.argsort(distances, kind="stable")
+    turned = np.empty_like(distances)
+    turned[order] = distances[order[::-1]]
+    return turned
+
+
+def _first(pair: tuple[float, Array]) -> float:
+    return pair[0]

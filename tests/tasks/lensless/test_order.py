@@ -1,0 +1,52 @@
+"""Frames that do not belong to their distances are named before a run; right ones are left alone."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import napari_diner as nd
+from napari_diner.tasks.frame_list import listed
+
+DISTANCES = (310.0, 370.0, 430.0, 490.0, 550.0)
+LIGHT = {"wavelength_um": 0.633, "pixel_size_um": 1.4}
+
+
+def warnings(distances: list[float], noise: float = 0.01, **settings: Any) -> list[str]:
+    """Return the warnings about distances for frames that were recorded at `DISTANCES`."""
+    sample = nd.sample(
+        "lensless", height_px=100, width_px=112, noise_sigma=noise, distances_um=DISTANCES, seed=3, **LIGHT
+    )
+    texts = nd.lensless.start(sample.data.data, distances_um=distances, **{**LIGHT, **settings}).warnings
+    return [text for text in texts if "fit better" in text or "in reverse" in text]
+
+
+def test_right_distances_are_left_alone() -> None:
+    assert warnings(list(DISTANCES)) == []
+
+
+def test_two_exchanged_distances_are_named_with_what_they_explain() -> None:
+    given = list(DISTANCES)
+    given[1], given[3] = given[3], given[1]
+    (text,) = warnings(given)
+    assert text.startswith("frames 2 and 4 fit better with their distances exchanged")
+    shares = re.search(r"leaves ([\d.]+) % unexplained instead of ([\d.]+) %", text)
+    assert shares is not None and float(shares[1]) < 0.5 * float(shares[2])
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3, 4, 0), (4, 3, 2, 1, 0)])
+def test_the_right_order_is_named(order: tuple[int, ...]) -> None:
+    (text,) = warnings([DISTANCES[number] for number in order])
+    assert f"{listed(DISTANCES)} µm" in text
+
+
+def test_a_common_factor_is_named() -> None:
+    (text,) = warnings(list(np.array(DISTANCES) * 1.1), noise=0.0)
+    assert re.search(r"all distances, or the wavelength, about (8|9|10|11|12) % smaller", text)
+
+
+def test_frames_that_are_yet_to_be_registered_tell_nothing() -> None:
+    assert warnings(list(DISTANCES[::-1]), registration="shift") == []
