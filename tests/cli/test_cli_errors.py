@@ -110,7 +110,7 @@ CASES = {
     "run gone.yaml -o out": "recipe gone.yaml cannot be read",
     f"compare lensless good.tif -o out {RIGHT} --solvers best": "There is no contender 'best'",
     "simulate lensless -o full": "output folder full exists; choose another one or add --overwrite",
-    "fit -o out": "There is nothing to fit; name a TIFF or PNG file",
+    "fit -o out": "There is nothing to fit; name a TIFF, PNG or BMP file",
     "fit gone.tif -o out": "gone.tif does not exist; check the path",
     "fit gone*.tif -o out": "No TIFF, PNG or BMP file matches",
     "fit text.tif -o out": "text.tif is not a file of a format that can be read",

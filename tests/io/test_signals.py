@@ -224,16 +224,22 @@ def test_frames_keep_their_opacity_if_one_of_them_is_not_opaque(opaque: bool, tm
     np.testing.assert_array_equal(found, frames[..., :3] if opaque else frames)
 
 
-def test_colours_of_16_bits_a_channel_are_refused_rather_than_crushed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("colours", "shape"), [(2, (5, 4, 3)), (6, (5, 4, 4)), (4, (5, 4))])
+def test_colours_of_16_bits_a_channel_are_not_crushed(tmp_path: Path, colours: int, shape: tuple[int, ...]) -> None:
+    pytest.importorskip("imagecodecs")
+
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    header = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
-    rows = zlib.compress(b"\0" + bytes(12))
+    stored = RNG.integers(0, 65536, (5, 4, {2: 3, 6: 4, 4: 2}[colours]), dtype=np.uint16)
+    header = struct.pack(">IIBBBBB", 4, 5, 16, colours, 0, 0, 0)
+    rows = zlib.compress(b"".join(b"\0" + row.astype(">u2").tobytes() for row in stored))
     content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(InputError, match="16 bits a channel; convert it"):
-        probe_signal(tmp_path / "a.png")
+    info = probe_signal(tmp_path / "a.png")
+    values = read_signal(info)
+    assert info.shape == values.shape == shape and values.dtype == np.uint16
+    assert (values == (stored if len(shape) == 3 else stored[..., 0])).all()
 
 
 def test_numpy_files(tmp_path: Path) -> None:

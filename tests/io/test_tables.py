@@ -215,3 +215,16 @@ def test_a_message_names_no_more_titles_than_a_line_holds() -> None:
     with pytest.raises(InputError) as caught:
         read_table(f"{titles}\n{','.join('1' * 50)}").column("distances_um")
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("text", ["z (um)\n1,000\n1,250", "z;gain\n900;1\n1,100;1", "1,000 um\t2\n1,250 um\t3"])
+def test_thousands_or_three_decimals_are_not_guessed(text: str) -> None:
+    with pytest.raises(InputError, match=r"may be 1[01]00"):
+        read_table(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "first"), [("z\n1,000\n0,950", 1.0), ("z\n1,250\n12,5", 1.25), ("z\n1,2500\n1,300", 1.25)]
+)
+def test_other_numbers_tell_that_commas_are_decimal(text: str, first: float) -> None:
+    assert read_table(text).column("z")[0] == first

@@ -6,12 +6,9 @@ import glob
 from pathlib import Path
 
 from napari_diner.errors import InputError
-from napari_diner.io.formats import located
+from napari_diner.io.formats import IMAGE_SUFFIXES, IMAGES, located
 from napari_diner.io.names import sorted_by_numbers
 from napari_diner.io.ome_zarr import is_zarr
-
-SUFFIXES = frozenset({".tif", ".tiff", ".png", ".bmp"})
-"""Suffixes of the files in a folder that are taken as frames."""
 
 
 def find_files(source: str | Path) -> list[str]:
@@ -30,10 +27,10 @@ def find_files(source: str | Path) -> list[str]:
         return [str(source) if name else str(path)]
     if path.is_dir():
         candidates = list(path.iterdir())
-        missing = f"The folder {source} holds no TIFF, PNG or BMP files; choose another one"
+        missing = f"The folder {source} holds no {IMAGES} files; choose another one"
     elif glob.has_magic(str(path)):
         candidates = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (may be absolute)
-        missing = f"No TIFF, PNG or BMP file matches {source}; check the pattern, and quote it in the shell"
+        missing = f"No {IMAGES} file matches {source}; check the pattern, and quote it in the shell"
     else:
         raise InputError(f"{source} does not exist; check the path")
     names = [str(file) for file in candidates if _is_image(file)]
@@ -43,4 +40,4 @@ def find_files(source: str | Path) -> list[str]:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()

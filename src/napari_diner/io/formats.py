@@ -41,6 +41,8 @@ class Format:
     recognises: Callable[[Path, bytes], bool]
     probe: Callable[[Path, str], Header]
     read: Callable[[Path, str, Index], Array]
+    holds_images: bool = False
+    """Whether files of it are taken as images where a folder or a pattern stands for many."""
 
 
 def _starts(*signatures: bytes) -> Callable[[Path, bytes], bool]:
@@ -48,9 +50,9 @@ def _starts(*signatures: bytes) -> Callable[[Path, bytes], bool]:
 
 
 FORMATS = (
-    Format("TIFF", (".tif", ".tiff"), _starts(*tiff.TIFF_SIGNATURES), tiff.probe_tiff, tiff.read_tiff),
-    Format("PNG", (".png",), _starts(png.PNG_SIGNATURE), png.probe_png, png.read_png),
-    Format("BMP", (".bmp",), _starts(bmp.BMP_SIGNATURE), bmp.probe_bmp, bmp.read_bmp),
+    Format("TIFF", (".tif", ".tiff"), _starts(*tiff.TIFF_SIGNATURES), tiff.probe_tiff, tiff.read_tiff, True),
+    Format("PNG", (".png",), _starts(png.PNG_SIGNATURE), png.probe_png, png.read_png, True),
+    Format("BMP", (".bmp",), _starts(bmp.BMP_SIGNATURE), bmp.probe_bmp, bmp.read_bmp, True),
     Format("NumPy", (".npy",), _starts(npy.NPY_SIGNATURE), npy.probe_npy, npy.read_npy),
     Format("NumPy", (".npz",), _starts(npy.NPZ_SIGNATURE), npy.probe_npz, npy.read_npz),
     Format("HDF5", (".h5", ".hdf5"), hdf5.is_hdf5, hdf5.probe_hdf5, hdf5.read_hdf5),
@@ -59,8 +61,11 @@ FORMATS = (
 )
 """All formats, in the order in which they are tried."""
 
-NAMES = "TIFF, PNG, BMP, NumPy, HDF5, MATLAB and OME-Zarr"
-"""What can be read, for messages."""
+IMAGE_SUFFIXES = tuple(suffix for format_ in FORMATS if format_.holds_images for suffix in format_.suffixes)
+"""Suffixes of the files in a folder that are taken as frames."""
+_IMAGES = [format_.name for format_ in FORMATS if format_.holds_images]
+IMAGES = f"{', '.join(_IMAGES[:-1])} or {_IMAGES[-1]}"
+"""What formats these are, for messages: ``"TIFF, PNG or BMP"``."""
 PATTERNS = " ".join(f"*{suffix}" for format_ in FORMATS for suffix in format_.suffixes)
 """Patterns of the names of files, for a dialog."""
 _START = 520

@@ -23,6 +23,8 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY = 0
 COLOURS = {"RGBA": (4,), "RGB": (3,), "P": (3,)}
 """Number of colours that the modes of Pillow stand for, besides grey."""
+_DEEP_COLOURS = {2: (3,), 6: (4,)}
+"""The same by the number of the type in the header, for 16 bits a channel."""
 
 
 def probe_png(path: Path, name: str = "") -> Header:
@@ -33,20 +35,17 @@ def probe_png(path: Path, name: str = "") -> Header:
     Raises
     ------
     InputError
-        If the file is damaged, or coloured with 16 bits a channel, which Pillow reads as 8.
+        If the file is damaged.
     """
     if name:
         raise InputError(f"{path} is a PNG file, which holds one image; leave out ::{quoted(name)}")
-    with decoding(path), path.open("rb") as file:
-        start = file.read(26)
-        if len(start) < 26 or start[12:16] != b"IHDR":
-            raise InputError(f"{path} ends before its header does; it is damaged, so save or copy it again")
-        width, height, depth, colour = struct.unpack(">IIBB", start[16:26])
-    if depth == 16 and colour != GREY:
-        raise InputError(f"{path} is a colour image of 16 bits a channel; convert it to 16-bit grey, or to TIFF")
+    width, height, depth, colour = _start(path)
     dtype = np.dtype("u2" if depth == 16 else "?" if depth == 1 and colour == GREY else "u1")
-    with opened(path, "PNG") as image:
-        colours = COLOURS.get(image.mode, ())
+    if depth == 16:
+        colours = _DEEP_COLOURS.get(colour, ())
+    else:
+        with opened(path, "PNG") as image:
+            colours = COLOURS.get(image.mode, ())
     header = Header((height, width, *colours), dtype, "YX" + "S" * len(colours))
     check_expansion(path, header.nbytes, path.stat().st_size)
     return header
@@ -60,13 +59,29 @@ def read_png(path: Path, name: str, index: Index) -> Array:
     InputError
         If the file is damaged.
     """
-    header = probe_png(path, name)
+    header, (_, _, depth, colour) = probe_png(path, name), _start(path)
+    if depth == 16 and colour != GREY:  # Pillow would read 8 bits
+        with decoding(path):
+            from imagecodecs import png_decode
+
+            values = np.asarray(png_decode(path.read_bytes()))
+        return (values if header.axes.endswith("S") else values[..., 0])[index]
     with decoding(path), opened(path, "PNG") as image:
         if header.axes.endswith("S"):
             image = image.convert("RGBA" if header.shape[-1] == 4 else "RGB")
         elif image.mode == "LA":
             image = image.convert("L")
         return np.asarray(image)[index].astype(header.dtype)
+
+
+def _start(path: Path) -> tuple[int, int, int, int]:
+    """Return width, height, bits of a channel and type of the colours from the header."""
+    with decoding(path), path.open("rb") as file:
+        start = file.read(26)
+        if len(start) < 26 or start[12:16] != b"IHDR":
+            raise InputError(f"{path} ends before its header does; it is damaged, so save or copy it again")
+    width, height, depth, colour = struct.unpack(">IIBB", start[16:26])
+    return width, height, depth, colour
 
 
 @contextlib.contextmanager

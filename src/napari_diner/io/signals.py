@@ -6,6 +6,7 @@ the free memory before allocating.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from napari_diner.io.files import find_files
 from napari_diner.io.formats import located, probe_file, read_file
 from napari_diner.io.header import Header, check_dtype
 
+NOT_SQUARE = 1e-3
+"""Relative difference of height and width from which pixels are not square."""
 _WITH_OPACITY = 4
 """Number of colours of a pixel if the last is its opacity (alpha)."""
 
@@ -90,7 +93,7 @@ class SignalInfo:
     def pixel_size_um(self) -> float | None:
         """Distance between neighbouring pixels in micrometres, if they are square and the files give it."""
         x, y = (self.header.scale_um.get(axis) for axis in "XY")
-        return x if x is not None and y is not None and abs(x - y) <= 1e-3 * x else None
+        return x if x is not None and y is not None and math.isclose(x, y, rel_tol=NOT_SQUARE) else None
 
     def may_hold(self, shape: tuple[int, ...]) -> bool:
         """Whether an array read from the files can have this shape: the announced one, or without opacity."""

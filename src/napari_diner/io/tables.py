@@ -18,6 +18,8 @@ _UNITS = "|".join(sorted({*MICROMETRES, "\u03bcm"} - {"in"}, key=len, reverse=Tr
 _EXPONENT = r"(?:e[+-]?\d+)?"
 _NUMBER = re.compile(rf"([+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT})\s*([^\W\d_]*)", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(rf"([+-]?\d+),(\d+{_EXPONENT}(?:\s*[^\W\d_]+)?)", re.IGNORECASE)
+# a whole number with a separator of thousands, or one with three decimals
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}(?!\d)(?:\s*[^\W\d_]+)?")
 _QUOTED = re.compile(r'"[^"]*"')
 _COMMENT = re.compile(r"(?:^|\s)#")
 # a cell between blanks, with the unit that follows it: 0.5 mm, z (µm), z / µm
@@ -268,6 +270,13 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
     names, units = zip(*map(_name_and_unit, titles or [""] * width), strict=True)
     # a comma is the decimal sign if no number has a point
     pointed = any("." in cell and _NUMBER.fullmatch(cell) for row in rows.values() for cell in row)
+    commas = [] if pointed else [cell for row in rows.values() for cell in row if _DECIMAL_COMMA.fullmatch(cell)]
+    if commas and all(map(_THOUSANDS.fullmatch, commas)):
+        plain = commas[0].replace(",", "")
+        raise InputError(
+            f"{source} has {quoted(commas[0])}, which may be {plain} or {commas[0].replace(',', '.')}; write numbers "
+            "without a separator of thousands, and with a decimal point"
+        )
     table = []
     for index, row in rows.items():
         cells = []

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_diner.device import check_memory
 from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import Array
+from napari_diner.io.formats import IMAGES
 from napari_diner.io.signals import SignalInfo, probe_signal, read_signal
 from napari_diner.representations.settings import suitable_width
 from napari_diner.tasks.fit.layout import Layout
@@ -56,7 +57,7 @@ def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
     """
     if frames is None:
         if recipe.image is None:
-            raise InputError("There is nothing to fit; name a TIFF or PNG file, or a folder of frames")
+            raise InputError(f"There is nothing to fit; name a {IMAGES} file, or a folder of frames")
         info = probe_signal(recipe.image, recipe.axes, recipe.select)
         check_memory(needed_with(recipe, info), _described(info.shape))
         return FitData(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_diner.io.arrays import NamedArray
+from napari_diner.io.formats import IMAGES
 from napari_diner.simulate.fit.settings import ImageSimulation, VideoSimulation, VolumeSimulation
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.report import Report, figure_rows
@@ -48,7 +49,7 @@ class FitTask(Task[FitRecipe, "FitData"]):
     summary = "Fit a small neural model to an image, a stack, a volume or a video."
     recipe_type = FitRecipe
     source_field = "image"
-    source_help = "TIFF or PNG file, or a folder or glob of frames."
+    source_help = f"{IMAGES} file, or another that can be read; or a folder or glob of frames."
     dock = "napari_diner.widgets.fit.dock:FitDock"
     samples = (
         Sample(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from napari_diner.io.arrays import NamedArray
+from napari_diner.io.formats import IMAGES
 from napari_diner.simulate.idt.settings import IdtSimulation
 from napari_diner.tasks.frame_list import frames_row
 from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
@@ -73,9 +74,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
     title = "IDT refractive index"
     summary = "Refractive index in three dimensions from intensities under oblique illumination."
     recipe_type = IdtRecipe
-    source_help = (
-        "Multi-page TIFF, folder or glob of TIFF or PNG files, or MATLAB v7.3 file: one frame per illumination."
-    )
+    source_help = f"Multi-page TIFF, folder or glob of {IMAGES} files, or MATLAB file: one frame per illumination."
     attachments = ("background",)
     dock = "napari_diner.widgets.idt.dock:IdtDock"
     samples = (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
+from napari_diner.io.formats import IMAGES
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.frame_list import frames_row
 from napari_diner.tasks.lensless.calibration_settings import PARAMETERS
@@ -90,7 +91,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
     title = "Lensless phase retrieval"
     summary = "Amplitude and phase from intensities recorded at several distances."
     recipe_type = LenslessRecipe
-    source_help = "Multi-page TIFF, folder, or glob of TIFF or PNG files: one frame per distance."
+    source_help = f"Multi-page TIFF, folder, or glob of {IMAGES} files: one frame per distance."
     attachments = ("illumination", "mask", "prior.support")
     dock = "napari_diner.widgets.lensless.dock:LenslessDock"
     samples = (
