@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tifffile
 
 import napari_diner as nd
 from napari_diner.errors import InputError, RecipeError
@@ -101,3 +102,17 @@ def test_frames_along_the_last_axis_are_doubted(name: str) -> None:
         settings |= {"distances_um": [300.0 + 20 * place for place in range(30)], "pixel_size_um": 5.0}
     warnings = task(name).start(task(name).recipe_type.parse(settings), frames).warnings
     assert any("set axes to YXN" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("name", ["lensless", "focus", "idt"])
+def test_pixels_that_are_not_square_are_named_and_never_taken_for_squares_in_silence(name: str, tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif", STACK, metadata={"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.4}
+    )
+    in_memory = Frames(STACK, "NYX", (1.0, 0.4, 0.5))
+    for frames, source in ((None, str(tmp_path / "a.ome.tif")), (in_memory, None)):
+        with pytest.raises(InputError, match=r"not square \(0\.4 × 0\.5 µm\); resample"):
+            assembled(name, frames, stack=source, pixel_size_um=None)
+        recipe = task(name).recipe_type.parse({**SETTINGS[name], "stack": source})
+        (doubt,) = task(name).assemble(recipe, frames).warnings
+        assert f"squares of {SETTINGS[name]['pixel_size_um']} µm" in doubt

@@ -13,6 +13,7 @@ from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import described_axes, view_of
 from napari_diner.io.header import Header, unnamed_axes
+from napari_diner.io.signals import NOT_SQUARE
 from napari_diner.io.stacks import grey, probe, read
 from napari_diner.tasks.recipe import ArrayRecipe
 from napari_diner.tasks.task import Frames
@@ -100,7 +101,7 @@ def in_memory(recipe: ArrayRecipe, frames: Frames) -> StoredArray:
     )
 
 
-def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None) -> StoredArray:
+def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None, pixel_size_um: float | None) -> StoredArray:
     """Return the frames of a recording, (N, Y, X), without reading them.
 
     Parameters
@@ -111,11 +112,13 @@ def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None) -> S
         File, folder or glob.
     frames
         The array that takes its place, if there is one.
+    pixel_size_um
+        That of the recipe; None for that of the files.
 
     Raises
     ------
     InputError
-        If there is none, it cannot be read, or has further axes.
+        If there is none, it cannot be read, or has further axes, or pixels that are not square.
     """
     if frames is not None:
         array = in_memory(recipe, frames)
@@ -134,11 +137,12 @@ def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None) -> S
         part = replace(
             array, shape=shape, axes="NYX", load=lambda: grey(array.load(), array.axes, "The stack").reshape(shape)
         )
-        return _with_files(replace(part, files=frames.files))
+        sides = dict(zip(array.axes, array.scale_um, strict=False))
+        return _with_square_pixels(_with_files(replace(part, files=frames.files)), "the stack", sides, pixel_size_um)
     if stack is None:
         raise InputError("There is no intensity stack; name a multi-page TIFF, a folder or a glob of images", "stack")
     info = probe(stack, axes=recipe.axes, select=recipe.select)
-    return StoredArray(
+    array = StoredArray(
         info.stack_shape,
         "NYX",
         lambda: read(info),
@@ -148,6 +152,29 @@ def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None) -> S
         files=info.files,
         notes=info.header.notes,
     )
+    return _with_square_pixels(array, stack, info.header.scale_um, pixel_size_um)
+
+
+def _with_square_pixels(
+    array: StoredArray, name: str, scale_um: Mapping[str, float], pixel_size_um: float | None
+) -> StoredArray:
+    """Return an array with a doubt if its pixels are not square, but a pixel size is given all the same.
+
+    Raises
+    ------
+    InputError
+        If none is given.
+    """
+    if not {"Y", "X"} <= scale_um.keys() or math.isclose(scale_um["Y"], scale_um["X"], rel_tol=NOT_SQUARE):
+        return array
+    sides = f"not square ({scale_um['Y']:.5g} × {scale_um['X']:.5g} µm)"
+    if pixel_size_um is None:
+        raise InputError(
+            f"The pixels of {name} are {sides}; resample the frames, or give {{field}} if that is wrong",
+            "pixel_size_um",
+        )
+    doubt = f"the pixels of {name} are {sides}, but are taken as squares of {pixel_size_um:g} µm"
+    return replace(array, warnings=(*array.warnings, doubt))
 
 
 def _with_files(array: StoredArray) -> StoredArray:

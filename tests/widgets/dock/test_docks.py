@@ -56,6 +56,14 @@ def test_what_is_missing_is_named_by_its_title(any_dock: Any) -> None:
     assert "--" not in any_dock.panel.status.text()
 
 
+def test_pixels_that_are_not_square_are_named_with_both_sides(any_dock: Any) -> None:
+    any_dock.choice.layer.scale = (1, 0.4, 0.5)
+    any_dock.choice.layer.units = ("pixel", "um", "um")
+    any_dock.panel.run_button.click()
+    if any_dock.task.name != "fit":
+        assert "not square (0.4 × 0.5 µm)" in any_dock.panel.status.text()
+
+
 @pytest.mark.parametrize("layer", [np.ones((8, 8)), np.ones((8, 8, 3), np.uint8)])
 def test_why_a_layer_is_not_offered_is_said(make_napari_viewer: Callable[..., Any], layer: np.ndarray) -> None:
     viewer = make_napari_viewer()

@@ -63,7 +63,7 @@ class IdtData:
 
 def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
     """Return the recording of a recipe, see `Task.assemble`; of transfer functions nothing is read but the header."""
-    stack = stack_of(recipe, recipe.stack, frames)
+    stack = stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um)
     shape = stack.shape
     if len(shape) == 3:  # anything else is refused where frames are checked
         check_memory(needed_with(recipe, stack), f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels")

@@ -104,7 +104,7 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
     DinerError
         As for `napari_diner.tasks.task.Task.assemble`.
     """
-    stack = stack_of(recipe, recipe.stack, frames)
+    stack = stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um)
     shape = stack.shape
     if len(shape) == 3:  # anything else is refused where frames are checked
         check_memory(needed_with(recipe, stack), f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels")

@@ -87,8 +87,8 @@ class StackDock(TaskDock[StackRecipeT]):
             If something is missing, or the pixels are not square.
         """
         recipe: StackRecipeT = self.recipe()
-        recipe.check_complete(self.choice.part_of(layer).shape[0])
         pixel_side(Placement.of(layer), layer.name)
+        recipe.check_complete(self.choice.part_of(layer).shape[0])
         self.give_pixel_size(layer, recipe.pixel_size_um)
         return recipe
 

@@ -51,7 +51,8 @@ def pixel_side(placement: Placement, name: str = "the layer") -> float:
     height *= factor_between(down, across)
     if abs(height - width) > NOT_SQUARE * width:
         raise InputError(
-            f"The pixels of {name} are not square ({height:g} × {width:g} {across:~P}); resample the layer first"
+            f"The pixels of {name} are not square ({height:g} × {width:g} {across:~P}); resample the layer, or set "
+            "its scale if that is wrong"
         )
     return width
 
