@@ -14,9 +14,8 @@ from pathlib import Path, PurePosixPath
 from napari_diner.errors import DinerError, InputError, OutputError, RecipeError, quoted
 from napari_diner.execution.plan import Entry, Plan, safe_name
 from napari_diner.io.axes import view_of
-from napari_diner.io.files import SUFFIXES
 from napari_diner.io.folder import REPORT
-from napari_diner.io.formats import FORMATS, format_of, probe_file
+from napari_diner.io.formats import FORMATS, IMAGE_SUFFIXES, format_of, probe_file
 from napari_diner.io.ome_zarr import is_zarr
 from napari_diner.io.parts import SEPARATOR, split_part
 from napari_diner.settings import Values
@@ -305,7 +304,7 @@ class _Search:
 
 def _is_image(path: Path) -> bool:
     """Whether a file can be one frame of several."""
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.name.startswith(".")
 
 
 def _is_single(path: Path) -> bool:

@@ -111,7 +111,7 @@ class DistanceFit:
             exchanged[[i, j]] = exchanged[[j, i]]
             yield self._unexplained(slots, changed, sine + (slots.sine[j] - slots.sine[i]) * apart), exchanged
 
-    def best_order(self, distances_um: Sequence[float]) -> tuple[float, Array]:
+    def best_order(self, distances_um: Sequence[float] | Array) -> tuple[float, Array]:
         """Return the order of distances that fits best as far as it is seen by changes of order, and its misfit."""
         given = np.asarray(distances_um, np.float64)
         others = [np.roll(given, 1), np.roll(given, -1), np.sort(given), np.sort(given)[::-1]]
@@ -126,7 +126,7 @@ class DistanceFit:
             best = better
         return best
 
-    def best_scale(self, distances_um: Sequence[float]) -> float:
+    def best_scale(self, distances_um: Sequence[float] | Array) -> float:
         """Return the common factor by which distances fit best; 1 if it would be beyond those that are tried."""
         given = np.asarray(distances_um)
         best = min(_SCALES, key=lambda factor: self.misfit(factor * given))

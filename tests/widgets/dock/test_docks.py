@@ -57,10 +57,10 @@ def test_what_is_missing_is_named_by_its_title(any_dock: Any) -> None:
 
 
 def test_pixels_that_are_not_square_are_named_with_both_sides(any_dock: Any) -> None:
-    any_dock.choice.layer.scale = (1, 0.4, 0.5)
-    any_dock.choice.layer.units = ("pixel", "um", "um")
-    any_dock.panel.run_button.click()
-    if any_dock.task.name != "fit":
+    if any_dock.task.name != "fit":  # which takes pixels of any shape
+        any_dock.choice.layer.scale = (1, 0.4, 0.5)
+        any_dock.choice.layer.units = ("pixel", "um", "um")
+        any_dock.panel.run_button.click()
         assert "not square (0.4 × 0.5 µm)" in any_dock.panel.status.text()
 
 
