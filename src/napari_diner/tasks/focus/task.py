@@ -40,7 +40,7 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
         from napari_diner.tasks.lensless.data import needed_with
         from napari_diner.tasks.stored_array import stack_of
 
-        return needed_with(recipe, stack_of(recipe, recipe.stack, None))
+        return needed_with(recipe, stack_of(recipe, recipe.stack, None, recipe.pixel_size_um))
 
     def job(self, recipe: FocusRecipe, data: LenslessData, truth: None = None) -> FocusJob:
         """Return the search for the distances of a recording."""

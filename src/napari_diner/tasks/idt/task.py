@@ -123,7 +123,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         from napari_diner.tasks.idt.data import needed_with
         from napari_diner.tasks.stored_array import stack_of
 
-        return needed_with(recipe, stack_of(recipe, recipe.stack, None))
+        return needed_with(recipe, stack_of(recipe, recipe.stack, None, recipe.pixel_size_um))
 
     def job(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> IdtJob:
         """Return the reconstruction of a recording."""

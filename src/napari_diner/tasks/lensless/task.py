@@ -146,7 +146,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
         from napari_diner.tasks.lensless.data import needed_with
         from napari_diner.tasks.stored_array import stack_of
 
-        return needed_with(recipe, stack_of(recipe, recipe.stack, None))
+        return needed_with(recipe, stack_of(recipe, recipe.stack, None, recipe.pixel_size_um))
 
     def job(self, recipe: LenslessRecipe, data: LenslessData, truth: Truth | None = None) -> LenslessJob:
         """Return the reconstruction of a recording."""
