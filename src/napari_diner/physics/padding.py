@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from scipy.fft import next_fast_len
+from scipy.signal import windows
 from torch import Tensor
 
 Mode = Literal["none", "reflect", "replicate", "unknown"]
@@ -200,3 +202,8 @@ def _taper(size: int, padded: int, apodise: bool) -> Tensor:
     beyond = torch.maximum(-position, position - (size - 1)).clamp_min(0).to(torch.float64)
     reach = torch.where(position < 0, before, padded - size - before)
     return 0.5 * (1 + torch.cos(math.pi * beyond / (reach + 0.5)))
+
+
+def fading(rows: int, columns: int, part: float = 0.3) -> Tensor:
+    """Return weights that fade out an image (Y, X) towards its edges, over a part of each side; float64."""
+    return torch.from_numpy(np.outer(windows.tukey(rows, part), windows.tukey(columns, part)))

@@ -8,8 +8,8 @@
 
 (Boyd et al., Found. Trends Mach. Learn. 3, 1 (2011)). DᵀD + σ is diagonal in cosines along z and waves along y and x,
 so that the first step has the closed form of `ClosedForm`, with B = DᵀD + σ; it is factorised once, for all ρ. Without
-total variation the slopes would only slow it down, and B = 1. Where pixels are saturated, g is that of
-`VolumeProblem.completed` for the volume of the step before.
+total variation the slopes would only slow it down, and B = 1. Where pixels are saturated, and beyond the edges of the
+field of view, g is that of `VolumeProblem.completed` for the volume of the step before.
 """
 
 from __future__ import annotations
@@ -97,12 +97,14 @@ class Admm(Resumable):
     def aim(self, problem: VolumeProblem, volume: Tensor) -> None:
         """Go on with another problem of the same model and frames; the best volume so far is the one given."""
         self.problem = problem
-        self.data_spectrum = self._spectrum_of(problem.completed(volume))
         self._best = volume
-        self._best_loss = problem.loss(volume)
+        self._best_loss = self._complete(volume)
 
-    def _spectrum_of(self, problem: VolumeProblem) -> Tensor:
-        return self.model.spectrum(problem.data[self.closed.frames])
+    def _complete(self, volume: Tensor) -> float:
+        """Complete the data that the next step explains by a volume; return its loss."""
+        data, loss = self.problem.completed(volume)
+        self.data_spectrum = self.model.spectrum(data)
+        return loss
 
     def copy(self) -> Tensor:
         """Return the present copy z of the volume, on which positivity acts: real, (2, Z, Y, X)."""
@@ -174,9 +176,7 @@ class Admm(Resumable):
                 scale, pull = scale + float(d.square().sum()), pull + float(p.square().sum())
 
             volume = problem.projected(x)
-            loss = problem.loss(volume)
-            if problem.at_least is not None:
-                self.data_spectrum = self._spectrum_of(problem.completed(volume))
+            loss = problem.loss(volume) if problem.is_complete else self._complete(volume)
             if loss < self._best_loss:
                 self._best_loss, self._best = loss, volume
             tiny = torch.finfo(x.dtype).eps * size

@@ -15,7 +15,7 @@ from napari_diner.solvers.idt.weight_choice import Choice, choose_tikhonov
 from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
 
-# solutions by which saturated pixels are completed
+# solutions by which data are completed where pixels are saturated, and beyond the edges of the field of view
 _COMPLETIONS = 20
 
 
@@ -48,13 +48,13 @@ class WeightedLeastSquares(Resumable):
         self._rounds = 0
 
     def steps(self) -> Iterator[Step]:
-        """Solve: in a single step, unless saturated pixels have to be completed by one solution after the other."""
+        """Solve: in a single step, unless data have to be completed by one solution after the other."""
         linear = replace(self.problem, model=self.problem.linear)
-        rounds = 1 if linear.at_least is None else _COMPLETIONS
+        rounds = 1 if linear.is_complete else _COMPLETIONS
         while self._rounds < rounds:
             solution = self.result()
             if self._rounds:  # with the same weight: data that a volume has completed are predicted too well by it
-                data = linear.completed(solution.volume).data[self._closed.frames]
+                data, _ = linear.completed(solution.volume)
                 solution = solution._replace(volume=self._closed.solve(data, solution.tikhonov))
             self._solution, self._rounds = solution, self._rounds + 1
             priors = replace(self.problem.priors, tikhonov=solution.tikhonov)
@@ -68,7 +68,9 @@ class WeightedLeastSquares(Resumable):
     def result(self) -> Regularised:
         """Return the solution; computed when it is first asked for."""
         if self._solution is None:
+            # as if all were empty beyond the edges
             data, alpha = self.problem.data[self._closed.frames], self.problem.priors.tikhonov
+            data = self.problem.seen_adjoint(data)
             choice = None if alpha else choose_tikhonov(self._closed, data)
             alpha = alpha if choice is None else choice.value
             self._solution = Regularised(self._closed.solve(data, alpha), alpha, choice)

@@ -123,8 +123,7 @@ class MultiSliceVoxels(Resumable):
     @torch.no_grad()
     def _seen_from(self, volume: Tensor, left: Tensor) -> VolumeProblem:
         """Return the problem with the chord of the model at a volume in place of the model."""
-        seen = self.linear.forward(volume, self._frames).add_(left, alpha=self._part)
-        data = seen
+        data = seen = self.problem.seen(self.linear.forward(volume, self._frames)).add(left, alpha=self._part)
         if self._frames is not None:
             data = torch.zeros_like(self.problem.data)
             data[self._frames] = seen

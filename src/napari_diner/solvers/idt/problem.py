@@ -12,6 +12,7 @@ from torch import Tensor
 
 from napari_diner.physics.idt.base import IDTModel
 from napari_diner.physics.idt.linear import LinearModel
+from napari_diner.physics.padding import Padding
 from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.idt.regularisers import Sign, TotalVariation, VolumePriors, of_sign
 from napari_diner.solvers.problem import Batch, Evaluation
@@ -25,10 +26,11 @@ class VolumeProblem:
     """Find the contrast x ≥ 0 that minimises ``½ Σ |P(x) − g|² + α/2 Σ |x|² + τ TV(x)``; a `Problem`.
 
     Where a pixel is saturated, ``min(P(x) − g, 0)`` takes the place of ``P(x) − g``: there is at least so much light.
+    Beyond the edges of the field of view nothing is compared.
     """
 
     model: IDTModel
-    """P: contrast (2, Z, Y, X) to data (N, Y, X)."""
+    """P: contrast (2, Z, Y', X') to data (N, Y', X')."""
     data: Tensor
     """g = I / I_background − 1, real, (N, Y, X)."""
     priors: VolumePriors
@@ -45,6 +47,9 @@ class VolumeProblem:
     scale: tuple[float, float] | None = None
     """Usual size of Δε_re and Δε_im, relative to which the total variation is rounded where a gradient is needed; None
     for that of each estimate."""
+    padding: Padding | None = None
+    """Where the field of view, (Y, X), lies in the wider volume, (Y', X'); None if they are the same, and the volume
+    repeats."""
 
     @property
     def device(self) -> torch.device:
@@ -137,24 +142,48 @@ class VolumeProblem:
     def residual(self, contrast: Tensor, frames: Batch) -> Tensor:
         """Return what of model minus data has to be explained, of some frames or of all, (N, Y, X)."""
         batch = None if frames is None else [int(frame) for frame in frames]
-        chosen = slice(None) if batch is None else batch
-        difference = self.model.forward(contrast, batch) - self.data[chosen]
-        if self.at_least is None:
-            return difference
-        return difference.where(~(self.at_least[chosen] & (difference.detach() > 0)), 0)
+        predicted = self.seen(self.model.forward(contrast, batch))
+        return predicted - self._targets(predicted.detach(), batch)
+
+    def _targets(self, predicted: Tensor, frames: Sequence[int] | None) -> Tensor:
+        """Return the data, (N, Y, X), with what is predicted in place of bounds that it keeps."""
+        chosen = slice(None) if frames is None else list(frames)
+        data = self.data[chosen]
+        return data if self.at_least is None else data.where(~self.at_least[chosen], data.maximum(predicted))
+
+    def seen(self, images: Tensor) -> Tensor:
+        """Return what lies within the field of view, (..., Y, X), of images or volumes (..., Y', X')."""
+        return images if self.padding is None else self.padding.crop(images)
+
+    def seen_adjoint(self, images: Tensor) -> Tensor:
+        """Apply the adjoint of `seen`: surround images (..., Y, X) with zeros."""
+        return images if self.padding is None else self.padding.crop_adjoint(images)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there are exact data for each pixel of the model."""
+        return self.at_least is None and self.padding is None
 
     @torch.no_grad()
-    def completed(self, contrast: Tensor) -> VolumeProblem:
-        """Return the problem with exact data instead of bounds: those of a contrast, where it is bright enough.
+    def completed(self, contrast: Tensor) -> tuple[Tensor, float]:
+        """Return exact data of the frames that count for all pixels of the model, (N, Y', X'), and a contrast's loss.
 
-        With ``g̃ = max(g, P(x))`` at saturated pixels, ``½ Σ |P − g̃|²`` equals the misfit at x and is nowhere below it.
-        Minimising one such majorant after the other minimises the misfit (Hunter and Lange, Am. Stat. 58, 30 (2004)),
-        with solvers that know exact data only.
+        They are those of the contrast beyond the edges, and where it keeps a bound. With ``g̃ = max(g, P(x))`` at
+        saturated pixels, and ``g̃ = P(x)`` beyond the edges, ``½ Σ |P − g̃|²`` equals the misfit at x and is nowhere
+        below it. Minimising one such majorant after the other minimises the misfit (Hunter and Lange, Am. Stat. 58, 30
+        (2004)), with solvers that know exact data only.
         """
-        if self.at_least is None:
-            return self
-        data = torch.where(self.at_least, torch.maximum(self.data, self.model.forward(contrast)), self.data)
-        return replace(self, data=data, at_least=None)
+        data = self.model.forward(contrast, self.frames)
+        inside = self.seen(data)
+        targets = self._targets(inside, self.frames)
+        loss = float((inside - targets).square().sum()) / 2 + self.penalty(contrast)
+        inside.copy_(targets)
+        return data, loss
+
+    @torch.no_grad()
+    def exact(self, contrast: Tensor) -> Tensor:
+        """Return the data, (N, Y, X), with those of a contrast where it keeps a bound."""
+        return self.data if self.at_least is None else self._targets(self.seen(self.model.forward(contrast)), None)
 
     def _differentiable(self, contrast: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return loss and misfit with gradients, the misfit of some frames scaled up to all."""
@@ -195,12 +224,15 @@ class LinearisedVolume:
 
     @torch.no_grad()
     def apply(self, change: Tensor) -> Tensor:
-        """Return the change of the data, (N, Y, X), for a change of the contrast, (2, Z, Y, X)."""
-        return self._answering(self.problem.model.derivative(self.contrast, change, self.problem.frames))
+        """Return the change of the data, (N, Y, X), for a change of the contrast, (2, Z, Y', X')."""
+        change = self.problem.model.derivative(self.contrast, change, self.problem.frames)
+        return self._answering(self.problem.seen(change))
 
     def adjoint(self, data: Tensor) -> Tensor:
-        """Apply the transpose of `apply`: (N, Y, X) to (2, Z, Y, X)."""
-        return self.problem.model.derivative_adjoint(self.contrast, self._answering(data), self.problem.frames)
+        """Apply the transpose of `apply`: (N, Y, X) to (2, Z, Y', X')."""
+        problem = self.problem
+        data = problem.seen_adjoint(self._answering(data))
+        return problem.model.derivative_adjoint(self.contrast, data, problem.frames)
 
 
 def scale_of(contrast: Tensor) -> tuple[float, float]:

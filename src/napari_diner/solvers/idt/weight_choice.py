@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.physics.idt.linear import LinearModel, without_nyquist
+from napari_diner.physics.padding import fading
 from napari_diner.solvers.idt.admm import Admm, factorised
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.tikhonov import ClosedForm
@@ -140,7 +141,7 @@ class TvSearch(Resumable):
         self._closed = factorised(replace(self._part, priors=replace(problem.priors, tv=1.0)))
         self._given = candidates is not None
         if candidates is None:
-            large = _LARGE_TV * noise_in_volume(self._closed.model, problem.completed(start).data, self.shown)
+            large = _LARGE_TV * noise_in_volume(self._closed.model, problem.exact(start), self.shown)
             candidates = [large / _TV_RATIO**place for place in range(_MOST_TV)]
         self._candidates = sorted(candidates, reverse=True)
         self._errors: dict[float, float] = {}
@@ -201,18 +202,25 @@ class TvSearch(Resumable):
 
 
 def noise_level(model: LinearModel, data: Tensor) -> float:
-    """Estimate the standard deviation of white noise in data, (N, Y, X).
+    """Estimate the standard deviation of white noise in data, (N, Y, X), of the pixels of the model or of fewer.
 
     Objects do not contribute to frequencies that no illumination brings through the objective; what is there is noise.
+    A part of the model's pixels is faded out towards its edges, whose jumps would contribute to all frequencies.
     """
-    spectrum = model.spectrum(data).flatten(1)
+    energy = float(data[0].numel())
+    if data.shape[1:] != model.shape[1:]:
+        fade = fading(data.shape[1], data.shape[2], part=1.0).to(data)
+        data, energy = data * fade, float(fade.square().sum())
+    spectrum = torch.fft.rfft2(data.to(model.device, model.real_dtype), s=model.shape[1:]).flatten(1)
     quiet = without_nyquist(model.shape[1:]).to(model.device).flatten()
     quiet[model.active] = False
     quiet[0] = False
     if not quiet.any():
         return float(data.std())
-    mean = spectrum[:, quiet].abs().square().mean()
-    return math.sqrt(float(mean) / (model.shape[1] * model.shape[2]))
+    # the median over frequencies knows nothing of neighbours of the others, into which they spread; that of the mean of
+    # N exponential variables is (1 − 1/9N)³ (Wilson and Hilferty, PNAS 17, 684 (1931))
+    median = float(spectrum[:, quiet].abs().square().mean(0).median())
+    return math.sqrt(median / energy / (1 - 1 / (9 * len(data))) ** 3)
 
 
 def noise_in_volume(model: LinearModel, data: Tensor, frames: Sequence[int] | None = None) -> float:

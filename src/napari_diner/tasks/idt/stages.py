@@ -281,7 +281,7 @@ def _first_chords(state: IdtState, budget: Budget) -> DataLinearisation | None:
     if isinstance(problem.model, LinearModel) or problem.model.frames < 2:
         return None
     # any weight will do here
-    tau = _FIRST_TV * noise_in_volume(problem.linear, problem.completed(state.estimate).data)
+    tau = _FIRST_TV * noise_in_volume(problem.linear, problem.exact(state.estimate))
     weighted = problem.with_priors(replace(problem.priors, tv=tau))
     return DataLinearisation(MultiSliceVoxels(weighted, state.start, _FIRST_CHORDS))
 
