@@ -185,9 +185,11 @@ class ComparisonRun:
 
     def _work(self) -> Generator[Progress, None, None]:
         """Run the contenders one after the other; one that cannot run is left out, unless none can."""
-        for name in self._contenders:
+        for number, name in enumerate(self._contenders):
             try:
-                yield from self._contend(name)
+                for progress in self._contend(name):
+                    before, count = number * progress.parts, len(self._contenders) * progress.parts
+                    yield replace(progress, part=before + progress.part, parts=count)
             except DinerError as error:
                 self._left_out[name] = error
                 if self._stopped:

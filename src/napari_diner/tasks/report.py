@@ -39,6 +39,11 @@ def psnr_of(mean_square: float, peak: float) -> float:
     return 10 * float(np.log10(peak**2 / mean_square)) if peak > 0 else float("nan")
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number of things, e.g. ``"1 iteration"`` and ``"12 iterations"``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def percent(share: float) -> str:
     """Return a share in percent with two digits, e.g. ``"0.031 %"``; a dash if it is not known."""
     if np.isnan(share):

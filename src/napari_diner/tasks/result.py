@@ -36,6 +36,8 @@ class Progress:
         A few images of the current estimate, at most a few times a second; otherwise empty.
     contender
         In a comparison, whose step it was; otherwise empty.
+    part, parts
+        Number of this stage from 1, and of all stages; in a comparison, those of all contenders count.
     """
 
     stage: str
@@ -46,6 +48,8 @@ class Progress:
     remaining_s: float | None
     preview: tuple[NamedArray, ...] = ()
     contender: str = ""
+    part: int = 1
+    parts: int = 1
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ class Run(Generic[State]):
         self._threads.used |= {*earlier.threads}
         last = max((stage.number for stage in earlier.stages), default=-1)
         limit = self.job.recipe.max_seconds
-        for number, stage in enumerate(self.job.stages()):
+        stages = self.job.stages()
+        for number, stage in enumerate(stages):
             before = earlier.stage(number)
             if before is None and number < last:
                 continue  # it was left out
@@ -127,7 +128,8 @@ class Run(Generic[State]):
                 continue
             self._active = stage, solver
             present = SavedStage(number, began, began, StageRecord(stage.name))
-            yield from self._take(present, before, stage, solver, budget)
+            for progress in self._take(present, before, stage, solver, budget):
+                yield replace(progress, part=number + 1, parts=len(stages))
             self._state = state = stage.absorb(state, solver.result())
             self._active = None
 

@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QThreadPool
 
 from napari_diner.errors import RecipeError
+from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.registry import tasks
 from tests.widgets.conftest import MENU, open_dock
 
@@ -117,3 +118,18 @@ viewer.close()
     finished = subprocess.run([sys.executable, "-c", code, title], capture_output=True, text=True, timeout=120)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.strip().splitlines()[-1] == "False"
+
+
+def test_a_second_dock_is_a_tab_and_a_closed_one_leaves_no_previews(
+    qtbot: QtBot, make_napari_viewer: Callable[..., Any]
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.window.show()
+    viewer.add_image(np.ones((3, 16, 16)))
+    lensless, focus = open_dock(viewer, "lensless"), open_dock(viewer, "focus")
+    window, (around, other) = viewer.window._qt_window, (dock.parentWidget() for dock in (lensless, focus))
+    qtbot.waitUntil(lambda: other in window.tabifiedDockWidgets(around))
+    lensless.panel.previewed.emit((NamedArray("phase", np.zeros((16, 16)), "YX", (1.0, 1.0), "rad"),))
+    assert "phase (preview)" in viewer.layers
+    viewer.window.remove_dock_widget(lensless)
+    assert "phase (preview)" not in viewer.layers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import inspect
 import threading
 import time
 import weakref
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.compat import isalive
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_diner.errors import InputError
@@ -21,6 +23,8 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.result import Progress, Result
 from napari_diner.widgets.dock.run_panel import RunPanel, duration, share_done, stage_text
+from napari_diner.widgets.dock.run_worker import drive
+from napari_diner.widgets.work import Titled, wait_for
 
 TARGET = np.linspace(0, 1, 64).reshape(8, 8)
 
@@ -246,3 +250,45 @@ def test_durations_are_readable(seconds: float, text: str) -> None:
 def test_progress_is_readable_with_and_without_a_time_limit(progress: Progress, text: str, share: float) -> None:
     assert stage_text(progress) == text
     assert share_done(progress) == share
+
+
+def test_progress_never_goes_back(dock: Dock) -> None:
+    panel = dock.panel
+    panel.bar.setRange(0, 0)
+    stages = ((1, 10, 3.0), (1, 100, 0.1), (2, 1, 60.0), (2, 5, 90.0), (3, 1, 8.0), (3, 2, 40.0))
+    shown = []
+    for part, iteration, left in stages:
+        panel._show_progress(Progress("stage", iteration, 100, {}, 2.0, left, part=part, parts=3))
+        shown.append((panel.bar.value(), panel.time.text()))
+    values = [value for value, _ in shown]
+    assert values == sorted(values) and values[0] == 33
+    # the time left is that of the whole run, so it is only known in the last stage, where it may only shrink
+    assert [text for _, text in shown] == ["2 s"] * 4 + ["2 s, at most 8 s left"] * 2
+
+
+def test_napari_knows_a_run_by_its_title() -> None:
+    work = Titled("IDT refractive index", drive)
+    assert f"Executing {work}" == "Executing IDT refractive index"
+    assert inspect.isgeneratorfunction(work)
+
+
+def test_the_screen_goes_on_while_work_is_waited_for(qtbot: QtBot) -> None:
+    ticks: list[int] = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append(threading.get_ident()))
+    timer.start(5)
+
+    def work() -> int:
+        time.sleep(0.1)
+        return threading.get_ident()
+
+    assert wait_for("Working", work) != threading.get_ident()
+    assert len(ticks) > 3 and set(ticks) == {threading.get_ident()}
+    with pytest.raises(InputError, match="no such file"):
+        wait_for("Working", functools.partial(_fail, InputError("no such file")))
+    with pytest.raises(RuntimeError, match="superqt"):
+        wait_for("Working", functools.partial(_fail, RuntimeError("superqt would swallow it")))
+
+
+def _fail(error: Exception) -> None:
+    raise error

@@ -9,12 +9,13 @@ from pydantic import Field
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QValidator
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_diner.errors import RecipeError
 from napari_diner.solvers.settings import Settings
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import Recipe
+from napari_diner.widgets.forms.controls import wrap_tooltips
 from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.forms.recipe_form import RecipeForm
 
@@ -166,3 +167,44 @@ def test_fields_of_the_recipe_can_stand_in_a_group(qtbot: QtBot) -> None:
     assert recipe.super_resolution == 2 and recipe.medium_index == 1
     form.set_values(recipe.updated({"medium_index": 1.33}))
     assert section.form.editors["medium_index"].value() == 1.33
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [("633 nm", 0.633), ("0,532", 0.532), ("0.4880µm", 0.488), ("2e-3 mm", 2.0), ("5150 Å", 0.515), ("1 micron", 1.0)],
+)
+@pytest.mark.parametrize("beside_unit", [True, False])
+def test_a_length_is_typed_in_any_unit(qtbot: QtBot, typed: str, value: float, beside_unit: bool) -> None:
+    editor = NumberEditor(0.1, 100, "µm")
+    qtbot.addWidget(editor)
+    editor.set_value(0.5)
+    # either the number alone is replaced, or the unit that is shown with it
+    editor.lineEdit().setSelection(0, 3 if beside_unit else 6)
+    qtbot.keyClicks(editor, typed)
+    assert editor.value() == pytest.approx(value)
+
+
+@pytest.mark.parametrize(("typed", "words"), [("1120", "is not between 0.1 and 100 µm"), ("3 foo", "unit of length")])
+def test_a_number_that_is_not_taken_is_said_once(qtbot: QtBot, typed: str, words: str) -> None:
+    editor, said = NumberEditor(0.1, 100, "µm"), []
+    qtbot.addWidget(editor)
+    editor.refused.connect(said.append)
+    editor.set_value(1.12)
+    editor.selectAll()
+    qtbot.keyClicks(editor, typed)
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    assert editor.value() == 1.12
+    assert len(said) == 1 and words in said[0]
+    # a run that is started with the same click does not begin
+    with pytest.raises(RecipeError, match=words):
+        editor.check_typed()
+    editor.check_typed()
+
+
+def test_tooltips_are_broken_into_lines(qtbot: QtBot) -> None:
+    form = RecipeForm(LenslessRecipe)
+    qtbot.addWidget(form)
+    wrap_tooltips(form)
+    wrap_tooltips(form)
+    tips = [widget.toolTip() for widget in form.findChildren(QWidget) if widget.toolTip()]
+    assert len(tips) > 20 and all(tip.startswith("<qt>") and tip.count("<qt>") == 1 for tip in tips)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,19 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
+from napari.utils.colormaps import ensure_colormap
+from pytestqt.qtbot import QtBot
 
 from napari_diner.errors import InputError, OutputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import read_array
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.result import Result
+from napari_diner.widgets.forms.stack_choice import StackChoice
+from napari_diner.widgets.layers.layer_arguments import layer_arguments
 from napari_diner.widgets.layers.pixel_size import give_pixel_size, layer_pixel_size_um
 from napari_diner.widgets.layers.result_layers import ResultLayers
+from napari_diner.widgets.layers.result_reader import get_reader
 from napari_diner.widgets.layers.writer import write_ome_tiff
 
 RANDOM = np.random.default_rng(0)
@@ -206,3 +212,65 @@ def test_what_has_no_place_in_the_file_is_refused(tmp_path: Path, layer: Image) 
     with pytest.raises(OutputError):
         write_ome_tiff(str(tmp_path / "layer.tif"), data, attributes)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("reach", "cyclic"), [(0.4, False), (np.pi, True)])
+def test_only_phase_that_wraps_is_shown_on_a_circle(reach: float, cyclic: bool) -> None:
+    values = np.linspace(-reach, reach, 32 * 32).reshape(32, 32)
+    colours = layer_arguments(NamedArray("phase", values, "YX", SPACING, "rad"))["colormap"]
+    low, high = (ensure_colormap(colours).map(np.array([end]))[0] for end in (0.0, 1.0))
+    assert np.allclose(low, high, atol=0.05) == cyclic
+
+
+def test_the_colours_of_phase_follow_a_preview_but_not_against_the_user() -> None:
+    viewer = ViewerModel()
+    layers = ResultLayers(viewer)
+    layers.show(result(0.5).arrays[1:2])
+    (layer,) = viewer.layers
+    first = layer.colormap.name
+    layers.show(result(np.pi).arrays[1:2])
+    assert layer.colormap.name != first
+    layer.colormap = "viridis"
+    layers.show(result(0.5).arrays[1:2])
+    assert layer.colormap.name == "viridis"
+
+
+@pytest.mark.parametrize("opened", ["", "report.json", "phase.tif", "model.safetensors"])
+def test_a_saved_result_opens_as_it_was(tmp_path: Path, opened: str) -> None:
+    made = replace(result(), weights={"field": np.ones(3)})
+    made.save(tmp_path / "stack-lensless")
+    path = str(tmp_path / "stack-lensless" / opened)
+    reader = get_reader(path)
+    assert reader is not None
+    shown = {layer.name: layer for layer in ResultLayers(ViewerModel()).finish(made)}
+    layers = {str(attributes["name"]): Image(data, **attributes) for data, attributes, _ in reader(path)}
+    assert set(layers) == ({"phase"} if opened == "phase.tif" else set(shown))
+    for name, layer in layers.items():
+        assert layer.colormap.name == shown[name].colormap.name
+        assert np.allclose(layer.contrast_limits, shown[name].contrast_limits)
+        assert np.allclose(layer.scale, shown[name].scale) and layer.units == shown[name].units
+        assert layer.metadata["report"]["seconds"] == 1.5
+        assert np.allclose(layer.data, shown[name].data)
+
+
+def test_other_files_are_left_to_other_readers(tmp_path: Path) -> None:
+    (tmp_path / "phase.tif").touch()
+    (tmp_path / "report.json").write_text("{}")
+    assert get_reader(str(tmp_path / "phase.tif")) is None
+    assert get_reader(str(tmp_path)) is None
+    assert get_reader([]) is None
+
+
+def test_the_selected_layer_is_offered_first(qtbot: QtBot) -> None:
+    viewer = ViewerModel()
+    first, second = (viewer.add_image(np.zeros((3, 8, 8)), name=name) for name in ("first", "second"))
+    viewer.layers.selection.active = first
+    choice = StackChoice(viewer)
+    qtbot.addWidget(choice)
+    assert choice.layer is first
+    # the choice stays where it is, and passes to the layer that is left
+    viewer.layers.selection.active = second
+    viewer.add_image(np.zeros((3, 8, 8)))
+    assert choice.layer is first
+    viewer.layers.remove(first)
+    assert choice.layer is not first

@@ -29,6 +29,7 @@ from napari_diner.solvers.registry import supports
 from napari_diner.tasks.lensless.geometry import object_shape, to_one_scale
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.tasks.report import count
 from napari_diner.tasks.stored_array import StoredArray, read_stack, stack_of
 from napari_diner.tasks.task import Frames
 
@@ -266,14 +267,14 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
         warnings += exposures(_means(intensities, mask))
     negative = int((intensities < 0).sum(where=True if mask is None else mask))
     if negative:
-        warnings.append(f"{negative} negative intensities count as zero")
+        warnings.append(f"negative intensities count as zero ({count(negative, 'pixel')})")
     if len(intensities) == 1:
         warnings.append("a single height does not separate amplitude from phase well; record at least two")
     if len(intensities) < 2 * recipe.super_resolution**2:
         warnings.append(
-            f"{len(intensities)} frames hold fewer values than the object has unknowns at a super-resolution of "
-            f"{recipe.super_resolution}; record at least {2 * recipe.super_resolution**2}, displaced against each "
-            "other by fractions of a pixel, or add a prior"
+            f"there are fewer values in {count(len(intensities), 'frame')} than the object has unknowns at a "
+            f"super-resolution of {recipe.super_resolution}; record at least {2 * recipe.super_resolution**2}, "
+            "displaced against each other by fractions of a pixel, or add a prior"
         )
     np.clip(intensities, 0, None, out=intensities)
     where = True if mask is None else mask

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 from napari.qt.threading import FunctionWorker, create_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_diner.widgets.dock.failure import Failure, failure
+from napari_diner.widgets.work import Titled, load_torch
 
 Work = Callable[[], object]
 
@@ -54,7 +54,8 @@ class LatestWork(QObject):
         self._closed, self._next = True, None
 
     def _start(self, work: Work) -> None:
-        worker = self._worker = create_worker(functools.partial(_attempt, work), _start_thread=False)
+        attempt = Titled("a computation for a dock", _attempt, work)
+        worker = self._worker = create_worker(attempt, _start_thread=False)
         worker.returned.connect(self._on_returned)
         worker.finished.connect(self._on_finished)
         worker.start()
@@ -78,6 +79,8 @@ class LatestWork(QObject):
 
 def _attempt(work: Work) -> object:
     try:
+        # every work of a dock needs it
+        load_torch()
         return work()
     except Exception as error:
         return failure(error, "The computation")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from napari.utils import progress as activity
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
@@ -34,6 +36,8 @@ class RunPanel(QWidget):
         widget is destroyed.
     describe
         Returns the message of an error.
+    title
+        What a run is called in napari's list of activities, and when the user quits in the middle of it.
     """
 
     run_requested = Signal()
@@ -47,11 +51,14 @@ class RunPanel(QWidget):
     ended = Signal()
     """A run is over, with or without a result."""
 
-    def __init__(self, dock: QWidget, describe: Callable[[DinerError], str] = str) -> None:
+    def __init__(self, dock: QWidget, describe: Callable[[DinerError], str] = str, title: str = "Run") -> None:
         super().__init__()
+        self._title = title
         self._describe = describe
         self._controls: Controls | None = None
         self._worker: RunWorker | None = None
+        self._activity: activity | None = None
+        self._least_left = math.inf
         self.removal = RemovalFilter(dock)
         self.removal.removed.connect(self.abandon)
         self.run_button = button("Run", "Start with the settings above")
@@ -98,13 +105,15 @@ class RunPanel(QWidget):
             self.plot.clear()
             self.plot.show()
         self.say("")
+        self._least_left = math.inf
         self._show_running(True)
         self.stage.setText("Preparing…")
         controls = self._controls = Controls()
         # not a method of this widget, which is half gone by then; and a method, to which PyQt refers weakly: a function
         # that is part of the garbage itself is called after it was cleared, which crashes
         self.destroyed.connect(controls.abandon)
-        worker = self._worker = make_worker(begin, controls)
+        worker = self._worker = make_worker(self._title, begin, controls)
+        self._activity = activity(total=BAR_STEPS, desc=self._title)
         worker.yielded.connect(self._on_report)
         worker.returned.connect(self._on_returned)
         worker.finished.connect(self._on_finished)
@@ -194,6 +203,9 @@ class RunPanel(QWidget):
 
     def _on_finished(self) -> None:
         self._worker = self._controls = None
+        if self._activity is not None:
+            self._activity.close()
+            self._activity = None
         self._show_running(False)
         self.ended.emit()
 
@@ -211,18 +223,34 @@ class RunPanel(QWidget):
         self.time.setVisible(running)
 
     def _show_progress(self, progress: Progress) -> None:
+        # an estimate that is corrected lets the bar wait, but never go back
+        before = self.bar.value() if self.bar.maximum() else 0
+        done = max(round(BAR_STEPS * share_done(progress)), before)
         self.bar.setRange(0, BAR_STEPS)
-        self.bar.setValue(round(BAR_STEPS * share_done(progress)))
+        self.bar.setValue(done)
+        if self._activity is not None:
+            self._activity.update(done - self._activity.n)
         self.stage.setText(stage_text(progress))
-        left = "" if progress.remaining_s is None else f", {duration(progress.remaining_s)} left"
-        self.time.setText(f"{duration(progress.elapsed_s)}{left}")
+        self.time.setText(duration(progress.elapsed_s) + self._time_left(progress))
+
+    def _time_left(self, progress: Progress) -> str:
+        """Return the time left for the user; it is that of the whole run only in the last stage."""
+        if progress.remaining_s is None or progress.part < progress.parts:
+            return ""
+        self._least_left = min(self._least_left, progress.remaining_s)
+        # fewer iterations may be enough
+        return f", at most {duration(self._least_left)} left"
 
 
 def share_done(progress: Progress) -> float:
-    """Return the completed part of a stage, 0 to 1: by time where that is known, as a time limit may end it first."""
-    if progress.remaining_s is not None:
-        return progress.elapsed_s / max(progress.elapsed_s + progress.remaining_s, 1e-9)
-    return min(progress.iteration / max(progress.iterations, 1), 1.0)
+    """Return the completed part of a run, 0 to 1, if its stages take equally long.
+
+    The part of a stage is that of its iterations, or of its time if a time limit will end it first.
+    """
+    stage = min(progress.iteration / max(progress.iterations, 1), 1.0)
+    if progress.remaining_s is not None and progress.parts == 1:
+        stage = progress.elapsed_s / max(progress.elapsed_s + progress.remaining_s, 1e-9)
+    return (progress.part - 1 + stage) / progress.parts
 
 
 def stage_text(progress: Progress) -> str:

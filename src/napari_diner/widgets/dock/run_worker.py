@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -17,6 +16,7 @@ from napari_diner.tasks.result import Progress
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.failure import failure
 from napari_diner.widgets.plots.loss_plot import Point
+from napari_diner.widgets.work import Titled, load_torch
 
 REPORT_INTERVAL_S = 0.1
 """Shortest time between two reports to the screen; steps in between are collected."""
@@ -173,20 +173,14 @@ def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubt
         return run.result()
 
 
-def make_worker(begin: Begin, controls: Controls) -> RunWorker:
-    """Return a worker that napari knows of, so that it warns before it closes in the middle of a run."""
-    worker: RunWorker = create_worker(drive, begin, controls, _worker_class=RunWorker, _start_thread=False)
+def make_worker(title: str, begin: Begin, controls: Controls) -> RunWorker:
+    """Return a worker that napari knows by its title, so that it warns before it closes in the middle of a run."""
+    work = Titled(title, drive)
+    worker: RunWorker = create_worker(work, begin, controls, _worker_class=RunWorker, _start_thread=False)
     return worker
 
 
 def start(task: AnyTask, recipe: Recipe, frames: Frames) -> AbstractContextManager[Drivable]:
     """Start the run of a task, in its thread."""
-    spare_a_processor()
+    load_torch()
     return task.start(recipe, frames, preview_interval_s=PREVIEW_INTERVAL_S)
-
-
-def spare_a_processor() -> None:
-    """Leave one processor to the screen: threads of torch that wait for a busy one lose more than it would gain."""
-    import torch
-
-    torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))

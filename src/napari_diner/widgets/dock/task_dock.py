@@ -9,8 +9,8 @@ from typing import ClassVar, Generic, TypeVar
 
 import napari
 from napari.layers import Image
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QGuiApplication
+from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QLayout, QSplitter, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError, InputError, OutputError
@@ -23,14 +23,17 @@ from napari_diner.widgets.dock.background_work import LatestWork
 from napari_diner.widgets.dock.run_panel import RunPanel
 from napari_diner.widgets.dock.run_worker import start
 from napari_diner.widgets.dock.settings_area import SettingsArea, insert
-from napari_diner.widgets.forms.controls import button, menu_button, row
+from napari_diner.widgets.dock.tabs import join_tabs
+from napari_diner.widgets.forms.controls import button, menu_button, row, wrap_tooltips
 from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, title_of_key
 from napari_diner.widgets.forms.layer_choice import LayerChoice
+from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.forms.recipe_form import RecipeForm, Section
 from napari_diner.widgets.layers.layer_metadata import layer_notes
 from napari_diner.widgets.layers.layer_source import comes_from_file
 from napari_diner.widgets.layers.pixel_size import give_pixel_size, layer_pixel_size_um
 from napari_diner.widgets.layers.result_layers import ResultLayers
+from napari_diner.widgets.work import wait_for
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
 
@@ -80,13 +83,14 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.result: Result | None = None
         self.layers = layers or ResultLayers(napari_viewer)
         self.choice = choice
-        self.panel = RunPanel(self, self.describe)
+        self.panel = RunPanel(self, self.describe, self.task.title)
         own_editors = own_editors or {}
         exclude = (self.task.source_field, "input_sha256", *self.essentials, *self.elsewhere, *own_editors)
         self.advanced = RecipeForm(self.recipe_type, exclude, self.groups, self.none_texts)
         self._essentials = make_editors(self.recipe_type, self.essentials, self.none_texts) | dict(own_editors)
         self.editors: dict[str, Editor] = self.advanced.editors | self._essentials
         self._filled_in: dict[str, object] = {}
+        self._placed = False
         self.settings = SettingsArea()
         self._build()
 
@@ -130,6 +134,17 @@ class TaskDock(QWidget, Generic[RecipeT]):
         values = {name: editor.value() for name, editor in self._essentials.items()}
         return {**self.advanced.values(), **values, self.task.source_field: self.choice.source}
 
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """Share the place of other docks of tasks, as tabs, when it is shown for the first time."""
+        super().showEvent(event)
+        if not self._placed:
+            self._placed = True
+            # once the main window has placed it
+            QTimer.singleShot(0, self._join_tabs)
+
+    def _join_tabs(self) -> None:
+        join_tabs(self, TaskDock)
+
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for a width that shows all labels and no more height than a small screen has."""
         return QSize(360, 600)
@@ -146,6 +161,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
         RecipeError
             If a value is missing, cannot be read, or is out of bounds.
         """
+        for number in self.findChildren(NumberEditor):
+            number.check_typed()
         return self.recipe_type.parse(self.values())
 
     def recipe_for_files(self) -> RecipeT:
@@ -225,11 +242,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
         parent = QFileDialog.getExistingDirectory(self, "Create the results folder in")
         if parent and self.result is not None:
             with self.panel.explaining():
-                # imported when it is needed, as torch takes seconds to load
-                from napari_diner.tasks.saving import save
-
                 folder = unused_folder(Path(parent), self.output_name)
-                save(self.result, folder)
+                wait_for("Saving results", functools.partial(self.result.save, folder))
                 self.panel.say(f"Saved in {folder}")
 
     def save_recipe(self) -> None:
@@ -293,6 +307,9 @@ class TaskDock(QWidget, Generic[RecipeT]):
         for editor in self._essentials.values():
             editor.changed.connect(self._show_sections)
         self._show_sections()
+        for number in self.findChildren(NumberEditor):
+            number.refused.connect(self._on_refused)
+        wrap_tooltips(self)
         self.viewer.events.theme.connect(self._on_theme)
         self._on_theme()
         self._on_layer(self.choice.layer)
@@ -342,11 +359,15 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.panel.previewed.connect(self.layers.show)
         self.panel.completed.connect(self.show_outcome)
         self.panel.ended.connect(self.layers.discard)
+        self.panel.removal.removed.connect(self.layers.discard)
 
     def _on_layer(self, layer: Image | None) -> None:
         if layer is not None:
             with self.panel.explaining():
                 self.fill_in(layer)
+
+    def _on_refused(self, message: str) -> None:
+        self.panel.say(message, warning=True)
 
     def _on_theme(self) -> None:
         self.panel.set_theme(self.viewer.theme)

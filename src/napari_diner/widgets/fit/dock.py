@@ -16,11 +16,11 @@ from napari_diner.errors import RecipeError
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.comparison import Comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.report import percent
+from napari_diner.tasks.report import count, percent
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.run_panel import duration
-from napari_diner.widgets.dock.run_worker import PREVIEW_INTERVAL_S, Drivable, spare_a_processor
+from napari_diner.widgets.dock.run_worker import PREVIEW_INTERVAL_S, Drivable
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.fit import insight_run
 from napari_diner.widgets.fit.compare_dialog import CompareDialog
@@ -33,6 +33,7 @@ from napari_diner.widgets.layers.appearance import Appearance
 from napari_diner.widgets.layers.layer_axes import axes_of, scale_um_of
 from napari_diner.widgets.layers.layer_metadata import source_of
 from napari_diner.widgets.layers.layer_part import data_of
+from napari_diner.widgets.work import load_torch
 
 AXIS_NAMES = "T time, Z depth, C channels, Y, X, S colours, N frames"
 
@@ -138,14 +139,14 @@ class FitDock(TaskDock[FitRecipe]):
         quality = (
             "every value reproduced exactly"
             if report["identical"] == 1
-            else (f"{percent(report['unexplained'])} unexplained, {report['psnr_db']:.1f} dB PSNR")
+            else f"all but {percent(report['unexplained'])} of the variation is reproduced ({report['psnr_db']:.1f} dB)"
         )
         source, bits = report["source_bits_per_pixel"], report["bits_per_pixel"]
         place = "in its file"
         if source is None:
             # the model's bits per pixel give the number of pixels
             source, place = bits * result["reconstruction"].data.nbytes / report["model_bytes"], "in memory"
-        epochs = f"{report['iterations']} epochs, " if report["iterations"] > 1 else ""
+        epochs = f"{count(report['iterations'], 'epoch')}, " if report["iterations"] > 1 else ""
         return f"{quality}, {bits:.1f} bits per pixel ({source:.1f} {place}), {epochs}{duration(report['seconds'])}"
 
     def show_outcome(self, outcome: object) -> None:
@@ -214,5 +215,5 @@ def compare(
     task: AnyTask, recipe: FitRecipe, frames: Frames, names: tuple[str, ...], seconds: float
 ) -> AbstractContextManager[Drivable]:
     """Start the comparison of representations, in its thread."""
-    spare_a_processor()
+    load_torch()
     return task.compare(recipe, frames, names=names, seconds=seconds, preview_interval_s=PREVIEW_INTERVAL_S)

@@ -74,7 +74,7 @@ class FocusDock(RecordingDock[FocusRecipe]):
         if report.get("offset_um") is not None:
             together = f"; common offset {report['offset_um']:+.1f} ± {report['offset_um_se']:.1f} µm"
         if "unexplained" in report:
-            together += f", {percent(report['unexplained'])} of the signal unexplained"
+            together += f"; all but {percent(report['unexplained'])} of the signal in the frames is explained"
         return f"{shown} µm{together}, {duration(report['seconds'])}"
 
     def show_outcome(self, outcome: object) -> None:

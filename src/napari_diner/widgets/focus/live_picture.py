@@ -10,7 +10,6 @@ import numpy.typing as npt
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.task import AnyTask, Frames
-from napari_diner.widgets.dock.run_worker import spare_a_processor
 from napari_diner.widgets.layers.layer_part import LayerPart
 
 if TYPE_CHECKING:
@@ -63,7 +62,6 @@ class LivePicture:
         rest = here.updated({"distances_um": [1.0], "source_distance_um": None})
         key = (id(part.layer.data), part.points, number, rest, setup.pixel_size_um)
         if self._refocus is None or key != self._key:
-            spare_a_processor()
             self._refocus, self._key = self._prepare(here, np.asarray(part.frame(number))[None], setup), key
         picture = self._refocus.at(setup.heights.distances_um[0]).abs().numpy()
         return (NamedArray(LIVE, picture, "YX", (setup.pixel_size_um,) * 2),)

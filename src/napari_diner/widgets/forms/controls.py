@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLayout, QMenu, QPushButton, QSizePolicy, QWidget
+
+
+def wrap_tooltips(parent: QWidget) -> None:
+    """Let Qt break the tooltips of all widgets inside another into lines; a plain text would be a single long line."""
+    for widget in parent.findChildren(QWidget):
+        tip = widget.toolTip()
+        if tip and not tip.startswith("<qt>"):
+            widget.setToolTip(f"<qt>{html.escape(tip)}</qt>")
 
 
 def button(text: str, tip: str, slot: Callable[[], object] | None = None) -> QPushButton:

@@ -16,6 +16,7 @@ from napari_diner.io.formats import PATTERNS
 from napari_diner.io.names import sorted_by_numbers
 from napari_diner.widgets.forms.controls import ShrinkingCombo, menu_button, remove_margins, row
 from napari_diner.widgets.layers.layer_metadata import source_of
+from napari_diner.widgets.work import wait_for
 
 
 class LayerChoice(QWidget):
@@ -117,7 +118,7 @@ class LayerChoice(QWidget):
 
     def _open(self, load: Callable[[], Image]) -> None:
         try:
-            layer = load()
+            layer = wait_for(f"Opening {self.noun} files", load)
         except DinerError as error:
             self.failed.emit(error)
             return
@@ -125,10 +126,11 @@ class LayerChoice(QWidget):
         self.combo.setCurrentIndex(self.combo.findData(layer))
 
     def _refresh(self) -> None:
-        """Update the list; keep the choice if it is still there, and otherwise take the newest layer."""
+        """Update the list; keep the choice if it is still there, else take the selected layer, else the newest."""
         layers = [layer for layer in self._viewer.layers if isinstance(layer, Image) and self.accepts(layer)]
-        last = len(layers) - 1
-        chosen = next((index for index, layer in enumerate(layers) if layer is self._announced), last)
+        preferred = (self._announced, self._viewer.layers.selection.active)
+        places = [place for wish in preferred for place, layer in enumerate(layers) if layer is wish]
+        chosen = next(iter(places), len(layers) - 1)
         self.combo.blockSignals(True)
         self.combo.clear()
         for layer in layers:

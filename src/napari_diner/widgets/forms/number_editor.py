@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import SupportsFloat
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QPoint, Signal
 from qtpy.QtGui import QValidator
-from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QSizePolicy
+from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QSizePolicy, QToolTip
+
+from napari_diner.errors import RecipeError
+from napari_diner.io.units import micrometres
 
 DECIMALS = 12
 """Decimals that a spin box can hold; it shows only those that are needed."""
@@ -15,6 +18,8 @@ DECIMALS = 12
 
 class NumberEditor(QDoubleSpinBox):
     """A bounded number, in plain or scientific notation, so that 0.6328 and 1e-05 are both readable.
+
+    A length may be typed in any unit: ``633 nm`` becomes 0.633 µm.
 
     Parameters
     ----------
@@ -29,6 +34,8 @@ class NumberEditor(QDoubleSpinBox):
     """
 
     changed = Signal()
+    refused = Signal(str)
+    """What was typed cannot be used, and the value is what it was before: a sentence for the user."""
 
     def __init__(
         self, low: float, high: float, unit: str = "", none_text: str | None = None, *, whole: bool = False
@@ -37,6 +44,8 @@ class NumberEditor(QDoubleSpinBox):
         self._optional, self._whole = none_text is not None, whole
         # what was set, and what the spin box made of it: it rounds, and a recipe must come back as it was
         self._exact = self._rounded = float("nan")
+        self._low, self._high, self._unit = low, high, unit
+        self._refusal = ""
         self.setDecimals(0 if whole else DECIMALS)
         self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         self.setKeyboardTracking(False)
@@ -49,20 +58,41 @@ class NumberEditor(QDoubleSpinBox):
         self.setMinimumWidth(90)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.valueChanged.connect(self.changed)
+        if (line := self.lineEdit()) is not None:
+            line.textEdited.connect(self._forget_refusal)
 
     def value(self) -> float | int | None:  # type: ignore[override]
         """Return the number, as typed so far, or None where the special text is shown."""
-        line = self.lineEdit()
-        if line is not None and line.isModified():
-            # some systems move no focus to a button that is clicked, so a typed number may not be confirmed yet
-            self.interpretText()
-            line.setModified(False)
+        self._confirm()
         number = super().value()
         if self._optional and number == self.minimum():
             return None
         if self._whole:
             return round(number)
         return self._exact if number == self._rounded else number
+
+    def check_typed(self) -> None:
+        """Make sure that what was typed last was taken; the user is told once, and may then go on with the value shown.
+
+        Raises
+        ------
+        RecipeError
+            If it was not.
+        """
+        self._confirm()
+        refusal, self._refusal = self._refusal, ""
+        if refusal:
+            raise RecipeError(refusal)
+
+    def _forget_refusal(self) -> None:
+        self._refusal = ""
+
+    def _confirm(self) -> None:
+        line = self.lineEdit()
+        if line is not None and line.isModified():
+            # some systems move no focus to a button that is clicked, so a typed number may not be confirmed yet
+            self.interpretText()
+            line.setModified(False)
 
     def set_value(self, value: object) -> None:
         """Show a number or None."""
@@ -78,27 +108,52 @@ class NumberEditor(QDoubleSpinBox):
 
     def valueFromText(self, text: str | None) -> float:  # noqa: N802 (Qt's name)
         """Read a number; an empty text gives the minimum, which stands for None where that is allowed."""
-        bare = self._bare(text or "")
-        return float(bare) if bare and text != self.specialValueText() else self.minimum()
+        number = None if text == self.specialValueText() else self._number(text or "")
+        return self.minimum() if number is None else number
 
     def validate(self, text: str | None, position: int) -> tuple[QValidator.State, str, int]:
-        """Accept plain and scientific notation, for integers digits only."""
+        """Accept plain and scientific notation, and units of length after a length; for integers digits only."""
         text = text or ""
-        bare = self._bare(text)
-        fraction, exponent = ("", "") if self._whole else (r"\.?\d*", r"(e[-+]?\d*)?")
-        if text == self.specialValueText() or (not bare and self._optional):
-            state = QValidator.State.Acceptable
-        elif not re.fullmatch(rf"[-+]?\d*{fraction}{exponent}", bare, re.IGNORECASE):
-            state = QValidator.State.Invalid
-        else:
-            state = QValidator.State.Acceptable if self._inside(bare) else QValidator.State.Intermediate
-        return state, text, position
+        if text == self.specialValueText() or (self._optional and not self._without_suffix(text)):
+            return QValidator.State.Acceptable, text, position
+        number = self._number(text)
+        if number is not None and self.minimum() <= number <= self.maximum():
+            return QValidator.State.Acceptable, text, position
+        if re.fullmatch(self._pattern, self._without_suffix(text), re.IGNORECASE):
+            return QValidator.State.Intermediate, text, position
+        return QValidator.State.Invalid, text, position
 
-    def _inside(self, bare: str) -> bool:
+    def fixup(self, text: str | None) -> str:
+        """Say why a text is not taken when the user leaves the editor; the value is what it was before."""
+        typed = self._without_suffix(text or "")
+        if typed:
+            unit = f" {self._unit}" if self._unit else ""
+            low, high = self.textFromValue(self._low), self.textFromValue(self._high)
+            number = self._number(typed)
+            outside = f"is not between {low} and {high}{unit}"
+            problem = "is not a number" + f" with a unit of length like {self._unit}" * bool(self._unit == "µm")
+            message = f"{typed} {problem if number is None else outside}; the value stays as it was"
+            self._refusal = message
+            QToolTip.showText(self.mapToGlobal(QPoint(0, self.height())), message, self)
+            self.refused.emit(message)
+        return text or ""
+
+    @property
+    def _pattern(self) -> str:
+        """What may be typed, complete or not: a number, and letters after a length."""
+        if self._whole:
+            return r"([-+]?\d*)()"
+        return r"([-+]?\d*\.?\d*(?:e[-+]?\d*)?)" + (r"\s*(\D*)" if self._unit == "µm" else "()")
+
+    def _number(self, text: str) -> float | None:
+        """Return the number in a text, in the unit of the editor, or None if there is none."""
+        match = re.fullmatch(self._pattern, self._without_suffix(text), re.IGNORECASE)
         try:
-            return self.minimum() <= float(bare) <= self.maximum()
+            factor = micrometres(match[2]) if match and match[2] else 1.0
+            return None if match is None or factor is None else float(match[1]) * factor
         except ValueError:
-            return False
+            return None
 
-    def _bare(self, text: str) -> str:
+    def _without_suffix(self, text: str) -> str:
+        # a unit may have been typed before the one that is always shown
         return text.removesuffix(self.suffix()).replace(",", ".").strip()

@@ -14,7 +14,7 @@ from napari_diner.io.arrays import Array
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.solvers.registry import sections_of, solver_names
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.report import percent
+from napari_diner.tasks.report import count, percent
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import Alternative, AnyTask, Frames, Ranking
 from napari_diner.widgets.dock.ranking_dialog import RankingDialog
@@ -31,6 +31,10 @@ from napari_diner.widgets.layers.layer_metadata import layer_notes
 
 if TYPE_CHECKING:
     from napari_diner.tasks.idt.geometry_preview import Circles, GeometryCheck
+
+
+MODELS = {"born": "Single scattering", "multislice": "Multiple scattering"}
+"""Names of the models of a report for the user."""
 
 
 class IdtDock(StackDock[IdtRecipe]):
@@ -119,12 +123,13 @@ class IdtDock(StackDock[IdtRecipe]):
         return {} if background is None else {"background": background.data}
 
     def summary(self, result: Result) -> str:
-        """Return the largest index, and how much of the signal the model leaves unexplained."""
-        report = result.report
+        """Return the range of the index, and how much of the signal the model leaves unexplained."""
+        report, index = result.report, result["n_re"].data
         return (
-            f"{percent(report['unexplained'])} of the signal unexplained, index up to "
-            f"{float(result['n_re'].data.max()):.4f}, phase up to {report['peak_phase_rad']:.2g} rad, "
-            f"{report['model']} model, {report['iterations']} iterations, {duration(report['seconds'])}"
+            f"all but {percent(report['unexplained'])} of the signal in the frames is explained by an index from "
+            f"{float(index.min()):.4f} to {float(index.max()):.4f}, after "
+            f"{count(report['iterations'], 'iteration')} in {duration(report['seconds'])}\n"
+            f"{MODELS[report['model']]}: the sample delays light by up to {report['peak_phase_rad']:.2g} rad"
         )
 
     def show_outcome(self, outcome: object) -> None:

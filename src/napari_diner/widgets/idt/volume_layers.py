@@ -37,6 +37,22 @@ def transparent_colormap(name: str) -> Colormap:
     return Colormap(colours, name=f"{name} (transparent)")
 
 
+def index_style(array: NamedArray, recipe: IdtRecipe) -> LayerArguments:
+    """Return how a volume of the refractive index is shown: its medium is dark and transparent, n_im is hidden."""
+    is_real = array.name == "n_re"
+    return {
+        "contrast_limits": index_limits(array.data, recipe.medium_index if is_real else 0.0),
+        "colormap": transparent_colormap("magma" if is_real else "viridis"),
+        "visible": is_real,
+    }
+
+
+def volume_arguments(array: NamedArray, recipe: IdtRecipe) -> LayerArguments:
+    """Return the arguments of a layer for a volume (Z, Y, X) that lies where its slices are, on no stack."""
+    place = {"translate": (first_slice_um(recipe), 0.0, 0.0)}
+    return {**layer_arguments(array), **index_style(array, recipe), **place}
+
+
 class VolumeLayers(ResultLayers):
     """The layers of one run: cuts along xy, xz and yz while it is going on, then n_re, n_im and the residual.
 
@@ -97,12 +113,7 @@ class VolumeLayers(ResultLayers):
             # one micrometre in the unit of the stack
             unit = pixel_side(self._stack.whole) / pixel
             place = self._stack.plane.with_depth(first_slice_um(recipe) * unit, array.scale_um[0] * unit)
-            base = recipe.medium_index if array.name == "n_re" else 0.0
-            arguments |= {
-                "contrast_limits": index_limits(array.data, base),
-                "colormap": transparent_colormap("magma" if array.name == "n_re" else "viridis"),
-                "visible": array.name == "n_re",
-            }
+            arguments |= index_style(array, recipe)
         else:
             place = self._stack.plane.refined(self._corners[array.name], step)
             arguments |= {"contrast_limits": self._limits, "colormap": "magma"}

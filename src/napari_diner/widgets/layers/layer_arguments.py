@@ -33,6 +33,9 @@ class QuantityStyle:
     ----------
     colormap
         Name of napari's or matplotlib's colour map.
+    cyclic
+        Name of the colour map if values fill the circle up to the ceiling on both sides, so that both ends are the
+        same; empty for the same map.
     centred
         Whether the contrast is symmetric about zero.
     ceiling
@@ -40,12 +43,13 @@ class QuantityStyle:
     """
 
     colormap: str = "gray"
+    cyclic: str = ""
     centred: bool = False
     ceiling: float = float("inf")
 
 
 STYLES = {
-    "phase": QuantityStyle("twilight_shifted", centred=True, ceiling=np.pi),
+    "phase": QuantityStyle("RdBu_r", "twilight_shifted", centred=True, ceiling=np.pi),
     "residual": QuantityStyle("RdBu_r", centred=True),
 }
 """By the name of the array; all others are grey."""
@@ -88,7 +92,9 @@ def layer_arguments(array: NamedArray) -> LayerArguments:
     }
     if not rgb:
         style = STYLES.get(array.name, QuantityStyle())
-        arguments |= {"colormap": style.colormap, "contrast_limits": contrast_limits(data, style)}
+        limits = contrast_limits(data, style)
+        is_full = bool(style.cyclic) and limits[1] >= style.ceiling
+        arguments |= {"colormap": style.cyclic if is_full else style.colormap, "contrast_limits": limits}
     return arguments
 
 
@@ -122,3 +128,6 @@ def update_layer(layer: Image, arguments: LayerArguments) -> None:
     if not layer.rgb:
         # napari keeps the contrast limits of the previous data
         layer.contrast_limits_range = layer.contrast_limits = arguments["contrast_limits"]
+        # a map that the user has chosen stays
+        if any(layer.colormap.name in (style.colormap, style.cyclic) for style in STYLES.values() if style.cyclic):
+            layer.colormap = arguments["colormap"]

@@ -6,6 +6,7 @@ import napari
 from napari.components import ViewerModel
 from napari.layers import Image
 
+from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.layers.layer_arguments import update_layer
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
@@ -42,11 +43,7 @@ class ResultLayers(PreviewLayers):
             else:
                 update_layer(layer, arguments)
                 layer.name = array.name
-            layer.metadata = {
-                "recipe": result.recipe.model_dump(mode="json"),
-                "report": dict(result.report),
-                "unit": array.unit,
-            }
+            layer.metadata = metadata_of(result, array)
             layers.append(layer)
         combine_units(self._viewer)
         # the viewer draws the last layer on top: images over stacks, and the phase, the last image, over all
@@ -55,6 +52,15 @@ class ResultLayers(PreviewLayers):
         if layers:
             self._viewer.layers.selection.active = self._viewer.layers[-1]
         return layers
+
+
+def metadata_of(result: Result, array: NamedArray) -> dict[str, object]:
+    """Return the metadata of a layer with an array of a result: what made it, and the unit of its values."""
+    return {
+        "recipe": result.recipe.model_dump(mode="json"),
+        "report": dict(result.report),
+        "unit": array.unit,
+    }
 
 
 def show(result: Result) -> None:

@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from napari_diner.settings import Settings
 from napari_diner.tasks.registry import samples
+from napari_diner.tasks.task import SampleData
 from napari_diner.widgets.layers.layer_arguments import axis_labels, units_of
 from napari_diner.widgets.layers.layer_metadata import METADATA_KEY
+from napari_diner.widgets.work import load_torch, wait_for
 
 LayerData = tuple[npt.NDArray[np.generic], dict[str, object], str]
 """Data, attributes and type of a layer, as napari takes them."""
@@ -29,7 +31,13 @@ def sample_layer(name: str, title: str, settings: Settings | None = None) -> lis
         Settings of the simulation; those of the sample if None.
     """
     task, sample = samples()[name]
-    simulated = sample.make(settings or sample.settings())
+    chosen = settings or sample.settings()
+
+    def make() -> SampleData:
+        load_torch()
+        return sample.make(chosen)
+
+    simulated = wait_for(f"Simulating: {title}", make)
     array, letters = simulated.data, simulated.data.axes.removesuffix("S")
     notes = simulated.recipe.model_dump(exclude_unset=True, exclude_none=True, exclude={"task", task.source_field})
     attributes: dict[str, object] = {

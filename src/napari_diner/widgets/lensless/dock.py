@@ -10,7 +10,7 @@ import napari
 from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import sections_of, solver_names, supports
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.report import percent
+from napari_diner.tasks.report import count, percent
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.lensless.calibration_table import CalibrationTable
@@ -52,9 +52,8 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
         """Return how well the model explains the frames."""
         report = result.report
         words = (
-            f"{percent(report['unexplained'])} of the signal unexplained, "
-            f"{report['measurement_psnr_db']:.1f} dB PSNR of the frames, {report['iterations']} iterations, "
-            f"{duration(report['seconds'])}"
+            f"all but {percent(report['unexplained'])} of the signal in the frames is explained, after "
+            f"{count(report['iterations'], 'iteration')} in {duration(report['seconds'])}"
         )
         for part, label in (("registration", "Registered"), ("calibration", "Calibrated")):
             if "summary" in report.get(part, {}):

@@ -1,0 +1,144 @@
+"""For how long each action in a dock holds up the screen.
+
+A timer fires every 10 ms in the thread of the screen; the longest time between two of its ticks is the longest stall.
+Beside it stands the longest time between two ticks that this thread was computing; the rest it waited for a processor,
+for the interpreter's lock or for the screen.
+Each dock is tried in a process of its own, in which nothing has been imported before.
+
+    xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/gui_stalls.py [lensless focus idt fit]
+
+Needs a screen, real or virtual. Times depend on what else the machine is doing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+TICK_MS = 10
+SAMPLES = {"lensless": "lensless_stack", "focus": "lensless_stack", "idt": "cell_recording", "fit": "colour_image"}
+DOCKS = {
+    "lensless": "Lensless phase retrieval",
+    "focus": "Lensless focus",
+    "idt": "IDT refractive index",
+    "fit": "DINER fit",
+}
+
+
+class Watch:
+    """Measures the longest time between two ticks of a timer."""
+
+    def __init__(self) -> None:
+        from qtpy.QtCore import Qt, QTimer
+
+        self.reset()
+        self.timer = QTimer()
+        self.timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self.timer.timeout.connect(self.tick)
+        self.timer.start(TICK_MS)
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.longest = self.computing = 0.0
+        self._last, self._computed = time.perf_counter(), time.thread_time()
+
+    def tick(self) -> None:
+        """Note the time since the last tick."""
+        now, computed = time.perf_counter(), time.thread_time()
+        self.longest = max(self.longest, now - self._last)
+        self.computing = max(self.computing, computed - self._computed)
+        self._last, self._computed = now, computed
+
+    def report(self, name: str, seconds: float) -> None:
+        """Print the longest stall."""
+        stalls = f"{1000 * self.longest:8.0f} ms ({1000 * self.computing:5.0f} ms computing)"
+        print(f"{name:32} {stalls} of {seconds:6.1f} s", flush=True)
+
+    @contextmanager
+    def action(self, name: str) -> Iterator[None]:
+        """Print the longest stall of an action, and how long the action took."""
+        self.reset()
+        began = self._last
+        yield
+        self.tick()
+        self.report(name, time.perf_counter() - began)
+
+
+def wait(condition: Callable[[], bool], least_ms: int = 300) -> None:
+    """Process events until a condition holds, and for a moment at least."""
+    from qtpy.QtCore import QEventLoop, QTimer
+
+    began = time.perf_counter()
+    while not condition() or time.perf_counter() - began < least_ms / 1000:
+        loop = QEventLoop()
+        QTimer.singleShot(20, loop.quit)
+        loop.exec()
+
+
+def measure(task: str, seconds: float) -> None:
+    """Open a sample and a dock, run, and save the result."""
+    import napari
+    from qtpy.QtWidgets import QFileDialog
+
+    viewer = napari.Viewer()
+    viewer.window._qt_window.setGeometry(0, 0, 1366, 768)
+    wait(lambda: True, 1000)
+    watch = Watch()
+    with watch.action(f"{task}: open the sample"):
+        viewer.open_sample("napari-diner", SAMPLES[task])
+        wait(lambda: True)
+    with watch.action(f"{task}: open the dock"):
+        _, dock = viewer.window.add_plugin_dock_widget("napari-diner", DOCKS[task])
+        wait(lambda: True)
+    panel = dock.panel
+    dock.advanced.set_values({"max_seconds": seconds})
+    with watch.action(f"{task}: start, to the first report"):
+        panel.run_button.click()
+        wait(lambda: panel.stage.text() not in ("", "Preparing…") or not panel.running)
+    began = time.perf_counter()
+    watch.reset()
+
+    def finish(outcome: object) -> None:
+        watch.tick()
+        watch.report(f"{task}: run", time.perf_counter() - began)
+        watch.reset()
+        dock.show_outcome(outcome)
+
+    panel.completed.disconnect(dock.show_outcome)
+    panel.completed.connect(finish)
+    wait(lambda: not panel.running)
+    watch.report(f"{task}: end of the run", time.perf_counter() - began)
+    with tempfile.TemporaryDirectory() as folder:
+        QFileDialog.getExistingDirectory = staticmethod(lambda *_: folder)
+        with watch.action(f"{task}: save the results"):
+            dock.save_button.click()
+            wait(lambda: True)
+    viewer.close()
+
+
+def main() -> None:
+    """Measure the docks that are named, each in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tasks", nargs="*", default=list(DOCKS), help="default: all")
+    parser.add_argument("--seconds", type=float, default=15.0, help="time limit of a run")
+    parser.add_argument("--here", action="store_true", help="measure one dock in this process")
+    arguments = parser.parse_args()
+    if arguments.here:
+        measure(arguments.tasks[0], arguments.seconds)
+        # napari waits for nothing more
+        sys.stdout.flush()
+        os._exit(0)
+    for task in arguments.tasks:
+        command = [sys.executable, str(Path(__file__)), task, "--here", "--seconds", str(arguments.seconds)]
+        subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()
