@@ -103,7 +103,10 @@ def record(name: str, iterations: int, most: int, *, stopped: bool = False) -> S
         ([record("descent", 30, 30)], ""),
         ([record("closed form", 1, 1)], ""),
         ([record("start", 12, 40), record("descent", 1, 30)], ""),
-        ([record("start", 12, 40), record("descent", 1, 30, stopped=True)], "a single iteration of 30 to descent"),
+        (
+            [record("start", 12, 40), record("descent", 1, 30, stopped=True)],
+            "after the first of 30 iterations of descent",
+        ),
         ([record("descent", 1, 30)], "descent stopped after the first of 30 iterations"),
         ([record("descent", 0, 0)], "descent took no step"),
     ],
@@ -121,7 +124,7 @@ def test_a_time_that_suffices_for_one_step_is_said() -> None:
         for _ in run:
             pass
         warnings = run.result().report["warnings"]
-    assert any("a single iteration of 3000 to diner-siren" in text for text in warnings)
+    assert any("after the first of 3000 iterations of diner-siren" in text for text in warnings)
 
 
 def test_numbers_that_are_not_finite_are_no_result() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from pathlib import Path
 
 from napari_diner.errors import InputError
@@ -37,6 +38,26 @@ def find_files(source: str | Path) -> list[str]:
     if not names:
         raise InputError(missing)
     return sorted_by_numbers(names)
+
+
+def pattern_of(file: str | Path, count: int) -> str | None:
+    """Return the pattern that stands for a file and those beside it whose names differ from its in numbers only.
+
+    None unless there are `count` of them, and the pattern matches no other file.
+    """
+    path = Path(file)
+    parts = re.split(r"(\d+)", path.name)
+    alike = [
+        named
+        for named in (re.split(r"(\d+)", other.name) for other in path.parent.iterdir() if _is_image(other))
+        if named[::2] == parts[::2]
+    ]
+    if len(alike) != count or count < 2:
+        return None
+    numbers = [part if len({named[place] for named in alike}) == 1 else None for place, part in enumerate(parts)]
+    name = "".join("*" if part is None else glob.escape(part) for part in numbers)
+    pattern = str(Path(glob.escape(str(path.parent))) / name)
+    return pattern if len(find_files(pattern)) == count else None
 
 
 def _is_image(path: Path) -> bool:

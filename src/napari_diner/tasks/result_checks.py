@@ -19,7 +19,8 @@ def few_steps(stages: Sequence[StageRecord]) -> list[str]:
     for stage in iterative:
         if stage.stopped_by_time_limit and stage.iterations <= 1:
             sentences.append(
-                f"the time limit left a single iteration of {stage.most_iterations} to {stage.name}; allow more time"
+                f"the time was up after the first of {stage.most_iterations} iterations of {stage.name}; "
+                "allow more time"
             )
     if iterative and not sentences and all(stage.iterations <= 1 for stage in iterative):
         last = iterative[-1]

@@ -23,7 +23,7 @@ def comparison(recipe: LenslessRecipe, sample: LenslessSample, truth: Truth) -> 
     run = LenslessTask().compare(recipe, Frames(sample.frames), truth=truth, names=contenders, seconds=3.0)
     assert {progress.stage for progress in run} == {
         "alternating: alternating",
-        "gauss-newton: a look at the noise",
+        "gauss-newton: noise estimate",
         "gauss-newton: gauss-newton",
     }
     return run.result()

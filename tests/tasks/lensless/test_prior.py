@@ -77,7 +77,7 @@ def test_a_held_out_frame_chooses_and_is_reported(recipe: LenslessRecipe, noisy:
 def test_weights_are_found_and_reported(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
     result = finished(recipe.updated({"noise": {"weighting": "found"}}), noisy)
     assert result.report["noise"]["read_sigma"] == pytest.approx(0.03, rel=0.3)
-    assert [stage["name"] for stage in result.report["stages"]] == ["a look at the noise", "gauss-newton"]
+    assert [stage["name"] for stage in result.report["stages"]] == ["noise estimate", "gauss-newton"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_weights_where_gauss_newton_is_at_work_anyway(
 def test_the_noise_is_looked_at_before_the_start(recipe: LenslessRecipe, noisy: LenslessSample) -> None:
     result = finished(recipe.updated({"noise": {"weighting": "found"}, "solver": "diner"}), noisy)
     names = [stage["name"] for stage in result.report["stages"]]
-    assert names == ["a look at the noise", "start: gauss-newton", "diner: starting values", "diner"]
+    assert names == ["noise estimate", "start: gauss-newton", "diner: starting values", "diner"]
 
 
 def test_a_support_is_used(recipe: LenslessRecipe, noisy: LenslessSample) -> None:

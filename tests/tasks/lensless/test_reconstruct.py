@@ -49,7 +49,7 @@ def test_strong_phase_is_untangled_first() -> None:
 def test_diner_keeps_what_it_is_started_with(recipe: LenslessRecipe, sample: LenslessSample, truth: Truth) -> None:
     result = finished(recipe.updated({"solver": "diner", **QUICK}), sample.frames, truth)
     names = [stage["name"] for stage in result.report["stages"]]
-    assert names == ["a look at the noise", "start: gauss-newton", "diner: starting values", "diner"]
+    assert names == ["noise estimate", "start: gauss-newton", "diner: starting values", "diner"]
     assert result.report["truth"]["amplitude_psnr_db"] > 70
     # two tables of width 2 and two networks 2 → 64 → 64 → 1
     assert result.report["parameters"] == 2 * (64 * 72 * 2 + 2 * 64 + 64 + 64 * 64 + 64 + 64 + 1)
@@ -143,7 +143,7 @@ def test_progress_tells_stage_time_and_preview(
     at_once = recipe.updated({"gauss_newton": {"warm_up": 0}})
     with start(at_once, sample.frames, preview_interval_s=0.0) as run:
         progress = next(run)
-        assert progress.stage == "a look at the noise"
+        assert progress.stage == "noise estimate"
         assert progress.remaining_s is not None and progress.remaining_s > 0
         assert [image.name for image in progress.preview] == ["amplitude", "phase"]
         assert progress.preview[0].data.dtype == np.float32

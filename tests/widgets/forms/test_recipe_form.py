@@ -16,6 +16,7 @@ from napari_diner.solvers.settings import Settings
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.widgets.forms.controls import wrap_tooltips
+from napari_diner.widgets.forms.editors import with_titles
 from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.forms.recipe_form import RecipeForm
 
@@ -208,3 +209,10 @@ def test_tooltips_are_broken_into_lines(qtbot: QtBot) -> None:
     wrap_tooltips(form)
     tips = [widget.toolTip() for widget in form.findChildren(QWidget) if widget.toolTip()]
     assert len(tips) > 20 and all(tip.startswith("<qt>") and tip.count("<qt>") == 1 for tip in tips)
+
+
+def test_settings_in_a_sentence_go_by_their_titles() -> None:
+    sentence = "set padding.mode to unknown, or raise pixel_size_um; e.g. n0.tif and no_such.field stay"
+    assert with_titles(LenslessRecipe, sentence) == (
+        'set "Mode (Padding)" to unknown, or raise "Pixel size"; e.g. n0.tif and no_such.field stay'
+    )

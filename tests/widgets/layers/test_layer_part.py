@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from napari.layers import Image
+from napari.layers._source import layer_source
 
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import NamedArray
@@ -118,3 +119,26 @@ def test_a_part_of_a_file_is_named_with_its_axes(tmp_path: Path) -> None:
     assert (data.source, data.read_as) == (path, {"axes": "CNYX", "select": "C=1"})
     again = assemble(LenslessRecipe.parse({"stack": path, **data.read_as}))
     np.testing.assert_array_equal(again.frames, OTHER)
+
+
+@pytest.mark.parametrize(
+    ("names", "others", "pattern"),
+    [
+        (["z1_532nm.tif", "z2_532nm.tif", "z10_532nm.tif"], ["dark.tif", "z1_633nm.png"], "z*_532nm.tif"),
+        (["f[0].tif", "f[1].tif"], ["g[0].tif"], "f[[]*[]].tif"),
+        # napari has opened only some of them
+        (["z1.tif", "z2.tif"], ["z3.tif"], None),
+    ],
+)
+def test_files_that_napari_stacks_are_named_by_a_pattern(
+    tmp_path: Path, names: list[str], others: list[str], pattern: str | None
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (len(names), 8, 9)).astype(np.uint8)
+    for name, frame in zip([*names, *others], [*frames, *[frames[0]] * len(others)], strict=True):
+        tifffile.imwrite(tmp_path / name, frame)
+    # napari notes the first of them
+    with layer_source(path=str(tmp_path / names[0])):
+        layer = Image(frames)
+    source = assembled(LayerPart.of(layer)).source
+    assert source == (None if pattern is None else str(tmp_path / pattern))
+    assert pattern is None or np.array_equal(assemble(LenslessRecipe(stack=source)).frames, frames)

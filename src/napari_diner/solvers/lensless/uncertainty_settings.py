@@ -12,7 +12,7 @@ class UncertaintySettings(Settings):
 
     map: bool = Field(default=False, title="Uncertainty map")
     """Estimate the standard deviation of phase and amplitude at each pixel, once the solver has finished."""
-    bands: bool = Field(default=False, title="Of each octave")
+    bands: bool = Field(default=False, title="By size of detail")
     """Also keep the standard deviation of the phase in each octave of frequencies, as a stack."""
     samples: int = Field(default=8, ge=1, le=1000, title="Samples")
     """Random noise realisations propagated through the linearised reconstruction; more make the map smoother."""

@@ -226,7 +226,7 @@ class LenslessStages:
             return state.with_field(field) if is_needed else state
 
         return Stage(
-            "a look at the noise",
+            "noise estimate",
             solver,
             absorb,
             share=_START_SHARE,

@@ -38,6 +38,8 @@ class RunPanel(QWidget):
         Returns the message of an error.
     title
         What a run is called in napari's list of activities, and when the user quits in the middle of it.
+    with_titles
+        Returns a warning or a note with the titles of the settings that it mentions.
     """
 
     run_requested = Signal()
@@ -51,9 +53,15 @@ class RunPanel(QWidget):
     ended = Signal()
     """A run is over, with or without a result."""
 
-    def __init__(self, dock: QWidget, describe: Callable[[DinerError], str] = str, title: str = "Run") -> None:
+    def __init__(
+        self,
+        dock: QWidget,
+        describe: Callable[[DinerError], str] = str,
+        title: str = "Run",
+        with_titles: Callable[[str], str] = str,
+    ) -> None:
         super().__init__()
-        self._title = title
+        self._title, self._with_titles = title, with_titles
         self._describe = describe
         self._controls: Controls | None = None
         self._worker: RunWorker | None = None
@@ -139,7 +147,8 @@ class RunPanel(QWidget):
             self._controls.stop()
             self.pause_button.setEnabled(False)
             self.cancel_button.setEnabled(False)
-            self.say("Stopping after this step…")
+            preparing = self.bar.maximum() == 0
+            self.say("Stopping once the run is prepared…" if preparing else "Stopping and keeping the best so far…")
 
     def abandon(self) -> None:
         """Stop the run and forget it."""
@@ -169,8 +178,8 @@ class RunPanel(QWidget):
 
     def warn(self, words: str, warnings: Iterable[str], notes: Iterable[str] = ()) -> None:
         """Show words and, each on a line of its own, notes, and warnings in a colour that is not overlooked."""
-        doubts = [f"Warning: {warning}." for warning in warnings]
-        lines = [*doubts, *(f"Note: {note}." for note in notes)]
+        doubts = [f"Warning: {self._with_titles(warning)}." for warning in warnings]
+        lines = [*doubts, *(f"Note: {self._with_titles(note)}." for note in notes)]
         self.say("\n".join([words, *lines] if words else lines), warning=bool(doubts))
 
     def _on_report(self, report: ProgressReport | Doubts | None) -> None:

@@ -25,7 +25,7 @@ from napari_diner.widgets.dock.run_worker import start
 from napari_diner.widgets.dock.settings_area import SettingsArea, insert
 from napari_diner.widgets.dock.tabs import join_tabs
 from napari_diner.widgets.forms.controls import button, menu_button, row, wrap_tooltips
-from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, title_of_key
+from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, title_of_key, with_titles
 from napari_diner.widgets.forms.layer_choice import LayerChoice
 from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.forms.recipe_form import RecipeForm, Section
@@ -83,7 +83,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.result: Result | None = None
         self.layers = layers or ResultLayers(napari_viewer)
         self.choice = choice
-        self.panel = RunPanel(self, self.describe, self.task.title)
+        self.panel = RunPanel(self, self.describe, self.task.title, functools.partial(with_titles, self.recipe_type))
         own_editors = own_editors or {}
         exclude = (self.task.source_field, "input_sha256", *self.essentials, *self.elsewhere, *own_editors)
         self.advanced = RecipeForm(self.recipe_type, exclude, self.groups, self.none_texts)
@@ -91,6 +91,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.editors: dict[str, Editor] = self.advanced.editors | self._essentials
         self._filled_in: dict[str, object] = {}
         self._placed = False
+        self._running_on = self._result_of = self.choice.name
         self.settings = SettingsArea()
         self._build()
 
@@ -210,6 +211,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
             layer = self.chosen_layer()
             recipe = self.complete_recipe(layer)
             self.layers.forget()
+            self._running_on = self.choice.name
             self.panel.start(functools.partial(start, self.task, recipe, self.frames(layer)))
 
     def chosen_layer(self) -> Image:
@@ -229,7 +231,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         """Show the outcome of a run."""
         if not isinstance(outcome, Result):
             return
-        self.result = outcome
+        self.result, self._result_of = outcome, self._running_on
         self.save_button.setEnabled(True)
         self.layers.finish(outcome)
         report = outcome.report
@@ -242,7 +244,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
         parent = QFileDialog.getExistingDirectory(self, "Create the results folder in")
         if parent and self.result is not None:
             with self.panel.explaining():
-                folder = unused_folder(Path(parent), self.output_name)
+                # another layer may have been chosen since
+                folder = unused_folder(Path(parent), f"{self._result_of}-{self.task.name}")
                 wait_for("Saving results", functools.partial(self.result.save, folder))
                 self.panel.say(f"Saved in {folder}")
 

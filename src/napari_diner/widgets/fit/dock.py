@@ -125,6 +125,7 @@ class FitDock(TaskDock[FitRecipe]):
             layer = self.chosen_layer()
             recipe = self.complete_recipe(layer)
             self.layers.forget()
+            self._running_on = self.choice.name
             self.scores.hide()
             self.panel.start(functools.partial(compare, self.task, recipe, self.frames(layer), names, seconds))
 
@@ -186,7 +187,7 @@ class FitDock(TaskDock[FitRecipe]):
         for name, result in comparison.results.items():
             title = f"{name} {result.report['psnr_db']:.1f} dB"
             self.layers.finish(replace(result, arrays=(replace(result["reconstruction"], name=title),)))
-        self.result = comparison.results[comparison.winner]
+        self.result, self._result_of = comparison.results[comparison.winner], self._running_on
         self.save_button.setEnabled(True)
         reports = {name: result.report for name, result in comparison.results.items()}
         self.scores.show_scores(reports, comparison.winner)

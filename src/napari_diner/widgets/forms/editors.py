@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast, get_args, get_origin
 
@@ -21,6 +22,8 @@ from napari_diner.widgets.forms.number_editor import DECIMALS, NumberEditor
 
 UNITS = {"_um": "µm", "_rad": "rad", "_seconds": "s", "_s": "s"}
 """Units by the ending of a field's name."""
+KEY = re.compile(r"\b[a-z]+(?:[._][a-z]+)+\b")
+"""What can only be the key of a field in a sentence, as it has an underscore or a dot inside."""
 MOST_WHOLE = 2**31 - 1
 """Largest absolute value of an integer that an editor takes."""
 
@@ -297,6 +300,16 @@ def title_of_key(model: type[BaseModel], key: str) -> str:
     if nested is None or not rest:
         return title_of(section, field)
     return f"{title_of_key(nested, rest)} ({title_of(section, field)})"
+
+
+def with_titles(model: type[BaseModel], sentence: str) -> str:
+    """Return a sentence with the titles of the fields whose keys it mentions, such as ``padding.mode``."""
+
+    def title(match: re.Match[str]) -> str:
+        shown = title_of_key(model, match[0])
+        return match[0] if shown == match[0] else f'"{shown}"'
+
+    return KEY.sub(title, sentence)
 
 
 def _unit(name: str) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from napari.layers import Image, Layer
 
-from napari_diner.errors import InputError
-from napari_diner.io.files import find_files
+from napari_diner.errors import DinerError, InputError
+from napari_diner.io.files import find_files, pattern_of
+from napari_diner.io.signals import probe_signal
 
 METADATA_KEY = "napari-diner"
 """Key of a layer's metadata under which samples and opened files keep what the docks need to know."""
@@ -28,9 +29,19 @@ def add_notes(layer: Layer, **notes: object) -> None:
 
 
 def source_of(layer: Image) -> str | None:
-    """Return the file, folder or glob that a layer came from, or None if it did not come from files."""
+    """Return the file, folder or glob that a layer came from, or None if it did not come from files.
+
+    Of files that napari has opened as a stack, a layer only knows the first; those beside it whose names differ in
+    numbers are taken for the others, if there are as many as frames. Whoever reads them has to compare the values.
+    """
     source = layer_notes(layer).get("source") or layer.source.path
-    return str(source) if source else None
+    if not source or layer_notes(layer).get("source"):
+        return str(source) if source else None
+    shape = tuple(layer.data.shape)
+    with contextlib.suppress(DinerError, OSError):
+        if layer.ndim > 2 and not probe_signal(source).may_hold(shape):
+            return pattern_of(source, shape[0]) or str(source)
+    return str(source)
 
 
 def files_of(layer: Image, frames: int) -> tuple[str, ...]:
