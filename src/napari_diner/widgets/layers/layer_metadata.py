@@ -34,14 +34,14 @@ def source_of(layer: Image) -> str | None:
     Of files that napari has opened as a stack, a layer only knows the first; those beside it whose names differ in
     numbers are taken for the others, if there are as many as frames. Whoever reads them has to compare the values.
     """
-    source = layer_notes(layer).get("source") or layer.source.path
-    if not source or layer_notes(layer).get("source"):
-        return str(source) if source else None
-    shape = tuple(layer.data.shape)
+    noted, shape = layer_notes(layer).get("source"), tuple(layer.data.shape)
+    if noted or not layer.source.path:
+        return str(noted) if noted else None
+    source = str(layer.source.path)
     with contextlib.suppress(DinerError, OSError):
         if layer.ndim > 2 and not probe_signal(source).may_hold(shape):
-            return pattern_of(source, shape[0]) or str(source)
-    return str(source)
+            return pattern_of(source, shape[0]) or source
+    return source
 
 
 def files_of(layer: Image, frames: int) -> tuple[str, ...]:
