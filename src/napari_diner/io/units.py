@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 MICROMETRES = {
     "pm": 1e-6,
     "å": 1e-4,
@@ -26,6 +28,19 @@ MICROMETRES = {
     "inch": 25400.0,
 }
 """Micrometres in each unit that OME-XML, ImageJ and people use."""
+
+
+_LENGTH = re.compile(r"([-+]?\d*\.?\d*(?:e[-+]?\d+)?)\s*(\D*)", re.IGNORECASE)
+
+
+def length_um(text: str) -> float | None:
+    """Return the micrometres that a text gives, e.g. ``"0.532"`` or ``"532 nm"``; None if it is no length."""
+    match = _LENGTH.fullmatch(text.strip().replace(",", "."))
+    factor = micrometres(match[2] or "um") if match else None
+    try:
+        return None if match is None or factor is None else float(match[1]) * factor
+    except ValueError:
+        return None
 
 
 def micrometres(unit: str) -> float | None:

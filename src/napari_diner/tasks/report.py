@@ -51,6 +51,13 @@ def percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
 
 
+def all_but(unexplained: float, signal: str) -> str:
+    """Return how much of a signal is explained, for the user, e.g. ``"all but 0.031 % of the signal"``."""
+    if np.isnan(unexplained):
+        return f"an unknown part of {signal}"
+    return f"all but {percent(unexplained)} of {signal}" if unexplained < 1 else f"nothing of {signal}"
+
+
 def provenance(device: torch.device, seed: int) -> dict[str, object]:
     """Return the machine and the software that a result was computed with, for its report."""
     import torch

@@ -21,6 +21,7 @@ from napari_diner.io.ometiff import read_array
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.forms.stack_choice import StackChoice
+from napari_diner.widgets.idt.slider_range import SliderRange
 from napari_diner.widgets.layers.layer_arguments import layer_arguments
 from napari_diner.widgets.layers.pixel_size import give_pixel_size, layer_pixel_size_um
 from napari_diner.widgets.layers.result_layers import ResultLayers
@@ -274,3 +275,28 @@ def test_the_selected_layer_is_offered_first(qtbot: QtBot) -> None:
     assert choice.layer is first
     viewer.layers.remove(first)
     assert choice.layer is not first
+
+
+def test_results_of_several_runs_are_told_apart_by_their_names() -> None:
+    viewer = ViewerModel()
+    first, second = result(), replace(result(), report={"solver": "gauss-newton"}, partial=True)
+    for made in (first, second, replace(second, partial=False), second):
+        ResultLayers(viewer).finish(made)
+    names = [layer.name for layer in viewer.layers if layer.name.startswith("phase")]
+    assert names == ["phase", "phase (partial)", "phase (gauss-newton)", "phase (gauss-newton, partial)"]
+
+
+def test_a_slider_has_the_positions_of_the_layers_that_are_shown() -> None:
+    viewer = ViewerModel()
+    frames = viewer.add_image(np.zeros((8, 6, 6)), units="um")
+    slider = SliderRange(viewer)
+    volume = viewer.add_image(np.zeros((10, 6, 6)), scale=(0.5, 1, 1), translate=(-2.25, 0, 0), units="um")
+    for seen, hidden, count in ((volume, frames, 10), (frames, volume, 8)):
+        seen.visible, hidden.visible = True, False
+        assert viewer.dims.nsteps[0] == count
+        # napari would count those of both again
+        viewer.add_image(np.zeros((6, 6)), units="um")
+        assert viewer.dims.nsteps[0] == count
+    low, high = viewer.dims.range[0][:2]
+    assert (low, high) == (0, 7)
+    del slider  # the viewer does not keep it alive

@@ -96,3 +96,43 @@ def test_distances_are_loaded_from_a_file(
         table.choose_file()
     assert "distances.csv, line 2: 'abc'" in str(told.args[0])
     assert table.value() == (100, 110, 120)
+
+
+def test_distances_are_typed_in_any_unit(table: DistancesTable) -> None:
+    for row, text in enumerate(["0,95 mm", "960000nm", "970"]):
+        table.table.item(row, 0).setText(text)
+    assert table.value() == pytest.approx((950, 960, 970))
+    assert table.known() == pytest.approx([950, 960, 970])
+
+
+def test_what_fills_the_table_is_taken_back(qtbot: QtBot, table: DistancesTable) -> None:
+    table.set_value([1, 2, 3])
+    table.table.item(1, 0).setText("20")
+    table.fill()
+    table.table.selectRow(0)
+    table.delete_selected()
+    for before in ((100, 110, 120), (1, 20, 3), (1, 2, 3), (), ()):
+        qtbot.keyClick(table.table, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        assert table.value() == before
+
+
+@pytest.mark.parametrize(("rows", "text"), [([], "1\n2\n3"), ([1], "2")])
+def test_distances_are_copied(qtbot: QtBot, table: DistancesTable, rows: list[int], text: str) -> None:
+    table.set_value([1, 2, 3])
+    for row in rows:
+        table.table.selectRow(row)
+    qtbot.keyClick(table.table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QGuiApplication.clipboard().text() == text
+
+
+def test_enter_goes_on_to_the_next_row(qtbot: QtBot, table: DistancesTable) -> None:
+    table.activateWindow()
+    table.table.setFocus()
+    table.table.setCurrentCell(0, 0)
+    for number in (100, 110, 120):
+        qtbot.keyClick(table.table, Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: isinstance(table.table.focusWidget(), QLineEdit))
+        qtbot.keyClicks(table.table.focusWidget(), str(number))
+        qtbot.keyClick(table.table.focusWidget(), Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: not isinstance(table.table.focusWidget(), QLineEdit))
+    assert table.value() == (100, 110, 120)

@@ -82,3 +82,20 @@ def test_curves_take_the_colour_of_the_theme(plot: LossPlot) -> None:
         (item,) = plot.plot.listDataItems()
         background = plot.plot.backgroundBrush().color().lightness()
         assert abs(item.opts["pen"].color().lightness() - background) > 100
+
+
+def test_no_line_joins_the_losses_of_two_stages(plot: LossPlot) -> None:
+    stages = [("weights", 3.0), ("weights", 2.0), ("voxels", 90.0), ("voxels", 80.0)]
+    plot.extend([Point(float(second), {"loss": loss}, stage=stage) for second, (stage, loss) in enumerate(stages)])
+    seconds, values = curves(plot)[0]
+    assert np.isnan(values).tolist() == [False, False, True, False, False]
+    assert seconds.tolist() == [0, 1, 2, 2, 3]
+
+
+def test_a_curve_ends_with_what_is_kept(plot: LossPlot) -> None:
+    plot.prefer("psnr_db")
+    plot.conclude(5.0, "psnr_db", 48.5)  # nothing to end
+    plot.extend(POINTS)
+    plot.conclude(5.0, "psnr_db", 48.5)
+    assert curves(plot)[0][1].tolist() == [0, 10, 20, 30, 40, 48.5]
+    assert plot.present.text() == "48.50 dB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -121,7 +122,8 @@ class RunPanel(QWidget):
         # that is part of the garbage itself is called after it was cleared, which crashes
         self.destroyed.connect(controls.abandon)
         worker = self._worker = make_worker(self._title, begin, controls)
-        self._activity = activity(total=BAR_STEPS, desc=self._title)
+        # nothing of it in the terminal
+        self._activity = activity(total=BAR_STEPS, desc=self._title, file=io.StringIO())
         worker.yielded.connect(self._on_report)
         worker.returned.connect(self._on_returned)
         worker.finished.connect(self._on_finished)

@@ -156,7 +156,7 @@ def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubt
                 progress = replace(progress, preview=())
             latest = progress
             if progress.losses:
-                points.append(Point(progress.elapsed_s, dict(progress.losses), progress.contender))
+                points.append(Point(progress.elapsed_s, dict(progress.losses), progress.contender, progress.stage))
             if controls.paused or progress.preview or time.monotonic() - reported >= REPORT_INTERVAL_S:
                 if progress.preview:
                     controls.preview_wanted.clear()

@@ -9,6 +9,7 @@ from typing import ClassVar, Generic, TypeVar
 
 import napari
 from napari.layers import Image
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QLayout, QSplitter, QVBoxLayout, QWidget
@@ -66,8 +67,6 @@ class TaskDock(QWidget, Generic[RecipeT]):
     """What empty numbers are shown as, by field, where None means more than "none"."""
     groups: ClassVar[Mapping[str, Collection[str]]] = {}
     """Titles, and fields of the recipe that are shown in a section under each."""
-    beside_advanced: ClassVar[tuple[str, ...]] = ()
-    """Sections of the recipe, and groups, that stand above the advanced settings, not among them."""
 
     def __init__(
         self,
@@ -299,12 +298,15 @@ class TaskDock(QWidget, Generic[RecipeT]):
         """Name of the folder for results."""
         return f"{self.choice.name}-{self.task.name}"
 
-    def arrange(self, *parts: QWidget | QLayout) -> None:
-        """Put the task's own widgets between the layer and the advanced settings, and begin to follow the viewer."""
+    def arrange(self, *parts: QWidget | QLayout | str) -> None:
+        """Put the task's own widgets between the layer and the advanced settings, and begin to follow the viewer.
+
+        In all docks: what is known of the recording, its preparation, the method. Names stand for sections of the
+        recipe, and for groups.
+        """
         foldable = self.advanced.sections | self.advanced.groups
-        beside = (foldable[name] for name in self.beside_advanced)
-        for part in (self.choice, *parts, *beside, self.advanced_section):
-            self.settings.add(part)
+        for part in (self.choice, *parts, self.advanced_section):
+            self.settings.add(foldable[part] if isinstance(part, str) else part)
         self.choice.chosen.connect(self._on_layer)
         self.choice.failed.connect(self.panel.complain)
         for editor in self._essentials.values():
@@ -348,7 +350,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
             "Copy as command": self.copy_command,
         }
         recipe_button = menu_button("Recipe", "Save or load all settings, or copy them as a command", slots)
-        splitter = QSplitter(Qt.Orientation.Vertical)
+        splitter = self._splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.setChildrenCollapsible(False)
         splitter.addWidget(self.settings)
         splitter.addWidget(self.panel)
@@ -374,6 +376,11 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def _on_theme(self) -> None:
         self.panel.set_theme(self.viewer.theme)
+        # napari's own handle can hardly be seen on light
+        colour = get_theme(self.viewer.theme).highlight.as_hex()
+        self._splitter.setStyleSheet(
+            f"QSplitter::handle:vertical {{ background: {colour}; height: 3px; margin: 2px 120px; }}"
+        )
 
     def _show_sections(self) -> None:
         in_use = self.sections_in_use()

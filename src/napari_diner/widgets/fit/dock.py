@@ -16,7 +16,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.comparison import Comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.report import count, percent
+from napari_diner.tasks.report import all_but, count
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.run_panel import duration
@@ -44,7 +44,6 @@ class FitDock(TaskDock[FitRecipe]):
     task_name = "fit"
     essentials = ("axes", "representation", "epochs", "bit_exact")
     elsewhere = ("select",)
-    beside_advanced = ("diner",)
     none_texts: ClassVar = {"learning_rate": "auto", "pixel_size_um": "of the layer", "z_step_um": "of the layer"}
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
@@ -69,7 +68,7 @@ class FitDock(TaskDock[FitRecipe]):
         for name in self.essentials:
             self.editors[name].changed.connect(self.axes_note.hide if name == "axes" else self._enable_editors)
         self._enable_editors()
-        self.arrange(self.rows("axes"), self.axes_note, self.rows(*self.essentials[1:]))
+        self.arrange(self.rows("axes"), self.axes_note, self.rows(*self.essentials[1:]), "diner")
 
     def sections_in_use(self) -> Collection[str]:
         """Return the sections that matter for the representation, and for an exact one."""
@@ -140,7 +139,7 @@ class FitDock(TaskDock[FitRecipe]):
         quality = (
             "every value reproduced exactly"
             if report["identical"] == 1
-            else f"all but {percent(report['unexplained'])} of the variation is reproduced ({report['psnr_db']:.1f} dB)"
+            else f"{all_but(report['unexplained'], 'the variation')} is reproduced ({report['psnr_db']:.1f} dB)"
         )
         source, bits = report["source_bits_per_pixel"], report["bits_per_pixel"]
         place = "in its file"
@@ -162,6 +161,9 @@ class FitDock(TaskDock[FitRecipe]):
             self._show_comparison(outcome)
         else:
             super().show_outcome(outcome)
+            if self.result is not None:
+                # the last steps of a fit are evaluated on a lattice, its result is not
+                self.panel.plot.conclude(self.result.report["seconds"], "psnr_db", self.result.report["psnr_db"])
             results = [] if self.result is None else [self.result]
         diners = [result for result in results if result.report["representation"] == "diner"]
         self._diner = max(diners, key=lambda result: result.report["psnr_db"], default=None)

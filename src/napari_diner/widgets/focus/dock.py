@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt
 from superqt import QLabeledDoubleSlider
 
 from napari_diner.tasks.focus.recipe import FocusRecipe
-from napari_diner.tasks.report import Report, percent
+from napari_diner.tasks.report import Report, all_but
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.focus.live_picture import LIVE, LivePicture
@@ -33,7 +33,6 @@ class FocusDock(RecordingDock[FocusRecipe]):
 
     task_name = "focus"
     essentials = ("wavelength_um", "pixel_size_um", "metric", "near_um", "far_um")
-    beside_advanced = ("preprocess",)
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
@@ -61,6 +60,7 @@ class FocusDock(RecordingDock[FocusRecipe]):
             self.rows("wavelength_um", "pixel_size_um"),
             row("Refocus (µm)", self.slider, self.use_button, stretch=self.slider),
             self.distances,
+            "preprocess",
             self.rows("metric", "near_um", "far_um"),
         )
 
@@ -74,7 +74,7 @@ class FocusDock(RecordingDock[FocusRecipe]):
         if report.get("offset_um") is not None:
             together = f"; common offset {report['offset_um']:+.1f} ± {report['offset_um_se']:.1f} µm"
         if "unexplained" in report:
-            together += f"; all but {percent(report['unexplained'])} of the signal in the frames is explained"
+            together += f"; {all_but(report['unexplained'], 'the signal in the frames')} is explained"
         return f"{shown} µm{together}, {duration(report['seconds'])}"
 
     def show_outcome(self, outcome: object) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QResizeEvent
+from qtpy.QtGui import QColor, QResizeEvent
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLayout, QMenu, QPushButton, QSizePolicy, QWidget
 
 
@@ -104,8 +104,10 @@ class WrappedLabel(QLabel):
     def set_theme(self, name: str) -> None:
         """Take the colours of one of napari's themes."""
         self._theme = name
-        # the theme's own colour for errors is too dark to be read on its background, its warning colour is not
-        self.setStyleSheet(f"color: {get_theme(name).warning.as_hex()};" if self._is_warning else "")
+        # on dark, the theme's colour for errors is hard to read, and on light, that for warnings
+        theme = get_theme(name)
+        colour = theme.warning if QColor(theme.background.as_hex()).lightness() < 128 else theme.error
+        self.setStyleSheet(f"color: {colour.as_hex()};" if self._is_warning else "")
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
         """Reserve the height that the text needs at another width."""

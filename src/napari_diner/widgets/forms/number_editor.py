@@ -10,7 +10,7 @@ from qtpy.QtGui import QValidator
 from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QSizePolicy, QToolTip
 
 from napari_diner.errors import RecipeError
-from napari_diner.io.units import micrometres
+from napari_diner.io.units import length_um
 
 DECIMALS = 12
 """Decimals that a spin box can hold; it shows only those that are needed."""
@@ -142,15 +142,16 @@ class NumberEditor(QDoubleSpinBox):
     def _pattern(self) -> str:
         """What may be typed, complete or not: a number, and letters after a length."""
         if self._whole:
-            return r"([-+]?\d*)()"
-        return r"([-+]?\d*\.?\d*(?:e[-+]?\d*)?)" + (r"\s*(\D*)" if self._unit == "µm" else "()")
+            return r"[-+]?\d*"
+        return r"[-+]?\d*\.?\d*(?:e[-+]?\d*)?" + (r"\s*\D*" if self._unit == "µm" else "")
 
     def _number(self, text: str) -> float | None:
         """Return the number in a text, in the unit of the editor, or None if there is none."""
-        match = re.fullmatch(self._pattern, self._without_suffix(text), re.IGNORECASE)
+        bare = self._without_suffix(text)
+        if self._unit == "µm" and not self._whole:
+            return length_um(bare)
         try:
-            factor = micrometres(match[2]) if match and match[2] else 1.0
-            return None if match is None or factor is None else float(match[1]) * factor
+            return float(bare) if re.fullmatch(self._pattern, bare, re.IGNORECASE) else None
         except ValueError:
             return None
 

@@ -14,7 +14,7 @@ from napari_diner.io.arrays import Array
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.solvers.registry import sections_of, solver_names
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.report import count, percent
+from napari_diner.tasks.report import all_but, count
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import Alternative, AnyTask, Frames, Ranking
 from napari_diner.widgets.dock.ranking_dialog import RankingDialog
@@ -126,7 +126,7 @@ class IdtDock(StackDock[IdtRecipe]):
         """Return the range of the index, and how much of the signal the model leaves unexplained."""
         report, index = result.report, result["n_re"].data
         return (
-            f"all but {percent(report['unexplained'])} of the signal in the frames is explained by an index from "
+            f"{all_but(report['unexplained'], 'the signal in the frames')} is explained by an index from "
             f"{float(index.min()):.4f} to {float(index.max()):.4f}, after "
             f"{count(report['iterations'], 'iteration')} in {duration(report['seconds'])}\n"
             f"{MODELS[report['model']]}: the sample delays light by up to {report['peak_phase_rad']:.2g} rad"

@@ -12,6 +12,7 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.forms.number_editor import NumberEditor
+from napari_diner.widgets.idt.slider_range import SliderRange
 from napari_diner.widgets.idt.volume_layers import VolumeLayers
 from napari_diner.widgets.idt.volume_view import (
     isosurface,
@@ -38,6 +39,7 @@ class ViewBar(QWidget):
     def __init__(self, dock: TaskDock[IdtRecipe], layers: VolumeLayers) -> None:
         super().__init__()
         self._dock, self._viewer, self._panel, self._layers = dock, dock.viewer, dock.panel, layers
+        self._slider = SliderRange(dock.viewer)
         self.buttons = {
             "3D": button("3D", "Show n_re in three dimensions, filling the canvas", self.show_in_3d),
             "slices": button("Slices", "Show n_re slice by slice", self.show_slices),

@@ -43,6 +43,7 @@ class ResultLayers(PreviewLayers):
             else:
                 update_layer(layer, arguments)
                 layer.name = array.name
+            layer.name = self._title(result, array, layer)
             layer.metadata = metadata_of(result, array)
             layers.append(layer)
         combine_units(self._viewer)
@@ -52,6 +53,20 @@ class ResultLayers(PreviewLayers):
         if layers:
             self._viewer.layers.selection.active = self._viewer.layers[-1]
         return layers
+
+    def _title(self, result: Result, array: NamedArray, layer: Image) -> str:
+        """Return the name of a layer with an array of a result: a partial one is marked, and the second tells why."""
+        others = {other.name for other in self._viewer.layers if other is not layer}
+        partial = ["partial"] * result.partial
+        remarks = partial
+        if _with_remarks(array.name, partial) in others:
+            way = result.report.get("solver") or result.report.get("representation")
+            remarks = [*([str(way)] if way else []), *partial]
+        return _with_remarks(array.name, remarks)
+
+
+def _with_remarks(name: str, remarks: list[str]) -> str:
+    return f"{name} ({', '.join(remarks)})" if remarks else name
 
 
 def metadata_of(result: Result, array: NamedArray) -> dict[str, object]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QGuiApplication, QKeyEvent, QKeySequence
-from qtpy.QtWidgets import QFileDialog, QLineEdit, QTableWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractItemDelegate, QFileDialog, QLineEdit, QTableWidgetItem, QVBoxLayout, QWidget
 
-from napari_diner.errors import InputError, RecipeError
+from napari_diner.errors import InputError, RecipeError, quoted
 from napari_diner.io.tables import read_table
+from napari_diner.io.units import length_um
 from napari_diner.widgets.forms.controls import button, remove_margins, row
 from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.forms.tables import CompactTable
@@ -31,8 +32,12 @@ class DistancesTable(QWidget):
         super().__init__()
         self._frames = 0
         self._files: list[str] = []
+        self._before: list[list[str]] = []
+        self._present: list[str] = []
         self.table = _Table()
-        self.table.itemChanged.connect(self.changed)
+        self.table.itemChanged.connect(self._on_changed)
+        self.table.copy_pressed.connect(self.copy)
+        self.table.undo_pressed.connect(self.undo)
         self.table.paste_pressed.connect(self.paste)
         self.table.delete_pressed.connect(self.delete_selected)
         self.first = _step_editor(0.0, 100, "Distance of the first frame, in µm")
@@ -112,6 +117,19 @@ class DistancesTable(QWidget):
             texts[start : start + len(numbers)] = [f"{number:.10g}" for number in numbers]
             self._show(texts)
 
+    def copy(self) -> None:
+        """Put the selected rows on the clipboard, or all if none is selected."""
+        selected = {index.row() for index in self.table.selectedIndexes()}
+        texts = [text for number, text in enumerate(self.texts()) if not selected or number in selected]
+        if (clipboard := QGuiApplication.clipboard()) is not None:
+            clipboard.setText("\n".join(texts))
+
+    def undo(self) -> None:
+        """Show the distances as they were before the last change."""
+        if self._before:
+            self._present = self._before.pop()
+            self._show(self._present)
+
     def choose_file(self) -> None:
         """Let the user pick a file and read the distances from it."""
         path, _ = QFileDialog.getOpenFileName(self, "Load distances", "", "Text (*.csv *.txt *.tsv);;All files (*)")
@@ -143,12 +161,21 @@ class DistancesTable(QWidget):
             self.table.setVerticalHeaderItem(number, label)
         self.table.blockSignals(False)
         self.table.fit_height()
+        self._on_changed()
+
+    def _on_changed(self) -> None:
+        texts = self.texts()
+        if texts != self._present:
+            self._before.append(self._present)
+            self._present = texts
         self.changed.emit()
 
 
 class _Table(CompactTable):
-    """One column with keys for pasting and deleting."""
+    """One column with keys for copying, pasting, deleting and taking back, in which Enter goes on to the next row."""
 
+    copy_pressed = Signal()
+    undo_pressed = Signal()
     paste_pressed = Signal()
     delete_pressed = Signal()
 
@@ -159,19 +186,34 @@ class _Table(CompactTable):
         self.setRowCount(1)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 (Qt's name)
-        """Paste on Ctrl+V, delete on Del."""
+        """Copy on Ctrl+C, paste on Ctrl+V, take back on Ctrl+Z, delete on Del, edit on Enter."""
         if event is None:
             return
         if event.matches(QKeySequence.StandardKey.Paste):
             self.paste_pressed.emit()
+        elif event.matches(QKeySequence.StandardKey.Copy):
+            self.copy_pressed.emit()
+        elif event.matches(QKeySequence.StandardKey.Undo):
+            self.undo_pressed.emit()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and (item := self.currentItem()) is not None:
+            self.editItem(item)
         elif event.key() == Qt.Key.Key_Delete:
             self.delete_pressed.emit()
         else:
             super().keyPressEvent(event)
 
+    def closeEditor(self, editor: QWidget | None, hint: QAbstractItemDelegate.EndEditHint) -> None:  # noqa: N802 (Qt's)
+        """Go on to the next row after Enter."""
+        super().closeEditor(editor, hint)
+        if hint == QAbstractItemDelegate.EndEditHint.SubmitModelCache and self.currentRow() + 1 < self.rowCount():
+            self.setCurrentCell(self.currentRow() + 1, 0)
+
 
 def _step_editor(low: float, default: float, tip: str) -> NumberEditor:
-    editor = NumberEditor(low, 1e9)
+    editor = NumberEditor(low, 1e9, "µm")
+    # napari's style gives numbers room for two buttons
+    editor.setButtonSymbols(NumberEditor.ButtonSymbols.NoButtons)
+    editor.setStyleSheet("QDoubleSpinBox { padding: 1px 4px; }")
     editor.set_value(default)
     editor.setToolTip(tip)
     editor.setMinimumWidth(60)
@@ -187,10 +229,10 @@ def _distance(frame: int, text: str) -> float:
     """Return the distance of a frame, counted from 1."""
     if not text:
         raise RecipeError(f"The distance of frame {frame} is missing; type it into the table")
-    try:
-        distance = float(text.replace(",", "."))
-    except ValueError:
-        distance = math.nan
-    if not 0 < distance < math.inf:
-        raise RecipeError(f"The distance of frame {frame} is {text!r}; type a positive number of micrometres")
+    distance = length_um(text)
+    if distance is None or not 0 < distance < math.inf:
+        raise RecipeError(
+            f"The distance of frame {frame} is {quoted(text)}; type a positive number of micrometres, "
+            "or one with a unit of length"
+        )
     return distance

@@ -10,7 +10,7 @@ import napari
 from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import sections_of, solver_names, supports
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.report import count, percent
+from napari_diner.tasks.report import all_but, count
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.lensless.calibration_table import CalibrationTable
@@ -28,13 +28,19 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
             "registration", "super_resolution",
         ),
     }  # fmt: skip
-    beside_advanced = ("preprocess", "Geometry", "calibration")
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
         self.calibrated = CalibrationTable()
         self.add_below(self.calibrated)
-        self.arrange(self.rows("wavelength_um", "pixel_size_um"), self.distances, self.rows("solver", "start"))
+        self.arrange(
+            self.rows("wavelength_um", "pixel_size_um"),
+            self.distances,
+            "Geometry",
+            "preprocess",
+            "calibration",
+            self.rows("solver", "start"),
+        )
 
     def sections_in_use(self) -> Collection[str]:
         """Return the sections that matter for the solvers that take part."""
@@ -52,7 +58,7 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
         """Return how well the model explains the frames."""
         report = result.report
         words = (
-            f"all but {percent(report['unexplained'])} of the signal in the frames is explained, after "
+            f"{all_but(report['unexplained'], 'the signal in the frames')} is explained, after "
             f"{count(report['iterations'], 'iteration')} in {duration(report['seconds'])}"
         )
         for part, label in (("registration", "Registered"), ("calibration", "Calibrated")):

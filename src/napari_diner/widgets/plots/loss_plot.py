@@ -32,11 +32,14 @@ class Point(NamedTuple):
         The quantities at that moment.
     contender
         In a comparison, the name of its curve.
+    stage
+        What is being done; another stage may have another loss, so no line joins the two.
     """
 
     seconds: float
     losses: Mapping[str, float]
     contender: str = ""
+    stage: str = ""
 
 
 class DecadeAxis(pg.AxisItem):
@@ -58,8 +61,13 @@ class _Series:
         self.curve = curve
         self.seconds: list[float] = []
         self.values: dict[str, list[float]] = {}
+        self._stage = ""
 
     def append(self, point: Point) -> None:
+        if self.seconds and point.stage != self._stage:
+            # a point without values parts the curve
+            self.seconds.append(point.seconds)
+        self._stage = point.stage
         self.seconds.append(point.seconds)
         for name, value in point.losses.items():
             # a quantity that is missing in some stage leaves a gap
@@ -71,6 +79,9 @@ class _Series:
                 column.extend([float("nan")] * (len(self.seconds) - len(column)))
                 del column[1::2]
             del self.seconds[1::2]
+
+    def conclude(self, seconds: float, name: str, value: float) -> None:
+        self.append(Point(seconds, {name: value}, stage=self._stage))
 
     def draw(self, name: str, decibel: bool) -> None:
         values = [value if decibel or value > 0 else float("nan") for value in self.values.get(name, [])]
@@ -165,6 +176,12 @@ class LossPlot(QWidget):
                         self.quantity.setCurrentIndex(self.quantity.count() - 1)
         self.quantity.setVisible(self.quantity.count() > 1)
         self._redraw()
+
+    def conclude(self, seconds: float, name: str, value: float) -> None:
+        """End the latest curve with what is kept, if it has this quantity."""
+        if self._latest in self._series and name in self._series[self._latest].values:
+            self._series[self._latest].conclude(seconds, name, value)
+            self._redraw()
 
     def set_theme(self, name: str) -> None:
         """Take the colours of one of napari's themes."""
