@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from napari_diner.physics.lensless.heights import Heights
+from napari_diner.physics.lensless.light import Light
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.optics import Optics
 from napari_diner.solvers.calibration.elimination import Elimination
@@ -24,7 +27,9 @@ PIXEL_UM, WAVELENGTH_UM = 1.12, 0.532
 DISTANCES_UM = np.array([60.0, 85.0, 120.0, 170.0])
 
 
-def model_of(geometry: Geometry, shape: tuple[int, int] = SHAPE, band_limit: bool = True) -> MultiHeight:
+def model_of(
+    geometry: Geometry, shape: tuple[int, int] = SHAPE, band_limit: bool = True, bandwidth_um: float = 0.0
+) -> MultiHeight:
     return MultiHeight(
         shape,
         Heights(
@@ -33,6 +38,7 @@ def model_of(geometry: Geometry, shape: tuple[int, int] = SHAPE, band_limit: boo
             shifts_um=[(dy, dx) for dy, dx in geometry.shifts_um.tolist()],
             gains=geometry.gains.tolist(),
             band_limit=band_limit,
+            light=Light(geometry.source_um, 1000.0, "lens", bandwidth_um),
         ),
         dtype=torch.complex128,
     )
@@ -60,15 +66,15 @@ def field() -> Tensor:
 
 def test_moves_leave_out_what_the_object_takes_up() -> None:
     moves = directions(("z", "shift", "gain"), DISTANCES_UM)
-    assert moves.shape == (4, 4, 3 + 3 + 3 + 3)
+    assert moves.shape == (4, 5, 3 + 3 + 3 + 3)
     np.testing.assert_allclose(moves.sum(0), 0, atol=1e-12)
-    flat = moves.reshape(16, -1)
+    flat = moves.reshape(-1, 12)
     np.testing.assert_allclose(flat.T @ flat, np.eye(12), atol=1e-12)
 
 
 def test_a_tilt_alone_moves_frames_in_proportion_to_their_distance() -> None:
     moves = directions(("tilt",), DISTANCES_UM)
-    assert moves.shape == (4, 4, 2)
+    assert moves.shape == (4, 5, 2)
     np.testing.assert_allclose(np.corrcoef(moves[:, 1, 0], DISTANCES_UM)[0, 1], 1)
     assert not moves[:, [0, 3]].any()
 
@@ -84,7 +90,7 @@ def test_a_trend_is_taken_off_exactly() -> None:
 
 @pytest.mark.parametrize("column", [0, 1, 2, 3])
 def test_columns_are_derivatives_of_the_amplitudes(geometry: Geometry, field: Tensor, column: int) -> None:
-    move = np.zeros((4, 4, 1))
+    move = np.zeros((4, 5, 1))
     move[2, column] = 1
     model = model_of(geometry)
     problem = PhaseProblem(model, model.fields(field).abs())
@@ -92,6 +98,21 @@ def test_columns_are_derivatives_of_the_amplitudes(geometry: Geometry, field: Te
     step = 1e-5
     ahead, behind = (
         model_of(Geometry.of(geometry.table + sign * step * move[:, :, 0])).fields(field).abs() for sign in (1, -1)
+    )
+    difference = (ahead - behind) / (2 * step)
+    assert elimination.normal().matrix[0, 0] == pytest.approx(float(difference.square().sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize("bandwidth_um", [0.0, 0.1])
+def test_the_column_of_the_source_is_a_derivative_too(geometry: Geometry, field: Tensor, bandwidth_um: float) -> None:
+    geometry, moves = replace(geometry, source_um=20.0), directions(("source",), geometry.distances_um)
+    model = model_of(geometry, bandwidth_um=bandwidth_um)
+    problem = PhaseProblem(model, model.moduli(field))
+    elimination = Elimination(problem, model, field, derivatives(), moves, None, 0.0)
+    step = 1e-2
+    ahead, behind = (
+        model_of(Geometry.of(geometry.table + sign * step * moves[:, :, 0]), bandwidth_um=bandwidth_um).moduli(field)
+        for sign in (1, -1)
     )
     difference = (ahead - behind) / (2 * step)
     assert elimination.normal().matrix[0, 0] == pytest.approx(float(difference.square().sum()), rel=1e-4)

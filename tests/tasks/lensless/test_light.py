@@ -39,6 +39,15 @@ def test_the_phase_is_better_in_the_light_that_it_was_recorded_in(sample: Sample
     assert phase_db(sample, solver=solver) > 10 + phase_db(sample, solver=solver, **COHERENT)
 
 
+@pytest.mark.parametrize("first_um", [None, 300.0])
+def test_the_size_of_the_source_is_found(sample: SampleData, first_um: float | None) -> None:
+    changes = {"source_size_um": first_um, "calibration": {"source": True}, "gauss_newton": {"iterations": 1}}
+    report = finished(sample.recipe.updated(changes), sample.data.data).report["calibration"]  # type: ignore[arg-type]
+    assert report["source_size_um"] == pytest.approx(80, rel=0.02)
+    assert abs(report["source_size_um"] - 80) < max(5 * report["source_size_um_se"], 0.01 * 80)
+    assert "source 8" in report["summary"] or "source 79" in report["summary"]
+
+
 def job(sample: SampleData, **changes: Any) -> LenslessJob:
     recipe = sample.recipe.updated(changes)
     return LenslessJob(recipe, LenslessData(sample.data.data))  # type: ignore[arg-type]
@@ -48,6 +57,7 @@ def job(sample: SampleData, **changes: Any) -> LenslessJob:
     ("changes", "message", "field"),
     [
         ({"source_distance_um": None}, "depends on its distance", "source_distance_um"),
+        ({**COHERENT, "source_distance_um": None, "calibration": {"source": True}}, "size", "source_distance_um"),
         ({"bandwidth_nm": 300.0}, "300 nm is not narrow", "bandwidth_nm"),
     ],
 )

@@ -10,7 +10,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from napari_diner.physics.lensless.light import Light, disc_transform
+from napari_diner.physics.lensless.light import Light, disc_slope, disc_transform
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.propagation import frequencies, transfer_function
 
@@ -104,6 +104,13 @@ class Heights:
         """Return by what the source multiplies the spectrum of a hologram, real, (Y, X)."""
         radius = torch.hypot(*frequencies(shape, self.optics.pixel_size_um)).numpy()
         return torch.from_numpy(disc_transform(radius * self.light.blur_um(self.distances_um[frame]))).to(dtype)
+
+    def blur_slope(self, frame: int, shape: tuple[int, int], dtype: torch.dtype) -> Tensor:
+        """Return the derivative of `blur` by the square of the diameter of the source (µm²), (Y, X)."""
+        radius = torch.hypot(*frequencies(shape, self.optics.pixel_size_um)).numpy()
+        per_size = self.light.blur_um(self.distances_um[frame]) / self.light.size_um
+        slope = per_size**2 * radius**2 * disc_slope(radius * self.light.blur_um(self.distances_um[frame]))
+        return torch.from_numpy(slope).to(dtype)
 
     def transfers(self, shape: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Tensor:
         """Return `transfer` of all frames, (N, Y, X) or (N, M, Y, X), on a device."""

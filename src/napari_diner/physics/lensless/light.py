@@ -120,3 +120,11 @@ def disc_transform(cycles: Vector) -> Vector:
 
     x = np.maximum(np.pi * np.abs(cycles), 1e-6)
     return np.asarray(2 * j1(x) / x)
+
+
+def disc_slope(cycles: Vector) -> Vector:
+    """Return the derivative ``−π² J₂(πc)/(πc)²`` of `disc_transform` by c²."""
+    from scipy.special import jv
+
+    x = np.maximum(np.pi * np.abs(cycles), 1e-3)
+    return np.asarray(-np.pi * np.pi * jv(2, x) / x**2)

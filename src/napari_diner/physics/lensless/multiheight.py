@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import TypedDict
 
@@ -201,6 +202,20 @@ class MultiHeight(LenslessModel):
     def whole(self, frame: int) -> Sensor:
         """Return what the whole sensor records of the field of one frame."""
         return self._sensors[frame]
+
+    def by_source(self, frame: int) -> BlurredSensor:
+        """Return what the sensor records more of a frame for each µm² that the square of the source's diameter grows.
+
+        Raises
+        ------
+        ValueError
+            If the light is coherent.
+        """
+        sensor = self._sensors[frame]
+        if not isinstance(sensor, BlurredSensor):
+            raise ValueError("the light is coherent; give the source a size")
+        slope = self.heights.blur_slope(frame, self.padding.padded_shape, self.real_dtype)
+        return replace(sensor, blur=slope.to(self.device))
 
     def spectrum(self, field: Tensor) -> Tensor:
         """Return the spectrum of the illuminated and padded object, F E (P·O), (Y', X')."""

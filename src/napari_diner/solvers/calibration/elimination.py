@@ -19,7 +19,7 @@ from torch.nn.functional import avg_pool2d
 from napari_diner.physics.lensless.contrast_transfer import contrast_power
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.propagation import frequencies
-from napari_diner.solvers.calibration.frame_geometry import COLUMNS, GAIN, Derivatives, Vector
+from napari_diner.solvers.calibration.frame_geometry import COLUMNS, GAIN, SOURCE, Derivatives, Vector
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
 from napari_diner.solvers.lensless.linearised import by_frequency
 from napari_diner.solvers.lensless.problem import PhaseProblem, sum_of_squares
@@ -61,7 +61,7 @@ class Elimination:
     derivatives
         How fields answer to distances and shifts.
     moves
-        Which moves of the geometry count, (N, 4, K), as from `directions`.
+        Which moves of the geometry count, (N, 5, K), as from `directions`.
     answers
         X of an earlier linearisation, (K, Y, X), to go on from; None to begin with nothing.
     variance
@@ -170,6 +170,10 @@ class Elimination:
         for column in self._columns:
             if column == GAIN:
                 images.append(0.5 * self._felt(self._modulus[frame], frame))
+            elif column == SOURCE:
+                U = self._model.field(self._trusted, frame)
+                change = self._model.by_source(frame).mean(U.real**2 + U.imag**2)
+                images.append(0.5 * self._felt(change / self._modulus[frame].clamp_min(1e-20), frame))
             else:
                 factor = self._derivatives.of(column)
                 images.append(self._along(self._model.field(factor * self._trusted, frame), frame))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,16 +16,17 @@ from napari_diner.physics.optics import Optics
 from napari_diner.physics.propagation import frequencies, propagation_phase
 
 Vector = npt.NDArray[np.float64]
-Parameter = Literal["z", "shift", "gain", "tilt"]
+Parameter = Literal["z", "shift", "gain", "tilt", "source"]
 
-COLUMNS = 4
-"""What each frame has: distance (µm), shift down and shift to the right (µm), logarithm of the gain."""
-Z, DOWN, RIGHT, GAIN = range(COLUMNS)
+COLUMNS = 5
+"""What each frame has: distance (µm), shift down and shift to the right (µm), logarithm of the gain, and the square of
+the diameter of the source (µm²), the same for all. Frames change with this square even for a point."""
+Z, DOWN, RIGHT, GAIN, SOURCE = range(COLUMNS)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Distances, shifts and gains of N frames."""
+    """Distances, shifts and gains of N frames, and the source that lit them."""
 
     distances_um: Vector
     """From sample to sensor, (N,)."""
@@ -33,20 +34,24 @@ class Geometry:
     """(dy, dx) by which each frame is displaced, (N, 2)."""
     gains: Vector
     """Relative brightness, (N,)."""
+    source_um: float = 0.0
+    """Diameter of the source."""
 
     @property
     def table(self) -> Vector:
-        """All numbers as (N, 4), in the order of the columns."""
-        return np.column_stack([self.distances_um, self.shifts_um, np.log(self.gains)])
+        """All numbers as (N, 5), in the order of the columns."""
+        source = np.full(len(self.gains), self.source_um**2)
+        return np.column_stack([self.distances_um, self.shifts_um, np.log(self.gains), source])
 
     @classmethod
     def of(cls, table: Vector) -> Geometry:
-        """Return the geometry of a table, (N, 4)."""
-        return cls(table[:, Z].copy(), table[:, DOWN : RIGHT + 1].copy(), np.exp(table[:, GAIN]))
+        """Return the geometry of a table, (N, 5)."""
+        source_um = math.sqrt(max(float(table[:, SOURCE].mean()), 0.0))
+        return cls(table[:, Z].copy(), table[:, DOWN : RIGHT + 1].copy(), np.exp(table[:, GAIN]), source_um)
 
     def displaced(self, offset_um: float) -> Geometry:
         """Return the geometry with all frames farther from the object by the same length."""
-        return Geometry(self.distances_um + offset_um, self.shifts_um, self.gains)
+        return replace(self, distances_um=self.distances_um + offset_um)
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,9 @@ class Prior:
     """What is known beforehand of each frame: standard deviations about what is given, and how far to go at most."""
 
     deviations: Vector
-    """Standard deviations of distance (µm), shifts (µm) and log-gain, (N, 4)."""
+    """Standard deviations of the table of `Geometry`, (N, 5)."""
     bounds: Vector
-    """Largest distances from what is given, (N, 4)."""
+    """Largest distances from what is given, (N, 5)."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ def trend(distances_um: Vector, shifts_um: Vector) -> Trend:
 
 
 def directions(wanted: Collection[Parameter], distances_um: Vector) -> Vector:
-    """Return the moves of the geometry that the data can see and that are wanted, (N, 4, K), orthonormal.
+    """Return the moves of the geometry that the data can see and that are wanted, (N, 5, K), orthonormal.
 
     A common distance is a defocus of the object, a common shift its translation, and a common gain its brightness: the
     object takes them up and no frame changes, so these moves are left out. Shifts contain the tilt.
@@ -96,6 +101,7 @@ def directions(wanted: Collection[Parameter], distances_um: Vector) -> Vector:
         (DOWN, lateral),
         (RIGHT, lateral),
         (GAIN, relative if "gain" in wanted else None),
+        (SOURCE, np.full((frames, 1), frames**-0.5) if "source" in wanted else None),
     ):
         if basis is not None:
             part = np.zeros((frames, COLUMNS, basis.shape[1]))
@@ -147,5 +153,5 @@ class Derivatives:
         return tilt
 
     def of(self, column: int) -> Tensor:
-        """Return the factor of a column other than the gain, broadcastable to (Y', X')."""
+        """Return the factor of a distance or a shift, broadcastable to (Y', X')."""
         return self._factors[column]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ def unwound(field: Tensor, geometry: Geometry, derivatives: Derivatives) -> tupl
     tilt = derivatives.tilt_of(turns / (sizes * derivatives.optics.pixel_size_um))
     shifts = geometry.shifts_um + np.outer(geometry.distances_um, tilt)
     flat = field * torch.polar(torch.ones_like(ramp), -ramp).to(field.dtype)
-    return flat, Geometry(geometry.distances_um, shifts, geometry.gains)
+    return flat, replace(geometry, shifts_um=shifts)
 
 
 def placed(
@@ -62,4 +63,4 @@ def placed(
     angle = -(float(offset[0]) * derivatives.of(DOWN).imag + float(offset[1]) * derivatives.of(RIGHT).imag)
     spectrum = torch.fft.fft2(padding.pad(field)) * torch.polar(torch.ones_like(angle), angle)
     displaced: Tensor = padding.crop(torch.fft.ifft2(spectrum))
-    return displaced, Geometry(distances, geometry.shifts_um + offset, geometry.gains)
+    return displaced, replace(geometry, shifts_um=geometry.shifts_um + offset)

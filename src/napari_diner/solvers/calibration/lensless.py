@@ -18,6 +18,7 @@ from napari_diner.solvers.calibration.frame_geometry import (
     COLUMNS,
     DOWN,
     RIGHT,
+    SOURCE,
     Derivatives,
     Geometry,
     Parameter,
@@ -39,8 +40,10 @@ from napari_diner.solvers.step import Step
 
 # a step that leaves the misfit larger by more than this factor, after the object has followed, was too long
 _WORSE = 1.02
-# the longest step of a distance, in depths of field, and of a shift, in pixels
-_LONGEST_Z, _LONGEST_SHIFT_PX = 0.5, 2.0
+# the longest step of a distance, in depths of field, of a shift, in pixels, and of the square of a source, relative
+_LONGEST_Z, _LONGEST_SHIFT_PX, _LONGEST_SOURCE = 0.5, 2.0, 2.0
+# the square of the source is nearly right once it moves by no more than this part of itself
+_SOURCE_NEAR = 0.1
 # registered shifts below this, in pixels, are left to the second-order steps
 _REGISTERED_PX = 0.3
 # damping of the first step of the object, and how it changes on success and on failure
@@ -62,7 +65,7 @@ class Calibrated:
     field: Tensor
     """The object that goes with them, (Y, X)."""
     covariance: Vector
-    """Of the moves of `directions`, in the order of the table of `Geometry`: (4N, 4N), in squares of its units."""
+    """Of the moves of `directions`, in the order of the table of `Geometry`: (5N, 5N), in squares of its units."""
     plane: Plane | None
     """The common distance by the sharpness of the object; None if distances were not calibrated."""
     noise: float
@@ -101,6 +104,8 @@ class SelfCalibration(Resumable):
         What to estimate.
     depth_of_field_um
         Depth of field of the grid.
+    least_source_um
+        The smallest source that the model does not take for a point.
     rounds, object_steps, answer_steps, warm_up
         At most so many rounds; inner steps of the object, and of its answer to each move, in a round; rounds of
         alternating projections before all.
@@ -121,6 +126,7 @@ class SelfCalibration(Resumable):
         wanted: Collection[Parameter],
         *,
         depth_of_field_um: float,
+        least_source_um: float = 0.0,
         rounds: int = 4,
         object_steps: int = 20,
         answer_steps: int = 3,
@@ -128,7 +134,7 @@ class SelfCalibration(Resumable):
     ) -> None:
         self.given, self.prior, self.wanted = given, prior, wanted
         self.geometry = given
-        self.depth_of_field_um = depth_of_field_um
+        self.depth_of_field_um, self.least_source_um = depth_of_field_um, least_source_um
         self.rounds, self.object_steps, self.answer_steps, self.warm_up = rounds, object_steps, answer_steps, warm_up
         self._first = problem
         self._build, self._derivatives = build, derivatives
@@ -246,9 +252,11 @@ class SelfCalibration(Resumable):
         """Return a step that moves no frame farther than the linearisation may hold."""
         moves = np.abs(self._moves @ step).max(0)
         shift = _LONGEST_SHIFT_PX * self._derivatives.optics.pixel_size_um
-        longest = np.array([_LONGEST_Z * self.depth_of_field_um, shift, shift, math.log(2)])
+        source = _LONGEST_SOURCE * max(self.geometry.source_um, self.given.source_um) ** 2
+        longest = np.array([_LONGEST_Z * self.depth_of_field_um, shift, shift, math.log(2), max(source, 1e-12)])
         part = min(1.0, float((longest / np.maximum(moves, 1e-12)).min()))
-        self._near |= part == 1
+        # the wrong source would be taken for detail that the frames do not hold
+        self._near |= part == 1 and moves[SOURCE] <= _SOURCE_NEAR * self.geometry.source_um**2
         limited: Vector = part * step
         return limited
 
@@ -267,7 +275,9 @@ class SelfCalibration(Resumable):
 
     def _bounded(self, table: Vector) -> Geometry:
         given, bounds = self.given.table, self.prior.bounds
-        return Geometry.of(np.clip(table, given - bounds, given + bounds))
+        least = given - bounds
+        least[:, SOURCE] = np.maximum(least[:, SOURCE], self.least_source_um**2)
+        return Geometry.of(np.clip(table, least, given + bounds))
 
     def _at_rest(self) -> bool:
         """Tell whether the last round moved nothing by more than a part of its error."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,11 @@ from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.point_source import real_distance_um
 from napari_diner.physics.settings import PaddingSettings
 from napari_diner.solvers.calibration.frame_geometry import (
+    COLUMNS,
     DOWN,
+    GAIN,
     RIGHT,
+    SOURCE,
     Derivatives,
     Geometry,
     Prior,
@@ -34,6 +38,9 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup, magnifications
 
 _FEWEST_FRAMES = 3
+# the blur of the farthest frame, in pixels, by the smallest source and by one that is not given; and by how much it may
+# change
+_LEAST_BLUR_PX, _FIRST_BLUR_PX, _SOURCE_RANGE = 0.1, 2.0, 20.0
 # what is assumed beyond a part that is cut out: the way that the light is diffracted, but no more than this
 _MOST_PADDING_PX = 128
 
@@ -54,6 +61,11 @@ def check_calibration(recipe: LenslessRecipe, frames: int) -> None:
         raise RecipeError(
             f"{_listed(settings.wanted)} cannot be calibrated with {what}, which some object explains whatever the "
             f"geometry; record at least {_FEWEST_FRAMES}"
+        )
+    if settings.source and recipe.source_distance_um is None:
+        raise RecipeError(
+            "The frames only tell the size of the source in relation to its distance; give {field}",
+            "source_distance_um",
         )
     if settings.tilt and not settings.shift and np.ptp(recipe.distances_um) == 0:
         raise RecipeError(
@@ -116,7 +128,15 @@ class Calibration(Resumable):
         setup = _padded(setup, is_part=self._cut is not None)
         frames, heights, device = len(prepared.amplitudes), setup.heights, builder.device
         shifts = heights.shifts_um if heights.shifts_um is not None else ((0.0, 0.0),) * frames
-        self.given = Geometry(np.array(heights.distances_um), np.array(shifts), np.array(prepared.gains))
+        light, longest = heights.light, max(heights.distances_um)
+        pixels_um = setup.pixel_size_um / replace(light, size_um=1.0).blur_um(longest) if settings.source else 0.0
+        least_source_um = _LEAST_BLUR_PX * pixels_um
+        self.given = Geometry(
+            np.array(heights.distances_um),
+            np.array(shifts),
+            np.array(prepared.gains),
+            max(light.size_um or _FIRST_BLUR_PX * pixels_um, least_source_um),
+        )
 
         def model(geometry: Geometry) -> MultiHeight:
             return builder.one_piece(_with_geometry(setup, geometry), part)
@@ -135,6 +155,7 @@ class Calibration(Resumable):
             self._prior(setup.pixel_size_um),
             settings.wanted,
             depth_of_field_um=setup.optics.depth_of_field_um,
+            least_source_um=least_source_um,
             rounds=settings.rounds,
             object_steps=settings.cg_steps,
             answer_steps=settings.answer_steps,
@@ -144,12 +165,16 @@ class Calibration(Resumable):
     def _prior(self, pixel_size_um: float) -> Prior:
         settings, distances = self.settings, self.given.distances_um
         even = np.ones_like(distances)
+        # nothing is known of the source beforehand but its order of magnitude
+        source = _SOURCE_RANGE**2 * max(self.given.source_um, 1e-6) ** 2 * even
         return Prior(
             np.column_stack(
                 [
                     settings.z_sd * distances,
                     *(settings.shift_sd_px * pixel_size_um * even,) * 2,
                     settings.gain_sd * even,
+                    # all frames together
+                    source * math.sqrt(len(even)),
                 ]
             ),
             np.column_stack(
@@ -157,6 +182,7 @@ class Calibration(Resumable):
                     settings.z_range * distances,
                     *(settings.shift_range_px * pixel_size_um * even,) * 2,
                     np.log(settings.gain_range) * even,
+                    source,
                 ]
             ),
         )
@@ -197,8 +223,8 @@ class Calibration(Resumable):
         magnified = np.array(magnifications(self.recipe, distances.tolist()))[:, None]
         shifts = magnified * found.geometry.shifts_um
         frames = len(distances)
-        scale = np.column_stack([per_distance, magnified, magnified, np.ones(frames)]).ravel()
-        covariance = (found.covariance * np.outer(scale, scale)).reshape(frames, 4, frames, 4)
+        scale = np.column_stack([per_distance, magnified, magnified, np.ones((frames, COLUMNS - 3))]).ravel()
+        covariance = (found.covariance * np.outer(scale, scale)).reshape(frames, COLUMNS, frames, COLUMNS)
         line = trend(distances, shifts)
         design = np.column_stack([np.ones(frames), distances])
         inverse = np.linalg.pinv(design)
@@ -219,7 +245,7 @@ class Calibration(Resumable):
             "tilt": line.tilt.tolist(),
             "tilt_se": tilt_errors.tolist(),
             "gains": gains.tolist(),
-            "gains_se": (gains * _roots(covariance[:, 3, :, 3])).tolist(),
+            "gains_se": (gains * _roots(covariance[:, GAIN, :, GAIN])).tolist(),
             "given_distances_um": given.tolist(),
             "total_shifts_um": shifts.tolist(),
             "moved_um": (distances - given).tolist(),
@@ -230,6 +256,11 @@ class Calibration(Resumable):
             "rounds": self._solver.rounds_done,
             "warnings": self._warnings(found),
         }
+        if self.settings.source:
+            size, square = found.geometry.source_um, math.sqrt(max(covariance[0, SOURCE, 0, SOURCE], 0.0))
+            report["source_size_um"] = size
+            # of s² = v, whose root is known to √(v + σ) − √v at least
+            report["source_size_um_se"] = min(square / (2 * size), math.sqrt(size**2 + square) - size)
         if found.plane is not None:
             report["common_distance_um"] = found.plane.offset_um
             report["common_distance_um_se"] = found.plane.error_um
@@ -276,6 +307,8 @@ def summary(report: Mapping[str, Any]) -> str:
     if "gain" in calibrated:
         gains = report["gains"]
         parts.append(f"gains {min(gains):.3f} to {max(gains):.3f} (± {max(report['gains_se']):.1g})")
+    if "source" in calibrated:
+        parts.append(f"source {report['source_size_um']:.4g} µm (± {report['source_size_um_se']:.2g})")
     return "; ".join(parts)
 
 
@@ -295,6 +328,7 @@ def _with_geometry(setup: Setup, geometry: Geometry) -> Setup:
         distances_um=tuple(geometry.distances_um.tolist()),
         shifts_um=tuple((dy, dx) for dy, dx in geometry.shifts_um.tolist()),
         gains=tuple(geometry.gains.tolist()),
+        light=replace(setup.heights.light, size_um=geometry.source_um),
     )
 
 

@@ -8,13 +8,13 @@ from pydantic import Field
 
 from napari_diner.settings import Settings
 
-Parameter = Literal["z", "shift", "gain", "tilt"]
+Parameter = Literal["z", "shift", "gain", "tilt", "source"]
 PARAMETERS: tuple[Parameter, ...] = get_args(Parameter)
 """What can be calibrated: names of the settings."""
 
 
 class CalibrationSettings(Settings):
-    """Estimation of distances, shifts and brightness of the frames from the recording itself."""
+    """Estimation of distances, shifts and brightness of the frames, and of the source, from the recording itself."""
 
     z: bool = Field(default=False, title="Distances")
     """Estimate the distance of each frame, together with the object."""
@@ -24,6 +24,8 @@ class CalibrationSettings(Settings):
     """Estimate the relative brightness of each frame, together with the object."""
     tilt: bool = Field(default=False, title="Tilt")
     """Estimate one tilt of the light, which displaces frames in proportion to their distance; included in shifts."""
+    source: bool = Field(default=False, title="Source size")
+    """Estimate the diameter of the source, which blurs distant frames most, together with the object."""
     z_sd: float = Field(default=0.03, gt=0, le=1, title="Precision of the distances")
     """Relative standard deviation of the given distances, towards which the estimates are pulled accordingly."""
     shift_sd_px: float = Field(default=3.0, gt=0, le=1e4, title="Precision of the shifts (pixels)")

@@ -29,7 +29,7 @@ _WITHOUT_EXTRAS = {"prior": {"total_variation": "off", "support": None}, "noise"
 
 
 def parse_calibrate(text: str) -> dict[str, object]:
-    """Return the settings of a recipe that ``z,shift,gain,tilt``, or some of these, stands for.
+    """Return the settings of a recipe that ``z,shift,gain,tilt,source``, or some of these, stands for.
 
     Raises
     ------
@@ -107,7 +107,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
     shortcuts = (
         Shortcut(
             "calibrate",
-            "What to calibrate from the recording first, separated by commas: z, shift, gain, tilt.",
+            "What to calibrate from the recording first, separated by commas: z, shift, gain, tilt, source.",
             parse_calibrate,
         ),
         Shortcut(
