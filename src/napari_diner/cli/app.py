@@ -10,7 +10,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
 
 from napari_diner import __version__
-from napari_diner.cli.batch import batch
+from napari_diner.cli.batch import batch, watch
 from napari_diner.cli.commands import check_command, compare_command, run_command, simulate_command, task_command
 from napari_diner.cli.demo import demo
 from napari_diner.cli.info import info
@@ -44,7 +44,7 @@ def build_app() -> App:
     simulate = App(name="simulate", help="Simulate sample data.")
     for name, (_, sample) in samples().items():
         simulate.command(simulate_command(sample), name=name)
-    for command in (render, run_command(), batch, info, simulate, compare):
+    for command in (render, run_command(), batch, watch, info, simulate, compare):
         app.command(command)
     return app
 

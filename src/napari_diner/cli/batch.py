@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +14,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from napari_diner.cli.commands import Assignments
+from napari_diner.cli.options import assignment
 from napari_diner.cli.output import INTERRUPTED, Common
 from napari_diner.cli.terminal import Display, Watch, duration, warn
+from napari_diner.errors import InputError
+from napari_diner.settings import Values
+from napari_diner.tasks.recipe import merge
 
 if TYPE_CHECKING:
     from napari_diner.execution.batch import Batch
@@ -46,15 +52,51 @@ def batch(
     from napari_diner.execution.plan import Plan
 
     run_on = executor(workers, threads, scheduler)
-    with Batch(Plan.load(plan), common.output, overwrite=common.overwrite, executor=run_on) as work:
+    work = Batch(Plan.load(plan), common.output, overwrite=common.overwrite, executor=run_on)
+    _follow(work, common)
+    if not work.is_complete:
+        return INTERRUPTED
+    return FAILED if work.count("failed") else 0
+
+
+def watch(
+    folder: Annotated[Path, Parameter(help="Where recordings arrive: stacks, or folders of frames.")],
+    /,
+    *,
+    common: Common,
+    recipe: Annotated[Path, Parameter(help="Recipe for them (YAML).")],
+    set_: Assignments = (),
+    idle: Annotated[
+        float | None, Parameter(help="End after this many seconds without anything new; else Ctrl-C ends it.")
+    ] = None,
+) -> int:
+    """Look at recordings as they arrive in a folder, and run them afterwards, the newest first."""
+    from napari_diner.execution.plan import Plan
+    from napari_diner.execution.watch import FolderWatch
+
+    place = folder.expanduser().absolute()
+    if not place.is_dir():
+        raise InputError(f"{folder} is no folder; name the one where recordings arrive")
+    changes: Values = {}
+    for text in set_:
+        changes = merge(changes, assignment(text))
+    plan = Plan(recipe=str(recipe.expanduser().absolute()), settings=changes, items=[str(place)])
+    work = FolderWatch(place, plan, common.output, overwrite=common.overwrite)
+    _follow(work, common, lambda: idle is None or time.monotonic() - work.last_news < idle)
+    return FAILED if work.count("failed") else 0
+
+
+def _follow(work: Batch, common: Common, goes_on: Callable[[], bool] = lambda: True) -> None:
+    """Show a batch until it ends, or is to end, and what became of its items."""
+    with work:
         display: Display[Sequence[Record]] | None = None
         if not common.quiet:
             warn((f"{stray.path} is no item: {stray.reason}" for stray in work.strays), "note")
             display = _Table(work) if sys.stderr.isatty() else _Lines(work)
         try:
-            with Watch(display) as watch:
+            with Watch(display) as watching:
                 for changed in work:
-                    if not watch.goes_on(changed):
+                    if not (watching.goes_on(changed) and goes_on()):
                         break
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"finished items are in {common.output}") from None
@@ -67,9 +109,6 @@ def batch(
             print(f"failed: {record.name}: {record.message}", file=sys.stderr)
     if not common.quiet:
         print(f"{work.counted()}; see {common.output / 'batch.html'}")
-    if not work.is_complete:
-        return INTERRUPTED
-    return FAILED if work.count("failed") else 0
 
 
 class _Lines:
@@ -86,6 +125,8 @@ class _Lines:
                 more = "" if left is None else f", {duration(left)} left"
                 place = f"{ended}/{len(self._batch.records)}"
                 print(f"{place} {record.state} {record.name}{more}", file=sys.stderr, flush=True)
+            elif record.state == "waiting":  # it has arrived
+                print(f"waiting {record.name}: {record.message}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         pass
@@ -116,7 +157,8 @@ class _Table:
         failed = [record for record in over if record.state == "failed"]
         others = [record for record in over if record.state != "failed"]
         table = Table("item", "state", "", box=None, pad_edge=False, expand=True)
-        for record in [*running, *failed, *others][:rows]:
+        waiting = [record for record in records.values() if record.state == "waiting" and record.message]
+        for record in [*running, *reversed(waiting), *failed, *others][:rows]:
             remaining = "" if record.remaining_s is None else f", {duration(record.remaining_s)} left"
             what = record.message + remaining if record.message else f"{record.seconds:.1f} s"
             table.add_row(

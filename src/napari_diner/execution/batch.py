@@ -44,6 +44,8 @@ class Batch:
         Whether results of other data or other recipes in it are replaced; otherwise these items fail.
     executor
         Where items are computed; in this process, one after the other, if None.
+    may_be_empty
+        Whether the plan may stand for nothing yet.
 
     Raises
     ------
@@ -58,11 +60,20 @@ class Batch:
     """
 
     def __init__(
-        self, plan: Plan, output: str | Path, *, overwrite: bool = False, executor: Executor | None = None
+        self,
+        plan: Plan,
+        output: str | Path,
+        *,
+        overwrite: bool = False,
+        executor: Executor | None = None,
+        may_be_empty: bool = False,
     ) -> None:
         self.plan, self.overwrite = plan, overwrite
         self.output = Path(output).expanduser().absolute()
-        self.items, self.strays = (inventory := items_of(plan, self.output)).items, inventory.strays
+        self.items, self.strays = (
+            (inventory := items_of(plan, self.output, may_be_empty=may_be_empty)).items,
+            inventory.strays,
+        )
         self.records = {item.name: Record(item.name, item.source) for item in self.items}
         self._executor = executor or one_after_the_other
         self._context = ExitStack()
@@ -120,17 +131,18 @@ class Batch:
     ) -> None:
         with self._context:
             for item in self.items:
-                if not self.records[item.name].is_over:
+                record = self.records[item.name]
+                if not record.is_over:
                     # what a worker has saved before it could tell is done, and the rest was given up
-                    record = saved(item, self.output, self._since)
-                    self.records[item.name] = record or Record(item.name, item.source)
+                    given_up = record if record.state == "waiting" else Record(item.name, item.source)
+                    self.records[item.name] = saved(item, self.output, self._since) or given_up
             if self._written > -math.inf:
-                self._summarise()
+                self._summarise(is_over=True)
 
     def __iter__(self) -> Iterator[Sequence[Record]]:
         self._began, self._since = time.monotonic(), time.time()
         self._summarise()
-        changes = self._executor(self.items, self.output, self.overwrite)
+        changes = self._changes()
         try:
             for changed in changes:
                 self.records |= {record.name: record for record in changed}
@@ -140,8 +152,12 @@ class Batch:
         finally:
             changes.close()
 
-    def _summarise(self) -> None:
-        write_summary(self.output, list(self.records.values()), self.strays)
+    def _changes(self) -> Changes:
+        """Run the items; yield records as they change, at times none."""
+        return self._executor(self.items, self.output, self.overwrite)
+
+    def _summarise(self, *, is_over: bool = False) -> None:
+        write_summary(self.output, list(self.records.values()), self.strays, is_over=is_over)
         self._written = time.monotonic()
 
 

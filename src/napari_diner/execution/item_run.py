@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -57,7 +57,7 @@ class Record:
         return self.state in ("done", "unchanged", "failed")
 
 
-def run_item(item: Item, output: Path, *, overwrite: bool = False) -> Iterator[Record]:
+def run_item(item: Item, output: Path, *, overwrite: bool = False) -> Generator[Record, None, None]:
     """Run an item and save its result; yield a record for each step, and last the one of its end.
 
     To give it up, close the iterator: nothing is saved then. A result is saved all at once.
@@ -104,14 +104,14 @@ def _run(item: Item, record: Record, folder: Path, overwrite: bool) -> Iterator[
         for step in run:
             message = f"{step.stage} {step.iteration}/{step.iterations}"
             yield replace(record, message=message, seconds=step.elapsed_s, remaining_s=step.remaining_s)
-        from napari_diner.execution.thumbnail import write_thumbnail
+        from napari_diner.execution.thumbnail import write_picture
         from napari_diner.tasks.saving import write_result
 
         result = run.result()
         result = replace(result, report={**result.report, "batch": identity})
         with staged(folder, overwrite, inputs) as stage:
             extras = task.write_extras(result, stage)
-            write_thumbnail(result, stage / THUMBNAIL)
+            write_picture(result.arrays, stage / THUMBNAIL)
             write_result(result, stage, [*extras, THUMBNAIL])
         yield _ended(record, "done", result.report, task.columns)
 

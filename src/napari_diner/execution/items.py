@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import glob
 import itertools
 import math
@@ -24,6 +25,8 @@ from napari_diner.tasks.task import AnyTask
 
 SUMMARIES = ("batch.json", "batch.csv", "batch.html")
 """Files about the whole batch, beside the folders of the items."""
+PREVIEWS = "previews"
+"""Folder beside them for first pictures of recordings that arrive."""
 MOST_ITEMS = 100_000
 _READABLE = frozenset(suffix for format_ in FORMATS for suffix in format_.suffixes)
 
@@ -96,7 +99,7 @@ class _Place:
         return "/".join(safe_name(part) for part in (*stem.split("/"), *filter(None, [self.label])))
 
 
-def items_of(plan: Plan, output: Path) -> Inventory:
+def items_of(plan: Plan, output: Path, *, may_be_empty: bool = False) -> Inventory:
     """Return the items of a plan, and what was found beside them.
 
     Parameters
@@ -105,13 +108,15 @@ def items_of(plan: Plan, output: Path) -> Inventory:
         The plan.
     output
         The output folder; what is in it is no item.
+    may_be_empty
+        Whether an entry may stand for nothing.
 
     Raises
     ------
     RecipeError
         If a recipe is wrong, an override fits no item, or two items would have the same folder.
     InputError
-        If an entry stands for nothing.
+        If an entry stands for nothing, unless it may.
     """
     task, values = plan.base()
     values = merge(values, {task.source_field: None})
@@ -121,7 +126,10 @@ def items_of(plan: Plan, output: Path) -> Inventory:
         recipe = plan.recipe_for(task, values, entry.source, entry.settings)
         used = {path.resolve() for path in input_files(recipe)}
         search = _Search(entry, plan.folder, output, used, getattr(recipe, "axes", ""))
-        places += search.places()
+        places_of_entry = search.places()
+        if not places_of_entry and not may_be_empty:
+            raise InputError(f"There are no recordings in {entry.source}; check the plan")
+        places += places_of_entry
         strays |= {stray.path: stray for stray in search.strays}
         if len(places) > MOST_ITEMS:
             raise InputError(f"The plan stands for more than {MOST_ITEMS:,} items; divide it")
@@ -176,7 +184,7 @@ def _names(places: Sequence[_Place]) -> list[str]:
 def _clashing(names: Sequence[str]) -> set[str]:
     """Return the names that are those of others, or of folders around them, in whatever case."""
     folded = Counter(name.casefold() for name in names)
-    around = {str(parent) for name in folded for parent in PurePosixPath(name).parents} | {*SUMMARIES}
+    around = {str(parent) for name in folded for parent in PurePosixPath(name).parents} | {*SUMMARIES, PREVIEWS}
     return {name for name in names if folded[name.casefold()] > 1 or name.casefold() in around}
 
 
@@ -202,8 +210,6 @@ class _Search:
             chosen, base = list(self._matching(source)), Path(*fixed)
         else:
             chosen, base = [path], path.parent
-        if not chosen:
-            raise InputError(f"There are no recordings in {self.entry.source}; check the plan")
         return [place for path in chosen for place in self._points(path, base)]
 
     def _matching(self, pattern: str) -> Iterator[Path]:
@@ -309,6 +315,16 @@ def _is_image(path: Path) -> bool:
 
 def _is_single(path: Path) -> bool:
     """Whether a file holds a single image; a damaged one is taken for a stack, so that its damage is reported."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return False
+    return _holds_single(path, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=MOST_ITEMS)
+def _holds_single(path: Path, size: int, changed_ns: int) -> bool:
+    # a folder that is watched is searched again and again
     try:
         return len(view_of(probe_file(path), str(path)).axes.removesuffix("S")) == 2
     except DinerError:

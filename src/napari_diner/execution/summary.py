@@ -14,7 +14,7 @@ from urllib.parse import quote
 import napari_diner
 from napari_diner.errors import InputError
 from napari_diner.execution.item_run import THUMBNAIL, Record
-from napari_diner.execution.items import SUMMARIES, Stray
+from napari_diner.execution.items import PREVIEWS, SUMMARIES, Stray
 from napari_diner.io.folder import replaced
 from napari_diner.io.texts import read_json
 from napari_diner.tasks.report import percent
@@ -22,6 +22,7 @@ from napari_diner.tasks.saving import to_json
 
 FORMAT = "napari-diner batch"
 _COLUMNS = ("item", "state", "message", "seconds", "warnings", "source")
+_AGAIN = '<meta http-equiv="refresh" content="10">'
 _STYLE = """
 body { font-family: system-ui, sans-serif; margin: 2em; color: #222; background: #fff }
 table { border-collapse: collapse } th, td { padding: .3em .8em; text-align: left; vertical-align: top }
@@ -39,15 +40,17 @@ def is_batch(folder: Path) -> bool:
     return isinstance(values, dict) and values.get("format") == FORMAT
 
 
-def write_summary(folder: Path, records: Sequence[Record], strays: Sequence[Stray]) -> None:
+def write_summary(folder: Path, records: Sequence[Record], strays: Sequence[Stray], *, is_over: bool = True) -> None:
     """Write ``batch.json``, ``batch.csv`` and ``batch.html`` into the output folder of a batch.
+
+    The page is loaded again and again by a browser until the batch is over.
 
     Raises
     ------
     OutputError
         If they cannot be written.
     """
-    texts = (_json(records, strays), _table(records), _page(folder, records, strays))
+    texts = (_json(records, strays), _table(records), _page(folder, records, strays, is_over))
     for name, text in zip(SUMMARIES, texts, strict=True):
         replaced(folder / name, functools.partial(Path.write_text, data=text, encoding="utf-8"))
 
@@ -98,7 +101,7 @@ def _table(records: Sequence[Record]) -> str:
     return text.getvalue()
 
 
-def _page(folder: Path, records: Sequence[Record], strays: Sequence[Stray]) -> str:
+def _page(folder: Path, records: Sequence[Record], strays: Sequence[Stray], is_over: bool) -> str:
     """Return the report as HTML: everything that comes from files is escaped."""
     figures = _figures(records)
     headings = ["", "item", "state", "seconds", *(name.replace("_", " ") for name in figures), "remarks"]
@@ -107,7 +110,8 @@ def _page(folder: Path, records: Sequence[Record], strays: Sequence[Stray]) -> s
     others = "".join(f"<li>{html.escape(stray.path)}: {html.escape(stray.reason)}</li>" for stray in strays)
     beside = f"<h2>Files that are no items</h2><ul>{others}</ul>" if others else ""
     return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(folder.name)}</title>'
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">{"" if is_over else _AGAIN}'
+        f"<title>{html.escape(folder.name)}</title>"
         f"<style>{_STYLE}</style></head><body><h1>{html.escape(folder.name)}</h1><p>{counted(records)}</p>"
         f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>{beside}</body></html>\n"
     )
@@ -115,9 +119,12 @@ def _page(folder: Path, records: Sequence[Record], strays: Sequence[Stray]) -> s
 
 def _row(folder: Path, record: Record, figures: Sequence[str]) -> str:
     link, has_result = quote(record.name), record.state in ("done", "unchanged")
-    picture = f'<img loading="lazy" alt="" src="{link}/{THUMBNAIL}">' if has_result else ""
+    picture = f"{link}/{THUMBNAIL}" if has_result else ""
+    if not has_result and (folder / PREVIEWS / f"{record.name}.png").is_file():
+        picture = f"{PREVIEWS}/{link}.png"
     name = html.escape(record.name)
-    cells = [picture, f'<a href="{link}/">{name}</a>' if has_result else name]
+    image = f'<img loading="lazy" alt="" src="{picture}">' if picture else ""
+    cells = [image, f'<a href="{link}/">{name}</a>' if has_result else name]
     remarks = [f'<div class="failed">{html.escape(record.message)}</div>'] if record.message else []
     remarks += [f'<div class="warning">{html.escape(warning)}</div>' for warning in record.warnings]
     numbers = [f"{record.seconds:.1f}" if record.seconds else "", *(_number(record.figures, name) for name in figures)]

@@ -1,7 +1,8 @@
-"""A small picture of a result."""
+"""A small picture of images."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,25 @@ import numpy.typing as npt
 from PIL import Image
 
 from napari_diner.io.arrays import NamedArray
-from napari_diner.tasks.result import Result
 
-_SIDE_PX = 128
 _SHOWN = 2
 _PERCENTILES = (0.5, 99.5)
 
 
-def write_thumbnail(result: Result, path: Path) -> None:
-    """Write the first images of a result side by side as PNG, each through its middle and in its own range."""
-    images = [array for array in result.arrays if {"Y", "X"} <= set(array.axes)][:_SHOWN]
-    pictures = [_picture(array) for array in images]
+def write_picture(arrays: Sequence[NamedArray], path: Path, side_px: int = 128) -> None:
+    """Write the first images side by side as PNG, each through its middle and in its own range.
+
+    Parameters
+    ----------
+    arrays
+        Images, stacks or volumes.
+    path
+        The file.
+    side_px
+        Size of each picture at most.
+    """
+    images = [array for array in arrays if {"Y", "X"} <= set(array.axes)][:_SHOWN]
+    pictures = [_picture(array, side_px) for array in images]
     width = sum(picture.width for picture in pictures) or 1
     whole = Image.new("RGB", (width, max((picture.height for picture in pictures), default=1)))
     left = 0
@@ -29,13 +38,13 @@ def write_thumbnail(result: Result, path: Path) -> None:
     whole.save(path)
 
 
-def _picture(array: NamedArray) -> Image.Image:
+def _picture(array: NamedArray, side_px: int) -> Image.Image:
     """Return the plane in the middle of an array as 8-bit grey or colours."""
     plane = array.data[tuple(size // 2 if axis not in "YXS" else slice(None) for axis, size in _sizes(array))]
     grey = plane if plane.ndim == 2 or plane.shape[-1] == 3 else plane[..., 0]
-    step = max(1, max(grey.shape[:2]) // (4 * _SIDE_PX))
+    step = max(1, max(grey.shape[:2]) // (4 * side_px))
     picture = Image.fromarray(_bytes(grey[::step, ::step]))
-    picture.thumbnail((_SIDE_PX, _SIDE_PX))
+    picture.thumbnail((side_px, side_px))
     return picture
 
 

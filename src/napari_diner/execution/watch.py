@@ -1,0 +1,193 @@
+"""Watching a folder: a quick look at each recording as it arrives, and its result afterwards, the newest first."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from napari_diner.errors import DinerError, InputError
+from napari_diner.execution.batch import Batch, Changes
+from napari_diner.execution.item_run import Record, run_item
+from napari_diner.execution.items import PREVIEWS, Item, items_of
+from napari_diner.execution.plan import Plan
+from napari_diner.execution.thumbnail import write_picture
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.folder import replaced
+from napari_diner.io.formats import IMAGE_SUFFIXES, located
+from napari_diner.io.ome_zarr import is_zarr
+from napari_diner.tasks.registry import task_of
+from napari_diner.tasks.task import AnyTask, Frames
+
+_LOOKED_EVERY_S = 0.2
+_SETTLED_S = 0.5
+_SIDE_PX = 512
+
+Files = Mapping[Path, tuple[int, int]]
+"""Files with their sizes in bytes and times of change in nanoseconds."""
+
+
+class FolderWatch(Batch):
+    """A batch whose items are still arriving in a folder; it goes on until its owner stops iterating.
+
+    A recording is looked at once its files have not changed for half a second: the first picture of its run is written
+    into ``previews``, before any other run goes on. Then the newest recording without a result is run. One that cannot
+    be read, or is not complete, waits until its files change; if they change after a result was saved, it is replaced.
+    What is in the folder already when the watch begins is run without a look.
+
+    Parameters
+    ----------
+    folder
+        Where the recordings arrive: stacks, or folders of frames, as for an entry of a plan.
+    plan
+        The recipe, with the folder as its only entry.
+    output, overwrite
+        As for `Batch`.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, output: str | Path, *, overwrite: bool = False) -> None:
+        super().__init__(plan, output, overwrite=overwrite, may_be_empty=True)
+        self.folder = folder
+        self.last_news = time.monotonic()
+        """When something last happened, on the clock of `time.monotonic`."""
+        self._files: Files = {}
+        self._since_when: dict[Path, float] = {}
+        self._looked_at: dict[str, Files] = {}
+        self._to_run: dict[str, int] = {}
+        self._own: set[str] = set()
+        self._scanned_at = -math.inf
+
+    def _changes(self) -> Changes:
+        _warm_up(self.plan.base()[0])
+        self.last_news = time.monotonic()
+        name = ""
+        running: Generator[Record, None, None] | None = None
+        try:
+            while True:
+                for item in self._arrivals():
+                    if item.name == name and running is not None:
+                        running.close()
+                        running = None
+                    yield [self._look(item)]
+                    self.last_news = time.monotonic()
+                if running is None:
+                    name, running = self._newest()
+                if running is None:
+                    time.sleep(_LOOKED_EVERY_S)
+                    yield []
+                    continue
+                record = next(running)
+                self.last_news = time.monotonic()
+                if record.is_over:
+                    running = None
+                    self._own |= {name} if record.state == "done" else set()
+                yield [record]
+        finally:
+            if running is not None:
+                running.close()
+
+    def _arrivals(self) -> list[Item]:
+        """Return the recordings that are written completely and were not looked at as they are, the newest first."""
+        now = time.monotonic()
+        if now - self._scanned_at < _LOOKED_EVERY_S:
+            return []
+        is_first, self._scanned_at = self._scanned_at == -math.inf, now
+        before, self._files = self._files, self._scan()
+        changed = [path for path, stat in self._files.items() if before.get(path) != stat]
+        self._since_when |= dict.fromkeys(changed, now)
+        if changed or len(before) != len(self._files):
+            inventory = items_of(self.plan, self.output, may_be_empty=True)
+            self.items, self.strays = inventory.items, inventory.strays
+            for item in self.items:
+                self.records.setdefault(item.name, Record(item.name, item.source))
+        arrived: list[tuple[int, Item]] = []
+        for item in self.items:
+            files = self._files_of(item)
+            if not files or self._looked_at.get(item.name) == files:
+                continue
+            if is_first or all(now - self._since_when[path] >= _SETTLED_S for path in files):
+                newest = max(changed_at for _, changed_at in files.values())
+                self._looked_at[item.name] = files
+                self._to_run[item.name] = newest
+                arrived.append((newest, item))
+        if is_first:
+            return []
+        return [item for _, item in sorted(arrived, key=lambda pair: pair[0], reverse=True)]
+
+    def _scan(self) -> Files:
+        files: dict[Path, tuple[int, int]] = {}
+        for folder, folders, names in os.walk(self.folder):
+            folders[:] = [name for name in folders if not name.startswith(".") and Path(folder, name) != self.output]
+            for name in names:
+                path = Path(folder, name)
+                try:
+                    stat = path.stat()
+                except OSError:  # it is gone again
+                    continue
+                files[path] = stat.st_size, stat.st_mtime_ns
+        return files
+
+    def _files_of(self, item: Item) -> Files:
+        path, _ = located(item.source)
+        if path in self._files:
+            return {path: self._files[path]}
+        if is_zarr(path):
+            return {file: stat for file, stat in self._files.items() if path in file.parents}
+        return {
+            file: stat
+            for file, stat in self._files.items()
+            if file.parent == path and file.suffix.lower() in IMAGE_SUFFIXES
+        }
+
+    def _look(self, item: Item) -> Record:
+        """Write the first picture of a recording; return its record, which says why if there is none."""
+        record = Record(item.name, item.source)
+        try:
+            images = first_images(item)
+            picture = self.output / PREVIEWS / f"{item.name}.png"
+            replaced(picture, functools.partial(write_picture, images, side_px=_SIDE_PX))
+        except (DinerError, MemoryError) as error:
+            del self._to_run[item.name]
+            return replace(record, message=str(error) or "the memory is full")
+        after = time.time() - self._to_run[item.name] / 1e9
+        self._summarise()
+        return replace(record, message=f"looked at {after:.1f} s after it was written")
+
+    def _newest(self) -> tuple[str, Generator[Record, None, None] | None]:
+        """Return the newest recording that is to be run, and its run; none if there is none."""
+        by_name = {item.name: item for item in self.items}
+        self._to_run = {name: when for name, when in self._to_run.items() if name in by_name}
+        if not self._to_run:
+            return "", None
+        name = max(self._to_run, key=self._to_run.__getitem__)
+        del self._to_run[name]
+        return name, run_item(by_name[name], self.output, overwrite=self.overwrite or name in self._own)
+
+
+def first_images(item: Item) -> tuple[NamedArray, ...]:
+    """Return the first images that a run of an item has to show.
+
+    Raises
+    ------
+    DinerError
+        If it cannot be run.
+    """
+    if item.problem:
+        raise InputError(item.problem)
+    with task_of(item.recipe).start(item.recipe, preview_interval_s=0.0) as run:
+        for progress in run:
+            if progress.preview:
+                return progress.preview
+        return run.result().arrays
+
+
+def _warm_up(task: AnyTask) -> None:
+    """Load what a run needs, so that the first recording does not wait for it."""
+    for sample in task.samples[:1]:
+        data = sample.make(sample.settings())
+        with task.start(data.recipe, Frames(data.data.data, data.data.axes, data.data.scale_um)) as run:
+            next(run)
