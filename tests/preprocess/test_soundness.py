@@ -51,7 +51,8 @@ def test_repeated_frames_are_named() -> None:
     stack[4] = stack[1]
     stack[5] = stack[0]
     assert repeated(stack) == [
-        "frames 1 and 6, and frames 2 and 5 are identical; one recording was probably saved twice"
+        "frames 1 and 6, and frames 2 and 5 are identical; one recording was probably saved twice (leave_out drops "
+        "frames)"
     ]
 
 

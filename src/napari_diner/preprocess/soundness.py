@@ -38,7 +38,7 @@ def check_not_constant(frames: Array, mask: Mask | None = None) -> None:
         values = frame if mask is None else frame[mask[number - 1]]
         if values.min() == values.max():
             what = "all zero" if values.max() == 0 else f"{values.max():g} in all pixels"
-            raise InputError(f"Frame {number} is {what}; remove it from the stack, and its entry from the lists")
+            raise InputError(f"Frame {number} is {what}; leave it out with {{field:leave_out}} {number}")
 
 
 def check_same_type(image: Array, name: str, other: Array, other_name: str) -> None:
@@ -73,7 +73,7 @@ def repeated(frames: Array) -> list[str]:
     if not equal:
         return []
     named = ", and ".join(numbered(group) for group in equal[:3])
-    return [f"{named} are identical; one recording was probably saved twice"]
+    return [f"{named} are identical; one recording was probably saved twice (leave_out drops frames)"]
 
 
 def without_light(frames: Array, offset: float = 0.0) -> list[int]:

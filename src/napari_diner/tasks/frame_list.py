@@ -16,23 +16,26 @@ _TOLERANCE = 0.01
 """Relative difference at which distances are other ones."""
 
 
-def frame_list(count: int, files: Sequence[str], values: Mapping[str, Sequence[object]]) -> list[Mapping[str, object]]:
+def frame_list(
+    numbers: Sequence[int], files: Sequence[str], values: Mapping[str, Sequence[object]]
+) -> list[Mapping[str, object]]:
     """Return what is known of each frame, for a report.
 
     Parameters
     ----------
-    count
-        Number of frames.
+    numbers
+        Of the frames in the stack, counted from zero.
     files
         One with all frames, one for each, or none if they came from memory.
     values
         By name, one for each frame, such as ``distance_um``; those with fewer entries are left out.
     """
+    count = len(numbers)
     whole = {name: entries for name, entries in values.items() if len(entries) == count}
     rows: list[Mapping[str, object]] = []
-    for frame in range(count):
+    for frame, number in enumerate(numbers):
         file = {"file": Path(files[frame if len(files) == count else 0]).name} if files else {}
-        rows.append({"frame": frame + 1, **file, **{name: entries[frame] for name, entries in whole.items()}})
+        rows.append({"frame": number + 1, **file, **{name: entries[frame] for name, entries in whole.items()}})
     return rows
 
 

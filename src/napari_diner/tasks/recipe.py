@@ -103,6 +103,20 @@ class ArrayRecipe(Recipe):
         return select.strip()
 
 
+class StackRecipe(ArrayRecipe):
+    """Base of the recipes of tasks that are given a stack of frames."""
+
+    leave_out: tuple[int, ...] = Field(default=(), title="Leave out")
+    """Numbers of frames to leave out, from 1, as messages count them; lists keep an entry for each frame."""
+
+    @field_validator("leave_out")
+    @classmethod
+    def _from_one(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        if numbers and min(numbers) < 1:
+            raise ValueError(f"frames are counted from 1, so that there is no frame {min(numbers)}")
+        return tuple(sorted({*numbers}))
+
+
 def read_yaml(path: str | Path, noun: str = "recipe") -> Values:
     """Read a mapping from a YAML file, safely; messages call it by the noun.
 

@@ -135,12 +135,16 @@ class Illumination:
                         f"medium of index {medium_index:g}; check {{field}} and {{field:medium_index}}",
                         "illuminations",
                     )
-                if source.na > na * (1 + EDGE):
-                    raise RecipeError(
-                        f"The illumination of frame {number} has an NA of {source.na:.4g}, outside the objective's "
-                        f"NA of {na:g}; remove dark-field frames, or correct {{field}} or {{field:na}}",
-                        "illuminations",
-                    )
+        beyond = [n for n, frame in enumerate(self.frames, 1) if any(source.na > na * (1 + EDGE) for source in frame)]
+        if beyond:
+            largest = max(source.na for frame in self.frames for source in frame)
+            what = f"The illuminations of {len(beyond)} frames have an NA of up to {largest:.4g}"
+            if len(beyond) == 1:
+                what = f"The illumination of frame {beyond[0]} has an NA of {largest:.4g}"
+            cure = "correct {field} or {field:na}"
+            if len(beyond) < len(self.frames):
+                cure = f"leave dark field out with {{field:leave_out}} {','.join(map(str, beyond))}, or {cure}"
+            raise RecipeError(f"{what}, outside the objective's NA of {na:g}; {cure}", "illuminations")
 
 
 def ring(na: float, count: int, *, offset_deg: float = 0.0) -> Illumination:

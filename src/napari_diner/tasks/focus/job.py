@@ -20,6 +20,7 @@ from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.point_source import effective_distance_um, magnification, real_distance_um
 from napari_diner.physics.padding import Padding
 from napari_diner.preprocess.focus import Focus, Refocus
+from napari_diner.preprocess.soundness import numbered
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
@@ -29,7 +30,14 @@ from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.focus.search import FocusSearch
 from napari_diner.tasks.frame_list import about_distances, frame_list
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
-from napari_diner.tasks.lensless.data import LenslessData, corrected, memory_needed, with_file_facts
+from napari_diner.tasks.lensless.data import (
+    LenslessData,
+    corrected,
+    kept,
+    memory_needed,
+    with_all_frames,
+    with_file_facts,
+)
 from napari_diner.tasks.lensless.model import problem_of
 from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.setup import Setup
@@ -83,26 +91,33 @@ class FocusJob(Job[FocusState]):
     task = "focus"
 
     def __init__(self, recipe: FocusRecipe, data: LenslessData) -> None:
+        self.checksum = checksum(data.frames)
+        used, data, self._left_out = kept(recipe, data)
+        with self._left_out.counting():
+            self._prepare(used, data)
+        self.recipe = with_all_frames(self._used, recipe)
+
+    def _prepare(self, recipe: FocusRecipe, data: LenslessData) -> None:
         frames = data.frames
         count = len(frames) if frames.ndim == 3 else 0
-        self.recipe: FocusRecipe = with_file_facts(recipe, data)
-        check_frames_first(frames.shape, len(self.recipe.distances_um), self.recipe.axes)
-        self.recipe.check_complete(count)
-        self._setup = Setup.of(self.recipe.with_distances(count))
+        self._used = with_file_facts(recipe, data)
+        check_frames_first(frames.shape, len(self._used.distances_um), self._used.axes)
+        self._used.check_complete(count)
+        self._setup = Setup.of(self._used.with_distances(count))
         self.optics = self._setup.optics
         self.device = devices.choose_device(recipe.device)
         what = f"Focusing {count} frames of {frames.shape[1]}×{frames.shape[2]} pixels"
         devices.check_memory(memory_needed(recipe, frames.shape), what, self.device)
-        prepared = corrected(self.recipe, data)
+        prepared = corrected(self._used, data)
         notes, warnings = about_distances(data.files, recipe.distances_um, needed=recipe.needs_distances)
         self.notes = (*data.notes, *notes)
-        implausible = doubts(self.recipe, self._setup, prepared.intensities.shape[1:])
+        implausible = doubts(self._used, self._setup, prepared.intensities.shape[1:])
         self.warnings = (*data.warnings, *warnings, *implausible, *prepared.notes)
         self._files = data.files
         intensities = np.clip(prepared.intensities, 0, None)
         self._amplitudes = torch.from_numpy(np.sqrt(intensities)).to(self.device)
         self._mask, self._at_least = prepared.mask, prepared.at_least
-        self.checksum = checksum(frames)
+        self.warnings = tuple(self._left_out.counted(self.warnings))
 
     def begin(self) -> FocusState:
         """Return the state in which nothing is known."""
@@ -119,7 +134,7 @@ class FocusJob(Job[FocusState]):
             )
             for number in range(count)
         ]
-        if self.recipe.joint and count > 1:
+        if self._used.joint and count > 1:
             stages += [
                 Stage("phase of all", self._recover, self._recovered),
                 Stage(
@@ -139,20 +154,20 @@ class FocusJob(Job[FocusState]):
         return {"loss": step.loss}
 
     def _search_frame(self, number: int, state: FocusState, budget: Budget) -> FocusSearch:
-        return FocusSearch(self._amplitudes[number], *self._range(number), self.optics, self.recipe)
+        return FocusSearch(self._amplitudes[number], *self._range(number), self.optics, self._used)
 
     def _search_joint(self, state: FocusState, budget: Budget) -> FocusSearch | None:
         if state.field is None:
             return None
         reach = _TWIN_REACH * self.optics.depth_of_field_um
         near, far = -reach, reach
-        if self.recipe.distances_um:
+        if self._used.distances_um:
             near, far = (edge - self._base(state)[0] for edge in self._range(0))
-        return FocusSearch(state.field, near, far, self.optics, self.recipe)
+        return FocusSearch(state.field, near, far, self.optics, self._used)
 
     def _range(self, number: int) -> tuple[float, float]:
         """Return the nearest and the farthest distance to try for a frame, as for parallel light."""
-        recipe = self.recipe
+        recipe = self._used
         if recipe.near_um is not None and recipe.far_um is not None:
             return self._effective(recipe.near_um), self._effective(recipe.far_um)
         distance = self._setup.heights.distances_um[number]
@@ -160,7 +175,7 @@ class FocusJob(Job[FocusState]):
 
     def _base(self, state: FocusState) -> tuple[float, ...]:
         """Return the distances that the recipe gives, or else those of the single frames, as for parallel light."""
-        if self.recipe.distances_um:
+        if self._used.distances_um:
             return tuple(self._setup.heights.distances_um)
         return tuple(focus.distance_um for focus in state.frames)
 
@@ -170,7 +185,7 @@ class FocusJob(Job[FocusState]):
             return None
         problem = self._problem(state)
         start = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
-        return AlternatingProjections(problem, start, AlternatingSettings(iterations=self.recipe.rounds))
+        return AlternatingProjections(problem, start, AlternatingSettings(iterations=self._used.rounds))
 
     def _recovered(self, state: FocusState, field: Tensor) -> FocusState:
         problem = self._problem(state)
@@ -200,12 +215,12 @@ class FocusJob(Job[FocusState]):
             raise DinerError("No frame is done yet; let the search go on, or allow it more time")
         sharpest, sharpest_se = self._real_pairs((one.distance_um, one.uncertainty_um) for one in state.frames)
         best = [(one.distance_um, one.uncertainty_um) for one in state.frames]
-        starts = self._setup.heights.distances_um if self.recipe.distances_um else (None,) * len(self._amplitudes)
+        starts = self._setup.heights.distances_um if self._used.distances_um else (None,) * len(self._amplitudes)
         figures: dict[str, object] = {
-            "metric": self.recipe.metric,
+            "metric": self._used.metric,
             "partial": not record.finished or len(state.frames) < len(self._amplitudes),
             "depth_of_field_um": self.optics.depth_of_field_um,
-            "given_um": list(self.recipe.distances_um),
+            "given_um": list(self._used.distances_um),
             "sharpest_um": sharpest,
             "sharpest_um_se": sharpest_se,
             "curves": [_curve(one, start) for one, start in zip(state.frames, starts, strict=False)],
@@ -220,8 +235,10 @@ class FocusJob(Job[FocusState]):
             best = [(base + offset, error) for base in self._base(state)]
         distances, figures["distances_um_se"] = self._real_pairs(best)
         figures["distances_um"] = distances
-        figures["frames"] = frame_list(len(self._amplitudes), self._files, {"distance_um": distances})
-        return Outcome(self._images(state, best), figures, [*doubts, *_doubts(state)])
+        figures["frames"] = frame_list(self._left_out.kept, self._files, {"distance_um": distances})
+        if self._left_out.numbers:
+            figures["left_out"] = [number + 1 for number in self._left_out.numbers]
+        return Outcome(self._images(state, best), figures, self._left_out.counted([*doubts, *_doubts(state)]))
 
     def _images(self, state: FocusState, best: Sequence[tuple[float, float]]) -> tuple[NamedArray, ...]:
         """Return the amplitude of each frame at its distance, and the field of all together."""
@@ -240,16 +257,14 @@ class FocusJob(Job[FocusState]):
         return tuple(images)
 
     def _effective(self, real_um: float) -> float:
-        source = self.recipe.source_distance_um
+        source = self._used.source_distance_um
         if source is None:
             return real_um
-        return effective_distance_um(real_um, magnification(source, real_um, self.recipe.source_distance_to))
+        return effective_distance_um(real_um, magnification(source, real_um, self._used.source_distance_to))
 
     def _real(self, effective_um: float) -> float:
-        source = self.recipe.source_distance_um
-        return (
-            effective_um if source is None else real_distance_um(effective_um, source, self.recipe.source_distance_to)
-        )
+        source = self._used.source_distance_um
+        return effective_um if source is None else real_distance_um(effective_um, source, self._used.source_distance_to)
 
     def _real_pairs(self, pairs: Iterable[tuple[float, float]]) -> tuple[list[float], list[float]]:
         """Return distances from sample to sensor, and their standard errors, from those for parallel light."""
@@ -265,11 +280,11 @@ class FocusJob(Job[FocusState]):
 
 def _doubts(state: FocusState) -> list[str]:
     """Return a sentence for each maximum at the end of its range."""
-    at_end = [str(number) for number, one in enumerate(state.frames, start=1) if one.at_end]
+    at_end = [number for number, one in enumerate(state.frames) if one.at_end]
     doubts = []
     if at_end:
         doubts.append(
-            f"frame {', '.join(at_end)}: the sharpest distance lies at the end of the range; extend the range, or "
+            f"{numbered(at_end)}: the sharpest distance lies at the end of the range; extend the range, or "
             "try another metric"
         )
     if state.joint is not None and state.joint.at_end:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from napari_diner.preprocess.steps import bounding
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
+from napari_diner.tasks.left_out import LeftOut, as_option
 from napari_diner.tasks.stored_array import StoredArray, read_stack, stack_of
 from napari_diner.tasks.task import Frames
 
@@ -84,6 +85,18 @@ def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
     )
 
 
+def without(data: IdtData, left_out: LeftOut) -> IdtData:
+    """Return a recording without some frames, and their backgrounds and files."""
+    if not left_out.numbers:
+        return data
+    return replace(
+        data,
+        frames=data.frames[left_out.kept],
+        background=left_out.pages(data.background),
+        files=left_out.rest(data.files),
+    )
+
+
 def with_file_facts(recipe: IdtRecipe, data: IdtData) -> IdtRecipe:
     """Return a recipe with the name of the data, and their pixel size unless the recipe has one."""
     facts: dict[str, object] = {"stack": data.source, **data.read_as}
@@ -138,7 +151,10 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
     check_frames(frames)
     for number, frame in enumerate(frames, 1):
         if not np.isfinite(frame).all():
-            raise InputError(f"Frame {number} contains values that are not finite (NaN or infinity); correct it")
+            raise InputError(
+                f"Frame {number} contains values that are not finite (NaN or infinity); correct it, or leave it out "
+                f"with {as_option([number - 1])}"
+            )
     check_not_constant(frames)
     _check_kind(recipe.background, frames)
     values = frames.astype(np.float32)

@@ -13,8 +13,9 @@ from scipy import signal
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.physics.idt.illumination import Illumination
-from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts
+from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts, without
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.left_out import LeftOut
 
 Vector = npt.NDArray[np.float64]
 
@@ -116,9 +117,11 @@ def check_geometry(recipe: IdtRecipe, data: IdtData) -> GeometryCheck:
     from napari_diner.tasks.idt.optics import preflight, within_aperture
 
     recipe = with_file_facts(recipe, data)
+    left_out = LeftOut.of(recipe, len(data.frames))
+    data = without(data, left_out)
     contrast, warnings = contrast_of(recipe, data)
     geometry = recipe.geometry((recipe.slice_count, contrast.shape[1], contrast.shape[2]))
-    illumination = recipe.illumination(len(contrast))
+    illumination = recipe.illumination(left_out.frames).without(left_out.numbers)
     start, more = within_aperture(recipe, illumination)
     if not (np.hypot(*start.apertures.T) > geometry.na).any():
         # nothing is known about light that does not pass the objective
@@ -126,5 +129,5 @@ def check_geometry(recipe: IdtRecipe, data: IdtData) -> GeometryCheck:
     return GeometryCheck(
         spectra(contrast, geometry.pixel_size_um),
         circles(illumination, geometry.wavelength_um, geometry.na),
-        (*warnings, *more),
+        tuple(left_out.counted((*warnings, *more))),
     )

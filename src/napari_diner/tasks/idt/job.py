@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from napari_diner import device as devices
-from napari_diner.errors import DinerError, InputError
+from napari_diner.errors import DinerError, InputError, RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import check_frames, check_frames_first, checksum, frames_last
 from napari_diner.physics.idt.contrast import refractive_index
+from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.preprocess.soundness import numbered, repeated, without_light
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
 from napari_diner.tasks.frame_list import frame_list
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
-from napari_diner.tasks.idt.data import IdtData, contrast_of, memory_needed, saturated_in, with_file_facts
+from napari_diner.tasks.idt.data import IdtData, contrast_of, memory_needed, saturated_in, with_file_facts, without
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, computed_models, preflight
 from napari_diner.tasks.idt.plausibility import optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -28,6 +29,7 @@ from napari_diner.tasks.idt.stages import IdtStages, IdtState
 from napari_diner.tasks.idt.truth import TrueVolume, check_truth, score
 from napari_diner.tasks.idt.ways import expected_sign, sign_of_sample
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
+from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.report import psnr_db
 from napari_diner.tasks.unexplained import Unexplained
 
@@ -45,6 +47,12 @@ class IdtJob(Job[IdtState]):
     task = "idt"
 
     def __init__(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> None:
+        self.checksum = checksum(np.asarray(data.frames))
+        self._left_out = LeftOut.of(recipe, len(data.frames) if data.frames.ndim == 3 else 0)
+        with self._left_out.counting():
+            self._prepare(recipe, data, truth)
+
+    def _prepare(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None) -> None:
         frames = np.asarray(data.frames)
         self.recipe: IdtRecipe = with_file_facts(recipe, data)
         check_frames_first(frames.shape, len(self.recipe.illuminations), self.recipe.axes)
@@ -56,11 +64,15 @@ class IdtJob(Job[IdtState]):
                 f"A volume of {'×'.join(map(str, (recipe.slice_count, *frames.shape[1:])))} voxels",
                 self.device,
             )
+        if self._left_out.numbers and recipe.transfer_functions is not None:
+            raise RecipeError("{field} and {field:transfer_functions} exclude each other; take out both", "leave_out")
+        data = without(data, self._left_out)
+        frames = np.asarray(data.frames)
         check_frames(frames)
         shape = (recipe.slice_count, *frames.shape[1:])
         doubts = optics_doubts(self.recipe, shape[1:])
         warnings = [*doubts, *repeated(frames)]
-        data, self._left_out = self._lit(data, warnings)
+        data = self._lit(data, warnings)
         contrast, more = contrast_of(self.recipe, data)
         warnings += more
         doubt = frames_last(frames.shape, self.recipe.axes)
@@ -68,7 +80,6 @@ class IdtJob(Job[IdtState]):
         if truth is not None:
             check_truth(truth, shape)
         self.truth = truth
-        self.checksum = checksum(frames)
         # impossible optics are reported before any work is done
         models, more = self._models(data, shape)
         warnings += more
@@ -92,33 +103,34 @@ class IdtJob(Job[IdtState]):
         there = torch.from_numpy(contrast).to(self.device)
         at_least = None if full is None else torch.from_numpy(full).to(self.device)
         problem = VolumeProblem(models.linear(), there, priors, tv, at_least=at_least)
-        self.warnings = (*data.warnings, *warnings)
+        self.warnings = tuple(self._left_out.counted((*data.warnings, *warnings)))
         self.notes = data.notes
-        illumination = () if data.transfer is not None else self.recipe.illumination(len(frames)).frames
+        illumination = () if data.transfer is not None else self._illumination().frames
         directions = [[[source.na_y, source.na_x] for source in sources] for sources in illumination]
-        self._frames = frame_list(len(frames), data.files, {"na_yx": directions})
+        self._frames = frame_list(self._left_out.kept, data.files, {"na_yx": directions})
         self._first = IdtState(models, problem, calibration=calibration)
 
     def _models(self, data: IdtData, shape: tuple[int, int, int]) -> tuple[Models, list[str]]:
         recipe, frames = self.recipe, len(data.frames)
         if data.transfer is not None:
             return GivenModels(data.transfer, recipe.slices(shape), frames, self.device), []
-        lit = recipe.illumination(frames + len(self._left_out)).without(self._left_out)
-        return computed_models(recipe, lit, shape, self.device)
+        return computed_models(recipe, self._illumination(), shape, self.device)
 
-    def _lit(self, data: IdtData, warnings: list[str]) -> tuple[IdtData, list[int]]:
-        """Return the data without frames that have no light, and their numbers from zero; add what is to be said."""
+    def _illumination(self) -> Illumination:
+        return self.recipe.illumination(self._left_out.frames).without(self._left_out.numbers)
+
+    def _lit(self, data: IdtData, warnings: list[str]) -> IdtData:
+        """Return the data without frames that have no light; add what is to be said."""
         unlit = without_light(np.asarray(data.frames), self.recipe.background_offset)
         if not unlit:
-            return data, []
+            return data
         noise = f"nothing but noise, as without light, in {numbered(unlit)}"
         if self.recipe.transfer_functions is not None or self.recipe.calibration.wanted:
             raise InputError(f"There is {noise}; take them out of the stack, and out of the list of illuminations")
-        warnings.append(f"there is {noise}, which {'is' if len(unlit) == 1 else 'are'} left out")
-        background = data.background
-        if background is not None and background.ndim == 3 and len(background) == len(data.frames):
-            background = np.delete(background, unlit, axis=0)
-        return replace(data, frames=np.delete(data.frames, unlit, axis=0), background=background), unlit
+        said = f"there is {noise}, which {'is' if len(unlit) == 1 else 'are'} left out"
+        warnings[:] = self._left_out.counted([*warnings, said])
+        self._left_out = self._left_out.and_of_the_rest(unlit)
+        return without(data, LeftOut(len(data.frames), tuple(unlit)))
 
     def begin(self) -> IdtState:
         """Return the state with the data and a linear model."""
@@ -163,8 +175,8 @@ class IdtJob(Job[IdtState]):
             },
             "choices": {name: asdict(choice) for name, choice in state.choices.items()},
         }
-        if self._left_out:
-            figures["left_out"] = [number + 1 for number in self._left_out]
+        if self._left_out.numbers:
+            figures["left_out"] = [number + 1 for number in self._left_out.numbers]
         if state.calibration is not None:
             figures["calibration"] = state.calibration.report()
         if self.truth is not None:
@@ -174,7 +186,7 @@ class IdtJob(Job[IdtState]):
         return Outcome(
             arrays=(n_re, n_im, NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))),
             figures=figures,
-            warnings=[*unexplained.warnings(*_DOUBTFUL), *state.warnings],
+            warnings=self._left_out.counted([*unexplained.warnings(*_DOUBTFUL), *state.warnings]),
             weights={name: value.cpu().numpy() for name, value in (weights or {"contrast": contrast}).items()},
         )
 

@@ -19,7 +19,7 @@ from napari_diner.solvers.idt.settings import MultisliceSettings
 from napari_diner.solvers.registry import solver_names
 from napari_diner.solvers.settings import AdamSettings
 from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
-from napari_diner.tasks.recipe import ArrayRecipe
+from napari_diner.tasks.recipe import StackRecipe
 
 Direction = tuple[float, ...]
 SampleSign = Literal["auto", "positive", "negative"]
@@ -75,7 +75,7 @@ class DescentSettings(AdamSettings):
         )
 
 
-class IdtRecipe(RepresentationSettings, ArrayRecipe):
+class IdtRecipe(RepresentationSettings, StackRecipe):
     """Everything that decides a reconstruction of the refractive index (Eq. 6 of the paper, or multiple scattering)."""
 
     task: Literal["idt"] = "idt"

@@ -19,9 +19,10 @@ from napari_diner.solvers.calibration.arrangement import (
 )
 from napari_diner.solvers.idt.regularisers import Sign
 from napari_diner.tasks.idt.crop import busiest
-from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts
+from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts, without
 from napari_diner.tasks.idt.optics import ComputedModels, computed_models
 from napari_diner.tasks.idt.recipe import IdtRecipe, SampleSign
+from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.task import Alternative, Ranking
 
 # pixels across that are enough, and frequencies for a warning and for a ranking
@@ -111,6 +112,8 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
         If there are too few frames, or settings are missing.
     """
     recipe = with_file_facts(recipe, recording)
+    left_out = LeftOut.of(recipe, len(recording.frames))
+    recording = without(recording, left_out)
     contrast, _ = contrast_of(recipe, recording)
     data = torch.from_numpy(contrast)
     if len(data) < _FEWEST_FRAMES:
@@ -118,7 +121,8 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
             f"Directions cannot be compared by {len(data)} frames; it takes at least {_FEWEST_FRAMES}", "illuminations"
         )
     shape = (recipe.slice_count, data.shape[1], data.shape[2])
-    models, _ = computed_models(recipe, recipe.illumination(len(data)), shape, torch.device("cpu"))
+    illumination = recipe.illumination(left_out.frames).without(left_out.numbers)
+    models, _ = computed_models(recipe, illumination, shape, torch.device("cpu"))
     test = _test(models, data, _MANY)
     judged = test.judge(arrangements(models.illumination))
     given, found = judged[0], min(judged, key=lambda way: way.error)
@@ -138,16 +142,16 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
     shown = ordered[:_ROWS] + ([] if given in ordered[:_ROWS] else [given])
     return Ranking(
         _COLUMNS,
-        tuple(_alternative(recipe, way) for way in shown),
+        tuple(_alternative(recipe, way, left_out) for way in shown),
         shown.index(given),
         "Turned by 180°, the directions explain the frames equally well by a volume of the opposite contrast, mirrored "
         "along z: the last column tells which of the two has an index above the medium's",
     )
 
 
-def _alternative(recipe: IdtRecipe, way: Judged) -> Alternative:
+def _alternative(recipe: IdtRecipe, way: Judged, left_out: LeftOut) -> Alternative:
     sign = {1: "+", -1: "−", 0: "?"}[way.sign]
-    return Alternative(way.arrangement.name, (f"{way.error:.1%}", sign), _changes(recipe, way.arrangement))
+    return Alternative(way.arrangement.name, (f"{way.error:.1%}", sign), _changes(recipe, way.arrangement, left_out))
 
 
 def _test(models: ComputedModels, data: Tensor, frequencies: int) -> ArrangementTest:
@@ -161,13 +165,16 @@ def _test(models: ComputedModels, data: Tensor, frequencies: int) -> Arrangement
     return ArrangementTest(geometry, data, models.dispersion, frequencies)
 
 
-def _changes(recipe: IdtRecipe, way: Arrangement) -> dict[str, object]:
+def _changes(recipe: IdtRecipe, way: Arrangement, left_out: LeftOut) -> dict[str, object]:
     """Return the changes of a recipe that bind directions to frames in another way."""
     if way.name == "as given":
         return {}
     if recipe.ring.na is not None and way.first_angle_deg is not None:
         return {"ring": {"first_angle_deg": way.first_angle_deg}}
-    return {"illuminations": _listed(way.illumination), "ring": {"na": None}}
+    directions = _listed(recipe.illumination(left_out.frames))
+    for place, direction in zip(left_out.kept, _listed(way.illumination), strict=True):
+        directions[place] = direction
+    return {"illuminations": directions, "ring": {"na": None}}
 
 
 def _listed(illumination: Illumination) -> list[object]:

@@ -16,6 +16,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.point_source import real_distance_um
 from napari_diner.physics.settings import PaddingSettings
+from napari_diner.preprocess.soundness import numbered
 from napari_diner.solvers.calibration.frame_geometry import (
     COLUMNS,
     DOWN,
@@ -279,8 +280,8 @@ class Calibration(Resumable):
     def _warnings(self, found: Calibrated) -> list[str]:
         warnings = []
         if found.at_bounds.any():
-            frames = ", ".join(str(number) for number in np.flatnonzero(found.at_bounds) + 1)
-            warnings.append(f"calibration: frame {frames} stopped at its bound; give better values, or widen the range")
+            frames = numbered(np.flatnonzero(found.at_bounds))
+            warnings.append(f"calibration: {frames} stopped at the bound; give better values, or widen the range")
         if found.plane is not None and found.plane.at_end:
             warnings.append(
                 "calibration: the sharpest plane is at the end of the range of common distances; check by focusing"

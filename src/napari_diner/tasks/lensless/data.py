@@ -26,8 +26,9 @@ from napari_diner.preprocess.steps import (
 )
 from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import supports
+from napari_diner.tasks.left_out import LeftOut, as_option
 from napari_diner.tasks.lensless.geometry import object_shape, to_one_scale
-from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
+from napari_diner.tasks.lensless.recipe import LISTS, LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.report import count
 from napari_diner.tasks.stored_array import StoredArray, read_stack, stack_of
@@ -149,6 +150,39 @@ def with_file_facts(recipe: Completed, data: LenslessData) -> Completed:
     return recipe.updated(changes)
 
 
+def kept(recipe: Completed, data: LenslessData) -> tuple[Completed, LenslessData, LeftOut]:
+    """Return recipe and recording without the frames that the recipe leaves out, and which these are.
+
+    Raises
+    ------
+    RecipeError
+        If there are no such frames.
+    """
+    frames = len(data.frames) if data.frames.ndim == 3 else 0
+    left_out = LeftOut.of(recipe, frames)
+    if not left_out.numbers:
+        return recipe, data, left_out
+    recipe.check_lists(frames)
+    references = References(*(left_out.pages(getattr(data.references, name)) for name in ("dark", "flat", "empty")))
+    data = replace(
+        data,
+        frames=data.frames[left_out.kept],
+        mask=left_out.pages(data.mask),
+        references=references,
+        files=left_out.rest(data.files),
+    )
+    lists = {name: left_out.rest(values) for name, values in recipe.lists.items()}
+    return recipe.updated({**lists, "leave_out": ()}), data, left_out
+
+
+def with_all_frames(used: Completed, recipe: Completed) -> Completed:
+    """Return the completed recipe of the frames that are kept, with what the recipe says of all frames."""
+    if not recipe.leave_out:
+        return used
+    lists = {name: getattr(recipe, name, None) for name in LISTS if hasattr(recipe, name)}
+    return used.updated({**lists, "leave_out": recipe.leave_out})
+
+
 def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
     """Return a recipe completed from the data, with ``auto`` resolved.
 
@@ -258,8 +292,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     check_not_constant(intensities, mask)
     for number in without_light(intensities):
         raise InputError(
-            f"Frame {number + 1} is dark and shows nothing but noise; remove it from the stack, and its distance from "
-            "the list"
+            f"Frame {number + 1} is dark and shows nothing but noise; leave it out with {as_option([number])}"
         )
     warnings += repeated(data.frames)
     warnings += [] if data.mask is None or mask is None else mask_doubts(mask)

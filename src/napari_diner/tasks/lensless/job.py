@@ -16,7 +16,15 @@ from napari_diner.physics.lensless.tiles import TiledMultiHeight
 from napari_diner.tasks.frame_list import about_distances, frame_list
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.lensless.calibrate import check_calibration
-from napari_diner.tasks.lensless.data import LenslessData, checked_illumination, memory_needed, prepare, resolved
+from napari_diner.tasks.lensless.data import (
+    LenslessData,
+    checked_illumination,
+    kept,
+    memory_needed,
+    prepare,
+    resolved,
+    with_all_frames,
+)
 from napari_diner.tasks.lensless.geometry import object_shape, onto_object
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.order import misplaced
@@ -63,25 +71,33 @@ class LenslessJob(Job[LenslessState]):
     task = "lensless"
 
     def __init__(self, recipe: LenslessRecipe, data: LenslessData, truth: Truth | None = None) -> None:
+        self.checksum = checksum(data.frames)
+        used, data, self._left_out = kept(recipe, data)
+        with self._left_out.counting():
+            self._prepare(used, data, truth)
+        # what is stored has the whole lists
+        self.recipe = with_all_frames(self._used, recipe)
+
+    def _prepare(self, recipe: LenslessRecipe, data: LenslessData, truth: Truth | None) -> None:
         frames = data.frames
-        self.recipe: LenslessRecipe = resolved(recipe, data)
-        check_registration(self.recipe, len(frames))
-        check_calibration(self.recipe, len(frames))
+        self._used = resolved(recipe, data)
+        check_registration(self._used, len(frames))
+        check_calibration(self._used, len(frames))
         if truth is not None:
             check_truth(truth, object_shape(recipe, frames.shape[1:]))
         self.truth = truth
         self.device = devices.choose_device(recipe.device)
         what = f"A stack of {len(frames)} frames of {frames.shape[1]}×{frames.shape[2]} pixels"
-        devices.check_memory(memory_needed(self.recipe, frames.shape), what, self.device)
-        self._prepared = prepare(self.recipe, data)
-        self.recipe = with_surround(self.recipe, self._prepared)
-        needed = memory_needed(self.recipe, frames.shape)
+        devices.check_memory(memory_needed(self._used, frames.shape), what, self.device)
+        self._prepared = prepare(self._used, data)
+        self._used = with_surround(self._used, self._prepared)
+        needed = memory_needed(self._used, frames.shape)
         devices.check_memory(needed, what, self.device)
-        setup = Setup.of(self.recipe, self._prepared.gains)
+        setup = Setup.of(self._used, self._prepared.gains)
         notes, warnings = about_distances(data.files, recipe.distances_um, needed=recipe.needs_distances)
         self.notes = (*data.notes, *notes)
-        implausible = doubts(self.recipe, setup, object_shape(recipe, frames.shape[1:]))
-        repeats = surround_warnings(self.recipe, self._prepared)
+        implausible = doubts(self._used, setup, object_shape(recipe, frames.shape[1:]))
+        repeats = surround_warnings(self._used, self._prepared)
         self.warnings = (*data.warnings, *warnings, *implausible, *self._prepared.warnings, *repeats)
         self._files = data.files
         illumination, self._brightness = checked_illumination(data.illumination, frames.shape), 1.0
@@ -92,16 +108,16 @@ class LenslessJob(Job[LenslessState]):
             illumination = illumination / np.float32(self._brightness)
         builder = ModelBuilder(illumination, self.device, needed)
         support = checked_support(recipe, data)
-        displaced = unregistered(self.recipe, self._prepared)
+        displaced = unregistered(self._used, self._prepared)
         self.warnings += (*displaced, *support_doubts(support))
         if not implausible and not displaced:  # either would be the reason
-            self.warnings = (*misplaced(self.recipe, setup, self._prepared, builder), *self.warnings)
-        self._stages = LenslessStages(self.recipe, builder, support)
-        self.checksum = checksum(frames)
+            self.warnings = (*misplaced(self._used, setup, self._prepared, builder), *self.warnings)
+        self._stages = LenslessStages(self._used, builder, support)
+        self.warnings = self._left_out.counted(self.warnings)
 
     def begin(self) -> LenslessState:
         """Return the state with prepared frames and a start."""
-        return self._stages.begin(Setup.of(self.recipe, self._prepared.gains), self._prepared)
+        return self._stages.begin(Setup.of(self._used, self._prepared.gains), self._prepared)
 
     def stages(self) -> Sequence[Stage[LenslessState]]:
         """Return the stages in order."""
@@ -119,7 +135,7 @@ class LenslessJob(Job[LenslessState]):
 
     def outcome(self, state: LenslessState, record: RunRecord) -> Outcome:
         """Return amplitude, phase and residual of a state, and what is derived from them."""
-        recipe, setup, problem = self.recipe, state.setup, state.problem
+        recipe, setup, problem = self._used, state.setup, state.problem
         unit = self._amplitude_unit(state)
         amplitude, phase = _images(unit * _view(state), setup.pixel_size_um)
         weights = {name: value.cpu().numpy() for name, value in state.parameters.items()}
@@ -133,6 +149,8 @@ class LenslessJob(Job[LenslessState]):
             if report is not None:
                 figures[part] = {key: value for key, value in report.items() if key != "warnings"}
                 warnings += report["warnings"]
+        if self._left_out.numbers:
+            figures["left_out"] = [number + 1 for number in self._left_out.numbers]
         if self.truth is not None:
             figures["truth"] = score(amplitude.data, phase.data, self.truth)
             figures["truth_bands"] = band_errors(phase.data, self.truth, setup.pixel_size_um)
@@ -157,7 +175,7 @@ class LenslessJob(Job[LenslessState]):
                 *phase_images(phase, recipe.phase_output, setup.optics.wavelength_um),
             ),
             figures=figures,
-            warnings=warnings,
+            warnings=self._left_out.counted(warnings),
             weights=weights or {"amplitude": amplitude.data, "phase": phase.data},
         )
 
@@ -165,14 +183,14 @@ class LenslessJob(Job[LenslessState]):
         problem, prepared = state.problem, state.prepared
         error = prepared.unit * problem.intensity_error(state.field) ** 0.5
         figures: dict[str, Any] = {
-            "solver": self.recipe.solver,
-            "start": self.recipe.start,
+            "solver": self._used.solver,
+            "start": self._used.start,
             "measurement_psnr_db": psnr_db(np.array(error), prepared.peak),
             "measurement_peak": prepared.peak,
             "parameters": 2 * state.field.numel() if state.parameter_count is None else state.parameter_count,
             "gains": list(prepared.gains),
-            "frames": frame_list(len(prepared.gains), self._files, {"distance_um": self.recipe.distances_um}),
-            **geometry_report(self.recipe, state.setup),
+            "frames": frame_list(self._left_out.kept, self._files, {"distance_um": self._used.distances_um}),
+            **geometry_report(self._used, state.setup),
             **light_report(state.setup),
         }
         # what is worth knowing of a run is its solver, not the estimate of the uncertainty behind it
@@ -188,7 +206,7 @@ class LenslessJob(Job[LenslessState]):
             figures["noise"] = {"shot": 4 * noise.shot, "read_sigma": noise.read_sigma}
         if problem.priors is not None:
             priors = problem.priors.adapted(problem.evaluate(state.field).misfit)
-            if self.recipe.prior.wanted or priors.support is not None:
+            if self._used.prior.wanted or priors.support is not None:
                 figures["prior"] = prior_report(priors, state.choice, prepared.unit)
             padding = problem.model.padding
             if padding.is_unknown:

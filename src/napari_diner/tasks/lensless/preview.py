@@ -7,7 +7,7 @@ import numpy as np
 from napari_diner import device as devices
 from napari_diner.io.arrays import NamedArray
 from napari_diner.preprocess.steps import Prepared
-from napari_diner.tasks.lensless.data import LenslessData, corrected, prepare, resolved
+from napari_diner.tasks.lensless.data import LenslessData, corrected, kept, prepare, resolved
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.lensless.register import FrameRegistration, check_registration
 from napari_diner.tasks.lensless.setup import Setup, magnifications
@@ -25,6 +25,7 @@ def preview(recipe: RecordingRecipe, data: LenslessData) -> tuple[NamedArray, ..
     InputError
         If the data cannot be used.
     """
+    recipe, data, _ = kept(recipe, data)
     if isinstance(recipe, LenslessRecipe) and recipe.registration != "off":
         prepared = _registered(recipe, data)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -23,9 +24,11 @@ from napari_diner.solvers.registry import solver_names, supports
 from napari_diner.solvers.settings import AdamSettings, AlternatingSettings, GaussNewtonSettings
 from napari_diner.tasks.lensless.calibration_settings import CalibrationSettings
 from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
-from napari_diner.tasks.recipe import ArrayRecipe
+from napari_diner.tasks.recipe import StackRecipe
 
 Registration = Literal["off", "shift", "similarity"]
+LISTS = ("distances_um", "gains", "shifts_um")
+"""Settings that have an entry for each frame."""
 
 
 def _solvers() -> tuple[str, ...]:
@@ -47,7 +50,7 @@ class GradientSettings(AdamSettings):
     """Compare square roots of intensities (suits shot noise and converges faster) or intensities (as published)."""
 
 
-class RecordingRecipe(ArrayRecipe):
+class RecordingRecipe(StackRecipe):
     """How a lensless stack was recorded, and how it is prepared."""
 
     stack: str | None = Field(default=None, title="Intensity stack")
@@ -119,6 +122,27 @@ class RecordingRecipe(ArrayRecipe):
         """Whether distances are to be taken from the names of files, if they give any."""
         return not self.distances_um
 
+    @property
+    def lists(self) -> dict[str, Sequence[object]]:
+        """Lists with an entry for each frame, as far as they are given."""
+        lists = {name: getattr(self, name, None) for name in LISTS}
+        return {name: values for name, values in lists.items() if values}
+
+    def check_lists(self, frames: int) -> None:
+        """Check that lists have an entry for each of the frames of the stack.
+
+        Raises
+        ------
+        RecipeError
+            If one has more or fewer.
+        """
+        for name, values in self.lists.items():
+            if len(values) != frames:
+                raise RecipeError(
+                    f"{{field}} has {len(values)} entries but the stack has {frames} frames; give one for each frame",
+                    name,
+                )
+
     def check_complete(self, frames: int) -> None:
         """Check that the recipe is complete for a stack of `frames` frames.
 
@@ -130,13 +154,7 @@ class RecordingRecipe(ArrayRecipe):
         optics = self.optics
         if not self.distances_um:
             raise RecipeError("The distances are missing; give {field}, one for each frame", "distances_um")
-        for name in ("distances_um", "gains", "shifts_um"):
-            values = getattr(self, name, None)
-            if values is not None and len(values) != frames:
-                raise RecipeError(
-                    f"{{field}} has {len(values)} entries but the stack has {frames} frames; give one for each frame",
-                    name,
-                )
+        self.check_lists(frames)
         if 2 * optics.pixel_size_um * optics.medium_frequency < 1e-3:
             raise RecipeError(
                 f"{{field}} = {optics.pixel_size_um:g} is far below the wavelength; check that it is in micrometres",
@@ -225,6 +243,27 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
             self.source_distance_to,
             (self.bandwidth_nm or 0.0) * 1e-3,
         )
+
+    @property
+    def lists(self) -> dict[str, Sequence[object]]:
+        """Lists with an entry for each frame, as far as they are given."""
+        lists = {name: getattr(self, name, None) for name in LISTS}
+        return {name: values for name, values in lists.items() if values}
+
+    def check_lists(self, frames: int) -> None:
+        """Check that lists have an entry for each of the frames of the stack.
+
+        Raises
+        ------
+        RecipeError
+            If one has more or fewer.
+        """
+        for name, values in self.lists.items():
+            if len(values) != frames:
+                raise RecipeError(
+                    f"{{field}} has {len(values)} entries but the stack has {frames} frames; give one for each frame",
+                    name,
+                )
 
     def check_complete(self, frames: int) -> None:
         """Check that the recipe is complete; see `RecordingRecipe.check_complete`."""
