@@ -8,10 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from napari_diner.errors import DinerError, RecipeError
+from napari_diner.io.arrays import Array
 from napari_diner.tasks.recipe import StackRecipe
 
 _ONE = re.compile(r"\b([Ff]rame) (\d+)")
@@ -71,7 +69,7 @@ class LeftOut:
             return tuple(entries)
         return tuple(entries[number] for number in self.kept)
 
-    def pages(self, images: npt.NDArray[np.generic] | None) -> npt.NDArray[np.generic] | None:
+    def pages(self, images: Array | None) -> Array | None:
         """Return the pages of the frames that are kept, (N, Y, X); an image for all, (Y, X), is as it is."""
         if images is None or images.ndim < 3 or len(images) != self.frames or not self.numbers:
             return images
