@@ -57,6 +57,16 @@ def test_what_is_missing_is_named_by_its_title(any_dock: Any) -> None:
     assert "--" not in any_dock.panel.status.text()
 
 
+def test_a_recipe_remembers_its_data(any_dock: Any) -> None:
+    any_dock.set_recipe(any_dock.recipe().updated({"input_sha256": "0" * 64}))
+    assert any_dock.recipe().input_sha256 == "0" * 64
+    if any_dock.task.name == "fit":
+        run = any_dock.task.start(any_dock.recipe(), any_dock.frames(any_dock.choice.layer))
+        assert "checksums differ" in run.warnings[0]
+    any_dock.set_recipe(any_dock.recipe_type())
+    assert any_dock.recipe().input_sha256 == ""
+
+
 def test_pixels_that_are_not_square_are_named_with_both_sides(any_dock: Any) -> None:
     if any_dock.task.name != "fit":  # which takes pixels of any shape
         any_dock.choice.layer.scale = (1, 0.4, 0.5)

@@ -24,8 +24,10 @@ from napari_diner.widgets.forms.stack_choice import StackChoice
 from napari_diner.widgets.idt.slider_range import SliderRange
 from napari_diner.widgets.layers.layer_arguments import layer_arguments
 from napari_diner.widgets.layers.pixel_size import give_pixel_size, layer_pixel_size_um
+from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.layers.result_layers import ResultLayers
 from napari_diner.widgets.layers.result_reader import get_reader
+from napari_diner.widgets.layers.world import add_layer
 from napari_diner.widgets.layers.writer import write_ome_tiff
 
 RANDOM = np.random.default_rng(0)
@@ -300,3 +302,16 @@ def test_a_slider_has_the_positions_of_the_layers_that_are_shown() -> None:
     low, high = viewer.dims.range[0][:2]
     assert (low, high) == (0, 7)
     del slider  # the viewer does not keep it alive
+
+
+@pytest.mark.parametrize("adding", ["a layer", "a preview"])
+def test_units_are_combined_before_a_layer_is_added(adding: str) -> None:
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((3, 8, 8)), scale=(1, 2, 2), units=("pixel", "um", "um"))
+    units = []
+    viewer.layers.events.inserted.connect(lambda: units.append(viewer.layers.extent.units))
+    if adding == "a layer":
+        add_layer(viewer, Image(np.zeros((4, 8, 8)), scale=(0.5, 2, 2), units="um"))
+    else:
+        PreviewLayers(viewer).show([NamedArray("n_re", np.zeros((4, 8, 8), np.float32), "ZYX", (0.5, 2.0, 2.0))])
+    assert units and None not in units

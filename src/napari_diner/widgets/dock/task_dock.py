@@ -89,6 +89,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self._essentials = make_editors(self.recipe_type, self.essentials, self.none_texts) | dict(own_editors)
         self.editors: dict[str, Editor] = self.advanced.editors | self._essentials
         self._filled_in: dict[str, object] = {}
+        self._data_sha256 = ""
         self._placed = False
         self._running_on = self._result_of = self.choice.name
         self.settings = SettingsArea()
@@ -132,7 +133,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
             If a value cannot be read.
         """
         values = {name: editor.value() for name, editor in self._essentials.items()}
-        return {**self.advanced.values(), **values, self.task.source_field: self.choice.source}
+        of_data = {self.task.source_field: self.choice.source, "input_sha256": self._data_sha256}
+        return {**self.advanced.values(), **values, **of_data}
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 (Qt's name)
         """Share the place of other docks of tasks, as tabs, when it is shown for the first time."""
@@ -179,8 +181,9 @@ class TaskDock(QWidget, Generic[RecipeT]):
         return {}
 
     def set_recipe(self, recipe: RecipeT) -> None:
-        """Show a recipe; the choice of the layer stays as it is."""
+        """Show a recipe; the choice of the layer stays as it is, and a run on other data than the recipe's warns."""
         self._filled_in = {}
+        self._data_sha256 = recipe.input_sha256
         for name, editor in self._essentials.items():
             editor.set_value(getattr(recipe, name))
         self.advanced.set_values(recipe)

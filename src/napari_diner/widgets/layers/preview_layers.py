@@ -10,7 +10,7 @@ from napari.layers import Image
 from napari_diner.io.arrays import NamedArray
 from napari_diner.widgets.layers.layer_arguments import MakeArguments, layer_arguments, update_layer
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
-from napari_diner.widgets.layers.world import combine_units
+from napari_diner.widgets.layers.world import add_layer, combine_units
 
 
 class PreviewLayers:
@@ -47,7 +47,7 @@ class PreviewLayers:
             elif self._restore or array.name not in self._shown:
                 title = {"name": f"{array.name}{self._suffix}", "metadata": DISPLAY_ONLY}
                 layer = self._shown[array.name] = Image(**(arguments | title))
-                self._viewer.add_layer(layer)
+                add_layer(self._viewer, layer)
         combine_units(self._viewer)
 
     def discard(self) -> None:

@@ -10,7 +10,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.layers.layer_arguments import update_layer
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
-from napari_diner.widgets.layers.world import combine_units
+from napari_diner.widgets.layers.world import add_layer, combine_units
 
 
 class ResultLayers(PreviewLayers):
@@ -39,7 +39,7 @@ class ResultLayers(PreviewLayers):
                 layer = None
             if layer is None:
                 layer = Image(**arguments)
-                self._viewer.add_layer(layer)
+                add_layer(self._viewer, layer)
             else:
                 update_layer(layer, arguments)
                 layer.name = array.name

@@ -10,21 +10,22 @@ from napari_diner.widgets.layers.layer_units import factor_between, is_length
 
 
 def add_layer(viewer: ViewerModel, layer: Layer) -> None:
-    """Add a layer to a viewer; see `combine_units`."""
+    """Add a layer to a viewer, whose units and its own are combined first; see `combine_units`."""
+    combine_units(viewer, layer)
     viewer.add_layer(layer)
-    combine_units(viewer)
 
 
-def combine_units(viewer: ViewerModel) -> None:
-    """Let all layers have units of the same quantity along each axis before Y and X.
+def combine_units(viewer: ViewerModel, *added: Layer) -> None:
+    """Let all layers, and those about to be added, have units of the same quantity along each axis before Y and X.
 
     napari aligns the axes of layers from the last one on, so that the slices of a volume share an axis with the frames
     of a stack; and it drops the units of all axes if those of one are of different quantities. Axes that only count
     have no unit of their own: it is the micrometre, one for each frame, where another layer has a depth, and the pixel
     where others count in pixels.
     """
-    for place in range(3, max((layer.ndim for layer in viewer.layers), default=0) + 1):
-        sharing = [layer for layer in viewer.layers if layer.ndim >= place]
+    layers = [*viewer.layers, *added]
+    for place in range(3, max((layer.ndim for layer in layers), default=0) + 1):
+        sharing = [layer for layer in layers if layer.ndim >= place]
         if len({is_length(layer.units[-place]) for layer in sharing}) < 2:
             continue
         depth = any(is_length(layer.units[-place]) and not _counts(layer, place) for layer in sharing)
