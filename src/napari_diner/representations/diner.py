@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from napari_diner.representations.backbones import build_backbone
 from napari_diner.representations.base import Representation
+from napari_diner.representations.chunks import in_chunks
 from napari_diner.representations.settings import (
     CompleteDinerSettings,
     RepresentationSettings,
@@ -61,8 +61,7 @@ class Diner(Representation):
         Where gradients are wanted, each chunk is computed anew on the way back, so that the activations of all
         samples are never held at once.
         """
-        parameters = self.backbone.parameters()
-        values: Tensor = _InChunks.apply(self.backbone, self.hash_table, *parameters)  # type: ignore[no-untyped-call]
+        values = in_chunks(self.backbone, self.hash_table, _chunk_size(self.hash_table), self.backbone)
         return values.T.reshape(self.outputs, *self.shape)
 
     def sample(self, indices: Tensor) -> Tensor:
@@ -138,35 +137,6 @@ class Lattice:
         copies = values.expand(shares, *values.shape[1:])
         read = F.grid_sample(copies, where, mode="bilinear", padding_mode="border", align_corners=True)
         return read.reshape(shares, values.shape[1], share).transpose(0, 1).reshape(values.shape[1], -1)[:, : len(keys)]
-
-
-class _InChunks(torch.autograd.Function):
-    """A network applied to many keys, chunk by chunk; its activations live no longer than their chunk."""
-
-    @staticmethod
-    def forward(ctx: Any, network: nn.Module, keys: Tensor, *parameters: Tensor) -> Tensor:
-        """Return the network's values, (keys, outputs)."""
-        ctx.network = network
-        ctx.save_for_backward(keys, *parameters)
-        return torch.cat([network(chunk) for chunk in keys.split(_chunk_size(keys))])
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        """Compute each chunk anew, and bring its gradient back to its keys and to the parameters."""
-        keys, *parameters = ctx.saved_tensors
-        size = _chunk_size(keys)
-        key_gradients = torch.empty_like(keys)
-        sums = [torch.zeros_like(parameter) for parameter in parameters]
-        chunks = zip(keys.split(size), grad_outputs[0].split(size), key_gradients.split(size), strict=True)
-        for chunk, gradient, key_gradient in chunks:
-            with torch.enable_grad():
-                inputs = chunk.detach().requires_grad_()
-                values = ctx.network(inputs)
-            gradients = torch.autograd.grad(values, (inputs, *parameters), gradient)
-            key_gradient.copy_(gradients[0])
-            for total, part in zip(sums, gradients[1:], strict=True):
-                total += part
-        return None, key_gradients, *sums
 
 
 def _chunk_size(keys: Tensor) -> int:

@@ -6,10 +6,10 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from napari_diner.representations.backbones import build_network
 from napari_diner.representations.base import Representation
+from napari_diner.representations.chunks import in_chunks
 from napari_diner.representations.coordinates import coordinates
 from napari_diner.representations.settings import RepresentationSettings
 
@@ -59,16 +59,9 @@ class CoordinateNetwork(Representation):
         samples are never held at once.
         """
         device = next(self.parameters()).device
-        size = _chunk_size(device)
-        count = int(torch.Size(self.shape).numel())
-        parts = []
-        for start in range(0, count, size):
-            indices = torch.arange(start, min(start + size, count), device=device)
-            if torch.is_grad_enabled():
-                parts.append(checkpoint(self.sample, indices, use_reentrant=False, preserve_rng_state=False))
-            else:
-                parts.append(self.sample(indices))
-        return torch.cat(parts).T.reshape(self.outputs, *self.shape)
+        indices = torch.arange(int(torch.Size(self.shape).numel()), device=device)
+        values = in_chunks(self.sample, indices, _chunk_size(device), self)
+        return values.T.reshape(self.outputs, *self.shape)
 
 
 def _chunk_size(device: torch.device) -> int:
