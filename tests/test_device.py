@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -21,7 +23,7 @@ def test_a_device_that_is_not_there() -> None:
 
 def test_memory_is_refused_before_it_is_taken() -> None:
     device.check_memory(1, "a pixel")
-    with pytest.raises(OutOfMemoryError, match=r"A galaxy needs about .* GiB"):
+    with pytest.raises(OutOfMemoryError, match=r"A galaxy needs about .* GB"):
         device.check_memory(2**60, "A galaxy")
 
 
@@ -29,3 +31,19 @@ def test_peak_memory_counts_this_process() -> None:
     before = device.peak_memory_mb(torch.device("cpu"))
     held = torch.ones(2**26)
     assert device.peak_memory_mb(torch.device("cpu")) >= max(before, held.numel() * 4 / 1e6)
+
+
+@pytest.mark.parametrize(
+    "names", [("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")]
+)
+def test_the_limit_of_a_container_counts(
+    tmp_path: Path, names: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in zip(
+        (*names, "memory.stat"), ("7000\n", "5000\n", "anon 4000\ninactive_file 600\n"), strict=True
+    ):
+        (tmp_path / name).write_text(value)
+    monkeypatch.setattr(device, "_LIMITS", ((tmp_path / "elsewhere", *names), (tmp_path, *names)))
+    assert device.available_memory() == 7000 - (5000 - 600)
+    (tmp_path / names[0]).write_text("max\n")
+    assert device.available_memory() > 10**6

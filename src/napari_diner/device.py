@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -14,6 +16,11 @@ from napari_diner.errors import OutOfMemoryError, RecipeError
 if TYPE_CHECKING:
     import torch
 
+# where Linux has the limit of a group of processes, and what they use of it: versions 2 and 1
+_LIMITS = (
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
 _EAGER_CALLS = 3  # calls of a step before it is recorded, as in PyTorch's guide to CUDA graphs
 
 
@@ -54,23 +61,38 @@ def available_memory(device: torch.device | None = None) -> int:
 
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
-    return int(psutil.virtual_memory().available)
+    return min(int(psutil.virtual_memory().available), _left_in_group())
 
 
-def check_memory(needed: int, what: str, device: torch.device | None = None) -> None:
+def _left_in_group() -> int:
+    """Return the bytes that the limit of a container or a batch system leaves, if there is one (Linux only)."""
+    for folder, limit, used in _LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            # pages of files that can be dropped do not count
+            taken = int((folder / used).read_text()) - int(statistics["inactive_file"])
+            return max(int((folder / limit).read_text()) - taken, 0)
+    return sys.maxsize
+
+
+def check_memory(
+    needed: int,
+    what: str,
+    device: torch.device | None = None,
+    cure: str = "crop or bin the frames, or use a larger machine",
+) -> None:
     """Check that `needed` bytes can be allocated.
 
     Raises
     ------
     OutOfMemoryError
-        If they cannot; `what` is the subject of the message.
+        If they cannot; `what` is the subject of the message, and `cure` its end.
     """
     free = available_memory(device)
     if needed > free:
         where = "graphics" if device is not None and device.type == "cuda" else "main"
         raise OutOfMemoryError(
-            f"{what} needs about {needed / 2**30:.1f} GiB but only {free / 2**30:.1f} GiB of {where} memory are free; "
-            "crop or bin the frames, or use a larger machine"
+            f"{what} needs about {needed / 1e9:.1f} GB but only {free / 1e9:.1f} GB of {where} memory are free; {cure}"
         )
 
 
@@ -82,6 +104,10 @@ def peak_memory_mb(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / 1e6
     if sys.platform == "win32":
         return float(psutil.Process().memory_info().peak_wset) / 1e6
+    with contextlib.suppress(OSError, StopIteration):
+        # of this program; what `resource` tells includes the one that started it
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return float(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024 / 1e6
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

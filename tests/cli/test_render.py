@@ -149,7 +149,7 @@ def test_a_file_is_only_replaced_where_that_is_asked_for(
         (["--zoom", "2,2"], "The zoom has 2 numbers; give one, or one for each of the axes ZYX"),
         (["--zoom", "0"], "A zoom must lie between 0.001 and 1000"),
         (["--zoom", "nan"], "A zoom must lie between 0.001 and 1000"),
-        (["--zoom", "1000,1000,1000"], "GiB"),
+        (["--zoom", "1000,1000,1000"], "GB"),
     ],
 )
 def test_what_cannot_be_rendered_is_one_line(

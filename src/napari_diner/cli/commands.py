@@ -17,6 +17,7 @@ from napari_diner.io.folder import RECIPE, checkpoint_path, with_manifest, write
 from napari_diner.settings import Settings, Values
 from napari_diner.tasks.recipe import Recipe, input_files, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
+from napari_diner.tasks.sharing import shared
 from napari_diner.tasks.task import AnyTask, Check, Sample, SampleData, Task
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def check_into(task: AnyTask, check: Check, recipe: Recipe, pick: int, output: P
             f"{{field}} = {pick} is not a number of the table; it has {len(ranking.alternatives)}", "pick"
         )
     if output is not None:
-        changed = recipe.updated(ranking.alternatives[pick - 1].changes)
+        changed = shared(recipe.updated(ranking.alternatives[pick - 1].changes), output.parent)
         try:
             with output.open("x", encoding="utf-8") as file:
                 file.write(changed.to_yaml(complete=False))

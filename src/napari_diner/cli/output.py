@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from napari_diner.cli.terminal import Watch, print_rows, print_table, progress_display, warn
 from napari_diner.errors import DinerError, OutputError
-from napari_diner.io.folder import REPORT, reserved, staged
+from napari_diner.io.folder import REPORT, destination, reserved, staged
 from napari_diner.tasks.report import Row
 from napari_diner.tasks.task import AnyTask
 
@@ -103,6 +103,7 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
             if not folder.quiet:
                 warn(run.warnings)
                 warn(run.notes, "note")
+                warn(filter(None, [run.memory]), "memory")
             for progress in run:
                 if not watch.goes_on(progress):
                     break
@@ -128,8 +129,9 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
 
 def _print_summary(task: AnyTask, result: Result, output: Path, *, is_resumable: bool) -> None:
     rows = task.summary_rows(result.report)
-    memory = result.report.get("peak_memory_mb")
-    rows += [] if memory is None else [Row("peak memory", f"{memory:,.0f} MB")]
+    memory, planned = (result.report.get(name) for name in ("peak_memory_mb", "planned_memory_mb"))
+    remark = "" if planned is None else f" ({planned:,.0f} MB planned)"
+    rows += [] if memory is None else [Row("peak memory", f"{memory:,.0f} MB{remark}")]
     rows += [Row("note", text) for text in result.report["notes"]]
     rows += [Row("warning", text) for text in result.report["warnings"]]
     if result.partial:
@@ -164,6 +166,8 @@ def compare_into(folder: Common, comparing: Callable[[], ComparisonRun], inputs:
 def finish(comparing: ComparisonRun, *, quiet: bool) -> tuple[Comparison, bool]:
     """Run a comparison; return it, and whether it was completed."""
     with Watch(progress_display(quiet=quiet)) as watch, comparing:
+        if not quiet:
+            warn(filter(None, [comparing.memory]), "memory")
         for progress in comparing:
             if not watch.goes_on(progress):
                 break
@@ -194,7 +198,9 @@ def write_comparison(comparison: Comparison, folder: Path, *, partial: bool, oth
         Further files and folders in it that belong to the comparison.
     """
     from napari_diner.cli.terminal import table_text
+    from napari_diner.tasks.comparison import MEMORY
     from napari_diner.tasks.saving import to_json, write_result
+    from napari_diner.tasks.sharing import without_folders
 
     for name, result in comparison.results.items():
         (folder / name).mkdir()
@@ -203,7 +209,10 @@ def write_comparison(comparison: Comparison, folder: Path, *, partial: bool, oth
     write_result(winner, folder)
     comparison.save_figure(folder / "comparison.png")
     text = "\n".join([table_text(*comparison.rows()), "", *comparison.notes()])
-    (folder / "comparison.txt").write_text(text + "\n", encoding="utf-8")
-    report = {**winner.report, "partial": partial, "comparison": comparison.report}
-    names = sorted({entry.name for entry in folder.iterdir()} | {REPORT, *others})
-    (folder / REPORT).write_text(to_json({**report, "files": names}), encoding="utf-8")
+    memory = {name: comparison.report[name] for name in MEMORY}
+    report = {**winner.report, **memory, "partial": partial, "comparison": comparison.report}
+    names = sorted({entry.name for entry in folder.iterdir()} | {REPORT, "comparison.txt", *others})
+    texts = {REPORT: to_json({**report, "files": names}), "comparison.txt": text + "\n"}
+    for name, content in texts.items():
+        shown = without_folders(content, winner.recipe, destination(folder))
+        (folder / name).write_text(shown, encoding="utf-8")

@@ -34,6 +34,7 @@ def fitting_workers(items: Sequence[Item], threads: int = 1) -> int:
 def _needed(item: Item) -> int:
     """Return the bytes that an item takes; none for one that fails when it is read."""
     try:
-        return 0 if item.problem else task_of(item.recipe).memory_needed(item.recipe)
+        plan = None if item.problem else task_of(item.recipe).plan(item.recipe)
     except DinerError:
         return 0
+    return 0 if plan is None else plan.work

@@ -110,6 +110,12 @@ def _signed(path: Path) -> Stage | None:
     return None
 
 
+def stage_of(new: Path) -> Stage | None:
+    """Return the stage whose folder for new files this is, or None."""
+    stage = _signed(new.parent) if new.parent.name.startswith(PREFIX) else None
+    return stage if stage is not None and stage.target and stage.new == new else None
+
+
 def sweep(place: Path) -> None:
     """Remove the stages of dead processes from a folder, and restore the files that they had moved away."""
     for stage in stages(place):

@@ -21,6 +21,7 @@ from napari_diner.io.exchange import (
     existing,
     home_of,
     open_stage,
+    stage_of,
     stages,
     sweep,
     sync,
@@ -222,6 +223,15 @@ def replaced(path: Path, write: Callable[[Path], object]) -> None:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise OutputError(f"The output {path} cannot be written ({reason}); choose another one") from None
+
+
+def destination(folder: Path) -> Path:
+    """Return where the content of a folder goes: into that of the result if it is staged, else nowhere else."""
+    for place in (folder, *folder.parents):
+        stage = stage_of(place)
+        if stage is not None:
+            return Path(stage.target) / folder.relative_to(place)
+    return folder
 
 
 def is_demo(folder: str | Path) -> bool:

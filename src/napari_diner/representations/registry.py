@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from napari_diner.registry import Entry, unknown
+from napari_diner.representations import memory
+from napari_diner.representations.memory import Memory
 from napari_diner.representations.settings import RepresentationSettings
 
 if TYPE_CHECKING:
@@ -33,10 +35,13 @@ class RepresentationEntry(Entry):
         Step size of Adam for values of order one, if the recipe does not give one.
     holds_values
         Whether it can take on given values exactly, as pixels and tables can.
+    memory
+        Returns the bytes that its training takes, see `napari_diner.representations.memory`; None for those of pixels.
     """
 
     learning_rate: float = 1e-3
     holds_values: bool = False
+    memory: Memory | None = None
 
 
 _ENTRIES: dict[str, RepresentationEntry] = {}
@@ -103,6 +108,7 @@ for _entry in (
         f"{_HERE}.diner:build",
         ("diner",),
         holds_values=True,
+        memory=memory.diner,
     ),
     RepresentationEntry(
         "siren",
@@ -110,6 +116,7 @@ for _entry in (
         f"{_HERE}.networks:build_siren",
         ("network",),
         2e-3,
+        memory=memory.network,
     ),
     RepresentationEntry(
         "pe-mlp",
@@ -117,6 +124,7 @@ for _entry in (
         f"{_HERE}.networks:build_pe_mlp",
         ("network", "encoding"),
         5e-3,
+        memory=memory.pe_mlp,
     ),
     RepresentationEntry(
         "hash-grid",
@@ -124,9 +132,15 @@ for _entry in (
         f"{_HERE}.hash_grid:build",
         ("network", "hash_grid"),
         1e-2,
+        memory=memory.hash_grid,
     ),
     RepresentationEntry(
-        "decaf", "DeCAF: a network of coordinates in radial encoding", f"{_HERE}.radial:build", ("decaf",), 8e-3
+        "decaf",
+        "DeCAF: a network of coordinates in radial encoding",
+        f"{_HERE}.radial:build",
+        ("decaf",),
+        8e-3,
+        memory=memory.decaf,
     ),
     RepresentationEntry("pixels", "Plain pixels or voxels", f"{_HERE}.pixels:build", holds_values=True),
 ):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.gridspec import SubplotSpec
 
-    from napari_diner.tasks.task import AnyTask
+    from napari_diner.tasks.memory import MemoryPlan
+    from napari_diner.tasks.recipe import Recipe
+    from napari_diner.tasks.task import AnyTask, Frames
 
 _WHOLE = ("iterations", "parameters")
 _LEVEL_DB = 0.1
+MEMORY = ("planned_memory_mb", "peak_memory_mb")
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class Comparison:
             "criterion": self.criterion,
             "contenders": {name: dict(result.report) for name, result in self.results.items()},
             "left_out": dict(self.left_out),
+            **{name: max((r.report.get(name) or 0.0 for r in self.results.values()), default=0.0) for name in MEMORY},
         }
 
     def rows(self) -> tuple[list[str], list[list[str]]]:
@@ -142,12 +147,20 @@ class ComparisonRun:
         For each name a function that prepares its run.
     data, truth
         What all are given, for the pictures.
+    memory
+        That of the contender which takes most.
     """
 
     def __init__(
-        self, task: AnyTask, contenders: Mapping[str, Callable[[], AnyRun]], data: object, truth: object
+        self,
+        task: AnyTask,
+        contenders: Mapping[str, Callable[[], AnyRun]],
+        data: object,
+        truth: object,
+        memory: MemoryPlan | None = None,
     ) -> None:
         self.task = task
+        self._memory = memory
         self._contenders = contenders
         self._data, self._truth = data, truth
         self._results: dict[str, Result] = {}
@@ -160,6 +173,11 @@ class ComparisonRun:
     def notes(self) -> Sequence[str]:
         """What is worth knowing before the first step: nothing, see `warnings`."""
         return ()
+
+    @property
+    def memory(self) -> str:
+        """The memory that the contender which takes most is planned to take."""
+        return "" if self._memory is None else self._memory.describe()
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -224,6 +242,15 @@ class ComparisonRun:
         curves = {name: np.array(curve) for name, curve in self._curves.items()}
         left_out = {name: str(error).rstrip(".") for name, error in self._left_out.items()}
         return Comparison(self.task, dict(self._results), curves, self._data, self._truth, left_out)
+
+
+def largest_plan(task: AnyTask, recipes: Iterable[Recipe], frames: Frames | None) -> MemoryPlan | None:
+    """Return the memory of the run that takes most; None if that is not known of any."""
+    plans = []
+    for recipe in recipes:
+        with contextlib.suppress(DinerError):  # said by the contender
+            plans.append(task.plan(recipe, frames))
+    return max((plan for plan in plans if plan is not None), key=lambda plan: plan.work, default=None)
 
 
 def bare_axes(figure: Figure, place: SubplotSpec) -> Axes:

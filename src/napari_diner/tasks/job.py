@@ -14,6 +14,7 @@ import numpy.typing as npt
 from napari_diner.io.arrays import NamedArray
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.step import Step
+from napari_diner.tasks.memory import MemoryPlan
 from napari_diner.tasks.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ class Job(ABC, Generic[State]):
     """Where it computes."""
     checksum: str
     """Of the data."""
+    memory: MemoryPlan | None = None
+    """What it is planned to take."""
     warnings: Sequence[str] = ()
     """What is doubtful about recipe and data: sentences without a full stop, known before any work is done."""
     notes: Sequence[str] = ()

@@ -6,7 +6,8 @@ stored with every result, and the unit of batch work.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Self, get_origin
 
@@ -174,13 +175,24 @@ def input_files(recipe: BaseModel) -> list[Path]:
     return paths
 
 
-def absolute_paths(model: type[BaseModel], values: Mapping[str, object], folder: Path) -> Values:
-    """Return the values of a recipe with its file names made absolute, as seen from `folder`; see `is_file`."""
-    nested, absolute = sections(model), dict(values)
+def renamed_files(model: type[BaseModel], values: Mapping[str, object], rename: Callable[[str], str]) -> Values:
+    """Return the values of a recipe with its file names changed; see `is_file`."""
+    nested, renamed = sections(model), dict(values)
     for name, field in model.model_fields.items():
         value = values.get(name)
         if name in nested and isinstance(value, Mapping):
-            absolute[name] = absolute_paths(nested[name], value, folder)
+            renamed[name] = renamed_files(nested[name], value, rename)
         elif isinstance(value, str) and is_file(field, value):
-            absolute[name] = str(folder / Path(value).expanduser())
-    return absolute
+            renamed[name] = rename(value)
+    return renamed
+
+
+def absolute_paths(model: type[BaseModel], values: Mapping[str, object], folder: Path) -> Values:
+    """Return the values of a recipe with its file names made absolute, as seen from `folder`; see `is_file`."""
+
+    def absolute(name: str) -> str:
+        path = folder / Path(name).expanduser()
+        # `..` leads from where the folder is, whatever links lead to it
+        return os.path.normpath(Path(os.path.realpath(folder), name)) if ".." in path.parts else str(path)
+
+    return renamed_files(model, values, absolute)

@@ -103,6 +103,11 @@ class Run(Generic[State]):
         """What is worth knowing about the data; known before the first step."""
         return [*self.job.notes, *([] if self.checkpoint is None else self.checkpoint.notes)]
 
+    @property
+    def memory(self) -> str:
+        """The memory that it is planned to take, e.g. ``"about 1.2 GB of 7.6 GB"``; empty if nothing is planned."""
+        return "" if self.job.memory is None else self.job.memory.describe(self.job.device)
+
     def _work(self) -> Generator[Progress, None, None]:
         self._state = state = self.job.begin()
         earlier = Saved() if self.checkpoint is None else self.checkpoint.load(self.job)
@@ -265,6 +270,7 @@ class Run(Generic[State]):
             "seconds": self.clock.seconds,
             "stages": [vars(stage) for stage in self.stages],
             "loss": last.loss,
+            "planned_memory_mb": None if job.memory is None else job.memory.total(job.device) / 1e6,
             **provenance(job.device, job.recipe.seed),
             "threads": sorted(self._threads.used),
             "input_sha256": job.checksum,

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from napari_diner.errors import InputError
-from napari_diner.io.folder import RECIPE, REPORT, WEIGHTS, recover, staged, write_contents
+from napari_diner.io.folder import RECIPE, REPORT, WEIGHTS, destination, recover, staged, write_contents
 from napari_diner.io.ometiff import read_array
 from napari_diner.io.texts import read_json
 from napari_diner.io.weights import WeightsFile
 from napari_diner.tasks.recipe import input_files, read_yaml
 from napari_diner.tasks.result import Result
+from napari_diner.tasks.sharing import shared, without_folders
 
 FORMAT_VERSION = "1"
 """Version of the layout of ``model.safetensors``."""
@@ -49,17 +50,20 @@ def save(result: Result, folder: str | Path, *, overwrite: bool = False) -> None
 def write_result(result: Result, folder: Path, others: Sequence[str] = ()) -> None:
     """Write the files of a result into an existing folder, such as a staged one.
 
-    The report lists them, and `others`, which belong to the result and are already there.
+    The report lists them, and `others`, which belong to the result and are already there. Files are named as they are
+    seen from where the folder goes, see `napari_diner.tasks.sharing`.
     """
+    place = destination(folder)
+    recipe = shared(result.recipe, place)
     names = [f"{array.name}.tif" for array in result.arrays] + [RECIPE, REPORT] + ([WEIGHTS] if result.weights else [])
     names += others
     report = {**result.report, "partial": result.partial, "files": sorted(names)}
-    files = {RECIPE: result.recipe.to_yaml(), REPORT: to_json(report)}
+    files = {RECIPE: recipe.to_yaml(), REPORT: without_folders(to_json(report), result.recipe, place)}
     metadata = {
         "format": "napari-diner",
         "format_version": FORMAT_VERSION,
         "task": result.task,
-        "recipe": json.dumps(result.recipe.model_dump(mode="json")),
+        "recipe": json.dumps(recipe.model_dump(mode="json")),
     }
     if result.arrays:
         metadata |= {"axes": result.arrays[0].axes, "scale_um": json.dumps(result.arrays[0].scale_um)}
@@ -88,7 +92,7 @@ def load(folder: str | Path) -> Result:
         raise InputError(f"{folder} holds no result of napari-diner; give a folder with a {REPORT}") from None
     arrays = tuple(read_array(folder / name) for name in names if name.endswith(".tif"))
     values = read_yaml(folder / RECIPE)
-    recipe = task(str(values.get("task"))).recipe_type.parse(values)
+    recipe = task(str(values.get("task"))).recipe_type.load(folder / RECIPE)
     weights, header = {}, {}
     if WEIGHTS in names:
         file = WeightsFile(folder / WEIGHTS)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import described_axes, view_of
 from napari_diner.io.header import Header, unnamed_axes
+from napari_diner.io.parts import split_part
 from napari_diner.io.signals import NOT_SQUARE
 from napari_diner.io.stacks import grey, probe, read
 from napari_diner.tasks.recipe import ArrayRecipe
@@ -141,6 +144,7 @@ def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None, pixe
         return _with_square_pixels(_with_files(replace(part, files=frames.files)), "the stack", sides, pixel_size_um)
     if stack is None:
         raise InputError("There is no intensity stack; name a multi-page TIFF, a folder or a glob of images", "stack")
+    check_there(recipe, stack, "stack")
     info = probe(stack, axes=recipe.axes, select=recipe.select)
     array = StoredArray(
         info.stack_shape,
@@ -175,6 +179,23 @@ def _with_square_pixels(
         )
     doubt = f"the pixels of {name} are {sides}, but are taken as squares of {pixel_size_um:g} µm"
     return replace(array, warnings=(*array.warnings, doubt))
+
+
+def check_there(recipe: ArrayRecipe, source: str, field: str) -> None:
+    """Check that the data of a recipe that was saved with a result are still where it says.
+
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
+    path = Path(split_part(source)[0]).expanduser()
+    if recipe.input_sha256 and not glob.has_magic(str(path)) and not path.exists():
+        raise InputError(
+            f"{source} does not exist; the data of this recipe are named as seen from its folder, so put them there, "
+            "or name them with {field}",
+            field,
+        )
 
 
 def _with_files(array: StoredArray) -> StoredArray:

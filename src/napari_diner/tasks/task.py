@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_diner.tasks.checkpoint import Checkpoint
     from napari_diner.tasks.comparison import Comparison, ComparisonRun
     from napari_diner.tasks.job import Job
+    from napari_diner.tasks.memory import MemoryPlan
     from napari_diner.tasks.result import Result
     from napari_diner.tasks.run import AnyRun
 
@@ -232,6 +233,16 @@ class Task(ABC, Generic[RecipeT, DataT]):
             If the work would not fit the memory.
         """
 
+    def plan(self, recipe: RecipeT, frames: Frames | None = None) -> MemoryPlan | None:
+        """Return the memory that a run takes, from headers and sizes alone; None if the task does not tell.
+
+        Raises
+        ------
+        InputError
+            If there are no data, or a file cannot be used.
+        """
+        return None
+
     @abstractmethod
     def job(self, recipe: RecipeT, data: DataT, truth: Any = None) -> Job[Any]:
         """Return the work on data, checked and ready to run.
@@ -249,10 +260,6 @@ class Task(ABC, Generic[RecipeT, DataT]):
     @abstractmethod
     def summary_rows(self, report: Report) -> list[Row]:
         """Return the lines that sum up a report, for terminal and dock."""
-
-    def memory_needed(self, recipe: RecipeT) -> int:
-        """Return the bytes that a run on the files of a recipe takes, from their headers; 0 if it is not known."""
-        return 0
 
     def load_truth(self, folder: Path) -> Any:
         """Read the known object from a folder, to score results against.
@@ -369,7 +376,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         RecipeError
             If a contender is unknown.
         """
-        from napari_diner.tasks.comparison import ComparisonRun
+        from napari_diner.tasks.comparison import ComparisonRun, largest_plan
 
         names = tuple(names) or tuple(self.contenders)
         for name in names:
@@ -383,7 +390,8 @@ class Task(ABC, Generic[RecipeT, DataT]):
             changed = recipe.updated({**self.contenders[name], "max_seconds": seconds})
             return self._run(changed, frames, data, truth, preview_interval_s)
 
-        return ComparisonRun(self, {name: functools.partial(begin, name) for name in names}, data, truth)
+        plan = largest_plan(self, [recipe.updated(self.contenders[name]) for name in names], frames)
+        return ComparisonRun(self, {name: functools.partial(begin, name) for name in names}, data, truth, plan)
 
 
 AnyTask = Task[Any, Any]

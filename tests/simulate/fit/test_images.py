@@ -118,5 +118,5 @@ def test_a_volume_is_blurred_more_along_z_and_in_micrometres() -> None:
 
 
 def test_the_memory_is_asked_first() -> None:
-    with pytest.raises(OutOfMemoryError, match=r"GiB"):
+    with pytest.raises(OutOfMemoryError, match=r"GB"):
         simulate_video(VideoSimulation(frames=10_000, height_px=16384, width_px=16384))

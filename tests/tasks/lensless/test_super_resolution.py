@@ -17,7 +17,8 @@ from napari_diner.physics.optics import Optics
 from napari_diner.simulate.lensless.recording import simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless import model as models
-from napari_diner.tasks.lensless.data import LenslessData, memory_needed, prepare
+from napari_diner.tasks.lensless.data import LenslessData, prepare
+from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.preview import preview
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
@@ -165,7 +166,7 @@ def test_a_card_too_small_for_one_piece_gets_tiles(
     heights: Heights, frames: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = recipe_of(heights)
-    needed = memory_needed(recipe, frames.shape, 0, PIXEL_UM)
+    needed = plan(recipe, frames.shape, pixel_size_um=PIXEL_UM).work
     asked: list[str] = []
     # nothing is computed on a card: which model would be is all that counts
     monkeypatch.setattr(models, "TiledMultiHeight", lambda *_, **__: asked.append("tiles"))

@@ -16,9 +16,11 @@ from napari_diner.io.formats import IMAGES
 from napari_diner.io.signals import SignalInfo, probe_signal, read_signal
 from napari_diner.representations.settings import suitable_width
 from napari_diner.tasks.fit.layout import Layout
+from napari_diner.tasks.fit.memory import plan
 from napari_diner.tasks.fit.range import range_of
-from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe, check_axes
-from napari_diner.tasks.stored_array import in_memory, same
+from napari_diner.tasks.fit.recipe import FitRecipe, check_axes
+from napari_diner.tasks.memory import MemoryPlan
+from napari_diner.tasks.stored_array import check_there, in_memory, same
 from napari_diner.tasks.task import Frames
 
 _USUAL_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
@@ -45,6 +47,22 @@ class FitData:
     """Settings with which the source gives these data."""
 
 
+def planned(recipe: FitRecipe, frames: Frames | None = None) -> MemoryPlan:
+    """Return the memory that a fit takes; see `napari_diner.tasks.task.Task.plan`."""
+    if frames is None:
+        info = _header(recipe)
+        return plan(recipe, info.shape, info.axes, info.dtype, info.nbytes)
+    array = in_memory(recipe, frames)
+    return plan(recipe, array.shape, array.axes, np.dtype(frames.array.dtype), array.nbytes)
+
+
+def _header(recipe: FitRecipe) -> SignalInfo:
+    if recipe.image is None:
+        raise InputError(f"There is nothing to fit; name a {IMAGES} file, or a folder of frames")
+    check_there(recipe, recipe.image, "image")
+    return probe_signal(recipe.image, recipe.axes, recipe.select)
+
+
 def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
     """Return the data of a recipe; see `napari_diner.tasks.task.Task.assemble`.
 
@@ -55,19 +73,14 @@ def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
     DinerError
         As for `napari_diner.tasks.task.Task.assemble`.
     """
+    planned(recipe, frames).check()
     if frames is None:
-        if recipe.image is None:
-            raise InputError(f"There is nothing to fit; name a {IMAGES} file, or a folder of frames")
-        info = probe_signal(recipe.image, recipe.axes, recipe.select)
-        check_memory(needed_with(recipe, info), _described(info.shape))
+        info = _header(recipe)
         return FitData(
             read_signal(info), info.axes, info.scale_um, recipe.image, info.file_bytes, info.view.stored_axes
         )
     named = bool(recipe.axes or recipe.select or frames.axes)
     array = in_memory(recipe, frames)
-    check_memory(
-        array.nbytes + memory_needed(recipe, array.shape, array.axes), f"A fit to {_described(array.shape)} numbers"
-    )
     if not named:
         array = replace(array, load=lambda: np.asarray(frames.array), axes="", scale_um=frames.scale_um)
     values = array.load()
@@ -164,25 +177,6 @@ def layout_of(recipe: FitRecipe, data: FitData) -> tuple[Layout, list[str]]:
 def table_width(recipe: FitRecipe, layout: Layout) -> int:
     """Return how many numbers each key has: if the recipe does not tell, as many as samples have axes, at most 3."""
     return recipe.diner.table_width or suitable_width(layout.sample_shape)
-
-
-def needed_with(recipe: FitRecipe, info: SignalInfo) -> int:
-    """Return the bytes that data take when they are read, and their fit; see `memory_needed`."""
-    return info.nbytes + memory_needed(recipe, info.shape, info.axes)
-
-
-def memory_needed(recipe: FitRecipe, shape: tuple[int, ...], axes: str) -> int:
-    """Estimate the bytes that a fit takes besides its data: values as float32, keys, and what Adam keeps of them."""
-    sizes = dict(zip(axes, shape, strict=True))
-    numbers = int(np.prod(shape, dtype=np.int64))
-    channels = 1
-    if recipe.channels == "joint":
-        channels = int(np.prod([sizes[axis] for axis in CHANNEL_AXES if axis in sizes], dtype=np.int64))
-    samples = numbers // max(channels, 1)
-    width = recipe.diner.table_width or min(3, max(len(axes) - (channels > 1), 1))
-    # a table with its gradient, two moments, the best so far and a candidate for it
-    keys = samples * width * 4 * 6 if recipe.representation == "diner" else samples * 8
-    return numbers * (4 + 4) + keys
 
 
 def _described(shape: tuple[int, ...]) -> str:

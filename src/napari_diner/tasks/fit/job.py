@@ -28,8 +28,9 @@ from napari_diner.solvers.settings import AdamSettings
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.starting_values import StartingValues
 from napari_diner.solvers.step import Step
-from napari_diner.tasks.fit.data import FitData, layout_of, memory_needed, table_width, with_axes
+from napari_diner.tasks.fit.data import FitData, layout_of, table_width, with_axes
 from napari_diner.tasks.fit.layout import Array, Layout
+from napari_diner.tasks.fit.memory import plan
 from napari_diner.tasks.fit.model import Fitted, pack
 from napari_diner.tasks.fit.preview import preview
 from napari_diner.tasks.fit.recipe import FitRecipe, learning_rate_of
@@ -115,11 +116,8 @@ class FitJob(Job[FitState]):
             with torch.device("meta"):
                 registry.build(recipe.representation, self.layout.sample_shape, self.layout.outputs, self.recipe)
         self.device = devices.choose_device(recipe.device)
-        devices.check_memory(
-            memory_needed(self.recipe, data.data.shape, data.axes),
-            f"A fit to {'×'.join(map(str, data.data.shape))} numbers",
-            self.device,
-        )
+        self.memory = plan(self.recipe, data.data.shape, data.axes, data.data.dtype)
+        self.memory.check(self.device)
         self.checksum = checksum(data.data)
 
     def begin(self) -> FitState:

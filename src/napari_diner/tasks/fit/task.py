@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_diner.tasks.comparison import Comparison
     from napari_diner.tasks.fit.data import FitData
     from napari_diner.tasks.fit.job import FitJob
+    from napari_diner.tasks.memory import MemoryPlan
 
 _SUITABLE_FOR_DEMO = {"height_px": 192, "width_px": 256}
 
@@ -105,12 +106,11 @@ class FitTask(Task[FitRecipe, "FitData"]):
 
         return assemble(recipe, frames)
 
-    def memory_needed(self, recipe: FitRecipe) -> int:
-        """Return the bytes that the data and their fit take."""
-        from napari_diner.io.signals import probe_signal
-        from napari_diner.tasks.fit.data import needed_with
+    def plan(self, recipe: FitRecipe, frames: Frames | None = None) -> MemoryPlan:
+        """Return the memory that a run takes."""
+        from napari_diner.tasks.fit.data import planned
 
-        return needed_with(recipe, probe_signal(recipe.image or "", recipe.axes, recipe.select))
+        return planned(recipe, frames)
 
     def job(self, recipe: FitRecipe, data: FitData, truth: None = None) -> FitJob:
         """Return the fit to data."""

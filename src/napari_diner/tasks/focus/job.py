@@ -34,10 +34,10 @@ from napari_diner.tasks.lensless.data import (
     LenslessData,
     corrected,
     kept,
-    memory_needed,
     with_all_frames,
     with_file_facts,
 )
+from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.model import problem_of
 from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.setup import Setup
@@ -106,8 +106,8 @@ class FocusJob(Job[FocusState]):
         self._setup = Setup.of(self._used.with_distances(count))
         self.optics = self._setup.optics
         self.device = devices.choose_device(recipe.device)
-        what = f"Focusing {count} frames of {frames.shape[1]}×{frames.shape[2]} pixels"
-        devices.check_memory(memory_needed(recipe, frames.shape), what, self.device)
+        self.memory = plan(recipe, frames.shape)
+        self.memory.check(self.device)
         prepared = corrected(self._used, data)
         notes, warnings = about_distances(data.files, recipe.distances_um, needed=recipe.needs_distances)
         self.notes = (*data.notes, *notes)

@@ -15,6 +15,7 @@ from napari_diner.tasks.task import Frames, Row, Task
 if TYPE_CHECKING:
     from napari_diner.tasks.focus.job import FocusJob
     from napari_diner.tasks.lensless.data import LenslessData
+    from napari_diner.tasks.memory import MemoryPlan
     from napari_diner.tasks.result import Result
 
 
@@ -35,12 +36,11 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
 
         return assemble(recipe, frames)
 
-    def memory_needed(self, recipe: FocusRecipe) -> int:
-        """Return the bytes that the frames and their search take."""
-        from napari_diner.tasks.lensless.data import needed_with
-        from napari_diner.tasks.stored_array import stack_of
+    def plan(self, recipe: FocusRecipe, frames: Frames | None = None) -> MemoryPlan:
+        """Return the memory that a run takes."""
+        from napari_diner.tasks.lensless.data import planned
 
-        return needed_with(recipe, stack_of(recipe, recipe.stack, None, recipe.pixel_size_um))
+        return planned(recipe, frames)
 
     def job(self, recipe: FocusRecipe, data: LenslessData, truth: None = None) -> FocusJob:
         """Return the search for the distances of a recording."""
@@ -73,7 +73,9 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
         RecipeError
             If some frames have no distance yet.
         """
+        from napari_diner.io.folder import destination
         from napari_diner.tasks.focus.output import as_csv, save_figure
+        from napari_diner.tasks.sharing import shared
 
         recipe, report = result.recipe, result.report
         if not isinstance(recipe, FocusRecipe):
@@ -81,7 +83,7 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
         if len(report["distances_um"]) < len(report["frames"]):
             raise RecipeError("The search ended before every frame had its distance; raise {field}", "max_seconds")
         (folder / "focus.csv").write_text(as_csv(report), encoding="utf-8")
-        lensless = recipe.lensless(tuple(report["distances_um"]))
+        lensless = shared(recipe.lensless(tuple(report["distances_um"])), destination(folder))
         (folder / "lensless.yaml").write_text(lensless.to_yaml(complete=False), encoding="utf-8")
         save_figure(report, folder / "focus.png")
         return ["focus.csv", "lensless.yaml", "focus.png"]

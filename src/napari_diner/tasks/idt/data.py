@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
@@ -19,15 +18,14 @@ from napari_diner.physics.idt.given import TransferFunctions
 from napari_diner.preprocess.saturation import saturation_level
 from napari_diner.preprocess.soundness import check_not_constant, check_same_type
 from napari_diner.preprocess.steps import bounding
-from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.given_transfer import open_transfer
+from napari_diner.tasks.idt.memory import plan
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
 from napari_diner.tasks.left_out import LeftOut, as_option
+from napari_diner.tasks.memory import MemoryPlan
 from napari_diner.tasks.stored_array import StoredArray, read_stack, stack_of
 from napari_diner.tasks.task import Frames
 
-# volumes of Δε_re and Δε_im that are kept at once: by the closed form, by voxels, whose slopes count three, and by Adam
-_CLOSED_FORM, _VOXELS, _ADAM = 8.0, 36.0, 24.0
 # a frame whose mean contrast is larger is off its background, unless that is seen in so much of the field
 _OFF_LEVEL, _EMPTY_PART = 0.1, 0.15
 
@@ -62,12 +60,20 @@ class IdtData:
     """What is doubtful about the frames."""
 
 
+def planned(recipe: IdtRecipe, frames: Frames | None = None) -> MemoryPlan:
+    """Return the memory that a reconstruction takes; see `Task.plan`."""
+    return _plan(recipe, stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um))
+
+
+def _plan(recipe: IdtRecipe, stack: StoredArray) -> MemoryPlan:
+    return plan(recipe, stack.shape, stack.nbytes, stack.pixel_size_um)
+
+
 def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
     """Return the recording of a recipe, see `Task.assemble`; of transfer functions nothing is read but the header."""
     stack = stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um)
-    shape = stack.shape
-    if len(shape) == 3:  # anything else is refused where frames are checked
-        check_memory(needed_with(recipe, stack), f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels")
+    if len(stack.shape) == 3:  # anything else is refused where frames are checked
+        _plan(recipe, stack).check()
     background = None if frames is None else frames.attachments.get("background")
     if background is None and recipe.background not in BACKGROUNDS:
         background = read_image(recipe.background)
@@ -103,30 +109,6 @@ def with_file_facts(recipe: IdtRecipe, data: IdtData) -> IdtRecipe:
     if recipe.pixel_size_um is None and data.pixel_size_um is not None:
         facts["pixel_size_um"] = data.pixel_size_um
     return recipe.updated(facts)
-
-
-def needed_with(recipe: IdtRecipe, stack: StoredArray) -> int:
-    """Return the bytes that a stack takes when it is read, and its reconstruction; see `memory_needed`."""
-    frames, height, width = stack.shape
-    return stack.nbytes + memory_needed(recipe, frames, (height, width))
-
-
-def memory_needed(recipe: IdtRecipe, frames: int, shape: tuple[int, int]) -> int:
-    """Estimate the bytes that a reconstruction takes, from what its solver keeps.
-
-    The eigenvectors of the closed form are counted, and refused, where they are computed.
-    """
-    pixels = shape[0] * shape[1]
-    volume = 2 * recipe.slice_count * pixels * 4
-    volumes = _CLOSED_FORM if recipe.solver == "tikhonov" else _VOXELS
-    entry = representations().get(recipe.solver)
-    if entry is not None:
-        volumes = _VOXELS if entry.holds_values else _ADAM
-        keys = recipe.diner.table_width or 3
-        # parameters with their gradient, two moments, the best and the first state
-        volumes += 6 * {"diner": keys, "hash-grid": keys, "pixels": 2}.get(recipe.solver, 0) / 2
-    # the data, their spectra and what is left of them; and the tables of the linear model
-    return int(frames * pixels * (8 * 4 + 2 * 8) + volumes * volume)
 
 
 def saturated_in(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.bool_] | None, list[str]]:

@@ -21,7 +21,8 @@ from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
 from napari_diner.tasks.frame_list import frame_list
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
-from napari_diner.tasks.idt.data import IdtData, contrast_of, memory_needed, saturated_in, with_file_facts, without
+from napari_diner.tasks.idt.data import IdtData, contrast_of, saturated_in, with_file_facts, without
+from napari_diner.tasks.idt.memory import plan
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, computed_models, preflight
 from napari_diner.tasks.idt.plausibility import optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -59,11 +60,8 @@ class IdtJob(Job[IdtState]):
         self.recipe.check_complete(len(frames) if frames.ndim == 3 else 0)
         self.device = devices.choose_device(recipe.device)
         if frames.ndim == 3:  # anything else is refused below
-            devices.check_memory(
-                memory_needed(recipe, len(frames), (frames.shape[1], frames.shape[2])),
-                f"A volume of {'×'.join(map(str, (recipe.slice_count, *frames.shape[1:])))} voxels",
-                self.device,
-            )
+            self.memory = plan(self.recipe, frames.shape)
+            self.memory.check(self.device)
         if self._left_out.numbers and recipe.transfer_functions is not None:
             raise RecipeError("{field} and {field:transfer_functions} exclude each other; take out both", "leave_out")
         data = without(data, self._left_out)

@@ -23,6 +23,8 @@ from napari_diner.tasks.recipe import StackRecipe
 
 Direction = tuple[float, ...]
 SampleSign = Literal["auto", "positive", "negative"]
+_TABLE_WIDTH = 3
+_LATTICE_SIZES = {1: 64, 2: 64, 3: 24}
 BACKGROUNDS = ("none", "ratio", "mean", "blur")
 """Values of `IdtRecipe.background` other than an image file."""
 
@@ -180,6 +182,11 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
         if self.solver == "diner" and self.diner.table_width == 1:
             raise ValueError("a volume needs keys for Δε_re and Δε_im; set diner.table_width to 2 or 3")
         return self
+
+    def with_sizes(self) -> IdtRecipe:
+        """Return the recipe with the sizes of a DINER of a volume where they are left open."""
+        width = self.diner.table_width or _TABLE_WIDTH
+        return self.model_copy(update={"diner": self.diner.complete(width, _LATTICE_SIZES[width])})
 
     def slices(self, shape: tuple[int, int, int]) -> Slices:
         """Return the slices of a volume (Z, Y, X), and the light.

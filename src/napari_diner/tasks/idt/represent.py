@@ -12,8 +12,6 @@ from napari_diner.solvers.idt.problem import scale_of
 from napari_diner.solvers.starting_values import fit_values
 from napari_diner.tasks.idt.recipe import IdtRecipe
 
-_TABLE_WIDTH = 3
-_LATTICE_SIZES = {1: 64, 2: 64, 3: 24}
 # of the learning rate, for representations that start from voxels: to refine what is known without undoing it
 _WARM_FACTOR = 0.1
 # root mean square output of a representation of a nearly empty volume
@@ -39,10 +37,8 @@ def build_unknown(recipe: IdtRecipe, volume: Tensor, generator: torch.Generator)
         On the device of `volume`.
     """
     torch.manual_seed(recipe.seed)
-    width = recipe.diner.table_width or _TABLE_WIDTH
-    diner = recipe.diner.complete(width, _LATTICE_SIZES[width])
     shape = (volume.shape[1], volume.shape[2], volume.shape[3])
-    part = build(recipe.solver, shape, 2, recipe.model_copy(update={"diner": diner}), generator)
+    part = build(recipe.solver, shape, 2, recipe.with_sizes(), generator)
     unknown = Scaled(part, volume.new_tensor(scale_of(volume))).to(volume.device)
     if recipe.start == "voxels" and representation(recipe.solver).holds_values:
         fit_values(part, unknown.decompose(volume), generator)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_diner.tasks.idt.data import IdtData
     from napari_diner.tasks.idt.job import IdtJob
     from napari_diner.tasks.idt.truth import TrueVolume
+    from napari_diner.tasks.memory import MemoryPlan
     from napari_diner.tasks.result import Result
 
 PICTURE = "slices.png"
@@ -118,12 +119,11 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
 
         return assemble(recipe, frames)
 
-    def memory_needed(self, recipe: IdtRecipe) -> int:
-        """Return the bytes that the frames and their reconstruction take."""
-        from napari_diner.tasks.idt.data import needed_with
-        from napari_diner.tasks.stored_array import stack_of
+    def plan(self, recipe: IdtRecipe, frames: Frames | None = None) -> MemoryPlan:
+        """Return the memory that a run takes."""
+        from napari_diner.tasks.idt.data import planned
 
-        return needed_with(recipe, stack_of(recipe, recipe.stack, None, recipe.pixel_size_um))
+        return planned(recipe, frames)
 
     def job(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> IdtJob:
         """Return the reconstruction of a recording."""

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from napari_diner import device as devices
 from napari_diner.errors import RecipeError
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.point_source import real_distance_um
@@ -143,11 +142,6 @@ class Calibration(Resumable):
             return builder.one_piece(_with_geometry(setup, geometry), part)
 
         first = model(self.given)
-        columns = 4 * frames * 3
-        pixels = first.padding.padded_shape[0] * first.padding.padded_shape[1]
-        devices.check_memory(
-            8 * columns * pixels, f"Calibrating {frames} frames of {first.shape[0]}×{first.shape[1]} pixels", device
-        )
         self._solver = SelfCalibration(
             problem_of(first, part.amplitudes, part.mask, part.at_least),
             model,

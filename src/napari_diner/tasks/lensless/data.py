@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -11,7 +10,6 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
 from napari_diner.io.names import distances_in_names
@@ -21,15 +19,15 @@ from napari_diner.preprocess.steps import (
     Prepared,
     References,
     prepare_frames,
-    prepared_shape,
     read_references,
 )
 from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import supports
 from napari_diner.tasks.left_out import LeftOut, as_option
-from napari_diner.tasks.lensless.geometry import object_shape, to_one_scale
+from napari_diner.tasks.lensless.geometry import to_one_scale
+from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.recipe import LISTS, LenslessRecipe, RecordingRecipe
-from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.tasks.memory import MemoryPlan
 from napari_diner.tasks.report import count
 from napari_diner.tasks.stored_array import StoredArray, read_stack, stack_of
 from napari_diner.tasks.task import Frames
@@ -96,6 +94,15 @@ class PreparedFrames:
         return np.float32(self.unit) * self.amplitudes**2
 
 
+def planned(recipe: RecordingRecipe, frames: Frames | None = None) -> MemoryPlan:
+    """Return the memory that a run takes; see `napari_diner.tasks.task.Task.plan`."""
+    return _plan(recipe, stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um))
+
+
+def _plan(recipe: RecordingRecipe, stack: StoredArray) -> MemoryPlan:
+    return plan(recipe, stack.shape, stack.nbytes, stack.pixel_size_um)
+
+
 def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessData:
     """Return the recording of a recipe; see `napari_diner.tasks.task.Task.assemble`.
 
@@ -107,9 +114,8 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
         As for `napari_diner.tasks.task.Task.assemble`.
     """
     stack = stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um)
-    shape = stack.shape
-    if len(shape) == 3:  # anything else is refused where frames are checked
-        check_memory(needed_with(recipe, stack), f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels")
+    if len(stack.shape) == 3:  # anything else is refused where frames are checked
+        _plan(recipe, stack).check()
     attached = {} if frames is None else frames.attachments
 
     def image(key: str, name: str | None) -> Array | None:
@@ -209,64 +215,6 @@ def _weighting(recipe: LenslessRecipe) -> str:
     is_represented = recipe.solver in representations()
     weighs = recipe.gradient.loss == "amplitude" if is_represented else supports("lensless", recipe.solver, "weights")
     return "found" if weighs and first == "gauss-newton" else "even"
-
-
-def needed_with(recipe: RecordingRecipe, stack: StoredArray) -> int:
-    """Return the bytes that a stack takes when it is read, and its reconstruction; see `memory_needed`."""
-    return stack.nbytes + memory_needed(recipe, stack.shape, pixel_size_um=stack.pixel_size_um)
-
-
-def memory_needed(
-    recipe: RecordingRecipe, shape: tuple[int, ...], itemsize: int = 0, pixel_size_um: float | None = None
-) -> int:
-    """Estimate the bytes that a reconstruction takes at its peak.
-
-    Counted are the frames as read and as float32 amplitudes and residuals, the transfer functions, the directions of
-    the fields that Gauss-Newton keeps, two dozen complex images, and the parameters of a DINER with their gradients
-    and moments.
-
-    Parameters
-    ----------
-    recipe
-        What is to be done.
-    shape
-        Of the frames as recorded, (N, Y, X).
-    itemsize
-        Bytes of a value in the file; 0 if the frames are in memory already.
-    pixel_size_um
-        Of the file, if the recipe has none.
-    """
-    frames = shape[0]
-    recorded = math.prod(shape) * itemsize
-    if not isinstance(recipe, LenslessRecipe):
-        return recorded + (frames * 24 + 200) * math.prod(prepared_shape(recipe.preprocess, (shape[1], shape[2])))
-    sensor = math.prod(prepared_shape(recipe.preprocess, (shape[1], shape[2])))
-    height, width = object_shape(recipe, (shape[1], shape[2]))
-    setup = _rough_setup(recipe, pixel_size_um)
-    beyond = 0 if setup is None else setup.padding_px
-    padded = (height + 2 * beyond) * (width + 2 * beyond)
-    pixels = padded if recipe.padding.mode == "unknown" else height * width
-    uses = {recipe.solver, recipe.start, "gauss-newton" if recipe.start == "auto" else ""}
-    needed = recorded + frames * sensor * 8 + frames * padded * 8 + 24 * padded * 8
-    if setup is not None and not setup.heights.is_coherent:
-        # transfer functions and fields of each wavelength, on the padded grid, and blurs
-        waves = len(setup.heights.lines)
-        needed += frames * padded * (16 * waves + 4) + 6 * waves * padded * 8
-    if recipe.noise.weighting != "even":
-        needed += frames * sensor * 8
-    if "gauss-newton" in uses:
-        needed += frames * height * width * 8
-    if "diner" in uses:
-        needed += pixels * (recipe.diner.table_width or 2) * 2 * 6 * 4
-    return needed
-
-
-def _rough_setup(recipe: LenslessRecipe, pixel_size_um: float | None) -> Setup | None:
-    """Return the setup without shifts, as far as an incomplete recipe tells it."""
-    pixel_size_um = recipe.pixel_size_um or pixel_size_um
-    if pixel_size_um is None or recipe.wavelength_um is None or not recipe.distances_um:
-        return None
-    return Setup.of(recipe.updated({"pixel_size_um": pixel_size_um, "shifts_um": None}))
 
 
 def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:

@@ -20,12 +20,12 @@ from napari_diner.tasks.lensless.data import (
     LenslessData,
     checked_illumination,
     kept,
-    memory_needed,
     prepare,
     resolved,
     with_all_frames,
 )
 from napari_diner.tasks.lensless.geometry import object_shape, onto_object
+from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.order import misplaced
 from napari_diner.tasks.lensless.phase_output import phase_images
@@ -87,12 +87,11 @@ class LenslessJob(Job[LenslessState]):
             check_truth(truth, object_shape(recipe, frames.shape[1:]))
         self.truth = truth
         self.device = devices.choose_device(recipe.device)
-        what = f"A stack of {len(frames)} frames of {frames.shape[1]}×{frames.shape[2]} pixels"
-        devices.check_memory(memory_needed(self._used, frames.shape), what, self.device)
+        plan(self._used, frames.shape).check(self.device)
         self._prepared = prepare(self._used, data)
         self._used = with_surround(self._used, self._prepared)
-        needed = memory_needed(self._used, frames.shape)
-        devices.check_memory(needed, what, self.device)
+        self.memory = plan(self._used, frames.shape)
+        self.memory.check(self.device)
         setup = Setup.of(self._used, self._prepared.gains)
         notes, warnings = about_distances(data.files, recipe.distances_um, needed=recipe.needs_distances)
         self.notes = (*data.notes, *notes)
@@ -106,7 +105,7 @@ class LenslessJob(Job[LenslessState]):
             # what it leaves of the brightness is that of the object
             self._brightness = float(np.sqrt(np.mean(illumination**2, dtype=np.float64)))
             illumination = illumination / np.float32(self._brightness)
-        builder = ModelBuilder(illumination, self.device, needed)
+        builder = ModelBuilder(illumination, self.device, self.memory.work)
         support = checked_support(recipe, data)
         displaced = unregistered(self._used, self._prepared)
         self.warnings += (*displaced, *support_doubts(support))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_diner.tasks.lensless.data import LenslessData
     from napari_diner.tasks.lensless.job import LenslessJob
     from napari_diner.tasks.lensless.truth import Truth
+    from napari_diner.tasks.memory import MemoryPlan
 
 _WITHOUT_EXTRAS = {"prior": {"total_variation": "off", "support": None}, "noise": {"weighting": "even"}}
 
@@ -141,12 +142,11 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
 
         return assemble(recipe, frames)
 
-    def memory_needed(self, recipe: LenslessRecipe) -> int:
-        """Return the bytes that the frames and their reconstruction take."""
-        from napari_diner.tasks.lensless.data import needed_with
-        from napari_diner.tasks.stored_array import stack_of
+    def plan(self, recipe: LenslessRecipe, frames: Frames | None = None) -> MemoryPlan:
+        """Return the memory that a run takes."""
+        from napari_diner.tasks.lensless.data import planned
 
-        return needed_with(recipe, stack_of(recipe, recipe.stack, None, recipe.pixel_size_um))
+        return planned(recipe, frames)
 
     def job(self, recipe: LenslessRecipe, data: LenslessData, truth: Truth | None = None) -> LenslessJob:
         """Return the reconstruction of a recording."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
@@ -19,6 +21,7 @@ from napari_diner.tasks.command import command_line
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result
+from napari_diner.tasks.sharing import shared
 from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.background_work import LatestWork
 from napari_diner.widgets.dock.run_panel import RunPanel
@@ -37,6 +40,8 @@ from napari_diner.widgets.layers.result_layers import ResultLayers
 from napari_diner.widgets.work import wait_for
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
+
+_MEMORY_DELAY_MS = 300
 
 
 class TaskDock(QWidget, Generic[RecipeT]):
@@ -93,6 +98,11 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self._placed = False
         self._running_on = self._result_of = self.choice.name
         self.settings = SettingsArea()
+        # not at once: settings change many at a time, and while a number is typed
+        self._memory_timer = QTimer(self)
+        self._memory_timer.setSingleShot(True)
+        self._memory_timer.setInterval(_MEMORY_DELAY_MS)
+        self._memory_timer.timeout.connect(self._show_memory)
         self._build()
 
     def complete_recipe(self, layer: Image) -> RecipeT:
@@ -259,7 +269,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
             path, _ = QFileDialog.getSaveFileName(self, "Save recipe", f"{recipe.task}.yaml", kinds)
             if path:
                 try:
-                    Path(path).write_text(recipe.to_yaml(), encoding="utf-8")
+                    Path(path).write_text(shared(recipe, Path(path).parent).to_yaml(), encoding="utf-8")
                 except OSError as error:
                     raise OutputError(f"{path} cannot be written ({error.strerror}); choose another place") from None
                 self.panel.say(f"Recipe saved in {path}")
@@ -314,6 +324,9 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.choice.failed.connect(self.panel.complain)
         for editor in self._essentials.values():
             editor.changed.connect(self._show_sections)
+        for editor in self.editors.values():
+            editor.changed.connect(self._memory_timer.start)
+        self.panel.ended.connect(self._memory_timer.start)
         self._show_sections()
         for number in self.findChildren(NumberEditor):
             number.refused.connect(self._on_refused)
@@ -369,7 +382,18 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.panel.ended.connect(self.layers.discard)
         self.panel.removal.removed.connect(self.layers.discard)
 
+    def _show_memory(self) -> None:
+        """Show what a run with the present settings is going to take."""
+        layer, plan = self.choice.layer, None
+        if layer is not None:
+            with contextlib.suppress(DinerError):  # said when it is run
+                # of the array alone: files need not be looked at
+                frames = replace(self.frames(layer), source=None, files=())
+                plan = self.task.plan(self.recipe().updated({self.task.source_field: None}), frames)
+        self.panel.show_memory(plan)
+
     def _on_layer(self, layer: Image | None) -> None:
+        self._memory_timer.start()
         if layer is not None:
             with self.panel.explaining():
                 self.fill_in(layer)

@@ -1,0 +1,113 @@
+"""How much memory the training of a representation takes, from its settings alone. Free of torch.
+
+Counted in float32: parameters with their gradient, the two moments of Adam and copies of the best and of the first;
+and what automatic differentiation keeps of the points that are evaluated at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from napari_diner.representations.settings import (
+    NetworkSettings,
+    RadialSettings,
+    RepresentationSettings,
+    suitable_lattice,
+    suitable_width,
+)
+
+if TYPE_CHECKING:
+    from napari_diner.representations.registry import RepresentationEntry
+
+Parts = Mapping[str, float]
+"""Bytes by what would lower them."""
+Memory = Callable[[tuple[int, ...], int, RepresentationSettings], Parts]
+"""Returns the bytes for the samples' shape, the outputs and the settings."""
+
+FEWER_SAMPLES = "crop or bin the frames, or use a larger machine"
+_LATTICE = "lower {field:diner.lattice_size}"
+_WIDTH = "lower {field:network.hidden_features}"
+_TABLE = "lower {field:hash_grid.log2_table_size}"
+_RADIAL = "lower {field:decaf.hidden_features}"
+
+_FLOAT = 4
+# parameter, gradient, two moments; the first, the best and the present state
+_COPIES = 7
+# what PyTorch loads for an optimiser
+_OPTIMISER = 80e6
+# samples of a network of coordinates that are evaluated at a time, as in `networks`
+_CHUNK = 16_384
+
+
+def memory_of(
+    entry: RepresentationEntry, shape: tuple[int, ...], outputs: int, settings: RepresentationSettings
+) -> Parts:
+    """Return the bytes of a registered representation; of one that does not tell, as many as of plain samples."""
+    parts = dict((pixels if entry.memory is None else entry.memory)(shape, outputs, settings))
+    return {**parts, FEWER_SAMPLES: parts.get(FEWER_SAMPLES, 0.0) + _OPTIMISER}
+
+
+def pixels(shape: tuple[int, ...], outputs: int, settings: RepresentationSettings) -> Parts:
+    """Return the bytes of plain samples."""
+    return {FEWER_SAMPLES: _FLOAT * _COPIES * math.prod(shape) * outputs}
+
+
+def diner(shape: tuple[int, ...], outputs: int, settings: RepresentationSettings) -> Parts:
+    """Return the bytes of a table of keys, and of the lattice on which its network is evaluated."""
+    own, samples = settings.diner, math.prod(shape)
+    width = own.table_width or suitable_width(shape)
+    points = (own.lattice_size or suitable_lattice(width, samples)) ** width
+    activations = points if own.evaluation == "lattice" else _CHUNK
+    return {
+        FEWER_SAMPLES: _FLOAT * samples * (_COPIES * width + 2 * outputs),
+        _LATTICE: _FLOAT * activations * _per_point(own.hidden_layers, own.hidden_features, width, outputs),
+    }
+
+
+def network(shape: tuple[int, ...], outputs: int, settings: RepresentationSettings) -> Parts:
+    """Return the bytes of a network of coordinates."""
+    return _of_coordinates(shape, outputs, settings.network, len(shape))
+
+
+def pe_mlp(shape: tuple[int, ...], outputs: int, settings: RepresentationSettings) -> Parts:
+    """Return the bytes of a network of encoded coordinates."""
+    return _of_coordinates(shape, outputs, settings.network, len(shape) * (1 + 2 * settings.encoding.frequencies))
+
+
+def hash_grid(shape: tuple[int, ...], outputs: int, settings: RepresentationSettings) -> Parts:
+    """Return the bytes of a hash grid: its tables, the corners of each sample's cells, and the network."""
+    own, corners = settings.hash_grid, 2 ** len(shape)
+    numbers = math.prod(shape) * (settings.diner.table_width or suitable_width(shape))
+    if own.log2_table_size is not None:
+        numbers = own.levels * own.features << own.log2_table_size
+    # entries of 8 bytes, weights and features
+    encoding = _CHUNK * own.levels * corners * (2 + 1 + own.features)
+    return {
+        **_of_coordinates(shape, outputs, settings.network, own.levels * own.features),
+        _TABLE: _FLOAT * (_COPIES * numbers + encoding),
+    }
+
+
+def decaf(shape: tuple[int, ...], outputs: int, settings: RepresentationSettings) -> Parts:
+    """Return the bytes of DeCAF's network."""
+    own = settings.decaf
+    waves = own.directions * own.lateral_frequencies + own.axial_frequencies
+    parts = _of_coordinates(shape, outputs, own, 4 * waves)
+    return {FEWER_SAMPLES: parts[FEWER_SAMPLES], _RADIAL: parts[_WIDTH]}
+
+
+def _of_coordinates(
+    shape: tuple[int, ...], outputs: int, size: NetworkSettings | RadialSettings, inputs: int
+) -> dict[str, float]:
+    layers, features = size.hidden_layers, size.hidden_features
+    weights = _COPIES * (inputs + features * (layers - 1)) * features
+    chunk = _CHUNK * _per_point(layers, features, inputs, outputs)
+    return {FEWER_SAMPLES: _FLOAT * math.prod(shape) * 3 * outputs, _WIDTH: _FLOAT * (weights + chunk)}
+
+
+def _per_point(layers: int, features: int, inputs: int, outputs: int) -> int:
+    """Return the numbers that are kept of a point on its way through a network and back."""
+    # before and behind each activation, and their gradients on the way back
+    return 2 * inputs + (2 * layers + 2) * features + 2 * outputs

@@ -1,0 +1,43 @@
+"""How much memory a fit takes. Free of torch."""
+
+from __future__ import annotations
+
+import math
+
+from napari_diner.io.arrays import DType
+from napari_diner.representations.memory import FEWER_SAMPLES, memory_of
+from napari_diner.representations.registry import representation
+from napari_diner.representations.settings import suitable_width
+from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe
+from napari_diner.tasks.memory import MemoryPlan
+
+# bytes of each number: as a value of a sample, its output, errors, and the image that is returned
+_NUMBER = 24.0
+
+
+def plan(recipe: FitRecipe, shape: tuple[int, ...], axes: str, dtype: DType, nbytes: int = 0) -> MemoryPlan:
+    """Return the memory that a fit takes.
+
+    Parameters
+    ----------
+    recipe
+        What is to be done.
+    shape, axes, dtype
+        Of the data; axes without names count as axes of samples.
+    nbytes
+        Bytes that reading them takes; 0 if they are in memory already.
+    """
+    numbers = math.prod(shape)
+    together = CHANNEL_AXES if recipe.channels == "joint" and not recipe.bit_exact else ""
+    named = axes.ljust(len(shape), "?")
+    samples = tuple(size for size, axis in zip(shape, named, strict=False) if axis not in together)
+    channels = numbers // max(math.prod(samples), 1)
+    if recipe.representation == "diner" and recipe.training.unique and dtype.kind in "bui":
+        width = recipe.diner.table_width or suitable_width(samples)
+        # equal samples share a key
+        samples = (min(math.prod(samples), 2 ** min(8 * dtype.itemsize * channels, 64)),)
+        recipe = recipe.updated({"diner": {"table_width": width}}).with_lattice(samples[0])
+    parts = {FEWER_SAMPLES: nbytes + _NUMBER * numbers}
+    for words, size in memory_of(representation(recipe.representation), samples, channels, recipe).items():
+        parts[words] = parts.get(words, 0.0) + size
+    return MemoryPlan(f"A fit to {'×'.join(map(str, shape))} numbers", parts)

@@ -1,0 +1,43 @@
+"""How much memory diffraction tomography takes. Free of torch."""
+
+from __future__ import annotations
+
+import math
+
+from napari_diner.representations.memory import FEWER_SAMPLES, memory_of
+from napari_diner.representations.registry import representations
+from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.memory import MemoryPlan, largest
+
+FEWER_SLICES = "lower {field:slice_count}, or crop the frames"
+# bytes for each pixel of a frame: contrast, spectra, residuals; the tables of the linear model
+_FRAMES = 40.0
+# volumes of Δε_re and Δε_im, float32, that are kept at once: by the closed form, by voxels, by Adam
+_CLOSED_FORM, _VOXELS, _ADAM = 6.0, 36.0, 8.0
+
+
+def plan(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_um: float | None = None) -> MemoryPlan:
+    """Return the memory that a reconstruction takes; parameters as of `napari_diner.tasks.lensless.memory.plan`."""
+    frames, height, width = shape[0], shape[1], shape[2]
+    planes, pixels = recipe.slice_count, height * width
+    volume = 2 * planes * pixels * 4
+    # the eigenvectors of the closed form, at the frequencies that the objective passes
+    factors = 8 * frames * min(frames, 2 * planes) * pixels / 2 * _passed(recipe, pixel_size_um)
+    common = nbytes + _FRAMES * frames * pixels + factors
+    entry = representations().get(recipe.solver)
+    volumes = _CLOSED_FORM if recipe.solver == "tikhonov" or (entry and recipe.start != "voxels") else _VOXELS
+    phases: list[dict[str, float]] = [{FEWER_SAMPLES: common, FEWER_SLICES: volumes * volume}]
+    if entry is not None:
+        parts = {FEWER_SAMPLES: common, FEWER_SLICES: _ADAM * volume}
+        for words, size in memory_of(entry, (planes, height, width), 2, recipe.with_sizes()).items():
+            parts[words] = parts.get(words, 0.0) + size
+        phases.append(parts)
+    return MemoryPlan(f"A volume of {planes}×{height}×{width} voxels", largest(*phases))
+
+
+def _passed(recipe: IdtRecipe, pixel_size_um: float | None) -> float:
+    """Return the fraction of the spatial frequencies to which some frame responds, as far as the recipe tells it."""
+    pixel_size_um = recipe.pixel_size_um or pixel_size_um
+    if pixel_size_um is None or recipe.wavelength_um is None or recipe.na is None:
+        return 1.0
+    return min(math.pi * (2 * recipe.na * pixel_size_um / recipe.wavelength_um) ** 2, 1.0)

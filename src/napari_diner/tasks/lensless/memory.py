@@ -1,0 +1,92 @@
+"""How much memory lensless tasks take. Free of torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from napari_diner.preprocess.steps import prepared_shape
+from napari_diner.representations.memory import FEWER_SAMPLES, memory_of
+from napari_diner.representations.registry import representations
+from napari_diner.tasks.lensless.geometry import object_shape
+from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
+from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.tasks.memory import MemoryPlan, largest
+
+# bytes for each value of the prepared frames: amplitudes, residuals and their temporaries; of masks and weights
+_FRAMES, _WEIGHTS = 10.0, 8.0
+# for each pixel of the padded grid and frame: transfer functions; and the fields that second-order steps keep
+_TRANSFER, _DIRECTIONS = 8.0, 8.0
+# for each pixel of the object: its field, spectra and gradient; and what the solvers keep that are no representations
+_OBJECT, _CLASSICAL, _UNCERTAINTY = 90.0, 75.0, 200.0
+_CURVES = 200.0
+# for each pixel and frame whose geometry is calibrated: responses of the object and their solutions
+_RESPONSE = 54.0
+
+
+def plan(
+    recipe: RecordingRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_um: float | None = None
+) -> MemoryPlan:
+    """Return the memory that a run on a recording takes.
+
+    Parameters
+    ----------
+    recipe
+        What is to be done; it may be incomplete.
+    shape
+        Of the frames as recorded, (N, Y, X).
+    nbytes
+        Bytes that reading them takes; 0 if they are in memory already.
+    pixel_size_um
+        Of the file, if the recipe has none.
+    """
+    subject = f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels"
+    if not isinstance(recipe, LenslessRecipe):
+        prepared = shape[0] * math.prod(prepared_shape(recipe.preprocess, (shape[1], shape[2])))
+        parts: Mapping[str, float] = {FEWER_SAMPLES: _FRAMES * prepared + _CURVES * prepared / shape[0]}
+    else:
+        parts = _reconstruction(recipe, shape, pixel_size_um)
+    return MemoryPlan(subject, {**parts, FEWER_SAMPLES: parts[FEWER_SAMPLES] + nbytes})
+
+
+def _reconstruction(recipe: LenslessRecipe, shape: tuple[int, ...], pixel_size_um: float | None) -> Mapping[str, float]:
+    frames = shape[0]
+    values = frames * math.prod(prepared_shape(recipe.preprocess, (shape[1], shape[2])))
+    height, width = object_shape(recipe, (shape[1], shape[2]))
+    setup = _rough_setup(recipe, pixel_size_um)
+    beyond = 0 if setup is None else setup.padding_px
+    padded = (height + 2 * beyond) * (width + 2 * beyond)
+    unknown = (height + 2 * beyond, width + 2 * beyond) if recipe.padding.mode == "unknown" else (height, width)
+    common = _FRAMES * values + _TRANSFER * frames * padded + _OBJECT * padded
+    if setup is not None and not setup.heights.is_coherent:
+        # transfer functions and fields of each wavelength, and blurs
+        waves = len(setup.heights.lines)
+        common += frames * padded * (16 * waves + 4) + 6 * waves * padded * 8
+    if recipe.noise.weighting != "even":
+        common += _WEIGHTS * values
+    classical = common + _CLASSICAL * padded
+    if recipe.uncertainty.map or "gauss-newton" in (recipe.solver, recipe.start) or recipe.start == "auto":
+        classical += _DIRECTIONS * frames * height * width
+    if recipe.uncertainty.map:
+        classical += _UNCERTAINTY * padded
+    if recipe.calibration.wanted:
+        classical += _RESPONSE * frames * min(padded, (recipe.calibration.field_px + 2 * beyond) ** 2)
+    phases: list[dict[str, float]] = [{FEWER_SAMPLES: classical}]
+    entry = representations().get(recipe.solver)
+    if entry is not None:
+        separate = entry.name == "diner" and recipe.diner.tables == "separate"
+        parts = {FEWER_SAMPLES: common}
+        for words, size in memory_of(entry, unknown, 1 if separate else 2, recipe).items():
+            # what is kept on the way forth is kept of both at once, what is needed on the way back of one at a time
+            twice = 2.0 if words == FEWER_SAMPLES else 2 - 1 / (recipe.diner.hidden_layers + 1)
+            parts[words] = parts.get(words, 0.0) + size * (twice if separate else 1.0)
+        phases.append(parts)
+    return largest(*phases)
+
+
+def _rough_setup(recipe: LenslessRecipe, pixel_size_um: float | None) -> Setup | None:
+    """Return the setup without shifts, as far as an incomplete recipe tells it."""
+    pixel_size_um = recipe.pixel_size_um or pixel_size_um
+    if pixel_size_um is None or recipe.wavelength_um is None or not recipe.distances_um:
+        return None
+    return Setup.of(recipe.updated({"pixel_size_um": pixel_size_um, "shifts_um": None}))

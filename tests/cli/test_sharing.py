@@ -1,0 +1,90 @@
+"""Results that are given away: no folders of the user's machine in them, and still repeatable where they were made."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+import napari_diner as nd
+from napari_diner.errors import DinerError
+from napari_diner.io.folder import destination, staged
+from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.sharing import seen, without_folders
+from tests.cli.conftest import Run
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("/home/ada/scans/x.tif", "../../scans/x.tif"),
+        ("/home/ada/results/run/x.tif", "x.tif"),
+        ("/home/ada/x.h5::raw/frames", "../../x.h5::raw/frames"),
+        ("/home/ada/results/../x.tif", "../../x.tif"),
+        ("/home/ada/scans/*.tif", "../../scans/*.tif"),
+    ],
+)
+def test_files_within_the_home_are_named_from_the_folder(file: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert seen(file, Path("/home/ada/results/run")) == name
+
+
+@pytest.mark.parametrize(
+    ("file", "folder", "name"),
+    [
+        ("/home/ada/scans/x.tif", "/data/run", "x.tif"),
+        ("/home/ben/scans/x.tif", "/home/ada/run", "x.tif"),
+        ("/mnt/lab/ada/x.h5::raw", "/home/ada/run", "x.h5::raw"),
+        ("/mnt/lab/scans/x.tif", "/home/ada/run", "../../../mnt/lab/scans/x.tif"),
+        ("/data/scans/x.tif", "/data/run", "../scans/x.tif"),
+    ],
+)
+def test_a_way_that_tells_who_the_user_is_is_left_out(
+    file: str, folder: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert seen(file, Path(folder)) == name
+
+
+def test_texts_of_reports_name_files_likewise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    recipe = FitRecipe(image='/home/ada/a "b"/x.tif')
+    text = r'{"warnings": ["/home/ada/a \"b\"/x.tif is dark", "see /home/ada/notes"]}'
+    shown = r'{"warnings": ["../../a \"b\"/x.tif is dark", "see ~/notes"]}'
+    assert without_folders(text, recipe, Path("/home/ada/results/run")) == shown
+
+
+def test_a_stage_knows_where_its_content_goes(tmp_path: Path) -> None:
+    with staged(tmp_path / "out") as stage:
+        assert destination(stage / "part") == tmp_path / "out" / "part"
+    assert destination(tmp_path / "out") == tmp_path / "out"
+
+
+def test_no_file_of_a_result_holds_a_folder_and_it_is_repeated_where_it_was_moved_with_its_data(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tmp_path / "lovelace" / "project"
+    monkeypatch.setenv("HOME", str(before.parent))
+    (before / "scans").mkdir(parents=True)
+    values = np.random.default_rng(0).integers(0, 9, (24, 30), np.uint8)
+    tifffile.imwrite(before / "scans" / "x.tif", values)
+    words = ("--epochs", "2", "-q")
+    assert run("fit", before / "scans" / "x.tif", "-o", before / "results" / "first", *words).code == 0
+    for file in (before / "results" / "first").iterdir():
+        assert str(tmp_path).encode() not in file.read_bytes() and b"lovelace" not in file.read_bytes(), file.name
+    after = tmp_path / "elsewhere"
+    shutil.move(before, after)
+    assert run("run", after / "results" / "first" / "recipe.yaml", "-o", after / "second", "-q").code == 0
+    for folder in (after / "results" / "first", after / "second"):
+        assert nd.load(folder).recipe.image == str(after / "scans" / "x.tif")  # type: ignore[attr-defined]
+    (after / "scans" / "x.tif").unlink()
+    failed = run("run", after / "second" / "recipe.yaml", "-o", after / "third", "-q")
+    assert failed.code == 2 and "put them there, or name them with" in failed.err
+
+
+def test_others_data_are_asked_for_by_name(tmp_path: Path) -> None:
+    with pytest.raises(DinerError, match=r"x\.tif does not exist; the data of this recipe are named as seen from"):
+        nd.fit(recipe=FitRecipe(image=str(tmp_path / "x.tif"), input_sha256="0" * 64))
