@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -53,19 +55,30 @@ def test_a_wrong_plan_is_named_with_its_keys(run: Run, plan: Path, tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither such signals nor such terminals")
 def test_an_interrupted_batch_keeps_the_finished_items(plan: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    plan.write_text(
-        plan.read_text() + "overrides: {b: {solver: diner, start: flat, gradient: {iterations: 10000000}}}\n"
-    )
-    command = [sys.executable, "-c", SCRIPT, "batch", str(plan), "-o", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    while not (out / "a").is_dir() and process.poll() is None:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "1 done" in said[0]
+    lasting = "{solver: diner, start: flat, gradient: {iterations: 10000000, patience: null}}"
+    plan.write_text(plan.read_text() + f"overrides: {{b: {lasting}}}\n")
+    command = [sys.executable, "-c", SCRIPT, "batch", str(plan), "-o", str(out), "--workers", "1"]
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(command, stderr=theirs, stdout=subprocess.PIPE, text=True)
+    os.close(theirs)
+    seen, is_told = b"", False
+    with contextlib.suppress(OSError):  # that the other end is closed
+        while more := os.read(ours, 65536):
+            seen += more
+            if b"diner 2" in seen and not is_told:
+                process.send_signal(signal.SIGINT)
+                is_told = True
+    said = process.communicate(timeout=60)[0]
+    os.close(ours)
+    assert process.returncode == 130, seen.decode()
+    # the table tells what is done, what runs and how far it is
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    assert re.search(r"b +running +diner 2\d*/10000000", shown), shown
+    assert re.search(r"a +done +\d+\.\d s", shown), shown
+    assert "1 done, 1 running, 1 waiting" in shown
+    assert said.startswith("1 done, 2 waiting")
     assert (out / "a" / "report.json").is_file()
     assert {path.name for path in out.iterdir()} == {"a", "batch.json", "batch.csv", "batch.html"}

@@ -138,9 +138,8 @@ class _Table:
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
         self._ended: list[str] = []
-        self._live = Live(
-            console=Console(stderr=True), refresh_per_second=4, transient=True, get_renderable=self._drawn
-        )
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True, get_renderable=self._drawn)
         self._live.start()
 
     def show(self, progress: Sequence[Record]) -> None:
@@ -151,7 +150,7 @@ class _Table:
 
     def _drawn(self) -> Group:
         records, left = self._batch.records, self._batch.remaining_s
-        rows = max(3, self._live.console.height - 5)
+        rows = max(3, self._console.height - 5)
         running = [record for record in records.values() if record.state == "running"][:rows]
         over = [records[name] for name in reversed(self._ended)]
         failed = [record for record in over if record.state == "failed"]
