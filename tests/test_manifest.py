@@ -84,6 +84,7 @@ def test_the_contributions_are_complete() -> None:
         "Lensless focus",
         "IDT refractive index",
         "DINER fit",
+        "Batch",
     ]
     assert [sample["key"] for sample in CONTRIBUTIONS["sample_data"]] == [
         "lensless_stack",
