@@ -132,7 +132,7 @@ def test_a_volume_is_saved_and_repeated(
     assert fit_dock.recipe() == recipe
 
     run(fit_dock, wait_for_end)
-    np.testing.assert_array_equal(viewer.layers["reconstruction [1]"].data, first.data)
+    np.testing.assert_array_equal(viewer.layers["reconstruction (diner)"].data, first.data)
 
 
 def test_a_slice_of_a_saved_model_is_evaluated_on_demand(
@@ -165,7 +165,7 @@ def test_a_run_is_watched_paused_and_cancelled(qtbot: QtBot, fit_dock: FitDock, 
     fit_dock.panel.cancel_button.click()
     wait_for_end(fit_dock.panel)
     assert fit_dock.panel.status.text().startswith("Stopped early")
-    layer = fit_dock.viewer.layers["reconstruction"]
+    layer = fit_dock.viewer.layers["reconstruction (partial)"]
     assert layer.metadata["report"]["partial"]
     assert layer.data.shape == source.data.shape
     assert not [layer for layer in fit_dock.viewer.layers if "preview" in layer.name]

@@ -126,7 +126,7 @@ def test_three_cuts_follow_the_run(qtbot: QtBot, idt_dock: IdtDock, wait_for_end
     idt_dock.panel.cancel_button.click()
     wait_for_end(idt_dock.panel)
     assert idt_dock.panel.status.text().startswith("Stopped early")
-    assert viewer.layers["n_re"].metadata["report"]["partial"]
+    assert viewer.layers["n_re (partial)"].metadata["report"]["partial"]
     assert not [layer for layer in viewer.layers if "preview" in layer.name]
 
 
@@ -281,7 +281,7 @@ def test_a_layer_is_the_background(idt_dock: IdtDock, wait_for_end: Wait) -> Non
     assert idt_dock.background.findText("Layer: raw") < 0
     assert idt_dock.recipe().background == "empty field"
     assert run(idt_dock, wait_for_end).startswith("Done")
-    np.testing.assert_allclose(viewer.layers["n_re [1]"].data, known, atol=1e-5)
+    np.testing.assert_allclose(viewer.layers["n_re (voxels)"].data, known, atol=1e-5)
     viewer.layers.remove(field)
     assert idt_dock.recipe().background == "mean"
 

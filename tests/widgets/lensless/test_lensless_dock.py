@@ -72,7 +72,7 @@ def test_a_run_gives_layers_that_can_be_saved_and_repeated(
 
     run(dock, wait_for_end)
     for name, layer in first.items():
-        np.testing.assert_array_equal(viewer.layers[f"{name} [1]"].data, layer.data)
+        np.testing.assert_array_equal(viewer.layers[f"{name} (gauss-newton)"].data, layer.data)
 
 
 def test_cancelling_keeps_the_best_so_far(qtbot: QtBot, dock: LenslessDock, wait_for_end: Wait) -> None:
@@ -86,7 +86,7 @@ def test_cancelling_keeps_the_best_so_far(qtbot: QtBot, dock: LenslessDock, wait
     dock.panel.cancel_button.click()
     wait_for_end(dock.panel)
     assert dock.panel.status.text().startswith("Stopped early")
-    phase = dock.viewer.layers["phase"]
+    phase = dock.viewer.layers["phase (partial)"]
     assert phase.metadata["report"]["partial"]
     assert phase.data.shape == dock.choice.layer.data.shape[1:]
     assert not [layer for layer in dock.viewer.layers if "preview" in layer.name]
