@@ -132,7 +132,7 @@ def test_a_volume_is_saved_and_repeated(
     assert fit_dock.recipe() == recipe
 
     run(fit_dock, wait_for_end)
-    np.testing.assert_array_equal(viewer.layers["reconstruction (diner)"].data, first.data)
+    np.testing.assert_array_equal(viewer.layers["reconstruction (diner-siren)"].data, first.data)
 
 
 def test_a_slice_of_a_saved_model_is_evaluated_on_demand(

@@ -48,7 +48,7 @@ def test_a_run_gives_volumes_with_scale_that_can_be_saved_and_repeated(
 ) -> None:
     viewer = idt_dock.viewer
     words = run(idt_dock, wait_for_end)
-    assert words.startswith("Done: ") and "index up to 1.33" in words, words
+    assert words.startswith("Done: ") and "index from 1.33" in words, words
     for name in ("n_re", "n_im"):
         layer = viewer.layers[name]
         assert layer.data.shape == (10, 48, 56)
@@ -146,6 +146,24 @@ def test_directions_are_drawn_as_they_are_typed(idt_dock: IdtDock) -> None:
     editor.listed.setText("[0.3, 0], [0, nonsense]")
     editor.listed.changed.emit()
     assert "frame 2" in editor.words.text()
+
+
+def test_dark_field_is_left_out_at_a_click(idt_dock: IdtDock) -> None:
+    editor, count = idt_dock.illumination, idt_dock.choice.part.shape[0]
+    assert not editor.leave_out_button.isVisibleTo(editor)
+    directions = [(0.6, 0.0)] * count
+    directions[1], directions[4] = (0.0, 0.66), (-0.5, 0.5)
+    editor.set_values(tuple(directions), {})
+    assert editor.words.is_warning and f"2 of {count} directions" in editor.words.text()
+    assert editor.leave_out_button.isVisibleTo(editor)
+    editor.leave_out_button.click()
+    assert idt_dock.recipe().leave_out == (2, 5)
+    assert not editor.leave_out_button.isVisibleTo(editor)
+    assert not editor.words.is_warning
+    # with a smaller aperture, the others are dark field as well
+    idt_dock.editors["na"].set_value(0.5)
+    editor.leave_out_button.click()
+    assert "All frames are left out" in editor.words.text()
 
 
 def test_directions_come_from_a_file(idt_dock: IdtDock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,8 +235,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
             If there is none.
         """
         if self.choice.layer is None:
-            noun, kind = self.choice.noun, self.choice.kind
-            raise InputError(f"There is no {noun}, which is {kind}; open files, or a sample from the File menu")
+            noun, kind, cure = self.choice.noun, self.choice.kind, self.choice.cure
+            raise InputError(f"There is no {noun}, which is {kind}; {cure}")
         return self.choice.layer
 
     def show_outcome(self, outcome: object) -> None:

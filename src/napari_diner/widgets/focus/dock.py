@@ -85,6 +85,9 @@ class FocusDock(RecordingDock[FocusRecipe]):
         self._draw(self.result.report)
         part, distances = self.choice.part, self.result.report["distances_um"]
         if part is not None and len(distances) == part.shape[0]:
+            if self.distances.known():
+                said, doubtful = self.panel.status.text(), self.panel.status.is_warning
+                self.panel.say(f"{said}\nThey are in the table; Ctrl+Z there brings back yours", warning=doubtful)
             self.distances.set_value([round(distance, 4) for distance in distances])
             add_notes(part.layer, distances_um=self.distances.value())
 

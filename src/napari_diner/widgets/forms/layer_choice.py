@@ -40,6 +40,8 @@ class LayerChoice(QWidget):
     kind = "an image layer"
     """Which layers are accepted, for messages."""
     tip = "The image layer to work on"
+    cure = "open files, or a sample from the File menu"
+    """What to do if there is no such layer."""
     files = f"Images ({PATTERNS})"
     """Files that can be opened, as file dialogs take them."""
 

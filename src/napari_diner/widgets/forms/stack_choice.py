@@ -27,6 +27,10 @@ class StackChoice(LayerChoice):
 
     noun = "stack"
     kind = "an image layer with three axes (frame, y, x) or more"
+    cure = (
+        "open files, or a sample from the File menu; to make a stack of layers with one frame each, select them all, "
+        "and choose Merge to Stack in the menu of the right mouse button"
+    )
     tip = "Image layer with one frame for each height or illumination: axes (frame, y, x)"
 
     def accepts(self, layer: Image) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import napari
 from napari.layers import Image
 from qtpy.QtWidgets import QFormLayout
 
+from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import Array
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.solvers.registry import sections_of, solver_names
@@ -71,7 +73,9 @@ class IdtDock(StackDock[IdtRecipe]):
         self.geometry_check.done.connect(self._on_checked)
         self.illumination = IlluminationEditor()
         self.illumination.failed.connect(self.panel.complain)
-        self.editors["na"].changed.connect(self._update_illumination)
+        self.illumination.left_out.connect(self._leave_out)
+        for name in ("na", "leave_out"):
+            self.editors[name].changed.connect(self._update_illumination)
         napari_viewer.dims.events.current_step.connect(self._on_step)
         tip = "Show the spectra of the frames, and the circles that should bound them"
         self.check_button = button("Check geometry", tip, self.check_geometry)
@@ -166,7 +170,16 @@ class IdtDock(StackDock[IdtRecipe]):
     def _update_illumination(self) -> None:
         part, na = self.choice.part, self.editors["na"].value()
         frames = None if part is None else part.shape[0]
-        self.illumination.set_recording(frames, na if isinstance(na, float) else None)
+        without: object = ()
+        with contextlib.suppress(RecipeError):  # which is told when it is used
+            without = self.editors["leave_out"].value()
+        numbers = tuple(each for each in without if isinstance(each, int)) if isinstance(without, Sequence) else ()
+        self.illumination.set_recording(frames, na if isinstance(na, float) else None, numbers)
+
+    def _leave_out(self, frames: tuple[int, ...]) -> None:
+        self.editors["leave_out"].set_value(frames)
+        self._update_illumination()
+        self.panel.say(f"{count(len(frames), 'frame')} left out; the numbers are under Advanced")
 
     def _on_layer(self, layer: Image | None) -> None:
         super()._on_layer(layer)

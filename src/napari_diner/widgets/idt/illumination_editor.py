@@ -27,11 +27,14 @@ class IlluminationEditor(QWidget):
     changed = Signal()
     failed = Signal(object)
     """The `DinerError` because of which a file of directions cannot be used."""
+    left_out = Signal(object)
+    """Frames that the user wants to leave out, as they are lit from outside the aperture: a tuple, counted from 1."""
 
     def __init__(self) -> None:
         super().__init__()
         self._frames: int | None = None
         self._na: float | None = None
+        self._without: tuple[int, ...] = ()
         self.kind = ShrinkingCombo(4)
         self.kind.addItem("Ring", "ring")
         self.kind.addItem("Listed", "list")
@@ -56,6 +59,8 @@ class IlluminationEditor(QWidget):
         self._form.addRow(self.load_button)
         self.plot = LedPlot()
         self.words = WrappedLabel()
+        tip = "Leave out frames whose light comes from outside the objective's aperture, which no model describes"
+        self.leave_out_button = button("Leave dark field out", tip, self._leave_out)
         top = QHBoxLayout()
         top.addWidget(self.plot)
         top.addLayout(self._form, 1)
@@ -63,6 +68,7 @@ class IlluminationEditor(QWidget):
         remove_margins(layout, 2)
         layout.addLayout(top)
         layout.addWidget(self.words)
+        layout.addWidget(self.leave_out_button)
         self.kind.currentIndexChanged.connect(self._on_kind)
         self._on_kind()
 
@@ -116,9 +122,9 @@ class IlluminationEditor(QWidget):
         listed = self.listed.value()
         return Illumination.of(listed) if isinstance(listed, Sequence) and listed else None
 
-    def set_recording(self, frames: int | None, na: float | None) -> None:
-        """Set the number of frames and the objective's NA; None if unknown."""
-        self._frames, self._na = frames, na
+    def set_recording(self, frames: int | None, na: float | None, without: tuple[int, ...] = ()) -> None:
+        """Set the number of frames and the objective's NA, None if unknown, and the frames left out, from 1."""
+        self._frames, self._na, self._without = frames, na, without
         self.draw()
 
     def choose_file(self) -> None:
@@ -146,14 +152,19 @@ class IlluminationEditor(QWidget):
         illumination = None
         try:
             illumination = self.illumination()
-            words, warning = description(illumination, self._frames, self._na, self.on_ring)
+            words, warning = description(illumination, self._frames, self._na, self.on_ring, self._without)
         except RecipeError as error:
             words, warning = str(error), True
+        self.leave_out_button.setVisible(bool(dark_field(illumination, self._na, self._without)))
         if illumination is None:
             self.plot.show_directions(np.empty((0, 2)), np.empty(0, np.int64), self._na)
         else:
             self.plot.show_directions(illumination.apertures, illumination.frame_of_source, self._na)
         self.words.say(words, warning)
+
+    def _leave_out(self) -> None:
+        frames = dark_field(self.illumination(), self._na, self._without)
+        self.left_out.emit(tuple(sorted({*frames, *self._without})))
 
     def _on_kind(self) -> None:
         for number in range(1, self._form.rowCount()):
@@ -165,10 +176,30 @@ class IlluminationEditor(QWidget):
         self.changed.emit()
 
 
+def dark_field(illumination: Illumination | None, na: float | None, without: Sequence[int] = ()) -> tuple[int, ...]:
+    """Return the frames that are lit from outside the aperture, counted from 1, but those that are left out."""
+    if illumination is None or na is None:
+        return ()
+    beyond = 1 + illumination.frame_of_source[outside(illumination.apertures, na)]
+    return tuple(sorted({*beyond.tolist()} - {*without}))
+
+
 def description(
-    illumination: Illumination | None, frames: int | None, na: float | None, on_ring: bool
+    illumination: Illumination | None, frames: int | None, na: float | None, on_ring: bool, without: Sequence[int] = ()
 ) -> tuple[str, bool]:
-    """Describe directions in a sentence, and return whether there is something wrong with them."""
+    """Describe directions in a sentence, and return whether there is something wrong with them.
+
+    Parameters
+    ----------
+    illumination
+        The directions; None if there are none yet.
+    frames, na
+        Number of frames and the objective's NA; None if unknown.
+    on_ring
+        Whether the directions are evenly spaced on a circle.
+    without
+        Frames that are left out, counted from 1.
+    """
     if illumination is None:
         if on_ring and not frames:
             return "Choose a stack: each of its frames is lit from one direction.", False
@@ -177,13 +208,16 @@ def description(
         return "List a direction [NA_y, NA_x] for each frame, or load them.", False
     if frames is not None and len(illumination) != frames:
         return f"{len(illumination)} directions are listed, but the stack has {frames} frames.", True
-    radius = np.hypot(*illumination.apertures.T)
+    used = illumination.apertures[~np.isin(1 + illumination.frame_of_source, without)]
+    if len(used) == 0:
+        return "All frames are left out; keep some.", True
+    radius = np.hypot(*used.T)
     low, high = float(radius.min()), float(radius.max())
     span = f"NA {high:.3g}" if high - low < 5e-4 else f"NA {low:.3g} to {high:.3g}"
     directions = "1 direction" if len(radius) == 1 else f"{len(radius)} directions"
     if na is None:
         return f"{directions}, {span}. Enter the NA of the objective.", False
-    beyond = int(outside(illumination.apertures, na).sum())
+    beyond = int(outside(used, na).sum())
     if beyond:
         return (
             f"{beyond} of {directions} {'is' if beyond == 1 else 'are'} outside the objective's NA of {na:g} (up to "

@@ -45,6 +45,9 @@ class ResultLayers(PreviewLayers):
                 layer.name = array.name
             layer.name = self._title(result, array, layer)
             layer.metadata = metadata_of(result, array)
+            # of images such as amplitudes, the numbers say little
+            if array.unit != "1" or array.name == "n_re":
+                layer.colorbar.visible = True
             layers.append(layer)
         combine_units(self._viewer)
         # the viewer draws the last layer on top: images over stacks, and the phase, the last image, over all
@@ -60,8 +63,8 @@ class ResultLayers(PreviewLayers):
         partial = ["partial"] * result.partial
         remarks = partial
         if _with_remarks(array.name, partial) in others:
-            way = result.report.get("solver") or result.report.get("representation")
-            remarks = [*([str(way)] if way else []), *partial]
+            solver = result.report.get("solver")
+            remarks = [*([str(solver)] if solver else []), *partial]
         return _with_remarks(array.name, remarks)
 
 
