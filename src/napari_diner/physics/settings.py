@@ -9,10 +9,21 @@ from pydantic import Field
 from napari_diner.settings import Settings
 
 
-class PaddingSettings(Settings):
+class SurroundSettings(Settings):
+    """What lies beyond the edges of the field of view: a periodic continuation, or what is solved for."""
+
+    mode: Literal["auto", "none", "unknown"] = Field(default="auto", title="Mode")
+    """Beyond the edges: periodic (none), or solved for (unknown); auto: none if the frames continue, else unknown."""
+    width_um: float | None = Field(default=None, ge=0, le=1e5, title="Width (µm)")
+    """Least width on each side; if empty, what diffraction mostly reaches from there."""
+
+
+class PaddingSettings(SurroundSettings):
     """Assumptions about the field beyond the edges of the field of view."""
 
-    mode: Literal["auto", "none", "reflect", "replicate", "unknown"] = Field(default="auto", title="Mode")
+    mode: Literal["auto", "none", "reflect", "replicate", "unknown"] = Field(  # type: ignore[assignment]
+        default="auto", title="Mode"
+    )
     """Beyond the edges: periodic (none), mirrored, the edge value, or solved for (unknown); auto: none or unknown."""
     width_um: float | None = Field(default=None, ge=0, le=1e5, title="Width (µm)")
     """Least width on each side; if empty, 100 µm, or what diffraction mostly reaches from an unknown surround."""

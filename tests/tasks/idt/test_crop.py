@@ -16,19 +16,19 @@ from napari_diner.tasks.idt import crop
 LIT = ring(0.637, 4)
 
 
-def build(shape: tuple[int, int, int]) -> BornModel:
-    return BornModel(VolumeGeometry(shape, 0.5, 0.515, 1.33, 0.1625, 0.65), LIT)
+def build(rows: int, columns: int) -> BornModel:
+    return BornModel(VolumeGeometry((4, rows, columns), 0.5, 0.515, 1.33, 0.1625, 0.65), LIT)
 
 
-def problem_of(shape: tuple[int, int, int]) -> tuple[VolumeProblem, torch.Tensor]:
-    volume = torch.zeros(2, *shape)
+def problem_of(rows: int, columns: int) -> tuple[VolumeProblem, torch.Tensor]:
+    volume = torch.zeros(2, 4, rows, columns)
     volume[0, 1:3, 100:120, 150:165] = 1e-3
-    model = build(shape)
+    model = build(rows, columns)
     return VolumeProblem(model, model.forward(volume), VolumePriors(), TotalVariation()), volume
 
 
 def test_small_recordings_are_taken_whole() -> None:
-    problem, volume = problem_of((4, 128, 192))
+    problem, volume = problem_of(128, 192)
     same, contrast = crop.cropped(problem, volume, build)
     assert same is problem
     assert contrast is volume
@@ -36,7 +36,7 @@ def test_small_recordings_are_taken_whole() -> None:
 
 def test_part_holds_the_object_and_obeys_its_own_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crop, "_ENOUGH", 4 * 96**2)
-    problem, volume = problem_of((4, 192, 224))
+    problem, volume = problem_of(192, 224)
     part, contrast = crop.cropped(problem, volume, build)
     assert part.model.shape == (4, 96, 96)
     assert part.data.shape == (4, 96, 96)

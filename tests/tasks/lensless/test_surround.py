@@ -17,8 +17,8 @@ from napari_diner.tasks.lensless.job import LenslessJob
 from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
-from napari_diner.tasks.lensless.surround import repeat
 from napari_diner.tasks.lensless.truth import Truth
+from napari_diner.tasks.surround import repeat
 from tests.tasks.lensless.reconstruction import finished, start
 
 DISTANCES_UM = (150.0, 190.0, 240.0, 300.0)

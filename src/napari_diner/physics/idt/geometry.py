@@ -93,6 +93,12 @@ class VolumeGeometry(Slices):
         return np.asarray(first + self.slice_spacing_um * np.arange(count))
 
     @property
+    def reach_um(self) -> float:
+        """How far light within the objective's aperture travels sideways between the plane in focus and a face."""
+        depth_um = float(np.abs(self.slice_positions_um).max()) + self.slice_spacing_um / 2
+        return depth_um * self.na / math.sqrt(self.medium_index**2 - self.na**2)
+
+    @property
     def cutoff(self) -> float:
         """NA/λ, in cycles/µm: the highest transverse frequency that passes the objective."""
         return self.na / self.wavelength_um

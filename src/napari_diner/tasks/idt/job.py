@@ -16,6 +16,7 @@ from napari_diner.io.stacks import check_frames, check_frames_first, checksum, f
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.idt.linear import LinearModel
+from napari_diner.physics.padding import Padding
 from napari_diner.preprocess.soundness import numbered, repeated, without_light
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
@@ -27,6 +28,7 @@ from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, c
 from napari_diner.tasks.idt.plausibility import optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.stages import IdtStages, IdtState
+from napari_diner.tasks.idt.surround import width_px, with_surround
 from napari_diner.tasks.idt.truth import TrueVolume, check_truth, score
 from napari_diner.tasks.idt.ways import expected_sign, sign_of_sample
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
@@ -67,12 +69,14 @@ class IdtJob(Job[IdtState]):
         data = without(data, self._left_out)
         frames = np.asarray(data.frames)
         check_frames(frames)
-        shape = (recipe.slice_count, *frames.shape[1:])
+        shape = (recipe.slice_count, frames.shape[1], frames.shape[2])
         doubts = optics_doubts(self.recipe, shape[1:])
         warnings = [*doubts, *repeated(frames)]
         data = self._lit(data, warnings)
         contrast, more = contrast_of(self.recipe, data)
         warnings += more
+        self.recipe, repeats = with_surround(self.recipe, contrast, is_computed=data.transfer is None)
+        warnings += repeats
         doubt = frames_last(frames.shape, self.recipe.axes)
         warnings += [] if doubt is None else [doubt]
         if truth is not None:
@@ -98,15 +102,21 @@ class IdtJob(Job[IdtState]):
         tv = TotalVariation.of_voxels(*self.recipe.voxel_um[:2])
         full, more = saturated_in(self.recipe, data)
         warnings += more
+        padding, wide = None, models
+        if isinstance(models, ComputedModels) and (width := width_px(self.recipe, models.geometry)):
+            self.memory = plan(self.recipe, frames.shape)
+            self.memory.check(self.device)
+            padding = Padding(shape[1:], "unknown", width)
+            wide = models.of_size(*padding.padded_shape)
         there = torch.from_numpy(contrast).to(self.device)
         at_least = None if full is None else torch.from_numpy(full).to(self.device)
-        problem = VolumeProblem(models.linear(), there, priors, tv, at_least=at_least)
+        problem = VolumeProblem(wide.linear(), there, priors, tv, at_least=at_least, padding=padding)
         self.warnings = tuple(self._left_out.counted((*data.warnings, *warnings)))
         self.notes = data.notes
         illumination = () if data.transfer is not None else self._illumination().frames
         directions = [[[source.na_y, source.na_x] for source in sources] for sources in illumination]
         self._frames = frame_list(self._left_out.kept, data.files, {"na_yx": directions})
-        self._first = IdtState(models, problem, calibration=calibration)
+        self._first = IdtState(wide, problem, calibration=calibration)
 
     def _models(self, data: IdtData, shape: tuple[int, int, int]) -> tuple[Models, list[str]]:
         recipe, frames = self.recipe, len(data.frames)
@@ -140,16 +150,17 @@ class IdtJob(Job[IdtState]):
 
     def preview(self, state: IdtState) -> tuple[NamedArray, ...]:
         """Return the real part of the index of a state."""
-        return () if state.volume is None else self._index(state.volume)[:1]
+        return () if state.volume is None else self._index(state.seen)[:1]
 
     def outcome(self, state: IdtState, record: RunRecord) -> Outcome:
         """Return the refractive index and the residual of a state."""
-        contrast, problem, recipe = state.volume, state.problem, self.recipe
-        if contrast is None:
+        volume, problem, recipe = state.volume, state.problem, self.recipe
+        if volume is None:
             raise DinerError("There is no volume yet; let the reconstruction go on for a moment")
+        contrast = state.seen
         n_re, n_im = self._index(contrast)
         data = problem.data.cpu().numpy()
-        residual = problem.linearise(contrast).residual().cpu().numpy()
+        residual = problem.linearise(volume).residual().cpu().numpy()
         priors = problem.priors
         unexplained = Unexplained.of(residual, data)
         figures: dict[str, object] = {
@@ -163,7 +174,7 @@ class IdtJob(Job[IdtState]):
             "data_rms": float(np.sqrt(np.mean(np.square(data, dtype=np.float64)))),
             "frames": self._frames,
             "peak_phase_rad": problem.linear.peak_phase(contrast),
-            "parameters": sum(part.numel() for part in state.parameters.values()) or contrast.numel(),
+            "parameters": sum(part.numel() for part in state.parameters.values()) or volume.numel(),
             "regularization": {
                 "tikhonov": priors.tikhonov,
                 "tv": priors.tv,
@@ -173,6 +184,8 @@ class IdtJob(Job[IdtState]):
             },
             "choices": {name: asdict(choice) for name, choice in state.choices.items()},
         }
+        if problem.padding is not None:
+            figures["surround"] = {"object_px": problem.padding.padded_shape, "before_px": problem.padding.before}
         if self._left_out.numbers:
             figures["left_out"] = [number + 1 for number in self._left_out.numbers]
         if state.calibration is not None:

@@ -7,6 +7,7 @@ import math
 from napari_diner.representations.memory import FEWER_SAMPLES, memory_of
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.surround import width_px
 from napari_diner.tasks.memory import MemoryPlan, largest
 
 FEWER_SLICES = "lower {field:slice_count}, or crop the frames"
@@ -18,7 +19,8 @@ _CLOSED_FORM, _VOXELS, _ADAM = 6.0, 36.0, 8.0
 
 def plan(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_um: float | None = None) -> MemoryPlan:
     """Return the memory that a reconstruction takes; parameters as of `napari_diner.tasks.lensless.memory.plan`."""
-    frames, height, width = shape[0], shape[1], shape[2]
+    beyond = _beyond_px(recipe, pixel_size_um)
+    frames, height, width = shape[0], shape[1] + 2 * beyond, shape[2] + 2 * beyond
     planes, pixels = recipe.slice_count, height * width
     volume = 2 * planes * pixels * 4
     # the eigenvectors of the closed form, at the frequencies that the objective passes
@@ -33,6 +35,15 @@ def plan(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_
             parts[words] = parts.get(words, 0.0) + size
         phases.append(parts)
     return MemoryPlan(f"A volume of {planes}×{height}×{width} voxels", largest(*phases))
+
+
+def _beyond_px(recipe: IdtRecipe, pixel_size_um: float | None) -> int:
+    """Return the width of an unknown surround on each side, as far as the recipe tells it."""
+    pixel_size_um = recipe.pixel_size_um or pixel_size_um
+    if pixel_size_um is None or recipe.wavelength_um is None or recipe.na is None:
+        return 0
+    complete = recipe.updated({"pixel_size_um": pixel_size_um})
+    return width_px(complete, complete.geometry((recipe.slice_count, 1, 1)))
 
 
 def _passed(recipe: IdtRecipe, pixel_size_um: float | None) -> float:

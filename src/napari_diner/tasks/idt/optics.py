@@ -41,16 +41,19 @@ class ComputedModels:
     device: torch.device
     """Where they compute."""
 
-    def linear(self, shape: tuple[int, int, int] | None = None) -> BornModel:
-        """Return the linear model for the volume, or for one of another shape (Z, Y, X).
+    def of_size(self, rows: int, columns: int) -> ComputedModels:
+        """Return models of a volume with other rows and columns."""
+        return replace(self, geometry=replace(self.geometry, shape=(self.geometry.shape[0], rows, columns)))
+
+    def linear(self) -> BornModel:
+        """Return the linear model.
 
         Raises
         ------
         RecipeError
             If an illumination is outside the objective's aperture.
         """
-        geometry = self.geometry if shape is None else replace(self.geometry, shape=shape)
-        return BornModel(geometry, self.illumination, dispersion=self.dispersion, device=self.device)
+        return BornModel(self.geometry, self.illumination, dispersion=self.dispersion, device=self.device)
 
     def multislice(self) -> SSNPModel:
         """Return the multi-slice model; it has the exact dispersion.

@@ -12,6 +12,7 @@ from napari_diner.io.tables import read_table
 from napari_diner.io.texts import read_json
 from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
+from napari_diner.physics.settings import SurroundSettings
 from napari_diner.preprocess.settings import SaturationLevel
 from napari_diner.representations.settings import RepresentationSettings
 from napari_diner.settings import OneOf, Settings
@@ -123,6 +124,8 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
     """Standard deviation of the Gaussian that blurs frames to their background, with background: blur."""
     background_offset: float = Field(default=0.0, title="Camera offset")
     """Grey level of the camera without light, subtracted from frames and background."""
+    padding: SurroundSettings = Field(default_factory=SurroundSettings, title="Padding")
+    """How the sample goes on beyond the edges of the frames."""
 
     model: Literal["auto", "born", "multislice"] = Field(default="auto", title="Model")
     """Single scattering (born), which is linear; multiple scattering (multislice); auto decides by the phase delay."""
@@ -159,6 +162,15 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
             raise ValueError(
                 "transfer_functions and calibration exclude each other, as transfer functions are for fixed "
                 "illuminations; leave one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _given_transfer_functions_are_of_the_field(self) -> IdtRecipe:
+        if self.transfer_functions is not None and self.padding.mode == "unknown":
+            raise ValueError(
+                "transfer_functions are for a field that repeats, and padding.mode unknown is for one that does not; "
+                "leave one of them out"
             )
         return self
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
+from napari_diner.physics.padding import fading
 from napari_diner.representations.registry import representations
 from napari_diner.representations.unknown import Scaled, Unknown
 from napari_diner.solvers.adam import AdamDescent, Represented
@@ -87,6 +88,17 @@ class IdtState:
         return torch.zeros(2, *model.shape, dtype=model.real_dtype, device=model.device)
 
     @property
+    def seen(self) -> Tensor:
+        """The best contrast so far within the field of view."""
+        return self.problem.seen(self.estimate)
+
+    @property
+    def periodic_data(self) -> Tensor:
+        """Data for solvers that take the field to repeat, (N, Y, X): faded out towards edges that do not meet."""
+        data = self.problem.data
+        return data if self.problem.padding is None else data * fading(data.shape[1], data.shape[2]).to(data)
+
+    @property
     def start(self) -> Tensor:
         """Start of a solver for voxels: empty where a volume explained by single scattering would mislead."""
         is_linear = isinstance(self.problem.model, LinearModel)
@@ -96,7 +108,8 @@ class IdtState:
         """Return the state with another calibration, which changes models and data."""
         if calibration is None:
             return self
-        models, data = calibration.models, calibration.without_gains(self.problem.data)
+        models = calibration.models.of_size(*self.problem.model.shape[1:])
+        data = calibration.without_gains(self.problem.data)
         problem = replace(self.problem, model=models.linear(), data=data)
         return replace(self, models=models, problem=problem, calibration=calibration)
 
@@ -187,7 +200,7 @@ class IdtStages:
         recipe, models = self.recipe, _multislice_models(state)
         if models is None or recipe.model == "born":
             return None, []
-        if recipe.model == "auto" and state.problem.linear.peak_phase(state.estimate) <= _VISIBLE_PHASE_RAD:
+        if recipe.model == "auto" and state.problem.linear.peak_phase(state.seen) <= _VISIBLE_PHASE_RAD:
             return None, []
         model = models.multislice()
         seconds = prediction_seconds(model) * (_FIRST_CHORDS + recipe.multislice.iterations)
@@ -241,7 +254,7 @@ def _multislice_models(state: IdtState) -> ComputedModels | None:
 
 
 def _warnings_of_phase(state: IdtState) -> list[str]:
-    phase = state.problem.linear.peak_phase(state.estimate)
+    phase = state.problem.linear.peak_phase(state.seen)
     if phase <= LINEAR_PHASE_RAD:
         return []
     cure = "" if _multislice_models(state) is None else "; the solver voxels with model multislice describes it"
@@ -259,7 +272,7 @@ def _circles(state: IdtState, budget: Budget) -> CircleSearch | None:
     calibration = state.calibration
     if calibration is None or not calibration.searches_circles:
         return None
-    return calibration.circle_search(state.problem.data)
+    return calibration.circle_search(state.periodic_data)
 
 
 def _from_circles(state: IdtState, fit: CircleFit) -> IdtState:
@@ -268,7 +281,7 @@ def _from_circles(state: IdtState, fit: CircleFit) -> IdtState:
 
 def _refinement(state: IdtState, budget: Budget) -> IlluminationRefinement | None:
     calibration = state.calibration
-    return calibration.refinement(state.problem.data) if calibration is not None and calibration.refines else None
+    return calibration.refinement(state.periodic_data) if calibration is not None and calibration.refines else None
 
 
 def _refined(state: IdtState, refined: RefinedIllumination) -> IdtState:
@@ -299,7 +312,8 @@ def _weight_search(state: IdtState, budget: Budget) -> TvSearch | None:
     else:
         problem = replace(problem, model=problem.linear, data=state.linearised, at_least=None)
     if isinstance(state.models, ComputedModels):
-        problem, volume = cropped(problem, volume, state.models.linear)
+        models = state.models
+        problem, volume = cropped(problem, volume, lambda rows, columns: models.of_size(rows, columns).linear())
     return TvSearch(problem, volume)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import Illumination
+from napari_diner.physics.padding import fading
 from napari_diner.solvers.calibration.arrangement import (
     Arrangement,
     ArrangementTest,
@@ -159,8 +160,7 @@ def _test(models: ComputedModels, data: Tensor, frequencies: int) -> Arrangement
     planes, rows, columns = models.geometry.shape
     size = min(rows, _SIDE), min(columns, _SIDE)
     if size != (rows, columns):
-        place, fade = busiest(data, size)
-        data = data[place] * fade
+        data = data[busiest(data, size)] * fading(*size).to(data)
     geometry = replace(models.geometry, shape=(planes, *size))
     return ArrangementTest(geometry, data, models.dispersion, frequencies)
 

@@ -35,10 +35,10 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import check_registration, unregistered
 from napari_diner.tasks.lensless.setup import Setup, geometry_report, light_report
 from napari_diner.tasks.lensless.stages import LenslessStages, LenslessState
-from napari_diner.tasks.lensless.surround import surround_warnings, with_surround
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
 from napari_diner.tasks.report import psnr_db
+from napari_diner.tasks.surround import surround_mode, surround_warnings
 from napari_diner.tasks.unexplained import Unexplained
 
 _PREVIEW_PIXELS = 512
@@ -89,14 +89,16 @@ class LenslessJob(Job[LenslessState]):
         self.device = devices.choose_device(recipe.device)
         plan(self._used, frames.shape).check(self.device)
         self._prepared = prepare(self._used, data)
-        self._used = with_surround(self._used, self._prepared)
+        amplitudes, mask = self._prepared.amplitudes, self._prepared.mask
+        mode = surround_mode(self._used.padding.mode, amplitudes, mask)
+        self._used = self._used.updated({"padding": {"mode": mode}})
         self.memory = plan(self._used, frames.shape)
         self.memory.check(self.device)
         setup = Setup.of(self._used, self._prepared.gains)
         notes, warnings = about_distances(data.files, recipe.distances_um, needed=recipe.needs_distances)
         self.notes = (*data.notes, *notes)
         implausible = doubts(self._used, setup, object_shape(recipe, frames.shape[1:]))
-        repeats = surround_warnings(self._used, self._prepared)
+        repeats = surround_warnings(mode, amplitudes, mask)
         self.warnings = (*data.warnings, *warnings, *implausible, *self._prepared.warnings, *repeats)
         self._files = data.files
         illumination, self._brightness = checked_illumination(data.illumination, frames.shape), 1.0
@@ -112,7 +114,7 @@ class LenslessJob(Job[LenslessState]):
         if not implausible and not displaced:  # either would be the reason
             self.warnings = (*misplaced(self._used, setup, self._prepared, builder), *self.warnings)
         self._stages = LenslessStages(self._used, builder, support)
-        self.warnings = self._left_out.counted(self.warnings)
+        self.warnings = tuple(self._left_out.counted(self.warnings))
 
     def begin(self) -> LenslessState:
         """Return the state with prepared frames and a start."""

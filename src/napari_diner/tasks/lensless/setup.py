@@ -85,7 +85,7 @@ class Setup:
 
     @property
     def padding_mode(self) -> Mode:
-        """How the field continues; not at all where nothing has decided ``auto`` (see `tasks.lensless.surround`)."""
+        """How the field continues; not at all where nothing has decided ``auto`` (see `tasks.surround`)."""
         return "none" if self.padding.mode == "auto" else self.padding.mode
 
     @property

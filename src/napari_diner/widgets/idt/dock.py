@@ -54,7 +54,12 @@ class IdtDock(StackDock[IdtRecipe]):
         "solver",
     )
     elsewhere: ClassVar[tuple[str, ...]] = (*StackDock.elsewhere, "illuminations", "ring")
-    none_texts: ClassVar = {"first_slice_um": "centred", "tikhonov": "chosen", "tv": "chosen"}
+    none_texts: ClassVar = {
+        "first_slice_um": "centred",
+        "width_um": "reach of light",
+        "tikhonov": "chosen",
+        "tv": "chosen",
+    }
 
     layers: VolumeLayers
 
