@@ -22,10 +22,11 @@ def states(work: Batch) -> dict[str, str]:
 def test_results_are_those_of_single_runs_to_the_last_byte(tree: Path, tmp_path: Path) -> None:
     work = nd.batch({"recipe": quick(), "items": [str(tree / "day1")]}, tmp_path / "out")
     assert states(work) == {"day1/a": "done", "day1/b": "done"}
-    nd.lensless(tree / "day1" / "b.tif", **quick()).save(tmp_path / "single")
+    single = tmp_path / "single" / "day1" / "b"  # as deep, since recipes name files as seen from their folder
+    nd.lensless(tree / "day1" / "b.tif", **quick()).save(single)
     batched = content(tmp_path / "out" / "day1" / "b")
     assert batched.pop("thumbnail.png")
-    assert batched == content(tmp_path / "single")
+    assert batched == content(single)
 
 
 def test_failures_stop_nothing_and_are_said(tree: Path, tmp_path: Path) -> None:
@@ -38,7 +39,8 @@ def test_failures_stop_nothing_and_are_said(tree: Path, tmp_path: Path) -> None:
     with (out / "batch.csv").open(encoding="utf-8") as file:
         rows = {row["item"]: row for row in csv.DictReader(file)}
     assert "truncated" in rows["day1/a"]["message"]
-    assert "does not exist" in rows["data/none"]["message"]
+    assert rows["data/none"]["message"] == "../data/none.tif does not exist; check the path"
+    assert rows["day1/b"]["source"] == "../data/day1/b.tif"
     assert float(rows["day1/b"]["unexplained"]) >= 0
     summary = json.loads((out / "batch.json").read_text())
     assert summary["counts"] == {"failed": 3, "done": 1}

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import traceback
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +17,7 @@ from napari_diner.io.files import find_files
 from napari_diner.io.folder import REPORT, check_output, recover, staged
 from napari_diner.io.formats import located
 from napari_diner.io.texts import read_json
-from napari_diner.tasks.recipe import input_files
+from napari_diner.tasks.recipe import input_files, renamed_files
 from napari_diner.tasks.registry import task_of
 from napari_diner.tasks.report import Report
 
@@ -141,15 +141,15 @@ def _ended(record: Record, state: State, report: Report, columns: Mapping[str, s
     )
 
 
-def _identity(run: AnyRun, attached: Mapping[str, str]) -> dict[str, object]:
-    """Return what decides a result: the recipe, completed from the files, and the content of other files it names.
+def _identity(run: AnyRun, attached: Sequence[str]) -> dict[str, object]:
+    """Return what decides a result besides its data: the recipe, completed from the files, and other files it names.
 
-    The name of the data is left out: their checksum tells more.
+    Where files are does not count, as their content does.
     """
     recipe = run.job.recipe
     values = recipe.model_dump(mode="json", exclude={task_of(recipe).source_field, "input_sha256"})
-    text = json.dumps(values, sort_keys=True)
-    return {"recipe_sha256": hashlib.sha256(text.encode()).hexdigest(), "attached_sha256": attached}
+    text = json.dumps(renamed_files(type(recipe), values, lambda name: Path(name).name), sort_keys=True)
+    return {"recipe_sha256": hashlib.sha256(text.encode()).hexdigest(), "attached_sha256": list(attached)}
 
 
 def _done(folder: Path, run: AnyRun, identity: Mapping[str, object]) -> Report | None:
@@ -168,7 +168,7 @@ def _done(folder: Path, run: AnyRun, identity: Mapping[str, object]) -> Report |
     return report if whole and report.get("batch") == identity else None
 
 
-def _attached(item: Item) -> dict[str, str]:
+def _attached(item: Item) -> list[str]:
     """Return the SHA-256 of the files that a recipe names besides the data, such as masks and references.
 
     Raises
@@ -177,11 +177,11 @@ def _attached(item: Item) -> dict[str, str]:
         If there is no such file.
     """
     source = task_of(item.recipe).source_field
-    sums = {}
-    for path in input_files(item.recipe.model_copy(update={source: None})):
-        for name in find_files(path):
-            file = located(name)[0]
-            if file.is_file():
-                with file.open("rb") as opened:
-                    sums[str(file)] = hashlib.file_digest(opened, "sha256").hexdigest()
-    return sums
+    paths = input_files(item.recipe.model_copy(update={source: None}))
+    files = [located(name)[0] for path in paths for name in find_files(path)]
+    return [_checksum(file) for file in files if file.is_file()]
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -8,6 +8,7 @@ import html
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from napari_diner.io.folder import replaced
 from napari_diner.io.texts import read_json
 from napari_diner.tasks.report import percent
 from napari_diner.tasks.saving import to_json
+from napari_diner.tasks.sharing import seen
 
 FORMAT = "napari-diner batch"
 _COLUMNS = ("item", "state", "message", "seconds", "warnings", "source")
@@ -50,9 +52,17 @@ def write_summary(folder: Path, records: Sequence[Record], strays: Sequence[Stra
     OutputError
         If they cannot be written.
     """
+    # files are named as in the results: as they are seen from here, without the folders of the user's machine
+    records = [_shared(record, folder) for record in records]
+    strays = [replace(stray, path=seen(stray.path, folder)) for stray in strays]
     texts = (_json(records, strays), _table(records), _page(folder, records, strays, is_over))
     for name, text in zip(SUMMARIES, texts, strict=True):
         replaced(folder / name, functools.partial(Path.write_text, data=text, encoding="utf-8"))
+
+
+def _shared(record: Record, folder: Path) -> Record:
+    source = seen(record.source, folder)
+    return replace(record, source=source, message=record.message.replace(record.source, source))
 
 
 def counted(records: Sequence[Record]) -> str:
