@@ -234,6 +234,14 @@ def destination(folder: Path) -> Path:
     return folder
 
 
+def unused_folder(parent: Path, name: str) -> Path:
+    """Return a folder inside `parent` that does not exist: `name`, or `name-2`, and so on."""
+    folder, number = parent / name, 2
+    while folder.exists():
+        folder, number = parent / f"{name}-{number}", number + 1
+    return folder
+
+
 def is_demo(folder: str | Path) -> bool:
     """Whether a folder contains a demonstration: a comparison with its sample."""
     report = _report(Path(folder))

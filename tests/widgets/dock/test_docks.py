@@ -14,6 +14,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QThreadPool
 
+from napari_diner import device
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.registry import tasks
@@ -55,6 +56,17 @@ def test_what_is_missing_is_named_by_its_title(any_dock: Any) -> None:
         assert " is missing" in any_dock.panel.status.text()
         assert '"' in any_dock.panel.status.text()
     assert "--" not in any_dock.panel.status.text()
+
+
+def test_the_memory_of_a_run_is_shown_before_it(any_dock: Any, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot) -> None:
+    line = any_dock.panel.memory
+    qtbot.waitUntil(lambda: not line.isHidden())
+    assert line.text().startswith("Memory: about 0.") and not line.is_warning
+    monkeypatch.setattr(device, "available_memory", lambda of=None: 1000)
+    # a setting in a section
+    any_dock.advanced.set_values({"preprocess": {"upsample": 2}, "diner": {"hidden_features": 70}, "seed": 5})
+    qtbot.waitUntil(lambda: line.is_warning)
+    assert "GB of main memory are free" in line.text()
 
 
 def test_a_recipe_remembers_its_data(any_dock: Any) -> None:

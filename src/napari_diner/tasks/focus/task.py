@@ -38,7 +38,7 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
 
     def plan(self, recipe: FocusRecipe, frames: Frames | None = None) -> MemoryPlan:
         """Return the memory that a run takes."""
-        from napari_diner.tasks.lensless.data import planned
+        from napari_diner.tasks.lensless.memory import planned
 
         return planned(recipe, frames)
 

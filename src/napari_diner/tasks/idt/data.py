@@ -19,11 +19,10 @@ from napari_diner.preprocess.saturation import saturation_level
 from napari_diner.preprocess.soundness import check_not_constant, check_same_type
 from napari_diner.preprocess.steps import bounding
 from napari_diner.tasks.idt.given_transfer import open_transfer
-from napari_diner.tasks.idt.memory import plan
+from napari_diner.tasks.idt.memory import of_stack
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
 from napari_diner.tasks.left_out import LeftOut, as_option
-from napari_diner.tasks.memory import MemoryPlan
-from napari_diner.tasks.stored_array import StoredArray, read_stack, stack_of
+from napari_diner.tasks.stored_array import read_stack, stack_of
 from napari_diner.tasks.task import Frames
 
 # a frame whose mean contrast is larger is off its background, unless that is seen in so much of the field
@@ -60,20 +59,11 @@ class IdtData:
     """What is doubtful about the frames."""
 
 
-def planned(recipe: IdtRecipe, frames: Frames | None = None) -> MemoryPlan:
-    """Return the memory that a reconstruction takes; see `Task.plan`."""
-    return _plan(recipe, stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um))
-
-
-def _plan(recipe: IdtRecipe, stack: StoredArray) -> MemoryPlan:
-    return plan(recipe, stack.shape, stack.nbytes, stack.pixel_size_um)
-
-
 def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
     """Return the recording of a recipe, see `Task.assemble`; of transfer functions nothing is read but the header."""
     stack = stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um)
     if len(stack.shape) == 3:  # anything else is refused where frames are checked
-        _plan(recipe, stack).check()
+        of_stack(recipe, stack).check()
     background = None if frames is None else frames.attachments.get("background")
     if background is None and recipe.background not in BACKGROUNDS:
         background = read_image(recipe.background)

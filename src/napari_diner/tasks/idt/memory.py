@@ -9,12 +9,24 @@ from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.surround import width_px
 from napari_diner.tasks.memory import MemoryPlan, largest
+from napari_diner.tasks.stored_array import StoredArray, stack_of
+from napari_diner.tasks.task import Frames
 
 FEWER_SLICES = "lower {field:slice_count}, or crop the frames"
 # bytes for each pixel of a frame: contrast, spectra, residuals; the tables of the linear model
 _FRAMES = 40.0
 # volumes of Δε_re and Δε_im, float32, that are kept at once: by the closed form, by voxels, by Adam
 _CLOSED_FORM, _VOXELS, _ADAM = 6.0, 36.0, 8.0
+
+
+def planned(recipe: IdtRecipe, frames: Frames | None = None) -> MemoryPlan:
+    """Return the memory that a run takes; see `napari_diner.tasks.task.Task.plan`."""
+    return of_stack(recipe, stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um))
+
+
+def of_stack(recipe: IdtRecipe, stack: StoredArray) -> MemoryPlan:
+    """Return the memory that a run on a stack takes, and reading it."""
+    return plan(recipe, stack.shape, stack.nbytes, stack.pixel_size_um)
 
 
 def plan(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_um: float | None = None) -> MemoryPlan:

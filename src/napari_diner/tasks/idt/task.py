@@ -121,7 +121,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
 
     def plan(self, recipe: IdtRecipe, frames: Frames | None = None) -> MemoryPlan:
         """Return the memory that a run takes."""
-        from napari_diner.tasks.idt.data import planned
+        from napari_diner.tasks.idt.memory import planned
 
         return planned(recipe, frames)
 

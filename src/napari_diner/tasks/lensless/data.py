@@ -25,11 +25,10 @@ from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import supports
 from napari_diner.tasks.left_out import LeftOut, as_option
 from napari_diner.tasks.lensless.geometry import to_one_scale
-from napari_diner.tasks.lensless.memory import plan
+from napari_diner.tasks.lensless.memory import of_stack
 from napari_diner.tasks.lensless.recipe import LISTS, LenslessRecipe, RecordingRecipe
-from napari_diner.tasks.memory import MemoryPlan
 from napari_diner.tasks.report import count
-from napari_diner.tasks.stored_array import StoredArray, read_stack, stack_of
+from napari_diner.tasks.stored_array import read_stack, stack_of
 from napari_diner.tasks.task import Frames
 
 Array = npt.NDArray[Any]
@@ -94,15 +93,6 @@ class PreparedFrames:
         return np.float32(self.unit) * self.amplitudes**2
 
 
-def planned(recipe: RecordingRecipe, frames: Frames | None = None) -> MemoryPlan:
-    """Return the memory that a run takes; see `napari_diner.tasks.task.Task.plan`."""
-    return _plan(recipe, stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um))
-
-
-def _plan(recipe: RecordingRecipe, stack: StoredArray) -> MemoryPlan:
-    return plan(recipe, stack.shape, stack.nbytes, stack.pixel_size_um)
-
-
 def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessData:
     """Return the recording of a recipe; see `napari_diner.tasks.task.Task.assemble`.
 
@@ -115,7 +105,7 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
     """
     stack = stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um)
     if len(stack.shape) == 3:  # anything else is refused where frames are checked
-        _plan(recipe, stack).check()
+        of_stack(recipe, stack).check()
     attached = {} if frames is None else frames.attachments
 
     def image(key: str, name: str | None) -> Array | None:

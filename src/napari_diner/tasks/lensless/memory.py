@@ -1,17 +1,21 @@
-"""How much memory lensless tasks take. Free of torch."""
+"""How much memory lensless tasks take. Free of torch, unless the surround or the light of the recording need it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from napari_diner.preprocess.steps import prepared_shape
 from napari_diner.representations.memory import FEWER_SAMPLES, memory_of
 from napari_diner.representations.registry import representations
-from napari_diner.tasks.lensless.geometry import object_shape
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
-from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.memory import MemoryPlan, largest
+from napari_diner.tasks.stored_array import StoredArray, stack_of
+from napari_diner.tasks.task import Frames
+
+if TYPE_CHECKING:
+    from napari_diner.tasks.lensless.setup import Setup
 
 # bytes for each value of the prepared frames: amplitudes, residuals and their temporaries; of masks and weights
 _FRAMES, _WEIGHTS = 10.0, 8.0
@@ -22,6 +26,16 @@ _OBJECT, _CLASSICAL, _UNCERTAINTY = 90.0, 75.0, 200.0
 _CURVES = 200.0
 # for each pixel and frame whose geometry is calibrated: responses of the object and their solutions
 _RESPONSE = 54.0
+
+
+def planned(recipe: RecordingRecipe, frames: Frames | None = None) -> MemoryPlan:
+    """Return the memory that a run takes; see `napari_diner.tasks.task.Task.plan`."""
+    return of_stack(recipe, stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um))
+
+
+def of_stack(recipe: RecordingRecipe, stack: StoredArray) -> MemoryPlan:
+    """Return the memory that a run on a stack takes, and reading it."""
+    return plan(recipe, stack.shape, stack.nbytes, stack.pixel_size_um)
 
 
 def plan(
@@ -51,8 +65,9 @@ def plan(
 
 def _reconstruction(recipe: LenslessRecipe, shape: tuple[int, ...], pixel_size_um: float | None) -> Mapping[str, float]:
     frames = shape[0]
-    values = frames * math.prod(prepared_shape(recipe.preprocess, (shape[1], shape[2])))
-    height, width = object_shape(recipe, (shape[1], shape[2]))
+    prepared = prepared_shape(recipe.preprocess, (shape[1], shape[2]))
+    values = frames * math.prod(prepared)
+    height, width = (size * recipe.super_resolution for size in prepared)
     setup = _rough_setup(recipe, pixel_size_um)
     beyond = 0 if setup is None else setup.padding_px
     padded = (height + 2 * beyond) * (width + 2 * beyond)
@@ -85,8 +100,11 @@ def _reconstruction(recipe: LenslessRecipe, shape: tuple[int, ...], pixel_size_u
 
 
 def _rough_setup(recipe: LenslessRecipe, pixel_size_um: float | None) -> Setup | None:
-    """Return the setup without shifts, as far as an incomplete recipe tells it."""
+    """Return the setup without shifts, as far as an incomplete recipe tells it; None where it costs nothing more."""
     pixel_size_um = recipe.pixel_size_um or pixel_size_um
-    if pixel_size_um is None or recipe.wavelength_um is None or not recipe.distances_um:
+    is_simple = recipe.padding.mode in ("none", "auto") and not (recipe.source_size_um or recipe.bandwidth_nm)
+    if is_simple or pixel_size_um is None or recipe.wavelength_um is None or not recipe.distances_um:
         return None
+    from napari_diner.tasks.lensless.setup import Setup
+
     return Setup.of(recipe.updated({"pixel_size_um": pixel_size_um, "shifts_um": None}))

@@ -144,7 +144,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
 
     def plan(self, recipe: LenslessRecipe, frames: Frames | None = None) -> MemoryPlan:
         """Return the memory that a run takes."""
-        from napari_diner.tasks.lensless.data import planned
+        from napari_diner.tasks.lensless.memory import planned
 
         return planned(recipe, frames)
 

@@ -11,11 +11,11 @@ from napari.utils import progress as activity
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
-from napari_diner.errors import DinerError, OutOfMemoryError
-from napari_diner.tasks.memory import MemoryPlan
+from napari_diner.errors import DinerError
 from napari_diner.tasks.result import Progress
 from napari_diner.widgets.dock.disposal import RemovalFilter
 from napari_diner.widgets.dock.failure import Failure
+from napari_diner.widgets.dock.memory_line import MemoryLine
 from napari_diner.widgets.dock.run_worker import Begin, Controls, Doubts, ProgressReport, RunWorker, make_worker
 from napari_diner.widgets.forms.controls import WrappedLabel, button, remove_margins, row
 from napari_diner.widgets.plots.loss_plot import LossPlot
@@ -84,9 +84,7 @@ class RunPanel(QWidget):
         self.plot = LossPlot()
         # until there is something to plot, the settings need the room more
         self.plot.hide()
-        self.memory = WrappedLabel()
-        """What a run is going to take; too much is shown as a warning."""
-        self.memory.hide()
+        self.memory = MemoryLine(describe)
         self.status = WrappedLabel(lines=2)
         layout = QVBoxLayout(self)
         remove_margins(layout, 4)
@@ -183,17 +181,6 @@ class RunPanel(QWidget):
         self.plot.set_theme(name)
         self.status.set_theme(name)
         self.memory.set_theme(name)
-
-    def show_memory(self, plan: MemoryPlan | None) -> None:
-        """Show the memory that a run is going to take; nothing if that is not known."""
-        self.memory.setVisible(plan is not None)
-        if plan is None:
-            return
-        try:
-            plan.check()
-            self.memory.say(f"Memory: {plan.describe()}")
-        except OutOfMemoryError as error:
-            self.memory.say(self._describe(error), warning=True)
 
     def warn(self, words: str, warnings: Iterable[str], notes: Iterable[str] = ()) -> None:
         """Show words and, each on a line of its own, notes, and warnings in a colour that is not overlooked."""

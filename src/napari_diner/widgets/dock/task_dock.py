@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -17,7 +16,9 @@ from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QLayout, QSplitter, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError, InputError, OutputError
+from napari_diner.io.folder import unused_folder
 from napari_diner.tasks.command import command_line
+from napari_diner.tasks.memory import MemoryPlan
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result
@@ -40,8 +41,6 @@ from napari_diner.widgets.layers.result_layers import ResultLayers
 from napari_diner.widgets.work import wait_for
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
-
-_MEMORY_DELAY_MS = 300
 
 
 class TaskDock(QWidget, Generic[RecipeT]):
@@ -98,11 +97,6 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self._placed = False
         self._running_on = self._result_of = self.choice.name
         self.settings = SettingsArea()
-        # not at once: settings change many at a time, and while a number is typed
-        self._memory_timer = QTimer(self)
-        self._memory_timer.setSingleShot(True)
-        self._memory_timer.setInterval(_MEMORY_DELAY_MS)
-        self._memory_timer.timeout.connect(self._show_memory)
         self._build()
 
     def complete_recipe(self, layer: Image) -> RecipeT:
@@ -324,9 +318,10 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.choice.failed.connect(self.panel.complain)
         for editor in self._essentials.values():
             editor.changed.connect(self._show_sections)
-        for editor in self.editors.values():
-            editor.changed.connect(self._memory_timer.start)
-        self.panel.ended.connect(self._memory_timer.start)
+            editor.changed.connect(self.panel.memory.expect)
+        for signal in (self.advanced.changed, self.panel.ended):
+            signal.connect(self.panel.memory.expect)
+        self.panel.memory.follow(self._plan)
         self._show_sections()
         for number in self.findChildren(NumberEditor):
             number.refused.connect(self._on_refused)
@@ -382,18 +377,16 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.panel.ended.connect(self.layers.discard)
         self.panel.removal.removed.connect(self.layers.discard)
 
-    def _show_memory(self) -> None:
-        """Show what a run with the present settings is going to take."""
-        layer, plan = self.choice.layer, None
-        if layer is not None:
-            with contextlib.suppress(DinerError):  # said when it is run
-                # of the array alone: files need not be looked at
-                frames = replace(self.frames(layer), source=None, files=())
-                plan = self.task.plan(self.recipe().updated({self.task.source_field: None}), frames)
-        self.panel.show_memory(plan)
+    def _plan(self) -> MemoryPlan | None:
+        """Return the memory of a run with the present settings, from the array alone: files need not be looked at."""
+        layer = self.choice.layer
+        if layer is None:
+            return None
+        frames = replace(self.frames(layer), source=None, files=())
+        return self.task.plan(self.recipe().updated({self.task.source_field: None}), frames)
 
     def _on_layer(self, layer: Image | None) -> None:
-        self._memory_timer.start()
+        self.panel.memory.expect()
         if layer is not None:
             with self.panel.explaining():
                 self.fill_in(layer)
@@ -413,11 +406,3 @@ class TaskDock(QWidget, Generic[RecipeT]):
         in_use = self.sections_in_use()
         for name, section in self.advanced.sections.items():
             section.setVisible(name in in_use)
-
-
-def unused_folder(parent: Path, name: str) -> Path:
-    """Return a folder inside `parent` that does not exist: `name`, or `name-2`, and so on."""
-    folder, number = parent / name, 2
-    while folder.exists():
-        folder, number = parent / f"{name}-{number}", number + 1
-    return folder
