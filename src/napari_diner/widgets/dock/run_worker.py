@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from napari.qt.threading import GeneratorWorker, create_worker
+from platformdirs import user_cache_path
 
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.result import Progress
@@ -181,6 +183,13 @@ def make_worker(title: str, begin: Begin, controls: Controls) -> RunWorker:
 
 
 def start(task: AnyTask, recipe: Recipe, frames: Frames) -> AbstractContextManager[Drivable]:
-    """Start the run of a task, in its thread."""
+    """Start the run of a task, in its thread; after a crash of napari, the same run goes on from its checkpoint."""
+    from napari_diner.tasks.checkpoint import Checkpoint
+
     load_torch()
-    return task.start(recipe, frames, preview_interval_s=PREVIEW_INTERVAL_S)
+    folder = user_cache_path("napari-diner", appauthor=False) / "checkpoints"
+    checkpoint = None
+    with contextlib.suppress(OSError):  # nothing is lost before a crash
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint = Checkpoint(folder)
+    return task.start(recipe, frames, preview_interval_s=PREVIEW_INTERVAL_S, checkpoint=checkpoint)
