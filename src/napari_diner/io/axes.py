@@ -21,7 +21,7 @@ _GUESSES = {0: "", 1: "Z", 2: "TZ", 3: "TCZ"}
 _COLOURED_GUESSES = {**_GUESSES, 1: "T"}
 """The same for colours: a stack of colour frames is more often a video than a volume."""
 _RANKS = {"Y": 1, "X": 2, "S": 3}
-_CHOICE = re.compile(r"\s*([A-Z])\s*=\s*(\d{1,9})\s*", re.IGNORECASE | re.ASCII)
+_CHOICE = re.compile(r"\s*([A-Z])\s*=\s*(\d{1,9}|all)\s*", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -145,31 +145,47 @@ def _guessed(header: Header, source: str) -> list[str]:
     return letters
 
 
-def parse_selection(select: str) -> dict[str, int]:
-    """Return the point along each axis that a choice such as ``"C=1, T=0"`` names.
+def parse_selection(select: str) -> dict[str, int | None]:
+    """Return the point along each axis that a choice such as ``"C=1, T=all"`` names; None for all.
 
     Raises
     ------
     InputError
         If it is not understood.
     """
-    points: dict[str, int] = {}
+    points: dict[str, int | None] = {}
     for text in select.split(",") if select.strip() else ():
         match = _CHOICE.fullmatch(text)
         if match is None or match[1].upper() in {*points, "Y", "X"}:
-            raise InputError("write an axis other than Y and X and a number counted from 0, like C=1, T=0", "select")
-        points[match[1].upper()] = int(match[2])
+            raise InputError(
+                "write an axis other than Y and X and a number counted from 0, like C=1, T=0, or T=all", "select"
+            )
+        points[match[1].upper()] = None if match[2].lower() == "all" else int(match[2])
+    if list(points.values()).count(None) > 1:
+        raise InputError("all can be taken along one axis only", "select")
     return points
 
 
+def series_axis(select: str) -> str | None:
+    """Return the axis along which a choice takes all, one after the other; None if there is none."""
+    return next((axis for axis, point in parse_selection(select).items() if point is None), None)
+
+
+def at_point(select: str, axis: str, point: int) -> str:
+    """Return a choice with another point along an axis."""
+    return ", ".join(f"{each}={place}" for each, place in {**parse_selection(select), axis: point}.items())
+
+
 def _points(select: str, sizes: Mapping[str, int], source: str) -> dict[str, int]:
-    """Return the point along each axis that a choice names, if the array has it."""
-    points = parse_selection(select)
+    """Return the point along each axis that a choice names, if the array has it; axes of which it takes all stay."""
     named = {axis: size for axis, size in sizes.items() if axis != UNNAMED}
     described = f"{source} has the axes {described_axes(list(named), list(named.values()))}"
-    for axis, point in points.items():
+    points = {}
+    for axis, point in parse_selection(select).items():
         if axis not in named:
             raise InputError(f"{described}; {{field}} cannot choose along {axis}", "select")
-        if point >= named[axis]:
+        if point is not None and point >= named[axis]:
             raise InputError(f"{described}; {{field}} counts from 0, so {axis} is at most {named[axis] - 1}", "select")
+        if point is not None:
+            points[axis] = point
     return points

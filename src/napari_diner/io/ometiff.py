@@ -39,7 +39,7 @@ def write_array(path: str | Path, array: NamedArray) -> None:
     OutputError
         If OME-TIFF does not support the axes or the type, or the file cannot be written.
     """
-    axes = array.axes.replace("N", "T")
+    axes = _stored(array.axes)
     coloured = axes.endswith("S")
     ordered = axes.removesuffix("S").endswith("YX") and "S" not in axes[:-1]
     if set(axes) - set("TZCYXS") or len(set(axes)) != len(axes) or not ordered:
@@ -108,7 +108,7 @@ def read_array(path: str | Path) -> NamedArray:
         axes = notes["axes"]
         series = tif.series[0]
         lengths = dict(zip(series.get_axes(False), series.get_shape(False), strict=True))
-        data = series.asarray().reshape([lengths.get(axis, 1) for axis in axes.replace("N", "T")])
+        data = series.asarray().reshape([lengths.get(axis, 1) for axis in _stored(axes)])
         return NamedArray(notes["name"], data, axes, tuple(json.loads(notes["scale_um"])), notes["unit"])
 
 
@@ -120,3 +120,8 @@ def _notes(xml: str) -> dict[str, str] | None:
         if annotation.get("Namespace") == NAMESPACE:
             return {entry.get("K", ""): entry.text or "" for entry in annotation.iterfind(".//{*}M")}
     return None
+
+
+def _stored(axes: str) -> str:
+    """Return the letters of axes in OME, which has none for frames: they become times, or slices within times."""
+    return axes.replace("N", "Z" if "T" in axes else "T")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -119,8 +119,8 @@ class Job(ABC, Generic[State]):
         """Return the state before the first stage."""
 
     @abstractmethod
-    def stages(self) -> Sequence[Stage[State]]:
-        """Return the stages in order."""
+    def stages(self) -> Iterable[Stage[State]]:
+        """Return the stages in order; each is taken before the next is asked for."""
 
     @abstractmethod
     def preview(self, state: State) -> tuple[NamedArray, ...]:
@@ -135,6 +135,23 @@ class Job(ABC, Generic[State]):
         DinerError
             If there is no result yet.
         """
+
+    def check_series(self) -> None:
+        """Check that the settings go with a series, of which this job is for the first recording.
+
+        Raises
+        ------
+        RecipeError
+            If they do not.
+        """
+
+    def follow(self, previous: State) -> State:
+        """Return the state to begin with in a series, after the last one of the recording before."""
+        raise NotImplementedError
+
+    def later_stages(self, share: float) -> Sequence[Stage[State]]:
+        """Return the stages after `follow`; where the number of iterations is fixed, they take a part of it."""
+        raise NotImplementedError
 
     def losses(self, state: State, step: Step) -> Mapping[str, float]:
         """Return the figures to plot for a step; those that are not finite are left out."""

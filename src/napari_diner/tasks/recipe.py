@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from napari_diner.errors import InputError, RecipeError, one_line
-from napari_diner.io.axes import LETTERS, parse_selection
+from napari_diner.io.axes import LETTERS, parse_selection, series_axis
 from napari_diner.io.parts import split_part
 from napari_diner.io.texts import parse_yaml, read_bytes
 from napari_diner.settings import Settings, Values, explained, sections, without_none
@@ -38,6 +38,11 @@ class Recipe(Settings):
 
     input_sha256: str = Field(default="", max_length=64, title="Checksum of the data")
     """SHA-256 of the data that the recipe of a result was run on; a run on other data warns. Empty for no check."""
+
+    @property
+    def series_axis(self) -> str | None:
+        """Letter of the axis along which all recordings are taken one after the other; None for one recording."""
+        return None
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> Self:
@@ -81,7 +86,13 @@ class ArrayRecipe(Recipe):
     """Letters of the axes as the data are stored, such as ZYX, TYXS, NYX, or YXN if frames (N) are last; empty to take
     them from the file."""
     select: str = Field(default="", max_length=80, title="Part")
-    """Where to take the data along further axes, counted from 0, such as C=1, T=0; empty for all."""
+    """Where to take the data along further axes, counted from 0, such as C=1, T=0; empty for all. T=all takes the
+    recordings of a series one after the other."""
+
+    @property
+    def series_axis(self) -> str | None:
+        """Letter of the axis along which all recordings are taken one after the other; None for one recording."""
+        return series_axis(self.select)
 
     @field_validator("axes")
     @classmethod

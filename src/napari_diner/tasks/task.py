@@ -215,6 +215,8 @@ class Task(ABC, Generic[RecipeT, DataT]):
     """What can be compared: for each name the changes of the recipe. Empty if there is nothing to compare."""
     columns: ClassVar[Mapping[str, str]] = {}
     """Figures of a report that a comparison shows, with their headings."""
+    follows: ClassVar[bool] = False
+    """Whether its jobs can begin from the result of another one, see `Job.follow`, so that there can be series."""
     curve: ClassVar[str] = "loss"
     """The entry of `Progress.losses` that a comparison draws against time."""
 
@@ -311,15 +313,14 @@ class Task(ABC, Generic[RecipeT, DataT]):
         self,
         recipe: RecipeT,
         frames: Frames | None,
-        data: DataT,
-        truth: Any,
+        job: Job[Any],
+        data: object,
         preview_interval_s: float | None,
         checkpoint: Checkpoint | None = None,
     ) -> AnyRun:
         """Return the run of a recipe on its data, which warns of what is doubtful about the frames, too."""
         from napari_diner.tasks.run import Run
 
-        job = self.job(recipe, data, truth)
         doubts = [] if frames is None else [*frames.warnings]
         if recipe.input_sha256 not in ("", job.checksum):
             doubts.append("the data are not those that this recipe was run on before: their checksums differ")
@@ -338,7 +339,13 @@ class Task(ABC, Generic[RecipeT, DataT]):
         checkpoint: Checkpoint | None = None,
     ) -> AnyRun:
         """Assemble the data of a recipe and return the run; see `assemble`, `job`, `Run` and `Checkpoint`."""
-        return self._run(recipe, frames, self._assembled(recipe, frames), truth, preview_interval_s, checkpoint)
+        if self.follows and recipe.series_axis:
+            from napari_diner.tasks.series import SeriesJob
+
+            series = SeriesJob(self, recipe, recipe.series_axis, frames, truth)
+            return self._run(recipe, frames, series, series.first_data, preview_interval_s, checkpoint)
+        data = self._assembled(recipe, frames)
+        return self._run(recipe, frames, self.job(recipe, data, truth), data, preview_interval_s, checkpoint)
 
     def rank(self, check: Check, recipe: RecipeT, frames: Frames | None = None) -> Ranking:
         """Assemble the data of a recipe and rank alternatives; see `assemble` and `Check`."""
@@ -388,7 +395,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
 
         def begin(name: str) -> AnyRun:
             changed = recipe.updated({**self.contenders[name], "max_seconds": seconds})
-            return self._run(changed, frames, data, truth, preview_interval_s)
+            return self._run(changed, frames, self.job(changed, data, truth), data, preview_interval_s)
 
         plan = largest_plan(self, [recipe.updated(self.contenders[name]) for name in names], frames)
         return ComparisonRun(self, {name: functools.partial(begin, name) for name in names}, data, truth, plan)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_diner import device as devices
+from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
@@ -123,6 +124,19 @@ class LenslessJob(Job[LenslessState]):
     def stages(self) -> Sequence[Stage[LenslessState]]:
         """Return the stages in order."""
         return list(self._stages)
+
+    def check_series(self) -> None:
+        """Check that frames are not to be resampled, which is found out for the first recording alone."""
+        if self.recipe.registration == "similarity":
+            raise RecipeError("A series cannot have its frames turned; set {field} to shift or off", "registration")
+
+    def follow(self, previous: LenslessState) -> LenslessState:
+        """Return the state with geometry and object of the recording before."""
+        return self._stages.follow(self._prepared, previous)
+
+    def later_stages(self, share: float) -> Sequence[Stage[LenslessState]]:
+        """Return the noise and the solver alone."""
+        return list(self._stages.later(share))
 
     def preview(self, state: LenslessState) -> tuple[NamedArray, ...]:
         """Return amplitude and phase of a state, thinned."""

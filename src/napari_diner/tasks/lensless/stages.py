@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -43,6 +44,10 @@ _LOOK = {"iterations": 4, "tolerance": 0.05}
 _DAMPING_LOOKED = 1e-3
 # first damping and tolerance of Gauss-Newton from an object that was found with the geometry: only slow modes are left
 _DAMPING_CALIBRATED, _TOLERANCE_CALIBRATED = 1e-4, 1.5e-6
+
+# default tolerance of Gauss-Newton from the object of the recording before: what is gained after that is a fit to the
+# noise, see benchmarks/series.py
+_TOLERANCE_FOLLOWING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -158,14 +163,7 @@ class LenslessStages:
         if recipe.start == "gauss-newton":
             yield from self._solved("start: gauss-newton", "gauss-newton", _START_SHARE)
         yield from self._solved(recipe.solver, recipe.solver, 1.0)
-        if recipe.uncertainty.map:
-            yield Stage(
-                "uncertainty",
-                self._uncertainty,
-                lambda state, uncertainty: replace(state, uncertainty=uncertainty),
-                essential=True,
-                show=lambda state, uncertainty: state,
-            )
+        yield from self._last()
 
     def _uncertainty(self, state: LenslessState, budget: Budget) -> UncertaintyEstimate:
         settings = self.recipe.uncertainty
@@ -183,18 +181,58 @@ class LenslessStages:
         began = replace(began, registration=state.registration, calibration=calibrated.report)
         if not calibrated.is_start or calibrated.field is None:
             return began
-        settings = state.gauss_newton
-        # the phase is untangled already, which the warm-up is for, and no careful first step is needed
-        quick = {
-            "warm_up": 0,
-            "damping": min(settings.damping, _DAMPING_CALIBRATED),
-            "tolerance": _TOLERANCE_CALIBRATED
-            if settings.tolerance is None
-            else min(settings.tolerance, _TOLERANCE_CALIBRATED),
-        }
+        quick = _quick(state.gauss_newton)
         if self.recipe.start != "flat":
             began = replace(began.with_field(calibrated.field), problem=weighed(began.problem, calibrated.field))
-        return replace(began, gauss_newton=settings.model_copy(update=quick))
+        return replace(began, gauss_newton=quick)
+
+    def follow(self, prepared: PreparedFrames, previous: LenslessState) -> LenslessState:
+        """Return the state to begin with after another recording, whose geometry and object it takes over."""
+        if self.recipe.gains is None and self.recipe.calibration.gain:
+            prepared = replace(prepared, gains=previous.prepared.gains)
+        began = self.begin(previous.setup, prepared)
+        priors, choice = began.problem.priors, previous.choice
+        if priors is not None and choice is not None:
+            began = replace(began, problem=began.problem.with_priors(priors.with_factor(choice.factor)))
+        settings = self.recipe.gauss_newton
+        tolerance = _TOLERANCE_FOLLOWING if settings.tolerance is None else settings.tolerance
+        settings = settings.model_copy(update={"warm_up": 0, "tolerance": tolerance})
+        # the same camera has the same noise, and much the same bright and dark places; of one that has moved on, the
+        # object of before would take for noise what has changed
+        problem = weighed(began.problem, previous.field).with_weights(previous.problem.weights)
+        return replace(
+            began.with_field(previous.field),
+            problem=problem,
+            noise=previous.noise,
+            gauss_newton=settings,
+            unknown=previous.unknown,
+            choice=choice,
+            registration=previous.registration,
+            calibration=previous.calibration,
+        )
+
+    def later(self, share: float) -> Iterator[Stage[LenslessState]]:
+        """Give the stages after `follow`, with a part of the iterations where their number is fixed."""
+        fewer = {
+            name: section.model_copy(update={"iterations": max(1, math.ceil(share * section.iterations))})
+            for name, section in (("gradient", self.recipe.gradient), ("alternating", self.recipe.alternating))
+        }
+        recipe = self.recipe.model_copy(update=fewer)
+        later = LenslessStages(recipe, self.builder, self.support)
+        # of a representation, which is there already, the descent alone
+        yield list(later._solved(recipe.solver, recipe.solver, 1.0))[-1]
+        yield from later._last()
+
+    def _last(self) -> Iterator[Stage[LenslessState]]:
+        """Give the stage after the solver."""
+        if self.recipe.uncertainty.map:
+            yield Stage(
+                "uncertainty",
+                self._uncertainty,
+                lambda state, uncertainty: replace(state, uncertainty=uncertainty),
+                essential=True,
+                show=lambda state, uncertainty: state,
+            )
 
     def _weight_choice(self, state: LenslessState, budget: Budget) -> HeldOutFrame | None:
         priors = state.problem.priors
@@ -289,6 +327,18 @@ class LenslessStages:
             return AdamDescent(problem, state.unknown, settings, budget, keep_start=not state.is_flat)
 
         return solver
+
+
+def _quick(settings: GaussNewtonSettings) -> GaussNewtonSettings:
+    """Return settings for a good start, where the phase is untangled already: no warm-up, no careful first step."""
+    tolerance = settings.tolerance
+    return settings.model_copy(
+        update={
+            "warm_up": 0,
+            "damping": min(settings.damping, _DAMPING_CALIBRATED),
+            "tolerance": min(_TOLERANCE_CALIBRATED if tolerance is None else tolerance, _TOLERANCE_CALIBRATED),
+        }
+    )
 
 
 def _took_values(state: LenslessState, unknown: Unknown) -> LenslessState:

@@ -92,6 +92,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
     title = "Lensless phase retrieval"
     summary = "Amplitude and phase from intensities recorded at several distances."
     recipe_type = LenslessRecipe
+    follows = True
     source_help = f"Multi-page TIFF, folder, or glob of {IMAGES} files: one frame per distance."
     attachments = ("illumination", "mask", "prior.support")
     dock = "napari_diner.widgets.lensless.dock:LenslessDock"

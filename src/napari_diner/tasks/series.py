@@ -1,0 +1,224 @@
+"""A series of recordings, such as a time series, as one run: each begins where the one before has ended."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from napari_diner.errors import RecipeError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.axes import at_point
+from napari_diner.io.files import find_files
+from napari_diner.io.stacks import StackInfo
+from napari_diner.io.stacks import checksum as checksum_of
+from napari_diner.solvers.step import Step
+from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage, StageRecord
+from napari_diner.tasks.recipe import ArrayRecipe, Recipe
+from napari_diner.tasks.stored_array import in_memory
+from napari_diner.tasks.task import AnyTask, Frames
+
+# part of the iterations of the first recording that later ones take, where their number is fixed
+_LATER_SHARE = 1 / 3
+# figures of which a series has the worst, and whether more is better
+_QUALITY = {"measurement_psnr_db": min, "unexplained": max, "unexplained_beyond_noise": max}
+
+
+@dataclass(frozen=True)
+class SeriesState:
+    """What the stages of a series work on.
+
+    Parameters
+    ----------
+    number
+        Of the recording at work, from zero.
+    inner
+        Its state.
+    done
+        What was found in those before.
+    """
+
+    number: int
+    inner: Any
+    done: tuple[Outcome, ...] = ()
+
+
+class SeriesJob(Job[SeriesState]):
+    """All recordings along one axis, one after the other, with one recipe.
+
+    Parameters
+    ----------
+    task
+        The task.
+    recipe
+        All settings; ``select`` takes all along one axis.
+    axis
+        Letter of this axis.
+    frames
+        The array that takes the place of files, if there is one.
+    truth
+        Nothing: a series is not scored.
+
+    Raises
+    ------
+    DinerError
+        As for `napari_diner.tasks.task.Task.assemble` and `job`, for any of the recordings.
+    """
+
+    def __init__(
+        self, task: AnyTask, recipe: Recipe, axis: str, frames: Frames | None = None, truth: object = None
+    ) -> None:
+        if not isinstance(recipe, ArrayRecipe):
+            raise TypeError("a series needs an array")
+        if truth is not None:
+            raise RecipeError("A series is not scored against a truth; leave out {field}", "truth")
+        self._task, self._recipe, self._axis, self._frames = task, recipe, axis, frames
+        self.task = task.name
+        self.count = _length(task, recipe, axis, frames)
+        digest = hashlib.sha256()
+        # each is read, so that a damaged one is noticed before any work is done
+        for number in reversed(range(self.count)):
+            self.first_data = self._data(number)
+            digest.update(checksum_of(self.first_data.frames).encode())
+        self.checksum = digest.hexdigest()
+        first = task.job(self._at(0), self.first_data)
+        first.check_series()
+        self._present: tuple[int, Job[Any]] = 0, first
+        self._entered: tuple[SeriesState, SeriesState] | None = None
+        self.recipe = first.recipe.updated({"select": recipe.select, "axes": recipe.axes})
+        self.device = first.device
+        self.warnings = first.warnings
+        self.notes = (*first.notes, f"there are {self.count} recordings along {axis}; each starts from the one before")
+
+    def begin(self) -> SeriesState:
+        """Return the state before the first recording."""
+        return SeriesState(0, self._job(0).begin())
+
+    def stages(self) -> Iterator[Stage[SeriesState]]:
+        """Give the stages of one recording after the other, which is prepared when it is its turn."""
+        for number in range(self.count):
+            job = self._job(number)
+            stages = job.later_stages(_LATER_SHARE) if number else job.stages()
+            for stage in stages:
+                yield self._within(number, stage)
+
+    def _within(self, number: int, stage: Stage[Any]) -> Stage[SeriesState]:
+        """Return a stage of a recording as one of the series."""
+
+        def absorb(state: SeriesState, answer: Any) -> SeriesState:
+            entered = self._enter(state, number)
+            return replace(entered, inner=stage.absorb(entered.inner, answer))
+
+        def show(state: SeriesState, answer: Any) -> SeriesState:
+            entered = self._enter(state, number)
+            return replace(entered, inner=(stage.show or stage.absorb)(entered.inner, answer))
+
+        return Stage(
+            f"{self._axis}={number}: {stage.name}",
+            lambda state, budget: stage.solver(self._enter(state, number).inner, budget),
+            absorb,
+            share=(number + stage.share) / self.count,
+            essential=stage.essential,
+            may_end=stage.may_end,
+            show=show,
+        )
+
+    def _enter(self, state: SeriesState, number: int) -> SeriesState:
+        """Return the state with which a recording begins, after the last one of the recording before."""
+        if state.number == number:
+            return state
+        if self._entered is None or self._entered[0] is not state:
+            before = self._job(state.number)
+            outcome = before.outcome(state.inner, RunRecord((), 0.0, finished=True, timed_out=False))
+            entered = SeriesState(number, self._job(number).follow(state.inner), (*state.done, outcome))
+            self._entered = state, entered
+        return self._entered[1]
+
+    def preview(self, state: SeriesState) -> tuple[NamedArray, ...]:
+        """Return a preview of the recording at work."""
+        return self._job(state.number).preview(state.inner)
+
+    def losses(self, state: SeriesState, step: Step) -> Mapping[str, float]:
+        """Return the figures to plot for the recording at work."""
+        return self._job(state.number).losses(state.inner, step)
+
+    def outcome(self, state: SeriesState, record: RunRecord) -> Outcome:
+        """Return the images of all recordings so far with the axis of the series before theirs, and their figures."""
+        last = self._job(state.number).outcome(state.inner, replace(record, stages=self._records(record, state.number)))
+        outcomes = (*state.done, last)
+        first = outcomes[0]
+        arrays = tuple(
+            NamedArray(
+                array.name,
+                np.stack([outcome.arrays[place].data for outcome in outcomes]),
+                self._axis + array.axes,
+                (1.0, *array.scale_um),
+                array.unit,
+            )
+            for place, array in enumerate(first.arrays)
+        )
+        figures: dict[str, Any] = dict(first.figures)
+        series: dict[str, object] = {"axis": self._axis, "recordings": self.count, "done": len(outcomes)}
+        for name, worst in _QUALITY.items():
+            values = [float(outcome.figures[name]) for outcome in outcomes if name in outcome.figures]  # type: ignore[arg-type]
+            if values:
+                figures[name], series[name] = worst(values), values
+        stages = [self._records(record, number) for number in range(len(outcomes))]
+        series["seconds"] = [sum(stage.seconds for stage in each) for each in stages]
+        series["iterations"] = [sum(stage.iterations for stage in each) for each in stages]
+        weights = {
+            f"{self._axis}{number:03d}.{name}": values
+            for number, outcome in enumerate(outcomes)
+            for name, values in outcome.weights.items()
+        }
+        return Outcome(arrays, {**figures, "series": series}, self._warnings(outcomes), weights, first.header)
+
+    def _warnings(self, outcomes: Sequence[Outcome]) -> list[str]:
+        """Return the warnings about all recordings, each once, with the recordings that it is about."""
+        numbers: dict[str, list[int]] = {}
+        for number, outcome in enumerate(outcomes):
+            for warning in outcome.warnings:
+                numbers.setdefault(warning, []).append(number)
+        return [
+            text if len(where) == len(outcomes) else f"{self._axis} = {', '.join(map(str, where))}: {text}"
+            for text, where in numbers.items()
+        ]
+
+    def _records(self, record: RunRecord, number: int) -> list[StageRecord]:
+        """Return what the stages of a recording have done, with their own names."""
+        prefix = f"{self._axis}={number}: "
+        return [
+            replace(stage, name=stage.name.removeprefix(prefix))
+            for stage in record.stages
+            if stage.name.startswith(prefix)
+        ]
+
+    def _job(self, number: int) -> Job[Any]:
+        """Return the job of a recording; the last one asked for is kept."""
+        if self._present[0] != number:
+            self._present = number, self._task.job(self._at(number), self._data(number))
+        return self._present[1]
+
+    def _at(self, number: int) -> ArrayRecipe:
+        select = at_point(self._recipe.select, self._axis, number)
+        return self._recipe.updated({"select": select, "input_sha256": ""})
+
+    def _data(self, number: int) -> Any:
+        return self._task.assemble(self._at(number), self._frames)
+
+
+def _length(task: AnyTask, recipe: ArrayRecipe, axis: str, frames: Frames | None) -> int:
+    """Return the number of recordings along an axis."""
+    if frames is not None:
+        array = in_memory(recipe, frames)
+        letters, shape = array.axes, array.shape
+    else:
+        source = getattr(recipe, task.source_field)
+        if source is None:
+            return 1  # refused where the data are assembled
+        info = StackInfo.of(source, find_files(source), recipe.axes, recipe.select, "uif")
+        letters, shape = info.axes, info.shape
+    return shape[letters.index(axis)] if axis in letters else 1

@@ -1,0 +1,94 @@
+"""All recordings of a series in one run, each from the result of the one before."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import napari_diner as nd
+from napari_diner.cli.app import execute
+from napari_diner.errors import DinerError, RecipeError
+from napari_diner.io.axes import at_point, series_axis
+from napari_diner.tasks.checkpoint import Checkpoint
+from napari_diner.tasks.registry import task
+from napari_diner.tasks.task import Frames
+
+RECIPE = {
+    "wavelength_um": 0.532,
+    "pixel_size_um": 1.12,
+    "distances_um": [300, 400, 500],
+    "padding": {"mode": "none"},
+    "gauss_newton": {"iterations": 8, "warm_up": 5},
+}
+
+
+@pytest.fixture(scope="module")
+def series() -> np.ndarray:
+    """Three recordings of one specimen that is moved by a few pixels each time, (T, N, Y, X)."""
+    sample = nd.sample("lensless", height_px=32, width_px=32, distances_um=[300, 400, 500])
+    return np.stack([np.roll(sample.data.data, 2 * number, 2) for number in range(3)])
+
+
+def test_a_series_gives_what_each_recording_gives(series: np.ndarray) -> None:
+    together = nd.lensless(Frames(series, "TNYX"), select="T=all", **RECIPE)
+    assert together.phase.shape == (3, 32, 32) and together["phase"].axes == "TYX"
+    assert together.residual.shape == series.shape and together["residual"].axes == "TNYX"
+    for stack, phase in zip(series, together.phase, strict=True):
+        alone = nd.lensless(Frames(stack, "NYX"), **RECIPE).phase
+        assert np.std(phase - alone) < 0.05 * np.std(alone)
+    report = together.report["series"]
+    assert report["axis"] == "T" and len(report["measurement_psnr_db"]) == report["done"] == 3
+    assert together.report["measurement_psnr_db"] == min(report["measurement_psnr_db"])
+    names = [stage["name"] for stage in together.report["stages"]]
+    assert [name for name in names if name.startswith("T=2")] == ["T=2: gauss-newton"]
+
+
+def test_a_series_from_a_file_and_back(series: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "series.npy", np.moveaxis(series, 0, 1))
+    options = ["--wavelength-um", "0.532", "--pixel-size-um", "1.12", "--distances-um", "300,400,500"]
+    solver = ["--solver", "alternating", "--alternating.iterations", "9", "-q", "--padding.mode", "none"]
+    out = tmp_path / "out"
+    where = ["--axes", "NTYX", "--select", "T=all"]
+    assert execute(["lensless", str(tmp_path / "series.npy"), "-o", str(out), *options, *solver, *where]) == 0
+    result = nd.load(out)
+    assert result["phase"].axes == "TYX" and result["residual"].axes == "TNYX"
+    assert result.recipe.select == "T=all"
+    assert [stage["iterations"] for stage in result.report["stages"] if "alternating" in stage["name"]] == [9, 3, 3]
+    assert execute(["run", str(out / "recipe.yaml"), "-o", str(tmp_path / "again"), "-q"]) == 0
+    np.testing.assert_array_equal(nd.load(tmp_path / "again").phase, result.phase)
+
+
+def test_an_interrupted_series_goes_on(series: np.ndarray, tmp_path: Path) -> None:
+    recipe = task("lensless").recipe_type.parse({**RECIPE, "select": "T=all", "checkpoint_seconds": 1e-9})
+    path = tmp_path / "run.checkpoint"
+    run = task("lensless").start(recipe, Frames(series, "TNYX"), checkpoint=Checkpoint(path))
+    later = (progress for progress in run if progress.stage.startswith("T=1"))
+    for _ in itertools.islice(later, 25):
+        run.checkpoint._due = 0.0
+    partial = run.result()
+    assert partial.partial and partial.phase.shape[0] == 2
+    run.close()
+    with task("lensless").start(recipe, Frames(series, "TNYX"), checkpoint=Checkpoint(path, resume=True)) as run:
+        for progress in run:
+            assert not progress.stage.startswith("T=0")
+        resumed = run.result()
+    np.testing.assert_array_equal(resumed.phase, nd.lensless(Frames(series, "TNYX"), recipe=recipe).phase)
+
+
+def test_what_cannot_be_a_series_is_refused(series: np.ndarray) -> None:
+    with pytest.raises(RecipeError, match="one axis only"):
+        nd.lensless(Frames(series, "TNYX"), select="T=all, N=all", **RECIPE)
+    with pytest.raises(DinerError, match="cannot choose along C"):
+        nd.lensless(Frames(series, "TNYX"), select="C=all", **RECIPE)
+    with pytest.raises(DinerError, match="choose along the others"):
+        nd.idt(Frames(series, "TNYX"), select="T=all", wavelength_um=0.5, pixel_size_um=0.1, na=0.5)
+    with pytest.raises(DinerError, match="turned"):
+        nd.lensless(Frames(series, "TNYX"), select="T=all", registration="similarity", **RECIPE)
+
+
+def test_choices_along_axes() -> None:
+    assert series_axis("C=1, T=all") == "T" and series_axis("C=1") is None
+    assert at_point("C=1, T=ALL", "T", 4) == "C=1, T=4"
