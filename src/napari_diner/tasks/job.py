@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -119,8 +119,8 @@ class Job(ABC, Generic[State]):
         """Return the state before the first stage."""
 
     @abstractmethod
-    def stages(self) -> Iterable[Stage[State]]:
-        """Return the stages in order; each is taken before the next is asked for."""
+    def stages(self) -> Sequence[Stage[State]]:
+        """Return the stages in order."""
 
     @abstractmethod
     def preview(self, state: State) -> tuple[NamedArray, ...]:
@@ -150,7 +150,10 @@ class Job(ABC, Generic[State]):
         raise NotImplementedError
 
     def later_stages(self, share: float) -> Sequence[Stage[State]]:
-        """Return the stages after `follow`; where the number of iterations is fixed, they take a part of it."""
+        """Return the stages after `follow`; where the number of iterations is fixed, they take a part of it.
+
+        There are as many of them in the jobs of all recordings.
+        """
         raise NotImplementedError
 
     def losses(self, state: State, step: Step) -> Mapping[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from napari_diner.io.axes import at_point
 from napari_diner.io.files import find_files
 from napari_diner.io.stacks import StackInfo
 from napari_diner.io.stacks import checksum as checksum_of
+from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage, StageRecord
 from napari_diner.tasks.recipe import ArrayRecipe, Recipe
@@ -89,7 +90,7 @@ class SeriesJob(Job[SeriesState]):
         self._present: tuple[int, Job[Any]] = 0, first
         self._entered: tuple[SeriesState, SeriesState] | None = None
         self.recipe = first.recipe.updated({"select": recipe.select, "axes": recipe.axes})
-        self.device = first.device
+        self.device, self.memory = first.device, first.memory
         self.warnings = first.warnings
         self.notes = (*first.notes, f"there are {self.count} recordings along {axis}; each starts from the one before")
 
@@ -97,32 +98,41 @@ class SeriesJob(Job[SeriesState]):
         """Return the state before the first recording."""
         return SeriesState(0, self._job(0).begin())
 
-    def stages(self) -> Iterator[Stage[SeriesState]]:
-        """Give the stages of one recording after the other, which is prepared when it is its turn."""
-        for number in range(self.count):
-            job = self._job(number)
-            stages = job.later_stages(_LATER_SHARE) if number else job.stages()
-            for stage in stages:
-                yield self._within(number, stage)
+    def stages(self) -> Sequence[Stage[SeriesState]]:
+        """Return the stages of one recording after the other, which is prepared when it is its turn."""
+        first = self._job(0)
+        stages = [self._within(0, place, stage) for place, stage in enumerate(first.stages())]
+        for number in range(1, self.count):
+            later = enumerate(first.later_stages(_LATER_SHARE))
+            stages += [self._within(number, place, stage) for place, stage in later]
+        return stages
 
-    def _within(self, number: int, stage: Stage[Any]) -> Stage[SeriesState]:
-        """Return a stage of a recording as one of the series."""
+    def _within(self, number: int, place: int, alike: Stage[Any]) -> Stage[SeriesState]:
+        """Return a stage of a recording as one of the series; `alike` is that of the first one."""
+
+        def own() -> Stage[Any]:
+            job = self._job(number)
+            return (job.later_stages(_LATER_SHARE) if number else job.stages())[place]
 
         def absorb(state: SeriesState, answer: Any) -> SeriesState:
             entered = self._enter(state, number)
-            return replace(entered, inner=stage.absorb(entered.inner, answer))
+            return replace(entered, inner=own().absorb(entered.inner, answer))
+
+        def solver(state: SeriesState, budget: Budget) -> Solver[Any] | None:
+            entered = self._enter(state, number)
+            return own().solver(entered.inner, budget)
 
         def show(state: SeriesState, answer: Any) -> SeriesState:
-            entered = self._enter(state, number)
+            entered, stage = self._enter(state, number), own()
             return replace(entered, inner=(stage.show or stage.absorb)(entered.inner, answer))
 
         return Stage(
-            f"{self._axis}={number}: {stage.name}",
-            lambda state, budget: stage.solver(self._enter(state, number).inner, budget),
+            f"{self._axis}={number}: {alike.name}",
+            solver,
             absorb,
-            share=(number + stage.share) / self.count,
-            essential=stage.essential,
-            may_end=stage.may_end,
+            share=(number + alike.share) / self.count,
+            essential=alike.essential,
+            may_end=alike.may_end,
             show=show,
         )
 

@@ -310,13 +310,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         return self.assemble(recipe, frames)
 
     def _run(
-        self,
-        recipe: RecipeT,
-        frames: Frames | None,
-        job: Job[Any],
-        data: object,
-        preview_interval_s: float | None,
-        checkpoint: Checkpoint | None = None,
+        self, recipe: RecipeT, frames: Frames | None, job: Job[Any], interval_s: float | None, *more: Checkpoint | None
     ) -> AnyRun:
         """Return the run of a recipe on its data, which warns of what is doubtful about the frames, too."""
         from napari_diner.tasks.run import Run
@@ -325,9 +319,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         if recipe.input_sha256 not in ("", job.checksum):
             doubts.append("the data are not those that this recipe was run on before: their checksums differ")
         job.warnings = (*doubts, *job.warnings)
-        if checkpoint is not None:
-            checkpoint.bind(job, data)
-        return Run(job, preview_interval_s, checkpoint)
+        return Run(job, interval_s, *more)
 
     def start(
         self,
@@ -342,10 +334,14 @@ class Task(ABC, Generic[RecipeT, DataT]):
         if self.follows and recipe.series_axis:
             from napari_diner.tasks.series import SeriesJob
 
-            series = SeriesJob(self, recipe, recipe.series_axis, frames, truth)
-            return self._run(recipe, frames, series, series.first_data, preview_interval_s, checkpoint)
-        data = self._assembled(recipe, frames)
-        return self._run(recipe, frames, self.job(recipe, data, truth), data, preview_interval_s, checkpoint)
+            job: Job[Any] = (series := SeriesJob(self, recipe, recipe.series_axis, frames, truth))
+            data = series.first_data
+        else:
+            data = self._assembled(recipe, frames)
+            job = self.job(recipe, data, truth)
+        if checkpoint is not None:
+            checkpoint.bind(job, data)
+        return self._run(recipe, frames, job, preview_interval_s, checkpoint)
 
     def rank(self, check: Check, recipe: RecipeT, frames: Frames | None = None) -> Ranking:
         """Assemble the data of a recipe and rank alternatives; see `assemble` and `Check`."""
@@ -395,7 +391,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
 
         def begin(name: str) -> AnyRun:
             changed = recipe.updated({**self.contenders[name], "max_seconds": seconds})
-            return self._run(changed, frames, self.job(changed, data, truth), data, preview_interval_s)
+            return self._run(changed, frames, self.job(changed, data, truth), preview_interval_s)
 
         plan = largest_plan(self, [recipe.updated(self.contenders[name]) for name in names], frames)
         return ComparisonRun(self, {name: functools.partial(begin, name) for name in names}, data, truth, plan)

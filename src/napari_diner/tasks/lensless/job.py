@@ -127,7 +127,7 @@ class LenslessJob(Job[LenslessState]):
 
     def check_series(self) -> None:
         """Check that frames are not to be resampled, which is found out for the first recording alone."""
-        if self.recipe.registration == "similarity":
+        if self._used.registration == "similarity":
             raise RecipeError("A series cannot have its frames turned; set {field} to shift or off", "registration")
 
     def follow(self, previous: LenslessState) -> LenslessState:
