@@ -309,17 +309,13 @@ class Task(ABC, Generic[RecipeT, DataT]):
                 raise RecipeError(f"{self.title} does not take an array for {key!r}; it takes {names}")
         return self.assemble(recipe, frames)
 
-    def _run(
-        self, recipe: RecipeT, frames: Frames | None, job: Job[Any], interval_s: float | None, *more: Checkpoint | None
-    ) -> AnyRun:
-        """Return the run of a recipe on its data, which warns of what is doubtful about the frames, too."""
-        from napari_diner.tasks.run import Run
-
+    def _with_doubts(self, recipe: RecipeT, frames: Frames | None, job: Job[Any]) -> Job[Any]:
+        """Return a job that warns of what is doubtful about the frames, too."""
         doubts = [] if frames is None else [*frames.warnings]
         if recipe.input_sha256 not in ("", job.checksum):
             doubts.append("the data are not those that this recipe was run on before: their checksums differ")
         job.warnings = (*doubts, *job.warnings)
-        return Run(job, interval_s, *more)
+        return job
 
     def start(
         self,
@@ -331,6 +327,8 @@ class Task(ABC, Generic[RecipeT, DataT]):
         checkpoint: Checkpoint | None = None,
     ) -> AnyRun:
         """Assemble the data of a recipe and return the run; see `assemble`, `job`, `Run` and `Checkpoint`."""
+        from napari_diner.tasks.run import Run
+
         if self.follows and recipe.series_axis:
             from napari_diner.tasks.series import SeriesJob
 
@@ -341,7 +339,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
             job = self.job(recipe, data, truth)
         if checkpoint is not None:
             checkpoint.bind(job, data)
-        return self._run(recipe, frames, job, preview_interval_s, checkpoint)
+        return Run(self._with_doubts(recipe, frames, job), preview_interval_s, checkpoint)
 
     def rank(self, check: Check, recipe: RecipeT, frames: Frames | None = None) -> Ranking:
         """Assemble the data of a recipe and rank alternatives; see `assemble` and `Check`."""
@@ -380,6 +378,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
             If a contender is unknown.
         """
         from napari_diner.tasks.comparison import ComparisonRun, largest_plan
+        from napari_diner.tasks.run import Run
 
         names = tuple(names) or tuple(self.contenders)
         for name in names:
@@ -391,7 +390,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
 
         def begin(name: str) -> AnyRun:
             changed = recipe.updated({**self.contenders[name], "max_seconds": seconds})
-            return self._run(changed, frames, self.job(changed, data, truth), preview_interval_s)
+            return Run(self._with_doubts(changed, frames, self.job(changed, data, truth)), preview_interval_s)
 
         plan = largest_plan(self, [recipe.updated(self.contenders[name]) for name in names], frames)
         return ComparisonRun(self, {name: functools.partial(begin, name) for name in names}, data, truth, plan)
