@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from napari_diner import device
+from napari_diner import device, memory
 from napari_diner.errors import OutOfMemoryError, RecipeError
 
 
@@ -43,7 +43,7 @@ def test_the_limit_of_a_container_counts(
         (*names, "memory.stat"), ("7000\n", "5000\n", "anon 4000\ninactive_file 600\n"), strict=True
     ):
         (tmp_path / name).write_text(value)
-    monkeypatch.setattr(device, "_LIMITS", ((tmp_path / "elsewhere", *names), (tmp_path, *names)))
+    monkeypatch.setattr(memory, "_LIMITS", ((tmp_path / "elsewhere", *names), (tmp_path, *names)))
     assert device.available_memory() == 7000 - (5000 - 600)
     (tmp_path / names[0]).write_text("max\n")
     assert device.available_memory() > 10**6

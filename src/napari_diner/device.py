@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from napari_diner.errors import OutOfMemoryError, RecipeError
+from napari_diner import memory
+from napari_diner.errors import RecipeError
 
 if TYPE_CHECKING:
     import torch
 
-# where Linux has the limit of a group of processes, and what they use of it: versions 2 and 1
-_LIMITS = (
-    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
-    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
-)
 _EAGER_CALLS = 3  # calls of a step before it is recorded, as in PyTorch's guide to CUDA graphs
 
 
@@ -61,25 +57,14 @@ def available_memory(device: torch.device | None = None) -> int:
 
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
-    return min(int(psutil.virtual_memory().available), _left_in_group())
-
-
-def _left_in_group() -> int:
-    """Return the bytes that the limit of a container or a batch system leaves, if there is one (Linux only)."""
-    for folder, limit, used in _LIMITS:
-        with contextlib.suppress(OSError, ValueError):
-            statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-            # pages of files that can be dropped do not count
-            taken = int((folder / used).read_text()) - int(statistics["inactive_file"])
-            return max(int((folder / limit).read_text()) - taken, 0)
-    return sys.maxsize
+    return memory.free_bytes()
 
 
 def check_memory(
     needed: int,
     what: str,
     device: torch.device | None = None,
-    cure: str = "crop or bin the frames, or use a larger machine",
+    cure: str = memory.FEWER,
 ) -> None:
     """Check that `needed` bytes can be allocated.
 
@@ -88,12 +73,8 @@ def check_memory(
     OutOfMemoryError
         If they cannot; `what` is the subject of the message, and `cure` its end.
     """
-    free = available_memory(device)
-    if needed > free:
-        where = "graphics" if device is not None and device.type == "cuda" else "main"
-        raise OutOfMemoryError(
-            f"{what} needs about {needed / 1e9:.1f} GB but only {free / 1e9:.1f} GB of {where} memory are free; {cure}"
-        )
+    where = "graphics" if device is not None and device.type == "cuda" else "main"
+    memory.refuse_beyond(available_memory(device), needed, what, where, cure)
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_diner.errors import InputError
+from napari_diner import memory
+from napari_diner.errors import InputError, OutOfMemoryError
+from napari_diner.io import deflate
 from napari_diner.io.images import read_image
 
 IMAGE = np.random.default_rng(2).random((12, 17)).astype(np.float32)
@@ -76,3 +79,33 @@ def test_what_is_no_image_is_refused(array: np.ndarray, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(InputError, match=r"a\.npy"):
         read_image(tmp_path / "a.npy")
+
+
+def test_an_image_is_measured_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile.imwrite(tmp_path / "mask.tif", np.ones((40, 50), np.uint8))
+    assert read_image(tmp_path / "mask.tif").shape == (40, 50)
+    monkeypatch.setattr(memory, "free_bytes", lambda: 1999)
+    with pytest.raises(OutOfMemoryError, match=r"The image .*mask\.tif needs about"):
+        read_image(tmp_path / "mask.tif")
+
+
+@pytest.mark.parametrize("expansion", [1, 200])
+def test_deflated_pages_expand_to_no_more_than_they_announce(
+    expansion: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without imagecodecs, which would stop by itself."""
+    monkeypatch.setattr(deflate.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(deflate, "_HARMLESS", 1000)
+    image = np.random.default_rng(0).integers(0, 9, (60, 50), np.uint8)
+    tifffile.imwrite(tmp_path / "page.tif", image, compression="deflate", rowsperstrip=60)
+    with tifffile.TiffFile(tmp_path / "page.tif") as tif:
+        place, count = tif.pages.first.dataoffsets[0], tif.pages.first.databytecounts[0]
+    content = zlib.compress(bytes(image.nbytes * expansion), 9)
+    data = (tmp_path / "page.tif").read_bytes()
+    bomb = data[:place] + content[:count].ljust(count, b"\0") + data[place + count :]
+    (tmp_path / "page.tif").write_bytes(data if expansion == 1 else bomb)
+    if expansion == 1:
+        np.testing.assert_array_equal(read_image(tmp_path / "page.tif"), image)
+    else:
+        with pytest.raises(InputError, match="expands to more than the pixels that it announces"):
+            read_image(tmp_path / "page.tif")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_diner import memory
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.stacks import probe, read
@@ -31,6 +32,8 @@ def read_image(path: str | Path, *, frame_shape: tuple[int, int] | None = None) 
     ------
     InputError
         If the file is missing, damaged, coloured or of another size.
+    OutOfMemoryError
+        If it does not fit the memory.
     """
     info = probe(path, kinds=KINDS)
     _, height, width = info.stack_shape
@@ -39,5 +42,6 @@ def read_image(path: str | Path, *, frame_shape: tuple[int, int] | None = None) 
             f"{path} has {height}×{width} pixels but the frames have {frame_shape[0]}×{frame_shape[1]}; crop one to "
             "match the other"
         )
+    memory.check(info.nbytes, f"The image {path}")
     images = read(info)
     return images[0] if len(images) == 1 else images

@@ -13,6 +13,7 @@ import tifffile
 from napari_diner.errors import InputError, quoted
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
+from napari_diner.io.deflate import check_deflated
 from napari_diner.io.header import UNNAMED, Header, check_expansion, decoding
 from napari_diner.io.tiff_meaning import Meaning, meaning
 from napari_diner.io.tiff_structure import check_structure
@@ -75,6 +76,8 @@ def read_tiff(path: Path, name: str, index: Index) -> Array:
     """
     with decoding(path), _open(path) as tif:
         named, meanings = _together(path, tif)
+        for series in _images(tif):
+            check_deflated(path, tif, series)
         parts = [
             part.arranged(_samples(series).reshape(part.shape))
             for series, part in zip(_images(tif), meanings, strict=True)
