@@ -16,8 +16,8 @@ Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Value = TypeVar("Value", bound=np.generic)
 
-# expected range between the second smallest and second largest of eight normal values, in standard deviations
-_SECOND_OF_EIGHT = 1.705
+SECOND_OF_EIGHT = 1.705
+"""Expected range between the second smallest and second largest of eight normal values, in standard deviations."""
 
 
 def dead_pixels(frames: Array, sigmas: float) -> Mask:
@@ -46,7 +46,7 @@ def dead_pixels(frames: Array, sigmas: float) -> Mask:
         noise = median_abs_deviation(values - (low + high) / 2, None, center=lambda _, axis: 0.0, scale="normal")
         # a noise-free image that is flat except for its dead pixels has no spread
         noise = noise or 1e-6 * float(np.abs(values).max()) or 1.0
-        spread = np.maximum((high - low) / _SECOND_OF_EIGHT, noise)
+        spread = np.maximum((high - low) / SECOND_OF_EIGHT, noise)
         np.minimum(above, (values - high) / spread, out=above)
         np.minimum(below, (low - values) / spread, out=below)
     return np.asarray((above > sigmas) | (below > sigmas))

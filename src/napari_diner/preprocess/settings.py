@@ -39,7 +39,7 @@ class PreprocessSettings(Settings):
     saturated: Literal["at_least", "mask", "believe"] = Field(default="at_least", title="Saturated pixels")
     """What a saturated pixel says: that there is at least so much light, nothing, or what it shows."""
     dead_pixels: float | None = Field(default=None, ge=3, le=1000, title="Dead pixels beyond (σ)")
-    """Ignore pixels that deviate from their neighbours by this many standard deviations in all frames."""
+    """Ignore pixels that deviate from their neighbours by this in all frames; empty for those beyond doubt."""
     dark: str | None = Field(default=None, title="Dark frame")
     """Image file recorded without light, one page or one per frame; subtracted."""
     flat: str | None = Field(default=None, title="Flat field")

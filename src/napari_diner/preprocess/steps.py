@@ -11,6 +11,7 @@ from scipy import ndimage
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
+from napari_diner.preprocess.no_data import broken_pixels, no_data_value
 from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
 from napari_diner.preprocess.saturation import saturation_level
 from napari_diner.preprocess.settings import PreprocessSettings
@@ -108,9 +109,18 @@ def prepare_frames(
     raw = crop(frames, settings.crop_px)
     notes: list[str] = []
     valid = np.ones(raw.shape, bool) if mask is None else crop(mask, settings.crop_px).copy()
+    missing = no_data_value(raw)
+    if missing is not None:
+        empty = (raw == missing) & valid
+        notes += counted(empty, f"without data, as they hold {missing:g},")
+        valid &= ~empty
+    if settings.dead_pixels is None:
+        broken = broken_pixels(raw if valid.all() else np.stack([fill(*page) for page in zip(raw, valid, strict=True)]))
+        notes += counted(broken, "dead or hot")
+        valid &= ~broken
     at_least, level = None, None
     if settings.saturated != "believe":
-        level = settings.saturation or saturation_level(frames)
+        level = settings.saturation or saturation_level(frames if missing is None else frames[frames != missing])
     if level is not None:
         full = (raw >= level) & valid
         bad, what = (

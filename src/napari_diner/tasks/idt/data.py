@@ -15,9 +15,10 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
+from napari_diner.preprocess.no_data import broken_pixels, filled, no_data_value
 from napari_diner.preprocess.saturation import saturation_level
 from napari_diner.preprocess.soundness import check_not_constant, check_same_type
-from napari_diner.preprocess.steps import bounding
+from napari_diner.preprocess.steps import bounding, counted
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.memory import of_stack
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
@@ -129,7 +130,23 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
             )
     check_not_constant(frames)
     _check_kind(recipe.background, frames)
+    missing = no_data_value(frames)
+    if missing is not None:
+        raise InputError(
+            f"{int((frames == missing).sum())} pixels of the frames hold {missing:g}, far from all other values, as "
+            "where there are no data; crop the frames, or fill these pixels"
+        )
     values = frames.astype(np.float32)
+    broken = broken_pixels(frames)
+    if not broken.any():
+        return _contrast(recipe, data, values)
+    contrast, warnings = _contrast(recipe, data, filled(values, broken))
+    return contrast, [*counted(broken, "dead or hot", "filled from the pixels around"), *warnings]
+
+
+def _contrast(
+    recipe: IdtRecipe, data: IdtData, values: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], list[str]]:
     if recipe.background == "none":
         return values, _level(values, "frames that are contrasts, I / I_background − 1, have a mean of about zero")
     if recipe.background == "ratio":

@@ -1,0 +1,119 @@
+"""Pixels that hold no light: islands without data, and pixels of the sensor that are broken."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.io.arrays import Array
+from napari_diner.preprocess.pixels import SECOND_OF_EIGHT
+
+Mask = npt.NDArray[np.bool_]
+
+_FEWEST = 3
+"""Pixels that have one value exactly while no other is near do not come by chance from so many on."""
+_MOST = 0.5
+"""What most pixels show is light."""
+_FAR_BELOW = 1 / 8
+"""Part of the largest value that all others are below where it is no light."""
+_STAND_INS = (-999.0, -9999.0, -32768.0, -99999.0)
+"""Negative values that programs write where there are no data."""
+_BROKEN_SIGMAS = 5.0
+"""Standard deviations by which a broken pixel stands out from its neighbours in all frames."""
+_FEWEST_FRAMES = 3
+"""In fewer frames, a bright spot of the sample may stand out in all."""
+_MOST_BROKEN = 0.005
+"""With more of them than a sensor has, they are something else."""
+_MEDIAN_OF_NORMAL = 0.6745
+"""Median of the absolute value of a normally distributed number, in standard deviations."""
+_AROUND = [(down, right) for down, right in itertools.product((-1, 0, 1), repeat=2) if (down, right) != (0, 0)]
+_NEXT = [(-1, 0), (0, -1), (0, 1), (1, 0)]
+
+
+def no_data_value(frames: Array) -> float | None:
+    """Return the value that stands for missing data in a recording, or None.
+
+    It is the largest or the smallest of all values, several pixels have it exactly, and no others are near: nothing
+    lies between the largest and an eighth of it, as light with its gradients does; a negative value must be one of
+    those in use for this, or as far below all others as these reach.
+
+    Parameters
+    ----------
+    frames
+        Recorded intensities, (N, Y, X), of any type; values that are not finite do not count.
+    """
+    values = frames if frames.dtype.kind in "ui" else frames[np.isfinite(frames)]
+    if not values.size:
+        return None
+    low, high = float(values.min()), float(values.max())
+    for value in (low, high):
+        there = values == value
+        if not _FEWEST <= int(there.sum()) <= _MOST * values.size:
+            continue
+        others = values[~there]
+        least, most = float(others.min()), float(others.max())
+        if value == high and least < most < _FAR_BELOW * value:
+            return value
+        if value < 0 and ((value in _STAND_INS and least >= 0) or least - value > most - least):
+            return value
+    return None
+
+
+def broken_pixels(frames: Array) -> Mask:
+    """Return single pixels that stand out from their neighbours in all frames alike, (Y, X): dead or hot ones.
+
+    Such a pixel is above, or below, its eight neighbours in every frame, which no pattern of light is that changes from
+    frame to frame, by a number of standard deviations: of these eight, estimated from their second smallest and second
+    largest, or of the fine noise of the frame, whichever is larger.
+
+    Parameters
+    ----------
+    frames
+        Intensities, (N, Y, X), finite.
+    """
+    broken = np.zeros(frames.shape[1:], bool)
+    if len(frames) < _FEWEST_FRAMES or min(frames.shape[1:]) < 3:
+        return broken
+    rows, columns = np.nonzero(_extreme(frames, _NEXT))
+    if not len(rows) or len(rows) > _MOST_BROKEN * broken.size:
+        return broken
+    above, below = np.full(len(rows), np.inf), np.full(len(rows), np.inf)
+    for frame in frames:
+        values = frame.astype(np.float64)
+        around = np.sort([values[rows + 1 + down, columns + 1 + right] for down, right in _AROUND], axis=0)
+        low, high = around[1], around[-2]
+        spread = np.maximum((high - low) / SECOND_OF_EIGHT, _fine_noise(values) or 1e-6 * float(np.abs(values).max()))
+        here = values[rows + 1, columns + 1]
+        above, below = np.minimum(above, (here - high) / spread), np.minimum(below, (low - here) / spread)
+    found = np.maximum(above, below) > _BROKEN_SIGMAS
+    broken[rows[found] + 1, columns[found] + 1] = True
+    return broken
+
+
+def _extreme(frames: Array, neighbours: list[tuple[int, int]]) -> Mask:
+    """Return which inner pixels are above, or below, some neighbours in all frames, (Y − 2, X − 2)."""
+    height, width = frames.shape[1] - 2, frames.shape[2] - 2
+    above = below = np.ones((height, width), bool)
+    for frame in frames:
+        inner = frame[1:-1, 1:-1]
+        for down, right in neighbours:
+            other = frame[1 + down : 1 + down + height, 1 + right : 1 + right + width]
+            above, below = above & (inner > other), below & (inner < other)
+    return above | below
+
+
+def _fine_noise(frame: Array) -> float:
+    """Return the standard deviation of what a pixel is above the mean of its neighbours along X, from the median."""
+    fine = frame[:, 1:-1] - (frame[:, :-2] + frame[:, 2:]) / 2
+    return float(np.median(np.abs(fine))) / float(_MEDIAN_OF_NORMAL * np.sqrt(1.5))
+
+
+def filled(frames: npt.NDArray[np.float32], broken: Mask) -> npt.NDArray[np.float32]:
+    """Return frames, (N, Y, X), whose broken pixels have the median of the eight around them."""
+    frames = frames.copy()
+    rows, columns = np.nonzero(broken)
+    around = [frames[:, rows + down, columns + right] for down, right in _AROUND]
+    frames[:, rows, columns] = np.median(around, axis=0)
+    return frames

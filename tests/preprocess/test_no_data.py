@@ -1,0 +1,83 @@
+"""Islands without data and broken pixels are found, and patterns of light are not taken for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import napari_diner as nd
+from napari_diner.errors import DinerError
+from napari_diner.preprocess.no_data import broken_pixels, filled, no_data_value
+from napari_diner.tasks.registry import task
+from napari_diner.tasks.task import Frames
+
+PLACES = ([4, 20, 31, 40], [7, 33, 12, 44])
+LIGHT = {"wavelength_um": 0.532, "pixel_size_um": 1.12}
+DISTANCES = (300.0, 350.0, 420.0, 480.0)
+
+
+def recording(**settings: Any) -> npt.NDArray[Any]:
+    data = nd.sample("lensless", height_px=48, width_px=52, distances_um=DISTANCES, **LIGHT, **settings)
+    return np.asarray(data.data.data)
+
+
+def with_island(frames: npt.NDArray[Any], value: float) -> npt.NDArray[Any]:
+    changed = frames.copy()
+    changed[1, 5:9, 10:20] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("frames", "value"),
+    [
+        (recording() // 16, 65535),
+        (recording().astype(np.float32), -9999.0),
+        (recording().astype(np.int32), -32768),
+        (recording() / 65535, -3.4e38),
+    ],
+)
+def test_islands_without_data_are_found(frames: npt.NDArray[Any], value: float) -> None:
+    assert no_data_value(frames) is None
+    assert no_data_value(with_island(frames, value)) == pytest.approx(value)
+
+
+def test_saturated_light_and_negative_noise_are_data() -> None:
+    frames = recording()
+    assert no_data_value(np.minimum(frames, 20_000)) is None
+    assert no_data_value(np.minimum(frames, 20_000).astype(np.int32) - int(frames.min()) - 1) is None
+
+
+@pytest.mark.parametrize("settings", [{}, {"noise_sigma": 0.02, "bits": 8}, {"photons": 100.0}, {"drift_px": 3.0}])
+def test_broken_pixels_are_found_and_light_is_not_taken_for_them(settings: dict[str, Any]) -> None:
+    frames = recording(**settings)
+    assert not broken_pixels(frames).any()
+    full = np.iinfo(frames.dtype).max
+    for number, (row, column) in enumerate(zip(*PLACES, strict=True)):
+        frames[:, row, column] = full if number % 2 else 0
+    found = broken_pixels(frames)
+    assert found[PLACES].sum() >= 2 and found.sum() == found[PLACES].sum()
+
+
+def test_they_do_not_count_in_a_lensless_run_and_are_filled_for_idt() -> None:
+    frames = with_island(recording() // 16, 65535)
+    frames[:, 20, 33] = 8000
+    job = nd.lensless.start(frames, **LIGHT, distances_um=DISTANCES).job
+    assert "40 pixels are without data, as they hold 65535, and are ignored" in job.warnings
+    assert "1 pixel is dead or hot and is ignored" in job.warnings
+    assert not any("saturated" in text for text in job.warnings)
+
+    data = nd.sample("idt", height_px=32, width_px=36, slices=4, frames=6, model="born")
+    bright = data.data.data.copy()
+    bright[:, 10, 12] = 3.0
+    idt = task("idt")
+    recipe = data.recipe.updated({"stack": None, "solver": "tikhonov"})
+    warnings = idt.start(recipe, Frames(bright)).warnings
+    assert any(text.startswith("1 pixel is dead or hot and is filled") for text in warnings)
+    np.testing.assert_allclose(
+        filled(bright, broken_pixels(bright))[:, 10, 12], data.data.data[:, 10, 12], atol=0.1, rtol=0
+    )
+    with pytest.raises(DinerError, match="hold -9999, far from all other values"):
+        idt.start(recipe, Frames(with_island(bright, -9999.0)))
