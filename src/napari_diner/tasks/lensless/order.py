@@ -39,6 +39,7 @@ _AS_WELL, _SHARPER, _BLOCKS = 0.02, 0.1, 12
 # what a short reconstruction must leave of what the given distances leave unexplained; and, as a factor has a weaker
 # effect, of what is beyond noise, where that is certain to so many standard errors
 _CONFIRMED_ORDER, _CONFIRMED_SCALE, _CERTAIN = 0.97, 0.5, 5.0
+_NEXT_TO_NOTHING = 1e-5
 _SIDE_PX = 192
 _SHORT = GaussNewtonSettings(warm_up=30, iterations=3, cg_steps=10)
 _METRIC: Metric = "gini_gradient"
@@ -146,7 +147,8 @@ def _of_order(given: Vector, order: Vector) -> str:
 
 
 def _instead(before: Unexplained, after: Unexplained) -> str:
-    return f"a short reconstruction leaves {percent(after.share)} unexplained instead of {percent(before.share)}"
+    least = "less than 0.001 %" if after.share < _NEXT_TO_NOTHING else percent(after.share)
+    return f"a short reconstruction leaves {least} unexplained instead of {percent(before.share)}"
 
 
 def _change(factor: float) -> str:

@@ -25,7 +25,7 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
     groups: ClassVar = {
         "Geometry": (
             "source_distance_um", "source_distance_to", "source_size_um", "bandwidth_nm", "medium_index", "shifts_um",
-            "registration", "super_resolution",
+            "registration", "super_resolution", "leave_out",
         ),
     }  # fmt: skip
 
