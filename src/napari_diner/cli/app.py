@@ -14,6 +14,7 @@ from napari_diner.cli.batch import batch, watch
 from napari_diner.cli.commands import check_command, compare_command, run_command, simulate_command, task_command
 from napari_diner.cli.demo import demo
 from napari_diner.cli.info import info
+from napari_diner.cli.measure import measure
 from napari_diner.cli.options import option_name
 from napari_diner.cli.render import render
 from napari_diner.errors import TRACEBACK, DinerError, one_line, quoted
@@ -44,7 +45,7 @@ def build_app() -> App:
     simulate = App(name="simulate", help="Simulate sample data.")
     for name, (_, sample) in samples().items():
         simulate.command(simulate_command(sample), name=name)
-    for command in (render, run_command(), batch, watch, info, simulate, compare):
+    for command in (render, measure, run_command(), batch, watch, info, simulate, compare):
         app.command(command)
     return app
 

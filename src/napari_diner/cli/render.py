@@ -37,7 +37,7 @@ def render(
     quiet: Quiet = False,
 ) -> int:
     """Evaluate a saved fit: as a whole, in part, or at another sampling."""
-    _check_file(output, overwrite)
+    check_file(output, overwrite, "TIFF", (".tif", ".tiff"))
     factors = _numbers(zoom)
     if not 0 <= order <= HIGHEST_ORDER:
         raise InputError(f"The order of the splines is {order}; choose one from 0 to {HIGHEST_ORDER}")
@@ -109,10 +109,10 @@ def _described(axes: str, shape: tuple[int, ...]) -> str:
     return ", ".join(f"{axis} ({size})" for axis, size in zip(axes, shape, strict=True))
 
 
-def _check_file(path: Path, overwrite: bool) -> None:
-    """Check that a file may be written, before anything is computed."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        raise OutputError(f"The output {path} must be a TIFF file; let its name end in .tif")
+def check_file(path: Path, overwrite: bool, kind: str, suffixes: tuple[str, ...]) -> None:
+    """Check that a file of a kind may be written, before anything is computed."""
+    if path.suffix.lower() not in suffixes:
+        raise OutputError(f"The output {path} must be a {kind} file; let its name end in {suffixes[0]}")
     path = path.expanduser()
     if path.is_dir():
         raise OutputError(f"The output {path} is a folder; name a file")

@@ -66,7 +66,9 @@ def priors_of(recipe: LenslessRecipe, problem: PhaseProblem, support: Support | 
     """Return what a recipe knows of the object, for a problem; None if nothing."""
     settings = recipe.prior
     padding = problem.model.padding
-    if settings.total_variation == "off" and support is None and not padding.is_unknown:
+    # light that is not coherent leaves next to nothing of the finest detail
+    smooths = padding.is_unknown or not problem.model.heights.is_coherent
+    if settings.total_variation == "off" and support is None and not smooths:
         return None
     even = problem.flat_field()
     seen = padding.view_adjoint(torch.ones(padding.shape, dtype=torch.bool, device=even.device))
@@ -82,7 +84,7 @@ def priors_of(recipe: LenslessRecipe, problem: PhaseProblem, support: Support | 
         freedom=problem.freedom,
         # finer pixels than the sensor's are for detail that frames of few values would not justify
         smooth_part=~seen if problem.model.sensor.binning > 1 else None,
-        most_smooth=_most_smooth(problem) if padding.is_unknown else 0.0,
+        most_smooth=_most_smooth(problem) if smooths else 0.0,
         support=inside,
         factor=settings.strength,
     )

@@ -1,0 +1,41 @@
+"""The command that measures labelled regions of a result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from napari_diner.cli.output import FLAG, Quiet
+from napari_diner.cli.render import check_file
+from napari_diner.tasks.measure import REFRACTION_INCREMENT
+
+
+def measure(
+    result: Annotated[Path, Parameter(help="The folder of a result of lensless or idt.")],
+    /,
+    *,
+    labels: Annotated[Path, Parameter(help="TIFF or PNG file with a number for each region; 0 is background.")],
+    output: Annotated[Path | None, Parameter(name=("--output", "-o"), help="CSV file for the table.")] = None,
+    refraction_increment: Annotated[
+        float, Parameter(help="Refractive index per concentration of dry matter, in mL/g.")
+    ] = REFRACTION_INCREMENT,
+    overwrite: Annotated[bool, FLAG, Parameter(help="Replace an existing file.")] = False,
+    quiet: Quiet = False,
+) -> int:
+    """Measure labelled regions of a result: area or volume, phase or index, dry mass."""
+    if output is not None:
+        check_file(output, overwrite, "CSV", (".csv",))
+    from napari_diner.io.folder import replaced
+    from napari_diner.io.images import read_image
+    from napari_diner.tasks.measure import measure as measured
+    from napari_diner.tasks.measure import to_csv
+    from napari_diner.tasks.saving import load
+
+    text = to_csv(measured(load(result), read_image(labels), refraction_increment))
+    if output is not None:
+        replaced(output, lambda path: path.write_text(text, encoding="utf-8"))
+    if not quiet:
+        print(text, end="")
+    return 0

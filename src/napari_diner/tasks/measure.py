@@ -1,0 +1,179 @@
+"""Read-outs for each region of a label image: area or volume, phase or index, dry mass. Free of torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.errors import InputError, RecipeError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.lensless.phase_output import unwrap
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.report import Report
+from napari_diner.tasks.result import Result
+
+Column = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.integer]
+
+REFRACTION_INCREMENT = 0.19
+"""Refractive index per concentration of protein, α in mL/g: 0.18 to 0.21 (Barer, Nature 169, 366 (1952))."""
+_INCREMENTS = (0.05, 0.5)
+
+
+def measure(
+    result: Result, labels: npt.NDArray[np.generic], increment: float = REFRACTION_INCREMENT
+) -> dict[str, Column]:
+    """Measure the regions of a label image in a result.
+
+    Of a phase image φ, the phase of a region is that above the median of what has no label, and its dry mass is
+    ``m = λ/(2πα) ∫ φ dA`` (Barer, Nature 169, 366 (1952)). Of a volume of the index n in a medium of the index n₀, it
+    is ``m = 1/α ∫ (n − n₀) dV``. With α in mL/g, which is µm³/pg, and lengths in µm, masses are in pg.
+
+    Parameters
+    ----------
+    result
+        Of a lensless or IDT reconstruction.
+    labels
+        Integers of the shape of the phase, (Y, X), or of the index, (Z, Y, X); zero is background.
+    increment
+        Refraction increment α in mL/g.
+
+    Returns
+    -------
+    dict[str, ndarray]
+        One entry for each label in each column: ``label``, the centroid ``y_um``, ``x_um`` (and ``z_um``), and
+
+        - of a phase: ``area_um2``, ``mean_phase_rad``, ``phase_volume_rad_um2`` (∫ φ dA), ``dry_mass_pg``, the latter
+          three with a standard error (``_se``) if the result has an ``uncertainty``;
+        - of an index: ``volume_um3``, ``mean_index``, ``optical_volume_um3`` (∫ (n − n₀) dV), ``dry_mass_pg``.
+
+    Raises
+    ------
+    InputError
+        If the result has neither phase nor index, or the labels do not fit it.
+    RecipeError
+        If the refraction increment is not that of any substance.
+    """
+    low, high = _INCREMENTS
+    if not low <= increment <= high:
+        raise RecipeError(
+            f"{{field}} is {increment:g} mL/g, but that of cells is about {REFRACTION_INCREMENT:g}; choose one from "
+            f"{low:g} to {high:g}",
+            "refraction_increment",
+        )
+    arrays = {array.name: array for array in result.arrays}
+    recipe = result.recipe
+    if isinstance(recipe, LenslessRecipe) and "phase" in arrays and recipe.wavelength_um is not None:
+        return _of_phase(arrays, result.report, labels, recipe.wavelength_um / (2 * math.pi * increment))
+    if isinstance(recipe, IdtRecipe) and "n_re" in arrays:
+        return _of_index(arrays["n_re"], labels, recipe.medium_index, increment)
+    raise InputError("The result holds neither a phase nor an index to measure; give one of lensless or idt")
+
+
+def _of_phase(
+    arrays: Mapping[str, NamedArray], report: Report, labels: npt.NDArray[np.generic], mass_per_volume: float
+) -> dict[str, Column]:
+    image = arrays["phase"]
+    regions = _checked(labels, image)
+    phase = arrays["unwrapped_phase"].data if "unwrapped_phase" in arrays else unwrap(image.data)
+    outside = regions == 0
+    if not outside.any():
+        raise InputError("The labels leave no background, whose phase counts as zero; label the objects only")
+    phase = phase - np.median(phase[outside])
+    table, mean = _table(regions, image, phase)
+    size = table.pop("size")
+    table |= {"area_um2": size, "mean_phase_rad": mean, "phase_volume_rad_um2": mean * size}
+    table["dry_mass_pg"] = mass_per_volume * mean * size
+    if "uncertainty" in arrays:
+        error = _mean_error(regions, arrays["uncertainty"], report, size, math.prod(image.scale_um) * outside.sum())
+        table |= {
+            "mean_phase_rad_se": error,
+            "phase_volume_rad_um2_se": error * size,
+            "dry_mass_pg_se": mass_per_volume * error * size,
+        }
+    return table
+
+
+def _of_index(
+    image: NamedArray, labels: npt.NDArray[np.generic], medium_index: float, increment: float
+) -> dict[str, Column]:
+    table, mean = _table(_checked(labels, image), image, image.data)
+    size = table.pop("size")
+    optical = (mean - medium_index) * size
+    return table | {
+        "volume_um3": size,
+        "mean_index": mean,
+        "optical_volume_um3": optical,
+        "dry_mass_pg": optical / increment,
+    }
+
+
+def _table(regions: Labels, image: NamedArray, values: npt.NDArray[np.floating]) -> tuple[dict[str, Column], Column]:
+    """Return label, centroid and size of each region, and the mean of the values in it."""
+    from skimage.measure import regionprops_table  # takes long to load
+
+    found = regionprops_table(
+        regions, values.astype(np.float64), ("label", "centroid", "area", "intensity_mean"), spacing=image.scale_um
+    )
+    table = {"label": found["label"]}
+    table |= {f"{axis.lower()}_um": found[f"centroid-{number}"] for number, axis in enumerate(image.axes)}
+    return table | {"size": found["area"]}, np.asarray(found["intensity_mean"], np.float64)
+
+
+def _mean_error(regions: Labels, sigma: NamedArray, report: Report, size: Column, outside_um2: float) -> Column:
+    """Return the standard error of the mean phase of each region above that of the background.
+
+    The errors of an octave of spatial frequencies hang together within a period p; their mean over the area A has the
+    variance ``σ²/max(A/p², 1)``. The octaves and their σ are those of the report, scaled to the variance in the region.
+    This is an upper estimate, as errors of periods that fit into a region cancel.
+    """
+    variance = _table(regions, sigma, sigma.data.astype(np.float64) ** 2)[1]
+    octaves = report["uncertainty"]["bands"]
+    total = sum(octave["phase_sigma_rad"] ** 2 for octave in octaves)
+
+    def of_mean(area_um2: Column) -> Column:
+        squares = np.zeros_like(area_um2)
+        for octave in octaves:
+            # the lowest frequencies have no lower end
+            cells = area_um2 * octave["low_per_um"] * octave["high_per_um"]
+            squares += octave["phase_sigma_rad"] ** 2 / np.maximum(cells, 1)
+        return squares
+
+    background = of_mean(np.array([outside_um2]))
+    return np.sqrt(variance / max(total, 1e-300) * of_mean(size) + background)
+
+
+def _checked(labels: npt.NDArray[np.generic], image: NamedArray) -> Labels:
+    """Return labels as integers of the shape of an image.
+
+    Raises
+    ------
+    InputError
+        If they have another shape, are no whole numbers or negative, or label nothing.
+    """
+    labels = np.squeeze(labels)
+    if labels.shape != image.data.shape:
+        ours, theirs = ("×".join(map(str, shape)) for shape in (image.data.shape, labels.shape))
+        raise InputError(f"The labels have {theirs} pixels but {image.name} has {ours}; label that image")
+    if labels.dtype.kind not in "biuf" or not np.array_equal(labels, np.round(labels.astype(np.float64))):
+        raise InputError("The labels are not whole numbers; give an image with one number for each region")
+    if labels.min() < 0:
+        raise InputError("The labels contain negative numbers; number regions from 1, and the background 0")
+    if not labels.any():
+        raise InputError("The labels are zero everywhere; number the regions to measure from 1")
+    return labels.astype(np.int64)
+
+
+def to_csv(table: Mapping[str, Column]) -> str:
+    """Return a table of regions as text, with a line of titles; numbers keep six digits."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table)
+    writer.writerows([f"{value:.6g}" for value in row] for row in zip(*table.values(), strict=True))
+    return text.getvalue()
