@@ -85,6 +85,7 @@ def test_the_contributions_are_complete() -> None:
         "IDT refractive index",
         "DINER fit",
         "Batch",
+        "Measure regions",
     ]
     assert [sample["key"] for sample in CONTRIBUTIONS["sample_data"]] == [
         "lensless_stack",

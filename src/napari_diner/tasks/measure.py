@@ -23,7 +23,10 @@ Labels = npt.NDArray[np.integer]
 
 REFRACTION_INCREMENT = 0.19
 """Refractive index per concentration of protein, α in mL/g: 0.18 to 0.21 (Barer, Nature 169, 366 (1952))."""
-_INCREMENTS = (0.05, 0.5)
+INCREMENTS = (0.05, 0.5)
+"""What α can be at all."""
+MEASURED = ("phase", "n_re")
+"""The arrays of results whose regions are measured."""
 
 
 def measure(
@@ -60,7 +63,7 @@ def measure(
     RecipeError
         If the refraction increment is not that of any substance.
     """
-    low, high = _INCREMENTS
+    low, high = INCREMENTS
     if not low <= increment <= high:
         raise RecipeError(
             f"{{field}} is {increment:g} mL/g, but that of cells is about {REFRACTION_INCREMENT:g}; choose one from "
@@ -103,7 +106,7 @@ def _of_phase(
 def _of_index(
     image: NamedArray, labels: npt.NDArray[np.generic], medium_index: float, increment: float
 ) -> dict[str, Column]:
-    table, mean = _table(_checked(labels, image), image, image.data)
+    table, mean = _table(_checked(labels, image), image, np.asarray(image.data, np.float64))
     size = table.pop("size")
     optical = (mean - medium_index) * size
     return table | {
@@ -118,7 +121,7 @@ def _table(regions: Labels, image: NamedArray, values: npt.NDArray[np.floating])
     """Return label, centroid and size of each region, and the mean of the values in it."""
     from skimage.measure import regionprops_table  # takes long to load
 
-    found = regionprops_table(
+    found = regionprops_table(  # type: ignore[no-untyped-call]
         regions, values.astype(np.float64), ("label", "centroid", "area", "intensity_mean"), spacing=image.scale_um
     )
     table = {"label": found["label"]}
@@ -146,7 +149,8 @@ def _mean_error(regions: Labels, sigma: NamedArray, report: Report, size: Column
         return squares
 
     background = of_mean(np.array([outside_um2]))
-    return np.sqrt(variance / max(total, 1e-300) * of_mean(size) + background)
+    error: Column = np.sqrt(variance / max(total, 1e-300) * of_mean(size) + background)
+    return error
 
 
 def _checked(labels: npt.NDArray[np.generic], image: NamedArray) -> Labels:

@@ -1,0 +1,1 @@
+"""The dock that measures regions."""

@@ -1,0 +1,162 @@
+"""The dock that measures labelled regions of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import napari
+import numpy as np
+from napari.layers import Image, Labels
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QVBoxLayout, QWidget
+
+from napari_diner.errors import DinerError, InputError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.io.folder import replaced
+from napari_diner.tasks.measure import INCREMENTS, MEASURED, REFRACTION_INCREMENT, Column, measure, to_csv
+from napari_diner.tasks.registry import task
+from napari_diner.tasks.result import Result
+from napari_diner.widgets.forms.controls import ShrinkingCombo, WrappedLabel, button, row
+from napari_diner.widgets.forms.layer_choice import on_layer_list
+from napari_diner.widgets.forms.number_editor import NumberEditor
+from napari_diner.widgets.forms.tables import ReadOnlyTable
+from napari_diner.widgets.layers.layer_axes import scale_um_of
+
+_MOST_ROWS = 8
+_TITLES = {
+    "area_um2": ("area (µm²)", "Area of the region"),
+    "mean_phase_rad": ("phase (rad)", "Mean phase above the background"),
+    "phase_volume_rad_um2": ("phase volume", "Integral of the phase over the area, in rad µm²"),
+    "volume_um3": ("volume (µm³)", "Volume of the region"),
+    "mean_index": ("index", "Mean refractive index"),
+    "optical_volume_um3": ("optical volume", "Integral of the index above the medium's, in µm³"),
+    "dry_mass_pg": ("dry mass (pg)", "From the refraction increment; with its standard error, if that is known"),
+}
+
+
+class MeasureDock(QWidget):
+    """Choose a Labels layer and a result, and get a table of its regions; also as features of the labels.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer whose layers are measured.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.labels, self.image = ShrinkingCombo(10), ShrinkingCombo(10)
+        self.labels.setToolTip("The Labels layer with a number for each region")
+        self.image.setToolTip("The phase or the refractive index of a result in the viewer")
+        self.increment = NumberEditor(*INCREMENTS, "mL/g")
+        self.increment.set_value(REFRACTION_INCREMENT)
+        self.increment.setToolTip("Refractive index per concentration of dry matter; about 0.19 mL/g for protein")
+        self.message = WrappedLabel()
+        self.table_area = QVBoxLayout()
+        self.measured: dict[str, Column] = {}
+        """The table of the last measurement; empty if there is none."""
+        self.save_button = button("Save CSV…", "Save the table", self.save)
+        self.save_button.setEnabled(False)
+        form = QFormLayout()
+        form.addRow("Labels", self.labels)
+        form.addRow("Result", self.image)
+        form.addRow("Refraction increment", self.increment)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        self.measure_button = button("Measure", "Measure all regions", self.measure)
+        layout.addLayout(row(self.measure_button, self.save_button))
+        layout.addWidget(self.message)
+        layout.addLayout(self.table_area)
+        layout.addStretch()
+        on_layer_list(napari_viewer, self._refresh)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Offer the layers that the viewer has now, and keep what was chosen."""
+        of_results = [layer for layer in self._viewer.layers if isinstance(layer, Image) and _quantity(layer)]
+        of_labels = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
+        for combo, layers in ((self.labels, of_labels), (self.image, of_results)):
+            chosen = combo.currentData()
+            combo.clear()
+            for layer in layers:
+                combo.addItem(layer.name, layer)
+            if chosen in layers:
+                combo.setCurrentIndex(layers.index(chosen))
+        self.measure_button.setEnabled(bool(of_labels and of_results))
+
+    def measure(self) -> None:
+        """Measure the regions, and show them here and as features of the labels."""
+        labels, image = self.labels.currentData(), self.image.currentData()
+        try:
+            table = measure(self._result(image), np.asarray(labels.data), float(self.increment.value() or 0))
+        except DinerError as error:
+            self.message.setText(error.describe(lambda name: name.replace("_", " ").capitalize()))
+            return
+        self.measured = table
+        labels.features = {"index": table["label"].astype(int), **table}
+        count = len(table["label"])
+        self.message.setText(f"{count} region{'s' if count > 1 else ''}; also in the features table of {labels.name}")
+        self.save_button.setEnabled(True)
+        self._show(table)
+
+    def save(self) -> None:
+        """Ask for a file, and write the table."""
+        path, _ = QFileDialog.getSaveFileName(self, "Save table", "regions.csv", "Tables (*.csv)")
+        if not path:
+            return
+        text = to_csv(self.measured)
+        try:
+            replaced(Path(path).with_suffix(".csv"), lambda file: file.write_text(text, encoding="utf-8"))
+        except DinerError as error:
+            self.message.setText(str(error))
+
+    def _result(self, image: Image) -> Result:
+        """Return the result that a layer belongs to, with the arrays that are in the viewer."""
+        values, report = image.metadata["recipe"], image.metadata["report"]
+        recipe = task(str(values["task"])).recipe_type.parse(values)
+        arrays = []
+        for layer in self._viewer.layers:
+            name = _quantity(layer, of=report)
+            if name is not None and layer.ndim == image.ndim:
+                axes = "ZYX"[-layer.ndim :]
+                arrays.append(NamedArray(name, np.asarray(layer.data), axes, scale_um_of(layer, axes)))
+        if not arrays:
+            raise InputError("The result is no longer in the viewer; open it again")
+        return Result(recipe.task, tuple(arrays), recipe, report)
+
+    def _show(self, table: Mapping[str, Column]) -> None:
+        while (item := self.table_area.takeAt(0)) is not None:
+            if (old := item.widget()) is not None:
+                old.deleteLater()
+        names = [name for name in _TITLES if name in table]
+        shown = ReadOnlyTable({_TITLES[name][0]: _TITLES[name][1] for name in names}, _MOST_ROWS)
+        self.table_area.addWidget(shown)
+        rows = {}
+        for number, label in enumerate(table["label"].astype(int)):
+            figures = []
+            for name in names:
+                error = table.get(f"{name}_se")
+                digits = 5 if name == "mean_index" else 4
+                text = f"{table[name][number]:.{digits}g}"
+                figures.append(text if error is None else f"{text} ± {error[number]:.1g}")
+            rows[str(label)] = figures
+        shown.show_rows(rows)
+
+
+def _quantity(layer: object, of: object = None) -> str | None:
+    """Return which array of a result a layer holds, among those that are measured; None if it is none of them.
+
+    Parameters
+    ----------
+    layer
+        Any layer.
+    of
+        The report of the result that it must belong to; any if None.
+    """
+    if not isinstance(layer, Image) or not isinstance(layer.metadata.get("report"), Mapping):
+        return None
+    if of is not None and layer.metadata["report"] != of:
+        return None
+    name = layer.name.partition(" ")[0]
+    return name if name in MEASURED or (of is not None and name in ("uncertainty", "unwrapped_phase")) else None
