@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,13 +25,13 @@ from napari_diner.widgets.layers.layer_axes import scale_um_of
 
 _MOST_ROWS = 8
 _TITLES = {
-    "area_um2": ("area (µm²)", "Area of the region"),
-    "mean_phase_rad": ("phase (rad)", "Mean phase above the background"),
-    "phase_volume_rad_um2": ("phase volume", "Integral of the phase over the area, in rad µm²"),
-    "volume_um3": ("volume (µm³)", "Volume of the region"),
+    "area_um2": ("area", "Area of the region in µm²"),
+    "mean_phase_rad": ("phase", "Mean phase above the background in rad"),
+    "phase_volume_rad_um2": ("∫ phase", "Integral of the phase over the area, in rad µm²"),
+    "volume_um3": ("volume", "Volume of the region in µm³"),
     "mean_index": ("index", "Mean refractive index"),
-    "optical_volume_um3": ("optical volume", "Integral of the index above the medium's, in µm³"),
-    "dry_mass_pg": ("dry mass (pg)", "From the refraction increment; with its standard error, if that is known"),
+    "optical_volume_um3": ("∫ index", "Integral of the index above the medium's, in µm³"),
+    "dry_mass_pg": ("mass", "Dry mass in pg; with its standard error, if that is known"),
 }
 
 
@@ -136,12 +137,19 @@ class MeasureDock(QWidget):
         for number, label in enumerate(table["label"].astype(int)):
             figures = []
             for name in names:
-                error = table.get(f"{name}_se")
+                errors = table.get(f"{name}_se")
                 digits = 5 if name == "mean_index" else 4
-                text = f"{table[name][number]:.{digits}g}"
-                figures.append(text if error is None else f"{text} ± {error[number]:.1g}")
+                figures.append(_figure(table[name][number], None if errors is None else errors[number], digits))
             rows[str(label)] = figures
         shown.show_rows(rows)
+
+
+def _figure(value: float, error: float | None, digits: int) -> str:
+    """Return a number with so many digits, or as many as its error leaves."""
+    if not error:
+        return f"{value:.{digits}g}"
+    decimals = max(0, -math.floor(math.log10(error)))
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 
 
 def _quantity(layer: object, of: object = None) -> str | None:
