@@ -28,7 +28,7 @@ SAMPLES = {
     "image": ("image", "--no-colours", "--bits", "16"),
     "volume": ("volume", "--slices", "16"),
 }
-LIMIT = ("--set", "max_seconds=4")
+LIMIT = ("--set", "max_seconds=3")
 QUICK = {
     "lensless": ("gauss_newton.warm_up=1", "gauss_newton.iterations=1", "gauss_newton.cg_steps=2",
                  "alternating.iterations=2", "gradient.iterations=11", "uncertainty.samples=1",
@@ -157,8 +157,13 @@ def main() -> None:
         key = f"{case.name} {case.size}"
         if arguments.only in case.name and key not in entries:
             entries[key] = measured(folder, case, arguments.threads)
-            print(entries[key], flush=True)
             file.write_text(json.dumps(entries, indent=1))
+    lines = ["| case | pixels | planned MB | peak MB | planned / peak |", "|---|--:|--:|--:|--:|"]
+    for entry in entries.values():
+        planned, peak = entry["planned_mb"] or float("nan"), entry["peak_mb"]
+        lines.append(f"| {entry['name']} | {entry['size']} | {planned:.0f} | {peak:.0f} | {planned / peak:.2f} |")
+    (folder / "memory.txt").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

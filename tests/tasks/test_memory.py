@@ -43,7 +43,11 @@ def plan_of(name: str, settings: dict[str, Any], frames: Frames | None = None) -
         ("lensless", {"solver": "decaf"}, {"decaf": {"hidden_features": 208, "hidden_layers": 10}}),
         ("idt", {"solver": "tikhonov"}, {"solver": "voxels"}),
         ("idt", SOLVER, {"diner": {"lattice_size": 90}}),
-        ("idt", {"solver": "hash-grid"}, {"hash_grid": {"log2_table_size": 24}}),
+        (
+            "idt",
+            {"solver": "hash-grid", "start": "empty", "hash_grid": {"log2_table_size": 8}},
+            {"hash_grid": {"log2_table_size": 24}},
+        ),
         ("fit", {}, {"diner": {"lattice_size": 200}}),
         ("fit", {"representation": "hash-grid"}, {"hash_grid": {"log2_table_size": 24}}),
         ("fit", {"representation": "siren"}, {"network": {"hidden_layers": 16}}),

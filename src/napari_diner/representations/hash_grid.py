@@ -57,7 +57,7 @@ class HashEncoding(nn.Module):
         if settings.log2_table_size is None:
             raise ValueError("the size of the hash grid's table has to be known")
         entries = 1 << settings.log2_table_size
-        self.resolutions = _resolutions(shape, settings)
+        self.resolutions = settings.resolutions(shape)
         sizes = [int(torch.Size(points).numel()) for points in self.resolutions]
         self.dense_levels = sum(size <= entries for size in sizes)
         self.table_size = entries
@@ -136,19 +136,13 @@ def matched_table_size(shape: tuple[int, ...], settings: HashGridSettings, param
     parameters
         Numbers that the tables of all levels should have together.
     """
-    sizes = [int(torch.Size(points).numel()) for points in _resolutions(shape, settings)]
+    sizes = [int(torch.Size(points).numel()) for points in settings.resolutions(shape)]
 
     def departure(log2_size: int) -> float:
         numbers = settings.features * sum(min(size, 1 << log2_size) for size in sizes)
         return abs(math.log(numbers / max(parameters, 1)))
 
     return min(range(8, 27), key=departure)
-
-
-def _resolutions(shape: tuple[int, ...], settings: HashGridSettings) -> list[tuple[int, ...]]:
-    """Return the grid points along each axis of each level, no finer than the samples and each once."""
-    resolutions = [int(settings.base_resolution * settings.growth**level) for level in range(settings.levels)]
-    return list(dict.fromkeys(tuple(min(points, size) for size in shape) for points in resolutions))
 
 
 class HashGrid(CoordinateNetwork):

@@ -79,13 +79,14 @@ def pe_mlp(shape: tuple[int, ...], outputs: int, settings: RepresentationSetting
 def hash_grid(shape: tuple[int, ...], outputs: int, settings: RepresentationSettings) -> Parts:
     """Return the bytes of a hash grid: its tables, the corners of each sample's cells, and the network."""
     own, corners = settings.hash_grid, 2 ** len(shape)
+    sizes = [math.prod(points) for points in own.resolutions(shape)]
     numbers = math.prod(shape) * (settings.diner.table_width or suitable_width(shape))
     if own.log2_table_size is not None:
-        numbers = own.levels * own.features << own.log2_table_size
+        numbers = own.features * sum(min(size, 1 << own.log2_table_size) for size in sizes)
     # entries of 8 bytes, weights and features
-    encoding = _CHUNK * own.levels * corners * (2 + 1 + own.features)
+    encoding = _CHUNK * len(sizes) * corners * (2 + 1 + own.features)
     return {
-        **_of_coordinates(shape, outputs, settings.network, own.levels * own.features),
+        **_of_coordinates(shape, outputs, settings.network, len(sizes) * own.features),
         _TABLE: _FLOAT * (_COPIES * numbers + encoding),
     }
 

@@ -61,6 +61,11 @@ class HashGridSettings(Settings):
     growth: float = Field(default=1.5, gt=1, le=4, title="Growth")
     """Factor between the resolutions of neighbouring levels."""
 
+    def resolutions(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Return the grid points along each axis of each level, no finer than the samples and each once."""
+        sides = [int(self.base_resolution * self.growth**level) for level in range(self.levels)]
+        return list(dict.fromkeys(tuple(min(points, size) for size in shape) for points in sides))
+
 
 class RadialSettings(Settings):
     """The representation of DeCAF: a network of coordinates in radial and positional encoding (Liu et al., 2022)."""

@@ -38,6 +38,8 @@ def plan(recipe: FitRecipe, shape: tuple[int, ...], axes: str, dtype: DType, nby
         samples = (min(math.prod(samples), 2 ** min(8 * dtype.itemsize * channels, 64)),)
         recipe = recipe.updated({"diner": {"table_width": width}}).with_lattice(samples[0])
     parts = {FEWER_SAMPLES: nbytes + _NUMBER * numbers}
-    for words, size in memory_of(representation(recipe.representation), samples, channels, recipe).items():
+    entry = representation(recipe.representation)
+    # pixels are the values themselves, and are not trained
+    for words, size in () if entry.name == "pixels" else memory_of(entry, samples, channels, recipe).items():
         parts[words] = parts.get(words, 0.0) + size
     return MemoryPlan(f"A fit to {'×'.join(map(str, shape))} numbers", parts)
