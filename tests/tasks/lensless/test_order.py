@@ -28,6 +28,10 @@ def test_right_distances_are_left_alone() -> None:
     assert warnings(list(DISTANCES)) == []
 
 
+def test_other_distances_altogether_are_not_taken_for_a_list_in_reverse() -> None:
+    assert not any("in reverse" in text for text in warnings([950.0, 1000.0, 1050.0, 1100.0, 1150.0]))
+
+
 def test_two_exchanged_distances_are_named_with_what_they_explain() -> None:
     given = list(DISTANCES)
     given[1], given[3] = given[3], given[1]

@@ -35,7 +35,7 @@ from napari_diner.tasks.unexplained import Unexplained
 _BETTER_ORDER, _BETTER_SCALE = 0.003, 0.04
 # a list in reverse fits as well if it is no worse by more than this, and its object is sharper beyond doubt from this
 # logarithm of the ratio on, in so many of 16 blocks
-_AS_WELL, _SHARPER, _BLOCKS = 0.02, 0.1, 12
+_AS_WELL, _SHARPER, _BLOCKS = 0.02, 0.2, 14
 # what a short reconstruction must leave of what the given distances leave unexplained; and, as a factor has a weaker
 # effect, of what is beyond noise, where that is certain to so many standard errors
 _CONFIRMED_ORDER, _CONFIRMED_SCALE, _CERTAIN = 0.97, 0.5, 5.0
