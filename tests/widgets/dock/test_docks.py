@@ -33,7 +33,7 @@ def any_dock(request: pytest.FixtureRequest, make_napari_viewer: Callable[..., A
 
 def test_each_task_has_a_dock() -> None:
     assert tuple(tasks()) == TASKS
-    assert {f"napari-diner.{name}": task.title for name, task in tasks().items()} == MENU
+    assert {f"napari-diner.{name}": task.title for name, task in tasks().items()}.items() <= MENU.items()
 
 
 def test_a_dock_fits_a_small_screen(any_dock: Any) -> None:

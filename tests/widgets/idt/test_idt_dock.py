@@ -370,11 +370,11 @@ def test_what_a_layer_told_is_not_taken_for_the_next(idt_dock: IdtDock) -> None:
 
 
 def test_only_the_settings_that_matter_are_shown(idt_dock: IdtDock) -> None:
-    assert shown_sections(idt_dock) == {"calibration", "regularization", "multislice"}
+    assert shown_sections(idt_dock) == {"calibration", "padding", "regularization", "multislice"}
     idt_dock.editors["model"].set_value("born")
-    assert shown_sections(idt_dock) == {"calibration", "regularization"}
+    assert shown_sections(idt_dock) == {"calibration", "padding", "regularization"}
     idt_dock.editors["solver"].set_value("diner")
-    assert shown_sections(idt_dock) == {"calibration", "regularization", "diner", "gradient"}
+    assert shown_sections(idt_dock) == {"calibration", "padding", "regularization", "diner", "gradient"}
 
 
 def test_the_dock_follows_the_theme(idt_dock: IdtDock) -> None:

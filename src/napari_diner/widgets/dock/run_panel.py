@@ -189,20 +189,22 @@ class RunPanel(QWidget):
         self.say("\n".join([words, *lines] if words else lines), warning=bool(doubts))
 
     def _on_report(self, report: ProgressReport | Doubts | None) -> None:
-        if self._controls is None or self._controls.abandoned:
+        controls = self._controls
+        if controls is None or controls.abandoned:
             return
         if isinstance(report, Doubts):
             self.warn("", report.warnings, report.notes)
             return
         if report is None:
-            if self._controls.paused:
+            if controls.paused:
                 self.say("Paused")
             return
         self.plot.extend(report.points)
         self._show_progress(report.progress)
         if report.progress.preview:
+            # showing it handles events, so the run may be over afterwards
             self.previewed.emit(report.progress.preview)
-            self._controls.preview_wanted.set()
+            controls.preview_wanted.set()
 
     def _on_returned(self, outcome: object) -> None:
         if self._controls is None or self._controls.abandoned:
