@@ -140,7 +140,7 @@ def test_its_width_follows_diffraction_and_displacements() -> None:
 
 def test_the_plan_of_memory_counts_it(wide: LenslessSample, part: npt.NDArray[np.uint16]) -> None:
     needed = {
-        mode: max(plan(recipe_of(wide, padding={"mode": mode}, solver="pixels"), part.shape).parts.values())
+        mode: max(plan(recipe_of(wide, padding={"mode": mode}, solver="alternating"), part.shape).parts.values())
         for mode in ("none", "unknown")
     }
     width = Setup.of(recipe_of(wide, padding={"mode": "unknown"})).padding_px
