@@ -30,6 +30,7 @@ def plan(recording: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_batch_ends_with_what_failed_and_goes_on_when_it_is_repeated(run: Run, plan: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     finished = run("batch", plan, "-o", out)

@@ -138,7 +138,6 @@ def test_the_pixel_size_of_the_file_is_taken(run: Run, recording: Path, tmp_path
     assert LenslessRecipe.load(out / "recipe.yaml").pixel_size_um == 1.5
 
 
-@pytest.mark.slow
 def test_a_comparison_names_a_winner(run: Run, recording: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     solvers = ["--solvers", "gauss-newton,alternating", "--seconds", 2]

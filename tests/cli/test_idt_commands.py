@@ -93,7 +93,7 @@ def test_names_of_files_in_a_recipe_are_seen_from_its_folder(
     finished = run("run", folder / "recipe.yaml", "-o", "out", "--truth", cells)
     assert finished.code == 0, finished.err
     stored = yaml.safe_load((tmp_path / "out" / "recipe.yaml").read_text(encoding="utf-8"))
-    assert stored["background"] == str(folder / "empty.tif")
+    assert stored["background"] == "../recording/empty.tif"
     # and the stored recipe works from anywhere
     assert run("run", tmp_path / "out" / "recipe.yaml", "-o", "again", "--truth", cells).code == 0
     first, again = (report_of(tmp_path / name)["truth"]["n_re_rmse"] for name in ("out", "again"))

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 LASTING = {"solver": "diner", "start": "flat", "gradient": {"iterations": 10_000_000}, "max_seconds": 0.6}
 
 
+@pytest.mark.slow
 def test_the_item_of_a_killed_worker_is_run_again_and_no_other(tmp_path: Path) -> None:
     for number in range(4):
         write(tmp_path / "data" / f"{number}.tif", frames(seed=number))

@@ -120,7 +120,7 @@ def test_uneven_light_and_bad_pixels_are_dealt_with(
 ) -> None:
     light = 1.2 - 0.6 * np.linspace(0, 1, 72)
     recorded = sample.frames / 65535 * light
-    recorded[:, 20:22, 30] = 40.0
+    recorded[:, 20:22, 30] = 40.0 + np.arange(2 * len(recorded)).reshape(-1, 2)
     changes = {"preprocess": {"empty": "unused", "saturation": 30.0}}
     references = References(empty=np.broadcast_to(light, (64, 72)).copy())
     corrected = run(
@@ -129,7 +129,7 @@ def test_uneven_light_and_bad_pixels_are_dealt_with(
     uncorrected = run(LenslessRecipe.parse(values), LenslessData(recorded), truth).report
     assert corrected["truth"]["phase_psnr_db"] > 50
     assert corrected["truth"]["phase_psnr_db"] > uncorrected["truth"]["phase_psnr_db"] + 20
-    assert any("2 pixels are hot and are ignored" in text for text in corrected["warnings"])
+    assert any("hot and is ignored" in text for text in corrected["warnings"])
 
 
 def test_a_truth_must_have_the_shape_of_the_crop(values: dict[str, Any], sample: LenslessSample, truth: Truth) -> None:

@@ -72,9 +72,12 @@ class IdtJob(Job[IdtState]):
         shape = (recipe.slice_count, frames.shape[1], frames.shape[2])
         doubts = optics_doubts(self.recipe, shape[1:])
         warnings = [*doubts, *repeated(frames)]
-        data = self._lit(data, warnings)
-        contrast, more = contrast_of(self.recipe, data)
-        warnings += more
+        data, unlit = self._lit(data)
+        # from here on, frames are counted without those that have no light
+        counted_before = self._left_out.counted((*data.warnings, *warnings))
+        counted_before += self._left_out.counted(_said_of(unlit))
+        self._left_out = self._left_out.and_of_the_rest(unlit)
+        contrast, warnings = contrast_of(self.recipe, data)
         self.recipe, repeats = with_surround(self.recipe, contrast, is_computed=data.transfer is None)
         warnings += repeats
         doubt = frames_last(frames.shape, self.recipe.axes)
@@ -111,7 +114,7 @@ class IdtJob(Job[IdtState]):
         there = torch.from_numpy(contrast).to(self.device)
         at_least = None if full is None else torch.from_numpy(full).to(self.device)
         problem = VolumeProblem(wide.linear(), there, priors, tv, at_least=at_least, padding=padding)
-        self.warnings = tuple(self._left_out.counted((*data.warnings, *warnings)))
+        self.warnings = (*counted_before, *self._left_out.counted(warnings))
         self.notes = data.notes
         illumination = () if data.transfer is not None else self._illumination().frames
         directions = [[[source.na_y, source.na_x] for source in sources] for sources in illumination]
@@ -127,18 +130,14 @@ class IdtJob(Job[IdtState]):
     def _illumination(self) -> Illumination:
         return self.recipe.illumination(self._left_out.frames).without(self._left_out.numbers)
 
-    def _lit(self, data: IdtData, warnings: list[str]) -> IdtData:
-        """Return the data without frames that have no light; add what is to be said."""
+    def _lit(self, data: IdtData) -> tuple[IdtData, list[int]]:
+        """Return the data without frames that have no light, and the places of these frames."""
         unlit = without_light(np.asarray(data.frames), self.recipe.background_offset)
-        if not unlit:
-            return data
-        noise = f"nothing but noise, as without light, in {numbered(unlit)}"
-        if self.recipe.transfer_functions is not None or self.recipe.calibration.wanted:
-            raise InputError(f"There is {noise}; take them out of the stack, and out of the list of illuminations")
-        said = f"there is {noise}, which {'is' if len(unlit) == 1 else 'are'} left out"
-        warnings[:] = self._left_out.counted([*warnings, said])
-        self._left_out = self._left_out.and_of_the_rest(unlit)
-        return without(data, LeftOut(len(data.frames), tuple(unlit)))
+        if unlit and (self.recipe.transfer_functions is not None or self.recipe.calibration.wanted):
+            raise InputError(
+                f"There is {_noise_in(unlit)}; take them out of the stack, and out of the list of illuminations"
+            )
+        return without(data, LeftOut(len(data.frames), tuple(unlit))), unlit
 
     def begin(self) -> IdtState:
         """Return the state with the data and a linear model."""
@@ -207,3 +206,12 @@ class IdtJob(Job[IdtState]):
             for name, part in zip(("n_re", "n_im"), refractive_index(contrast, self.recipe.medium_index), strict=True)
         )
         return n_re, n_im
+
+
+def _noise_in(unlit: Sequence[int]) -> str:
+    return f"nothing but noise, as without light, in {numbered(unlit)}"
+
+
+def _said_of(unlit: Sequence[int]) -> list[str]:
+    verb = "is" if len(unlit) == 1 else "are"
+    return [f"there is {_noise_in(unlit)}, which {verb} left out"] if unlit else []
