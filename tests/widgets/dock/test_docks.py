@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import subprocess
 import sys
 import weakref
@@ -61,7 +62,8 @@ def test_what_is_missing_is_named_by_its_title(any_dock: Any) -> None:
 def test_the_memory_of_a_run_is_shown_before_it(any_dock: Any, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot) -> None:
     line = any_dock.panel.memory
     qtbot.waitUntil(lambda: not line.isHidden())
-    assert line.text().startswith("Memory: about 0.") and not line.is_warning
+    # the process that runs the tests counts, so there is no certain figure
+    assert re.match(r"Memory: about \d+(\.\d+)? (MB|GB) of ", line.text()) and not line.is_warning
     monkeypatch.setattr(device, "available_memory", lambda of=None: 1000)
     # a setting in a section
     any_dock.advanced.set_values({"preprocess": {"upsample": 2}, "diner": {"hidden_features": 70}, "seed": 5})
