@@ -8,11 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_diner.errors import RecipeError
 from napari_diner.registry import unknown
-from napari_diner.settings import Values
+from napari_diner.tasks.python_data import Data, as_frames, without_images
 from napari_diner.tasks.recipe import Recipe, absolute_paths, merge
 from napari_diner.tasks.registry import AnyTask, samples, task_of
 from napari_diner.tasks.registry import task as registered
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
     from napari_diner.tasks.comparison import Comparison, ComparisonRun
     from napari_diner.tasks.result import Progress, Result
     from napari_diner.tasks.run import AnyRun
-
-Data = Any
-"""What a task can be given: a path or glob, an array, `Frames`, or an ``xarray.DataArray``."""
 
 
 class TaskFunction:
@@ -169,7 +164,7 @@ class TaskFunction:
     ) -> tuple[Recipe, Frames | None]:
         """Return the recipe, and the arrays that take the place of files."""
         task = self.task
-        values, attachments = _without_images(settings)
+        values, attachments = without_images(settings)
         if isinstance(data, str | Path):
             values[task.source_field] = str(data)
             data = None
@@ -375,38 +370,3 @@ def sample(name: str, **settings: object) -> SampleData:
         raise unknown("sample", name, by_name)
     _, chosen = by_name[name]
     return chosen.make(chosen.settings(**settings))
-
-
-def as_frames(data: Data) -> Frames:
-    """Return data of any accepted kind as `Frames`."""
-    if isinstance(data, Frames):
-        return data
-    if isinstance(data, SampleData):
-        return Frames(data.data.data, data.data.axes, data.data.scale_um)
-    if hasattr(data, "dims") and hasattr(data, "coords"):  # an xarray.DataArray
-        axes = "".join(str(dim)[0].upper() for dim in data.dims)
-        return Frames(data.data, axes, tuple(_spacing(data, dim) for dim in data.dims))
-    return Frames(data if hasattr(data, "dtype") else np.asarray(data))
-
-
-def _spacing(data: Any, dim: str) -> float:
-    """Return the distance between the coordinates of an axis of a DataArray, 1.0 where there are none."""
-    if dim not in data.coords or len(data.coords[dim]) < 2:
-        return 1.0
-    values = np.asarray(data.coords[dim], dtype=float)
-    return float(np.diff(values).mean())
-
-
-def _without_images(settings: Mapping[str, object], prefix: str = "") -> tuple[Values, Values]:
-    """Return settings without the arrays that stand in place of files, and those arrays by their keys."""
-    values: Values = {}
-    arrays: Values = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            values[key], inner = _without_images(value, f"{prefix}{key}.")
-            arrays |= inner
-        elif not isinstance(value, str | bytes) and getattr(value, "ndim", 0) >= 2:
-            arrays[prefix + key] = np.asarray(value)
-        else:
-            values[key] = value
-    return values, arrays

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 import napari_diner as nd
-from napari_diner.api import as_frames
 from napari_diner.errors import InputError
 from napari_diner.io.folder import checkpoint_path
 from napari_diner.solvers.lensless.noise import NoiseModel
 from napari_diner.tasks.checkpoint import Checkpoint
 from napari_diner.tasks.packing import pack, unpack
+from napari_diner.tasks.python_data import as_frames
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.run import AnyRun
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import napari_diner as nd
-from napari_diner.api import as_frames
 from napari_diner.errors import DinerError
 from napari_diner.simulate.idt.settings import IdtSimulation
 from napari_diner.simulate.lensless.settings import LenslessSimulation
+from napari_diner.tasks.python_data import as_frames
 from napari_diner.tasks.registry import samples, task
 from napari_diner.tasks.task import SampleData
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import napari_diner as nd
+from napari_diner.tasks.python_data import as_frames
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.saving import save
 from napari_diner.tasks.task import Frames
@@ -32,9 +33,7 @@ def test_warnings_are_known_before_the_first_step() -> None:
 def test_a_comparison_says_whom_a_warning_concerns() -> None:
     lensless = task("lensless")
     recipe = lensless.recipe_type.parse({**OPTICS, "max_seconds": None})
-    with lensless.compare(
-        recipe, nd.api.as_frames(single_height()), names=("gauss-newton", "alternating"), seconds=1
-    ) as run:
+    with lensless.compare(recipe, as_frames(single_height()), names=("gauss-newton", "alternating"), seconds=1) as run:
         for _ in run:
             pass
         notes = run.result().notes()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.io.arrays import Array
-from napari_diner.preprocess.pixels import SECOND_OF_EIGHT
+from napari_diner.preprocess.pixels import SECOND_OF_EIGHT, finite_values
 
 Mask = npt.NDArray[np.bool_]
 
@@ -44,7 +44,7 @@ def no_data_value(frames: Array) -> float | None:
     frames
         Recorded intensities, (N, Y, X), of any type; values that are not finite do not count.
     """
-    values = frames if frames.dtype.kind in "ui" else frames[np.isfinite(frames)]
+    values = finite_values(frames)
     if not values.size:
         return None
     low, high = float(values.min()), float(values.max())

@@ -20,6 +20,11 @@ SECOND_OF_EIGHT = 1.705
 """Expected range between the second smallest and second largest of eight normal values, in standard deviations."""
 
 
+def finite_values(frames: Array) -> Array:
+    """Return the values of frames that are finite, of any shape."""
+    return frames if frames.dtype.kind in "ui" else frames[np.isfinite(frames)]
+
+
 def dead_pixels(frames: Array, sigmas: float) -> Mask:
     """Find pixels that deviate from their neighbours in every frame in the same direction: True where dead, (Y, X).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_diner.io.arrays import Array
+from napari_diner.preprocess.pixels import finite_values
 
 # below the brightest value, this part of it tells how often a value next to it is expected
 _NEAR = 0.02
@@ -27,7 +28,7 @@ def saturation_level(frames: Array) -> float | None:
     frames
         Recorded intensities, (N, Y, X), of any type; values that are not finite do not count.
     """
-    values = frames if frames.dtype.kind in "ui" else frames[np.isfinite(frames)]
+    values = finite_values(frames)
     if not values.size:
         return None
     largest = values.max()

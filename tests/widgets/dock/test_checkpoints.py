@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import napari_diner as nd
-from napari_diner.api import as_frames
+from napari_diner.tasks.python_data import as_frames
 from napari_diner.tasks.registry import task
 from napari_diner.widgets.dock.run_worker import Controls, drive, start
 

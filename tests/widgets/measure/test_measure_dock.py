@@ -54,6 +54,11 @@ def test_regions_of_the_chosen_result(
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "cells"), ""))
     dock.save_button.click()
     assert (tmp_path / "cells.csv").read_text("utf-8").startswith("label,y_um,x_um")
+    # labels that were drawn elsewhere
+    assert "Warning" not in dock.message.text()
+    labels.translate = (0, 3)
+    dock.measure_button.click()
+    assert "lie in different places" in dock.message.text()
     # labels of another size are told, and nothing is lost
     labels.data = image[:, 1:]
     dock.measure_button.click()

@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_inverse
 from napari_diner.physics.lensless.multiheight import MultiHeight
+from napari_diner.solvers.calibration.calibrated import Calibrated
 from napari_diner.solvers.calibration.elimination import Elimination, Normal, seen_part, trusted_part
 from napari_diner.solvers.calibration.frame_geometry import (
     COLUMNS,
@@ -54,26 +54,6 @@ _DAMPING_FAILED = _DAMPING_UP**3
 # the last round is the one that moves nothing by more than this fraction of its error
 _STILL = 0.1
 _MOST_SHRINKAGE = 0.8
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """Result of a self-calibration."""
-
-    geometry: Geometry
-    """Distances, shifts, gains."""
-    field: Tensor
-    """The object that goes with them, (Y, X)."""
-    covariance: Vector
-    """Of the moves of `directions`, in the order of the table of `Geometry`: (5N, 5N), in squares of its units."""
-    plane: Plane | None
-    """The common distance by the sharpness of the object; None if distances were not calibrated."""
-    noise: float
-    """Standard deviation of the recorded amplitudes' noise."""
-    at_bounds: npt.NDArray[np.bool_]
-    """Which frames were stopped by a bound, (N,)."""
-    up_to: float | None
-    """The frequency up to which the frames were compared, in cycles per pixel; None for all."""
 
 
 class SelfCalibration(Resumable):

@@ -16,6 +16,7 @@ from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.point_source import real_distance_um
 from napari_diner.physics.settings import PaddingSettings
 from napari_diner.preprocess.soundness import numbered
+from napari_diner.solvers.calibration.calibrated import Calibrated
 from napari_diner.solvers.calibration.frame_geometry import (
     COLUMNS,
     DOWN,
@@ -29,7 +30,7 @@ from napari_diner.solvers.calibration.frame_geometry import (
     Z,
     trend,
 )
-from napari_diner.solvers.calibration.lensless import Calibrated, SelfCalibration
+from napari_diner.solvers.calibration.lensless import SelfCalibration
 from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.lensless.data import PreparedFrames

@@ -244,27 +244,6 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
             (self.bandwidth_nm or 0.0) * 1e-3,
         )
 
-    @property
-    def lists(self) -> dict[str, Sequence[object]]:
-        """Lists with an entry for each frame, as far as they are given."""
-        lists = {name: getattr(self, name, None) for name in LISTS}
-        return {name: values for name, values in lists.items() if values}
-
-    def check_lists(self, frames: int) -> None:
-        """Check that lists have an entry for each of the frames of the stack.
-
-        Raises
-        ------
-        RecipeError
-            If one has more or fewer.
-        """
-        for name, values in self.lists.items():
-            if len(values) != frames:
-                raise RecipeError(
-                    f"{{field}} has {len(values)} entries but the stack has {frames} frames; give one for each frame",
-                    name,
-                )
-
     def check_complete(self, frames: int) -> None:
         """Check that the recipe is complete; see `RecordingRecipe.check_complete`."""
         super().check_complete(frames)

@@ -15,16 +15,16 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QLayout, QSplitter, QVBoxLayout, QWidget
 
-from napari_diner.errors import DinerError, InputError, OutputError
+from napari_diner.errors import DinerError, InputError
 from napari_diner.io.folder import unused_folder
 from napari_diner.tasks.command import command_line
 from napari_diner.tasks.memory import MemoryPlan
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result
-from napari_diner.tasks.sharing import shared
 from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.background_work import LatestWork
+from napari_diner.widgets.dock.recipe_files import chosen_recipe, save_recipe
 from napari_diner.widgets.dock.run_panel import RunPanel
 from napari_diner.widgets.dock.run_worker import start
 from napari_diner.widgets.dock.settings_area import SettingsArea, insert
@@ -258,19 +258,13 @@ class TaskDock(QWidget, Generic[RecipeT]):
     def save_recipe(self) -> None:
         """Let the user name a file, and write the settings shown into it."""
         with self.panel.explaining():
-            recipe = self.recipe_for_files()
-            kinds = "Recipe (*.yaml *.yml)"
-            path, _ = QFileDialog.getSaveFileName(self, "Save recipe", f"{recipe.task}.yaml", kinds)
+            path = save_recipe(self, self.recipe_for_files())
             if path:
-                try:
-                    Path(path).write_text(shared(recipe, Path(path).parent).to_yaml(), encoding="utf-8")
-                except OSError as error:
-                    raise OutputError(f"{path} cannot be written ({error.strerror}); choose another place") from None
                 self.panel.say(f"Recipe saved in {path}")
 
     def load_recipe(self) -> None:
         """Let the user pick a recipe, and show its settings."""
-        path, _ = QFileDialog.getOpenFileName(self, "Load recipe", "", "Recipe (*.yaml *.yml);;All files (*)")
+        path = chosen_recipe(self)
         if path:
             self.open_recipe(path)
 
@@ -324,7 +318,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.panel.memory.follow(self._plan)
         self._show_sections()
         for number in self.findChildren(NumberEditor):
-            number.refused.connect(self._on_refused)
+            number.refused.connect(functools.partial(self.panel.say, warning=True))
         wrap_tooltips(self)
         self.viewer.events.theme.connect(self._on_theme)
         self._on_theme()
@@ -390,9 +384,6 @@ class TaskDock(QWidget, Generic[RecipeT]):
         if layer is not None:
             with self.panel.explaining():
                 self.fill_in(layer)
-
-    def _on_refused(self, message: str) -> None:
-        self.panel.say(message, warning=True)
 
     def _on_theme(self) -> None:
         self.panel.set_theme(self.viewer.theme)

@@ -22,8 +22,11 @@ from napari_diner.widgets.forms.layer_choice import on_layer_list
 from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.forms.tables import ReadOnlyTable
 from napari_diner.widgets.layers.layer_axes import scale_um_of
+from napari_diner.widgets.layers.placement import Placement
 
 _MOST_ROWS = 8
+# labels that lie so many pixels beside an image may not be its own
+_ELSEWHERE_PX = 0.5
 _TITLES = {
     "area_um2": ("area", "Area of the region in µm²"),
     "mean_phase_rad": ("phase", "Mean phase above the background in rad"),
@@ -97,7 +100,13 @@ class MeasureDock(QWidget):
         self.measured = table
         labels.features = {"index": table["label"].astype(int), **table}
         count = len(table["label"])
-        self.message.setText(f"{count} region{'s' if count > 1 else ''}; also in the features table of {labels.name}")
+        said = f"{count} region{'s' if count > 1 else ''}; also in the features table of {labels.name}"
+        if _lies_elsewhere(labels, image):
+            said += (
+                f". Warning: {labels.name} and {image.name} lie in different places; they were matched pixel by pixel, "
+                "so check that the labels belong to this result"
+            )
+        self.message.setText(said)
         self.save_button.setEnabled(True)
         self._show(table)
 
@@ -142,6 +151,13 @@ class MeasureDock(QWidget):
                 figures.append(_figure(table[name][number], None if errors is None else errors[number], digits))
             rows[str(label)] = figures
         shown.show_rows(rows)
+
+
+def _lies_elsewhere(labels: Labels, image: Image) -> bool:
+    """Whether pixels of two layers of the same shape are in different places of the world."""
+    ends = np.array([[0.0] * image.ndim, np.subtract(image.data.shape, 1.0)])
+    there = Placement.of(image).to_pixels(Placement.of(labels).to_world(ends), tuple(labels.units))
+    return bool(np.abs(there - ends).max() > _ELSEWHERE_PX)
 
 
 def _figure(value: float, error: float | None, digits: int) -> str:

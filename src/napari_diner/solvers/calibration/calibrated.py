@@ -1,0 +1,32 @@
+"""What a self-calibration of a lensless recording gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from napari_diner.solvers.calibration.frame_geometry import Geometry, Vector
+from napari_diner.solvers.calibration.object_plane import Plane
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Result of a self-calibration."""
+
+    geometry: Geometry
+    """Distances, shifts, gains."""
+    field: Tensor
+    """The object that goes with them, (Y, X)."""
+    covariance: Vector
+    """Of the moves of `directions`, in the order of the table of `Geometry`: (5N, 5N), in squares of its units."""
+    plane: Plane | None
+    """The common distance by the sharpness of the object; None if distances were not calibrated."""
+    noise: float
+    """Standard deviation of the recorded amplitudes' noise."""
+    at_bounds: npt.NDArray[np.bool_]
+    """Which frames were stopped by a bound, (N,)."""
+    up_to: float | None
+    """The frequency up to which the frames were compared, in cycles per pixel; None for all."""
