@@ -83,6 +83,8 @@ def test_light_that_cannot_be_meant(sample: SampleData, changes: dict[str, Any],
         ({}, None),
         (COHERENT, None),
         ({"source_size_um": 0.08}, "enter 80"),
+        ({"bandwidth_nm": 0.03}, "if 0.03 µm was meant, enter 30"),
+        ({"bandwidth_nm": 0.001}, None),  # of a laser
         ({"source_size_um": 7000.0}, "hardly diffracts"),
     ],
 )

@@ -30,6 +30,8 @@ _NOTHING_RAD, _LITTLE_RAD = 0.01, 0.5
 # widest spectrum, relative to the wavelength, and contrast of fringes that counts as none
 _WIDEST, _LOST_CONTRAST = 0.3, 0.1
 _NOTHING_PERIODS, _FEW_PERIODS = 1.0, 4.0
+# bandwidths of light-emitting diodes in nanometres
+_LED_NM = (3.0, 150.0)
 
 
 def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> list[str]:
@@ -72,7 +74,7 @@ def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> lis
         return list(odd.values())
     if isinstance(recipe, LenslessRecipe) and recipe.super_resolution == 1:
         of_diffraction += equal_distances(setup.optics, setup.heights.distances_um)
-    of_diffraction += _of_the_source(setup)
+    of_diffraction += _of_the_source(setup) + _of_the_bandwidth(setup)
     strongest = max((real / z for real, z in zip(distances, setup.heights.distances_um, strict=False)), default=1.0)
     if strongest > _STRONG_MAGNIFICATION:
         of_diffraction.append(
@@ -96,6 +98,17 @@ def _check_bandwidth(recipe: LenslessRecipe, optics: Optics) -> None:
             f"{1000 * optics.wavelength_um:g} nm; check {{field}}, or filter the light",
             "bandwidth_nm",
         )
+
+
+def _of_the_bandwidth(setup: Setup) -> list[str]:
+    """Return a sentence about a bandwidth that changes nothing, but in micrometres would be that of an LED."""
+    bandwidth_nm = 1000 * setup.heights.light.bandwidth_um
+    meant_nm = 1000 * bandwidth_nm
+    if len(setup.heights.lines) > 1 or not _LED_NM[0] <= meant_nm <= _LED_NM[1]:
+        return []
+    return [
+        f"a bandwidth of {bandwidth_nm:g} nm blurs nothing here; if {bandwidth_nm:g} µm was meant, enter {meant_nm:g}"
+    ]
 
 
 def _of_the_source(setup: Setup) -> list[str]:
