@@ -79,5 +79,9 @@ def test_they_do_not_count_in_a_lensless_run_and_are_filled_for_idt() -> None:
     np.testing.assert_allclose(
         filled(bright, broken_pixels(bright))[:, 10, 12], data.data.data[:, 10, 12], atol=0.1, rtol=0
     )
-    with pytest.raises(DinerError, match="hold -9999, far from all other values"):
-        idt.start(recipe, Frames(with_island(bright, -9999.0)))
+    # an island, and one so large that the frames do not look like ratios any more
+    large = bright.copy()
+    large[:, 4:12, 4:12] = -9999.0
+    for frames in (with_island(bright, -9999.0), large):
+        with pytest.raises(DinerError, match="hold -9999, far from all other values"):
+            idt.start(recipe, Frames(frames))

@@ -129,13 +129,14 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
                 f"with {as_option([number - 1])}"
             )
     check_not_constant(frames)
-    _check_kind(recipe.background, frames)
+    # before the kind of frames, whose mean is another with them
     missing = no_data_value(frames)
     if missing is not None:
         raise InputError(
             f"{int((frames == missing).sum())} pixels of the frames hold {missing:g}, far from all other values, as "
             "where there are no data; crop the frames, or fill these pixels"
         )
+    _check_kind(recipe.background, frames)
     values = frames.astype(np.float32)
     broken = broken_pixels(frames)
     if not broken.any():

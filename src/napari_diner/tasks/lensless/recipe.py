@@ -25,6 +25,7 @@ from napari_diner.solvers.settings import AdamSettings, AlternatingSettings, Gau
 from napari_diner.tasks.lensless.calibration_settings import CalibrationSettings
 from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
 from napari_diner.tasks.recipe import StackRecipe
+from napari_diner.tasks.report import count
 
 Registration = Literal["off", "shift", "similarity"]
 LISTS = ("distances_um", "gains", "shifts_um")
@@ -138,9 +139,9 @@ class RecordingRecipe(StackRecipe):
         """
         for name, values in self.lists.items():
             if len(values) != frames:
+                entries = "one entry" if len(values) == 1 else f"{len(values)} entries"
                 raise RecipeError(
-                    f"{{field}} has {len(values)} entries but the stack has {frames} frames; give one for each frame",
-                    name,
+                    f"{{field}} has {entries} but the stack has {count(frames, 'frame')}; give one for each frame", name
                 )
 
     def check_complete(self, frames: int) -> None:
