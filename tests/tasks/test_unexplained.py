@@ -14,11 +14,11 @@ from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.job import StageRecord
 from napari_diner.tasks.registry import task
-from napari_diner.tasks.report import percent
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.result_checks import check_finite, few_steps
 from napari_diner.tasks.task import Frames, SampleData
 from napari_diner.tasks.unexplained import Unexplained
+from napari_diner.tasks.wording import percent
 
 SMALL: dict[str, dict[str, object]] = {
     "lensless": {"height_px": 64, "width_px": 64, "distances_um": (300.0, 380.0, 460.0, 540.0)},

@@ -18,9 +18,9 @@ from napari_diner.execution.item_run import THUMBNAIL, Record
 from napari_diner.execution.items import PREVIEWS, SUMMARIES, Stray
 from napari_diner.io.folder import replaced
 from napari_diner.io.texts import read_json
-from napari_diner.tasks.report import percent
 from napari_diner.tasks.saving import to_json
 from napari_diner.tasks.sharing import seen
+from napari_diner.tasks.wording import percent
 
 FORMAT = "napari-diner batch"
 _COLUMNS = ("item", "state", "message", "seconds", "warnings", "source")

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.errors import DinerError
-from napari_diner.tasks.report import percent
 from napari_diner.tasks.result import Progress, Result
 from napari_diner.tasks.run import AnyRun
+from napari_diner.tasks.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 import napari_diner
 from napari_diner import device as devices
+from napari_diner.tasks.wording import percent
 
 if TYPE_CHECKING:
     import torch
@@ -37,25 +38,6 @@ def psnr_of(mean_square: float, peak: float) -> float:
     if mean_square == 0:
         return float("inf")
     return 10 * float(np.log10(peak**2 / mean_square)) if peak > 0 else float("nan")
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number of things, e.g. ``"1 iteration"`` and ``"12 iterations"``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def percent(share: float) -> str:
-    """Return a share in percent with two digits, e.g. ``"0.031 %"``; a dash if it is not known."""
-    if np.isnan(share):
-        return "–"
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
-
-
-def all_but(unexplained: float, signal: str) -> str:
-    """Return how much of a signal is explained, for the user, e.g. ``"all but 0.031 % of the signal"``."""
-    if np.isnan(unexplained):
-        return f"an unknown part of {signal}"
-    return f"all but {percent(unexplained)} of {signal}" if unexplained < 1 else f"nothing of {signal}"
 
 
 def provenance(device: torch.device, seed: int) -> dict[str, object]:

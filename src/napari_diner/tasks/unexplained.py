@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.tasks.report import percent
+from napari_diner.tasks.wording import percent
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ from napari_diner.tasks.fit.recipe import FitRecipe, learning_rate_of
 from napari_diner.tasks.fit.stored import LOW, unpacked_table
 from napari_diner.tasks.fit.unique import unique_samples
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
-from napari_diner.tasks.report import percent, psnr_of
+from napari_diner.tasks.report import psnr_of
+from napari_diner.tasks.wording import percent
 
 _ROWS = 1 << 20
 # part of a time limit for training; the rest is kept for placing the keys

@@ -27,9 +27,9 @@ from napari_diner.tasks.left_out import LeftOut, as_option
 from napari_diner.tasks.lensless.geometry import to_one_scale
 from napari_diner.tasks.lensless.memory import of_stack
 from napari_diner.tasks.lensless.recipe import LISTS, LenslessRecipe, RecordingRecipe
-from napari_diner.tasks.report import count
 from napari_diner.tasks.stored_array import read_stack, stack_of
 from napari_diner.tasks.task import Frames
+from napari_diner.tasks.wording import count
 
 Array = npt.NDArray[Any]
 

@@ -28,8 +28,8 @@ from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
-from napari_diner.tasks.report import percent
 from napari_diner.tasks.unexplained import Unexplained
+from napari_diner.tasks.wording import percent
 
 # mean logarithm of the part that the linear theory leaves, by which something else must fit better to be tried
 _BETTER_ORDER, _BETTER_SCALE = 0.003, 0.04

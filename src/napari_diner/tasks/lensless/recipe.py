@@ -25,7 +25,7 @@ from napari_diner.solvers.settings import AdamSettings, AlternatingSettings, Gau
 from napari_diner.tasks.lensless.calibration_settings import CalibrationSettings
 from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
 from napari_diner.tasks.recipe import StackRecipe
-from napari_diner.tasks.report import count
+from napari_diner.tasks.wording import count
 
 Registration = Literal["off", "shift", "similarity"]
 LISTS = ("distances_um", "gains", "shifts_um")

@@ -12,8 +12,9 @@ from qtpy.QtCore import Qt
 from superqt import QLabeledDoubleSlider
 
 from napari_diner.tasks.focus.recipe import FocusRecipe
-from napari_diner.tasks.report import Report, all_but
+from napari_diner.tasks.report import Report
 from napari_diner.tasks.result import Result
+from napari_diner.tasks.wording import all_but
 from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.focus.live_picture import LIVE, LivePicture
 from napari_diner.widgets.forms.controls import button, row

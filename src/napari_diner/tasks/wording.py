@@ -1,0 +1,24 @@
+"""Counts and shares in words, for messages and summaries."""
+
+from __future__ import annotations
+
+import math
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things, e.g. ``"1 iteration"`` and ``"12 iterations"``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent with two digits, e.g. ``"0.031 %"``; a dash if it is not known."""
+    if math.isnan(share):
+        return "–"
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
+
+
+def all_but(unexplained: float, signal: str) -> str:
+    """Return how much of a signal is explained, for the user, e.g. ``"all but 0.031 % of the signal"``."""
+    if math.isnan(unexplained):
+        return f"an unknown part of {signal}"
+    return f"all but {percent(unexplained)} of {signal}" if unexplained < 1 else f"nothing of {signal}"
