@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_diner.representations.backbones import build_backbone
 from napari_diner.representations.base import Representation
 from napari_diner.representations.chunks import in_chunks
+from napari_diner.representations.lattice import Lattice
 from napari_diner.representations.settings import (
     CompleteDinerSettings,
     RepresentationSettings,
@@ -20,8 +18,6 @@ from napari_diner.representations.settings import (
 
 # keys per chunk: 64 activations of 8192 keys in float32 take 2 MB, which stays in a core's cache
 CHUNK = 8192
-# fewer keys are not worth distributing over threads
-_WORTH_SHARING = 4096
 
 
 class Diner(Representation):
@@ -78,65 +74,6 @@ class Diner(Representation):
         """
         lattice = Lattice.covering(self.hash_table, self.settings.lattice_size)
         return lattice.read(lattice.evaluate(self.backbone), self.hash_table).reshape(self.outputs, *self.shape)
-
-
-@dataclass(frozen=True)
-class Lattice:
-    """Evenly spaced points in a box of the space of the keys.
-
-    Parameters
-    ----------
-    centre, half
-        Centre of the box and half of its edges, (d,).
-    size
-        Points along each edge, G.
-    """
-
-    centre: Tensor
-    half: Tensor
-    size: int
-
-    @classmethod
-    def covering(cls, keys: Tensor, size: int, margin: float = 0.0) -> Lattice:
-        """Return the lattice over the bounding box of keys, (n, d), wider by a fraction `margin` of it on each side."""
-        with torch.no_grad():
-            columns = [column.aminmax() for column in keys.unbind(1)]
-            low, high = (torch.stack(ends) for ends in zip(*columns, strict=True))
-            # a box of (nearly) no extent still needs a lattice whose differences are more than rounding
-            half = ((high - low) / 2).clamp_min(1e-3) * (1 + 2 * margin)
-            return cls((low + high) / 2, half, size)
-
-    @property
-    def width(self) -> int:
-        """Numbers in each key, d."""
-        return len(self.centre)
-
-    def points(self) -> Tensor:
-        """Return the points, (G^d, d), the last coordinate of a key first in order."""
-        axis = torch.linspace(-1, 1, self.size, device=self.centre.device)
-        # grid_sample names the last axis of the lattice first
-        mesh = torch.stack(torch.meshgrid(*[axis] * self.width, indexing="ij")[::-1], -1).reshape(-1, self.width)
-        return self.centre + self.half * mesh
-
-    def evaluate(self, network: nn.Module) -> Tensor:
-        """Return a network's values at the points: (1, outputs, *[G] * max(d, 2)), with one row only for d = 1."""
-        values: Tensor = network(self.points()).T
-        values = values.reshape(1, values.shape[0], *[self.size] * self.width)
-        return values[:, :, None] if self.width == 1 else values
-
-    def read(self, values: Tensor, keys: Tensor) -> Tensor:
-        """Return the values at keys, (n, d), by multilinear interpolation between those at the points: (outputs, n)."""
-        place = (keys - self.centre) / self.half
-        if self.width == 1:
-            place = F.pad(place, (0, 1))
-        # on a processor grid_sample works on the items of a batch in parallel, so the keys are dealt out to a few
-        shares = 2 * torch.get_num_threads() if keys.device.type == "cpu" and len(keys) >= _WORTH_SHARING else 1
-        share = -(-len(keys) // shares)
-        place = F.pad(place, (0, 0, 0, shares * share - len(keys)))
-        where = place.reshape(shares, *[1] * (max(self.width, 2) - 1), share, max(self.width, 2))
-        copies = values.expand(shares, *values.shape[1:])
-        read = F.grid_sample(copies, where, mode="bilinear", padding_mode="border", align_corners=True)
-        return read.reshape(shares, values.shape[1], share).transpose(0, 1).reshape(values.shape[1], -1)[:, : len(keys)]
 
 
 def _chunk_size(keys: Tensor) -> int:

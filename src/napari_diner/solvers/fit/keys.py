@@ -13,7 +13,8 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from napari_diner.representations.diner import CHUNK, Diner, Lattice
+from napari_diner.representations.diner import CHUNK, Diner
+from napari_diner.representations.lattice import Lattice
 from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 

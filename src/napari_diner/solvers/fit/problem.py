@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from napari_diner.representations.diner import Diner, Lattice
+from napari_diner.representations.diner import Diner
+from napari_diner.representations.lattice import Lattice
 from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.problem import Batch, Evaluation
 
@@ -101,30 +102,17 @@ class ValueProblem:
         return loss.detach()
 
     def _descend_lattice(self, diner: Diner) -> Tensor:
-        """Put the gradient of the misfit, as seen through the lattice, into the parameters of a DINER.
-
-        The keys are processed in parts, so that only their gradient needs as much memory as they do.
-        """
+        """Put the gradient of the misfit, as seen through the lattice, into the parameters of a DINER."""
         keys = diner.hash_table
         lattice = Lattice.covering(keys, diner.settings.lattice_size)
         values = lattice.evaluate(diner.backbone)
-        leaf = values.detach().requires_grad_()
-        towards_values = torch.zeros_like(leaf)
         if keys.grad is None:
             keys.grad = torch.empty_like(keys)
-        total = keys.new_zeros(())
-        for start in range(0, len(keys), _PART):
-            part = slice(start, start + _PART)
-            own = keys[part].detach().requires_grad_()
-            outputs = lattice.read(leaf, own)
-            errors = outputs.detach() - self.targets[:, part]
-            weighted = errors if self.weights is None else errors * self.weights[part]
-            total += (errors * weighted).sum()
-            to_values, to_keys = torch.autograd.grad(outputs, (leaf, own), weighted * (2 / self.count))
-            towards_values += to_values
-            keys.grad[part] = to_keys
-        values.backward(towards_values)
-        return total / self.count
+        loss, to_values = lattice.misfit(
+            values.detach(), keys.detach(), self.targets, self.weights, 1 / self.count, keys.grad
+        )
+        values.backward(to_values)
+        return loss
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from napari_diner.io.arrays import NamedArray
-from napari_diner.representations.diner import Diner, Lattice
+from napari_diner.representations.diner import Diner
+from napari_diner.representations.lattice import Lattice
 from napari_diner.tasks.fit.layout import Layout
 from napari_diner.tasks.fit.model import Fitted
 
