@@ -10,6 +10,7 @@ from torch import Tensor
 
 from napari_diner.representations.diner import CHUNK, Diner, suitable_lattice
 from napari_diner.representations.diner import build as build_from_settings
+from napari_diner.representations.lattice import Lattice
 from napari_diner.representations.settings import CompleteDinerSettings, RepresentationSettings
 
 BACKBONES = ["siren", "mlp"]
@@ -178,3 +179,16 @@ def test_more_keys_get_a_finer_lattice_within_bounds() -> None:
     assert sizes == sorted(sizes)
     assert (sizes[0], sizes[-1]) == (32, 96)
     assert sizes[1] == round((20_000 / 6) ** 0.5)
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 200])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_lattice_covers_all_keys(width: int, count: int) -> None:
+    keys = (
+        torch.rand(count, width, generator=torch.Generator().manual_seed(count)) * torch.tensor([1.0, 5.0, 0.1])[:width]
+    )
+    lattice = Lattice.covering(keys, 8)
+    low, high = keys.min(0).values, keys.max(0).values
+    assert torch.allclose(lattice.centre, (low + high) / 2)
+    assert torch.allclose(lattice.half, ((high - low) / 2).clamp_min(1e-3))
+    assert torch.isnan(Lattice.covering(keys * torch.nan, 8).centre).all()

@@ -26,7 +26,10 @@ class Kernels(NamedTuple):
     """The loops for keys of one width and values of one number of outputs."""
 
     read: Callable[..., float]
-    """``(keys, values, size, slope, offset, outputs, start, stop)``: writes the outputs of keys `start` to `stop`; returns 0."""
+    """``(keys, values, size, slope, offset, outputs, start, stop)``.
+
+    Writes the outputs of keys `start` to `stop`; returns 0.
+    """
     adjoint: Callable[..., float]
     """``(keys, values, size, slope, offset, data, weights, factor, to_values, to_keys, start, stop)``.
 

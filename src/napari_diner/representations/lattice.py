@@ -14,6 +14,8 @@ from napari_diner.representations import interpolation
 _WORTH_SHARING = 4096
 # keys that are read by `grid_sample` at a time: enough to share between threads, few enough to stay near a core
 _PART = 1 << 17
+# keys that are put in one row to find the extent of all
+_FOLD = 64
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,7 @@ class Lattice:
     def covering(cls, keys: Tensor, size: int, margin: float = 0.0) -> Lattice:
         """Return the lattice over the bounding box of keys, (n, d), wider by a fraction `margin` of it on each side."""
         with torch.no_grad():
-            columns = [column.aminmax() for column in keys.unbind(1)]
-            low, high = (torch.stack(ends) for ends in zip(*columns, strict=True))
+            low, high = _extent(keys)
             # a box of (nearly) no extent still needs a lattice whose differences are more than rounding
             half = ((high - low) / 2).clamp_min(1e-3) * (1 + 2 * margin)
             return cls((low + high) / 2, half, size)
@@ -122,3 +123,15 @@ class Lattice:
         copies = lattice.expand(shares, *lattice.shape[1:])
         read = F.grid_sample(copies, where, mode="bilinear", padding_mode="border", align_corners=True)
         return read.reshape(shares, values.shape[1], share).transpose(0, 1).reshape(values.shape[1], -1)[:, : len(keys)]
+
+
+def _extent(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the least and the greatest of each coordinate of keys, (n, d)."""
+    # long rows are reduced several times faster than rows of two or three numbers
+    folded = len(keys) - len(keys) % _FOLD
+    rows = keys[:folded].reshape(-1, _FOLD * keys.shape[1])
+    rest = keys[folded:]
+    if folded:
+        low, high = (end.reshape(_FOLD, -1) for end in (rows.amin(0), rows.amax(0)))
+        return torch.cat([low, rest]).amin(0), torch.cat([high, rest]).amax(0)
+    return rest.amin(0), rest.amax(0)
