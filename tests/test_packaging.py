@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "napari_diner"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 QT_BINDINGS = {"pyqt5", "pyqt6", "pyside2", "pyside6"}
-OPTIONAL = ("cluster", "codecs", "xarray", "zarr")
+OPTIONAL = ("cluster", "codecs", "compiled", "xarray", "zarr")
 
 CONTRIBUTIONS = """
 import json

@@ -15,8 +15,13 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
+
+try:
+    import numba
+except ImportError:
+    # the extra "compiled" is not installed; nothing here is called then
+    numba = None
 
 # terms may be contracted and summed in another order; NaN and infinity stay what they are
 _FLAGS = {"contract", "reassoc", "nsz", "arcp"}
@@ -44,6 +49,8 @@ class Kernels(NamedTuple):
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    if numba is None:
+        return function
     options: dict[str, Any] = {"nogil": True, "fastmath": _FLAGS, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
