@@ -21,7 +21,7 @@ try:
     import numba
 except ImportError:
     # the extra "compiled" is not installed; nothing here is called then
-    numba = None
+    numba = None  # type: ignore[assignment]
 
 # terms may be contracted and summed in another order; NaN and infinity stay what they are
 _FLAGS = {"contract", "reassoc", "nsz", "arcp"}
