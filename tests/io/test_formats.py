@@ -167,6 +167,7 @@ def test_settings_of_frames_tell_where_frames_are() -> None:
     check_frames_first((24, 64, 64), 24)
     check_frames_first((64, 80, 24), 23)
     check_frames_first((64, 80, 24), 24, "NYX")
+    check_frames_first((1, 24, 64), 24)
     for shape, cure in (((64, 80, 24), "YXN"), ((64, 24, 80), "NYX")):
         with pytest.raises(InputError, match=f"64 frames of .* but 24 are described.*axes, such as {cure}"):
             check_frames_first(shape, 24)

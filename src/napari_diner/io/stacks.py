@@ -166,7 +166,8 @@ def check_frames_first(shape: tuple[int, ...], count: int, axes: str = "") -> No
     InputError
         If it is another axis.
     """
-    if axes or len(shape) != 3 or count == shape[0] or count not in shape[1:] or count < 2:
+    # a single image has as many rows as there are frames by chance only
+    if axes or len(shape) != 3 or shape[0] in (1, count) or count not in shape[1:] or count < 2:
         return
     cure = "YXN" if count == shape[2] else "NYX"
     raise InputError(
