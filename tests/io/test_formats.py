@@ -17,7 +17,7 @@ from scipy.io import savemat
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
 from napari_diner.io.signals import probe_signal, read_signal
-from napari_diner.io.stacks import check_frames_first, frames_last, probe, read
+from napari_diner.io.stacks import check_frames, check_frames_first, frames_last, probe, read
 
 STACK = np.random.default_rng(3).integers(1, 60000, (5, 18, 26)).astype(np.uint16)
 COLUMNS = np.moveaxis(STACK, 0, -1)
@@ -171,6 +171,17 @@ def test_settings_of_frames_tell_where_frames_are() -> None:
     for shape, cure in (((64, 80, 24), "YXN"), ((64, 24, 80), "NYX")):
         with pytest.raises(InputError, match=f"64 frames of .* but 24 are described.*axes, such as {cure}"):
             check_frames_first(shape, 24)
+
+
+@pytest.mark.parametrize("factor", [1e-50, 1e50])
+def test_values_beyond_single_precision_are_refused(factor: float) -> None:
+    frames = np.ones((2, 8, 8))
+    frames[0, 0, 0] = np.nan
+    check_frames(frames)
+    with pytest.raises(
+        InputError, match=r"up to 1e[+-]50, are too .* for single precision; multiply them by a constant"
+    ):
+        check_frames(frames * factor)
 
 
 def test_narrow_frames_are_no_reason_to_warn() -> None:

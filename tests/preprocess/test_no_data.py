@@ -10,7 +10,7 @@ import pytest
 
 import napari_diner as nd
 from napari_diner.errors import DinerError
-from napari_diner.preprocess.no_data import broken_pixels, filled, no_data_value
+from napari_diner.preprocess.no_data import broken_pixels, filled, no_data_value, outliers
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.task import Frames
 
@@ -85,3 +85,43 @@ def test_they_do_not_count_in_a_lensless_run_and_are_filled_for_idt() -> None:
     for frames in (with_island(bright, -9999.0), large):
         with pytest.raises(DinerError, match="hold -9999, far from all other values"):
             idt.start(recipe, Frames(frames))
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(1e9, "float64"), (-9999, "float32"), (-1e7, "int32"), (65535, "uint16"), (np.inf, "float32")]
+)
+@pytest.mark.parametrize("place", [(1, 20, 30), (0, 0, 0), (3, 47, 51)])
+def test_single_outliers_are_found(value: float, dtype: str, place: tuple[int, int, int]) -> None:
+    frames = (recording() // 40).astype(dtype)
+    assert not outliers(frames).any()
+    frames[place] = value
+    assert np.argwhere(outliers(frames)).tolist() == [list(place)]
+
+
+def test_few_photons_and_bright_spots_are_no_outliers() -> None:
+    rng = np.random.default_rng(0)
+    for mean in (0.03, 0.5, 5.0):
+        assert not outliers(rng.poisson(mean, (3, 200, 300)).astype(np.uint16)).any()
+    y, x = np.mgrid[:64, :80]
+    spots = 10.0 + sum(1000 * np.exp(-((y - row) ** 2 + (x - 30) ** 2)) for row in (10, 40))
+    assert not outliers(rng.poisson(spots)[None]).any()
+
+
+@pytest.mark.parametrize(("name", "output"), [("lensless", "phase"), ("idt", "n_re")])
+@pytest.mark.parametrize("value", [1e6, -9999.0])
+def test_one_outlier_changes_next_to_nothing(name: str, output: str, value: float) -> None:
+    sizes = {
+        "lensless": {"height_px": 48, "width_px": 48},
+        "idt": {"height_px": 32, "width_px": 32, "slices": 4, "frames": 8},
+    }
+    sample = nd.sample(name, **sizes[name])
+    values = sample.recipe.model_dump(exclude_unset=True, exclude={"stack", "truth"}) | {"device": "cpu"}
+    values |= {"gauss_newton": {"iterations": 4, "cg_steps": 10}} if name == "lensless" else {"solver": "tikhonov"}
+    frames = np.asarray(sample.data.data, np.float64)
+    frames /= 1 if name == "idt" else frames.max()
+    good = getattr(nd, name)(frames, **values)
+    frames[1, 20, 11] = value
+    result = getattr(nd, name)(frames, **values)
+    assert any(warning.startswith("1 pixel is far above or below") for warning in result.report["warnings"])
+    difference = np.asarray(getattr(result, output)) - np.asarray(getattr(good, output))
+    assert np.sqrt(np.mean(difference**2)) < 0.02 * np.std(np.asarray(getattr(good, output)))

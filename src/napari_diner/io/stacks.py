@@ -22,6 +22,8 @@ from napari_diner.io.signals import SignalInfo, read_signal
 
 _PLANES = "N"
 """Axis of a file whose planes are colours according to its header, but are taken as frames unless they are equal."""
+_SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+"""What single precision, in which frames are processed, can hold with its digits."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ def check_frames(frames: Array) -> None:
     Raises
     ------
     InputError
-        If it has other axes, values of another type, or frames of fewer than 8×8 pixels.
+        If it has other axes, values of another type or beyond single precision, or frames of fewer than 8×8 pixels.
     """
     if frames.ndim != 3:
         raise InputError(f"The stack has {frames.ndim} dimensions; give frames of one channel as (N, Y, X)")
@@ -191,6 +193,15 @@ def check_frames(frames: Array) -> None:
         raise InputError(f"The stack contains values of type {frames.dtype}; give integers or real numbers")
     if min(frames.shape[1:]) < 8:
         raise InputError(f"The frames have only {frames.shape[1]}×{frames.shape[2]} pixels; give at least 8×8")
+    if frames.dtype.itemsize > 4:
+        # NaN and infinity are the matter of others
+        largest = float(np.abs(frames).max(where=np.isfinite(frames), initial=0))
+        if largest > _LARGEST or 0 < largest < _SMALLEST:
+            size = "large" if largest > _LARGEST else "small"
+            raise InputError(
+                f"The values of the stack, up to {largest:.4g}, are too {size} for single precision; multiply them "
+                "by a constant"
+            )
 
 
 def checksum(array: Array) -> str:

@@ -1,4 +1,4 @@
-"""Pixels that hold no light: islands without data, and pixels of the sensor that are broken."""
+"""Pixels that hold no light: islands without data, pixels of the sensor that are broken, and single outliers."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ _MOST_BROKEN = 0.005
 """With more of them than a sensor has, they are something else."""
 _MEDIAN_OF_NORMAL = 0.6745
 """Median of the absolute value of a normally distributed number, in standard deviations."""
+_OUTLYING = 4.0
+"""How many times what nearly all pixels of a frame are, and its neighbours, an outlier is."""
+_NEARLY_ALL = 99.9
+"""Percentile that stands for nearly all pixels."""
+_MOST_OUTLIERS = 0.001
+"""With more of them, they are something else."""
+_SAMPLED = 100_000
+"""Pixels of which percentiles are taken."""
 _AROUND = [(down, right) for down, right in itertools.product((-1, 0, 1), repeat=2) if (down, right) != (0, 0)]
 _NEXT = [(-1, 0), (0, -1), (0, 1), (1, 0)]
 
@@ -110,10 +118,49 @@ def _fine_noise(frame: Array) -> float:
     return float(np.median(np.abs(fine))) / float(_MEDIAN_OF_NORMAL * np.sqrt(1.5))
 
 
-def filled(frames: npt.NDArray[np.float32], broken: Mask) -> npt.NDArray[np.float32]:
-    """Return frames, (N, Y, X), whose broken pixels have the median of the eight around them."""
+def outliers(frames: Array) -> Mask:
+    """Return single pixels that are far from all others of their frame, (N, Y, X), as cosmic rays and errors leave.
+
+    Such a pixel is several times as bright as 99.9 % of the frame and as all but two of its eight neighbours; or it is
+    negative, and below the others by more than their range, or one of the values that stand for missing data.
+
+    Parameters
+    ----------
+    frames
+        Intensities, (N, Y, X), finite.
+    """
+    outlying = np.zeros(frames.shape, bool)
+    for frame, there in zip(frames, outlying, strict=True):
+        sample = frame.reshape(-1)[:: -(-frame.size // _SAMPLED)]
+        low, high = (float(value) for value in np.percentile(sample, (100 - _NEARLY_ALL, _NEARLY_ALL)))
+        if high > 0:
+            rows, columns = np.nonzero(frame > _OUTLYING * high)
+            if len(rows) <= max(1, _MOST_OUTLIERS * frame.size):
+                around = np.sort(_around(frame[None], rows, columns)[:, 0].astype(np.float64), axis=0)
+                alone = frame[rows, columns] > _OUTLYING * around[-3]
+                there[rows[alone], columns[alone]] = True
+        if frame.dtype.kind in "if":
+            below = (frame < 0) & ((frame < low - (high - low)) | ((low >= 0) & np.isin(frame, _STAND_INS)))
+            if below.sum() <= max(1, _MOST_OUTLIERS * frame.size):
+                there |= below
+    return outlying
+
+
+def filled(frames: npt.NDArray[np.float32], bad: Mask) -> npt.NDArray[np.float32]:
+    """Return frames, (N, Y, X), whose bad pixels, (Y, X) or (N, Y, X), have the median of the eight around them."""
     frames = frames.copy()
-    rows, columns = np.nonzero(broken)
-    around = [frames[:, rows + down, columns + right] for down, right in _AROUND]
-    frames[:, rows, columns] = np.median(around, axis=0)
+    for frame, there in zip(frames, np.broadcast_to(bad, frames.shape), strict=True):
+        rows, columns = np.nonzero(there)
+        frame[rows, columns] = np.median(_around(frame[None], rows, columns)[:, 0], axis=0)
     return frames
+
+
+def _around(frames: Array, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Array:
+    """Return the eight neighbours of pixels, (8, N, pixels); beyond the edges, mirrored ones."""
+    height, width = frames.shape[1:]
+
+    def mirrored(places: npt.NDArray[np.intp], size: int) -> npt.NDArray[np.intp]:
+        return np.where(places < 0, 1, np.where(places >= size, size - 2, places))
+
+    places = [(mirrored(rows + down, height), mirrored(columns + right, width)) for down, right in _AROUND]
+    return np.stack([frames[:, row, column] for row, column in places])

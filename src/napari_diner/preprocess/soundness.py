@@ -88,7 +88,8 @@ def without_light(frames: Array, offset: float = 0.0) -> list[int]:
     """
     if len(frames) < 3:
         return []
-    means = np.array([frame.mean(dtype=np.float64) for frame in frames]) - offset
+    # the median over rows, so that a few pixels far from all others do not matter
+    means = np.array([np.median(frame.mean(axis=1, dtype=np.float64)) for frame in frames]) - offset
     dark = np.flatnonzero(means < _DARK * np.median(means))
     return [int(number) for number in dark if _neighbour_correlation(frames[number]) < _STRUCTURELESS]
 

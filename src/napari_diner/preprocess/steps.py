@@ -11,7 +11,7 @@ from scipy import ndimage
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
-from napari_diner.preprocess.no_data import broken_pixels, no_data_value
+from napari_diner.preprocess.no_data import broken_pixels, no_data_value, outliers
 from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
 from napari_diner.preprocess.saturation import saturation_level
 from napari_diner.preprocess.settings import PreprocessSettings
@@ -115,10 +115,10 @@ def prepare_frames(
         notes += counted(empty, f"without data, as they hold {missing:g},")
         valid &= ~empty
     if settings.dead_pixels is None:
-        broken = broken_pixels(raw if valid.all() else np.stack([fill(*page) for page in zip(raw, valid, strict=True)]))
+        broken = broken_pixels(_without(raw, valid))
         notes += counted(broken, "dead or hot")
         valid &= ~broken
-    at_least, level = None, None
+    at_least, level, full = None, None, np.zeros(raw.shape, bool)
     if settings.saturated != "believe":
         level = settings.saturation or saturation_level(frames if missing is None else frames[frames != missing])
     if level is not None:
@@ -131,6 +131,10 @@ def prepare_frames(
         full &= ~bad
         notes += bounding(full, level)
         at_least = full if full.any() else None
+    if settings.dead_pixels is None:
+        single = outliers(_without(raw, valid)) & ~full
+        notes += counted(single, "far above or below all others of a frame")
+        valid &= ~single
     _check_finite(raw, valid)
     if settings.dead_pixels is not None:
         dead = dead_pixels(np.where(valid, raw, 0), settings.dead_pixels)
@@ -173,6 +177,11 @@ def prepare_frames(
         tuple(notes),
         None if at_least is None else split_and_spread(at_least, factor),
     )
+
+
+def _without(frames: Array, valid: Mask) -> Array:
+    """Return frames whose invalid pixels have the values of the nearest valid ones."""
+    return frames if valid.all() else np.stack([fill(*page) for page in zip(frames, valid, strict=True)])
 
 
 def _check_darker(dark: Floats, frames: Array, valid: Mask) -> None:

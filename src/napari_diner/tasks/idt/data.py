@@ -15,7 +15,7 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
-from napari_diner.preprocess.no_data import broken_pixels, filled, no_data_value
+from napari_diner.preprocess.no_data import broken_pixels, filled, no_data_value, outliers
 from napari_diner.preprocess.saturation import saturation_level
 from napari_diner.preprocess.soundness import check_not_constant, check_same_type
 from napari_diner.preprocess.steps import bounding, counted
@@ -136,13 +136,15 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
             f"{int((frames == missing).sum())} pixels of the frames hold {missing:g}, far from all other values, as "
             "where there are no data; crop the frames, or fill these pixels"
         )
-    _check_kind(recipe.background, frames)
-    values = frames.astype(np.float32)
-    broken = broken_pixels(frames)
-    if not broken.any():
-        return _contrast(recipe, data, values)
-    contrast, warnings = _contrast(recipe, data, filled(values, broken))
-    return contrast, [*counted(broken, "dead or hot", "filled from the pixels around"), *warnings]
+    values, notes = frames.astype(np.float32), []
+    for find, what in ((broken_pixels, "dead or hot"), (outliers, "far above or below all others of a frame")):
+        bad = find(values)
+        if bad.any():
+            values = filled(values, bad)
+            notes += counted(bad, what, "filled from the pixels around")
+    _check_kind(recipe.background, values, is_real=frames.dtype.kind == "f")
+    contrast, warnings = _contrast(recipe, data, values)
+    return contrast, [*notes, *warnings]
 
 
 def _contrast(
@@ -165,7 +167,7 @@ def _contrast(
     return values, _level(values, cause)
 
 
-def _check_kind(background: str, frames: Array) -> None:
+def _check_kind(background: str, frames: Array, *, is_real: bool) -> None:
     """Check that frames are what the background says: intensities, I / I_background, or that minus one.
 
     Raises
@@ -190,7 +192,7 @@ def _check_kind(background: str, frames: Array) -> None:
                 f"The frames have a mean of {mean:.4g}, but I / I_background has one of 1; set {{field}} to {kind}",
                 "background",
             )
-    elif frames.dtype.kind == "f" and spread > _OF_INTENSITY * abs(mean):
+    elif is_real and spread > _OF_INTENSITY * abs(mean):
         raise InputError(
             f"The frames vary by {spread:.3g} about a mean of {mean:.3g}, as I / I_background − 1 does and intensities "
             "do not; set {field} to none",
