@@ -131,11 +131,11 @@ def prepare_frames(
         full &= ~bad
         notes += bounding(full, level)
         at_least = full if full.any() else None
+    _check_finite(raw, valid)
     if settings.dead_pixels is None:
         single = outliers(_without(raw, valid)) & ~full
         notes += counted(single, "far above or below all others of a frame")
         valid &= ~single
-    _check_finite(raw, valid)
     if settings.dead_pixels is not None:
         dead = dead_pixels(np.where(valid, raw, 0), settings.dead_pixels)
         notes += counted(dead, "dead")
