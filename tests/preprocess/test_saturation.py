@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_diner.preprocess.saturation import saturation_level
+from napari_diner.preprocess.saturation import black_level, saturated, saturation_levels
 from napari_diner.simulate.lensless.recording import simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 
 DISTANCES_UM = (150.0, 220.0)
+
+
+def saturation_level(frames: np.ndarray) -> float | None:
+    """The level that all frames have, None for none."""
+    (level,) = {*saturation_levels(frames).tolist()}
+    return None if np.isinf(level) else level
 
 
 def pattern(**settings: object) -> np.ndarray:
@@ -59,3 +65,37 @@ def test_what_is_not_finite_does_not_count() -> None:
     frames[0, :5, :5], frames[1, 3, 3] = np.nan, np.inf
     assert saturation_level(frames) == level
     assert saturation_level(np.full((1, 8, 8), np.nan)) is None
+
+
+def test_frames_that_were_normalised_are_cut_off_at_levels_of_their_own() -> None:
+    frames = pattern().astype(np.float64)
+    cut = np.stack([np.minimum(frame, np.quantile(frame, 0.94)) for frame in frames])
+    cut[0] *= 0.31
+    assert saturation_levels(cut).tolist() == cut.max((1, 2)).tolist()
+    # and where only one is overexposed, the other is whole
+    frames[1] = np.minimum(frames[1], np.quantile(frames[1], 0.8))
+    levels = saturation_levels(frames)
+    assert np.isinf(levels[0]) and levels[1] == frames[1].max()
+    assert (
+        saturated(frames, levels)[1].mean() == pytest.approx(0.2, abs=0.01) and not saturated(frames, levels)[0].any()
+    )
+
+
+@pytest.mark.parametrize("photons", [None, 30.0])
+def test_a_dim_recording_is_not_saturated(photons: float | None) -> None:
+    assert saturation_level((pattern(photons=photons) // 1500).astype(np.uint8)) is None
+
+
+@pytest.mark.parametrize(("kind", "full"), [(np.uint8, 255), (np.uint16, 4095), (np.float32, 1)])
+def test_dark_parts_that_are_cut_off_are_found(kind: type, full: float) -> None:
+    frames = pattern(phase_range_rad=3.0)
+    low = np.quantile(frames[1], 0.1)
+    cut = np.clip(frames - low, 0, None) * (full / (frames.max() - low))
+    assert black_level(cut.astype(kind)) == (0, [0, 1])
+    cut[0] = frames[0] * (full / frames.max())
+    assert black_level(cut.astype(kind)) == (0, [1])
+
+
+@pytest.mark.parametrize("settings", [{"bits": 8}, {"photons": 20.0}, {"amplitude_min": 0.05, "photons": 100.0}])
+def test_dark_parts_of_a_whole_pattern_are_not_cut_off(settings: dict[str, float]) -> None:
+    assert black_level(pattern(**settings)) is None

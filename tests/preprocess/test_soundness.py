@@ -8,6 +8,8 @@ from scipy import ndimage
 
 from napari_diner.errors import InputError
 from napari_diner.preprocess.soundness import (
+    black,
+    check_intensities,
     check_not_constant,
     check_same_type,
     exposures,
@@ -84,6 +86,22 @@ def test_references_count_in_the_unit_of_the_frames() -> None:
         check_same_type(np.float32(stack[0] / 65535), "dark frame", stack, "frames")
     with pytest.raises(InputError, match=r"of type uint16.*of type float64"):
         check_same_type(stack[0], "dark frame", stack / 65535, "frames")
+
+
+def test_contrasts_are_no_intensities() -> None:
+    stack = frames() / 2000
+    check_intensities(stack)
+    check_intensities(stack - 1.2 * stack.min())  # what noise leaves of dark parts
+    with pytest.raises(InputError, match=r"5\d% of the values of the frames are negative"):
+        check_intensities(stack / np.median(stack) - 1.0001)
+
+
+def test_frames_without_their_dark_parts() -> None:
+    stack = frames().astype(np.float64)
+    assert black(stack) == []
+    stack[2] = np.clip(stack[2] - np.quantile(stack[2], 0.12), 0, None)
+    (text,) = black(stack)
+    assert text.startswith("12 % of the pixels of frame 3 hold 0")
 
 
 def test_a_mask_that_leaves_nothing() -> None:

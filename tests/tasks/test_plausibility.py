@@ -149,3 +149,24 @@ def test_settings_are_those_of_the_samples() -> None:
     assert {name for name, _ in VARIANTS} < set(samples())
     for name, kind in (("lensless", LenslessSimulation), ("idt", IdtSimulation)):
         assert set(SMALL[name]) < set(kind.model_fields)
+
+
+def test_one_exposure_saved_twice_with_its_noise() -> None:
+    frames = LENSLESS.data.data.astype(np.float64)
+    frames[2] = frames[1] + np.random.default_rng(0).normal(0, 1e-3 * frames.mean(), frames[1].shape)
+    said = doubts("lensless", LENSLESS, frames)
+    assert "frames 2 and 3 differ by nothing but noise, though their distances do" in said
+    assert "fit better" not in said
+
+
+@pytest.mark.parametrize("factor", [180 / np.pi, 2 * np.pi / 0.3, 70.0])
+def test_directions_that_are_no_apertures(factor: float) -> None:
+    directions = factor * IDT.recipe.illumination(12).apertures
+    with pytest.raises(DinerError, match="impossible in a medium"):
+        doubts("idt", IDT, ring={"na": None}, illuminations=directions.tolist())
+
+
+def test_contrasts_are_no_intensities_of_a_lensless_recording() -> None:
+    frames = LENSLESS.data.data / LENSLESS.data.data.mean() - 1
+    with pytest.raises(DinerError, match="of the values of the frames are negative"):
+        doubts("lensless", LENSLESS, frames)

@@ -1,40 +1,95 @@
-"""The level from which pixels of a recording are saturated."""
+"""The level from which pixels of a recording are saturated, and the one to which dark ones are cut off."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_diner.io.arrays import Array
 from napari_diner.preprocess.pixels import finite_values
 
-# below the brightest value, this part of it tells how often a value next to it is expected
-_NEAR = 0.02
+Levels = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+# below the brightest value, this part of it, and so many values, tell how often a value next to it is expected
+_NEAR, _NEXT = 0.02, 3
 # so many times as often, and so often at all, a value is a level at which light was cut off
 _PILED, _FEWEST = 5.0, 8
 # what most pixels show is a background, however flat
 _MOST = 0.5
+# part of the pixels of a frame that are cut off at black, and the widest step between values that are not single counts
+_BLACK, _COUNTS = 0.01, 0.005
 
 
-def saturation_level(frames: Array) -> float | None:
-    """Return the value at which the light of a recording is cut off, or None if it is not.
+def saturation_levels(frames: Array, valid: Mask | None = None) -> Levels:
+    """Return the values at which the light of frames is cut off, (N,); infinite where it is not.
 
     A camera that is overexposed gives its largest value, which may be less than that of the type (1023 or 4095 in 16
     bits), to all pixels that got more light. They pile up there: the area around the maxima of a smooth pattern is
     proportional to the range of intensities that it covers, so that the last value before a cut is as frequent as those
-    just below it, or less.
+    just below it, or less. That level is common to all frames, but frames that were divided by their exposure or by
+    their mean have one each, below it.
 
     Parameters
     ----------
     frames
         Recorded intensities, (N, Y, X), of any type; values that are not finite do not count.
+    valid
+        True where pixels count, (N, Y, X); everywhere if None.
     """
-    values = finite_values(frames)
+    pages = list(frames) if valid is None else [frame[good] for frame, good in zip(frames, valid, strict=True)]
+    common = _piled_up(finite_values(frames if valid is None else frames[valid]))
+    return np.minimum([_piled_up(finite_values(page)) for page in pages], common)
+
+
+def saturated(frames: Array, levels: Levels) -> Mask:
+    """Return where frames reach their levels of saturation, (N, Y, X)."""
+    return np.asarray(frames >= levels[:, None, None])
+
+
+def at_levels(levels: Levels) -> str:
+    """Return levels of saturation in words, e.g. ``"at 255"``."""
+    least, most = (f"{level:g}" for level in (levels.min(), levels[np.isfinite(levels)].max(initial=levels.min())))
+    return f"at {least}" if least == most else f"at {least} to {most}"
+
+
+def black_level(frames: Array) -> tuple[float, list[int]] | None:
+    """Return the value at which dark pixels of frames are cut off, and the numbers of these frames; None if none is.
+
+    Parameters
+    ----------
+    frames
+        Recorded intensities, (N, Y, X), of any type, finite.
+    """
+    low = float(frames.min())
+    cut = []
+    for number, frame in enumerate(frames):
+        count = int((frame == low).sum())
+        if not _BLACK * frame.size <= count <= _MOST * frame.size:
+            continue
+        # of the reversed values, black is the brightest
+        levels = np.unique(frame)[: 4 * _NEXT]
+        steps = np.diff(levels) / (float(frame.max()) - low)
+        if len(steps) > _NEXT and float(np.median(steps)) < _COUNTS:
+            cut += [number] if _is_piled_up(count, frame[(frame > low) & (frame <= levels[-1])]) else []
+    return (low, cut) if cut else None
+
+
+def _piled_up(values: Array) -> float:
+    """Return the largest value if light was cut off there, else infinity."""
     if not values.size:
-        return None
+        return np.inf
     largest = values.max()
     count = int((values == largest).sum())
     if largest <= 0 or not _FEWEST <= count <= _MOST * values.size:
-        return None
+        return np.inf
     near = values[(values >= (1 - _NEAR) * largest) & (values < largest)]
-    usual = near.size / max(len(np.unique(near)), 1)
-    return float(largest) if count > _PILED * usual else None
+    if len(np.unique(near)) < _NEXT:
+        levels = np.unique(values)[-1 - _NEXT :]
+        near = values[(values >= levels[0]) & (values < largest)]
+    return float(largest) if _is_piled_up(count, near) else np.inf
+
+
+def _is_piled_up(count: int, near: Array) -> bool:
+    """Tell whether a value is more frequent than those near it let expect."""
+    return count > _PILED * near.size / max(len(np.unique(near)), 1)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
+from napari_diner.preprocess.saturation import black_level
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -18,6 +19,8 @@ _COUNTS = 20
 """Frames that reach this value hold counts, not parts of a full scale of one."""
 _FEW_PIXELS = 0.1
 """A mask that leaves less of the field is likely to be the reverse of what was meant."""
+_NEGATIVE = 0.2
+"""Part of the pixels that noise about zero does not make negative where there is light."""
 _DARK = 0.2
 """A frame that has less than this part of the usual brightness may be without light."""
 _STRUCTURELESS = 0.1
@@ -110,6 +113,35 @@ def exposures(brightness: npt.NDArray[np.float64]) -> list[str]:
     return [
         f"the brightness of {numbered(odd)} differs as with another exposure (frame {worst + 1} has "
         f"{100 * relative[worst]:.3g} % of the usual one); equalise_gains estimates and removes such differences"
+    ]
+
+
+def check_intensities(frames: Array) -> None:
+    """Check that frames can hold intensities.
+
+    Raises
+    ------
+    InputError
+        If many pixels are negative, as in contrasts or logarithms.
+    """
+    share = float(np.mean(frames < 0))
+    if share > _NEGATIVE:
+        raise InputError(
+            f"{share:.0%} of the values of the frames are negative, as in contrasts, I / I₀ − 1, or logarithms, but "
+            "intensities are not; give the frames as they were recorded"
+        )
+
+
+def black(frames: Array) -> list[str]:
+    """Return a sentence about frames whose dark parts are cut off; see `black_level`."""
+    level = black_level(frames)
+    if level is None:
+        return []
+    value, cut = level
+    share = float(np.mean(frames[cut] == value))
+    return [
+        f"{100 * share:.2g} % of the pixels of {numbered(cut)} hold {value:g}, and hardly any a little more: what was "
+        "darker is cut off; subtract less from the frames, or mask where there is no light"
     ]
 
 

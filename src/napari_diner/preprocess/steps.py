@@ -13,7 +13,7 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
 from napari_diner.preprocess.no_data import broken_pixels, no_data_value, outliers
 from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
-from napari_diner.preprocess.saturation import saturation_level
+from napari_diner.preprocess.saturation import Levels, at_levels, saturated, saturation_levels
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.preprocess.soundness import check_same_type
 from napari_diner.preprocess.surfaces import fit_surface
@@ -118,18 +118,19 @@ def prepare_frames(
         broken = broken_pixels(_without(raw, valid))
         notes += counted(broken, "dead or hot")
         valid &= ~broken
-    at_least, level, full = None, None, np.zeros(raw.shape, bool)
+    at_least, full = None, np.zeros(raw.shape, bool)
     if settings.saturated != "believe":
-        level = settings.saturation or saturation_level(frames if missing is None else frames[frames != missing])
-    if level is not None:
-        full = (raw >= level) & valid
+        levels = levels_of(settings.saturation, frames, None if missing is None else frames != missing)
+        full = saturated(raw, levels) & valid
         bad, what = (
-            (full, f"saturated at {level:g}") if settings.saturated == "mask" else (_hot(raw, valid, full), "hot")
+            (full, f"saturated {at_levels(levels)}")
+            if settings.saturated == "mask"
+            else (_hot(raw, valid, full), "hot")
         )
         notes += counted(bad, what)
         valid &= ~bad
         full &= ~bad
-        notes += bounding(full, level)
+        notes += bounding(full, levels)
         at_least = full if full.any() else None
     _check_finite(raw, valid)
     if settings.dead_pixels is None:
@@ -208,9 +209,14 @@ def _hot(frames: Array, valid: Mask, full: Mask) -> Mask:
     return always & dead_pixels(np.where(valid, frames, 0), _HOT_SIGMAS)
 
 
-def bounding(full: Mask, level: float) -> list[str]:
+def levels_of(level: float | None, frames: Array, valid: Mask | None = None) -> Levels:
+    """Return the level of saturation of each frame: the one that is set, or else those that `frames` show."""
+    return saturation_levels(frames, valid) if level is None else np.full(len(frames), level)
+
+
+def bounding(full: Mask, levels: Levels) -> list[str]:
     """Return a sentence that says how many pixels are saturated at a level and bound the light; none if none is."""
-    return counted(full, f"saturated at {level:g}", "taken as at least so bright")
+    return counted(full, f"saturated {at_levels(levels)}", "taken as at least so bright")
 
 
 def onto_grid(settings: PreprocessSettings, image: Array) -> Floats:

@@ -16,9 +16,9 @@ from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
 from napari_diner.preprocess.no_data import broken_pixels, filled, no_data_value, outliers
-from napari_diner.preprocess.saturation import saturation_level
-from napari_diner.preprocess.soundness import check_not_constant, check_same_type
-from napari_diner.preprocess.steps import bounding, counted
+from napari_diner.preprocess.saturation import saturated
+from napari_diner.preprocess.soundness import black, check_not_constant, check_same_type
+from napari_diner.preprocess.steps import bounding, counted, levels_of
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.memory import of_stack
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
@@ -104,12 +104,12 @@ def with_file_facts(recipe: IdtRecipe, data: IdtData) -> IdtRecipe:
 
 def saturated_in(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.bool_] | None, list[str]]:
     """Return where frames are saturated and bound the light, (N, Y, X), or None; and a sentence on it."""
-    frames, level = np.asarray(data.frames), None
-    if recipe.saturated != "believe":
-        level = recipe.saturation or saturation_level(frames)
-    if level is None or not (full := frames >= level).any():
+    if recipe.saturated == "believe":
         return None, []
-    return full, bounding(full, level)
+    frames = np.asarray(data.frames)
+    levels = levels_of(recipe.saturation, frames)
+    full = saturated(frames, levels)
+    return (full, bounding(full, levels)) if full.any() else (None, [])
 
 
 def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float32], list[str]]:
@@ -136,7 +136,7 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
             f"{int((frames == missing).sum())} pixels of the frames hold {missing:g}, far from all other values, as "
             "where there are no data; crop the frames, or fill these pixels"
         )
-    values, notes = frames.astype(np.float32), []
+    values, notes = frames.astype(np.float32), black(frames)
     for find, what in ((broken_pixels, "dead or hot"), (outliers, "far above or below all others of a frame")):
         bad = find(values)
         if bad.any():

@@ -17,6 +17,7 @@ from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.padding import Padding
+from napari_diner.preprocess.same_exposure import of_one_light
 from napari_diner.preprocess.soundness import numbered, repeated, without_light
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
@@ -78,6 +79,7 @@ class IdtJob(Job[IdtState]):
         counted_before += self._left_out.counted(_said_of(unlit))
         self._left_out = self._left_out.and_of_the_rest(unlit)
         contrast, warnings = contrast_of(self.recipe, data)
+        warnings += of_one_light(contrast)
         self.recipe, repeats = with_surround(self.recipe, contrast, is_computed=data.transfer is None)
         warnings += repeats
         doubt = frames_last(frames.shape, self.recipe.axes)

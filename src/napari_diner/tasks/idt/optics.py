@@ -127,11 +127,12 @@ def computed_models(
     Raises
     ------
     RecipeError
-        If settings are missing.
+        If settings are missing, or an illumination is outside the objective's aperture.
     """
     start, warnings = within_aperture(recipe, illumination)
-    steps = recipe.multislice.steps_per_slice
-    return ComputedModels(recipe.geometry(shape), start, recipe.dispersion, steps, device), warnings
+    geometry, steps = recipe.geometry(shape), recipe.multislice.steps_per_slice
+    start.check(geometry.na, geometry.medium_index)
+    return ComputedModels(geometry, start, recipe.dispersion, steps, device), warnings
 
 
 def preflight(geometry: VolumeGeometry, illumination: Illumination) -> list[str]:

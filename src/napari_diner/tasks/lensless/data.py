@@ -14,7 +14,15 @@ from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
 from napari_diner.io.names import distances_in_names
 from napari_diner.io.stacks import check_frames, check_frames_first, frames_last
-from napari_diner.preprocess.soundness import check_not_constant, exposures, mask_doubts, repeated, without_light
+from napari_diner.preprocess.soundness import (
+    black,
+    check_intensities,
+    check_not_constant,
+    exposures,
+    mask_doubts,
+    repeated,
+    without_light,
+)
 from napari_diner.preprocess.steps import (
     Prepared,
     References,
@@ -232,7 +240,8 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
         raise InputError(
             f"Frame {number + 1} is dark and shows nothing but noise; leave it out with {as_option([number])}"
         )
-    warnings += repeated(data.frames)
+    check_intensities(intensities if mask is None else intensities[mask])
+    warnings += [*repeated(data.frames), *black(data.frames)]
     warnings += [] if data.mask is None or mask is None else mask_doubts(mask)
     if recipe.gains is None and not recipe.equalise_gains and not recipe.calibration.gain:
         warnings += exposures(_means(intensities, mask))

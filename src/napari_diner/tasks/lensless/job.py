@@ -14,6 +14,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
+from napari_diner.preprocess.same_exposure import of_one_height
 from napari_diner.tasks.frame_list import about_distances, frame_list
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.lensless.calibrate import check_calibration
@@ -111,8 +112,9 @@ class LenslessJob(Job[LenslessState]):
         builder = ModelBuilder(illumination, self.device, self.memory.work)
         support = checked_support(recipe, data)
         displaced = unregistered(self._used, self._prepared)
-        self.warnings += (*displaced, *support_doubts(support))
-        if not implausible and not displaced:  # either would be the reason
+        same = [] if implausible else of_one_height(amplitudes, setup.frame_optics, setup.heights.distances_um)
+        self.warnings += (*displaced, *same, *support_doubts(support))
+        if not (implausible or displaced or same):  # any would be the reason
             self.warnings = (*misplaced(self._used, setup, self._prepared, builder), *self.warnings)
         self._stages = LenslessStages(self._used, builder, support)
         self.warnings = tuple(self._left_out.counted(self.warnings))
