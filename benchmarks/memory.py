@@ -28,7 +28,7 @@ SAMPLES = {
     "image": ("image", "--no-colours", "--bits", "16"),
     "volume": ("volume", "--slices", "16"),
 }
-LIMIT = ("--set", "max_seconds=3")
+LIMIT = ("--set", "max_seconds=120")
 QUICK = {
     "lensless": ("gauss_newton.warm_up=1", "gauss_newton.iterations=1", "gauss_newton.cg_steps=2",
                  "alternating.iterations=2", "gradient.iterations=11", "uncertainty.samples=1",

@@ -167,8 +167,8 @@ def test_directions_are_ranked_and_put_right(run: Run, cells: Path, tmp_path: Pa
     assert "turned by 180°" in first and first.endswith("+")
     assert "as given" in second and second.endswith("−")
     assert yaml.safe_load(right.read_text())["ring"] == {"na": 0.637, "first_angle_deg": 0.0}
-    # a recipe is not replaced, and a number must be one of the table
+    # a recipe is only replaced where that is asked for, and a number must be one of the table
     again = run("directions", cells / "stack.tif", *wrong, "-o", right)
-    assert again.code == 2 and "choose another name" in again.err
+    assert again.code == 2 and "choose another name or add --overwrite" in again.err and not again.out
     beyond = run("directions", cells / "stack.tif", *wrong, "--pick", 99)
     assert beyond.code == 2 and "--pick = 99 is not a number of the table" in beyond.err

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from napari_diner import cli
 from napari_diner.cli import output
 from napari_diner.io.folder import reserved
 from tests.cli.conftest import Run
@@ -88,3 +91,25 @@ def test_an_interruption_after_the_result_is_saved_says_so(
     assert finished.code == 130
     assert finished.err.splitlines()[-1] == f"napari-diner: interrupted; the result is saved in {tmp_path / 'out'}"
     assert (tmp_path / "out" / "report.json").is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_a_result_is_saved_where_its_summary_cannot_be_written(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with contextlib.suppress(OSError), Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        finished = run("simulate", "image", "--height-px", 16, "--width-px", 16, "-o", out)
+        monkeypatch.undo()
+    assert finished.code == 2
+    (line,) = (line for line in finished.err.splitlines() if line.startswith("napari-diner: "))
+    assert line.endswith(f"(No space left on device); the result is saved in {out}")
+    assert (out / "recipe.yaml").is_file()
+
+
+def test_a_standard_stream_that_is_closed_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    cli._open_streams()
+    print("nothing")
+    sys.stdout.close()

@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from napari_diner.errors import OutputError
 from napari_diner.io import exchange
 from napari_diner.io.exchange import PREFIX, open_stage, stages, sweep
-from napari_diner.io.folder import REPORT, check_output, recover, reserved, staged
+from napari_diner.io.folder import REPORT, check_output, recover, replaced, reserved, staged, write_computed
 
 OLD = {
     "phase.tif": "old",
@@ -180,6 +182,69 @@ def test_a_folder_that_is_filled_meanwhile_is_kept(tmp_path: Path) -> None:
             out.parent.mkdir()
             mess(out)
         assert content(out.parent) in ({"out/a": "mine"} | BESIDE, {"out": "mine"} | BESIDE)
+
+
+def write_new(folder: Path) -> None:
+    fill(folder, NEW)
+
+
+@pytest.mark.parametrize("mess", ["filled", "a file", "damaged"])
+def test_a_result_that_is_computed_is_saved_beside_what_came_in_between(mess: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    files = {"filled": {"out/a": "mine"}, "a file": {"out": "mine"}, "damaged": {"out/recipe.yaml": "mine"}}[mess]
+    with reserved(out, overwrite=mess == "damaged"):
+        fill(tmp_path, files)
+        with pytest.raises(OutputError, match=r"^The output .*; the result is saved in .*out-2$"):
+            write_computed(out, write_new, overwrite=mess == "damaged")
+    assert content(tmp_path) == files | BESIDE
+
+
+def test_a_result_that_is_computed_is_saved_elsewhere_if_the_disk_is_full(
+    target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content(target)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+
+    def write(folder: Path) -> None:
+        write_new(folder)
+        if target.parent in folder.parents and "temporary" not in str(folder):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OutputError, match=r"No space left on device.; the result is saved in ") as caught:
+        write_computed(target, write, overwrite=True)
+    assert content(Path(caught.value.message.rpartition(" in ")[2])) == NEW
+    assert content(target) == before
+
+
+def test_a_file_that_may_not_be_removed_stays_where_it_is(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if it were immutable: neither linked nor moved."""
+    before = content(target)
+
+    def forbidden(call: Callable[..., object]) -> Callable[..., object]:
+        def guarded(path: Path, *others: object, **options: object) -> object:
+            if Path(path) == target / "stale.tif":
+                raise PermissionError(errno.EPERM, "Operation not permitted")
+            return call(path, *others, **options)
+
+        return guarded
+
+    monkeypatch.setattr(os, "link", forbidden(os.link))
+    monkeypatch.setattr(Path, "rename", forbidden(Path.rename))
+    with pytest.raises(OutputError, match=r"Operation not permitted.*result is saved in .*out-2"):
+        replace(target)
+    assert content(target) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes as POSIX has them")
+def test_what_a_crash_leaves_of_a_single_file_is_swept(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        replaced(tmp_path / "a.tif", lambda path: os._exit(9))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert list(tmp_path.iterdir())
+    replaced(tmp_path / "a.tif", lambda path: path.write_text("new"))
+    assert content(tmp_path) == {"a.tif": "new"}
 
 
 BESIDE = {f"out-2/{name}": text for name, text in NEW.items()}

@@ -12,6 +12,7 @@ def main() -> None:
         import signal
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        _open_streams()
         # what a decoder logs about a damaged file is said by our own error
         logging.getLogger("tifffile").addHandler(logging.NullHandler())
         from napari_diner.cli.app import execute
@@ -24,3 +25,13 @@ def main() -> None:
         print(f"napari-diner: interrupted; {str(interruption) or 'nothing was written'}", file=sys.stderr)
         code = 130
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Open the standard streams that are closed, so that no result gets the number of one and the text for it."""
+    import os
+    import sys
+
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))

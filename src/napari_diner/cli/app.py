@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -17,12 +18,15 @@ from napari_diner.cli.info import info
 from napari_diner.cli.measure import measure
 from napari_diner.cli.options import option_name
 from napari_diner.cli.render import render
+from napari_diner.cli.terminal import unprintable
 from napari_diner.errors import TRACEBACK, DinerError, one_line, quoted
 from napari_diner.tasks.registry import samples, tasks
 
 BAD_INPUT = 2
 FAULT = 1
 _LONGEST = 1000
+_UNPRINTABLE = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
+"""Reasons why standard output takes no more; errors of files have a name."""
 
 
 def build_app() -> App:
@@ -68,19 +72,28 @@ def execute(arguments: Sequence[str]) -> int:
     except CycloptsError as error:
         return _complain(_usage(error, arguments))
     except DinerError as error:
+        _drop_printed()
         return _complain(error.describe(option_name))
     except MemoryError:
         return _complain("The memory of this machine is full; crop or bin the frames, or use a larger machine")
-    except BrokenPipeError:
-        # the reader of the output, such as `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAULT
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in _UNPRINTABLE:
+            _drop_printed()
+            # nobody is told if the reader of the output, such as `head`, has gone
+            return FAULT if isinstance(error, BrokenPipeError) else _complain(f"{unprintable(error)}; add --quiet")
         if os.environ.get(TRACEBACK):
             raise
         _complain(f"unexpected error, {type(error).__name__}: {error}; set {TRACEBACK}=1 for details and report it")
         return FAULT
     return code if isinstance(code, int) else 0
+
+
+def _drop_printed() -> None:
+    """Drop what was printed and cannot be written, so that Python does not try again as it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: CycloptsError, arguments: Sequence[str]) -> str:

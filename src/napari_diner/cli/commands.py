@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from napari_diner.cli.options import Options, collect
-from napari_diner.cli.output import FLAG, Common, Resuming, compare_into, results_in, run_into
+from napari_diner.cli.output import FLAG, Common, ReplaceFile, Resuming, check_file, compare_into, results_in, run_into
 from napari_diner.cli.terminal import print_table
-from napari_diner.errors import OutputError, RecipeError, quoted
-from napari_diner.io.folder import RECIPE, checkpoint_path, with_manifest, write_contents
+from napari_diner.errors import RecipeError, quoted
+from napari_diner.io.folder import RECIPE, checkpoint_path, replaced, with_manifest, write_contents
 from napari_diner.settings import Settings, Values
 from napari_diner.tasks.recipe import Recipe, input_files, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
@@ -108,9 +108,12 @@ def check_command(task: AnyTask, check: Check) -> Command:
         set_: Assignments = (),
         pick: Annotated[int, Parameter(help="Number of the way in the table to write a recipe for.")] = 1,
         output: Annotated[Path | None, Parameter(name=("--output", "-o"), help="Recipe (YAML) to write.")] = None,
+        overwrite: ReplaceFile = False,
         **settings: object,
     ) -> Work:
         values = _recipe(task, source, recipe, set_, options.values(settings))
+        if output is not None:
+            check_file(output, overwrite, "YAML", (".yaml", ".yml"))
         return functools.partial(check_into, task, check, values, pick, output)
 
     command.__doc__ = check.summary
@@ -125,7 +128,7 @@ def check_into(task: AnyTask, check: Check, recipe: Recipe, pick: int, output: P
     RecipeError
         If there is no alternative of this number.
     OutputError
-        If the recipe cannot be written, or the file exists.
+        If the recipe cannot be written.
     """
     ranking = task.rank(check, recipe)
     numbered = enumerate(ranking.alternatives, 1)
@@ -136,12 +139,8 @@ def check_into(task: AnyTask, check: Check, recipe: Recipe, pick: int, output: P
             f"{{field}} = {pick} is not a number of the table; it has {len(ranking.alternatives)}", "pick"
         )
     if output is not None:
-        changed = shared(recipe.updated(ranking.alternatives[pick - 1].changes), output.parent)
-        try:
-            with output.open("x", encoding="utf-8") as file:
-                file.write(changed.to_yaml(complete=False))
-        except OSError as error:
-            raise OutputError(f"{output} cannot be written ({error.strerror}); choose another name") from None
+        text = shared(recipe.updated(ranking.alternatives[pick - 1].changes), output.parent).to_yaml(complete=False)
+        replaced(output, lambda path: path.write_text(text, encoding="utf-8"))
         print(f"the recipe of way {pick} is in {output}")
     return 0
 
@@ -160,10 +159,9 @@ def simulate_command(sample: Sample) -> Command:
 
 def simulate_into(folder: Common, sample: Sample, settings: Settings) -> int:
     """Simulate a sample and save it; return the exit code."""
-    with results_in(folder.output, folder.overwrite) as stage:
+    with results_in(folder.output, folder.overwrite) as save:
         data = sample.make(settings)
-        with stage() as place:
-            write_sample(data, place)
+        save(lambda place: write_sample(data, place))
         if not folder.quiet:
             array = data.data
             sizes = " × ".join(map(str, array.data.shape))

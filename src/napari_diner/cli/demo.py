@@ -40,7 +40,7 @@ def demo(
         raise DinerError(f"There is no demonstration of {task}; choose from {NAMES}")
     if show and qt_binding() is None:
         raise DinerError("There is no Qt to show the result with; pip install 'napari-diner[all]', or leave out --show")
-    with results_in(output, overwrite) as stage:
+    with results_in(output, overwrite) as save:
         if not quiet:
             print(f"simulating a sample, and comparing {', '.join(demonstration.contenders)}", flush=True)
         _, sample = samples()[demonstration.sample]
@@ -55,11 +55,15 @@ def demo(
             truth=chosen.truth_of(data),
         )
         comparison, complete = finish(comparing, quiet=quiet)
-        with stage() as folder:
+        pictures: list[str] = []
+
+        def write(folder: Path) -> None:
             (folder / "sample").mkdir()
             write_sample(data, folder / "sample")
-            pictures = chosen.write_comparison_extras(comparison, folder)
+            pictures[:] = chosen.write_comparison_extras(comparison, folder)
             write_comparison(comparison, folder, partial=not complete)
+
+        save(write)
         if not quiet:
             print_comparison(comparison)
             for name in ("comparison.png", *pictures):

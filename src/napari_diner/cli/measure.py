@@ -7,8 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from napari_diner.cli.output import FLAG, Quiet
-from napari_diner.cli.render import check_file
+from napari_diner.cli.output import Quiet, ReplaceFile, check_file
 from napari_diner.tasks.measure import REFRACTION_INCREMENT
 
 
@@ -21,7 +20,7 @@ def measure(
     refraction_increment: Annotated[
         float, Parameter(help="Refractive index per concentration of dry matter, in mL/g.")
     ] = REFRACTION_INCREMENT,
-    overwrite: Annotated[bool, FLAG, Parameter(help="Replace an existing file.")] = False,
+    overwrite: ReplaceFile = False,
     quiet: Quiet = False,
 ) -> int:
     """Measure labelled regions of a result: area or volume, phase or index, dry mass."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from napari_diner.cli.terminal import Watch, print_rows, print_table, progress_display, warn
+from napari_diner.cli.terminal import Watch, print_rows, print_table, progress_display, unprintable, warn
 from napari_diner.errors import DinerError, OutputError
-from napari_diner.io.folder import REPORT, destination, reserved, staged
+from napari_diner.io.folder import REPORT, destination, reserved, write_computed
 from napari_diner.tasks.report import Row
 from napari_diner.tasks.task import AnyTask
 
@@ -26,6 +28,7 @@ INTERRUPTED = 130
 
 FLAG = Parameter(negative=(), show_default=False)
 Quiet = Annotated[bool, FLAG, Parameter(name=("--quiet", "-q"), help="Show only errors.")]
+ReplaceFile = Annotated[bool, FLAG, Parameter(help="Replace an existing file.")]
 
 
 @Parameter(name="*")
@@ -53,27 +56,30 @@ class Resuming(Common):
 @contextmanager
 def results_in(
     output: Path, overwrite: bool, inputs: Collection[Path] = ()
-) -> Iterator[Callable[[], AbstractContextManager[Path]]]:
-    """Reserve a folder for the results that the block computes; see `staged` for the parameters and errors.
+) -> Iterator[Callable[[Callable[[Path], object]], None]]:
+    """Reserve a folder for the results that the block computes; see `write_computed` for the parameters and errors.
 
-    Yields a function that returns a stage for the results. Whoever interrupts the block afterwards is told that they
-    are saved.
+    Yields a function that saves the results, given one that writes them. Whoever interrupts the block afterwards is
+    told that they are saved.
     """
     saved = False
 
-    @contextmanager
-    def stage() -> Iterator[Path]:
+    def save(write: Callable[[Path], object]) -> None:
         nonlocal saved
-        with staged(output, overwrite, inputs) as place:
-            yield place
+        write_computed(output, write, overwrite, inputs)
         saved = True
 
     try:
         with reserved(output, overwrite, inputs):
-            yield stage
+            yield save
+            sys.stdout.flush()
     except KeyboardInterrupt:
         if saved:
             raise KeyboardInterrupt(f"the result is saved in {output}") from None
+        raise
+    except OSError as error:
+        if saved and not isinstance(error, BrokenPipeError):
+            raise OutputError(f"{unprintable(error)}; the result is saved in {output}") from None
         raise
 
 
@@ -98,7 +104,7 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
     KeyboardInterrupt
         If the run was interrupted before there was a result, or twice.
     """
-    with results_in(folder.output, folder.overwrite, inputs) as stage:
+    with results_in(folder.output, folder.overwrite, inputs) as save:
         with start() as run, Watch(progress_display(quiet=folder.quiet)) as watch:
             if not folder.quiet:
                 warn(run.warnings)
@@ -114,8 +120,7 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
 
             try:
                 result = run.result()
-                with stage() as place:
-                    write_result(result, place, task.write_extras(result, place))
+                save(lambda place: write_result(result, place, task.write_extras(result, place)))
             except DinerError as error:
                 # an interrupted run may have no usable result
                 if watch.stopped and not isinstance(error, OutputError):
@@ -153,10 +158,9 @@ def compare_into(folder: Common, comparing: Callable[[], ComparisonRun], inputs:
     KeyboardInterrupt
         If it was interrupted before there was anything to compare, or twice.
     """
-    with results_in(folder.output, folder.overwrite, inputs) as stage:
+    with results_in(folder.output, folder.overwrite, inputs) as save:
         comparison, complete = finish(comparing(), quiet=folder.quiet)
-        with stage() as place:
-            write_comparison(comparison, place, partial=not complete)
+        save(lambda place: write_comparison(comparison, place, partial=not complete))
         if not folder.quiet:
             print_comparison(comparison)
             print(f"folder: {folder.output}")
@@ -216,3 +220,19 @@ def write_comparison(comparison: Comparison, folder: Path, *, partial: bool, oth
     for name, content in texts.items():
         shown = without_folders(content, winner.recipe, destination(folder))
         (folder / name).write_text(shown, encoding="utf-8")
+
+
+def check_file(path: Path, overwrite: bool, kind: str, suffixes: tuple[str, ...]) -> None:
+    """Check that a file of a kind may be written, before anything is computed."""
+    if path.suffix.lower() not in suffixes:
+        raise OutputError(f"The output {path} must be a {kind} file; let its name end in {suffixes[0]}")
+    path = path.expanduser()
+    if path.is_dir():
+        raise OutputError(f"The output {path} is a folder; name a file")
+    if path.exists() and not overwrite:
+        raise OutputError(f"The output {path} exists; choose another name or add {{field:overwrite}}")
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"The output {path} cannot be written; choose a folder where you may write")

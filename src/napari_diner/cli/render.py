@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from napari_diner.cli.output import FLAG, Quiet
-from napari_diner.errors import InputError, OutputError
+from napari_diner.cli.output import Quiet, ReplaceFile, check_file
+from napari_diner.errors import InputError
 
 if TYPE_CHECKING:
     from napari_diner.tasks.fit.region import Index
@@ -33,7 +32,7 @@ def render(
         Parameter(help="Samples per sample of the data: one number for Y and X, or one per axis except colours."),
     ] = "1",
     order: Annotated[int, Parameter(help="Order of the splines between the samples of a DINER, 0 to 5.")] = 1,
-    overwrite: Annotated[bool, FLAG, Parameter(help="Replace an existing file.")] = False,
+    overwrite: ReplaceFile = False,
     quiet: Quiet = False,
 ) -> int:
     """Evaluate a saved fit: as a whole, in part, or at another sampling."""
@@ -107,19 +106,3 @@ def _numbers(text: str) -> float | list[float]:
 
 def _described(axes: str, shape: tuple[int, ...]) -> str:
     return ", ".join(f"{axis} ({size})" for axis, size in zip(axes, shape, strict=True))
-
-
-def check_file(path: Path, overwrite: bool, kind: str, suffixes: tuple[str, ...]) -> None:
-    """Check that a file of a kind may be written, before anything is computed."""
-    if path.suffix.lower() not in suffixes:
-        raise OutputError(f"The output {path} must be a {kind} file; let its name end in {suffixes[0]}")
-    path = path.expanduser()
-    if path.is_dir():
-        raise OutputError(f"The output {path} is a folder; name a file")
-    if path.exists() and not overwrite:
-        raise OutputError(f"The output {path} exists; choose another name or add {{field:overwrite}}")
-    folder = path.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"The output {path} cannot be written; choose a folder where you may write")

@@ -157,6 +157,11 @@ def warn(warnings: Iterable[str], kind: str = "warning") -> None:
         print(f"{kind}: {warning}", file=sys.stderr, flush=True)
 
 
+def unprintable(error: OSError) -> str:
+    """Return the beginning of a message about standard output that takes no more."""
+    return f"What this command prints cannot be written ({error.strerror or type(error).__name__})"
+
+
 def print_rows(rows: Iterable[Row]) -> None:
     """Print labels and values in two columns."""
     table = Table.grid(padding=(0, 2))

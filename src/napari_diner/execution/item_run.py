@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from napari_diner.errors import TRACEBACK, DinerError, InputError
 from napari_diner.execution.items import Item
 from napari_diner.io.files import find_files
-from napari_diner.io.folder import REPORT, check_output, recover, staged
+from napari_diner.io.folder import REPORT, check_output, recover, write_computed
 from napari_diner.io.formats import located
 from napari_diner.io.texts import read_json
 from napari_diner.tasks.recipe import input_files, renamed_files
@@ -109,10 +109,13 @@ def _run(item: Item, record: Record, folder: Path, overwrite: bool) -> Iterator[
 
         result = run.result()
         result = replace(result, report={**result.report, "batch": identity})
-        with staged(folder, overwrite, inputs) as stage:
+
+        def write(stage: Path) -> None:
             extras = task.write_extras(result, stage)
             write_picture(result.arrays, stage / THUMBNAIL)
             write_result(result, stage, [*extras, THUMBNAIL])
+
+        write_computed(folder, write, overwrite, inputs)
         yield _ended(record, "done", result.report, task.columns)
 
 

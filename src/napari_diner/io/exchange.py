@@ -26,7 +26,7 @@ from napari_diner.io.swap import can_swap, link_files, swap
 
 PREFIX = ".napari-diner-"
 _OWNER, _NAMES = "owner.json", "names.json"
-_NEW, _OLD, _REPLACED, _WHOLE = "new", "old", "replaced", "whole"
+_NEW, _OLD, _REPLACED, _WHOLE, _PROBE = "new", "old", "replaced", "whole", "probe"
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,6 @@ class Stage:
             return True
         except psutil.AccessDenied:
             return False
-
-    def disown(self) -> None:
-        """Make it an ordinary folder, which is never removed."""
-        (self.path / _OWNER).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Delete it with its content."""
@@ -132,9 +128,11 @@ def sweep(place: Path) -> None:
 def home_of(target: Path) -> Path:
     """Return the folder for the stage of a result: the target, or if that can be exchanged as a whole, its parent.
 
-    For a target that does not exist, it is the nearest of its parents that does.
+    For a target that is no folder, it is the nearest of its parents that exists.
     """
-    return target.parent if target.is_dir() and can_swap(target) else existing(target)
+    if target.is_dir():
+        return target.parent if can_swap(target) else target
+    return existing(target.parent)
 
 
 def existing(path: Path) -> Path:
@@ -188,6 +186,9 @@ def _exchange_whole(stage: Stage, target: Path, old: Collection[str]) -> bool:
         whole.mkdir()
         link_files(stage.new, whole)
         link_files(target, whole, leave_out=old)
+        for name in old:  # what may not be removed may not be linked either
+            os.link(target / name, stage.path / _PROBE, follow_symlinks=False)
+            (stage.path / _PROBE).unlink()
         _sync(whole)
         swap(whole, target)
     except OSError:
@@ -211,14 +212,15 @@ def sync(folder: Path) -> None:
 
 
 def _remove(stage: Path) -> None:
-    """Delete a stage: the owner last, so that what a crash leaves is still known as a stage."""
+    """Delete a stage: the owner last, so that what a crash or an immutable file leaves is still known as a stage."""
     with contextlib.suppress(OSError):
         for entry in stage.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
             elif entry.name != _OWNER:
                 entry.unlink()
-    shutil.rmtree(stage, ignore_errors=True)
+        if {entry.name for entry in stage.iterdir()} <= {_OWNER}:
+            shutil.rmtree(stage, ignore_errors=True)
 
 
 def _roll_back(stage: Path, target: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from napari_diner.io.exchange import (
     existing,
     home_of,
     open_stage,
+    replace_synced,
     stage_of,
     stages,
     sweep,
@@ -124,12 +126,51 @@ def staged(folder: str | Path, overwrite: bool = False, inputs: Collection[Path]
     ------
     OutputError
         As `check_output`, or if the disk is full. If the folder can no longer be written at the end, the result is
-        saved beside it, and the message names the place.
+        saved beside it, or in the folder for temporary files, and the message names the place.
     """
     check_output(folder, overwrite, inputs)
+    with _staged(folder, overwrite, inputs) as place:
+        yield place
+
+
+def write_computed(
+    folder: str | Path, write: Callable[[Path], object], overwrite: bool = False, inputs: Collection[Path] = ()
+) -> None:
+    """Write results that were computed for a folder, as in `staged`, or else where there is a place for them.
+
+    Parameters
+    ----------
+    folder, overwrite, inputs
+        See `check_output`; what it refuses now was in order when the work began.
+    write
+        Writes them into the folder that it is given.
+
+    Raises
+    ------
+    OutputError
+        If they are not in their folder: the message names the place where they are saved.
+    """
+    try:
+        with _staged(folder, overwrite, inputs) as stage:
+            write(stage)
+    except _NotWrittenError as error:
+        place = _temporary(_resolved(folder))
+        try:
+            write(place)
+        except OSError:
+            shutil.rmtree(place, ignore_errors=True)
+            raise error from None
+        raise OutputError(_saved(error, place)) from None
+
+
+class _NotWrittenError(OutputError):
+    """The file system has refused to write a file."""
+
+
+@contextlib.contextmanager
+def _staged(folder: str | Path, overwrite: bool, inputs: Collection[Path]) -> Iterator[Path]:
     with _explained(folder):
         target = _resolved(folder)
-        existed = target.is_dir()
         stage = open_stage(home_of(target), target)
     try:
         with _explained(folder):
@@ -140,34 +181,42 @@ def staged(folder: str | Path, overwrite: bool = False, inputs: Collection[Path]
         raise
     with undisturbed():
         try:
-            if existed:
-                exchange(stage, target, owned(target) if overwrite else (), REPORT)
-            else:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                if os.path.lexists(target):
-                    target.rmdir()  # an empty folder created in the meantime
-                stage.new.rename(target)
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            place = _saved_beside(stage, target)
-            raise OutputError(
-                f"The output folder {folder} can no longer be written ({reason}); the result is saved in {place}"
-            ) from None
+            with _explained(folder):
+                check_output(folder, overwrite, inputs)
+                if target.is_dir():
+                    exchange(stage, target, owned(target) if overwrite else (), REPORT)
+                else:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    stage.new.rename(target)
+        except OutputError as error:
+            place = _saved_elsewhere(stage, target)
+            if place is None:
+                raise
+            if place != target:  # it is where it belongs if the old result has been removed meanwhile
+                raise OutputError(_saved(error, place)) from None
         finally:
             stage.remove()
 
 
-def _saved_beside(stage: Stage, target: Path) -> Path:
-    """Move new results to an unused folder beside the intended one; return it."""
-    number = 2
-    while os.path.lexists(place := target.with_name(f"{target.name}-{number}")):
-        number += 1
-    try:
+def _saved(error: OutputError, place: Path) -> str:
+    """Return the message for results that are elsewhere: what is wrong, and the place instead of the cure."""
+    return f"{error.message.rpartition('; ')[0]}; the result is saved in {place}"
+
+
+def _saved_elsewhere(stage: Stage, target: Path) -> Path | None:
+    """Move new results to an unused folder beside the intended one, or to one for temporary files; return it."""
+    place = unused_folder(target.parent, target.name)
+    with contextlib.suppress(OSError):
         stage.new.rename(place)
-    except OSError:
-        stage.disown()
-        return stage.new
-    return place
+        return place
+    with contextlib.suppress(OSError):
+        return Path(shutil.copytree(stage.new, _temporary(target), dirs_exist_ok=True))
+    return None
+
+
+def _temporary(target: Path) -> Path:
+    """Return a new folder among the temporary files."""
+    return Path(tempfile.mkdtemp(prefix=f"napari-diner-{target.name[:100]}-"))
 
 
 def write_contents(
@@ -216,10 +265,13 @@ def replaced(path: Path, write: Callable[[Path], object]) -> None:
     path = path.expanduser().absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=path.parent) as folder:
-            # a name of its own inside a private folder keeps the usual permissions
-            write(Path(folder) / path.name)
-            (Path(folder) / path.name).replace(path)
+        sweep(path.parent)
+        stage = open_stage(path.parent, path)
+        try:
+            write(stage.new / path.name)
+            replace_synced(stage.new / path.name, path)
+        finally:
+            stage.remove()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise OutputError(f"The output {path} cannot be written ({reason}); choose another one") from None
@@ -237,7 +289,7 @@ def destination(folder: Path) -> Path:
 def unused_folder(parent: Path, name: str) -> Path:
     """Return a folder inside `parent` that does not exist: `name`, or `name-2`, and so on."""
     folder, number = parent / name, 2
-    while folder.exists():
+    while os.path.lexists(folder):
         folder, number = parent / f"{name}-{number}", number + 1
     return folder
 
@@ -326,7 +378,7 @@ def _explained(folder: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise OutputError(f"The output folder {folder} cannot be written ({reason}); choose another one") from None
+        raise _NotWrittenError(f"The output folder {folder} cannot be written ({reason}); choose another one") from None
 
 
 def _in_order(model: bytes) -> bytes:
