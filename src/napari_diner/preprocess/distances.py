@@ -35,8 +35,10 @@ _CLEARER = 1e-3
 """Misfits that differ by less are alike."""
 _BLUR_PX = 1.0
 """Standard deviation of a blur that takes the noise off a weak object."""
-_SCALES = np.geomspace(0.7, 1.4, 29)
-"""Common factors of all distances that are tried."""
+_SCALES = np.geomspace(1 / 32, 32, 119)
+"""Common factors of all distances that are tried; the misfit rises from its least value within about a tenth."""
+_BETWEEN = np.geomspace(0.95, 1 / 0.95, 13)
+"""Factors beside the best of them that are tried next."""
 
 
 class DistanceFit:
@@ -129,8 +131,12 @@ class DistanceFit:
     def best_scale(self, distances_um: Sequence[float] | Array) -> float:
         """Return the common factor by which distances fit best; 1 if it would be beyond those that are tried."""
         given = np.asarray(distances_um)
-        best = min(_SCALES, key=lambda factor: self.misfit(factor * given))
-        return 1.0 if best in (_SCALES[0], _SCALES[-1]) else float(best)
+
+        def misfit(factor: float) -> float:
+            return self.misfit(factor * given)
+
+        coarse = min(_SCALES, key=misfit)
+        return 1.0 if coarse in (_SCALES[0], _SCALES[-1]) else float(min(coarse * _BETWEEN, key=misfit))
 
     def weak_object(self, distances_um: Sequence[float] | Array) -> Spectra:
         """Return the field of the weak object that explains the frames, blurred against noise: complex, (Y, X)."""

@@ -55,5 +55,26 @@ def test_a_common_factor_is_named() -> None:
     assert re.search(r"all distances, or the wavelength, about (8|9|10|11|12) % smaller", text)
 
 
+@pytest.mark.parametrize(
+    ("settings", "factor"),
+    [
+        ({"wavelength_um": 0.633 / 2}, 2),
+        ({"pixel_size_um": 2.8}, 4),
+        ({"pixel_size_um": 0.7}, 0.25),
+        ({"medium_index": 1.5}, 1.5),
+        ({"distances_um": 10 * np.array(DISTANCES)}, 0.1),
+        ({"distances_um": np.array(DISTANCES) / 5}, 5),
+    ],
+)
+def test_a_wrong_unit_or_medium_is_named(settings: dict[str, Any], factor: float) -> None:
+    settings = dict(settings)
+    (text,) = warnings(list(settings.pop("distances_um", DISTANCES)), **settings)
+    share = re.search(r"all distances, or the wavelength, about ([\d.]+) (% larger|% smaller|times as large)", text)
+    assert share is not None, text
+    number, how = float(share[1]), share[2]
+    named = number if how.startswith("times") else 1 + number / 100 * (1 if how == "% larger" else -1)
+    assert named == pytest.approx(factor, rel=0.05)
+
+
 def test_frames_that_are_yet_to_be_registered_tell_nothing() -> None:
     assert warnings(list(DISTANCES[::-1]), registration="shift") == []

@@ -40,6 +40,8 @@ _AS_WELL, _SHARPER, _BLOCKS = 0.02, 0.2, 14
 # effect, of what is beyond noise, where that is certain to so many standard errors
 _CONFIRMED_ORDER, _CONFIRMED_SCALE, _CERTAIN = 0.97, 0.5, 5.0
 _NEXT_TO_NOTHING = 1e-5
+# factors at which a common factor is looked at again, to state it better than the linear theory does
+_STEPS = (1 / 1.06, 1.0, 1.06)
 _SIDE_PX = 192
 _SHORT = GaussNewtonSettings(warm_up=30, iterations=3, cg_steps=10)
 _METRIC: Metric = "gini_gradient"
@@ -70,7 +72,11 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, bu
         return []
     given = np.asarray(setup.heights.distances_um)
     look = _ShortLook(setup, prepared, builder)
-    misfit, (best, order) = fit.misfit(given), fit.best_order(given)
+    misfit, (best, order), factor = fit.misfit(given), fit.best_order(given), fit.best_scale(given)
+    scaled = fit.misfit(factor * given)
+    # with distances that are wrong altogether, some other order always fits a little better
+    if scaled < min(misfit - _BETTER_SCALE, best) and (warning := _of_scale(look, given, factor)):
+        return [warning]
     if best < misfit - _BETTER_ORDER:
         order = _sharper_way(fit, order)
         before, after = look.unexplained(given), look.unexplained(order)
@@ -83,20 +89,23 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, bu
             "the distances in reverse order explain the frames as well, and show a sharper sample; check whether the "
             f"list should be {listed(turned.tolist())} µm"
         ]
-    factor = fit.best_scale(given)
-    if fit.misfit(factor * given) > misfit - _BETTER_SCALE:
-        return []
+    return []
+
+
+def _of_scale(look: _ShortLook, given: Vector, factor: float) -> str:
+    """Return a sentence if frames fit better with all distances longer or shorter; empty if they do not."""
     before = look.unexplained(given)
-    # strong objects exaggerate the factor
+    # strong objects exaggerate a factor near one
     looks = [(look.unexplained(one * given), one) for one in (factor, factor**0.5)]
     after, factor = min(looks, key=lambda pair: pair[0].share)
     less = before.beyond_noise - after.beyond_noise
     if after.share >= before.share or less < max(_CONFIRMED_SCALE * before.beyond_noise, look.error_of(before)):
-        return []
-    return [
+        return ""
+    factor *= _towards_best(*(look.unexplained(factor * step * given).share for step in _STEPS))
+    return (
         f"the frames fit better with all distances, or the wavelength, about {_change(factor)}, or pixels about "
-        f"{_change(factor**-0.5)}: {_instead(before, after)}; check the three (the frames tell only λz/p²)"
-    ]
+        f"{_change(factor**-0.5)}: {_instead(before, after)}; check these and the medium (the frames tell only λz/np²)"
+    )
 
 
 class _ShortLook:
@@ -146,10 +155,20 @@ def _of_order(given: Vector, order: Vector) -> str:
     return f"the frames fit better with the distances in another order, {listed(order.tolist())} µm"
 
 
+def _towards_best(smaller: float, same: float, larger: float) -> float:
+    """Return the factor, within `_STEPS`, at which the parabola through what they leave unexplained is least."""
+    curvature = smaller - 2 * same + larger
+    if curvature <= 0:
+        return _STEPS[0] if smaller < larger else _STEPS[-1]
+    return float(_STEPS[-1] ** np.clip((smaller - larger) / (2 * curvature), -1, 1))
+
+
 def _instead(before: Unexplained, after: Unexplained) -> str:
     least = "less than 0.001 %" if after.share < _NEXT_TO_NOTHING else percent(after.share)
     return f"a short reconstruction leaves {least} unexplained instead of {percent(before.share)}"
 
 
 def _change(factor: float) -> str:
-    return f"{100 * abs(factor - 1):.0f} % {'larger' if factor > 1 else 'smaller'}"
+    if 0.52 < factor < 1.9:
+        return f"{100 * abs(factor - 1):.0f} % {'larger' if factor > 1 else 'smaller'}"
+    return f"{factor:.2g} times as large"
