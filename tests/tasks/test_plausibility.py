@@ -170,3 +170,19 @@ def test_contrasts_are_no_intensities_of_a_lensless_recording() -> None:
     frames = LENSLESS.data.data / LENSLESS.data.data.mean() - 1
     with pytest.raises(DinerError, match="of the values of the frames are negative"):
         doubts("lensless", LENSLESS, frames)
+
+
+@pytest.mark.parametrize("light", [(1.0, 0.99, 0.98, 0.97), (1.0, 1.012, 0.995, 1.0)])
+def test_light_that_is_not_quite_steady(light: tuple[float, ...]) -> None:
+    frames = LENSLESS.data.data * np.float32(light)[:, None, None]
+    assert "equalise_gains" in doubts("lensless", LENSLESS, frames)
+    assert "equalise_gains" not in doubts("lensless", LENSLESS, frames, equalise_gains=True)
+
+
+def test_a_lamp_that_drifts_over_directions() -> None:
+    frames = IDT.data.data * np.linspace(1.0, 0.975, 12, dtype=np.float32)[:, None, None]
+    assert "the brightness falls by 2.5 % from the first frame to the last" in doubts("idt", IDT, frames)
+    assert "brightness" not in doubts("idt", IDT, frames, background="mean")
+    # what depends on the direction alone may be the sample, or the optics
+    tilted = IDT.data.data * np.float32(1 + 0.1 * IDT.recipe.illumination(12).apertures[:, 0])[:, None, None]
+    assert "brightness" not in doubts("idt", IDT, tilted)

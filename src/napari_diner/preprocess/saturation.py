@@ -18,7 +18,7 @@ _PILED, _FEWEST = 5.0, 8
 # what most pixels show is a background, however flat
 _MOST = 0.5
 # part of the pixels of a frame that are cut off at black, and the widest step between values that are not single counts
-_BLACK, _COUNTS = 0.01, 0.005
+_BLACK, _COUNTS = 0.05, 0.005
 
 
 def saturation_levels(frames: Array, valid: Mask | None = None) -> Levels:

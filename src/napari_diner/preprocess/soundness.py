@@ -25,7 +25,7 @@ _DARK = 0.2
 """A frame that has less than this part of the usual brightness may be without light."""
 _STRUCTURELESS = 0.1
 """Correlation of neighbouring pixels below which a frame is noise."""
-_OTHER_EXPOSURE = 0.03
+OTHER_EXPOSURE = 0.03
 """Relative difference in brightness that samples and optics do not explain where all light is recorded."""
 
 
@@ -106,7 +106,7 @@ def exposures(brightness: npt.NDArray[np.float64]) -> list[str]:
         Mean of each frame.
     """
     relative = brightness / np.median(brightness)
-    odd = np.flatnonzero(np.abs(relative - 1) > _OTHER_EXPOSURE)
+    odd = np.flatnonzero(np.abs(relative - 1) > OTHER_EXPOSURE)
     if not odd.size:
         return []
     worst = odd[np.argmax(np.abs(np.log(np.maximum(relative[odd], 1e-9))))]

@@ -26,7 +26,7 @@ from napari_diner.tasks.idt.calibrate import IlluminationCalibration
 from napari_diner.tasks.idt.data import IdtData, contrast_of, saturated_in, with_file_facts, without
 from napari_diner.tasks.idt.memory import plan
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, computed_models, preflight
-from napari_diner.tasks.idt.plausibility import optics_doubts
+from napari_diner.tasks.idt.plausibility import drift, optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.stages import IdtStages, IdtState
 from napari_diner.tasks.idt.surround import width_px, with_surround
@@ -92,6 +92,7 @@ class IdtJob(Job[IdtState]):
         warnings += more
         prior, solver, expected, calibration = recipe.regularization, recipe.solver, 0, None
         if isinstance(models, ComputedModels):
+            warnings += drift(self.recipe, contrast, models.illumination)
             if not doubts:  # others would be consequences
                 warnings += preflight(models.geometry, models.illumination)
                 expected, more = expected_sign(recipe, models, torch.from_numpy(contrast))

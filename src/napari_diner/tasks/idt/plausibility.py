@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import median_abs_deviation
+
+from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.plausibility import (
     SAMPLE_PIXEL,
@@ -12,6 +17,12 @@ from napari_diner.physics.plausibility import (
     unusual_medium,
 )
 from napari_diner.tasks.idt.recipe import IdtRecipe
+
+# a trend of the brightness by less than this, or by fewer standard errors, is none
+_DRIFT, _CERTAIN = 0.015, 6.0
+# what the brightness may owe to the direction of light: a constant, and polynomials of second degree
+_BY_DIRECTION = 6
+_REWEIGHTED, _OUTLIER = 10, 4.685
 
 
 def optics_doubts(recipe: IdtRecipe, shape: tuple[int, int]) -> list[str]:
@@ -34,3 +45,42 @@ def optics_doubts(recipe: IdtRecipe, shape: tuple[int, int]) -> list[str]:
     odd |= unusual_medium(recipe.medium_index)
     check_field(min(shape) * pixel, Optics(pixel, slices.wavelength_um, recipe.medium_index), odd)
     return list(odd.values())
+
+
+def drift(recipe: IdtRecipe, contrasts: npt.NDArray[np.float32], illumination: Illumination) -> list[str]:
+    """Return a sentence about frames that become brighter, or darker, one by one, as when a lamp warms up.
+
+    Parameters
+    ----------
+    recipe
+        Whose background may have removed that.
+    contrasts
+        I / I_background − 1, (N, Y, X).
+    illumination
+        Directions of each frame.
+    """
+    count = len(contrasts)
+    if recipe.background in ("mean", "blur") or count < _BY_DIRECTION + 4:
+        return []
+    middle = np.zeros((count, 2))
+    np.add.at(middle, illumination.frame_of_source, illumination.weights[:, None] * illumination.apertures)
+    y, x = middle.T
+    time = np.linspace(-0.5, 0.5, count)
+    terms = np.stack([time, np.ones(count), y, x, y * y, x * x, x * y], axis=1)
+    levels = contrasts.mean((1, 2), dtype=np.float64)
+    weights = np.ones(count)
+    for _ in range(_REWEIGHTED):  # frames at the edge of the pupil may be darker than any polynomial says
+        inverse = np.linalg.pinv(weights[:, None] * terms) * weights
+        trend = inverse @ levels
+        left = levels - terms @ trend
+        sigma = float(median_abs_deviation(left, scale="normal")) or 1e-12
+        weights = np.maximum(1 - (left / (_OUTLIER * sigma)) ** 2, 0)  # Tukey's biweight, as the root of a weight
+    scatter = sigma * np.linalg.norm(inverse[0])
+    change = float(trend[0])
+    if abs(change) < max(_DRIFT, _CERTAIN * float(scatter)):
+        return []
+    verb = "rises" if change > 0 else "falls"
+    return [
+        f"the brightness {verb} by {100 * abs(change):.2g} % from the first frame to the last, whatever their "
+        "directions, as of a lamp that drifts; background: mean removes that, or an image of the empty field for each"
+    ]

@@ -17,6 +17,7 @@ from napari_diner.physics.lensless.tiles import TiledMultiHeight
 from napari_diner.preprocess.same_exposure import of_one_height
 from napari_diner.tasks.frame_list import about_distances, frame_list
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
+from napari_diner.tasks.lensless.brightness import uneven
 from napari_diner.tasks.lensless.calibrate import check_calibration
 from napari_diner.tasks.lensless.data import (
     LenslessData,
@@ -36,6 +37,7 @@ from napari_diner.tasks.lensless.prior import checked_support, prior_report, sup
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import check_registration, unregistered
 from napari_diner.tasks.lensless.setup import Setup, geometry_report, light_report
+from napari_diner.tasks.lensless.short_look import ShortLook
 from napari_diner.tasks.lensless.stages import LenslessStages, LenslessState
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
@@ -115,7 +117,11 @@ class LenslessJob(Job[LenslessState]):
         same = [] if implausible else of_one_height(amplitudes, setup.frame_optics, setup.heights.distances_um)
         self.warnings += (*displaced, *same, *support_doubts(support))
         if not (implausible or displaced or same):  # any would be the reason
-            self.warnings = (*misplaced(self._used, setup, self._prepared, builder), *self.warnings)
+            look = ShortLook(setup, self._prepared, builder)
+            uneven_light = uneven(self._used, self._prepared, look)
+            # either may be taken for the other
+            wrong = uneven_light or misplaced(self._used, setup, self._prepared, look)
+            self.warnings = (*wrong, *self.warnings)
         self._stages = LenslessStages(self._used, builder, support)
         self.warnings = tuple(self._left_out.counted(self.warnings))
 

@@ -1,0 +1,44 @@
+"""Whether the frames of a recording were made with the same light: small differences that a short look confirms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_diner.preprocess.soundness import OTHER_EXPOSURE
+from napari_diner.tasks.lensless.data import PreparedFrames
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.short_look import ShortLook, instead
+
+_LEAST = 0.002
+"""Differences that are too small to matter."""
+
+
+def uneven(recipe: LenslessRecipe, prepared: PreparedFrames, look: ShortLook) -> list[str]:
+    """Return a sentence if frames whose brightness differs a little are explained much better by equal light.
+
+    Large differences need no confirmation; see `napari_diner.preprocess.soundness.exposures`.
+
+    Parameters
+    ----------
+    recipe
+        The resolved recipe.
+    prepared
+        The prepared frames.
+    look
+        Reconstructs them for a moment.
+    """
+    if recipe.gains is not None or recipe.equalise_gains or recipe.calibration.gain:
+        return []
+    where = True if prepared.mask is None else prepared.mask
+    means = np.mean(prepared.amplitudes**2, axis=(1, 2), dtype=np.float64, where=where)
+    gains = np.asarray(means / means.mean())
+    most = float(np.abs(means / np.median(means) - 1).max())
+    if not _LEAST < most <= OTHER_EXPOSURE:
+        return []
+    before, after = look.with_gains(None), look.with_gains(gains)
+    if not look.is_much_better(after, before):
+        return []
+    return [
+        f"the brightness of the frames differs by up to {100 * most:.1g} %, as of light that drifts: with gains, "
+        f"{instead(before, after)}; equalise_gains estimates and removes such differences"
+    ]

@@ -1,0 +1,81 @@
+"""Short reconstructions of a part of a recording, which confirm what simpler theory suspects of its geometry."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_inverse
+from napari_diner.physics.settings import PaddingSettings
+from napari_diner.solvers.lensless.gauss_newton import GaussNewton
+from napari_diner.solvers.settings import GaussNewtonSettings
+from napari_diner.tasks.lensless.calibrate import middle, of_the_sensor
+from napari_diner.tasks.lensless.data import PreparedFrames
+from napari_diner.tasks.lensless.model import ModelBuilder
+from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.tasks.unexplained import Unexplained
+from napari_diner.tasks.wording import percent
+
+_SIDE_PX = 192
+_SHORT = GaussNewtonSettings(warm_up=30, iterations=3, cg_steps=10)
+# what a change of the geometry may leave of what was unexplained beyond noise, and standard errors that make it certain
+_CONFIRMED, _CERTAIN = 0.5, 5.0
+_NEXT_TO_NOTHING = 1e-5
+
+Vector = npt.NDArray[np.float64]
+
+
+class ShortLook:
+    """Short reconstructions of the middle of a field, to see which geometry explains them.
+
+    Parameters
+    ----------
+    setup, prepared
+        The prepared frames and their geometry.
+    builder
+        Builds forward models.
+    """
+
+    def __init__(self, setup: Setup, prepared: PreparedFrames, builder: ModelBuilder) -> None:
+        setup, builder = of_the_sensor(setup, builder)
+        cut = middle(prepared.amplitudes.shape[1:], _SIDE_PX)
+        if cut is not None:
+            prepared = prepared.part(*cut)
+            setup = dataclasses.replace(setup, padding=PaddingSettings(mode="unknown"))
+            if builder.illumination is not None:
+                builder = dataclasses.replace(builder, illumination=builder.illumination[cut])
+        self._setup, self._prepared, self._builder = setup, prepared, builder
+
+    def at(self, distances_um: Vector) -> Unexplained:
+        """Return how much of the variation of the frames is left unexplained with other distances."""
+        return self._unexplained(self._setup.with_heights(distances_um=tuple(distances_um.tolist())))
+
+    def with_gains(self, gains: Vector | None) -> Unexplained:
+        """Return the same with other gains of the frames, or with those of the setup."""
+        return self._unexplained(
+            self._setup if gains is None else self._setup.with_heights(gains=tuple(gains.tolist()))
+        )
+
+    def _unexplained(self, setup: Setup) -> Unexplained:
+        problem = self._builder.problem(setup, self._prepared)
+        start = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
+        solver = GaussNewton(problem, start, _SHORT)
+        for _ in solver.steps():
+            pass
+        fields = solver.result(), problem.flat_field()
+        return Unexplained.of(*(problem.intensity_residual(one).cpu().numpy() for one in fields))
+
+    def is_much_better(self, after: Unexplained, before: Unexplained) -> bool:
+        """Tell whether a change explains so much more beyond noise that it is certain."""
+        less = before.beyond_noise - after.beyond_noise
+        error = _CERTAIN * before.share / math.sqrt(self._prepared.amplitudes.size)
+        return after.share < before.share and less >= max(_CONFIRMED * before.beyond_noise, error)
+
+
+def instead(before: Unexplained, after: Unexplained) -> str:
+    """Return in words what a change does."""
+    least = "less than 0.001 %" if after.share < _NEXT_TO_NOTHING else percent(after.share)
+    return f"a short reconstruction leaves {least} unexplained instead of {percent(before.share)}"
