@@ -22,3 +22,10 @@ def all_but(unexplained: float, signal: str) -> str:
     if math.isnan(unexplained):
         return f"an unknown part of {signal}"
     return f"all but {percent(unexplained)} of {signal}" if unexplained < 1 else f"nothing of {signal}"
+
+
+def change(factor: float) -> str:
+    """Return a factor in words, e.g. ``"12 % smaller"`` and ``"3.4 times as large"``."""
+    if 0.52 < factor < 1.9:
+        return f"{100 * abs(factor - 1):.0f} % {'larger' if factor > 1 else 'smaller'}"
+    return f"{factor:.2g} times as large"

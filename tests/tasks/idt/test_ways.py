@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,37 @@ def test_wrong_directions_are_warned_of_before_a_run(recording: Recording, wrong
     directions = wrong(ring(0.637, 12).apertures)  # type: ignore[operator]
     run = started(listed(recording.recipe, directions), recording.frames)
     assert any(text.startswith("the directions do not fit the frames") for text in run.warnings)
+
+
+def scale_warnings(recipe: IdtRecipe, frames: np.ndarray) -> list[str]:
+    return [text for text in started(recipe, frames).warnings if text.startswith("the frames fit better with")]
+
+
+def test_a_right_scale_is_not_warned_of(recording: Recording) -> None:
+    rng = np.random.default_rng(0)
+    noisy = recording.frames + 0.01 * rng.standard_normal(recording.frames.shape)
+    for frames in (recording.frames, noisy):
+        assert scale_warnings(recording.recipe, frames) == []
+
+
+@pytest.mark.parametrize(
+    ("factors", "words"),
+    [
+        ({"wavelength_um": 2}, "pixels about (2|1.9|2.1) times as large"),
+        ({"pixel_size_um": 0.5}, "pixels about (2|1.9|2.1) times as large"),
+        ({"pixel_size_um": 8}, "pixels about 0.1[2-4] times as large"),
+        ({"na": 1.25}, "an NA of the objective of about 0.6[4-7]"),
+    ],
+)
+def test_another_scale_is_warned_of(recording: Recording, factors: dict[str, float], words: str) -> None:
+    wrong = recording.recipe.updated({key: factor * getattr(recording.recipe, key) for key, factor in factors.items()})
+    (text,) = scale_warnings(wrong, recording.frames)
+    assert re.search(words, text), text
+
+
+def test_pixels_that_no_camera_has_are_warned_of(recording: Recording) -> None:
+    tiny = recording.recipe.updated({"pixel_size_um": 0.02})
+    assert any("10 times finer than the optics need" in text for text in started(tiny, recording.frames).warnings)
 
 
 def test_turned_directions_are_warned_of_and_ranked_second(recording: Recording) -> None:

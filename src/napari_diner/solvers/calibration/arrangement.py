@@ -246,6 +246,11 @@ class ArrangementTest:
         self._z = torch.from_numpy(self.geometry.slice_positions_um)
         self._choose_frequencies(data, frequencies)
 
+    @property
+    def frequencies(self) -> int:
+        """Number of frequencies that are compared: few if most of them are beyond what the objective passes."""
+        return len(self._fy)
+
     @torch.no_grad()
     def judge(self, ways: Sequence[Arrangement]) -> list[Judged]:
         """Judge arrangements; in the same order."""

@@ -21,6 +21,8 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 
 # response to slow changes of the index, relative to the strongest, below which they are hardly visible
 _WEAK_LOW_FREQUENCIES = 0.2
+# no camera has pixels so many times finer than the finest detail needs
+_NEEDLESSLY_FINE = 6
 # operations of Fourier transforms per second: on a core, and on a graphics card
 _SPEED = 2.5e9
 _SPEED_OF_A_CARD = 1e12
@@ -143,6 +145,11 @@ def preflight(geometry: VolumeGeometry, illumination: Illumination) -> list[str]
         warnings.append(
             f"the pixel of {lateral.value_um:.3g} µm is coarser than λ/(4 NA) = {lateral.limit_um:.3g} µm; "
             "fine detail is aliased"
+        )
+    elif lateral.value_um * _NEEDLESSLY_FINE < lateral.limit_um:
+        warnings.append(
+            f"the pixel of {lateral.value_um:.3g} µm is {lateral.limit_um / lateral.value_um:.0f} times finer than the "
+            f"optics need, λ/(4 NA) = {lateral.limit_um:.3g} µm; check pixel size, magnification and wavelength"
         )
     axial = axial_sampling(geometry, illumination)
     if not axial.fine:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from napari_diner.errors import RecipeError
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.padding import fading
 from napari_diner.solvers.calibration.arrangement import (
@@ -25,6 +29,7 @@ from napari_diner.tasks.idt.optics import ComputedModels, computed_models
 from napari_diner.tasks.idt.recipe import IdtRecipe, SampleSign
 from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.task import Alternative, Ranking
+from napari_diner.tasks.wording import change
 
 # pixels across that are enough, and frequencies for a warning and for a ranking
 _SIDE = 128
@@ -36,6 +41,10 @@ _FEWEST_FRAMES = 4
 _FIRST_STEP_DEG, _LAST_STEP_DEG = 4.0, 0.5
 # errors that differ by less than this factor are alike
 _ALIKE = 1.02
+# other sizes of pixels that are tried, and apertures relative to that of the most oblique direction, by so many frames,
+# and what they must leave of the error
+_PIXELS, _BETWEEN, _NAS = np.geomspace(0.05, 20, 61), np.geomspace(0.95, 1 / 0.95, 7), np.linspace(1.02, 1.5, 13)
+_FEWEST_SCALED, _MOST_SCALED, _MUCH_BETTER = 12, 24, 0.5
 # rows of a ranking
 _ROWS = 10
 _COLUMNS = {
@@ -60,15 +69,70 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
         return 0, []
     test = _test(models, data, _FEW)
     (judged,) = test.judge([Arrangement("as given", models.illumination)])
+    scale = _other_scale(models, data)
     if judged.error > _WELL_PREDICTED:
         best = min(test.judge(arrangements(models.illumination)), key=lambda way: way.error)
-        if best.is_better_than(judged):
+        if best.is_better_than(judged) and (scale is None or best.error < scale.after):
             return judged.sign, [
                 f"the directions do not fit the frames: each frame is predicted from the others to within "
                 f"{judged.error:.0%} of its signal, but to within {best.error:.0%} with the way round "
                 f"“{best.arrangement.name}”; compare all by the command directions, or “Which way round?” in the dock"
             ]
+    if scale is not None:
+        return judged.sign, [str(scale)]
     return judged.sign, warnings_of_sign(recipe.regularization.sign, judged.sign)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Another size of the pixels, or another NA, with which frames are predicted from each other much better."""
+
+    words: str
+    before: float
+    after: float
+
+    def __str__(self) -> str:
+        return (
+            f"the frames fit better with {self.words}: each frame is predicted from the others to within "
+            f"{self.after:.0%} of its signal instead of {self.before:.0%}; check these"
+        )
+
+
+def _other_scale(models: ComputedModels, data: Tensor) -> _Scale | None:
+    """Return another size of the pixels or NA of the objective that fits much better; None if there is none.
+
+    The spectrum of a frame is confined to two circles, whose radius NA/λ and centres NA_i/λ only show in units of
+    1/pixel.
+    """
+    if len(data) < _FEWEST_SCALED:
+        return None
+    some = [int(number) for number in np.unique(np.linspace(0, len(data) - 1, _MOST_SCALED).round())]
+    others = [number for number in range(len(data)) if number not in some]
+    way, given = Arrangement("as given", models.illumination.without(others)), models.geometry
+
+    def judged(geometry: VolumeGeometry) -> Judged | None:
+        test = _test(replace(models, geometry=geometry), data[some], _FEW)
+        return test.judge([way])[0] if test.frequencies >= _FEW // 2 else None
+
+    def best(changes: Iterable[tuple[float, VolumeGeometry]]) -> tuple[float, Judged] | None:
+        ways = [(value, way) for value, geometry in changes if (way := judged(geometry)) is not None]
+        return min(ways, key=lambda pair: pair[1].error, default=None)
+
+    def of_pixel(factors: Iterable[float]) -> tuple[float, Judged] | None:
+        return best((factor, replace(given, pixel_size_um=given.pixel_size_um * factor)) for factor in factors)
+
+    before, coarse = judged(given), of_pixel(_PIXELS.tolist())
+    if before is None or coarse is None:
+        return None
+    factor, after = of_pixel((coarse[0] * _BETWEEN).tolist()) or coarse
+    words = f"pixels about {change(factor)}, or wavelength or numerical apertures about {change(1 / factor)}"
+    directions = max(math.hypot(source.na_y, source.na_x) for frame in way.frames for source in frame)
+    by_na = best((na, replace(given, na=na)) for na in (_NAS * directions).tolist() if na < given.medium_index)
+    if by_na is not None and by_na[1].error <= _ALIKE * after.error:
+        words, after = f"an NA of the objective of about {by_na[0]:.2f}", by_na[1]
+    if after.error > _MUCH_BETTER * before.error or not after.is_better_than(before):
+        return None
+    return _Scale(words, before.error, after.error)
 
 
 def sign_of_sample(assumed: SampleSign, expected: int) -> Sign:

@@ -22,6 +22,7 @@ from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.short_look import ShortLook, instead
+from napari_diner.tasks.wording import change
 
 # mean logarithm of the part that the linear theory leaves, by which something else must fit better to be tried
 _BETTER_ORDER, _BETTER_SCALE = 0.003, 0.04
@@ -89,8 +90,8 @@ def _of_scale(look: ShortLook, given: Vector, factor: float) -> str:
         return ""
     factor *= _towards_best(*(look.at(factor * step * given).share for step in _STEPS))
     return (
-        f"the frames fit better with all distances, or the wavelength, about {_change(factor)}, or pixels about "
-        f"{_change(factor**-0.5)}: {instead(before, after)}; check these and the medium (the frames tell only λz/np²)"
+        f"the frames fit better with all distances, or the wavelength, about {change(factor)}, or pixels about "
+        f"{change(factor**-0.5)}: {instead(before, after)}; check these and the medium (the frames tell only λz/np²)"
     )
 
 
@@ -118,9 +119,3 @@ def _towards_best(smaller: float, same: float, larger: float) -> float:
     if curvature <= 0:
         return _STEPS[0] if smaller < larger else _STEPS[-1]
     return float(_STEPS[-1] ** np.clip((smaller - larger) / (2 * curvature), -1, 1))
-
-
-def _change(factor: float) -> str:
-    if 0.52 < factor < 1.9:
-        return f"{100 * abs(factor - 1):.0f} % {'larger' if factor > 1 else 'smaller'}"
-    return f"{factor:.2g} times as large"
