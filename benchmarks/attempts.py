@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def commands(folder: Path) -> dict[str, Command]:
     for name in "ab":
         shutil.copy(image, arrivals / f"{name}.tif")
     for epochs in (2, 3):
-        plan = {"recipe": {"task": "fit", "epochs": epochs}, "items": [str(arrivals)]}
+        plan = {"recipe": {"task": "fit", "epochs": epochs}, "items": [{"source": str(arrivals), "each": "file"}]}
         (folder / f"plan-{epochs}.yaml").write_text(yaml.safe_dump(plan))
         (folder / f"fit-{epochs}.yaml").write_text(yaml.safe_dump(plan["recipe"]))
     short = ("--max-seconds", "0.1")
@@ -175,6 +176,7 @@ def start(
         from napari_diner.cli import main
 
         sys.argv = ["napari-diner", *words, "-o", str(out), *(["--overwrite"] if out.exists() else [])]
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # also where this program runs in the background
         prepare()
         if fault is not None:
             sys.addaudithook(fault)
@@ -265,19 +267,23 @@ def left(out: Path, old: Mapping[str, bytes], names: Collection[str], *, in_part
     new = is_complete(out, names) and now != old
     if not in_parts:
         return Left(now == old, new, mixed=not (now == old or new))
-    parts = {name.partition("/")[0] for name in {*now, *old, *names}}
-    wholes = [_part(now, part) == _part(old, part) or _is_part_new(out, part, names) for part in parts]
+    files = {*now, *old, *names}
+    parts = {_part(name, files) for name in files}
+    wholes = [_of(now, part) == _of(old, part) or is_complete(out / part, _of(names, part)) for part in parts]
     return Left(now == old, new, mixed=not all(wholes))
 
 
-def _part(files: Mapping[str, bytes], part: str) -> dict[str, bytes]:
-    return {name: content for name, content in files.items() if name.partition("/")[0] == part}
+def _part(name: str, files: Collection[str]) -> str:
+    """Return the result of its own that a file belongs to: its folder, or itself."""
+    folder = name.rpartition("/")[0]
+    return folder if f"{folder}/report.json" in files else name
 
 
-def _is_part_new(out: Path, part: str, names: Collection[str]) -> bool:
-    return is_complete(
-        out / part, {str(Path(name).relative_to(part)) for name in names if name.partition("/")[0] == part}
-    )
+def _of(files: Collection[str], part: str) -> dict[str, bytes]:
+    """Return the files of a part by their names in it, with their contents if there are any."""
+    contents = files if isinstance(files, Mapping) else dict.fromkeys(files, b"")
+    inside = {name.removeprefix(f"{part}/"): contents[name] for name in files if name.startswith(f"{part}/")}
+    return inside | ({".": contents[part]} if part in files else {})
 
 
 def is_made(place: Path, names: Collection[str]) -> bool:
@@ -290,7 +296,8 @@ def is_elsewhere(words: str, out: Path, names: Collection[str]) -> bool:
     match = re.search(r"the result is saved in (.*)$", words, re.MULTILINE)
     if match is None or Path(match[1]) == out:
         return False
-    is_there = is_made(Path(match[1]), names)
+    inner = [list(_of(names, part)) for part in {_part(name, names) for name in names}]
+    is_there = any(is_made(Path(match[1]), files) for files in (names, *inner))
     shutil.rmtree(match[1], ignore_errors=True)
     return is_there
 

@@ -93,6 +93,16 @@ def test_an_interruption_after_the_result_is_saved_says_so(
     assert (tmp_path / "out" / "report.json").is_file()
 
 
+def test_an_interruption_after_a_file_is_written_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    with (
+        pytest.raises(KeyboardInterrupt, match="the result is saved in .*csv"),
+        output.file_written(file, lambda path: path.write_text("1")),
+    ):
+        raise KeyboardInterrupt
+    assert file.read_text() == "1"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
 def test_a_result_is_saved_where_its_summary_cannot_be_written(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

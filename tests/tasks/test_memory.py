@@ -89,6 +89,14 @@ def test_too_much_is_refused_with_the_cure_for_the_largest_part(
         plan_of(name, settings).check()
 
 
+def test_what_is_loaded_already_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The optimiser's part of PyTorch counts among what the process holds once it is there."""
+    monkeypatch.delitem(sys.modules, "torch._dynamo", raising=False)
+    before = plan_of("fit", {"representation": "pe-mlp"}).work
+    monkeypatch.setitem(sys.modules, "torch._dynamo", sys)
+    assert before - plan_of("fit", {"representation": "pe-mlp"}).work > 5e7
+
+
 def test_the_plan_of_a_process_is_near_its_peak(tmp_path: Path) -> None:
     """A process of its own, as the peak of this one is that of all tests before."""
     np.save(tmp_path / "volume.npy", np.random.default_rng(1).integers(0, 2**16, (16, 512, 512), np.uint16))

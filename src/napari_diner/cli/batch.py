@@ -88,18 +88,24 @@ def watch(
 
 def _follow(work: Batch, common: Common, goes_on: Callable[[], bool] = lambda: True) -> None:
     """Show a batch until it ends, or is to end, and what became of its items."""
-    with work:
-        display: Display[Sequence[Record]] | None = None
-        if not common.quiet:
-            warn((f"{stray.path} is no item: {stray.reason}" for stray in work.strays), "note")
-            display = _Table(work) if sys.stderr.isatty() else _Lines(work)
-        try:
+    try:
+        with work:
+            display: Display[Sequence[Record]] | None = None
+            if not common.quiet:
+                warn((f"{stray.path} is no item: {stray.reason}" for stray in work.strays), "note")
+                display = _Table(work) if sys.stderr.isatty() else _Lines(work)
             with Watch(display) as watching:
                 for changed in work:
                     if not (watching.goes_on(changed) and goes_on()):
                         break
-        except KeyboardInterrupt:
+        _print_summary(work, common)
+    except KeyboardInterrupt:
+        if any((common.output / name).is_dir() for name in work.records):
             raise KeyboardInterrupt(f"finished items are in {common.output}") from None
+        raise
+
+
+def _print_summary(work: Batch, common: Common) -> None:
     if not common.quiet:
         for text, names in work.warnings.items():
             more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""

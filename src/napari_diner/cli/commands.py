@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from napari_diner.cli.options import Options, collect
-from napari_diner.cli.output import FLAG, Common, ReplaceFile, Resuming, check_file, compare_into, results_in, run_into
+from napari_diner.cli.output import (
+    FLAG,
+    Common,
+    ReplaceFile,
+    Resuming,
+    check_file,
+    compare_into,
+    file_written,
+    results_in,
+    run_into,
+)
 from napari_diner.cli.terminal import print_table
 from napari_diner.errors import RecipeError, quoted
-from napari_diner.io.folder import RECIPE, checkpoint_path, replaced, with_manifest, write_contents
+from napari_diner.io.folder import RECIPE, checkpoint_path, with_manifest, write_contents
 from napari_diner.settings import Settings, Values
 from napari_diner.tasks.recipe import Recipe, input_files, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
@@ -140,8 +150,8 @@ def check_into(task: AnyTask, check: Check, recipe: Recipe, pick: int, output: P
         )
     if output is not None:
         text = shared(recipe.updated(ranking.alternatives[pick - 1].changes), output.parent).to_yaml(complete=False)
-        replaced(output, lambda path: path.write_text(text, encoding="utf-8"))
-        print(f"the recipe of way {pick} is in {output}")
+        with file_written(output, lambda path: path.write_text(text, encoding="utf-8")):
+            print(f"the recipe of way {pick} is in {output}")
     return 0
 
 

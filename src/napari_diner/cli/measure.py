@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from napari_diner.cli.output import Quiet, ReplaceFile, check_file
+from napari_diner.cli.output import Quiet, ReplaceFile, check_file, file_written
 from napari_diner.tasks.measure import REFRACTION_INCREMENT
 
 
@@ -26,15 +27,15 @@ def measure(
     """Measure labelled regions of a result: area or volume, phase or index, dry mass."""
     if output is not None:
         check_file(output, overwrite, "CSV", (".csv",))
-    from napari_diner.io.folder import replaced
     from napari_diner.io.images import read_image
     from napari_diner.tasks.measure import measure as measured
     from napari_diner.tasks.measure import to_csv
     from napari_diner.tasks.saving import load
 
     text = to_csv(measured(load(result), read_image(labels), refraction_increment))
-    if output is not None:
-        replaced(output, lambda path: path.write_text(text, encoding="utf-8"))
-    if not quiet:
-        print(text, end="")
+    with (
+        nullcontext() if output is None else file_written(output, lambda path: path.write_text(text, encoding="utf-8"))
+    ):
+        if not quiet:
+            print(text, end="")
     return 0

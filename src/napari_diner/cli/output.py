@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from napari_diner.cli.terminal import Watch, print_rows, print_table, progress_display, unprintable, warn
 from napari_diner.errors import DinerError, OutputError
-from napari_diner.io.folder import REPORT, destination, reserved, write_computed
+from napari_diner.io.folder import REPORT, destination, replaced, reserved, write_computed
 from napari_diner.tasks.report import Row
 from napari_diner.tasks.task import AnyTask
 
@@ -73,14 +73,27 @@ def results_in(
         with reserved(output, overwrite, inputs):
             yield save
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        if saved:
-            raise KeyboardInterrupt(f"the result is saved in {output}") from None
-        raise
-    except OSError as error:
-        if saved and not isinstance(error, BrokenPipeError):
-            raise OutputError(f"{unprintable(error)}; the result is saved in {output}") from None
-        raise
+    except (KeyboardInterrupt, OSError) as error:
+        raise (_told(error, output) if saved else error) from None
+
+
+@contextmanager
+def file_written(output: Path, write: Callable[[Path], object]) -> Iterator[None]:
+    """Write a file as `replaced` does; whoever interrupts the block afterwards is told that it is saved."""
+    replaced(output, write)
+    try:
+        yield
+        sys.stdout.flush()
+    except (KeyboardInterrupt, OSError) as error:
+        raise _told(error, output) from None
+
+
+def _told(error: KeyboardInterrupt | OSError, output: Path) -> BaseException:
+    """Return what is raised instead of an interruption, or a failure to print, when a result is saved."""
+    place = f"the result is saved in {output}"
+    if isinstance(error, KeyboardInterrupt):
+        return KeyboardInterrupt(place)
+    return error if isinstance(error, BrokenPipeError) else OutputError(f"{unprintable(error)}; {place}")
 
 
 def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs: Collection[Path] = ()) -> int:

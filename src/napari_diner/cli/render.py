@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from napari_diner.cli.output import Quiet, ReplaceFile, check_file
+from napari_diner.cli.output import Quiet, ReplaceFile, check_file, file_written
 from napari_diner.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,16 +40,15 @@ def render(
     factors = _numbers(zoom)
     if not 0 <= order <= HIGHEST_ORDER:
         raise InputError(f"The order of the splines is {order}; choose one from 0 to {HIGHEST_ORDER}")
-    from napari_diner.io.folder import replaced
     from napari_diner.io.ometiff import write_array
     from napari_diner.tasks.fit.model import FitModel
 
     saved = FitModel.open(model)
     rendering = saved.render(parse_region(region, saved.axes, saved.shape), factors, order)
-    replaced(output, lambda path: write_array(path, rendering))
-    if not quiet:
-        sizes = " × ".join(str(size) for size in rendering.data.shape)
-        print(f"{sizes} ({rendering.axes}, {rendering.data.dtype}) in {output}")
+    with file_written(output, lambda path: write_array(path, rendering)):
+        if not quiet:
+            sizes = " × ".join(str(size) for size in rendering.data.shape)
+            print(f"{sizes} ({rendering.axes}, {rendering.data.dtype}) in {output}")
     return 0
 
 

@@ -269,9 +269,12 @@ def replaced(path: Path, write: Callable[[Path], object]) -> None:
         stage = open_stage(path.parent, path)
         try:
             write(stage.new / path.name)
-            replace_synced(stage.new / path.name, path)
-        finally:
+            with undisturbed():
+                replace_synced(stage.new / path.name, path)
+                stage.remove()
+        except BaseException:
             stage.remove()
+            raise
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise OutputError(f"The output {path} cannot be written ({reason}); choose another one") from None

@@ -7,6 +7,7 @@ and what automatic differentiation keeps of the points that are evaluated at a t
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ _RADIAL = "lower {field:decaf.hidden_features}"
 _FLOAT = 4
 # parameter, gradient, two moments; the first, the best and the present state
 _COPIES = 7
-# what PyTorch loads for an optimiser
+# what PyTorch loads for an optimiser, or for some networks already
 _OPTIMISER = 80e6
 # samples of a network of coordinates that are evaluated at a time, as in `networks`
 _CHUNK = 16_384
@@ -46,7 +47,8 @@ def memory_of(
 ) -> Parts:
     """Return the bytes of a registered representation; of one that does not tell, as many as of plain samples."""
     parts = dict((pixels if entry.memory is None else entry.memory)(shape, outputs, settings))
-    return {**parts, FEWER_SAMPLES: parts.get(FEWER_SAMPLES, 0.0) + _OPTIMISER}
+    optimiser = 0.0 if "torch._dynamo" in sys.modules else _OPTIMISER
+    return {**parts, FEWER_SAMPLES: parts.get(FEWER_SAMPLES, 0.0) + optimiser}
 
 
 def pixels(shape: tuple[int, ...], outputs: int, settings: RepresentationSettings) -> Parts:
