@@ -302,6 +302,14 @@ def is_elsewhere(words: str, out: Path, names: Collection[str]) -> bool:
     return is_there
 
 
+def sweep(out: Path) -> None:
+    """Remove what a dead process has left of its work, as the next command does."""
+    from napari_diner.io.folder import recover
+
+    for folder in (out, *[path for path in out.rglob("*") if path.is_dir()]):
+        recover(folder)
+
+
 def stages(folder: Path) -> list[Path]:
     """Return the folders that are left in which results were being written; checkpoints do not count."""
     return [path for path in folder.rglob(f"{STAGE}*") if ".checkpoint" not in path.name]

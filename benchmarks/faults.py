@@ -51,9 +51,9 @@ from attempts import (
     stages,
     start,
     state,
+    sweep,
     untrue,
 )
-from napari_diner.io.folder import recover
 
 MINE = "mine\n"
 """Content of files of the user's."""
@@ -98,7 +98,7 @@ class Case:
         result = left(out, {} if self.old is None else state(self.old), self.names, in_parts=self.command.in_parts)
         problem = "mixed or damaged" if result.mixed else self._words(code, words)
         problem = problem or untrue(code, words, result, beside=is_elsewhere(words, out, self.names))
-        recover(out)
+        sweep(out)
         return problem or ("leaves a stage" if stages(out.parent) else "")
 
     def verdict_on_new(self, out: Path, code: int, said: Path, *, computed: bool) -> str:

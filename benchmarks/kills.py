@@ -22,8 +22,22 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from attempts import NOTES, Command, Fault, Left, commands, copy, end, is_elsewhere, left, stages, start, state, untrue
-from napari_diner.io.folder import recover
+from attempts import (
+    NOTES,
+    Command,
+    Fault,
+    Left,
+    commands,
+    copy,
+    end,
+    is_elsewhere,
+    left,
+    stages,
+    start,
+    state,
+    sweep,
+    untrue,
+)
 
 WAYS = ("SIGKILL", "SIGINT", "SIGINT twice", "SIGTERM", "ENOSPC", "EACCES")
 ALLOWED = {
@@ -82,7 +96,7 @@ def attempts(
         words = said.read_text(errors="replace")
         result = left(out, old, names, in_parts=command.in_parts)
         beside = is_elsewhere(words, out, names)
-        recover(out)  # as the next command does
+        sweep(out)
         problem = verdict(code, way, words, result, beside=beside) or ("leaves a stage" if stages(out.parent) else "")
         if not problem and left(out, old, names, in_parts=command.in_parts) != result:
             problem = "recovery changes the result"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of the names of the cases to run")
     arguments = parser.parse_args()
     folder: Path = arguments.output
+    # threads that wait for each other on a busy machine give way
+    os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
     rows, report = [], {}
     for sample, runs in RUNS.items():
         source = folder / "samples" / sample
