@@ -96,7 +96,7 @@ def test_an_interruption_after_the_result_is_saved_says_so(
 def test_an_interruption_after_a_file_is_written_says_so(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     with (
-        pytest.raises(KeyboardInterrupt, match="the result is saved in .*csv"),
+        pytest.raises(KeyboardInterrupt, match=r"the result is saved in .*csv"),
         output.file_written(file, lambda path: path.write_text("1")),
     ):
         raise KeyboardInterrupt
