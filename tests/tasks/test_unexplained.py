@@ -44,6 +44,25 @@ def result(name: str, sample: SampleData, frames: npt.NDArray[Any], **changes: o
         return run.result()
 
 
+@pytest.mark.parametrize(("name", "noise"), [("lensless", 0.02), ("idt", 0.003)])
+def test_a_frame_that_does_not_belong_to_the_others_is_named(name: str, noise: float) -> None:
+    (offered,) = task(name).samples
+    more = {"distances_um": tuple(300.0 + 80 * np.arange(6))} if name == "lensless" else {}
+    made = offered.make(offered.settings(**{**SMALL[name], **more}))
+    frames = np.array(made.data.data, np.float64)
+    frames += noise * frames.mean() * np.random.default_rng(0).standard_normal(frames.shape)
+    assert not [text for text in result(name, made, frames).report["warnings"] if "much worse" in text]
+    frames[1] = frames[1, ::-1]
+    (text,) = (text for text in result(name, made, frames).report["warnings"] if "much worse" in text)
+    assert text.startswith("frame 2 is explained much worse than the others: up to ")
+
+
+def test_nothing_but_noise_is_said(sample: tuple[str, SampleData]) -> None:
+    name, made = sample
+    frames = 1 + 0.1 * np.random.default_rng(0).standard_normal(made.data.data.shape)
+    assert any(text.endswith("and looks like noise") for text in result(name, made, frames).report["warnings"])
+
+
 def test_a_right_answer_explains_the_data_and_a_wrong_order_does_not(sample: tuple[str, SampleData]) -> None:
     name, made = sample
     frames = made.data.data

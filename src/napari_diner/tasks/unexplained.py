@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_diner.preprocess.soundness import numbered
 from napari_diner.tasks.wording import percent
+
+# of fewer frames, none can be told from the others
+_FEWEST_FRAMES = 4
+# frames of good recordings differ by up to 3 in what they leave beyond noise, and noise leaves up to 0.15 of itself
+_WORSE, _NOT_NOISE = 6.0, 0.5
+_MOSTLY_NOISE = 0.5
 
 
 @dataclass(frozen=True)
@@ -26,25 +33,57 @@ class Unexplained:
 
     share: float
     beyond_noise: float
+    of_frames: tuple[tuple[float, float], ...] = ()
+    """Both for each frame, relative to the mean variation of a frame."""
 
     @classmethod
     def of(cls, residual: npt.NDArray[np.floating], trivial: npt.NDArray[np.floating]) -> Unexplained:
         """Compare residuals, (..., Y, X), of a result and of the trivial answer; zero where values do not count."""
         shape = residual.shape[-2:]
-        total = square = shared = 0.0
+        total, squares, shared = 0.0, [], []
         for page, reference in zip(residual.reshape(-1, *shape), trivial.reshape(-1, *shape), strict=True):
             # one page at a time in double precision
             r = page.astype(np.float64)
             total += float(np.square(reference, dtype=np.float64).sum())
-            square += float((r * r).sum())
-            shared += float((r[1:] * r[:-1]).sum() + (r[:, 1:] * r[:, :-1]).sum()) / 2
+            squares.append(float((r * r).sum()))
+            shared.append(float((r[1:] * r[:-1]).sum() + (r[:, 1:] * r[:, :-1]).sum()) / 2)
         if total == 0:
             return cls(float("nan"), float("nan"))
-        return cls(square / total, min(max(shared, 0.0), square) / total)
+        scale, square = len(squares) / total, sum(squares)
+        of_frames = tuple(
+            (all_of_it * scale, max(part, 0.0) * scale) for all_of_it, part in zip(squares, shared, strict=True)
+        )
+        return cls(square / total, min(max(sum(shared), 0.0), square) / total, of_frames)
 
     def figures(self) -> dict[str, float]:
         """Return the entries of a report."""
         return {"unexplained": self.share, "unexplained_beyond_noise": self.beyond_noise}
+
+    def frame_warnings(self, least: float, check: str) -> list[str]:
+        """Return the sentence that is due if a few frames are explained much worse than the others.
+
+        Parameters
+        ----------
+        least
+            Share of the variation of a frame, beyond noise, from which it matters.
+        check
+            What to check of such a frame, e.g. ``"distance and alignment"``.
+        """
+        if len(self.of_frames) < _FEWEST_FRAMES:
+            return []
+        shares, beyond = np.array(self.of_frames).T
+        usual = float(np.median(beyond))
+        # noise that a result follows leaves neighbours alike as well, but little of it
+        noise = np.maximum(_NOT_NOISE * shares, _NOT_NOISE / 2 * self.share)
+        odd = np.flatnonzero(beyond > np.maximum(noise, max(least, _WORSE * usual)))
+        if not odd.size:
+            return []
+        worst, them, its = percent(float(beyond[odd].max())), *(("it", "its") if odd.size == 1 else ("them", "their"))
+        return [
+            f"{numbered(odd)} {'is' if odd.size == 1 else 'are'} explained much worse than the others: up to {worst} "
+            f"of the variation of a frame is left beyond noise, {percent(usual)} in most; check {its} {check}, or "
+            f"leave {them} out (leave_out)"
+        ]
 
     def warnings(self, doubtful: float, beyond_noise: float, trivial: str, causes: str) -> list[str]:
         """Return the sentence that is due if a result explains too little.
@@ -65,4 +104,6 @@ class Unexplained:
                 f"{percent(self.share)} of the variation of the data is left unexplained, more than noise accounts "
                 f"for; {causes}"
             ]
+        if self.share > _MOSTLY_NOISE:
+            return [f"{percent(self.share)} of the variation of the data is left unexplained, and looks like noise"]
         return []

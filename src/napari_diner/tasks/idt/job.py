@@ -43,6 +43,7 @@ _DOUBTFUL = (
     0.15, 0.1, "an empty volume",
     "check the directions, their order and the background; a sample may also scatter or absorb too strongly",
 )  # fmt: skip
+_DOUBTFUL_FRAME = 0.02
 
 
 class IdtJob(Job[IdtState]):
@@ -194,12 +195,14 @@ class IdtJob(Job[IdtState]):
             figures["calibration"] = state.calibration.report()
         if self.truth is not None:
             figures["truth"] = score(n_re.data, n_im.data, self.truth, recipe.medium_index)
+        warnings = unexplained.warnings(*_DOUBTFUL)
+        warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "direction, alignment and background")
         # parameters of the network if there is one, else the contrast
         weights = {name.removeprefix("field."): value for name, value in state.parameters.items()}
         return Outcome(
             arrays=(n_re, n_im, NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))),
             figures=figures,
-            warnings=self._left_out.counted([*unexplained.warnings(*_DOUBTFUL), *state.warnings]),
+            warnings=self._left_out.counted([*warnings, *state.warnings]),
             weights={name: value.cpu().numpy() for name, value in (weights or {"contrast": contrast}).items()},
         )
 

@@ -52,6 +52,7 @@ _DOUBTFUL = (
     0.06, 0.025, "an empty field",
     "check the order of the frames, their distances and brightness, the wavelength and the pixel size",
 )  # fmt: skip
+_DOUBTFUL_FRAME = 0.002
 
 
 class LenslessJob(Job[LenslessState]):
@@ -168,6 +169,7 @@ class LenslessJob(Job[LenslessState]):
         unexplained = Unexplained.of(residual.cpu().numpy(), reference.cpu().numpy())
         figures |= unexplained.figures()
         warnings = unexplained.warnings(*_DOUBTFUL)
+        warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "distance, alignment, sharpness and exposure")
         for part, report in (("registration", state.registration), ("calibration", state.calibration)):
             if report is not None:
                 figures[part] = {key: value for key, value in report.items() if key != "warnings"}
