@@ -1,4 +1,4 @@
-"""Are wrong distances of lensless frames noticed, and right ones left alone?
+"""Detection of wrong distances of lensless frames, and false alarms.
 
 Random specimens, optics and numbers of frames, with read noise of 0 to 2 %, get wrong settings each. It counts those
 that a run warns of before it begins, and of those in a wrong order the ones for which it names the right one; warnings
@@ -96,7 +96,7 @@ def main() -> None:
         ]
         for name in seconds
     ]
-    print(table(("settings", "warned of", "right order named", "seconds of all checks"), rows))
+    print(table(("settings", "warnings", "correct order named", "seconds of all checks"), rows))
 
 
 def names(text: str, right: tuple[float, ...], given: tuple[float, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Warnings before a run, on samples with many settings and on recordings that are known to be sound.
+"""Warnings before a run for samples with many settings and for sound recordings.
 
     python benchmarks/false_alarms.py [--data FOLDER]
 

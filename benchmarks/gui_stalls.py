@@ -1,4 +1,4 @@
-"""For how long each action in a dock holds up the screen.
+"""Stalls of the GUI by actions in a dock.
 
 A timer fires every 10 ms in the thread of the screen; the longest time between two of its ticks is the longest stall.
 Beside it stands the longest time between two ticks that this thread was computing; the rest it waited for a processor,

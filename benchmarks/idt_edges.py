@@ -1,9 +1,9 @@
-"""IDT of samples that go on beyond the frames: correlation with the truth for each mode of padding.
+"""IDT of samples that continue beyond the frames: correlation with the truth for each mode of padding.
 
     python benchmarks/idt_edges.py -o results                     # beads, cells, and a cell alone
     python benchmarks/idt_edges.py --data FOLDER -o results       # and a recording: FOLDER/idt_algae
 
-Simulated: the middle quarter of a field that repeats. The frames of the part alone are reconstructed with a periodic
+Simulated: the middle quarter of a periodic field. The frames of the part alone are reconstructed with a periodic
 volume (none), with frames that are mirrored around the part (reflect), and with a surround that is solved for
 (unknown); *whole* is the part of what all frames of the field give. Correlations of n with the truth are those of all
 of the part, and of the half of it in the middle. A field that repeats is reconstructed with a surround that it does not
@@ -58,7 +58,7 @@ def geometry_of(size: int) -> VolumeGeometry:
 
 
 def beads(size: int, seed: int) -> npt.NDArray[np.float64]:
-    """Return the density of beads of 1 to 2.6 µm all over a field that repeats, (Z, Y, X)."""
+    """Return the density of beads of 1 to 2.6 µm all over a periodic field, (Z, Y, X)."""
     random = np.random.default_rng(seed)
     z, y, x = np.mgrid[:PLANES, :size, :size].astype(float)
     density, pixel = np.zeros(z.shape), OPTICS["pixel_size_um"]
@@ -131,7 +131,7 @@ def part(sample: str, solver: str, noise: float, size: int) -> list[list[Any]]:
 
 
 def repeating(solver: str, size: int) -> list[list[Any]]:
-    """Reconstruct a field that repeats, with a surround that it does not need and without."""
+    """Reconstruct a periodic field, with a surround that it does not need and without."""
     changes = SOLVERS[solver]
     truth = phantom("cells", size, PEAK_RAD[changes["model"]], 0)
     frames, rows = recorded(truth, changes["model"], 0.005), []
@@ -207,7 +207,7 @@ def main() -> None:
     values["part"] = rows
     rows = [row for solver in arguments.solver for row in repeating(solver, arguments.size)]
     head = ["solver", "padding", "chosen", "correlation", "unexplained", "s"]
-    texts.append(f"a field that repeats\n{table(head, rows)}")
+    texts.append(f"a periodic field\n{table(head, rows)}")
     values["repeating"] = rows
     write(arguments.output, "idt_edges", "\n\n".join(texts), values)
 

@@ -1,4 +1,4 @@
-"""What a folder of results holds after a signal, or a failure of the disk, at every file operation.
+"""Contents of a result folder after a signal, or a failure of the disk, at every file operation.
 
 Each command that writes runs many times in a process of its own, into a new folder and over an older result. At its
 k-th operation on a file or folder of the output, for every k, the process gets a signal, or the operation fails. The

@@ -1,4 +1,4 @@
-"""Holograms in the light of an LED, reconstructed as if it were coherent, and with its size and spectrum in the model.
+"""Holograms in the light of an LED, reconstructed with a coherent model, and with size and spectrum in the model.
 
     python benchmarks/led.py -o results
 

@@ -1,4 +1,4 @@
-"""Memory: what a run is planned to need, and what it takes.
+"""Planned and actual memory of runs.
 
     python benchmarks/memory.py -o results                      # every task, solver and representation, at three sizes
     python benchmarks/memory.py -o results --only lensless      # cases whose name contains a word

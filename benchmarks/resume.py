@@ -1,4 +1,4 @@
-"""Runs that are killed at random moments and go on from their checkpoints, and damaged checkpoints.
+"""Runs killed at random moments and continued from their checkpoints, and damaged checkpoints.
 
 Each task runs once without interruption. Then it runs again and again in a process of its own, which is killed
 (SIGKILL) after a random part of that time, and is started anew with ``--resume``. Its result is compared with the one

@@ -1,4 +1,4 @@
-"""Saturated pixels believed, masked, and taken as bounds: errors on clipped recordings of known samples.
+"""Saturated pixels treated as exact, masked, and treated as bounds: errors for clipped recordings of known samples.
 
     python benchmarks/saturation.py -o results                 # lensless and IDT, 256×256 pixels and cells of 64×64×16
     python benchmarks/saturation.py --size 512 --task lensless -o results

@@ -1,4 +1,4 @@
-"""Seconds for a time series of lensless recordings, with and without starting each time from the one before.
+"""Time for a series of lensless recordings, with and without starting from the previous one.
 
 A specimen turns slowly into another one and is recorded at six heights, again and again. The series is reconstructed
 as one run (``select: T=all``), and once more with a run for each time by itself. Of both, the mean PSNR of the phase
@@ -64,11 +64,7 @@ def main() -> None:
     parser.add_argument("--change", type=float, default=0.02)
     options = parser.parse_args()
     frames, truth = recordings(options.times, options.size, options.change)
-    print(
-        "| solver | each by itself | as a series | time saved | PSNR by itself | PSNR as a series |\n"
-        + "|---" * 6
-        + "|"
-    )
+    print("| solver | separate runs | series | time saved | PSNR, separate runs | PSNR, series |\n" + "|---" * 6 + "|")
     for solver, settings in SETTINGS.items():
         recipe = {
             "solver": solver.split(",")[0], "wavelength_um": 0.532, "pixel_size_um": 1.12, "distances_um": DISTANCES_UM,

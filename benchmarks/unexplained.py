@@ -1,4 +1,4 @@
-"""The share left unexplained for right and wrong inputs, beside the PSNR, and whether a warning comes first.
+"""The unexplained share for correct and wrong input, with the PSNR, and the warnings.
 
     python benchmarks/unexplained.py
     python benchmarks/unexplained.py --data FOLDER [--data FOLDER]     # and recorded lensless stacks

@@ -1,4 +1,4 @@
-"""Are wrong directions of light noticed and put right, and right ones left alone?
+"""Detection and correction of wrong directions of light, and false alarms.
 
 Recordings of simulated weak cells with noise get a wrong list of directions each: turned by 180° or by a right angle,
 with exchanged or reversed axes, in reverse order, beginning at another frame, or on a ring that is turned by 15°. It

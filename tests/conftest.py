@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Shared fixtures."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def data_folder() -> Path:
         pytest.skip("the measured data are not here; set NAPARI_DINER_DATA to their folder")
     path = Path(folder)
     if not path.is_dir():
-        pytest.fail(f"NAPARI_DINER_DATA names {path}, which is no folder")
+        pytest.fail(f"NAPARI_DINER_DATA names {path}, which is not a folder")
     return path

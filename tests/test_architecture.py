@@ -1,4 +1,4 @@
-"""The layers of the package, and what must not be loaded before it is needed."""
+"""The layers of the package, and deferred imports."""
 
 from __future__ import annotations
 

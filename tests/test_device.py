@@ -1,4 +1,4 @@
-"""The choice of device and the guard of its memory."""
+"""Choice of the device and checks of its memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models and recipes that version 0.1.0 wrote open, or name what has to be renamed in them."""
+"""Models and recipes of version 0.1.0 open, or the message names the renamed settings."""
 
 from __future__ import annotations
 

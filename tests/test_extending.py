@@ -1,4 +1,4 @@
-"""The examples of the page on extending, executed as they stand, from outside the package."""
+"""The examples of the page on extending, executed unchanged, from outside the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whichever way a recipe is run, the arrays are the same to the bit and the reports agree."""
+"""All front doors give identical arrays and equal reports for the same recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Torch gets as many threads as there are processors that nobody else keeps busy."""
+"""Torch gets as many threads as there are idle processors."""
 
 from __future__ import annotations
 

@@ -50,13 +50,13 @@ __all__ = [*_PUBLIC, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is public when it is first asked for (PEP 562)."""
+    """Import public names on first access (PEP 562)."""
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version
 
         try:
             return version("napari-diner")
-        except PackageNotFoundError:  # running from a source tree that was never installed
+        except PackageNotFoundError:  # running from a source tree that is not installed
             return "0.0.0"
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -67,9 +67,10 @@ class TaskFunction:
         progress
             Called with every `Progress`.
         checkpoint
-            File in which the run is kept every ``checkpoint_seconds``, until it is done; None for no checkpoints.
+            File to which the state of the run is saved every ``checkpoint_seconds``, until it is done; None for no
+            checkpoints.
         resume
-            Whether to go on from that file, if there is one.
+            Whether to continue from that file, if it exists.
         **settings
             Fields of the recipe; sections as mappings, e.g. ``gauss_newton={"cg_steps": 30}``. Fields that name image
             files, e.g. ``mask``, accept arrays, too.
@@ -120,7 +121,7 @@ class TaskFunction:
 
             kept = Checkpoint(checkpoint, resume=resume)
         elif resume:
-            raise RecipeError("There is no checkpoint to {field} from; name its file by checkpoint", "resume")
+            raise RecipeError("There is no checkpoint to {field} from; give its file as checkpoint", "resume")
         return self.task.start(
             values, frames, truth=self._truth(truth), preview_interval_s=preview_interval_s, checkpoint=kept
         )
@@ -156,7 +157,7 @@ class TaskFunction:
             return comparing.result()
 
     def recipe(self, recipe: Recipe | str | Path | None = None, **settings: object) -> Recipe:
-        """Return the recipe that these settings make; see `__call__`."""
+        """Return the recipe with these settings; see `__call__`."""
         return self._prepared(None, recipe, settings)[0]
 
     def _prepared(
@@ -213,7 +214,7 @@ def task(name: str) -> TaskFunction:
     Raises
     ------
     RecipeError
-        If there is none of this name.
+        If there is no such task.
     """
     return TaskFunction(name)
 
@@ -240,9 +241,10 @@ def batch(
     plan
         A plan, its values, or the path of its file.
     output
-        Folder for the results. Items that are done in it, from the same data with the same recipe, are not run again.
+        Folder for the results. Items in it that are complete, from the same data with the same recipe, are not run
+        again.
     overwrite
-        Whether results of other data or other recipes in it are replaced.
+        See `napari_diner.execution.batch.Batch`.
     workers
         Processes on this machine, as many as fit its processors and memory if None; with one, items run in this
         process. A script that asks for more must be guarded by ``if __name__ == "__main__":``.
@@ -256,12 +258,12 @@ def batch(
     Returns
     -------
     Batch
-        Its ``records`` say what became of each item; `load` reads the result in ``output/name``.
+        Its ``records`` give the outcome of each item; `load` reads the result in ``output/name``.
 
     Raises
     ------
     DinerError
-        If the plan or the folder cannot be used.
+        If the plan, the folder or the scheduler cannot be used.
 
     Examples
     --------
@@ -289,8 +291,8 @@ def read(source: str | Path, axes: str = "", select: str = "") -> Frames:
     Parameters
     ----------
     source
-        TIFF or OME-TIFF, PNG, NumPy, MATLAB or HDF5 file, an OME-Zarr folder, or a folder or glob of images. Of a
-        file with several arrays one is named by ``file::name``.
+        TIFF or OME-TIFF, PNG, NumPy, MATLAB or HDF5 file, an OME-Zarr folder, or a folder or glob of images.
+        ``file::name`` selects one of several arrays in a file.
     axes
         Letters of the axes as stored, if the file does not name them, e.g. ``"TZYX"``.
     select
@@ -333,7 +335,7 @@ def load(folder: str | Path) -> Result:
 
 
 def show(result: Result) -> None:
-    """Show a result in a napari viewer, and return when it is closed.
+    """Show a result in a napari viewer; return when the viewer is closed.
 
     Raises
     ------
@@ -351,7 +353,7 @@ def sample(name: str, **settings: object) -> SampleData:
     Parameters
     ----------
     name
-        Of a sample: ``"lensless"``, ``"idt"``, ``"image"``, ``"video"``, ``"volume"``.
+        Name of the sample: ``"lensless"``, ``"idt"``, ``"image"``, ``"video"``, ``"volume"``.
     **settings
         Fields of its settings.
 

@@ -1,4 +1,4 @@
-"""Choice of the device, and checks of its memory."""
+"""Device selection and memory checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EAGER_CALLS = 3  # calls of a step before it is recorded, as in PyTorch's guide
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device called `name`; ``"auto"`` is CUDA if there is a usable card, and the processor otherwise.
+    """Return the device called `name`; ``"auto"`` is CUDA if there is a usable card, otherwise the processor.
 
     Apple's ``"mps"`` is used only on request, since it lacks double precision.
 
@@ -86,7 +86,7 @@ def peak_memory_mb(device: torch.device) -> float:
     if sys.platform == "win32":
         return float(psutil.Process().memory_info().peak_wset) / 1e6
     with contextlib.suppress(OSError, StopIteration):
-        # of this program; what `resource` tells includes the one that started it
+        # of this program; what `resource` reports includes the process that started it
         lines = Path("/proc/self/status").read_text().splitlines()
         return float(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024 / 1e6
     import resource

@@ -59,22 +59,22 @@ class OutOfMemoryError(DinerError):
 
 
 def quoted(value: object) -> str:
-    """Return what a user wrote as at most a line of a message, without control characters.
+    """Return what a user wrote, shortened to fit a line of a message, without control characters.
 
-    Texts are quoted; of other values no more is looked at than what fits the line.
+    Texts are quoted; other values are only converted as far as they fit the line.
     """
     text = f"'{value[: 4 * _LONGEST]}'" if isinstance(value, str) else _bounded.repr(value)
     return one_line(text)
 
 
 def one_line(text: str, longest: int = _LONGEST) -> str:
-    """Return at most `longest` characters of a text in one line, without control characters."""
+    """Return the first `longest` characters of a text as one line, without control characters."""
     line = _CONTROL.sub(" ", text)
     return line if len(line) <= longest else line[: longest - 2] + "…" + line[-1]
 
 
 class _Bounded(reprlib.Repr):
-    """Writes values without looking at more of them than fits a line."""
+    """Format values without converting more than fits a line."""
 
     def __init__(self) -> None:
         super().__init__()

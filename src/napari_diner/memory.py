@@ -1,4 +1,4 @@
-"""The main memory that is free, and the refusal of what does not fit it. Free of torch."""
+"""Free main memory, and checks against it. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_diner.errors import OutOfMemoryError
 
 FEWER = "crop or bin the frames, or use a larger machine"
 """The usual cure."""
-# where Linux has the limit of a group of processes, and what they use of it: versions 2 and 1
+# files with the limit of a control group and with its usage, for versions 2 and 1
 _LIMITS = (
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
@@ -20,7 +20,7 @@ _LIMITS = (
 
 
 def free_bytes() -> int:
-    """Return the bytes of main memory that can still be allocated; limits of containers and batch systems count."""
+    """Return the free main memory in bytes, within the limits of containers and batch systems."""
     return min(int(psutil.virtual_memory().available), _left_in_group())
 
 
@@ -36,7 +36,7 @@ def check(needed: int, what: str, cure: str = FEWER) -> None:
 
 
 def refuse_beyond(free: int, needed: int, what: str, where: str, cure: str) -> None:
-    """Refuse what needs more bytes than are free, as `check` does, in a memory that is called `where`."""
+    """Raise the error of `check` if more bytes are needed than are free in the memory called `where`."""
     if needed > free:
         raise OutOfMemoryError(
             f"{what} needs about {needed / 1e9:.1f} GB but only {free / 1e9:.1f} GB of {where} memory are free; {cure}"
@@ -44,11 +44,11 @@ def refuse_beyond(free: int, needed: int, what: str, where: str, cure: str) -> N
 
 
 def _left_in_group() -> int:
-    """Return the bytes that the limit of a container or a batch system leaves, if there is one (Linux only)."""
+    """Return the bytes left within the limit of a container or batch system, if there is one (Linux only)."""
     for folder, limit, used in _LIMITS:
         with contextlib.suppress(OSError, ValueError, KeyError):
             statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-            # pages of files that can be dropped do not count
+            # cached pages of files can be dropped and do not count
             taken = int((folder / used).read_text()) - int(statistics["inactive_file"])
             return max(int((folder / limit).read_text()) - taken, 0)
     return sys.maxsize

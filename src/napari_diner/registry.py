@@ -1,4 +1,4 @@
-"""What an entry of a registry is: a named thing that is imported only when it is needed. Free of torch."""
+"""Entries of registries: named objects that are imported when they are first needed. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,38 +12,30 @@ from napari_diner.errors import RecipeError, quoted
 from napari_diner.settings import Settings
 
 Build = Callable[..., Any]
-"""Builds what an entry stands for; the registries say from what."""
+"""Builds the object of an entry; its arguments depend on the registry."""
 
 S = TypeVar("S", bound=Settings)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A solver or a representation, and what a task must know of it.
-
-    Parameters
-    ----------
-    name
-        Its name in recipes, e.g. ``"hash-grid"``.
-    summary
-        What it is, in a few words.
-    build
-        The function that builds it, or ``"module:function"``, which is imported when it is first needed.
-    sections
-        Sections of the recipe that it reads.
-    """
+    """A registered solver or representation."""
 
     name: str
+    """Its name in recipes, e.g. ``"hash-grid"``."""
     summary: str
+    """Short description."""
     build: Build | str
+    """The function that builds it, or ``"module:function"``, which is imported when it is first needed."""
     sections: tuple[str, ...] = ()
+    """Sections of the recipe that it reads."""
 
     def builder(self) -> Build:
-        """Return the function that builds it."""
+        """Return the function that builds the object."""
         return resolve(self.build) if isinstance(self.build, str) else self.build
 
     def settings(self, model: type[S], extension: Mapping[str, Mapping[str, object]]) -> S:
-        """Return its own settings from the section ``extension`` of a recipe, checked by their model.
+        """Return the settings of the entry from the section ``extension`` of a recipe, validated by their model.
 
         Raises
         ------
@@ -54,13 +46,13 @@ class Entry:
 
 
 def resolve(place: str) -> Any:
-    """Import and return what ``"module:name"`` names."""
+    """Import and return the object ``"module:name"``."""
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def unknown(kind: str, name: str, valid: Iterable[str], field: str | None = None) -> RecipeError:
-    """Return the error that there is no thing of a kind with this name; the nearest one is named."""
+    """Return the error for an unknown name; its message suggests the nearest valid one."""
     names = list(valid)
     near = difflib.get_close_matches(name[:80], names, n=1, cutoff=0.6)
     cure = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""Base of recipes and of their sections. Free of torch, so that a form can be shown without it."""
+"""Base of recipes and of their sections. Does not import torch, so that a form can be shown without it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ else:
 
 
 class _OurErrors(ModelMetaclass):
-    """Has the constructors of settings raise `RecipeError` in place of pydantic's `ValidationError`."""
+    """Makes the constructors of settings raise `RecipeError` instead of pydantic's `ValidationError`."""
 
     def __call__(cls, *args: object, **values: object) -> object:  # noqa: N805  # of a metaclass
         try:
@@ -42,7 +42,7 @@ class Settings(BaseModel, metaclass=_OurErrors):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     noun: ClassVar[str] = "recipe"
-    """What messages call the whole that it is, or is a section of."""
+    """Name for the document in messages, e.g. ``"recipe"``."""
 
 
 def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
@@ -55,7 +55,7 @@ def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 def all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield every key of a model; those of its sections, and of what it lists, as ``section.key``."""
+    """Yield every key of a model; keys of sections and of models in lists as ``section.key``."""
     for name, field in model.model_fields.items():
         yield prefix + name
         for kind in (field.annotation, *get_args(field.annotation)):
@@ -64,13 +64,14 @@ def all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def explained(model: Any, error: ValidationError) -> RecipeError:
-    """Return an error that says in one sentence what pydantic found wrong first, and how to fix it."""
+    """Return an error with one sentence about the first problem that pydantic reports, and its cure."""
     first = error.errors(include_url=False)[0]
-    # integers are positions in a tuple, and what is no identifier names a member of a union: neither is part of the key
+    # integers are positions in a tuple, and entries that are not identifiers name members of a union: neither is part
+    # of the key
     parts = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
     unknown = first["type"] == "extra_forbidden"
     if unknown and parts[-1:] != [first["loc"][-1]]:
-        parts.append(first["loc"][-1])  # an unknown key may be any text
+        parts.append(first["loc"][-1])  # an unknown key can be any text
     keys = [str(part) for part in parts if isinstance(part, str)]
     valid = set(all_keys(model))
     while len(keys) > 1 and ".".join(keys) not in valid and not unknown:
@@ -89,7 +90,7 @@ def explained(model: Any, error: ValidationError) -> RecipeError:
 
 
 def _nearest(key: str, valid: set[str]) -> str:
-    """Return the valid key that is most like another one; the last part of the key counts most."""
+    """Return the valid key that is most similar to an unknown one; the last part of the key counts most."""
     key = key[:80]
     last = difflib.get_close_matches(
         key.rsplit(".", 1)[-1], [name.rsplit(".", 1)[-1] for name in valid], n=1, cutoff=0.6
@@ -101,7 +102,7 @@ def _nearest(key: str, valid: set[str]) -> str:
 class OneOf:
     """Restricts a text to names that are known only at run time, such as those of a registry.
 
-    To be used as ``Annotated[str, OneOf(names)]``.
+    Use it as ``Annotated[str, OneOf(names)]``.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ WAVELENGTH_UM, PIXEL_UM, DISTANCES_UM = 0.532, 1.12, (300.0, 400.0, 500.0)
 
 @dataclass(frozen=True)
 class Finished:
-    """How a command ended."""
+    """Outcome of a command."""
 
     code: int
     out: str

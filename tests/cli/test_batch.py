@@ -37,7 +37,7 @@ def test_a_batch_ends_with_what_failed_and_goes_on_when_it_is_repeated(run: Run,
     assert finished.code == 2
     assert "2 done, 1 failed" in finished.out
     lines = finished.err.splitlines()
-    assert f"note: {plan.parent / 'n.txt'} is no item: it is not of a format that can be read" in lines
+    assert f"note: {plan.parent / 'n.txt'} is not an item: its format is not supported" in lines
     assert any(line.startswith("failed: c: ") and "c.tif is truncated" in line for line in lines)
     assert (out / "a" / "phase.tif").is_file()
     shutil.copy(plan.parent / "a.tif", plan.parent / "c.tif")

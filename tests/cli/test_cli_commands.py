@@ -1,4 +1,4 @@
-"""The commands, run as the shell runs them."""
+"""The commands, run in a shell."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_an_interruption_leaves_the_best_so_far(
     assert "Traceback" not in errors
     assert report_of(out)["partial"] is True
     assert load(out)["phase"].data.shape == (48, 48)
-    assert ("winner by" if command[0] == "compare" else "interrupted: this is the best so far") in table
+    assert ("winner by" if command[0] == "compare" else "interrupted: this is the best result so far") in table
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")

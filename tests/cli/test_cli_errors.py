@@ -145,7 +145,7 @@ CASES = {
     "render full -o out.tif": "model.safetensors",
     "render image.tif -o out.tif": "image.tif",
     "render other.safetensors -o out.tif": "other.safetensors is not a model of napari-diner",
-    "render full -o full": "output full must be a TIFF file; let its name end in .tif",
+    "render full -o full": "output full must be a TIFF file; give it a name that ends in .tif",
     "render full -o image.tif": "output image.tif exists; choose another name or add --overwrite",
     "render full -o out.tif --zoom big": "The zoom 'big' is not a number",
     "render full -o out.tif --order 6": "order of the splines is 6; choose one from 0 to 5",

@@ -1,4 +1,4 @@
-"""What files say is read, and said, on the command line."""
+"""Metadata of files on the command line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_header_is_followed_and_it_is_said(run: Run, tmp_path: Path, kind: s
     settings = [*OPTICS, "--distances-um", "850,900,1000", "--solver", "alternating"]
     done = run("lensless", tmp_path / "stack.tif", "-o", tmp_path / "out", *settings)
     assert done.code == 0, done.err
-    assert f"note: {'the header says that zero is' if kind == 'white' else 'ImageJ'}" in done.err
+    assert f"note: {'zero is white according to the header' if kind == 'white' else 'ImageJ'}" in done.err
     assert words.split()[0] in done.out
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     expected = FRAMES if kind == "white" else (FRAMES // 2 * 2).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Fits from the command line: data of every form in, the same form out, with a model that is smaller than it looks."""
+"""Fits from the command line: data of any form, and results of the same form."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_an_interruption_leaves_the_best_so_far(command: list[str], image: Path,
     report = report_of(out)
     assert (report["partial"], report["solver"]) == (True, "diner-siren")
     np.testing.assert_array_equal(FitModel.open(out).evaluate(), load(out)["reconstruction"].data)
-    assert ("winner by" if command[0] == "compare" else "interrupted: this is the best so far") in table
+    assert ("winner by" if command[0] == "compare" else "interrupted: this is the best result so far") in table
 
 
 @pytest.mark.parametrize("command", ["fit", "render", "compare fit", "simulate video"])

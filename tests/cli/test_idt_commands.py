@@ -171,4 +171,4 @@ def test_directions_are_ranked_and_put_right(run: Run, cells: Path, tmp_path: Pa
     again = run("directions", cells / "stack.tif", *wrong, "-o", right)
     assert again.code == 2 and "choose another name or add --overwrite" in again.err and not again.out
     beyond = run("directions", cells / "stack.tif", *wrong, "--pick", 99)
-    assert beyond.code == 2 and "--pick = 99 is not a number of the table" in beyond.err
+    assert beyond.code == 2 and "--pick = 99 is not in the table" in beyond.err

@@ -1,4 +1,4 @@
-"""Every field of a recipe is an option, and both name and judge values alike."""
+"""Every field of a recipe is an option, with the same names and validation."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Whole(Settings):
     """Settings with a field of each kind."""
 
     count: int = Field(default=3, ge=1)
-    """How many."""
+    """Count."""
     length_um: float | None = None
-    """How long."""
+    """Duration."""
     kind: Literal["one", "two"] = "one"
-    """Which."""
+    """Kind."""
     numbers: tuple[float, ...] = ()
     """A list."""
     pairs: tuple[tuple[float, float], ...] | None = None

@@ -1,4 +1,4 @@
-"""Nothing of the user's is replaced: inputs, results of other commands, files that are not results."""
+"""Files of the user are not replaced: inputs, results of other commands, foreign files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renderings of a saved fit: parts as NumPy cuts them, other samplings, and files that are complete or not there."""
+"""Renderings of a saved fit: parts as in NumPy, other samplings, and complete files or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saturated recordings from the command line: found, said, and better than believed or masked."""
+"""Saturated recordings from the command line: detected, reported, and better than exact or masked pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results that are given away: no folders of the user's machine in them, and still repeatable where they were made."""
+"""Shared results: without folders of the user's machine, and still repeatable in place."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def test_no_file_of_a_result_holds_a_folder_and_it_is_repeated_where_it_was_move
         assert nd.load(folder).recipe.image == str(after / "scans" / "x.tif")  # type: ignore[attr-defined]
     (after / "scans" / "x.tif").unlink()
     failed = run("run", after / "second" / "recipe.yaml", "-o", after / "third", "-q")
-    assert failed.code == 2 and "put them there, or name them with" in failed.err
+    assert failed.code == 2 and "put the data there, or name them with" in failed.err
 
 
 def test_others_data_are_asked_for_by_name(tmp_path: Path) -> None:
-    with pytest.raises(DinerError, match=r"x\.tif does not exist; the data of this recipe are named as seen from"):
+    with pytest.raises(DinerError, match=r"x\.tif does not exist; names in this recipe are relative to its folder"):
         nd.fit(recipe=FitRecipe(image=str(tmp_path / "x.tif"), input_sha256="0" * 64))

@@ -1,4 +1,4 @@
-"""A recording of a part of a specimen, by the command line: the surround is solved for, and the border is right."""
+"""A recording of a part of a specimen from the command line: the surround is solved for, and the border is correct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches: what is run, what is left as it is, and what remains after a failure or a cancellation."""
+"""Batches: items that are run, unchanged items, and results after a failure or a cancellation."""
 
 from __future__ import annotations
 

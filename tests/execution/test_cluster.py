@@ -1,4 +1,4 @@
-"""Where items are computed, and how many at a time."""
+"""Executors of items, and their number at the same time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which recordings a plan stands for, and what they are called."""
+"""Recordings that match a plan, and their names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_tree_gives_stacks_and_folders_of_frames_and_tells_what_is_left(tree: 
     assert names(found) == ["day1/a", "day1/b", "day2/cell"]
     strays = {Path(stray.path).name: stray.reason for stray in found.strays}
     assert strays.keys() == {"notes.txt", "overview.tif", "plan.yaml"}
-    assert "single image beside stacks" in strays["overview.tif"]
+    assert "single image next to stacks" in strays["overview.tif"]
 
 
 def test_results_and_the_files_that_recipes_use_are_no_items(tree: Path) -> None:
@@ -48,7 +48,7 @@ def test_results_and_the_files_that_recipes_use_are_no_items(tree: Path) -> None
 def test_a_glob_matches_files_and_folders(tree: Path) -> None:
     assert names(inventory(tree, "day?/[ac]*")) == ["day1/a", "day2/cell"]
     assert names(inventory(tree, {"source": "day1/*", "each": "file"})) == ["day1/a", "day1/b", "day1/overview"]
-    with pytest.raises(DinerError, match=re.escape("no recordings in day3/*.tif")):
+    with pytest.raises(DinerError, match=re.escape("No recordings match day3/*.tif")):
         inventory(tree, "day3/*.tif")
 
 

@@ -1,4 +1,4 @@
-"""A folder in which recordings arrive while they are looked at and run."""
+"""A watched folder in which recordings arrive while others are previewed and run."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_recordings_are_looked_at_when_they_are_complete_and_run_the_newest_firs
         for path, seconds in ((folder / "cell" / "2.tif", 5), (folder / "new.tif", 9)):
             os.utime(path, (time.time() - seconds,) * 2)
         followed.until("in/new", "done")
-        looks = [record.name for record in followed.said if "looked at" in record.message]
+        looks = [record.name for record in followed.said if "previewed" in record.message]
         assert looks == ["in/cell", "in/new"]
         assert [r.name for r in followed.said if r.state == "done"] == ["in/old", "in/cell", "in/new"]
         with Image.open(out / "previews" / "in" / "new.png") as picture:

@@ -1,4 +1,4 @@
-"""A run of each task is killed, and goes on from its checkpoint."""
+"""A run of each task is killed, and continues from its checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers that are killed: their items are run again, no other is, and what kills every worker is given up."""
+"""Killed workers: only their items are run again, and an item that kills every worker is given up."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Malformed files and option values, and a measurement of what they do: ``python -m tests.hostile``."""
+"""Malformed files and option values, and a measurement of their effects: ``python -m tests.hostile``."""

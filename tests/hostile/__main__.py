@@ -1,4 +1,4 @@
-"""Run malformed files and option values through the doors, and count what became of them.
+"""Run malformed files and option values through the front doors, and count the outcomes.
 
     python -m tests.hostile --files 1000 --values 3000
 
@@ -76,7 +76,7 @@ class Worker:
 
 @dataclass
 class Counts:
-    """What became of commands."""
+    """Outcomes of commands."""
 
     held: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)

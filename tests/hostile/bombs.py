@@ -1,4 +1,4 @@
-"""Files that were built to exhaust time or memory, or to be no files at all."""
+"""Files made to exhaust time or memory, and paths that are not files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a front door does with a file or an option: as the command line does, up to the first step of the work."""
+"""Front doors for a file or an option, as in the command line, up to the first step of the work."""
 
 from __future__ import annotations
 

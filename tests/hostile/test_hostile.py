@@ -1,4 +1,4 @@
-"""Malformed files and strange option values are refused in one sentence, or used: nothing else happens.
+"""Malformed files and strange option values are either refused in one sentence or used.
 
 The full measurement is ``python -m tests.hostile``.
 """
@@ -79,10 +79,10 @@ def test_every_field_takes_a_value_or_refuses_it_in_one_sentence(field: tuple[st
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: 1\na: 2\n", "'a' stands there twice"),
+        ("a: 1\na: 2\n", "'a' occurs twice"),
         ("[" * 100, "nested too deeply"),
-        ("a: &a [1]\nb: *b\n", "'b' stands for nothing"),
-        ("a: &a [*a]\n", "'a' stands for nothing, or for itself"),
+        ("a: &a [1]\nb: *b\n", "'b' is undefined"),
+        ("a: &a [*a]\n", "'a' is undefined, or refers to itself"),
         ("a: !!python/name:os.system\n", "not valid YAML at line 1"),
         (BOMB, "holds more than"),
     ],

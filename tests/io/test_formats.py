@@ -1,4 +1,4 @@
-"""The same stack comes out of every kind of file, and what is not clear about a file is asked for."""
+"""The same stack is read from files of every format, and ambiguous files are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MATLAB files: axes come out as MATLAB shows them, and nothing is taken from other files."""
+"""MATLAB files: axes are in MATLAB's order, and nothing is read from other files."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_transfer_functions_that_cannot_be(variables: dict[str, Any], problem: s
 
 def test_complex_frames_are_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "a.mat", I=TRANSFER[0, :, 0])
-    with pytest.raises(InputError, match="no image of real numbers"):
+    with pytest.raises(InputError, match="not an image of real numbers"):
         probe(path)
 
 

@@ -1,4 +1,4 @@
-"""Frames are taken in the order of the numbers in their names, and distances are read from them."""
+"""Frames are sorted by the numbers in their names, and distances are read from the names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named arrays survive the way through OME-TIFF, and others can read them."""
+"""Named arrays survive a round trip through OME-TIFF, and other programs can read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data of any axes are read as they were written, announced before their values, and refused when damaged."""
+"""Data of any axes are read as written, announced by their headers, and refused if damaged."""
 
 from __future__ import annotations
 

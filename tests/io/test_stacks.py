@@ -1,4 +1,4 @@
-"""Stacks are read as they were written, and what is wrong with them is said in one sentence."""
+"""Stacks are read as written, and problems are reported in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers in a TIFF file are read as its header says they are meant, by every reader."""
+"""All readers interpret the numbers in a TIFF file according to its header."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_packed_bits(reader: Any, path: Path, bits: int, photometric: int) -> No
 @pytest.mark.parametrize("stored", [BYTES.astype(np.float32), BYTES.view(np.int8)])
 def test_white_is_zero_without_a_black_is_refused(reader: Any, path: Path, stored: Array) -> None:
     tifffile.imwrite(path, stored, photometric="miniswhite")
-    with pytest.raises(InputError, match=r"zero is white but not which of its numbers of type \w+ is black"):
+    with pytest.raises(InputError, match=r"zero as white, but not which of its numbers of type \w+ is black"):
         reader(path)
 
 
@@ -161,7 +161,7 @@ def test_opacity_of_grey_frames_is_left_out(reader: Any, path: Path, planar: boo
 def test_scales_that_are_not_linear_are_refused(reader: Any, path: Path, name: str) -> None:
     tifffile.imwrite(path, BYTES[0], photometric="minisblack")
     _overwrite(path, 262, int(tifffile.PHOTOMETRIC[name]))
-    with pytest.raises(InputError, match="no intensities; convert it to grey"):
+    with pytest.raises(InputError, match="not intensities; convert it to grey"):
         reader(path)
 
 

@@ -1,4 +1,4 @@
-"""Tests that a new linear operator gets for free.
+"""Tests for every linear operator.
 
 Write a class ``TestName(AdjointMixin)`` with a fixture ``operator`` that returns an `Operator`; give the fixture
 ``params`` to test several. Where a test of its own serves better, call `assert_adjoint`.

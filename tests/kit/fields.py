@@ -1,4 +1,4 @@
-"""Random and smooth images, and how far one is from another."""
+"""Random and smooth images, and their distances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading what commands have written."""
+"""Reading the output of commands."""
 
 from __future__ import annotations
 

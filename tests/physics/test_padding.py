@@ -1,4 +1,4 @@
-"""Continuation beyond the edges: what it copies, and that its adjoints are adjoints."""
+"""Continuation beyond the edges: copied values, and adjoints."""
 
 from __future__ import annotations
 

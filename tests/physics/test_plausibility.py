@@ -1,4 +1,4 @@
-"""Lengths in the wrong unit, and diffraction that says nothing."""
+"""Lengths in the wrong unit, and insufficient diffraction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Propagation against closed forms, its own symmetries, and four other people's implementations."""
+"""Propagation compared with closed forms, symmetries, and four independent implementations."""
 
 from __future__ import annotations
 

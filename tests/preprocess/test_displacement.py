@@ -1,4 +1,4 @@
-"""Displaced frames are noticed, and noise is not taken for a displacement."""
+"""Displaced frames are detected, and noise is not mistaken for a displacement."""
 
 from __future__ import annotations
 

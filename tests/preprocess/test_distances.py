@@ -1,4 +1,4 @@
-"""What the linear theory of weak objects says of distances, and what it cannot say."""
+"""The test of distances by the linear theory of weak objects, and its limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sharpness, its peak, and how sure that is."""
+"""Sharpness, its peak, and the uncertainty of the peak."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_other_measures_find_an_absorbing_sample(metric: Metric) -> None:
 
 
 def test_variance_and_laplacian_turn_over_for_transparent_samples() -> None:
-    """What the settings warn of: such measures are smallest where a transparent sample is in focus."""
+    """Measures for absorbing samples are smallest where a transparent sample is in focus."""
     field = at_the_sensor(SAMPLES["transparent"])
     for metric in ("normalised_variance", "laplacian"):
         curve = focus_curve(field, [260.0, DISTANCE_UM, 340.0], metric)

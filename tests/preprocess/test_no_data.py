@@ -1,4 +1,4 @@
-"""Islands without data and broken pixels are found, and patterns of light are not taken for them."""
+"""Islands without data and broken pixels are detected, and not confused with patterns of light."""
 
 from __future__ import annotations
 

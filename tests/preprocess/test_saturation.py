@@ -1,4 +1,4 @@
-"""The level of saturation, found in the frames."""
+"""Estimation of the saturation level."""
 
 from __future__ import annotations
 

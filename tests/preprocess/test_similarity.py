@@ -1,4 +1,4 @@
-"""Displacement, turn and scale of one picture against another."""
+"""Displacement, rotation and scale of one image relative to another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames that cannot be what they should."""
+"""Checks of frames."""
 
 from __future__ import annotations
 

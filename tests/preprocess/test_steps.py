@@ -1,4 +1,4 @@
-"""From recorded frames to those that a model explains."""
+"""Preparation of recorded frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiled interpolation gives what torch's gives, to rounding, whatever the keys."""
+"""Compiled interpolation agrees with that of torch to rounding for any keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry: what every registered representation has to do."""
+"""The registry: requirements of every registered representation."""
 
 from __future__ import annotations
 

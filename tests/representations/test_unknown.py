@@ -1,4 +1,4 @@
-"""Outputs of representations, and the physical quantities that they stand for."""
+"""Outputs of representations, and the corresponding physical quantities."""
 
 from __future__ import annotations
 

@@ -13,4 +13,4 @@ class Clock:
 
     def budget(self, seconds: float) -> Budget:
         """Return a budget of some seconds on this clock."""
-        return Budget.lasting(seconds, lambda: self.seconds)
+        return Budget(lambda: self.seconds, self.seconds + seconds)

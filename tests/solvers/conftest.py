@@ -1,4 +1,4 @@
-"""What the tests of the solvers share."""
+"""Shared fixtures of the tests of solvers."""
 
 from __future__ import annotations
 

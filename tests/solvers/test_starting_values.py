@@ -1,4 +1,4 @@
-"""Giving a representation the values of an image."""
+"""Starting values: a representation of an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that was interrupted goes on from its checkpoint as if nothing had happened, and only from its own."""
+"""An interrupted run continues from its own checkpoint as if uninterrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line that a dock puts on the clipboard."""
+"""The command line that a dock copies to the clipboard."""
 
 from __future__ import annotations
 

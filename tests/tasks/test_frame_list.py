@@ -1,4 +1,4 @@
-"""Reports say which file is at which distance or direction, and distances are taken from the names of files."""
+"""Reports list the distance or direction of each file, and distances are read from the names of files."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_names_that_contradict_the_distances_are_named(tmp_path: Path, kind: str
     entry = task("lensless")
     parsed = entry.recipe_type.parse(recipe)
     warnings = entry.job(parsed, entry.assemble(parsed)).warnings
-    assert sum("the names of the files say 850, 900, 1000 µm, but" in text for text in warnings) == 1
+    assert sum("the names of the files give 850, 900, 1000 µm, but" in text for text in warnings) == 1
 
 
 @pytest.mark.parametrize(

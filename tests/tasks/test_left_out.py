@@ -1,4 +1,4 @@
-"""Frames are left out by the numbers that messages give them, by all tasks of stacks."""
+"""Frames are left out by their numbers in messages, in all tasks on stacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measured regions: sums of phase and index in their units, their errors, and labels that do not fit."""
+"""Measured regions: sums of phase and index in their units, errors, and labels of wrong shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs are planned to take of the memory, and what they take."""
+"""Planned and actual memory of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be meant is refused before any work, and what is doubtful is said; samples raise no doubt."""
+"""Impossible input is refused before any work, doubtful input gives a warning; samples give none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A saved result says what it is, in files that others can read."""
+"""Saved results are self-describing, in files that other programs can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All recordings of a series in one run, each from the result of the one before."""
+"""All recordings of a series in one run, each starting from the previous result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays in files and in memory are taken with the axes and the part that a recipe names, by all tasks and doors."""
+"""Arrays in files and in memory with axes and selection of a recipe, in all tasks and front doors."""
 
 from __future__ import annotations
 

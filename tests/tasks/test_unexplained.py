@@ -1,4 +1,4 @@
-"""The share of the data that a result leaves unexplained, in all tasks, and results that are no answers."""
+"""The unexplained share of the data in all tasks, and worthless results."""
 
 from __future__ import annotations
 

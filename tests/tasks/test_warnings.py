@@ -1,4 +1,4 @@
-"""What is doubtful about recipe and data is said before a run, in its report, and in a comparison."""
+"""Warnings about recipe and data before a run, in its report, and in a comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Docks in a viewer, small data for them, and what tests of docks do again and again."""
+"""Docks in a viewer, small data for them, and common actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dock gives what the command line gives from one recipe; `tests/test_front_doors.py` has the other ways in."""
+"""Dock and command line give the same result for one recipe; see `tests/test_front_doors.py` for the others."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The command line: ``napari-diner``. Starting it loads neither torch nor Qt; commands load what they need."""
 
-# Everything is imported inside `main`, so that a Ctrl-C while it loads ends as quietly as a later one.
+# Everything is imported inside `main`, so that a Ctrl-C during the import is handled like a later one.
 
 
 def main() -> None:
@@ -13,12 +13,12 @@ def main() -> None:
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         _open_streams()
-        # what a decoder logs about a damaged file is said by our own error
+        # our own error reports what a decoder logs about a damaged file
         logging.getLogger("tifffile").addHandler(logging.NullHandler())
         from napari_diner.cli.app import execute
 
         code = execute(sys.argv[1:])
-        # the command is over; a Ctrl-C while Python closes down would change the exit code
+        # the command is done; a Ctrl-C during the shutdown of Python would change the exit code
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
     except KeyboardInterrupt as interruption:

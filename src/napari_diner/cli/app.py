@@ -55,7 +55,7 @@ def build_app() -> App:
 
 
 def execute(arguments: Sequence[str]) -> int:
-    """Run a command; return the exit code: 0 done, 1 unexpected error, 2 bad input, 130 interrupted.
+    """Run a command; return the exit code: 0 success, 1 unexpected error, 2 bad input, 130 interrupted.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def execute(arguments: Sequence[str]) -> int:
         code = build_app()(
             list(arguments), exit_on_error=False, print_error=False, verbose=False, result_action="return_value"
         )
-        if callable(code):  # the arguments are understood, and the work is still to be done
+        if callable(code):  # the arguments have been parsed; the work follows
             code = code()
         sys.stdout.flush()
     except CycloptsError as error:
@@ -79,7 +79,7 @@ def execute(arguments: Sequence[str]) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in _UNPRINTABLE:
             _drop_printed()
-            # nobody is told if the reader of the output, such as `head`, has gone
+            # nobody is told if the reader of the output, such as `head`, has exited
             return FAULT if isinstance(error, BrokenPipeError) else _complain(f"{unprintable(error)}; add --quiet")
         if os.environ.get(TRACEBACK):
             raise
@@ -97,19 +97,19 @@ def _drop_printed() -> None:
 
 
 def _usage(error: CycloptsError, arguments: Sequence[str]) -> str:
-    """Return what is wrong with the arguments according to cyclopts, and how to get help."""
+    """Return cyclopts' message about wrong arguments, with a hint on how to get help."""
     command = " ".join(["napari-diner", *(error.command_chain or ())])
     if isinstance(error, UnusedCliTokensError):
         words = quoted(" ".join(error.unused_tokens or ()))
         return (
             f"Unexpected arguments: {words}; quote a pattern of files, such as 'frames/*.tif', or see {command} --help"
         )
-    said = str(error).strip()
+    message = str(error).strip()
     for argument in arguments:
         for text in (argument, argument.partition("=")[2]):
             if len(text) > len(quoted(text)):
-                said = said.replace(text, quoted(text)[1:-1])
-    return f"{said} See {command} --help"
+                message = message.replace(text, quoted(text)[1:-1])
+    return f"{message} See {command} --help"
 
 
 def _complain(message: str) -> int:

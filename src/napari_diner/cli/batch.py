@@ -39,14 +39,14 @@ def batch(
     common: Common,
     workers: Annotated[
         int | None,
-        Parameter(help="Processes on this machine; as many as fit its processors and memory if left out."),
+        Parameter(help="Processes on this machine; default: as many as fit its processors and memory."),
     ] = None,
-    threads: Annotated[int | None, Parameter(help="Threads of each process; 1 if left out.")] = None,
+    threads: Annotated[int | None, Parameter(help="Threads of each process; default: 1.")] = None,
     scheduler: Annotated[
-        str, Parameter(help="Address of a Dask scheduler, whose workers are used instead: tcp://host:8786.")
+        str, Parameter(help="Address of a Dask scheduler whose workers are used instead, e.g. tcp://host:8786.")
     ] = "",
 ) -> int:
-    """Run a recipe on many recordings; run it again to go on where it was."""
+    """Run a recipe on many recordings; run the command again to continue."""
     from napari_diner.execution.batch import Batch
     from napari_diner.execution.cluster import executor
     from napari_diner.execution.plan import Plan
@@ -67,16 +67,16 @@ def watch(
     recipe: Annotated[Path, Parameter(help="Recipe for them (YAML).")],
     set_: Assignments = (),
     idle: Annotated[
-        float | None, Parameter(help="End after this many seconds without anything new; else Ctrl-C ends it.")
+        float | None, Parameter(help="Stop after this many seconds without a new file; default: run until Ctrl-C.")
     ] = None,
 ) -> int:
-    """Look at recordings as they arrive in a folder, and run them afterwards, the newest first."""
+    """Preview recordings as they arrive in a folder, then run them, newest first."""
     from napari_diner.execution.plan import Plan
     from napari_diner.execution.watch import FolderWatch
 
     place = folder.expanduser().absolute()
     if not place.is_dir():
-        raise InputError(f"{folder} is no folder; name the one where recordings arrive")
+        raise InputError(f"{folder} is not a folder; name the one where recordings arrive")
     changes: Values = {}
     for text in set_:
         changes = merge(changes, assignment(text))
@@ -87,12 +87,12 @@ def watch(
 
 
 def _follow(work: Batch, common: Common, goes_on: Callable[[], bool] = lambda: True) -> None:
-    """Show a batch until it ends, or is to end, and what became of its items."""
+    """Show the progress of a batch until it ends or is interrupted, then its outcome."""
     try:
         with work:
             display: Display[Sequence[Record]] | None = None
             if not common.quiet:
-                warn((f"{stray.path} is no item: {stray.reason}" for stray in work.strays), "note")
+                warn((f"{stray.path} is not an item: {stray.reason}" for stray in work.strays), "note")
                 display = _Table(work) if sys.stderr.isatty() else _Lines(work)
             with Watch(display) as watching:
                 for changed in work:
@@ -118,7 +118,7 @@ def _print_summary(work: Batch, common: Common) -> None:
 
 
 class _Lines:
-    """A line for each item that has ended, for a log file."""
+    """One line per finished item, for a log file."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -131,7 +131,7 @@ class _Lines:
                 more = "" if left is None else f", {duration(left)} left"
                 place = f"{ended}/{len(self._batch.records)}"
                 print(f"{place} {record.state} {record.name}{more}", file=sys.stderr, flush=True)
-            elif record.state == "waiting":  # it has arrived
+            elif record.state == "waiting":  # a new arrival
                 print(f"waiting {record.name}: {record.message}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class _Lines:
 
 
 class _Table:
-    """A table of the items on a terminal: those that run and fail, and the last that ended."""
+    """A table of items on a terminal: running, failed, and recently finished ones."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari_diner.tasks.run import AnyRun
 
 Work = Callable[[], int]
-"""What a command does once it has understood its arguments; returns the exit code."""
+"""The body of a command, called with parsed arguments; returns the exit code."""
 Command = Callable[..., Work]
 
 RecipeFile = Annotated[
@@ -99,7 +99,7 @@ def compare_command(task: AnyTask) -> Command:
         str | None,
         Parameter(
             name=("--contenders", "--solvers", "--representations"),
-            help=f"Which to compare, separated by commas: {', '.join(task.contenders)}; all if left out.",
+            help=f"Which to compare, separated by commas: {', '.join(task.contenders)}; default: all.",
         ),
     ]
     command.__doc__ = f"Compare contenders for `{task.name}` on the same data, each for the same time."
@@ -107,7 +107,7 @@ def compare_command(task: AnyTask) -> Command:
 
 
 def check_command(task: AnyTask, check: Check) -> Command:
-    """Return the command that ranks alternatives, and can write the recipe of one."""
+    """Return the command that ranks alternatives and can write the recipe of one."""
     options = _options_of(task)
 
     def command(
@@ -116,7 +116,7 @@ def check_command(task: AnyTask, check: Check) -> Command:
         *,
         recipe: RecipeFile = None,
         set_: Assignments = (),
-        pick: Annotated[int, Parameter(help="Number of the way in the table to write a recipe for.")] = 1,
+        pick: Annotated[int, Parameter(help="Number of the alternative in the table to write a recipe for.")] = 1,
         output: Annotated[Path | None, Parameter(name=("--output", "-o"), help="Recipe (YAML) to write.")] = None,
         overwrite: ReplaceFile = False,
         **settings: object,
@@ -146,17 +146,17 @@ def check_into(task: AnyTask, check: Check, recipe: Recipe, pick: int, output: P
     print(f"\n{ranking.note}")
     if not 1 <= pick <= len(ranking.alternatives):
         raise RecipeError(
-            f"{{field}} = {pick} is not a number of the table; it has {len(ranking.alternatives)}", "pick"
+            f"{{field}} = {pick} is not in the table, which has the numbers 1 to {len(ranking.alternatives)}", "pick"
         )
     if output is not None:
         text = shared(recipe.updated(ranking.alternatives[pick - 1].changes), output.parent).to_yaml(complete=False)
         with file_written(output, lambda path: path.write_text(text, encoding="utf-8")):
-            print(f"the recipe of way {pick} is in {output}")
+            print(f"the recipe of alternative {pick} is in {output}")
     return 0
 
 
 def simulate_command(sample: Sample) -> Command:
-    """Return the command that writes a sample."""
+    """Return the command that simulates and saves a sample."""
     options = Options(sample.settings)
 
     def command(*, common: Common, recipe: RecipeFile = None, set_: Assignments = (), **settings: object) -> Work:
@@ -182,7 +182,7 @@ def simulate_into(folder: Common, sample: Sample, settings: Settings) -> int:
 
 
 def write_sample(sample: SampleData, folder: Path) -> None:
-    """Write a sample into a staged folder: the data, the truth, and a recipe that names the data."""
+    """Write a sample into a staged folder: data, truth, and a recipe that names the data."""
     arrays = [sample.data, *sample.truth]
     recipe = with_manifest(sample.recipe.to_yaml(complete=False), [*(f"{a.name}.tif" for a in arrays), *sample.files])
     write_contents(folder, arrays, {RECIPE: recipe, **sample.files})
@@ -233,7 +233,7 @@ def _described(task: AnyTask, command: Command) -> Command:
     """Return a command with the help for its source and its truth."""
     source = Annotated[str | None, Parameter(help=f"{task.source_help} Needed unless the recipe names it.")]
     command.__annotations__["source"] = source
-    if type(task).load_truth is Task.load_truth:  # its message is clearer than that of an unknown option
+    if type(task).load_truth is Task.load_truth:  # its message is clearer than the one for an unknown option
         command.__annotations__["truth"] = Annotated[TruthFolder, Parameter(show=False)]
     return command
 
@@ -241,9 +241,9 @@ def _described(task: AnyTask, command: Command) -> Command:
 def _recipe(
     task: AnyTask, source: str | None, file: Path | None, assignments: tuple[str, ...], settings: Values
 ) -> Recipe:
-    # data that are named beside a recipe are meant to be others than the recipe's
-    given = settings if source is None else merge(settings, {task.source_field: source, "input_sha256": ""})
-    values: Recipe = task.recipe_type.parse(collect(task.recipe_type, file, assignments, given))
+    # data named besides a recipe replace those of the recipe
+    overrides = settings if source is None else merge(settings, {task.source_field: source, "input_sha256": ""})
+    values: Recipe = task.recipe_type.parse(collect(task.recipe_type, file, assignments, overrides))
     return values
 
 

@@ -1,4 +1,4 @@
-"""The command that shows everything on a simulated sample."""
+"""The command that demonstrates the package on a simulated sample."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def demo(
     *,
     output: Annotated[
         Path,
-        Parameter(name=("--output", "-o"), help="Folder for sample and results; an earlier demo in it is replaced."),
+        Parameter(name=("--output", "-o"), help="Folder for sample and results; replaces an earlier demo in it."),
     ] = Path("napari-diner-demo"),
     show: Annotated[bool, FLAG, Parameter(help="Open the result in napari.")] = False,
     seed: Annotated[int, Parameter(help="Number that fixes every random choice.")] = 0,
     quiet: Quiet = False,
-    overwrite: Annotated[bool, FLAG, Parameter(help="Also write into a folder that holds other files.")] = False,
+    overwrite: Annotated[bool, FLAG, Parameter(help="Also write into a folder that contains other files.")] = False,
 ) -> int:
-    """Simulate a sample, reconstruct it or fit an image in several ways, and name the winner."""
+    """Simulate a sample, reconstruct or fit it with several methods, and name the best."""
     overwrite = overwrite or is_demo(output)
     chosen = registered(task)
     demonstration = chosen.demo
@@ -42,7 +42,7 @@ def demo(
         raise DinerError("There is no Qt to show the result with; pip install 'napari-diner[all]', or leave out --show")
     with results_in(output, overwrite) as save:
         if not quiet:
-            print(f"simulating a sample, and comparing {', '.join(demonstration.contenders)}", flush=True)
+            print(f"simulating a sample and comparing {', '.join(demonstration.contenders)}", flush=True)
         _, sample = samples()[demonstration.sample]
         data = sample.make(sample.settings(**{**demonstration.settings, "seed": seed}))
         place = output.absolute() / "sample" / f"{data.data.name}.tif"

@@ -1,4 +1,4 @@
-"""The command that shows what is installed, and on what machine."""
+"""The command that shows versions and hardware."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("napari-diner", "torch", "numpy", "napari", "tifffile", "safetensors
 
 
 def qt_binding() -> str | None:
-    """Return the name of a Qt binding that is installed, without importing it."""
+    """Return the name of an installed Qt binding without importing it."""
     return next((name for name in QT_BINDINGS if find_spec(name) is not None), None)
 
 

@@ -16,7 +16,7 @@ def measure(
     result: Annotated[Path, Parameter(help="The folder of a result of lensless or idt.")],
     /,
     *,
-    labels: Annotated[Path, Parameter(help="TIFF or PNG file with a number for each region; 0 is background.")],
+    labels: Annotated[Path, Parameter(help="TIFF or PNG file with a number for each region and 0 for the background.")],
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), help="CSV file for the table.")] = None,
     refraction_increment: Annotated[
         float, Parameter(help="Refractive index per concentration of dry matter, in mL/g.")

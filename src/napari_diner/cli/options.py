@@ -29,7 +29,7 @@ class Option:
     """One field of a recipe as an option."""
 
     keys: tuple[str, ...]
-    """Where the field stands, e.g. ``("gauss_newton", "cg_steps")``."""
+    """Keys that lead to the field, e.g. ``("gauss_newton", "cg_steps")``."""
     field: FieldInfo
     """The field itself."""
     group: Group
@@ -67,11 +67,11 @@ class Option:
         )
         return Annotated[kind | None, described]
 
-    def value(self, given: object) -> object:
+    def value(self, entry: object) -> object:
         """Convert a value from the command line into one for the recipe."""
-        if self.is_sequence and isinstance(given, str) and not is_file(self.field, given):
-            return parse_sequence(self, given)
-        return given
+        if self.is_sequence and isinstance(entry, str) and not is_file(self.field, entry):
+            return parse_sequence(self, entry)
+        return entry
 
     def _help(self) -> str:
         text = self.field.description or ""
@@ -117,7 +117,7 @@ class Options:
     skip
         Keys that are not options, e.g. because they are positional arguments.
     shortcuts
-        Further options, which stand for changes of the recipe; the options of fields override them.
+        Further options, each for a change of the recipe; options of fields override them.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ def nested(keys: Sequence[str], value: object) -> Values:
 def collect(
     model: type[BaseModel], file: Path | None, assignments: Iterable[str], options: Mapping[str, object]
 ) -> Values:
-    """Combine the values of a recipe: the file's, over them those of ``--set``, over them the options.
+    """Combine the values of a recipe: options override ``--set``, which overrides the file.
 
     Paths in the file are relative to the file's folder, others to the current one; all become absolute, so that the
     recipe stored with a result works from anywhere.

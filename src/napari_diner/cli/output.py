@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_diner.tasks.run import AnyRun
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
+"""Exit code after Ctrl-C, as in shells: 128 + SIGINT."""
 
 FLAG = Parameter(negative=(), show_default=False)
 Quiet = Annotated[bool, FLAG, Parameter(name=("--quiet", "-q"), help="Show only errors.")]
@@ -46,10 +46,10 @@ class Common:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Resuming(Common):
-    """Where the result of a run is saved, what is shown, and whether it goes on from an earlier run."""
+    """Where the result of a run is saved, what is shown, and whether an earlier run is resumed."""
 
     resume: Annotated[
-        bool, FLAG, Parameter(help="Go on from the last checkpoint of a run into this folder that was interrupted.")
+        bool, FLAG, Parameter(help="Continue an interrupted run into this folder from its last checkpoint.")
     ] = False
 
 
@@ -59,8 +59,8 @@ def results_in(
 ) -> Iterator[Callable[[Callable[[Path], object]], None]]:
     """Reserve a folder for the results that the block computes; see `write_computed` for the parameters and errors.
 
-    Yields a function that saves the results, given one that writes them. Whoever interrupts the block afterwards is
-    told that they are saved.
+    Yields a function that saves the results, given one that writes them. An interruption after that reports
+    that they are saved.
     """
     saved = False
 
@@ -102,13 +102,13 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
     Parameters
     ----------
     folder
-        Where to save the result.
+        Folder for the result.
     task
         The task.
     start
-        Reads the data and returns the run; called only after the folder has been checked.
+        Reads the data and returns the run; called after the folder has been checked.
     inputs
-        What the result is computed from; never replaced.
+        Files that the result is computed from; never replaced.
 
     Raises
     ------
@@ -126,9 +126,7 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
             for progress in run:
                 if not watch.goes_on(progress):
                     break
-            if not watch.started:
-                raise KeyboardInterrupt
-            watch.clear()
+            watch.end()
             from napari_diner.tasks.saving import write_result
 
             try:
@@ -153,8 +151,8 @@ def _print_summary(task: AnyTask, result: Result, output: Path, *, is_resumable:
     rows += [Row("note", text) for text in result.report["notes"]]
     rows += [Row("warning", text) for text in result.report["warnings"]]
     if result.partial:
-        more = "; --resume --overwrite goes on from the last checkpoint" if is_resumable else ""
-        rows.append(Row("note", f"interrupted: this is the best so far{more}"))
+        more = "; --resume --overwrite continues from the last checkpoint" if is_resumable else ""
+        rows.append(Row("note", f"interrupted: this is the best result so far{more}"))
     print_rows([*rows, Row("folder", str(output))])
     next_step = task.next_step(output)
     if next_step:
@@ -188,9 +186,7 @@ def finish(comparing: ComparisonRun, *, quiet: bool) -> tuple[Comparison, bool]:
         for progress in comparing:
             if not watch.goes_on(progress):
                 break
-        if not watch.started:
-            raise KeyboardInterrupt
-        watch.clear()
+        watch.end()
         return comparing.result(), not watch.stopped
 
 
@@ -236,9 +232,9 @@ def write_comparison(comparison: Comparison, folder: Path, *, partial: bool, oth
 
 
 def check_file(path: Path, overwrite: bool, kind: str, suffixes: tuple[str, ...]) -> None:
-    """Check that a file of a kind may be written, before anything is computed."""
+    """Check that an output file can be written, before anything is computed."""
     if path.suffix.lower() not in suffixes:
-        raise OutputError(f"The output {path} must be a {kind} file; let its name end in {suffixes[0]}")
+        raise OutputError(f"The output {path} must be a {kind} file; give it a name that ends in {suffixes[0]}")
     path = path.expanduser()
     if path.is_dir():
         raise OutputError(f"The output {path} is a folder; name a file")

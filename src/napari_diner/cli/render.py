@@ -25,7 +25,7 @@ def render(
     output: Annotated[Path, Parameter(name=("--output", "-o"), help="TIFF file for the rendering.")],
     region: Annotated[
         str,
-        Parameter(help="Part to evaluate, by the letters of the axes, e.g. z=3,y=10:50,x=::2; all if left out."),
+        Parameter(help="Part to evaluate, by the letters of the axes, e.g. z=3,y=10:50,x=::2; default: all."),
     ] = "",
     zoom: Annotated[
         str,
@@ -61,7 +61,8 @@ def parse_region(text: str, axes: str, shape: tuple[int, ...]) -> list[Index]:
     Raises
     ------
     InputError
-        If it cannot be read, names an axis that does not exist or twice, lies outside the data, or is not a plane.
+        If it cannot be parsed, names an unknown axis or one axis twice, lies outside the data, or is not at least a
+        plane.
     """
     index: dict[str, Index] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):

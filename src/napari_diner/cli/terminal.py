@@ -18,7 +18,7 @@ from napari_diner.tasks.report import Row
 from napari_diner.tasks.result import Progress
 
 SECONDS_BETWEEN_LINES = 30.0
-"""Time between lines of progress where there is no terminal for a progress bar."""
+"""Time between lines of progress if there is no terminal for a progress bar."""
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
 
@@ -29,22 +29,22 @@ Shown = TypeVar("Shown", contravariant=True)
 
 
 class Display(Protocol[Shown]):
-    """What is on the terminal while something runs."""
+    """The display of progress on a terminal."""
 
     def show(self, progress: Shown) -> None:
-        """Show how far it has come."""
+        """Show the progress."""
 
     def close(self) -> None:
-        """Take it off the terminal."""
+        """Remove the display."""
 
 
 class Watch(Generic[Shown]):
-    """Inside its ``with`` block, a run is shown, and the first Ctrl-C or SIGTERM ends it; the second one stops at once.
+    """Show the progress of a run; the first Ctrl-C or SIGTERM ends the run, the second stops it at once.
 
     Parameters
     ----------
     display
-        How the run is shown; not at all if None.
+        How to show the progress; not at all if None.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class Watch(Generic[Shown]):
         self._display = display
 
     def goes_on(self, progress: Shown) -> bool:
-        """Show progress; return whether the run is to take another step."""
+        """Show progress; return whether the run should continue."""
         self.started = True
         if self._display is not None:
             self._display.show(progress)
@@ -80,9 +80,21 @@ class Watch(Generic[Shown]):
             signal.signal(number, handler)
 
     def clear(self) -> None:
-        """Take the progress bar off the terminal."""
+        """Remove the progress bar."""
         if self._display is not None:
             self._display.close()
+
+    def end(self) -> None:
+        """Remove the progress bar after the last step.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the run was stopped before its first step, so that there is no result.
+        """
+        if not self.started:
+            raise KeyboardInterrupt
+        self.clear()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.stopped:
@@ -93,7 +105,7 @@ class Watch(Generic[Shown]):
 
 
 def progress_display(*, quiet: bool = False) -> Display[Progress] | None:
-    """Return the display of a run: a bar on a terminal, else a line now and then; None if quiet."""
+    """Return the display of a run: a bar on a terminal, otherwise occasional lines; None if quiet."""
     return None if quiet else _Bar() if sys.stderr.isatty() else _Lines()
 
 
@@ -121,7 +133,7 @@ class _Bar:
 
 
 class _Lines:
-    """A line now and then, for a log file."""
+    """Occasional lines, for a log file."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()
@@ -145,14 +157,14 @@ def _figures(progress: Progress) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in a unit that suits it, e.g. ``"90 s"``, ``"12 min"``."""
+    """Return a duration in a suitable unit, e.g. ``"90 s"``, ``"12 min"``."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def warn(warnings: Iterable[str], kind: str = "warning") -> None:
-    """Show what is doubtful about a run, or worth knowing, before it begins."""
+    """Show warnings or notes about a run before it starts."""
     for warning in warnings:
         print(f"{kind}: {warning}", file=sys.stderr, flush=True)
 
@@ -186,7 +198,7 @@ def table_text(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _rendered(table: Table) -> str:
-    """Return a table as text, as wide as a terminal or, where there is none, as it needs to be."""
+    """Return a table as text, as wide as the terminal, or as wide as needed if there is none."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000, color_system=None)
     with console.capture() as captured:
         console.print(table)

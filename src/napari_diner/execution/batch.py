@@ -19,33 +19,33 @@ from napari_diner.io.folder import reserved
 from napari_diner.tasks.recipe import input_files
 
 Changes = Generator[Sequence[Record], None, None]
-"""Records as they change, at times none; close it to stop."""
+"""Records as they change, possibly none; close it to stop."""
 Executor = Callable[[Sequence[Item], Path, bool], Changes]
-"""Runs items into an output folder, where results may be overwritten."""
+"""Runs items into an output folder; the flag allows replacing results."""
 
 _SUMMARY_EVERY_S = 10.0
 
 
 class Batch:
-    """The items of a plan on their way; its owner iterates it, as with `napari_diner.tasks.run.Run`.
+    """A run of all items of a plan, iterated by its owner like a `napari_diner.tasks.run.Run`.
 
-    Each iteration yields the records that have changed, at times none. To cancel, stop iterating and leave the ``with``
-    block: finished items are kept, and nothing of the others. The output folder receives a folder for each item, and
-    ``batch.json``, ``batch.csv`` and ``batch.html``. Items that are done, from the same data with the same recipe, are
-    left as they are, so that a batch that was cancelled goes on where it was.
+    Each iteration yields the records that have changed, possibly none. To cancel, stop iterating and leave the ``with``
+    block: finished items are kept, others are discarded. The output folder receives a folder for each item, and
+    ``batch.json``, ``batch.csv`` and ``batch.html``. Items that are complete, from the same data with the same
+    recipe, are left unchanged, so that a cancelled batch can be continued.
 
     Parameters
     ----------
     plan
-        Which recordings, and with which recipe.
+        The recordings, and the recipe for them.
     output
         A new folder, an empty one, or that of an earlier batch.
     overwrite
         Whether results of other data or other recipes in it are replaced; otherwise these items fail.
     executor
-        Where items are computed; in this process, one after the other, if None.
+        Where items are computed; one after the other in this process if None.
     may_be_empty
-        Whether the plan may stand for nothing yet.
+        Whether the plan may match nothing yet.
 
     Raises
     ------
@@ -90,18 +90,18 @@ class Batch:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether all items have ended."""
         return all(record.is_over for record in self.records.values())
 
     @property
     def remaining_s(self) -> float | None:
-        """An estimate of the seconds to come, from the time that the items so far took; None if there is none."""
+        """Estimated remaining seconds, from the time of the items so far; None if unknown."""
         computed, left = self.count("done", "failed"), self.count("waiting", "running")
         return None if not (computed and left) else left * (time.monotonic() - self._began) / computed
 
     @property
     def warnings(self) -> Mapping[str, Sequence[str]]:
-        """What is doubtful, each sentence with the items that it is about."""
+        """Warnings, each with the items that it is about."""
         named: dict[str, list[str]] = {}
         for record in self.records.values():
             for warning in record.warnings:
@@ -133,7 +133,7 @@ class Batch:
             for item in self.items:
                 record = self.records[item.name]
                 if not record.is_over:
-                    # what a worker has saved before it could tell is done, and the rest was given up
+                    # results that a worker saved without reporting them count as done; the rest was cancelled
                     given_up = record if record.state == "waiting" else Record(item.name, item.source)
                     self.records[item.name] = saved(item, self.output, self._since) or given_up
             if self._written > -math.inf:
@@ -153,7 +153,7 @@ class Batch:
             changes.close()
 
     def _changes(self) -> Changes:
-        """Run the items; yield records as they change, at times none."""
+        """Run the items; yield records as they change, possibly none."""
         return self._executor(self.items, self.output, self.overwrite)
 
     def _summarise(self, *, is_over: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Items on the workers of a Dask cluster: one on this machine for the time of the batch, or one that runs already."""
+"""Items on the workers of a Dask cluster: a temporary one on this machine, or one that is already running."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from napari_diner.io.folder import REPORT
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-_TOLD_EVERY_S = 0.5
+_REPORTED_EVERY_S = 0.5
 _LOOKED_EVERY_S = 0.2
 _SEEN_WITHIN_S = 10.0
 _DEATHS = 2
-"""Workers that may die of an item before it is given up; those of others at the same time do not count."""
+"""Deaths of workers after which an item is given up; deaths caused by other items do not count."""
 _LOOPBACK = "127.0.0.1:0"
 """A free port that only this machine can reach."""
 _RECORD = "record"
 _CARD = "GPU"
-"""Resource by which workers say that they have a graphics card."""
+"""Resource with which workers announce a graphics card."""
 
 
 def executor(workers: int | None = 1, threads: int | None = None, scheduler: str = "") -> Executor:
-    """Return what runs the items of a batch.
+    """Return the executor of a batch.
 
     Parameters
     ----------
@@ -89,13 +89,13 @@ def _on_this_machine(
 
 @contextmanager
 def _local(count: int, threads: int) -> Iterator[Client]:
-    """Start a cluster on this machine, that only this machine can reach, and end it with the block."""
+    """Start a cluster that only this machine can reach; close it at the end of the block."""
     import dask
     from distributed import Client, LocalCluster
 
     settings = {
         "distributed.scheduler.allowed-failures": _DEATHS - 1,
-        # an item that waits for a worker is not to be blamed for its death
+        # an item that waits for a worker is not the cause of its death
         "distributed.scheduler.worker-saturation": 1.0,
     }
     variables = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
@@ -107,7 +107,7 @@ def _local(count: int, threads: int) -> Iterator[Client]:
                 host="127.0.0.1",
                 dashboard_address=_LOOPBACK,
                 worker_dashboard_address=_LOOPBACK,
-                memory_limit=0,  # each run compares what it needs with what is free
+                memory_limit=0,  # each run checks its own need of memory
                 silence_logs=logging.CRITICAL + 1,
                 env=variables,
             )
@@ -117,7 +117,7 @@ def _local(count: int, threads: int) -> Iterator[Client]:
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Keep Ctrl-C, which a terminal sends to all, from processes that begin in the block or in threads begun in it."""
+    """Shield processes that the block or its threads start from Ctrl-C."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -130,7 +130,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 @contextmanager
 def _connected(address: str) -> Iterator[Client]:
-    """Connect with a scheduler for the time of the block.
+    """Connect to a scheduler for the duration of the block.
 
     Raises
     ------
@@ -153,13 +153,13 @@ def _connected(address: str) -> Iterator[Client]:
 
 
 def _on_cluster(connect: Callable[[], Any], items: Sequence[Item], output: Path, overwrite: bool) -> Changes:
-    """Run items on the workers of a cluster; one whose worker dies is run again, by another."""
-    told: queue.SimpleQueue[Record] = queue.SimpleQueue()
+    """Run items on the workers of a cluster; an item whose worker dies is run again by another."""
+    records: queue.SimpleQueue[Record] = queue.SimpleQueue()
     topic = f"napari-diner-{uuid.uuid4().hex}"
     with connect() as client:
         from distributed import Event
 
-        client.subscribe_topic(topic, lambda event: told.put(_record(event[1][_RECORD])))
+        client.subscribe_topic(topic, lambda event: records.put(_record(event[1][_RECORD])))
         has_cards = _has_cards(client)
         futures = []
         for number, item in enumerate(items):
@@ -169,11 +169,11 @@ def _on_cluster(connect: Callable[[], Any], items: Sequence[Item], output: Path,
                 client.submit(_work, item, output, overwrite, topic, key=key, pure=False, resources=resources)
             )
         for item, future in zip(items, futures, strict=True):
-            future.add_done_callback(partial(_hand_over, item, told))
+            future.add_done_callback(partial(_hand_over, item, records))
         left = {item.name for item in items}
         try:
             while left:
-                changed = [_checked(record, output) for record in _waited_for(told) if record.name in left]
+                changed = [_checked(record, output) for record in _waited_for(records) if record.name in left]
                 left -= {record.name for record in changed if record.is_over}
                 yield changed
         finally:
@@ -183,40 +183,40 @@ def _on_cluster(connect: Callable[[], Any], items: Sequence[Item], output: Path,
 
 
 def _work(item: Item, output: Path, overwrite: bool, topic: str) -> Record:
-    """Run an item on a worker, tell how far it is, and give it up if the batch ends."""
+    """Run an item on a worker, report its progress, and cancel it if the batch ends."""
     from distributed import Event, get_worker
 
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())  # our own errors say it
-    worker, told_at = get_worker(), 0.0
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())  # our own errors report it
+    worker, reported_at = get_worker(), 0.0
     record = Record(item.name, item.source)
     for record in run_item(item, output, overwrite=overwrite):
-        if not record.is_over and time.monotonic() - told_at >= _TOLD_EVERY_S:
+        if not record.is_over and time.monotonic() - reported_at >= _REPORTED_EVERY_S:
             worker.log_event(topic, {_RECORD: asdict(record)})
-            if told_at and Event(topic).is_set():
+            if reported_at and Event(topic).is_set():
                 break
-            told_at = time.monotonic()
+            reported_at = time.monotonic()
     return record
 
 
-def _hand_over(item: Item, told: queue.SimpleQueue[Record], future: Future[Record]) -> None:
-    """Hand the record of an item that has ended to the batch."""
+def _hand_over(item: Item, records: queue.SimpleQueue[Record], future: Future[Record]) -> None:
+    """Pass the final record of an item to the batch."""
     if future.cancelled():
         return
     try:
-        told.put(future.result())
+        records.put(future.result())
     except Exception as error:
         message = f"its worker failed ({type(error).__name__}: {one_line(str(error), 200)})"
         if type(error).__name__ == "KilledWorker":
-            message = f"{_DEATHS} workers died of it; it may need more memory than there is"
-        told.put(Record(item.name, item.source, "failed", message))
+            message = f"{_DEATHS} workers died while running it; it may need more memory than is available"
+        records.put(Record(item.name, item.source, "failed", message))
 
 
-def _waited_for(told: queue.SimpleQueue[Record]) -> Iterator[Record]:
-    """Yield what has been told by now, after waiting a moment for the first."""
+def _waited_for(records: queue.SimpleQueue[Record]) -> Iterator[Record]:
+    """Yield the records received so far, after waiting a moment for the first."""
     try:
-        yield told.get(timeout=_LOOKED_EVERY_S)
+        yield records.get(timeout=_LOOKED_EVERY_S)
         while True:
-            yield told.get_nowait()
+            yield records.get_nowait()
     except queue.Empty:
         return
 
@@ -226,13 +226,13 @@ def _record(values: dict[str, Any]) -> Record:
 
 
 def _checked(record: Record, output: Path) -> Record:
-    """Return a record, of a failure if its result is nowhere to be seen from here."""
+    """Return a record, or that of a failure if this machine cannot see the result."""
     report = output / record.name / REPORT
-    until = time.monotonic() + _SEEN_WITHIN_S  # files of other machines may appear late
+    until = time.monotonic() + _SEEN_WITHIN_S  # files from other machines may appear with a delay
     while record.state in ("done", "unchanged") and not report.is_file():
         if time.monotonic() > until:
             message = (
-                f"its worker has saved it in {report.parent}, which this machine does not see; choose a shared folder"
+                f"its worker saved the result in {report.parent}, which this machine cannot see; choose a shared folder"
             )
             return Record(record.name, record.source, "failed", message)
         time.sleep(_LOOKED_EVERY_S)
@@ -240,6 +240,6 @@ def _checked(record: Record, output: Path) -> Record:
 
 
 def _has_cards(client: Client) -> bool:
-    """Tell whether workers say that they have graphics cards, which are then shared out one by one."""
+    """Return whether workers announce graphics cards; each item then gets one of its own."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return any(_CARD in worker["resources"] for worker in workers)

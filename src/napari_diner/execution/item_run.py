@@ -1,4 +1,4 @@
-"""Running one item of a batch: unless it is done, and without an error that stops the others."""
+"""Running one item of a batch, unless it is complete, without letting its errors stop the others."""
 
 from __future__ import annotations
 
@@ -30,42 +30,42 @@ THUMBNAIL = "thumbnail.png"
 
 @dataclass(frozen=True)
 class Record:
-    """How far an item has come."""
+    """State of an item."""
 
     name: str
-    """Of the item."""
+    """Name of the item."""
     source: str
-    """Where its data are."""
+    """Source of its data."""
     state: State = "waiting"
-    """What has become of it; an unchanged one was done before from the same data with the same recipe."""
+    """State; ``"unchanged"`` if a result of the same data and recipe already existed."""
     message: str = ""
-    """The stage that is running, or why it failed."""
+    """Name of the running stage, or reason of the failure."""
     seconds: float = 0.0
     """Seconds of computing."""
     remaining_s: float | None = None
-    """An estimate of the seconds to come, if it is running."""
+    """Estimated remaining seconds, if it is running."""
     warnings: tuple[str, ...] = ()
-    """What is doubtful."""
+    """Warnings."""
     figures: Mapping[str, float | int | str] = field(default_factory=dict)
-    """The figures of its report that its task compares results by."""
+    """The figures of its report by which the task compares results."""
     place: str = ""
-    """The process that computes it."""
+    """Process that computes it."""
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will become of it."""
+        """Whether the item has ended."""
         return self.state in ("done", "unchanged", "failed")
 
 
 def run_item(item: Item, output: Path, *, overwrite: bool = False) -> Generator[Record, None, None]:
-    """Run an item and save its result; yield a record for each step, and last the one of its end.
+    """Run an item and save its result; yield a record for each step and a final one.
 
-    To give it up, close the iterator: nothing is saved then. A result is saved all at once.
+    To cancel, close the iterator: nothing is saved then. A result is saved as a whole.
 
     Parameters
     ----------
     item
-        What to run.
+        The item.
     output
         The output folder of the batch.
     overwrite
@@ -120,7 +120,7 @@ def _run(item: Item, record: Record, folder: Path, overwrite: bool) -> Iterator[
 
 
 def saved(item: Item, output: Path, since: float) -> Record | None:
-    """Return the record of a result that was saved after a time, in seconds since 1970, if there is one."""
+    """Return the record of a result saved after a given time, in seconds since 1970, if there is one."""
     report = output / item.name / REPORT
     try:
         values = read_json(report) if report.stat().st_mtime >= since else None
@@ -145,9 +145,9 @@ def _ended(record: Record, state: State, report: Report, columns: Mapping[str, s
 
 
 def _identity(run: AnyRun, attached: Sequence[str]) -> dict[str, object]:
-    """Return what decides a result besides its data: the recipe, completed from the files, and other files it names.
+    """Return what determines a result besides its data: the completed recipe, and the other files that it names.
 
-    Where files are does not count, as their content does.
+    Locations of files do not count, only their content.
     """
     recipe = run.job.recipe
     values = recipe.model_dump(mode="json", exclude={task_of(recipe).source_field, "input_sha256"})
@@ -156,7 +156,7 @@ def _identity(run: AnyRun, attached: Sequence[str]) -> dict[str, object]:
 
 
 def _done(folder: Path, run: AnyRun, identity: Mapping[str, object]) -> Report | None:
-    """Return the report in a folder if it is that of the complete result of the same recipe on the same data."""
+    """Return the report in a folder if it belongs to a complete result of the same recipe and data."""
     if not folder.is_dir():
         return None
     recover(folder)

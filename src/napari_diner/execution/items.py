@@ -1,4 +1,4 @@
-"""The items of a batch: the recordings that a plan stands for, each with its recipe and its folder. Free of torch."""
+"""The items of a batch: the recordings that match a plan, each with its recipe and folder. Does not import torch."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from napari_diner.tasks.recipe import Recipe, input_files, merge
 from napari_diner.tasks.task import AnyTask
 
 SUMMARIES = ("batch.json", "batch.csv", "batch.html")
-"""Files about the whole batch, beside the folders of the items."""
+"""Files about the whole batch, next to the folders of the items."""
 PREVIEWS = "previews"
-"""Folder beside them for first pictures of recordings that arrive."""
+"""Folder next to them for previews of arriving recordings."""
 MOST_ITEMS = 100_000
 _READABLE = frozenset(suffix for format_ in FORMATS for suffix in format_.suffixes)
 
@@ -36,13 +36,13 @@ class Item:
     """One recording of a batch."""
 
     name: str
-    """Its folder inside the output folder, with slashes."""
+    """Its folder, relative to the output folder, with slashes."""
     source: str
     """File, folder or ``file::name``."""
     recipe: Recipe
-    """All settings, the source among them."""
+    """All settings, including the source."""
     problem: str = ""
-    """Why it cannot be run, as far as that is known beforehand."""
+    """Reason why it cannot be run, if known in advance; empty otherwise."""
 
     def folder(self, output: Path) -> Path:
         """Return the folder for its results.
@@ -60,27 +60,27 @@ class Item:
 
 @dataclass(frozen=True)
 class Stray:
-    """A file or folder that is no item."""
+    """A file or folder that is not an item."""
 
     path: str
-    """Where it is."""
+    """Path."""
     reason: str
-    """Why not, without a full stop."""
+    """Reason, without a full stop."""
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What a plan stands for."""
+    """Everything that matches a plan."""
 
     items: tuple[Item, ...]
-    """The recordings, in the order of the plan."""
+    """Recordings, in the order of the plan."""
     strays: tuple[Stray, ...] = ()
-    """What was found beside them."""
+    """Other files and folders in the same places."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an item is read from, before it has a recipe."""
+    """The source of an item, before it has a recipe."""
 
     path: Path
     source: str
@@ -88,35 +88,35 @@ class _Place:
     """Its name without a suffix, relative to the folder of the results of its entry."""
     entry: Entry
     point: Mapping[str, int]
-    """Where along the axes of `Entry.over`."""
+    """Position along the axes of `Entry.over`."""
     label: str = ""
-    """The same as the name of a folder."""
+    """The same, as the name of a folder."""
     problem: str = ""
 
     def name(self, suffix: bool) -> str:
-        """Return the name of its item, with the suffix of the file if there are others that differ by it."""
+        """Return the name of its item, with the suffix of the file if another name differs only by the suffix."""
         stem = self.stem + (self.path.suffix if suffix else "")
         return "/".join(safe_name(part) for part in (*stem.split("/"), *filter(None, [self.label])))
 
 
 def items_of(plan: Plan, output: Path, *, may_be_empty: bool = False) -> Inventory:
-    """Return the items of a plan, and what was found beside them.
+    """Return the items of a plan, and the other files in the same places.
 
     Parameters
     ----------
     plan
         The plan.
     output
-        The output folder; what is in it is no item.
+        The output folder; its contents are not items.
     may_be_empty
-        Whether an entry may stand for nothing.
+        Whether an entry may match nothing.
 
     Raises
     ------
     RecipeError
         If a recipe is wrong, an override fits no item, or two items would have the same folder.
     InputError
-        If an entry stands for nothing, unless it may.
+        If an entry matches nothing, unless that is allowed.
     """
     task, values = plan.base()
     values = merge(values, {task.source_field: None})
@@ -128,12 +128,12 @@ def items_of(plan: Plan, output: Path, *, may_be_empty: bool = False) -> Invento
         search = _Search(entry, plan.folder, output, used, getattr(recipe, "axes", ""))
         places_of_entry = search.places()
         if not places_of_entry and not may_be_empty:
-            raise InputError(f"There are no recordings in {entry.source}; check the plan")
+            raise InputError(f"No recordings match {entry.source}; check the plan")
         places += places_of_entry
         strays |= {stray.path: stray for stray in search.strays}
         if len(places) > MOST_ITEMS:
-            raise InputError(f"The plan stands for more than {MOST_ITEMS:,} items; divide it")
-    unique = {(place.source, *place.point.items()): place for place in places}  # the last entry counts
+            raise InputError(f"The plan matches more than {MOST_ITEMS:,} items; divide it")
+    unique = {(place.source, *place.point.items()): place for place in places}  # the last entry takes precedence
     names = _names(list(unique.values()))
     fitting: Counter[str] = Counter()
     items = []
@@ -152,7 +152,7 @@ def items_of(plan: Plan, output: Path, *, may_be_empty: bool = False) -> Invento
 
 
 def _item(plan: Plan, task: AnyTask, values: Values, name: str, place: _Place, changes: Mapping[str, object]) -> Item:
-    """Return an item with its checked recipe."""
+    """Return an item with its validated recipe."""
     own: dict[str, object] = {task.source_field: place.source, "input_sha256": ""}
     if place.point:
         chosen = [f"{axis}={at}" for axis, at in place.point.items()]
@@ -163,12 +163,12 @@ def _item(plan: Plan, task: AnyTask, values: Values, name: str, place: _Place, c
 
 
 def _names(places: Sequence[_Place]) -> list[str]:
-    """Return a name for each item, none of which is that of another or of a folder around it.
+    """Return a unique name for each item; none is a folder that contains another.
 
     Raises
     ------
     RecipeError
-        If there are two that only the user can tell apart.
+        If two items cannot be given different names.
     """
     plain = [place.name(suffix=False) for place in places]
     suffixes = [name in _clashing(plain) for name in plain]
@@ -182,7 +182,7 @@ def _names(places: Sequence[_Place]) -> list[str]:
 
 
 def _clashing(names: Sequence[str]) -> set[str]:
-    """Return the names that are those of others, or of folders around them, in whatever case."""
+    """Return the names that collide with others, or with folders around them, ignoring case."""
     folded = Counter(name.casefold() for name in names)
     around = {str(parent) for name in folded for parent in PurePosixPath(name).parents} | {*SUMMARIES, PREVIEWS}
     return {name for name in names if folded[name.casefold()] > 1 or name.casefold() in around}
@@ -197,7 +197,7 @@ class _Search:
         self.part = ""
 
     def places(self) -> list[_Place]:
-        """Return where the items are."""
+        """Return the sources of the items."""
         source = str(self.folder / Path(self.entry.source).expanduser())
         path = Path(source)
         if not path.exists():
@@ -235,11 +235,11 @@ class _Search:
             yield folder
         for path in files:
             if self.entry.each == "folder" and path not in images:
-                self._leave(path, "it is no single image, and each item is a folder of them")
+                self._leave(path, "it is not a single image, and each item is a folder of single images")
             elif together and path in images:
                 continue
             elif path in single:
-                self._leave(path, "it is a single image beside stacks; to run it, let each be file")
+                self._leave(path, "it is a single image next to stacks; to run it, set each to file")
             else:
                 yield path
         for path in entries:
@@ -247,14 +247,14 @@ class _Search:
                 yield from self._in_tree(path)
 
     def _is_open(self, folder: Path) -> bool:
-        """Whether a folder may hold recordings: results hold none."""
+        """Whether a folder may contain recordings; results do not."""
         if (folder / REPORT).is_file():
-            self._leave(folder, "it holds results of napari-diner")
+            self._leave(folder, "it contains results of napari-diner")
             return False
         return folder.resolve() != self.output and self.output not in folder.resolve().parents
 
     def _is_recording(self, path: Path) -> bool:
-        """Whether a file is one by its name or its first bytes; others are strays, except what the recipe uses."""
+        """Whether a file is a recording by its name or first bytes; others are strays unless the recipe uses them."""
         if path.name.startswith(".") or path.resolve() in self.used:
             return False
         if path.suffix.lower() in _READABLE:
@@ -262,7 +262,7 @@ class _Search:
         try:
             format_of(path)
         except InputError:
-            self._leave(path, "it is not of a format that can be read")
+            self._leave(path, "its format is not supported")
             return False
         return True
 
@@ -324,7 +324,7 @@ def _is_single(path: Path) -> bool:
 
 @functools.lru_cache(maxsize=MOST_ITEMS)
 def _holds_single(path: Path, size: int, changed_ns: int) -> bool:
-    # a folder that is watched is searched again and again
+    # a watched folder is searched repeatedly
     try:
         return len(view_of(probe_file(path), str(path)).axes.removesuffix("S")) == 2
     except DinerError:

@@ -1,4 +1,4 @@
-"""The plan of a batch: which recordings, and the recipe for each. Free of torch."""
+"""The plan of a batch: recordings and their recipes. Does not import torch."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from napari_diner.tasks.registry import task as registered
 from napari_diner.tasks.task import AnyTask
 
 _FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
-"""Characters that some file system does not take in a name."""
+"""Characters that some file systems do not allow in names."""
 
 
 class Entry(Settings):
-    """One place of a plan where recordings are, with what is particular to them."""
+    """One source of recordings in a plan, with settings of its own."""
 
     source: str = Field(min_length=1, max_length=4096, title="Source")
-    """File, folder or glob; ``file::name`` for an array of several. In a folder and the folders in it, each stack is an
-    item, and so is each folder of single images."""
+    """File, folder or glob; ``file::name`` for one of several arrays. Folders are searched recursively: each stack is
+    an item, and so is each folder of single images."""
     each: Literal["auto", "file", "folder"] = Field(default="auto", title="Each item is")
-    """A file, or a folder with one frame in each file; auto tells them apart by the number of images in the files."""
+    """A file, or a folder with one frame in each file; auto decides by the number of images in the files."""
     over: str = Field(default="", max_length=8, title="Along axes")
     """Letters of axes along which every point is an item of its own, such as PT for positions and times."""
     name: str = Field(default="", max_length=255, title="Folder")
     """Folder for the results of these items, inside the output folder; after the source if empty."""
     settings: dict[str, Any] = Field(default_factory=dict, title="Settings")
-    """What these items change in the recipe."""
+    """Changes of the recipe for these items."""
 
     @field_validator("over")
     @classmethod
@@ -54,16 +54,16 @@ class Entry(Settings):
 
 
 class Plan(Settings):
-    """Which recordings are run, and with which recipe."""
+    """The recordings of a batch and their recipe."""
 
     noun = "plan"
 
     recipe: str | dict[str, Any] = Field(title="Recipe")
     """Recipe of all items: a YAML file, or the settings themselves."""
     settings: dict[str, Any] = Field(default_factory=dict, title="Settings")
-    """What all items change in the recipe."""
+    """Changes of the recipe for all items."""
     items: tuple[Entry, ...] = Field(min_length=1, title="Items")
-    """Where the recordings are."""
+    """Sources of recordings."""
     overrides: dict[str, dict[str, Any]] = Field(default_factory=dict, title="Overrides")
     """Changes of the recipe for items by their names, in which ``*`` stands for any characters."""
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
@@ -71,7 +71,7 @@ class Plan(Settings):
     @field_validator("items", mode="before")
     @classmethod
     def _sources(cls, items: object) -> object:
-        """Take a source for an entry with nothing else."""
+        """Accept a source in place of an entry without other settings."""
         listed = [items] if isinstance(items, str | Mapping) else items
         if not isinstance(listed, list | tuple):
             return items
@@ -90,14 +90,14 @@ class Plan(Settings):
         try:
             plan = cls(**values)
         except RecipeError as error:
-            # keys of a plan are no options of a command
+            # keys of a plan are not options of a command
             raise RecipeError(f"The plan {path}: {error}") from None
         plan._folder = Path(path).expanduser().absolute().parent
         return plan
 
     @property
     def folder(self) -> Path:
-        """What the paths in the plan are relative to."""
+        """Folder that paths in the plan are relative to."""
         return self._folder
 
     def base(self) -> tuple[AnyTask, Values]:
@@ -126,11 +126,11 @@ class Plan(Settings):
         Parameters
         ----------
         task, values
-            As from `base`.
+            As returned by `base`.
         name
-            Of the item, for messages.
+            Name of the item, for messages.
         changes
-            Over the values, one by one.
+            Override the values, each over those before it.
 
         Raises
         ------
@@ -147,5 +147,5 @@ class Plan(Settings):
 
 
 def safe_name(text: str) -> str:
-    """Return the name of a folder for a text, without what some file system does not take."""
+    """Return a text as the name of a folder, without characters that some file systems do not allow."""
     return _FORBIDDEN.sub("_", text).strip(". ") or "_"

@@ -1,4 +1,4 @@
-"""How many items fit this machine at a time."""
+"""The number of items that fit this machine at the same time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from napari_diner.execution.items import Item
 from napari_diner.tasks.registry import task_of
 
 _PROCESS_BYTES = 600 * 2**20
-"""Memory of a process with torch in it, before it has any data."""
+"""Memory of a process that has imported torch, without data."""
 
 
 def fitting_workers(items: Sequence[Item], threads: int = 1) -> int:
-    """Return how many workers the processors and the free memory allow; one where a graphics card computes.
+    """Return how many workers fit the processors and the free memory; one if a graphics card is used.
 
     Parameters
     ----------
     items
-        What they are to do; the largest counts.
+        The items to run; the largest counts.
     threads
         Threads of each worker.
     """
@@ -32,7 +32,7 @@ def fitting_workers(items: Sequence[Item], threads: int = 1) -> int:
 
 
 def _needed(item: Item) -> int:
-    """Return the bytes that an item takes; none for one that fails when it is read."""
+    """Return the bytes that an item needs; 0 if reading it fails."""
     try:
         plan = None if item.problem else task_of(item.recipe).plan(item.recipe)
     except DinerError:

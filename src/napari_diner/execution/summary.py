@@ -1,4 +1,4 @@
-"""What became of the items of a batch: a table, a JSON document, and a page with pictures."""
+"""Summary of a batch: a table, a JSON document, and a page with pictures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ img { image-rendering: auto; max-height: 128px } .failed { color: #b00020 } .war
 
 
 def is_batch(folder: Path) -> bool:
-    """Tell whether a folder is the output of a batch."""
+    """Return whether a folder is the output folder of a batch."""
     try:
         values = read_json(folder / SUMMARIES[0])
     except InputError:
@@ -45,14 +45,14 @@ def is_batch(folder: Path) -> bool:
 def write_summary(folder: Path, records: Sequence[Record], strays: Sequence[Stray], *, is_over: bool = True) -> None:
     """Write ``batch.json``, ``batch.csv`` and ``batch.html`` into the output folder of a batch.
 
-    The page is loaded again and again by a browser until the batch is over.
+    Browsers reload the page until the batch has ended.
 
     Raises
     ------
     OutputError
         If they cannot be written.
     """
-    # files are named as in the results: as they are seen from here, without the folders of the user's machine
+    # files are named as in the results: relative to this folder, without folders of the user's machine
     records = [_shared(record, folder) for record in records]
     strays = [replace(stray, path=seen(stray.path, folder)) for stray in strays]
     texts = (_json(records, strays), _table(records), _page(folder, records, strays, is_over))
@@ -95,7 +95,7 @@ def _json(records: Sequence[Record], strays: Sequence[Stray]) -> str:
 
 
 def _figures(records: Sequence[Record]) -> list[str]:
-    """Return the names of the figures that any of the items has."""
+    """Return the names of all figures of the items."""
     names = dict.fromkeys(name for record in records for name in record.figures)
     return [name for name in names if name not in _COLUMNS]
 
@@ -112,13 +112,13 @@ def _table(records: Sequence[Record]) -> str:
 
 
 def _page(folder: Path, records: Sequence[Record], strays: Sequence[Stray], is_over: bool) -> str:
-    """Return the report as HTML: everything that comes from files is escaped."""
+    """Return the report as HTML, with everything that comes from files escaped."""
     figures = _figures(records)
     headings = ["", "item", "state", "seconds", *(name.replace("_", " ") for name in figures), "remarks"]
     head = "".join(f"<th>{html.escape(text)}</th>" for text in headings)
     body = "\n".join(_row(folder, record, figures) for record in records)
     others = "".join(f"<li>{html.escape(stray.path)}: {html.escape(stray.reason)}</li>" for stray in strays)
-    beside = f"<h2>Files that are no items</h2><ul>{others}</ul>" if others else ""
+    beside = f"<h2>Files that are not items</h2><ul>{others}</ul>" if others else ""
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">{"" if is_over else _AGAIN}'
         f"<title>{html.escape(folder.name)}</title>"

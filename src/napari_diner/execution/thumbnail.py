@@ -1,4 +1,4 @@
-"""A small picture of images."""
+"""Thumbnails of results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PERCENTILES = (0.5, 99.5)
 
 
 def write_picture(arrays: Sequence[NamedArray], path: Path, side_px: int = 128) -> None:
-    """Write the first images side by side as PNG, each through its middle and in its own range.
+    """Write the central planes of the first images side by side as PNG, each scaled to its own range.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Watching a folder: a quick look at each recording as it arrives, and its result afterwards, the newest first."""
+"""Watching a folder: a preview of each recording as it arrives, then its result, newest first."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ Files = Mapping[Path, tuple[int, int]]
 
 
 class FolderWatch(Batch):
-    """A batch whose items are still arriving in a folder; it goes on until its owner stops iterating.
+    """A batch whose items are still arriving in a folder; it runs until its owner stops iterating.
 
-    A recording is looked at once its files have not changed for half a second: the first picture of its run is written
-    into ``previews``, before any other run goes on. Then the newest recording without a result is run. One that cannot
+    A recording is previewed once its files have not changed for half a second: the first picture of its run is written
+    into ``previews`` before any other run continues. Then the newest recording without a result is run. One that cannot
     be read, or is not complete, waits until its files change; if they change after a result was saved, it is replaced.
-    What is in the folder already when the watch begins is run without a look.
+    Recordings that are in the folder at the start are run without a preview.
 
     Parameters
     ----------
@@ -46,14 +46,14 @@ class FolderWatch(Batch):
     plan
         The recipe, with the folder as its only entry.
     output, overwrite
-        As for `Batch`.
+        See `Batch`.
     """
 
     def __init__(self, folder: Path, plan: Plan, output: str | Path, *, overwrite: bool = False) -> None:
         super().__init__(plan, output, overwrite=overwrite, may_be_empty=True)
         self.folder = folder
         self.last_news = time.monotonic()
-        """When something last happened, on the clock of `time.monotonic`."""
+        """Time of the last event, on the clock of `time.monotonic`."""
         self._files: Files = {}
         self._since_when: dict[Path, float] = {}
         self._looked_at: dict[str, Files] = {}
@@ -91,7 +91,7 @@ class FolderWatch(Batch):
                 running.close()
 
     def _arrivals(self) -> list[Item]:
-        """Return the recordings that are written completely and were not looked at as they are, the newest first."""
+        """Return the completely written recordings without a current preview, newest first."""
         now = time.monotonic()
         if now - self._scanned_at < _LOOKED_EVERY_S:
             return []
@@ -126,7 +126,7 @@ class FolderWatch(Batch):
                 path = Path(folder, name)
                 try:
                     stat = path.stat()
-                except OSError:  # it is gone again
+                except OSError:  # it has been removed
                     continue
                 files[path] = stat.st_size, stat.st_mtime_ns
         return files
@@ -144,7 +144,7 @@ class FolderWatch(Batch):
         }
 
     def _look(self, item: Item) -> Record:
-        """Write the first picture of a recording; return its record, which says why if there is none."""
+        """Write the first picture of a recording; return its record, with the reason if there is no picture."""
         record = Record(item.name, item.source)
         try:
             images = first_images(item)
@@ -155,10 +155,10 @@ class FolderWatch(Batch):
             return replace(record, message=str(error) or "the memory is full")
         after = time.time() - self._to_run[item.name] / 1e9
         self._summarise()
-        return replace(record, message=f"looked at {after:.1f} s after it was written")
+        return replace(record, message=f"previewed {after:.1f} s after it was written")
 
     def _newest(self) -> tuple[str, Generator[Record, None, None] | None]:
-        """Return the newest recording that is to be run, and its run; none if there is none."""
+        """Return the newest pending recording and its run, if there is one."""
         by_name = {item.name: item for item in self.items}
         self._to_run = {name: when for name, when in self._to_run.items() if name in by_name}
         if not self._to_run:
@@ -169,7 +169,7 @@ class FolderWatch(Batch):
 
 
 def first_images(item: Item) -> tuple[NamedArray, ...]:
-    """Return the first images that a run of an item has to show.
+    """Return the first preview of the run of an item.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def first_images(item: Item) -> tuple[NamedArray, ...]:
 
 
 def _warm_up(task: AnyTask) -> None:
-    """Load what a run needs, so that the first recording does not wait for it."""
+    """Import what a run needs, so that the first recording does not wait for it."""
     for sample in task.samples[:1]:
         data = sample.make(sample.settings())
         with task.start(data.recipe, Frames(data.data.data, data.data.axes, data.data.scale_um)) as run:

@@ -1,4 +1,4 @@
-"""Axes of stored arrays: naming them, choosing along them, and putting them in order."""
+"""Axes of stored arrays: names, selection and order."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.header import UNNAMED, Header
 
 Index: TypeAlias = tuple[int | slice, ...]
-"""Of each axis of a stored array the point, or all of it."""
+"""Index of a point for each axis of a stored array, or all of it."""
 
 LETTERS = "NTZCPYXS"
 """Frames, time, slices, channels, positions, rows, columns, colours."""
 _GUESSES = {0: "", 1: "Z", 2: "TZ", 3: "TCZ"}
-"""Guesses of the axes before Y and X if a file does not name them."""
+"""Assumed axes before Y and X if a file does not name them."""
 _COLOURED_GUESSES = {**_GUESSES, 1: "T"}
-"""The same for colours: a stack of colour frames is more often a video than a volume."""
+"""The same for colour frames, which are more often a video than a volume."""
 _RANKS = {"Y": 1, "X": 2, "S": 3}
 _CHOICE = re.compile(r"\s*([A-Z])\s*=\s*(\d{1,9}|all)\s*", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
 class View:
-    """What is taken of a stored array, and in which order.
+    """Selection from a stored array, and order of its axes.
 
     Axes of length one, other than Y and X, are dropped. Y and X come last, and colours behind them.
     """
 
     index: Index
-    """What is taken along each stored axis."""
+    """Selection along each stored axis."""
     order: tuple[int, ...]
-    """Order of the axes that remain."""
+    """Order of the remaining axes."""
     shape: tuple[int, ...]
     """Size along each of them, in this order."""
     axes: str
@@ -42,38 +42,38 @@ class View:
     has_axes: bool
     """Whether the file or the user named them; otherwise they are guessed."""
     kept: tuple[int, ...]
-    """Which stored axes they are."""
+    """Positions of the stored axes."""
     stored_axes: str
-    """Letters with which a recipe names the stored axes like this."""
+    """Letters of the stored axes for a recipe."""
 
     def renamed(self, axes: str) -> str:
-        """Return the letters of the stored axes if those of the view are to be `axes`."""
+        """Return the letters of the stored axes for a view with the axes `axes`."""
         names = dict(zip(self.axes, axes, strict=False))
         return "".join(names.get(letter, letter) for letter in self.stored_axes)
 
     def ordered(self, part: Array) -> Array:
-        """Return the part of the array that `index` takes with its axes in order."""
+        """Return the part of the array selected by `index`, with its axes in order."""
         return part.transpose(self.order)
 
 
 def view_of(header: Header, source: str, axes: str = "", select: str = "") -> View:
-    """Return the view of a stored array that the names of its axes, and a choice along them, give.
+    """Return the view of a stored array for names of its axes and a selection along them.
 
     Parameters
     ----------
     header
-        Of the array as it is stored.
+        Header of the stored array.
     source
-        What to call it in messages.
+        Name in messages.
     axes
         Letters of the stored axes in order, with or without those of length one; those of the file if empty.
     select
-        Where to take the array along some axes, ``"C=1, T=0"``, counted from zero.
+        Positions along some axes, ``"C=1, T=0"``, counted from zero.
 
     Raises
     ------
     InputError
-        If the axes do not go with the array, or there is no such point.
+        If the axes do not match the array, or there is no such point.
     """
     if len(header.shape) < 2:
         raise InputError(f"{source} has the shape {header.shape}; give an image (Y, X), or an array with more axes")
@@ -110,7 +110,7 @@ def described_axes(axes: Sequence[str], shape: Sequence[int]) -> str:
 
 
 def _named(header: Header, source: str, axes: str) -> list[str]:
-    """Return the letters of the stored axes that the user names; axes of length one may be left out."""
+    """Return the letters of the stored axes named by the user, who may omit axes of length one."""
     letters = axes.strip().upper()
     shape, long = header.shape, [size for size in header.shape if size != 1]
     if len(letters) == len(long) < len(shape):
@@ -129,7 +129,7 @@ def _named(header: Header, source: str, axes: str) -> list[str]:
 
 
 def _guessed(header: Header, source: str) -> list[str]:
-    """Return the letters of the axes, with guesses for those that the file does not name."""
+    """Return the letters of the axes, with assumptions for those that the file does not name."""
     letters = list(header.axes.upper())
     unknown = [place for place, size in enumerate(header.shape) if letters[place] == UNNAMED and size != 1]
     if len(unknown) > max(_GUESSES):
@@ -151,7 +151,7 @@ def parse_selection(select: str) -> dict[str, int | None]:
     Raises
     ------
     InputError
-        If it is not understood.
+        If it cannot be parsed.
     """
     points: dict[str, int | None] = {}
     for text in select.split(",") if select.strip() else ():
@@ -167,17 +167,17 @@ def parse_selection(select: str) -> dict[str, int | None]:
 
 
 def series_axis(select: str) -> str | None:
-    """Return the axis along which a choice takes all, one after the other; None if there is none."""
+    """Return the axis of which a selection takes all points as a series; None if there is none."""
     return next((axis for axis, point in parse_selection(select).items() if point is None), None)
 
 
 def at_point(select: str, axis: str, point: int) -> str:
-    """Return a choice with another point along an axis."""
+    """Return a selection with another point along an axis."""
     return ", ".join(f"{each}={place}" for each, place in {**parse_selection(select), axis: point}.items())
 
 
 def _points(select: str, sizes: Mapping[str, int], source: str) -> dict[str, int]:
-    """Return the point along each axis that a choice names, if the array has it; axes of which it takes all stay."""
+    """Return the selected points along the axes that the array has; axes selected completely are skipped."""
     named = {axis: size for axis, size in sizes.items() if axis != UNNAMED}
     described = f"{source} has the axes {described_axes(list(named), list(named.values()))}"
     points = {}

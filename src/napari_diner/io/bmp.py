@@ -16,7 +16,7 @@ BMP_SIGNATURE = b"BM"
 
 
 def probe_bmp(path: Path, name: str = "") -> Header:
-    """Read the shape and type of the image in a BMP file from its header; colour maps are colours unless all are grey.
+    """Read the shape and type of the image in a BMP file from its header; colour maps are colours unless grey.
 
     Raises
     ------
@@ -34,12 +34,6 @@ def probe_bmp(path: Path, name: str = "") -> Header:
 
 
 def read_bmp(path: Path, name: str, index: Index) -> Array:
-    """Return part of the pixels of a BMP file, (Y, X) or (Y, X, colours), as `probe_bmp` announced them.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged.
-    """
+    """Return part of the pixels of a BMP file, (Y, X) or (Y, X, colours); see `Format`."""
     with opened(path, "BMP") as image:
         return np.asarray(image.convert("RGB") if image.mode == "P" else image)[index]

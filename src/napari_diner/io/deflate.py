@@ -1,4 +1,4 @@
-"""Deflated pages of TIFF files that would expand to far more than they announce."""
+"""Protection against deflated TIFF pages that expand to far more than announced."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PIECE = 2**20
 
 
 def check_deflated(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
-    """Check that no strip or tile of a series holds more than a strip or tile can.
+    """Check that no strip or tile of a series expands beyond its size.
 
-    imagecodecs stops there by itself; without it, tifffile would take whatever comes. They are expanded piece by piece.
+    imagecodecs stops at that size; without it, tifffile would not. The data are expanded piece by piece.
 
     Raises
     ------

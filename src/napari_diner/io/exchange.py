@@ -1,9 +1,9 @@
-"""Exchange of the files of a folder: reversible, recoverable after a crash, and by one process at a time.
+"""Exchange of the files in a folder: reversible, recoverable after a crash, by one process at a time.
 
 New files are written into a stage, a hidden folder that names the process that owns it. Where the file system can, a
 folder with the new files and all others takes the place of the old one in a single step. Elsewhere the files that are
-replaced are first moved into the stage. If anything fails, all files go back; if the process dies, the next one that
-uses the folder takes them back.
+replaced are first moved into the stage. If anything fails, all files are moved back; if the process dies, the next one
+that uses the folder restores them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NEW, _OLD, _REPLACED, _WHOLE, _PROBE = "new", "old", "replaced", "whole", "prob
 
 @dataclass(frozen=True)
 class Stage:
-    """A hidden folder for the files of a result that is being written."""
+    """A hidden folder for the files of an unfinished result."""
 
     path: Path
     """The folder."""
@@ -40,7 +40,7 @@ class Stage:
     pid: int
     """The process that owns the stage."""
     started: float
-    """When this process was started, in seconds since 1970."""
+    """Start time of this process, in seconds since 1970."""
     host: str
     """Its machine."""
 
@@ -56,14 +56,14 @@ class Stage:
 
     @property
     def is_dead(self) -> bool:
-        """Whether its process has ended; False for a process on another machine, where that is unknown."""
+        """Whether its process has ended; False if unknown, for a process on another machine."""
         import psutil
 
         if self.host != platform.node():
             return False
         try:
             process = psutil.Process(self.pid)
-            # another process may have got the number since
+            # another process may have the same number now
             return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - self.started) > 1
         except psutil.NoSuchProcess:
             return True
@@ -83,7 +83,7 @@ def open_stage(home: Path, target: Path) -> Stage:
     stage = Stage(path, str(target), os.getpid(), psutil.Process().create_time(), platform.node())
     owner = {"target": stage.target, "pid": stage.pid, "started": stage.started, "host": stage.host}
     (path / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
-    stage.new.mkdir()  # unlike the stage, which is private, with the usual permissions
+    stage.new.mkdir()  # with the usual permissions, unlike the stage, which is private
     return stage
 
 
@@ -99,7 +99,7 @@ def _signed(path: Path) -> Stage | None:
             owner = json.loads((path / _OWNER).read_text(encoding="utf-8"))
             return Stage(path, owner["target"], int(owner["pid"]), float(owner["started"]), owner["host"])
         except (FileNotFoundError, ValueError, TypeError, KeyError):
-            # its process is writing the owner, or died before it was done
+            # its process is writing the owner file, or died while doing so
             pid = path.name.removeprefix(PREFIX).split("-")[0]
             if pid.isdigit() and {entry.name for entry in path.iterdir()} <= {_OWNER}:
                 return Stage(path, "", int(pid), math.nan, platform.node())
@@ -113,7 +113,7 @@ def stage_of(new: Path) -> Stage | None:
 
 
 def sweep(place: Path) -> None:
-    """Remove the stages of dead processes from a folder, and restore the files that they had moved away."""
+    """Remove the stages of dead processes from a folder, and restore the files that they moved."""
     for stage in stages(place):
         if not stage.is_mine and stage.is_dead:
             with contextlib.suppress(OSError, ValueError, TypeError):
@@ -126,7 +126,7 @@ def sweep(place: Path) -> None:
 
 
 def home_of(target: Path) -> Path:
-    """Return the folder for the stage of a result: the target, or if that can be exchanged as a whole, its parent.
+    """Return the folder for the stage of a result: the target, or its parent if the target can be exchanged as a whole.
 
     For a target that is no folder, it is the nearest of its parents that exists.
     """
@@ -136,23 +136,23 @@ def home_of(target: Path) -> Path:
 
 
 def existing(path: Path) -> Path:
-    """Return the path or the nearest of its parents that exists."""
+    """Return the path or its nearest existing parent."""
     while not path.exists():
         path = path.parent
     return path
 
 
 def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> None:
-    """Replace files of a folder by those of a stage; all of them or none.
+    """Replace files of a folder by those of a stage, all or none.
 
     Parameters
     ----------
     stage
-        The stage, in the place that `home_of` gives.
+        The stage, in the folder returned by `home_of`.
     target
         The folder.
     old
-        Files to remove, as paths relative to the folder with slashes.
+        Files to remove, as paths relative to the folder, with slashes.
     last
         The file that is removed first and appears last.
 
@@ -180,7 +180,7 @@ def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> Non
 
 
 def _exchange_whole(stage: Stage, target: Path, old: Collection[str]) -> bool:
-    """Let the folder with the new files take the place of the target; return whether that was possible."""
+    """Replace the target by the folder with the new files; return whether that was possible."""
     whole = stage.path / _WHOLE
     try:
         whole.mkdir()
@@ -195,7 +195,7 @@ def _exchange_whole(stage: Stage, target: Path, old: Collection[str]) -> bool:
         shutil.rmtree(whole, ignore_errors=True)
         return False
     _sync(target.parent)
-    # what others have written in the meantime
+    # files that others have written in the meantime
     for name in set(_files(whole)) - set(old):
         if not os.path.lexists(target / name):
             with contextlib.suppress(OSError):
@@ -204,7 +204,7 @@ def _exchange_whole(stage: Stage, target: Path, old: Collection[str]) -> bool:
 
 
 def sync(folder: Path) -> None:
-    """Wait until the files of a folder are on the disk."""
+    """Flush the files of a folder to the disk."""
     for directory, _, names in os.walk(folder):
         for name in names:
             _sync(Path(directory, name))
@@ -224,11 +224,11 @@ def _remove(stage: Path) -> None:
 
 
 def _roll_back(stage: Path, target: Path) -> None:
-    """Undo an exchange that was not completed; can be repeated until it succeeds."""
+    """Undo an incomplete exchange; can be repeated until it succeeds."""
     if not (stage / _OLD).is_dir():
         return
     names = json.loads((stage / _NAMES).read_text(encoding="utf-8"))
-    # a stage from elsewhere could name any file
+    # a foreign stage could name any file
     names = [name for name in names if not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts]
     for name in names:
         if not os.path.lexists(stage / _NEW / name) and os.path.lexists(target / name):
@@ -259,7 +259,7 @@ def _remove_empty(folder: Path, names: Collection[str]) -> None:
 
 
 def replace_synced(new: Path, old: Path) -> None:
-    """Put a new file in the place of an old one in one step, once it is on the disk."""
+    """Replace an old file by a new one in one step, after flushing it to the disk."""
     _sync(new)
     new.replace(old)
     _sync(old.parent)
@@ -285,7 +285,7 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM during an exchange, so that it is completed or rolled back, and said to be so."""
+    """Defer Ctrl-C and SIGTERM during an exchange, so that it is completed or rolled back, and reported."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Finding the files that a path, a folder or a pattern stands for."""
+"""Search for the files of a path, a folder or a pattern."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from napari_diner.io.ome_zarr import is_zarr
 def find_files(source: str | Path) -> list[str]:
     """Return the files of a path, a folder or a glob, in the order of `sorted_by_numbers`.
 
-    Hidden files and other files in a folder are ignored. An OME-Zarr folder counts as one file; and a file of several
-    arrays may be followed by the name of one, ``file::name``.
+    Hidden files and other files in a folder are ignored. An OME-Zarr folder counts as one file; and ``file::name``
+    selects one of several arrays in a file.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def find_files(source: str | Path) -> list[str]:
 
 
 def pattern_of(file: str | Path, count: int) -> str | None:
-    """Return the pattern that stands for a file and those beside it whose names differ from its in numbers only.
+    """Return the pattern of a file and those beside it whose names differ only in numbers.
 
     None unless there are `count` of them, and the pattern matches no other file.
     """

@@ -1,4 +1,4 @@
-"""Writing a folder of results, atomically and without losing files that were there."""
+"""Atomic writing of result folders, without losing existing files."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _MANIFEST = "# files of this sample: "
 
 
 def check_output(folder: str | Path, overwrite: bool, inputs: Collection[Path] = ()) -> None:
-    """Check that results can be written to a folder, before they are computed.
+    """Check that results can be written to a folder, before computing them.
 
     Parameters
     ----------
     folder
-        The folder; it need not exist.
+        The folder, which need not exist.
     overwrite
         Whether results of napari-diner in it may be replaced.
     inputs
@@ -111,10 +111,10 @@ def reserved(folder: str | Path, overwrite: bool = False, inputs: Collection[Pat
 
 @contextlib.contextmanager
 def staged(folder: str | Path, overwrite: bool = False, inputs: Collection[Path] = ()) -> Iterator[Path]:
-    """Yield a temporary folder whose content becomes that of `folder` when the block succeeds.
+    """Yield a temporary folder whose content is moved to `folder` when the block succeeds.
 
-    A new folder appears complete. In a folder that is overwritten, the files that belong to the old result are replaced
-    or removed, and other files are kept; if one of them cannot be replaced, all of the old result stays. If the block
+    A new folder appears as a whole. In an existing folder, the files of the old result are replaced or
+    removed, and other files are kept; if a file cannot be replaced, the old result stays complete. If the block
     fails, nothing is left behind.
 
     Parameters
@@ -250,12 +250,12 @@ def write_contents(
         from safetensors.numpy import save
 
         contiguous = {name: np.ascontiguousarray(value) for name, value in weights.items()}
-        # save_file of safetensors would make the file readable by its owner only
+        # safetensors' save_file would make the file readable only by its owner
         (folder / WEIGHTS).write_bytes(_in_order(save(contiguous, metadata=dict(metadata or {}))))
 
 
 def replaced(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside its place and move it there, so that it is never seen incomplete.
+    """Write a file beside its place and move it there, so that it is never visible in part.
 
     Raises
     ------
@@ -281,7 +281,7 @@ def replaced(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def destination(folder: Path) -> Path:
-    """Return where the content of a folder goes: into that of the result if it is staged, else nowhere else."""
+    """Return the final place of the content of a folder: the folder of the result if it is staged."""
     for place in (folder, *folder.parents):
         stage = stage_of(place)
         if stage is not None:
@@ -304,7 +304,7 @@ def is_demo(folder: str | Path) -> bool:
 
 
 def recover(folder: str | Path) -> None:
-    """Restore the files of a result whose replacement was not completed because the process died."""
+    """Restore the files of a result after a process died while replacing them."""
     with contextlib.suppress(OSError):
         target = Path(folder).resolve()
         for place in (target, target.parent):
@@ -312,15 +312,15 @@ def recover(folder: str | Path) -> None:
 
 
 def with_manifest(recipe: str, names: Iterable[str]) -> str:
-    """Return the recipe of a sample with the names of the sample's files in a comment, so that it can be replaced."""
+    """Return the recipe of a sample with the names of the sample's files in a comment, for replacing the sample."""
     return f"{_MANIFEST}{', '.join(sorted({*names, RECIPE}))}\n{recipe}"
 
 
 def owned(folder: Path) -> set[str]:
     """Return the files in a folder that belong to results, as paths relative to it with slashes.
 
-    These are the files listed in a report or in the recipe of a sample, of the kinds that are written here. Of a listed
-    folder, only the files in its own list count.
+    These are the files listed in a report or in the recipe of a sample, of the kinds written here. In listed
+    folders, only files in their own lists count.
     """
     names = set()
     for name in _listed(folder):
@@ -352,7 +352,7 @@ def _report(folder: Path) -> Mapping[str, object]:
 
 
 def _listed(folder: Path) -> list[str]:
-    """Return the names that the report in a folder lists, or the recipe of a sample."""
+    """Return the names listed in the report in a folder, or in the recipe of a sample."""
     names = _report(folder).get("files")
     if not isinstance(names, list):
         names = []
@@ -385,7 +385,7 @@ def _explained(folder: str | Path) -> Iterator[None]:
 
 
 def _in_order(model: bytes) -> bytes:
-    """Return a safetensors file with its header in alphabetic order: it is written in a random one."""
+    """Return a safetensors file with its header sorted alphabetically, since safetensors writes it in random order."""
     length = int.from_bytes(model[:8], "little")
     header = json.dumps(json.loads(model[8 : 8 + length]), sort_keys=True, ensure_ascii=False).encode()
     # numbers begin at a multiple of eight bytes

@@ -20,29 +20,21 @@ from napari_diner.io.parts import split_part
 
 @dataclass(frozen=True)
 class Format:
-    """A file format.
-
-    Parameters
-    ----------
-    name
-        What it is called in messages.
-    suffixes
-        Of its files.
-    recognises
-        Tells whether a file with these first 520 bytes is one of them; folders have none.
-    probe
-        Reads the header of the array with a name; of the only one, if the name is empty.
-    read
-        Reads part of this array.
-    """
+    """A file format."""
 
     name: str
+    """Name in messages."""
     suffixes: tuple[str, ...]
+    """Suffixes of its files."""
     recognises: Callable[[Path, bytes], bool]
+    """Whether a file with these first 520 bytes has this format; folders have none."""
     probe: Callable[[Path, str], Header]
+    """Reads the header of the array with a name, or of the only one if the name is empty; raises an `InputError` if the
+    file is damaged."""
     read: Callable[[Path, str, Index], Array]
+    """Reads part of this array, as announced by the header; raises an `InputError` if the file cannot be decoded."""
     holds_images: bool = False
-    """Whether files of it are taken as images where a folder or a pattern stands for many."""
+    """Whether folders and patterns include its files as images."""
 
 
 def _starts(*signatures: bytes) -> Callable[[Path, bytes], bool]:
@@ -62,10 +54,10 @@ FORMATS = (
 """All formats, in the order in which they are tried."""
 
 IMAGE_SUFFIXES = tuple(suffix for format_ in FORMATS if format_.holds_images for suffix in format_.suffixes)
-"""Suffixes of the files in a folder that are taken as frames."""
+"""Suffixes of the files in a folder that count as frames."""
 _IMAGES = [format_.name for format_ in FORMATS if format_.holds_images]
 IMAGES = f"{', '.join(_IMAGES[:-1])} or {_IMAGES[-1]}"
-"""What formats these are, for messages: ``"TIFF, PNG or BMP"``."""
+"""Names of these formats for messages: ``"TIFF, PNG or BMP"``."""
 PATTERNS = " ".join(f"*{suffix}" for format_ in FORMATS for suffix in format_.suffixes)
 """Patterns of the names of files, for a dialog."""
 _START = 520
@@ -96,7 +88,7 @@ def read_file(source: str | Path, index: Index) -> Array:
     source
         As for `probe_file`.
     index
-        Of each axis that the header announced, the point or all of it.
+        For each axis of the header, a point or all of it.
 
     Raises
     ------
@@ -108,19 +100,19 @@ def read_file(source: str | Path, index: Index) -> Array:
 
 
 def located(source: str | Path) -> tuple[Path, str]:
-    """Return the path and the name of the array in it that a source stands for."""
+    """Return the path of a source, and the name of the array in it."""
     try:
         whole = Path(source).expanduser()
         if whole.exists():
             return whole, ""
         path, name = split_part(str(source))
         return Path(path).expanduser(), name
-    except (OSError, ValueError, RuntimeError):  # a name that no file can have, or a home of nobody
+    except (OSError, ValueError, RuntimeError):  # an invalid name, or an unknown home
         raise InputError(f"{quoted(str(source))} cannot be the name of a file; check the path") from None
 
 
 def format_of(path: Path) -> Format:
-    """Return the format of a file, by its first bytes.
+    """Return the format of a file, from its first bytes.
 
     Raises
     ------

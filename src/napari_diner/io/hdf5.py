@@ -1,7 +1,7 @@
 """Reading arrays in HDF5 files, among them MATLAB files of version 7.3.
 
-MATLAB stores arrays column by column, so their axes are reversed in HDF5. They are announced and returned as MATLAB
-shows them: rows, columns, and then the others. What other programs write is taken as it is, whatever its name.
+MATLAB stores arrays column by column, so their axes are reversed in HDF5. They are announced and returned in MATLAB's
+order: rows, columns, and then the others. Files of other programs are not reordered, regardless of their names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import h5py
 
 FRAME_NAMES = ("I", "I_Raw", "dat")
-"""Variables of public recordings that hold frames: illumination from arbitrary directions, from a ring, and from
+"""Variables with frames in public recordings: illumination from arbitrary directions, from a ring, and from
 several directions at once."""
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -31,7 +31,7 @@ _MOST_OBJECTS = 2000
 
 
 def is_hdf5(path: Path, start: bytes) -> bool:
-    """Tell whether a file is HDF5 by its first bytes."""
+    """Return whether a file is HDF5 by its first bytes."""
     return start.startswith(_SIGNATURE) or start[_USER_BLOCK:].startswith(_SIGNATURE)
 
 
@@ -44,12 +44,12 @@ def opened(path: Path) -> h5py.File:
 
 
 def probe_hdf5(path: Path, name: str = "") -> Header:
-    """Read the header of an array; of the only image or stack, if none is named.
+    """Read the header of an array, or of the only image or stack if none is named.
 
     Raises
     ------
     InputError
-        If it is not clear which is meant, or the file is damaged.
+        If the choice is ambiguous, or the file is damaged.
     """
     with decoding(path), opened(path) as file:
         array, in_columns = _chosen(path, file, name)
@@ -67,7 +67,7 @@ def read_hdf5(path: Path, name: str, index: Index) -> Array:
 
 
 def dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
-    """Return an array that is kept in the file itself; links to other files are not followed.
+    """Return an array stored in the file itself; links to other files are not followed.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
 
 
 def is_in_columns(file: h5py.File, path: Path) -> bool:
-    """Tell whether MATLAB wrote a file, with the axes of its arrays in reverse.
+    """Return whether MATLAB wrote a file, with the axes of its arrays in reverse.
 
     Its files begin with its name, its arrays have an attribute, and its complex numbers have parts of other names than
     those of h5py.
@@ -103,7 +103,7 @@ def is_in_columns(file: h5py.File, path: Path) -> bool:
 
 
 def _chosen(path: Path, file: h5py.File, name: str) -> tuple[h5py.Dataset, bool]:
-    """Return the array that is meant, and whether its axes are reversed."""
+    """Return the requested array, and whether its axes are reversed."""
     in_columns = is_in_columns(file, path)
     if name:
         array = dataset(

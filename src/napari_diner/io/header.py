@@ -1,4 +1,4 @@
-"""Headers of files: shape, type and axes of the array in a file, before any value is read."""
+"""Headers of files: shape, type and axes of the array in a file, without its values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_diner.errors import InputError
 from napari_diner.io.arrays import DType
 
 UNNAMED = "?"
-"""Stands for the letter of an axis that a file does not name."""
+"""Letter of an axis that a file does not name."""
 _COLOURS = (3, 4)
 _FULLEST = 2**28
 _LARGEST_EXPANSION = 400
@@ -22,32 +22,24 @@ _LARGEST_EXPANSION = 400
 
 @dataclass(frozen=True)
 class Header:
-    """The array in a file, as it is stored.
-
-    Parameters
-    ----------
-    shape
-        Size along each axis.
-    dtype
-        Type of the values, in native byte order.
-    axes
-        Letter of each axis, as in OME; ``?`` where the file does not name it, and ``s`` where it probably holds
-        colours, ``S``.
-    scale_um
-        Spacings in micrometres by the letters of the axes, as far as the file gives them.
-    notes
-        What is done to the stored numbers, and what else is worth knowing, in sentences without a full stop.
-    """
+    """The array in a file, as stored."""
 
     shape: tuple[int, ...]
+    """Size along each axis."""
     dtype: DType
+    """Type of the values, in native byte order."""
     axes: str
+    """Letter of each axis, as in OME; ``?`` where the file does not name it, and ``s`` where it probably holds colours,
+    ``S``.
+    """
     scale_um: Mapping[str, float] = field(default_factory=dict)
+    """Spacings in micrometres by the letters of the axes, as far as the file gives them."""
     notes: tuple[str, ...] = ()
+    """Conversions of the stored numbers and other notes, in sentences without a full stop."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the values take in memory."""
+        """Bytes of the values in memory."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -67,9 +59,9 @@ def column_axes(shape: tuple[int, ...], dtype: DType) -> str:
 
 
 def check_expansion(path: Path, nbytes: int, stored: int) -> None:
-    """Check that a file is not too small for what it announces, as damaged and malicious headers are.
+    """Check that a file is not too small for what it announces, as with damaged and malicious headers.
 
-    Recorded values shrink to a hundredth at the very best.
+    Recorded values are compressed to a hundredth at best.
 
     Raises
     ------

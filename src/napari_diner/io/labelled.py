@@ -1,4 +1,4 @@
-"""Arrays with labelled axes and units, as xarray has them. xarray is optional and imported when it is needed."""
+"""Arrays with labelled axes and units, as in xarray, which is optional and imported when needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _LENGTHS = "ZYX"
 def dataset(arrays: Iterable[NamedArray]) -> xarray.Dataset:
     """Return arrays as one dataset: dimensions by the letters of the axes in lower case, coordinates in micrometres.
 
-    An axis that another array has with other coordinates is named after its array, e.g. ``y_residual``.
+    An axis with the same letter but other coordinates than in another array is named after its array, e.g.
+    ``y_residual``.
 
     Raises
     ------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import h5py
 
 NAMES = (("Hreal", "Himag"), ("PTF_4D", "ATF_4D"), ("Hreal_py", "Himag_py"))
-"""Variables of public recordings that hold transfer functions of the real and the imaginary part: illumination from
+"""Variables with transfer functions of the real and the imaginary part in public recordings: illumination from
 arbitrary directions, from a ring, and from several directions at once."""
 
 
@@ -39,7 +39,7 @@ class MatlabTransfer:
     """Whether MATLAB wrote it, with columns before rows."""
 
     def __getitem__(self, frame: int) -> npt.NDArray[np.complex128]:
-        """Return those of one frame, complex, (Z, Y, X)."""
+        """Return the transfer function of one frame, complex, (Z, Y, X)."""
         with decoding(self.path), opened(self.path) as file:
             values = dataset(file, self.path, self.name)[frame]
             if values.dtype.names is not None:
@@ -48,14 +48,14 @@ class MatlabTransfer:
 
     @property
     def centred(self) -> bool:
-        """Whether frequency zero is in the middle and not at [0, 0], judged by where the response is stronger."""
+        """Whether frequency zero is in the middle instead of at [0, 0], where the response is stronger."""
         first = np.abs(self[0]).sum(0)
         rows, columns = first.shape
         return bool(first[rows // 2, columns // 2] > first[0, 0])
 
 
 def probe_transfer(source: str | Path) -> tuple[MatlabTransfer, MatlabTransfer] | None:
-    """Return the transfer functions of Δε_re and Δε_im in a MATLAB file, without their values; None if it holds none.
+    """Return the transfer functions of Δε_re and Δε_im in a MATLAB file, without their values; None if missing.
 
     Raises
     ------

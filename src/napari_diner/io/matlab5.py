@@ -25,7 +25,7 @@ _COMPRESSED = 15
 _DEEPEST = 8
 _DECODE = "import sys, scipy.io; scipy.io.loadmat(sys.argv[1], simplify_cells=True)"
 _SECONDS, _BYTES_PER_SECOND = 20, 5e6
-"""Time that decoding may take: a start, and a slow disk."""
+"""Time limit of decoding: start-up, and a slow disk."""
 _TYPES = {
     "double": "f8", "single": "f4", "logical": "?", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2",
     "int32": "i4", "uint32": "u4", "int64": "i8", "uint64": "u8",
@@ -39,13 +39,13 @@ def probe_matlab5(path: Path, name: str = "") -> Header:
     Raises
     ------
     InputError
-        If it is not clear which is meant, or the file is damaged.
+        If the choice is ambiguous, or the file is damaged.
     """
     with decoding(path):
         _check_sizes(path)
         _check_decoding(path)
         part, values = _chosen(path, name)
-        # complex values are only known by reading them
+        # only reading them shows whether values are complex
         dtype = part.dtype if values is None else values.dtype
         check_expansion(path, int(np.prod(part.shape, dtype=object)) * dtype.itemsize, path.stat().st_size)
     return Header(part.shape, dtype, column_axes(part.shape, dtype))
@@ -63,7 +63,7 @@ def read_matlab5(path: Path, name: str, index: Index) -> Array:
 
 
 def _chosen(path: Path, name: str) -> tuple[Part, Array | None]:
-    """Return the variable that is meant, with its values if they had to be read, as those of structures have."""
+    """Return the requested variable, with its values if they had to be read, as for structures."""
     from scipy.io import loadmat, whosmat
 
     _check_sizes(path)
@@ -82,9 +82,9 @@ def _chosen(path: Path, name: str) -> tuple[Part, Array | None]:
         or (not name and not any(part.is_image for part in parts))
         or (name and structures)
     ):
-        wanted = [variable] if name else structures
-        loaded = loadmat(path, variable_names=wanted, simplify_cells=True) if wanted else {}
-        fields = {key: values for each in wanted for key, values in _fields(loaded.get(each), each)}
+        names = [variable] if name else structures
+        loaded = loadmat(path, variable_names=names, simplify_cells=True) if names else {}
+        fields = {key: values for each in names for key, values in _fields(loaded.get(each), each)}
         of_fields = [Part(key, values.shape, values.dtype) for key, values in fields.items()]
         part = chosen(path, of_fields + ([] if name else parts), name if field else "", FRAME_NAMES)
         return part, fields.get(part.name)
@@ -101,7 +101,7 @@ def _fields(value: object, name: str, depth: int = 0) -> Iterator[tuple[str, Arr
 
 
 def _check_sizes(path: Path) -> None:
-    """Check that the variables fit what the file holds, before they are decompressed."""
+    """Check the sizes of the variables against the file, before decompressing them."""
     with path.open("rb") as file:
         start = file.read(_HEADER)
         order = "<" if start[126:128] == b"IM" else ">"
@@ -118,12 +118,12 @@ def _check_sizes(path: Path) -> None:
 
 
 def _check_decoding(path: Path) -> None:
-    """Check in a process of its own that a file can be decoded: on some damaged ones SciPy's decoder crashes.
+    """Check in a separate process that a file can be decoded: SciPy's decoder crashes on some damaged files.
 
     Raises
     ------
     InputError
-        If it cannot, or not in a time that is generous for its size.
+        If it cannot be decoded within a generous time for its size.
     """
     seconds = _SECONDS + path.stat().st_size / _BYTES_PER_SECOND
     try:
@@ -132,7 +132,7 @@ def _check_decoding(path: Path) -> None:
         )
     except subprocess.TimeoutExpired:
         raise InputError(f"{path} cannot be decoded; it may be damaged, so save it again") from None
-    if decoded.returncode < 0:  # other errors are explained where the file is read
+    if decoded.returncode < 0:  # reading the file explains other errors
         raise InputError(f"{path} cannot be decoded; it may be damaged, so save it again")
 
 

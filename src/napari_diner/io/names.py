@@ -1,4 +1,4 @@
-"""Numbers in the names of files: the order of frames, and the distances that the names give."""
+"""Numbers in the names of files: order of frames, and distances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_diner.io.units import micrometres
 
 _UNIT = r"(?:(?i:nm|[uµ\u03bc]m|mm|cm|microns?)|m)(?![^\W_])"
 _NUMBER = re.compile(
-    # behind a digit, a hyphen is a range or a part of a date
+    # after a digit, a hyphen is a range or a part of a date
     r"(?P<sign>(?<!\d)[+-])?"
     # dates and versions are several whole numbers: 2026.11.27
     rf"(?P<digits>(?<!\d[.,])\d+[.,]\d+(?![.,]?\d)|\d+[pP]\d+(?=[ _]?{_UNIT})|\d+)"
@@ -33,7 +33,7 @@ class _Number:
     """A number in a name."""
 
     value: Decimal
-    """With its sign, if it has one."""
+    """Text with the sign, if there is one."""
     unit: str
     """Unit of length, or empty."""
     is_joined: bool
@@ -41,7 +41,7 @@ class _Number:
 
     @property
     def um(self) -> Decimal:
-        """The value in micrometres if it has a unit, or else as it is."""
+        """The value, in micrometres if it has a unit."""
         return self.value * Decimal(str(micrometres(self.unit))) if self.unit else self.value
 
 
@@ -63,9 +63,9 @@ def sorted_by_numbers(files: Sequence[str]) -> list[str]:
 
 
 def distances_in_names(files: Sequence[str]) -> tuple[float, ...]:
-    """Return the distances in micrometres that the names of files give, in their order; none if they give none.
+    """Return the distances in micrometres in the names of files, in their order; empty if there are none.
 
-    That is the only number with a unit of length that differs from name to name: in ``holo_532nm_z300um_01.tif``, …
+    A distance is the only number with a unit of length that differs between names: in ``holo_532nm_z300um_01.tif``, …
     the wavelength is the same in all, and the last number has no unit.
     """
     columns = _columns(files) or []

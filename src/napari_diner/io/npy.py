@@ -1,4 +1,4 @@
-"""Reading NumPy's files: ``.npy``, mapped so that nothing but the part that is asked for is read, and ``.npz``."""
+"""Reading NumPy's files: ``.npy``, mapped so that only the requested part is read, and ``.npz``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NPZ_SIGNATURE = b"PK\x03\x04"
 
 
 def probe_npy(path: Path, name: str = "") -> Header:
-    """Read the header of a NumPy file, which is checked against the length of the file; nothing is unpickled.
+    """Read the header of a NumPy file and check it against the length of the file; nothing is unpickled.
 
     Raises
     ------
@@ -36,12 +36,12 @@ def read_npy(path: Path, name: str, index: Index) -> Array:
 
 
 def probe_npz(path: Path, name: str = "") -> Header:
-    """Read the header of an array in a file of several; of the only one, if none is named.
+    """Read the header of an array in a file of several, or of the only one if none is named.
 
     Raises
     ------
     InputError
-        If it is not clear which array is meant, or the file cannot be read.
+        If the choice is ambiguous, or the file cannot be read.
     """
     with decoding(path), zipfile.ZipFile(path) as file:
         entry, shape, dtype = _entry(path, file, name)

@@ -24,12 +24,12 @@ _LONGEST = 2**24
 
 
 def is_zarr(path: Path, start: bytes = b"") -> bool:
-    """Tell whether a folder is a Zarr array or group."""
+    """Return whether a folder is a Zarr array or group."""
     return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
 def probe_zarr(path: Path, name: str = "") -> Header:
-    """Read the header of an array: of the one that is named, or of the image of full resolution.
+    """Read the header of the named array, or of the image of full resolution.
 
     Raises
     ------
@@ -61,7 +61,7 @@ class _Axis(BaseModel):
 
 
 class _Transformation(BaseModel):
-    """A step from positions in an array to physical ones."""
+    """A coordinate transformation from positions in an array to physical ones."""
 
     scale: tuple[float, ...] = ()
 
@@ -100,7 +100,7 @@ class _Image(BaseModel):
 
 
 def _array(path: Path, name: str) -> tuple[zarr.Array[Any], _Image | None]:
-    """Return an array; and its image, if it is one at full resolution."""
+    """Return an array, and its image if it is the full resolution of one."""
     try:
         import zarr
     except ImportError:
@@ -112,7 +112,7 @@ def _array(path: Path, name: str) -> tuple[zarr.Array[Any], _Image | None]:
     image = None
     if isinstance(place, zarr.Group) and not name:
         attributes = place.attrs.asdict()
-        # version 0.5 has a key of its own
+        # version 0.5 uses a separate key
         entries = attributes.get("ome", attributes)
         images = entries.get("multiscales") if isinstance(entries, Mapping) else None
         if not isinstance(images, list) or not images:

@@ -16,7 +16,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.io.header import decoding
 
 NAMESPACE = "napari-diner"
-"""Namespace of the annotation for what the OME model does not cover."""
+"""Namespace of the annotation for metadata outside the OME model."""
 
 
 def write_array(path: str | Path, array: NamedArray) -> None:
@@ -48,7 +48,7 @@ def write_array(path: str | Path, array: NamedArray) -> None:
         )
     data = array.data
     if coloured and data.shape[-1] == 1:
-        # one colour is grey; TIFF has no axis of one sample
+        # a single colour is grey; TIFF has no axis of one sample
         data, axes, coloured = data[..., 0], axes[:-1], False
     if data.dtype.kind == "b":
         data = data.astype(np.uint8)
@@ -59,7 +59,7 @@ def write_array(path: str | Path, array: NamedArray) -> None:
     digest = hashlib.sha256(np.ascontiguousarray(data).data).hexdigest()
     metadata: dict[str, object] = {
         "axes": axes,
-        # the same bytes for the same values: by default the identifier is a random one
+        # the same bytes for the same values: the default identifier is random
         "UUID": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{NAMESPACE} {array.name} {digest}")),
         "Name": array.name,
         "Description": f"{array.name} in {array.unit}" if array.unit != "1" else array.name,

@@ -1,4 +1,4 @@
-"""Arrays in files that hold several: which one is meant."""
+"""Selection of one of several arrays in a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from napari_diner.errors import InputError, quoted
 from napari_diner.io.arrays import DType
 
 SEPARATOR = "::"
-"""Stands between the name of a file and that of an array in it: ``recording.h5::raw/frames``."""
+"""Separator between the name of a file and that of an array in it: ``recording.h5::raw/frames``."""
 _MOST_LISTED = 8
 _SHORTEST_SIDE = 8
 
@@ -20,15 +20,15 @@ class Part:
     """An array in a file."""
 
     name: str
-    """Its name in the file."""
+    """Name in the file."""
     shape: tuple[int, ...]
-    """Size along each axis, in the order in which the program that wrote it shows them."""
+    """Size along each axis, in the order of the program that wrote it."""
     dtype: DType
-    """Type of its values."""
+    """Type of the values."""
 
     @property
     def is_image(self) -> bool:
-        """Whether it can be an image or a stack of images: real numbers with two axes that are no lists."""
+        """Whether it can be an image or a stack of images: real numbers with at least two long axes."""
         return self.dtype.kind in "buif" and sum(size >= _SHORTEST_SIDE for size in self.shape) >= 2
 
     def __str__(self) -> str:
@@ -36,13 +36,13 @@ class Part:
 
 
 def split_part(source: str) -> tuple[str, str]:
-    """Return the name of a file and that of the array in it, which is empty if none is named."""
+    """Return the name of a file and that of the array in it, empty if none is named."""
     name, separator, part = source.rpartition(SEPARATOR)
     return (name, part.strip("/")) if separator and name else (source, "")
 
 
 def chosen(path: Path, parts: Sequence[Part], name: str, preferred: Sequence[str] = ()) -> Part:
-    """Return the array that is named, or the only one that can be an image.
+    """Return the named array, or the only one that can be an image.
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ def chosen(path: Path, parts: Sequence[Part], name: str, preferred: Sequence[str
     parts
         The arrays in it.
     name
-        What the user named; empty if nothing.
+        Name given by the user; may be empty.
     preferred
-        Names that say by themselves that the array is meant.
+        Names of arrays that are chosen without being named.
 
     Raises
     ------
     InputError
-        If there is none, or several and none is named.
+        If there is none, or there are several and none is named.
     """
     images = [part for part in parts if part.is_image]
     if name:
@@ -73,5 +73,5 @@ def chosen(path: Path, parts: Sequence[Part], name: str, preferred: Sequence[str
     example = f"{path.name}{SEPARATOR}{(images or parts)[0].name if images or parts else 'name'}"
     problem = f"does not hold {quoted(name)}, but" if name else "holds"
     if not images:
-        raise InputError(f"{path} {problem} {listed}, which is no image of real numbers; choose another file")
+        raise InputError(f"{path} {problem} {listed}, which is not an image of real numbers; choose another file")
     raise InputError(f"{path} {problem} {listed}; name one of them, as in {quoted(example)}")

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY = 0
 COLOURS = {"RGBA": (4,), "RGB": (3,), "P": (3,)}
-"""Number of colours that the modes of Pillow stand for, besides grey."""
+"""Number of colours in the modes of Pillow, besides grey."""
 _DEEP_COLOURS = {2: (3,), 6: (4,)}
-"""The same by the number of the type in the header, for 16 bits a channel."""
+"""The same by the colour type in the header, for 16 bits per channel."""
 
 
 def probe_png(path: Path, name: str = "") -> Header:
@@ -52,13 +52,7 @@ def probe_png(path: Path, name: str = "") -> Header:
 
 
 def read_png(path: Path, name: str, index: Index) -> Array:
-    """Return part of the pixels of a PNG file, (Y, X) or (Y, X, colours), as `probe_png` announced them.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged.
-    """
+    """Return part of the pixels of a PNG file, (Y, X) or (Y, X, colours); see `Format`."""
     header, (_, _, depth, colour) = probe_png(path, name), _start(path)
     if depth == 16 and colour != GREY:  # Pillow would read 8 bits
         with decoding(path):
@@ -75,7 +69,7 @@ def read_png(path: Path, name: str, index: Index) -> Array:
 
 
 def _start(path: Path) -> tuple[int, int, int, int]:
-    """Return width, height, bits of a channel and type of the colours from the header."""
+    """Return width, height, bits per channel and colour type from the header."""
     with decoding(path), path.open("rb") as file:
         start = file.read(26)
         if len(start) < 26 or start[12:16] != b"IHDR":
@@ -90,7 +84,7 @@ def opened(path: Path, kind: str) -> Iterator[Image]:
     from PIL import Image
 
     with decoding(path), warnings.catch_warnings():
-        # the caller has compared the size in the header with the free memory
+        # the caller has checked the size in the header against the free memory
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         # the opacity of palettes is not used
         warnings.filterwarnings("ignore", "Palette images with Transparency", UserWarning)

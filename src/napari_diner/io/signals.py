@@ -1,7 +1,7 @@
 """Reading data of any axes: images, colours, channels, volumes, time series.
 
-The files' headers are read first and the values only on request, so that the caller can compare the announced size with
-the free memory before allocating.
+The headers of the files are read first and the values on request, so that the caller can compare the announced size
+with the free memory before allocating.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from napari_diner.io.formats import located, probe_file, read_file
 from napari_diner.io.header import Header, check_dtype
 
 NOT_SQUARE = 1e-3
-"""Relative difference of height and width from which pixels are not square."""
+"""Relative difference of height and width above which pixels are not square."""
 _WITH_OPACITY = 4
-"""Number of colours of a pixel if the last is its opacity (alpha)."""
+"""Number of colours of a pixel whose last one is opacity (alpha)."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class SignalInfo:
     source: str
     """A file, a folder or a glob, as given."""
     files: tuple[str, ...]
-    """The files, in the order of `find_files`: one with everything, or one for each point of time."""
+    """The files, in the order of `find_files`: one with everything, or one per time point."""
     header: Header
     """Of each file."""
     each: View
-    """What is read of a file, if there are several."""
+    """Selection from each file, if there are several."""
     view: View
-    """What is read of all."""
+    """Selection from all files."""
     dtype: DType
-    """Type of the values that are read, in native byte order."""
+    """Type of the returned values, in native byte order."""
     of_booleans: ClassVar[np.dtype[Any]] = np.dtype(np.uint8)
-    """Type that booleans are read as; bytes are 0 and 255."""
+    """Type of booleans on reading, as 0 and 255."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -135,7 +135,7 @@ class SignalInfo:
 
     @staticmethod
     def _suitable(header: Header, *, alone: bool) -> Header:
-        """Return the header of a file, which may be the only one, with the axes that are meant by data of this kind."""
+        """Return the header of a file, with the axes resolved for this kind of data."""
         return header
 
 
@@ -150,13 +150,13 @@ def probe_signal(source: str | Path, axes: str = "", select: str = "") -> Signal
     axes
         Letters of the axes as stored, to override those of the files.
     select
-        Where to take the data along some of them; see `napari_diner.io.axes.view_of`.
+        Positions along some of them; see `napari_diner.io.axes.view_of`.
 
     Raises
     ------
     InputError
-        If there is no such file, it cannot be read, its values are not real numbers, or `axes` or `select` do not go
-        with it.
+        If there is no such file, it cannot be read, its values are not real numbers, or `axes` or `select` do
+        not match it.
     """
     info = SignalInfo.of(source, find_files(source), axes, select)
     if "P" in info.axes:
@@ -169,9 +169,9 @@ def probe_signal(source: str | Path, axes: str = "", select: str = "") -> Signal
 
 
 def read_signal(info: SignalInfo) -> Array:
-    """Return the values that `probe_signal` announced, in the type of the files.
+    """Return the values announced by `probe_signal`, in the type of the files.
 
-    Opacity is dropped if all pixels of all files are opaque: a constant, which is always reproduced, would inflate the
+    Opacity is dropped if all pixels of all files are opaque, since a constant channel would inflate the
     PSNR of a fit.
 
     Raises

@@ -1,6 +1,6 @@
 """Reading stacks of frames: first the headers of the files, then the pixels.
 
-The two are separate so that the caller can compare the announced size with the free memory before allocating.
+The two are separate, so that the caller can compare the announced size with the free memory before allocating.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from napari_diner.io.header import Header
 from napari_diner.io.signals import SignalInfo, read_signal
 
 _PLANES = "N"
-"""Axis of a file whose planes are colours according to its header, but are taken as frames unless they are equal."""
+"""Axis of colours according to the header of a file, whose planes count as frames unless they are equal."""
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
-"""What single precision, in which frames are processed, can hold with its digits."""
+"""Smallest and largest number of single precision, in which frames are processed."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class StackInfo(SignalInfo):
 
     @staticmethod
     def _suitable(header: Header, *, alone: bool) -> Header:
-        # writers take a stack of three or four frames for the colours of one image, and store them as planes
+        # some programs store a stack of three or four frames as the colours of one image, in planes
         sizes = dict(zip(header.axes, header.shape, strict=False))
         images = math.prod(size for axis, size in sizes.items() if axis not in "YXS")
         if "S" in header.axes.split("Y")[0] and alone and images == 1:
@@ -54,7 +54,7 @@ class StackInfo(SignalInfo):
 
 
 def probe(source: str | Path, *, axes: str = "", select: str = "", kinds: str = "uif") -> StackInfo:
-    """Read what a stack announces, without its pixels.
+    """Read the headers of a stack, without its pixels.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def probe(source: str | Path, *, axes: str = "", select: str = "", kinds: str = 
     axes
         Letters of the axes as stored, to override those of the files; frames are the one besides Y and X.
     select
-        Where to take the stack along further axes; see `napari_diner.io.axes.view_of`.
+        Positions along further axes; see `napari_diner.io.axes.view_of`.
     kinds
         Allowed kinds of values, as letters of ``numpy.dtype.kind``.
 
@@ -88,7 +88,7 @@ def probe(source: str | Path, *, axes: str = "", select: str = "", kinds: str = 
 
 
 def read(info: StackInfo) -> Array:
-    """Return the frames that `probe` announced, (N, Y, X), in the type of the files.
+    """Return the frames announced by `probe`, (N, Y, X), in the type of the files.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def read(info: StackInfo) -> Array:
 
 
 def grey(frames: Array, axes: str, source: str) -> Array:
-    """Return frames without the axis of colours, which must be alike.
+    """Return frames without the axis of colours, which must be equal.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def grey(frames: Array, axes: str, source: str) -> Array:
     axes
         Letters of their axes; colours are last, if there are any.
     source
-        What to call them in messages.
+        Name in messages.
 
     Raises
     ------
@@ -129,14 +129,14 @@ def grey(frames: Array, axes: str, source: str) -> Array:
 
 
 def frames_last(shape: tuple[int, ...], axes: str = "") -> str | None:
-    """Return a warning if frames, (N, Y, X), look as if another axis than the first counted them.
+    """Return a warning if the first axis of frames, (N, Y, X), is probably not the one that counts them.
 
     Parameters
     ----------
     shape
-        Of the frames.
+        Shape of the frames.
     axes
-        Names that the user has given to the axes; they are not doubted.
+        Names of the axes given by the user, which are trusted.
     """
     if axes or len(shape) != 3:
         return None
@@ -152,23 +152,23 @@ def frames_last(shape: tuple[int, ...], axes: str = "") -> str | None:
 
 
 def check_frames_first(shape: tuple[int, ...], count: int, axes: str = "") -> None:
-    """Check that it is the first axis of a stack, (N, Y, X), that has as many points as there are settings of frames.
+    """Check that the first axis of a stack, (N, Y, X), matches the number of settings per frame.
 
     Parameters
     ----------
     shape
-        Of the stack.
+        Shape of the stack.
     count
-        Number of distances or directions; 0 if it is unknown.
+        Number of distances or directions; 0 if unknown.
     axes
-        Names that the user has given to the axes; they are not doubted.
+        Names of the axes given by the user, which are trusted.
 
     Raises
     ------
     InputError
-        If it is another axis.
+        If another axis matches.
     """
-    # a single image has as many rows as there are frames by chance only
+    # a single image has as many rows as there are frames only by chance
     if axes or len(shape) != 3 or shape[0] in (1, count) or count not in shape[1:] or count < 2:
         return
     cure = "YXN" if count == shape[2] else "NYX"

@@ -1,4 +1,4 @@
-"""Two folders exchanged by the file system, in one step that a crash cannot divide.
+"""Atomic exchange of two folders by the file system.
 
 Linux has ``renameat2`` with ``RENAME_EXCHANGE`` (Linux 3.15), macOS ``renamex_np`` with ``RENAME_SWAP`` (macOS 10.12).
 Python offers neither.
@@ -20,16 +20,16 @@ _MACOS_SWAP = 2
 
 
 def can_swap(folder: Path) -> bool:
-    """Tell whether a folder may be exchanged with one beside it.
+    """Return whether a folder may be exchanged with one beside it.
 
-    It may not while this process, and then probably the user's shell, works inside it: they would be left in the old
-    folder. Nor if it belongs to another user, who would lose it.
+    It may not if it contains the working directory of this process, and then probably of the user's shell, as they
+    would stay in the old folder; nor if it belongs to another user, who would lose it.
     """
     if sys.platform not in ("linux", "darwin"):
         return False
     try:
         inside = Path.cwd().resolve().is_relative_to(folder)
-    except OSError:  # the working directory is gone
+    except OSError:  # the working directory does not exist any more
         inside = False
     return (
         not inside
@@ -62,15 +62,15 @@ def swap(one: Path, other: Path) -> None:
 
 
 def link_files(source: Path, target: Path, leave_out: Collection[str] = ()) -> None:
-    """Give a folder hard links to the files of another one, so that both have the same files.
+    """Add hard links to the files of a folder to another one, so that both have the same files.
 
     Parameters
     ----------
     source, target
         Folders of one file system.
     leave_out
-        Files of `source`, as paths relative to it with slashes, that `target` does not get. Folders that hold nothing
-        else are left out, too.
+        Files of `source` to omit, as paths relative to it, with slashes. Folders without other
+        files are omitted, too.
 
     Raises
     ------

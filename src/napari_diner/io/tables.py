@@ -18,19 +18,19 @@ _UNITS = "|".join(sorted({*MICROMETRES, "\u03bcm"} - {"in"}, key=len, reverse=Tr
 _EXPONENT = r"(?:e[+-]?\d+)?"
 _NUMBER = re.compile(rf"([+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT})\s*([^\W\d_]*)", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(rf"([+-]?\d+),(\d+{_EXPONENT}(?:\s*[^\W\d_]+)?)", re.IGNORECASE)
-# a whole number with a separator of thousands, or one with three decimals
+# an integer with a thousands separator, or a number with three decimals
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}(?!\d)(?:\s*[^\W\d_]+)?")
 _QUOTED = re.compile(r'"[^"]*"')
 _COMMENT = re.compile(r"(?:^|\s)#")
-# a cell between blanks, with the unit that follows it: 0.5 mm, z (µm), z / µm
+# a cell without surrounding blanks, and the unit after it: 0.5 mm, z (µm), z / µm
 _WORD = re.compile(rf'"[^"]*"(?!\S)|\S+(?:\s*/\s*\S+|\s+[(\[][^)\]]*[)\]]|\s+(?:{_UNITS})(?!\S))?', re.IGNORECASE)
 _TITLE = re.compile(rf"(.*?)(?:\s*[(\[]([^)\]]*)[)\]]|[\s,/_]+({_UNITS}))?", re.IGNORECASE)
-# nor is a column with one of these words that of a quantity with another name, even if there is no other column
+# columns with one of these words are never taken for another quantity, even if there is no other column
 _QUANTITIES = {"angle", "exposure", "gain", "index", "na", "pixel", "time", "wavelength", "weight"}
 _LONGEST_LINE = 20_000
-# words of the titles of a column that numbers the frames
+# words in the title of a column that numbers the frames
 _FRAME_TITLES = {"frame", "image", "index", "no", "nr", "number", "row"}
-# a title with one of these words names the error of a quantity, not the quantity
+# titles with one of these words are those of standard errors
 _ERRORS = {"se", "sd", "std", "err", "error", "sigma", "uncertainty"}
 
 
@@ -83,33 +83,33 @@ class Table:
     """Rows of cells, with or without titles above them."""
 
     source: str
-    """The file, or what else the table is from, for error messages."""
+    """The file or other source of the table, for error messages."""
     columns: tuple[str, ...]
     """Titles of the columns, without their units; empty if there are none."""
     rows: tuple[tuple[Cell, ...], ...]
-    """The cells, as many in each row."""
+    """The cells; all rows have the same length."""
 
     def has(self, name: str) -> bool:
-        """Tell whether a column has this title, as `column` compares them."""
+        """Return whether a column has this title, as `column` compares them."""
         return self._find(name) is not None
 
     def in_order(self, values: int = 1, *, repeated: bool = False) -> Table:
-        """Return the table with its rows in the order of the column that numbers the frames, if there is one.
+        """Return the table with its rows sorted by the column that numbers the frames, if there is one.
 
-        That is the first column, if it holds whole numbers and has a title such as ``frame``; or, without a title, the
+        That is the first column, if it contains integers and has a title such as ``frame``, or, without titles, the
         numbers of the rows in any order.
 
         Parameters
         ----------
         values
-            Number of columns that hold values; only a table with more has a column of numbers.
+            Number of columns with values; only a table with more columns can have one with frame numbers.
         repeated
             Whether several rows may belong to one frame.
 
         Raises
         ------
         InputError
-            If a frame stands twice, and may not.
+            If a frame is repeated, unless that is allowed.
         """
         first = [row[0].text for row in self.rows]
         if len(self.rows[0]) <= values or not all(text.isdecimal() and len(text) < 10 for text in first):
@@ -126,9 +126,9 @@ class Table:
         return replace(self, rows=tuple(self.rows[index] for index in order))
 
     def column(self, *names: str, unit: str | None = None, missing: float | None = None) -> list[float]:
-        """Return the numbers of a column, which is found by its title or else by its position.
+        """Return the numbers of a column, identified by its title or else by its position.
 
-        Titles are compared without case, unit, blanks and the s of a plural: ``Distance (mm)`` is ``distances_um``.
+        Titles are compared regardless of case, unit, blanks and plural: ``Distance (mm)`` is ``distances_um``.
         Failing that, a single title that contains the name is accepted: ``Distance to sensor``. If no title matches,
         the column is the only one, or the second of two if the first counts the rows, unless its title names another
         quantity, such as ``wavelength``; of a table without titles, it may also be the only row.
@@ -140,18 +140,18 @@ class Table:
         unit
             As for `Cell.number`.
         missing
-            Value of empty cells; they are errors if None.
+            Value of empty cells, which are errors if None.
 
         Raises
         ------
         InputError
-            If it is not clear which column is meant, or a cell is not a number.
+            If the choice of the column is ambiguous, or a cell is not a number.
         """
         cells = self._cells(names)
         return [missing if missing is not None and not cell.text else cell.number(unit) for cell in cells]
 
     def texts(self, *names: str) -> list[str]:
-        """Return the cells of a column, found as by `column`, as they are written."""
+        """Return the texts of the cells of a column, identified as in `column`."""
         return [cell.text for cell in self._cells(names)]
 
     def numbers(self, unit: str | None = None, width: int | None = None) -> list[list[float]]:
@@ -162,7 +162,7 @@ class Table:
         unit
             As for `Cell.number`.
         width
-            Number of columns, besides one that comes first and counts the rows; any if None.
+            Number of columns, not counting a first one with row numbers; any if None.
 
         Raises
         ------
@@ -216,7 +216,7 @@ class Table:
         return same[0] if same else None
 
     def _counts_rows(self) -> bool:
-        """Tell whether the first column counts several rows, from 0 or 1."""
+        """Return whether the first column counts several rows, from 0 or 1."""
         first = [row[0].text for row in self.rows]
         return len(first) > 1 and any(first == [str(start + row) for row in range(len(first))] for start in (0, 1))
 
@@ -224,16 +224,16 @@ class Table:
 def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
     """Read a table.
 
-    Cells are separated by tabs, semicolons, commas or blanks: the first of these that occurs outside of quotes. Where
-    it is not the comma, numbers may have a decimal comma, if none has a decimal point. Empty lines and what follows a
-    ``#`` are skipped, but titles may be in a comment just above the numbers. Units may be in titles or in cells.
+    Cells are separated by tabs, semicolons, commas or blanks: the first of these that occurs outside of quotes. Unless
+    it is the comma, numbers may have a decimal comma, if none has a decimal point. Empty lines and text after a ``#``
+    are skipped, but titles may be in a comment directly above the numbers. Units may be in titles or in cells.
 
     Parameters
     ----------
     text_or_path
         A text (str) or a text file (Path).
     source
-        What to call a text in error messages; a file is called by its path.
+        Name of a text in error messages; a file is named by its path.
 
     Raises
     ------
@@ -264,11 +264,11 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
                 "each, or begin the line with #"
             )
     else:
-        # a comment just above may hold the titles
+        # a comment directly above may contain the titles
         titles = _split(lines[first - 1].strip().lstrip("#"), separator) if first else []
         titles = titles if len(titles) == width else []
     names, units = zip(*map(_name_and_unit, titles or [""] * width), strict=True)
-    # a comma is the decimal sign if no number has a point
+    # the comma is a decimal sign if no number has a point
     pointed = any("." in cell and _NUMBER.fullmatch(cell) for row in rows.values() for cell in row)
     commas = [] if pointed else [cell for row in rows.values() for cell in row if _DECIMAL_COMMA.fullmatch(cell)]
     if commas and all(map(_THOUSANDS.fullmatch, commas)):
@@ -308,19 +308,19 @@ def _decoded(path: Path) -> str:
 
 
 def _comment(line: str) -> int:
-    """Return where a comment outside of quotes begins, or the length of the line."""
+    """Return the start of a comment outside of quotes, or the length of the line."""
     match = _COMMENT.search(_QUOTED.sub(lambda quoted: "_" * len(quoted[0]), line))
     return match.start() if match else len(line)
 
 
 def _separator(lines: Sequence[str]) -> str:
-    """Return what separates cells, a tab, semicolon, comma or blank; the first line may hold titles."""
+    """Return the separator of cells: a tab, semicolon, comma or blank; the first line may contain titles."""
     first, *below = [_QUOTED.sub("", line) for line in lines]
     body = below or [first]
     for separator in "\t;":
         if any(separator in line for line in body):
             return separator
-    # commas are decimal if all words between blanks are numbers: in several columns, or in one that has a title
+    # commas are decimal if all words between blanks are numbers, in several columns, or in one with a title
     words = [_WORD.findall(line) for line in body]
     titled = bool(below) and "," not in first and not _is_number(first)
     decimal = (titled or min(map(len, words)) > 1) and all(_is_number(word) for line in words for word in line)

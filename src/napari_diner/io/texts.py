@@ -1,4 +1,4 @@
-"""Texts from files: of ordinary files only, of a limited size, and without what makes YAML and JSON explode."""
+"""Safe reading of text files: regular files of limited size, and no YAML or JSON that expands excessively."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ LONGEST_TEXT = 2**20
 """Bytes of the longest recipe or report."""
 _MOST_NODES = 100_000
 _DEEPEST = 20
-# the one that is written in C is an order of magnitude faster
+# the loader written in C is an order of magnitude faster
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _StrictLoader(_Loader):  # type: ignore[misc,valid-type]
-    """Reads plain values, and takes no key twice."""
+    """Reads plain values, and rejects duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        """Return a mapping whose keys all differ."""
+        """Return a mapping with unique keys."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
         if len({*keys}) < len(keys):
-            raise ValueError(f"the key {quoted(next(key for key in keys if keys.count(key) > 1))} stands there twice")
+            raise ValueError(f"the key {quoted(next(key for key in keys if keys.count(key) > 1))} occurs twice")
         values: dict[object, object] = super().construct_mapping(node, deep)
         return values
 
 
 def read_bytes(path: Path, longest: int = LONGEST_TEXT) -> bytes:
-    """Return the content of an ordinary file that is not too long.
+    """Return the content of a regular file of limited length.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def read_bytes(path: Path, longest: int = LONGEST_TEXT) -> bytes:
     ValueError
         If it is a folder, a device or a pipe, or too long.
     """
-    # opened without waiting for the other end of a pipe
+    # do not wait for the other end of a pipe
     number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(number, "rb") as file:
         status = os.fstat(number)
@@ -58,7 +58,7 @@ def parse_yaml(text: str) -> object:
     Raises
     ------
     ValueError
-        If it is no valid YAML, has the same key twice, is nested too deeply, or becomes too large by its aliases.
+        If it is not valid YAML, has a duplicate key, is nested too deeply, or expands too much by its aliases.
     """
     try:
         _check_size(text)
@@ -89,7 +89,7 @@ def read_json(path: Path) -> object:
 
 
 def _check_size(text: str) -> None:
-    """Check how deep and how large a YAML text becomes, without building anything."""
+    """Check depth and expanded size of a YAML text, without building anything."""
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = [(None, 0)]
     for event in yaml.parse(text, _Loader):
@@ -105,7 +105,7 @@ def _check_size(text: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             anchor, size = None, sizes.get(str(event.anchor), 0)
             if not size:
-                raise ValueError(f"the alias {quoted(str(event.anchor))} stands for nothing, or for itself")
+                raise ValueError(f"the alias {quoted(str(event.anchor))} is undefined, or refers to itself")
         else:
             continue
         if anchor is not None:

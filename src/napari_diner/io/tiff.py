@@ -22,20 +22,20 @@ from napari_diner.io.units import micrometres
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _COLOURED = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
-"""Interpretations of the samples of a TIFF file as red, green, blue, and possibly opacity."""
+"""Photometric interpretations of samples as red, green, blue, and possibly opacity."""
 
 _PIXEL_AXES = "YXS"
 
 DPI_OF_PRINTERS = (72, 96, 100, 120, 144, 150, 200, 240, 254, 300, 360, 400, 600, 720, 1200, 2400, 4800)
 """Resolutions that programs write by default."""
 _RESOLUTION_UNITS_UM = {2: 25400.0, 3: 1e4, 4: 1e3, 5: 1.0}
-"""Micrometres in an inch, and in the centimetres, millimetres and micrometres that some programs write."""
+"""Micrometres in an inch, and in the units of centimetres, millimetres and micrometres used by some programs."""
 
 
 def probe_tiff(path: Path, name: str = "") -> Header:
     """Read the shape, axes, type and spacing of the array in a TIFF file from its headers.
 
-    Pages that were written one after the other are one axis without a name, and the images of an OME file positions,
+    Pages written one after the other form an unnamed axis, and the images of an OME file positions,
     ``P``.
 
     Raises
@@ -58,22 +58,14 @@ def probe_tiff(path: Path, name: str = "") -> Header:
         shape = tuple(size for _, size in named)
         notes = dict.fromkeys(note for part in meanings for note in part.notes)
         if _is_one_of_several(tif):
-            notes["its OME-XML describes planes of other files; pages are read as they follow each other in each"] = (
-                None
-            )
+            notes["its OME-XML describes planes of other files; pages are read in the order of each file"] = None
         header = Header(shape, meanings[0].dtype, "".join(letter for letter, _ in named), scale, tuple(notes))
         check_expansion(path, header.nbytes, path.stat().st_size)
         return header
 
 
 def read_tiff(path: Path, name: str, index: Index) -> Array:
-    """Return part of the array in a TIFF file, in the order in which it is stored.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be decoded.
-    """
+    """Return part of the array in a TIFF file, in the stored order; see `Format`."""
     with decoding(path), _open(path) as tif:
         named, meanings = _together(path, tif)
         for series in _images(tif):
@@ -88,7 +80,7 @@ def read_tiff(path: Path, name: str, index: Index) -> Array:
         values = np.concatenate(
             [part.values(samples).reshape(-1, *frame) for samples, part in zip(parts, meanings, strict=True)]
         )
-        # pages of different kinds are different series, even if they alternate
+        # pages of different types form different series, even if they alternate
         places = [page.index for series in _images(tif) for page in series.pages if page is not None]
         if not tif.is_ome and len(places) == len(values):
             values = values[np.argsort(places)]
@@ -96,7 +88,7 @@ def read_tiff(path: Path, name: str, index: Index) -> Array:
 
 
 def _samples(series: tifffile.TiffPageSeries) -> Array:
-    # what lies in one piece need not be read as a whole
+    # contiguous data can be read in part
     samples: Array = series.asarray(out="memmap" if series.dataoffset is not None else None)
     return samples
 
@@ -109,12 +101,12 @@ def _images(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
 
 def _open(path: Path) -> tifffile.TiffFile:
     check_structure(path)
-    # OME-XML may refer to other files of a set; only the values of this file are wanted
+    # OME-XML may refer to other files of a set; only the values of this file are read
     return tifffile.TiffFile(path, _multifile=False)
 
 
 def _together(path: Path, tif: tifffile.TiffFile) -> tuple[list[tuple[str, int]], list[Meaning]]:
-    """Return the letter and the size of each axis of all series together, and what the samples of each mean."""
+    """Return the letter and the size of each axis of all series together, and the meaning of the samples of each."""
     images = _images(tif)
     meanings = [meaning(path, tif, series, _stored_axes(path, series)) for series in images]
     first = meanings[0].named
@@ -150,7 +142,7 @@ def _stored_axes(path: Path, series: tifffile.TiffPageSeries) -> list[tuple[str,
     named = list(zip(series.get_axes(False), series.get_shape(False), strict=True))
     coloured = series.keyframe.photometric in _COLOURED and dict(named).get("S") in (3, 4)
     if not coloured:
-        # samples that are no colours are channels
+        # samples that are not colours are channels
         free = "C" not in "".join(axis for axis, size in named if size != 1)
         named = [
             ("C" if axis == "S" and free else axis, size)
@@ -165,7 +157,7 @@ def _stored_axes(path: Path, series: tifffile.TiffPageSeries) -> list[tuple[str,
 
 
 def check_length(path: Path, tif: tifffile.TiffFile) -> None:
-    """Check that the file is as long as its headers announce, and that the chain of its pages ends."""
+    """Check that the file is as long as announced by its headers, and that the chain of its pages ends."""
     pages, file = tif.pages, tif.filehandle
     len(pages)  # follows the chain
     whole = pages.next_page_offset is not None
@@ -222,8 +214,8 @@ def z_step(tif: tifffile.TiffFile) -> float | None:
 
 
 def _is_one_of_several(tif: tifffile.TiffFile) -> bool:
-    """Tell whether the planes that the OME-XML text of a file describes are, or are said to be, in other files."""
-    # tifffile then leaves the text aside
+    """Return whether the OME-XML text of a file describes planes in other files."""
+    # tifffile then ignores the text
     return "<UUID" in (tif.ome_metadata or "") and not any(series.kind == "ome" for series in tif.series)
 
 

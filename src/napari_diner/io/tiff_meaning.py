@@ -1,4 +1,4 @@
-"""What the numbers in a TIFF file stand for: colour maps, white as zero, opacity, ImageJ's calibration, orientation."""
+"""Meaning of the numbers in a TIFF file: colour maps, white as zero, opacity, ImageJ's calibration, orientation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array: TypeAlias = npt.NDArray[Any]
 _OPACITY = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 _GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
 _JPEG = (6, 7, 34892, 33007)
-"""Compressions whose decoder turns luminance and chrominance into colours."""
+"""Compressions whose decoders convert luminance and chrominance to colours."""
 _NOT_LINEAR: dict[int, str] = {
     tifffile.PHOTOMETRIC.CIELAB: "CIE L*a*b*",
     tifffile.PHOTOMETRIC.ICCLAB: "ICC L*a*b*",
@@ -29,9 +29,9 @@ _NOT_LINEAR: dict[int, str] = {
     tifffile.PHOTOMETRIC.LOGLUV: "logarithms of luminance",
 }
 _FLIPS = {1: "", 2: "X", 3: "YX", 4: "Y", 5: "", 6: "X", 7: "YX", 8: "Y"}
-"""Axes along which an image is to be flipped to be upright, by the orientation in the header.
+"""Axes along which to flip an image to make it upright, by the orientation in the header.
 
-From 5 on it is to be transposed before.
+From 5 on, it is transposed first.
 """
 _TRANSPOSED = 5
 _POLYNOMIALS = 4
@@ -41,7 +41,7 @@ _UNCALIBRATED = 20
 
 @dataclass(frozen=True)
 class Meaning:
-    """How the values of an image follow from the samples that its pages store."""
+    """Conversion of the stored samples of an image to its values."""
 
     axes: str
     """Letters of the stored axes."""
@@ -50,19 +50,19 @@ class Meaning:
     stored: DType
     """Type of the samples."""
     white: int | None = None
-    """The sample that is black, if zero is white."""
+    """The sample for black, if zero is white."""
     has_opacity: bool = False
-    """Whether the last samples of grey pixels are opacity, which is left out."""
+    """Whether the last samples of grey pixels are opacity, which is dropped."""
     colour_maps: Sequence[Array] = ()
     """Colours (3, 2**bits) of each page of a palette image."""
     calibration: tuple[float, ...] = ()
     """Coefficients c₀, c₁, … of v = c₀ + c₁ s + c₂ s² + …; none for v = s."""
     orientation: int = 1
-    """As in the header: 1 is upright."""
+    """Orientation in the header: 1 is upright."""
 
     @property
     def is_grey_map(self) -> bool:
-        """Whether the colours of all colour maps are greys."""
+        """Whether all colour maps are grey."""
         return all((colours == colours[:1]).all() for colours in self.colour_maps)
 
     @property
@@ -89,7 +89,7 @@ class Meaning:
         if not self.calibration:
             return self.stored
         if len(self.calibration) == 2 and all(c.is_integer() for c in self.calibration) and self.stored.kind in "ui":
-            # whole numbers stay whole: ImageJ's signed 16-bit images
+            # integers stay integers: ImageJ's signed 16-bit images
             limits = np.iinfo(self.stored.str)
             ends = [self.calibration[0] + self.calibration[1] * limit for limit in (limits.min, limits.max)]
             signed = np.iinfo(f"i{self.stored.itemsize}")
@@ -99,10 +99,10 @@ class Meaning:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is done to the samples, in sentences."""
+        """Conversions of the samples, in sentences."""
         notes = []
         if self.white is not None:
-            notes.append(f"the header says that zero is white, so that {self.white} − v is read for each value v")
+            notes.append(f"zero is white according to the header, so {self.white} − v is read for each value v")
         if self.colour_maps:
             what = "intensities" if self.is_grey_map else "colours"
             notes.append(f"the numbers are entries of a colour map, and are read as its {what}")
@@ -110,11 +110,11 @@ class Meaning:
             terms = [f"{c:g}" + ("", " v", " v²", " v³", " v⁴")[power] for power, c in enumerate(self.calibration) if c]
             notes.append(f"ImageJ's calibration is applied: {' + '.join(terms) or '0'} for each value v")
         if self.orientation != 1:
-            notes.append(f"images are turned or flipped as the orientation {self.orientation} in the header says")
+            notes.append(f"images are rotated or flipped according to the orientation {self.orientation} in the header")
         return tuple(notes)
 
     def arranged(self, samples: Array) -> Array:
-        """Return the stored samples upright and without opacity; those of a palette as the colours of its map."""
+        """Return the stored samples upright and without opacity, and those of a palette as the colours of its map."""
         if self.colour_maps:
             samples = self._coloured(samples)
         elif self.has_opacity:
@@ -126,7 +126,7 @@ class Meaning:
         return np.flip(samples, tuple(y if axis == "Y" else x for axis in flips)) if flips else samples
 
     def values(self, samples: Array) -> Array:
-        """Return the values that some samples, arranged, stand for."""
+        """Return the values of arranged samples."""
         if self.white is not None:
             return ~samples if samples.dtype.kind == "b" else self.white - samples
         if self.calibration:
@@ -149,14 +149,14 @@ class Meaning:
 def meaning(
     path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, named: Sequence[tuple[str, int]]
 ) -> Meaning:
-    """Return what the samples of a series of pages mean.
+    """Return the meaning of the samples of a series of pages.
 
     Parameters
     ----------
     path
         The file, for messages.
     tif
-        The same, open.
+        The open file.
     series
         The pages.
     named
@@ -165,13 +165,13 @@ def meaning(
     Raises
     ------
     InputError
-        If they are no intensities, or it is not clear which.
+        If they are not intensities, or are ambiguous.
     """
     page = series.keyframe
     axes, shape = "".join(letter for letter, _ in named), tuple(size for _, size in named)
     stored = np.dtype(series.dtype).newbyteorder("=")
     if page.photometric in _NOT_LINEAR:
-        raise InputError(f"{path} holds {_NOT_LINEAR[page.photometric]}, which are no intensities; convert it to grey")
+        raise InputError(f"{path} holds {_NOT_LINEAR[page.photometric]}, which are not intensities; convert it to grey")
     if page.photometric == tifffile.PHOTOMETRIC.YCBCR and page.compression not in _JPEG:
         raise InputError(f"{path} holds luminance and chrominance (YCbCr), not colours; convert it to grey or RGB")
     calibration = _calibration(path, tif.imagej_metadata, stored)
@@ -182,13 +182,13 @@ def meaning(
         if len(maps) != len(whole) or any(colours.shape != (3, 2**page.bitspersample) for colours in maps):
             raise InputError(f"{path} has a colour map that does not fit its pages; convert it to grey")
         if tif.imagej_metadata is not None and not all((colours == colours[:1]).all() for colours in maps):
-            # ImageJ's look-up tables colour the display only; the numbers are the intensities
+            # ImageJ's look-up tables only affect the display; the numbers are the intensities
             maps = ()
     white: int | None = None
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and not calibration:
         if stored.kind not in "bu":
             raise InputError(
-                f"{path} says that zero is white but not which of its numbers of type {stored} is black; save it with "
+                f"{path} declares zero as white, but not which of its numbers of type {stored} is black; save it with "
                 "black as zero"
             )
         white = 2 ** int(page.bitspersample) - 1
@@ -208,9 +208,9 @@ def meaning(
 
 
 def _calibration(path: Path, metadata: Mapping[str, object] | None, stored: DType) -> tuple[float, ...]:
-    """Return the coefficients of the calibration in ImageJ's metadata; none if there is none.
+    """Return the coefficients of the calibration in ImageJ's metadata; empty if there is none.
 
-    As in ImageJ, real numbers are calibrated already.
+    As in ImageJ, real numbers are already calibrated.
     """
     function = (metadata or {}).get("cf")
     if metadata is None or function is None or function == _UNCALIBRATED or stored.kind not in "ui":
@@ -230,6 +230,6 @@ def _calibration(path: Path, metadata: Mapping[str, object] | None, stored: DTyp
 
 
 def _is_of_8_bits(colours: Array) -> bool:
-    """Whether a colour map holds 8-bit numbers v, which are stored as 257 v or 256 v."""
+    """Whether a colour map holds 8-bit numbers v, stored as 257 v or 256 v."""
     low, high = colours & 0xFF, colours >> 8
     return bool((low == high).all() or not low.any())

@@ -1,4 +1,4 @@
-"""The structure of TIFF files, checked before a library follows it: chains of pages, tags, and the sizes in OME-XML."""
+"""Checks of the structure of TIFF files before decoding: chains of pages, tags, and sizes in OME-XML."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def _check_pages(path: Path, content: mmap.mmap, order: str, is_big: bool, place
     most = _MOST_PAGES
     while place:
         if place in seen:
-            raise InputError(f"{path} is damaged: the chain of its pages is a circle; save it again")
+            raise InputError(f"{path} is damaged: the chain of its pages is circular; save it again")
         if place + count_bytes > len(content):
-            return  # truncated, which is said with the number of frames
+            return  # truncated, which is reported with the number of frames
         seen.add(place)
         (count,) = count_of.unpack_from(content, place)
         end = place + count_bytes + count * entry.size
@@ -79,7 +79,7 @@ def _check_pages(path: Path, content: mmap.mmap, order: str, is_big: bool, place
 
 
 def _check_description(path: Path, description: bytes) -> None:
-    """Check what OME-XML announces."""
+    """Check the sizes announced by OME-XML."""
     if len(description) > _LONGEST_DESCRIPTION:
         raise InputError(f"{path} holds a description of more than 16 MiB; save it again without its metadata")
     if b"<OME" not in description and b":OME" not in description:

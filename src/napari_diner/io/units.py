@@ -27,14 +27,14 @@ MICROMETRES = {
     "in": 25400.0,
     "inch": 25400.0,
 }
-"""Micrometres in each unit that OME-XML, ImageJ and people use."""
+"""Micrometres in each unit used in OME-XML, ImageJ and tables."""
 
 
 _LENGTH = re.compile(r"([-+]?\d*\.?\d*(?:e[-+]?\d+)?)\s*(\D*)", re.IGNORECASE)
 
 
 def length_um(text: str) -> float | None:
-    """Return the micrometres that a text gives, e.g. ``"0.532"`` or ``"532 nm"``; None if it is no length."""
+    """Return the length in a text in micrometres, e.g. ``"0.532"`` or ``"532 nm"``; None if it is not a length."""
     match = _LENGTH.fullmatch(text.strip().replace(",", "."))
     factor = micrometres(match[2] or "um") if match else None
     try:

@@ -18,13 +18,13 @@ _TYPES: dict[str, type[np.number]] = {
     "U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "U64": np.uint64,
     "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64,
 }  # fmt: skip
-"""NumPy's types for the safetensors types that a model file may hold."""
+"""NumPy's types for the safetensors types allowed in model files."""
 
 
 class WeightsFile:
     """A model file that is read on demand.
 
-    Opening it reads the header, whose names, shapes and types safetensors checks against the length of the file.
+    Opening it reads the header; safetensors checks its names, shapes and types against the length of the file.
     Nothing in it is ever executed.
 
     Parameters

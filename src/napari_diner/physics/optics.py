@@ -1,4 +1,4 @@
-"""Light in a medium, sampled by pixels. Free of torch."""
+"""Light in a medium, sampled by pixels. Does not import torch."""
 
 from __future__ import annotations
 

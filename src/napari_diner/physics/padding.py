@@ -111,7 +111,7 @@ class Padding:
         return field[..., top : top + self.shape[0], left : left + self.shape[1]]
 
     def view(self, field: Tensor) -> Tensor:
-        """Return what lies within the field of view, (..., Y, X), of an object of `object_shape`."""
+        """Return the field of view, (..., Y, X), of an object of `object_shape`."""
         return self.crop(field) if self.is_unknown else field
 
     def view_adjoint(self, field: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class Padding:
         return self.crop_adjoint(field) if self.is_unknown else field
 
     def object_part(self, field: Tensor) -> Tensor:
-        """Return what lies on the pixels of the object, of a field of the padded shape."""
+        """Return the pixels of the object of a field of the padded shape."""
         return field if self.is_unknown else self.crop(field)
 
     def object_part_adjoint(self, field: Tensor) -> Tensor:

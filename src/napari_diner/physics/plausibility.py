@@ -1,6 +1,6 @@
-"""Whether optics are those of a light microscope: lengths in the right unit, diffraction that says something.
+"""Plausibility of the optics of a light microscope: units of lengths, sufficient diffraction.
 
-Nothing here is computed from the data. Free of torch.
+Nothing here is computed from the data. Does not import torch.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from napari_diner.physics.optics import Optics
 _UNITS = {"nm": 1e-3, "mm": 1e3, "m": 1e6, "Å": 1e-4, "cm": 1e4}
 """Units that a length may have been given in, in micrometres; the likely ones first."""
 _SAME_DEPTH = 0.1
-"""Part of the depth of field by which two heights must differ to say more than one."""
+"""Part of the depth of field by which two heights must differ to be useful."""
 _OTHER_UNIT = 50.0
-"""Factor between distances of one recording beyond which one of them is likely to be in another unit."""
+"""Largest plausible factor between distances of one recording, unless one of them is in another unit."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A length as instruments have it."""
+    """A length of an instrument, with its usual range."""
 
     name: str
-    """In a sentence, e.g. ``"wavelength"``."""
+    """Name in a sentence, e.g. ``"wavelength"``."""
     usual: tuple[float, float]
-    """Smallest and largest value that is not worth a question, in micrometres."""
+    """Smallest and largest plausible value, in micrometres."""
     typical: tuple[float, float]
-    """Where most instruments are: a value in another unit is likely to be in here."""
+    """Range of most instruments, likely to contain a value converted to the right unit."""
 
     def is_usual(self, value_um: float) -> bool:
-        """Tell whether a value is not worth a question."""
+        """Return whether a value is plausible."""
         return self.usual[0] <= value_um <= self.usual[1]
 
     def likely_unit(self, *values_um: float) -> str | None:
-        """Return the unit in which all values would be typical, if they were given in it by mistake."""
+        """Return the unit in which all values would be typical, if there is one."""
         low, high = self.typical
         for unit, factor in _UNITS.items():
             if all(low <= value * factor <= high for value in values_um):
@@ -45,14 +45,14 @@ class Quantity:
         return None
 
     def doubt(self, *values_um: float, of: str = "") -> str:
-        """Return the sentence about values that are not usual, with the unit that they are likely to have.
+        """Return a warning about unusual values, with their likely unit.
 
         Parameters
         ----------
         values_um
-            One, or several that have the same fault.
+            One value, or several with the same problem.
         of
-            What they belong to, e.g. ``" of frame 2"``.
+            Their subject, e.g. ``" of frame 2"``.
         """
         low, high = self.usual
         shown = " to ".join(f"{value:g}" for value in dict.fromkeys((min(values_um), max(values_um))))
@@ -78,19 +78,19 @@ _HIGHEST_INDEX = 2.0
 
 
 def unusual(lengths: Mapping[str, tuple[Quantity, float]]) -> dict[str, str]:
-    """Return for each setting whose length in micrometres is not usual the sentence about it."""
+    """Return warnings about settings with unusual lengths, by setting."""
     return {field: kind.doubt(value) for field, (kind, value) in lengths.items() if not kind.is_usual(value)}
 
 
 def unusual_medium(index: float) -> dict[str, str]:
-    """Return the sentence about the refractive index of a medium by its setting, if it is not usual."""
+    """Return a warning about an unusual refractive index of a medium, by its setting."""
     if index <= _HIGHEST_INDEX:
         return {}
     return {"medium_index": f"a medium index of {index:g} is not that of air, a liquid, a gel or glass"}
 
 
 def check_field(field_um: float, optics: Optics, odd: Mapping[str, str]) -> None:
-    """Check that something can be seen in a field of view: that it is wider than a wavelength.
+    """Check that a field of view is wider than a wavelength.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def check_field(field_um: float, optics: Optics, odd: Mapping[str, str]) -> None
     optics
         Light and pixels.
     odd
-        What is doubtful, by setting; the first is likely to be the reason.
+        Warnings, by setting; the first is the likely reason.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def check_field(field_um: float, optics: Optics, odd: Mapping[str, str]) -> None
 
 
 def odd_distances(distances_um: Sequence[float]) -> list[str]:
-    """Return sentences about distances that are likely to be in another unit."""
+    """Return warnings about distances that are likely to be in another unit."""
     odd = [number for number, distance in enumerate(distances_um, 1) if not DISTANCE.is_usual(distance)]
     if odd and len(odd) == len(distances_um):
         return [DISTANCE.doubt(*distances_um)]
@@ -133,7 +133,7 @@ def odd_distances(distances_um: Sequence[float]) -> list[str]:
 
 
 def equal_distances(optics: Optics, distances_um: Sequence[float]) -> list[str]:
-    """Return a sentence about frames whose distances do not differ, or by too little to say more than one frame.
+    """Return a warning about frames with equal distances, or with differences too small to be useful.
 
     Two heights differ where the phase of the transfer function does: at the finest detail by ``π λ Δz / (4 n p²)``,
     which is 0.1 π for a tenth of the depth of field ``4 n p²/λ``.
@@ -144,8 +144,8 @@ def equal_distances(optics: Optics, distances_um: Sequence[float]) -> list[str]:
     order = sorted(range(len(distances_um)), key=lambda number: distances_um[number])
     if distances_um[order[-1]] - distances_um[order[0]] < least:
         return [
-            f"all frames have nearly the same distance, {distances_um[order[0]]:g} µm; together they say little more "
-            f"about the phase than one frame, so record heights that differ by more than {least:.2g} µm"
+            f"all frames have nearly the same distance, {distances_um[order[0]]:g} µm; together they determine "
+            f"the phase hardly better than one frame, so record heights that differ by more than {least:.2g} µm"
         ]
     pairs = [(a, b) for a, b in itertools.pairwise(order) if distances_um[b] - distances_um[a] < least]
     if not pairs:
@@ -153,7 +153,7 @@ def equal_distances(optics: Optics, distances_um: Sequence[float]) -> list[str]:
     named = ", ".join(f"{min(a, b) + 1} and {max(a, b) + 1}" for a, b in pairs[:5])
     return [
         f"frames {named}{' and others' if len(pairs) > 5 else ''} have nearly the same distance; check the list of "
-        f"distances (heights that differ by less than {least:.2g} µm say the same)"
+        f"distances (heights that differ by less than {least:.2g} µm are equivalent)"
     ]
 
 
@@ -165,7 +165,7 @@ def diffraction_rad(optics: Optics, distance_um: float) -> float:
 
 
 def periods_kept(optics: Optics, distance_um: float, field_um: float) -> float:
-    """Return how many periods across the field the finest detail has whose light still falls on the sensor.
+    """Return the number of periods across the field of the finest detail whose light reaches the sensor.
 
     Light of the frequency f travels at the angle θ with sin θ = f λ/n and leaves a field of the width L when
     z tan θ > L/2.

@@ -1,4 +1,4 @@
-"""Settings of the optical models. Free of torch."""
+"""Settings of the optical models. Does not import torch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from napari_diner.settings import Settings
 
 
 class SurroundSettings(Settings):
-    """What lies beyond the edges of the field of view: a periodic continuation, or what is solved for."""
+    """Surround of the field of view: a periodic continuation, or an unknown."""
 
     mode: Literal["auto", "none", "unknown"] = Field(default="auto", title="Mode")
     """Beyond the edges: periodic (none), or solved for (unknown); auto: none if the frames continue, else unknown."""
     width_um: float | None = Field(default=None, ge=0, le=1e5, title="Width (µm)")
-    """Least width on each side; if empty, what diffraction mostly reaches from there."""
+    """Smallest width on each side; if empty, the reach of most diffraction."""
 
 
 class PaddingSettings(SurroundSettings):
@@ -26,7 +26,7 @@ class PaddingSettings(SurroundSettings):
     )
     """Beyond the edges: periodic (none), mirrored, the edge value, or solved for (unknown); auto: none or unknown."""
     width_um: float | None = Field(default=None, ge=0, le=1e5, title="Width (µm)")
-    """Least width on each side; if empty, 100 µm, or what diffraction mostly reaches from an unknown surround."""
+    """Smallest width on each side; if empty, 100 µm, or the reach of most diffraction for an unknown surround."""
     apodise: bool = Field(default=True, title="Apodise")
     """Taper the continuation to zero along a cosine, so that opposite ends meet smoothly."""
 

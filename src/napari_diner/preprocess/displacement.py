@@ -1,4 +1,4 @@
-"""Displacement of frames recorded at different heights, seen without a reconstruction."""
+"""Displacement of frames recorded at different heights, estimated without a reconstruction."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from napari_diner.io.arrays import Array
 from napari_diner.physics.optics import Optics
 
 _FIELD_PX = 512
-"""Of wider fields, the middle is compared."""
+"""Size of the central part that is compared in wider fields."""
 _FEWEST_FREQUENCIES = 24
-"""With fewer frequencies, noise alone may have phases as a displacement gives them."""
+"""Smallest number of frequencies; with fewer, noise may resemble a displacement."""
 _LEAST_COHERENCE = 0.8
 """Part of the common spectrum that a displacement must explain."""
 _DISPLACED_PX, _CERTAIN = 1.0, 6.0
-"""The least displacement that is worth a word, in pixels and in standard errors."""
+"""Smallest reported displacement, in pixels and in standard errors."""
 _WINDOW_WIDTH = 1.5
 """Frequencies along an axis over which a Hann window correlates noise."""
 
@@ -33,7 +33,7 @@ class Displacement(NamedTuple):
     second: int
     """Number of the farther frame, from zero."""
     dy: float
-    """Of the farther frame, down, in pixels."""
+    """Displacement of the farther frame, down, in pixels."""
     dx: float
     """To the right, in pixels."""
     error: float
@@ -46,12 +46,12 @@ class Displacement(NamedTuple):
 
 
 def displacements(amplitudes: Array, optics: Optics, distances_um: Sequence[float]) -> list[Displacement]:
-    """Return by how much frames of neighbouring heights are displaced against each other.
+    """Return the displacements between frames of neighbouring heights.
 
     A detail of the spatial frequency f changes in contrast from height to height, but not in position, as long as
     ``χ = π λ z f² < π/2``: sin χ of phase and cos χ of absorption keep their signs (Guigay, Optik 49, 121 (1977)).
-    There the spectra of two frames differ by positive factors and by ``exp(−2πi f·s)`` for a displacement s, which is
-    found from the peak of their correlation, and refined by weighted least squares of the phases.
+    There the spectra of two frames differ by positive factors and by ``exp(−2πi f·s)`` for a displacement s, estimated
+    from the peak of their correlation, and refined by weighted least squares of the phases.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def displacements(amplitudes: Array, optics: Optics, distances_um: Sequence[floa
     Returns
     -------
     list of Displacement
-        Only of pairs for which a displacement explains what the frames have in common.
+        Only pairs for which a displacement explains the common part of the frames.
     """
     height, width = (min(size, _FIELD_PX) for size in amplitudes.shape[1:])
     top, left = ((size - part) // 2 for size, part in zip(amplitudes.shape[1:], (height, width), strict=True))
@@ -92,7 +92,7 @@ def displacements(amplitudes: Array, optics: Optics, distances_um: Sequence[floa
 
 
 def displaced(amplitudes: Array, optics: Optics, distances_um: Sequence[float]) -> list[str]:
-    """Return a sentence about frames that are displaced by a pixel or more; see `displacements`."""
+    """Return a warning about frames displaced by a pixel or more; see `displacements`."""
     clear = [
         pair
         for pair in displacements(amplitudes, optics, distances_um)

@@ -1,10 +1,10 @@
-"""Whether distances fit the frames of a lensless recording, by the linear theory of weak objects. No reconstruction.
+"""Consistency of distances with the frames of a lensless recording, by the linear theory of weak objects.
 
 At each spatial frequency f the contrast of all frames consists of two unknowns, log-amplitude L and phase Φ of the
 object: ``cos χ_z L + sin χ_z Φ`` with ``χ_z = 2πz (k − √(k² − f²))`` for k = n/λ (Guigay, Optik 49, 121 (1977)). With
-three frames or more, wrong distances leave some of it unexplained. Not all that is wrong does: a common length that is
-added to all distances puts the object into another plane; distances in reverse, if evenly spaced, put its conjugate
-into one far away; and wavelength λ, distances z and pixels p only show as λz/p².
+three frames or more, wrong distances leave a residual. Not all errors do: a common length added to all distances moves
+the object to another plane; reversed distances, if evenly spaced, move its conjugate to a distant one; and wavelength
+λ, distances z and pixels p only matter as λz/p².
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Array = npt.NDArray[np.float64]
 Spectra = npt.NDArray[np.complexfloating]
 
 _FIELD_PX = 512
-"""Of wider fields, the middle is compared."""
+"""Size of the central part that is compared in wider fields."""
 _MOST_FREQUENCIES, _MOST_VALUES = 16_000, 400_000
-"""Of more frequencies, and values of all frames, some are taken by chance."""
+"""Largest numbers of frequencies and of values of all frames, of which a random part is taken otherwise."""
 _LOWEST = 2.5
-"""Lower frequencies, in steps, hold what is left of the mean."""
+"""Lowest frequency, in steps; lower ones contain remains of the mean."""
 _RINGS = 32
-"""Rings of equally many frequencies whose misfits count alike, however strong they are."""
+"""Number of rings with equal numbers of frequencies, whose misfits have equal weight regardless of their strength."""
 _DAMPING = 1e-3
 """Damping of the two unknowns, relative to the number of frames."""
 _CLEARER = 1e-3
-"""Misfits that differ by less are alike."""
+"""Misfits that differ by less count as equal."""
 _BLUR_PX = 1.0
-"""Standard deviation of a blur that takes the noise off a weak object."""
+"""Standard deviation of a blur that suppresses the noise of a weak object."""
 _SCALES = np.geomspace(1 / 32, 32, 119)
 """Common factors of all distances that are tried; the misfit rises from its least value within about a tenth."""
 _BETWEEN = np.geomspace(0.95, 1 / 0.95, 13)
@@ -42,7 +42,7 @@ _BETWEEN = np.geomspace(0.95, 1 / 0.95, 13)
 
 
 class DistanceFit:
-    """How well frames fit any distances.
+    """Test of distances for the frames of a recording.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class DistanceFit:
     shifts_um
         Displacement (dy, dx) of each frame; none if None.
     repeats
-        Whether the field repeats itself beyond its edges; otherwise it is faded out there.
+        Whether the field is periodic; otherwise it is faded out at its edges.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class DistanceFit:
 
     @property
     def is_usable(self) -> bool:
-        """Whether there are more frames than unknowns, and frequencies of which to tell."""
+        """Whether there are more frames than unknowns, and usable frequencies."""
         return len(self._frames) > 2 and len(self._phase) >= 2 * _RINGS and bool((self._power > 0).all())
 
     def misfit(self, distances_um: Sequence[float] | Array) -> float:
-        """Return the mean logarithm of the part of the contrast that distances leave unexplained: 0 for all of it."""
+        """Return the mean logarithm of the unexplained part of the contrast: 0 for all of it."""
         slots = _Slots(np.asarray(distances_um), self._phase)
         return self._unexplained(slots, *slots.expected(self._frames))
 
@@ -114,14 +114,14 @@ class DistanceFit:
             yield self._unexplained(slots, changed, sine + (slots.sine[j] - slots.sine[i]) * apart), exchanged
 
     def best_order(self, distances_um: Sequence[float] | Array) -> tuple[float, Array]:
-        """Return the order of distances that fits best as far as it is seen by changes of order, and its misfit."""
-        given = np.asarray(distances_um, np.float64)
-        others = [np.roll(given, 1), np.roll(given, -1), np.sort(given), np.sort(given)[::-1]]
-        best = min([(self.misfit(given), given)] + [(self.misfit(other), other) for other in others], key=_first)
-        best = min(best, min(self.exchanges(given), key=_first), key=_first)
-        if best[1] is given:
+        """Return the best order of distances among simple changes of order, and its misfit."""
+        nominal = np.asarray(distances_um, np.float64)
+        others = [np.roll(nominal, 1), np.roll(nominal, -1), np.sort(nominal), np.sort(nominal)[::-1]]
+        best = min([(self.misfit(nominal), nominal)] + [(self.misfit(other), other) for other in others], key=_first)
+        best = min(best, min(self.exchanges(nominal), key=_first), key=_first)
+        if best[1] is nominal:
             return best
-        for _ in given:
+        for _ in nominal:
             better = min(itertools.chain(self.exchanges(best[1]), self._insertions(best[1])), key=_first)
             if better[0] > best[0] - _CLEARER:
                 break
@@ -129,7 +129,7 @@ class DistanceFit:
         return best
 
     def best_scale(self, distances_um: Sequence[float] | Array) -> float:
-        """Return the common factor by which distances fit best; 1 if it would be beyond those that are tried."""
+        """Return the best common factor of distances; 1 if it is at the end of the candidates."""
         given = np.asarray(distances_um)
 
         def misfit(factor: float) -> float:
@@ -166,7 +166,7 @@ class DistanceFit:
 
 
 class _Slots:
-    """The contrast transfer functions of places at some distances.
+    """The contrast transfer functions at some distances.
 
     Parameters
     ----------

@@ -21,26 +21,20 @@ Curve = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Focus:
-    """Focus of a field.
-
-    Parameters
-    ----------
-    distance_um
-        Distance back from the plane of the field to the sharpest plane, interpolated between the steps.
-    uncertainty_um
-        Standard error by the jackknife over the blocks of the field. It reflects how well parts of the field agree, not
-        by how much a twin image displaces all of them.
-    distances_um, sharpness
-        The curve, in ascending order of distance, (steps,) each.
-    at_end
-        Whether the sharpest distance is the first or last of those tried, so that the true one may lie beyond.
-    """
+    """Focus of a field."""
 
     distance_um: float
+    """Distance back from the plane of the field to the sharpest plane, interpolated between the steps."""
     uncertainty_um: float
+    """Standard error by the jackknife over the blocks of the field. It reflects how well parts of the field agree, not
+    by how much a twin image displaces all of them.
+    """
     distances_um: Curve
+    """Distances of the curve, in ascending order, (steps,)."""
     sharpness: Curve
+    """Sharpness at these distances, (steps,)."""
     at_end: bool
+    """Whether the sharpest distance is the first or last of those tried, so that the true one may lie beyond."""
 
 
 _PADDING_PX, _MARGIN_PX = 64, 6  # the margin, which depends on the padding, is excluded from the sharpness

@@ -1,4 +1,4 @@
-"""Pixels that hold no light: islands without data, pixels of the sensor that are broken, and single outliers."""
+"""Invalid pixels: islands without data, broken pixels of the sensor, and single outliers."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from napari_diner.preprocess.pixels import SECOND_OF_EIGHT, finite_values
 Mask = npt.NDArray[np.bool_]
 
 _FEWEST = 3
-"""Pixels that have one value exactly while no other is near do not come by chance from so many on."""
+"""Number of pixels with exactly one isolated value above which it is not chance."""
 _MOST = 0.5
-"""What most pixels show is light."""
+"""Largest part of the pixels that may be without data; a more frequent value is light."""
 _FAR_BELOW = 1 / 8
-"""Part of the largest value that all others are below where it is no light."""
+"""Ratio of all other values to the largest one below which that is not light."""
 _STAND_INS = (-999.0, -9999.0, -32768.0, -99999.0)
-"""Negative values that programs write where there are no data."""
+"""Negative values used by programs for missing data."""
 _BROKEN_SIGMAS = 5.0
-"""Standard deviations by which a broken pixel stands out from its neighbours in all frames."""
+"""Deviation of a broken pixel from its neighbours in all frames, in standard deviations."""
 _FEWEST_FRAMES = 3
-"""In fewer frames, a bright spot of the sample may stand out in all."""
+"""Smallest number of frames; in fewer, a bright spot of the sample may stand out in all."""
 _MOST_BROKEN = 0.005
-"""With more of them than a sensor has, they are something else."""
+"""Largest part of broken pixels of a sensor; more are something else."""
 _MEDIAN_OF_NORMAL = 0.6745
 """Median of the absolute value of a normally distributed number, in standard deviations."""
 _OUTLYING = 4.0
-"""How many times what nearly all pixels of a frame are, and its neighbours, an outlier is."""
+"""Ratio of an outlier to nearly all pixels of a frame, and to its neighbours."""
 _NEARLY_ALL = 99.9
-"""Percentile that stands for nearly all pixels."""
+"""Percentile for nearly all pixels."""
 _MOST_OUTLIERS = 0.001
-"""With more of them, they are something else."""
+"""Largest part of outliers; more are something else."""
 _SAMPLED = 100_000
-"""Pixels of which percentiles are taken."""
+"""Largest number of pixels for percentiles."""
 _AROUND = [(down, right) for down, right in itertools.product((-1, 0, 1), repeat=2) if (down, right) != (0, 0)]
 _NEXT = [(-1, 0), (0, -1), (0, 1), (1, 0)]
 
 
 def no_data_value(frames: Array) -> float | None:
-    """Return the value that stands for missing data in a recording, or None.
+    """Return the value of missing data in a recording, or None.
 
-    It is the largest or the smallest of all values, several pixels have it exactly, and no others are near: nothing
-    lies between the largest and an eighth of it, as light with its gradients does; a negative value must be one of
-    those in use for this, or as far below all others as these reach.
+    It is the largest or the smallest of all values, several pixels have it exactly, and no other values are near: none
+    is between the largest and an eighth of it, unlike for light with its gradients; a negative value must be a common
+    code, or as far below all others as their range.
 
     Parameters
     ----------
     frames
-        Recorded intensities, (N, Y, X), of any type; values that are not finite do not count.
+        Recorded intensities, (N, Y, X), of any type; values that are not finite are ignored.
     """
     values = finite_values(frames)
     if not values.size:
@@ -70,9 +70,9 @@ def no_data_value(frames: Array) -> float | None:
 
 
 def broken_pixels(frames: Array) -> Mask:
-    """Return single pixels that stand out from their neighbours in all frames alike, (Y, X): dead or hot ones.
+    """Return single pixels that stand out from their neighbours in all frames, (Y, X): dead or hot ones.
 
-    Such a pixel is above, or below, its eight neighbours in every frame, which no pattern of light is that changes from
+    Such a pixel is above, or below, its eight neighbours in every frame, unlike a pattern of light that changes from
     frame to frame, by a number of standard deviations: of these eight, estimated from their second smallest and second
     largest, or of the fine noise of the frame, whichever is larger.
 
@@ -95,13 +95,13 @@ def broken_pixels(frames: Array) -> Mask:
         spread = np.maximum((high - low) / SECOND_OF_EIGHT, _fine_noise(values) or 1e-6 * float(np.abs(values).max()))
         here = values[rows + 1, columns + 1]
         above, below = np.minimum(above, (here - high) / spread), np.minimum(below, (low - here) / spread)
-    found = np.maximum(above, below) > _BROKEN_SIGMAS
-    broken[rows[found] + 1, columns[found] + 1] = True
+    is_broken = np.maximum(above, below) > _BROKEN_SIGMAS
+    broken[rows[is_broken] + 1, columns[is_broken] + 1] = True
     return broken
 
 
 def _extreme(frames: Array, neighbours: list[tuple[int, int]]) -> Mask:
-    """Return which inner pixels are above, or below, some neighbours in all frames, (Y − 2, X − 2)."""
+    """Return whether inner pixels are above, or below, their neighbours in all frames, (Y − 2, X − 2)."""
     height, width = frames.shape[1] - 2, frames.shape[2] - 2
     above = below = np.ones((height, width), bool)
     for frame in frames:
@@ -113,7 +113,7 @@ def _extreme(frames: Array, neighbours: list[tuple[int, int]]) -> Mask:
 
 
 def _fine_noise(frame: Array) -> float:
-    """Return the standard deviation of what a pixel is above the mean of its neighbours along X, from the median."""
+    """Return the standard deviation of pixels about the mean of their neighbours along X, from the median."""
     fine = frame[:, 1:-1] - (frame[:, :-2] + frame[:, 2:]) / 2
     return float(np.median(np.abs(fine))) / float(_MEDIAN_OF_NORMAL * np.sqrt(1.5))
 

@@ -82,7 +82,7 @@ def split(mask: Mask, factor: int) -> Mask:
 
 
 def split_and_spread(mask: Mask, factor: int) -> Mask:
-    """Split the pixels of a mask (N, Y, X); True where `upsample` interpolates from any that is, the nearest ones."""
+    """Split the pixels of a mask (N, Y, X); True where `upsample` interpolates from any nearby True pixel."""
     if factor == 1:
         return mask
     return split(ndimage.binary_dilation(mask, np.ones((1, 3, 3), bool)), factor)

@@ -14,7 +14,7 @@ from napari_diner.physics.optics import Optics
 from napari_diner.preprocess.soundness import numbered
 
 _FIELD_PX = 512
-"""Of wider fields, the middle is compared."""
+"""Size of the central part that is compared in wider fields."""
 _RINGS, _LOWEST = 6, 2.5
 """Rings of frequencies, and the lowest of these in steps."""
 _NONE, _CERTAIN = 0.02, 8.0
@@ -65,7 +65,7 @@ def of_one_light(contrasts: Array) -> list[str]:
     """
     spectra, pairs = _Spectra(contrasts), _neighbours(contrasts)
     changes = [spectra.change(*pair) for pair in pairs]
-    usual = float(np.median([found for found, _ in changes])) if changes else 0.0
+    usual = float(np.median([change for change, _ in changes])) if changes else 0.0
     return _said(
         [pair for pair, change in zip(pairs, changes, strict=True) if _is_none(*change, usual)], "directions of light"
     )
@@ -75,8 +75,8 @@ def _neighbours(frames: Array) -> list[Pair]:
     return list(itertools.pairwise(range(len(frames))))
 
 
-def _is_none(found: float, error: float, expected: float) -> bool:
-    return expected > _CERTAIN * error and 0 < found < max(error, _NONE * expected)
+def _is_none(change: float, error: float, expected: float) -> bool:
+    return expected > _CERTAIN * error and 0 < change < max(error, _NONE * expected)
 
 
 def _said(pairs: Sequence[Pair], what: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The level from which pixels of a recording are saturated, and the one to which dark ones are cut off."""
+"""Estimation of the levels at which the light of a recording is cut off: saturation and black."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from napari_diner.preprocess.pixels import finite_values
 Levels = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-# below the brightest value, this part of it, and so many values, tell how often a value next to it is expected
+# range below the brightest value, relative to it and in number of values, that gives the expected frequency of a value
 _NEAR, _NEXT = 0.02, 3
-# so many times as often, and so often at all, a value is a level at which light was cut off
+# factor over the expected frequency, and number of occurrences, above which a value is a saturation level
 _PILED, _FEWEST = 5.0, 8
-# what most pixels show is a background, however flat
+# largest part of saturated pixels; a more frequent value is a flat background
 _MOST = 0.5
 # part of the pixels of a frame that are cut off at black, and the widest step between values that are not single counts
 _BLACK, _COUNTS = 0.05, 0.005
 
 
 def saturation_levels(frames: Array, valid: Mask | None = None) -> Levels:
-    """Return the values at which the light of frames is cut off, (N,); infinite where it is not.
+    """Return the saturation levels of frames, (N,); infinite for frames without saturation.
 
-    A camera that is overexposed gives its largest value, which may be less than that of the type (1023 or 4095 in 16
-    bits), to all pixels that got more light. They pile up there: the area around the maxima of a smooth pattern is
-    proportional to the range of intensities that it covers, so that the last value before a cut is as frequent as those
-    just below it, or less. That level is common to all frames, but frames that were divided by their exposure or by
-    their mean have one each, below it.
+    An overexposed camera returns its largest value, which may be less than that of the type (1023 or 4095 in 16 bits),
+    for all pixels with more light, so that they accumulate there: the area around the maxima of a smooth pattern is
+    proportional to the range of intensities that it covers, so that without saturation the largest value is at most as
+    frequent as those just below it. The level is common to all frames, but frames that were divided by their exposure
+    or their mean have individual ones below it.
 
     Parameters
     ----------
     frames
-        Recorded intensities, (N, Y, X), of any type; values that are not finite do not count.
+        Recorded intensities, (N, Y, X), of any type; values that are not finite are ignored.
     valid
-        True where pixels count, (N, Y, X); everywhere if None.
+        True at valid pixels, (N, Y, X); all if None.
     """
     pages = list(frames) if valid is None else [frame[good] for frame, good in zip(frames, valid, strict=True)]
     common = _piled_up(finite_values(frames if valid is None else frames[valid]))
@@ -43,18 +43,18 @@ def saturation_levels(frames: Array, valid: Mask | None = None) -> Levels:
 
 
 def saturated(frames: Array, levels: Levels) -> Mask:
-    """Return where frames reach their levels of saturation, (N, Y, X)."""
+    """Return whether pixels reach the saturation levels of their frames, (N, Y, X)."""
     return np.asarray(frames >= levels[:, None, None])
 
 
 def at_levels(levels: Levels) -> str:
-    """Return levels of saturation in words, e.g. ``"at 255"``."""
+    """Return saturation levels in words, e.g. ``"at 255"``."""
     least, most = (f"{level:g}" for level in (levels.min(), levels[np.isfinite(levels)].max(initial=levels.min())))
     return f"at {least}" if least == most else f"at {least} to {most}"
 
 
 def black_level(frames: Array) -> tuple[float, list[int]] | None:
-    """Return the value at which dark pixels of frames are cut off, and the numbers of these frames; None if none is.
+    """Return the value at which dark pixels are cut off, and the numbers of these frames; None if there are none.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def black_level(frames: Array) -> tuple[float, list[int]] | None:
         count = int((frame == low).sum())
         if not _BLACK * frame.size <= count <= _MOST * frame.size:
             continue
-        # of the reversed values, black is the brightest
+        # for reversed values, black is the brightest
         levels = np.unique(frame)[: 4 * _NEXT]
         steps = np.diff(levels) / (float(frame.max()) - low)
         if len(steps) > _NEXT and float(np.median(steps)) < _COUNTS:
@@ -76,7 +76,7 @@ def black_level(frames: Array) -> tuple[float, list[int]] | None:
 
 
 def _piled_up(values: Array) -> float:
-    """Return the largest value if light was cut off there, else infinity."""
+    """Return the largest value if it is a saturation level, otherwise infinity."""
     if not values.size:
         return np.inf
     largest = values.max()

@@ -1,4 +1,4 @@
-"""Settings of preparation and focusing. Free of torch."""
+"""Settings of preparation and focusing. Does not import torch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PreprocessSettings(Settings):
     """Part of the frames to use: top, left, height, width in pixels of the sensor; empty for whole frames."""
     saturation: SaturationLevel = None
     saturated: Literal["at_least", "mask", "believe"] = Field(default="at_least", title="Saturated pixels")
-    """What a saturated pixel says: that there is at least so much light, nothing, or what it shows."""
+    """Meaning of a saturated pixel: a lower bound of the light, nothing, or its value."""
     dead_pixels: float | None = Field(default=None, ge=3, le=1000, title="Dead pixels beyond (σ)")
     """Ignore pixels that deviate from their neighbours by this in all frames; empty for those beyond doubt."""
     dark: str | None = Field(default=None, title="Dark frame")

@@ -18,7 +18,7 @@ Vector = npt.NDArray[np.float64]
 _FINEST_PX, _COARSEST_PX = 0.6, 8.0
 # grids are first thinned by a power of two up to this one, as long as so many pixels remain
 _MOST_THINNED, _FEWEST_PX = 8, 48
-_CHANCES = 4  # random images that show how high a peak is by chance
+_CHANCES = 4  # number of random images to estimate the height of a peak by chance
 
 
 @dataclass(frozen=True)
@@ -27,21 +27,16 @@ class Similarity:
 
     A point x of the reference appears at ``c + M (x + d − c)``, with the centre c of the field and the rotation and
     scale M.
-
-    Parameters
-    ----------
-    dy_px, dx_px
-        The displacement d, down and to the right, in pixels.
-    rotation_deg
-        Rotation, counter-clockwise with y pointing down, in degrees.
-    scale
-        Magnification of the image.
     """
 
     dy_px: float = 0.0
+    """Displacement downwards, in pixels."""
     dx_px: float = 0.0
+    """Displacement to the right, in pixels."""
     rotation_deg: float = 0.0
+    """Rotation, counter-clockwise with y pointing down, in degrees."""
     scale: float = 1.0
+    """Magnification of the image."""
 
     @property
     def shift_px(self) -> Vector:
@@ -55,7 +50,7 @@ class Similarity:
         return np.asarray(self.scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]))
 
     def then(self, further: Similarity, part: float = 1.0) -> Similarity:
-        """Return this followed by a part of a further one, which was found in the image without this one."""
+        """Return this followed by a part of a further one, estimated in the image without this one."""
         return Similarity(
             self.dy_px + part * further.dy_px,
             self.dx_px + part * further.dx_px,

@@ -1,4 +1,4 @@
-"""Frames that cannot be what they should: constant, repeated, without light, or of another exposure."""
+"""Checks of frames: constant, repeated, without light, or of another exposure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 _COUNTS = 20
-"""Frames that reach this value hold counts, not parts of a full scale of one."""
+"""Frames with values of this or more contain counts instead of fractions of full scale."""
 _FEW_PIXELS = 0.1
-"""A mask that leaves less of the field is likely to be the reverse of what was meant."""
+"""Part of the field below which a mask is probably inverted."""
 _NEGATIVE = 0.2
-"""Part of the pixels that noise about zero does not make negative where there is light."""
+"""Part of negative pixels above which they are not caused by noise about zero."""
 _DARK = 0.2
-"""A frame that has less than this part of the usual brightness may be without light."""
+"""Relative brightness below which a frame may be without light."""
 _STRUCTURELESS = 0.1
 """Correlation of neighbouring pixels below which a frame is noise."""
 OTHER_EXPOSURE = 0.03
@@ -45,14 +45,14 @@ def check_not_constant(frames: Array, mask: Mask | None = None) -> None:
 
 
 def check_same_type(image: Array, name: str, other: Array, other_name: str) -> None:
-    """Check that two images count light in the same unit, as one is subtracted from the other or divides it.
+    """Check that two images have the same unit, as one is subtracted from the other or divides it.
 
     Real numbers may be means of many frames in the unit of these.
 
     Raises
     ------
     InputError
-        If they hold integers of different sizes, or real numbers between 0 and 1 beside integers.
+        If they contain integers of different sizes, or real numbers between 0 and 1 and integers.
     """
     if image.dtype.kind in "ui" and other.dtype.kind in "ui":
         differ = image.dtype.itemsize != other.dtype.itemsize
@@ -68,7 +68,7 @@ def check_same_type(image: Array, name: str, other: Array, other_name: str) -> N
 
 
 def repeated(frames: Array) -> list[str]:
-    """Return a sentence about frames that are identical to others."""
+    """Return a warning about frames that are identical to others."""
     groups: dict[bytes, list[int]] = {}
     for number, frame in enumerate(frames):
         groups.setdefault(hashlib.blake2b(np.ascontiguousarray(frame).data).digest(), []).append(number)
@@ -80,14 +80,14 @@ def repeated(frames: Array) -> list[str]:
 
 
 def without_light(frames: Array, offset: float = 0.0) -> list[int]:
-    """Return the numbers, from zero, of frames that are far darker than the others and hold nothing but noise.
+    """Return the numbers, from zero, of frames that are far darker than the others and contain only noise.
 
     Parameters
     ----------
     frames
         (N, Y, X).
     offset
-        What the camera counts without light.
+        Grey level of the camera without light.
     """
     if len(frames) < 3:
         return []
@@ -98,7 +98,7 @@ def without_light(frames: Array, offset: float = 0.0) -> list[int]:
 
 
 def exposures(brightness: npt.NDArray[np.float64]) -> list[str]:
-    """Return a sentence about frames of another exposure, where all frames should be equally bright.
+    """Return a warning about frames of another exposure, if all frames should be equally bright.
 
     Parameters
     ----------
@@ -146,11 +146,11 @@ def black(frames: Array) -> list[str]:
 
 
 def mask_doubts(mask: Mask) -> list[str]:
-    """Return a sentence about a mask, True at pixels that count, that leaves next to nothing."""
+    """Return a warning about a mask, True at valid pixels, that leaves almost nothing."""
     share = float(mask.mean())
     if share >= _FEW_PIXELS:
         return []
-    return [f"the mask leaves only {share:.1%} of the pixels; it must be non-zero where pixels count, not the reverse"]
+    return [f"the mask leaves only {share:.1%} of the pixels; it must be non-zero at valid pixels, not the reverse"]
 
 
 def _neighbour_correlation(frame: Array) -> float:
@@ -161,7 +161,7 @@ def _neighbour_correlation(frame: Array) -> float:
 
 
 def numbered(numbers: Sequence[int] | npt.NDArray[np.int64], most: int = 8) -> str:
-    """Return frames, whose numbers count from zero, as people number them: ``"frames 1, 2 and 5"``."""
+    """Return frames, numbered from zero, in words and numbered from one: ``"frames 1, 2 and 5"``."""
     shown = [str(number + 1) for number in numbers[:most]]
     if len(numbers) == 1:
         return f"frame {shown[0]}"

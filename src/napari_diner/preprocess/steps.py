@@ -1,4 +1,4 @@
-"""From recorded frames to frames that a model can explain."""
+"""Preparation of recorded frames for the model."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Prepared:
 
 
 def read_references(settings: PreprocessSettings) -> References:
-    """Read the reference images that the settings name.
+    """Read the reference images named in the settings.
 
     Raises
     ------
@@ -78,9 +78,9 @@ def prepare_frames(
 
     ``(I − dark) / (flat − dark) / (empty − dark)``, with both divisors normalised to a mean of one, which preserves the
     scale of the intensities; then each frame is divided by its own normalised background. Pixels that are dead, or dark
-    in the flat or empty field, are masked. Saturated pixels are, too, if the settings say so; otherwise all corrections
-    turn their level into the least intensity that they can have had, and only those are masked that are full in all
-    frames without full neighbours, as hot pixels are.
+    in the flat or empty field, are masked. Saturated pixels are masked, too, if set; otherwise all corrections convert
+    their level to a lower bound of the intensity, and only those that are saturated in all frames without saturated
+    neighbours, such as hot pixels, are masked.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def _check_darker(dark: Floats, frames: Array, valid: Mask) -> None:
 
 
 def _hot(frames: Array, valid: Mask, full: Mask) -> Mask:
-    """Find pixels that are full in all frames and stand out in all: no pattern of light does, (Y, X) or all False."""
+    """Find pixels that are saturated and stand out in all frames, unlike patterns of light: (Y, X), or all False."""
     always = full.all(0)
     if len(frames) == 1 or not always.any():
         return np.zeros_like(always)
@@ -215,7 +215,7 @@ def levels_of(level: float | None, frames: Array, valid: Mask | None = None) -> 
 
 
 def bounding(full: Mask, levels: Levels) -> list[str]:
-    """Return a sentence that says how many pixels are saturated at a level and bound the light; none if none is."""
+    """Return a note on the number of pixels that are saturated at a level and bound the light; empty if none."""
     return counted(full, f"saturated {at_levels(levels)}", "taken as at least so bright")
 
 
@@ -306,7 +306,7 @@ def _check_finite(frames: Array, valid: Mask) -> None:
 
 
 def counted(mask: Mask, what: str, taken_as: str = "ignored") -> list[str]:
-    """Return a sentence that says how many pixels of a mask are what, and what they are taken as; none if it is empty.
+    """Return a note on the number of pixels of a mask, their kind, and their treatment; empty if there are none.
 
     The mask is (Y, X) or (N, Y, X).
     """

@@ -45,7 +45,7 @@ def fit_surface(image: Image, degree: int, mask: npt.NDArray[np.bool_] | None = 
     degree
         Highest total power of y and x.
     mask
-        True where pixels count, (Y, X); everywhere if None.
+        True at valid pixels, (Y, X); all if None.
 
     Raises
     ------

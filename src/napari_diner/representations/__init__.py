@@ -1,1 +1,1 @@
-"""f_θ ∘ HM, the unknown: ways to represent an image or a volume by parameters that a solver can move."""
+"""f_θ ∘ HM, the unknown: representations of an image or a volume by parameters of a solver."""

@@ -30,8 +30,8 @@ class VariablePeriodSine(nn.Module):
     """The activation ``sin(ω (|x| + 1) x)`` of FINER (Liu et al., CVPR 2024, arXiv:2312.02434).
 
     Its local frequency, ω (2|x| + 1), grows away from zero, so that a neuron's bias chooses its frequency. The
-    published code holds the factor |x| + 1 constant in the gradient. Here the derivative is the true one, as steps of
-    second order need it.
+    published code keeps the factor |x| + 1 constant in the gradient. Here the derivative is exact, as needed for
+    second-order steps.
     """
 
     def __init__(self, omega: float) -> None:

@@ -1,4 +1,4 @@
-"""What all representations have in common."""
+"""The base of representations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Representation(nn.Module, ABC):
 
     @abstractmethod
     def forward(self) -> Tensor:
-        """Return the values of all samples, (outputs, *shape), by the fastest way."""
+        """Return the values of all samples, (outputs, *shape), by the fastest method."""
 
     @abstractmethod
     def exact(self) -> Tensor:
@@ -36,5 +36,5 @@ class Representation(nn.Module, ABC):
         """Return the values of the samples with these flat indices, (n,), without approximation: (n, outputs)."""
 
     def parameter_count(self) -> int:
-        """Return the number of learnable parameters, those of a table included."""
+        """Return the number of learnable parameters, including those of a table."""
         return sum(parameter.numel() for parameter in self.parameters())

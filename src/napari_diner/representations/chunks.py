@@ -1,4 +1,4 @@
-"""Networks applied to many samples part by part, so that the activations of all are never held at once."""
+"""Networks applied to many samples in chunks, to limit the memory of activations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 def in_chunks(evaluate: Callable[[Tensor], Tensor], inputs: Tensor, size: int, network: nn.Module) -> Tensor:
     """Return the values, (n, outputs), of a function of many inputs, (n, ...), computed `size` at a time.
 
-    Where gradients are wanted, each part is computed anew on the way back.
+    If gradients are needed, each chunk is recomputed in the backward pass.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def in_chunks(evaluate: Callable[[Tensor], Tensor], inputs: Tensor, size: int, n
     size
         Inputs in each part.
     network
-        Whose parameters get gradients.
+        Network whose parameters get gradients.
     """
     parameters = [parameter for parameter in network.parameters() if parameter is not inputs]
     values: Tensor = _InChunks.apply(evaluate, size, inputs, *parameters)  # type: ignore[no-untyped-call]
@@ -35,7 +35,7 @@ class _InChunks(torch.autograd.Function):
     def forward(
         ctx: Any, evaluate: Callable[[Tensor], Tensor], size: int, inputs: Tensor, *parameters: Tensor
     ) -> Tensor:
-        """Return the values; they are put into one array, as small ones between the activations fragment the memory."""
+        """Return the values in one array, as small ones between the activations would fragment the memory."""
         ctx.evaluate, ctx.size = evaluate, size
         ctx.save_for_backward(inputs, *parameters)
         first = evaluate(inputs[:size])
@@ -48,7 +48,7 @@ class _InChunks(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        """Compute each part anew, and bring its gradient back to its inputs and to the parameters."""
+        """Recompute each chunk, and propagate its gradient to its inputs and to the parameters."""
         inputs, *parameters = ctx.saved_tensors
         of_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[2] else None
         sums = [torch.zeros_like(parameter) for parameter in parameters]
@@ -56,11 +56,11 @@ class _InChunks(torch.autograd.Function):
             part = slice(start, start + ctx.size)
             with torch.enable_grad():
                 own = inputs[part].detach()
-                wanted = list(parameters)
+                variables = list(parameters)
                 if of_inputs is not None:
-                    wanted.append(own.requires_grad_())
+                    variables.append(own.requires_grad_())
                 values = ctx.evaluate(own)
-            gradients = torch.autograd.grad(values, wanted, grad_outputs[0][part], allow_unused=True)
+            gradients = torch.autograd.grad(values, variables, grad_outputs[0][part], allow_unused=True)
             if of_inputs is not None:
                 of_inputs[part] = gradients[-1]
             for total, gradient in zip(sums, gradients, strict=False):

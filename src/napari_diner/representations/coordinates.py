@@ -1,4 +1,4 @@
-"""Where the samples of a signal are."""
+"""Coordinates of the samples of a signal."""
 
 from __future__ import annotations
 

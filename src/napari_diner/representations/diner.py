@@ -48,14 +48,14 @@ class Diner(Representation):
         self.backbone = build_backbone(outputs, settings)
 
     def forward(self) -> Tensor:
-        """Return the values of all samples, (outputs, *shape), evaluated as the settings say."""
+        """Return the values of all samples, (outputs, *shape), evaluated as set."""
         return self.lattice() if self.settings.evaluation == "lattice" else self.exact()
 
     def exact(self) -> Tensor:
         """Return f_θ(HM_i) for every sample, (outputs, *shape), in chunks that fit the cache.
 
-        Where gradients are wanted, each chunk is computed anew on the way back, so that the activations of all
-        samples are never held at once.
+        If gradients are needed, each chunk is recomputed in the backward pass to limit
+        the memory of activations.
         """
         values = in_chunks(self.backbone, self.hash_table, _chunk_size(self.hash_table), self.backbone)
         return values.T.reshape(self.outputs, *self.shape)
@@ -69,7 +69,7 @@ class Diner(Representation):
         """Return the values of all samples, (outputs, *shape), interpolated from a lattice in the space of the keys.
 
         The network is evaluated on G^d points that cover the keys' bounding box (d: table width, G: lattice size),
-        and each sample is read off by multilinear interpolation. Gradients reach both the network, through the
+        and each sample is interpolated multilinearly. Gradients reach both the network, through the
         lattice, and the keys, through the interpolation's slopes.
         """
         lattice = Lattice.covering(self.hash_table, self.settings.lattice_size)
@@ -84,7 +84,7 @@ def _chunk_size(keys: Tensor) -> int:
 def build(
     shape: tuple[int, ...], outputs: int, settings: RepresentationSettings, generator: torch.Generator | None = None
 ) -> Diner:
-    """Build a DINER with random keys; sizes that the settings leave open suit the number of axes and keys."""
+    """Build a DINER with random keys; unset sizes are chosen for the number of axes and keys."""
     width = settings.diner.table_width or suitable_width(shape)
     lattice = suitable_lattice(width, int(torch.Size(shape).numel()))
     return Diner(shape, outputs, settings.diner.complete(width, lattice), generator)

@@ -18,7 +18,7 @@ from napari_diner.representations.settings import (
     suitable_width,
 )
 
-# π₁ … π₃ of Eq. 4 there, and the fourth that their code goes on with
+# π₁ … π₃ of Eq. 4, and the fourth one in their code
 _PRIMES = (1, 2_654_435_761, 805_459_861, 3_674_653_429)
 _INITIAL_RANGE = 1e-4
 _MAX_AXES = len(_PRIMES)
@@ -31,7 +31,7 @@ class HashEncoding(nn.Module):
     signal with both ends included. A level whose points fit the table has an entry for each of them. In one that does
     not, the point (p₁, …, p_d) shares the entry ``(p₁π₁ ⊕ … ⊕ p_dπ_d) mod T`` with others, for large primes π and a
     table of T entries (Eq. 4 of the paper). Along an axis no level has more points than there are samples, as more
-    could not be told apart, and levels that would repeat the one before are left out.
+    could not be distinguished, and repeated levels are omitted.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ class HashEncoding(nn.Module):
         self.table_size = entries
         self.features = len(sizes) * settings.features
 
-        # plain numbers, so that the shapes can be had on the meta device, where nothing is allocated
+        # plain numbers, so that shapes are available on the meta device, where nothing is allocated
         starts = [0, *accumulate(min(size, entries) for size in sizes)]
         spans = torch.tensor(self.resolutions) - 1
         strides = torch.tensor([[int(torch.Size(points[axis + 1 :]).numel()) for axis in range(len(shape))]
                                 for points in self.resolutions])  # fmt: skip
-        # which corner of a cell is meant along each axis, the last axis fastest; one point is all corners at once
+        # corner of a cell along each axis, the last axis fastest; a single point is all corners at once
         bits = torch.tensor(list(product((0, 1), repeat=len(shape))))
         steps = (bits * (strides * (spans > 0))[:, None]).sum(-1)
         self.register_buffer("offsets", torch.tensor(starts[:-1]), persistent=False)
@@ -125,16 +125,16 @@ class HashEncoding(nn.Module):
 
 
 def matched_table_size(shape: tuple[int, ...], settings: HashGridSettings, parameters: int) -> int:
-    """Return log2 of the table size with which the encoding has nearest to a number of parameters (Sec. 5.1.3).
+    """Return log2 of the table size for which the encoding has about a number of parameters (Sec. 5.1.3).
 
     Parameters
     ----------
     shape
         Samples of the signal.
     settings
-        The encoding; its table size is not looked at.
+        The encoding; its table size is ignored.
     parameters
-        Numbers that the tables of all levels should have together.
+        Target total size of the tables of all levels.
     """
     sizes = [int(torch.Size(points).numel()) for points in settings.resolutions(shape)]
 
@@ -170,7 +170,7 @@ class HashGrid(CoordinateNetwork):
 def build(
     shape: tuple[int, ...], outputs: int, settings: RepresentationSettings, generator: torch.Generator | None = None
 ) -> HashGrid:
-    """Build a hash grid; a table size that is left open gives it as many numbers as DINER's table has."""
+    """Build a hash grid; by default its tables have as many numbers as DINER's table."""
     grid = settings.hash_grid
     if grid.log2_table_size is None:
         numbers = int(torch.Size(shape).numel()) * (settings.diner.table_width or suitable_width(shape))

@@ -20,26 +20,21 @@ _FOLD = 64
 
 @dataclass(frozen=True)
 class Lattice:
-    """Evenly spaced points in a box of the space of the keys.
-
-    Parameters
-    ----------
-    centre, half
-        Centre of the box and half of its edges, (d,).
-    size
-        Points along each edge, G.
-    """
+    """Evenly spaced points in a box of the space of the keys."""
 
     centre: Tensor
+    """Centre of the box, (d,)."""
     half: Tensor
+    """Half of the edges of the box, (d,)."""
     size: int
+    """Points along each edge, G."""
 
     @classmethod
     def covering(cls, keys: Tensor, size: int, margin: float = 0.0) -> Lattice:
         """Return the lattice over the bounding box of keys, (n, d), wider by a fraction `margin` of it on each side."""
         with torch.no_grad():
             low, high = _extent(keys)
-            # a box of (nearly) no extent still needs a lattice whose differences are more than rounding
+            # a box of (nearly) no extent needs a lattice with differences above rounding errors
             half = ((high - low) / 2).clamp_min(1e-3) * (1 + 2 * margin)
             return cls((low + high) / 2, half, size)
 

@@ -1,7 +1,7 @@
-"""How much memory the training of a representation takes, from its settings alone. Free of torch.
+"""Memory of the training of a representation, from its settings alone. Does not import torch.
 
 Counted in float32: parameters with their gradient, the two moments of Adam and copies of the best and of the first;
-and what automatic differentiation keeps of the points that are evaluated at a time.
+and arrays stored by automatic differentiation for a chunk of points.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_diner.representations.registry import RepresentationEntry
 
 Parts = Mapping[str, float]
-"""Bytes by what would lower them."""
+"""Bytes by the cure that would lower them."""
 Memory = Callable[[tuple[int, ...], int, RepresentationSettings], Parts]
 """Returns the bytes for the samples' shape, the outputs and the settings."""
 
@@ -34,9 +34,9 @@ _TABLE = "lower {field:hash_grid.log2_table_size}"
 _RADIAL = "lower {field:decaf.hidden_features}"
 
 _FLOAT = 4
-# parameter, gradient, two moments; the first, the best and the present state
+# parameter, gradient, two moments; the first, the best and the current state
 _COPIES = 7
-# what PyTorch loads for an optimiser, or for some networks already
+# modules that PyTorch imports for an optimiser, or for some networks already
 _OPTIMISER = 80e6
 # samples of a network of coordinates that are evaluated at a time, as in `networks`
 _CHUNK = 16_384
@@ -45,7 +45,7 @@ _CHUNK = 16_384
 def memory_of(
     entry: RepresentationEntry, shape: tuple[int, ...], outputs: int, settings: RepresentationSettings
 ) -> Parts:
-    """Return the bytes of a registered representation; of one that does not tell, as many as of plain samples."""
+    """Return the bytes of a registered representation, or those of plain samples if it has no estimate."""
     parts = dict((pixels if entry.memory is None else entry.memory)(shape, outputs, settings))
     optimiser = 0.0 if "torch._dynamo" in sys.modules else _OPTIMISER
     return {**parts, FEWER_SAMPLES: parts.get(FEWER_SAMPLES, 0.0) + optimiser}
@@ -111,6 +111,6 @@ def _of_coordinates(
 
 
 def _per_point(layers: int, features: int, inputs: int, outputs: int) -> int:
-    """Return the numbers that are kept of a point on its way through a network and back."""
-    # before and behind each activation, and their gradients on the way back
+    """Return how many numbers are stored per point in the forward and backward pass of a network."""
+    # before and after each activation, and their gradients
     return 2 * inputs + (2 * layers + 2) * features + 2 * outputs

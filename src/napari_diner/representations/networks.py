@@ -1,4 +1,4 @@
-"""Networks that are fed coordinates: what DINER is compared with (Eq. 4a of the paper)."""
+"""Networks of coordinates, for comparison with DINER (Eq. 4a of the paper)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from napari_diner.representations.chunks import in_chunks
 from napari_diner.representations.coordinates import coordinates
 from napari_diner.representations.settings import RepresentationSettings
 
-# samples at a time: on a processor few enough that a layer's activations stay near a core
+# samples per chunk: on a processor few enough to keep a layer's activations in the cache
 _CHUNK = 16_384
 _CHUNK_ON_CARD = 1 << 20
 
 
 class CoordinateNetwork(Representation):
-    """The representation f_θ(x): a function of the sample's coordinates, which exists between the samples, too.
+    """The representation f_θ(x): a function of the sample's coordinates, which is also defined between the samples.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ class CoordinateNetwork(Representation):
     network
         Turns encoded coordinates, (n, features), into values, (n, outputs).
     encoding
-        Turns coordinates, (n, axes) within ±1 on the samples, into what the network is fed; None to feed them as
-        they are.
+        Encodes coordinates, (n, axes) within ±1 on the samples, for the network; None for the coordinates
+        themselves.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class CoordinateNetwork(Representation):
     def exact(self) -> Tensor:
         """Return the values of all samples, (outputs, *shape), chunk by chunk.
 
-        Where gradients are wanted, each chunk is computed anew on the way back, so that the activations of all
-        samples are never held at once.
+        If gradients are needed, each chunk is recomputed in the backward pass to limit
+        the memory of activations.
         """
         device = next(self.parameters()).device
         indices = torch.arange(int(torch.Size(self.shape).numel()), device=device)

@@ -50,7 +50,7 @@ class RadialEncoding(nn.Module):
 
 
 class SkipNetwork(nn.Module):
-    """Equal hidden layers with leaky ReLU; what is fed in is fed in once more half-way.
+    """Equal hidden layers with leaky ReLU; the input is concatenated again half-way.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The registry of representations: everything that can be the unknown of a task. Free of torch.
+"""The registry of representations, which can be the unknown of a task. Does not import torch.
 
 A representation from another package is added with `register`, see the page on extending in the documentation.
 """
@@ -34,9 +34,9 @@ class RepresentationEntry(Entry):
     learning_rate
         Step size of Adam for values of order one, if the recipe does not give one.
     holds_values
-        Whether it can take on given values exactly, as pixels and tables can.
+        Whether it can represent any values exactly, as pixels and tables can.
     memory
-        Returns the bytes that its training takes, see `napari_diner.representations.memory`; None for those of pixels.
+        Returns the bytes for its training, see `napari_diner.representations.memory`; None for those of pixels.
     """
 
     learning_rate: float = 1e-3
@@ -48,7 +48,7 @@ _ENTRIES: dict[str, RepresentationEntry] = {}
 
 
 def register(entry: RepresentationEntry) -> None:
-    """Add a representation; one of the same name is replaced."""
+    """Add a representation, replacing one of the same name."""
     _ENTRIES[entry.name] = entry
 
 
@@ -63,7 +63,7 @@ def representation(name: str) -> RepresentationEntry:
     Raises
     ------
     RecipeError
-        If there is none of this name.
+        If there is no such representation.
     """
     if name not in _ENTRIES:
         raise unknown("representation", name, _ENTRIES)
@@ -77,12 +77,12 @@ def build(
     settings: RepresentationSettings,
     generator: torch.Generator | None = None,
 ) -> Representation:
-    """Build a representation with its starting parameters.
+    """Build a representation with initial parameters.
 
     Parameters
     ----------
     name
-        Of a registered representation.
+        Name of a registered representation.
     shape
         Samples of the signal, e.g. (Z, Y, X).
     outputs

@@ -1,4 +1,4 @@
-"""The settings of the representations, as they stand in every recipe. Free of torch."""
+"""Settings of the representations in recipes. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ Backbone = Literal["siren", "mlp", "finer"]
 
 
 LATTICE_SIZES = {1: (64, 1024), 2: (32, 96), 3: (24, 40)}
-"""Fewest and most lattice points along each dimension for each table width, if the settings leave them open."""
-# keys that make a lattice point worth its cost
+"""Limits of the lattice points along each dimension by table width, for the default size."""
+# number of keys that justify the cost of a lattice point
 _KEYS_PER_POINT = 6
 
 
 def suitable_width(shape: tuple[int, ...]) -> int:
-    """Return how many numbers a key has if nobody says: as many as the samples have axes, at most 3."""
+    """Return the default numbers in each key: as many as the samples have axes, at most 3."""
     return min(max(sum(size > 1 for size in shape), 1), 3)
 
 
 def suitable_lattice(width: int, keys: int) -> int:
-    """Return how many lattice points along each dimension suit a number of keys."""
+    """Return the lattice points along each dimension for a number of keys."""
     fewest, most = LATTICE_SIZES[width]
     size: float = (keys / _KEYS_PER_POINT) ** (1 / width)
     return min(max(round(size), fewest), most)
@@ -88,7 +88,7 @@ class DinerSettings(Settings):
     backbone: Backbone = Field(default="siren", title="Backbone")
     """The network behind the table: sine activations (SIREN), ReLU (MLP), or sines of variable period (FINER)."""
     table_width: int | None = Field(default=None, ge=1, le=3, title="Table width")
-    """Numbers in each key; empty for what suits the task: as many as the data have axes, at most 3."""
+    """Numbers in each key; by default as many as the data have axes, at most 3."""
     tables: Literal["separate", "shared"] = Field(default="separate", title="Tables")
     """A table and network for each quantity, as published, or one for all (lensless only)."""
     hidden_layers: int = Field(default=2, ge=1, le=16, title="Hidden layers")
@@ -102,16 +102,16 @@ class DinerSettings(Settings):
     evaluation: Literal["lattice", "exact"] = Field(default="lattice", title="Evaluation")
     """Evaluate the network on a lattice and interpolate (many times faster), or at every key at every step."""
     lattice_size: int | None = Field(default=None, ge=8, le=16384, title="Lattice size")
-    """Lattice points along each dimension of the key space; empty for what suits the number of keys."""
+    """Lattice points along each dimension of the key space; empty to choose them for the number of keys."""
 
     def complete(self, table_width: int, lattice_size: int) -> CompleteDinerSettings:
-        """Return the settings with these sizes where they are left open."""
+        """Return the settings with unset sizes replaced by these."""
         sizes = {"table_width": self.table_width or table_width, "lattice_size": self.lattice_size or lattice_size}
         return CompleteDinerSettings.model_validate(self.model_dump() | sizes)
 
 
 class CompleteDinerSettings(DinerSettings):
-    """The settings of a DINER with every size decided."""
+    """The settings of a DINER with all sizes resolved."""
 
     table_width: int = Field(default=2, ge=1, le=3)
     """Numbers in each key."""
@@ -120,7 +120,7 @@ class CompleteDinerSettings(DinerSettings):
 
 
 class RepresentationSettings(Settings):
-    """The sections of a recipe that describe representations; each one reads its own."""
+    """Sections of a recipe with the settings of representations."""
 
     diner: DinerSettings = Field(default_factory=DinerSettings, title="DINER")
     """Settings of the diner representation."""

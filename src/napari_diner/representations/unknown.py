@@ -1,4 +1,4 @@
-"""The unknown of a task: a physical quantity that representations stand for."""
+"""The unknown of a task: a physical quantity given by representations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Unknown(nn.Module, ABC):
         """Return outputs, (outputs, *shape), that `compose` turns into an estimate."""
 
     def forward(self) -> Tensor:
-        """Return the estimate by the fastest way that the representations offer."""
+        """Return the estimate by the fastest method of the representations."""
         return self.compose(torch.cat([part() for part in self.parts]))
 
     def exact(self) -> Tensor:
@@ -45,7 +45,7 @@ class Unknown(nn.Module, ABC):
         return self.compose(torch.cat([part.exact() for part in self.parts]))
 
     def targets(self, estimate: Tensor) -> list[Tensor]:
-        """Return what each part would have to return for an estimate, (outputs, *shape) each."""
+        """Return the target of each part for an estimate, (outputs, *shape) each."""
         return list(self.decompose(estimate).split([part.outputs for part in self.parts]))
 
     def parameter_count(self) -> int:
@@ -57,12 +57,12 @@ class Unknown(nn.Module, ABC):
         return {name: value.clone() for name, value in self.state_dict().items()}
 
     def restore(self, parameters: Mapping[str, Tensor]) -> None:
-        """Take over parameters; others stay as they are."""
+        """Load parameters; others are unchanged."""
         self.load_state_dict(parameters, strict=False)
 
 
 class Values(Unknown):
-    """The outputs of one representation themselves, for a fit."""
+    """The outputs of one representation, for a fit."""
 
     def __init__(self, representation: Representation) -> None:
         super().__init__([representation])
@@ -82,9 +82,9 @@ class Scaled(Unknown):
     Parameters
     ----------
     representation
-        Of outputs of order one.
+        Representation with outputs of order one.
     scale
-        Value of x that an output of one stands for, (outputs,).
+        Value of x for an output of one, (outputs,).
     """
 
     scale: Tensor
@@ -115,7 +115,7 @@ class ComplexField(Unknown):
     phase_scale_rad
         Phase for one unit of output.
     amplitude_nonnegative
-        Take the modulus of the first output; without it, a negative amplitude reads as a phase of π.
+        Take the modulus of the first output; without it, a negative amplitude acts as a phase of π.
     """
 
     def __init__(

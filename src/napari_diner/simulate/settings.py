@@ -1,4 +1,4 @@
-"""Fields that the settings of several simulations share. Free of torch."""
+"""Fields that the settings of several simulations share. Does not import torch."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ Columns = Annotated[int, Field(ge=16, le=16384, title="Width (pixels)", descript
 Wavelength = Annotated[
     float, Field(gt=0, le=1000, title="Wavelength (µm)", description="Wavelength of the light in vacuum.")
 ]
-Seed = Annotated[int, Field(ge=0, lt=2**31, title="Seed", description="Fixes everything that is drawn at random.")]
+Seed = Annotated[int, Field(ge=0, lt=2**31, title="Seed", description="Seed of all random choices.")]

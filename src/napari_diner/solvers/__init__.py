@@ -1,1 +1,1 @@
-"""L and argmin: the losses, and the ways to minimise them."""
+"""L and argmin: losses and solvers."""

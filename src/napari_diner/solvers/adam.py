@@ -19,18 +19,18 @@ from napari_diner.solvers.settings import AdamSettings
 from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
 
-# the last steps are taken on the exact network, so that it is fitted and not its interpolation; of a time limit, in
-# which few steps fit, they get this share
+# the last steps use the exact network, so that it is fitted instead of its interpolation;
+# their share of a time limit
 _POLISH_STEPS = 10
 _POLISH_SHARE = 0.05
-# a decrease of the loss by less than this fraction is no reason to go on
+# smallest relative decrease of the loss that counts as progress
 _WORTHWHILE = 1e-4
-# a shorter memory of the squared gradient than the usual 0.999: keys move fast at first and must settle soon
+# shorter memory of the squared gradient than the usual 0.999: keys move fast at first and must settle soon
 _BETAS = (0.9, 0.99)
-# Adam ignores the scale of a gradient, which is as small as samples are many; epsilon must not be felt
+# the gradient scales with one over the number of samples, which Adam ignores; epsilon must be negligible
 _EPSILON = 1e-15
-# parameters can be many: the best ones are copied every so many iterations, counted and not timed, so that a run can
-# be repeated to the last bit
+# the best parameters, which can be many, are copied every so many iterations, counted instead of timed, so that a run
+# is reproducible to the last bit
 _COPIED_PER_ITERATION = 1 << 20
 
 
@@ -39,24 +39,24 @@ class Represented:
     """An estimate and the parameters that represent it."""
 
     parameters: Mapping[str, Tensor]
-    """Of the unknown, by name; empty for a preview."""
+    """Parameters of the unknown, by name; empty for a preview."""
     evaluate: Callable[[], Tensor]
     """Computes the estimate."""
 
     @property
     def estimate(self) -> Tensor:
-        """The values, computed anew each time: exact ones, but for a preview."""
+        """The values, computed on each access: exact, except for a preview."""
         return self.evaluate()
 
 
 class Refinement(Protocol):
-    """Moves parameters by other means than the gradient, a few times during a run."""
+    """Changes parameters by other means than the gradient, a few times during a run."""
 
     def is_due(self, done: float) -> bool:
-        """Tell whether to act now that a fraction of the run is done."""
+        """Return whether to act now that a fraction of the run is done."""
 
     def apply(self, optimizer: torch.optim.Optimizer) -> Iterator[float]:
-        """Move parameters; yield the fraction of the work that is done."""
+        """Change parameters; yield the completed fraction of the work."""
 
 
 class AdamDescent(Resumable):
@@ -65,23 +65,23 @@ class AdamDescent(Resumable):
     Parameters
     ----------
     problem
-        What the unknown has to explain.
+        The problem to minimise.
     unknown
         The represented estimate; its parameters are changed in place.
     settings
         Iterations, learning rate, schedule, patience.
     budget
-        Time over which the learning rate is annealed, if that is shorter than the iterations.
+        Time over which the learning rate is annealed, if shorter than the iterations.
     batch_size
-        Size of the parts that `problem.batches` gives; None for all data at every step.
+        Size of the parts from `problem.batches`; None for all data at every step.
     polish
         Whether the last steps are taken on the exact representation.
     generator
         Source of the random order of batches, on the CPU.
     refinement
-        What else moves the parameters; None for nothing.
+        Additional changes of the parameters, if any.
     keep_start
-        Whether the start is an answer to compare with, as after a warm start.
+        Whether the start is a candidate for the result, as after a warm start.
     graph
         Whether a step may be recorded as a CUDA graph: `problem.descend` must read nothing back from the card.
     """
@@ -126,7 +126,7 @@ class AdamDescent(Resumable):
         self._converged = self._ended = False
 
     def steps(self) -> Iterator[Step]:
-        """Iterate; one iteration is one pass over all data, and one step is one batch of it."""
+        """Iterate; one iteration is one pass over all data, one step is one batch."""
         settings, total, optimizer = self.settings, self.settings.iterations, self._optimizer
         annealing = self._annealing
         step = functools.partial(self._descend, optimizer, None, exact=False)
@@ -151,7 +151,7 @@ class AdamDescent(Resumable):
                     del recent[0]
                 loss = sum(recent) / len(recent)
                 if candidate is not None and loss < self._best_loss:
-                    # the loss of all data belongs to the parameters before the step; that of a part, about to them
+                    # the loss of all data belongs to the parameters before the step, that of a part only approximately
                     self._best_loss = loss
                     self._candidates["best"] = candidate
                     self._scores.pop("best", None)
@@ -169,8 +169,8 @@ class AdamDescent(Resumable):
     def result(self) -> Represented:
         """Return the best estimate so far, from the exact representation.
 
-        During a run the fast evaluation decides which parameters are kept; here the start, the best and the present
-        ones are compared by their exact loss. Afterwards the present parameters are put back, unless the run is over.
+        During a run, the fast evaluation determines the best parameters; here the start, the best and the current
+        ones are compared by their exact loss. Afterwards the current parameters are restored, unless the run is over.
         """
         present = self.unknown.state()
         if self._ended:
@@ -180,7 +180,7 @@ class AdamDescent(Resumable):
         return Represented(best, functools.partial(self._exact_of, best))
 
     def current(self) -> Represented:
-        """Return the present estimate by the fast evaluation, without its parameters."""
+        """Return the current estimate by the fast evaluation, without its parameters."""
         return Represented({}, self._fast)
 
     @torch.no_grad()
@@ -192,7 +192,7 @@ class AdamDescent(Resumable):
         return self.unknown.exact()
 
     def _exact_of(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Return the exact estimate of other parameters than the present ones, which are put back."""
+        """Return the exact estimate of other parameters than the current ones, which are restored."""
         present = self.unknown.state()
         self.unknown.restore(parameters)
         estimate = self._exact().clone()
@@ -206,7 +206,7 @@ class AdamDescent(Resumable):
         return loss
 
     def _best(self) -> dict[str, Tensor]:
-        """Return the candidate of the least exact loss."""
+        """Return the candidate with the smallest exact loss."""
         self._candidates["present"] = self.unknown.state()
         self._scores.pop("present", None)
         for name, parameters in self._candidates.items():
@@ -230,7 +230,7 @@ class AdamDescent(Resumable):
 
     @property
     def _moments(self) -> list[tuple[int, Mapping[str, Tensor]]]:
-        """Adam's averages for each parameter by its number."""
+        """Adam's averages, by the number of the parameter."""
         return list(self._optimizer.state_dict()["state"].items())
 
     @_moments.setter

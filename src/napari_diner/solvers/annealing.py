@@ -13,7 +13,7 @@ _FINAL_RATE = 0.01
 
 
 class Annealing(Resumable):
-    """The fraction of a run that is done, by iterations or by time, whichever is further; and the learning rate.
+    """The completed fraction of a run, by iterations or by time, whichever is larger, and the learning rate.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ class Annealing(Resumable):
         self._began = budget.elapsed()
 
     def done(self, part: float) -> float:
-        """Return the fraction of the run that is done, 0 to 1, when `part` of its iterations are."""
+        """Return the completed fraction of the run, 0 to 1, for a completed part of its iterations."""
         if self._budget.ends_at is not None:
             span = max(self._budget.ends_at - self._began, 1e-9)
             part = max(part, (self._budget.elapsed() - self._began) / span)
         return min(part, 1.0)
 
     def factor(self, done: float) -> float:
-        """Return the factor of the learning rate when a fraction of the run is done."""
+        """Return the factor of the learning rate for a completed fraction of the run."""
         if self.schedule == "constant":
             return 1.0
         return _FINAL_RATE + (1 - _FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2

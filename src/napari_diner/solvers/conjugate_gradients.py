@@ -52,5 +52,5 @@ class ConjugateGradients:
         self._square = square
 
     def converged(self, tolerance: float) -> bool:
-        """Tell whether the preconditioned residual has fallen below `tolerance` times the first one."""
+        """Return whether the preconditioned residual has fallen below `tolerance` times the first one."""
         return not bool(self._square > tolerance**2 * self._first_square)

@@ -20,11 +20,11 @@ class Evaluation(NamedTuple):
     Parameters
     ----------
     loss
-        What is minimised: misfit and priors.
+        Misfit and priors.
     gradient
         Derivative of `loss` by the estimate, of its shape; for complex estimates by Re plus i times that by Im.
     misfit
-        The part of the loss that the data contribute.
+        The contribution of the data to the loss.
     """
 
     loss: float
@@ -46,14 +46,14 @@ class Linearisation(Protocol):
 
 
 class Problem(Protocol):
-    """The loss ``L(P(x), y)`` of Eq. 4b, with priors and weights: what an estimate x has to explain.
+    """The loss ``L(P(x), y)`` of Eq. 4b, with priors and weights.
 
     Problems are immutable; methods such as `with_weights` of an implementation return another problem.
     """
 
     @property
     def device(self) -> torch.device:
-        """Where data and estimates are."""
+        """Device of data and estimates."""
 
     def evaluate(self, estimate: Tensor) -> Evaluation:
         """Return loss, gradient and misfit at an estimate."""
@@ -73,9 +73,9 @@ class Problem(Protocol):
         Parameters
         ----------
         unknown
-            What represents the estimate.
+            The represented estimate.
         batch
-            One of `batches`; the loss of a part is scaled to all of the data.
+            One of `batches`; the loss of a part is scaled to all data.
         exact
             Evaluate representations exactly, not by their fast approximation.
         """

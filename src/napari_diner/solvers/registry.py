@@ -1,4 +1,4 @@
-"""The registry of solvers: the ways to the unknown of each task. Free of torch.
+"""The registry of the solvers of each task. Does not import torch.
 
 Every registered representation is a solver of every task, by `napari_diner.solvers.adam`; here are the others. A
 solver from another package is added with `register`, see the page on extending in the documentation.
@@ -25,9 +25,9 @@ class SolverEntry(Entry):
     name, summary, build, sections
         See `Entry`.
     task
-        Name of the task that it is for.
+        Name of its task.
     supports
-        What else of the problem it takes into account, of ``"priors"`` and ``"weights"``.
+        Supported features of the problem, of ``"priors"`` and ``"weights"``.
     """
 
     task: str = ""
@@ -38,7 +38,7 @@ _ENTRIES: dict[str, dict[str, SolverEntry]] = {}
 
 
 def register(entry: SolverEntry) -> None:
-    """Add a solver; one of the same name and task is replaced."""
+    """Add a solver, replacing one of the same name and task."""
     _ENTRIES.setdefault(entry.task, {})[entry.name] = entry
 
 
@@ -48,12 +48,12 @@ def solvers(task: str) -> Mapping[str, SolverEntry]:
 
 
 def solver_names(task: str) -> tuple[str, ...]:
-    """Return what the field ``solver`` of a task's recipe may be: registered solvers, then representations."""
+    """Return valid values of the field ``solver`` of a task's recipe: registered solvers, then representations."""
     return (*solvers(task), *(name for name in representations() if name not in solvers(task)))
 
 
 def sections_of(task: str, solver: str) -> tuple[str, ...]:
-    """Return the sections of a recipe that matter for a solver or representation."""
+    """Return the sections of a recipe that apply to a solver or representation."""
     if solver in solvers(task):
         return solvers(task)[solver].sections
     entry = representations().get(solver)
@@ -61,7 +61,7 @@ def sections_of(task: str, solver: str) -> tuple[str, ...]:
 
 
 def supports(task: str, solver: str, what: str) -> bool:
-    """Tell whether a solver takes ``"priors"`` or ``"weights"`` into account; Adam on representations does."""
+    """Return whether a solver supports ``"priors"`` or ``"weights"``; Adam on representations does."""
     entry = solvers(task).get(solver)
     return entry is None or what in entry.supports
 

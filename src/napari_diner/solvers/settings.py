@@ -1,4 +1,4 @@
-"""The settings of each solver, as they stand in a recipe. Free of torch."""
+"""Settings of solvers in a recipe. Does not import torch."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from napari_diner.settings import Settings
 
 
 class GaussNewtonSettings(Settings):
-    """Second-order steps on log-amplitude and phase: the most precise way where the model is right."""
+    """Second-order steps on log-amplitude and phase: the most precise solver if the model is correct."""
 
     warm_up: int = Field(default=50, ge=0, le=10_000, title="Warm-up")
-    """Rounds of alternating projections before the first step: they untangle phases beyond about two radians."""
+    """Rounds of alternating projections before the first step; they unwrap phases beyond about two radians."""
     iterations: int = Field(default=40, ge=1, le=10_000, title="Iterations")
-    """At most this many outer steps; fewer if the fit stops improving."""
+    """Maximum number of outer steps; fewer if the fit stops improving."""
     cg_steps: int = Field(default=60, ge=1, le=1000, title="Inner steps")
     """Conjugate-gradient steps to solve each linearised problem; more recover slowly varying phase better."""
     coarse_grid: bool = Field(default=True, title="Coarse grid")
-    """Solve for slowly varying phase on a coarse grid too: several times faster, and exact where it is slow."""
+    """Also solve for slowly varying phase on a coarse grid: several times faster convergence."""
     damping: float = Field(default=1e-2, gt=0, le=1e3, title="First damping")
     """Levenberg-Marquardt damping of the first step; it is lowered on success and raised on failure."""
     tolerance: float | None = Field(default=None, ge=0, lt=1, title="Tolerance")
@@ -30,7 +30,7 @@ class AlternatingSettings(Settings):
     """Averaged projections between the sensor planes, with Nesterov momentum: light on memory, robust, first order."""
 
     iterations: int = Field(default=500, ge=1, le=100_000, title="Iterations")
-    """At most this many rounds over all heights."""
+    """Maximum number of rounds over all heights."""
     momentum: bool = Field(default=True, title="Nesterov momentum")
     """Extrapolate each round from the last two; several times faster on most data."""
     tolerance: float = Field(default=1e-6, ge=0, lt=1, title="Tolerance")
@@ -45,21 +45,21 @@ class AdamSettings(Settings):
     learning_rate: float = Field(default=1e-3, gt=0, le=10, title="Learning rate")
     """Step size of Adam at the start."""
     schedule: Literal["cosine", "constant"] = Field(default="cosine", title="Schedule")
-    """How the learning rate falls: along a cosine to a hundredth, or not at all."""
+    """Decay of the learning rate: along a cosine to a hundredth, or none."""
     patience: int | None = Field(default=300, ge=1, le=1_000_000, title="Patience")
-    """Stop early when the loss has not improved for this many iterations; empty to go on to the end."""
+    """Stop early when the loss has not improved for this many iterations; empty for never."""
 
 
 class TrainingSettings(Settings):
-    """How a representation is fitted to values that are known."""
+    """Settings of the fit of a representation to values."""
 
     schedule: Literal["cosine", "constant"] = Field(default="cosine", title="Schedule")
-    """How the learning rate falls: along a cosine to a hundredth, or not at all."""
+    """Decay of the learning rate: along a cosine to a hundredth, or none."""
     unique: bool = Field(default=True, title="Unique values")
-    """Let equal values share a key, weighted by their count: far less work, and the same result (Proposition 2)."""
+    """Equal values share a key, weighted by their count: less work, and the same result (Proposition 2)."""
     searches: int = Field(default=20, ge=0, le=1000, title="Key searches")
-    """How often every key is moved to where on the whole lattice the network comes nearest to its value."""
+    """Number of global searches, which move every key to the lattice point with the nearest value."""
     key_steps: int = Field(default=6, ge=0, le=1000, title="Last key steps")
-    """Second-order steps that place each key exactly at the end, with the network held."""
+    """Final second-order steps of each key, for a fixed network."""
     batch_size: int = Field(default=8192, ge=256, le=2**26, title="Batch size")
-    """Samples in each step of a network that is fed coordinates; one epoch shows it every sample once."""
+    """Samples per step for networks of coordinates; one epoch is one pass over all samples."""

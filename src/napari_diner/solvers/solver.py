@@ -1,4 +1,4 @@
-"""The protocol that every solver follows, and the time that it may take."""
+"""The protocol of solvers, and their time budget."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ Answer = TypeVar("Answer", covariant=True)
 
 
 class Solver(Protocol[Answer]):
-    """Anything that approaches an answer step by step: argmin of Eq. 4b, a calibration, the choice of a weight.
+    """Anything that approaches an answer step by step: argmin of Eq.
 
-    The owner iterates `steps`, and may stop at any time: not asking for the next step is all that it takes. `result`
+    4b, a calibration, the choice of a weight. The owner iterates `steps`, and may stop iterating at any time. `result`
     and `current` may be called between any two steps and do not disturb them.
     """
 
     def steps(self) -> Iterator[Step]:
-        """Do the work; the iterator is exhausted once the solver has converged or done all of its iterations."""
+        """Iterate; the iterator ends when the solver has converged or done all of its iterations."""
 
     def result(self) -> Answer:
         """Return the best answer so far."""
 
     def current(self) -> Answer:
-        """Return the present answer by the fastest way, for a preview."""
+        """Return the current answer by the fastest method, for a preview."""
 
 
 @runtime_checkable
 class HasState(Protocol):
-    """A part of a solver that can go on from an earlier state of itself, such as an `Unknown`."""
+    """A part of a solver that can be restored to an earlier state, such as an `Unknown`."""
 
     def state(self) -> Mapping[str, object]:
         """Return the state."""
 
     def restore(self, state: Mapping[str, object], /) -> None:
-        """Take over a state."""
+        """Restore a state."""
 
 
 class Resumable:
-    """A solver that can go on from an earlier state of itself, also in another process.
+    """A solver that can be restored to an earlier state, also in another process.
 
-    A state is asked for after the steps that are `Step.resumable`, and once the solver has ended. Values are numbers,
-    texts, arrays, tensors, data classes, and lists, tuples and mappings of those. They are not copied: a state is good
+    States are taken after steps that are `Step.resumable`, and at the end of the solver. Values are numbers,
+    texts, arrays, tensors, data classes, and lists, tuples and mappings of those. They are not copied: a state is valid
     until the next step.
 
     Examples
@@ -54,12 +54,12 @@ class Resumable:
     """
 
     kept: ClassVar[tuple[str, ...]] = ()
-    """Names of the attributes that make up the state; those that are resumable themselves contribute theirs."""
+    """Names of the attributes that form the state; resumable attributes contribute their own states."""
     answer: ClassVar[tuple[str, ...]] = ()
-    """Names of those that `result` needs once the solver has ended."""
+    """Names of the attributes that `result` needs after the end of the solver."""
 
     def state(self, *, ended: bool = False) -> Mapping[str, object]:
-        """Return the state; only what `result` needs if the solver has ended."""
+        """Return the state, limited to the needs of `result` if the solver has ended."""
         values = {name: getattr(self, name) for name in (self.answer if ended else self.kept)}
         for name, value in values.items():
             if isinstance(value, HasState):
@@ -67,7 +67,7 @@ class Resumable:
         return values
 
     def restore(self, state: Mapping[str, object]) -> None:
-        """Take over a state of a solver that was made with the same arguments; `steps` goes on from there."""
+        """Restore a state of a solver with the same arguments; `steps` continues from there."""
         for name, value in state.items():
             present = getattr(self, name)
             if isinstance(present, HasState) and isinstance(value, Mapping):
@@ -77,7 +77,7 @@ class Resumable:
 
 
 class Immediate(Generic[Answer]):
-    """A solver that has its answer from the start, and takes no steps.
+    """A solver with a fixed answer that takes no steps.
 
     Parameters
     ----------
@@ -101,17 +101,12 @@ class Immediate(Generic[Answer]):
 
 @dataclass(frozen=True)
 class Budget:
-    """The time that a solver may take, on the clock of its run (which stands still while the run is paused)."""
+    """The time budget of a solver, on the clock of its run (which stops while the run is paused)."""
 
     elapsed: Callable[[], float] = time.perf_counter
     """The clock, in seconds."""
     ends_at: float | None = None
-    """Its reading at which the time is up; None for no limit."""
-
-    @classmethod
-    def lasting(cls, seconds: float | None, elapsed: Callable[[], float] = time.perf_counter) -> Budget:
-        """Return the budget that begins now and lasts so many seconds; None for no limit."""
-        return cls(elapsed, None if seconds is None else elapsed() + seconds)
+    """Its reading at the deadline; None for no limit."""
 
     @property
     def left_s(self) -> float | None:
@@ -120,5 +115,5 @@ class Budget:
 
     @property
     def is_spent(self) -> bool:
-        """Whether the time is up."""
+        """Whether the deadline has passed."""
         return self.ends_at is not None and self.elapsed() >= self.ends_at

@@ -18,12 +18,12 @@ from napari_diner.solvers.settings import AdamSettings
 from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
 
-# keys among which the first layer of each backbone varies gently: a SIREN multiplies them by its frequency
+# range of keys in which the first layer of each backbone varies slowly: a SIREN multiplies them by its frequency
 _KEY_SPAN = {"siren": 0.1, "finer": 0.1, "mlp": 1.0}
 _CHART_STEPS = 400
 _CHART_SAMPLES = 2048
 _KEY_STEPS = 8
-# passes over all samples, and samples in each step, for a network of coordinates
+# passes over all samples, and samples per step, for a network of coordinates
 _EPOCHS = 60
 _BATCH = 8192
 
@@ -31,7 +31,7 @@ _BATCH = 8192
 class StartingValues(Resumable):
     """Makes the representations of an unknown return an estimate; a `Solver`.
 
-    Pixels and tables take it on exactly, see `fit_values`; networks of coordinates are fitted to it by Adam.
+    Pixels and tables represent it exactly, see `fit_values`; networks of coordinates are fitted to it by Adam.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class StartingValues(Resumable):
 
 
 def holds_values(representation: Representation) -> bool:
-    """Tell whether a representation can take on any values exactly."""
+    """Return whether a representation can represent any values exactly."""
     if isinstance(representation, Diner):
         return representation.settings.table_width >= representation.outputs
     return isinstance(representation, Pixels)
@@ -96,17 +96,17 @@ def holds_values(representation: Representation) -> bool:
 def fit_values(representation: Representation, values: Tensor, generator: torch.Generator | None = None) -> None:
     """Make a representation return the given values, to the precision of its numbers.
 
-    Pixels take the values. For a DINER, a few hundred steps of Adam first teach the network a chart: to return, for a
-    key whose leading coordinates are a value rescaled to a box, that value. Then each key k is moved by chord steps
-    ``k ← k + c (y − f_θ(k))``, with the slope 1/c of the chart that was taught, until the network returns its value y
-    exactly. The error falls by the chart's relative departure from a straight line at every step.
+    Pixels store the values. For a DINER, a few hundred steps of Adam first train the network to be a chart that returns
+    a value for a key whose leading coordinates are that value, rescaled to a box. Then each key k is moved by chord
+    steps ``k ← k + c (y − f_θ(k))``, with the slope 1/c of the chart, until the network returns its value y
+    exactly. At every step, the error falls by the chart's relative deviation from a straight line.
 
     Parameters
     ----------
     representation
         A `Diner` with keys at least as wide as its outputs, or `Pixels`; changed in place.
     values
-        Wanted values, (outputs, *shape).
+        Target values, (outputs, *shape).
     generator
         Source of the random keys on which the chart is learnt, on the processor.
 
@@ -124,14 +124,14 @@ def fit_values(representation: Representation, values: Tensor, generator: torch.
     colours = values.reshape(representation.outputs, -1).T.contiguous()
     low, high = colours.amin(0), colours.amax(0)
     centre, half = (low + high) / 2, (high - low) / 2
-    # a box of no extent (an even image) still needs one in which differences are more than rounding
+    # a constant image needs a box with differences above rounding errors
     half = half.maximum(1e-5 * centre.abs()).clamp_min(1e-12)
     _learn_chart(representation, centre, half, generator)
     _place_keys(representation, colours, centre, half)
 
 
 def _learn_chart(diner: Diner, centre: Tensor, half: Tensor, generator: torch.Generator | None) -> None:
-    """Teach the network the chart, on keys drawn evenly from a box a little larger than that of the values."""
+    """Train the network to be the chart, on keys drawn uniformly from a box slightly larger than that of the values."""
     optimizer = torch.optim.Adam(diner.backbone.parameters(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _CHART_STEPS)
     span, spare = _KEY_SPAN[diner.settings.backbone], diner.settings.table_width - diner.outputs
@@ -143,8 +143,8 @@ def _learn_chart(diner: Diner, centre: Tensor, half: Tensor, generator: torch.Ge
         loss.backward()
         optimizer.step()
         schedule.step()
-    # learnt in units of the values' range, so that neither offset nor contrast matters; the last layer, which is
-    # linear, then takes the range on
+    # trained in units of the values' range, so that offset and contrast do not matter; the linear
+    # last layer then gets the range
     last = cast(nn.Linear, diner.backbone[-1])
     with torch.no_grad():
         last.weight.mul_(half[:, None])
@@ -152,11 +152,11 @@ def _learn_chart(diner: Diner, centre: Tensor, half: Tensor, generator: torch.Ge
 
 
 @torch.no_grad()
-def _place_keys(diner: Diner, wanted: Tensor, centre: Tensor, half: Tensor) -> None:
-    """Set the keys to their places in the chart, then move them until the network returns the values."""
+def _place_keys(diner: Diner, values: Tensor, centre: Tensor, half: Tensor) -> None:
+    """Set the keys to their positions in the chart, then move them until the network returns the values."""
     outputs, span = diner.outputs, _KEY_SPAN[diner.settings.backbone]
     diner.hash_table.zero_()
-    for keys, targets in zip(diner.hash_table.split(CHUNK), wanted.split(CHUNK), strict=True):
+    for keys, targets in zip(diner.hash_table.split(CHUNK), values.split(CHUNK), strict=True):
         keys[:, :outputs] = span * (targets - centre) / half
         for _ in range(_KEY_STEPS):
             keys[:, :outputs] += span * (targets - diner.backbone(keys)) / half

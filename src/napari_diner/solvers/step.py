@@ -7,25 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Step:
-    """Progress of a solver after a part of an iteration.
-
-    Parameters
-    ----------
-    iteration, iterations
-        Number of the iteration, from 1, and the maximum number of iterations.
-    loss
-        Loss at the current estimate; NaN where there is none.
-    within
-        Fraction of this iteration that is done.
-    resumable
-        Whether a solver that is `napari_diner.solvers.solver.Resumable` can tell its state now.
-    """
+    """Progress of a solver after a part of an iteration."""
 
     iteration: int
+    """Number of the iteration, from 1."""
     iterations: int
+    """Maximum number of iterations."""
     loss: float = float("nan")
+    """Loss at the current estimate; NaN if there is none."""
     within: float = 1.0
+    """Fraction of this iteration that is done."""
     resumable: bool = False
+    """Whether the state of a `napari_diner.solvers.solver.Resumable` is consistent now."""
 
     @property
     def done(self) -> float:

@@ -1,1 +1,1 @@
-"""The questions a user asks: one recipe and one ``reconstruct`` for each."""
+"""Tasks: recipe, data, stages and results of each kind of reconstruction."""

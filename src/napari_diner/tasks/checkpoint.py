@@ -1,4 +1,4 @@
-"""Checkpoints: what a run has reached, as a file from which another process goes on."""
+"""Checkpoints: the state of a run as a file from which another process can continue."""
 
 from __future__ import annotations
 
@@ -25,56 +25,56 @@ from napari_diner.tasks.packing import Bytes, pack, unpack
 from napari_diner.tasks.recipe import is_file
 
 _FORMAT = "napari-diner checkpoint 1"
-# settings that may be changed on the way
+# settings that may differ between checkpoint and run
 _FREE = ("checkpoint_seconds", "max_seconds", "input_sha256")
-# a checkpoint that takes long to write is written less often, so that no more than this part of the time goes into it
+# largest part of the time for checkpoints; slow ones are written less often
 _MOST_TIME = 0.05
-# so many settings that differ are named
+# number of differing settings to name
 _LISTED = 5
-# age at which a file in a folder for the checkpoints of many runs is removed
+# age at which files in a shared folder of checkpoints are removed
 _FORGOTTEN_S = 30 * 86400.0
 
 
 @dataclass
 class SavedStage:
-    """How far a stage has come."""
+    """State of a stage."""
 
     number: int
-    """Its place among the stages of the job, from zero."""
+    """Its position among the stages of the job, from zero."""
     began_s: float
-    """The clock of the run when the stage began."""
+    """Time on the clock of the run when the stage started."""
     seconds: float
-    """The clock now, or when the stage ended."""
+    """Time now, or when the stage ended."""
     record: StageRecord
-    """What it has done, for the report."""
+    """Its entry of the report."""
     steps: int = 0
-    """Steps of its solver."""
+    """Number of steps of its solver."""
     ended: bool = False
     """Whether it is done."""
     state: Mapping[str, object] | None = None
-    """State of its solver, see `Resumable`; None for a solver that has none."""
+    """State of its solver, see `Resumable`; None if the solver has none."""
 
 
 @dataclass
 class Saved:
-    """How far a run has come."""
+    """State of a run."""
 
     stages: list[SavedStage] = field(default_factory=list)
-    """Stages that have begun, in order; of one without a state that has not ended, nothing is known."""
+    """Started stages, in order; an unfinished stage without a state is omitted."""
     timed_out: bool = False
     """Whether a stage was ended by the time limit."""
     threads: list[int] = field(default_factory=list)
-    """Numbers of threads that it has had."""
+    """Numbers of threads that it has used."""
     resumed_after_s: list[float] = field(default_factory=list)
-    """Where it was resumed before, on the clock of the run."""
+    """Times at which it was resumed, on the clock of the run."""
 
     @property
     def seconds(self) -> float:
-        """The clock of the run."""
+        """Time on the clock of the run."""
         return self.stages[-1].seconds if self.stages else 0.0
 
     def stage(self, number: int) -> SavedStage | None:
-        """Return a stage by its place among the stages of the job."""
+        """Return a stage by its position among the stages of the job."""
         return next((stage for stage in self.stages if stage.number == number), None)
 
 
@@ -84,9 +84,10 @@ class Checkpoint:
     Parameters
     ----------
     path
-        Of the file, which need not exist; or a folder, in which each run has a file of its own.
+        Path of the file, which need not exist; or of a folder with a file for each run.
     resume
-        Whether to go on from it: what does not fit is refused. With a folder, a fitting one is taken if there is one.
+        Whether to continue from it; a checkpoint of another run is an error. In a folder, a matching file is used if
+        there is one.
     """
 
     def __init__(self, path: str | Path, *, resume: bool = False) -> None:
@@ -94,28 +95,28 @@ class Checkpoint:
         self.resume = resume
         self.interval_s = 0.0
         self.notes: list[str] = []
-        """What is worth knowing: what the run begins with, and that no checkpoint could be written."""
+        """Notes: where the run starts, and failures to write a checkpoint."""
         self.is_private = False
-        """Whether it only serves to go on after a crash: a run that is ended in any other way removes it."""
+        """Whether it only serves to continue after a crash: a run that ends in any other way removes it."""
         self._identity: dict[str, object] = {}
         self._settings: dict[str, object] = {}
         self._due = 0.0
         self._loaded: tuple[dict[str, Any], dict[str, Bytes]] | None = None
 
     def bind(self, job: Job[Any], data: object) -> None:
-        """Take note of the run that it is for, and read the checkpoint that the run goes on from.
+        """Identify the run, and read the checkpoint that it continues from.
 
         Parameters
         ----------
         job
             The work.
         data
-            The data of the task, as it has assembled them.
+            The data of the task, as assembled.
 
         Raises
         ------
         InputError
-            If the run is to go on from a checkpoint of another run, or from a damaged one.
+            If the checkpoint to continue from belongs to another run, or is damaged.
         """
         self.interval_s = job.recipe.checkpoint_seconds
         self._settings = _settings(job.recipe)
@@ -131,20 +132,20 @@ class Checkpoint:
         elif self.resume and self.path.exists():
             self._loaded = self._read()
         elif self.resume:
-            self.notes.append("there is no checkpoint to go on from; the run starts from the beginning")
+            self.notes.append("there is no checkpoint to continue from; the run starts from the beginning")
         elif self.path.exists() and self.interval_s > 0:
             self.notes.append(
-                "there is a checkpoint of a run that was interrupted; unless this run is told to resume it, its own "
+                "there is a checkpoint of an interrupted run; unless this run resumes it, its own "
                 "checkpoints replace it"
             )
         if self._loaded is not None:
             content, _ = self._loaded
             self.notes.append(
-                f"the run goes on from its checkpoint of {content['written']}, after {content['seconds']:.0f} s"
+                f"the run continues from its checkpoint of {content['written']}, after {content['seconds']:.0f} s"
             )
 
     def _choose_file(self, job: Job[Any]) -> None:
-        """Choose the file of this run in the folder, and read what a crash has left there."""
+        """Choose the file of this run in the folder, and read it if a crash has left one."""
         for old in self.path.glob("*.checkpoint*"):
             with contextlib.suppress(OSError):
                 if time.time() - old.stat().st_mtime > _FORGOTTEN_S:
@@ -156,7 +157,7 @@ class Checkpoint:
             self._loaded = self._read() if self.path.exists() else None
 
     def load(self, job: Job[Any]) -> Saved:
-        """Return what the run goes on from: nothing if it starts from the beginning.
+        """Return the state to continue from: None if the run starts from the beginning.
 
         Raises
         ------
@@ -175,7 +176,7 @@ class Checkpoint:
         return saved
 
     def start(self) -> None:
-        """Begin to count the time to the next checkpoint."""
+        """Start the interval to the next checkpoint."""
         self._due = time.monotonic() + self.interval_s
 
     @property
@@ -207,7 +208,7 @@ class Checkpoint:
         self._due = now + max(self.interval_s, (now - began) / _MOST_TIME)
 
     def remove(self) -> None:
-        """Remove the file, and what a crash has left of the one that was being written."""
+        """Remove the file, and what a crash has left of an unfinished one."""
         for path in (self.path, self.path.with_name(f"{self.path.name}.new")):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -223,7 +224,7 @@ class Checkpoint:
         except (InputError, ValueError, KeyError):
             intact = False
         if not intact:
-            raise self._refused("it is damaged, or no checkpoint")
+            raise self._refused("it is damaged or not a checkpoint")
         self._check(content)
         return content, arrays
 
@@ -244,14 +245,14 @@ class Checkpoint:
 
     def _refused(self, reason: str) -> InputError:
         return InputError(
-            f"The run cannot go on from the checkpoint {self.path}: {reason}; leave out {{field}} to start from the "
+            f"The run cannot continue from the checkpoint {self.path}: {reason}; leave out {{field}} to start from the "
             "beginning",
             "resume",
         )
 
 
 def _settings(model: BaseModel, prefix: str = "") -> dict[str, object]:
-    """Return the settings that decide a result by their keys; names of files do not, but what is in them."""
+    """Return the settings that determine a result, by their keys; names of files do not, only their contents."""
     settings: dict[str, object] = {}
     for name, described in type(model).model_fields.items():
         value = getattr(model, name)
@@ -259,7 +260,7 @@ def _settings(model: BaseModel, prefix: str = "") -> dict[str, object]:
             settings |= _settings(value, f"{prefix}{name}.")
         elif prefix + name not in _FREE and not is_file(described, value):
             settings[prefix + name] = value
-    # as they are read back
+    # in the form in which they are read back
     plain: dict[str, object] = json.loads(json.dumps(settings, default=str))
     return plain
 

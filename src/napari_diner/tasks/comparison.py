@@ -1,4 +1,4 @@
-"""Contenders on the same data, each for the same time, and which of them did best. The same for all tasks."""
+"""Comparison of contenders on the same data, each for the same time."""
 
 from __future__ import annotations
 
@@ -34,37 +34,29 @@ MEMORY = ("planned_memory_mb", "peak_memory_mb")
 
 @dataclass(frozen=True)
 class Comparison:
-    """What each contender reached.
-
-    Parameters
-    ----------
-    task
-        The task.
-    results
-        Result of each contender by name, in the order in which they ran.
-    curves
-        For each contender the (seconds, figure) pairs of its run, shape (steps, 2); the figure is the one drawn.
-    data, truth
-        What all were given.
-    left_out
-        Why a contender has no result, by its name.
-    """
+    """Results of all contenders."""
 
     task: AnyTask
+    """The task."""
     results: Mapping[str, Result]
+    """Result of each contender by name, in the order in which they ran."""
     curves: Mapping[str, npt.NDArray[np.float64]]
+    """For each contender the pairs (seconds, figure) to draw, shape (steps, 2)."""
     data: Any = None
+    """Data of all contenders."""
     truth: Any = None
+    """Truth of all contenders, if there is one."""
     left_out: Mapping[str, str] = field(default_factory=dict)
+    """Reason why a contender has no result, by its name."""
 
     @property
     def columns(self) -> Mapping[str, str]:
-        """Figures of a report that the table shows, with their headings."""
+        """Figures of a report in the table, with their headings."""
         return self.task.columns
 
     @property
     def criterion(self) -> str:
-        """The figure that decides; more is better."""
+        """The figure that determines the winner; more is better."""
         return self.task.criterion(self)
 
     @property
@@ -81,7 +73,7 @@ class Comparison:
         figure.savefig(path, dpi=110)
 
     def scores(self, name: str) -> dict[str, float]:
-        """Return the figures of one contender that the table shows."""
+        """Return the figures of one contender in the table."""
         report = self.results[name].report
         figures = {**report, **report.get("truth", {})}
         return {key: float(figures[key]) for key in self.columns if figures.get(key) is not None}
@@ -115,7 +107,7 @@ class Comparison:
         return ["", *(self.columns[key] for key in shown)], rows
 
     def notes(self) -> list[str]:
-        """Return what stands below the table: who does not compete, and who won."""
+        """Return the remarks below the table: contenders that do not compete, and the winner."""
         outside = [f"{name}: not in the competition" for name in self.results if name not in self.competing]
         outside += [f"{name}: left out, as {reason}" for name, reason in self.left_out.items()]
         reports = {name: result.report["warnings"] for name, result in self.results.items()}
@@ -126,7 +118,7 @@ class Comparison:
         return [*outside, *doubts, f"winner by {self.columns[self.criterion]}: {self.winner}"]
 
     def draw_curves(self, axes: Axes) -> None:
-        """Draw the figure of each contender against time; the winner's line is the heaviest."""
+        """Draw the figure of each contender against time, with the winner's line the heaviest."""
         for name, curve in self.curves.items():
             seconds, figure = np.asarray(curve).T
             axes.plot(seconds, figure, label=name, linewidth=2.5 if name == self.winner else 1.2)
@@ -146,9 +138,9 @@ class ComparisonRun:
     contenders
         For each name a function that prepares its run.
     data, truth
-        What all are given, for the pictures.
+        Data and truth of all contenders, for the pictures.
     memory
-        That of the contender which takes most.
+        Largest plan of memory among the contenders.
     """
 
     def __init__(
@@ -171,17 +163,17 @@ class ComparisonRun:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What is worth knowing before the first step: nothing, see `warnings`."""
+        """Notes before the first step: none, see `warnings`."""
         return ()
 
     @property
     def memory(self) -> str:
-        """The memory that the contender which takes most is planned to take."""
+        """The largest planned memory of a contender, in words."""
         return "" if self._memory is None else self._memory.describe()
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What is doubtful before the first step: nothing, as each contender has its own warnings; see `Comparison`."""
+        """Warnings before the first step: none, as each contender has its own; see `Comparison`."""
         return ()
 
     def __iter__(self) -> Self:
@@ -235,9 +227,9 @@ class ComparisonRun:
                         self._curves[name] = curve
 
     def result(self) -> Comparison:
-        """Return what the contenders have reached so far."""
+        """Return the results of the contenders so far."""
         if self._steps is not None:
-            # the contender at work hands over its best so far
+            # the running contender contributes its best result so far
             self._steps.close()
         curves = {name: np.array(curve) for name, curve in self._curves.items()}
         left_out = {name: str(error).rstrip(".") for name, error in self._left_out.items()}
@@ -245,10 +237,10 @@ class ComparisonRun:
 
 
 def largest_plan(task: AnyTask, recipes: Iterable[Recipe], frames: Frames | None) -> MemoryPlan | None:
-    """Return the memory of the run that takes most; None if that is not known of any."""
+    """Return the largest planned memory of the runs; None if there is no plan."""
     plans = []
     for recipe in recipes:
-        with contextlib.suppress(DinerError):  # said by the contender
+        with contextlib.suppress(DinerError):  # reported by the contender
             plans.append(task.plan(recipe, frames))
     return max((plan for plan in plans if plan is not None), key=lambda plan: plan.work, default=None)
 

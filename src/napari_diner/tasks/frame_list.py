@@ -1,4 +1,4 @@
-"""Which frame of a recording is which: its file, and the distance or direction that it was recorded at. No torch."""
+"""List of the frames of a recording: file, and distance or direction of each. Does not import torch."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from napari_diner.tasks.report import Report, Row
 _SHOWN = 4
 """Number of frames that are shown at both ends of a long list."""
 _TOLERANCE = 0.01
-"""Relative difference at which distances are other ones."""
+"""Relative difference above which distances count as different."""
 
 
 def frame_list(
     numbers: Sequence[int], files: Sequence[str], values: Mapping[str, Sequence[object]]
 ) -> list[Mapping[str, object]]:
-    """Return what is known of each frame, for a report.
+    """Return the list of frames for a report.
 
     Parameters
     ----------
     numbers
-        Of the frames in the stack, counted from zero.
+        Numbers of the frames in the stack, counted from zero.
     files
-        One with all frames, one for each, or none if they came from memory.
+        One file with all frames, one for each, or none if they came from memory.
     values
-        By name, one for each frame, such as ``distance_um``; those with fewer entries are left out.
+        Values by name, one for each frame, such as ``distance_um``; lists with fewer entries are left out.
     """
     count = len(numbers)
     whole = {name: entries for name, entries in values.items() if len(entries) == count}
@@ -61,11 +61,11 @@ def about_distances(
     Parameters
     ----------
     files
-        One for each frame, in order.
+        Files, one for each frame, in order.
     distances_um
-        Those of the recipe.
+        Distances in the recipe.
     needed
-        Whether those in the names are used.
+        Whether distances in the names are used.
     """
     named = distances_in_names(files)
     if named and needed:
@@ -75,7 +75,7 @@ def about_distances(
     ):
         return [], []
     return [], [
-        f"the names of the files say {listed(named)} µm, but the distances are {listed(distances_um)} µm; check "
+        f"the names of the files give {listed(named)} µm, but the distances are {listed(distances_um)} µm; check "
         "their order and unit"
     ]
 

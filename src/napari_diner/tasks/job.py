@@ -1,4 +1,4 @@
-"""What a task gives the engine to run: its stages as data, and what a state means. See `napari_diner.tasks.run`."""
+"""The interface between tasks and engine: stages as data, and outcomes of states. See `napari_diner.tasks.run`."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ State = TypeVar("State")
 
 @dataclass(frozen=True)
 class Stage(Generic[State]):
-    """One stage of a run, as data: a solver, and what becomes of its result."""
+    """One stage of a run, as data: a solver, and the use of its result."""
 
     name: str
-    """What is shown and reported, e.g. ``"registration"`` or ``"start: alternating"``."""
+    """Name in progress and report, e.g. ``"registration"`` or ``"start: alternating"``."""
     solver: Callable[[State, Budget], Solver[Any] | None]
-    """Builds the solver for the state that the stages before have left; None if there is nothing to do."""
+    """Builds the solver for the state after the previous stages; returns None if there is nothing to do."""
     absorb: Callable[[State, Any], State]
-    """Returns the state with a result of the solver. It is called at the end of the stage, and whenever the best so far
-    is asked for in the middle; it must not change the state that it is given."""
+    """Returns the state with a result of the solver. It is called at the end of the stage, and for the best
+    result so far during the stage; it must not change its argument."""
     share: float = 1.0
-    """Part of the time limit by which the stage must end."""
+    """Part of the time limit at which the stage must end."""
     essential: bool = False
     """Whether it takes at least one step even if its time is up already; other stages are then skipped."""
     may_end: Callable[[Any], bool] = lambda solver: True
-    """Tells whether the stage may be ended now that its time is up."""
+    """Return whether the stage may be ended now that its time is up."""
     show: Callable[[State, Any], State] | None = None
-    """Returns the state to preview for the present answer of the solver; `absorb` if None."""
+    """Returns the state to preview for the current answer of the solver; `absorb` if None."""
 
 
 @dataclass
 class StageRecord:
-    """What a stage did, for the report."""
+    """Entry of a stage in the report."""
 
     name: str
     seconds: float = 0.0
@@ -58,33 +58,26 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task makes of a state: the part of a `Result` that only the task knows.
-
-    Parameters
-    ----------
-    arrays
-        The images.
-    figures
-        Entries of the report.
-    warnings
-        What is doubtful about the result, the worst first; those of the job follow in the report.
-    weights, header
-        Content of the model file, see `Result`.
-    """
+    """Images and figures of a state: the part of a `Result` that depends on the task."""
 
     arrays: tuple[NamedArray, ...]
+    """The images."""
     figures: Mapping[str, object]
+    """Entries of the report."""
     warnings: Sequence[str] = ()
+    """Warnings about the result, the worst first; those of the job follow in the report."""
     weights: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
+    """Parameters for the model file, see `Result`."""
     header: Mapping[str, str] = field(default_factory=dict)
+    """Header of the model file, see `Result`."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """How far a run has come, for a task's `Job.outcome`."""
+    """Progress of a run, for a task's `Job.outcome`."""
 
     stages: Sequence[StageRecord]
-    """What each stage has done."""
+    """Entries of the stages."""
     seconds: float
     """Seconds of computing, without pauses."""
     finished: bool
@@ -94,7 +87,7 @@ class RunRecord:
 
 
 class Job(ABC, Generic[State]):
-    """One recipe on one set of data: what `Run` drives. Each task has its own.
+    """One recipe on one set of data, executed by `Run`. Each task has its own subclass.
 
     Its constructor checks recipe and data, and the memory, before any work is done.
     """
@@ -102,17 +95,17 @@ class Job(ABC, Generic[State]):
     task: str
     """Name of the task."""
     recipe: Recipe
-    """The recipe with everything resolved, as it is stored with the result."""
+    """The resolved recipe, as stored with the result."""
     device: torch.device
-    """Where it computes."""
+    """Device of the model."""
     checksum: str
-    """Of the data."""
+    """Checksum of the data."""
     memory: MemoryPlan | None = None
-    """What it is planned to take."""
+    """Planned memory."""
     warnings: Sequence[str] = ()
-    """What is doubtful about recipe and data: sentences without a full stop, known before any work is done."""
+    """Warnings about recipe and data, before any work is done: sentences without a full stop."""
     notes: Sequence[str] = ()
-    """What is worth knowing about the data without being doubtful, such as where the distances are from."""
+    """Notes about the data, such as the source of the distances."""
 
     @abstractmethod
     def begin(self) -> State:
@@ -124,7 +117,7 @@ class Job(ABC, Generic[State]):
 
     @abstractmethod
     def preview(self, state: State) -> tuple[NamedArray, ...]:
-        """Return a few small images of a state; none if there is nothing to show yet."""
+        """Return a few small images of a state; empty if there is nothing to show yet."""
 
     @abstractmethod
     def outcome(self, state: State, record: RunRecord) -> Outcome:
@@ -137,7 +130,7 @@ class Job(ABC, Generic[State]):
         """
 
     def check_series(self) -> None:
-        """Check that the settings go with a series, of which this job is for the first recording.
+        """Check that the settings support a series, of which this job is for the first recording.
 
         Raises
         ------
@@ -146,16 +139,16 @@ class Job(ABC, Generic[State]):
         """
 
     def follow(self, previous: State) -> State:
-        """Return the state to begin with in a series, after the last one of the recording before."""
+        """Return the initial state in a series, given the final state of the previous recording."""
         raise NotImplementedError
 
     def later_stages(self, share: float) -> Sequence[Stage[State]]:
-        """Return the stages after `follow`; where the number of iterations is fixed, they take a part of it.
+        """Return the stages after `follow`; a fixed number of iterations is reduced to a part.
 
-        There are as many of them in the jobs of all recordings.
+        Their number is the same for all recordings.
         """
         raise NotImplementedError
 
     def losses(self, state: State, step: Step) -> Mapping[str, float]:
-        """Return the figures to plot for a step; those that are not finite are left out."""
+        """Return the finite figures to plot for a step."""
         return {"loss": step.loss}

@@ -1,4 +1,4 @@
-"""Frames that a recipe leaves out, and the numbers of the others in messages. Free of torch."""
+"""Frames that a recipe leaves out, and numbering of the others in messages. Does not import torch."""
 
 from __future__ import annotations
 
@@ -20,18 +20,12 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Which frames of a stack are left out.
-
-    Parameters
-    ----------
-    frames
-        Frames of the stack.
-    numbers
-        Those that are left out, counted from zero, in ascending order.
-    """
+    """The frames of a stack that are left out."""
 
     frames: int
+    """Number of frames of the stack."""
     numbers: tuple[int, ...] = ()
+    """Frames that are left out, counted from zero, in ascending order."""
 
     @classmethod
     def of(cls, recipe: StackRecipe, frames: int) -> LeftOut:
@@ -40,7 +34,7 @@ class LeftOut:
         Raises
         ------
         RecipeError
-            If the stack does not have one of them, or no other.
+            If the stack lacks one of them, or has no others.
         """
         numbers = tuple(number - 1 for number in recipe.leave_out)
         if numbers and numbers[-1] >= frames:
@@ -59,29 +53,29 @@ class LeftOut:
         return [number for number in range(self.frames) if number not in self.numbers]
 
     def and_of_the_rest(self, numbers: Iterable[int]) -> LeftOut:
-        """Leave out more frames, given by their places among those that are kept."""
+        """Leave out more frames, given by their positions among those that are kept."""
         kept = self.kept
         return LeftOut(self.frames, tuple(sorted((*self.numbers, *(kept[number] for number in numbers)))))
 
     def rest(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
-        """Return the entries of the frames that are kept, of a list with one for each frame; others are as they are."""
+        """Return the entries of the remaining frames in a list with one for each frame; other lists are unchanged."""
         if len(entries) != self.frames or not self.numbers:
             return tuple(entries)
         return tuple(entries[number] for number in self.kept)
 
     def pages(self, images: Array | None) -> Array | None:
-        """Return the pages of the frames that are kept, (N, Y, X); an image for all, (Y, X), is as it is."""
+        """Return the pages of the remaining frames, (N, Y, X); an image for all, (Y, X), is unchanged."""
         if images is None or images.ndim < 3 or len(images) != self.frames or not self.numbers:
             return images
         return images[self.kept]
 
     def counted(self, texts: Iterable[str]) -> list[str]:
-        """Return sentences that count the frames that are kept, with the numbers that these have in the stack."""
+        """Return sentences with the numbers of remaining frames replaced by those in the stack."""
         return [self._counted(text) for text in texts]
 
     @contextlib.contextmanager
     def counting(self) -> Iterator[None]:
-        """Let errors that count the frames that are kept name the numbers that these have in the stack."""
+        """Replace the numbers of remaining frames in the messages of errors by those in the stack."""
         try:
             yield
         except DinerError as error:
@@ -93,17 +87,17 @@ class LeftOut:
             return text
         kept = self.kept
 
-        def renumbered(found: re.Match[str]) -> str:
-            numbers = re.sub(r"\d+", lambda number: str(kept[int(number[0]) - 1] + 1), found[2])
-            return f"{found[1]} {numbers}"
+        def renumbered(match: re.Match[str]) -> str:
+            numbers = re.sub(r"\d+", lambda number: str(kept[int(number[0]) - 1] + 1), match[2])
+            return f"{match[1]} {numbers}"
 
-        def completed(found: re.Match[str]) -> str:
-            all_of_them = sorted({kept[int(number) - 1] for number in found[2].split(",")} | {*self.numbers})
-            return f"{found[1]} {','.join(str(number + 1) for number in all_of_them)}"
+        def completed(match: re.Match[str]) -> str:
+            all_of_them = sorted({kept[int(number) - 1] for number in match[2].split(",")} | {*self.numbers})
+            return f"{match[1]} {','.join(str(number + 1) for number in all_of_them)}"
 
         return _OPTION.sub(completed, _SEVERAL.sub(renumbered, _ONE.sub(renumbered, text)))
 
 
 def as_option(numbers: Iterable[int]) -> str:
-    """Return the setting that leaves out frames, which are counted from zero, as in a message of an error."""
+    """Return the setting that leaves out frames, counted from zero, for the message of an error."""
     return f"{{field:leave_out}} {','.join(str(number + 1) for number in numbers)}"

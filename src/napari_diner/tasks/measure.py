@@ -1,4 +1,4 @@
-"""Read-outs for each region of a label image: area or volume, phase or index, dry mass. Free of torch."""
+"""Measurements of the regions of a label image: area or volume, phase or index, dry mass. Does not import torch."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Labels = npt.NDArray[np.integer]
 REFRACTION_INCREMENT = 0.19
 """Refractive index per concentration of protein, α in mL/g: 0.18 to 0.21 (Barer, Nature 169, 366 (1952))."""
 INCREMENTS = (0.05, 0.5)
-"""What α can be at all."""
+"""Plausible range of α."""
 MEASURED = ("phase", "n_re")
-"""The arrays of results whose regions are measured."""
+"""The arrays of results that can be measured."""
 
 
 def measure(
@@ -34,9 +34,9 @@ def measure(
 ) -> dict[str, Column]:
     """Measure the regions of a label image in a result.
 
-    Of a phase image φ, the phase of a region is that above the median of what has no label, and its dry mass is
-    ``m = λ/(2πα) ∫ φ dA`` (Barer, Nature 169, 366 (1952)). Of a volume of the index n in a medium of the index n₀, it
-    is ``m = 1/α ∫ (n − n₀) dV``. With α in mL/g, which is µm³/pg, and lengths in µm, masses are in pg.
+    In a phase image φ, the phase of a region is relative to the median of the unlabelled background, and its dry mass
+    is ``m = λ/(2πα) ∫ φ dA`` (Barer, Nature 169, 366 (1952)). In a volume of the index n in a medium of the index
+    n₀, it is ``m = 1/α ∫ (n − n₀) dV``. With α in mL/g, which is µm³/pg, and lengths in µm, masses are in pg.
 
     Parameters
     ----------
@@ -61,12 +61,12 @@ def measure(
     InputError
         If the result has neither phase nor index, or the labels do not fit it.
     RecipeError
-        If the refraction increment is not that of any substance.
+        If the refraction increment is implausible.
     """
     low, high = INCREMENTS
     if not low <= increment <= high:
         raise RecipeError(
-            f"{{field}} is {increment:g} mL/g, but that of cells is about {REFRACTION_INCREMENT:g}; choose one from "
+            f"{{field}} is {increment:g} mL/g, but for cells it is about {REFRACTION_INCREMENT:g}; choose a value from "
             f"{low:g} to {high:g}",
             "refraction_increment",
         )
@@ -119,20 +119,20 @@ def _of_index(
 
 def _table(regions: Labels, image: NamedArray, values: npt.NDArray[np.floating]) -> tuple[dict[str, Column], Column]:
     """Return label, centroid and size of each region, and the mean of the values in it."""
-    from skimage.measure import regionprops_table  # takes long to load
+    from skimage.measure import regionprops_table  # slow to import
 
-    found = regionprops_table(  # type: ignore[no-untyped-call]
+    properties = regionprops_table(  # type: ignore[no-untyped-call]
         regions, values.astype(np.float64), ("label", "centroid", "area", "intensity_mean"), spacing=image.scale_um
     )
-    table = {"label": found["label"]}
-    table |= {f"{axis.lower()}_um": found[f"centroid-{number}"] for number, axis in enumerate(image.axes)}
-    return table | {"size": found["area"]}, np.asarray(found["intensity_mean"], np.float64)
+    table = {"label": properties["label"]}
+    table |= {f"{axis.lower()}_um": properties[f"centroid-{number}"] for number, axis in enumerate(image.axes)}
+    return table | {"size": properties["area"]}, np.asarray(properties["intensity_mean"], np.float64)
 
 
 def _mean_error(regions: Labels, sigma: NamedArray, report: Report, size: Column, outside_um2: float) -> Column:
     """Return the standard error of the mean phase of each region above that of the background.
 
-    The errors of an octave of spatial frequencies hang together within a period p; their mean over the area A has the
+    The errors of an octave of spatial frequencies are correlated within a period p; their mean over the area A has the
     variance ``σ²/max(A/p², 1)``. The octaves and their σ are those of the report, scaled to the variance in the region.
     This is an upper estimate, as errors of periods that fit into a region cancel.
     """
@@ -143,7 +143,7 @@ def _mean_error(regions: Labels, sigma: NamedArray, report: Report, size: Column
     def of_mean(area_um2: Column) -> Column:
         squares = np.zeros_like(area_um2)
         for octave in octaves:
-            # the lowest frequencies have no lower end
+            # the lowest band has no lower limit
             cells = area_um2 * octave["low_per_um"] * octave["high_per_um"]
             squares += octave["phase_sigma_rad"] ** 2 / np.maximum(cells, 1)
         return squares
@@ -159,7 +159,7 @@ def _checked(labels: npt.NDArray[np.generic], image: NamedArray) -> Labels:
     Raises
     ------
     InputError
-        If they have another shape, are no whole numbers or negative, or label nothing.
+        If they have another shape, are not whole numbers, are negative, or label nothing.
     """
     labels = np.squeeze(labels)
     if labels.shape != image.data.shape:

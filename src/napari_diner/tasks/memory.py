@@ -1,4 +1,4 @@
-"""How much memory a run takes at its peak, known before any of it is taken. Free of torch."""
+"""Plan of the peak memory of a run, made before anything is allocated. Does not import torch."""
 
 from __future__ import annotations
 
@@ -15,36 +15,29 @@ if TYPE_CHECKING:
     import torch
 
 _MARGIN = 1.1
-# bytes of PyTorch and what comes with it, before it is loaded, and of what is loaded in the course of a run
+# bytes of PyTorch and its dependencies before they are imported, and of libraries imported during a run
 _TORCH, _LATER = 220e6, 50e6
 
 
 def largest(*phases: Mapping[str, float]) -> Mapping[str, float]:
-    """Return the parts of the phase of a run that takes most: what one has taken is free in the next."""
+    """Return the parts of the phase of a run with the largest total: memory of one phase is free in the next."""
     return max(phases, key=lambda parts: sum(parts.values()))
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """The memory of a run at its peak.
-
-    Parameters
-    ----------
-    subject
-        What it is for, e.g. ``"A stack of 6 frames of 512×512 pixels"``.
-    parts
-        Bytes at the peak, by what would lower them, as words of a message such as "crop the frames".
-    held
-        Bytes that the process holds already, and that libraries will take.
-    """
+    """The memory of a run at its peak."""
 
     subject: str
+    """Subject of messages, e.g. ``"A stack of 6 frames of 512×512 pixels"``."""
     parts: Mapping[str, float]
+    """Bytes at the peak, by the cure that would lower them, e.g. ``"crop the frames"``."""
     held: int = field(default_factory=lambda: _held())
+    """Bytes that the process holds already, and that libraries will need."""
 
     @property
     def work(self) -> int:
-        """Bytes that the run takes for itself, with a margin."""
+        """Bytes for the run, with a margin."""
         return int(_MARGIN * sum(self.parts.values()))
 
     def total(self, device: torch.device | None = None) -> int:
@@ -52,7 +45,7 @@ class MemoryPlan:
         return self.work + (0 if _is_card(device) else self.held)
 
     def check(self, device: torch.device | None = None) -> None:
-        """Check that the run fits what is free on a device; in main memory if None.
+        """Check that the run fits the free memory of a device, or main memory if None.
 
         Raises
         ------
@@ -63,7 +56,7 @@ class MemoryPlan:
         check_memory(self.work, self.subject, device, cure)
 
     def describe(self, device: torch.device | None = None) -> str:
-        """Return the peak and what there is for it, e.g. ``"about 1.2 GB of 7.6 GB"``."""
+        """Return the peak and the available memory in words, e.g. ``"about 1.2 GB of 7.6 GB"``."""
         present = 0 if _is_card(device) else psutil.Process().memory_info().rss
         return f"about {self.total(device) / 1e9:.2g} GB of {(available_memory(device) + present) / 1e9:.2g} GB"
 

@@ -1,4 +1,4 @@
-"""States of solvers as plain JSON and arrays of bytes, and back; nothing in them is executed."""
+"""Conversion of solver states to plain JSON and arrays of bytes, and back, without executing anything."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 Bytes = npt.NDArray[np.uint8]
 
 _SCALARS = (bool, int, float, str, type(None))
-# the package whose data classes and named tuples may be part of a state
+# data classes and named tuples of this package may be part of a state
 _PACKAGE = "napari_diner"
 
 
 def pack(value: object, arrays: dict[str, Bytes]) -> object:
-    """Return a value as what JSON can hold; the content of its arrays is added to `arrays`.
+    """Return a value in a form for JSON; the content of its arrays is added to `arrays`.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def pack(value: object, arrays: dict[str, Bytes]) -> object:
     Raises
     ------
     TypeError
-        If there is a value of another type.
+        If a value has another type.
     """
     import torch
 
@@ -69,12 +69,12 @@ def pack(value: object, arrays: dict[str, Bytes]) -> object:
 
 
 def unpack(packed: Any, arrays: Mapping[str, Bytes], device: torch.device) -> Any:
-    """Return the value that `pack` was given; tensors that were not on the processor go to `device`.
+    """Return the value packed by `pack`; tensors that were not on the processor go to `device`.
 
     Raises
     ------
     ValueError, KeyError, TypeError, IndexError
-        If `pack` has not made it.
+        If it was not made by `pack`.
     """
     import torch
 
@@ -101,13 +101,13 @@ def unpack(packed: Any, arrays: Mapping[str, Bytes], device: torch.device) -> An
 
 
 def _type(name: str) -> type:
-    """Return a data class or named tuple of this package; its module has been loaded by whoever needs it."""
+    """Return a data class or named tuple of this package, whose module must have been imported."""
     module, _, qualified = name.partition(":")
-    found: object = sys.modules.get(module) if module.split(".")[0] == _PACKAGE else None
+    attribute: object = sys.modules.get(module) if module.split(".")[0] == _PACKAGE else None
     for part in qualified.split("."):
-        found = getattr(found, part, None)
-    if isinstance(found, type) and (dataclasses.is_dataclass(found) or issubclass(found, tuple)):
-        return found
+        attribute = getattr(attribute, part, None)
+    if isinstance(attribute, type) and (dataclasses.is_dataclass(attribute) or issubclass(attribute, tuple)):
+        return attribute
     raise TypeError(f"{name} cannot be part of a state")
 
 
@@ -122,5 +122,5 @@ def _array(described: tuple[str, str, list[int]], arrays: Mapping[str, Bytes]) -
     name, text, shape = described
     dtype = np.dtype(text)
     if dtype.kind not in "biufc" or math.prod(shape) * dtype.itemsize != arrays[name].nbytes:
-        raise ValueError(f"{name} is no array of {text}")
+        raise ValueError(f"{name} is not an array of {text}")
     return arrays[name].view(dtype).reshape(shape)

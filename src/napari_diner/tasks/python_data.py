@@ -1,4 +1,4 @@
-"""What the Python functions are given, as tasks take it: arrays of other libraries, and arrays among the settings."""
+"""Conversion of arguments of the Python functions: arrays of other libraries, and arrays among the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_diner.settings import Values
 from napari_diner.tasks.task import Frames, SampleData
 
 Data = Any
-"""What a task can be given: a path or glob, an array, `Frames`, or an ``xarray.DataArray``."""
+"""Data of a task: a path or glob, an array, `Frames`, or an ``xarray.DataArray``."""
 
 
 def as_frames(data: Data) -> Frames:
@@ -35,7 +35,7 @@ def _spacing(data: Any, dim: str) -> float:
 
 
 def without_images(settings: Mapping[str, object], prefix: str = "") -> tuple[Values, Values]:
-    """Return settings without the arrays that stand in place of files, and those arrays by their keys."""
+    """Return settings without the arrays that replace files, and these arrays by their keys."""
     values: Values = {}
     arrays: Values = {}
     for key, value in settings.items():

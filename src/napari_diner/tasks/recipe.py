@@ -1,4 +1,4 @@
-"""The recipe: everything that decides a result, in one checked and readable document.
+"""The recipe: everything that determines a result, in one validated and readable document.
 
 A recipe is at once the form in the dock, the YAML file, the options of the command line, the provenance that is
 stored with every result, and the unit of batch work.
@@ -23,25 +23,25 @@ from napari_diner.settings import Settings, Values, explained, sections, without
 
 
 class Recipe(Settings):
-    """Base of the recipes of all tasks: the settings that every run has."""
+    """Base of the recipes of all tasks: settings of every run."""
 
     task: str
-    """Which task the recipe is for."""
+    """Name of the task."""
     max_seconds: float | None = Field(default=None, gt=0, title="Time limit (s)")
     """Stop after this many seconds of computing and keep the best result so far; empty for no limit."""
     checkpoint_seconds: float = Field(default=60.0, ge=0, le=86400, title="Checkpoint every (s)")
-    """Seconds between two checkpoints, from which a run that was interrupted can go on; 0 for none."""
+    """Seconds between checkpoints, from which an interrupted run can continue; 0 for none."""
     seed: int = Field(default=0, ge=0, lt=2**31, title="Seed")
     """Number that fixes every random choice: the same seed with as many threads gives the same result."""
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", title="Device")
-    """Where to compute; auto takes a graphics card if there is one."""
+    """Device to compute on; auto takes a graphics card if there is one."""
 
     input_sha256: str = Field(default="", max_length=64, title="Checksum of the data")
     """SHA-256 of the data that the recipe of a result was run on; a run on other data warns. Empty for no check."""
 
     @property
     def series_axis(self) -> str | None:
-        """Letter of the axis along which all recordings are taken one after the other; None for one recording."""
+        """Letter of the axis of a series of recordings; None for one recording."""
         return None
 
     @classmethod
@@ -56,7 +56,7 @@ class Recipe(Settings):
         Raises
         ------
         RecipeError
-            If a key is unknown (the nearest valid one is named) or a value is out of bounds.
+            If a key is unknown (the message suggests the nearest valid one) or a value is out of bounds.
         """
         try:
             return cls.model_validate(values)
@@ -65,7 +65,7 @@ class Recipe(Settings):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a recipe from a YAML file, with its file names relative to the file's folder; see `parse`."""
+        """Read a recipe from a YAML file; names of files in it are relative to its folder. See `parse`."""
         folder = Path(path).expanduser().absolute().parent
         return cls.parse(absolute_paths(cls, read_yaml(path), folder))
 
@@ -80,18 +80,18 @@ class Recipe(Settings):
 
 
 class ArrayRecipe(Recipe):
-    """Base of the recipes of tasks that are given an array."""
+    """Base of the recipes of tasks on an array."""
 
     axes: str = Field(default="", max_length=8, title="Axes")
-    """Letters of the axes as the data are stored, such as ZYX, TYXS, NYX, or YXN if frames (N) are last; empty to take
+    """Letters of the stored axes, such as ZYX, TYXS, NYX, or YXN if frames (N) are last; empty to take
     them from the file."""
     select: str = Field(default="", max_length=80, title="Part")
-    """Where to take the data along further axes, counted from 0, such as C=1, T=0; empty for all. T=all takes the
+    """Positions along further axes, counted from 0, such as C=1, T=0; empty for all. T=all runs the
     recordings of a series one after the other."""
 
     @property
     def series_axis(self) -> str | None:
-        """Letter of the axis along which all recordings are taken one after the other; None for one recording."""
+        """Letter of the axis of a series of recordings; None for one recording."""
         return series_axis(self.select)
 
     @field_validator("axes")
@@ -116,7 +116,7 @@ class ArrayRecipe(Recipe):
 
 
 class StackRecipe(ArrayRecipe):
-    """Base of the recipes of tasks that are given a stack of frames."""
+    """Base of the recipes of tasks on a stack of frames."""
 
     leave_out: tuple[int, ...] = Field(default=(), title="Leave out")
     """Numbers of frames to leave out, from 1, as messages count them; lists keep an entry for each frame."""
@@ -125,12 +125,12 @@ class StackRecipe(ArrayRecipe):
     @classmethod
     def _from_one(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
         if numbers and min(numbers) < 1:
-            raise ValueError(f"frames are counted from 1, so that there is no frame {min(numbers)}")
+            raise ValueError(f"frames are counted from 1, so there is no frame {min(numbers)}")
         return tuple(sorted({*numbers}))
 
 
 def read_yaml(path: str | Path, noun: str = "recipe") -> Values:
-    """Read a mapping from a YAML file, safely; messages call it by the noun.
+    """Read a mapping from a YAML file, safely; the noun is its name in messages.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def read_yaml(path: str | Path, noun: str = "recipe") -> Values:
 
 
 def merge(base: Mapping[str, object], changes: Mapping[str, object]) -> Values:
-    """Return `base` with the values of `changes` put over it, section by section."""
+    """Return `base` overridden by the values of `changes`, section by section."""
     merged = dict(base)
     for key, value in changes.items():
         section = merged.get(key)
@@ -160,10 +160,10 @@ def merge(base: Mapping[str, object], changes: Mapping[str, object]) -> Values:
 
 
 def is_file(field: FieldInfo, value: object) -> bool:
-    """Tell whether a value of a field is the name of a file.
+    """Return whether a value of a field is the name of a file.
 
-    Every text is, where it may be left out (``str | None``), and where the field is marked with ``words``: the texts
-    that are not. A list of numbers that is so marked is read from its file by the recipe.
+    Every text is if the field is optional (``str | None``), or if it is marked with ``words``, which lists the texts
+    that are not. A list of numbers marked in this way is read from its file by the recipe.
     """
     if not isinstance(value, str):
         return False
@@ -203,7 +203,7 @@ def absolute_paths(model: type[BaseModel], values: Mapping[str, object], folder:
 
     def absolute(name: str) -> str:
         path = folder / Path(name).expanduser()
-        # `..` leads from where the folder is, whatever links lead to it
+        # `..` starts at the real folder, not at a link to it
         return os.path.normpath(Path(os.path.realpath(folder), name)) if ".." in path.parts else str(path)
 
     return renamed_files(model, values, absolute)

@@ -1,4 +1,4 @@
-"""The registry of tasks. Free of torch.
+"""The registry of tasks. Does not import torch.
 
 A task from another package is added with `register`, for which the package names a module in the entry point group
 ``napari_diner.extensions``; importing the module registers its tasks, solvers and representations.
@@ -23,7 +23,7 @@ _TASKS: dict[str, AnyTask] = {task.name: task for task in (LenslessTask(), Focus
 
 
 def register(task: AnyTask) -> None:
-    """Add a task; one of the same name is replaced."""
+    """Add a task, replacing one of the same name."""
     _TASKS[task.name] = task
 
 
@@ -45,7 +45,7 @@ def task(name: str) -> AnyTask:
     Raises
     ------
     RecipeError
-        If there is none of this name; the nearest one is named.
+        If there is no such task; the message suggests the nearest name.
     """
     if name not in tasks():
         raise unknown("task", name, _TASKS, "task")
@@ -53,7 +53,7 @@ def task(name: str) -> AnyTask:
 
 
 def task_of(recipe: Recipe) -> AnyTask:
-    """Return the task that a recipe is for."""
+    """Return the task of a recipe."""
     return task(recipe.task)
 
 

@@ -41,7 +41,7 @@ def psnr_of(mean_square: float, peak: float) -> float:
 
 
 def provenance(device: torch.device, seed: int) -> dict[str, object]:
-    """Return the machine and the software that a result was computed with, for its report."""
+    """Return the hardware and software used for a result, for its report."""
     import torch
 
     return {
@@ -62,7 +62,7 @@ UNITS = {"_db": "dB", "_rad": "rad", "_mb": "MB", "_um": "µm"}
 
 
 def figure_rows(report: Mapping[str, object], names: Iterable[str] | None = None, remark: str = "") -> list[Row]:
-    """Return figures of a report as lines of a summary, with units; figures that it lacks are left out.
+    """Return figures of a report as lines of a summary, with units, skipping missing ones.
 
     Parameters
     ----------

@@ -20,46 +20,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a reconstruction stands.
-
-    Parameters
-    ----------
-    stage
-        What is being done, in a word or two, e.g. ``"gauss-newton"`` or ``"start: alternating"``.
-    iteration, iterations
-        Steps done in this stage, and the most that it will take.
-    losses
-        The current value of each quantity worth plotting, e.g. ``{"loss": 1e-4, "measurement_psnr_db": 40.1}``.
-    elapsed_s, remaining_s
-        Seconds of computing so far (pauses are not counted), and an estimate of those to come, or None.
-    preview
-        A few images of the current estimate, at most a few times a second; otherwise empty.
-    contender
-        In a comparison, whose step it was; otherwise empty.
-    part, parts
-        Number of this stage from 1, and of all stages; in a comparison, those of all contenders count.
-    """
+    """Progress of a reconstruction."""
 
     stage: str
+    """Short name of the stage, e.g. ``"gauss-newton"`` or ``"start: alternating"``."""
     iteration: int
+    """Steps done in this stage."""
     iterations: int
+    """Maximum number of steps of this stage."""
     losses: Mapping[str, float]
+    """The current value of each quantity worth plotting, e.g. ``{"loss": 1e-4, "measurement_psnr_db": 40.1}``."""
     elapsed_s: float
+    """Seconds of computing so far, without pauses."""
     remaining_s: float | None
+    """Estimated remaining seconds, or None."""
     preview: tuple[NamedArray, ...] = ()
+    """A few images of the current estimate, at most a few times a second; otherwise empty."""
     contender: str = ""
+    """In a comparison, the contender of the step; otherwise empty."""
     part: int = 1
+    """Number of this stage, from 1."""
     parts: int = 1
+    """Number of all stages; in a comparison, of all contenders."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a reconstruction found, with all that is needed to trust and to repeat it."""
+    """Result of a reconstruction, with everything needed to assess and reproduce it."""
 
     task: str
     """The task's name, e.g. ``"lensless"``."""
     arrays: tuple[NamedArray, ...]
-    """The images found, e.g. amplitude, phase and residual."""
+    """The images, e.g. amplitude, phase and residual."""
     recipe: Recipe
     """The recipe with everything resolved."""
     report: Report
@@ -67,9 +59,9 @@ class Result:
     weights: Mapping[str, npt.NDArray[np.generic]] = field(default_factory=dict)
     """Parameters of the representation by name, for ``model.safetensors``."""
     header: Mapping[str, str] = field(default_factory=dict)
-    """What ``model.safetensors`` says of them besides the recipe."""
+    """Further entries of the header of ``model.safetensors``."""
     partial: bool = False
-    """Whether the run was ended before it was done."""
+    """Whether the run was stopped early."""
 
     def __getitem__(self, name: str) -> NamedArray:
         """Return the array called `name`, with its axes and units."""

@@ -1,4 +1,4 @@
-"""Whether what a run has found can be a result: numbers, and from more than a single step."""
+"""Checks of results: finite values, from more than a single step."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from napari_diner.tasks.job import StageRecord
 
 
 def few_steps(stages: Sequence[StageRecord]) -> list[str]:
-    """Return sentences on solvers that took no more than one step of many, and so have hardly changed their start."""
+    """Return warnings about solvers that took at most one step of many, and so hardly changed their start."""
     sentences = []
     iterative = [stage for stage in stages if stage.most_iterations > 1]
     for stage in iterative:
         if stage.stopped_by_time_limit and stage.iterations <= 1:
             sentences.append(
-                f"the time was up after the first of {stage.most_iterations} iterations of {stage.name}; "
+                f"the time limit was reached after the first of {stage.most_iterations} iterations of {stage.name}; "
                 "allow more time"
             )
     if iterative and not sentences and all(stage.iterations <= 1 for stage in iterative):
@@ -29,7 +29,7 @@ def few_steps(stages: Sequence[StageRecord]) -> list[str]:
             "start; check the units of lengths and the scale of the data"
         )
     if stages and stages[-1].iterations == 0:
-        sentences.append(f"{stages[-1].name} took no step; the result is what it started from")
+        sentences.append(f"{stages[-1].name} took no step; the result is its start")
     return sentences
 
 

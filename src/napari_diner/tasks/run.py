@@ -1,4 +1,4 @@
-"""A run: the one engine that takes the stages of any task, one after the other."""
+"""The engine that runs the stages of any task."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ _ESTIMATE_AFTER_S = 1.0
 
 
 class Clock:
-    """Counts the seconds between `start` and `stop`, over many such spans."""
+    """Stopwatch that adds up the seconds between `start` and `stop`."""
 
     def __init__(self) -> None:
         self._total = 0.0
         self._since: float | None = None
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start counting."""
         self._since = time.perf_counter()
 
     def stop(self) -> None:
-        """Stop counting; what was counted is kept."""
+        """Stop counting; the reading is kept."""
         self._total = self.seconds
         self._since = None
 
     def set(self, seconds: float) -> None:
-        """Put the clock to another reading, from which it goes on."""
+        """Set the clock to another reading."""
         self._total = seconds
         self._since = None if self._since is None else time.perf_counter()
 
@@ -52,19 +52,19 @@ class Clock:
 
 
 class Run(Generic[State]):
-    """A run that its owner drives: docks, command line, batch and tests all iterate this same object.
+    """A run, driven by its owner: docks, command line, batches and tests iterate the same object.
 
-    Iterate it for `Progress`; to pause, do not ask for the next; to cancel, stop asking. `result` gives the best so
-    far at any time. Leave its ``with`` block and the device memory is free.
+    Iterate it for `Progress`; to pause, delay the next step; to cancel, stop iterating. `result` gives the best so
+    far at any time. Leaving its ``with`` block frees the device memory.
 
     Parameters
     ----------
     job
-        What to do.
+        The work.
     preview_interval_s
         Shortest time between two previews; no previews if None.
     checkpoint
-        Where the run is kept on the way, and what it goes on from; None for nowhere.
+        Checkpoint to write and to continue from; None for none.
 
     Examples
     --------
@@ -95,17 +95,17 @@ class Run(Generic[State]):
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What is doubtful about recipe and data; known before the first step."""
+        """Warnings about recipe and data, available before the first step."""
         return self.job.warnings
 
     @property
     def notes(self) -> Sequence[str]:
-        """What is worth knowing about the data; known before the first step."""
+        """Notes about the data, available before the first step."""
         return [*self.job.notes, *([] if self.checkpoint is None else self.checkpoint.notes)]
 
     @property
     def memory(self) -> str:
-        """The memory that it is planned to take, e.g. ``"about 1.2 GB of 7.6 GB"``; empty if nothing is planned."""
+        """The planned memory in words, e.g. ``"about 1.2 GB of 7.6 GB"``; empty if there is no plan."""
         return "" if self.job.memory is None else self.job.memory.describe(self.job.device)
 
     def _work(self) -> Generator[Progress, None, None]:
@@ -146,7 +146,7 @@ class Run(Generic[State]):
         solver: Solver[Any],
         budget: Budget,
     ) -> Generator[Progress, None, None]:
-        """Go through a stage, from what it was before on."""
+        """Run a stage, continuing from a checkpoint if there is one."""
         if before is not None and before.state is not None and isinstance(solver, Resumable):
             present = before
             solver.restore(before.state)
@@ -155,7 +155,7 @@ class Run(Generic[State]):
         record = present.record
         self.stages.append(record)
         self._saved.stages.append(present)
-        # without a state of its solver, a stage that has ended takes the same steps again
+        # without a state of its solver, a finished stage takes the same steps again
         again = before.steps if before is not None and before.ended and present is not before else None
         for step in solver.steps() if not present.ended and again != 0 else ():
             present.steps += 1
@@ -179,7 +179,7 @@ class Run(Generic[State]):
             present.state = solver.state(ended=True)
 
     def _keep(self, present: SavedStage, step: Step, solver: Solver[Any]) -> None:
-        """Write a checkpoint if it is time for one, and there is more to keep than in the last."""
+        """Write a checkpoint if it is due and there is progress since the last one."""
         if self.checkpoint is None or not self.checkpoint.is_due:
             return
         is_resumable = step.resumable and isinstance(solver, Resumable)
@@ -204,13 +204,13 @@ class Run(Generic[State]):
         return Progress(record.name, step.iteration, step.iterations, losses, self.clock.seconds, remaining, preview)
 
     def _state_so_far(self) -> State:
-        """Return the state that the stages that are done have left."""
+        """Return the state after the finished stages."""
         if self._state is None:
             raise DinerError("There is no result yet; let the run take a step first")
         return self._state
 
     def _present(self, *, fast: bool) -> State:
-        """Return the state with what the solver at work has found."""
+        """Return the state with the result of the running solver."""
         state = self._state_so_far()
         if self._active is None:
             return state
@@ -293,7 +293,7 @@ class Run(Generic[State]):
         return result
 
     def close(self) -> None:
-        """End the run and free its memory; only a result that was asked for after the end stays."""
+        """End the run and free its memory; only a result requested after the last step stays available."""
         if self._steps is not None:
             self._steps.close()
         self._threads.restore()
@@ -307,7 +307,7 @@ class Run(Generic[State]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-        # kept if the run is interrupted, and if its result could not be used
+        # kept if the run was interrupted, or if its result could not be used
         if self.checkpoint is not None and kind is None and (self._result is not None or self.checkpoint.is_private):
             self.checkpoint.remove()
 
@@ -318,7 +318,7 @@ AnyRun = Run[Any]
 def remaining_s(done: float, spent_s: float, limit_s: float | None = None) -> float | None:
     """Estimate the seconds left when a fraction `done` of the work took `spent_s`, and at most `limit_s` are left.
 
-    None at first: the first moments hold what is done only once, and an estimate from them would be far too long.
+    None at first: the first moments include one-time work, and an estimate from them would be far too long.
     """
     estimate = spent_s * (1 - done) / done if done > 0 and spent_s > _ESTIMATE_AFTER_S else None
     if limit_s is None:
@@ -327,6 +327,6 @@ def remaining_s(done: float, spent_s: float, limit_s: float | None = None) -> fl
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception of torch or Python means that memory ran out."""
+    """Return whether an exception of torch or Python means that there is not enough memory."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text

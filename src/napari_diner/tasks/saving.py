@@ -1,4 +1,4 @@
-"""A result as a folder of files, and back."""
+"""Writing a result to a folder, and reading it."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def save(result: Result, folder: str | Path, *, overwrite: bool = False) -> None
     Raises
     ------
     OutputError
-        If the folder cannot be written, holds anything and `overwrite` is not set, or holds inputs or files of others
-        that would be replaced.
+        If the folder cannot be written, is not empty and `overwrite` is not set, or contains inputs or foreign
+        files that would be replaced.
     """
     with staged(folder, overwrite, input_files(result.recipe)) as stage:
         write_result(result, stage)
@@ -50,8 +50,8 @@ def save(result: Result, folder: str | Path, *, overwrite: bool = False) -> None
 def write_result(result: Result, folder: Path, others: Sequence[str] = ()) -> None:
     """Write the files of a result into an existing folder, such as a staged one.
 
-    The report lists them, and `others`, which belong to the result and are already there. Files are named as they are
-    seen from where the folder goes, see `napari_diner.tasks.sharing`.
+    The report lists them, and `others`, which belong to the result and are already there. Names of files are relative
+    to the final place of the folder, see `napari_diner.tasks.sharing`.
     """
     place = destination(folder)
     recipe = shared(result.recipe, place)
@@ -77,7 +77,7 @@ def load(folder: str | Path) -> Result:
     Raises
     ------
     InputError
-        If the folder holds no result, or one of a task that is not installed.
+        If the folder contains no result, or one of a task that is not installed.
     """
     from napari_diner.tasks.registry import task
 

@@ -1,4 +1,4 @@
-"""A series of recordings, such as a time series, as one run: each begins where the one before has ended."""
+"""A series of recordings, such as a time series, as one run: each starts from the previous one."""
 
 from __future__ import annotations
 
@@ -22,29 +22,22 @@ from napari_diner.tasks.recipe import ArrayRecipe, Recipe
 from napari_diner.tasks.stored_array import in_memory
 from napari_diner.tasks.task import AnyTask, Frames
 
-# part of the iterations of the first recording that later ones take, where their number is fixed
+# part of the iterations of the first recording for later ones, if their number is fixed
 _LATER_SHARE = 1 / 3
-# figures of which a series has the worst, and whether more is better
+# figures of which a series reports the worst, and whether more is better
 _QUALITY = {"measurement_psnr_db": min, "unexplained": max, "unexplained_beyond_noise": max}
 
 
 @dataclass(frozen=True)
 class SeriesState:
-    """What the stages of a series work on.
-
-    Parameters
-    ----------
-    number
-        Of the recording at work, from zero.
-    inner
-        Its state.
-    done
-        What was found in those before.
-    """
+    """State of a series between its stages."""
 
     number: int
+    """Number of the current recording, from zero."""
     inner: Any
+    """State of the current recording."""
     done: tuple[Outcome, ...] = ()
+    """Outcomes of the previous recordings."""
 
 
 class SeriesJob(Job[SeriesState]):
@@ -61,7 +54,7 @@ class SeriesJob(Job[SeriesState]):
     frames
         The array that takes the place of files, if there is one.
     truth
-        Nothing: a series is not scored.
+        Must be None: a series is not scored.
 
     Raises
     ------
@@ -92,14 +85,14 @@ class SeriesJob(Job[SeriesState]):
         self.recipe = first.recipe.updated({"select": recipe.select, "axes": recipe.axes})
         self.device, self.memory = first.device, first.memory
         self.warnings = first.warnings
-        self.notes = (*first.notes, f"there are {self.count} recordings along {axis}; each starts from the one before")
+        self.notes = (*first.notes, f"there are {self.count} recordings along {axis}; each starts from the last")
 
     def begin(self) -> SeriesState:
         """Return the state before the first recording."""
         return SeriesState(0, self._job(0).begin())
 
     def stages(self) -> Sequence[Stage[SeriesState]]:
-        """Return the stages of one recording after the other, which is prepared when it is its turn."""
+        """Return the stages of all recordings in turn; each recording is prepared when its turn comes."""
         first = self._job(0)
         stages = [self._within(0, place, stage) for place, stage in enumerate(first.stages())]
         for number in range(1, self.count):
@@ -108,7 +101,7 @@ class SeriesJob(Job[SeriesState]):
         return stages
 
     def _within(self, number: int, place: int, alike: Stage[Any]) -> Stage[SeriesState]:
-        """Return a stage of a recording as one of the series; `alike` is that of the first one."""
+        """Return a stage of a recording as one of the series; `alike` is the corresponding stage of the first."""
 
         def own() -> Stage[Any]:
             job = self._job(number)
@@ -137,7 +130,7 @@ class SeriesJob(Job[SeriesState]):
         )
 
     def _enter(self, state: SeriesState, number: int) -> SeriesState:
-        """Return the state with which a recording begins, after the last one of the recording before."""
+        """Return the initial state of a recording, given the final state of the previous one."""
         if state.number == number:
             return state
         if self._entered is None or self._entered[0] is not state:
@@ -148,15 +141,15 @@ class SeriesJob(Job[SeriesState]):
         return self._entered[1]
 
     def preview(self, state: SeriesState) -> tuple[NamedArray, ...]:
-        """Return a preview of the recording at work."""
+        """Return a preview of the current recording."""
         return self._job(state.number).preview(state.inner)
 
     def losses(self, state: SeriesState, step: Step) -> Mapping[str, float]:
-        """Return the figures to plot for the recording at work."""
+        """Return the figures to plot for the current recording."""
         return self._job(state.number).losses(state.inner, step)
 
     def outcome(self, state: SeriesState, record: RunRecord) -> Outcome:
-        """Return the images of all recordings so far with the axis of the series before theirs, and their figures."""
+        """Return the images of all recordings so far, stacked along the axis of the series, and their figures."""
         last = self._job(state.number).outcome(state.inner, replace(record, stages=self._records(record, state.number)))
         outcomes = (*state.done, last)
         first = outcomes[0]
@@ -187,7 +180,7 @@ class SeriesJob(Job[SeriesState]):
         return Outcome(arrays, {**figures, "series": series}, self._warnings(outcomes), weights, first.header)
 
     def _warnings(self, outcomes: Sequence[Outcome]) -> list[str]:
-        """Return the warnings about all recordings, each once, with the recordings that it is about."""
+        """Return the distinct warnings about all recordings, each with its recordings."""
         numbers: dict[str, list[int]] = {}
         for number, outcome in enumerate(outcomes):
             for warning in outcome.warnings:
@@ -198,7 +191,7 @@ class SeriesJob(Job[SeriesState]):
         ]
 
     def _records(self, record: RunRecord, number: int) -> list[StageRecord]:
-        """Return what the stages of a recording have done, with their own names."""
+        """Return the entries of the stages of a recording, with their own names."""
         prefix = f"{self._axis}={number}: "
         return [
             replace(stage, name=stage.name.removeprefix(prefix))
@@ -207,7 +200,7 @@ class SeriesJob(Job[SeriesState]):
         ]
 
     def _job(self, number: int) -> Job[Any]:
-        """Return the job of a recording; the last one asked for is kept."""
+        """Return the job of a recording; the last one is cached."""
         if self._present[0] != number:
             self._present = number, self._task.job(self._at(number), self._data(number))
         return self._present[1]
@@ -228,7 +221,7 @@ def _length(task: AnyTask, recipe: ArrayRecipe, axis: str, frames: Frames | None
     else:
         source = getattr(recipe, task.source_field)
         if source is None:
-            return 1  # refused where the data are assembled
+            return 1  # refused when the data are assembled
         info = StackInfo.of(source, find_files(source), recipe.axes, recipe.select, "uif")
         letters, shape = info.axes, info.shape
     return shape[letters.index(axis)] if axis in letters else 1

@@ -1,4 +1,4 @@
-"""Recipes and reports that can be given to others: without the folders of the user's machine."""
+"""Recipes and reports for sharing, without folders of the user's machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ RecipeT = TypeVar("RecipeT", bound=Recipe)
 
 
 def shared(recipe: RecipeT, folder: Path) -> RecipeT:
-    """Return a recipe with the names of its files as they are seen from a folder, in which it is saved.
+    """Return a recipe with the names of its files relative to the folder in which it is saved.
 
-    A file that is so far away that its name would tell the user's is named without its folder.
+    A file whose relative name would contain the user's name is named without its folder.
     """
     values = recipe.model_dump(exclude_unset=True)
     return type(recipe).parse(renamed_files(type(recipe), values, lambda name: seen(name, folder)))
@@ -33,19 +33,19 @@ def without_folders(text: str, recipe: Recipe, folder: Path) -> str:
 
 
 def _quoted(name: str) -> str:
-    """Return a name as it stands within a text in JSON."""
+    """Return a name as it is encoded in JSON."""
     return json.dumps(name, ensure_ascii=False)[1:-1]
 
 
 def seen(name: str, folder: Path) -> str:
-    """Return the name of a file, folder or glob as it is seen from a folder, with slashes.
+    """Return the name of a file, folder or glob relative to a folder, with slashes.
 
-    Where the way there leads through the folder of the users, or to another drive, it is the last part of the name.
+    If the path leads through the folder of the users, or to another drive, it is the last part of the name.
     """
     place, part = split_part(name)
     end = f"{SEPARATOR}{part}" if part else ""
     path = Path(place).expanduser()
-    # links of folders are followed, as `..` is, but the file keeps the name that the user gave it
+    # links of folders are resolved, as for `..`, but the file keeps the name given by the user
     path, folder = path.parent.resolve() / path.name, folder.resolve()
     try:
         common = Path(os.path.commonpath([path, folder]))
@@ -57,7 +57,7 @@ def seen(name: str, folder: Path) -> str:
 
 
 def _tells(path: Path, common: Path) -> bool:
-    """Whether the way from a folder to a file in it names the user, or goes through the folder of the users."""
+    """Whether the path from a folder to a file leads through the user's home or the folder of the users."""
     home = Path.home().resolve()
     users = home if home.parent == Path(home.anchor) else home.parent
     through = users.is_relative_to(common) and path.is_relative_to(users)

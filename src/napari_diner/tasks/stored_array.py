@@ -1,4 +1,4 @@
-"""The array that a recipe names: in files, or in memory in their place. Free of torch."""
+"""The array named in a recipe: in files, or in memory in their place. Does not import torch."""
 
 from __future__ import annotations
 
@@ -22,8 +22,26 @@ from napari_diner.tasks.recipe import ArrayRecipe
 from napari_diner.tasks.task import Frames
 
 
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Files that an array was read from, and remarks about it."""
+
+    pixel_size_um: float | None = None
+    """Distance between neighbouring pixels according to the files, or None."""
+    source: str | None = None
+    """File, folder or glob with the same values; None if there is none."""
+    read_as: Mapping[str, str] = field(default_factory=dict)
+    """Settings that select the array in these files."""
+    files: tuple[str, ...] = ()
+    """One file with everything, or one for each frame in order; empty if there are none."""
+    notes: tuple[str, ...] = ()
+    """Notes on conversions of the numbers in the files."""
+    warnings: tuple[str, ...] = ()
+    """Warnings about the array."""
+
+
 @dataclass(frozen=True)
-class StoredArray:
+class StoredArray(Origin):
     """An array whose values are read on request."""
 
     shape: tuple[int, ...]
@@ -33,28 +51,16 @@ class StoredArray:
     load: Callable[[], Array]
     """Reads the values."""
     nbytes: int = 0
-    """Bytes that reading takes; 0 if the values are in memory already."""
+    """Bytes for reading; 0 if the values are in memory already."""
     scale_um: tuple[float, ...] = ()
     """Spacing along each axis in micrometres; empty if unknown."""
-    pixel_size_um: float | None = None
-    """Spacing along X, or None if it is unknown."""
-    source: str | None = None
-    """File, folder or glob that holds the same values; None if there is none."""
-    read_as: Mapping[str, str] = field(default_factory=dict)
-    """Settings with which these files give the array."""
-    files: tuple[str, ...] = ()
-    """One with everything, or one for each frame in order; none if there are none."""
-    notes: tuple[str, ...] = ()
-    """What was done to the numbers in the files, in sentences."""
-    warnings: tuple[str, ...] = ()
-    """What is doubtful about the array."""
     is_copy: bool = False
-    """Whether the values are in memory, and were said to come from `source`."""
+    """Whether the values are in memory and supposedly the same as in `source`."""
 
     def values(self, again: Callable[[str], Array]) -> tuple[Array, str | None]:
-        """Read the values, and return them with their source, which is None if it gives others by now.
+        """Read the values, and return them with their source, which is None if its values differ.
 
-        An array in memory may have been cropped, edited or computed from the file that it came from.
+        An array in memory may have been cropped, edited or computed from its file.
 
         Parameters
         ----------
@@ -74,12 +80,12 @@ class StoredArray:
 
 
 def in_memory(recipe: ArrayRecipe, frames: Frames) -> StoredArray:
-    """Return an array that takes the place of files, with the axes and the part that a recipe names.
+    """Return an array in place of files, with the axes and the part named in a recipe.
 
     Raises
     ------
     InputError
-        If the recipe's axes do not go with it.
+        If the recipe's axes do not match it.
     """
     dtype = np.dtype(frames.array.dtype)
     if frames.axes and len(frames.axes) != len(frames.shape):
@@ -110,18 +116,18 @@ def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None, pixe
     Parameters
     ----------
     recipe
-        How the array is stored.
+        Recipe with axes and selection.
     stack
         File, folder or glob.
     frames
-        The array that takes its place, if there is one.
+        The array in its place, if there is one.
     pixel_size_um
-        That of the recipe; None for that of the files.
+        Pixel size of the recipe; None for that of the files.
 
     Raises
     ------
     InputError
-        If there is none, it cannot be read, or has further axes, or pixels that are not square.
+        If it is missing, cannot be read, has further axes, or has pixels that are not square.
     """
     if frames is not None:
         array = in_memory(recipe, frames)
@@ -134,7 +140,7 @@ def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None, pixe
                 f"(N, Y, X), or choose along the others with {{field}}, such as {letters[-4]}=0",
                 "select",
             )
-        if len(frames.shape) < 3:  # refused where frames are checked
+        if len(frames.shape) < 3:  # the check of the frames refuses it
             return array
         shape = ((1, *array.shape) if len(letters) == 2 else array.shape)[:3]
         part = replace(
@@ -162,7 +168,7 @@ def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None, pixe
 def _with_square_pixels(
     array: StoredArray, name: str, scale_um: Mapping[str, float], pixel_size_um: float | None
 ) -> StoredArray:
-    """Return an array with a doubt if its pixels are not square, but a pixel size is given all the same.
+    """Return an array with a warning if its pixels are not square but a pixel size is given.
 
     Raises
     ------
@@ -182,7 +188,7 @@ def _with_square_pixels(
 
 
 def check_there(recipe: ArrayRecipe, source: str, field: str) -> None:
-    """Check that the data of a recipe that was saved with a result are still where it says.
+    """Check that the data of a recipe saved with a result still exist.
 
     Raises
     ------
@@ -192,18 +198,18 @@ def check_there(recipe: ArrayRecipe, source: str, field: str) -> None:
     path = Path(split_part(source)[0]).expanduser()
     if recipe.input_sha256 and not glob.has_magic(str(path)) and not path.exists():
         raise InputError(
-            f"{source} does not exist; the data of this recipe are named as seen from its folder, so put them there, "
+            f"{source} does not exist; names in this recipe are relative to its folder, so put the data there, "
             "or name them with {field}",
             field,
         )
 
 
 def _with_files(array: StoredArray) -> StoredArray:
-    """Return an array in memory with what the files say that hold the same frames."""
+    """Return an array in memory with the metadata of the files with the same frames."""
     try:
         info = probe(array.source, **array.read_as) if array.source else None
     except InputError:
-        info = None  # the array counts
+        info = None  # the array takes precedence
     if info is None or math.prod(info.stack_shape) != math.prod(array.shape):
         return array
     array = replace(array, files=info.files)

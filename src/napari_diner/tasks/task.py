@@ -1,4 +1,4 @@
-"""A task as one object: everything that the front doors must know of it. Free of torch."""
+"""A task as one object, with everything that the front doors need. Does not import torch."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ DataT = TypeVar("DataT")
 
 @dataclass(frozen=True)
 class Frames:
-    """Arrays that take the place of files that a recipe names, such as those of a napari layer."""
+    """Arrays in place of the files named in a recipe, such as those of a napari layer."""
 
     array: Any
-    """The data; may be lazy, and is then only read once its size is known to fit the memory."""
+    """The data; lazy arrays are read after a check that they fit the memory."""
     axes: str = ""
-    """Letters of its axes in order; empty for the usual ones of the task."""
+    """Letters of its axes in order; empty for the default ones of the task."""
     scale_um: tuple[float, ...] = ()
-    """Spacing along each axis in micrometres, 1.0 along axes that are no lengths; empty if unknown."""
+    """Spacing along each axis in micrometres, 1.0 along axes that are not lengths; empty if unknown."""
     source: str | None = None
-    """File, folder or glob that holds the same data; None if there is none."""
+    """File, folder or glob with the same data; None if there is none."""
     files: tuple[str, ...] = ()
     """Files with one frame each, in the order of the frames, if there is no `source` for them."""
     read_as: Mapping[str, str] = field(default_factory=dict)
-    """Settings of a recipe, such as ``axes``, with which `source` gives these data."""
+    """Settings of a recipe, such as ``axes``, that select these data in `source`."""
     attachments: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     """Arrays for other files of the recipe, by the key that names the file, e.g. ``"mask"`` or ``"prior.support"``.
-    They are used instead of what the recipe names."""
+    They are used instead of the files."""
     warnings: Sequence[str] = ()
-    """What is doubtful about the arrays, as in `Job.warnings`."""
+    """Warnings about the arrays, as in `Job.warnings`."""
     is_certain: bool = False
-    """Whether it is certain that `source` holds these data; otherwise it is read and compared."""
+    """Whether `source` certainly contains these data; otherwise it is read and compared."""
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.asarray(self.array, dtype=dtype)
@@ -68,7 +68,7 @@ class Frames:
 
     @property
     def pixel_size_um(self) -> float | None:
-        """Spacing along X, or None if it is unknown."""
+        """Spacing along X, or None if unknown."""
         return self.scale_um[self.axes.find("X")] if self.scale_um else None
 
 
@@ -77,10 +77,10 @@ class SampleData:
     """Simulated data of a task."""
 
     data: NamedArray
-    """What the task is given."""
+    """Data of the task."""
     recipe: Recipe
-    """Describes how the data were made; what the user would choose is left out. Its source field names the file of
-    `data` in a folder of results, e.g. ``"stack.tif"``."""
+    """Description of the recording, without settings that are the user's choice. Its source field names the file
+    of `data` in a folder of results, e.g. ``"stack.tif"``."""
     truth: tuple[NamedArray, ...] = ()
     """The object behind the data; empty if the data are the truth."""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -107,19 +107,19 @@ class Sample:
     summary: str
     """Help of the command."""
     settings: type[Settings]
-    """What can be chosen."""
+    """Settings of the simulation."""
     make: Callable[[Any], SampleData]
-    """Simulates the data; imports what is heavy only when it is called."""
+    """Simulates the data; defers slow imports until it is called."""
 
 
 @dataclass(frozen=True)
 class Demo:
-    """What ``napari-diner demo`` shows of a task."""
+    """Demonstration of a task by ``napari-diner demo``."""
 
     sample: str
     """Name of the sample."""
     contenders: tuple[str, ...]
-    """Names of those that compete."""
+    """Names of the contenders."""
     seconds: float
     """Time for each."""
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Shortcut:
     summary: str
     """Its help."""
     changes: Callable[[Any], Mapping[str, object]]
-    """Returns the changes of the recipe that a value stands for."""
+    """Returns the changes of the recipe for a value."""
     kind: type = str
     """Type of the value; bool for a flag."""
 
@@ -147,9 +147,9 @@ class Alternative:
     name: str
     """In words."""
     figures: tuple[str, ...]
-    """How well it explains the data, for each of the columns of the ranking."""
+    """Figures for each of the columns of the ranking."""
     changes: Mapping[str, object]
-    """What it changes in the recipe; nothing if it is the one that the recipe describes."""
+    """Changes of the recipe; empty for the current recipe."""
 
 
 @dataclass(frozen=True)
@@ -157,31 +157,31 @@ class Ranking:
     """Alternatives, the best one first."""
 
     columns: Mapping[str, str]
-    """Titles of the figures, and what they are."""
+    """Titles and descriptions of the figures."""
     alternatives: tuple[Alternative, ...]
     """The alternatives."""
     given: int
-    """Place of the one that the recipe describes."""
+    """Position of the alternative of the current recipe."""
     note: str = ""
-    """What the user has to know in order to choose."""
+    """Advice for the choice."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A question about the data that is answered without a run: a command, and a button in the dock."""
+    """A check of the data without a run: a command, and a button in the dock."""
 
     name: str
     """Name of the command, e.g. ``"directions"``."""
     title: str
-    """Words on the button, e.g. ``"Which way round?"``."""
+    """Text of the button, e.g. ``"Which way round?"``."""
     summary: str
     """Its help."""
     rank: Callable[[Any, Any], Ranking]
-    """Ranks alternatives for a recipe and its data, as from `Task.assemble`."""
+    """Ranks alternatives for a recipe and its data from `Task.assemble`."""
 
 
 class Task(ABC, Generic[RecipeT, DataT]):
-    """A question that users ask, and everything that the front doors need for it.
+    """A kind of reconstruction, with everything that the front doors need.
 
     Command line, `run`, `compare`, `demo`, `simulate`, docks, samples and the Python API read the registry of tasks
     (`napari_diner.tasks.registry`) and nothing else.
@@ -192,31 +192,31 @@ class Task(ABC, Generic[RecipeT, DataT]):
     title: ClassVar[str]
     """Title of the dock, e.g. ``"Lensless phase retrieval"``."""
     summary: ClassVar[str]
-    """What it does, in one sentence: the help of its command."""
+    """Description in one sentence: the help of its command."""
     recipe_type: type[RecipeT]
     """Its settings."""
     source_field: ClassVar[str] = "stack"
     """Field of the recipe that names the data; the positional argument of the command."""
     source_help: ClassVar[str]
-    """Which files that may be."""
+    """Accepted files."""
     attachments: ClassVar[tuple[str, ...]] = ()
-    """Keys of the recipe that may name files for which `Frames.attachments` has an array instead."""
+    """Keys of the recipe that name files which `Frames.attachments` can replace."""
     dock: ClassVar[str]
     """The dock's class as ``"module:Class"``."""
     samples: ClassVar[tuple[Sample, ...]] = ()
     """Simulated data."""
     demo: ClassVar[Demo | None] = None
-    """What the demonstration shows; None if there is none."""
+    """The demonstration, if there is one."""
     shortcuts: ClassVar[tuple[Shortcut, ...]] = ()
     """Further options of the command."""
     checks: ClassVar[tuple[Check, ...]] = ()
-    """Questions that are answered without a run."""
+    """Checks of the data without a run."""
     contenders: ClassVar[Mapping[str, Mapping[str, object]]] = {}
-    """What can be compared: for each name the changes of the recipe. Empty if there is nothing to compare."""
+    """Contenders of comparisons: changes of the recipe by name. Empty if there are none."""
     columns: ClassVar[Mapping[str, str]] = {}
-    """Figures of a report that a comparison shows, with their headings."""
+    """Figures of a report in comparisons, with their headings."""
     follows: ClassVar[bool] = False
-    """Whether its jobs can begin from the result of another one, see `Job.follow`, so that there can be series."""
+    """Whether it supports series: jobs that start from the result of another one, see `Job.follow`."""
     curve: ClassVar[str] = "loss"
     """The entry of `Progress.losses` that a comparison draws against time."""
 
@@ -232,11 +232,11 @@ class Task(ABC, Generic[RecipeT, DataT]):
         InputError
             If there are no data, or a file cannot be used.
         OutOfMemoryError
-            If the work would not fit the memory.
+            If the work does not fit the memory.
         """
 
     def plan(self, recipe: RecipeT, frames: Frames | None = None) -> MemoryPlan | None:
-        """Return the memory that a run takes, from headers and sizes alone; None if the task does not tell.
+        """Return the planned memory of a run, from headers and sizes alone; None if the task has no plan.
 
         Raises
         ------
@@ -247,7 +247,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
 
     @abstractmethod
     def job(self, recipe: RecipeT, data: DataT, truth: Any = None) -> Job[Any]:
-        """Return the work on data, checked and ready to run.
+        """Return the validated job for data.
 
         Raises
         ------
@@ -261,10 +261,10 @@ class Task(ABC, Generic[RecipeT, DataT]):
 
     @abstractmethod
     def summary_rows(self, report: Report) -> list[Row]:
-        """Return the lines that sum up a report, for terminal and dock."""
+        """Return the lines of the summary of a report, for terminal and dock."""
 
     def load_truth(self, folder: Path) -> Any:
-        """Read the known object from a folder, to score results against.
+        """Read the true object from a folder, to score results against.
 
         Raises
         ------
@@ -274,7 +274,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         raise RecipeError(f"{self.title} has no ground truth to be scored against; leave out {{field}}", "truth")
 
     def truth_of(self, sample: SampleData) -> Any:
-        """Return the known object of a sample, as `job` takes it; None if there is none."""
+        """Return the true object of a sample for `job`; None if there is none."""
         return None
 
     def write_extras(self, result: Result, folder: Path) -> Sequence[str]:
@@ -286,15 +286,15 @@ class Task(ABC, Generic[RecipeT, DataT]):
         return ()
 
     def next_step(self, folder: Path) -> str:
-        """Return what a user may want to do next with a result in a folder, for the terminal; empty for nothing."""
+        """Return advice on the next step with a result in a folder, for the terminal; may be empty."""
         return ""
 
     def criterion(self, comparison: Comparison) -> str:
-        """Return the column that decides a comparison; more is better."""
+        """Return the column that determines the winner of a comparison; more is better."""
         return next(iter(self.columns))
 
     def competing(self, name: str) -> bool:
-        """Tell whether a contender can win."""
+        """Return whether a contender can win."""
         return True
 
     def draw_comparison(self, comparison: Comparison, figure: Figure) -> None:
@@ -302,7 +302,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         raise NotImplementedError
 
     def _assembled(self, recipe: RecipeT, frames: Frames | None) -> DataT:
-        """Return the data of a recipe, once every array that is given is one that the task reads."""
+        """Return the data of a recipe, after a check that the task uses all given arrays."""
         for key in () if frames is None else frames.attachments:
             if key not in self.attachments:
                 names = ", ".join(map(repr, self.attachments)) or "none"
@@ -310,7 +310,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
         return self.assemble(recipe, frames)
 
     def _with_doubts(self, recipe: RecipeT, frames: Frames | None, job: Job[Any]) -> Job[Any]:
-        """Return a job that warns of what is doubtful about the frames, too."""
+        """Return a job that includes the warnings about the frames."""
         doubts = [] if frames is None else [*frames.warnings]
         if recipe.input_sha256 not in ("", job.checksum):
             doubts.append("the data are not those that this recipe was run on before: their checksums differ")
@@ -360,15 +360,15 @@ class Task(ABC, Generic[RecipeT, DataT]):
         Parameters
         ----------
         recipe
-            What all have in common.
+            Settings common to all contenders.
         frames
             See `assemble`.
         names
-            Of `contenders`; all if empty.
+            Names in `contenders`; all if empty.
         seconds
             Time for each.
         truth
-            The known object, if there is one.
+            The true object, if there is one.
         preview_interval_s
             Shortest time between two previews; no previews if None.
 

@@ -1,4 +1,4 @@
-"""How much of the data a result leaves unexplained: the first figure of every report."""
+"""The unexplained share of the data: the first figure of every report."""
 
 from __future__ import annotations
 
@@ -19,26 +19,19 @@ _MOSTLY_NOISE = 0.5
 
 @dataclass(frozen=True)
 class Unexplained:
-    """What a result leaves of data y, relative to what the trivial answer leaves, such as an empty field.
-
-    Parameters
-    ----------
-    share
-        ``Σ (ŷ − y)² / Σ (ŷ₀ − y)²`` over the values that count, with the prediction ŷ of the result and ŷ₀ of the
-        trivial answer: 0 for a perfect explanation, 1 for a worthless one. NaN for data without any variation.
-    beyond_noise
-        The part of it that neighbouring pixels share, which noise of single pixels cannot account for:
-        ``½ Σ (r(y, x) r(y+1, x) + r(y, x) r(y, x+1)) / Σ (ŷ₀ − y)²`` for r = ŷ − y.
-    """
+    """The residual of a result for data y, relative to that of a trivial answer, such as an empty field."""
 
     share: float
+    """``Σ (ŷ − y)² / Σ (ŷ₀ − y)²`` over the valid values, with the prediction ŷ of the result and ŷ₀ of the trivial
+    answer: 0 for a perfect explanation, 1 for a worthless one. NaN for data without any variation.
+    """
     beyond_noise: float
     of_frames: tuple[tuple[float, float], ...] = ()
     """Both for each frame, relative to the mean variation of a frame."""
 
     @classmethod
     def of(cls, residual: npt.NDArray[np.floating], trivial: npt.NDArray[np.floating]) -> Unexplained:
-        """Compare residuals, (..., Y, X), of a result and of the trivial answer; zero where values do not count."""
+        """Compare residuals, (..., Y, X), of a result and of the trivial answer; zero at invalid values."""
         shape = residual.shape[-2:]
         total, squares, shared = 0.0, [], []
         for page, reference in zip(residual.reshape(-1, *shape), trivial.reshape(-1, *shape), strict=True):
@@ -86,16 +79,16 @@ class Unexplained:
         ]
 
     def warnings(self, doubtful: float, beyond_noise: float, trivial: str, causes: str) -> list[str]:
-        """Return the sentence that is due if a result explains too little.
+        """Return a warning if a result explains too little.
 
         Parameters
         ----------
         doubtful, beyond_noise
-            Share, and part of it beyond noise, above both of which the explanation is doubtful.
+            Share, and part of it beyond noise; the result is doubtful if both are exceeded.
         trivial
-            What the trivial answer is, e.g. ``"an empty field"``.
+            Name of the trivial answer, e.g. ``"an empty field"``.
         causes
-            What to check.
+            Possible causes to check.
         """
         if self.share >= 1:
             return [f"the result explains the data no better than {trivial}; {causes}"]

@@ -11,14 +11,14 @@ def count(number: int, noun: str) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share in percent with two digits, e.g. ``"0.031 %"``; a dash if it is not known."""
+    """Return a share in percent with two digits, e.g. ``"0.031 %"``; a dash if it is unknown."""
     if math.isnan(share):
         return "–"
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
 
 
 def all_but(unexplained: float, signal: str) -> str:
-    """Return how much of a signal is explained, for the user, e.g. ``"all but 0.031 % of the signal"``."""
+    """Return the explained part of a signal in words, e.g. ``"all but 0.031 % of the signal"``."""
     if math.isnan(unexplained):
         return f"an unknown part of {signal}"
     return f"all but {percent(unexplained)} of {signal}" if unexplained < 1 else f"nothing of {signal}"

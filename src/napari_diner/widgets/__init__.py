@@ -1,1 +1,1 @@
-"""The napari docks, their layers and their sample data. The only folder that knows Qt and napari."""
+"""The napari docks, their layers and their sample data. The only package that imports Qt and napari."""

@@ -1,4 +1,4 @@
-"""Work in threads: loading torch, work that napari names to the user, and work that the user waits for."""
+"""Work in threads: loading torch, titled work, and work that blocks the window."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Titled(functools.partial[AnswerT]):
     title: str
 
     def __new__(cls, title: str, function: Callable[..., AnswerT], *arguments: object) -> Self:
-        """Give a function what the user knows its work by, e.g. ``"IDT refractive index"``."""
+        """Give a function a title for the user, e.g. ``"IDT refractive index"``."""
         titled = super().__new__(cls, function, *arguments)
         titled.title = title
         return titled
@@ -37,11 +37,11 @@ class Titled(functools.partial[AnswerT]):
 
 
 def load_torch() -> None:
-    """Import torch in the thread of some work, and leave one processor to the screen.
+    """Import torch in a worker thread, and leave one processor to the GUI.
 
-    The import of its largest library takes half a second, during which it holds the interpreter's lock and thus the
-    screen; so it is loaded by the system first, which needs no lock. Threads of torch that wait for a busy processor
-    lose more than it would gain.
+    The import of its largest library takes half a second, during which it holds the interpreter's lock and blocks the
+    GUI; so the system loads the library first, which needs no lock. Threads of torch that wait for a busy processor
+    lose more time than the additional thread would save.
     """
     spec = importlib.util.find_spec("torch")
     if "torch" not in sys.modules and os.name == "posix" and spec is not None and spec.origin is not None:
@@ -55,10 +55,10 @@ def load_torch() -> None:
 
 
 def wait_for(title: str, work: Callable[[], AnswerT]) -> AnswerT:
-    """Return what some work returns; it is done in a thread, and until then the screen shows that it is busy.
+    """Return the result of work in a thread; meanwhile, the window stays responsive but shows that it is busy.
 
-    The user can watch, but not do anything else. Without a screen, or in another thread than its own, the work is
-    simply done.
+    The user cannot do anything else meanwhile. Without a GUI, or outside its thread, the work is
+    done directly.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def wait_for(title: str, work: Callable[[], AnswerT]) -> AnswerT:
     Raises
     ------
     Exception
-        What the work raises.
+        The exception raised by the work.
     """
     application = QApplication.instance()
     if application is None or application.thread() is not QThread.currentThread():

@@ -86,7 +86,7 @@ def volume(
     radius_um: float,
     fine: int = 6,
 ) -> Array:
-    """How much of each voxel the sphere fills, about 0 to 1, (Z, Y, X): as far as the grid's frequencies go.
+    """Part of each voxel inside the sphere, about 0 to 1, (Z, Y, X), limited to the grid's frequencies.
 
     In y and x the discs that the ball consists of are summed by their exact spectra; a slice is the mean of `fine`
     discs over its thickness.

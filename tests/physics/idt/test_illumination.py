@@ -1,4 +1,4 @@
-"""Illuminations: how they are given, and which ones the models are not defined for."""
+"""Illuminations: formats, and directions outside the range of the models."""
 
 from __future__ import annotations
 

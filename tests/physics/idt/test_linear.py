@@ -1,4 +1,4 @@
-"""The linear model: adjoint, gradient, symmetries, and what each of its options means."""
+"""The linear model: adjoint, gradient, symmetries, and options."""
 
 from __future__ import annotations
 

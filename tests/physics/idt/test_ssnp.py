@@ -1,4 +1,4 @@
-"""The multi-slice model: gradients, its limit of weak objects, and what each of its options means."""
+"""The multi-slice model: gradients, limit of weak objects, and options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weak objects: where the linear theory holds, and that it can be turned around."""
+"""Weak objects: range of the linear theory, and its inverse."""
 
 from __future__ import annotations
 

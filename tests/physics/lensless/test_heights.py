@@ -1,4 +1,4 @@
-"""Heights: defaults of the frames, and how far light spreads."""
+"""Heights: defaults of the frames, and spread of light."""
 
 from __future__ import annotations
 

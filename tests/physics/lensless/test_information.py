@@ -1,4 +1,4 @@
-"""What heights tell of the phase, against least squares worked out frequency by frequency."""
+"""Information of heights on the phase, compared with least squares at each frequency."""
 
 from __future__ import annotations
 

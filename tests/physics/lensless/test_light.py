@@ -1,4 +1,4 @@
-"""Sources that are neither points nor lines: blur and lines against the plain sum over points and wavelengths."""
+"""Extended sources with a bandwidth: blur and lines, compared with a direct sum over points and wavelengths."""
 
 from __future__ import annotations
 

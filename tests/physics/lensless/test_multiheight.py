@@ -1,4 +1,4 @@
-"""The multi-height model: linearity, adjoint, gradient, and what each of its options means."""
+"""The multi-height model: linearity, adjoint, gradient, and options."""
 
 from __future__ import annotations
 

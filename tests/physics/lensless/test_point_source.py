@@ -1,4 +1,4 @@
-"""The geometry of light from a point, held against waves that were propagated."""
+"""The geometry of light from a point source, compared with propagated waves."""
 
 from __future__ import annotations
 

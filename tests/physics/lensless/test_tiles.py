@@ -1,4 +1,4 @@
-"""Tiles: the same physics as one piece, exactly adjoint, and no trace of their borders."""
+"""Tiles: same physics as in one piece, exact adjoint, and no visible borders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawn images, videos and volumes: structure at all scales, motion between frames, counts with their noise."""
+"""Synthetic images, videos and volumes: structure at all scales, motion between frames, counts with noise."""
 
 from __future__ import annotations
 

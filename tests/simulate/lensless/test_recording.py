@@ -1,4 +1,4 @@
-"""Simulated lensless recordings: digitised without clipping, noise as asked for, exact to reconstruct."""
+"""Simulated lensless recordings: no clipping, requested noise, and exact reconstruction."""
 
 from __future__ import annotations
 

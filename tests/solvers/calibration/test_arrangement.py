@@ -1,4 +1,4 @@
-"""Which way round directions belong to frames."""
+"""Assignment of directions to frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong directions and gains are found from what frames say of each other."""
+"""Wrong directions and gains are corrected by the mutual prediction of frames."""
 
 from __future__ import annotations
 

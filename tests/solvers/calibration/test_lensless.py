@@ -1,4 +1,4 @@
-"""The parts of self-calibration, each against what is known of it."""
+"""The parts of self-calibration, each compared with known results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Placing keys while the network is held: by search and by second-order steps."""
+"""Placement of keys for a fixed network: by search and by second-order steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training of a DINER: Adam, searches on the way, and the placement of keys at the end."""
+"""Training of a DINER: Adam, searches during the run, and the final placement of keys."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def test_asking_for_the_result_does_not_disturb_the_run(batch_frames: int | None
 def test_time_limit_anneals_the_rate_and_ends_the_run() -> None:
     problem, _ = recorded()
     clock = iter(range(1000))
-    budget = Budget.lasting(20, lambda: float(next(clock)))
+    budget = Budget(lambda: float(next(clock)), 20.0)
     descent = descent_of(problem, Pixels(SHAPE, 2), start_of(problem), 1e-3, 1000, budget=budget)
     assert 8 <= len(list(descent.steps())) <= 25
 

@@ -1,4 +1,4 @@
-"""Saturated pixels in diffraction tomography: there is at least so much light."""
+"""Saturated pixels in diffraction tomography as lower bounds of the light."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fields that do not repeat: the volume beyond the edges of the frames is solved for as well."""
+"""Fields that are not periodic: the volume is also solved for beyond the edges of the frames."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ LINEAR = born(SHAPE, 6, torch.complex64)
 
 @dataclass(frozen=True)
 class Settings:
-    """What the solver reads of a recipe."""
+    """The settings of the solver."""
 
     iterations: int = 4
     multislice: MultisliceSettings = field(default_factory=lambda: MultisliceSettings(iterations=3))

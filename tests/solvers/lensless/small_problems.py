@@ -1,4 +1,4 @@
-"""Small problems whose solution is known, or that have all that a model can have."""
+"""Small problems with known solutions, or with all features of a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gauss-Newton: its operators, and that it is exact where the model is."""
+"""Gauss-Newton: operators, and exact solutions for an exact model."""
 
 from __future__ import annotations
 

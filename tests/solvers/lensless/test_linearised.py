@@ -1,4 +1,4 @@
-"""The linearised model: the derivative of the amplitudes, and the least squares problem that goes with it."""
+"""The linearised model: derivative of the amplitudes, and its least squares problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Priors: what they add, how strongly, and what they are worth in noise."""
+"""Priors: terms, weights, and benefit with noise."""
 
 from __future__ import annotations
 

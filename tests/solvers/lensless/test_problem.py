@@ -1,4 +1,4 @@
-"""The misfit: its value, its gradient, and pixels that must not count."""
+"""The misfit: value, gradient, and ignored pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saturated pixels: the model must be at least that bright, in the misfit and in all that is derived from it."""
+"""Saturated pixels as lower bounds, in the misfit and in everything derived from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The coarse grid of slowly varying phase: its matrix is that of the amplitudes, and it saves steps."""
+"""The coarse grid of slowly varying phase: matrix, and saved steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Smoothness of a field: its gradient, its curvature, and what it does to a field with an unknown surround."""
+"""Smoothness of a field: gradient, curvature, and effect with an unknown surround."""
 
 from __future__ import annotations
 

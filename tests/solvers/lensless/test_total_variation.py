@@ -1,4 +1,4 @@
-"""Total variation: its value, its derivative, and the quadratic that lies above it."""
+"""Total variation: value, derivative, and quadratic majorant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Noise found again, and errors that are as large as they are said to be."""
+"""Estimated noise, and standard errors compared with actual errors."""
 
 from __future__ import annotations
 

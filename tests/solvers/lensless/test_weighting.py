@@ -1,4 +1,4 @@
-"""What each amplitude counts, by the noise that is found."""
+"""Weights of amplitudes by the estimated noise."""
 
 from __future__ import annotations
 

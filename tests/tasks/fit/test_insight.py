@@ -14,8 +14,6 @@ from napari_diner.representations.registry import build
 from napari_diner.tasks.fit.insight import (
     arrangements,
     band_ratios,
-    every_second,
-    interpolation_comparison,
     learned_inr,
     mapped_coordinates,
     spectrum,
@@ -177,7 +175,7 @@ def test_the_spectrum_of_equal_colours_is_that_of_one() -> None:
 
 
 def test_axes_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(InputError, match="do not go with an array of 4 dimensions"):
+    with pytest.raises(InputError, match="do not match an array of 4 dimensions"):
         spectrum(np.zeros((2, 2, 2, 2)))
 
 
@@ -226,46 +224,3 @@ def test_with_a_key_a_pixel_all_equal_at_first_the_networks_differ_by_rounding_o
         keys, same = (table["hash_table"] for table in (parameters, first[1]))
         assert float((keys - same).abs().mean()) > 5e-4
         assert float((keys.sort(0).values - same.sort(0).values).abs().mean()) < 5e-5
-
-
-@pytest.mark.parametrize(("axes", "shape"), [("YX", (48, 48)), ("YXS", (48, 48, 3)), ("ZYX", (2, 48, 48))])
-@pytest.mark.parametrize("unique", [True, False])
-def test_values_interpolate_better_than_keys(axes: str, shape: tuple[int, ...], unique: bool) -> None:
-    colours = smooth_colours()
-    data = {"YX": colours[..., 0], "YXS": colours, "ZYX": np.moveaxis(colours, -1, 0)[:2]}[axes]
-    recipe = FitRecipe.parse(
-        {
-            "axes": axes,
-            "epochs": 300,
-            "diner": {"table_width": 2, "lattice_size": 32},
-            "training": {"unique": unique},
-        }
-    )
-    found = interpolation_comparison(unpack(fit_to(recipe, every_second(data, axes))), data)
-    # an even number of pixels: the last row and column have no neighbour that was kept
-    inner = tuple(47 if axis in "YX" else size for axis, size in zip(axes, shape, strict=True))
-    assert found.truth.data.shape == found.by_values.data.shape == found.by_keys.data.shape == inner
-    assert found.by_values.data.dtype == np.uint8
-    assert np.array_equal(found.truth.data, data[tuple(slice(size) for size in inner)])
-    assert found.psnr_by_values_db > 25
-    assert found.psnr_by_values_db > found.psnr_by_keys_db + 3
-    assert found.key_distance > 0
-    # the pixels that were kept are reproduced far better and do not count
-    errors = (found.by_values.data.astype(float) - found.truth.data) ** 2
-    odd = np.add.outer(np.arange(47) % 2, np.arange(47) % 2) > 0
-    left_out = np.moveaxis(errors, (axes.index("Y"), axes.index("X")), (0, 1))[odd]
-    assert found.psnr_by_values_db == pytest.approx(10 * np.log10(255**2 / left_out.mean()))
-
-
-def test_linear_values_are_interpolated_without_error() -> None:
-    y, x = np.mgrid[:9, :13]
-    image = (3 * y + 2 * x).astype(np.uint8)
-    recipe = FitRecipe.parse({"bit_exact": True})
-    found = interpolation_comparison(unpack(fit_to(recipe, every_second(image, "YX"))), image)
-    assert np.abs(found.by_values.data.astype(int) - image).max() <= 1
-    assert found.pixel_distance == pytest.approx(2 / np.hypot(8, 12))
-
-
-def test_interpolation_is_held_against_the_data_that_were_thinned_out() -> None:
-    with pytest.raises(InputError, match="fit every second pixel"):
-        interpolation_comparison(fitted((6, 7), 2), np.zeros((6, 7)))

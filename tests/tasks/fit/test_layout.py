@@ -53,7 +53,7 @@ def test_a_header_holds_it_all() -> None:
     form = Layout("ZYX", (3, 4, 5), "uint16", (0.5, 0.1625, 0.1625), 3.0, 4095.0, separate=True)
     assert Layout.from_header(form.to_header()) == form
     damaged = form.to_header() | {"shape": "[3, 4]"}
-    with pytest.raises(ValueError, match="axes do not go"):
+    with pytest.raises(ValueError, match="axes do not match"):
         Layout.from_header(damaged)
 
 

@@ -1,4 +1,4 @@
-"""Saved fits: evaluated by region they are what was saved, and nothing forged is believed."""
+"""Saved fits: evaluation by region, and manipulated files."""
 
 from __future__ import annotations
 
@@ -370,7 +370,7 @@ def test_every_array_is_needed_and_in_its_form(name: str, whole: Path, tmp_path:
 def test_arrays_too_many_are_refused(whole: Path, tmp_path: Path) -> None:
     weights, header = opened(whole)
     save_file(weights | {"more": np.zeros(3, np.float32)}, tmp_path / "a.safetensors", header)
-    with pytest.raises(InputError, match="not those of its recipe"):
+    with pytest.raises(InputError, match="do not match its recipe"):
         FitModel.open(tmp_path / "a.safetensors")
 
 
@@ -500,8 +500,8 @@ def test_thin_parts_can_be_rendered(saved: Saved) -> None:
         (float("nan"), 1, "between 0.001 and 1000"),
         (1e9, 1, "between 0.001 and 1000"),
         ((2, 2), 1, "2 numbers; give one, or one for each of the axes ZYX"),
-        (2, 7, "no splines of order 7"),
-        (2, -1, "no splines of order -1"),
+        (2, 7, "order of the splines is 7"),
+        (2, -1, "order of the splines is -1"),
     ],
 )
 def test_zooms_that_cannot_be(zoom: Any, order: int, problem: str, saved: Saved) -> None:

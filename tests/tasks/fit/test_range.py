@@ -1,4 +1,4 @@
-"""Values at the limits of their range: refused or named."""
+"""Values at the limits of their range: refused or reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of data are what NumPy takes them for."""
+"""Parts of data are selected as in NumPy."""
 
 from __future__ import annotations
 

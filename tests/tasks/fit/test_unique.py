@@ -1,4 +1,4 @@
-"""Equal values found once and counted."""
+"""Distinct values and their counts."""
 
 from __future__ import annotations
 

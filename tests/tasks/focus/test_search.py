@@ -31,7 +31,7 @@ RECORDED = {"wavelength_um": 0.5, "pixel_size_um": 1.0, "rounds": 25}
 
 
 def frames(transparent: bool = True) -> np.ndarray:
-    """Return frames of discs that shift the phase or absorb, in a field that repeats itself."""
+    """Return frames of discs that shift the phase or absorb, in a periodic field itself."""
     y, x = np.mgrid[:96, :96]
     places = ((30, 30, 8), (64, 40, 6), (40, 70, 10), (75, 75, 5))
     discs = sum(1 / (1 + np.exp(2 * (np.hypot(y - cy, x - cx) - r))) for cy, cx, r in places)
@@ -104,7 +104,7 @@ def test_a_peak_at_the_end_of_the_range_is_doubted() -> None:
     [
         ({}, "range to search is missing"),
         ({"distances_um": [1, 2]}, "2 entries but the stack has 3 frames"),
-        ({"near_um": 100, "far_um": 200, "source_distance_um": 1e4}, "needs distances to begin with"),
+        ({"near_um": 100, "far_um": 200, "source_distance_um": 1e4}, "needs initial distances"),
         ({"distances_um": DISTANCES_UM, "wavelength_um": None}, "wavelength is missing"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A recipe that asks for directions and gains: what it changes, and what the report says."""
+"""Calibration of directions and gains by a recipe: effects and report."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_directions_just_outside_start_at_the_edge_of_the_aperture() -> None:
     recipe = IdtRecipe.parse({**SETTINGS, "calibration": {"illuminations": "refine", "search_na": 0.02}})
     start, said = within_aperture(recipe, outside)
     np.testing.assert_allclose(np.hypot(*start.apertures.T), 0.65)
-    assert said == ["12 of the given directions are outside the objective's NA; the calibration starts at its edge"]
+    assert said == ["12 of the nominal directions are outside the objective's NA; the calibration starts at its edge"]
     # those too far off are not made up for, nor is anything when directions are to stay
     for calibration in ({"illuminations": "refine", "search_na": 0.001}, {"illuminations": "given"}):
         same, said = within_aperture(IdtRecipe.parse({**SETTINGS, "calibration": calibration}), outside)

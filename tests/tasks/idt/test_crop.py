@@ -1,4 +1,4 @@
-"""The part of a large recording on which weights are chosen."""
+"""The crop of a large recording for the choice of weights."""
 
 from __future__ import annotations
 

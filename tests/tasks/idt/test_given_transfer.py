@@ -1,4 +1,4 @@
-"""Transfer functions that come with a recording: they replace our own, and must belong to the frames."""
+"""Transfer functions from a file replace computed ones, and must match the frames."""
 
 from __future__ import annotations
 

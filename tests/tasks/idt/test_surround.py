@@ -1,4 +1,4 @@
-"""A volume beyond the edges of the frames that is solved for: when it is chosen, and what it is worth."""
+"""An unknown surround of a volume: choice and benefit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ QUICK: dict[str, Any] = {"regularization": {"tv": 5e-3}, "iterations": 25}
 
 @pytest.fixture(scope="module")
 def wide() -> Recording:
-    """Beads all over a field that repeats, of which the camera sees the middle."""
+    """Beads all over a periodic field, of which the camera sees the middle."""
     random = np.random.default_rng(3)
     z, y, x = np.mgrid[:8, :96, :96].astype(float)
     beads = np.zeros(z.shape)

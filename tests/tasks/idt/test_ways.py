@@ -1,4 +1,4 @@
-"""Warnings about directions and the sign of the contrast, and the ranking of the ways round."""
+"""Warnings about directions and the sign of the contrast, and the ranking of alternatives."""
 
 from __future__ import annotations
 

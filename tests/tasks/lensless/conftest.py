@@ -1,4 +1,4 @@
-"""A small simulated recording and the recipe that belongs to it."""
+"""A small simulated recording and its recipe."""
 
 from __future__ import annotations
 

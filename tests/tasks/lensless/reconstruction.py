@@ -1,4 +1,4 @@
-"""Reconstructions of recordings that are in memory."""
+"""Reconstructions of recordings in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distances, shifts, gains and tilt found from the recording, and what is said of them."""
+"""Self-calibration of distances, shifts, gains and tilt, and its report."""
 
 from __future__ import annotations
 

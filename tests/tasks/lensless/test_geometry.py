@@ -1,4 +1,4 @@
-"""Cropped, upsampled, and lit from a point: the recipe of the frames as the model sees them."""
+"""Cropped and upsampled frames, and point sources: the geometry of prepared frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking a run for what it has so far does not change what it ends with."""
+"""Intermediate results of a run do not change its final result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings in the light of an LED: better with its size and spectrum, told where these cannot be meant."""
+"""Recordings in the light of an LED: better with size and spectrum, and warnings about implausible ones."""
 
 from __future__ import annotations
 

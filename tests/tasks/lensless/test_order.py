@@ -1,4 +1,4 @@
-"""Frames that do not belong to their distances are named before a run; right ones are left alone."""
+"""Wrong distances of frames are reported before a run, and correct ones are not."""
 
 from __future__ import annotations
 

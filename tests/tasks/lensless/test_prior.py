@@ -1,4 +1,4 @@
-"""Prior knowledge and weights as a recipe asks for them."""
+"""Priors and weights of a recipe."""
 
 from __future__ import annotations
 

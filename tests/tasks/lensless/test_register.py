@@ -1,4 +1,4 @@
-"""Frames that are displaced, turned and magnified are brought to one another before the reconstruction."""
+"""Displaced, rotated and magnified frames are registered before the reconstruction."""
 
 from __future__ import annotations
 

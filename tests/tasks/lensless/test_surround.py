@@ -1,4 +1,4 @@
-"""A surround beyond the sensor that is solved for: when it is chosen, and what it is worth."""
+"""An unknown surround beyond the sensor: choice and benefit."""
 
 from __future__ import annotations
 

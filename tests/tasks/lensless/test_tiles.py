@@ -1,4 +1,4 @@
-"""Wide fields in tiles: what is found is what one piece finds, and no border of a tile shows."""
+"""Wide fields in tiles: same result as in one piece, and no visible borders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores: what counts as an error and what does not."""
+"""Scores against a truth."""
 
 from __future__ import annotations
 

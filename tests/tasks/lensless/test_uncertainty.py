@@ -1,4 +1,4 @@
-"""Uncertainty as a recipe asks for it: images beside the phase, figures and sentences in the report."""
+"""Uncertainty requested by a recipe: images, and figures and sentences in the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""After a crash of napari, the same run goes on; after Stop, it starts anew."""
+"""After a crash of napari, the same run continues; after Stop, it starts from the beginning."""
 
 from __future__ import annotations
 

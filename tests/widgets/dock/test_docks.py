@@ -1,4 +1,4 @@
-"""What holds for the docks of all tasks."""
+"""Common behaviour of the docks of all tasks."""
 
 from __future__ import annotations
 

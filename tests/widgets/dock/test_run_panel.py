@@ -64,7 +64,7 @@ class Parabola:
 
 
 class Dock(QWidget):
-    """What a task's dock does with the panel, and no more."""
+    """A minimal dock of a task."""
 
     def __init__(self) -> None:
         super().__init__()

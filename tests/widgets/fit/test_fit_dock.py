@@ -175,7 +175,7 @@ def test_a_run_is_watched_paused_and_cancelled(qtbot: QtBot, fit_dock: FitDock, 
 @pytest.mark.parametrize(
     ("data", "change", "sentence"),
     [
-        (smooth(24, 32), {"axes": "ZYX"}, "The axes ZYX do not go with it, which is 24×32; type 2 letters"),
+        (smooth(24, 32), {"axes": "ZYX"}, "The axes ZYX do not match it, which is 24×32; type 2 letters"),
         (smooth(24, 32) > 9, {}, "type bool"),
         (np.full((24, 32), np.nan, np.float32), {}, "not finite"),
         (smooth(24, 32, dtype="float32"), {"bit_exact": True}, "bit for bit"),

@@ -43,7 +43,7 @@ def volume() -> npt.NDArray[np.uint16]:
 
 @pytest.fixture
 def boxes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[slice, ...]]]:
-    """What is read of model files, box by box."""
+    """Boxes read from model files."""
     read: list[tuple[str, tuple[slice, ...]]] = []
     original = WeightsFile.read_box
 

@@ -1,4 +1,4 @@
-"""The focus dock, driven as a user does: sample, slider, search, distances handed on."""
+"""The focus dock, driven as by a user: sample, slider, search, distances passed on."""
 
 from __future__ import annotations
 

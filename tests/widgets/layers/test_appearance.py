@@ -1,4 +1,4 @@
-"""Results lie on the layer that they came from and look like it."""
+"""Results have the placement and look of their layer."""
 
 from __future__ import annotations
 

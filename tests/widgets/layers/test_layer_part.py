@@ -1,4 +1,4 @@
-"""Kinds of layers that hold a stack, and the part of them that a task is given."""
+"""Kinds of layers with a stack, and the part for a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From arrays to layers, in a viewer model without a window."""
+"""Layers of arrays, in a viewer model without a window."""
 
 from __future__ import annotations
 

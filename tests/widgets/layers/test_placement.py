@@ -1,4 +1,4 @@
-"""Where data lie, and that what is computed from them lies on them."""
+"""Placement of data, and of results on them."""
 
 from __future__ import annotations
 

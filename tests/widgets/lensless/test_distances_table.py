@@ -102,7 +102,7 @@ def test_distances_are_typed_in_any_unit(table: DistancesTable) -> None:
     for row, text in enumerate(["0,95 mm", "960000nm", "970"]):
         table.table.item(row, 0).setText(text)
     assert table.value() == pytest.approx((950, 960, 970))
-    assert table.known() == pytest.approx([950, 960, 970])
+    assert table.entered() == pytest.approx([950, 960, 970])
 
 
 def test_what_fills_the_table_is_taken_back(qtbot: QtBot, table: DistancesTable) -> None:

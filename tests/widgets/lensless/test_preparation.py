@@ -1,4 +1,4 @@
-"""The frames of a dock are cropped by a rectangle that is drawn, and seen as they are prepared."""
+"""Cropping by a drawn rectangle, and display of prepared frames."""
 
 from __future__ import annotations
 

@@ -69,9 +69,9 @@ class IDTModel(ABC):
         Parameters
         ----------
         contrast, change
-            Where, and in which direction; real, (2, Z, Y, X).
+            Contrast and direction of its change; real, (2, Z, Y, X).
         frames
-            Which frames; all if None.
+            Frames to predict; all if None.
 
         Returns
         -------

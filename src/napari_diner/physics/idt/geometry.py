@@ -1,4 +1,4 @@
-"""The volume and the optics that image it. Free of torch."""
+"""The volume and the optics that image it. Does not import torch."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class VolumeGeometry(Slices):
 
     @property
     def reach_um(self) -> float:
-        """How far light within the objective's aperture travels sideways between the plane in focus and a face."""
+        """Sideways reach of light within the objective's aperture between the plane in focus and a face."""
         depth_um = float(np.abs(self.slice_positions_um).max()) + self.slice_spacing_um / 2
         return depth_um * self.na / math.sqrt(self.medium_index**2 - self.na**2)
 

@@ -25,7 +25,7 @@ class TransferFunctions(Protocol):
         """(N, Z, Y, X)."""
 
     def __getitem__(self, frame: int, /) -> npt.ArrayLike:
-        """Return those of one frame, complex, (Z, Y, X)."""
+        """Return the transfer function of one frame, complex, (Z, Y, X)."""
 
 
 class GivenTransfer(LinearModel):

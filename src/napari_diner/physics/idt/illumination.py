@@ -1,4 +1,4 @@
-"""Directions of illumination. Free of torch."""
+"""Directions of illumination. Does not import torch."""
 
 from __future__ import annotations
 

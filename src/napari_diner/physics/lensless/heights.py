@@ -15,39 +15,28 @@ from napari_diner.physics.optics import Optics
 from napari_diner.physics.propagation import frequencies, transfer_function
 
 _LASER = Light()
-# a blur of less than so many pixels takes less than 1e-3 off any contrast
+# a blur of less than this many pixels reduces any contrast by less than 1e-3
 _NO_BLUR_PX = 0.05
 
 
 @dataclass(frozen=True)
 class Heights:
-    """The optics of a recording at several heights, for any field of view.
-
-    Parameters
-    ----------
-    optics
-        Pixels, wavelength, and the medium between sample and sensor.
-    distances_um
-        Distance from sample to sensor for each of the N frames.
-    band_limit
-        See `napari_diner.physics.propagation.passband`.
-    shifts_um
-        Displacement (dy, dx) of each frame, down and to the right; zero if None.
-    gains
-        Relative brightness g of each frame; one if None.
-    intensity_scale
-        The scale s: data = model intensity / s.
-    light
-        Size and spectrum of the source.
-    """
+    """The optics of a recording at several heights, for any field of view."""
 
     optics: Optics
+    """Pixels, wavelength, and the medium between sample and sensor."""
     distances_um: Sequence[float]
+    """Distance from sample to sensor for each of the N frames."""
     band_limit: bool = True
+    """See `napari_diner.physics.propagation.passband`."""
     shifts_um: Sequence[tuple[float, float]] | None = None
+    """Displacement (dy, dx) of each frame, down and to the right; zero if None."""
     gains: Sequence[float] | None = None
+    """Relative brightness g of each frame; one if None."""
     intensity_scale: float = 1.0
+    """The scale s: data = model intensity / s."""
     light: Light = _LASER
+    """Size and spectrum of the source."""
 
     @property
     def frames(self) -> int:
@@ -68,12 +57,12 @@ class Heights:
 
     @cached_property
     def lines(self) -> tuple[tuple[float, float], ...]:
-        """Wavelengths (µm) and weights that stand for the spectrum, the same for all frames."""
+        """Wavelengths (µm) and weights that represent the spectrum, the same for all frames."""
         return self.light.lines(self.optics, self.distances_um)
 
     @cached_property
     def is_coherent(self) -> bool:
-        """Whether the light counts as one wave: a single wavelength, and no blur worth a name."""
+        """Whether the light is treated as one wave: a single wavelength, and negligible blur."""
         blur_um = max(map(self.light.blur_um, self.distances_um))
         return len(self.lines) == 1 and blur_um < _NO_BLUR_PX * self.optics.pixel_size_um
 
@@ -101,7 +90,7 @@ class Heights:
         return waves[0] if self.is_coherent else torch.stack(waves)
 
     def blur(self, frame: int, shape: tuple[int, int], dtype: torch.dtype) -> Tensor:
-        """Return by what the source multiplies the spectrum of a hologram, real, (Y, X)."""
+        """Return the factor of the source on the spectrum of a hologram, real, (Y, X)."""
         radius = torch.hypot(*frequencies(shape, self.optics.pixel_size_um)).numpy()
         return torch.from_numpy(disc_transform(radius * self.light.blur_um(self.distances_um[frame]))).to(dtype)
 

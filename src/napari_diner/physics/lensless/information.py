@@ -48,7 +48,7 @@ def octaves(shape: tuple[int, int], pixel_size_um: float) -> tuple[Band, ...]:
 
 
 def band_mask(band: Band, frequency: Tensor) -> Tensor:
-    """Return which frequencies (cycles/µm, any shape) belong to a band; zero belongs to none."""
+    """Return whether frequencies (cycles/µm, any shape) belong to a band; zero belongs to none."""
     return (frequency > band.low) & (frequency <= band.high)
 
 
@@ -58,7 +58,7 @@ def phase_information(frequency: Tensor, heights: Heights) -> Tensor:
     With ``S = sin χ`` and ``C = cos χ`` of each height (see `napari_diner.physics.lensless.contrast_transfer`) this is
     the Schur complement ``Σ S² − (Σ S C)² / Σ C²`` of the normal matrix: the inverse variance of the phase at that
     frequency, in units of that of one amplitude. On average it is at most half the number of heights, and it is zero
-    for a single height. Light that is not coherent leaves less of S and C.
+    for a single height. Incoherent light reduces S and C.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def best_extra_height(
     distance_um
         The best candidate.
     information
-        That of the worst band with it; this may then be another band.
+        Information in the worst band with it, which may be another band.
     """
 
     def worst(extra: float) -> float:

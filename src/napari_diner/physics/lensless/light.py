@@ -1,4 +1,4 @@
-"""Light of limited coherence: a source that is not a point, and whose spectrum is not a line. Free of torch."""
+"""Light of limited coherence: an extended source with a finite bandwidth. Does not import torch."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Vector = npt.NDArray[np.float64]
 
 # full width at half maximum of a Gaussian over its standard deviation
 _WIDTHS = 2 * math.sqrt(2 * math.log(2))
-# largest error of the contrast of fringes by replacing a spectrum by lines, the frequencies that it holds for as a part
-# of those of the grid (objects have little beyond), and the most lines
+# largest error of the contrast of fringes when lines replace a spectrum, the part of the grid's frequencies for which
+# it holds (objects have little beyond), and the maximum number of lines
 _CONTRAST_ERROR, _FINEST, _MOST_LINES = 0.02, 0.7, 15
 _FREQUENCIES = 256
 
@@ -29,21 +29,16 @@ class Light:
     A point of the source at the angle θ displaces the hologram of a thin sample by z tan θ, so that a source blurs it
     by its own shape: its spectrum is multiplied by the Fourier transform of the source (van Cittert and Zernike;
     Goodman, Statistical Optics, Sec. 5.7). The spectrum of the light is a sum of holograms at a few wavelengths.
-
-    Parameters
-    ----------
-    size_um
-        Diameter s of the source.
-    distance_um, to
-        Distance L from the source to the sample, to the sensor, or to the lens that makes its light parallel.
-    bandwidth_um
-        Width of the spectrum at half its height.
     """
 
     size_um: float = 0.0
+    """Diameter s of the source."""
     distance_um: float = math.inf
+    """Distance L from the source to `to`."""
     to: From = "sample"
+    """End point of the distance: the sample, the sensor, or a lens that makes the light parallel."""
     bandwidth_um: float = 0.0
+    """Width of the spectrum at half its height."""
 
     def angle(self, distance_um: float) -> float:
         """Return the angle s/z₁ at which the sample sees the source, for an effective distance to the sensor.
@@ -66,7 +61,7 @@ class Light:
         return distance_um * self.angle(distance_um)
 
     def lines(self, optics: Optics, distances_um: Sequence[float]) -> tuple[tuple[float, float], ...]:
-        """Return wavelengths (µm) and weights that stand for the spectrum: one of weight 1 if it is narrow.
+        """Return wavelengths (µm) and weights that represent the spectrum: one of weight 1 if it is narrow.
 
         Nodes of Gauss-Hermite quadrature, as few as give the contrast of fringes, ``exp(−a²/2)`` with a the standard
         deviation of the phase of the transfer function, to within 0.02 up to 0.7 of the highest frequency of the grid;
@@ -94,7 +89,7 @@ class Light:
         return tuple(zip(wavelengths.tolist(), weights.tolist(), strict=True))
 
     def contrast(self, f: Vector, optics: Optics, distance_um: float) -> Vector:
-        """Return what is left of the contrast of a weak object's fringes: negative where the blur inverts them.
+        """Return the remaining contrast of a weak object's fringes: negative where the blur inverts them.
 
         Parameters
         ----------
@@ -116,7 +111,7 @@ class Light:
 
 def disc_transform(cycles: Vector) -> Vector:
     """Return the Fourier transform ``2 J₁(πc)/πc`` of an even disc of unit weight at c cycles per diameter."""
-    from scipy.special import j1  # takes long to load
+    from scipy.special import j1  # slow to import
 
     x = np.maximum(np.pi * np.abs(cycles), 1e-6)
     return np.asarray(2 * j1(x) / x)

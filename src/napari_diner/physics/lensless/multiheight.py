@@ -56,7 +56,7 @@ class LenslessModel(ABC):
     illumination
         Real or complex field P of the illumination at the object's pixels, (Y, X); 1 if None.
     padding
-        How the field continues beyond its edges; periodically if None.
+        Continuation of the field beyond its edges; periodic if None.
     sensor
         Size of the pixels of the sensor relative to those of the object.
     dtype, device
@@ -96,7 +96,7 @@ class LenslessModel(ABC):
 
     @abstractmethod
     def sensor_at(self, frame: int, at: Pixels) -> Sensor:
-        """Return what pixels of the sensor record of the field that reaches them."""
+        """Return the sensor of some pixels."""
 
     @abstractmethod
     def propagated(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
@@ -116,7 +116,7 @@ class LenslessModel(ABC):
 
     @abstractmethod
     def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
-        """Return ``Σ_z A_z^H u_z``, (Y, X), with the fields u_z that `answer` gives for each part of the sensor."""
+        """Return ``Σ_z A_z^H u_z``, (Y, X), with the fields u_z returned by `answer` for each part of the sensor."""
 
     @property
     def power(self) -> float:
@@ -157,7 +157,7 @@ class LenslessModel(ABC):
         return self.collect(lambda frame, at: fields[frame][self.sensor.fine(at)])
 
     def moduli(self, field: Tensor) -> Tensor:
-        """Return the amplitudes √I that are recorded of a complex field O (Y, X), in units of the data, (N, Y, X)."""
+        """Return the recorded amplitudes √I of a complex field O (Y, X), in units of the data, (N, Y, X)."""
         moduli = torch.empty(self.frames, *self.sensor_shape, dtype=self.real_dtype, device=self.device)
         for frame, at, U in self.propagated(field):
             moduli[frame][at] = self.sensor_at(frame, at).modulus(U)
@@ -196,15 +196,15 @@ class MultiHeight(LenslessModel):
         )
 
     def sensor_at(self, frame: int, at: Pixels) -> Sensor:
-        """Return what the sensor records; see `LenslessModel.sensor_at`."""
+        """Return the sensor of some pixels; see `LenslessModel.sensor_at`."""
         return self._sensors[frame]
 
     def whole(self, frame: int) -> Sensor:
-        """Return what the whole sensor records of the field of one frame."""
+        """Return the whole sensor for one frame."""
         return self._sensors[frame]
 
     def by_source(self, frame: int) -> BlurredSensor:
-        """Return what the sensor records more of a frame for each µm² that the square of the source's diameter grows.
+        """Return the derivative of a recorded frame by the square of the source's diameter in µm².
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What a sensor records of the light: pixels that are larger than those of the object, waves that do not interfere."""
+"""Recording of light by a sensor: pixels larger than those of the object, waves that do not interfere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# no intensity behind a blur counts as less than this part of the mean
+# smallest intensity after a blur, relative to the mean
 _DARKEST = 1e-6
 
 
@@ -16,14 +16,10 @@ class Sensor:
     """A sensor whose pixels cover b×b pixels of the grid on which fields are computed.
 
     Each records the mean intensity, ``I = ⟨|U|²⟩``; the field may vary within a pixel.
-
-    Parameters
-    ----------
-    binning
-        b, pixels of the fine grid per pixel of the sensor along each axis.
     """
 
     binning: int = 1
+    """b, pixels of the fine grid per pixel of the sensor along each axis."""
 
     def fine(self, at: tuple[slice, slice]) -> tuple[slice, slice]:
         """Return the pixels of the fine grid that some rows and columns of the sensor cover."""
@@ -31,7 +27,7 @@ class Sensor:
         return rows, columns
 
     def gathered(self, image: Tensor) -> Tensor:
-        """Return the light that reaches the fine grid, (Y, X), for what belongs to the fields, such as |U|²."""
+        """Return the light on the fine grid, (Y, X), for a quantity of the fields such as |U|²."""
         return image
 
     def mean(self, image: Tensor) -> Tensor:
@@ -67,27 +63,22 @@ class Sensor:
         return self.mean(U.real**2 + U.imag**2).sqrt()
 
     def response(self, U: Tensor, factor: Tensor) -> Response:
-        """Return how amplitudes answer to changes of a field U, each multiplied by a factor √I, (Y/b, X/b)."""
+        """Return the response of amplitudes to changes of a field U, each multiplied by a factor √I, (Y/b, X/b)."""
         return Response(self, U * self.spread(factor))
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlurredSensor(Sensor):
-    """A sensor, or a part of it, in light that is not coherent.
+    """A sensor, or a part of it, in incoherent light.
 
-    The intensities of several waves add up, and a source that is not a point blurs their sum. Fields have the shape
+    The intensities of several waves add up, and an extended source blurs their sum. Fields have the shape
     (M, Y', X'), with all that surrounds the pixels of the sensor.
-
-    Parameters
-    ----------
-    blur
-        What the spectrum of the intensity is multiplied by, real and even, (Y', X').
-    within
-        Place of the sensor's pixels in the fields.
     """
 
     blur: Tensor
+    """Factor on the spectrum of the intensity, real and even, (Y', X')."""
     within: tuple[slice, slice]
+    """Place of the sensor's pixels in the fields."""
 
     def _blurred(self, image: Tensor) -> Tensor:
         """Apply the blur, which is its own adjoint."""
@@ -112,31 +103,24 @@ class BlurredSensor(Sensor):
     def modulus(self, U: Tensor) -> Tensor:
         """Return the recorded amplitude √I of the waves (M, Y', X')."""
         intensity = self.mean(U.real**2 + U.imag**2)
-        # the blur of what varies within a pixel may come out negative
+        # the blur of variations within a pixel may be negative
         return torch.maximum(intensity, _DARKEST * intensity.mean()).sqrt()
 
     def response(self, U: Tensor, factor: Tensor) -> Response:
-        """Return how amplitudes answer to changes of the waves U, each multiplied by a factor √I, (Y/b, X/b)."""
+        """Return the response of amplitudes to changes of the waves U, each multiplied by a factor √I, (Y/b, X/b)."""
         return Response(self, U, factor)
 
 
 @dataclass(frozen=True)
 class Response:
-    """How recorded amplitudes answer to changes of the field: ``d√I = ⟨Re[U* dU]⟩/√I``.
-
-    Parameters
-    ----------
-    sensor
-        What is recorded of the field.
-    direction
-        U, or U/√I if no factor is given, which for pixels of the fine grid is the unit phasor.
-    factor
-        1/√I, with weights and zeros where nothing answers.
-    """
+    """Response of recorded amplitudes to changes of the field: ``d√I = ⟨Re[U* dU]⟩/√I``."""
 
     sensor: Sensor
+    """The sensor."""
     direction: Tensor
+    """U, or U/√I if no factor is given, which for pixels of the fine grid is the unit phasor."""
     factor: Tensor | None = None
+    """1/√I, with weights, and zeros at pixels without response."""
 
     def change(self, dU: Tensor) -> Tensor:
         """Return the change of the recorded amplitudes, real, (Y/b, X/b)."""

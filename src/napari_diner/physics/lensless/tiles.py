@@ -104,7 +104,7 @@ class TiledMultiHeight(LenslessModel):
         return self.heights.transfer(frame, self.padding.padded_shape, self.dtype).to(self.device)
 
     def sensor_at(self, frame: int, at: Pixels) -> Sensor:
-        """Return what a tile of the sensor records; see `LenslessModel.sensor_at`."""
+        """Return the sensor of a tile; see `LenslessModel.sensor_at`."""
         if not self._blurs:
             return self.sensor
         return BlurredSensor(self.sensor.binning, blur=self._blurs[frame], within=self._places[_corner(at)])

@@ -23,7 +23,7 @@ _OFFSET, _PHOTONS = 100.0, 4000.0
 
 
 def simulate_image(settings: ImageSimulation) -> Digital:
-    """Draw an image with coarse and fine structure, sharp edges and smooth gradients: (Y, X, 3), or (Y, X) if grey.
+    """Generate an image with coarse and fine structure, sharp edges and smooth gradients: (Y, X, 3), or (Y, X) if grey.
 
     Discs, ellipses and squares of all sizes overlap, as in the dead-leaves model of natural images, on a slowly varying
     background. Some are shaded, some striped with periods down to three pixels, some rough.
@@ -43,7 +43,7 @@ def simulate_image(settings: ImageSimulation) -> Digital:
 
 
 def simulate_video(settings: VideoSimulation) -> npt.NDArray[np.uint8]:
-    """Draw a video, (T, Y, X, 3): the camera pans over a scene, and balls fly past in front of it.
+    """Generate a video, (T, Y, X, 3): the camera pans over a scene, and balls fly past in front of it.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def simulate_video(settings: VideoSimulation) -> npt.NDArray[np.uint8]:
 
 
 def simulate_volume(settings: VolumeSimulation) -> npt.NDArray[np.uint16]:
-    """Draw a fluorescent specimen, (Z, Y, X), as recorded by a confocal microscope.
+    """Generate a fluorescent specimen, (Z, Y, X), as recorded by a confocal microscope.
 
     Lengths are in micrometres, and the blur is wider along Z than along Y and X. Values are photon counts with Poisson
     noise plus the offset of the camera.

@@ -1,4 +1,4 @@
-"""Settings of synthetic images, videos and volumes. Free of torch."""
+"""Settings of synthetic images, videos and volumes. Does not import torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phantom of cells with a known refractive index in three dimensions."""
+"""Phantom of cells: refractive index in three dimensions."""
 
 from __future__ import annotations
 
@@ -28,19 +28,14 @@ _VACUOLE = (0.15, 0.0)
 
 @dataclass(frozen=True)
 class CellPhantom:
-    """A specimen.
-
-    Parameters
-    ----------
-    n_re, n_im
-        Refractive index, float32, (Z, Y, X); n_re is at least that of the medium, and n_im at least zero.
-    inside
-        Voxels at least half filled by a cell, (Z, Y, X).
-    """
+    """A specimen."""
 
     n_re: Volume
+    """Refractive index, at least that of the medium, float32, (Z, Y, X)."""
     n_im: Volume
+    """Imaginary part of the index, at least zero, float32, (Z, Y, X)."""
     inside: npt.NDArray[np.bool_]
+    """Voxels at least half filled by a cell, (Z, Y, X)."""
 
 
 def cells(

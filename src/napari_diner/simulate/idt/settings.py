@@ -1,4 +1,4 @@
-"""Settings of a simulated recording by diffraction tomography. Free of torch."""
+"""Settings of a simulated recording by diffraction tomography. Does not import torch."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     The model is `napari_diner.physics.lensless.multiheight.MultiHeight` in double precision, without padding: specimen
     and frames are periodic. The band is limited as in reconstructions by default. The specimen is smooth enough to lose
     almost nothing by that, unless the distance is many times the width of the field, and to be reconstructed equally
-    well without the limit. A source that is not coherent is summed point by point and line by line instead, see
+    well without the limit. An incoherent source is summed point by point and line by line instead, see
     `napari_diner.simulate.lensless.source`. Full scale is the brightest pixel, so that only negative values by read
     noise are clipped.
 

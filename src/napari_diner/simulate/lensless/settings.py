@@ -1,4 +1,4 @@
-"""Settings of a simulated lensless recording. Free of torch."""
+"""Settings of a simulated lensless recording. Does not import torch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Holograms in the light of a source that is neither a point nor a line, as a plain sum over its parts.
+"""Holograms in the light of an extended source with a finite bandwidth, as a direct sum.
 
-Independent of the models that reconstruct: each point of the source sends a tilted plane wave through the specimen, and
-the intensities of all points and wavelengths add up.
+Independent of the models for reconstructions: each point of the source sends a tilted plane wave through the specimen,
+and the intensities of all points and wavelengths add up.
 """
 
 from __future__ import annotations
@@ -26,18 +26,12 @@ _STEP_RAD = 2.0
 
 @dataclass(frozen=True)
 class Lamp:
-    """An even disc with a Gaussian spectrum in the focus of a lens.
-
-    Parameters
-    ----------
-    angle
-        Diameter over focal length.
-    bandwidth_um
-        Full width of the spectrum at half its height.
-    """
+    """A uniform disc with a Gaussian spectrum in the focus of a lens."""
 
     angle: float
+    """Diameter over focal length."""
     bandwidth_um: float
+    """Full width of the spectrum at half its height."""
 
     def points(self, distance_um: float, pixel_size_um: float) -> list[tuple[float, float]]:
         """Return the tilts (y, x) of points on a triangular lattice, which displace holograms by less than a pixel."""

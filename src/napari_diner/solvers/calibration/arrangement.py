@@ -1,15 +1,15 @@
-"""Which way round the directions of illumination belong to the frames.
+"""Assignment of directions of illumination to frames.
 
-A list of directions may be turned, mirrored, in another order, or begin at another frame. Under the linear model, the
-volume is integrated out in closed form, so that no volume is needed to compare them: with C = (M M* + α)⁻¹, frame i
-differs from what the others predict of it by ``(C y)_i / C_ii`` at each frequency (Allen's PRESS, Technometrics 16, 125
-(1974)). Lists that are permutations of each other share C. A few hundred frequencies decide.
+A list of directions may be rotated, mirrored, reordered, or start at another frame. Under the linear model, the volume
+is integrated out in closed form, so that no volume is needed to compare them: with C = (M M* + α)⁻¹, frame i differs
+from its prediction by the others by ``(C y)_i / C_ii`` at each frequency (Allen's PRESS, Technometrics 16, 125 (1974)).
+Lists that are permutations of each other share C. A few hundred frequencies suffice.
 
-One thing remains open. Turning all directions by 180° and mirroring the volume along z leaves H_im and negates H_re, so
-that turned directions explain the same frames by a mirrored volume of the opposite contrast, with the same absorption;
-only its position tells, if the slices are not centred on the focus. What is left is prior knowledge: most samples are
-denser than their medium, and their dense parts are few. The sign of the contrast is therefore taken from the skewness
-of the phase that the closed form gives along z; its mean is invisible, as H_re(0) = 0.
+One ambiguity remains. Rotating all directions by 180° and mirroring the volume along z leaves H_im unchanged and
+negates H_re, so that rotated directions explain the same frames by a mirrored volume of the opposite contrast, with the
+same absorption; only its position differs, if the slices are not centred on the focus. Prior knowledge has to decide:
+most samples are denser than their medium, and their dense parts are few. The sign of the contrast is therefore taken
+from the skewness of the phase that the closed form gives along z; its mean is invisible, as H_re(0) = 0.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ COARSE_DEG = 7.5
 """First angles of a ring are tried in steps no larger than this."""
 # numbers N²K of the covariances at all frequencies, and the fewest frequencies
 _MOST_NUMBERS, _FEWEST = 2**19, 60
-# slices that are enough to tell directions apart
+# number of slices sufficient to distinguish directions
 _MOST_SLICES = 16
 # α relative to the mean response
 _ALPHAS = (1e-3, 1e-2, 1e-1)
-# directions closer than this are the same
+# directions closer than this count as equal
 _SAME_NA = 1e-6
-# directions on a ring and evenly spaced to within this part of their spacing may begin anywhere
+# tolerance of evenly spaced directions on a ring, in units of their spacing
 _EVEN = 0.2
-# a list is right if no other predicts better by so many standard errors, and by this part of the error
+# a list is correct if no other predicts better by so many standard errors, and by this part of the error
 _SURE = 3.0
 _WORTHWHILE = 0.25
-# skewness of the phase below which its sign is not known
+# skewness of the phase below which its sign is uncertain
 _SKEWED = 0.35
-# what is left unexplained beyond this is not noise but what single scattering does not describe
+# unexplained share above which single scattering does not describe the sample
 _STRONG_RMS = 0.1
 
 _TURNS = {
@@ -62,19 +62,19 @@ _TURNS = {
     "y and x exchanged": ((0, 1), (1, 0)),
     "y and x exchanged and reversed": ((0, -1), (-1, 0)),
 }
-"""The matrices on (NA_y, NA_x) of all turns by a right angle and mirror images."""
+"""Matrices on (NA_y, NA_x) of all rotations by right angles and mirror images."""
 
 
 @dataclass(frozen=True)
 class Arrangement:
-    """One way to bind directions to frames."""
+    """An assignment of directions to frames."""
 
     name: str
-    """In words, relative to the given list."""
+    """Name, relative to the list in the recipe."""
     illumination: Illumination
     """The sources of each frame."""
     missing: tuple[Source, ...] = ()
-    """The sources of a frame that was lost, where they complete the pattern."""
+    """The sources of a missing frame, if they complete the pattern."""
     first_angle_deg: float | None = None
     """For an evenly spaced ring from +x towards +y, the angle of its first direction."""
 
@@ -86,7 +86,7 @@ class Arrangement:
 
 @dataclass(frozen=True)
 class Judged:
-    """How well an arrangement explains the frames."""
+    """Score of an arrangement."""
 
     arrangement: Arrangement
     squares: Vector
@@ -94,7 +94,7 @@ class Judged:
     unexplained_rms: float
     """Root mean square difference per pixel, relative to the background, at the frequencies that are compared."""
     skewness: float
-    """Of the phase along z; negative if the dense parts of the sample come out with an index below the medium's."""
+    """Skewness of the phase along z; negative if the index of the dense parts of the sample is below the medium's."""
 
     @property
     def error(self) -> float:
@@ -102,7 +102,7 @@ class Judged:
         return math.sqrt(float(self.squares.mean()))
 
     def is_better_than(self, other: Judged) -> bool:
-        """Whether it predicts better, beyond what chance does."""
+        """Whether it predicts significantly better."""
         if self.squares.mean() > (1 - _WORTHWHILE) * other.squares.mean():
             return False
         gain = np.log(other.squares / self.squares)
@@ -110,25 +110,25 @@ class Judged:
 
     @property
     def sign(self) -> int:
-        """Sign of the contrast, 1 or −1; 0 if it is not known, or single scattering does not describe the sample."""
+        """Sign of the contrast, 1 or −1; 0 if it is uncertain, or single scattering does not describe the sample."""
         return sign_of(self.skewness) if self.unexplained_rms < _STRONG_RMS else 0
 
 
-def arrangements(given: Illumination) -> list[Arrangement]:
-    """Return all ways round of a list of directions, the given one first, each list of directions once.
+def arrangements(original: Illumination) -> list[Arrangement]:
+    """Return all arrangements of a list of directions, the original first, without duplicates.
 
-    Turns by right angles, mirror images, and the reversed order. For an evenly spaced ring instead: first angles all
-    around it, in both senses, and one frame that is lost.
+    They are rotations by right angles, mirror images, and the reversed order. For an evenly spaced ring they are all
+    first angles, in both senses, and a missing frame.
     """
-    sense = _sense_of_ring(given)
-    ways = [Arrangement("as given", given)]
+    sense = _sense_of_ring(original)
+    ways = [Arrangement("as given", original)]
     if sense:
-        ways += _rings(given, sense)
+        ways += _rings(original, sense)
     else:
         for order in (1, -1):
             for name, matrix in _TURNS.items():
                 words = name if order > 0 else f"reverse order, {name}"
-                ways.append(Arrangement(words, _turned(Illumination(given.frames[::order]), matrix)))
+                ways.append(Arrangement(words, _turned(Illumination(original.frames[::order]), matrix)))
     unique: dict[tuple[bytes, ...], Arrangement] = {}
     for way in ways:
         unique.setdefault(_keys(way.illumination), way)
@@ -136,7 +136,7 @@ def arrangements(given: Illumination) -> list[Arrangement]:
 
 
 def nearby(best: Arrangement, step_deg: float) -> list[Arrangement]:
-    """Return the two rings whose first angles are a step beside that of a ring; none if it is not one."""
+    """Return the two rings whose first angles differ by a step from that of a ring; empty if it is not a ring."""
     sense = _sense_of_ring(best.illumination)
     if not sense or best.missing:
         return []
@@ -145,7 +145,7 @@ def nearby(best: Arrangement, step_deg: float) -> list[Arrangement]:
 
 
 def opposite(way: Arrangement) -> list[Arrangement]:
-    """Return a way round with all directions turned by 180°; none where a frame is missing."""
+    """Return an arrangement with all directions rotated by 180°; None if a frame is missing."""
     if way.missing:
         return []
     sense = _sense_of_ring(way.illumination)
@@ -154,17 +154,17 @@ def opposite(way: Arrangement) -> list[Arrangement]:
     return [Arrangement(f"{way.name}, turned by 180°", way.illumination.opposite())]
 
 
-def _rings(given: Illumination, sense: int) -> list[Arrangement]:
-    count, first = len(given), _first_angle_deg(given)
+def _rings(original: Illumination, sense: int) -> list[Arrangement]:
+    count, first = len(original), _first_angle_deg(original)
     parts = math.ceil(360 / count / COARSE_DEG)
     ways = []
     for direction in (sense, -sense):
         for place in range(count * parts):
             turn = 360 * place / (count * parts)
-            ways.append(_ring(given, direction, first + turn))
+            ways.append(_ring(original, direction, first + turn))
             if direction == sense and turn in (90, 180, 270):
                 ways[-1] = replace(ways[-1], name=f"turned by {turn:g}°: {ways[-1].name}")
-    na = float(np.hypot(*given.apertures.T).mean())
+    na = float(np.hypot(*original.apertures.T).mean())
     longer = _circle(na, count + 1, first, sense)
     for lost in range(1, count + 1):
         name = f"frame {lost + 1} of {count + 1} is missing"
@@ -234,8 +234,8 @@ class ArrangementTest:
     dispersion
         As in `BornModel`.
     frequencies
-        Number of frequencies that are compared: half of them the lowest, which also give the sign of the contrast, the
-        others the strongest; fewer if there are many frames.
+        Number of frequencies to compare: half of them the lowest, which also give the sign of the contrast,
+        the others the strongest; fewer if there are many frames.
     """
 
     def __init__(
@@ -254,7 +254,7 @@ class ArrangementTest:
     @torch.no_grad()
     def judge(self, ways: Sequence[Arrangement]) -> list[Judged]:
         """Judge arrangements; in the same order."""
-        # lists that are permutations of each other have the same responses, in another order
+        # permuted lists have the same responses, in another order
         sets: dict[tuple[bytes, ...], list[int]] = {}
         for number, way in enumerate(ways):
             sets.setdefault(tuple(sorted(map(_key, way.frames))), []).append(number)
@@ -355,7 +355,7 @@ def skewness(images: Tensor) -> Tensor:
 
 
 def sign_of(skew: float) -> int:
-    """Return the sign of the contrast, 1 or −1, that the skewness of the phase tells; 0 if it does not."""
+    """Return the sign of the contrast, 1 or −1, from the skewness of the phase; 0 if uncertain."""
     return int(math.copysign(1, skew)) if abs(skew) > _SKEWED else 0
 
 

@@ -1,4 +1,4 @@
-"""What a self-calibration of a lensless recording gives."""
+"""The result of a self-calibration of a lensless recording."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ class Calibrated:
     geometry: Geometry
     """Distances, shifts, gains."""
     field: Tensor
-    """The object that goes with them, (Y, X)."""
+    """The corresponding object, (Y, X)."""
     covariance: Vector
-    """Of the moves of `directions`, in the order of the table of `Geometry`: (5N, 5N), in squares of its units."""
+    """Covariance of the moves of `directions`, in the order of the table of `Geometry`: (5N, 5N), in squares of its
+    units."""
     plane: Plane | None
-    """The common distance by the sharpness of the object; None if distances were not calibrated."""
+    """The common distance from the sharpness of the object; None if distances were not calibrated."""
     noise: float
     """Standard deviation of the recorded amplitudes' noise."""
     at_bounds: npt.NDArray[np.bool_]
-    """Which frames were stopped by a bound, (N,)."""
+    """Whether each frame was stopped by a bound, (N,)."""
     up_to: float | None
     """The frequency up to which the frames were compared, in cycles per pixel; None for all."""

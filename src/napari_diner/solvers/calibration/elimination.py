@@ -1,8 +1,8 @@
 """Response of the frames to the geometry with the object eliminated: the Schur complement of the object.
 
 The frames depend on the object δ (log-amplitude and phase, see `solvers.gauss_newton`) and on the geometry q. To first
-order the residual becomes ``r + J δ + K q``. Whatever q is, the object follows: ``δ = −X q`` with ``X = J⁺K``. What is
-left, ``K̃ = K − J X``, is all that determines the geometry: ``q = −(K̃ᵀK̃)⁻¹ K̃ᵀ r``, and ``K̃ᵀK̃`` is the Schur
+order the residual becomes ``r + J δ + K q``. For any q, the object follows: ``δ = −X q`` with ``X = J⁺K``. The
+remainder, ``K̃ = K − J X``, determines the geometry: ``q = −(K̃ᵀK̃)⁻¹ K̃ᵀ r``, and ``K̃ᵀK̃`` is the Schur
 complement of the object in the joint normal matrix (variable projection; Golub and Pereyra, Inverse Problems 19, R1
 (2003)).
 """
@@ -29,8 +29,8 @@ _DAMPING = 1e-4
 _FLOOR = 1e-2
 # number of rings into which frequencies up to the Nyquist frequency are divided
 _RINGS = 48
-# within so many pixels errors may hang together: interpolated frames, what the model does not describe; but enough
-# blocks must be left to tell how they scatter
+# size of blocks, in pixels, within which errors may be correlated, by interpolation or errors of the model; there
+# must be enough blocks to estimate their scatter
 _BLOCK_PX, _BLOCKS_ACROSS = 16, 12
 
 
@@ -44,7 +44,7 @@ class Normal:
     """``K̃ᵀr``, (K,)."""
     spread: Vector
     """``Σ s sᵀ`` over blocks of the field, (K, K), with s the sum of ``r k̃`` over the pixels of a block and all
-    frames: the scatter of `right`, also where noise differs between places or hangs together within some pixels."""
+    frames: the scatter of `right`, also for noise that is uneven, or correlated within some pixels."""
     square: float
     """Sum of squares of the residual."""
 
@@ -55,15 +55,15 @@ class Elimination:
     Parameters
     ----------
     problem, model
-        The problem with the present geometry, and its model.
+        The problem with the current geometry, and its model.
     field
         The object O, (Y, X).
     derivatives
-        How fields answer to distances and shifts.
+        Derivatives of fields by distances and shifts.
     moves
-        Which moves of the geometry count, (N, 5, K), as from `directions`.
+        Moves of the geometry, (N, 5, K), as from `directions`.
     answers
-        X of an earlier linearisation, (K, Y, X), to go on from; None to begin with nothing.
+        X of an earlier linearisation, (K, Y, X), to start from; None for zero.
     variance
         Variance of the noise of the recorded amplitudes.
     """
@@ -83,23 +83,23 @@ class Elimination:
         self.answers = (
             answers if answers is not None else torch.zeros(moves.shape[2], *field.shape, dtype=field.dtype)
         ).to(field.device)
-        """X: how the object answers to each move, (K, Y, X), as a change of its logarithm."""
+        """X: response of the object to each move, (K, Y, X), as a change of its logarithm."""
         self._field = field
         self._derivatives = derivatives
         self._spectrum = self._model.spectrum(field)
         self._trusted = trusted_part(self._spectrum, self._model, variance) * self._spectrum
-        # only the columns that some move uses
+        # only columns used by some move
         self._columns = [column for column in range(COLUMNS) if moves[:, column].any()]
         fields = [self._model.field(self._spectrum, n) for n in range(self._model.frames)]
         self._modulus = torch.stack([self._model.whole(n).modulus(U) for n, U in enumerate(fields)])
-        """√I that the model expects, (N, Y, X)."""
+        """√I predicted by the model, (N, Y, X)."""
         self._answering = problem.answering(self._modulus)
         factors = self._modulus.clamp_min(1e-20).reciprocal()
         self._responses = [self._model.whole(n).response(U, self._felt(factors[n], n)) for n, U in enumerate(fields)]
         self._own = [self._own_columns(n) for n in range(self._model.frames)]
 
     def improve(self, number: int, steps: int) -> None:
-        """Bring the object's answer to one move closer to the exact one, by steps of conjugate gradients."""
+        """Refine the object's response to one move by steps of conjugate gradients."""
         scale = self._field.abs().clamp_min(1e-6).rsqrt()
         answer = self.answers[number]
         right = self._backwards(
@@ -114,9 +114,9 @@ class Elimination:
         self.answers[number] = answer + scale * solve.solution
 
     def normal(self) -> Normal:
-        """Return the normal equations with the present answers of the object.
+        """Return the normal equations with the current responses of the object.
 
-        One frame after the other, so that no more than the K images of one frame are kept.
+        Frames are processed one after the other, so that only the K images of one frame are in memory.
         """
         count = len(self.answers)
         matrix, right = np.zeros((count, count)), np.zeros(count)
@@ -130,7 +130,7 @@ class Elimination:
             ).flatten(1)
             residual = self._residual(n).flatten()
             square += sum_of_squares(residual)
-            # units differ widely; scaled so that single precision keeps them
+            # units differ widely; scaled to keep single precision
             size = torch.linalg.vector_norm(left, dim=1, keepdim=True).clamp_min(1e-30)
             left = left / size
             sizes = _double(size.flatten())
@@ -143,7 +143,7 @@ class Elimination:
         return Normal(matrix, right, scores @ scores.T, square)
 
     def answer(self, step: Vector) -> Tensor:
-        """Return how the object answers to a move q, (K,), of the geometry: ``−X q``, complex, (Y, X)."""
+        """Return the response of the object to a move q, (K,), of the geometry: ``−X q``, complex, (Y, X)."""
         weights = torch.from_numpy(step).to(self.answers.device, self.answers.real.dtype)
         return -torch.einsum("kyx,k->yx", self.answers, weights.to(self.answers.dtype))
 
@@ -151,7 +151,7 @@ class Elimination:
         return self._felt(self._modulus[frame] - self.problem.amplitudes[frame], frame)
 
     def _felt(self, image: Tensor, frame: int) -> Tensor:
-        """Return an image without the pixels where the misfit does not answer."""
+        """Return an image with zeros at pixels to which the misfit does not respond."""
         return image if self._answering is None else image.where(self._answering[frame], 0)
 
     def _along(self, field: Tensor, frame: int) -> Tensor:
@@ -198,7 +198,7 @@ class Elimination:
         return self._backwards([self._of_field(spectrum, n) for n in range(self._model.frames)])
 
     def _preconditioner(self) -> tuple[Operator, float]:
-        """Return the inverse Hessian of a weak object, see `GaussNewton`, and the damping that belongs to it."""
+        """Return the inverse Hessian of a weak object, see `GaussNewton`, and its damping."""
         padding = self._model.padding
         power = contrast_power(self._model)
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
@@ -212,10 +212,10 @@ class Elimination:
 def trusted_part(spectrum: Tensor, model: MultiHeight, variance: float) -> Tensor:
     """Return the fraction of each frequency of an object that is not noise, 0 to 1, (Y', X'): Wiener's filter.
 
-    The object takes up noise too, and derivatives by distance and shift grow with the frequency: taken from the object
-    as it is, they would be mostly noise, which carries no information and would count as if it did. With N frames of
-    noise σ² each real unknown of the object has the variance 2σ²/N, over the power of the transfer functions, wherever
-    the frames see it well. The power of the object is averaged over rings.
+    The object also contains noise, and derivatives by distance and shift grow with the frequency: without the filter
+    they would be mostly noise, which would be treated as information. With N frames of noise σ², each real unknown of
+    the object has the variance 2σ²/N, divided by the power of the transfer functions, at well transferred frequencies.
+    The power of the object is averaged over rings.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def trusted_part(spectrum: Tensor, model: MultiHeight, variance: float) -> Tenso
 
 
 def seen_part(model: MultiHeight) -> float:
-    """Return the part of the object's frequencies that reach any frame."""
+    """Return the object's frequencies that reach any frame."""
     return float(_seen(model).float().mean())
 
 

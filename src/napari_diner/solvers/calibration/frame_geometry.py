@@ -1,4 +1,4 @@
-"""Where the frames of a lensless recording were taken: distances, shifts and gains, and how they may move."""
+"""Geometry of the frames of a lensless recording: distances, shifts, gains, and their moves."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Vector = npt.NDArray[np.float64]
 Parameter = Literal["z", "shift", "gain", "tilt", "source"]
 
 COLUMNS = 5
-"""What each frame has: distance (µm), shift down and shift to the right (µm), logarithm of the gain, and the square of
-the diameter of the source (µm²), the same for all. Frames change with this square even for a point."""
+"""Parameters of each frame: distance (µm), shift down and shift to the right (µm), logarithm of the gain, and the
+square of the diameter of the source (µm²), the same for all. Frames change with this square even for a point."""
 Z, DOWN, RIGHT, GAIN, SOURCE = range(COLUMNS)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Distances, shifts and gains of N frames, and the source that lit them."""
+    """Distances, shifts and gains of N frames, and their source."""
 
     distances_um: Vector
     """From sample to sensor, (N,)."""
@@ -50,58 +50,58 @@ class Geometry:
         return cls(table[:, Z].copy(), table[:, DOWN : RIGHT + 1].copy(), np.exp(table[:, GAIN]), source_um)
 
     def displaced(self, offset_um: float) -> Geometry:
-        """Return the geometry with all frames farther from the object by the same length."""
+        """Return the geometry with all frames moved away from the object by the same length."""
         return replace(self, distances_um=self.distances_um + offset_um)
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known beforehand of each frame: standard deviations about what is given, and how far to go at most."""
+    """Prior of each frame: standard deviations about the nominal values, and bounds."""
 
     deviations: Vector
     """Standard deviations of the table of `Geometry`, (N, 5)."""
     bounds: Vector
-    """Largest distances from what is given, (N, 5)."""
+    """Largest deviations from the nominal values, (N, 5)."""
 
 
 @dataclass(frozen=True)
 class Trend:
-    """Shifts taken apart: ``shift_n = intercept + tilt · z_n + rest_n``, a least-squares line for each axis."""
+    """Decomposition of shifts: ``shift_n = intercept + tilt · z_n + rest_n``, a least-squares line for each axis."""
 
     intercept_um: Vector
     """Shift at z = 0, (2,)."""
     tilt: Vector
     """Slope [dy/dz, dx/dz], (2,)."""
     rest_um: Vector
-    """What the line does not explain, (N, 2): its mean and its linear trend in z are zero."""
+    """The remainder, (N, 2), whose mean and linear trend in z are zero."""
 
 
 def trend(distances_um: Vector, shifts_um: Vector) -> Trend:
-    """Take shifts (N, 2) apart; of frames that are all at one distance the slope is zero."""
+    """Decompose shifts (N, 2); the slope is zero if all frames are at one distance."""
     inverse = np.linalg.pinv(np.column_stack([np.ones_like(distances_um), distances_um]))
     intercept, tilt = inverse @ shifts_um
     return Trend(intercept, tilt, shifts_um - intercept - np.outer(distances_um, tilt))
 
 
-def directions(wanted: Collection[Parameter], distances_um: Vector) -> Vector:
-    """Return the moves of the geometry that the data can see and that are wanted, (N, 5, K), orthonormal.
+def directions(parameters: Collection[Parameter], distances_um: Vector) -> Vector:
+    """Return the selected moves of the geometry that the data determine, (N, 5, K), orthonormal.
 
-    A common distance is a defocus of the object, a common shift its translation, and a common gain its brightness: the
-    object takes them up and no frame changes, so these moves are left out. Shifts contain the tilt.
+    A common distance is equivalent to a defocus of the object, a common shift to a translation, and a common gain to a
+    brightness: no frame changes, so these moves are excluded. Shifts include the tilt.
     """
     frames = len(distances_um)
     # an orthonormal basis of what is orthogonal to a constant
     relative = np.linalg.svd(np.eye(frames) - 1 / frames)[0][:, : frames - 1]
     centred = (distances_um - distances_um.mean())[:, None]
     slope = centred / max(float(np.linalg.norm(centred)), 1e-12)
-    lateral = relative if "shift" in wanted else slope if "tilt" in wanted else None
+    lateral = relative if "shift" in parameters else slope if "tilt" in parameters else None
     moves = []
     for column, basis in (
-        (Z, relative if "z" in wanted else None),
+        (Z, relative if "z" in parameters else None),
         (DOWN, lateral),
         (RIGHT, lateral),
-        (GAIN, relative if "gain" in wanted else None),
-        (SOURCE, np.full((frames, 1), frames**-0.5) if "source" in wanted else None),
+        (GAIN, relative if "gain" in parameters else None),
+        (SOURCE, np.full((frames, 1), frames**-0.5) if "source" in parameters else None),
     ):
         if basis is not None:
             part = np.zeros((frames, COLUMNS, basis.shape[1]))
@@ -142,9 +142,9 @@ class Derivatives:
         }
 
     def tilt_of(self, frequency: Vector) -> Vector:
-        """Return by how much a plane wave of the frequency (fy, fx) is displaced for each micrometre it travels, (2,).
+        """Return the displacement of a plane wave of the frequency (fy, fx) per micrometre of propagation, (2,).
 
-        ``−∂φ/∂f / 2πz``: the tangent of its angle, or the paraxial approximation of it.
+        ``−∂φ/∂f / 2πz``: the tangent of its angle, or the paraxial approximation.
         """
         inclined = self.optics.medium_frequency**2
         if self.optics.method == "angular_spectrum":

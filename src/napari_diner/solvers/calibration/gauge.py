@@ -1,4 +1,4 @@
-"""What the frames do not determine: the position of the object, and whole turns of phase across it."""
+"""Gauge freedom of the frames: position of the object, and whole turns of phase across it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _UNWIND = 1.5
 def unwound(field: Tensor, geometry: Geometry, derivatives: Derivatives) -> tuple[Tensor, Geometry] | None:
     """Remove whole turns of phase from a periodic object, and displace the frames in proportion to z instead.
 
-    A tilt of the light by one turn across the field and a phase ramp of one turn in the object are the same but for
-    terms of third order. The turns are those of the object's strongest frequency.
+    A tilt of the light by one turn across the field is equivalent to a phase ramp of one turn in the object, except
+    for terms of third order. The turns are those of the object's strongest frequency.
 
     Returns
     -------
     tuple[Tensor, Geometry] or None
-        An equivalent object and geometry, or None if the mean of the object is its strongest frequency already.
+        An equivalent object and geometry, or None if the mean is already the strongest frequency of the object.
     """
     spectrum = torch.fft.fft2(field).abs()
     strongest = int(spectrum.argmax())
@@ -43,15 +43,15 @@ def unwound(field: Tensor, geometry: Geometry, derivatives: Derivatives) -> tupl
 
 
 def placed(
-    field: Tensor, geometry: Geometry, given: Geometry, derivatives: Derivatives, padding: Padding
+    field: Tensor, geometry: Geometry, nominal: Geometry, derivatives: Derivatives, padding: Padding
 ) -> tuple[Tensor, Geometry]:
-    """Choose the mean of the shifts, and displace the object the other way.
+    """Choose the mean of the shifts, and displace the object in the opposite direction.
 
-    Two opinions, weighted by their variances: the line through the shifts meets z = 0 where that of the given ones
-    does, as with a tilted illumination, which is as sure as the shifts lie on a line; and the mean of the shifts is
-    that of the given ones.
+    Two conditions are weighted by their variances: the line through the shifts meets z = 0 at the same point as for the
+    nominal shifts, as with a tilted illumination, with a variance from the scatter about the line; and the mean of the
+    shifts is that of the nominal ones.
     """
-    distances, moved = geometry.distances_um, geometry.shifts_um - given.shifts_um
+    distances, moved = geometry.distances_um, geometry.shifts_um - nominal.shifts_um
     line = trend(distances, moved)
     spread = float(np.square(distances - distances.mean()).sum())
     lever = 1 / len(distances) + distances.mean() ** 2 / max(spread, 1e-12)
@@ -59,7 +59,7 @@ def placed(
     by_mean = float(np.square(moved - moved.mean(0)).mean()) / len(distances)
     share = by_mean / (by_line + by_mean) if by_mean > 0 else 0.0
     offset = -share * line.intercept_um - (1 - share) * moved.mean(0)
-    # the factors of the derivatives are −2πi f; the object goes the other way
+    # the factors of the derivatives are −2πi f; the object moves in the opposite direction
     angle = -(float(offset[0]) * derivatives.of(DOWN).imag + float(offset[1]) * derivatives.of(RIGHT).imag)
     spectrum = torch.fft.fft2(padding.pad(field)) * torch.polar(torch.ones_like(angle), angle)
     displaced: Tensor = padding.crop(torch.fft.ifft2(spectrum))

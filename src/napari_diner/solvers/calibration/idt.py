@@ -1,4 +1,4 @@
-"""Directions and brightness of illuminations refined together with the object.
+"""Joint refinement of directions and brightness of illuminations with the object.
 
 Assume Fourier coefficients of the object with zero mean and variance τ², and noise of variance σ². Under the linear
 model, the data y of all frames at one frequency then have the covariance τ² (M M* + α), α = σ²/τ². The object is
@@ -10,12 +10,12 @@ log-likelihood
     L_i(θ) = −Σ_u  |y_i − m(θ) x_{-i}|² / (τ² s(θ)) + log s(θ)
 
 (prediction-error decomposition of a Gaussian likelihood; Rasmussen & Williams, Gaussian Processes for Machine Learning,
-Sec. 5.4.2). Each direction in turn moves to the maximum of L_i, all objects x_{-i} are solved for again, and so on.
+Sec. 5.4.2). Each direction in turn is moved to the maximum of L_i, then all objects x_{-i} are solved for again.
 
 Two features determine the direction: the phase with which slices out of focus appear, and the sharp edge of the
-aperture, beyond which what the others predict is missing (s = α there). The edge makes L_i step-like, hence a search on
-ever finer grids instead of derivatives. Everything is diagonal in frequency: a part of the frequencies suffices, and no
-volume is ever stored. α and τ² are maximum-likelihood estimates, for each band of frequencies.
+aperture, beyond which the predictions of the others vanish (s = α there). The edge makes L_i step-like, hence a search
+on successively finer grids instead of derivatives. Everything is diagonal in frequency: a part of the frequencies
+suffices, and no volume is ever stored. α and τ² are maximum-likelihood estimates, for each band of frequencies.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ _BANDS = 8
 _MOST_NUMBERS = 2**22
 # sweeps before which α and τ² are chosen
 _CHOICES = (1, 2, 3, 4, 5, 6, 8, 10, 14)
-# the finest step of a search, and the first one but for the first sweeps, in steps of frequency
+# the finest step of a search, and the first step except in the first sweeps, in steps of frequency
 _FINEST = 0.04
 _FIRST_LATER = 0.4
-# changes below this, root of the mean square in steps of frequency, end the sweeps
+# root mean square change, in steps of frequency, below which the sweeps end
 _SETTLED = 0.03
 _DOF = 4.0
 _COMPLEX, _REAL = torch.complex64, torch.float32
@@ -75,15 +75,15 @@ class IlluminationRefinement(Resumable):
     geometry
         The volume and the objective.
     illumination
-        Where to start; within the objective's aperture.
+        Initial illumination, within the objective's aperture.
     data
         g = I / I_background − 1, real, (N, Y, X).
     directions, gain
-        What to refine.
+        Quantities to refine.
     together
         Move all directions as one pattern: shifted, rotated and scaled.
     range_na
-        How far from the start directions are searched for.
+        Search range about the initial directions.
     iterations
         Maximum number of sweeps over all frames.
     dispersion
@@ -132,7 +132,7 @@ class IlluminationRefinement(Resumable):
         """τ² of each band, (B,)."""
 
     def result(self) -> RefinedIllumination:
-        """Return the directions and gains found so far; a pattern is fitted to directions that were free to move."""
+        """Return the current directions and gains; with `together`, a pattern fitted to independent directions."""
         apertures = self.apertures.copy()
         if self.together and self.directions:
             apertures = brought_inside(fitted_pattern(self.start, apertures), self.geometry.na)
@@ -142,7 +142,7 @@ class IlluminationRefinement(Resumable):
 
     @torch.no_grad()
     def steps(self) -> Iterator[Step]:
-        """Sweep over all frames until nothing moves; the loss is the RMS difference between frames and predictions."""
+        """Sweep over all frames until convergence; the loss is the RMS difference between frames and predictions."""
         unit = self._step * self.geometry.wavelength_um
         sources = len(self.start)
         while self._sweep < self.iterations and not self._converged:
@@ -152,7 +152,7 @@ class IlluminationRefinement(Resumable):
             prediction = self._predict()
             self._unexplained = (self._unexplained[0] if sweep > 1 else prediction.loss, prediction.loss)
             moved = self.apertures.copy()
-            # half of them at a time, so that no two chase each other
+            # half of them at a time, so that frames do not chase each other
             half = -(-sources // 2)
             self._order = np.roll(self._order, half) if sweep % 2 == 0 else self._chance.permutation(sources)
             turn = self._order[:half] if self.directions else self._order[:0]
@@ -200,7 +200,7 @@ class IlluminationRefinement(Resumable):
         self._mean = torch.where(places == 0, float(rows * columns), 0.0).to(torch.float64)
         """Spectrum of an image of ones, (K,)."""
         self._shares = torch.where(places % half == 0, 1.0, 2.0).to(torch.float64)
-        """How often each frequency occurs in the full spectrum, (K,)."""
+        """Multiplicity of each frequency in the full spectrum, (K,)."""
         cuts = np.linspace(0, len(places), min(_BANDS, len(places)) + 1).astype(int)
         self._bands = [slice(a, b) for a, b in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)]
 
@@ -265,7 +265,7 @@ class IlluminationRefinement(Resumable):
         )
 
     def _search(self, source: int, prediction: _Prediction, first: float) -> Vector:
-        """Return the direction of a source that makes its frame likeliest, by ever finer grids."""
+        """Return the most likely direction of a source, by successively finer grids."""
         frame = int(self.illumination.frame_of_source[source])
         volume = prediction.volumes[..., frame].unflatten(-1, (2, -1))
         imaginary = 1j * volume[:, 1]
@@ -303,7 +303,7 @@ class IlluminationRefinement(Resumable):
         return at
 
     def _scattered(self, aperture: Vector, sides: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return what a source alone gives of Δε_re ± jΔε_im, each (K, Z), and where it passes the objective, (K,)."""
+        """Return the responses to one source for Δε_re ± jΔε_im, (K, Z), and passing frequencies, (K,)."""
         total = torch.zeros(len(self._fy), dtype=_COMPLEX)
         inside = torch.zeros(len(self._fy), dtype=torch.bool)
         for sign, side in zip((1, -1), sides, strict=True):
@@ -313,7 +313,7 @@ class IlluminationRefinement(Resumable):
         return total, inside
 
     def _side(self, aperture: Vector, sign: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return A(u) of the slice z = 0, or A*(−u), and the phases of all slices, (K', Z), where they pass, (K,)."""
+        """Return A(u) of the slice z = 0, or A*(−u), phases of all slices, (K', Z), and passing frequencies, (K,)."""
         a, delta = born_amplitude(
             sign * self._fy, sign * self._fx, tuple(aperture.tolist()), self.geometry, self.dispersion
         )
@@ -348,28 +348,20 @@ class IlluminationRefinement(Resumable):
 
 @dataclass(frozen=True)
 class _Prediction:
-    """The prediction of each frame by all others.
-
-    Parameters
-    ----------
-    data
-        y, (K, N).
-    volumes
-        x_{-i}, (K, 2Z, N).
-    variances
-        s of the differences where a frame's light passes the objective, (K, N), in units of τ².
-    alpha, power
-        α = s where it does not, and τ²; (K,).
-    loss
-        Root of the mean square difference, for each pixel.
-    """
+    """The prediction of each frame by all others."""
 
     data: Tensor
+    """y, (K, N)."""
     volumes: Tensor
+    """x_{-i}, (K, 2Z, N)."""
     variances: Tensor
+    """s of the differences for passing light of a frame, (K, N), in units of τ²."""
     alpha: Tensor
+    """α = s for light that does not pass, (K,)."""
     power: Tensor
+    """τ², (K,)."""
     loss: float
+    """Root of the mean square difference, for each pixel."""
 
 
 def moved(illumination: Illumination, apertures: Vector) -> Illumination:
@@ -384,7 +376,7 @@ def moved(illumination: Illumination, apertures: Vector) -> Illumination:
 
 
 def brought_inside(apertures: Vector, na: float) -> Vector:
-    """Return directions with those beyond the edge of the objective's aperture brought back to it."""
+    """Return directions, with those beyond the edge of the objective's aperture moved to it."""
     radius = np.linalg.norm(apertures, axis=1, keepdims=True)
     inside: Vector = apertures * np.minimum(1.0, na / np.maximum(radius, 1e-12))
     return inside

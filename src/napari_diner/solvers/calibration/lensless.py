@@ -1,4 +1,4 @@
-"""Distances, shifts and gains of a lensless recording, found together with the object."""
+"""Joint estimation of distances, shifts and gains of a lensless recording with the object."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettin
 from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
-# a step that leaves the misfit larger by more than this factor, after the object has followed, was too long
+# a step is too long if the misfit grows by more than this factor after the object has followed
 _WORSE = 1.02
-# the longest step of a distance, in depths of field, of a shift, in pixels, and of the square of a source, relative
+# longest step of a distance, in depths of field, of a shift, in pixels, and of the square of a source, relative
 _LONGEST_Z, _LONGEST_SHIFT_PX, _LONGEST_SOURCE = 0.5, 2.0, 2.0
-# the square of the source is nearly right once it moves by no more than this part of itself
+# relative change of the square of the source below which it is nearly correct
 _SOURCE_NEAR = 0.1
-# registered shifts below this, in pixels, are left to the second-order steps
+# largest registered shifts, in pixels, that are left to the second-order steps
 _REGISTERED_PX = 0.3
-# damping of the first step of the object, and how it changes on success and on failure
+# initial damping of the object, and its factors on success and on failure
 _DAMPING = 1e-2
 _DAMPING_DOWN, _DAMPING_UP = 0.1, 16.0
-# after a step that failed although it was damped thrice as much
+# after a step that failed in spite of three times the damping
 _DAMPING_FAILED = _DAMPING_UP**3
-# the last round is the one that moves nothing by more than this fraction of its error
+# fraction of the standard errors below which moves end the rounds
 _STILL = 0.1
 _MOST_SHRINKAGE = 0.8
 
@@ -59,36 +59,36 @@ _MOST_SHRINKAGE = 0.8
 class SelfCalibration(Resumable):
     """Estimate geometry and object together, by second-order steps with the object eliminated.
 
-    Each round improves the object for the present geometry by a step of `GaussNewton`, lets the object answer to all
-    moves of the geometry (`Elimination`), and moves both. What the frames do not determine is settled at the end: the
-    plane of the object by its sharpness (`PlaneSearch`) and by the given distances, in proportion to their precision;
-    the place of the object so that the line through the shifts meets z = 0 where that of the given ones does, as for a
-    tilted illumination; its brightness by the mean of the log-gains; and the whole turns of phase across a periodic
-    field, which shifts in proportion to z undo, so that the mean of the object's field is its strongest frequency.
-
-    Once the geometry is nearly right, detail finer than what the model explains is left out (`explained_up_to`).
+    Each round improves the object for the current geometry by a step of `GaussNewton`, computes the response of the
+    object to all moves of the geometry (`Elimination`), and moves both. The gauge is fixed at the end: the plane of the
+    object by its sharpness (`PlaneSearch`) and by the nominal distances, weighted by their precision; the position of
+    the object such that the line through the shifts meets z = 0 at the same point as for the nominal ones, as for a
+    tilted illumination; its brightness by the mean of the log-gains; and whole turns of phase across a periodic field,
+    which are equivalent to shifts in proportion to z, such that the mean of the object's field is its strongest
+    frequency. Once the geometry is nearly correct, detail finer than the model explains is excluded
+    (`explained_up_to`).
 
     Parameters
     ----------
     problem
-        What is to be explained, with the geometry to start from.
+        The problem, with the initial geometry.
     build
         Makes the forward model of a geometry.
     derivatives
-        How fields answer to distances and shifts.
+        Derivatives of fields by distances and shifts.
     given
-        The geometry to start from, towards which the result is pulled.
+        The initial geometry, which is also the mean of the prior.
     prior
-        Strength of that pull, and bounds.
+        Standard deviations of the prior, and bounds.
     wanted
         What to estimate.
     depth_of_field_um
         Depth of field of the grid.
     least_source_um
-        The smallest source that the model does not take for a point.
+        The smallest source that the model distinguishes from a point.
     rounds, object_steps, answer_steps, warm_up
-        At most so many rounds; inner steps of the object, and of its answer to each move, in a round; rounds of
-        alternating projections before all.
+        Maximum number of rounds; inner steps per round for the object, and for its response to each move;
+        initial rounds of alternating projections.
     """
 
     answer = (
@@ -128,7 +128,7 @@ class SelfCalibration(Resumable):
         """Rounds taken so far."""
         self._last_step = np.zeros(self._moves.shape[2])
         self._padding = problem.model.padding
-        # the part of the object's frequencies that reach any frame
+        # the object's frequencies that reach any frame
         self._seen = seen_part(build(given))
         self._up_to: float | None = None
         self._band: Tensor | None = None
@@ -139,7 +139,7 @@ class SelfCalibration(Resumable):
         self._field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
 
     def steps(self) -> Iterator[Step]:
-        """Do the work."""
+        """Yield a step after each update."""
         if not self.rounds_done:
             self._begin()
             yield self._step(0, 0.1)
@@ -169,7 +169,7 @@ class SelfCalibration(Resumable):
         return model
 
     def _begin(self) -> None:
-        """Start from a weak object, with frames registered if they may be displaced by much."""
+        """Start from a weak object, with registered frames if displacements may be large."""
         problem = self._problem()
         if "shift" in self.wanted:
             shifts_um = register(problem, self._derivatives.optics.pixel_size_um)
@@ -196,7 +196,7 @@ class SelfCalibration(Resumable):
             self._damping * (_DAMPING_FAILED if failed else _DAMPING_DOWN if loss < self._loss else _DAMPING_UP), 1.0
         )
         if self._before is not None and loss > _WORSE * self._loss:
-            # halfway back, with the object of before
+            # halfway back, with the previous object
             geometry, self._field = self._before
             self.geometry = Geometry.of((self.geometry.table + geometry.table) / 2)
             self._last_step /= 2
@@ -212,41 +212,41 @@ class SelfCalibration(Resumable):
         normal = self._normal = elimination.normal()
         step = self._limited(np.asarray(-np.linalg.solve(*self._with_prior(normal)), np.float64))
         self._shrinkage = self._shrunk(normal, step)
-        # whether it was too long is seen in the next round, once the object has taken up the noise anew
+        # the next round shows whether it was too long, once the object has adapted to the noise
         self._before = self.geometry, self._field
         self.geometry = self._bounded(self.geometry.table + self._moves @ step)
         self._field = self._field * torch.exp(elimination.answer(step))
         self._last_step = step
 
     def _shrunk(self, normal: Normal, step: Vector) -> float:
-        """Return which part of the last step is left to this one, 0 to 0.8.
+        """Return the part of the last step that remains for this one, 0 to 0.8.
 
-        With noise in the object the normal matrix is larger than the true derivative of its right-hand side; each step
-        then covers but a part of the way, and the errors are larger in the same proportion.
+        With noise in the object, the normal matrix is larger than the true derivative of its right-hand side; each step
+        is then too short, and the errors are too small, by the same factor.
         """
         last = normal.matrix @ self._last_step
         square = float(self._last_step @ last)
         return float(np.clip(step @ last / square, 0, _MOST_SHRINKAGE)) if square > 0 else 0.0
 
     def _limited(self, step: Vector) -> Vector:
-        """Return a step that moves no frame farther than the linearisation may hold."""
+        """Return a step limited to the range of the linearisation for all frames."""
         moves = np.abs(self._moves @ step).max(0)
         shift = _LONGEST_SHIFT_PX * self._derivatives.optics.pixel_size_um
         source = _LONGEST_SOURCE * max(self.geometry.source_um, self.given.source_um) ** 2
         longest = np.array([_LONGEST_Z * self.depth_of_field_um, shift, shift, math.log(2), max(source, 1e-12)])
         part = min(1.0, float((longest / np.maximum(moves, 1e-12)).min()))
-        # the wrong source would be taken for detail that the frames do not hold
+        # a wrong source would be compensated by detail that the frames do not contain
         self._near |= part == 1 and moves[SOURCE] <= _SOURCE_NEAR * self.geometry.source_um**2
         limited: Vector = part * step
         return limited
 
     def _variance(self, square: float) -> float:
-        """Return the variance of the noise: the residual's square over what object and geometry leave of the data."""
+        """Return the variance of the noise: the squared residual over the remaining degrees of freedom."""
         unknowns: float = 2 * self._seen * math.prod(self._first.model.shape) + self._moves.shape[2]
         return square / max(self._first.valid - unknowns, 1)
 
     def _with_prior(self, normal: Normal) -> tuple[Vector, Vector]:
-        """Return the normal equations with the pull towards what is given, both in units of the noise."""
+        """Return the normal equations including the prior, both in units of the noise."""
         variance = self._variance(normal.square)
         weights = self.prior.deviations**-2.0
         pull = np.einsum("nck,nc,ncl->kl", self._moves, weights, self._moves)
@@ -254,27 +254,27 @@ class SelfCalibration(Resumable):
         return normal.matrix + variance * pull, normal.right + variance * away
 
     def _bounded(self, table: Vector) -> Geometry:
-        given, bounds = self.given.table, self.prior.bounds
-        least = given - bounds
+        nominal, bounds = self.given.table, self.prior.bounds
+        least = nominal - bounds
         least[:, SOURCE] = np.maximum(least[:, SOURCE], self.least_source_um**2)
-        return Geometry.of(np.clip(table, least, given + bounds))
+        return Geometry.of(np.clip(table, least, nominal + bounds))
 
     def _at_rest(self) -> bool:
-        """Tell whether the last round moved nothing by more than a part of its error."""
+        """Return whether all moves in the last round were below a part of their errors."""
         if self._normal is None:
             return False
         errors = np.sqrt(np.diag(self._scatter(self._normal)))
         return bool((np.abs(self._last_step) < _STILL * errors).all())
 
     def _scatter(self, normal: Normal) -> Vector:
-        """Return the covariance of the moves: the scatter, grown by what the object took off the residual."""
+        """Return the covariance of the moves: the scatter, corrected for the residual absorbed by the object."""
         inverse = np.linalg.inv(self._with_prior(normal)[0])
         growth = self._variance(normal.square) * self._first.valid / max(normal.square, 1e-300)
         scatter: Vector = inverse @ (growth * normal.spread) @ inverse
         return scatter
 
     def _unwind(self) -> bool:
-        """Take whole turns of phase off a periodic object; return whether there were any."""
+        """Remove whole turns of phase from a periodic object; return whether there were any."""
         if not self._displaces or not self._padding.is_identity:
             return False
         without_turns = unwound(self._field, self.geometry, self._derivatives)
@@ -285,9 +285,9 @@ class SelfCalibration(Resumable):
         return True
 
     def _narrow(self) -> bool:
-        """Leave out what is finer than the model explains; return whether there was any. Done once.
+        """Exclude detail finer than the model explains; return whether there was any. Done once.
 
-        That fine detail would otherwise decide: derivatives by distance and shift grow with the frequency.
+        This detail would otherwise dominate, as derivatives by distance and shift grow with the frequency.
         """
         if not self._near or self._band_known:
             return False
@@ -305,10 +305,10 @@ class SelfCalibration(Resumable):
         return True
 
     def _settle(self) -> Generator[Step, None, _Settled]:
-        """Decide what the frames cannot: the plane of the object and its place."""
+        """Fix the gauge: plane and position of the object."""
         geometry, field, plane = self.geometry, self._field, None
         deviation = float(self.prior.deviations[:, Z].mean())
-        # without a plane, the common distance is as certain as the given distances
+        # without a plane, the common distance is as certain as the nominal distances
         variance = deviation**2
         if "z" in self.wanted:
             model = self._model()
@@ -333,14 +333,14 @@ class SelfCalibration(Resumable):
         return _Settled(geometry, field, plane, variance)
 
     def current(self) -> Calibrated:
-        """Return the present geometry and object, with nothing settled that the frames do not determine."""
+        """Return the current geometry and object, before fixing the gauge."""
         variance = float(self.prior.deviations[:, Z].mean()) ** 2
         return self._calibrated(_Settled(self.geometry, self._field, None, variance))
 
     def result(self) -> Calibrated:
         """Return the best geometry and object so far.
 
-        As long as no round is done, the errors are those of the given geometry.
+        Before the first round is complete, the errors are those of the nominal geometry.
         """
         settled = self._settled_to
         return self._calibrated(_returned(self._settle()) if settled is None else settled)
@@ -373,7 +373,7 @@ class SelfCalibration(Resumable):
 
 @dataclass(frozen=True)
 class _Settled:
-    """Geometry and object with everything decided, and how certain the common distance is."""
+    """Geometry and object with the gauge fixed, and the variance of the common distance."""
 
     geometry: Geometry
     field: Tensor
@@ -382,7 +382,7 @@ class _Settled:
 
 
 def _returned(work: Generator[Step, None, _Settled]) -> _Settled:
-    """Go through a generator and return what it returns."""
+    """Exhaust a generator and return its return value."""
     while True:
         try:
             next(work)

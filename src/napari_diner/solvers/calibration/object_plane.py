@@ -1,10 +1,10 @@
-"""In which plane the object lies: what only its own look can tell, since all frames fit any plane equally well.
+"""The plane of the object, from its sharpness, since all frames fit any plane equally well.
 
-With all distances longer by c and the object propagated back by c, no frame changes. A sample at its own plane has
-amplitudes and phases that vary little in most places and much at a few edges; out of it, fringes vary everywhere, and
-what is amplitude turns into phase and back. That is judged by the likelihood of gradients that scatter with heavy
-(Cauchy-like) tails, ``S(c) = −⟨log(ε + |∇|O||²)⟩ − ⟨log(ε' + |∇ exp(i arg O)|²)⟩``: edges hardly count, and that
-most of the field is calm counts much. ε and ε' are a tenth of the median squares.
+With all distances longer by c and the object propagated back by c, no frame changes. In its own plane, a sample has
+amplitudes and phases that vary little in most places and strongly at a few edges; out of focus, fringes are everywhere,
+and amplitude and phase mix. The criterion is the likelihood of gradients with heavy (Cauchy-like) tails, ``S(c) =
+−⟨log(ε + |∇|O||²)⟩ − ⟨log(ε' + |∇ exp(i arg O)|²)⟩``: edges have little weight, and a calm field has
+much. ε and ε' are a tenth of the median squares.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ _LAST = 0.005
 
 @dataclass(frozen=True)
 class Plane:
-    """Where an object is in focus."""
+    """The plane of focus of an object."""
 
     offset_um: float
-    """By how much all distances must be lengthened for the object to lie at its own plane."""
+    """Length to add to all distances so that the object is in its own plane."""
     error_um: float
-    """Standard error, from leaving out each block of the field in turn (jackknife), and from how far apart amplitude
-    and phase by themselves see the plane."""
+    """Standard error, from leaving out each block of the field in turn (jackknife), and from the difference between
+    the planes of amplitude and phase alone."""
     at_end: bool
-    """Whether the best plane lies at the end of the range, so that the true one may lie beyond."""
+    """Whether the best plane is at the end of the range, so that the true one may be beyond."""
 
 
 class Refocusing:
-    """An object that is brought to other planes.
+    """Refocusing of an object.
 
     Parameters
     ----------
     field
-        The object O, (Y, X), as found with the present distances.
+        The object O, (Y, X), for the current distances.
     model
         Its forward model, for the padding.
     derivatives
-        For the phase that a micrometre adds.
+        For the phase per micrometre.
     part
-        Which part of each frequency to keep, (Y', X'); all if None.
+        Weight of each frequency, (Y', X'); 1 if None.
     """
 
     def __init__(self, field: Tensor, model: MultiHeight, derivatives: Derivatives, part: Tensor | None = None) -> None:
@@ -65,23 +65,23 @@ class Refocusing:
         self._phase = derivatives.of(Z).imag
 
     def at(self, offset_um: float) -> Tensor:
-        """Return the object that belongs to distances longer by `offset_um`: complex, (Y, X)."""
+        """Return the object for distances longer by `offset_um`: complex, (Y, X)."""
         turn = torch.polar(torch.ones_like(self._phase), -offset_um * self._phase)
         field: Tensor = self._padding.crop(torch.fft.ifft2(self._spectrum * turn))
         return field
 
 
 class PlaneSearch:
-    """Find the plane in which an object is calmest.
+    """Search for the plane in which an object is calmest.
 
     Parameters
     ----------
     refocusing
         The object.
     range_um
-        How far to search to both sides.
+        Search range to both sides.
     depth_of_field_um
-        Depth of field of the grid, which the steps are made to.
+        Depth of field of the grid, which determines the steps.
     mask
         True where pixels count, (Y, X), or None.
     """
@@ -97,7 +97,7 @@ class PlaneSearch:
         self._calm: tuple[Tensor, Tensor] | None = None
 
     def steps(self) -> Iterator[float]:
-        """Search on ever finer grids; yields the part of the work that is done."""
+        """Search on successively finer grids; yields the completed part of the work."""
         step = 2 * self._range / _FIRST_STEPS
         grid = np.arange(-_FIRST_STEPS // 2, _FIRST_STEPS // 2 + 1) * step
         levels = 1 + max(0, int(np.ceil(np.log(step / self._last) / np.log(_FINER))))
@@ -111,7 +111,7 @@ class PlaneSearch:
             grid = best + np.arange(-_REACH, _REACH + 1) * step
 
     def result(self) -> Plane:
-        """Return the plane found; ask once `steps` is through."""
+        """Return the plane; only after `steps` has ended."""
         offsets = np.array(sorted(self._curve))
         curves = np.array([self._curve[offset] for offset in offsets])
         whole = curves.sum(1)
@@ -141,7 +141,7 @@ class PlaneSearch:
         return float(offsets[best] + self._step * top), float(-curvature)
 
     def _measure(self, offset: float) -> None:
-        """Note the calmness of amplitude and phase in each block at an offset, (2, blocks)."""
+        """Record the calmness of amplitude and phase in each block at an offset, (2, blocks)."""
         if offset in self._curve:
             return
         field = self._refocusing.at(offset)

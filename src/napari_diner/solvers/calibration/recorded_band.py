@@ -1,4 +1,4 @@
-"""Up to which fineness a model explains what was recorded."""
+"""The finest detail that a model explains."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from napari_diner.physics.lensless.multiheight import LenslessModel
 from napari_diner.physics.propagation import frequencies
 from napari_diner.solvers.lensless.problem import PhaseProblem
 
-# the rings that the frequencies up to half a cycle a pixel are divided into, and how wide one must be on the grid
+# number of rings of frequencies up to half a cycle per pixel, and minimum width of a ring on the grid
 _RINGS, _RING_PX = 48, 2
-# explained is a ring of whose power the residual leaves less than half; noise that the object took up is no more
+# a ring counts as explained if the residual has less than half of its power; noise fitted by the object has more
 _EXPLAINED = 0.5
-# nothing coarser than this part of the finest that a grid holds is ever left out
+# detail coarser than this fraction of the finest on the grid is never excluded
 _COARSEST = 1 / 8
 
 
 def explained_up_to(problem: PhaseProblem, field: Tensor) -> float | None:
-    """Return the frequency up to which an object explains the frames, in cycles a pixel; None if it is all.
+    """Return the frequency up to which an object explains the frames, in cycles per pixel; None for all.
 
-    Frames hold no detail that is finer than the sensor's pixels if they were interpolated, or than the light is
-    coherent for; what stands there is noise and the pattern of the sensor. The object nevertheless takes it up, most
-    easily by waves that leave the field of view before they reach a sensor.
+    Interpolated frames contain no detail finer than the sensor's pixels, and frames in partially coherent light none
+    that is blurred; at these frequencies there is only noise and the pattern of the sensor. The object fits it
+    nevertheless, most easily by waves that leave the field of view before they reach a sensor.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def explained_up_to(problem: PhaseProblem, field: Tensor) -> float | None:
     """
     model = problem.model
     rings = min(_RINGS, min(model.shape) // (2 * _RING_PX))
-    # the edges, which do not continue on the other side, would be fine detail
+    # the edges, which do not continue on the opposite side, would count as fine detail
     rows, columns = (
         torch.hann_window(size, periodic=False, dtype=problem.amplitudes.dtype, device=field.device)
         for size in model.shape

@@ -1,4 +1,4 @@
-"""Rough shifts between frames, from what each shows when brought back to the object's plane by itself."""
+"""Rough registration of frames that are propagated back to the object's plane separately."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _UPSAMPLING = 100
 
 
 def register(problem: PhaseProblem, pixel_size_um: float) -> Vector:
-    """Return how far each frame is displaced beyond what the model says already, relative to the middle one.
+    """Return the displacement of each frame relative to the model and to the middle frame.
 
-    The square root of each frame is propagated back to the object. What is not the sample there (a twin image, as the
-    phase at the sensor is not known) differs from frame to frame; what is the sample agrees, and the peak of the
-    cross-correlation tells the shift (Guizar-Sicairos et al., Opt. Lett. 33, 156 (2008)).
+    The square root of each frame is propagated back to the object. The twin image, as the phase at the sensor is
+    unknown, differs from frame to frame, while the sample is the same, so that the peak of the cross-correlation gives
+    the shift (Guizar-Sicairos et al., Opt. Lett. 33, 156 (2008)).
 
     Parameters
     ----------
     problem
-        The frames, and the model with the distances and shifts known so far.
+        The frames, and the model with the current distances and shifts.
     pixel_size_um
         Distance between neighbouring pixels.
 
@@ -37,16 +37,16 @@ def register(problem: PhaseProblem, pixel_size_um: float) -> Vector:
     assert isinstance(model, MultiHeight)
     amplitudes = problem.filled_amplitudes()
     window = _window(model.shape).to(amplitudes)
-    seen = []
+    images = []
     for frame in range(model.frames):
         back = model.field_adjoint(model.whole(frame).mean_adjoint(amplitudes[frame]).to(model.dtype), frame)
         field = model.spectrum_adjoint(back)
         modulus = field.abs()
-        seen.append(((modulus / modulus.mean() - 1) * window).cpu().numpy())
-    reference = seen[model.frames // 2]
+        images.append(((modulus / modulus.mean() - 1) * window).cpu().numpy())
+    reference = images[model.frames // 2]
     shifts = np.zeros((model.frames, 2))
-    for frame, image in enumerate(seen):
-        # scikit-image tells how to move the image back onto the reference
+    for frame, image in enumerate(images):
+        # scikit-image returns the shift that moves the image back onto the reference
         back, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
             reference, image, upsample_factor=_UPSAMPLING, normalization=None
         )
@@ -56,6 +56,6 @@ def register(problem: PhaseProblem, pixel_size_um: float) -> Vector:
 
 
 def _window(shape: tuple[int, int]) -> Tensor:
-    """Return weights that fall to zero at the edges, which would speak for no shift at all: (Y, X)."""
+    """Return weights that fall to zero at the edges, which would favour a shift of zero: (Y, X)."""
     rows, columns = (torch.hann_window(size, periodic=False, dtype=torch.float64) for size in shape)
     return rows[:, None] * columns[None, :]

@@ -1,15 +1,15 @@
 """Directions of illumination from the circles that the objective's aperture leaves in the spectra of the frames.
 
-To first order a frame's spectrum is confined to two discs of radius NA/λ, centred at ∓u_i = ∓NA_i/λ. Outside them is
-noise, and what is scattered more than once. Whether a frequency lies in none, one or both of the discs decides how
-strong it is: with the mean power v_0, v_1 or v_2 of the three cases, estimated at each frequency from all frames, the
+To first order a frame's spectrum is confined to two discs of radius NA/λ, centred at ∓u_i = ∓NA_i/λ. Outside them there
+is only noise and multiple scattering. The strength of a frequency depends on whether it is in none, one or both of the
+discs: with the mean power v_0, v_1 or v_2 of the three cases, estimated at each frequency from all frames, the
 log-likelihood of the powers p of a frame (of circular Gaussian values, as in P. Whittle, Bull. Int. Stat. Inst. 39, 105
 (1961)) is
 
     L(u_i) = Σ_u −log v_c(u) − p(u) / v_c(u),    c = 0, 1, 2 the number of discs, for u_i.
 
-It is highest where the discs fit, and weights each frequency by how far it is above the noise. The spectrum of real
-values is symmetric, so that u_i and −u_i fit equally well; a first guess must decide between them.
+It is highest where the discs fit, and weights each frequency by its signal-to-noise ratio. The spectrum of real
+values is symmetric, so that u_i and −u_i fit equally well; an initial guess must decide between them.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from napari_diner.solvers.step import Step
 
 Vector = npt.NDArray[np.float64]
 
-# part of the frame that is faded out at its borders, where left does not continue right
+# part of the frame that is faded out at its borders, which do not continue at the opposite side
 _FADED = 0.25
-# smoothing of the powers, in frequency steps, and how many frames the mean of a whole radius counts for
+# smoothing of the powers, in frequency steps, and weight of the mean over a radius, in frames
 _SMOOTHING = 1.0
 _RADIAL_WEIGHT = 0.3
-# frequencies below this many steps hold what is left of the background
+# frequencies below this many steps contain remains of the background
 _LOWEST = 2.5
 # width of an aperture's edge, in steps; with a wider one, discs are drawn to the strong low frequencies that they share
 _EDGE = 0.5
-# the search ends with steps this small, in steps of frequency
+# final step of the search, in steps of frequency
 _FINEST = 0.05
 _PASSES = 3
-# of more frequencies than these, some are taken by chance
+# largest number of frequencies, of which a random part is taken otherwise
 _MOST_FREQUENCIES = 10_000
 
 
@@ -51,7 +51,7 @@ class CircleFit:
     apertures: Vector
     """(NA_y, NA_x) of each frame, (N, 2)."""
     likelihood_gain: float | None = None
-    """How much likelier they are than the first guess, as log-likelihood per frame; None if not computed."""
+    """Log-likelihood per frame relative to the initial guess; None if not computed."""
 
 
 class CircleSearch(Resumable):
@@ -62,11 +62,11 @@ class CircleSearch(Resumable):
     frames
         g = I / I_background − 1, or just I, real, (N, Y, X); one source each.
     apertures
-        First guess of (NA_y, NA_x), (N, 2).
+        Initial guess of (NA_y, NA_x), (N, 2).
     geometry
         Pixels, light and objective.
     range_na
-        How far from the first guess to search.
+        Search range about the initial guess.
     together
         Move all directions as one pattern: shifted, rotated and scaled.
     """
@@ -133,7 +133,7 @@ class CircleSearch(Resumable):
             yield Step(number, _PASSES, loss, resumable=True)
 
     def result(self) -> CircleFit:
-        """Return the directions found so far, and how much likelier they are."""
+        """Return the current directions and their gain in likelihood."""
         levels = self._levels()
         gains = []
         for frame in range(len(self.start)):
@@ -143,7 +143,7 @@ class CircleSearch(Resumable):
         return CircleFit(self.apertures, float(np.mean(gains)))
 
     def current(self) -> CircleFit:
-        """Return the directions found so far."""
+        """Return the current directions."""
         return CircleFit(self.apertures)
 
     def _levels(self) -> npt.NDArray[np.float32]:
@@ -168,7 +168,7 @@ class CircleSearch(Resumable):
             total = ndimage.gaussian_filter(totals[number], _SMOOTHING) + _RADIAL_WEIGHT * radial
             weight = ndimage.gaussian_filter(counts[number], _SMOOTHING) + _RADIAL_WEIGHT
             logs[number] = np.log(total / weight + tiny)[self._useful]
-        # a frequency within the discs holds noise as well
+        # frequencies within the discs contain noise as well
         logs[1] = np.maximum(logs[1], logs[0])
         logs[2] = np.maximum(logs[2], logs[0])
         return logs
@@ -176,7 +176,7 @@ class CircleSearch(Resumable):
     def _terms(self, frame: int, levels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the log-likelihood of each frequency for none, one and two discs, (3, K)."""
         terms: npt.NDArray[np.float32] = -levels - self.power(frame)[self._useful] * np.exp(-levels)
-        # single frequencies far above all others, as those of a bright line, must not decide
+        # single strong frequencies, as of a bright line, must not dominate
         return np.maximum(terms, -levels - 20)
 
     def _likelihood(self, apertures: Vector, terms: npt.NDArray[np.float32], edge: float) -> Vector:
@@ -192,7 +192,7 @@ class CircleSearch(Resumable):
         return likelihood
 
     def _search(self, frame: int, levels: npt.NDArray[np.float32], wide: bool) -> tuple[Vector, float]:
-        """Return the likeliest direction, and its log-likelihood, by ever finer grids about the best so far."""
+        """Return the most likely direction, and its log-likelihood, by a search on successively finer grids."""
         terms = self._terms(frame, levels)
         unit = self.step * self.wavelength_um
         at = self.start[frame] if wide else self.apertures[frame]
@@ -213,7 +213,7 @@ class CircleSearch(Resumable):
         return at, value
 
 
-def fitted_pattern(start: Vector, found: Vector) -> Vector:
+def fitted_pattern(start: Vector, directions: Vector) -> Vector:
     """Return the directions of a pattern, (N, 2), shifted, rotated and scaled to fit others, robustly."""
     origin = start.mean(0)
     y, x = (start - origin).T
@@ -226,8 +226,8 @@ def fitted_pattern(start: Vector, found: Vector) -> Vector:
         )
         return place
 
-    spread = float(np.median(np.abs(found - start - np.median(found - start, 0)))) + 1e-6
-    fit = optimize.least_squares(lambda p: ((placed(p) - found) / spread).ravel(), np.zeros(4), loss="soft_l1")
+    spread = float(np.median(np.abs(directions - start - np.median(directions - start, 0)))) + 1e-6
+    fit = optimize.least_squares(lambda p: ((placed(p) - directions) / spread).ravel(), np.zeros(4), loss="soft_l1")
     return placed(fit.x)
 
 

@@ -1,1 +1,1 @@
-"""Solvers that fit a representation to known values."""
+"""Solvers that fit a representation to values."""

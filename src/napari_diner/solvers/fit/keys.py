@@ -1,8 +1,8 @@
-"""Placing the keys of a DINER while its network is held: globally by search, locally by second-order steps.
+"""Placement of the keys of a DINER for a fixed network: globally by search, locally by second-order steps.
 
-Given the network f_θ, the keys of Eq. 4b are independent: each solves ``min_k |f_θ(k) − y_i|²`` in as many dimensions
-as a key has numbers. Adam walks every key downhill from where it happens to be, and leaves it on whatever fold of the
-learned INR it meets first; the search below finds the nearest fold of all.
+Given the network f_θ, the keys of Eq. 4b are independent: each solves ``min_k |f_θ(k) − y_i|²`` in the few dimensions
+of a key. Adam moves every key downhill from its position to the first minimum of the learned INR that it meets; the
+search below finds the best one.
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ from napari_diner.representations.lattice import Lattice
 from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
-# points of the lattice that is searched, whatever its dimension
+# number of points of the searched lattice, for any dimension
 _SEARCHED_POINTS = 1 << 16
 _SEARCHED_AT_ONCE = 1 << 18
 _MARGIN = 0.025
-# a key is only moved for a gain that its interpolation between lattice points cannot have hidden
+# a key is only moved for a gain larger than what the interpolation between lattice points may hide
 _GAIN = 0.9
-# nearest within this fraction: early on all values lie nearly at one point, far from most targets, and telling which is
-# the very nearest would mean to look at them all
+# tolerance of the nearest value: initially all values are nearly at one point, far from most targets, and an
+# exact search would have to visit all of them
 _NEARLY = 0.1
 _FIRST_DAMPING = 1e-2
-# searches take place within this part of a run: not before there is a network to search, and not so late that what
-# they have moved cannot settle
+# part of a run with searches: not before the network has learned something, and not so late that
+# moved keys cannot settle
 _SEARCH_SPAN = (0.08, 0.85)
 
 
 @torch.no_grad()
 def search_keys(diner: Diner, targets: Tensor, moved: Tensor) -> Iterator[int]:
-    """Move each key to where on a fine lattice the network's value is nearest to its target, if that is better.
+    """Move each key to the point of a fine lattice whose value is nearest to its target, if that is better.
 
     Parameters
     ----------
     diner
         The representation; its table is changed in place.
     targets
-        Wanted outputs, (outputs, n).
+        Target outputs, (outputs, n).
     moved
-        Boolean, (n,): receives which keys were moved.
+        Boolean, (n,): receives whether each key was moved.
 
     Yields
     ------
     int
-        Number of keys that are done.
+        Number of processed keys.
     """
     keys = diner.hash_table
     size = round(_SEARCHED_POINTS ** (1 / keys.shape[1]))
@@ -67,56 +67,54 @@ def search_keys(diner: Diner, targets: Tensor, moved: Tensor) -> Iterator[int]:
 
 
 class _Nearest:
-    """Finds the nearest of a set of values, (m, outputs): by a tree on a processor, by brute force on a card."""
+    """Search for the nearest of a set of values, (m, outputs): by a tree on a processor, by brute force on a card."""
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
         self.tree = cKDTree(values.numpy()) if values.device.type == "cpu" else None
 
     def to(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return for each of `wanted`, (n, outputs), the index of the nearest value and its squared distance, (n,)."""
+        """Return the index of the nearest value for each target, (n, outputs), and its squared distance, (n,)."""
         if self.tree is not None:
             distance, index = self.tree.query(values.numpy(), eps=_NEARLY, workers=torch.get_num_threads())
             return torch.from_numpy(index), torch.from_numpy(distance**2).to(values.dtype)
-        found = [torch.cdist(part, self.values).min(1) for part in values.split(CHUNK // 4)]
-        return torch.cat([part.indices for part in found]), torch.cat([part.values.square() for part in found])
+        nearest = [torch.cdist(part, self.values).min(1) for part in values.split(CHUNK // 4)]
+        return torch.cat([part.indices for part in nearest]), torch.cat([part.values.square() for part in nearest])
 
 
 @torch.no_grad()
 def place_keys(diner: Diner, targets: Tensor, steps: int) -> Iterator[int]:
     """Bring each key to the nearest minimum of ``|f_θ(k) − y|²`` by Levenberg-Marquardt steps on the exact network.
 
-    With the Jacobian J of f_θ at k, one step is ``(JᵀJ + μ tr(JᵀJ)) δ = Jᵀ(y − f_θ(k))``; it is taken if it lowers the
-    error, and μ falls by 4 then and rises by 8 otherwise, for each key on its own. No key gets worse.
+    With the Jacobian J of f_θ at k, one step is ``(JᵀJ + μ tr(JᵀJ)) δ = Jᵀ(y − f_θ(k))``; it is accepted if it lowers
+    the error; μ is then divided by 4, otherwise multiplied by 8, separately for each key. No key gets worse.
 
     Parameters
     ----------
-    diner
-        The representation; its table is changed in place.
-    targets
-        Wanted outputs, (outputs, n).
+    diner, targets
+        See `search_keys`.
     steps
         Steps for each key.
 
     Yields
     ------
     int
-        Number of keys that are done.
+        Number of processed keys.
     """
     identity = torch.eye(diner.settings.table_width, dtype=targets.dtype, device=targets.device)
     for start in range(0, len(diner.hash_table), CHUNK):
         part = slice(start, start + CHUNK)
-        keys, wanted = diner.hash_table[part].clone(), targets[:, part].T
+        keys, part_targets = diner.hash_table[part].clone(), targets[:, part].T
         damping = keys.new_full((len(keys), 1, 1), _FIRST_DAMPING)
         values, jacobian = _linearised(diner, keys)
         for _ in range(steps):
             normal = jacobian.mT @ jacobian
             trace = normal.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
             system = normal + (damping * trace + 1e-12) * identity
-            right = jacobian.mT @ (wanted - values)[..., None]
+            right = jacobian.mT @ (part_targets - values)[..., None]
             trial = keys + torch.linalg.solve(system, right)[..., 0]
             trial_values, trial_jacobian = _linearised(diner, trial)
-            better = (trial_values - wanted).square().sum(1) < (values - wanted).square().sum(1)
+            better = (trial_values - part_targets).square().sum(1) < (values - part_targets).square().sum(1)
             keys = trial.where(better[:, None], keys)
             values = trial_values.where(better[:, None], values)
             jacobian = trial_jacobian.where(better[:, None, None], jacobian)
@@ -126,11 +124,11 @@ def place_keys(diner: Diner, targets: Tensor, steps: int) -> Iterator[int]:
 
 
 def _linearised(diner: Diner, keys: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the network's values at keys, (n, outputs), and its Jacobian there, (n, outputs, d)."""
+    """Return the network's values at keys, (n, outputs), and its Jacobian, (n, outputs, d)."""
     with torch.enable_grad():
         leaf = keys.detach().requires_grad_()
         values = diner.backbone(leaf)
-        # each value depends on its own key only, so that the gradient of a sum holds a row of every Jacobian
+        # each value depends on its own key only, so the gradient of a sum contains a row of every Jacobian
         rows = [torch.autograd.grad(column.sum(), leaf, retain_graph=True)[0] for column in values.unbind(1)]
     return values.detach(), torch.stack(rows, 1)
 
@@ -155,12 +153,12 @@ class KeySearch(Resumable):
         self._done = 0
 
     def is_due(self, done: float) -> bool:
-        """Tell whether the next search is due when a fraction of the run is done."""
+        """Return whether the next search is due when a fraction of the run is done."""
         first, last = _SEARCH_SPAN
         return self._done < self.searches and done >= first + (last - first) * self._done / self.searches
 
     def apply(self, optimizer: torch.optim.Optimizer) -> Iterator[float]:
-        """Search for all keys, and take the momentum off those that move."""
+        """Search for all keys, and reset the momentum of those that move."""
         self._done += 1
         table = self.diner.hash_table
         moved = torch.zeros(len(table), dtype=torch.bool, device=self.targets.device)
@@ -169,12 +167,12 @@ class KeySearch(Resumable):
                 yield count / len(moved)
         state = optimizer.state.get(table)
         if state:
-            # its old momentum would carry a key away from where it was put
+            # the old momentum would carry a key away from its new position
             state["exp_avg"][moved] = 0
 
 
 class KeyPlacement:
-    """The last second-order steps of all keys, with the network held; a `Solver`.
+    """The final second-order steps of all keys, with a fixed network; a `Solver`.
 
     Parameters
     ----------
@@ -185,14 +183,14 @@ class KeyPlacement:
     steps
         Steps for each key.
     objective
-        Returns the present misfit.
+        Returns the current misfit.
     """
 
     def __init__(self, diner: Diner, targets: Tensor, steps: int, objective: Callable[[], float]) -> None:
         self.diner, self.targets, self.key_steps, self.objective = diner, targets, steps, objective
 
     def steps(self) -> Iterator[Step]:
-        """Place the keys, part by part; the last step has the misfit of the keys as placed."""
+        """Place the keys, part by part; the last step has the final misfit."""
         loss, keys = self.objective(), len(self.diner.hash_table)
         for done in place_keys(self.diner, self.targets, self.key_steps):
             yield Step(1, 1, self.objective() if done == keys else loss, within=done / keys)

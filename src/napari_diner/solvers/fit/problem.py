@@ -1,4 +1,4 @@
-"""The problem of a fit: which parameters make a representation return known values?"""
+"""The problem of a fit: parameters with which a representation returns given values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_diner.representations.lattice import Lattice
 from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.problem import Batch, Evaluation
 
-# keys that are read off a lattice at a time: many enough to share between threads, few enough to stay near a core
+# number of keys to interpolate on a lattice at a time: enough for several threads, few enough for the cache
 _PART = 1 << 17
 
 
@@ -40,7 +40,7 @@ class ValueProblem:
 
     @property
     def device(self) -> torch.device:
-        """Where the values are."""
+        """Device of the values."""
         return self.targets.device
 
     def loss(self, outputs: Tensor) -> Tensor:
@@ -58,12 +58,12 @@ class ValueProblem:
         return Evaluation(misfit, weighted * (2 / self.count), misfit)
 
     def linearise(self, estimate: Tensor) -> Identity:
-        """Return the derivative of the outputs by themselves."""
+        """Return the linearisation, which is the identity."""
         return Identity(estimate - self.targets)
 
     @torch.no_grad()
     def objective(self, unknown: Unknown) -> float:
-        """Return the misfit of the exact outputs; of a DINER in parts that need little memory."""
+        """Return the misfit of the exact outputs; a DINER is evaluated in parts to save memory."""
         (representation,) = unknown.parts
         if not isinstance(representation, Diner):
             return self.evaluate(unknown.exact().flatten(1)).loss
@@ -88,8 +88,8 @@ class ValueProblem:
     def descend(self, unknown: Unknown, batch: Batch, *, exact: bool) -> Tensor:
         """Add the gradient of the misfit to the parameters of an unknown; return the misfit.
 
-        A DINER is evaluated through its lattice unless its settings or `exact` say otherwise; a part of the samples by
-        itself.
+        A DINER is evaluated through its lattice unless its settings or `exact` ask for the network; a part of the
+        samples is evaluated directly.
         """
         (representation,) = unknown.parts
         if isinstance(batch, Tensor):
@@ -102,7 +102,7 @@ class ValueProblem:
         return loss.detach()
 
     def _descend_lattice(self, diner: Diner) -> Tensor:
-        """Put the gradient of the misfit, as seen through the lattice, into the parameters of a DINER."""
+        """Compute the gradient of the misfit by the parameters of a DINER through its lattice."""
         keys = diner.hash_table
         lattice = Lattice.covering(keys, diner.settings.lattice_size)
         values = lattice.evaluate(diner.backbone)
@@ -117,7 +117,7 @@ class ValueProblem:
 
 @dataclass(frozen=True)
 class Identity:
-    """The derivative of values by themselves; a `Linearisation`."""
+    """The identity as a `Linearisation`."""
 
     difference: Tensor
     """Estimate minus data."""

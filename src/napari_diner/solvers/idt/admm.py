@@ -1,6 +1,6 @@
 """Voxels with total variation and positivity, by the alternating direction method of multipliers (ADMM).
 
-``min ½|Mx − g|² + α/2 |x|² + τ TV(x)`` with x ≥ 0 where asked is split into the slopes d = Dx and the copy z = x:
+``min ½|Mx − g|² + α/2 |x|² + τ TV(x)`` with x ≥ 0 where required is split into the slopes d = Dx and the copy z = x:
 
     x ← argmin ½|Mx − g|² + ρ/2 |Dx − d + p|² + ρσ/2 |x − z + q|²,
     d ← shrink(Dx + p, τ/ρ),    z ← max(0, ρσ (x + q) / (ρσ + α)),
@@ -8,8 +8,8 @@
 
 (Boyd et al., Found. Trends Mach. Learn. 3, 1 (2011)). DᵀD + σ is diagonal in cosines along z and waves along y and x,
 so that the first step has the closed form of `ClosedForm`, with B = DᵀD + σ; it is factorised once, for all ρ. Without
-total variation the slopes would only slow it down, and B = 1. Where pixels are saturated, and beyond the edges of the
-field of view, g is that of `VolumeProblem.completed` for the volume of the step before.
+total variation, the slopes are omitted and B = 1. At saturated pixels, and beyond the edges of the field of view, g is
+that of `VolumeProblem.completed` for the previous volume.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ import torch
 from torch import Tensor
 
 from napari_diner.physics.idt.linear import LinearModel
+from napari_diner.solvers.idt.best_volume import BestVolume
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import shrunk
 from napari_diner.solvers.idt.tikhonov import ClosedForm
-from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
-# weight of the copy x = z beside the slopes, whose DᵀD has eigenvalues up to about 8: positivity acts through it, and
-# with a tenth of it takes ten times as many steps
+# weight of the copy x = z relative to the slopes, whose DᵀD has eigenvalues up to about 8: positivity acts through it,
+# and takes ten times as many steps with a tenth of it
 _COPY_WEIGHT = 2.0
 # over-relaxation, Sec. 3.4.3 of Boyd et al.
 _RELAXATION = 1.7
-# ρ is changed when one residual is this many times the other, by the root of their ratio but no more than this factor
+# ρ is changed if the ratio of the residuals exceeds this, by the root of the ratio but at most by this factor
 _IMBALANCE = 3.0
 _LARGEST_CHANGE = 4.0
-# and no more once it should have settled, as convergence is only known for a fixed ρ
+# step after which ρ stays fixed, as convergence is only guaranteed for a fixed ρ
 _BALANCED_FOR = 60
 
 
-class Admm(Resumable):
+class Admm(BestVolume):
     """Minimise a problem with a linear model over its voxels.
 
     Parameters
     ----------
     problem
-        What is minimised.
+        The problem to minimise.
     start
-        Contrast to start from, (2, Z, Y, X), best of the right scale, such as one of `ClosedForm`.
+        Contrast to start from, (2, Z, Y, X), ideally of the right scale, such as one of `ClosedForm`.
     iterations
         Maximum number of steps.
     tolerance
-        Stop when both residuals are below this fraction of what they are the difference of; 0 for never.
+        Relative size of both residuals at which to stop; 0 for never.
     closed
         The factorised x-step (`factorised`) of an earlier run with the same model and frames; None to compute it.
     rho
-        Constant ρ, relative to the strongest response; None to adapt it on the way.
+        Constant ρ, relative to the strongest response; None to adapt it.
 
     Raises
     ------
@@ -95,43 +95,32 @@ class Admm(Resumable):
         self._iteration, self._converged = 0, False
 
     def aim(self, problem: VolumeProblem, volume: Tensor) -> None:
-        """Go on with another problem of the same model and frames; the best volume so far is the one given."""
+        """Continue with another problem of the same model and frames, with the given best volume."""
         self.problem = problem
         self._best = volume
         self._best_loss = self._complete(volume)
 
     def _complete(self, volume: Tensor) -> float:
-        """Complete the data that the next step explains by a volume; return its loss."""
+        """Complete the data for the next step with the predictions of a volume; return its loss."""
         data, loss = self.problem.completed(volume)
         self.data_spectrum = self.model.spectrum(data)
         return loss
 
     def copy(self) -> Tensor:
-        """Return the present copy z of the volume, on which positivity acts: real, (2, Z, Y, X)."""
+        """Return the current copy z of the volume, on which positivity acts: real, (2, Z, Y, X)."""
         return self._z
 
     def state(self, *, ended: bool = False) -> Mapping[str, object]:
-        """Return the state, with copies of what the steps change in place."""
+        """Return the state, with copies of arrays that are changed in place."""
         state = super().state(ended=ended)
         return {name: value.clone() if isinstance(value, Tensor) else value for name, value in state.items()}
 
     def restore(self, state: Mapping[str, object]) -> None:
-        """Take over a state, which is left as it is."""
+        """Restore a state, which is not changed."""
         super().restore({name: value.clone() if isinstance(value, Tensor) else value for name, value in state.items()})
 
-    @property
-    def objective(self) -> float:
-        """Loss of the best volume so far."""
-        return self._best_loss
-
-    def result(self) -> Tensor:
-        """Return the best volume so far: real, (2, Z, Y, X), not negative where it must not be."""
-        return self._best
-
-    current = result
-
     def _first_rho(self) -> float:
-        """Return the ρ with which slopes of the usual size at the start are shortened by a good part of themselves."""
+        """Return the initial ρ, with which slopes of typical size are considerably shortened."""
         priors = self.problem.priors
         strongest = float(self.closed.eigenvalues.max())
         tiny = torch.finfo(self.model.real_dtype).tiny
@@ -140,14 +129,14 @@ class Admm(Resumable):
             if slopes > 0:
                 return 1.5 * priors.tv / slopes
         elif priors.tikhonov > 0:
-            # where weak and strong responses converge alike: well below the mean of their logarithms
+            # well below the mean of their logarithms, weak and strong responses converge equally fast
             return max(math.sqrt(priors.tikhonov * strongest) / 4, tiny)
-        # without slopes to shorten: where half of the strongest and half of the weakest responses are penalised
+        # without slopes: a balance between the strongest and the weakest responses
         return max(1e-2 * strongest, tiny)
 
     @torch.no_grad()
     def steps(self) -> Iterator[Step]:
-        """Iterate, and again if asked again; the loss of a step is that of the present volume, made positive."""
+        """Iterate; can be called again to continue. The loss is that of the current volume with the required signs."""
         problem, tv, sigma = self.problem, self.problem.tv, self._weight
         alpha, tau = problem.priors.tikhonov, problem.priors.tv
         size = math.sqrt(self._d.numel() + self._z.numel())
@@ -191,7 +180,7 @@ class Admm(Resumable):
         self._iteration, self._converged = 0, False
 
     def _balance(self, primal: float, dual: float) -> None:
-        """Raise ρ where the copies differ too much, lower it where they move too much; p and q are in units of 1/ρ."""
+        """Raise ρ if the copies differ too much, lower it if they move too much; p and q are in units of 1/ρ."""
         if primal <= 0 or dual <= 0:
             return
         ratio = primal / dual
@@ -204,7 +193,7 @@ class Admm(Resumable):
 
 
 def factorised(problem: VolumeProblem) -> ClosedForm:
-    """Return the x-step of a problem; with total variation, one for any weight of it, 0 included.
+    """Return the x-step of a problem; with total variation, it is valid for any weight, including 0.
 
     Raises
     ------

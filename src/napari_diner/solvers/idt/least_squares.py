@@ -15,7 +15,7 @@ from napari_diner.solvers.idt.weight_choice import Choice, choose_tikhonov
 from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
 
-# solutions by which data are completed where pixels are saturated, and beyond the edges of the field of view
+# number of solutions to complete data at saturated pixels and beyond the edges of the field of view
 _COMPLETIONS = 20
 
 
@@ -27,7 +27,7 @@ class Regularised(NamedTuple):
     tikhonov: float
     """α."""
     choice: Choice | None
-    """How α was chosen; None if it was given."""
+    """The choice of α; None if it was given."""
 
 
 class WeightedLeastSquares(Resumable):
@@ -48,12 +48,12 @@ class WeightedLeastSquares(Resumable):
         self._rounds = 0
 
     def steps(self) -> Iterator[Step]:
-        """Solve: in a single step, unless data have to be completed by one solution after the other."""
+        """Solve in a single step, or in several if data have to be completed."""
         linear = replace(self.problem, model=self.problem.linear)
         rounds = 1 if linear.is_complete else _COMPLETIONS
         while self._rounds < rounds:
             solution = self.result()
-            if self._rounds:  # with the same weight: data that a volume has completed are predicted too well by it
+            if self._rounds:  # with the same weight, since data completed by a volume are predicted too well by it
                 data, _ = linear.completed(solution.volume)
                 solution = solution._replace(volume=self._closed.solve(data, solution.tikhonov))
             self._solution, self._rounds = solution, self._rounds + 1
@@ -66,9 +66,9 @@ class WeightedLeastSquares(Resumable):
         return ClosedForm(self.problem.linear, frames=self.problem.frames)
 
     def result(self) -> Regularised:
-        """Return the solution; computed when it is first asked for."""
+        """Return the solution, computed on first use."""
         if self._solution is None:
-            # as if all were empty beyond the edges
+            # assuming an empty volume beyond the edges
             data, alpha = self.problem.data[self._closed.frames], self.problem.priors.tikhonov
             data = self.problem.seen_adjoint(data)
             choice = None if alpha else choose_tikhonov(self._closed, data)

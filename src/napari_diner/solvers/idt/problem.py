@@ -1,4 +1,4 @@
-"""The inverse problem of diffraction tomography: which volume explains the recorded intensities?"""
+"""The inverse problem of diffraction tomography: a volume that explains the recorded intensities."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.idt.regularisers import Sign, TotalVariation, VolumePriors, of_sign
 from napari_diner.solvers.problem import Batch, Evaluation
 
-# rounding of the total variation for gradients, relative to the scale of the contrast: far below slopes that matter
+# rounding of the total variation for gradients, relative to the scale of the contrast: far below relevant slopes
 _ROUNDING = 1e-3
 
 
@@ -25,8 +25,8 @@ _ROUNDING = 1e-3
 class VolumeProblem:
     """Find the contrast x ≥ 0 that minimises ``½ Σ |P(x) − g|² + α/2 Σ |x|² + τ TV(x)``; a `Problem`.
 
-    Where a pixel is saturated, ``min(P(x) − g, 0)`` takes the place of ``P(x) − g``: there is at least so much light.
-    Beyond the edges of the field of view nothing is compared.
+    At saturated pixels, which are lower bounds of the light, ``min(P(x) − g, 0)`` replaces ``P(x) − g``. There
+    is no comparison beyond the edges of the field of view.
     """
 
     model: IDTModel
@@ -34,31 +34,31 @@ class VolumeProblem:
     data: Tensor
     """g = I / I_background − 1, real, (N, Y, X)."""
     priors: VolumePriors
-    """α, τ, and what must not be negative."""
+    """α, τ, and signs."""
     tv: TotalVariation
     """The total variation, with the proportions of the voxels."""
     frames: tuple[int, ...] | None = None
-    """Frames that count; all if None."""
+    """Frames to use; all if None."""
     slope: LinearModel | None = None
-    """A linear model of the same volume and frames, where `model` is not linear and a solver needs one."""
+    """A linear model of the same volume and frames, for solvers that need one if `model` is not linear."""
     at_least: Tensor | None = None
-    """Boolean, (N, Y, X), True where pixels are saturated, so that the true g is the recorded one or more; None if all
+    """Boolean, (N, Y, X), True where pixels are saturated, so that the recorded g is a lower bound; None if all
     are exact."""
     scale: tuple[float, float] | None = None
-    """Usual size of Δε_re and Δε_im, relative to which the total variation is rounded where a gradient is needed; None
+    """Typical size of Δε_re and Δε_im, for the rounding of the total variation for gradients; None
     for that of each estimate."""
     padding: Padding | None = None
-    """Where the field of view, (Y, X), lies in the wider volume, (Y', X'); None if they are the same, and the volume
-    repeats."""
+    """Position of the field of view, (Y, X), in the wider volume, (Y', X'); None if they are the same and the volume
+    is periodic."""
 
     @property
     def device(self) -> torch.device:
-        """Where data and volumes are."""
+        """Device of data and volumes."""
         return self.model.device
 
     @property
     def linear(self) -> LinearModel:
-        """The model, or the linear one that stands for it.
+        """The model, or its linear approximation.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class VolumeProblem:
 
     @property
     def counted(self) -> list[int]:
-        """Numbers of the frames that count."""
+        """Numbers of the used frames."""
         return list(range(self.model.frames) if self.frames is None else self.frames)
 
     def with_priors(self, priors: VolumePriors) -> VolumeProblem:
@@ -81,12 +81,12 @@ class VolumeProblem:
         return replace(self, priors=priors)
 
     def misfit(self, contrast: Tensor, frames: Batch = None) -> Tensor:
-        """Return ``½ Σ |P(x) − g|²``, with gradient, over all frames that count or over some."""
+        """Return ``½ Σ |P(x) − g|²``, with gradient, over all used frames or over some."""
         return self.residual(contrast, self.frames if frames is None else frames).square().sum() / 2
 
     @torch.no_grad()
     def loss(self, contrast: Tensor) -> float:
-        """Return the loss of a contrast, with the total variation as it is; positivity is not looked at."""
+        """Return the loss of a contrast, with the exact total variation, regardless of positivity."""
         return float(self.misfit(contrast)) + self.penalty(contrast)
 
     @torch.no_grad()
@@ -100,14 +100,13 @@ class VolumeProblem:
         return value
 
     def projected(self, contrast: Tensor) -> Tensor:
-        """Return the nearest contrast of the signs that it must have."""
+        """Return the nearest contrast with the required signs."""
         return self.priors.projected(contrast)
 
     def evaluate(self, contrast: Tensor) -> Evaluation:
         """Return loss, gradient and misfit of a contrast, with the total variation rounded.
 
-        Negative values count as zero where they are not allowed; their gradient is kept where a step against it
-        leads up.
+        Values of the wrong sign count as zero; their gradient is kept where a descent step leads back.
         """
         at = contrast.detach().requires_grad_()
         with torch.enable_grad():
@@ -121,7 +120,7 @@ class VolumeProblem:
 
     @torch.no_grad()
     def objective(self, unknown: Unknown) -> float:
-        """Return the loss of the exact contrast that an unknown represents."""
+        """Return the loss of the exact contrast of an unknown."""
         return self.loss(self.projected(unknown.exact()))
 
     def batches(self, size: int | None, generator: torch.Generator | None) -> Sequence[Batch]:
@@ -134,25 +133,25 @@ class VolumeProblem:
         return [[frames[place] for place in order[first::count]] for first in range(count)]
 
     def descend(self, unknown: Unknown, batch: Batch, *, exact: bool) -> Tensor:
-        """Add the gradient of the loss to the parameters of an unknown; return the loss, with the variation rounded."""
+        """Add the gradient of the rounded loss to the parameters of an unknown; return the loss."""
         loss, _ = self._differentiable(unknown.exact() if exact else unknown(), batch)
         loss.backward()
         return loss.detach()
 
     def residual(self, contrast: Tensor, frames: Batch) -> Tensor:
-        """Return what of model minus data has to be explained, of some frames or of all, (N, Y, X)."""
+        """Return the residual of some frames or of all, (N, Y, X), zero at fulfilled bounds."""
         batch = None if frames is None else [int(frame) for frame in frames]
         predicted = self.seen(self.model.forward(contrast, batch))
         return predicted - self._targets(predicted.detach(), batch)
 
     def _targets(self, predicted: Tensor, frames: Sequence[int] | None) -> Tensor:
-        """Return the data, (N, Y, X), with what is predicted in place of bounds that it keeps."""
+        """Return the data, (N, Y, X), with fulfilled bounds replaced by the prediction."""
         chosen = slice(None) if frames is None else list(frames)
         data = self.data[chosen]
         return data if self.at_least is None else data.where(~self.at_least[chosen], data.maximum(predicted))
 
     def seen(self, images: Tensor) -> Tensor:
-        """Return what lies within the field of view, (..., Y, X), of images or volumes (..., Y', X')."""
+        """Return the field of view, (..., Y, X), of images or volumes (..., Y', X')."""
         return images if self.padding is None else self.padding.crop(images)
 
     def seen_adjoint(self, images: Tensor) -> Tensor:
@@ -166,12 +165,12 @@ class VolumeProblem:
 
     @torch.no_grad()
     def completed(self, contrast: Tensor) -> tuple[Tensor, float]:
-        """Return exact data of the frames that count for all pixels of the model, (N, Y', X'), and a contrast's loss.
+        """Return exact data of the used frames for all pixels of the model, (N, Y', X'), and a contrast's loss.
 
-        They are those of the contrast beyond the edges, and where it keeps a bound. With ``g̃ = max(g, P(x))`` at
-        saturated pixels, and ``g̃ = P(x)`` beyond the edges, ``½ Σ |P − g̃|²`` equals the misfit at x and is nowhere
-        below it. Minimising one such majorant after the other minimises the misfit (Hunter and Lange, Am. Stat. 58, 30
-        (2004)), with solvers that know exact data only.
+        Beyond the edges and at fulfilled bounds, they are the predictions of the contrast. With ``g̃ = max(g, P(x))``
+        at saturated pixels, and ``g̃ = P(x)`` beyond the edges, ``½ Σ |P − g̃|²`` equals the misfit at x and is nowhere
+        below it. Minimising a sequence of such majorants minimises the misfit (Hunter and Lange, Am.
+        Stat. 58, 30 (2004)), with solvers for exact data.
         """
         data = self.model.forward(contrast, self.frames)
         inside = self.seen(data)
@@ -182,7 +181,7 @@ class VolumeProblem:
 
     @torch.no_grad()
     def exact(self, contrast: Tensor) -> Tensor:
-        """Return the data, (N, Y, X), with those of a contrast where it keeps a bound."""
+        """Return the data, (N, Y, X), with fulfilled bounds replaced by the predictions of a contrast."""
         return self.data if self.at_least is None else self._targets(self.seen(self.model.forward(contrast)), None)
 
     def _differentiable(self, contrast: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -210,7 +209,7 @@ class LinearisedVolume:
         self.contrast = contrast.detach()
 
     def _answering(self, data: Tensor) -> Tensor:
-        """Return data, (N, Y, X), without saturated pixels where the model is bright enough."""
+        """Return data, (N, Y, X), with zeros at fulfilled bounds."""
         at_least = self.problem.at_least
         if at_least is None:
             return data
@@ -219,7 +218,7 @@ class LinearisedVolume:
 
     @torch.no_grad()
     def residual(self) -> Tensor:
-        """Return model minus data as far as they have to be explained, (N, Y, X)."""
+        """Return model minus data, (N, Y, X), zero at fulfilled bounds."""
         return self.problem.residual(self.contrast, self.problem.frames)
 
     @torch.no_grad()
@@ -236,17 +235,17 @@ class LinearisedVolume:
 
 
 def scale_of(contrast: Tensor) -> tuple[float, float]:
-    """Return the largest values of Δε_re and Δε_im of a contrast, (2, Z, Y, X); 1 where all are zero."""
+    """Return the largest values of Δε_re and Δε_im of a contrast, (2, Z, Y, X); 1 if all are zero."""
     real, imaginary = (float(part.abs().max()) or 1.0 for part in contrast)
     return real, imaginary
 
 
 class _OfSign(torch.autograd.Function):
-    """Values of the other sign read as zero; their gradients pass where a step against them leads back to it."""
+    """Values of the wrong sign count as zero; their gradients pass where a descent step leads back."""
 
     @staticmethod
     def forward(ctx: Any, contrast: Tensor, signs: tuple[Sign, Sign]) -> Tensor:
-        """Return the contrast (2, Z, Y, X), of the signs that it must have."""
+        """Return the contrast (2, Z, Y, X) with the required signs."""
         ctx.save_for_backward(contrast)
         ctx.signs = signs
         return torch.stack([of_sign(part, sign) for part, sign in zip(contrast, signs, strict=True)])
@@ -254,7 +253,7 @@ class _OfSign(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Return the gradient, without what would push values further to the other side of zero."""
+        """Return the gradient, without components that push values further beyond zero."""
         (contrast,) = ctx.saved_tensors
         passed = gradients[0].clone()
         for gradient, part, sign in zip(passed, contrast, ctx.signs, strict=True):

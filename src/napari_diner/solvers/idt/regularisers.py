@@ -1,4 +1,4 @@
-"""Prior knowledge of a volume: it is piecewise smooth, and not optically thinner than the medium."""
+"""Priors of a volume: piecewise smooth, and with known signs of the contrast."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class VolumePriors:
     tv: float = 0.0
     """τ of ``τ TV(Δε)``; see `TotalVariation`."""
     sign_re: Sign = 0
-    """1 for Δε_re ≥ 0: the sample is nowhere optically thinner than the medium; −1 for ≤ 0: nowhere denser."""
+    """1 for Δε_re ≥ 0: the index is nowhere below that of the medium; −1 for ≤ 0: nowhere above."""
     sign_im: Sign = 0
     """1 for Δε_im ≥ 0: the sample absorbs and does not amplify."""
 
     @property
     def signs(self) -> tuple[Sign, Sign]:
-        """Signs that Δε_re and Δε_im must have; 0 for any."""
+        """Required signs of Δε_re and Δε_im; 0 for any."""
         return self.sign_re, self.sign_im
 
     def projected(self, contrast: Tensor) -> Tensor:
-        """Return the nearest contrast, (2, Z, Y, X), of the signs that it must have."""
+        """Return the nearest contrast, (2, Z, Y, X), with the required signs."""
         return torch.stack([of_sign(part, sign) for part, sign in zip(contrast, self.signs, strict=True)])
 
 
 def of_sign(values: Tensor, sign: Sign) -> Tensor:
-    """Return values of which those of the other sign are zero; all if `sign` is 0."""
+    """Return values with those of the other sign set to zero; unchanged if `sign` is 0."""
     if sign == 0:
         return values
     return values.clamp_min(0) if sign > 0 else values.clamp_max(0)
@@ -61,7 +61,7 @@ class TotalVariation:
         return cls((pixel_size_um / slice_spacing_um, 1.0, 1.0))
 
     def differences(self, volume: Tensor) -> Tensor:
-        """Return w_a D_a x, (3, ..., Z, Y, X), of a volume (..., Z, Y, X); zero along z behind the last slice."""
+        """Return w_a D_a x, (3, ..., Z, Y, X), of a volume (..., Z, Y, X); zero along z after the last slice."""
         wz, wy, wx = self.weights
         gradient = volume.new_empty(3, *volume.shape)
         along_z, along_y, along_x = gradient
@@ -104,7 +104,7 @@ class TotalVariation:
         volume
             Real, (..., Z, Y, X).
         rounding
-            ε, in units of the volume: slopes below it count as their squares over 2ε.
+            ε, in units of the volume: smaller slopes contribute their squares over 2ε.
         """
         rounded: Tensor = _Smooth.apply(volume, self, rounding)  # type: ignore[no-untyped-call]
         return rounded

@@ -1,4 +1,4 @@
-"""The settings of the solvers of diffraction tomography, as they stand in a recipe. Free of torch."""
+"""Settings of the solvers of diffraction tomography in a recipe. Does not import torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MultisliceSettings(Settings):
 
 
 class VoxelSettings(Protocol):
-    """The part of a recipe that the voxels solver reads."""
+    """A recipe with settings of the voxels solver."""
 
     @property
     def iterations(self) -> int:

@@ -1,12 +1,12 @@
 """Least squares with a quadratic penalty in closed form, for all frames and slices at once.
 
-The linear model is diagonal in the transverse frequency u, so that least squares separate into one small problem for
-each: N data, 2Z unknowns. ``min |M x − g|² + α |x − v|²_B`` with |x|²_B = x*Bx has the solution
+The linear model is diagonal in the transverse frequency u, so that least squares separate into one small problem per
+frequency: N data, 2Z unknowns. ``min |M x − g|² + α |x − v|²_B`` with |x|²_B = x*Bx has the solution
 
     x = v + B⁻¹ M* (M B⁻¹ M* + α)⁻¹ (g − M v),
 
-and the eigenvalues s and eigenvectors V of the N × N matrix M B⁻¹ M* give it for any α, any data and any v. A formula
-slice by slice, as in older code, ignores that the slices share the data, and its scale is wrong.
+and the eigenvalues s and eigenvectors V of the N × N matrix M B⁻¹ M* give it for any α, any data and any v. A separate
+formula for each slice, as in older code, ignores that the slices share the data, and has a wrong scale.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ClosedForm:
         B > 0, diagonal in cosines along z and waves along y and x, (Z, Y, X//2+1), the same for Δε_re and Δε_im; the
         identity if None.
     frames
-        Frames that count; all if None. Data are of these only, in this order.
+        Frames to use; all if None. Data are those of these frames, in this order.
 
     Raises
     ------
@@ -115,7 +115,7 @@ class ClosedForm:
         """Return ``B⁻¹ M* (M B⁻¹ M* + α)⁻¹ g`` as half-spectra, (2, Z, Y, X//2+1), of that of g, (N, Y, X//2+1)."""
         flat = data_spectrum.flatten(1)
         dual = torch.zeros_like(flat)
-        # M* maps what V does not span to zero
+        # M* maps the complement of the span of V to zero
         within = self.coefficients(data_spectrum) / (self.eigenvalues + alpha)
         dual[:, self.model.active] = (self.vectors @ within[..., None])[..., 0].T
         return self.over_penalty(self.model.adjoint_spectrum(dual.view_as(data_spectrum), self._frames()))

@@ -1,4 +1,4 @@
-"""The voxels solver: by ADMM under a linear model, by chords under any other."""
+"""The voxels solver: ADMM for a linear model, chords for any other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_diner.solvers.solver import Budget
 
 
 def build(problem: VolumeProblem, start: Tensor, recipe: VoxelSettings, budget: Budget) -> Admm | MultiSliceVoxels:
-    """Build the solver that suits the model of a problem, with the settings of a recipe."""
+    """Build the solver for the model of a problem, with the settings of a recipe."""
     if isinstance(problem.model, LinearModel):
         return Admm(problem, start, recipe.iterations)
     return MultiSliceVoxels(problem, start, recipe.multislice.iterations)

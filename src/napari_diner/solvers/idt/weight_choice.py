@@ -1,7 +1,7 @@
-"""Choice of the weights of the priors by cross-validation: those that best predict frames that were left out.
+"""Choice of the weights of the priors by cross-validation: those that best predict left-out frames.
 
-A volume that explains the data too closely explains their noise, and one that explains too little leaves structure in
-them; both predict a frame badly that was left out. The noise level need not be known.
+A volume that explains the data too closely explains their noise, and one that explains too little misses structure;
+both predict a left-out frame badly. The noise level need not be known.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from napari_diner.solvers.idt.tikhonov import ClosedForm
 from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
-# weights of the total variation, relative to the noise that the data bring into a volume: first a large one, then
-# smaller and smaller ones until predictions get worse; and larger ones if the first was best
+# weights of the total variation, relative to the noise of the data in a volume: first a large one, then
+# successively smaller ones until predictions get worse; and larger ones if the first was best
 _LARGE_TV = 8.0
 _TV_RATIO = 2.0
 _LARGER_RATIO = 4.0
 _MOST_TV = 10
 _TV_ITERATIONS = 8
-# ρ of `Admm`, relative to the strongest response: the same for all weights, as each goes on from the last
+# ρ of `Admm`, relative to the strongest response: the same for all weights, as each continues from the last
 _RHO = 1 / 150
-# a prediction that is worse by this factor is certainly worse, and one within the other factor is as good: of what the
-# data cannot tell apart, the smoother is closer to the truth
+# factor above which a prediction is certainly worse, and factor within which it is equally good: among equally
+# good volumes, the smoother one is closer to the truth
 _WORSE = 1.02
 _AS_GOOD = 1.005
 # one frame in so many is left out
@@ -48,8 +48,7 @@ class Choice:
     candidates: tuple[float, ...]
     """The candidates, ascending."""
     errors: tuple[float, ...]
-    """Root mean square difference between the frames that were left out and their prediction by the others, for each
-    candidate."""
+    """Root mean square difference between left-out frames and their prediction by the others, for each candidate."""
     method: str
     """The method in a few words, for the report."""
 
@@ -58,7 +57,7 @@ def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41) -> Choice
     """Choose α of `ClosedForm` by leaving out one frame at a time.
 
     For all N solutions without one frame nothing has to be solved: with C = (M B⁻¹ M* + α)⁻¹, frame i differs from
-    what the others predict of it by ``(C g)_i / C_ii`` at each frequency (Allen's PRESS, Technometrics 16, 125 (1974)).
+    its prediction by the others by ``(C g)_i / C_ii`` at each frequency (Allen's PRESS, Technometrics 16, 125 (1974)).
 
     Parameters
     ----------
@@ -67,7 +66,7 @@ def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41) -> Choice
     data
         g, real, (N, Y, X).
     count
-        Candidates, evenly spaced in their logarithm over all that make a difference.
+        Number of candidates, evenly spaced in their logarithm over the relevant range.
     """
     model = closed.model
     pixels = model.shape[1] * model.shape[2]
@@ -75,13 +74,13 @@ def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41) -> Choice
     largest = float(closed.eigenvalues.max())
     candidates = np.geomspace(1e-7 * largest, largest, count)
     shares = _shares(model)
-    # at other frequencies the others predict nothing, whatever α
+    # at other frequencies the others predict nothing for any α
     outside = float(data.square().sum()) * pixels - _energy(spectrum.flatten(1)[:, model.active], shares)
     totals = torch.zeros(count, dtype=torch.float64)
     coefficients = closed.coefficients(spectrum)
     for block in model.blocks(len(closed.frames) * closed.rank):
         values, vectors = closed.eigenvalues[block], closed.vectors[block]
-        # where there are more frames than unknowns, V spans a part only; the rest is divided by α alone
+        # if there are more frames than unknowns, V spans only a part; the rest is divided by α
         active = spectrum.flatten(1)[:, model.active[block]].T
         rest = active - (vectors @ coefficients[block][..., None])[..., 0]
         lengths = vectors.real.square() + vectors.imag.square()
@@ -98,7 +97,7 @@ def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41) -> Choice
 
 
 class TvSearch(Resumable):
-    """Choose the weight τ of the total variation by how well `Admm` predicts frames that are left out; a `Solver`.
+    """Choose the weight τ of the total variation by the predictions of left-out frames; a `Solver`.
 
     Parameters
     ----------
@@ -107,7 +106,7 @@ class TvSearch(Resumable):
     start
         Contrast to start from, (2, Z, Y, X).
     candidates
-        Weights to try; if None, downwards from one that smooths out noise and all else.
+        Weights to try; if None, downwards from one that smooths out everything.
     iterations
         Steps of `Admm` for each candidate; each starts where the next larger one ended.
 
@@ -133,7 +132,7 @@ class TvSearch(Resumable):
         count = problem.model.frames
         if count < 2:
             raise ValueError("a single frame cannot be predicted from others")
-        # apart from each other but not regularly so, as patterns of illumination are regular
+        # irregularly spaced, as patterns of illumination are regular
         self.left_out = sorted({(_HELD_OUT * place + place % 2) % count for place in range(-(-count // _HELD_OUT))})
         self.shown = tuple(frame for frame in range(count) if frame not in self.left_out)
         self._problem = problem
@@ -148,11 +147,11 @@ class TvSearch(Resumable):
         self._admm = Admm(self._with(self._candidates[0]), start, iterations, 0.0, self._closed, _RHO)
 
     def steps(self) -> Iterator[Step]:
-        """Try one weight after the other; the fraction of the work that is done is an upper bound."""
+        """Try one weight after the other; the completed fraction of the work is an upper bound."""
         total, tried = len(self._candidates), list[float]()
         for place, tau in enumerate(self._candidates):
             if tau not in self._errors:
-                # the first starts from afar
+                # the first start is far away
                 for done in self._try(tau, 1 if place else 3):
                     yield Step(1, 1, within=(place + done) / total)
                 yield Step(1, 1, within=(place + 1) / total, resumable=True)
@@ -163,7 +162,7 @@ class TvSearch(Resumable):
         if self._given or tried[0] > min(tried):
             yield Step(1, 1)
             return
-        # something other than noise dominates in these data
+        # these data are not dominated by noise
         for _ in range(_MOST_TV):
             largest *= _LARGER_RATIO
             if largest not in self._errors:
@@ -178,7 +177,7 @@ class TvSearch(Resumable):
         return replace(self._part, priors=replace(self._part.priors, tv=tau))
 
     def _try(self, tau: float, rounds: int) -> Iterator[float]:
-        """Go on with another weight; yield the fraction of its steps that is done."""
+        """Continue with another weight; yield the completed fraction of its steps."""
         admm = self._admm
         admm.aim(self._with(tau), admm.copy())
         for part in range(rounds):
@@ -189,7 +188,7 @@ class TvSearch(Resumable):
         self._errors[tau] = math.sqrt(2 * misfit / self._problem.data[self.left_out].numel())
 
     def result(self) -> Choice | None:
-        """Return the largest weight so far that predicts as well as any; None before the first one is tried."""
+        """Return the largest weight so far that predicts as well as the best; None before the first."""
         tried = sorted(self._errors)
         if not tried:
             return None
@@ -204,8 +203,8 @@ class TvSearch(Resumable):
 def noise_level(model: LinearModel, data: Tensor) -> float:
     """Estimate the standard deviation of white noise in data, (N, Y, X), of the pixels of the model or of fewer.
 
-    Objects do not contribute to frequencies that no illumination brings through the objective; what is there is noise.
-    A part of the model's pixels is faded out towards its edges, whose jumps would contribute to all frequencies.
+    Objects do not contribute to frequencies that no illumination transmits through the objective, where there is
+    only noise. A part of the field is faded out towards its edges, whose jumps would contribute to all frequencies.
     """
     energy = float(data[0].numel())
     if data.shape[1:] != model.shape[1:]:
@@ -217,7 +216,7 @@ def noise_level(model: LinearModel, data: Tensor) -> float:
     quiet[0] = False
     if not quiet.any():
         return float(data.std())
-    # the median over frequencies knows nothing of neighbours of the others, into which they spread; that of the mean of
+    # the median is not affected by leakage from the transmitted frequencies; that of the mean of
     # N exponential variables is (1 − 1/9N)³ (Wilson and Hilferty, PNAS 17, 684 (1931))
     median = float(spectrum[:, quiet].abs().square().mean(0).median())
     return math.sqrt(median / energy / (1 - 1 / (9 * len(data))) ** 3)
@@ -226,7 +225,7 @@ def noise_level(model: LinearModel, data: Tensor) -> float:
 def noise_in_volume(model: LinearModel, data: Tensor, frames: Sequence[int] | None = None) -> float:
     """Return the standard deviation, in a voxel, of M* applied to the noise of the data of some frames, or of all.
 
-    A weight of the total variation well below it leaves the noise in, one well above it removes all that is weaker.
+    A weight of the total variation well below it keeps the noise, one well above it removes weak structure.
     """
     energy = 0.0
     shares = _shares(model)
@@ -239,7 +238,7 @@ def noise_in_volume(model: LinearModel, data: Tensor, frames: Sequence[int] | No
 
 
 def _shares(model: LinearModel) -> Tensor:
-    """Return how often each active frequency of the half-spectrum is in the full one: twice, or once."""
+    """Return the multiplicity of each active frequency of the half-spectrum in the full one: 2 or 1."""
     first_column = model.active % model.half[1] == 0
     return torch.where(first_column, 1.0, 2.0).to(model.real_dtype)
 

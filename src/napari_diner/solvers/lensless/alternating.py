@@ -18,7 +18,7 @@ _WINDOW = 20
 
 
 class AlternatingProjections(Resumable):
-    """At every plane put the recorded amplitude in place of the computed one, bring all fields back, average them.
+    """Replace the computed amplitude by the recorded one at every plane, propagate back, and average.
 
     The average of the projections equals a gradient step on the amplitude misfit, ``O − A^H[(|U| − √I) U/|U|]/Σw²``
     with w² the largest power response of each height, so that Nesterov's momentum (Soviet Math. Dokl. 27, 372
@@ -26,10 +26,8 @@ class AlternatingProjections(Resumable):
 
     Parameters
     ----------
-    problem
-        What is to be explained.
-    start
-        Complex field to start from, (Y, X).
+    problem, start
+        See `GaussNewton`.
     settings
         Iterations, momentum, tolerance.
     """
@@ -57,11 +55,11 @@ class AlternatingProjections(Resumable):
         problem, settings = self.problem, self.settings
         model = problem.model
         power = model.power
-        if problem.priors is not None:  # the differences of a smooth field answer eightfold to its finest structure
+        if problem.priors is not None:  # squared differences along both axes have eigenvalues up to 8
             per_value = problem.valid * model.sensor.binning**2 / math.prod(model.shape)
             power += 8 * problem.priors.smoothness_weight * per_value
-        # the misfit is a mean over pixels, each of which answers to b² of the object's, and its gradient has the factor
-        # 2 of a square: undo all of that
+        # compensate the mean over pixels, the b² object pixels per sensor pixel, and the factor
+        # 2 of the gradient of a square
         step_size = problem.valid * model.sensor.binning**2 / (2 * power)
         history = self._history
         while self._iteration < settings.iterations and not self._converged:

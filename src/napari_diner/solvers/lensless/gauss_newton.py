@@ -19,16 +19,16 @@ from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettin
 from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
 
-# where the heights say little about a frequency, the preconditioner stops trusting what is known of the contrast
+# response, relative to the strongest, below which the preconditioner does not use the contrast transfer
 _CONTRAST_FLOOR = 1e-2
-# so much of the response by shifted texture counts: in smooth objects texture is as slow as the phase, and says less
+# fraction of the response by shifted texture that is used: in smooth objects, texture is as slow as the phase
 _TEXTURE_SHARE = 0.05
 _DAMPING_DOWN = 0.1
 _DAMPING_UP = 16.0
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
 _RETRIES = 3
 _CG_TOLERANCE = 1e-3
-# default tolerances; an unknown surround creeps on for long where the data say next to nothing about it
+# default tolerances; an unknown surround converges slowly where the data hardly determine it
 _TOLERANCE, _TOLERANCE_SURROUND = 1e-6, 1e-3
 
 
@@ -48,25 +48,24 @@ class GaussNewton(Resumable):
     ``(JᵀJ + μ) δ = −Jᵀ r`` by conjugate gradients; the damping μ falls when the misfit falls, and rises when it rises.
 
     Three things make it fast. The unknowns are scaled by 1/√|O|, halfway between those in which amplitudes and those in
-    which log-amplitudes have equal weight. And the preconditioner is the inverse Hessian of a weak object,
-    ``Σ_z |C_z|²`` for the log-amplitude and ``Σ_z |S_z|²`` for the phase, and for slow phase what shifted patterns
-    add (see `physics.contrast_transfer`): without it, slowly varying phase, to which all heights respond
-    weakly, takes thousands of steps. Where the field is wide enough to hold still slower phase, its normal matrix is
-    measured on a coarse grid, see `solvers.slow_phase`.
-
-    Far from the answer a Gauss-Newton step is blind to phases wrapped the wrong way and settles in a wrong valley. Some
-    rounds of alternating projections, which are cheap and wander further, come first.
+    which log-amplitudes have equal weight. And the preconditioner is the inverse Hessian of a weak object, ``Σ_z
+    |C_z|²`` for the log-amplitude and ``Σ_z |S_z|²`` for the phase, with the contribution of shifted patterns for slow
+    phase (see `physics.contrast_transfer`): without it, slowly varying phase, to which all heights respond weakly,
+    takes thousands of steps. For fields that are wide enough for even slower phase, its normal matrix is measured on a
+    coarse grid, see `solvers.slow_phase`. Far from the solution, Gauss-Newton steps do not correct wrongly wrapped
+    phases and converge to local minima. They are therefore preceded by some rounds of alternating projections, which
+    are cheap and more robust.
 
     Parameters
     ----------
     problem
-        What is to be explained.
+        The problem to minimise.
     start
         Complex field to start from, (Y, X).
     settings
-        Warm-up, iterations, inner steps, first damping, tolerance.
+        Warm-up, iterations, inner steps, initial damping, tolerance.
     exaggerate
-        Whether priors begin far too strong; not if the start has been found with them.
+        Whether to start with too strong priors; not if the start was computed with them.
     """
 
     kept = ("_field", "_iteration", "_converged", "_damping", "_power", "_slow", "_excess")
@@ -92,7 +91,7 @@ class GaussNewton(Resumable):
     current = result
 
     def steps(self) -> Iterator[Step]:
-        """Iterate; every inner step is reported too, so that a run can be paused at once."""
+        """Iterate; inner steps are reported, too, so that a run can be paused quickly."""
         settings = self.settings
         model, power = self.problem.model, self._power
         if power is None:
@@ -115,11 +114,11 @@ class GaussNewton(Resumable):
             scaled = self._field * scaling
             brightness = strongest * self._mean_square(scaled)
             linear = problem.linearise(self._field)
-            if slow is not None and iteration > 1:  # the first step changes too much for its matrix to be worth it
+            if slow is not None and iteration > 1:  # the first step changes too much for a matrix to pay off
                 for _ in slow.follow(linear.normal(torch.ones_like(scaling)), loss):
                     yield Step(iteration, settings.iterations, loss, within=0.0)
             normal = problem.with_curvature(linear.normal(scaling), self._field, scaling)
-            # the misfit is a mean of squares: take off the 2 of the square and the mean
+            # the misfit is a mean of squares: compensate the factor 2 and the mean
             right = -(problem.valid / 2) * scaled.conj() * gradient
             for _ in range(_RETRIES):
                 stiffness = (0.0, 0.0) if priors is None else priors.stiffness(self._field, scaling)
@@ -134,7 +133,7 @@ class GaussNewton(Resumable):
                         break
                     yield Step(iteration, settings.iterations, loss, within=inner / (settings.cg_steps + 1))
                 step = solve.solution * scaling
-                # a step too long is shortened first: that costs one evaluation, not another solve
+                # a step that is too long is first shortened: this costs one evaluation instead of another solve
                 for fraction in _FRACTIONS:
                     trial = self._field * torch.exp(fraction * step)
                     trial_loss, trial_gradient, _ = problem.evaluate(trial)
@@ -144,7 +143,7 @@ class GaussNewton(Resumable):
                 if trial_loss < loss:
                     break
             else:
-                return  # the direction falls however short the step: nothing but rounding is left to gain
+                return  # short steps along a descent direction fail: only rounding errors remain
             improvement = 1 - trial_loss / loss
             self._field, loss, gradient = trial, trial_loss, trial_gradient
             self._iteration, self._damping = iteration, damping
@@ -153,16 +152,16 @@ class GaussNewton(Resumable):
                 self.problem = problem.with_priors(priors.relaxed())
             yield Step(iteration, settings.iterations, loss, resumable=True)
             if priors is not None and not self._converged:
-                # the misfit shows the noise ever better; the weight of the priors follows
+                # the misfit becomes a better estimate of the noise; update the weight of the priors
                 loss, gradient = self._evaluate()
 
     @property
     def _excess(self) -> float:
-        """How many times larger the weight of the priors is than what suits the noise."""
+        """Factor of the weight of the priors over the one for the noise."""
         return 1.0 if self.problem.priors is None else self.problem.priors.excess
 
     def restore(self, state: Mapping[str, object]) -> None:
-        """Go on from a state; the weight of the priors follows from the misfit and its excess."""
+        """Restore a state; the weight of the priors follows from the misfit and its excess."""
         values = dict(state)
         excess = values.pop("_excess", None)
         if self.problem.priors is not None and isinstance(excess, float):
@@ -170,7 +169,7 @@ class GaussNewton(Resumable):
         super().restore(values)
 
     def _evaluate(self) -> tuple[float, Tensor]:
-        """Return loss and gradient at the present field, with priors weighed for its misfit."""
+        """Return loss and gradient at the current field, with priors weighted for its misfit."""
         loss, gradient, misfit = self.problem.evaluate(self._field)
         if self.problem.priors is not None:
             self.problem = self.problem.with_priors(self.problem.priors.adapted(misfit))
@@ -178,7 +177,7 @@ class GaussNewton(Resumable):
         return loss, gradient
 
     def _warm_up(self) -> Iterator[Step]:
-        """Take the rounds of alternating projections; they count as the beginning of the first iteration."""
+        """Run the alternating projections, which count as a part of the first iteration."""
         if self.settings.warm_up == 0:
             return
         rounds = AlternatingSettings(iterations=self.settings.warm_up)
@@ -190,7 +189,7 @@ class GaussNewton(Resumable):
             yield Step(1, self.settings.iterations, best, within=0.0)
 
     def _mean_square(self, field: Tensor) -> float:
-        """Return the mean square of the lit field, as pixels of the sensor answer to it."""
+        """Return the mean square of the illuminated field, per pixel of the sensor."""
         model = self.problem.model
         lit = model.lit(field)
         return float((lit.real**2 + lit.imag**2).mean()) / model.sensor.binning**2
@@ -227,7 +226,7 @@ def _sum(first: Operator, second: Operator) -> Operator:
 
 
 def _curvature(shape: tuple[int, int], device: torch.device) -> Tensor:
-    """Return what DᵀD, with D the differences to the next pixels, does to each frequency of a real grid."""
+    """Return the eigenvalues of DᵀD, with D the differences to the next pixels, for the frequencies of a real grid."""
     rows = 2 * torch.sin(torch.pi * torch.fft.fftfreq(shape[0], device=device))
     columns = 2 * torch.sin(torch.pi * torch.fft.rfftfreq(shape[1], device=device))
     return rows[:, None] ** 2 + columns**2

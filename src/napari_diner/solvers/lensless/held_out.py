@@ -1,4 +1,4 @@
-"""The weight of a prior by cross-validation: one frame is held out and predicted."""
+"""Choice of the weight of a prior by cross-validation with one held-out frame."""
 
 from __future__ import annotations
 
@@ -21,38 +21,31 @@ _ITERATIONS = 4
 
 @dataclass(frozen=True)
 class WeightChoice:
-    """The chosen weight of a prior.
-
-    Parameters
-    ----------
-    factor
-        Factor on the weight that suits the noise.
-    frame
-        The frame that was held out.
-    factors, misfits
-        The factors that were tried, and the mean square error of the predicted amplitudes for each.
-    field
-        The field of the weight tried last: complex, (Y, X).
-    """
+    """The chosen weight of a prior."""
 
     factor: float
+    """Factor on the weight for the noise."""
     frame: int
+    """The frame that was held out."""
     factors: tuple[float, ...]
+    """The candidates."""
     misfits: tuple[float, ...]
+    """Mean square error of the predicted amplitudes for each candidate."""
     field: Tensor
+    """The field of the last weight: complex, (Y, X)."""
 
 
 class HeldOutFrame(Resumable):
     """Choose the weight of the total variation by the frame in the middle.
 
-    The object is reconstructed from the other frames, for one weight after the other from the largest on, and predicts
-    the frame that was held out. Too little weight predicts noise, too much predicts blurs; the misfit of the prediction
-    is least between (Golub, Heath and Wahba, Technometrics 21, 215 (1979), on cross-validation).
+    The object is reconstructed from the other frames, for successively smaller weights, and predicts the held-out
+    frame. Too small a weight predicts noise, too large a weight predicts a blur; the misfit of the prediction has a
+    minimum in between (Golub, Heath and Wahba, Technometrics 21, 215 (1979), on cross-validation).
 
     Parameters
     ----------
     problem
-        What is to be explained; its own priors do not count.
+        What is to be explained; its own priors are ignored.
     priors
         The priors whose weight is chosen.
     start
@@ -60,7 +53,7 @@ class HeldOutFrame(Resumable):
     settings
         Of the solver.
     frame
-        Which frame to hold out, best one in the middle of the distances.
+        Frame to hold out, ideally with a median distance.
     """
 
     kept = answer = ("_misfits", "_field")
@@ -87,7 +80,7 @@ class HeldOutFrame(Resumable):
 
     @property
     def factors(self) -> tuple[float, ...]:
-        """The factors that are tried on the weight that suits the noise."""
+        """Candidates for the factor on the weight for the noise."""
         return tuple(self._strength * factor for factor in _FACTORS)
 
     def result(self) -> WeightChoice:

@@ -17,7 +17,7 @@ from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operato
 if TYPE_CHECKING:
     from napari_diner.solvers.lensless.problem import PhaseProblem
 
-# where the heights say little about a frequency, the preconditioner stops trusting the contrast transfer
+# response, relative to the strongest, below which the preconditioner does not use the contrast transfer
 _CONTRAST_FLOOR = 1e-3
 
 
@@ -25,8 +25,8 @@ class Linearised:
     """The derivative J of the recorded amplitudes at a field, and its least squares problem; a `Linearisation`.
 
     For ``O → O exp(δ)`` with δ = δl + iδφ, the amplitudes |U| change by ``J δ = Re[Û* A(O δ)]``, Û = U/|U|, at the
-    pixels that the mask counts (see `Response` for larger ones, and for light that is not coherent), and not at
-    saturated ones where the model is bright enough. W are the weights of the amplitudes.
+    valid pixels (see `Response` for larger pixels and incoherent light), except at fulfilled bounds of saturated ones.
+    W are the weights of the amplitudes.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Linearised:
             self._responses[_place(frame, at)] = sensor.response(U, factor)
 
     def residual(self) -> Tensor:
-        """Return model minus recorded amplitudes as far as they have to be explained, (N, Y, X)."""
+        """Return model minus recorded amplitudes, (N, Y, X), zero at fulfilled bounds."""
         problem = self.problem
         return problem.unexplained(problem.modulus(self._field) - problem.amplitudes)
 
@@ -82,21 +82,21 @@ class Linearised:
         return lambda step: scaled.conj() * self.problem.model.round_trip(scaled * step, respond)
 
     def solve(self, amplitudes: Tensor, steps: int, tolerance: float = 1e-3, damping: float = 1e-6) -> Tensor:
-        """Return the change δ that explains a change of the amplitudes best: ``(JᵀWJ + μ) δ = JᵀW a``.
+        """Return the least squares change δ for a change of the amplitudes: ``(JᵀWJ + μ) δ = JᵀW a``.
 
         Unknowns are scaled by 1/√|O| as in `napari_diner.solvers.lensless.gauss_newton`.
 
         Parameters
         ----------
         amplitudes
-            Real, (N, Y, X); what lies outside the mask does not count.
+            Real, (N, Y, X); values outside the mask are ignored.
         steps
             Maximum number of steps of conjugate gradients.
         tolerance
-            Where they stop, relative to the first preconditioned residual.
+            Stopping tolerance, relative to the first preconditioned residual.
         damping
-            Added to the diagonal of JᵀJ, relative to the strongest response of all heights: it decides about changes
-            that no height can see.
+            Added to the diagonal of JᵀJ, relative to the strongest response of all heights: it determines changes
+            that no height resolves.
 
         Returns
         -------
@@ -131,12 +131,12 @@ class Linearised:
 
 
 def _place(frame: int, at: Pixels) -> tuple[int, int, int]:
-    """Return what tells a part of the sensor from others."""
+    """Return a key that identifies a part of the sensor."""
     return frame, at[0].start, at[1].start
 
 
 def by_frequency(padding: Padding, gains: Iterable[Tensor]) -> Operator:
-    """Return the operator that multiplies the frequencies of log-amplitude and of phase by gains of their own.
+    """Return the operator that multiplies the frequencies of log-amplitude and of phase by separate gains.
 
     It is a preconditioner: the Hessian of a weak object is diagonal in frequency, for both separately.
 

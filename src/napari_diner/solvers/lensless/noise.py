@@ -33,10 +33,10 @@ class NoiseModel:
         return float(2 * self.read**0.5)
 
     def variance(self, modulus: Tensor) -> Tensor:
-        """Return the variance of √I for the amplitude |U| that the model expects, of the same shape.
+        """Return the variance of √I for the predicted amplitude |U|, of the same shape.
 
-        Where the intensity is below the noise, its root no longer answers to it linearly; the variance levels off at
-        that of an intensity of one standard deviation.
+        For intensities below the noise, the root is not linear; the variance is limited to that of an intensity of one
+        standard deviation.
         """
         return self.shot + self.read / modulus.square().clamp_min(max(self.read_sigma, 1e-20))
 
@@ -45,27 +45,27 @@ class NoiseModel:
         return NoiseModel(factor * self.shot, factor * self.read)
 
     def in_units(self, intensity: float) -> NoiseModel:
-        """Return the same noise with an intensity of one standing for so much."""
+        """Return the same noise in another unit of intensity."""
         return NoiseModel(intensity * self.shot, intensity**2 * self.read)
 
 
 def fit_noise(modulus: Tensor, residual: Tensor, mask: Tensor | None = None, *, robust: bool = False) -> NoiseModel:
     """Fit shot and read noise to the squared differences between model and recorded amplitudes.
 
-    The pixels, or a million of them, are put into groups of equal intensity; the two non-negative parameters are those
-    of the best relative fit to the groups' means. The differences are smaller than the noise by the degrees of freedom
+    The pixels, or a million of them, are grouped by intensity; the two non-negative parameters give
+    the best relative fit to the groups' means. The differences are smaller than the noise by the degrees of freedom
     of the reconstruction; the caller has to correct for that.
 
     Parameters
     ----------
     modulus
-        Amplitudes |U| that the model expects, (N, Y, X).
+        Predicted amplitudes |U|, (N, Y, X).
     residual
-        Their difference from the recorded ones.
+        Their differences from the recorded ones.
     mask
-        Where pixels count, as `modulus`; everywhere if None.
+        True at valid pixels, of the shape of `modulus`; all if None.
     robust
-        Take the median of each group, which some outliers do not change.
+        Use the median of each group, which is robust against outliers.
     """
     stride = max(1, residual.numel() // _SAMPLES)
     intensity = modulus.flatten()[::stride].square()
@@ -92,11 +92,11 @@ def fit_noise(modulus: Tensor, residual: Tensor, mask: Tensor | None = None, *, 
 
 
 def fine_noise(amplitudes: Tensor) -> NoiseModel:
-    """Estimate noise by the finest structure of the frames alone: even, as shot noise has it in amplitudes.
+    """Estimate noise of uniform variance in the amplitudes, like shot noise, from the finest structure of the frames.
 
-    The mask ``[[1, −2, 1], [−2, 4, −2], [1, −2, 1]] / 6`` leaves smooth images near zero and white noise as it is
-    (Immerkær, Comput. Vis. Image Underst. 64, 300 (1996)); its median absolute value is taken. Fringes finer than a few
-    pixels count as noise.
+    The mask ``[[1, −2, 1], [−2, 4, −2], [1, −2, 1]] / 6`` maps smooth images to nearly zero and preserves the level of
+    white noise (Immerkær, Comput. Vis. Image Underst. 64, 300 (1996)); its median absolute value is taken. Fringes
+    finer than a few pixels count as noise.
 
     Parameters
     ----------

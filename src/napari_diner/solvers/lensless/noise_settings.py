@@ -1,4 +1,4 @@
-"""Weighting of pixels by their noise, as stored in a recipe. Free of torch."""
+"""Settings of the weighting of pixels by their noise in a recipe. Does not import torch."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ class NoiseSettings(Settings):
 
     @property
     def looks(self) -> int:
-        """Number of short reconstructions that only serve to estimate the noise."""
+        """Number of short reconstructions to estimate the noise."""
         return {"auto": 0, "even": 0, "found": 1, "robust": 2}[self.weighting]

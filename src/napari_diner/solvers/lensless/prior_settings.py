@@ -1,4 +1,4 @@
-"""Prior knowledge of the object, as stored in a recipe. Free of torch."""
+"""Settings of the priors of the object in a recipe. Does not import torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from napari_diner.settings import Settings
 
 
 class PriorSettings(Settings):
-    """Prior knowledge of the object: helps with noisy data, and has no effect without noise."""
+    """Priors of the object: they help with noisy data, and have no effect without noise."""
 
     total_variation: Literal["off", "noise", "held_out"] = Field(default="off", title="Total variation")
     """Favour few edges, weighted by the estimated noise, or so that a held-out frame is predicted best."""

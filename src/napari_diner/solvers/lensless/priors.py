@@ -1,4 +1,4 @@
-"""Prior knowledge of an object, as terms that are added to the misfit."""
+"""Priors of an object, as terms that are added to the misfit."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SMOOTH_STEP = 0.1
 
 @dataclass(frozen=True)
 class Priors:
-    """The terms that prior knowledge adds to the mean square misfit of the amplitudes.
+    """The terms that priors add to the mean square misfit of the amplitudes.
 
-    Total variation stands for a distribution of differences with the density ``exp(-|Dφ| / b)``; with noise of
-    the variance σ² in the amplitudes of N frames, the most probable object minimises the misfit plus
+    Total variation corresponds to a distribution of differences with the density ``exp(-|Dφ| / b)``; with noise of the
+    variance σ² in the amplitudes of N frames, the most probable object minimises the misfit plus
 
         ``τ (mean TV),  τ = 2 σ² / (N b)``.
 
@@ -34,13 +34,13 @@ class Priors:
     """
 
     settings: PriorSettings
-    """What is known."""
+    """Settings of the priors."""
     brightness: float
     """Amplitude of the empty object that is as bright as the recording."""
     periodic: bool
-    """Whether the field repeats itself."""
+    """Whether the field is periodic."""
     values_per_pixel: float
-    """Recorded values for each pixel of the object: N, less what is masked or lies beyond the sensor."""
+    """Recorded values per pixel of the object: N, without masked values and pixels beyond the sensor."""
     freedom: float = 1.0
     """Fraction of the recorded values that the object leaves as degrees of freedom."""
     most_smooth: float = 0.0
@@ -50,11 +50,11 @@ class Priors:
     support: Tensor | None = None
     """True where there may be a specimen, (Y, X), or None."""
     factor: float = 1.0
-    """Factor on the weight that suits the noise."""
+    """Factor on the weight for the noise."""
     variance: float = 0.0
     """Variance of the noise of the amplitudes."""
     excess: float = 1.0
-    """How many times larger the weight is than what suits the noise."""
+    """Factor of the weight over the one for the noise."""
 
     @property
     def weight(self) -> float:
@@ -64,13 +64,13 @@ class Priors:
 
     @property
     def settled(self) -> bool:
-        """Whether the weight has come down to the one that suits the noise."""
+        """Whether the weight has been reduced to the one for the noise."""
         return self.excess == 1
 
     def exaggerated(self) -> Priors:
-        """Return priors far too strong to begin with: few edges appear, and then more, instead of thinned noise.
+        """Return excessively strong initial priors, so that strong edges appear first instead of thinned noise.
 
-        The excess comes down with every call of `relaxed`.
+        Every call of `relaxed` reduces the excess.
         """
         return self if self._tv is None else replace(self, excess=_EXCESS)
 
@@ -79,7 +79,7 @@ class Priors:
         return self if self.settled else replace(self, excess=max(1.0, self.excess / _RELAXATION))
 
     def adapted(self, misfit: float) -> Priors:
-        """Return priors for the noise that a misfit shows, the mean square of the amplitudes' errors."""
+        """Return priors for the noise estimated from a misfit, the mean square of the amplitudes' errors."""
         return replace(self, variance=misfit / self.freedom)
 
     def with_factor(self, factor: float) -> Priors:
@@ -99,7 +99,7 @@ class Priors:
 
     @property
     def _pull(self) -> float:
-        # the mean square of one amplitude answers to a change of log-amplitude with the amplitude itself
+        # the derivative of an amplitude by log-amplitude is the amplitude itself
         return self.settings.support_strength * self.brightness**2 / self.values_per_pixel
 
     @property
@@ -109,7 +109,7 @@ class Priors:
         return min(self.variance / (self.values_per_pixel * step**2), self.most_smooth)
 
     def evaluate(self, field: Tensor) -> tuple[float, Tensor]:
-        """Return what is added to the misfit, and its derivative by Re O plus i times that by Im O, (Y, X)."""
+        """Return the terms added to the misfit, and their derivative by Re O plus i times that by Im O, (Y, X)."""
         cost, slope, tv = 0.0, torch.zeros_like(field), self._tv
         if tv is not None and self.weight > 0:
             value, derivative = tv.evaluate(field)
@@ -129,7 +129,7 @@ class Priors:
         return cost, slope
 
     def quadratic(self, field: Tensor) -> Callable[[Tensor], Tensor]:
-        """Return half the matrix of second derivatives by log-amplitude and phase near a field, to be applied."""
+        """Return the operator of half the second derivatives by log-amplitude and phase near a field."""
         tv = self._tv
         weights = None if tv is None else tv.weights(field)
         strength, pull = 0.5 * self.weight / field.numel(), self._pull / field.numel()

@@ -1,4 +1,4 @@
-"""The inverse problem of lensless imaging: which field explains the recorded amplitudes?"""
+"""The inverse problem of lensless imaging: a field that explains the recorded amplitudes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Part = tuple[int, slice, slice]
 
 
 class PhaseProblem:
-    """Recorded amplitudes, the model that should explain them, and the loss; a `Problem`.
+    """Recorded amplitudes, a forward model, and the loss; a `Problem`.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class PhaseProblem:
     amplitudes
         Square roots of the recorded intensities, real, (N, Y, X) at the sensor, on the device of the model.
     mask
-        Boolean, (N, Y, X) or broadcastable to it, False where pixels must be ignored; None if all count.
+        Boolean, (N, Y, X) or broadcastable to it, False at pixels to ignore; None if all are valid.
     at_least
-        Boolean, (N, Y, X), True where pixels are saturated, so that the true amplitude is the recorded one or more;
+        Boolean, (N, Y, X), True where pixels are saturated, so that the recorded amplitude is a lower bound;
         None if all are exact.
     """
 
@@ -47,11 +47,11 @@ class PhaseProblem:
         self.at_least = at_least
         self.amplitudes = amplitudes if self.mask is None else amplitudes.where(self.mask, 0)
         self.valid = amplitudes.numel() if self.mask is None else int(self.mask.sum())
-        """Number of pixels that count."""
+        """Number of valid pixels."""
         self.weights: Tensor | None = None
         """Weight of each amplitude, (N, Y, X), one on average; all equal if None."""
         self.priors: Priors | None = None
-        """Prior knowledge of the object, added to the misfit."""
+        """Priors of the object, added to the misfit."""
         self.kind: Kind = "amplitude"
         """Whether amplitudes or intensities are compared."""
 
@@ -83,20 +83,20 @@ class PhaseProblem:
 
     @property
     def device(self) -> torch.device:
-        """Where data and fields are."""
+        """Device of data and fields."""
         return self.model.device
 
     @property
     def exact(self) -> Tensor | None:
-        """True where a recorded amplitude counts and is not only a bound, (N, Y, X); None if that is everywhere."""
+        """True at valid pixels that are not just bounds, (N, Y, X); None if that is everywhere."""
         if self.at_least is None:
             return self.mask
         return ~self.at_least if self.mask is None else self.mask & ~self.at_least
 
     def unexplained(self, difference: Tensor, part: Part | EllipsisType = ...) -> Tensor:
-        """Return what of the difference model minus data has to be explained.
+        """Return the part of the difference model minus data that has to be explained.
 
-        Nothing outside the mask; and nothing where a pixel is saturated and the model brighter than it could record.
+        It is zero outside the mask, and at saturated pixels where the model is brighter than the recorded value.
 
         Parameters
         ----------
@@ -112,12 +112,12 @@ class PhaseProblem:
         return difference
 
     def answering(self, modulus: Tensor, part: Part | EllipsisType = ...) -> Tensor | None:
-        """Return where the misfit answers to small changes of the expected amplitudes; None if that is everywhere.
+        """Return the pixels at which the misfit responds to small changes of the prediction; None for all.
 
         Parameters
         ----------
         modulus
-            Amplitudes |U| that the model expects.
+            Predicted amplitudes |U|.
         part
             Frame and pixels of these; the whole stack by default.
         """
@@ -131,9 +131,9 @@ class PhaseProblem:
         """Return loss, gradient and misfit of a field, in one pass over the heights.
 
         With U_z the propagated field, the misfit is the mean over all valid pixels of ``(|U| − √I)²``
-        (``"amplitude"``), whose gradient is ``2 A^H[(|U| − √I) U/|U|]``, or of ``(|U|² − I)²`` (``"intensity"``),
-        with ``4 A^H[(|U|² − I) U]``, each divided by the number of pixels; where the sensor's pixels are larger than
-        the object's, |U|² stands for its mean over a pixel. Of a saturated pixel only ``min(|U| − √I, 0)`` counts: the
+        (``"amplitude"``), whose gradient is ``2 A^H[(|U| − √I) U/|U|]``, or of ``(|U|² − I)²`` (``"intensity"``), with
+        ``4 A^H[(|U|² − I) U]``, each divided by the number of pixels; where the sensor's pixels are larger than the
+        object's, |U|² stands for its mean over a pixel. For a saturated pixel only ``min(|U| − √I, 0)`` counts: the
         model must be at least that bright. `weights` multiply the squares, and priors are added to loss and gradient.
 
         Parameters
@@ -179,7 +179,7 @@ class PhaseProblem:
         return lambda step: normal(step) + self.valid * scaling * quadratic(scaling * step)
 
     def loss(self, field: Tensor) -> Tensor:
-        """Return the loss of `evaluate` as a scalar that automatic differentiation can follow back to `field`."""
+        """Return the loss of `evaluate` as a scalar that is differentiable by `field`."""
         loss: Tensor = _Loss.apply(field, self)  # type: ignore[no-untyped-call]
         return loss
 
@@ -199,7 +199,7 @@ class PhaseProblem:
         return loss.detach()
 
     def modulus(self, field: Tensor) -> Tensor:
-        """Return the amplitudes that the model expects of a field, (N, Y, X)."""
+        """Return the predicted amplitudes of a field, (N, Y, X)."""
         return self.model.moduli(field)
 
     def intensity_error(self, field: Tensor) -> float:
@@ -207,13 +207,14 @@ class PhaseProblem:
         return sum_of_squares(self.intensity_residual(field)) / self.valid
 
     def intensity_residual(self, field: Tensor) -> Tensor:
-        """Return model minus recorded intensities as far as they have to be explained, (N, Y, X); see `unexplained`."""
+        """Return model minus recorded intensities, (N, Y, X); see `unexplained`."""
         return self.unexplained(self.modulus(field).square_().sub_(self.amplitudes.square()))
 
     def flat_field(self) -> Tensor:
-        """Return the empty object, of constant amplitude, that has the recorded mean intensity: complex, (Y, X).
+        """Return the empty object, of constant amplitude, with the recorded mean intensity: complex, (Y, X).
 
-        Saturated pixels count with what they recorded, here and in `filled_amplitudes`: a start is no more than that.
+        Saturated pixels count with their recorded values, here and in `filled_amplitudes`, which is sufficient for a
+        start.
         """
         empty = torch.ones(self.model.shape, dtype=self.model.dtype, device=self.model.device)
         power = 0.0
@@ -231,17 +232,17 @@ class PhaseProblem:
 
 
 def sum_of_squares(values: Tensor) -> float:
-    """Return Σ v², added up in double precision where the device has it (Apple's graphics cards do not)."""
+    """Return Σ v², summed in double precision if the device supports it (unlike Apple's graphics cards)."""
     dtype = torch.float32 if values.device.type == "mps" else torch.float64
     return float(torch.linalg.vector_norm(values, dtype=dtype)) ** 2
 
 
 class _Loss(torch.autograd.Function):
-    """The loss with its gradient computed in the forward pass: no graph of transforms is ever stored."""
+    """The loss with its gradient computed in the forward pass, so that no graph of transforms is stored."""
 
     @staticmethod
     def forward(ctx: Any, field: Tensor, problem: PhaseProblem) -> Tensor:
-        """Compute the loss and keep its gradient."""
+        """Compute the loss and store its gradient."""
         loss, gradient, _ = problem.evaluate(field.detach())
         ctx.save_for_backward(gradient)
         return torch.tensor(loss, dtype=field.real.dtype, device=field.device)

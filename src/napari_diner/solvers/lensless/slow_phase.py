@@ -1,4 +1,4 @@
-"""How the recorded amplitudes answer to slowly varying phase, on a coarse grid of their own: the second level."""
+"""Response of the recorded amplitudes to slowly varying phase on a coarse grid: the second level."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from napari_diner.solvers.conjugate_gradients import Operator
 from napari_diner.solvers.solver import Resumable
 
 # Distance of the nodes in units of √(λz), the width of the finest ring of a point's pattern at the farthest sensor.
-# Phase that varies within less is seen well by its contrast alone.
+# Faster phase variations have sufficient contrast.
 _NODES_APART = 6.0
 _SMALLEST_SPACING_PX = 16
-# so many nodes give a matrix that is factorised in seconds; the grid is coarser for larger fields
+# largest number of nodes, whose matrix is factorised in seconds; the grid is coarser for larger fields
 _MOST_NODES = 4096
 _FEWEST_NODES = 4
-# nodes farther apart have next to nothing to do with each other: triangles are two wide, and diffraction adds little
+# distance beyond which nodes are independent: triangles are two wide, and diffraction adds little
 _REACH = 2
 _PERIOD = 2 * _REACH + 1
-# the matrix is measured again when the loss has fallen below this part of what it was then
+# the matrix is measured again when the loss has fallen by this factor
 _CHANGED = 0.98
-# what is added to the diagonal of the matrix, relative to its mean: a constant phase leaves no trace; and how often
-# ten times as much is tried
+# addition to the diagonal of the matrix, relative to its mean, since a constant phase has no effect; and number of
+# attempts with ten times as much
 _FLOOR = 1e-6
 _TRIES = 6
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """The nodes along one axis, and which of them are tried out together."""
+    """The nodes along one axis, and groups of nodes to measure together."""
 
     hats: Tensor
     """Triangles about the nodes, (K, size): the phase is their weighted sum."""
     groups: list[list[int]]
     """Nodes that are far enough apart."""
     nearest: list[list[int]]
-    """For each group, which of its nodes each node may have to do with; −1 for none."""
+    """For each group, the node of it that may interact with each node; −1 for none."""
 
     @property
     def nodes(self) -> int:
@@ -51,13 +51,13 @@ class _Axis:
 class SlowPhase(Resumable):
     """The normal matrix of slowly varying phase, and its inverse as part of a preconditioner.
 
-    Phase that varies slowly leaves little contrast, ``|S_z|² ~ f⁴``; mostly it is seen since it shifts the patterns of
-    finer structure, so that its normal matrix ``JᵀJ`` depends on what the object is and where. No preconditioner that
-    is diagonal in frequency knows that, and conjugate gradients need thousands of steps.
+    Slowly varying phase has little contrast, ``|S_z|² ~ f⁴``; its main effect is to shift the patterns of finer
+    structure, so that its normal matrix ``JᵀJ`` depends on the object. Preconditioners that are diagonal in frequency
+    do not describe this, and conjugate gradients need thousands of steps.
 
     Here the phase is ``φ = Pc``, the sum of c_k h_k with triangles h_k (bilinear interpolation) about the nodes of a
-    coarse grid, and the Galerkin matrix ``A = PᵀJᵀJP`` is measured. Only nodes near each other have to do with each
-    other, so that JᵀJ is applied to many triangles at once, 25 times in all, as sparse derivatives are (Curtis, Powell
+    coarse grid, and the Galerkin matrix ``A = PᵀJᵀJP`` is measured. Only nearby nodes interact, so that
+    JᵀJ is applied to many triangles at once, 25 times in all, as sparse derivatives are (Curtis, Powell
     and Reid, IMA J. Appl. Math. 13, 117 (1974)). The correction ``P (A + μ PᵀP)⁻¹ Pᵀ`` is added to another
     preconditioner: a two-level additive Schwarz method (Toselli and Widlund, Domain Decomposition Methods, Springer
     2005, Ch. 2 and 3).
@@ -89,7 +89,7 @@ class SlowPhase(Resumable):
 
     @property
     def worthwhile(self) -> bool:
-        """Whether the field is so large that there are slower phases than those of its finest patterns."""
+        """Whether the field is large enough for phase slower than its finest patterns."""
         return min(self.nodes) >= _FEWEST_NODES
 
     @property
@@ -98,13 +98,13 @@ class SlowPhase(Resumable):
         return self.matrix.numel() > 0
 
     def follow(self, normal: Operator, loss: float) -> Iterator[float]:
-        """Measure if it is worthwhile and the loss of the object has fallen since; see `measure`."""
+        """Measure if it pays off and the loss of the object has fallen since; see `measure`."""
         if self.worthwhile and loss < _CHANGED * self._measured_at:
             yield from self.measure(normal)
             self._measured_at = loss
 
     def measure(self, normal: Operator) -> Iterator[float]:
-        """Compute the Galerkin matrix; yields which part is done.
+        """Compute the Galerkin matrix; yields the completed part.
 
         Parameters
         ----------
@@ -119,10 +119,10 @@ class SlowPhase(Resumable):
         for number, ((down, near_row), (across, near_column)) in enumerate(pairs, start=1):
             triangles = rows.hats[down].sum(0)[:, None] * columns.hats[across].sum(0)
             answer = normal(torch.complex(torch.zeros_like(triangles), triangles)).imag
-            seen = (rows.hats @ answer @ columns.hats.T).cpu().double()
+            response = (rows.hats @ answer @ columns.hats.T).cpu().double()
             for (row, at_row), (column, at_column) in product(enumerate(near_row), enumerate(near_column)):
                 if at_row >= 0 and at_column >= 0:
-                    matrix[row, column, at_row, at_column] = seen[row, column]
+                    matrix[row, column, at_row, at_column] = response[row, column]
             yield number / len(pairs)
         count = math.prod(self.nodes)
         square = matrix.reshape(count, count)
@@ -136,9 +136,9 @@ class SlowPhase(Resumable):
         damping
             The damping μ of the scaled unknowns.
         scaling
-            What the scaled unknowns are multiplied with to give log-amplitude and phase, (Y, X).
+            Factor from the scaled unknowns to log-amplitude and phase, (Y, X).
         curvature
-            The coefficient of the squared gradient of the phase that priors add.
+            The coefficient of the squared gradient of the phase in the priors.
 
         Returns
         -------
@@ -168,7 +168,7 @@ def _axis(size: int, spacing: float, periodic: bool, model: LenslessModel) -> _A
     """Place nodes along one axis."""
     if periodic:
         count = max(round(size / spacing), 1)
-        if count > _PERIOD:  # so that groups stay apart where the field closes
+        if count > _PERIOD:  # so that groups stay separate across the periodic edge
             count = _PERIOD * round(count / _PERIOD)
         apart = size / count
     else:
@@ -184,7 +184,7 @@ def _axis(size: int, spacing: float, periodic: bool, model: LenslessModel) -> _A
 
 
 def _nearest(node: int, group: list[int], count: int, periodic: bool) -> int:
-    """Return the node of a group that a node may have to do with, or −1."""
+    """Return the node of a group that may interact with a node, or −1."""
     if count <= _PERIOD:
         return group[0]
 
@@ -197,7 +197,7 @@ def _nearest(node: int, group: list[int], count: int, periodic: bool) -> int:
 
 
 def _factor(matrix: Tensor) -> Tensor:
-    """Return the Cholesky factor of a matrix, with as much added to its diagonal as makes it positive."""
+    """Return the Cholesky factor of a matrix, with enough added to its diagonal to make it positive."""
     floor = _FLOOR * float(matrix.diagonal().mean())
     identity = torch.eye(len(matrix), dtype=matrix.dtype)
     for _ in range(_TRIES):

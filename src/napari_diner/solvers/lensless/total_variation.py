@@ -1,4 +1,4 @@
-"""Total variation of phase and amplitude, smoothed at the corner, with the quadratic that touches it from above."""
+"""Smoothed total variation of phase and amplitude, with its quadratic majorant."""
 
 from __future__ import annotations
 
@@ -9,25 +9,20 @@ from torch import Tensor
 
 # differences below this (radians; relative to the mean amplitude) count as smooth
 _CORNER = 1e-2
-# amplitudes below this part of the mean have no phase that could be compared with a neighbour's
+# amplitudes below this part of the mean have no meaningful phase
 _DARK = 1e-3
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Lagged diffusivities: the quadratic ``½ Σ w |Dδ|²`` that stands for the total variation near a field.
-
-    Parameters
-    ----------
-    amplitude, phase
-        Weights w of the squared differences of log-amplitude and of phase to the next pixels, (Y, X).
-    periodic
-        Whether the last pixel's next one is the first.
-    """
+    """Lagged diffusivities: the quadratic ``½ Σ w |Dδ|²`` that approximates the total variation near a field."""
 
     amplitude: Tensor
+    """Weights w of the squared differences of log-amplitude to the next pixels, (Y, X)."""
     phase: Tensor
+    """The same for the phase."""
     periodic: bool
+    """Whether the last pixel's next one is the first."""
 
     def apply(self, step: Tensor) -> Tensor:
         """Return Dᵀ w D δ of a change δ of log-amplitude (real) and phase (imaginary), (Y, X)."""
@@ -52,7 +47,7 @@ class TotalVariation:
     phase, amplitude
         Which of the two count.
     periodic
-        Whether the field repeats itself; differences across its edges count then.
+        Whether the field is periodic, so that differences across its edges count.
     brightness
         Mean amplitude ā.
     """
@@ -72,7 +67,7 @@ class TotalVariation:
         return value, torch.complex(parts[0], parts[1]) / field.numel()
 
     def weights(self, field: Tensor) -> Weights:
-        """Return the quadratic at a field; it is to be divided by the number of pixels as the means are."""
+        """Return the quadratic at a field, to be divided by the number of pixels."""
         return self._weigh(field, *self._differences(field))[0]
 
     def _differences(self, field: Tensor) -> tuple[list[Tensor], list[Tensor]]:

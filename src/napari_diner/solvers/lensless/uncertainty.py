@@ -16,7 +16,7 @@ from napari_diner.solvers.lensless.uncertainty_settings import UncertaintySettin
 from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
-# below this fraction of the recorded values, the residual says little about the noise
+# degrees of freedom, relative to the recorded values, below which the residual does not determine the noise
 _FREEDOM_NEEDED = 0.05
 
 
@@ -26,9 +26,9 @@ class BandUncertainty:
 
     band: Band
     phase_sigma_rad: float
-    """Root of the mean square over the field of the standard deviation within the band."""
+    """Root mean square over the field of the standard deviation within the band."""
     phase_rms_rad: float
-    """Root of the mean square of the phase within the band."""
+    """Root mean square of the phase within the band."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Uncertainty:
     samples: int
 
     def in_units(self, amplitude: float, intensity: float) -> Uncertainty:
-        """Return the same with one of amplitude and intensity standing for so much."""
+        """Return the same in other units of amplitude and intensity."""
         return replace(self, amplitude=amplitude * self.amplitude, noise=self.noise.in_units(intensity))
 
     @property
     def noise_is_known(self) -> bool:
-        """Whether the noise comes from the residual, not from the finest structure of the frames."""
+        """Whether the noise was estimated from the residual instead of the finest structure of the frames."""
         return self.freedom > _FREEDOM_NEEDED
 
 
@@ -61,13 +61,13 @@ class UncertaintyEstimate(Resumable):
     """Propagate noise of the estimated size through the linearised reconstruction, sample by sample.
 
     Least squares turns noise e of the amplitudes into an error ``δ = (JᵀJ)⁻¹ Jᵀ e`` of log-amplitude and phase. Some
-    random e with the variance of the residual, divided by the degrees of freedom that are left
+    random e with the variance of the residual, divided by the remaining degrees of freedom
     (``M − tr J(JᵀJ)⁻¹Jᵀ``, the trace from the same samples, Hutchinson, Commun. Stat. Simul. Comput. 18, 1059 (1989)),
     give samples of δ, as in the randomised estimates of covariances in inverse problems (e.g. Bekas, Kokiopoulou and
     Saad, Appl. Numer. Math. 57, 1214 (2007)).
 
-    Few samples are enough since their squares are averaged over the neighbourhood, octave by octave: over about one
-    period, within which the noise of that octave cannot change much. Each octave then has hundreds of independent
+    Few samples are sufficient since their squares are averaged locally in each octave, over about one
+    period, within which the noise of that octave is nearly constant. Each octave then has hundreds of independent
     values; only of the coarsest, which covers the whole field with a dozen, the mean over the field is taken.
 
     Parameters
@@ -76,7 +76,7 @@ class UncertaintyEstimate(Resumable):
         The recording and its model.
     field
         The reconstructed field, complex, of the object's shape. The estimates hold where it has converged: they do not
-        include errors of the model, wrongly wrapped phases, or what a solver has not reached yet.
+        include errors of the model, wrongly wrapped phases, or incomplete convergence.
     settings
         Samples and inner steps.
     pixel_size_um
@@ -100,14 +100,13 @@ class UncertaintyEstimate(Resumable):
         view, device = problem.model.field_of_view, problem.model.device
         fy, fx = (f.to(torch.float32).to(device) for f in frequencies(view, pixel_size_um))
         self._frequency = torch.hypot(fy, fx[:, : fx.shape[1] // 2 + 1].abs())
-        self._pixel_size_um = pixel_size_um
         self.bands = octaves(view, pixel_size_um)
         """Octaves of the grid, from fine to coarse."""
         residual = self._linear.residual()
         self._misfit = sum_of_squares(residual)
-        given = settings.noise
+        read_sigma = settings.noise
         shape = fit_noise(self._modulus, residual, problem.exact)
-        self._noise = shape if given is None else NoiseModel(0.0, given**2 / 4)
+        self._noise = shape if read_sigma is None else NoiseModel(0.0, read_sigma**2 / 4)
         self._variance = self._noise.variance(self._modulus)
         answering = problem.answering(self._modulus)
         if answering is not None:
@@ -128,8 +127,8 @@ class UncertaintyEstimate(Resumable):
             noise = normal * self._variance.sqrt()
             error = self._linear.solve(noise, self.settings.cg_steps)
             self._used.append(float((noise * self._linear.apply(error)).sum()))
-            seen = self._padding.view(error)
-            for part, values in enumerate((seen.imag, seen.real)):
+            visible = self._padding.view(error)
+            for part, values in enumerate((visible.imag, visible.real)):
                 spectrum = torch.fft.rfft2(values)
                 for index, band in enumerate(self.bands):
                     within = band_mask(band, self._frequency)
@@ -153,7 +152,7 @@ class UncertaintyEstimate(Resumable):
         for index, band in enumerate(self.bands):
             for part in range(2):
                 variances[part, index] = self._smooth(self._squares[part, index] * (factor / samples), band)
-        # less its mean, so that as little as can be lies beyond the cut at ±π
+        # without its mean, so that as little as possible is beyond the cut at ±π
         field = self._padding.view(self._field)
         phase = (field * torch.exp(-1j * field.sum().angle())).angle()
         spectrum = torch.fft.rfft2(phase)

@@ -1,4 +1,4 @@
-"""The settings of uncertainty maps, as they stand in a recipe. Free of torch."""
+"""Settings of uncertainty maps in a recipe. Does not import torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fit is made to: reading it, checking it, and turning it into samples."""
+"""The data of a fit: reading, checks, and conversion to samples."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LARGEST_EXACT_BITS = 16
 
 @dataclass(frozen=True)
 class FitData:
-    """Data to be represented, as recorded."""
+    """Data to fit, as recorded."""
 
     data: npt.NDArray[Any]
     """Image, stack, volume or video, in the type of its source."""
@@ -38,17 +38,17 @@ class FitData:
     scale_um: tuple[float, ...] = ()
     """Spacing along each axis in micrometres, 1.0 along axes that are not lengths; empty for 1.0 throughout."""
     source: str | None = None
-    """File, folder or glob that it came from."""
+    """File, folder or glob of the data."""
     source_bytes: int | None = None
     """Size of those files."""
     stored_axes: str = ""
     """Letters of the axes in the order in which the source stores them; empty if that is the order of `axes`."""
     read_as: Mapping[str, str] = field(default_factory=dict)
-    """Settings with which the source gives these data."""
+    """Settings that select these data in the source."""
 
 
 def planned(recipe: FitRecipe, frames: Frames | None = None) -> MemoryPlan:
-    """Return the memory that a fit takes; see `napari_diner.tasks.task.Task.plan`."""
+    """Return the planned memory of a fit; see `napari_diner.tasks.task.Task.plan`."""
     if frames is None:
         info = _header(recipe)
         return plan(recipe, info.shape, info.axes, info.dtype, info.nbytes)
@@ -66,7 +66,7 @@ def _header(recipe: FitRecipe) -> SignalInfo:
 def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
     """Return the data of a recipe; see `napari_diner.tasks.task.Task.assemble`.
 
-    Lazy arrays are only read once their size is known to fit the memory.
+    Lazy arrays are read after a check that they fit the memory.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
 
 
 def _file_of(values: Array, source: str, read_as: Mapping[str, str]) -> SignalInfo | None:
-    """Return the header of the files that hold values, or None if those of the source hold others by now."""
+    """Return the header of the files with these values, or None if the files have changed."""
     try:
         info = probe_signal(source, **read_as)
         check_memory(info.nbytes, _described(info.shape))
@@ -104,12 +104,12 @@ def _file_of(values: Array, source: str, read_as: Mapping[str, str]) -> SignalIn
 
 
 def with_axes(recipe: FitRecipe, data: FitData) -> FitData:
-    """Return data whose axes and spacings are all named: by the recipe, else by the data, else the usual ones.
+    """Return data with all axes and spacings: those of the recipe, of the data, or the usual ones.
 
     Raises
     ------
     InputError
-        If the axes do not go with the data.
+        If the axes do not match the data.
     """
     array = np.asarray(data.data)
     axes = data.axes or recipe.axes
@@ -144,12 +144,12 @@ def with_axes(recipe: FitRecipe, data: FitData) -> FitData:
 
 
 def layout_of(recipe: FitRecipe, data: FitData) -> tuple[Layout, list[str]]:
-    """Check data whose axes are known, and return how they become samples, with warnings about their range.
+    """Check data with named axes; return their layout as samples, and warnings about their range.
 
     Raises
     ------
     InputError
-        If the data are no real numbers, or not finite, or cannot be reproduced bit for bit where that is asked for.
+        If the data are not real numbers, not finite, or cannot be reproduced bit for bit if the recipe asks for that.
     """
     array = data.data
     if array.dtype.kind not in "uif":
@@ -175,7 +175,7 @@ def layout_of(recipe: FitRecipe, data: FitData) -> tuple[Layout, list[str]]:
 
 
 def table_width(recipe: FitRecipe, layout: Layout) -> int:
-    """Return how many numbers each key has: if the recipe does not tell, as many as samples have axes, at most 3."""
+    """Return how many numbers each key has: by default as many as samples have axes, at most 3."""
     return recipe.diner.table_width or suitable_width(layout.sample_shape)
 
 

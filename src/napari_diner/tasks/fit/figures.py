@@ -43,8 +43,8 @@ def draw_comparison(comparison: Comparison, figure: Figure) -> None:
 def draw_learned(result: Result, folder: Path) -> Sequence[str]:
     """Draw what a DINER has learned into a folder; return the names of the pictures.
 
-    ``learned-inr.png`` is the function that the network behind the table is: smooth, whatever the image (Fig. 2f of the
-    paper); ``mapped-coordinates.png`` shows where each pixel's key went in the plane of that function, in the pixel's
+    ``learned-inr.png`` is the function of the network behind the table, which is smooth for any image (Fig. 2f of
+    the paper); ``mapped-coordinates.png`` shows the key of each pixel in the plane of that function, in the pixel's
     colour (Fig. 2d).
     """
     from matplotlib.figure import Figure

@@ -1,17 +1,15 @@
-"""Why a DINER works, as pictures: where its keys went, what its network learned, and in which frequencies.
+"""Insight into a DINER: positions of its keys, the function of its network, and spectra.
 
 The pictures are those of Figs. 2, 4, 6 and 11 and of Table 1 of the paper.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from napari_diner.device import check_memory
@@ -21,27 +19,26 @@ from napari_diner.representations.diner import CHUNK, Diner
 from napari_diner.tasks.fit.layout import Array
 from napari_diner.tasks.fit.model import Fitted
 from napari_diner.tasks.fit.recipe import CHANNEL_AXES
-from napari_diner.tasks.report import psnr_db
 
 Image = npt.NDArray[np.float32]
 
 MESH_SIZES = {1: 1024, 2: 256, 3: 64}
-"""Points of the learned INR along each axis for keys of 1, 2 or 3 numbers, if not told."""
+"""Points of the learned INR along each axis for keys of 1, 2 or 3 numbers, by default."""
 
 
 def mapped_coordinates(
     fitted: Fitted, limit: int = 50_000, seed: int = 0, size: int | None = None
 ) -> tuple[Image, Image]:
-    """Return where a DINER put its keys, and the value that the network has there (Fig. 2d).
+    """Return the positions of a DINER's keys, and the values of the network there (Fig. 2d).
 
     Parameters
     ----------
     fitted
         A fitted DINER.
     limit
-        At most this many keys, drawn at random; samples that share a key are one point.
+        Largest number of keys, drawn at random; samples that share a key are one point.
     seed
-        Fixes which.
+        Seed of the draw.
     size
         Count positions in points of the learned INR of this size, so that they lie on it as a layer; None for the keys
         as they are.
@@ -56,7 +53,7 @@ def mapped_coordinates(
     Raises
     ------
     InputError
-        If it is no DINER.
+        If it is not a DINER.
     """
     diner = _diner(fitted)
     keys = diner.hash_table.detach()
@@ -93,7 +90,7 @@ def learned_inr(fitted: Fitted, size: int | None = None) -> NamedArray:
     Raises
     ------
     InputError
-        If it is no DINER.
+        If it is not a DINER.
     OutOfMemoryError
         If a mesh of this size does not fit the memory.
     """
@@ -122,7 +119,7 @@ def spectrum(image: Array, axes: str = "") -> Image:
     image
         Real values.
     axes
-        Letters of its axes; empty for YX, or YXS if there are three. Channels (C, S) are averaged beforehand.
+        Letters of its axes; empty for YX, or YXS if there are three. Channels (C, S) are averaged first.
     """
     values, space = _spatial(image, axes)
     values = values.mean(tuple(set(range(values.ndim)) - set(space)))
@@ -136,9 +133,9 @@ def band_ratios(image: Array, bands: int = 4, axes: str = "") -> npt.NDArray[np.
     divided by the sum over all bands. The mean of the image is removed, channels and colours are added up, and the
     corners of the spectrum, beyond the Nyquist frequency of the axes, belong to no band.
 
-    The paper does not say how its four ratios are defined. Of the plausible ways (amplitude or energy; rings or square
+    The paper does not define its four ratios. Of the plausible ways (amplitude or energy; rings or square
     shells; corners left out, in the last band or spanned by the bands; with or without the mean), this one comes
-    nearest to the paper's ratios for original images. Energy is far off: its first band alone has more than 0.98.
+    nearest to the paper's ratios for original images. Energy does not agree: its first band alone has more than 0.98.
 
     Parameters
     ----------
@@ -159,7 +156,7 @@ def band_ratios(image: Array, bands: int = 4, axes: str = "") -> npt.NDArray[np.
 
 
 def arrangements(image: Array, seed: int = 0) -> dict[str, Array]:
-    """Return the same pixels in three orders: as they are, sorted by their brightness, and shuffled (Fig. 2a).
+    """Return the same pixels in three orders: original, sorted by brightness, and shuffled (Fig. 2a).
 
     Parameters
     ----------
@@ -169,7 +166,7 @@ def arrangements(image: Array, seed: int = 0) -> dict[str, Array]:
         Fixes the shuffled order.
     """
     pixels = image.reshape(image.shape[0] * image.shape[1], -1)
-    # equally bright pixels are told apart by their colours, so that the order does not depend on where they were
+    # equally bright pixels are ordered by their colours, so that the order does not depend on their positions
     keys = [pixels[:, colour] for colour in range(pixels.shape[1])][::-1]
     orders = {
         "original": np.arange(len(pixels)),
@@ -177,109 +174,6 @@ def arrangements(image: Array, seed: int = 0) -> dict[str, Array]:
         "shuffled": np.random.default_rng(seed).permutation(len(pixels)),
     }
     return {name: pixels[order].reshape(image.shape) for name, order in orders.items()}
-
-
-@dataclass(frozen=True)
-class Interpolation:
-    """Two ways to a value between the samples of a DINER, side by side.
-
-    Parameters
-    ----------
-    truth, by_values, by_keys
-        The image that was to be found; interpolated from the network's values at the neighbours, and given by the
-        network for the neighbours' interpolated keys.
-    psnr_by_values_db, psnr_by_keys_db
-        How close each comes to the pixels that the DINER was not fitted to.
-    key_distance
-        Median distance between the keys of neighbouring samples along X, in diagonals of the keys' bounding box.
-    pixel_distance
-        The distance between those samples themselves, in diagonals of the image.
-    """
-
-    truth: NamedArray
-    by_values: NamedArray
-    by_keys: NamedArray
-    psnr_by_values_db: float
-    psnr_by_keys_db: float
-    key_distance: float
-    pixel_distance: float
-
-
-def every_second(data: Array, axes: str) -> Array:
-    """Return every second pixel along Y and X, to which a DINER is fitted for `interpolation_comparison`."""
-    return np.ascontiguousarray(data[tuple(slice(None, None, 2 if axis in "YX" else None) for axis in axes)])
-
-
-def interpolation_comparison(fitted: Fitted, data: Array) -> Interpolation:
-    """Fill in left-out pixels by interpolated values and by interpolated keys (Fig. 11, Sec. 5.5).
-
-    Both interpolations are linear, along Y and X. The paper recommends the first, as keys of neighbouring pixels can be
-    anywhere in the space of the keys, with any other value between them.
-
-    Parameters
-    ----------
-    fitted
-        A DINER that was fitted to `every_second` pixel of the data.
-    data
-        All of them.
-
-    Raises
-    ------
-    InputError
-        If it is no DINER, or was fitted to something else.
-    """
-    diner, layout = _diner(fitted), fitted.layout
-    if every_second(data, layout.axes).shape != layout.shape:
-        raise InputError(
-            f"A fit to data of shape {layout.shape} cannot be held against data of shape {data.shape}; "
-            "fit every second pixel of the same data"
-        )
-    # beyond the last pixel that was kept there is nothing to interpolate to
-    inner = tuple(slice(0, 2 * size - 1 if axis in "YX" else size)
-                  for axis, size in zip(layout.axes, layout.shape, strict=True))  # fmt: skip
-    truth = data[inner]
-    keys = diner.hash_table.detach()
-    if fitted.index is not None:
-        keys = keys[torch.from_numpy(fitted.index.astype(np.int64).ravel()).to(keys.device)]
-    grid = keys.reshape(*layout.sample_shape, -1)
-    doubled = _doubled(grid.cpu().numpy(), layout.sample_axes)
-    between = torch.from_numpy(doubled.reshape(-1, doubled.shape[-1])).to(keys.device)
-    outputs = _evaluated(diner, between).cpu().numpy().reshape(*doubled.shape[:-1], layout.outputs)
-    by_keys = layout.from_samples(layout.to_values(outputs))
-    at_samples = _evaluated(diner, keys).cpu().numpy().reshape(*layout.sample_shape, layout.outputs)
-    by_values = layout.from_samples(layout.to_values(_doubled(at_samples, layout.sample_axes)))
-
-    left_out = np.ones(truth.shape, dtype=bool)
-    left_out[tuple(slice(None, None, 2 if axis in "YX" else None) for axis in layout.axes)] = False
-    value_score, key_score = (
-        psnr_db((found.astype(np.float64) - truth)[left_out], layout.peak) for found in (by_values, by_keys)
-    )
-    scale = tuple(
-        spacing / 2 if axis in "YX" else spacing for axis, spacing in zip(layout.axes, layout.scale_um, strict=True)
-    )
-    x = layout.sample_axes.index("X")
-    diagonal = float((keys.amax(0) - keys.amin(0)).norm())
-    steps = grid.diff(dim=x).norm(dim=-1)
-    pixels = np.hypot(*[size - 1 for axis, size in zip(layout.axes, truth.shape, strict=True) if axis in "YX"])
-    return Interpolation(
-        NamedArray("left-out pixels and the others", truth, layout.axes, scale),
-        NamedArray("interpolated values", by_values, layout.axes, scale),
-        NamedArray("interpolated keys", by_keys, layout.axes, scale),
-        value_score,
-        key_score,
-        key_distance=float(steps.median()) / (diagonal or 1.0) if steps.numel() else 0.0,
-        pixel_distance=2 / float(pixels or 1.0),
-    )
-
-
-def _doubled(values: npt.NDArray[np.float32], axes: str) -> npt.NDArray[np.float32]:
-    """Return values, (*samples, n), with one interpolated between every two along Y and X."""
-    for place, axis in enumerate(axes):
-        size = values.shape[place]
-        if axis in "YX" and size > 1:
-            zoom = [(2 * size - 1) / size if other == place else 1 for other in range(values.ndim)]
-            values = ndimage.zoom(values, zoom, order=1)
-    return values
 
 
 def _diner(fitted: Fitted) -> Diner:
@@ -292,7 +186,7 @@ def _mesh(diner: Diner, size: int) -> tuple[Tensor, Tensor]:
     """Return the lowest key and the spacing of the mesh over all keys, (d,) each."""
     keys = diner.hash_table.detach()
     low, high = keys.amin(0), keys.amax(0)
-    # equal keys have a box, too
+    # equal keys need a box, too
     return low, (high - low).clamp_min(1e-6) / max(size - 1, 1)
 
 
@@ -308,8 +202,8 @@ def _colours(outputs: Tensor) -> Image:
 
 
 def _spatial(image: Array, axes: str) -> tuple[npt.NDArray[Any], tuple[int, ...]]:
-    """Return an image as real numbers, and the places of those of its axes that have frequencies."""
+    """Return an image as real numbers, and the positions of its axes that have frequencies."""
     axes = axes or {2: "YX", 3: "YXS"}.get(image.ndim, "")
     if len(axes) != image.ndim:
-        raise InputError(f"The axes {axes!r} do not go with an array of {image.ndim} dimensions; name each of them")
+        raise InputError(f"The axes {axes!r} do not match an array of {image.ndim} dimensions; name each of them")
     return image.astype(np.float64), tuple(place for place, axis in enumerate(axes) if axis not in CHANNEL_AXES)

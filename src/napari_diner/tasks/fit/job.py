@@ -41,36 +41,29 @@ from napari_diner.tasks.report import psnr_of
 from napari_diner.tasks.wording import percent
 
 _ROWS = 1 << 20
-# part of a time limit for training; the rest is kept for placing the keys
+# part of a time limit for training; the rest is for placing the keys
 _TRAINING_SHARE = 0.97
 _PLACING = "placing keys"
-# share of the variation, above which an image is hardly recognised
+# unexplained share of the variation above which an image is hardly recognisable
 _DOUBTFUL = 0.1
 
 
 @dataclass(frozen=True)
 class FitState:
-    """What the stages of a fit work on.
-
-    Parameters
-    ----------
-    problem
-        The values to be returned.
-    representation
-        What returns them; solvers move its parameters in place.
-    rows, index, counts
-        Distinct values of the data, (U, outputs), which of them each sample has, and how often each occurs; all
-        samples, None and None if none are shared.
-    best
-        Better parameters than the present ones of the representation; empty if there are none.
-    """
+    """State of a fit between its stages."""
 
     problem: ValueProblem
+    """The problem of fitting the values."""
     representation: Representation
+    """Representation of the values; solvers change its parameters in place."""
     rows: Array
+    """Distinct values of the data, (U, outputs), or those of all samples if none are shared."""
     index: Array | None
+    """Row of each sample; None if none are shared."""
     counts: npt.NDArray[np.int64] | None
+    """Number of samples of each row; None if none are shared."""
     best: Mapping[str, Tensor] = field(default_factory=dict)
+    """Better parameters than the current ones of the representation; empty if there are none."""
 
     def load_best(self) -> None:
         """Put the best parameters into the representation."""
@@ -80,7 +73,7 @@ class FitState:
 
     @contextlib.contextmanager
     def with_best(self) -> Iterator[Representation]:
-        """Give the representation with its best parameters; afterwards the present ones are put back."""
+        """Give the representation with its best parameters; the current ones are restored afterwards."""
         present = {name: value.clone() for name, value in self.representation.state_dict().items()} if self.best else {}
         self.load_best()
         yield self.representation
@@ -113,7 +106,7 @@ class FitJob(Job[FitState]):
         self.layout, self.warnings = layout_of(recipe, data)
         self.recipe: FitRecipe = _resolved(recipe, data, self.layout)
         if recipe.representation != "diner":
-            # on this device nothing is allocated; what it cannot represent is refused before any work is done
+            # on this device nothing is allocated; data that it cannot represent are refused before any work is done
             with torch.device("meta"):
                 registry.build(recipe.representation, self.layout.sample_shape, self.layout.outputs, self.recipe)
         self.device = devices.choose_device(recipe.device)
@@ -190,12 +183,12 @@ class FitJob(Job[FitState]):
         return KeyPlacement(state.representation, state.problem.targets, self.recipe.training.key_steps, objective)
 
     def losses(self, state: FitState, step: Step) -> dict[str, float]:
-        """Return the misfit, and the PSNR that belongs to it."""
+        """Return the misfit and its PSNR."""
         return {"loss": step.loss, "psnr_db": psnr_of(step.loss, self._peak)}
 
     @property
     def _peak(self) -> float:
-        """Range of the data in units of itself; none for constant data."""
+        """Peak of a PSNR, in units of the range; None for constant data."""
         return 1.0 if self.layout.peak else 0.0
 
     def preview(self, state: FitState) -> tuple[NamedArray, ...]:
@@ -206,7 +199,7 @@ class FitJob(Job[FitState]):
         return Fitted(state.representation, self.layout, self.recipe, state.index)
 
     def outcome(self, state: FitState, record: RunRecord) -> Outcome:
-        """Return the data as the exact representation gives them, after the rounding of a stored table."""
+        """Return the data given by the exact representation, after the rounding of a stored table."""
         with state.with_best():
             return self._outcome(state, record)
 
@@ -313,7 +306,7 @@ def _trained(state: FitState, represented: Represented) -> FitState:
 
 
 def _resolved(recipe: FitRecipe, data: FitData, layout: Layout) -> FitRecipe:
-    """Return the recipe with everything decided that it left open."""
+    """Return the recipe with all unset fields resolved."""
     width = table_width(recipe, layout)
     changes: dict[str, object] = {
         **data.read_as,
@@ -336,6 +329,6 @@ def _resolved(recipe: FitRecipe, data: FitData, layout: Layout) -> FitRecipe:
 
 @torch.no_grad()
 def _outputs(representation: Representation) -> npt.NDArray[np.float32]:
-    """Return what the exact representation gives for all of its samples, (n, outputs)."""
+    """Return the values of the exact representation for all of its samples, (n, outputs)."""
     outputs: npt.NDArray[np.float32] = representation.exact().flatten(1).T.cpu().numpy()
     return outputs

@@ -1,4 +1,4 @@
-"""How data of any axes and type become samples with values, and back."""
+"""Conversion between data of any axes and type and samples with values."""
 
 from __future__ import annotations
 
@@ -17,34 +17,26 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Layout:
-    """The form of the data that a representation stands for.
+    """The form of the data of a representation.
 
     A sample is a point of all axes but that of the channels; its values, one a channel, are the outputs of the
     representation. If channels are kept separate, or there are none, every number of the data is a sample of its own.
-
-    Parameters
-    ----------
-    axes
-        Letters of the data's axes in order; ``"C"`` are channels and ``"S"`` colours.
-    shape
-        Size along each axis.
-    dtype
-        NumPy name of the data's type, e.g. ``"uint16"``.
-    scale_um
-        Spacing along each axis in micrometres; 1.0 along axes that are not lengths.
-    low, high
-        Values of the data for outputs of zero and one.
-    separate
-        Whether channels are samples of their own.
     """
 
     axes: str
+    """Letters of the data's axes in order; ``"C"`` are channels and ``"S"`` colours."""
     shape: tuple[int, ...]
+    """Size along each axis."""
     dtype: str
+    """NumPy name of the data's type, e.g. ``"uint16"``."""
     scale_um: tuple[float, ...]
+    """Spacing along each axis in micrometres; 1.0 along axes that are not lengths."""
     low: float
+    """Value of the data for an output of zero."""
     high: float
+    """Value of the data for an output of one."""
     separate: bool = False
+    """Whether channels are samples of their own."""
 
     @property
     def channel(self) -> int | None:
@@ -70,13 +62,13 @@ class Layout:
 
     @property
     def pixels(self) -> int:
-        """Points of the data, however many channels each has."""
+        """Points of the data, regardless of channels."""
         sizes = [size for axis, size in zip(self.axes, self.shape, strict=True) if axis not in CHANNEL_AXES]
         return int(np.prod(sizes, dtype=np.int64))
 
     @property
     def peak(self) -> float:
-        """The value that a PSNR is relative to: the range of the data, whatever their type could hold."""
+        """The peak of a PSNR: the range of the data, regardless of their type."""
         return self.high - self.low
 
     def to_samples(self, data: Array) -> Array:
@@ -88,7 +80,7 @@ class Layout:
         return samples[..., 0] if self.channel is None else np.moveaxis(samples, -1, self.channel)
 
     def to_outputs(self, values: Array) -> npt.NDArray[np.float32]:
-        """Return values of the data as what a representation should output: float32, 0 for `low`, 1 for `high`."""
+        """Return values of the data as outputs of a representation: float32, 0 for `low`, 1 for `high`."""
         outputs = np.empty(values.shape, np.float32)
         for part, place in zip(values, outputs, strict=True):
             place[...] = self.normalised(part)
@@ -100,13 +92,13 @@ class Layout:
         return normalised
 
     def to_values(self, outputs: npt.NDArray[np.float32]) -> Array:
-        """Return what a representation outputs as values of the data: rounded and clipped if those are integers."""
+        """Return outputs of a representation as values of the data: rounded and clipped if those are integers."""
         values = outputs.astype(np.float64) * (self.high - self.low) + self.low
         dtype = np.dtype(self.dtype)
         if dtype.kind in "ui":
             limits = np.iinfo(dtype)
             return np.rint(values).clip(limits.min, limits.max).astype(dtype)
-        # outputs reach a little beyond the range, which may be all that the type can hold
+        # outputs exceed the range a little, which may be the full range of the type
         return values.clip(np.finfo(dtype).min, np.finfo(dtype).max).astype(dtype)
 
     def to_header(self) -> dict[str, str]:
@@ -132,7 +124,7 @@ class Layout:
             separate=bool(json.loads(header["separate"])),
         )
         if not len(layout.axes) == len(layout.shape) == len(layout.scale_um) or min(layout.shape, default=0) < 1:
-            raise ValueError("the axes do not go with the shape")
+            raise ValueError("the axes do not match the shape")
         if np.dtype(layout.dtype).kind not in "uif":
             raise ValueError(f"data of type {layout.dtype}")
         return layout

@@ -1,4 +1,4 @@
-"""How much memory a fit takes. Free of torch."""
+"""Memory of a fit. Does not import torch."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from napari_diner.representations.settings import suitable_width
 from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe
 from napari_diner.tasks.memory import MemoryPlan
 
-# bytes of each number: as a value of a sample, its output, errors, and the image that is returned
+# bytes for each number: value of the sample, output, error, and returned image
 _NUMBER = 24.0
 
 
 def plan(recipe: FitRecipe, shape: tuple[int, ...], axes: str, dtype: DType, nbytes: int = 0) -> MemoryPlan:
-    """Return the memory that a fit takes.
+    """Return the planned memory of a fit.
 
     Parameters
     ----------
     recipe
-        What is to be done.
+        All settings.
     shape, axes, dtype
-        Of the data; axes without names count as axes of samples.
+        Form of the data; axes without names count as axes of samples.
     nbytes
-        Bytes that reading them takes; 0 if they are in memory already.
+        Bytes for reading them; 0 if they are in memory already.
     """
     numbers = math.prod(shape)
     together = CHANNEL_AXES if recipe.channels == "joint" and not recipe.bit_exact else ""

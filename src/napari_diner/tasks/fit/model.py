@@ -1,4 +1,4 @@
-"""A fit as a file: parameters are packed, and read back where they are needed."""
+"""Model files of fits: packing of parameters, and evaluation on demand."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Fitted:
     layout: Layout
     """The form of the data."""
     recipe: FitRecipe
-    """What it was made with, everything resolved."""
+    """The resolved recipe."""
     index: Array | None = None
-    """Which of the U keys each sample has, of the layout's sample shape; None if each has its own."""
+    """Index of the key of each sample among U, of the layout's sample shape; None if each has its own."""
 
 
 def pack(fitted: Fitted) -> dict[str, Array]:
@@ -48,7 +48,7 @@ def pack(fitted: Fitted) -> dict[str, Array]:
     A table is stored as (U, d) beside its index, or as (*samples, d), so that a part of the data is a part of it. With
     fewer than 32 bits its columns are rounded to evenly spaced values ``low + code · step`` between their extremes.
     """
-    # copies, since a solver may move the parameters on
+    # copies, since a solver may change the parameters
     weights = {name: value.numpy(force=True).copy() for name, value in fitted.representation.state_dict().items()}
     if not isinstance(fitted.representation, Diner):
         return weights
@@ -70,7 +70,7 @@ def pack(fitted: Fitted) -> dict[str, Array]:
 
 
 def unpack(result: Result) -> Fitted:
-    """Return the representation that a result of a fit holds."""
+    """Return the representation in a result of a fit."""
     if not isinstance(result.recipe, FitRecipe):
         raise InputError(f"The result is one of {result.task!r}, not of a fit; give the result of a fit")
     return _assembled(dict(result.weights), Layout.from_header(result.header), result.recipe)
@@ -89,7 +89,7 @@ def _assembled(weights: dict[str, Array], layout: Layout, recipe: FitRecipe) -> 
 
 
 class FitModel:
-    """A saved fit, evaluated only where it is needed; see `StoredFit` for its parameter and errors."""
+    """A saved fit, evaluated on demand; see `StoredFit` for its parameter and errors."""
 
     def __init__(self, path: str | Path) -> None:
         self._stored = StoredFit(path)
@@ -128,23 +128,22 @@ class FitModel:
 
     @property
     def bits_per_pixel(self) -> float:
-        """Bits of the file for each point of the data."""
+        """Bits of the file per point of the data."""
         return 8 * self.file_bytes / self.layout.pixels
 
     def evaluate(self, region: Sequence[Index] = ()) -> Array:
-        """Return part of the data as the model has them.
+        """Return part of the data as given by the model.
 
         Parameters
         ----------
         region
-            A place or a slice along each axis of the data, as in ``data[3, 10:50]``; axes left out are whole.
+            A position or a slice along each axis of the data, as in ``data[3, 10:50]``; omitted axes are complete.
 
         Returns
         -------
         Array
-            In the type of the data; axes asked for by a place are dropped. Of a table only what lies in the region
-            is read, or the smallest box around it where it goes in steps; a table that equal values share is read
-            whole, once.
+            In the type of the data; axes with a position are dropped. Only the part of a table in the region is read,
+            or its bounding box for steps; a table shared by equal values is read completely, once.
 
         Raises
         ------
@@ -188,7 +187,7 @@ class FitModel:
             If the rendering does not fit the memory.
         """
         if order not in range(6):
-            raise InputError(f"There are no splines of order {order}; choose one from 0 to 5")
+            raise InputError(f"The order of the splines is {order}; choose one from 0 to 5")
         part = Region.of(region, self.shape)
         layout = self.layout
         kept = [place for place, dropped in enumerate(part.dropped) if not dropped]
@@ -235,7 +234,7 @@ class FitModel:
         values = np.empty((count, outputs), self.dtype)
         done = 0
         for part in parts:
-            # a forged network may give numbers beyond the type of the data
+            # a manipulated network may give numbers beyond the type of the data
             with np.errstate(over="ignore"):
                 values[done : done + len(part)] = self.layout.to_values(part)
             done += len(part)
@@ -248,12 +247,12 @@ class FitModel:
             data = np.take(data, list(part.ranges[self.layout.channel]), self.layout.channel)
         return data[tuple(0 if dropped else slice(None) for dropped in part.dropped)]
 
-    def _interpolated(self, known: Array, counts: Sequence[int], order: int) -> Array:
-        exact = np.float32 if known.dtype.itemsize <= 2 or known.dtype == np.float32 else np.float64
-        check_memory(2 * (known.size + math.prod(counts)) * np.dtype(exact).itemsize, "The rendering")
-        factors = [count / size for count, size in zip(counts, known.shape, strict=True)]
-        fine = ndimage.zoom(known.astype(exact), factors, order=order, mode="nearest", grid_mode=True)
-        # rounded and clipped like outputs that are values already
+    def _interpolated(self, samples: Array, counts: Sequence[int], order: int) -> Array:
+        exact = np.float32 if samples.dtype.itemsize <= 2 or samples.dtype == np.float32 else np.float64
+        check_memory(2 * (samples.size + math.prod(counts)) * np.dtype(exact).itemsize, "The rendering")
+        factors = [count / size for count, size in zip(counts, samples.shape, strict=True)]
+        fine = ndimage.zoom(samples.astype(exact), factors, order=order, mode="nearest", grid_mode=True)
+        # rounded and clipped like outputs without interpolation
         return replace(self.layout, low=0.0, high=1.0).to_values(fine)
 
 

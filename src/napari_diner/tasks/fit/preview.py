@@ -1,4 +1,4 @@
-"""A quick look at a fit while it goes on."""
+"""Preview of a fit in progress."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NETWORK_PIXELS = 256
 
 @torch.no_grad()
 def preview(fitted: Fitted) -> NamedArray:
-    """Return the middle plane of what a representation gives at present, thinned out to a few hundred pixels a side.
+    """Return the middle plane of the current representation, thinned out to a few hundred pixels a side.
 
     A DINER is read off its lattice. Axes are ``"YX"``, with ``"S"`` behind or ``"C"`` before them if a sample has
     several outputs.

@@ -1,4 +1,4 @@
-"""The range of the values of a fit: what cannot be represented is refused, and what spoils the rest is named."""
+"""Checks of the range of the values of a fit: representable, and without outliers."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy.typing as npt
 from napari_diner.errors import InputError
 from napari_diner.tasks.fit.layout import Array
 
-# ranges that single precision, in which representations compute and layers are shown, can hold with its digits
+# ranges that keep their digits in single precision, in which representations compute and layers are shown
 _NARROWEST, _LARGEST = 1e-30, float(np.finfo(np.float32).max)
-# the few most extreme values on each side, and the largest distance from the rest, in ranges of the rest, that is usual
+# number of extreme values on each side, and the largest usual distance from the rest, in ranges of the rest
 _FEW, _USUAL_GAP = 10, 4.0
-# from here on the rest are fewer than a hundred steps of single precision
+# above this ratio, the rest has fewer than a hundred steps of single precision
 _HOPELESS_GAP = 1e5
-# images of fewer values, such as masks and labels, have no range to speak of
+# images with fewer values, such as masks and labels, have no meaningful range
 _DISTINCT, _LOOKED_AT = 16, 10_000
 
 
 def range_of(array: Array) -> tuple[float, float, list[str]]:
-    """Return the least and the largest value of data, and warnings about values far from all others.
+    """Return the smallest and the largest value of data, and warnings about outliers.
 
     Raises
     ------
     InputError
-        If values are not finite, their range is beyond single precision, or a few leave none of it to all others.
+        If values are not finite, their range is beyond single precision, or outliers leave no precision to the others.
     """
     if array.dtype.kind == "f":
         finite = np.isfinite(array)
@@ -51,7 +51,7 @@ def _outliers(array: Array, low: float, high: float) -> list[str]:
     ordered = np.partition(array, (few, array.size - 1 - few), axis=None)
     lowest, highest = (np.sort(part).astype(np.float64) for part in (ordered[: few + 1], ordered[-1 - few :]))
     usual = _USUAL_GAP * (highest[0] - lowest[-1])
-    # of pixels without data there can be many
+    # there can be many pixels without data
     inner_low = _beyond_gap(lowest, usual) if lowest[-1] > low else float(array.min(where=array != low, initial=high))
     inner_high = (
         -_beyond_gap(-highest[::-1], usual) if highest[0] < high else float(array.max(where=array != high, initial=low))
@@ -80,7 +80,7 @@ def _outliers(array: Array, low: float, high: float) -> list[str]:
 
 
 def _beyond_gap(extremes: npt.NDArray[np.float64], usual: float) -> float:
-    """Return the value behind the last gap that is wider than usual between the smallest values of data, in order."""
+    """Return the value after the last unusually wide gap between the smallest values of data, in order."""
     wide = np.flatnonzero(np.diff(extremes) > usual)
     return float(extremes[wide[-1] + 1 if len(wide) else 0])
 

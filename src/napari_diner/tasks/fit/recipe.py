@@ -1,4 +1,4 @@
-"""The recipe of fitting a representation to data that are known."""
+"""The recipe of a fit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_diner.tasks.recipe import ArrayRecipe
 CHANNEL_AXES = "CS"
 SAMPLE_AXES = "NTZYX"
 LEARNING_RATES = {"diner-siren": 1e-3, "diner-finer": 7e-4, "diner-mlp": 5e-3}
-"""Step size of Adam for each backbone over 3000 epochs, if the recipe does not give one; found by trying."""
+"""Step size of Adam for each backbone over 3000 epochs, if the recipe does not give one; determined by trials."""
 
 _MOVED = ("backbone", "table_width", "table")
 
@@ -34,21 +34,21 @@ def _representations() -> Iterable[str]:
 
 
 class FitRecipe(RepresentationSettings, ArrayRecipe):
-    """Everything that decides how a representation is fitted: Eq. 4b of the paper with P the identity."""
+    """Settings of the fit of a representation: Eq. 4b of the paper with P the identity."""
 
     task: Literal["fit"] = "fit"
-    """Which task the recipe is for."""
+    """Name of the task."""
     image: str | None = Field(default=None, title="Image")
     """Image, stack, volume or video (TIFF, PNG, NumPy, MATLAB, HDF5, OME-Zarr); or a folder or glob of frames."""
     channels: Literal["joint", "separate"] = Field(default="joint", title="Channels")
-    """One key for all channels (or colours) of a sample, as published, or a key for each."""
+    """One key for all channels (or colours) of a sample, as published, or one key for each."""
     pixel_size_um: float | None = Field(default=None, gt=0, le=1e6, title="Pixel size (µm)")
     """Distance between neighbouring pixels; taken from the file's metadata if left empty."""
     z_step_um: float | None = Field(default=None, gt=0, le=1e6, title="Slice spacing (µm)")
     """Distance between neighbouring slices; taken from the file's metadata if left empty."""
 
     representation: Annotated[str, OneOf(_representations)] = Field(default="diner", title="Representation")
-    """DINER, or what it is compared with: SIREN, encoded coordinates (PE+MLP), a hash grid (InstantNGP), pixels."""
+    """DINER, or one for comparison: SIREN, encoded coordinates (PE+MLP), a hash grid (InstantNGP), pixels."""
     epochs: int = Field(default=3000, ge=1, le=10_000_000, title="Epochs")
     """Number of passes over all samples."""
     learning_rate: float | None = Field(default=None, gt=0, le=10, title="Learning rate")
@@ -60,7 +60,7 @@ class FitRecipe(RepresentationSettings, ArrayRecipe):
     """Bits of each number of DINER's table in the model file; fewer make it smaller and cost quality (reported)."""
 
     training: TrainingSettings = Field(default_factory=TrainingSettings, title="Training")
-    """How the parameters are trained."""
+    """Settings of the training."""
 
     @model_validator(mode="before")
     @classmethod
@@ -94,7 +94,7 @@ class FitRecipe(RepresentationSettings, ArrayRecipe):
         return f"diner-{self.diner.backbone}" if self.representation == "diner" else self.representation
 
     def with_lattice(self, keys: int) -> FitRecipe:
-        """Return the recipe with a lattice size that suits a number of keys, unless it has one."""
+        """Return the recipe with a lattice size suitable for a number of keys, unless it has one."""
         width = self.diner.table_width
         if self.diner.lattice_size is not None or width is None:
             return self
@@ -102,7 +102,7 @@ class FitRecipe(RepresentationSettings, ArrayRecipe):
 
 
 def check_axes(axes: str) -> None:
-    """Check that letters can be the axes of data: each known, once, Y and X last, colours (S) behind them.
+    """Check that letters can be the axes of data: known, unique, Y and X last, colours (S) behind them.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Parts of data: what an index such as ``data[3, 10:50, ::2]`` asks for."""
+"""Parts of data, as selected by an index such as ``data[3, 10:50, ::2]``."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ Index = slice | int
 
 @dataclass(frozen=True)
 class Region:
-    """A part of an array, given by a range of places along each axis."""
+    """A part of an array, given by a range of positions along each axis."""
 
     ranges: tuple[range, ...]
-    """Places along each axis."""
+    """Positions along each axis."""
     dropped: tuple[bool, ...]
-    """For each axis, whether it was asked for by a number and is no axis of the part."""
+    """For each axis, whether it was indexed by a number and is dropped."""
 
     @classmethod
     def of(cls, region: Sequence[Index], shape: Sequence[int]) -> Region:
-        """Return the part of an array of this shape that an index asks for; axes left out are whole.
+        """Return the part of an array of this shape that an index selects; omitted axes are complete.
 
         Raises
         ------
         InputError
-            If it lies outside, holds nothing, or has too many axes.
+            If it lies outside, is empty, or has too many axes.
         """
         if len(region) > len(shape):
             raise InputError(f"The region has {len(region)} axes but the data have {len(shape)}; leave some out")
@@ -48,12 +48,12 @@ class Region:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Places along each axis, those dropped included."""
+        """Number of positions along each axis, including dropped ones."""
         return tuple(len(places) for places in self.ranges)
 
     @property
     def box(self) -> tuple[slice, ...]:
-        """The smallest box without steps that holds the region."""
+        """The smallest box without steps that contains the region."""
         return tuple(slice(min(places), max(places) + 1) for places in self.ranges)
 
     @property

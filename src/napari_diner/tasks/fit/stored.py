@@ -1,4 +1,4 @@
-"""The numbers of a saved fit: checked against what its header says, and read where they are needed."""
+"""The arrays of a saved fit: checked against its header, and read on demand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Outputs = npt.NDArray[np.float32]
 
 
 def unpacked_table(weights: Mapping[str, Array]) -> Outputs:
-    """Return a table as it was packed, rounding included."""
+    """Return a table as it was packed, including the rounding."""
     table = weights[TABLE]
     if LOW in weights:
         table = table * weights[STEP] + weights[LOW]
@@ -43,18 +43,18 @@ def unpacked_table(weights: Mapping[str, Array]) -> Outputs:
 class StoredFit:
     """A model file of a fit.
 
-    Nothing that it says is trusted: recipe and layout are parsed like any input, the arrays have to be of the shapes
-    and types that these ask for, and what is to be allocated is checked against the free memory.
+    The content is not trusted: recipe and layout are parsed like any input, the arrays must have the
+    corresponding shapes and types, and allocations are checked against the free memory.
 
     Parameters
     ----------
     path
-        A ``model.safetensors``, or the folder of results that holds it.
+        A ``model.safetensors``, or the folder of results that contains it.
 
     Raises
     ------
     InputError
-        If it is no fit of ours, of another version, or damaged.
+        If it is not a fit of napari-diner, of another version, or damaged.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -83,13 +83,13 @@ class StoredFit:
 
     @property
     def is_network(self) -> bool:
-        """Whether it is a network of coordinates, which exists between the samples, too."""
+        """Whether it is a network of coordinates, which is also defined between the samples."""
         return self.recipe.representation not in ("diner", "pixels")
 
     def samples(self, region: Region) -> Iterator[Outputs]:
-        """Yield what the representation gives for a region of samples, in order and in parts of (n, outputs).
+        """Yield the outputs of the representation for a region of samples, in order and in parts (n, outputs).
 
-        Of a table or of pixels only what lies in the region is read.
+        Only the part of a table or of pixels in the region is read.
 
         Raises
         ------
@@ -109,7 +109,7 @@ class StoredFit:
             yield self._checked(outputs)
 
     def between(self, lines: Sequence[Outputs]) -> Iterator[Outputs]:
-        """Yield what a network gives on a mesh of coordinates, named along each axis, in parts of (n, outputs)."""
+        """Yield the outputs of a network on a mesh of coordinates, given along each axis, in parts of (n, outputs)."""
         network = self._loaded()
         assert isinstance(network, CoordinateNetwork)
         shape = tuple(len(one) for one in lines)
@@ -182,7 +182,7 @@ class StoredFit:
             yield outputs
 
     def _whole_table(self) -> Outputs:
-        """Return the table that an index points into, which is read once: it holds each distinct value's key."""
+        """Return the table of keys of distinct values, into which the index points; read once."""
         if self._table is None:
             check_memory(self._bytes(TABLE) + 4 * math.prod(self.file.shapes[TABLE]), "The table of the model")
             self._table = unpacked_table({TABLE: self.file.read(TABLE), **self._columns()})
@@ -192,7 +192,7 @@ class StoredFit:
         return {name: self.file.read(name) for name in (LOW, STEP) if name in self.file.shapes}
 
     def _loaded(self) -> torch.nn.Module:
-        """Return the backbone of a DINER, or the whole of a network of coordinates; read once."""
+        """Return the backbone of a DINER, or a complete network of coordinates; read once."""
         if self._network is None:
             names = [name for name in self.file.shapes if name not in (TABLE, INDEX, LOW, STEP)]
             check_memory(2 * sum(self._bytes(name) for name in names), "The network of the model")
@@ -207,15 +207,15 @@ class StoredFit:
         return self._network
 
     def _check_arrays(self) -> None:
-        """Check what is stored against the recipe and the layout.
+        """Check the stored arrays against the recipe and the layout.
 
         Raises
         ------
         ValueError
-            If it does not go with them.
+            If they do not match.
         """
         layout, shapes, dtypes = self.layout, dict(self.file.shapes), dict(self.file.dtypes)
-        # on this device nothing is allocated, whatever sizes a forged recipe asks for
+        # on this device nothing is allocated, whatever sizes a manipulated recipe has
         with torch.device("meta"):
             if self.recipe.representation == "diner":
                 state = _backbone(self.recipe, layout).state_dict(prefix="backbone.")
@@ -227,20 +227,20 @@ class StoredFit:
             keys: tuple[int, ...] = layout.sample_shape
             if INDEX in shapes:
                 if shapes.pop(INDEX) != layout.sample_shape or dtypes.pop(INDEX).kind != "u":
-                    raise ValueError("its index does not go with the data")
+                    raise ValueError("its index does not match the data")
                 keys = shapes[TABLE][:1]
             kind = dtypes.pop(TABLE)
             coded = kind in (np.uint8, np.uint16)
             if shapes.pop(TABLE) != (*keys, width) or not (coded or kind == np.float32):
-                raise ValueError("its table does not go with the data")
+                raise ValueError("its table does not match the data")
             if coded:
                 expected |= {LOW: (width,), STEP: (width,)}
         if shapes != expected or any(dtype != np.float32 for dtype in dtypes.values()):
-            raise ValueError("its arrays are not those of its recipe")
+            raise ValueError("its arrays do not match its recipe")
 
 
 def line(places: npt.NDArray[np.number], size: int) -> Outputs:
-    """Return the coordinates of places, whole or between, along an axis of `size` samples: −1 the first, 1 the last."""
+    """Return the coordinates of positions along an axis of `size` samples: −1 the first, 1 the last."""
     coordinates: Outputs = ((2 * places - (size - 1)) / max(size - 1, 1)).astype(np.float32)
     return coordinates
 
@@ -283,4 +283,4 @@ def _check_layout(layout: Layout) -> None:
     if not limits.min <= layout.low <= layout.high <= limits.max:
         raise ValueError(f"data of type {layout.dtype} from {layout.low} to {layout.high}")
     if not all(0 < spacing < math.inf for spacing in layout.scale_um):
-        raise ValueError("spacings that are no lengths")
+        raise ValueError("spacings that are not lengths")

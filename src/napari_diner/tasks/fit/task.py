@@ -1,4 +1,4 @@
-"""The fit of representations to known data as a registered task. Free of torch."""
+"""The fit of representations as a registered task. Does not import torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SUITABLE_FOR_DEMO = {"height_px": 192, "width_px": 256}
 
 
 def _sample(name: str, axes: str, settings: Any) -> SampleData:
-    """Draw the data of a sample, with the recipe that fits them."""
+    """Generate the data of a sample, with a recipe to fit them."""
     from napari_diner.simulate.fit import images
 
     draw: Callable[[Settings], npt.NDArray[np.unsignedinteger[Any]]] = getattr(images, f"simulate_{name}")
@@ -50,27 +50,27 @@ class FitTask(Task[FitRecipe, "FitData"]):
     summary = "Fit a small neural model to an image, a stack, a volume or a video."
     recipe_type = FitRecipe
     source_field = "image"
-    source_help = f"{IMAGES} file, or another that can be read; or a folder or glob of frames."
+    source_help = f"{IMAGES} file, or another supported format; or a folder or glob of frames."
     dock = "napari_diner.widgets.fit.dock:FitDock"
     samples = (
         Sample(
             "image",
             "Colour image (synthetic)",
-            "Draw an image with coarse and fine structure, edges and gradients; with a recipe that fits it.",
+            "Generate an image with coarse and fine structure, edges and gradients, and a recipe to fit it.",
             ImageSimulation,
             functools.partial(_sample, "image", "YXS"),
         ),
         Sample(
             "volume",
             "16-bit volume (simulated)",
-            "Simulate a 16-bit volume as a fluorescence microscope records it; with a recipe that fits it.",
+            "Simulate a 16-bit volume as recorded by a fluorescence microscope, with a recipe to fit it.",
             VolumeSimulation,
             functools.partial(_sample, "volume", "ZYX"),
         ),
         Sample(
             "video",
             "Short video (synthetic)",
-            "Draw a video that pans over a scene with moving objects in front of it; with a recipe that fits it.",
+            "Generate a video that pans over a scene with moving objects in front of it, with a recipe to fit it.",
             VideoSimulation,
             functools.partial(_sample, "video", "TYXS"),
         ),
@@ -107,7 +107,7 @@ class FitTask(Task[FitRecipe, "FitData"]):
         return assemble(recipe, frames)
 
     def plan(self, recipe: FitRecipe, frames: Frames | None = None) -> MemoryPlan:
-        """Return the memory that a run takes."""
+        """Return the planned memory of a run."""
         from napari_diner.tasks.fit.data import planned
 
         return planned(recipe, frames)
@@ -119,7 +119,7 @@ class FitTask(Task[FitRecipe, "FitData"]):
         return FitJob(recipe, data)
 
     def summary_rows(self, report: Report) -> list[Row]:
-        """Return the lines that sum up a report."""
+        """Return the lines of the summary of a report."""
         rows = figure_rows(report, ("unexplained", "solver"))
         rows.append(Row("epochs", f"{report['iterations']:,}"))
         rows += figure_rows(report, ("seconds",))
@@ -127,7 +127,7 @@ class FitTask(Task[FitRecipe, "FitData"]):
         rows += figure_rows(report, ("psnr_db",))
         if "float_psnr_db" in report:
             rows.append(Row("PSNR before the table was rounded", f"{report['float_psnr_db']:.2f} dB"))
-        # rounded down, so that only what is all equal says so
+        # rounded down, so that 100 % means that all are equal
         rows.append(Row("equal after rounding", f"{math.floor(1e5 * report['identical']) / 1e3:g} %"))
         source = report.get("source_bits_per_pixel")
         beside = "" if source is None else f" (source file {source:.2f})"
@@ -135,7 +135,7 @@ class FitTask(Task[FitRecipe, "FitData"]):
         return rows + figure_rows(report, ("parameters",))
 
     def write_comparison_extras(self, comparison: Comparison, folder: Path) -> Sequence[str]:
-        """Draw what the first DINER of a comparison has learned."""
+        """Draw the insight into the first DINER of a comparison."""
         from napari_diner.tasks.fit.figures import draw_learned
 
         diners = [result for name, result in comparison.results.items() if name.startswith("diner")]
@@ -146,7 +146,7 @@ class FitTask(Task[FitRecipe, "FitData"]):
         return "psnr_db"
 
     def competing(self, name: str) -> bool:
-        """Tell whether a contender can win: all but the pixels, which are the data themselves."""
+        """Return whether a contender can win: all but the pixels, which are the data themselves."""
         return name != "pixels"
 
     def draw_comparison(self, comparison: Comparison, figure: Figure) -> None:

@@ -1,4 +1,4 @@
-"""Equal values of data, found once and counted."""
+"""Distinct values of data, with their numbers of occurrences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from napari_diner.tasks.fit.layout import Array
 
-# a table of distinct values is only worth its index if it is this much shorter than the data
+# a table of distinct values is worth its index only if it is this much shorter than the data
 _WORTHWHILE = 0.5
 
 
@@ -28,18 +28,18 @@ def unique_samples(
     values
         The distinct values, (U, outputs), in the type of `samples`.
     index
-        For each sample the row of `values` that it has, (*shape), in the smallest unsigned type that holds U − 1.
+        For each sample its row in `values`, (*shape), in the smallest unsigned type that holds U − 1.
     counts
         How often each occurs, (U,).
 
-    Or None where samples are so seldom equal, or so many numbers each, that looking for equal ones does not pay.
+    Or None if samples are rarely equal, or have so many numbers that a search for equal ones does not pay.
     """
     codes, width = _codes(samples)
     present: Array
     if codes is None:
         return None
     if width <= 3:
-        # few enough codes to count them all, which is many times faster than sorting
+        # few codes can be counted directly, which is many times faster than sorting
         counts = np.bincount(codes.ravel(), minlength=1)
         present = np.flatnonzero(counts)
         counts = counts[present]
@@ -57,7 +57,7 @@ def unique_samples(
 
 
 def _codes(samples: Array) -> tuple[Array | None, int]:
-    """Return one unsigned number for the bytes of each sample, (*shape), and how many bytes it stands for."""
+    """Return one unsigned number for the bytes of each sample, (*shape), and the number of bytes."""
     width = samples.dtype.itemsize * samples.shape[-1]
     if width > 8:
         return None, width
@@ -70,7 +70,7 @@ def _codes(samples: Array) -> tuple[Array | None, int]:
 
 
 def _decoded(codes: Array, outputs: int, dtype: np.dtype[Any]) -> Array:
-    """Return the values that codes stand for, (U, outputs)."""
+    """Return the values of codes, (U, outputs)."""
     parts = [codes >> codes.dtype.type(8 * dtype.itemsize * channel) for channel in range(outputs)]
     # narrowing keeps the lowest bits
     return np.stack([part.astype(f"u{dtype.itemsize}") for part in parts], -1).view(dtype)

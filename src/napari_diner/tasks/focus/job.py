@@ -43,9 +43,9 @@ from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.unexplained import Unexplained
 
-# where single frames have found the distances, the twin image displaces them by less than this many depths of field
+# the twin image displaces the distances of single frames by less than this many depths of field
 _TWIN_REACH = 6.0
-# a few rounds at distances that are only about right explain less than a reconstruction: see benchmarks/unexplained.py
+# a few rounds at approximate distances explain less than a reconstruction: see benchmarks/unexplained.py
 _DOUBTFUL = (
     0.25, 0.1, "an empty field", "check the order of the frames, the wavelength, the pixel size and the range",
 )  # fmt: skip
@@ -53,27 +53,27 @@ _DOUBTFUL = (
 
 @dataclass(frozen=True)
 class FocusState:
-    """What the stages of autofocus have found; distances are those for parallel light."""
+    """State of autofocus between its stages; distances are those for parallel light."""
 
     frames: tuple[Focus, ...] = ()
-    """The focus of each frame by itself."""
+    """The focus of each single frame."""
     field: Tensor | None = None
     """The complex field of all frames together, (Y, X)."""
     unexplained: Unexplained | None = None
-    """What that field leaves unexplained of the frames."""
+    """Share of the frames that the field does not explain."""
     joint: Focus | None = None
-    """The focus of that field: the length to add to all distances."""
+    """The focus of the field: the length to add to all distances."""
 
 
 class FocusJob(Job[FocusState]):
     """The search for the distances of one recording.
 
-    First each frame by itself: the square root of its intensity is propagated back over the range, and the sharpest
-    distance is taken. As the phase at the sensor is unknown, a twin image, twice as far out of focus, lies over the
-    sample and displaces the peak by up to a few depths of field, most so for transparent samples. Then, with two frames
-    or more, all together: alternating projections recover the phase, with the distances that the recipe gives or else
-    those of the single frames, and the field is refocused. It has no twin image; its peak gives the length by which
-    *all* distances must be increased.
+    First, each frame is treated separately: the square root of its intensity is propagated back over the range, and the
+    sharpest distance is taken. As the phase at the sensor is unknown, a twin image, twice as far out of focus, lies
+    over the sample and displaces the peak by up to a few depths of field, most so for transparent samples. Then, with
+    two frames or more, all are used together: alternating projections recover the phase, with the distances of the
+    recipe, or else those of the single frames, and the field is refocused. It has no twin image; its peak gives
+    the length by which *all* distances must be increased.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class FocusJob(Job[FocusState]):
         self.warnings = tuple(self._left_out.counted(self.warnings))
 
     def begin(self) -> FocusState:
-        """Return the state in which nothing is known."""
+        """Return the initial state, without any distances."""
         return FocusState()
 
     def stages(self) -> Sequence[Stage[FocusState]]:
@@ -146,7 +146,7 @@ class FocusJob(Job[FocusState]):
         return stages
 
     def preview(self, state: FocusState) -> tuple[NamedArray, ...]:
-        """Return nothing: the dock has its own live picture."""
+        """Return no images: the dock has its own live picture."""
         return ()
 
     def losses(self, state: FocusState, step: Step) -> dict[str, float]:
@@ -174,13 +174,13 @@ class FocusJob(Job[FocusState]):
         return distance * (1 - recipe.search_range), distance * (1 + recipe.search_range)
 
     def _base(self, state: FocusState) -> tuple[float, ...]:
-        """Return the distances that the recipe gives, or else those of the single frames, as for parallel light."""
+        """Return the distances of the recipe, or else those of the single frames, as for parallel light."""
         if self._used.distances_um:
             return tuple(self._setup.heights.distances_um)
         return tuple(focus.distance_um for focus in state.frames)
 
     def _recover(self, state: FocusState, budget: Budget) -> AlternatingProjections | None:
-        """Build the solver that recovers the complex field at the present distances."""
+        """Build the solver that recovers the complex field at the current distances."""
         if len(self._base(state)) < len(self._amplitudes):
             return None
         problem = self._problem(state)
@@ -193,7 +193,7 @@ class FocusJob(Job[FocusState]):
         return replace(state, field=field, unexplained=Unexplained.of(residual, empty))
 
     def _problem(self, state: FocusState) -> PhaseProblem:
-        """Return the problem of explaining all frames at the present distances."""
+        """Return the problem of explaining all frames at the current distances."""
         distances = self._base(state)
         shape = (self._amplitudes.shape[1], self._amplitudes.shape[2])
         means = self._amplitudes.square().mean((1, 2))
@@ -212,7 +212,7 @@ class FocusJob(Job[FocusState]):
     def outcome(self, state: FocusState, record: RunRecord) -> Outcome:
         """Return the refocused frames, and the distances with their standard errors."""
         if not state.frames:
-            raise DinerError("No frame is done yet; let the search go on, or allow it more time")
+            raise DinerError("No frame is done yet; let the search continue, or allow it more time")
         sharpest, sharpest_se = self._real_pairs((one.distance_um, one.uncertainty_um) for one in state.frames)
         best = [(one.distance_um, one.uncertainty_um) for one in state.frames]
         starts = self._setup.heights.distances_um if self._used.distances_um else (None,) * len(self._amplitudes)
@@ -272,7 +272,7 @@ class FocusJob(Job[FocusState]):
         for effective, error in pairs:
             distance = self._real(effective)
             distances.append(distance)
-            # to first order; the derivative by a difference that is small whatever the error
+            # to first order, with the derivative from a difference that is small for any error
             slope = abs(self._real(effective * 1.0001) / distance - 1) / 1e-4 * distance / effective
             errors.append(slope * error)
         return distances, errors

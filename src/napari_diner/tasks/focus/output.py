@@ -50,7 +50,7 @@ def save_figure(report: Mapping[str, Any], path: str | Path) -> None:
     panels = figure.subplots(2 if joint else 1, 1, squeeze=False)[:, 0]
     for number, curve in enumerate(report["curves"]):
         _draw(panels[0], curve, f"C{number % 10}", f"{number + 1}")
-    panels[0].set(title="each frame by itself (dotted: as given)", xlabel="distance (µm)", ylabel="sharpness")
+    panels[0].set(title="single frames (dotted: nominal distances)", xlabel="distance (µm)", ylabel="sharpness")
     panels[0].legend(title="frame", fontsize="small", ncols=2)
     if joint:
         _draw(panels[1], joint, "black", "")
@@ -62,7 +62,7 @@ def _draw(axes: Axes, curve: Mapping[str, Any], colour: str, label: str) -> None
     distances, sharpness = np.array(curve["distances_um"]), np.array(curve["sharpness"])
     span = float(np.ptp(sharpness)) or 1.0
     axes.plot(distances, (sharpness - sharpness.min()) / span, color=colour, label=label)
-    # a peak that jumps when a part of the field is left out is uncertain by more than the picture is wide
+    # the standard error can exceed the width of the picture, if the peak jumps when a part of the field is left out
     low, high = np.clip(curve["peak_um"] + curve["peak_um_se"] * np.array([-1, 1]), *distances[[0, -1]])
     axes.axvspan(low, high, color=colour, alpha=0.15, linewidth=0)
     axes.axvline(curve["peak_um"], color=colour, linewidth=1)

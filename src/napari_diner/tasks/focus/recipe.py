@@ -10,17 +10,17 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 
 
 class FocusRecipe(FocusSettings, RecordingRecipe):
-    """Everything that decides the search for distances.
+    """Settings of the search for distances.
 
     It covers a range about the distances of the recording, or from `near_um` to `far_um`.
     """
 
     task: Literal["focus"] = "focus"
-    """Which task the recipe is for."""
+    """Name of the task."""
 
     @property
     def needs_distances(self) -> bool:
-        """Whether distances are to be taken from the names of files: not if there is a range to search."""
+        """Whether to take distances from the names of files: not if there is a range to search."""
         return not self.distances_um and self.near_um is None
 
     def check_complete(self, frames: int) -> None:
@@ -38,19 +38,19 @@ class FocusRecipe(FocusSettings, RecordingRecipe):
             )
         if not self.distances_um and self.source_distance_um is not None:
             raise RecipeError(
-                "The magnification by a point source needs distances to begin with; give rough ones as {field}",
+                "The magnification by a point source needs initial distances; give rough ones as {field}",
                 "distances_um",
             )
         RecordingRecipe.check_complete(self.with_distances(frames), frames)
 
     def with_distances(self, frames: int) -> FocusRecipe:
-        """Return a recipe that has distances: its own, or the middle of the range for every frame."""
+        """Return a recipe with distances: its own, or the middle of the range for every frame."""
         if self.distances_um or self.near_um is None or self.far_um is None:
             return self
         return self.updated({"distances_um": ((self.near_um + self.far_um) / 2,) * frames})
 
     def lensless(self, distances_um: tuple[float, ...]) -> LenslessRecipe:
-        """Return the recipe of a reconstruction with these distances, and all else that this one says."""
+        """Return the recipe of a reconstruction with these distances and the settings of this recipe."""
         shared = {
             name: getattr(self, name) for name in RecordingRecipe.model_fields if name not in ("task", "distances_um")
         }

@@ -1,4 +1,4 @@
-"""Autofocus of lensless recordings as a registered task. Free of torch."""
+"""Autofocus of lensless recordings as a registered task. Does not import torch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
         return assemble(recipe, frames)
 
     def plan(self, recipe: FocusRecipe, frames: Frames | None = None) -> MemoryPlan:
-        """Return the memory that a run takes."""
+        """Return the planned memory of a run."""
         from napari_diner.tasks.lensless.memory import planned
 
         return planned(recipe, frames)
@@ -49,13 +49,13 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
         return FocusJob(recipe, data)
 
     def summary_rows(self, report: Report) -> list[Row]:
-        """Return the distance of each frame, and what all frames together show."""
+        """Return the distance of each frame, and the common offset."""
         rows = figure_rows(report, ("unexplained",))
         files = [frame.get("file", "") for frame in report.get("frames", ())]
         for number, (distance, error) in enumerate(
             zip(report["distances_um"], report["distances_um_se"], strict=True), start=1
         ):
-            alone = f"{report['sharpest_um'][number - 1]:.2f} ± {report['sharpest_um_se'][number - 1]:.2f} by itself"
+            alone = f"{report['sharpest_um'][number - 1]:.2f} ± {report['sharpest_um_se'][number - 1]:.2f} alone"
             from_recipe = f", given {report['given_um'][number - 1]:g}" if report["given_um"] else ""
             file = files[number - 1] if len(set(files)) > 1 else ""
             rows.append(

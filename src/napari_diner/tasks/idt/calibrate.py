@@ -1,4 +1,4 @@
-"""The calibration of illuminations from the recording itself: its solvers, and its part of the report."""
+"""Self-calibration of illuminations: its solvers, and its part of the report."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class IlluminationCalibration:
     """A calibration in progress."""
 
     settings: CalibrationSettings
-    """What to estimate."""
+    """Settings of the calibration."""
     given: Illumination
-    """The illumination to start from; see `within_aperture`."""
+    """Initial illumination; see `within_aperture`."""
     models: ComputedModels
-    """Models with the illumination estimated so far."""
+    """Models with the current estimate of the illumination."""
     likelihood_gain: float | None = None
-    """How much likelier the directions from the circles are than the given ones, as log-likelihood per frame."""
+    """Log-likelihood per frame of the directions from circles, relative to the nominal ones."""
     refined: RefinedIllumination | None = None
     """Result of the refinement."""
 
@@ -44,7 +44,7 @@ class IlluminationCalibration:
         Raises
         ------
         RecipeError
-            If circles are to be found in frames with several sources.
+            If directions are to come from circles in frames with several sources.
         """
         calibration = cls(settings, models.illumination, models)
         if settings.illuminations == "circles" and not calibration.searches_circles:
@@ -65,7 +65,7 @@ class IlluminationCalibration:
         return self.settings.illuminations == "refine" or self.settings.gain
 
     def circle_search(self, data: Tensor) -> CircleSearch:
-        """Return the solver that finds directions by circles in data, (N, Y, X)."""
+        """Return the solver that estimates directions from circles in data, (N, Y, X)."""
         return CircleSearch(
             data.cpu().numpy(),
             self.given.apertures,
@@ -91,13 +91,13 @@ class IlluminationCalibration:
 
     def with_circles(self, fit: CircleFit) -> IlluminationCalibration:
         """Return the calibration with directions from circles."""
-        geometry, given = self.models.geometry, self.given.apertures
+        geometry, nominal = self.models.geometry, self.given.apertures
         apertures = brought_inside(fit.apertures, geometry.na)
         if self.settings.illuminations == "refine" and self.settings.move == "each":
-            # where circles are no farther away than their blur, the refinement starts from the given direction
+            # for circles within their blur of the nominal ones, the refinement starts from the nominal direction
             step_na = geometry.wavelength_um / (min(geometry.shape[1:]) * geometry.pixel_size_um)
-            close = np.hypot(*(apertures - given).T) < _BLUR_STEPS * step_na
-            apertures = np.where(close[:, None], given, apertures)
+            close = np.hypot(*(apertures - nominal).T) < _BLUR_STEPS * step_na
+            apertures = np.where(close[:, None], nominal, apertures)
         return replace(self, models=self.models.at(apertures), likelihood_gain=fit.likelihood_gain)
 
     def with_refinement(self, refined: RefinedIllumination) -> IlluminationCalibration:
@@ -112,19 +112,19 @@ class IlluminationCalibration:
         return (data + 1) / gains[:, None, None] - 1
 
     def report(self) -> dict[str, object]:
-        """Return the estimated illumination, and how far it is from the given one."""
-        given, apertures = self.given.apertures, self.models.illumination.apertures
-        away = apertures - given
+        """Return the estimated illumination, and its difference from the nominal one."""
+        nominal, apertures = self.given.apertures, self.models.illumination.apertures
+        away = apertures - nominal
         report: dict[str, object] = {
             "illuminations": self.settings.illuminations,
             "move": self.settings.move,
-            "illuminations_na_given": given.tolist(),
+            "illuminations_na_given": nominal.tolist(),
             "illuminations_na": apertures.tolist(),
             "shifts_na": away.tolist(),
-            "shift_deg": _angles_deg(given, apertures).tolist(),
+            "shift_deg": _angles_deg(nominal, apertures).tolist(),
             "mean_shift_na": away.mean(0).tolist(),
             "rms_shift_na": float(np.sqrt((away**2).sum(1).mean())),
-            **_scale_and_rotation(given, apertures),
+            **_scale_and_rotation(nominal, apertures),
         }
         if self.likelihood_gain is not None:
             report["circles_log_likelihood_gain"] = self.likelihood_gain
@@ -144,12 +144,12 @@ def _angles_deg(first: Vector, second: Vector) -> Vector:
     return angles
 
 
-def _scale_and_rotation(given: Vector, found: Vector) -> dict[str, float]:
+def _scale_and_rotation(nominal: Vector, estimated: Vector) -> dict[str, float]:
     """Return the least-squares scale and rotation (from +x towards +y) of a pattern."""
-    if len(given) < 2:
+    if len(nominal) < 2:
         return {}
-    before = (given - given.mean(0)) @ np.array([1j, 1])
-    after = (found - found.mean(0)) @ np.array([1j, 1])
+    before = (nominal - nominal.mean(0)) @ np.array([1j, 1])
+    after = (estimated - estimated.mean(0)) @ np.array([1j, 1])
     energy = float((np.abs(before) ** 2).sum())
     if energy == 0:
         return {}

@@ -1,4 +1,4 @@
-"""The settings of the calibration of illuminations. Free of torch."""
+"""Settings of the calibration of illuminations. Does not import torch."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from napari_diner.settings import Settings
 
 
 class CalibrationSettings(Settings):
-    """Directions and brightness of the illuminations, from the recording itself."""
+    """Self-calibration of the directions and the brightness of the illuminations."""
 
     illuminations: Literal["given", "circles", "refine"] = Field(default="given", title="Directions")
-    """As given; from the circles that the objective's aperture leaves in the spectra (circles); or those, then refined
-    together with the object (refine)."""
+    """Keep the nominal ones (given), estimate them from the circles that the objective's aperture leaves in the spectra
+    (circles), or also refine them together with the object (refine)."""
     move: Literal["each", "together"] = Field(default="each", title="Move")
     """Each direction independently; or the whole pattern (together), shifted, rotated and scaled, for an LED array."""
     search_na: float = Field(default=0.05, gt=0, le=1, title="Search range (NA)")
-    """How far from the given directions to search, as a numerical aperture: 0.017 is about one degree."""
+    """Largest distance from the nominal directions to search, as a numerical aperture: 0.017 is about one degree."""
     gain: bool = Field(default=False, title="Gains")
     """Estimate the brightness of each frame relative to its background."""
     iterations: int = Field(default=12, ge=1, le=1000, title="Iterations")

@@ -1,4 +1,4 @@
-"""A part of a large recording, which is enough to choose weights."""
+"""Crop of a large recording for the choice of weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.padding import Padding, fading
 from napari_diner.solvers.idt.problem import VolumeProblem
 
-# voxels that are enough to compare weights, and the fewest pixels across
+# number of voxels sufficient to compare weights, and smallest number of pixels across
 _ENOUGH = 2**20
 _NARROWEST = 96
 # sides are multiples of this, for fast Fourier transforms
@@ -23,10 +23,10 @@ _ROUND = 32
 def cropped(
     problem: VolumeProblem, volume: Tensor, build: Callable[[int, int], LinearModel]
 ) -> tuple[VolumeProblem, Tensor]:
-    """Return problem and volume of the part of the field with most structure; the same if it is small.
+    """Return problem and volume of the part of the field with most structure, or unchanged if it is small.
 
-    Where the surround of the field is unknown, that of the part is, too. Otherwise data and volume are faded out
-    towards the borders, as the models are periodic. Weights of the priors mean the same for a part as for the whole.
+    If the surround of the field is unknown, so is that of the part. Otherwise data and volume are faded
+    out towards the borders, as the models are periodic. Weights of the priors have the same meaning for a part.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def cropped(
 
 
 def busiest(data: Tensor, size: tuple[int, int]) -> tuple[EllipsisType, slice, slice]:
-    """Return the place of the window in which the data (N, Y, X) have most energy."""
+    """Return the position of the window in which the data (N, Y, X) have most energy."""
     energy = data.square().sum(0).double()
     sums = torch.nn.functional.pad(energy.cumsum(0).cumsum(1), (1, 0, 1, 0))
     height, width = size

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,11 @@ from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.memory import of_stack
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
 from napari_diner.tasks.left_out import LeftOut, as_option
-from napari_diner.tasks.stored_array import read_stack, stack_of
+from napari_diner.tasks.stored_array import Origin, read_stack, stack_of
 from napari_diner.tasks.task import Frames
 
-# a frame whose mean contrast is larger is off its background, unless that is seen in so much of the field
+# a frame with a larger mean contrast does not match its background, unless this part of the field is at the level of
+# the background
 _OFF_LEVEL, _EMPTY_PART = 0.1, 0.15
 
 
@@ -37,33 +38,21 @@ _OF_INTENSITY = 1.5
 
 
 @dataclass(frozen=True)
-class IdtData:
+class IdtData(Origin):
     """A recording."""
 
     frames: Array
     """Intensities, (N, Y, X), one frame per illumination."""
     background: Array | None = None
     """Image of the empty field, (Y, X), or one per frame, (N, Y, X), of the same or a coarser sampling; or None."""
-    pixel_size_um: float | None = None
-    """Distance between pixels according to the files, or None."""
-    source: str | None = None
-    """File, folder or glob from which it came."""
     transfer: tuple[TransferFunctions, TransferFunctions] | None = None
     """Transfer functions of Δε_re and Δε_im to use instead of computed ones, (N, Z, Y, X) each, or None."""
-    read_as: Mapping[str, str] = field(default_factory=dict)
-    """Settings with which `source` gives these frames."""
-    files: tuple[str, ...] = ()
-    """One with all frames, or one for each; none if they are not in files."""
-    notes: tuple[str, ...] = ()
-    """What was done to the numbers in the files, in sentences."""
-    warnings: tuple[str, ...] = ()
-    """What is doubtful about the frames."""
 
 
 def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
-    """Return the recording of a recipe, see `Task.assemble`; of transfer functions nothing is read but the header."""
+    """Return the recording of a recipe, see `Task.assemble`; only the headers of transfer functions are read."""
     stack = stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um)
-    if len(stack.shape) == 3:  # anything else is refused where frames are checked
+    if len(stack.shape) == 3:  # the check of the frames refuses anything else
         of_stack(recipe, stack).check()
     background = None if frames is None else frames.attachments.get("background")
     if background is None and recipe.background not in BACKGROUNDS:
@@ -95,7 +84,7 @@ def without(data: IdtData, left_out: LeftOut) -> IdtData:
 
 
 def with_file_facts(recipe: IdtRecipe, data: IdtData) -> IdtRecipe:
-    """Return a recipe with the name of the data, and their pixel size unless the recipe has one."""
+    """Return a recipe with the name of the data, and with their pixel size if it has none."""
     facts: dict[str, object] = {"stack": data.source, **data.read_as}
     if recipe.pixel_size_um is None and data.pixel_size_um is not None:
         facts["pixel_size_um"] = data.pixel_size_um
@@ -103,7 +92,7 @@ def with_file_facts(recipe: IdtRecipe, data: IdtData) -> IdtRecipe:
 
 
 def saturated_in(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.bool_] | None, list[str]]:
-    """Return where frames are saturated and bound the light, (N, Y, X), or None; and a sentence on it."""
+    """Return the saturated pixels that bound the light, (N, Y, X), or None; and a note about them."""
     if recipe.saturated == "believe":
         return None, []
     frames = np.asarray(data.frames)
@@ -129,7 +118,7 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
                 f"with {as_option([number - 1])}"
             )
     check_not_constant(frames)
-    # before the kind of frames, whose mean is another with them
+    # before the check of the kind of frames, as they change the mean
     missing = no_data_value(frames)
     if missing is not None:
         raise InputError(
@@ -168,12 +157,12 @@ def _contrast(
 
 
 def _check_kind(background: str, frames: Array, *, is_real: bool) -> None:
-    """Check that frames are what the background says: intensities, I / I_background, or that minus one.
+    """Check that frames match the setting of the background: intensities, I / I_background, or that minus one.
 
     Raises
     ------
     InputError
-        If they evidently are not.
+        If they evidently do not.
     """
     means = np.array([frame.mean(dtype=np.float64) for frame in frames])
     spreads = np.array([frame.std(dtype=np.float64) for frame in frames])
@@ -239,9 +228,9 @@ def _backgrounds(
 
 
 def _level(contrast: npt.NDArray[np.float32], cause: str) -> list[str]:
-    """Return a warning if a frame is off the level of its background without showing that level anywhere.
+    """Return a warning if a frame differs from its background on average and nowhere shows its level.
 
-    A strong sample in part of the field moves the mean, too, and the background is none the worse for it.
+    A strong sample in part of the field changes the mean, too, but leaves the background visible elsewhere.
     """
     levels = contrast.mean((1, 2), dtype=np.float64)
     number = int(np.abs(levels).argmax())

@@ -1,6 +1,6 @@
-"""Spectra of the frames with the circles that the directions of illumination should leave in them.
+"""Spectra of the frames with the expected circles of the directions of illumination.
 
-Where the circles do not bound what is bright in the spectra, the geometry is wrong.
+If the circles do not bound the bright parts of the spectra, the geometry is wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Vector = npt.NDArray[np.float64]
 
 # part of the frame that is faded out at its borders, to avoid a bright cross
 _FADED = 0.5
-# decades below the strongest beyond which a camera records nothing
+# decades below the strongest frequency that a camera can record
 _DECADES = 8.0
 
 
@@ -30,9 +30,9 @@ class Circles:
     """The two circles of each source, in cycles/µm, (y, x)."""
 
     frames: npt.NDArray[np.int64]
-    """Which frame each source lights, (S,)."""
+    """Frame of each source, (S,)."""
     centres: Vector
-    """∓u_i, (S, 2, 2): source, which of the two, axis."""
+    """∓u_i, (S, 2, 2): source, circle, axis."""
     radius: float
     """NA/λ."""
 
@@ -87,14 +87,14 @@ def circles(illumination: Illumination, wavelength_um: float, na: float) -> Circ
 
 @dataclass(frozen=True)
 class GeometryCheck:
-    """What can be seen of the geometry before a run."""
+    """Pictures of the geometry before a run."""
 
     spectra: NamedArray
     """Logarithm of the power spectrum of each frame, (N, Y, X)."""
     circles: Circles
     """The circles of the illuminations."""
     warnings: tuple[str, ...]
-    """About data and optics."""
+    """Warnings about data and optics."""
 
 
 def check_geometry(recipe: IdtRecipe, data: IdtData) -> GeometryCheck:
@@ -103,7 +103,7 @@ def check_geometry(recipe: IdtRecipe, data: IdtData) -> GeometryCheck:
     Parameters
     ----------
     recipe
-        How the recording was made; transfer functions are ignored.
+        Description of the recording; transfer functions are ignored.
     data
         The recording.
 
@@ -124,7 +124,7 @@ def check_geometry(recipe: IdtRecipe, data: IdtData) -> GeometryCheck:
     illumination = recipe.illumination(left_out.frames).without(left_out.numbers)
     start, more = within_aperture(recipe, illumination)
     if not (np.hypot(*start.apertures.T) > geometry.na).any():
-        # nothing is known about light that does not pass the objective
+        # the models do not describe light that does not pass the objective
         more += preflight(geometry, start)
     return GeometryCheck(
         spectra(contrast, geometry.pixel_size_um),

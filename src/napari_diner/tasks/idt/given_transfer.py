@@ -1,4 +1,4 @@
-"""Transfer functions that come with a recording, in place of computed ones."""
+"""Transfer functions from a file, instead of computed ones."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Pair = tuple[TransferFunctions, TransferFunctions]
 
 
 def open_transfer(recipe: IdtRecipe) -> tuple[MatlabTransfer, MatlabTransfer] | None:
-    """Return the transfer functions that a recipe names, without reading their values; None if it names none.
+    """Return the transfer functions named in a recipe, without reading their values; None if there are none.
 
     Raises
     ------
     InputError
-        If the file cannot be used or holds none.
+        If the file cannot be used or contains none.
     """
     named = recipe.transfer_functions
     if named is None:
@@ -29,7 +29,7 @@ def open_transfer(recipe: IdtRecipe) -> tuple[MatlabTransfer, MatlabTransfer] | 
     path = recipe.stack if named == "file" else named
     if path is None:
         raise InputError(
-            "There is no stack beside the transfer functions; name a file in {field}", "transfer_functions"
+            "The file with the transfer functions contains no stack; name a file in {field}", "transfer_functions"
         )
     transfer = probe_transfer(path)
     if transfer is None:
@@ -40,7 +40,7 @@ def open_transfer(recipe: IdtRecipe) -> tuple[MatlabTransfer, MatlabTransfer] | 
 
 
 def build_given(transfer: Pair, slices: Slices, frames: int, device: torch.device) -> GivenTransfer:
-    """Build the linear model of given transfer functions; their size is checked first.
+    """Build the linear model of given transfer functions, after a check of their size.
 
     Raises
     ------

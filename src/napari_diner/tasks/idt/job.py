@@ -67,7 +67,7 @@ class IdtJob(Job[IdtState]):
             self.memory = plan(self.recipe, frames.shape)
             self.memory.check(self.device)
         if self._left_out.numbers and recipe.transfer_functions is not None:
-            raise RecipeError("{field} and {field:transfer_functions} exclude each other; take out both", "leave_out")
+            raise RecipeError("{field} and {field:transfer_functions} exclude each other; remove one", "leave_out")
         data = without(data, self._left_out)
         frames = np.asarray(data.frames)
         check_frames(frames)
@@ -75,7 +75,7 @@ class IdtJob(Job[IdtState]):
         doubts = optics_doubts(self.recipe, shape[1:])
         warnings = [*doubts, *repeated(frames)]
         data, unlit = self._lit(data)
-        # from here on, frames are counted without those that have no light
+        # from here on, frames without light are not counted
         counted_before = self._left_out.counted((*data.warnings, *warnings))
         counted_before += self._left_out.counted(_said_of(unlit))
         self._left_out = self._left_out.and_of_the_rest(unlit)
@@ -94,7 +94,7 @@ class IdtJob(Job[IdtState]):
         prior, solver, expected, calibration = recipe.regularization, recipe.solver, 0, None
         if isinstance(models, ComputedModels):
             warnings += drift(self.recipe, contrast, models.illumination)
-            if not doubts:  # others would be consequences
+            if not doubts:  # further warnings would be consequences
                 warnings += preflight(models.geometry, models.illumination)
                 expected, more = expected_sign(recipe, models, torch.from_numpy(contrast))
                 warnings += more
@@ -135,7 +135,7 @@ class IdtJob(Job[IdtState]):
         return self.recipe.illumination(self._left_out.frames).without(self._left_out.numbers)
 
     def _lit(self, data: IdtData) -> tuple[IdtData, list[int]]:
-        """Return the data without frames that have no light, and the places of these frames."""
+        """Return the data without frames that have no light, and the positions of these frames."""
         unlit = without_light(np.asarray(data.frames), self.recipe.background_offset)
         if unlit and (self.recipe.transfer_functions is not None or self.recipe.calibration.wanted):
             raise InputError(
@@ -159,7 +159,7 @@ class IdtJob(Job[IdtState]):
         """Return the refractive index and the residual of a state."""
         volume, problem, recipe = state.volume, state.problem, self.recipe
         if volume is None:
-            raise DinerError("There is no volume yet; let the reconstruction go on for a moment")
+            raise DinerError("There is no volume yet; let the reconstruction continue for a moment")
         contrast = state.seen
         n_re, n_im = self._index(contrast)
         data = problem.data.cpu().numpy()
@@ -197,7 +197,7 @@ class IdtJob(Job[IdtState]):
             figures["truth"] = score(n_re.data, n_im.data, self.truth, recipe.medium_index)
         warnings = unexplained.warnings(*_DOUBTFUL)
         warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "direction, alignment and background")
-        # parameters of the network if there is one, else the contrast
+        # parameters of the network if there is one, otherwise the contrast
         weights = {name.removeprefix("field."): value for name, value in state.parameters.items()}
         return Outcome(
             arrays=(n_re, n_im, NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))),

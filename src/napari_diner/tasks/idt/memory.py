@@ -1,4 +1,4 @@
-"""How much memory diffraction tomography takes. Free of torch."""
+"""Memory of diffraction tomography. Does not import torch."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from napari_diner.tasks.task import Frames
 FEWER_SLICES = "lower {field:slice_count}, or crop the frames"
 # bytes for each pixel of a frame: contrast, spectra, residuals; the tables of the linear model
 _FRAMES = 40.0
-# volumes of Δε_re and Δε_im, float32, that are kept at once: by the closed form, by voxels, by Adam
+# volumes of Δε_re and Δε_im, float32, held at the same time: by the closed form, by voxels, by Adam
 _CLOSED_FORM, _VOXELS, _ADAM = 6.0, 36.0, 8.0
 
 
 def planned(recipe: IdtRecipe, frames: Frames | None = None) -> MemoryPlan:
-    """Return the memory that a run takes; see `napari_diner.tasks.task.Task.plan`."""
+    """Return the planned memory of a run; see `napari_diner.tasks.task.Task.plan`."""
     return of_stack(recipe, stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um))
 
 
 def of_stack(recipe: IdtRecipe, stack: StoredArray) -> MemoryPlan:
-    """Return the memory that a run on a stack takes, and reading it."""
+    """Return the memory of a run on a stack, including reading."""
     return plan(recipe, stack.shape, stack.nbytes, stack.pixel_size_um)
 
 
 def plan(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_um: float | None = None) -> MemoryPlan:
-    """Return the memory that a reconstruction takes; parameters as of `napari_diner.tasks.lensless.memory.plan`."""
+    """Return the planned memory of a reconstruction; parameters as of `napari_diner.tasks.lensless.memory.plan`."""
     beyond = _beyond_px(recipe, pixel_size_um)
     frames, height, width = shape[0], shape[1] + 2 * beyond, shape[2] + 2 * beyond
     planes, pixels = recipe.slice_count, height * width
@@ -50,7 +50,7 @@ def plan(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_
 
 
 def _beyond_px(recipe: IdtRecipe, pixel_size_um: float | None) -> int:
-    """Return the width of an unknown surround on each side, as far as the recipe tells it."""
+    """Return the width of an unknown surround on each side, as far as the recipe determines it."""
     pixel_size_um = recipe.pixel_size_um or pixel_size_um
     if pixel_size_um is None or recipe.wavelength_um is None or recipe.na is None:
         return 0
@@ -59,7 +59,7 @@ def _beyond_px(recipe: IdtRecipe, pixel_size_um: float | None) -> int:
 
 
 def _passed(recipe: IdtRecipe, pixel_size_um: float | None) -> float:
-    """Return the fraction of the spatial frequencies to which some frame responds, as far as the recipe tells it."""
+    """Return the fraction of the spatial frequencies with a response, as far as the recipe determines it."""
     pixel_size_um = recipe.pixel_size_um or pixel_size_um
     if pixel_size_um is None or recipe.wavelength_um is None or recipe.na is None:
         return 1.0

@@ -41,7 +41,7 @@ class ComputedModels:
     steps_per_slice: int | None
     """As in `SSNPModel`."""
     device: torch.device
-    """Where they compute."""
+    """Device of the models."""
 
     def of_size(self, rows: int, columns: int) -> ComputedModels:
         """Return models of a volume with other rows and columns."""
@@ -74,7 +74,7 @@ class ComputedModels:
 
 @dataclass(frozen=True)
 class GivenModels:
-    """The linear model of given transfer functions; there is no other."""
+    """The linear model of given transfer functions, the only one in this case."""
 
     transfer: Pair
     """Transfer functions of Δε_re and Δε_im."""
@@ -83,7 +83,7 @@ class GivenModels:
     frames: int
     """Number of frames."""
     device: torch.device
-    """Where it computes."""
+    """Device of the model."""
 
     def linear(self) -> GivenTransfer:
         """Return the linear model; see `build_given`."""
@@ -103,10 +103,10 @@ def prediction_seconds(model: SSNPModel) -> float:
 
 
 def within_aperture(recipe: IdtRecipe, illumination: Illumination) -> tuple[Illumination, list[str]]:
-    """Return an illumination from which a calibration can start, and warnings.
+    """Return an illumination with which a calibration can start, and warnings.
 
-    Directions that are outside the objective's aperture by less than the search range are moved to its edge. Farther
-    ones, and all if no directions are calibrated, are left for the model to refuse.
+    Directions that are outside the objective's aperture by less than the search range are moved to its edge. The model
+    refuses directions farther outside, and all of them if none is calibrated.
     """
     apertures = illumination.apertures
     if recipe.calibration.illuminations == "given" or recipe.na is None:
@@ -117,7 +117,7 @@ def within_aperture(recipe: IdtRecipe, illumination: Illumination) -> tuple[Illu
         return illumination, []
     apertures[beyond] = brought_inside(apertures[beyond], recipe.na)
     return moved(illumination, apertures), [
-        f"{beyond.sum()} of the given directions are outside the objective's NA; the calibration starts at its edge"
+        f"{beyond.sum()} of the nominal directions are outside the objective's NA; the calibration starts at its edge"
     ]
 
 
@@ -138,7 +138,7 @@ def computed_models(
 
 
 def preflight(geometry: VolumeGeometry, illumination: Illumination) -> list[str]:
-    """Return warnings about sampling and about what the illumination cannot show."""
+    """Return warnings about sampling and about detail that the illumination does not transfer."""
     warnings = []
     lateral = lateral_sampling(geometry)
     if not lateral.fine:

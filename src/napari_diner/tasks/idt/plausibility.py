@@ -1,4 +1,4 @@
-"""Whether the optics of an IDT recording can be meant: checked before anything is computed. Free of torch."""
+"""Plausibility of the optics of an IDT recording. Does not import torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REWEIGHTED, _OUTLIER = 10, 4.685
 
 
 def optics_doubts(recipe: IdtRecipe, shape: tuple[int, int]) -> list[str]:
-    """Return what is doubtful about the lengths of a recipe for frames (Y, X); sentences without a full stop.
+    """Return warnings about the lengths in a recipe for frames (Y, X); sentences without a full stop.
 
     Raises
     ------

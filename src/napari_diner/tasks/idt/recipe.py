@@ -35,7 +35,7 @@ def _solvers() -> tuple[str, ...]:
 
 
 class RingSettings(Settings):
-    """An annular illumination: one frame after the other is lit from directions evenly spaced on a circle."""
+    """An annular illumination: the directions of the frames are evenly spaced on a circle."""
 
     na: float | None = Field(default=None, gt=0, lt=5, title="NA of the ring")
     """Numerical aperture of the circle of directions; empty if the illuminations are listed."""
@@ -49,9 +49,9 @@ class RegularizationSettings(Settings):
     tikhonov: float | None = Field(default=None, gt=0, title="Tikhonov")
     """Weight of the squared contrast; empty to choose it by cross-validation over illuminations."""
     tv: float | None = Field(default=None, ge=0, title="Total variation")
-    """Weight of the total variation, which takes the slice spacing into account; empty to choose it likewise."""
+    """Weight of the total variation, which takes the slice spacing into account; empty to choose it in the same way."""
     positivity: bool = Field(default=True, title="n on one side of n0")
-    """The sample is nowhere optically thinner than the medium, or nowhere denser."""
+    """The index of the sample is nowhere below that of the medium, or nowhere above."""
     sign: SampleSign = Field(default="auto", title="Side of n0")
     """positive if the sample is denser than the medium, negative if it is thinner, as bubbles; auto: from the data."""
     positive_absorption: bool = Field(default=True, title="Absorption ≥ 0")
@@ -59,7 +59,7 @@ class RegularizationSettings(Settings):
 
 
 class DescentSettings(AdamSettings):
-    """Adam on the parameters of a representation, with all priors acting on the volume that it represents."""
+    """Adam on the parameters of a representation, with the priors acting on the volume."""
 
     iterations: int = Field(default=100, ge=1, le=1_000_000, title="Iterations")
     """Maximum number of steps; the learning rate is annealed over them, or over the time limit if that is shorter."""
@@ -69,7 +69,7 @@ class DescentSettings(AdamSettings):
     """Stop early when the loss has not improved for this many steps."""
 
     def complete(self, learning_rate: float, iterations: int | None = None) -> AdamSettings:
-        """Return the settings of the solver, with this learning rate if none is set, and other iterations if given."""
+        """Return the settings of the solver, with this learning rate if none is set, and these iterations if given."""
         return AdamSettings(
             iterations=iterations or self.iterations,
             learning_rate=self.learning_rate or learning_rate,
@@ -79,10 +79,10 @@ class DescentSettings(AdamSettings):
 
 
 class IdtRecipe(RepresentationSettings, StackRecipe):
-    """Everything that decides a reconstruction of the refractive index (Eq. 6 of the paper, or multiple scattering)."""
+    """Settings of a reconstruction of the refractive index (Eq. 6 of the paper, or multiple scattering)."""
 
     task: Literal["idt"] = "idt"
-    """Which task the recipe is for."""
+    """Name of the task."""
     stack: str | None = Field(default=None, title="Intensity stack")
     """Multi-page TIFF, NumPy, MATLAB, HDF5 or OME-Zarr file, folder, or glob of images: one frame per illumination."""
     wavelength_um: float | None = Field(default=None, gt=0, le=1000, title="Wavelength (µm)")
@@ -100,11 +100,11 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
     ring: RingSettings = Field(default_factory=RingSettings, title="Ring")
     """An annular illumination, instead of listed ones."""
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, title="Calibration")
-    """What is estimated about the illuminations from the recording itself."""
+    """Self-calibration of the illuminations."""
     transfer_functions: str | None = Field(
         default=None, title="Transfer functions", json_schema_extra={"words": ["file"]}
     )
-    """MATLAB v7.3 file with transfer functions to use instead of computed ones; file, if they are beside the frames."""
+    """MATLAB v7.3 file with transfer functions to use instead of computed ones; file if the stack contains them."""
     dispersion: Literal["exact", "legacy"] = Field(default="exact", title="Dispersion")
     """Axial frequency of the waves; legacy reproduces an error of older code, which rescales depth, for comparison."""
 
@@ -117,15 +117,16 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
 
     saturation: SaturationLevel = None
     saturated: Literal["at_least", "believe"] = Field(default="at_least", title="Saturated pixels")
-    """What a saturated pixel says: that there is at least so much light, or what it shows."""
+    """Meaning of a saturated pixel: a lower bound of the light, or its value."""
     background: str = Field(default="mean", title="Background", json_schema_extra={"words": [*BACKGROUNDS]})
-    """mean or blur of each frame; ratio if frames are I / background, none if minus one too; or an image file."""
+    """mean or blur of each frame; ratio if frames are I / background, none if they are that minus one; or an image
+    file."""
     background_blur_um: float = Field(default=20.0, gt=0, le=1e5, title="Blur (µm)")
     """Standard deviation of the Gaussian that blurs frames to their background, with background: blur."""
     background_offset: float = Field(default=0.0, title="Camera offset")
     """Grey level of the camera without light, subtracted from frames and background."""
     padding: SurroundSettings = Field(default_factory=SurroundSettings, title="Padding")
-    """How the sample goes on beyond the edges of the frames."""
+    """Continuation of the sample beyond the edges of the frames."""
 
     model: Literal["auto", "born", "multislice"] = Field(default="auto", title="Model")
     """Single scattering (born), which is linear; multiple scattering (multislice); auto decides by the phase delay."""
@@ -138,7 +139,7 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
     multislice: MultisliceSettings = Field(default_factory=MultisliceSettings, title="Multi-slice")
     """Settings of the multi-slice model."""
     start: Literal["voxels", "empty"] = Field(default="voxels", title="Start from")
-    """What a representation starts from: a short reconstruction by voxels, or a nearly empty volume."""
+    """Start of a representation: a short reconstruction by voxels, or a nearly empty volume."""
     gradient: DescentSettings = Field(default_factory=DescentSettings, title="Gradient descent")
     """Settings of all representations."""
 
@@ -169,7 +170,7 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
     def _given_transfer_functions_are_of_the_field(self) -> IdtRecipe:
         if self.transfer_functions is not None and self.padding.mode == "unknown":
             raise ValueError(
-                "transfer_functions are for a field that repeats, and padding.mode unknown is for one that does not; "
+                "transfer_functions describe a periodic field, and padding.mode unknown one that is not; "
                 "leave one of them out"
             )
         return self
@@ -196,7 +197,7 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
         return self
 
     def with_sizes(self) -> IdtRecipe:
-        """Return the recipe with the sizes of a DINER of a volume where they are left open."""
+        """Return the recipe with unset sizes of a DINER resolved for a volume."""
         width = self.diner.table_width or _TABLE_WIDTH
         return self.model_copy(update={"diner": self.diner.complete(width, _LATTICE_SIZES[width])})
 
@@ -266,7 +267,7 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
         return Illumination.of(self.illuminations)
 
     def check_complete(self, frames: int) -> None:
-        """Check that the recipe says all that a stack of `frames` frames needs.
+        """Check that the recipe is complete for a stack of `frames` frames.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The unknown of diffraction tomography: the contrast that a representation stands for."""
+"""The unknown of diffraction tomography: the contrast as a representation."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from napari_diner.solvers.idt.problem import scale_of
 from napari_diner.solvers.starting_values import fit_values
 from napari_diner.tasks.idt.recipe import IdtRecipe
 
-# of the learning rate, for representations that start from voxels: to refine what is known without undoing it
+# factor on the learning rate of representations that start from voxels, to refine without undoing
 _WARM_FACTOR = 0.1
 # root mean square output of a representation of a nearly empty volume
 _NEARLY_EMPTY = 0.01
 
 
 def build_unknown(recipe: IdtRecipe, volume: Tensor, generator: torch.Generator) -> Scaled:
-    """Build the representation of Δε_re and Δε_im that a recipe asks for, in units of the scale of a volume.
+    """Build the representation of Δε_re and Δε_im of a recipe, in units of the scale of a volume.
 
     Parameters
     ----------
     recipe
         Solver, start, sizes, seed.
     volume
-        Contrast, (2, Z, Y, X). Representations that can hold values take it on if they start from voxels; others
-        represent a nearly empty volume.
+        Contrast, (2, Z, Y, X). Representations that can hold values are initialised with it if they start from voxels;
+        others represent a nearly empty volume.
     generator
         Source of random keys; networks draw from torch's global generator, which is seeded.
 
@@ -48,13 +48,13 @@ def build_unknown(recipe: IdtRecipe, volume: Tensor, generator: torch.Generator)
 
 
 def learning_rate(recipe: IdtRecipe) -> float:
-    """Return the step size of Adam that suits the representation of a recipe and its start."""
+    """Return the step size of Adam for the representation of a recipe and its start."""
     return representation(recipe.solver).learning_rate * (_WARM_FACTOR if recipe.start == "voxels" else 1.0)
 
 
 @torch.no_grad()
 def _make_nearly_empty(part: Representation) -> None:
-    """Make a representation return values far below one, by its last linear layer; others stay as they are."""
+    """Make a representation return values far below one by scaling its last linear layer, if there is one."""
     size = float(part.exact().square().mean().sqrt())
     linear = [layer for layer in part.modules() if isinstance(layer, nn.Linear)]
     if linear and size > _NEARLY_EMPTY:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def index_limits(volume: Array, medium_index: float) -> tuple[float, float]:
     """Return the range of index to display for a volume: from that of the medium up to nearly the highest.
 
-    Where the volume falls below the medium by more than it rises above, the range is centred on the medium.
+    If the volume is farther below the medium than above, the range is centred on the medium.
     """
     low, high = (float(np.percentile(volume, part)) - medium_index for part in (0.1, 99.9))
     if high <= 0 and low >= 0:
@@ -30,14 +30,14 @@ def index_limits(volume: Array, medium_index: float) -> tuple[float, float]:
 
 
 def cuts(volume: Array, guide: Array, medium_index: float) -> tuple[Array, Array]:
-    """Return the xy and the xz slice of a volume through the densest place of another, (Y, X) and (Z, X).
+    """Return the xy and the xz slice of a volume through the densest point of another, (Y, X) and (Z, X).
 
     Parameters
     ----------
     volume
         The volume to cut, (Z, Y, X).
     guide
-        The volume that decides where.
+        The volume with the densest point.
     medium_index
         Index around the object.
     """

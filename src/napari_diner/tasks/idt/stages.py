@@ -1,4 +1,4 @@
-"""The stages of a reconstruction by diffraction tomography, and the state that they work on."""
+"""The stages of a reconstruction by diffraction tomography, and their state."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from napari_diner.tasks.job import Stage
 LINEAR_PHASE_RAD = 0.5
 """Phase above which single scattering is unreliable."""
 AFFORDABLE_S = 3600.0
-"""Time above which multiple scattering is left out, unless it is asked for."""
-# the closed form shows less phase than there is; above this much, multiple scattering is worth its time
+"""Time above which multiple scattering is left out, unless set in the recipe."""
+# the closed form underestimates the phase; above this value, multiple scattering is worth its time
 _VISIBLE_PHASE_RAD = 0.35
 # parts of a time limit by which stages end: calibration, choice of weights, voxels to start from, values of networks
 _CALIBRATION_SHARE, _WEIGHTS_SHARE, _START_SHARE, _VALUES_SHARE = 0.5, 0.3, 0.6, 0.7
-# steps for voxels that a representation starts from: it goes on from there
+# steps for voxels that a representation starts from
 _START_ITERATIONS = 20
 # frames in each step of Adam under the multi-slice model
 _BATCH_FRAMES = 8
@@ -53,22 +53,22 @@ _FIRST_TV = 8.0
 
 @dataclass(frozen=True)
 class IdtState:
-    """What the stages of a reconstruction work on."""
+    """State of a reconstruction between its stages."""
 
     models: Models
-    """Where forward models come from."""
+    """Source of forward models."""
     problem: VolumeProblem
     """The problem of explaining the data."""
     volume: Tensor | None = None
     """The best contrast so far: real, (2, Z, Y, X)."""
     is_multiply_scattering: bool = False
-    """Whether that explains the data by multiple scattering."""
+    """Whether it explains the data by multiple scattering."""
     linearised: Tensor | None = None
-    """What the linear model has to explain of the data from this volume on, (N, Y, X); the data themselves if None."""
+    """Data for the linear model from this volume on, (N, Y, X); the recorded ones if None."""
     unknown: Scaled | None = None
     """The representation that has been prepared for the next stage."""
     parameters: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
-    """Of the representation of the volume; none if that consists of plain voxels."""
+    """Parameters of the representation of the volume; none for plain voxels."""
     choices: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
     """Weights that were chosen, by name."""
     calibration: IlluminationCalibration | None = None
@@ -78,7 +78,7 @@ class IdtState:
 
     @property
     def estimate(self) -> Tensor:
-        """The best contrast so far; an empty one before the first."""
+        """The best contrast so far; initially empty."""
         return self.empty if self.volume is None else self.volume
 
     @property
@@ -94,18 +94,18 @@ class IdtState:
 
     @property
     def periodic_data(self) -> Tensor:
-        """Data for solvers that take the field to repeat, (N, Y, X): faded out towards edges that do not meet."""
+        """Data for solvers that assume a periodic field, (N, Y, X): faded out towards edges that do not match."""
         data = self.problem.data
         return data if self.problem.padding is None else data * fading(data.shape[1], data.shape[2]).to(data)
 
     @property
     def start(self) -> Tensor:
-        """Start of a solver for voxels: empty where a volume explained by single scattering would mislead."""
+        """Start of a solver for voxels: empty if a volume from single scattering would be misleading."""
         is_linear = isinstance(self.problem.model, LinearModel)
         return self.estimate if is_linear or self.is_multiply_scattering else self.empty
 
     def calibrated(self, calibration: IlluminationCalibration | None) -> IdtState:
-        """Return the state with another calibration, which changes models and data."""
+        """Return the state with a new calibration, which changes models and data."""
         if calibration is None:
             return self
         models = calibration.models.of_size(*self.problem.model.shape[1:])
@@ -170,7 +170,7 @@ class IdtStages:
         yield Stage(recipe.solver, self._descent, _represented, essential=True)
 
     def _closed_form(self, state: IdtState, regularised: Regularised) -> IdtState:
-        """Keep the first volume, and decide on the model that explains the data from now on."""
+        """Store the first volume, and choose the model from now on."""
         choices = {} if regularised.choice is None else {"tikhonov": regularised.choice}
         state = replace(state, volume=regularised.volume, choices={**state.choices, **choices})
         state = state.with_priors(replace(state.problem.priors, tikhonov=regularised.tikhonov))
@@ -187,7 +187,7 @@ class IdtStages:
         return replace(state, warnings=(*state.warnings, *_warnings_of_phase(state)))
 
     def _of_found_sign(self, state: IdtState, volume: Tensor) -> IdtState:
-        """Return the state with the sign of the contrast that the closed form tells, where directions are unknown."""
+        """Return the state with the sign of the contrast from the closed form, for unknown directions."""
         assumed, priors = self.recipe.regularization.sign, state.problem.priors
         phase = volume[0].sum(0)
         expected = sign_of(float(skewness((phase - phase.mean())[None])))
@@ -196,7 +196,7 @@ class IdtStages:
         return replace(state, warnings=(*state.warnings, *warnings_of_sign(assumed, expected)))
 
     def _multislice(self, state: IdtState) -> tuple[SSNPModel | None, list[str]]:
-        """Return the multi-slice model if it is asked for, or needed and affordable; and warnings."""
+        """Return the multi-slice model if it is requested, or needed and affordable; and warnings."""
         recipe, models = self.recipe, _multislice_models(state)
         if models is None or recipe.model == "born":
             return None, []
@@ -212,7 +212,7 @@ class IdtStages:
         return model, []
 
     def _solved(self, label: str, name: str, recipe: IdtRecipe, share: float) -> Stage[IdtState]:
-        """Return the stage in which a registered solver finds the volume."""
+        """Return the stage of a registered solver for the volume."""
         build = solvers("idt")[name].builder()
 
         def solver(state: IdtState, budget: Budget) -> Solver[Tensor]:
@@ -222,7 +222,7 @@ class IdtStages:
         return Stage(label, solver, lambda state, volume: replace(state, volume=volume), share, essential=True)
 
     def _values(self, state: IdtState, budget: Budget) -> StartingValues:
-        """Return what fits a network of coordinates to the present volume."""
+        """Return the solver that fits a network of coordinates to the current volume."""
         generator = torch.Generator().manual_seed(self.recipe.seed)
         unknown = build_unknown(self.recipe, state.estimate, generator)
         rate = representations()[self.recipe.solver].learning_rate
@@ -289,11 +289,11 @@ def _refined(state: IdtState, refined: RefinedIllumination) -> IdtState:
 
 
 def _first_chords(state: IdtState, budget: Budget) -> DataLinearisation | None:
-    """Return what finds the data that the linear model has to explain once multiple scattering is subtracted."""
+    """Return the solver for the data that remain for the linear model after subtracting multiple scattering."""
     problem = state.problem
     if isinstance(problem.model, LinearModel) or problem.model.frames < 2:
         return None
-    # any weight will do here
+    # the weight is arbitrary here
     tau = _FIRST_TV * noise_in_volume(problem.linear, problem.exact(state.estimate))
     weighted = problem.with_priors(replace(problem.priors, tv=tau))
     return DataLinearisation(MultiSliceVoxels(weighted, state.start, _FIRST_CHORDS))

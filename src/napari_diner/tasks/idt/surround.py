@@ -1,4 +1,4 @@
-"""The surround of a recording by diffraction tomography: whether it is solved for, and how wide it is."""
+"""The surround of a recording by diffraction tomography: mode and width."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.surround import repeat, surround_mode, surround_warnings
 
-# what the sharp edge of the aperture adds to the reach of light, in units of λ/NA
+# extension of the reach of light by the sharp edge of the aperture, in units of λ/NA
 _TAILS = 4.0
 
 
 def with_surround(
     recipe: IdtRecipe, contrast: npt.NDArray[np.float32], *, is_computed: bool
 ) -> tuple[IdtRecipe, tuple[str, ...]]:
-    """Return a recipe whose padding is decided, and a warning if a field is taken to repeat that does not.
+    """Return a recipe with resolved padding, and a warning if the field is assumed to be periodic but is not.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def with_surround(
     contrast
         g = I / I_background − 1, (N, Y, X).
     is_computed
-        Whether the models are computed; transfer functions of a file are those of a field that repeats.
+        Whether the models are computed; transfer functions in files are for periodic fields.
     """
     if is_computed:
         mode = surround_mode(recipe.padding.mode, contrast)
@@ -44,7 +44,7 @@ def with_surround(
 
 
 def width_px(recipe: IdtRecipe, geometry: VolumeGeometry) -> int:
-    """Return the least width of an unknown surround on each side, in pixels; 0 if there is none.
+    """Return the smallest width of an unknown surround on each side, in pixels; 0 if there is none.
 
     By default, light reaches the frames from there within the aperture of the objective, and the edge of the aperture
     adds 4 λ/NA.

@@ -1,4 +1,4 @@
-"""Intensity diffraction tomography as a registered task. Free of torch."""
+"""Intensity diffraction tomography as a registered task. Does not import torch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def simulate(settings: IdtSimulation) -> SampleData:
     sample = simulate(settings)
     pixel = settings.pixel_size_um
     voxel = (settings.slice_spacing_um, pixel, pixel)
-    # light along the axis is not a ring
+    # light along the axis does not form a ring
     is_ring = settings.ring_na > 0
     recipe = IdtRecipe(
         task="idt",
@@ -62,7 +62,7 @@ def simulate(settings: IdtSimulation) -> SampleData:
 
 
 def rank_directions(recipe: IdtRecipe, data: IdtData) -> Ranking:
-    """Rank the ways round of the directions of a recording; see `napari_diner.tasks.idt.ways.rank`."""
+    """Rank alternative assignments of directions to frames; see `napari_diner.tasks.idt.ways.rank`."""
     from napari_diner.tasks.idt.ways import rank
 
     return rank(recipe, data)
@@ -82,7 +82,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         Sample(
             "idt",
             "Cells, oblique illumination (simulated, 24 directions)",
-            "Simulate cells under oblique illumination; with their refractive index, and a recipe.",
+            "Simulate cells under oblique illumination, with their refractive index and a recipe.",
             IdtSimulation,
             simulate,
         ),
@@ -91,7 +91,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         Check(
             "directions",
             "Which way round?",
-            "Rank how the directions of light may belong to the frames: turned, mirrored, in another order.",
+            "Rank alternative assignments of directions to frames: rotated, mirrored, or reordered.",
             rank_directions,
         ),
     )
@@ -120,7 +120,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         return assemble(recipe, frames)
 
     def plan(self, recipe: IdtRecipe, frames: Frames | None = None) -> MemoryPlan:
-        """Return the memory that a run takes."""
+        """Return the planned memory of a run."""
         from napari_diner.tasks.idt.memory import planned
 
         return planned(recipe, frames)
@@ -132,20 +132,20 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         return IdtJob(recipe, data, truth)
 
     def load_truth(self, folder: Path) -> TrueVolume:
-        """Read the known refractive index."""
+        """Read the true refractive index."""
         from napari_diner.tasks.idt.truth import load_truth
 
         return load_truth(folder)
 
     def truth_of(self, sample: SampleData) -> TrueVolume:
-        """Return the known refractive index of a sample."""
+        """Return the true refractive index of a sample."""
         from napari_diner.tasks.idt.truth import TrueVolume
 
         n_re, n_im = sample.truth
         return TrueVolume(n_re.data, n_im.data)
 
     def summary_rows(self, report: Report) -> list[Row]:
-        """Return the lines that sum up a report."""
+        """Return the lines of the summary of a report."""
         rows = figure_rows(report, ("unexplained", "solver", "model", "iterations", "seconds", "measurement_psnr_db"))
         return rows + figure_rows(report.get("truth", {}), remark=" (truth)") + frames_row(report)
 
@@ -161,7 +161,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         return (PICTURE,)
 
     def criterion(self, comparison: Comparison) -> str:
-        """Return the error of the index where the truth is known, else that of the data."""
+        """Return the error of the index if there is a truth, otherwise that of the data."""
         has_truth = all("truth" in result.report for result in comparison.results.values())
         return "n_re_psnr_db" if has_truth else "measurement_psnr_db"
 

@@ -1,4 +1,4 @@
-"""The true refractive index, and how well a volume agrees with it."""
+"""The true refractive index, and scores of a volume against it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SUPPORT = 0.01
 
 @dataclass(frozen=True)
 class TrueVolume:
-    """The known object: real and imaginary part of its refractive index, (Z, Y, X); the latter may be unknown."""
+    """The true object: real and imaginary part of its refractive index, (Z, Y, X); the latter may be None."""
 
     n_re: Array
     n_im: Array | None = None
 
 
 def load_truth(folder: str | Path) -> TrueVolume:
-    """Read ``n_re.tif``, and ``n_im.tif`` if it is there, from a folder.
+    """Read ``n_re.tif``, and ``n_im.tif`` if present, from a folder.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which way round the directions of a recording are: a warning before each run, and a ranking to choose from."""
+"""Alternative assignments of directions to frames: a warning before each run, and a ranking."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.task import Alternative, Ranking
 from napari_diner.tasks.wording import change
 
-# pixels across that are enough, and frequencies for a warning and for a ranking
+# sufficient pixels across, and frequencies for a warning and for a ranking
 _SIDE = 128
 _FEW, _MANY = 200, 400
-# frames predicted from each other as well as this need no comparison, and fewer frames allow none
+# largest error of prediction without a comparison, and smallest number of frames for one
 _WELL_PREDICTED = 0.1
 _FEWEST_FRAMES = 4
 # steps by which the first angle of a ring is refined
 _FIRST_STEP_DEG, _LAST_STEP_DEG = 4.0, 0.5
-# errors that differ by less than this factor are alike
+# errors that differ by less than this factor count as equal
 _ALIKE = 1.02
 # other sizes of pixels that are tried, and apertures relative to that of the most oblique direction, by so many frames,
 # and what they must leave of the error
@@ -48,8 +48,8 @@ _FEWEST_SCALED, _MOST_SCALED, _MUCH_BETTER = 12, 24, 0.5
 # rows of a ranking
 _ROWS = 10
 _COLUMNS = {
-    "unexplained": "What the other frames do not predict of each frame, relative to the signal",
-    "contrast": "Whether the dense parts of the sample have an index above (+) or below (−) the medium's",
+    "unexplained": "Part of each frame that the other frames do not predict, relative to the signal",
+    "contrast": "Whether the index of the dense parts of the sample is above (+) or below (−) the medium's",
 }
 
 
@@ -75,7 +75,7 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
         if best.is_better_than(judged) and (scale is None or best.error < scale.after):
             return judged.sign, [
                 f"the directions do not fit the frames: each frame is predicted from the others to within "
-                f"{judged.error:.0%} of its signal, but to within {best.error:.0%} with the way round "
+                f"{judged.error:.0%} of its signal, but to within {best.error:.0%} with the alternative "
                 f"“{best.arrangement.name}”; compare all by the command directions, or “Which way round?” in the dock"
             ]
     if scale is not None:
@@ -136,14 +136,14 @@ def _other_scale(models: ComputedModels, data: Tensor) -> _Scale | None:
 
 
 def sign_of_sample(assumed: SampleSign, expected: int) -> Sign:
-    """Return the sign of the contrast that a recipe assumes, given what the data tell; positive if they do not."""
+    """Return the sign of the contrast that a recipe assumes, or that of the data; positive if unknown."""
     if assumed == "auto":
         return -1 if expected < 0 else 1
     return 1 if assumed == "positive" else -1
 
 
 def warnings_of_sign(assumed: SampleSign, sign: int) -> list[str]:
-    """Return a warning if the sign of the contrast that the data tell is unusual, or not the one that is assumed."""
+    """Return a warning if the sign of the contrast in the data is unusual, or not the assumed one."""
     if sign < 0 and assumed != "negative":
         consequence = {
             "auto": "n ≤ n0 is assumed where positivity is",
@@ -162,12 +162,12 @@ def warnings_of_sign(assumed: SampleSign, sign: int) -> list[str]:
 
 
 def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
-    """Rank all ways round of the directions, the best one first; of two that predict alike, the one of higher index.
+    """Rank alternative assignments of directions, best first; of two equal ones, that of higher index first.
 
     Parameters
     ----------
     recipe
-        How the recording was made; transfer functions are ignored.
+        Description of the recording; transfer functions are ignored.
     recording
         The recording.
 
@@ -183,34 +183,34 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
     data = torch.from_numpy(contrast)
     if len(data) < _FEWEST_FRAMES:
         raise RecipeError(
-            f"Directions cannot be compared by {len(data)} frames; it takes at least {_FEWEST_FRAMES}", "illuminations"
+            f"Directions cannot be compared with {len(data)} frames; give at least {_FEWEST_FRAMES}", "illuminations"
         )
     shape = (recipe.slice_count, data.shape[1], data.shape[2])
     illumination = recipe.illumination(left_out.frames).without(left_out.numbers)
     models, _ = computed_models(recipe, illumination, shape, torch.device("cpu"))
     test = _test(models, data, _MANY)
     judged = test.judge(arrangements(models.illumination))
-    given, found = judged[0], min(judged, key=lambda way: way.error)
+    current, best = judged[0], min(judged, key=lambda way: way.error)
     step = _FIRST_STEP_DEG
     while step >= _LAST_STEP_DEG:
-        found = min([found, *test.judge(nearby(found.arrangement, step))], key=lambda way: way.error)
+        best = min([best, *test.judge(nearby(best.arrangement, step))], key=lambda way: way.error)
         step /= 2
-    judged += [] if found in judged else test.judge([found.arrangement, *opposite(found.arrangement)])
+    judged += [] if best in judged else test.judge([best.arrangement, *opposite(best.arrangement)])
     dense = -1 if recipe.regularization.sign == "negative" else 1
 
     def order(way: Judged) -> tuple[bool, float]:
-        # what differs by chance is one and the same, but for the sign of the contrast
-        alike = way.error < _ALIKE * found.error
+        # alternatives that differ by chance only count as one, unless the sign of the contrast differs
+        alike = way.error < _ALIKE * best.error
         return not alike, -dense * way.skewness if alike else way.error
 
     ordered = sorted(judged, key=order)
-    shown = ordered[:_ROWS] + ([] if given in ordered[:_ROWS] else [given])
+    shown = ordered[:_ROWS] + ([] if current in ordered[:_ROWS] else [current])
     return Ranking(
         _COLUMNS,
         tuple(_alternative(recipe, way, left_out) for way in shown),
-        shown.index(given),
+        shown.index(current),
         "Turned by 180°, the directions explain the frames equally well by a volume of the opposite contrast, mirrored "
-        "along z: the last column tells which of the two has an index above the medium's",
+        "along z: the last column shows which of the two has an index above the medium's",
     )
 
 
@@ -220,7 +220,7 @@ def _alternative(recipe: IdtRecipe, way: Judged, left_out: LeftOut) -> Alternati
 
 
 def _test(models: ComputedModels, data: Tensor, frequencies: int) -> ArrangementTest:
-    """Return the test on a part of the field."""
+    """Return the test for a part of the field."""
     planes, rows, columns = models.geometry.shape
     size = min(rows, _SIDE), min(columns, _SIDE)
     if size != (rows, columns):
@@ -230,7 +230,7 @@ def _test(models: ComputedModels, data: Tensor, frequencies: int) -> Arrangement
 
 
 def _changes(recipe: IdtRecipe, way: Arrangement, left_out: LeftOut) -> dict[str, object]:
-    """Return the changes of a recipe that bind directions to frames in another way."""
+    """Return the changes of a recipe that assign directions to frames in another way."""
     if way.name == "as given":
         return {}
     if recipe.ring.na is not None and way.first_angle_deg is not None:

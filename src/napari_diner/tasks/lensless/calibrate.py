@@ -1,4 +1,4 @@
-"""Find distances, shifts and gains of a lensless recording from the recording itself, as a recipe asks."""
+"""Self-calibration of distances, shifts and gains of a lensless recording."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup, magnifications
 
 _FEWEST_FRAMES = 3
-# the blur of the farthest frame, in pixels, by the smallest source and by one that is not given; and by how much it may
-# change
+# blur of the farthest frame, in pixels, by the smallest source and by one of unknown size; and the factor by which it
+# may change
 _LEAST_BLUR_PX, _FIRST_BLUR_PX, _SOURCE_RANGE = 0.1, 2.0, 20.0
-# what is assumed beyond a part that is cut out: the way that the light is diffracted, but no more than this
+# largest assumed surround of a crop, which is otherwise the reach of diffraction
 _MOST_PADDING_PX = 128
 
 
 def check_calibration(recipe: LenslessRecipe, frames: int) -> None:
-    """Check that a stack of `frames` frames determines what is to be calibrated.
+    """Check that a stack of `frames` frames determines the quantities to calibrate.
 
     Raises
     ------
     RecipeError
-        If there are too few frames, or all at one distance where a tilt is asked for.
+        If there are too few frames, or all are at one distance and a tilt is requested.
     """
     settings = recipe.calibration
     if not settings.wanted:
@@ -60,12 +60,12 @@ def check_calibration(recipe: LenslessRecipe, frames: int) -> None:
     if frames < _FEWEST_FRAMES:
         what = "one height" if frames == 1 else f"{frames} heights"
         raise RecipeError(
-            f"{_listed(settings.wanted)} cannot be calibrated with {what}, which some object explains whatever the "
+            f"{_listed(settings.wanted)} cannot be calibrated with {what}, which some object explains for any "
             f"geometry; record at least {_FEWEST_FRAMES}"
         )
     if settings.source and recipe.source_distance_um is None:
         raise RecipeError(
-            "The frames only tell the size of the source in relation to its distance; give {field}",
+            "The frames determine the size of the source only in relation to its distance; give {field}",
             "source_distance_um",
         )
     if settings.tilt and not settings.shift and np.ptp(recipe.distances_um) == 0:
@@ -76,27 +76,22 @@ def check_calibration(recipe: LenslessRecipe, frames: int) -> None:
 
 @dataclass(frozen=True)
 class CalibratedRecording:
-    """Result of a calibration.
-
-    Parameters
-    ----------
-    setup, prepared
-        The geometry and the frames, with calibrated distances, shifts and gains.
-    field
-        The object for this geometry, complex, (Y, X), on the grid of the reconstruction; None if the calibration used
-        another grid.
-    is_start
-        Whether the object is a good start. It is not if the field is continued beyond its edges: there it contains
-        errors of the continuation.
-    report
-        The part ``calibration`` of the report.
-    """
+    """Result of a calibration."""
 
     setup: Setup
+    """The calibrated geometry."""
     prepared: PreparedFrames
+    """The frames, with calibrated gains."""
     field: Tensor | None
+    """The object for this geometry, complex, (Y, X), on the grid of the reconstruction; None if the calibration used
+    another grid.
+    """
     is_start: bool
+    """Whether the object is a good start. It is not if the field is continued beyond its edges: there it contains
+    errors of the continuation.
+    """
     report: Mapping[str, Any]
+    """The part ``calibration`` of the report."""
 
 
 class Calibration(Resumable):
@@ -105,7 +100,7 @@ class Calibration(Resumable):
     Parameters
     ----------
     recipe
-        As the user wrote it, complete; its section ``calibration`` says what to find.
+        The user's recipe, complete; its section ``calibration`` selects the quantities.
     setup, prepared
         The prepared frames.
     builder
@@ -161,7 +156,7 @@ class Calibration(Resumable):
     def _prior(self, pixel_size_um: float) -> Prior:
         settings, distances = self.settings, self.given.distances_um
         even = np.ones_like(distances)
-        # nothing is known of the source beforehand but its order of magnitude
+        # only the order of magnitude of the source is known in advance
         source = _SOURCE_RANGE**2 * max(self.given.source_um, 1e-6) ** 2 * even
         return Prior(
             np.column_stack(
@@ -184,7 +179,7 @@ class Calibration(Resumable):
         )
 
     def steps(self) -> Iterator[Step]:
-        """Do the work."""
+        """Yield a step after each update."""
         yield from self._solver.steps()
 
     def result(self) -> CalibratedRecording:
@@ -192,11 +187,11 @@ class Calibration(Resumable):
         return self._recording(self._solver.result())
 
     def current(self) -> CalibratedRecording:
-        """Return the present geometry."""
+        """Return the current geometry."""
         return self._recording(self._solver.current())
 
     def _recording(self, calibrated: Calibrated) -> CalibratedRecording:
-        # the object of a part of the field, without its surround or of coarser pixels is of no use
+        # an object of a part of the field, without its surround, or with coarser pixels cannot be used
         covers_all = self._cut is None and self._setup.super_resolution == 1
         covers_all &= self._setup.padding_mode != "unknown"
         gains = tuple(calibrated.geometry.gains.tolist())
@@ -208,19 +203,19 @@ class Calibration(Resumable):
             self._report(calibrated),
         )
 
-    def _report(self, found: Calibrated) -> dict[str, Any]:
-        """Return what was found and how certain it is.
+    def _report(self, calibrated: Calibrated) -> dict[str, Any]:
+        """Return the calibrated values with their standard errors.
 
-        Distances and shifts are those on the sensor also with a point source. Shifts have their mean and linear trend
-        in z removed; the trend is the tilt. Standard errors of what was not asked for are zero.
+        Distances and shifts are those on the sensor, also for a point source. Shifts have their mean and linear trend
+        in z removed; the trend is the tilt. Standard errors of quantities that were not calibrated are zero.
         """
-        distances, per_distance = self._on_the_sensor(found.geometry.distances_um)
-        given, _ = self._on_the_sensor(self.given.distances_um)
+        distances, per_distance = self._on_the_sensor(calibrated.geometry.distances_um)
+        nominal, _ = self._on_the_sensor(self.given.distances_um)
         magnified = np.array(magnifications(self.recipe, distances.tolist()))[:, None]
-        shifts = magnified * found.geometry.shifts_um
+        shifts = magnified * calibrated.geometry.shifts_um
         frames = len(distances)
         scale = np.column_stack([per_distance, magnified, magnified, np.ones((frames, COLUMNS - 3))]).ravel()
-        covariance = (found.covariance * np.outer(scale, scale)).reshape(frames, COLUMNS, frames, COLUMNS)
+        covariance = (calibrated.covariance * np.outer(scale, scale)).reshape(frames, COLUMNS, frames, COLUMNS)
         line = trend(distances, shifts)
         design = np.column_stack([np.ones(frames), distances])
         inverse = np.linalg.pinv(design)
@@ -230,8 +225,8 @@ class Calibration(Resumable):
             part = covariance[:, column, :, column]
             shift_errors[:, axis] = _roots(rest @ part @ rest.T)
             tilt_errors[axis] = _roots(inverse @ part @ inverse.T)[1]
-        gains = found.geometry.gains
-        given_shifts = np.array(self.recipe.shifts_um if self.recipe.shifts_um is not None else np.zeros((frames, 2)))
+        gains = calibrated.geometry.gains
+        nominal_shifts = np.array(self.recipe.shifts_um if self.recipe.shifts_um is not None else np.zeros((frames, 2)))
         report: dict[str, Any] = {
             "parameters": list(self.settings.wanted),
             "distances_um": distances.tolist(),
@@ -242,29 +237,29 @@ class Calibration(Resumable):
             "tilt_se": tilt_errors.tolist(),
             "gains": gains.tolist(),
             "gains_se": (gains * _roots(covariance[:, GAIN, :, GAIN])).tolist(),
-            "given_distances_um": given.tolist(),
+            "given_distances_um": nominal.tolist(),
             "total_shifts_um": shifts.tolist(),
-            "moved_um": (distances - given).tolist(),
-            "shifts_moved_um": (shifts - given_shifts).tolist(),
+            "moved_um": (distances - nominal).tolist(),
+            "shifts_moved_um": (shifts - nominal_shifts).tolist(),
             "gains_moved": (gains / self.given.gains - 1).tolist(),
-            "noise": found.noise,
-            "finest_um": None if found.up_to is None else self._setup.pixel_size_um / found.up_to,
+            "noise": calibrated.noise,
+            "finest_um": None if calibrated.up_to is None else self._setup.pixel_size_um / calibrated.up_to,
             "rounds": self._solver.rounds_done,
-            "warnings": self._warnings(found),
+            "warnings": self._warnings(calibrated),
         }
         if self.settings.source:
-            size, square = found.geometry.source_um, math.sqrt(max(covariance[0, SOURCE, 0, SOURCE], 0.0))
+            size, square = calibrated.geometry.source_um, math.sqrt(max(covariance[0, SOURCE, 0, SOURCE], 0.0))
             report["source_size_um"] = size
             # of s² = v, whose root is known to √(v + σ) − √v at least
             report["source_size_um_se"] = min(square / (2 * size), math.sqrt(size**2 + square) - size)
-        if found.plane is not None:
-            report["common_distance_um"] = found.plane.offset_um
-            report["common_distance_um_se"] = found.plane.error_um
+        if calibrated.plane is not None:
+            report["common_distance_um"] = calibrated.plane.offset_um
+            report["common_distance_um_se"] = calibrated.plane.error_um
         report["summary"] = summary(report)
         return report
 
     def _on_the_sensor(self, effective_um: Vector) -> tuple[Vector, Vector]:
-        """Return distances from sample to sensor, and by how much they grow with those for parallel light."""
+        """Return distances from sample to sensor, and their derivative by those for parallel light."""
         source = self.recipe.source_distance_um
         if source is None:
             return effective_um, np.ones_like(effective_um)
@@ -272,12 +267,12 @@ class Calibration(Resumable):
         real, ahead = (np.array([real_distance_um(z, source, to) for z in effective_um * by]) for by in (1.0, 1.0001))
         return real, (ahead - real) / (effective_um * 1e-4)
 
-    def _warnings(self, found: Calibrated) -> list[str]:
+    def _warnings(self, calibrated: Calibrated) -> list[str]:
         warnings = []
-        if found.at_bounds.any():
-            frames = numbered(np.flatnonzero(found.at_bounds))
+        if calibrated.at_bounds.any():
+            frames = numbered(np.flatnonzero(calibrated.at_bounds))
             warnings.append(f"calibration: {frames} stopped at the bound; give better values, or widen the range")
-        if found.plane is not None and found.plane.at_end:
+        if calibrated.plane is not None and calibrated.plane.at_end:
             warnings.append(
                 "calibration: the sharpest plane is at the end of the range of common distances; check by focusing"
             )
@@ -287,7 +282,7 @@ class Calibration(Resumable):
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """Sum up a calibration in one line."""
+    """Summarise a calibration in one line."""
     parts = []
     calibrated = report["parameters"]
     if "z" in calibrated:
@@ -329,7 +324,7 @@ def _with_geometry(setup: Setup, geometry: Geometry) -> Setup:
 
 
 def of_the_sensor(setup: Setup, builder: ModelBuilder) -> tuple[Setup, ModelBuilder]:
-    """Return setup and builder without super-resolution: geometry shows in the sensor's pixels as well."""
+    """Return setup and builder without super-resolution, which the geometry does not need."""
     by, illumination = setup.super_resolution, builder.illumination
     if illumination is not None:
         builder = dataclasses.replace(builder, illumination=illumination[by // 2 :: by, by // 2 :: by])
@@ -345,7 +340,7 @@ def middle(shape: tuple[int, ...], most: int) -> tuple[slice, slice] | None:
 
 
 def _padded(setup: Setup, *, is_part: bool) -> Setup:
-    """Return a setup with an assumed surround in place of an unknown one, or for a part of a field that repeats."""
+    """Return a setup with an assumed surround in place of an unknown one, or for a part of a periodic field."""
     if setup.padding_mode != "unknown" and not (is_part and setup.padding_mode == "none"):
         return setup
     optics = setup.optics

@@ -1,4 +1,4 @@
-"""Settings of the calibration of a lensless recording. Free of torch."""
+"""Settings of the calibration of a lensless recording. Does not import torch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from napari_diner.settings import Settings
 
 Parameter = Literal["z", "shift", "gain", "tilt", "source"]
 PARAMETERS: tuple[Parameter, ...] = get_args(Parameter)
-"""What can be calibrated: names of the settings."""
+"""Names of the settings for the quantities that can be calibrated."""
 
 
 class CalibrationSettings(Settings):
-    """Estimation of distances, shifts and brightness of the frames, and of the source, from the recording itself."""
+    """Self-calibration of the distances, shifts and brightness of the frames, and of the source."""
 
     z: bool = Field(default=False, title="Distances")
     """Estimate the distance of each frame, together with the object."""
@@ -27,11 +27,11 @@ class CalibrationSettings(Settings):
     source: bool = Field(default=False, title="Source size")
     """Estimate the diameter of the source, which blurs distant frames most, together with the object."""
     z_sd: float = Field(default=0.03, gt=0, le=1, title="Precision of the distances")
-    """Relative standard deviation of the given distances, towards which the estimates are pulled accordingly."""
+    """Relative standard deviation of the nominal distances; the smaller it is, the closer to them are the estimates."""
     shift_sd_px: float = Field(default=3.0, gt=0, le=1e4, title="Precision of the shifts (pixels)")
-    """Standard deviation of the given shifts, in pixels of the reconstruction."""
+    """Standard deviation of the nominal shifts, in pixels of the reconstruction."""
     gain_sd: float = Field(default=0.1, gt=0, le=10, title="Precision of the gains")
-    """Relative standard deviation of the given gains."""
+    """Relative standard deviation of the nominal gains."""
     z_range: float = Field(default=0.1, gt=0, lt=1, title="Range of the distances")
     """Largest relative change of a distance."""
     shift_range_px: float = Field(default=30.0, gt=0, le=1e5, title="Range of the shifts (pixels)")
@@ -39,7 +39,7 @@ class CalibrationSettings(Settings):
     gain_range: float = Field(default=2.0, gt=1, le=100, title="Range of the gains")
     """Largest factor by which a gain may change."""
     rounds: int = Field(default=12, ge=1, le=1000, title="Rounds")
-    """Maximum number of rounds; fewer if nothing moves any more."""
+    """Maximum number of rounds; fewer if the geometry converges."""
     cg_steps: int = Field(default=60, ge=1, le=1000, title="Inner steps")
     """Conjugate-gradient steps that improve the object in each round."""
     answer_steps: int = Field(default=2, ge=1, le=1000, title="Inner steps of the answers")

@@ -1,9 +1,8 @@
-"""The frames of a lensless recording: read, checked, and turned into the amplitudes that solvers work on."""
+"""The frames of a lensless recording: reading, checks, and conversion to amplitudes for the solvers."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -35,7 +34,7 @@ from napari_diner.tasks.left_out import LeftOut, as_option
 from napari_diner.tasks.lensless.geometry import to_one_scale
 from napari_diner.tasks.lensless.memory import of_stack
 from napari_diner.tasks.lensless.recipe import LISTS, LenslessRecipe, RecordingRecipe
-from napari_diner.tasks.stored_array import read_stack, stack_of
+from napari_diner.tasks.stored_array import Origin, read_stack, stack_of
 from napari_diner.tasks.task import Frames
 from napari_diner.tasks.wording import count
 
@@ -43,8 +42,8 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class LenslessData:
-    """A recording as it came from the camera."""
+class LenslessData(Origin):
+    """A recording, as read."""
 
     frames: Array
     """Intensities, (N, Y, X), in the file's own type."""
@@ -52,27 +51,15 @@ class LenslessData:
     """Amplitude of the illumination at the sample, (Y, X); even if None."""
     mask: Array | None = None
     """Non-zero where pixels count, (Y, X) or (N, Y, X); everywhere if None."""
-    pixel_size_um: float | None = None
-    """Pixel size according to the file, or None."""
-    source: str | None = None
-    """Where the frames came from, for the report."""
-    read_as: Mapping[str, str] = field(default_factory=dict)
-    """Settings with which that gives these frames."""
-    files: tuple[str, ...] = ()
-    """One with all frames, or one for each; none if they are not in files."""
-    notes: tuple[str, ...] = ()
-    """What was done to the numbers in the files, in sentences."""
-    warnings: tuple[str, ...] = ()
-    """What is doubtful about the frames."""
     support: Array | None = None
     """Non-zero where there may be a specimen, (Y, X); everywhere if None."""
     references: References = field(default_factory=References)
-    """Dark frame, flat field and empty field, where they are needed."""
+    """Dark frame, flat field and empty field, if needed."""
 
 
 @dataclass(frozen=True)
 class PreparedFrames:
-    """A recording as solvers need it."""
+    """A recording, prepared for solvers."""
 
     amplitudes: npt.NDArray[np.float32]
     """Square roots of the intensities in the unit below, float32, (N, Y, X)."""
@@ -81,7 +68,7 @@ class PreparedFrames:
     peak: float
     """Range of the intensities, the peak of a peak signal-to-noise ratio."""
     unit: float
-    """Intensity that counts as one, so that fields are of order one whatever the units of the camera."""
+    """Unit of intensity, such that fields are of order one for any camera."""
     gains: tuple[float, ...]
     """Relative brightness of each frame."""
     warnings: tuple[str, ...]
@@ -112,7 +99,7 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
         As for `napari_diner.tasks.task.Task.assemble`.
     """
     stack = stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um)
-    if len(stack.shape) == 3:  # anything else is refused where frames are checked
+    if len(stack.shape) == 3:  # the check of the frames refuses anything else
         of_stack(recipe, stack).check()
     attached = {} if frames is None else frames.attachments
 
@@ -145,7 +132,7 @@ Completed = TypeVar("Completed", bound=RecordingRecipe)
 
 
 def with_file_facts(recipe: Completed, data: LenslessData) -> Completed:
-    """Return a recipe completed from the files: their name, and the pixel size and distances unless it has them."""
+    """Return a recipe completed from the files: their name, and pixel size and distances if it has none."""
     changes: dict[str, object] = {"stack": data.source, **data.read_as}
     if recipe.pixel_size_um is None and data.pixel_size_um is not None:
         changes["pixel_size_um"] = data.pixel_size_um
@@ -155,7 +142,7 @@ def with_file_facts(recipe: Completed, data: LenslessData) -> Completed:
 
 
 def kept(recipe: Completed, data: LenslessData) -> tuple[Completed, LenslessData, LeftOut]:
-    """Return recipe and recording without the frames that the recipe leaves out, and which these are.
+    """Return recipe and recording without the frames that the recipe leaves out, and these frames.
 
     Raises
     ------
@@ -180,7 +167,7 @@ def kept(recipe: Completed, data: LenslessData) -> tuple[Completed, LenslessData
 
 
 def with_all_frames(used: Completed, recipe: Completed) -> Completed:
-    """Return the completed recipe of the frames that are kept, with what the recipe says of all frames."""
+    """Return the completed recipe of the remaining frames, with the lists for all frames of the original recipe."""
     if not recipe.leave_out:
         return used
     lists = {name: getattr(recipe, name, None) for name in LISTS if hasattr(recipe, name)}
@@ -208,7 +195,7 @@ def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
 
 
 def _weighting(recipe: LenslessRecipe) -> str:
-    """Return the default weighting of amplitudes: by the estimated noise if Gauss-Newton comes first anyway."""
+    """Return the default weighting of amplitudes: by the estimated noise if Gauss-Newton comes first."""
     first = recipe.solver if recipe.start in ("flat", "contrast-transfer") else recipe.start
     is_represented = recipe.solver in representations()
     weighs = recipe.gradient.loss == "amplitude" if is_represented else supports("lensless", recipe.solver, "weights")
@@ -218,12 +205,12 @@ def _weighting(recipe: LenslessRecipe) -> str:
 def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     """Check a recording and turn it into amplitudes.
 
-    Negative values, as noise leaves them behind a background subtraction, count as zero.
+    Negative values, as left by noise after background subtraction, count as zero.
 
     Parameters
     ----------
     recipe
-        As the user wrote it; `Setup.of` describes the frames as they are afterwards.
+        The user's recipe; `Setup.of` describes the prepared frames.
     data
         The recording.
 
@@ -270,10 +257,10 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
 
 
 def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:
-    """Check a recording, and prepare it as the recipe says.
+    """Check a recording, and prepare it with the settings of the recipe.
 
-    Integers are divided by the largest value of their type if the recipe says so; those of 32 bits by the largest that
-    as many bits as they use, at least 16, can hold.
+    Integers are divided by the largest value of their type if the recipe asks for it; those of 32 bits by the
+    largest value of the bits that they use, at least 16.
 
     Raises
     ------
@@ -291,10 +278,10 @@ def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:
 
 
 def _largest(frames: Array) -> int:
-    """Return the largest value that a camera with integers of this kind may give."""
+    """Return the largest value of a camera with integers of this type."""
     if frames.dtype.itemsize <= 2:
         return int(np.iinfo(frames.dtype).max)
-    # no camera has 32 bits; the frames were converted, and 16 bits as such give the same as those in 32
+    # no camera has 32 bits; the frames were converted, and 16 bits stored in 32 give the same result
     return int((1 << max(int(frames.max()).bit_length(), 16)) - 1)
 
 

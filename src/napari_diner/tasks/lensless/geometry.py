@@ -17,12 +17,12 @@ Mask = npt.NDArray[np.bool_]
 
 
 def finer(recipe: RecordingRecipe) -> int:
-    """Return how many pixels of the object a pixel of the prepared frames is wide."""
+    """Return the number of pixels of the object per pixel of the prepared frames, along each axis."""
     return recipe.super_resolution if isinstance(recipe, LenslessRecipe) else 1
 
 
 def object_shape(recipe: RecordingRecipe, shape: tuple[int, int]) -> tuple[int, int]:
-    """Return the pixels (Y, X) of the object for frames of a shape as recorded."""
+    """Return the shape of the object, (Y, X), for recorded frames of a shape."""
     height, width = prepared_shape(recipe.preprocess, shape)
     return height * finer(recipe), width * finer(recipe)
 
@@ -33,23 +33,23 @@ def onto_object(recipe: RecordingRecipe, image: npt.NDArray[Any]) -> Floats:
 
 
 def support_on_object(recipe: RecordingRecipe, support: Mask) -> Mask:
-    """Return which pixels of the object a support of the sensor's shape, (Y, X), allows."""
+    """Return the support on the grid of the object for one of the sensor's shape, (Y, X)."""
     inside: Mask = onto_grid(recipe.preprocess, support.astype(np.float32)) > 0.5
     return split(inside, finer(recipe))
 
 
 def to_one_scale(recipe: RecordingRecipe, prepared: Prepared) -> Prepared:
-    """Bring frames that a point source magnified differently to the scale of the one magnified most.
+    """Rescale frames that a point source magnified differently to the scale of the largest magnification.
 
-    About the centre of the field, which is taken to lie on the axis; a source beside it displaces frames, which
-    `shifts_um` describes. If the sensor moved, farther frames are fainter by M², which is corrected.
+    The centre of scaling is that of the field, assumed to lie on the axis; a source beside it displaces frames, as
+    described by `shifts_um`. If the sensor moved, farther frames are fainter by M², which is corrected.
 
     Parameters
     ----------
     recipe
-        As the user wrote it.
+        The user's recipe.
     prepared
-        The frames as they were corrected.
+        The corrected frames.
     """
     by, intensities = magnifications(recipe), prepared.intensities
     if len(by) != len(intensities) or max(by, default=1.0) == min(by, default=1.0):
@@ -64,6 +64,6 @@ def to_one_scale(recipe: RecordingRecipe, prepared: Prepared) -> Prepared:
     mask, at_least = prepared.mask, prepared.at_least
     if mask is not None:
         mask = np.stack([magnify_mask(page, most / m) for page, m in zip(mask, by, strict=True)])
-    if at_least is not None:  # also what is interpolated from a saturated pixel
+    if at_least is not None:  # pixels interpolated from a saturated one count as saturated
         at_least = np.stack([~magnify_mask(~page, most / m) for page, m in zip(at_least, by, strict=True)])
     return Prepared(scaled, mask, prepared.notes, at_least)

@@ -65,7 +65,7 @@ class LenslessJob(Job[LenslessState]):
     data
         The recording.
     truth
-        The known object to score against, if there is one.
+        The true object to score against, if there is one.
 
     Raises
     ------
@@ -80,7 +80,7 @@ class LenslessJob(Job[LenslessState]):
         used, data, self._left_out = kept(recipe, data)
         with self._left_out.counting():
             self._prepare(used, data, truth)
-        # what is stored has the whole lists
+        # the stored recipe has the complete lists
         self.recipe = with_all_frames(self._used, recipe)
 
     def _prepare(self, recipe: LenslessRecipe, data: LenslessData, truth: Truth | None) -> None:
@@ -109,7 +109,7 @@ class LenslessJob(Job[LenslessState]):
         illumination, self._brightness = checked_illumination(data.illumination, frames.shape), 1.0
         if illumination is not None:
             illumination = onto_object(recipe, illumination)
-            # what it leaves of the brightness is that of the object
+            # the remaining brightness is that of the object
             self._brightness = float(np.sqrt(np.mean(illumination**2, dtype=np.float64)))
             illumination = illumination / np.float32(self._brightness)
         builder = ModelBuilder(illumination, self.device, self.memory.work)
@@ -135,16 +135,16 @@ class LenslessJob(Job[LenslessState]):
         return list(self._stages)
 
     def check_series(self) -> None:
-        """Check that frames are not to be resampled, which is found out for the first recording alone."""
+        """Check that frames are not resampled, since registration is done for the first recording only."""
         if self._used.registration == "similarity":
-            raise RecipeError("A series cannot have its frames turned; set {field} to shift or off", "registration")
+            raise RecipeError("A series cannot have its frames rotated; set {field} to shift or off", "registration")
 
     def follow(self, previous: LenslessState) -> LenslessState:
-        """Return the state with geometry and object of the recording before."""
+        """Return the state with geometry and object of the previous recording."""
         return self._stages.follow(self._prepared, previous)
 
     def later_stages(self, share: float) -> Sequence[Stage[LenslessState]]:
-        """Return the noise and the solver alone."""
+        """Return only the stages of noise and solver."""
         return list(self._stages.later(share))
 
     def preview(self, state: LenslessState) -> tuple[NamedArray, ...]:
@@ -158,7 +158,7 @@ class LenslessJob(Job[LenslessState]):
         return float(state.prepared.unit**0.5) / self._brightness
 
     def outcome(self, state: LenslessState, record: RunRecord) -> Outcome:
-        """Return amplitude, phase and residual of a state, and what is derived from them."""
+        """Return amplitude, phase and residual of a state, and derived images."""
         recipe, setup, problem = self._used, state.setup, state.problem
         unit = self._amplitude_unit(state)
         amplitude, phase = _images(unit * _view(state), setup.pixel_size_um)
@@ -218,7 +218,7 @@ class LenslessJob(Job[LenslessState]):
             **geometry_report(self._used, state.setup),
             **light_report(state.setup),
         }
-        # what is worth knowing of a run is its solver, not the estimate of the uncertainty behind it
+        # the figures of a run are those of its solver, not of the estimate of the uncertainty after it
         main = [stage for stage in record.stages if stage.name != "uncertainty"]
         if main:
             figures |= {"iterations": main[-1].iterations, "loss": main[-1].loss}
@@ -226,7 +226,7 @@ class LenslessJob(Job[LenslessState]):
             rows, columns = problem.model.edges
             figures["tiles"] = {"rows": rows, "columns": columns, "window_px": list(problem.model.window)}
         if state.noise is not None:
-            # of the intensities: variance = shot * intensity + read_sigma²; the object has taken its part of it
+            # of the intensities: variance = shot * intensity + read_sigma², without the part that the object has fitted
             noise = state.noise.scaled(1 / problem.freedom).in_units(prepared.unit)
             figures["noise"] = {"shot": 4 * noise.shot, "read_sigma": noise.read_sigma}
         if problem.priors is not None:

@@ -1,4 +1,4 @@
-"""How much memory lensless tasks take. Free of torch, unless the surround or the light of the recording need it."""
+"""Memory of lensless tasks. Imports torch only if the surround or the light of the recording need it."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from napari_diner.tasks.task import Frames
 if TYPE_CHECKING:
     from napari_diner.tasks.lensless.setup import Setup
 
-# bytes for each value of the prepared frames: amplitudes, residuals and their temporaries; of masks and weights
+# bytes for each value of the prepared frames: amplitudes, residuals and temporaries; masks and weights
 _FRAMES, _WEIGHTS = 10.0, 8.0
-# for each pixel of the padded grid and frame: transfer functions; and the fields that second-order steps keep
+# for each pixel of the padded grid and frame: transfer functions; fields stored by second-order steps
 _TRANSFER, _DIRECTIONS = 8.0, 8.0
-# for each pixel of the object: its field, spectra and gradient; and what the solvers keep that are no representations
+# for each pixel of the object: field, spectra and gradient; and arrays of solvers other than Adam
 _OBJECT, _CLASSICAL, _UNCERTAINTY = 90.0, 75.0, 200.0
 _CURVES = 200.0
-# for each pixel and frame whose geometry is calibrated: responses of the object and their solutions
+# for each pixel and calibrated frame: responses of the object and their solutions
 _RESPONSE = 54.0
 
 
 def planned(recipe: RecordingRecipe, frames: Frames | None = None) -> MemoryPlan:
-    """Return the memory that a run takes; see `napari_diner.tasks.task.Task.plan`."""
+    """Return the planned memory of a run; see `napari_diner.tasks.task.Task.plan`."""
     return of_stack(recipe, stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um))
 
 
 def of_stack(recipe: RecordingRecipe, stack: StoredArray) -> MemoryPlan:
-    """Return the memory that a run on a stack takes, and reading it."""
+    """Return the memory of a run on a stack, including reading."""
     return plan(recipe, stack.shape, stack.nbytes, stack.pixel_size_um)
 
 
 def plan(
     recipe: RecordingRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_um: float | None = None
 ) -> MemoryPlan:
-    """Return the memory that a run on a recording takes.
+    """Return the planned memory of a run on a recording.
 
     Parameters
     ----------
     recipe
-        What is to be done; it may be incomplete.
+        All settings; may be incomplete.
     shape
-        Of the frames as recorded, (N, Y, X).
+        Shape of the recorded frames, (N, Y, X).
     nbytes
-        Bytes that reading them takes; 0 if they are in memory already.
+        Bytes for reading them; 0 if they are in memory already.
     pixel_size_um
-        Of the file, if the recipe has none.
+        Pixel size of the file, if the recipe has none.
     """
     subject = f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels"
     if not isinstance(recipe, LenslessRecipe):
@@ -92,7 +92,7 @@ def _reconstruction(recipe: LenslessRecipe, shape: tuple[int, ...], pixel_size_u
         separate = entry.name == "diner" and recipe.diner.tables == "separate"
         parts = {FEWER_SAMPLES: common}
         for words, size in memory_of(entry, unknown, 1 if separate else 2, recipe).items():
-            # what is kept on the way forth is kept of both at once, what is needed on the way back of one at a time
+            # the forward pass stores arrays of both at once, the backward pass needs those of one at a time
             twice = 2.0 if words == FEWER_SAMPLES else 2 - 1 / (recipe.diner.hidden_layers + 1)
             parts[words] = parts.get(words, 0.0) + size * (twice if separate else 1.0)
         phases.append(parts)
@@ -100,7 +100,7 @@ def _reconstruction(recipe: LenslessRecipe, shape: tuple[int, ...], pixel_size_u
 
 
 def _rough_setup(recipe: LenslessRecipe, pixel_size_um: float | None) -> Setup | None:
-    """Return the setup without shifts, as far as an incomplete recipe tells it; None where it costs nothing more."""
+    """Return the setup without shifts, as far as an incomplete recipe determines it; None if it needs no memory."""
     pixel_size_um = recipe.pixel_size_um or pixel_size_um
     is_simple = recipe.padding.mode in ("none", "auto") and not (recipe.source_size_um or recipe.bandwidth_nm)
     if is_simple or pixel_size_um is None or recipe.wavelength_um is None or not recipe.distances_um:

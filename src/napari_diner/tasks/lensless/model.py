@@ -1,4 +1,4 @@
-"""The forward model of prepared frames, and the problem that solvers work on."""
+"""The forward model of prepared frames, and the problem for solvers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class ModelBuilder:
     illumination: Array | None
     """Amplitude of the illumination on the grid of the object, (Y, X); even if None."""
     device: torch.device
-    """Where to compute."""
+    """Device."""
     needed_bytes: int = 0
-    """Memory that a reconstruction takes in one piece."""
+    """Planned memory of a reconstruction in one piece."""
 
     def problem(self, setup: Setup, prepared: PreparedFrames) -> PhaseProblem:
         """Return the problem of explaining frames.
 
-        The model works in tiles if the setup asks for them, or leaves that open and they pay off.
+        The model works in tiles if the setup asks for them, or by default if they pay off.
         """
         padding = _padding(setup, prepared)
         window = self._window_px(setup, padding)
@@ -78,7 +78,7 @@ class ModelBuilder:
             return wide_enough
         if self.device.type == "cpu":
             return fastest_window_px(setup.heights, padding.padded_shape)
-        # a graphics card is fastest with one piece, but holds less
+        # a graphics card is fastest with one piece, but has less memory
         return wide_enough if self.needed_bytes > available_memory(self.device) else None
 
 

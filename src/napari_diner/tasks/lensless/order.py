@@ -1,7 +1,7 @@
-"""Whether the frames of a recording belong to the distances that they are given: a warning before each run.
+"""Check of the distances against the frames: a warning before each run.
 
-The linear theory of weak objects (`preprocess.distances`) sees at once if another order, or a common factor, may fit
-better. That is then tried in a short reconstruction of the middle of the field, so that no warning rests on an
+The linear theory of weak objects (`preprocess.distances`) quickly shows whether another order, or a common factor, may
+fit better. A short reconstruction of the middle of the field then tests it, so that no warning relies on an
 approximation.
 """
 
@@ -24,10 +24,10 @@ from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.short_look import ShortLook, instead
 from napari_diner.tasks.wording import change
 
-# mean logarithm of the part that the linear theory leaves, by which something else must fit better to be tried
+# mean log ratio of the residuals of the linear theory above which an alternative is tried
 _BETTER_ORDER, _BETTER_SCALE = 0.003, 0.04
-# a list in reverse fits as well if it is no worse by more than this, and its object is sharper beyond doubt from this
-# logarithm of the ratio on, in so many of 16 blocks
+# a reversed list fits equally well if its residual is worse by less than this, and its object is sharper beyond
+# doubt above this log ratio in so many of 16 blocks
 _AS_WELL, _SHARPER, _BLOCKS = 0.02, 0.2, 14
 # what a short reconstruction must leave of what the given distances leave unexplained
 _CONFIRMED_ORDER = 0.97
@@ -41,8 +41,8 @@ Vector = npt.NDArray[np.float64]
 def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, look: ShortLook) -> list[str]:
     """Return a sentence if frames fit better with their distances in another order, or all longer or shorter.
 
-    Nothing is said of frames that are yet to be registered, nor of those of a point source, which are magnified by
-    their distances.
+    Frames that are yet to be registered are not checked, nor those of a point source, which depend on the distances by
+    their magnification.
 
     Parameters
     ----------
@@ -59,20 +59,20 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, lo
     fit = DistanceFit(prepared.amplitudes, setup.frame_optics, setup.heights.shifts_um, repeats=repeats)
     if not fit.is_usable:
         return []
-    given = np.asarray(setup.heights.distances_um)
-    misfit, (best, order), factor = fit.misfit(given), fit.best_order(given), fit.best_scale(given)
-    scaled = fit.misfit(factor * given)
+    nominal = np.asarray(setup.heights.distances_um)
+    misfit, (best, order), factor = fit.misfit(nominal), fit.best_order(nominal), fit.best_scale(nominal)
+    scaled = fit.misfit(factor * nominal)
     # with distances that are wrong altogether, some other order always fits a little better
-    if scaled < min(misfit - _BETTER_SCALE, best) and (warning := _of_scale(look, given, factor)):
+    if scaled < min(misfit - _BETTER_SCALE, best) and (warning := _of_scale(look, nominal, factor)):
         return [warning]
     if best < misfit - _BETTER_ORDER:
         order = _sharper_way(fit, order)
-        before, after = look.at(given), look.at(order)
+        before, after = look.at(nominal), look.at(order)
         if after.share < _CONFIRMED_ORDER * before.share:
-            return [f"{_of_order(given, order)}: {instead(before, after)}; check the list of distances"]
+            return [f"{_of_order(nominal, order)}: {instead(before, after)}; check the list of distances"]
         return []
-    turned = _sharper_way(fit, given)
-    if turned is not given:
+    turned = _sharper_way(fit, nominal)
+    if turned is not nominal:
         return [
             "the distances in reverse order explain the frames as well, and show a sharper sample; check whether the "
             f"list should be {listed(turned.tolist())} µm"
@@ -96,7 +96,7 @@ def _of_scale(look: ShortLook, given: Vector, factor: float) -> str:
 
 
 def _sharper_way(fit: DistanceFit, distances_um: Vector) -> Vector:
-    """Return distances, or the same in reverse if they explain the frames as well and show a sharper object."""
+    """Return distances, or the same in reverse if they explain the frames equally well with a sharper object."""
     turned = reversed_order(distances_um)
     if fit.misfit(turned) > fit.misfit(distances_um) + _AS_WELL:
         return distances_um
@@ -106,8 +106,8 @@ def _sharper_way(fit: DistanceFit, distances_um: Vector) -> Vector:
     return turned if whole[1] > math.exp(_SHARPER) * whole[0] and blocks >= _BLOCKS else distances_um
 
 
-def _of_order(given: Vector, order: Vector) -> str:
-    moved = np.flatnonzero(given != order)
+def _of_order(nominal: Vector, order: Vector) -> str:
+    moved = np.flatnonzero(nominal != order)
     if len(moved) == 2:
         return f"{numbered(moved)} fit better with their distances exchanged"
     return f"the frames fit better with the distances in another order, {listed(order.tolist())} µm"

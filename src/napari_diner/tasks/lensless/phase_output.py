@@ -15,7 +15,7 @@ Image = npt.NDArray[Any]
 
 
 class PhaseOutputSettings(Settings):
-    """Further images derived from the phase; the phase itself stays as it is."""
+    """Further images derived from the phase, which itself is not changed."""
 
     unwrap: bool = Field(default=False, title="Unwrap")
     """Add whole turns so that the phase has no jumps (Herráez et al., 2002): an image unwrapped_phase."""
@@ -34,14 +34,14 @@ class PhaseOutputSettings(Settings):
 
     @property
     def wanted(self) -> bool:
-        """Whether any image is asked for."""
+        """Whether any image is requested."""
         return self.unwrap or self.remove != "none" or self.optical_path or self.index_difference is not None
 
 
 def unwrap(phase: Image) -> Image:
     """Return a phase without jumps, float32, (Y, X).
 
-    By the sorting of pixels by reliability (Herráez et al., Appl. Opt. 41, 7437 (2002)), as scikit-image has it. The
+    Pixels are sorted by reliability (Herráez et al., Appl. Opt. 41, 7437 (2002)), as implemented in scikit-image. The
     whole turns are chosen so that the median lies within ±π.
 
     Parameters
@@ -49,7 +49,7 @@ def unwrap(phase: Image) -> Image:
     phase
         Radians, (Y, X).
     """
-    # scikit-image takes a second to load, and the settings of this module are shown without it
+    # deferred, since scikit-image takes a second to import and the settings do not need it
     from skimage.restoration import unwrap_phase
 
     unwrapped = np.asarray(unwrap_phase(phase.astype(np.float64), rng=0))  # type: ignore[no-untyped-call]
@@ -58,20 +58,20 @@ def unwrap(phase: Image) -> Image:
 
 
 def levelled(phase: Image, remove: Literal["none", "plane", "curvature"]) -> Image:
-    """Subtract a fitted slope, or slope and curvature, and the constant with them, from an unwrapped phase.
+    """Subtract a fitted slope, or slope and curvature, including the constant, from an unwrapped phase.
 
-    The fit leaves out what stands out from the background (see `fit_surface`), which then lies at zero.
+    The fit excludes objects that stand out from the background (see `fit_surface`), which then has a phase of zero.
 
     Parameters
     ----------
     phase
         Unwrapped, in radians, (Y, X).
     remove
-        What to subtract.
+        Surface to subtract.
     """
     if remove == "none":
         return phase
-    # SciPy's statistics take a second to load, and the settings of this module are shown without them
+    # deferred, since SciPy's statistics take a second to import and the settings do not need them
     from napari_diner.preprocess.surfaces import fit_surface
 
     surface = fit_surface(phase, 1 if remove == "plane" else 2).values()
@@ -85,21 +85,19 @@ def optical_path_um(phase: Image, wavelength_um: float) -> Image:
 
 
 def phase_images(phase: NamedArray, settings: PhaseOutputSettings, wavelength_um: float) -> tuple[NamedArray, ...]:
-    """Return the images that the settings ask for.
+    """Return the images requested in the settings.
 
     Parameters
     ----------
     phase
         Wrapped, in radians, (Y, X).
-    settings
-        What to make.
-    wavelength_um
-        Wavelength in vacuum.
+    settings, wavelength_um
+        Images to derive, and wavelength in vacuum.
 
     Returns
     -------
     tuple[NamedArray, ...]
-        ``unwrapped_phase`` (rad), and as asked for ``optical_path_um`` and ``thickness_um`` (µm).
+        ``unwrapped_phase`` (rad), and if requested ``optical_path_um`` and ``thickness_um`` (µm).
     """
     if not settings.wanted:
         return ()

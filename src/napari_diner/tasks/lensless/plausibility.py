@@ -1,4 +1,4 @@
-"""Whether the geometry of a lensless recording can be meant: checked before anything is computed. Free of torch."""
+"""Plausibility of the geometry of a lensless recording. Does not import torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from napari_diner.tasks.lensless.setup import Setup
 
 _STRONG_MAGNIFICATION = 50.0
 _NOTHING_RAD, _LITTLE_RAD = 0.01, 0.5
-# widest spectrum, relative to the wavelength, and contrast of fringes that counts as none
+# widest spectrum, relative to the wavelength, and lowest visible contrast of fringes
 _WIDEST, _LOST_CONTRAST = 0.3, 0.1
 _NOTHING_PERIODS, _FEW_PERIODS = 1.0, 4.0
 # bandwidths of light-emitting diodes in nanometres
@@ -35,14 +35,14 @@ _LED_NM = (3.0, 150.0)
 
 
 def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> list[str]:
-    """Return what is doubtful about the geometry of a recording; sentences without a full stop.
+    """Return warnings about the geometry of a recording; sentences without a full stop.
 
     Parameters
     ----------
     recipe
         Complete, in the user's numbers.
     setup
-        The same for the prepared frames; its distances count only if the recipe has some.
+        The same for the prepared frames; its distances are used only if the recipe has some.
     shape
         Size of the object in pixels, (Y, X).
 
@@ -70,7 +70,7 @@ def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> lis
     field_um = min(shape) * setup.pixel_size_um
     check_field(field_um, setup.optics, odd)
     of_diffraction = _of_diffraction(setup, field_um, odd) if distances else []
-    if odd:  # further doubts would be consequences
+    if odd:  # further warnings would be consequences
         return list(odd.values())
     if isinstance(recipe, LenslessRecipe) and recipe.super_resolution == 1:
         of_diffraction += equal_distances(setup.optics, setup.heights.distances_um)
@@ -84,24 +84,24 @@ def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> lis
 
 
 def _check_bandwidth(recipe: LenslessRecipe, optics: Optics) -> None:
-    """Check that the light has a colour.
+    """Check that the spectrum of the light is narrow.
 
     Raises
     ------
     RecipeError
-        If its spectrum is not narrow beside its wavelength.
+        If its width is not small compared with the wavelength.
     """
     bandwidth_um = recipe.light.bandwidth_um
     if bandwidth_um > _WIDEST * optics.wavelength_um:
         raise RecipeError(
-            f"The spectrum of {1000 * bandwidth_um:g} nm is not narrow beside the wavelength of "
+            f"The spectrum of {1000 * bandwidth_um:g} nm is not narrow compared with the wavelength of "
             f"{1000 * optics.wavelength_um:g} nm; check {{field}}, or filter the light",
             "bandwidth_nm",
         )
 
 
 def _of_the_bandwidth(setup: Setup) -> list[str]:
-    """Return a sentence about a bandwidth that changes nothing, but in micrometres would be that of an LED."""
+    """Return a warning about a bandwidth without effect that in micrometres would be that of an LED."""
     bandwidth_nm = 1000 * setup.heights.light.bandwidth_um
     meant_nm = 1000 * bandwidth_nm
     if len(setup.heights.lines) > 1 or not _LED_NM[0] <= meant_nm <= _LED_NM[1]:
@@ -112,7 +112,7 @@ def _of_the_bandwidth(setup: Setup) -> list[str]:
 
 
 def _of_the_source(setup: Setup) -> list[str]:
-    """Return a sentence about light so incoherent that it leaves none of the diffraction, or nothing."""
+    """Return a warning about light that is too incoherent for any visible diffraction, or an empty text."""
     optics, heights = setup.optics, setup.heights
     if heights.is_coherent:
         return []
@@ -132,12 +132,12 @@ def _of_the_source(setup: Setup) -> list[str]:
 
 
 def _of_diffraction(setup: Setup, field_um: float, odd: Mapping[str, str]) -> list[str]:
-    """Return what is doubtful about the diffraction between sample and sensor.
+    """Return warnings about the diffraction between sample and sensor.
 
     Raises
     ------
     RecipeError
-        If it says nothing about the sample; the reason is likely to be the first of the doubts `odd`.
+        If it has no information about the sample; the likely reason is the first of the warnings `odd`.
     """
     optics, heights = setup.optics, setup.heights.distances_um
     culprit = next(iter(odd), "distances_um")

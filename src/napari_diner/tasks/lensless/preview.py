@@ -1,4 +1,4 @@
-"""Preview of the preparation of a lensless recording, before it is reconstructed."""
+"""Preview of the prepared frames of a lensless recording."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from napari_diner.tasks.lensless.setup import Setup, magnifications
 def preview(recipe: RecordingRecipe, data: LenslessData) -> tuple[NamedArray, ...]:
     """Return the prepared frames, ``prepared``, and, if there are any, the ``ignored`` and ``saturated`` pixels.
 
-    Frames are registered if the recipe says so; only turns and magnifications change them.
+    Frames are registered if the recipe asks for it; only rotations and magnifications change them.
 
     Raises
     ------
     RecipeError
-        If frames are to be registered, and something that this needs is missing.
+        If frames are to be registered, and a required setting is missing.
     InputError
         If the data cannot be used.
     """
@@ -30,7 +30,7 @@ def preview(recipe: RecordingRecipe, data: LenslessData) -> tuple[NamedArray, ..
         prepared = _registered(recipe, data)
     else:
         prepared = corrected(recipe, data)
-    # frames have the pixels of the sensor, whatever those of the object
+    # frames have the pixels of the sensor, not those of the object
     pixel = (recipe.pixel_size_um or 1.0) / (recipe.preprocess.upsample * max(magnifications(recipe), default=1.0))
     scale = (1.0, pixel, pixel)
     images = [NamedArray("prepared", prepared.intensities, "NYX", scale)]

@@ -1,4 +1,4 @@
-"""Prior knowledge of a recipe, for solvers and for the report."""
+"""Priors of a recipe, for solvers and for the report."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def checked_support(recipe: LenslessRecipe, data: LenslessData) -> Support | Non
     Raises
     ------
     InputError
-        If the image has another shape than the frames, or leaves nothing inside or nothing outside.
+        If the image has another shape than the frames, or is zero or non-zero everywhere.
     """
     if data.support is None:
         return None
@@ -47,9 +47,9 @@ def checked_support(recipe: LenslessRecipe, data: LenslessData) -> Support | Non
 
 
 def support_doubts(support: Support | None) -> list[str]:
-    """Return a sentence about a support that is likely to be the reverse of what was meant.
+    """Return a warning about a support that is probably inverted.
 
-    A specimen is surrounded by what is empty; a reversed support has all of the edge of the field and a hole.
+    The surroundings of a specimen are empty; an inverted support covers all of the edge of the field and has a hole.
     """
     if support is None:
         return []
@@ -63,18 +63,18 @@ def support_doubts(support: Support | None) -> list[str]:
 
 
 def priors_of(recipe: LenslessRecipe, problem: PhaseProblem, support: Support | None) -> Priors | None:
-    """Return what a recipe knows of the object, for a problem; None if nothing."""
+    """Return the priors of a recipe for a problem; None if there are none."""
     settings = recipe.prior
     padding = problem.model.padding
-    # light that is not coherent leaves next to nothing of the finest detail
+    # incoherent light transmits almost none of the finest detail
     smooths = padding.is_unknown or not problem.model.heights.is_coherent
     if settings.total_variation == "off" and support is None and not smooths:
         return None
     even = problem.flat_field()
-    seen = padding.view_adjoint(torch.ones(padding.shape, dtype=torch.bool, device=even.device))
+    in_view = padding.view_adjoint(torch.ones(padding.shape, dtype=torch.bool, device=even.device))
     inside = None
     if support is not None:
-        # nothing is said of what lies beyond the sensor
+        # the support does not restrict the object beyond the sensor
         inside = ~padding.view_adjoint(~torch.from_numpy(support).to(even.device))
     return Priors(
         settings,
@@ -82,8 +82,8 @@ def priors_of(recipe: LenslessRecipe, problem: PhaseProblem, support: Support | 
         periodic=recipe.padding.mode == "none",
         values_per_pixel=problem.valid / even.numel(),
         freedom=problem.freedom,
-        # finer pixels than the sensor's are for detail that frames of few values would not justify
-        smooth_part=~seen if problem.model.sensor.binning > 1 else None,
+        # pixels finer than the sensor's serve detail that frames with few values would not justify
+        smooth_part=~in_view if problem.model.sensor.binning > 1 else None,
         most_smooth=_most_smooth(problem) if smooths else 0.0,
         support=inside,
         factor=settings.strength,
@@ -94,7 +94,7 @@ def _most_smooth(problem: PhaseProblem) -> float:
     """Return the weight with which smoothness counts as much as `_SMOOTHEST` of the data for the finest structure.
 
     A pixel's data have half the curvature Σw² / 2M for M values; the differences, at most eight times their weight.
-    More would hide detail, which would then count as noise.
+    A larger weight would hide detail, which would then count as noise.
     """
     model = problem.model
     per_pixel = math.prod(model.shape) / (problem.valid * model.sensor.binning**2)
@@ -102,7 +102,7 @@ def _most_smooth(problem: PhaseProblem) -> float:
 
 
 def weighed(problem: PhaseProblem, field: Tensor) -> PhaseProblem:
-    """Return a problem whose priors suit the noise that a field leaves; of a poor field not all of the misfit is."""
+    """Return a problem with priors adapted to the noise in the residual of a field."""
     if problem.priors is None:
         return problem
     misfit = min(problem.evaluate(field).misfit, fine_noise(problem.filled_amplitudes()).shot)
@@ -110,13 +110,13 @@ def weighed(problem: PhaseProblem, field: Tensor) -> PhaseProblem:
 
 
 def middle_frame(distances_um: Sequence[float]) -> int:
-    """Return the number of the frame whose distance is in the middle."""
+    """Return the number of the frame with the median distance."""
     order = np.argsort(distances_um, kind="stable")
     return int(order[len(order) // 2])
 
 
 def prior_report(priors: Priors, choice: WeightChoice | None, unit: float) -> dict[str, object]:
-    """Return the part ``prior`` of a report: weights, the noise that they were chosen for, and how.
+    """Return the part ``prior`` of a report: weights, the corresponding noise, and the method of their choice.
 
     Weights and misfits are those for amplitudes of order one; `unit` is the intensity that counts as one.
     """

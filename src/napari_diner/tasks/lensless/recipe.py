@@ -46,13 +46,13 @@ class GradientSettings(AdamSettings):
     learning_rate: float | None = Field(default=None, gt=0, le=10, title="Learning rate")  # type: ignore[assignment]
     """Step size of Adam at the start; empty for one that suits the representation."""
     warm_factor: float = Field(default=0.01, gt=0, le=1, title="Warm factor")
-    """Fraction of the learning rate to use after a warm start, to refine what is known without undoing it."""
+    """Fraction of the learning rate to use after a warm start, to refine the start without undoing it."""
     loss: Literal["amplitude", "intensity"] = Field(default="amplitude", title="Loss")
     """Compare square roots of intensities (suits shot noise and converges faster) or intensities (as published)."""
 
 
 class RecordingRecipe(StackRecipe):
-    """How a lensless stack was recorded, and how it is prepared."""
+    """Description of a lensless recording and its preparation."""
 
     stack: str | None = Field(default=None, title="Intensity stack")
     """Multi-page TIFF, NumPy, MATLAB, HDF5 or OME-Zarr file, folder, or glob of images: one frame a height."""
@@ -73,7 +73,7 @@ class RecordingRecipe(StackRecipe):
     band_limit: bool = Field(default=True, title="Band limit")
     """Leave out frequencies that the grid cannot carry over long distances (Matsushima and Shimobaba, 2009)."""
     integer_scaling: Literal["type_maximum", "none"] = Field(default="type_maximum", title="Integer scaling")
-    """Divide integers by the largest value that their bits can hold, or take the numbers as they are."""
+    """Divide integers by the largest value of their type, or use the numbers unchanged."""
     mask: str | None = Field(default=None, title="Mask")
     """Image file, one page or one a frame, that is zero where pixels must be ignored."""
     preprocess: PreprocessSettings = Field(default_factory=PreprocessSettings, title="Preprocess")
@@ -120,12 +120,12 @@ class RecordingRecipe(StackRecipe):
 
     @property
     def needs_distances(self) -> bool:
-        """Whether distances are to be taken from the names of files, if they give any."""
+        """Whether to take distances from the names of files, if they contain any."""
         return not self.distances_um
 
     @property
     def lists(self) -> dict[str, Sequence[object]]:
-        """Lists with an entry for each frame, as far as they are given."""
+        """Lists with an entry for each frame that are set."""
         lists = {name: getattr(self, name, None) for name in LISTS}
         return {name: values for name, values in lists.items() if values}
 
@@ -164,7 +164,7 @@ class RecordingRecipe(StackRecipe):
 
 
 class LenslessRecipe(RepresentationSettings, RecordingRecipe):
-    """Everything that decides a lensless reconstruction.
+    """Settings of a lensless reconstruction.
 
     The model is Eq. 5 of the paper, ``I_z = g_z |PSF_z ∗ (P·O)|² / intensity_scale``, with the object O, the
     illumination P, and for each height z a gain g_z and a shift. It is summed over the wavelengths of the light, and
@@ -172,7 +172,7 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
     """
 
     task: Literal["lensless"] = "lensless"
-    """Which task the recipe is for."""
+    """Name of the task."""
     source_size_um: float | None = Field(default=None, ge=0, title="Source size (µm)")
     """Diameter of the source, such as an LED or its pinhole, which blurs distant frames most; empty for a point."""
     bandwidth_nm: float | None = Field(default=None, ge=0, title="Bandwidth (nm)")
@@ -194,16 +194,16 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
     """Pixels of the object for each of the sensor along each axis; needs frames displaced by fractions of a pixel."""
 
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, title="Calibrate")
-    """Which distances, shifts and gains are estimated from the recording itself before the reconstruction."""
+    """Self-calibration of distances, shifts and gains before the reconstruction."""
 
     solver: Annotated[str, OneOf(_solvers)] = Field(default="gauss-newton", title="Solver")
     """Second-order steps on pixels (gauss-newton), averaged projections (alternating), or a representation (Adam)."""
     start: Annotated[str, OneOf(_starts)] = Field(default="auto", title="Start from")
-    """Where the solver starts; auto takes contrast-transfer for the classical ones and gauss-newton for diner."""
+    """Start of the solver; auto takes contrast-transfer for the classical ones and gauss-newton for diner."""
     amplitude_nonnegative: bool = Field(default=True, title="Amplitude ≥ 0")
-    """Keep the amplitude of a representation from turning negative (which would read as a phase of π)."""
+    """Keep the amplitude of a representation from turning negative (equivalent to a phase of π)."""
     phase_scale_rad: float = Field(default=1.0, gt=0, le=1000, title="Phase scale (rad)")
-    """Radians for one unit of a representation's output; about half of the phase range expected."""
+    """Radians for one unit of a representation's output; about half of the expected phase range."""
 
     prior: PriorSettings = Field(default_factory=PriorSettings, title="Prior knowledge")
     """Prior knowledge of the object."""
@@ -216,7 +216,7 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
     gradient: GradientSettings = Field(default_factory=GradientSettings, title="Gradient descent")
     """Settings of all representations."""
     tiles: TileSettings = Field(default_factory=TileSettings, title="Tiles")
-    """Whether a wide field is computed part by part."""
+    """Computation of wide fields in tiles."""
     phase_output: PhaseOutputSettings = Field(default_factory=PhaseOutputSettings, title="Phase output")
     """Further images derived from the phase."""
     uncertainty: UncertaintySettings = Field(default_factory=UncertaintySettings, title="Uncertainty")

@@ -37,19 +37,19 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup, magnifications
 
 _FEWEST_FRAMES = 2
-# from so many frames on an object does not explain them whatever they are displaced by
+# smallest number of frames that no object explains for arbitrary displacements
 _FEWEST_TOGETHER = 3
 # wider fields are registered by their middle
 _FIELD_PX = 1024
 _PADDING_PX = 64
-# rounds of recovering the object and moving the frames; projections in each; how far beyond what is found frames go,
-# as the object has followed them in part; and what moves less, in pixels, is at rest
+# rounds of recovering the object and moving the frames; projections in each; over-relaxation of the moves, as the
+# object has partly followed the frames; and the move, in pixels, below which a frame counts as settled
 _ROUNDS, _PROJECTIONS, _FARTHER, _REST_PX = 10, 10, 1.3, 0.03
-# a peak of the correlation this little above chance is not trusted, nor what lies beyond these
+# smallest peak of the correlation relative to chance, and largest rotation and scale, that are trusted
 _FAINTEST, _MOST_DEG, _MOST_SCALED = 1.5, 5.0, 0.1
-# frames that the object of all of them explains less well are pointed out
+# correlation with the common object below which a frame is reported
 _LEAST_CORRELATION = 0.7
-# frames that turn and scale move by less at their edges stay as they are, as resampling is not free
+# displacement at the edges below which rotation and scale are ignored, as resampling is not free of errors
 _UNTURNED_PX = 0.1
 
 
@@ -70,7 +70,7 @@ def check_registration(recipe: LenslessRecipe, frames: int) -> None:
 
 
 def unregistered(recipe: LenslessRecipe, prepared: PreparedFrames) -> list[str]:
-    """Return a sentence about frames that are displaced against each other, if the recipe does not provide for that."""
+    """Return a warning about displaced frames, if the recipe does not provide for displacements."""
     calibration = recipe.calibration
     if recipe.registration != "off" or recipe.shifts_um is not None or calibration.shift or calibration.tilt:
         return []
@@ -80,19 +80,14 @@ def unregistered(recipe: LenslessRecipe, prepared: PreparedFrames) -> list[str]:
 
 @dataclass(frozen=True)
 class RegisteredRecording:
-    """The registered frames.
-
-    Parameters
-    ----------
-    setup, prepared
-        The geometry and the frames, with shifts, and turns and scales removed.
-    report
-        The part ``registration`` of the report.
-    """
+    """The registered frames."""
 
     setup: Setup
+    """The geometry, with shifts."""
     prepared: PreparedFrames
+    """The frames, with rotation and scale removed."""
     report: Mapping[str, Any]
+    """The part ``registration`` of the report."""
 
 
 @dataclass(frozen=True)
@@ -117,19 +112,19 @@ class _Page:
 class FrameRegistration(Resumable):
     """The registration of frames to one another; a `Solver`.
 
-    Every frame is first brought back to the sample by itself, and compared with the middle one there. As the phase of a
-    single frame is unknown, a twin image lies over the sample, so that this is exact to some tenths of a pixel only.
-    From three frames on, alternating projections then recover the object from all of them, and each frame is compared
-    with what this object shows at its height; a few rounds of that settle at some hundredths.
+    Every frame is first propagated back to the sample separately, and compared with the middle one there. As the phase
+    of a single frame is unknown, a twin image overlaps the sample, which limits the accuracy to some tenths of a pixel.
+    With three or more frames, alternating projections then recover the object from all of them, and each frame is
+    compared with the prediction of this object at its height; a few rounds reach some hundredths of a pixel.
 
     Parameters
     ----------
     recipe
-        As the user wrote it, complete; its ``registration`` says what to find.
+        The user's recipe, complete; its ``registration`` selects the transformation.
     setup, prepared
         The prepared frames.
     device
-        Where to compute.
+        Device.
     """
 
     answer = ("_places", "_correlations", "_trusted", "_rounds_done", "may_end")
@@ -151,11 +146,11 @@ class FrameRegistration(Resumable):
         self._loss = float("nan")
         self._rounds_done = 0
         self.may_end = False
-        """Whether all frames have been compared with the middle one, so that the steps may end."""
+        """Whether all frames have been compared with the middle one, so that the solver may end."""
         self._pages = [_Page.of(_middle_part(prepared), number) for number in range(self._frames)]
 
     def steps(self) -> Iterator[Step]:
-        """Do the work."""
+        """Yield a step after each update."""
         total = self._frames + _ROUNDS
         self._loss = self._recovered(projections=0)[1]
         reference = self._at_the_sample(self._middle)
@@ -174,18 +169,18 @@ class FrameRegistration(Resumable):
                 return
 
     def _at_the_sample(self, number: int) -> Array:
-        """Return a frame, brought back by itself, less the light that passes by the sample: complex, (Y, X)."""
+        """Return a frame propagated back separately, without the light that passes by the sample: complex, (Y, X)."""
         amplitude = torch.from_numpy(np.sqrt(self._pages[number].intensity)).to(self._device)
         field = Refocus(amplitude, self._optics).at(self._setup.heights.distances_um[number]).cpu().numpy()
         scattered: Array = field / field.mean() - 1
         return scattered
 
     def _look(self, reference: Array, number: int) -> None:
-        """Find roughly how a frame is placed relative to the middle one."""
+        """Estimate the placement of a frame relative to the middle one roughly."""
         image, shape = self._at_the_sample(number), _shape(reference)
         coarsest, *_ = grids = thinnings(shape)
         place = self._start[number]
-        for _ in range(2):  # again with what both have in common
+        for _ in range(2):  # again with the common part of both
             place, stands_out = rough_shift(reference, image, place, coarsest)
         for thin in grids:
             place, correlation = fit_similarity(reference, image, place, turn=self._turn, thin=thin)
@@ -201,33 +196,33 @@ class FrameRegistration(Resumable):
             self._places[number] = place
 
     def _round(self) -> float:
-        """Recover the object, and move each frame to where this object shows it; return by how many pixels."""
+        """Recover the object, and move each frame to its position in the prediction; return the moves in pixels."""
         shown, self._loss = self._recovered(_PROJECTIONS)
-        found = list(self._places)
+        places = list(self._places)
         for number, predicted in shown.items():
             page = self._unturned(number, self._pages[number])
             image = np.sqrt(page.intensity)
             weights = (page.mask & ~page.at_least) * overlap_window(image.shape, -self._places[number].shift_px)
             more, self._correlations[number] = fit_similarity(predicted, image, Similarity(), weights, turn=self._turn)
-            found[number] = self._places[number].then(more, _FARTHER)
-        common = found[self._middle]
-        found = [place.relative_to(common) if number in shown else place for number, place in enumerate(found)]
+            places[number] = self._places[number].then(more, _FARTHER)
+        common = places[self._middle]
+        places = [place.relative_to(common) if number in shown else place for number, place in enumerate(places)]
         shape = _shape(self._pages[0].intensity)
-        moves = [new.relative_to(old) for new, old in zip(found, self._places, strict=True)]
-        self._places = found
+        moves = [new.relative_to(old) for new, old in zip(places, self._places, strict=True)]
+        self._places = places
         return max(float(np.abs(move.shift_px).max()) + move.turned_by_px(shape) for move in moves)
 
     def _recovered(self, projections: int) -> tuple[dict[int, Array], float]:
-        """Return the amplitudes, (Y, X), that the object of all frames shows where these lie, and the misfit."""
+        """Return the predicted amplitudes, (Y, X), of the object at the positions of the frames, and the misfit."""
         used = [number for number in range(self._frames) if self._trusted[number]]
         pages = [self._unturned(number, self._pages[number]) for number in used]
         # parts of a displaced frame beyond the field of the object do not count
-        seen = [
+        covered = [
             overlap_window(_shape(page.intensity), -self._places[number].shift_px) > 0
             for number, page in zip(used, pages, strict=True)
         ]
         amplitudes = np.sqrt(np.stack([page.intensity for page in pages]))
-        # whatever the brightness of each
+        # independent of the brightness of each
         amplitudes /= np.sqrt(np.mean(amplitudes**2, axis=(1, 2), keepdims=True))
         shape, optics = _shape(amplitudes[0]), self._optics
         heights = Heights(
@@ -239,7 +234,7 @@ class FrameRegistration(Resumable):
         )
         padding = Padding(shape, "reflect", min(_PADDING_PX, min(shape) // 4))
         model = MultiHeight(shape, heights, padding=padding, device=self._device)
-        mask = np.stack([page.mask for page in pages]) & np.stack(seen)
+        mask = np.stack([page.mask for page in pages]) & np.stack(covered)
         at_least = None if self._all.at_least is None else np.stack([page.at_least for page in pages])
         problem = problem_of(model, amplitudes, mask, at_least)
         start = contrast_transfer_inverse(model, problem.filled_amplitudes())
@@ -251,23 +246,23 @@ class FrameRegistration(Resumable):
         return dict(zip(used, shown, strict=True)), loss
 
     def _distance_um(self, number: int) -> float:
-        """Return the distance of a frame for parallel light; a point source that magnifies more seems nearer."""
+        """Return the distance of a frame for parallel light: z/M for a point source."""
         distance = self._setup.heights.distances_um[number]
         return distance / self._places[number].scale if self.recipe.magnifies else distance
 
     def _unturned(self, number: int, page: _Page) -> _Page:
-        """Return a frame without its turn and scale."""
+        """Return a frame without its rotation and scale."""
         place = self._places[number]
         if place.matrix.tolist() == np.eye(2).tolist():
             return page
         image = np.maximum(unturned(page.intensity, place), 0)  # splines overshoot
         if self.recipe.magnifies and self.recipe.source_distance_to == "sample":
             image *= np.float32(place.scale**2)
-        # what is interpolated from a saturated pixel is saturated
+        # pixels interpolated from a saturated one count as saturated
         return _Page(image, unturned_mask(page.mask, place), ~unturned_mask(~page.at_least, place))
 
     def result(self) -> RegisteredRecording:
-        """Return the registered frames so far; frames that are hardly turned or enlarged are not resampled."""
+        """Return the frames registered so far; hardly rotated or scaled ones are not resampled."""
         shape, ended = _shape(self._all.amplitudes[0]), copy.copy(self)
         ended._places = [
             Similarity(place.dy_px, place.dx_px) if place.turned_by_px(shape) < _UNTURNED_PX else place
@@ -284,7 +279,7 @@ class FrameRegistration(Resumable):
 
     @property
     def _shifts_um(self) -> Array:
-        """Displacement of frames beyond what the recipe says, without their mean, at the sample, (N, 2)."""
+        """Displacement of frames relative to the recipe, without their mean, at the sample, (N, 2)."""
         away = [place.relative_to(start).shift_px for place, start in zip(self._places, self._start, strict=True)]
         shifts: Array = (np.array(away) - np.mean(away, axis=0)) * self._optics.pixel_size_um
         return shifts
@@ -328,7 +323,7 @@ class FrameRegistration(Resumable):
         if lost:
             warnings.append(
                 f"registration: frame {', '.join(lost)} has too little in common with frame {self._middle + 1} to be "
-                "registered, and stays where the recipe puts it; check its distance, or give shifts_um"
+                "registered, and keeps its place in the recipe; check its distance, or give shifts_um"
             )
         poor = [
             f"{number} ({correlation:.2f})"
@@ -342,18 +337,18 @@ class FrameRegistration(Resumable):
             )
         if self._turn and self._frames < _FEWEST_TOGETHER:
             warnings.append(
-                "registration: two frames determine scales to one per cent at best; record three, or choose shift"
+                "registration: two frames determine scales to one per cent at best; record three, or use shift"
             )
         if max(self._all.amplitudes.shape[1:]) > _FIELD_PX:
             warnings.append(f"registration used the middle {_FIELD_PX} pixels of the field")
         return warnings
 
 
-def summary(found: Mapping[str, Any]) -> str:
-    """Sum up a registration in one line."""
-    text = f"shifts up to {np.abs(found['shifts_um']).max():.3g} µm"
-    if found["mode"] == "similarity":
-        turned, scaled = np.abs(found["rotation_deg"]).max(), 100 * np.abs(np.array(found["scale"]) - 1).max()
+def summary(report: Mapping[str, Any]) -> str:
+    """Summarise a registration in one line."""
+    text = f"shifts up to {np.abs(report['shifts_um']).max():.3g} µm"
+    if report["mode"] == "similarity":
+        turned, scaled = np.abs(report["rotation_deg"]).max(), 100 * np.abs(np.array(report["scale"]) - 1).max()
         text += f"; turned by up to {turned:.2f}°, scaled by up to {scaled:.2f} %"
     return text
 

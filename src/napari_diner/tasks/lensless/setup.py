@@ -1,4 +1,4 @@
-"""The geometry of prepared frames: what the model needs to know of a recording, complete by type."""
+"""The geometry of prepared frames: a complete description of a recording for the model."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _WIDTH_UM, _SURROUND = 100.0, 2.5
 
 @dataclass(frozen=True)
 class Setup:
-    """How prepared frames were recorded, as parallel light would have given them."""
+    """Description of prepared frames, equivalent to a recording with parallel light."""
 
     heights: Heights
     """Optics with the pixels of the object, distances, shifts, gains."""
     super_resolution: int = 1
     """Pixels of the object for each of the prepared frames along each axis."""
     padding: PaddingSettings = dataclasses.field(default_factory=PaddingSettings)
-    """How the field continues beyond its edges."""
+    """Continuation of the field beyond its edges."""
     tiles: TileSettings = dataclasses.field(default_factory=TileSettings)
-    """Whether a wide field is computed in parts."""
+    """Settings of the computation in tiles."""
 
     @classmethod
     def of(cls, recipe: RecordingRecipe, gains: Sequence[float] | None = None) -> Setup:
@@ -44,7 +44,7 @@ class Setup:
         Parameters
         ----------
         recipe
-            As the user wrote it.
+            The user's recipe.
         gains
             Relative brightness of each frame; one if None.
         """
@@ -85,16 +85,16 @@ class Setup:
 
     @property
     def padding_mode(self) -> Mode:
-        """How the field continues; not at all where nothing has decided ``auto`` (see `tasks.surround`)."""
+        """Continuation of the field; none if ``auto`` has not been resolved (see `tasks.surround`)."""
         return "none" if self.padding.mode == "auto" else self.padding.mode
 
     @property
     def padding_px(self) -> int:
         """Width of the padding on each side.
 
-        A straight edge diffracts with a relative amplitude that falls to ``√(λz) / 2πx`` at the distance x. An unknown
-        surround is 2.5 √(λz) wide, where that is 1/16, but no wider than the reach of diffraction; displacements of
-        the frames are added.
+        The relative amplitude of diffraction at a straight edge falls to ``√(λz) / 2πx`` at the distance x. An unknown
+        surround is 2.5 √(λz) wide, where it is 1/16, but not wider than the reach of diffraction, plus the
+        displacements of the frames.
         """
         width_um, heights = self.padding.width_um, self.heights
         if self.padding_mode == "none":
@@ -115,12 +115,12 @@ class Setup:
 
 
 def magnifications(recipe: RecordingRecipe, distances_um: Sequence[float] | None = None) -> tuple[float, ...]:
-    """Return by how much a point source magnifies each frame; 1 for parallel light.
+    """Return the magnification of each frame by a point source; 1 for parallel light.
 
     Parameters
     ----------
     recipe
-        As the user wrote it.
+        The user's recipe.
     distances_um
         Other distances than the recipe's.
     """
@@ -132,14 +132,14 @@ def magnifications(recipe: RecordingRecipe, distances_um: Sequence[float] | None
 
 
 def geometry_report(recipe: RecordingRecipe, setup: Setup) -> dict[str, object]:
-    """Return for a report how a point source or a finer grid changes pixels and distances; nothing if it does not.
+    """Return pixels and distances for a report if a point source or a finer grid changes them; otherwise empty.
 
     Parameters
     ----------
     recipe
-        As the user wrote it.
+        The user's recipe.
     setup
-        Of the prepared frames, calibrated if they were.
+        Setup of the prepared frames, including calibration.
     """
     if not recipe.magnifies and setup.pixel_size_um == recipe.pixel_size_um:
         return {}
@@ -151,7 +151,7 @@ def geometry_report(recipe: RecordingRecipe, setup: Setup) -> dict[str, object]:
 
 
 def light_report(setup: Setup) -> dict[str, object]:
-    """Return for a report what the model makes of a source that is not coherent; nothing if it is."""
+    """Return the parameters of an incoherent source in the model for a report; empty for a coherent one."""
     heights = setup.heights
     if heights.is_coherent:
         return {}

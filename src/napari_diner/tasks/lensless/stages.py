@@ -1,4 +1,4 @@
-"""The stages of a lensless reconstruction, and the state that they work on."""
+"""The stages of a lensless reconstruction, and their state."""
 
 from __future__ import annotations
 
@@ -35,65 +35,53 @@ from napari_diner.tasks.lensless.register import FrameRegistration, RegisteredRe
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.unknown import build_unknown, make_flat
 
-# the part of a time limit by which everything before the last solver must end
+# part of a time limit at which everything before the last solver must end
 _START_SHARE = 0.5
-# and by which a representation must have its starting values
+# and at which a representation must have its starting values
 _VALUES_SHARE = 0.7
-# Gauss-Newton steps that only serve to see the noise, and the first damping afterwards
+# Gauss-Newton steps to estimate the noise, and the initial damping afterwards
 _LOOK = {"iterations": 4, "tolerance": 0.05}
 _DAMPING_LOOKED = 1e-3
-# first damping and tolerance of Gauss-Newton from an object that was found with the geometry: only slow modes are left
+# initial damping and tolerance of Gauss-Newton from the object of a calibration, where only slow modes remain
 _DAMPING_CALIBRATED, _TOLERANCE_CALIBRATED = 1e-4, 1.5e-6
 
-# default tolerance of Gauss-Newton from the object of the recording before: what is gained after that is a fit to the
+# default tolerance of Gauss-Newton from the object of the previous recording: further steps fit the
 # noise, see benchmarks/series.py
 _TOLERANCE_FOLLOWING = 1e-3
 
 
 @dataclass(frozen=True)
 class LenslessState:
-    """What the stages of a lensless reconstruction work on.
-
-    Parameters
-    ----------
-    setup, prepared
-        Geometry and frames.
-    problem
-        The problem of explaining the frames.
-    field
-        The best field so far: complex, (Y, X).
-    is_flat
-        Whether the field is a constant, not an estimate.
-    gauss_newton
-        Settings of Gauss-Newton from this field on.
-    unknown
-        The representation that has been prepared for the next stage.
-    parameters, parameter_count
-        Of the representation of the field; nothing if the field consists of plain pixels.
-    noise
-        Estimated noise.
-    choice
-        The chosen weight of the priors.
-    registration, calibration
-        Parts of the report.
-    uncertainty
-        Of the field.
-    """
+    """State of a lensless reconstruction between its stages."""
 
     setup: Setup
+    """Geometry of the frames."""
     prepared: PreparedFrames
+    """The frames."""
     problem: PhaseProblem
+    """The problem of explaining the frames."""
     field: Tensor
+    """The best field so far: complex, (Y, X)."""
     is_flat: bool
+    """Whether the field is a constant instead of an estimate."""
     gauss_newton: GaussNewtonSettings
+    """Settings of Gauss-Newton from this field on."""
     unknown: Unknown | None = None
+    """The representation that has been prepared for the next stage."""
     parameters: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
+    """Parameters of the representation of the field; empty for plain pixels."""
     parameter_count: int | None = None
+    """Number of parameters of the representation."""
     noise: NoiseModel | None = None
+    """Estimated noise."""
     choice: WeightChoice | None = None
+    """The chosen weight of the priors."""
     registration: Mapping[str, Any] | None = None
+    """Part ``registration`` of the report."""
     calibration: Mapping[str, Any] | None = None
+    """Part ``calibration`` of the report."""
     uncertainty: Uncertainty | None = None
+    """Uncertainty of the field."""
 
     def with_field(self, field: Tensor) -> LenslessState:
         """Return the state with another field, of plain pixels."""
@@ -119,7 +107,7 @@ class LenslessStages:
         self.support = support
 
     def begin(self, setup: Setup, prepared: PreparedFrames) -> LenslessState:
-        """Return the state with the problem of explaining prepared frames, and the start that the recipe asks for."""
+        """Return the state with the problem of explaining prepared frames, and the start of the recipe."""
         problem = self.builder.problem(setup, prepared)
         is_flat = self.recipe.start == "flat"
         if is_flat:
@@ -176,7 +164,7 @@ class LenslessStages:
         return replace(began, registration=registered.report)
 
     def _calibrated(self, state: LenslessState, calibrated: CalibratedRecording) -> LenslessState:
-        """Go on with the geometry, and with the object that was found with it if it is a good start."""
+        """Continue with the calibrated geometry, and with its object if that is a good start."""
         began = self.begin(calibrated.setup, calibrated.prepared)
         began = replace(began, registration=state.registration, calibration=calibrated.report)
         if not calibrated.is_start or calibrated.field is None:
@@ -187,7 +175,7 @@ class LenslessStages:
         return replace(began, gauss_newton=quick)
 
     def follow(self, prepared: PreparedFrames, previous: LenslessState) -> LenslessState:
-        """Return the state to begin with after another recording, whose geometry and object it takes over."""
+        """Return the initial state after another recording, with the geometry and object of that recording."""
         if self.recipe.gains is None and self.recipe.calibration.gain:
             prepared = replace(prepared, gains=previous.prepared.gains)
         began = self.begin(previous.setup, prepared)
@@ -197,8 +185,8 @@ class LenslessStages:
         settings = self.recipe.gauss_newton
         tolerance = _TOLERANCE_FOLLOWING if settings.tolerance is None else settings.tolerance
         settings = settings.model_copy(update={"warm_up": 0, "tolerance": tolerance})
-        # the same camera has the same noise, and much the same bright and dark places; of one that has moved on, the
-        # object of before would take for noise what has changed
+        # the same camera has the same noise, and bright and dark places are similar; the previous
+        # object of a moving sample would take changes for noise
         problem = weighed(began.problem, previous.field).with_weights(previous.problem.weights)
         return replace(
             began.with_field(previous.field),
@@ -212,19 +200,19 @@ class LenslessStages:
         )
 
     def later(self, share: float) -> Iterator[Stage[LenslessState]]:
-        """Give the stages after `follow`, with a part of the iterations where their number is fixed."""
+        """Give the stages after `follow`, with a part of the iterations if their number is fixed."""
         fewer = {
             name: section.model_copy(update={"iterations": max(1, math.ceil(share * section.iterations))})
             for name, section in (("gradient", self.recipe.gradient), ("alternating", self.recipe.alternating))
         }
         recipe = self.recipe.model_copy(update=fewer)
         later = LenslessStages(recipe, self.builder, self.support)
-        # of a representation, which is there already, the descent alone
+        # of a representation, which exists already, only the descent
         yield list(later._solved(recipe.solver, recipe.solver, 1.0))[-1]
         yield from later._last()
 
     def _last(self) -> Iterator[Stage[LenslessState]]:
-        """Give the stage after the solver."""
+        """Give the stage of the uncertainty."""
         if self.recipe.uncertainty.map:
             yield Stage(
                 "uncertainty",
@@ -247,7 +235,7 @@ class LenslessStages:
         return replace(state, problem=state.problem.with_priors(chosen), choice=choice)
 
     def _look(self, *, is_needed: bool) -> Stage[LenslessState]:
-        """Return the stage that estimates the noise, from a short explanation of the frames if that is needed."""
+        """Return the stage that estimates the noise, from a short reconstruction if needed."""
 
         def solver(state: LenslessState, budget: Budget) -> Solver[Tensor]:
             if not is_needed:
@@ -256,7 +244,7 @@ class LenslessStages:
 
         def absorb(state: LenslessState, field: Tensor) -> LenslessState:
             problem, noise = weigh(state.problem, field, robust=self.recipe.noise.weighting == "robust")
-            # projections do not support weights and would undo what is known; and no careful first step is needed
+            # projections do not support weights and would undo the start; and no cautious first step is needed
             quick = {"warm_up": 0, "damping": min(state.gauss_newton.damping, _DAMPING_LOOKED)}
             state = replace(
                 state, problem=problem, noise=noise, gauss_newton=state.gauss_newton.model_copy(update=quick)
@@ -273,7 +261,7 @@ class LenslessStages:
         )
 
     def _solved(self, label: str, name: str, share: float) -> Iterator[Stage[LenslessState]]:
-        """Give the stages in which a registered solver or representation finds the field."""
+        """Give the stages of a registered solver or representation for the field."""
         if name in solvers("lensless"):
             build = solvers("lensless")[name].builder()
 
@@ -295,7 +283,7 @@ class LenslessStages:
         yield Stage(label, self._descent(name), _represented, share=share, essential=True)
 
     def _values(self, name: str) -> Callable[[LenslessState, Budget], Solver[Unknown]]:
-        """Return what makes a representation of the present field, or of its mean if it is flat."""
+        """Return the solver that fits a representation to the current field, or to its mean if it is flat."""
 
         def solver(state: LenslessState, budget: Budget) -> Solver[Unknown]:
             generator = torch.Generator().manual_seed(self.recipe.seed)
@@ -308,7 +296,7 @@ class LenslessStages:
         return solver
 
     def _descent(self, name: str) -> Callable[[LenslessState, Budget], Solver[Represented] | None]:
-        """Return what builds Adam on the parameters of the representation that `_values` has made."""
+        """Return the function that builds Adam on the parameters of the representation made by `_values`."""
         gradient = self.recipe.gradient
 
         def solver(state: LenslessState, budget: Budget) -> Solver[Represented] | None:
@@ -330,7 +318,7 @@ class LenslessStages:
 
 
 def _quick(settings: GaussNewtonSettings) -> GaussNewtonSettings:
-    """Return settings for a good start, where the phase is untangled already: no warm-up, no careful first step."""
+    """Return settings for a good start with an unwrapped phase: no warm-up, no cautious first step."""
     tolerance = settings.tolerance
     return settings.model_copy(
         update={

@@ -1,4 +1,4 @@
-"""Multi-height lensless phase retrieval as a registered task. Free of torch."""
+"""Multi-height lensless phase retrieval as a registered task. Does not import torch."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _WITHOUT_EXTRAS = {"prior": {"total_variation": "off", "support": None}, "noise"
 
 
 def parse_calibrate(text: str) -> dict[str, object]:
-    """Return the settings of a recipe that ``z,shift,gain,tilt,source``, or some of these, stands for.
+    """Return the settings of a recipe for a list such as ``z,shift,gain,tilt,source``.
 
     Raises
     ------
     RecipeError
-        If a word is none of these.
+        If a word is unknown.
     """
     words = [word for word in re.split(r"[,;\s]+", text.strip()) if word]
     unknown = [word for word in words if word not in PARAMETERS]
@@ -49,13 +49,13 @@ def parse_calibrate(text: str) -> dict[str, object]:
 
 
 def simulate(settings: LenslessSimulation) -> SampleData:
-    """Simulate a recording of a known specimen; see `napari_diner.simulate.lensless.recording`."""
+    """Simulate a recording with its specimen; see `napari_diner.simulate.lensless.recording`."""
     from napari_diner.simulate.lensless.recording import simulate
 
     sample = simulate(settings)
     pixel = sample.pixel_size_um
     fine = (pixel / sample.binning,) * 2
-    # only what is known of the recording: the rest is for the user to choose
+    # only the description of the recording: the rest is the user's choice
     known: dict[str, Any] = {
         "stack": "stack.tif",
         "wavelength_um": sample.wavelength_um,
@@ -100,7 +100,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
         Sample(
             "lensless",
             "Lensless stack (simulated, 6 heights)",
-            "Simulate a stack recorded at several distances; with its amplitude and phase, and a recipe.",
+            "Simulate a stack recorded at several distances, with its amplitude and phase and a recipe.",
             LenslessSimulation,
             simulate,
         ),
@@ -115,13 +115,13 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
         Shortcut(
             "uncertainty",
             "Also write uncertainty.tif: the standard deviation of the phase.",
-            lambda wanted: {"uncertainty": {"map": wanted}},
+            lambda value: {"uncertainty": {"map": value}},
             bool,
         ),
     )
     contenders: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "gauss-newton": {"solver": "gauss-newton", "start": "auto"},
-        # it supports neither priors nor weights, and is shown as it is without
+        # it supports neither priors nor weights
         "alternating": {"solver": "alternating", "start": "auto", **_WITHOUT_EXTRAS},
         "diner": {"solver": "diner", "start": "gauss-newton"},
         "diner-cold": {"solver": "diner", "start": "flat"},
@@ -144,7 +144,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
         return assemble(recipe, frames)
 
     def plan(self, recipe: LenslessRecipe, frames: Frames | None = None) -> MemoryPlan:
-        """Return the memory that a run takes."""
+        """Return the planned memory of a run."""
         from napari_diner.tasks.lensless.memory import planned
 
         return planned(recipe, frames)
@@ -156,20 +156,20 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
         return LenslessJob(recipe, data, truth)
 
     def load_truth(self, folder: Path) -> Truth:
-        """Read the known amplitude and phase."""
+        """Read the true amplitude and phase."""
         from napari_diner.tasks.lensless.truth import load_truth
 
         return load_truth(folder)
 
     def truth_of(self, sample: SampleData) -> Truth:
-        """Return the known amplitude and phase of a sample."""
+        """Return the true amplitude and phase of a sample."""
         from napari_diner.tasks.lensless.truth import Truth
 
         amplitude, phase = sample.truth
         return Truth(amplitude.data, phase.data)
 
     def summary_rows(self, report: Mapping[str, Any]) -> list[Row]:
-        """Return the lines that sum up a report."""
+        """Return the lines of the summary of a report."""
         rows = figure_rows(report, ("unexplained", "solver", "start", "iterations", "seconds", "measurement_psnr_db"))
         rows += figure_rows(report.get("truth", {}), remark=" (truth)")
         rows += frames_row(report)
@@ -180,7 +180,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
         return rows
 
     def criterion(self, comparison: Comparison) -> str:
-        """Return the phase error where the truth is known, else the measurement error."""
+        """Return the phase error if there is a truth, otherwise the measurement error."""
         has_truth = all("truth" in result.report for result in comparison.results.values())
         return "phase_psnr_db" if has_truth else "measurement_psnr_db"
 

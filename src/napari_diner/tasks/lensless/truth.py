@@ -1,4 +1,4 @@
-"""Scores against a known object: amplitude and phase errors, not measurement errors."""
+"""Scores against a true object: errors of amplitude and phase, not of measurements."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from napari_diner.tasks.report import psnr_db
 
 Image = npt.NDArray[Any]
 
-# our own simulations first, then the names of the published synthetic data
+# names in our simulations, and in the published synthetic data
 _NAMES = {"amplitude": ("amplitude.tif", "GT_amp.png"), "phase": ("phase.tif", "GT_phs.png")}
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The object that was simulated: amplitude, and phase in radians, (Y, X) each."""
+    """The true object: amplitude, and phase in radians, (Y, X) each."""
 
     amplitude: Image
     phase: Image
@@ -33,7 +33,7 @@ class Truth:
 def load_truth(folder: str | Path) -> Truth:
     """Read the truth from a folder.
 
-    The folder holds ``amplitude.tif`` and ``phase.tif`` (radians), as ``napari-diner simulate`` writes them, or the
+    The folder holds ``amplitude.tif`` and ``phase.tif`` (radians), as written by ``napari-diner simulate``, or the
     8-bit ``GT_amp.png`` and ``GT_phs.png`` of the published synthetic data, whose full scale means an amplitude of 1
     and a phase of ``phase_scale_rad`` in ``params.json`` (π/2 if that is missing).
 
@@ -90,7 +90,7 @@ def check_truth(truth: Truth, shape: tuple[int, ...]) -> None:
 
 
 def score(amplitude: Image, phase: Image, truth: Truth) -> dict[str, float]:
-    """Compare a reconstruction with the truth; the shapes must be those that `check_truth` allows.
+    """Compare a reconstruction with the truth; `check_truth` checks the shapes.
 
     The peak of the amplitude is its true maximum, that of the phase its true range.
     """
@@ -111,7 +111,7 @@ def band_errors(phase: Image, truth: Truth, pixel_size_um: float) -> list[dict[s
     phase
         Radians, (Y, X).
     truth
-        The known object.
+        The true object.
     pixel_size_um
         Distance between neighbouring pixels.
 

@@ -1,4 +1,4 @@
-"""The unknown of lensless imaging: the complex field that a representation stands for."""
+"""The unknown of lensless imaging: the complex field as a representation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def build_unknown(recipe: LenslessRecipe, name: str, start: Tensor, generator: t
     recipe
         Settings and seed.
     name
-        Of the representation.
+        Name of the representation.
     start
         Complex field, (Y, X), of the expected brightness.
     generator
@@ -39,7 +39,7 @@ def build_unknown(recipe: LenslessRecipe, name: str, start: Tensor, generator: t
     ]
     return ComplexField(
         parts,
-        # outputs of order one, whatever the units of the data
+        # outputs of order one, independent of the units of the data
         amplitude_scale=float(start.abs().square().mean().sqrt()) or 1.0,
         phase_scale_rad=recipe.phase_scale_rad,
         amplitude_nonnegative=recipe.amplitude_nonnegative,
@@ -48,10 +48,10 @@ def build_unknown(recipe: LenslessRecipe, name: str, start: Tensor, generator: t
 
 @torch.no_grad()
 def make_flat(unknown: ComplexField, start: Tensor) -> None:
-    """Make an unknown return about the mean of a field, by the last biases of its networks alone.
+    """Make an unknown return about the mean of a field, by setting the last biases of its networks.
 
-    The keys and all other parameters keep their random values. Representations without a last linear layer stay as
-    they are.
+    The keys and all other parameters keep their random values. Representations without a last linear layer are
+    unchanged.
     """
     for part, target in zip(unknown.parts, unknown.targets(start), strict=True):
         mean = target.mean((-2, -1))

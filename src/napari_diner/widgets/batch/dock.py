@@ -42,7 +42,7 @@ _COLOURS = {"done": "#2e9e4f", "unchanged": "#2e9e4f", "failed": "#d04545"}
 
 
 class BatchDock(QWidget):
-    """Runs a plan, shows how far each recording is, and opens results.
+    """Runs a plan, shows the progress of each recording, and opens results.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class BatchDock(QWidget):
         super().__init__()
         self.viewer = napari_viewer
         self.batch: Batch | None = None
-        """The batch that has ended last."""
+        """The most recently finished batch."""
         self._output = Path()
         self._records: dict[str, Record] = {}
         self._rows: dict[str, int] = {}
@@ -66,11 +66,11 @@ class BatchDock(QWidget):
 
     @property
     def running(self) -> bool:
-        """Whether a batch is going on."""
+        """Whether a batch is running."""
         return self._worker is not None
 
     def run(self) -> None:
-        """Start the batch that the dock describes."""
+        """Start the batch with the settings shown."""
         if self.running:
             return
         plan, output = self.plan.text().strip(), self.output.text().strip()
@@ -91,7 +91,7 @@ class BatchDock(QWidget):
         self._worker.start()
 
     def cancel(self) -> None:
-        """End the batch; what is done stays."""
+        """End the batch; finished results are kept."""
         self._controls.stop()
         self.status.say("Ending…")
 
@@ -115,17 +115,17 @@ class BatchDock(QWidget):
         self.output.setPlaceholderText("a new folder, or that of an earlier batch")
         self.processes = QSpinBox()
         self.processes.setRange(1, os.cpu_count() or 1)
-        self.processes.setToolTip("Recordings that are computed at a time; more than one needs the extra cluster")
+        self.processes.setToolTip("Recordings to compute at the same time; more than one needs the extra cluster")
         self.overwrite = QCheckBox("Replace results of other data or other recipes")
         form = QFormLayout()
         form.addRow("Plan", _with_browser(self.plan, "Choose a plan (YAML)", self._pick_plan))
         form.addRow("Results", _with_browser(self.output, "Choose the folder for the results", self._pick_output))
         form.addRow("Processes", self.processes)
-        self.run_button = button("Run", "Run all recordings of the plan that are not done yet", self.run)
-        self.cancel_button = button("Cancel", "End the batch; recordings that are done stay", self.cancel)
+        self.run_button = button("Run", "Run all recordings of the plan that are not complete yet", self.run)
+        self.cancel_button = button("Cancel", "End the batch; finished recordings are kept", self.cancel)
         self.table = QTableWidget(0, len(_COLUMNS))
         self.table.setHorizontalHeaderLabels(list(_COLUMNS))
-        self.table.setToolTip("A double click on a recording that is done opens its result")
+        self.table.setToolTip("Double-click a finished recording to open its result")
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.table.setWordWrap(False)
@@ -209,7 +209,7 @@ def _begin(plan: str, output: Path, overwrite: bool, workers: int) -> Batch:
 
 
 def _with_browser(edit: QLineEdit, tip: str, slot: Callable[[], object]) -> QWidget:
-    """Return a line for a path with a button beside it."""
+    """Return a line edit for a path, with a button beside it."""
     holder = QWidget()
     pick = button("…", tip, slot)
     pick.setMaximumWidth(30)

@@ -1,4 +1,4 @@
-"""A batch in a thread, which its dock starts and ends."""
+"""A batch in a thread, started and ended by its dock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Records = Mapping[str, Record]
 
 
 def drive(begin: Begin, controls: Controls) -> Generator[Records, None, object]:
-    """Iterate a batch, yield the records that have changed, and return it when it has ended, or a `Failure`."""
+    """Iterate a batch and yield the records that have changed; return the batch at its end, or a `Failure`."""
     try:
         load_torch()
         batch = begin()
@@ -37,5 +37,5 @@ def drive(begin: Begin, controls: Controls) -> Generator[Records, None, object]:
 
 
 def by_name(records: Sequence[Record]) -> dict[str, Record]:
-    """Return records by the names of their items."""
+    """Return records, keyed by the names of their items."""
     return {record.name: record for record in records}

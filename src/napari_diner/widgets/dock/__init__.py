@@ -1,1 +1,1 @@
-"""The dock that all tasks share: settings, run panel, threads."""
+"""The base of all docks: settings, run panel, threads."""

@@ -14,7 +14,7 @@ Work = Callable[[], object]
 
 
 class LatestWork(QObject):
-    """Does one piece of work after the other in a thread; of those requested meanwhile, only the last one.
+    """Runs jobs one after the other in a thread; of those requested in the meantime, only the last is run.
 
     Parameters
     ----------
@@ -23,11 +23,11 @@ class LatestWork(QObject):
     """
 
     done = Signal(object)
-    """The return value of a piece of work."""
+    """The return value of a job."""
     failed = Signal(object)
-    """The `DinerError` because of which a piece of work could not be done."""
+    """The `DinerError` that made a job fail."""
     idle = Signal()
-    """Nothing is being done, and nothing is left to do."""
+    """No job is running or waiting."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -37,11 +37,11 @@ class LatestWork(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether something is being done."""
+        """Whether a job is running."""
         return self._worker is not None
 
     def request(self, work: Work) -> None:
-        """Have a piece of work done as soon as the previous one is; it must not refer to widgets."""
+        """Run a job as soon as the previous one has finished; it must not refer to widgets."""
         if self._closed:
             return
         if self.busy:
@@ -50,7 +50,7 @@ class LatestWork(QObject):
             self._start(work)
 
     def close(self) -> None:
-        """Start nothing more, and drop what is still being done."""
+        """Start no further jobs, and discard the one that is running."""
         self._closed, self._next = True, None
 
     def _start(self, work: Work) -> None:
@@ -79,7 +79,7 @@ class LatestWork(QObject):
 
 def _attempt(work: Work) -> object:
     try:
-        # every work of a dock needs it
+        # every job of a dock needs it
         load_torch()
         return work()
     except Exception as error:

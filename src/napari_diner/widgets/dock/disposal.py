@@ -1,4 +1,4 @@
-"""What happens to the content of a dock that the user closes."""
+"""Disposal of the content of a closed dock."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _removed: list[QWidget] = []
 
 
 class RemovalFilter(QObject):
-    """Reports that a widget was taken out of its dock, as napari sends no closeEvent to what is inside a dock.
+    """Reports that a widget was removed from its dock; napari sends no closeEvent to the content of a dock.
 
     The widget is then destroyed, unless it gets a new parent at once. napari forgets it; Python would collect it in
-    whatever thread happens to allocate next, that of a run for instance, and Qt crashes if a widget is destroyed
-    outside its own thread.
+    whichever thread allocates next, such as that of a run, and Qt crashes if a widget is destroyed outside its own
+    thread.
 
     Parameters
     ----------
     content
-        The widget that napari takes as the dock's content.
+        The widget that napari puts into the dock.
     """
 
     removed = Signal()

@@ -1,4 +1,4 @@
-"""Errors in threads, brought to the screen."""
+"""Errors in threads, passed on to the GUI."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from napari_diner.tasks.run import is_out_of_memory
 
 @dataclass(frozen=True)
 class Failure:
-    """The outcome of work in a thread that could not be done.
+    """The outcome of work in a thread that failed.
 
-    It wraps the error, since superqt takes a returned exception for one of its own, and swallows a `RuntimeError` that
-    is raised.
+    It wraps the error, since superqt treats a returned exception as one of its own and swallows a raised
+    `RuntimeError`.
     """
 
     error: DinerError
 
 
 def failure(error: Exception, work: str) -> Failure:
-    """Return what is left of an exception: an error of ours, without the arrays in the frames of its traceback.
+    """Return an exception as an error of ours, without its traceback, whose frames would keep arrays alive.
 
     Parameters
     ----------
     error
-        What was raised.
+        The exception.
     work
-        What failed, for an error that was not raised on purpose, e.g. ``"The run"``.
+        Subject of the message about an unexpected error, e.g. ``"The run"``.
     """
     if isinstance(error, DinerError):
         error.__traceback__ = error.__context__ = error.__cause__ = None

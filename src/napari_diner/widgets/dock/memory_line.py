@@ -1,4 +1,4 @@
-"""The line of a dock that tells what a run is going to take of the memory."""
+"""The line of a dock with the planned memory of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DELAY_MS = 300
 
 
 class MemoryLine(WrappedLabel):
-    """Shows a plan as a line, or as a warning if it does not fit; it is hidden while there is none.
+    """Shows a plan, as a warning if it does not fit; hidden while there is no plan.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class MemoryLine(WrappedLabel):
         super().__init__()
         self._describe = describe
         self._plan: Callable[[], MemoryPlan | None] = lambda: None
-        # not at once: settings change many at a time, and while a number is typed
+        # not at once: many settings change at a time, and while a number is typed
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY_MS)
@@ -34,19 +34,19 @@ class MemoryLine(WrappedLabel):
         self.hide()
 
     def follow(self, plan: Callable[[], MemoryPlan | None]) -> None:
-        """Ask this function for the plan from now on."""
+        """Use this function to get the plan."""
         self._plan = plan
 
     def expect(self, *_: object) -> None:
-        """Show the plan anew in a moment, as something has changed."""
+        """Schedule an update after a change."""
         self._timer.start()
 
     def refresh(self) -> None:
-        """Show the plan."""
+        """Update the plan."""
         try:
             plan = self._plan()
         except DinerError:
-            plan = None  # said when it is run
+            plan = None  # reported by the run
         self.setVisible(plan is not None)
         if plan is None:
             return

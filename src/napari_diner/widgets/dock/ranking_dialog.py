@@ -14,7 +14,7 @@ _SIZE = 520, 420
 
 
 class RankingDialog(QDialog):
-    """A ranking, the best alternative at the top and selected, and the given one in bold.
+    """A ranking with the best alternative first and selected, and the current one in bold.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Recipe files that the user names."""
+"""Dialogs for recipe files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _RECIPES = "Recipe (*.yaml *.yml)"
 
 
 def save_recipe(parent: QWidget, recipe: Recipe) -> str:
-    """Let the user name a file, write a recipe into it, and return its path; nothing if the user cancels.
+    """Ask for a file, write a recipe into it, and return its path; None if the user cancels.
 
     Raises
     ------
     OutputError
-        If it cannot be written; an older file of this name is kept then.
+        If it cannot be written; an existing file is kept then.
     """
     path, _ = QFileDialog.getSaveFileName(parent, "Save recipe", f"{recipe.task}.yaml", _RECIPES)
     if path:
@@ -29,6 +29,6 @@ def save_recipe(parent: QWidget, recipe: Recipe) -> str:
 
 
 def chosen_recipe(parent: QWidget) -> str:
-    """Let the user choose a recipe, and return its path; nothing if the user cancels."""
+    """Ask for a recipe, and return its path; None if the user cancels."""
     path, _ = QFileDialog.getOpenFileName(parent, "Load recipe", "", f"{_RECIPES};;All files (*)")
     return path

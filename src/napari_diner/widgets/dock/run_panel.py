@@ -1,4 +1,4 @@
-"""Start, pause and cancel a run, and follow its progress. Shared by the docks of all tasks."""
+"""The panel to start, pause and cancel a run and follow its progress, shared by the docks of all tasks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from napari_diner.widgets.plots.loss_plot import LossPlot
 
 BAR_STEPS = 1000
 ENDLESS = 10_000_000
-"""So many iterations mean: as many as the time allows."""
+"""Number of iterations that stands for as many as the time allows."""
 
 
 class RunPanel(QWidget):
@@ -34,26 +34,26 @@ class RunPanel(QWidget):
     Parameters
     ----------
     dock
-        The widget that napari takes as the dock's content. When it is taken out of its dock, the run ends and the
-        widget is destroyed.
+        The widget that napari puts into the dock. When it is removed from the dock, the run ends and
+        the widget is destroyed.
     describe
         Returns the message of an error.
     title
-        What a run is called in napari's list of activities, and when the user quits in the middle of it.
+        Name of a run in napari's list of activities, and in its question when the user quits during the run.
     with_titles
         Returns a warning or a note with the titles of the settings that it mentions.
     """
 
     run_requested = Signal()
-    """The user pressed Run."""
+    """Emitted when the user presses Run."""
     previewed = Signal(object)
-    """Images of the present estimate: a tuple of `NamedArray`."""
+    """Images of the current estimate: a tuple of `NamedArray`."""
     completed = Signal(object)
     """The result of a run, marked partial if it was cancelled."""
     started = Signal()
-    """A run begins."""
+    """Emitted when a run starts."""
     ended = Signal()
-    """A run is over, with or without a result."""
+    """Emitted when a run has ended, with or without a result."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class RunPanel(QWidget):
         self.removal.removed.connect(self.abandon)
         self.run_button = button("Run", "Start with the settings above")
         self.run_button.clicked.connect(self.run_requested)
-        self.pause_button = button("Pause", "Wait after the present step; the clock stops", self.toggle_pause)
+        self.pause_button = button("Pause", "Wait after the current step; the clock stops", self.toggle_pause)
         self.cancel_button = button("Cancel", "Stop and keep the best result so far", self.cancel)
         self.bar = QProgressBar()
         self.bar.setRange(0, BAR_STEPS)
@@ -82,7 +82,7 @@ class RunPanel(QWidget):
         self.time = QLabel()
         self.time.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.plot = LossPlot()
-        # until there is something to plot, the settings need the room more
+        # until there is something to plot, leave the space to the settings
         self.plot.hide()
         self.memory = MemoryLine(describe)
         self.status = WrappedLabel(lines=2)
@@ -98,7 +98,7 @@ class RunPanel(QWidget):
 
     @property
     def running(self) -> bool:
-        """Whether a run is going on or paused."""
+        """Whether a run is running or paused."""
         return self._worker is not None
 
     def start(self, begin: Begin, *, curve: bool = True) -> None:
@@ -107,9 +107,9 @@ class RunPanel(QWidget):
         Parameters
         ----------
         begin
-            Prepares the run. It must not refer to the dock, or a closed dock would live until it is done.
+            Prepares the run. It must not refer to the dock, or a closed dock would stay alive until it returns.
         curve
-            Whether there will be something to plot; otherwise the curve of the previous run stays.
+            Whether the run has something to plot; otherwise the curve of the previous run stays.
         """
         if self.running:
             return
@@ -121,8 +121,8 @@ class RunPanel(QWidget):
         self._show_running(True)
         self.stage.setText("Preparing…")
         controls = self._controls = Controls()
-        # not a method of this widget, which is half gone by then; and a method, to which PyQt refers weakly: a function
-        # that is part of the garbage itself is called after it was cleared, which crashes
+        # not a method of this widget, which is partly destroyed by then; and a method, to which PyQt refers weakly: a
+        # function that is part of the garbage itself is called after it was cleared, which crashes
         self.destroyed.connect(controls.abandon)
         worker = self._worker = make_worker(self._title, begin, controls)
         # nothing of it in the terminal
@@ -147,7 +147,7 @@ class RunPanel(QWidget):
             self.say("Pausing after this step…")
 
     def cancel(self) -> None:
-        """Stop the run; the best so far becomes the result."""
+        """Stop the run; the best estimate so far becomes the result."""
         if self._controls is not None:
             self._controls.stop()
             self.pause_button.setEnabled(False)
@@ -156,7 +156,7 @@ class RunPanel(QWidget):
             self.say("Stopping once the run is prepared…" if preparing else "Stopping and keeping the best so far…")
 
     def abandon(self) -> None:
-        """Stop the run and forget it."""
+        """Stop the run and discard its result."""
         if self._controls is not None:
             self._controls.abandon()
 
@@ -170,20 +170,20 @@ class RunPanel(QWidget):
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Show an error that napari-diner raises on purpose in the status line, instead of passing it on."""
+        """Show a `DinerError` raised in the block in the status line."""
         try:
             yield
         except DinerError as error:
             self.complain(error)
 
     def set_theme(self, name: str) -> None:
-        """Take the colours of one of napari's themes."""
+        """Apply the colours of a napari theme."""
         self.plot.set_theme(name)
         self.status.set_theme(name)
         self.memory.set_theme(name)
 
     def warn(self, words: str, warnings: Iterable[str], notes: Iterable[str] = ()) -> None:
-        """Show words and, each on a line of its own, notes, and warnings in a colour that is not overlooked."""
+        """Show words, and notes and warnings on separate lines, in the colour of warnings if there are any."""
         doubts = [f"Warning: {self._with_titles(warning)}." for warning in warnings]
         lines = [*doubts, *(f"Note: {self._with_titles(note)}." for note in notes)]
         self.say("\n".join([words, *lines] if words else lines), warning=bool(doubts))
@@ -202,7 +202,7 @@ class RunPanel(QWidget):
         self.plot.extend(report.points)
         self._show_progress(report.progress)
         if report.progress.preview:
-            # showing it handles events, so the run may be over afterwards
+            # showing it processes events, so the run may have ended afterwards
             self.previewed.emit(report.progress.preview)
             controls.preview_wanted.set()
 
@@ -231,7 +231,7 @@ class RunPanel(QWidget):
         self.pause_button.setEnabled(running)
         self.cancel_button.setEnabled(running)
         self.pause_button.setText("Pause")
-        # a bar without an end while the run is being prepared
+        # a busy indicator while the run is being prepared
         self.bar.setRange(0, 0 if running else BAR_STEPS)
         self.bar.setVisible(running)
         self.time.clear()
@@ -240,7 +240,7 @@ class RunPanel(QWidget):
         self.time.setVisible(running)
 
     def _show_progress(self, progress: Progress) -> None:
-        # an estimate that is corrected lets the bar wait, but never go back
+        # a corrected estimate makes the bar wait, but never go back
         before = self.bar.value() if self.bar.maximum() else 0
         done = max(round(BAR_STEPS * share_done(progress)), before)
         self.bar.setRange(0, BAR_STEPS)
@@ -251,7 +251,7 @@ class RunPanel(QWidget):
         self.time.setText(duration(progress.elapsed_s) + self._time_left(progress))
 
     def _time_left(self, progress: Progress) -> str:
-        """Return the time left for the user; it is that of the whole run only in the last stage."""
+        """Return the remaining time as text; empty before the last stage, since it would not cover the whole run."""
         if progress.remaining_s is None or progress.part < progress.parts:
             return ""
         self._least_left = min(self._least_left, progress.remaining_s)
@@ -260,7 +260,7 @@ class RunPanel(QWidget):
 
 
 def share_done(progress: Progress) -> float:
-    """Return the completed part of a run, 0 to 1, if its stages take equally long.
+    """Return the completed part of a run, 0 to 1, assuming that its stages take equally long.
 
     The part of a stage is that of its iterations, or of its time if a time limit will end it first.
     """
@@ -275,7 +275,7 @@ def stage_text(progress: Progress) -> str:
     stage = progress.stage
     if stage == f"{progress.contender}: {progress.contender}":
         stage = progress.contender
-    # where only the time is limited, the largest number of iterations is meaningless
+    # if only the time is limited, the largest number of iterations is meaningless
     most = f"/{progress.iterations}" if progress.iterations < ENDLESS else ""
     return f"{stage} {progress.iteration}{most}"
 

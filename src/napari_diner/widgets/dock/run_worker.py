@@ -1,4 +1,4 @@
-"""A run in a thread, which the run panel starts, pauses and ends."""
+"""A run in a thread, controlled by the run panel."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from napari_diner.widgets.plots.loss_plot import Point
 from napari_diner.widgets.work import Titled, load_torch
 
 REPORT_INTERVAL_S = 0.1
-"""Shortest time between two reports to the screen; steps in between are collected."""
+"""Shortest time between two reports to the GUI; steps in between are collected."""
 PREVIEW_INTERVAL_S = 0.25
 """Shortest time between two previews: drawing them takes processor time from the run."""
 
 
 class Drivable(Protocol):
-    """Something that can be run step by step, such as a run of a task or a comparison."""
+    """Anything that runs step by step, such as a run of a task or a comparison."""
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What is doubtful about it before its first step."""
+        """Warnings before its first step."""
 
     @property
     def notes(self) -> Sequence[str]:
-        """What is worth knowing before its first step."""
+        """Notes before its first step."""
 
     def __iter__(self) -> Iterator[Progress]:
         """Take the steps."""
@@ -45,7 +45,7 @@ class Drivable(Protocol):
 
 
 Begin = Callable[[], AbstractContextManager[Drivable]]
-"""Prepares a run; called in the thread, so it may take its time. Leaving its context frees the memory."""
+"""Prepares a run; called in the thread, so it may be slow. Leaving its context frees the memory."""
 
 
 @dataclass(frozen=True)
@@ -58,41 +58,41 @@ class ProgressReport:
 
 @dataclass(frozen=True)
 class Doubts:
-    """What is doubtful about a run that is about to begin, and what is worth knowing."""
+    """Warnings and notes about a run before its first step."""
 
     warnings: Sequence[str]
     notes: Sequence[str] = ()
 
 
 class Controls:
-    """Requests of the screen to a run. Every method may be called at any time and from any thread."""
+    """Requests of the GUI to a run. All methods are thread-safe."""
 
     def __init__(self) -> None:
         self._go = threading.Event()
         self._go.set()
         self._stop = threading.Event()
         self._abandoned = False
-        # set while the screen has dealt with the last preview; a slow screen is not sent more than it can show
+        # set once the GUI has shown the last preview, so that a slow GUI does not fall behind
         self.preview_wanted = threading.Event()
         self.preview_wanted.set()
 
     @property
     def paused(self) -> bool:
-        """Whether the run is to take no further step for now."""
+        """Whether the run is asked to pause."""
         return not self._go.is_set()
 
     @property
     def stopped(self) -> bool:
-        """Whether the run is to take no further step at all."""
+        """Whether the run is asked to end."""
         return self._stop.is_set()
 
     @property
     def abandoned(self) -> bool:
-        """Whether nobody waits for the result any longer."""
+        """Whether the result is not needed any more."""
         return self._abandoned
 
     def pause(self) -> None:
-        """Take no further step until `resume`."""
+        """Pause the run until `resume`."""
         self._go.clear()
 
     def resume(self) -> None:
@@ -100,12 +100,12 @@ class Controls:
         self._go.set()
 
     def stop(self) -> None:
-        """End the run and return the best result so far."""
+        """End the run with the best result so far."""
         self._stop.set()
         self._go.set()
 
     def abandon(self) -> None:
-        """End the run and drop its result."""
+        """End the run and discard its result."""
         self._abandoned = True
         self.stop()
 
@@ -119,8 +119,8 @@ class RunWorker(GeneratorWorker):
 
     `yielded` carries `Doubts` before the first step, then a `ProgressReport`, or None once the run is paused.
     `returned` always fires, with the run's result, a `Failure`, or None if the run was abandoned or stopped before its
-    first step. superqt's own way to quit would skip `returned` and leave the generator hanging, so quitting sets the
-    controls instead; napari does the same when its window closes.
+    first step. `quit` of superqt would skip `returned` and leave the generator suspended, so quitting sets
+    the controls instead; napari calls it when its window closes.
     """
 
     def __init__(self, function: Callable[..., object], begin: Begin, controls: Controls) -> None:
@@ -128,12 +128,12 @@ class RunWorker(GeneratorWorker):
         self.controls = controls
 
     def quit(self) -> None:
-        """End the run and return the best result so far."""
+        """End the run with the best result so far."""
         self.controls.stop()
 
 
 def drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubts | None, None, object]:
-    """Iterate a run, report on it, and return its result, or a `Failure`."""
+    """Iterate a run, report its progress, and return its result, or a `Failure`."""
     try:
         return (yield from _drive(begin, controls))
     except Exception as error:
@@ -176,14 +176,14 @@ def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubt
 
 
 def make_worker(title: str, begin: Begin, controls: Controls) -> RunWorker:
-    """Return a worker that napari knows by its title, so that it warns before it closes in the middle of a run."""
+    """Return a worker that napari lists by its title, so that napari warns before it closes during a run."""
     work = Titled(title, drive)
     worker: RunWorker = create_worker(work, begin, controls, _worker_class=RunWorker, _start_thread=False)
     return worker
 
 
 def start(task: AnyTask, recipe: Recipe, frames: Frames) -> AbstractContextManager[Drivable]:
-    """Start the run of a task, in its thread; after a crash of napari, the same run goes on from its checkpoint."""
+    """Start the run of a task, in its thread; after a crash of napari, the same run continues from its checkpoint."""
     from napari_diner.tasks.checkpoint import Checkpoint
 
     load_torch()

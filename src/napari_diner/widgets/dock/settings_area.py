@@ -1,4 +1,4 @@
-"""The upper part of a dock: settings that scroll, with sections that can be unfolded."""
+"""The upper part of a dock: scrollable settings with collapsible sections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_diner.widgets.forms.recipe_form import Section
 
 
 class SettingsArea(QScrollArea):
-    """A column that scrolls up and down; a section that is unfolded in it comes into sight."""
+    """A vertically scrollable column; a section that is expanded in it is scrolled into view."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,11 +33,11 @@ class SettingsArea(QScrollArea):
             part.toggled.connect(self._on_toggled)
 
     def _on_toggled(self, unfolded: bool) -> None:
-        """Scroll to the settings that were unfolded, as soon as this area has taken their height."""
+        """Scroll to the expanded settings as soon as this area has adapted to their height."""
         section = self.sender()
         if unfolded and isinstance(section, Section):
             self._unfolded = section
-            # later changes of the height have other causes
+            # later changes of the height are unrelated
             QTimer.singleShot(1000, self._forget_unfolded)
 
     def _scroll_to_unfolded(self) -> None:

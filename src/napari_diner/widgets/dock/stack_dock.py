@@ -1,4 +1,4 @@
-"""What the docks of recordings have in common: a stack of frames in a layer, with a pixel size."""
+"""Base of the docks for recordings: a stack of frames in a layer, with a pixel size."""
 
 from __future__ import annotations
 
@@ -52,34 +52,34 @@ class StackDock(TaskDock[StackRecipeT]):
 
     @property
     def frame(self) -> int:
-        """The frame of the stack that the viewer shows, from 0."""
+        """The frame of the stack that the viewer shows, counted from 0."""
         part = self.choice.part
         if part is None or part.frames_axis is None:
             return 0
         return shown_place(self.viewer, part.layer, part.frames_axis)
 
     def attachments(self) -> Mapping[str, Array]:
-        """Return the layers that take the place of other files."""
+        """Return the layers that are used in place of other files."""
         return {}
 
     def frames(self, layer: Image) -> Frames:
-        """Return the frames of a layer, and the layers that take the place of other files."""
+        """Return the frames of a layer, and the layers that are used in place of other files."""
         pixel_size_um = self.editors["pixel_size_um"].value()
         doubts = doubts_about(layer, pixel_size_um if isinstance(pixel_size_um, float) else None)
         part = self.choice.part_of(layer)
         return replace(part.frames(self.attachments(), doubts), files=files_of(layer, part.shape[0]))
 
     def values(self) -> dict[str, object]:
-        """Return the values that the dock shows, with the part of the layer."""
+        """Return the values in the dock, with the part of the layer."""
         part = self.choice.part
         return super().values() | {"select": "" if part is None else part.select}
 
     def read_as(self, layer: Image) -> Mapping[str, str]:
-        """Return the names of the axes, and the part, with which a file gives the frames of the layer."""
+        """Return the names of the axes and the part that give the frames of the layer when read from its file."""
         return self.choice.part_of(layer).read_as
 
     def ready_recipe(self, layer: Image) -> StackRecipeT:
-        """Return the recipe, and give the layer its pixel size, once the recording is described completely.
+        """Return the recipe, and give the layer its pixel size if the description of the recording is complete.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Docks as tabs: two of them, one above the other, would need more height than many screens have."""
+"""Docks as tabs, since two docks on top of each other do not fit many screens."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 
 def join_tabs(content: QWidget, kind: type[QWidget]) -> None:
-    """Put the dock around a widget behind the first other dock with a widget of a kind, in the same area, as a tab.
+    """Make the dock of a widget a tab of the first other dock in the same area with content of a given kind.
 
     Parameters
     ----------
     content
-        A widget inside a dock; nothing is done if it is in none.
+        A widget inside a dock; nothing is done if it is not in a dock.
     kind
-        What the other docks contain.
+        Type of the content of other docks.
     """
     dock, window = _around(content, QDockWidget), _around(content, QMainWindow)
     if not isinstance(dock, QDockWidget) or not isinstance(window, QMainWindow):

@@ -1,4 +1,4 @@
-"""What the docks of all tasks have in common: a layer, settings, a run, its result, and recipes."""
+"""Base of the docks of all tasks: a layer, settings, a run, its result, and recipes."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ class TaskDock(QWidget, Generic[RecipeT]):
     task_name: ClassVar[str]
     """Name of the task in the registry."""
     essentials: ClassVar[tuple[str, ...]]
-    """Fields that are always in sight, with an editor according to their type."""
+    """Fields that are always visible, with an editor according to their type."""
     elsewhere: ClassVar[tuple[str, ...]] = ()
     """Fields that are edited by widgets other than an `Editor`."""
     none_texts: ClassVar[Mapping[str, str]] = {}
-    """What empty numbers are shown as, by field, where None means more than "none"."""
+    """Text shown for empty numbers, by field, where None means more than "none"."""
     groups: ClassVar[Mapping[str, Collection[str]]] = {}
-    """Titles, and fields of the recipe that are shown in a section under each."""
+    """Titles of sections, with the fields of the recipe shown in each."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self._build()
 
     def complete_recipe(self, layer: Image) -> RecipeT:
-        """Return the recipe that the dock shows for a run on a layer, and prepare the layers for it.
+        """Return the recipe for a run on a layer, and prepare the layers for the run.
 
         Raises
         ------
@@ -110,38 +110,32 @@ class TaskDock(QWidget, Generic[RecipeT]):
         return self.recipe()
 
     def frames(self, layer: Image) -> Frames:
-        """Return the arrays that take the place of files in a run; they must not refer to the dock."""
+        """Return the arrays that are used in place of files in a run; they must not refer to the dock."""
         raise NotImplementedError
 
     def summary(self, result: Result) -> str:
-        """Summarise in a few words how good a result is, and how long it took."""
+        """Summarise the quality of a result and the time it took in a few words."""
         raise NotImplementedError
 
     def notes(self, layer: Image) -> Mapping[str, object]:
-        """Return what a layer, or the file behind it, reports about fields of the recipe."""
+        """Return the fields of the recipe that a layer, or the file behind it, specifies."""
         notes = dict(layer_notes(layer))
         with self.panel.explaining():
             notes["pixel_size_um"] = layer_pixel_size_um(layer) or notes.get("pixel_size_um")
         return notes
 
     def sections_in_use(self) -> Collection[str]:
-        """Return the sections of the recipe that matter for the present choices; others of `sections` are hidden."""
+        """Return the sections of the recipe that apply to the current choices; others of `sections` are hidden."""
         return self.advanced.sections
 
     def values(self) -> dict[str, object]:
-        """Return the values that the dock shows as a nested mapping for `Recipe.parse`.
-
-        Raises
-        ------
-        RecipeError
-            If a value cannot be read.
-        """
+        """Return the values in the dock as a nested mapping for `Recipe.parse`; see `RecipeForm.values`."""
         values = {name: editor.value() for name, editor in self._essentials.items()}
         of_data = {self.task.source_field: self.choice.source, "input_sha256": self._data_sha256}
         return {**self.advanced.values(), **values, **of_data}
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 (Qt's name)
-        """Share the place of other docks of tasks, as tabs, when it is shown for the first time."""
+        """Join other docks of tasks as a tab when shown for the first time."""
         super().showEvent(event)
         if not self._placed:
             self._placed = True
@@ -160,7 +154,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         return error.describe(lambda key: f'"{title_of_key(self.recipe_type, key)}"')
 
     def recipe(self) -> RecipeT:
-        """Return the recipe that the dock shows.
+        """Return the recipe with the settings in the dock.
 
         Raises
         ------
@@ -172,7 +166,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         return self.recipe_type.parse(self.values())
 
     def recipe_for_files(self) -> RecipeT:
-        """Return the recipe that the dock shows, as a command needs it that reads the data from files."""
+        """Return the recipe for a command that reads the data from files."""
         recipe, layer = self.recipe(), self.choice.layer
         if layer is None:
             return recipe
@@ -181,11 +175,11 @@ class TaskDock(QWidget, Generic[RecipeT]):
         return recipe.updated(self.read_as(layer))
 
     def read_as(self, layer: Image) -> Mapping[str, str]:
-        """Return the settings with which the file behind a layer gives its data."""
+        """Return the settings that give the data of a layer when read from its file."""
         return {}
 
     def set_recipe(self, recipe: RecipeT) -> None:
-        """Show a recipe; the choice of the layer stays as it is, and a run on other data than the recipe's warns."""
+        """Show a recipe without changing the layer; a run on data other than the recipe's gives a warning."""
         self._filled_in = {}
         self._data_sha256 = recipe.input_sha256
         for name, editor in self._essentials.items():
@@ -193,18 +187,18 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.advanced.set_values(recipe)
 
     def fill_in(self, layer: Image) -> None:
-        """Fill in what the chosen layer reports about itself, and clear what the layer before it had filled in."""
+        """Fill in what the chosen layer specifies, and clear what the previous layer had filled in."""
         notes = self.notes(layer)
         for name, editor in self.editors.items():
             if notes.get(name) is not None:
                 editor.set_value(notes[name])
                 self._filled_in[name] = editor.value()
             elif name in self._filled_in and editor.value() == self._filled_in.pop(name):
-                # the user has left it as the layer before had it
+                # the user has not changed what the previous layer had filled in
                 editor.set_value(self.recipe_type.model_fields[name].get_default(call_default_factory=True))
 
     def fill_gaps(self, layer: Image) -> None:
-        """Fill in what the chosen layer reports about itself, where nothing is given."""
+        """Fill in what the chosen layer specifies, where nothing is set."""
         for name, note in self.notes(layer).items():
             editor = self.editors.get(name)
             if editor is not None and note is not None and editor.value() in (None, ""):
@@ -246,44 +240,44 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.panel.warn(words, report.get("warnings", ()), report.get("notes", ()))
 
     def save_results(self) -> None:
-        """Let the user pick a folder, and write the result into a new folder inside it."""
+        """Ask for a folder, and write the result into a new folder inside it."""
         parent = QFileDialog.getExistingDirectory(self, "Create the results folder in")
         if parent and self.result is not None:
             with self.panel.explaining():
-                # another layer may have been chosen since
+                # another layer may have been chosen in the meantime
                 folder = unused_folder(Path(parent), f"{self._result_of}-{self.task.name}")
                 wait_for("Saving results", functools.partial(self.result.save, folder))
                 self.panel.say(f"Saved in {folder}")
 
     def save_recipe(self) -> None:
-        """Let the user name a file, and write the settings shown into it."""
+        """Ask for a file, and write the settings into it."""
         with self.panel.explaining():
             path = save_recipe(self, self.recipe_for_files())
             if path:
                 self.panel.say(f"Recipe saved in {path}")
 
     def load_recipe(self) -> None:
-        """Let the user pick a recipe, and show its settings."""
+        """Ask for a recipe, and show its settings."""
         path = chosen_recipe(self)
         if path:
             self.open_recipe(path)
 
     def open_recipe(self, path: str | Path) -> None:
-        """Show the settings of a recipe, and open its data if no layer is chosen."""
+        """Show the settings of a recipe; open its data if no layer is chosen."""
         with self.panel.explaining():
             recipe = self.recipe_type.load(path)
             source = getattr(recipe, self.task.source_field)
             self.panel.say(f"Settings loaded from {Path(path).name}")
             if source is not None and self.choice.layer is None:
                 self.choice.open_source(source)
-            # after the layer, which fills in settings itself
+            # after the layer, since a layer fills in settings
             self.set_recipe(recipe)
             if self.choice.layer is not None:
-                # as the command line takes from the file what a recipe leaves open
+                # as the command line takes from the file what a recipe leaves unset
                 self.fill_gaps(self.choice.layer)
 
     def copy_command(self) -> None:
-        """Put the command line that does the same as this dock on the clipboard."""
+        """Copy the equivalent command line to the clipboard."""
         with self.panel.explaining():
             recipe = self.recipe_for_files()
             source = getattr(recipe, self.task.source_field)
@@ -291,7 +285,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
             clipboard = QGuiApplication.clipboard()
             if clipboard is not None:
                 clipboard.setText(command_line(recipe, source or placeholder, self.output_name))
-            hint = "" if source else f"; the layer is not a file, so save it and put its name in place of {placeholder}"
+            hint = "" if source else f"; save the layer to a file and put its name in place of {placeholder}"
             self.panel.say(f"The command is on the clipboard{hint}")
 
     @property
@@ -300,10 +294,10 @@ class TaskDock(QWidget, Generic[RecipeT]):
         return f"{self.choice.name}-{self.task.name}"
 
     def arrange(self, *parts: QWidget | QLayout | str) -> None:
-        """Put the task's own widgets between the layer and the advanced settings, and begin to follow the viewer.
+        """Insert the widgets of the task between the layer and the advanced settings, and connect to the viewer.
 
-        In all docks: what is known of the recording, its preparation, the method. Names stand for sections of the
-        recipe, and for groups.
+        The order is the same in all docks: recording, preparation, method. Names are those of sections
+        of the recipe and of groups.
         """
         foldable = self.advanced.sections | self.advanced.groups
         for part in (self.choice, *parts, self.advanced_section):
@@ -325,7 +319,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self._on_layer(self.choice.layer)
 
     def add_below(self, part: QWidget | QLayout) -> None:
-        """Put a widget or a layout between the run panel and the buttons at the bottom."""
+        """Insert a widget or a layout between the run panel and the buttons at the bottom."""
         insert(self._column, self._column.count() - 1, part)
 
     def rows(self, *names: str) -> QFormLayout:
@@ -333,14 +327,14 @@ class TaskDock(QWidget, Generic[RecipeT]):
         return add_rows(QFormLayout(), self.recipe_type, {name: self._essentials[name] for name in names})
 
     def latest_work(self) -> LatestWork:
-        """Return work in a thread that ends with the dock, and whose errors are shown in the status line."""
+        """Return background work that ends with the dock and shows its errors in the status line."""
         work = LatestWork(self)
         work.failed.connect(self.panel.complain)
         self.panel.removal.removed.connect(work.close)
         return work
 
     def give_pixel_size(self, layer: Image, pixel_size_um: float | None) -> None:
-        """Give a layer without a physical size the one of the recipe, so that the results lie on it."""
+        """Give a layer without a physical size that of the recipe, so that it coincides with the results."""
         if pixel_size_um is not None and give_pixel_size(self.viewer, layer, pixel_size_um):
             self.viewer.reset_view()
 
@@ -372,7 +366,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.panel.removal.removed.connect(self.layers.discard)
 
     def _plan(self) -> MemoryPlan | None:
-        """Return the memory of a run with the present settings, from the array alone: files need not be looked at."""
+        """Return the memory of a run with the current settings, from the array alone, without reading files."""
         layer = self.choice.layer
         if layer is None:
             return None
@@ -387,7 +381,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def _on_theme(self) -> None:
         self.panel.set_theme(self.viewer.theme)
-        # napari's own handle can hardly be seen on light
+        # napari's own handle is hardly visible in the light theme
         colour = get_theme(self.viewer.theme).highlight.as_hex()
         self._splitter.setStyleSheet(
             f"QSplitter::handle:vertical {{ background: {colour}; height: 3px; margin: 2px 120px; }}"

@@ -1,4 +1,4 @@
-"""Ask which representations to compare, and for how long."""
+"""The dialog to choose representations and the time for a comparison."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SECONDS = 20.0
 
 
 class CompareDialog(QDialog):
-    """Check boxes for the representations, and the time that each of them gets.
+    """Check boxes for the representations, and the time for each.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class CompareDialog(QDialog):
         self._show_total()
 
     def names(self) -> tuple[str, ...]:
-        """Return the representations that are chosen."""
+        """Return the chosen representations."""
         return tuple(name for name, box in self.boxes.items() if box.isChecked())
 
     def seconds(self) -> float:

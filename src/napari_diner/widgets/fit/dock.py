@@ -39,7 +39,7 @@ AXIS_NAMES = "T time, Z depth, C channels, Y, X, S colours, N frames"
 
 
 class FitDock(TaskDock[FitRecipe]):
-    """Choose an image of any kind, run, and get a small neural representation of it and the image that it gives."""
+    """Fits a compact neural representation to an image, a stack, a volume or a video."""
 
     task_name = "fit"
     essentials = ("axes", "representation", "epochs", "bit_exact")
@@ -57,7 +57,7 @@ class FitDock(TaskDock[FitRecipe]):
         self.scores = ScoreTable()
         tip = "Fit several representations to this image for the same time, side by side"
         self.compare_button = button("Compare…", tip, self.compare)
-        tip = "Show where the DINER of the last run has put its keys, what its network has learned, and spectra"
+        tip = "Show the keys of the last DINER, the function that its network has learned, and spectra"
         self.insight_button = button("Insight", tip, self.show_insight)
         self.insight_button.setEnabled(False)
         self.panel.run_requested.connect(self.scores.hide)
@@ -71,7 +71,7 @@ class FitDock(TaskDock[FitRecipe]):
         self.arrange(self.rows("axes"), self.axes_note, self.rows(*self.essentials[1:]), "diner")
 
     def sections_in_use(self) -> Collection[str]:
-        """Return the sections that matter for the representation, and for an exact one."""
+        """Return the sections that apply to the representation."""
         name = str(self.editors["representation"].value())
         entry = representations().get(name)
         hidden = {section for each in representations().values() for section in each.sections} | {"training"}
@@ -81,14 +81,14 @@ class FitDock(TaskDock[FitRecipe]):
         return self.advanced.sections.keys() - hidden
 
     def notes(self, layer: Image) -> Mapping[str, object]:
-        """Return the axes of a layer, and explain where they come from."""
+        """Show the axes of a layer, and explain where they come from."""
         axes = axes_of(layer)
         self.axes_note.say(axes.note)
         self.axes_note.setVisible(bool(axes.note))
         return {"axes": axes.axes}
 
     def complete_recipe(self, layer: Image) -> FitRecipe:
-        """Return the recipe, and remember where the layer lies, once the axes go with it."""
+        """Return the recipe, and store the placement of the layer if the axes match it."""
         recipe = self.recipe()
         dimensions = layer.data.ndim
         if not recipe.axes:
@@ -97,7 +97,7 @@ class FitDock(TaskDock[FitRecipe]):
             shape = "×".join(map(str, layer.data.shape))
             colours = ", the last of them colours (S)" if layer.rgb else ""
             raise RecipeError(
-                f"The axes {recipe.axes} do not go with {layer.name}, which is {shape}; "
+                f"The axes {recipe.axes} do not match {layer.name}, which is {shape}; "
                 f"type {dimensions} letters{colours}",
                 "axes",
             )
@@ -112,7 +112,7 @@ class FitDock(TaskDock[FitRecipe]):
         return Frames(data_of(layer), axes, scale_um_of(layer, axes), source_of(layer))
 
     def compare(self) -> None:
-        """Ask which representations to compare, and start."""
+        """Ask which representations to compare, and start the comparison."""
         dialog = CompareDialog(self, self.task)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self.start_comparison(dialog.names(), dialog.seconds())
@@ -129,12 +129,12 @@ class FitDock(TaskDock[FitRecipe]):
             self.panel.start(functools.partial(compare, self.task, recipe, self.frames(layer), names, seconds))
 
     def show_insight(self) -> None:
-        """Compute pictures of the last DINER, and show them."""
+        """Compute and show pictures of the last DINER."""
         if self._diner is not None:
             self.panel.start(functools.partial(insight_run.begin, self._diner), curve=False)
 
     def summary(self, result: Result) -> str:
-        """Return how close the fit is, and how large."""
+        """Return the accuracy and the size of the fit."""
         report = result.report
         quality = (
             "every value reproduced exactly"
@@ -154,7 +154,7 @@ class FitDock(TaskDock[FitRecipe]):
         if isinstance(outcome, InsightPictures):
             self._show_pictures(outcome)
             return
-        # of the layer that the result is about; another may be chosen by the time its pictures are requested
+        # that of the fitted layer; another may be chosen by the time the pictures are requested
         self._fitted = self._appearance
         if isinstance(outcome, Comparison):
             results = list(outcome.results.values())
@@ -162,7 +162,7 @@ class FitDock(TaskDock[FitRecipe]):
         else:
             super().show_outcome(outcome)
             if self.result is not None:
-                # the last steps of a fit are evaluated on a lattice, its result is not
+                # the last steps of a fit are evaluated on a lattice, unlike its result
                 self.panel.plot.conclude(self.result.report["seconds"], "psnr_db", self.result.report["psnr_db"])
             results = [] if self.result is None else [self.result]
         diners = [result for result in results if result.report["representation"] == "diner"]
@@ -174,7 +174,7 @@ class FitDock(TaskDock[FitRecipe]):
                 self.viewer.layers.remove(layer)
         if self._fitted is not None:
             self._insight = show_pictures(self.viewer, pictures, self._fitted)
-        # they lie beside the image, which a grid would tear apart
+        # they are placed beside the image, which a grid would separate from them
         self._set_grid(False)
         ratios, inr_ratios = (
             " ".join(f"{ratio:.2f}" for ratio in values) for values in (pictures.ratios, pictures.inr_ratios)
@@ -184,7 +184,7 @@ class FitDock(TaskDock[FitRecipe]):
         )
 
     def _show_comparison(self, comparison: Comparison) -> None:
-        # one preview stood for all of them in turn
+        # the contenders took turns in one preview
         self.layers.discard()
         for name, result in comparison.results.items():
             title = f"{name} {result.report['psnr_db']:.1f} dB"
@@ -206,7 +206,7 @@ class FitDock(TaskDock[FitRecipe]):
         self.insight_button.setEnabled(not self.panel.running and self._diner is not None)
 
     def _enable_editors(self) -> None:
-        """Let only those settings be changed that matter for the representation."""
+        """Enable only the settings that apply to the representation."""
         representation = self.editors["representation"].value()
         if representation != "diner":
             self.editors["bit_exact"].set_value(False)

@@ -1,4 +1,4 @@
-"""Layers of a DINER's insight: the learned INR beside the image, and below each its spectrum."""
+"""Layers that explain a DINER: the learned INR beside the image, with the spectrum of each below."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GAP = 0.05
 POINT_SIZE = 1 / 150
 """Diameter of a mapped coordinate, as a fraction of the picture's width."""
 INR_OPACITY = 0.4
-"""At its full brightness the learned INR would hide the mapped coordinates, which have its colours."""
+"""Opacity of the learned INR, which would otherwise hide the mapped coordinates of the same colours."""
 
 
 class PictureGrid:
@@ -26,7 +26,7 @@ class PictureGrid:
     Parameters
     ----------
     appearance
-        Where the layer lies.
+        Placement of the layer.
     """
 
     def __init__(self, appearance: Appearance) -> None:
@@ -35,7 +35,7 @@ class PictureGrid:
         self._placement = appearance.placement
 
     def place(self, row: int, column: int, shape: tuple[int, ...]) -> LayerArguments:
-        """Return the arguments of a layer with which an array of this shape, (Z)YX, fills a cell."""
+        """Return the arguments of a layer that make an array of this shape, (Z)YX, fill a cell."""
         size, plane = self._size[-2:], self._placement.plane()
         start = np.array([row, column]) * (size + GAP * size[1])
         placement = plane.refined(start, size / shape[-2:])
@@ -48,7 +48,7 @@ class PictureGrid:
 
 
 def show_pictures(viewer: ViewerModel, pictures: InsightPictures, appearance: Appearance) -> list[Layer]:
-    """Add the layers: mapped coordinates on the learned INR, and the two spectra."""
+    """Add the mapped coordinates on the learned INR, and the two spectra."""
     grid = PictureGrid(appearance)
     inr, positions = pictures.learned_inr.data, pictures.positions
     rgb = pictures.learned_inr.axes.endswith("S")

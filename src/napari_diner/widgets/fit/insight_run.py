@@ -1,4 +1,4 @@
-"""Pictures that explain why a DINER works, computed in the thread of the run panel."""
+"""Pictures that explain a DINER, computed in the thread of the run panel."""
 
 from __future__ import annotations
 
@@ -19,38 +19,31 @@ ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 STAGES = ("mapped coordinates", "learned INR", "spectra")
 MOST_NUMBERS = 2**24
-"""Spectra are computed from no more values than this; of larger data, from their middle planes."""
+"""Largest number of values for spectra; larger data are represented by their middle planes."""
 
 
 @dataclass(frozen=True)
 class InsightPictures:
-    """Keys, network and spectra of a DINER.
-
-    Parameters
-    ----------
-    positions
-        Keys in points of the learned INR, (n, d).
-    colours
-        Red, green and blue of each, (n, 3).
-    learned_inr
-        The network over the bounding box of the keys, (Z)YX(S).
-    spectrum, inr_spectrum
-        Logarithmic amplitude spectra of what was fitted and of the learned INR.
-    ratios, inr_ratios
-        Shares of four frequency bands in each.
-    """
+    """Keys, network and spectra of a DINER."""
 
     positions: npt.NDArray[np.float32]
+    """Keys in points of the learned INR, (n, d)."""
     colours: npt.NDArray[np.float32]
+    """Red, green and blue of each, (n, 3)."""
     learned_inr: NamedArray
+    """The network over the bounding box of the keys, (Z)YX(S)."""
     spectrum: npt.NDArray[np.float32]
+    """Logarithmic amplitude spectrum of the fitted data."""
     inr_spectrum: npt.NDArray[np.float32]
+    """That of the learned INR."""
     ratios: npt.NDArray[np.float64]
+    """Shares of four frequency bands in the spectrum of the data."""
     inr_ratios: npt.NDArray[np.float64]
+    """Shares in that of the learned INR."""
 
 
 class InsightRun:
-    """Computes the pictures in a few stages, between which it can be stopped.
+    """Computes the pictures in several stages and can be stopped in between.
 
     Parameters
     ----------
@@ -99,7 +92,7 @@ class InsightRun:
         Raises
         ------
         DinerError
-            If it was stopped before they were done.
+            If it was stopped too early.
         """
         if self._pictures is None:
             raise DinerError("Cancelled before the pictures were done")
@@ -112,7 +105,7 @@ def begin(result: Result) -> AbstractContextManager[InsightRun]:
 
 
 def middle(data: npt.NDArray[ScalarT], axes: str) -> tuple[npt.NDArray[ScalarT], str]:
-    """Return data, or a middle part with few enough values and at most three axes, and the axes of that."""
+    """Return data, or a central part with few enough values and at most three axes, and its axes."""
     while axes[0] not in "YXS" and (data.size > MOST_NUMBERS or len(set(axes) - set("CS")) > 3):
         data, axes = data[len(data) // 2], axes[1:]
     return data, axes

@@ -1,4 +1,4 @@
-"""Reader of model files: a fit opens as a layer that is evaluated only where it is viewed."""
+"""Reader of model files: a fit opens as a layer that is evaluated on demand."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from napari_diner.widgets.layers.layer_metadata import METADATA_KEY, layer_notes
 
 
 class SignalChoice(LayerChoice):
-    """Offers the image layers, in grey or colours, but no result of a fit."""
+    """Offers image layers, in grey or colours, except results of fits."""
 
     noun = "image"
     tip = "Image layer to fit: an image, a stack, a volume or a video, in grey, colours or channels"
@@ -48,7 +48,7 @@ def signal_layer(info: SignalInfo, data: npt.NDArray[np.generic], source: str | 
     data
         Their contents.
     source
-        File, folder or glob that gives the same data again, or None.
+        File, folder or glob with the same data, or None.
     """
     letters = info.axes.removesuffix("S")
     return Image(
@@ -63,9 +63,9 @@ def signal_layer(info: SignalInfo, data: npt.NDArray[np.generic], source: str | 
 
 
 def _read(info: SignalInfo) -> npt.NDArray[np.generic]:
-    """Return the values of files, once it is known that they can be fitted and shown."""
+    """Return the values of files after checking that they can be fitted and shown."""
     check_memory(info.nbytes, f"{info.source} with {'×'.join(map(str, info.shape))} numbers")
     data = read_signal(info)
-    # a layer with contrast limits below the smallest number of single precision would end napari
+    # contrast limits below the smallest number of single precision would crash napari
     range_of(data)
     return data

@@ -24,13 +24,13 @@ from napari_diner.widgets.lensless.recording_dock import RecordingDock
 from napari_diner.widgets.plots.loss_plot import COLOURS, FixedPlot
 
 FARTHEST_UM = 5000.0
-"""Upper end of the slider while no distances are known."""
+"""Upper end of the slider if there are no distances."""
 MARGIN = 0.3
-"""The slider extends by this fraction beyond the known distances on both sides."""
+"""The range of the slider extends by this fraction beyond the distances on both sides."""
 
 
 class FocusDock(RecordingDock[FocusRecipe]):
-    """Choose a stack, move the slider to see the sample come into focus, or have all distances found."""
+    """Finds the distances of a stack: with a slider that refocuses it, or automatically."""
 
     task_name = "focus"
     essentials = ("wavelength_um", "pixel_size_um", "metric", "near_um", "far_um")
@@ -79,21 +79,21 @@ class FocusDock(RecordingDock[FocusRecipe]):
         return f"{shown} µm{together}, {duration(report['seconds'])}"
 
     def show_outcome(self, outcome: object) -> None:
-        """Show the distances, and keep them with the stack, where the dock of the reconstruction reads them."""
+        """Show the distances, and store them with the stack for the dock of the reconstruction."""
         super().show_outcome(outcome)
         if self.result is None:
             return
         self._draw(self.result.report)
         part, distances = self.choice.part, self.result.report["distances_um"]
         if part is not None and len(distances) == part.shape[0]:
-            if self.distances.known():
-                said, doubtful = self.panel.status.text(), self.panel.status.is_warning
-                self.panel.say(f"{said}\nThey are in the table; Ctrl+Z there brings back yours", warning=doubtful)
+            if self.distances.entered():
+                text, doubtful = self.panel.status.text(), self.panel.status.is_warning
+                self.panel.say(f"{text}\nThey are in the table; Ctrl+Z there restores yours", warning=doubtful)
             self.distances.set_value([round(distance, 4) for distance in distances])
             add_notes(part.layer, distances_um=self.distances.value())
 
     def fill_in(self, layer: Image) -> None:
-        """Fill in what the chosen layer reports about itself."""
+        """Fill in what the chosen layer specifies."""
         super().fill_in(layer)
         self._set_range()
 
@@ -102,20 +102,20 @@ class FocusDock(RecordingDock[FocusRecipe]):
         self.distances.set_distance(self.frame, round(self.slider.value(), 1))
 
     def _set_range(self) -> None:
-        """Let the slider extend a little beyond the known distances."""
+        """Extend the range of the slider a little beyond the distances."""
         near, far = (self.editors[name].value() for name in ("near_um", "far_um"))
-        known = self.distances.known()
+        entered = self.distances.entered()
         if not (isinstance(near, float) and isinstance(far, float)):
-            near, far = (min(known) * (1 - MARGIN), max(known) * (1 + MARGIN)) if known else (0.0, FARTHEST_UM)
+            near, far = (min(entered) * (1 - MARGIN), max(entered) * (1 + MARGIN)) if entered else (0.0, FARTHEST_UM)
         if far > near:
             before = self.slider.blockSignals(True)
             self.slider.setRange(near, far)
-            if known and self.slider.value() == self.slider.minimum():
-                self.slider.setValue(known[0])
+            if entered and self.slider.value() == self.slider.minimum():
+                self.slider.setValue(entered[0])
             self.slider.blockSignals(before)
 
     def _on_step(self) -> None:
-        """Follow the viewer to another frame, if the refocused picture is shown."""
+        """Switch to the frame that the viewer shows, if the refocused picture is visible."""
         if LIVE in self.pictures.shown:
             self._refocus(self.slider.value())
 

@@ -21,7 +21,7 @@ LIVE = "refocused (live)"
 
 
 class LivePicture:
-    """Refocuses one frame to any distance; what does not depend on the distance is kept from one call to the next.
+    """Refocuses one frame to any distance; caches what does not depend on the distance.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class LivePicture:
         Parameters
         ----------
         recipe
-            How the stack was recorded; its own distances do not count.
+            Description of the recording; its distances are ignored.
         part
             The stack; only one of its frames is read.
         number

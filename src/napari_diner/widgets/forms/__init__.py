@@ -1,1 +1,1 @@
-"""Editors and forms that are built from a recipe."""
+"""Editors and forms, built from a recipe."""

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLayout, QMenu, QPush
 
 
 def wrap_tooltips(parent: QWidget) -> None:
-    """Let Qt break the tooltips of all widgets inside another into lines; a plain text would be a single long line."""
+    """Make the tooltips of all widgets inside another wrap; Qt shows plain text as a single long line."""
     for widget in parent.findChildren(QWidget):
         tip = widget.toolTip()
         if tip and not tip.startswith("<qt>"):
@@ -20,7 +20,7 @@ def wrap_tooltips(parent: QWidget) -> None:
 
 
 def button(text: str, tip: str, slot: Callable[[], object] | None = None) -> QPushButton:
-    """Return a button with a tooltip that calls `slot` when it is clicked."""
+    """Return a button with a tooltip that calls `slot` when clicked."""
     made = QPushButton(text)
     made.setToolTip(tip)
     if slot is not None:
@@ -39,7 +39,7 @@ def menu_button(text: str, tip: str, slots: Mapping[str, Callable[[], object]]) 
 
 
 def row(*parts: QWidget | str, stretch: QWidget | None = None) -> QHBoxLayout:
-    """Return widgets, and labels for texts, side by side: all equally wide, or one of them as wide as there is room."""
+    """Return widgets, and labels for texts, side by side: all equally wide, or one of them stretched."""
     layout = QHBoxLayout()
     layout.setContentsMargins(0, 0, 0, 0)
     for part in parts:
@@ -49,19 +49,19 @@ def row(*parts: QWidget | str, stretch: QWidget | None = None) -> QHBoxLayout:
 
 
 def remove_margins(layout: QLayout, spacing: int | None = None) -> None:
-    """Let a layout reach the edges of its widget, which stands inside another that has margins."""
+    """Remove the margins of a layout whose widget is inside another one with margins."""
     layout.setContentsMargins(0, 0, 0, 0)
     if spacing is not None:
         layout.setSpacing(spacing)
 
 
 class ShrinkingCombo(QComboBox):
-    """A list of choices that may be narrower than its longest entry.
+    """A combo box that can be narrower than its longest entry.
 
     Parameters
     ----------
     letters
-        Width in letters that it has at least.
+        Minimum width in letters.
     """
 
     def __init__(self, letters: int = 8) -> None:
@@ -72,12 +72,12 @@ class ShrinkingCombo(QComboBox):
 
 
 class WrappedLabel(QLabel):
-    """Text that wraps, with room reserved for all of its lines: inside a splitter it would be cut off.
+    """Text that wraps, with space reserved for all of its lines, since a splitter would cut it off.
 
     Parameters
     ----------
     lines
-        Lines that room is reserved for at least.
+        Minimum number of lines to reserve space for.
     """
 
     def __init__(self, lines: int = 0) -> None:
@@ -95,16 +95,16 @@ class WrappedLabel(QLabel):
         return self._is_warning
 
     def say(self, text: str, warning: bool = False) -> None:
-        """Show a text, in the colour of warnings if it is one."""
+        """Show a text, or a warning in the colour of warnings."""
         self._is_warning = warning
         self.setText(text)
         self.set_theme(self._theme)
         self._reserve()
 
     def set_theme(self, name: str) -> None:
-        """Take the colours of one of napari's themes."""
+        """Apply the colours of a napari theme."""
         self._theme = name
-        # on dark, the theme's colour for errors is hard to read, and on light, that for warnings
+        # the dark theme's colour for errors is hard to read, as is the light theme's for warnings
         theme = get_theme(name)
         colour = theme.warning if QColor(theme.background.as_hex()).lightness() < 128 else theme.error
         self.setStyleSheet(f"color: {colour.as_hex()};" if self._is_warning else "")

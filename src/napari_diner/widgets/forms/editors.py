@@ -21,11 +21,11 @@ from napari_diner.widgets.forms.controls import ShrinkingCombo, remove_margins
 from napari_diner.widgets.forms.number_editor import DECIMALS, NumberEditor
 
 UNITS = {"_um": "µm", "_rad": "rad", "_seconds": "s", "_s": "s"}
-"""Units by the ending of a field's name."""
+"""Units by the suffix of a field's name."""
 KEY = re.compile(r"\b[a-z]+(?:[._][a-z]+)+\b")
-"""What can only be the key of a field in a sentence, as it has an underscore or a dot inside."""
+"""Words that can only be keys of fields, as they contain an underscore or a dot."""
 MOST_WHOLE = 2**31 - 1
-"""Largest absolute value of an integer that an editor takes."""
+"""Largest absolute value of an integer in an editor."""
 
 
 class Editor(Protocol):
@@ -36,17 +36,17 @@ class Editor(Protocol):
         """Emitted when the user, or the program, has changed the value."""
 
     def value(self) -> object:
-        """Return the value as a recipe takes it."""
+        """Return the value in the form of the recipe."""
 
     def set_value(self, value: object) -> None:
         """Show a value of a recipe."""
 
     def setEnabled(self, enabled: bool) -> None:  # noqa: N802 (Qt's name)
-        """Let the user change the value, or not."""
+        """Enable or disable the editor."""
 
 
 class WheelGuard(QObject):
-    """Leaves the mouse wheel to the scroll area, so that scrolling past an editor does not change its value.
+    """Passes the mouse wheel on to the scroll area, so that scrolling past an editor does not change its value.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class _TextEditor(QLineEdit):
 
 
 class _PathEditor(QWidget):
-    """The path of a file, typed or picked; empty for None."""
+    """The path of a file, typed or selected; empty for None."""
 
     changed = Signal()
 
@@ -154,7 +154,7 @@ class NumbersEditor(_TextEditor):
     depth
         1 for numbers, 2 for lists of numbers.
     empty
-        The value that an empty text stands for.
+        The value of an empty text.
     """
 
     def __init__(self, title: str, depth: int, empty: tuple[()] | None) -> None:
@@ -179,7 +179,7 @@ class NumbersEditor(_TextEditor):
             raise RecipeError(
                 f"{self._title}: {quoted(text)} is not a list; separate the numbers with commas"
             ) from None
-        # the user may have written the outer brackets too
+        # the user may have typed the outer brackets as well
         nested = isinstance(values, list) and len(values) == 1 and _depth(values) > self._depth
         return values[0] if isinstance(values, list) and nested else values
 
@@ -210,14 +210,14 @@ class _MappingEditor(_TextEditor):
 
 
 def make_editor(name: str, field: FieldInfo, none_text: str | None = None) -> Editor | None:
-    """Return an editor for a field of a recipe that shows its default, or None for a field that leaves no choice.
+    """Return an editor for a field of a recipe that shows its default, or None for a field with a single value.
 
     Parameters
     ----------
     name, field
         The field.
     none_text
-        What an empty number is shown as, if None means more than "none".
+        Text shown for an empty number, if None means more than "none".
 
     Raises
     ------
@@ -256,7 +256,7 @@ def make_editor(name: str, field: FieldInfo, none_text: str | None = None) -> Ed
 def make_editors(
     model: type[BaseModel], names: Sequence[str], none_texts: Mapping[str, str] | None = None
 ) -> dict[str, Editor]:
-    """Return the editors of those fields of a model that leave a choice, by name; see `make_editor`."""
+    """Return the editors of the fields of a model that can be changed, by name; see `make_editor`."""
     editors = {name: make_editor(name, model.model_fields[name], (none_texts or {}).get(name)) for name in names}
     return {name: editor for name, editor in editors.items() if editor is not None}
 
@@ -273,7 +273,7 @@ def add_rows(form: QFormLayout, model: type[BaseModel], editors: Mapping[str, Ed
 
 
 def bounds(field: FieldInfo) -> tuple[float, float]:
-    """Return the smallest and the largest value that a spin box may show for a field."""
+    """Return the limits of a spin box for a field."""
     whole = without_none(field.annotation) is int
     step = 1.0 if whole else 10.0**-DECIMALS
     high = float(MOST_WHOLE) if whole else 1e12
@@ -285,7 +285,7 @@ def bounds(field: FieldInfo) -> tuple[float, float]:
 
 
 def title_of(name: str, field: FieldInfo) -> str:
-    """Return a field's title, without the unit if that stands after the number."""
+    """Return a field's title, without the unit if the editor shows it after the number."""
     title = field.title or name.replace("_", " ").capitalize()
     return title.removesuffix(f"({_unit(name)})").strip() if without_none(field.annotation) is float else title
 

@@ -20,7 +20,7 @@ from napari_diner.widgets.work import wait_for
 
 
 class LayerChoice(QWidget):
-    """A list of the viewer's image layers that a task can work on, and a button to open files.
+    """A list of the image layers that a task accepts, and a button to open files.
 
     Subclasses define which layers are accepted, and how files become a layer.
 
@@ -31,19 +31,19 @@ class LayerChoice(QWidget):
     """
 
     chosen = Signal(object)
-    """The layer that was chosen, or None if there is none left."""
+    """The chosen layer, or None if there is none."""
     failed = Signal(object)
-    """The `DinerError` because of which files could not be opened."""
+    """The `DinerError` raised while opening files."""
 
     noun = "image"
-    """What a layer is called in names, tooltips and messages."""
+    """Noun for a layer in names, tooltips and messages."""
     kind = "an image layer"
-    """Which layers are accepted, for messages."""
+    """Description of accepted layers, for messages."""
     tip = "The image layer to work on"
     cure = "open files, or a sample from the File menu"
-    """What to do if there is no such layer."""
+    """The cure if there is no such layer."""
     files = f"Images ({PATTERNS})"
-    """Files that can be opened, as file dialogs take them."""
+    """Filter of file dialogs for the files that can be opened."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
@@ -73,11 +73,11 @@ class LayerChoice(QWidget):
 
     @property
     def source(self) -> str | None:
-        """File, folder or glob that the chosen layer came from, or None if it did not come from files."""
+        """File, folder or glob of the chosen layer, or None if it was not read from files."""
         return None if self.layer is None else source_of(self.layer)
 
     def accepts(self, layer: Image) -> bool:
-        """Return whether the task can work on a layer."""
+        """Return whether the task accepts a layer."""
         raise NotImplementedError
 
     def load(self, source: str) -> Image:
@@ -96,12 +96,12 @@ class LayerChoice(QWidget):
         Raises
         ------
         DinerError
-            If they cannot be used, or do not go together.
+            If they cannot be used, or do not belong together.
         """
         raise NotImplementedError
 
     def choose_files(self) -> None:
-        """Let the user pick one file with all frames, or a file for each frame."""
+        """Ask for one file with all frames, or a file for each frame."""
         names, _ = QFileDialog.getOpenFileNames(self, f"Open {self.noun} files", "", f"{self.files};;All files (*)")
         if len(names) == 1:
             self.open_source(names[0])
@@ -109,13 +109,13 @@ class LayerChoice(QWidget):
             self._open(lambda: self.load_many([Path(name) for name in sorted_by_numbers(names)]))
 
     def choose_folder(self) -> None:
-        """Let the user pick a folder with a file for each frame."""
+        """Ask for a folder with a file for each frame."""
         folder = QFileDialog.getExistingDirectory(self, "Open a folder of frames")
         if folder:
             self.open_source(folder)
 
     def open_source(self, source: str) -> None:
-        """Read a file, a folder or a glob, and choose it."""
+        """Read a file, a folder or a glob, and choose the new layer."""
         self._open(lambda: self.load(source))
 
     def _open(self, load: Callable[[], Image]) -> None:
@@ -128,7 +128,7 @@ class LayerChoice(QWidget):
         self.combo.setCurrentIndex(self.combo.findData(layer))
 
     def _refresh(self) -> None:
-        """Update the list; keep the choice if it is still there, else take the selected layer, else the newest."""
+        """Update the list; keep the choice if possible, otherwise take the selected or the newest layer."""
         layers = [layer for layer in self._viewer.layers if isinstance(layer, Image) and self.accepts(layer)]
         preferred = (self._announced, self._viewer.layers.selection.active)
         places = [place for wish in preferred for place, layer in enumerate(layers) if layer is wish]

@@ -1,4 +1,4 @@
-"""A spin box that shows a number with the digits it needs, and that can stand for None."""
+"""A spin box that shows only significant digits and can represent None."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from napari_diner.errors import RecipeError
 from napari_diner.io.units import length_um
 
 DECIMALS = 12
-"""Decimals that a spin box can hold; it shows only those that are needed."""
+"""Decimals of a spin box; it shows only those that are needed."""
 
 
 class NumberEditor(QDoubleSpinBox):
-    """A bounded number, in plain or scientific notation, so that 0.6328 and 1e-05 are both readable.
+    """A bounded number, in plain or scientific notation: 0.6328, 1e-05.
 
     A length may be typed in any unit: ``633 nm`` becomes 0.633 µm.
 
@@ -28,21 +28,21 @@ class NumberEditor(QDoubleSpinBox):
     unit
         Unit shown after the number.
     none_text
-        Text shown for None, which lies just below `low`; None if a value is required.
+        Text shown for None, represented by a value just below `low`; None if a value is required.
     whole
         Whether it is an integer.
     """
 
     changed = Signal()
     refused = Signal(str)
-    """What was typed cannot be used, and the value is what it was before: a sentence for the user."""
+    """Emitted with a message if the typed text is rejected and the previous value kept."""
 
     def __init__(
         self, low: float, high: float, unit: str = "", none_text: str | None = None, *, whole: bool = False
     ) -> None:
         super().__init__()
         self._optional, self._whole = none_text is not None, whole
-        # what was set, and what the spin box made of it: it rounds, and a recipe must come back as it was
+        # the value that was set, and the rounded one of the spin box: a recipe must come back unchanged
         self._exact = self._rounded = float("nan")
         self._low, self._high, self._unit = low, high, unit
         self._refusal = ""
@@ -62,7 +62,7 @@ class NumberEditor(QDoubleSpinBox):
             line.textEdited.connect(self._forget_refusal)
 
     def value(self) -> float | int | None:  # type: ignore[override]
-        """Return the number, as typed so far, or None where the special text is shown."""
+        """Return the number, as typed so far, or None while the special text is shown."""
         self._confirm()
         number = super().value()
         if self._optional and number == self.minimum():
@@ -72,12 +72,12 @@ class NumberEditor(QDoubleSpinBox):
         return self._exact if number == self._rounded else number
 
     def check_typed(self) -> None:
-        """Make sure that what was typed last was taken; the user is told once, and may then go on with the value shown.
+        """Check that the last typed text was accepted; the error is raised once.
 
         Raises
         ------
         RecipeError
-            If it was not.
+            If it was rejected.
         """
         self._confirm()
         refusal, self._refusal = self._refusal, ""
@@ -90,7 +90,7 @@ class NumberEditor(QDoubleSpinBox):
     def _confirm(self) -> None:
         line = self.lineEdit()
         if line is not None and line.isModified():
-            # some systems move no focus to a button that is clicked, so a typed number may not be confirmed yet
+            # on some systems a clicked button does not take the focus, so a typed number may not be confirmed yet
             self.interpretText()
             line.setModified(False)
 
@@ -103,11 +103,11 @@ class NumberEditor(QDoubleSpinBox):
         self._exact, self._rounded = exact, super().value() if inside else float("nan")
 
     def textFromValue(self, value: float) -> str:  # noqa: N802 (Qt's name)
-        """Write a number with the digits it needs."""
+        """Format a number with its significant digits."""
         return f"{value:.10g}"
 
     def valueFromText(self, text: str | None) -> float:  # noqa: N802 (Qt's name)
-        """Read a number; an empty text gives the minimum, which stands for None where that is allowed."""
+        """Parse a number; an empty text gives the minimum, which represents None where that is allowed."""
         number = None if text == self.specialValueText() else self._number(text or "")
         return self.minimum() if number is None else number
 
@@ -124,7 +124,7 @@ class NumberEditor(QDoubleSpinBox):
         return QValidator.State.Invalid, text, position
 
     def fixup(self, text: str | None) -> str:
-        """Say why a text is not taken when the user leaves the editor; the value is what it was before."""
+        """Report why a text is rejected when the user leaves the editor; the previous value is kept."""
         typed = self._without_suffix(text or "")
         if typed:
             unit = f" {self._unit}" if self._unit else ""
@@ -140,7 +140,7 @@ class NumberEditor(QDoubleSpinBox):
 
     @property
     def _pattern(self) -> str:
-        """What may be typed, complete or not: a number, and letters after a length."""
+        """Matches input, complete or not: a number, and letters after a length."""
         if self._whole:
             return r"[-+]?\d*"
         return r"[-+]?\d*\.?\d*(?:e[-+]?\d*)?" + (r"\s*\D*" if self._unit == "µm" else "")
@@ -156,5 +156,5 @@ class NumberEditor(QDoubleSpinBox):
             return None
 
     def _without_suffix(self, text: str) -> str:
-        # a unit may have been typed before the one that is always shown
+        # the user may have typed a unit before the one that is always shown
         return text.removesuffix(self.suffix()).replace(",", ".").strip()

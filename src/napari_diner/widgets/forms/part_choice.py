@@ -1,4 +1,4 @@
-"""Choose along which axis of a layer the frames are, and where along its further axes."""
+"""Choice of the axis of frames in a layer, and of a position along its further axes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLOURS = {"grey": None, "red": 0, "green": 1, "blue": 2}
 
 
 class PartChoice(QWidget):
-    """A list for each axis of a layer before Y and X; it is shown only if a layer has several, or colours."""
+    """A combo box for each axis of a layer before Y and X; shown only if there are several, or colours."""
 
     changed = Signal()
 
@@ -30,7 +30,7 @@ class PartChoice(QWidget):
         self.hide()
 
     def show_layer(self, layer: Image) -> None:
-        """Offer the parts of a layer; the choice stays if the layer is the same."""
+        """Offer the parts of a layer; keep the choice if the layer is the same."""
         shape = tuple(layer.data.shape)
         if layer is self._layer and shape == self._shape:
             return
@@ -50,7 +50,7 @@ class PartChoice(QWidget):
         self.setVisible(bool(self.combos))
 
     def part(self, layer: Image) -> LayerPart:
-        """Return the part of a layer that is chosen; the first one of a layer that is not shown yet."""
+        """Return the chosen part of a layer, or the first one if the layer is not shown yet."""
         first, axes = LayerPart.of(layer), layer.ndim
         if layer is not self._layer or not self.combos:
             return first
@@ -72,7 +72,7 @@ class PartChoice(QWidget):
         self._form.addRow(title, combo)
 
     def _on_activated(self, axis: int) -> None:
-        """Let frames be along one axis: the one that the user has just set to all, or else none of the others."""
+        """Keep a single axis of frames: the one that the user has just set to all."""
         axes = [each for each in self.combos if each < len(self._shape) - self._coloured]
         if axis in axes:
             every = [each for each in axes if self.combos[each].currentData() is None]

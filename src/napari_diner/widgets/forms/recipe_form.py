@@ -15,18 +15,18 @@ from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors
 
 
 class RecipeForm(QWidget):
-    """Editors for the fields of a model, with its nested models in sections that can be unfolded.
+    """Editors for the fields of a model, with nested models in collapsible sections.
 
     Parameters
     ----------
     model
         The recipe's class, or that of one of its sections.
     exclude
-        Fields that the form leaves out, because another widget edits them.
+        Fields to omit, because another widget edits them.
     groups
-        Titles, and fields of the model itself that are shown in a section under each.
+        Titles of sections, with the fields of the model shown in each.
     none_texts
-        What empty numbers are shown as, by field, where None means more than "none".
+        Text shown for empty numbers, by field, where None means more than "none".
     """
 
     changed = Signal()
@@ -66,7 +66,7 @@ class RecipeForm(QWidget):
             self.sections[name] = section
 
     def values(self) -> dict[str, object]:
-        """Return the values of all editors as a nested mapping for `Recipe.parse`.
+        """Return the values of all editors as a nested mapping.
 
         Raises
         ------
@@ -94,12 +94,12 @@ class RecipeForm(QWidget):
 
 
 class Section(QCollapsible):
-    """A titled part of a form that can be unfolded."""
+    """A collapsible section of a form."""
 
     def __init__(self, title: str, form: RecipeForm) -> None:
         super().__init__(title, collapsedIcon="▸", expandedIcon="▾")
         self.form = form
-        # an animation would leave the scroll area with the wrong height while the user already reads
+        # an animation would leave the scroll area with the wrong height for a moment
         self.setDuration(0)
         for part, margins in ((self, (0, 0, 0, 0)), (self.content(), (12, 0, 0, 4))):
             layout = part.layout()

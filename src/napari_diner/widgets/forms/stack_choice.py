@@ -20,10 +20,10 @@ from napari_diner.widgets.layers.layer_part import LayerPart
 
 
 class StackChoice(LayerChoice):
-    """Offers the layers that hold stacks, and not results; of one with further axes or colours, a part is chosen."""
+    """Offers layers with stacks, except results; of a layer with further axes or colours, a part is chosen."""
 
     part_chosen = Signal()
-    """Another part of the same layer was chosen."""
+    """Emitted when another part of the same layer is chosen."""
 
     noun = "stack"
     kind = "an image layer with three axes (frame, y, x) or more"
@@ -43,7 +43,7 @@ class StackChoice(LayerChoice):
         return None if self.layer is None else self.part_of(self.layer)
 
     def part_of(self, layer: Image) -> LayerPart:
-        """Return the stack in a layer: the part that is chosen, or the first one."""
+        """Return the stack in a layer: the chosen part, or the first one."""
         return self._parts.part(layer)
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
@@ -78,9 +78,9 @@ def stack_layer(info: StackInfo, load: Callable[[], npt.NDArray[np.generic]], so
     info
         What the files announce.
     load
-        Reads the frames, once it is clear that they fit the memory.
+        Reads the frames; called after a check that they fit the memory.
     source
-        File, folder or glob that gives the same frames again, or None.
+        File, folder or glob with the same frames, or None.
 
     Raises
     ------

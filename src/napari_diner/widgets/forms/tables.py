@@ -1,4 +1,4 @@
-"""Small tables that are no taller than a few rows."""
+"""Small tables of a few rows."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class CompactTable(QTableWidget):
             rows.setDefaultSectionSize(ROW_HEIGHT)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 (Qt's name)
-        """Fit the height again, since the theme has set the height of the header by now."""
+        """Update the height, since the theme sets the height of the header late."""
         super().showEvent(event)
         self.fit_height()
 
     def fit_height(self) -> None:
-        """Take the height of the rows, within the limits."""
+        """Adapt the height to the rows, within the limits."""
         header = self.horizontalHeader()
         rows = min(max(self.rowCount(), self._least_rows), self._most_rows)
         height = 0 if header is None else header.sizeHint().height()

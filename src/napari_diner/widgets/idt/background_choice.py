@@ -18,7 +18,7 @@ TITLES = {
     "ratio": "Already I / background",
     "none": "Already I / background − 1",
 }
-"""Titles of the words that a recipe takes; the first is the default."""
+"""Titles of the words in a recipe; the first is the default."""
 FILE = "Image file…"
 
 
@@ -45,18 +45,18 @@ class BackgroundChoice(ShrinkingCombo):
 
     @property
     def layer(self) -> Image | None:
-        """The layer that is chosen, if it is one."""
+        """The chosen layer, or None."""
         data = self.currentData()
         return data if isinstance(data, Image) else None
 
     def value(self) -> str:
-        """Return what a recipe takes; for a layer that did not come from a file, its name."""
+        """Return the value for a recipe; for a layer that was not read from a file, its name."""
         if self.layer is not None:
             return source_of(self.layer) or self.layer.name
         return str(self.currentData())
 
     def set_value(self, value: object) -> None:
-        """Show a recipe's value; anything but our words is the path of an image."""
+        """Show a recipe's value; anything but the known words is the path of an image."""
         if self.layer is not None and value == self.value():
             return
         if value not in BACKGROUNDS:
@@ -64,20 +64,20 @@ class BackgroundChoice(ShrinkingCombo):
         self._refresh(str(value))
 
     def set_stack(self, stack: Image | None) -> None:
-        """Leave the frames themselves out of the list."""
+        """Exclude the frames themselves from the list."""
         self._stack = stack
         self._refresh()
 
     def choose_file(self) -> None:
-        """Let the user pick an image of the empty field."""
+        """Ask for an image of the empty field."""
         path, _ = QFileDialog.getOpenFileName(self, "Image of the empty field", "", "Images (*.tif *.tiff *.png)")
         if path:
             self.set_value(path)
             self.changed.emit()
 
     def _refresh(self, chosen: object = None) -> None:
-        """Update the list; keep the choice, or take the mean of each frame if that is gone."""
-        # events of the viewer are passed on, too
+        """Update the list; keep the choice, or take the mean of each frame if it has been removed."""
+        # the viewer passes an event
         data = chosen if isinstance(chosen, str) else self.currentData()
         self.blockSignals(True)
         self.clear()

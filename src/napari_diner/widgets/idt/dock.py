@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 
 MODELS = {"born": "Single scattering", "multislice": "Multiple scattering"}
-"""Names of the models of a report for the user."""
+"""Titles of the models in a report."""
 
 
 class IdtDock(StackDock[IdtRecipe]):
-    """Choose a stack, describe its illumination, run, and look at the refractive index in three dimensions."""
+    """Reconstructs the refractive index in three dimensions from a stack with oblique illumination."""
 
     task_name = "idt"
     essentials = (
@@ -102,17 +102,17 @@ class IdtDock(StackDock[IdtRecipe]):
         )
 
     def values(self) -> dict[str, object]:
-        """Return the values that the dock shows, with those of the illumination."""
+        """Return the values in the dock, including the illumination."""
         return super().values() | self.illumination.values()
 
     def set_recipe(self, recipe: IdtRecipe) -> None:
-        """Show a recipe; the choice of the layer stays as it is."""
+        """Show a recipe without changing the layer."""
         super().set_recipe(recipe)
         self.illumination.set_values(recipe.illuminations, recipe.ring)
         self._update_illumination()
 
     def sections_in_use(self) -> Collection[str]:
-        """Return the sections that matter for the solver, and for the model that it may use."""
+        """Return the sections that apply to the solver and to the model that it may use."""
         solver = str(self.editors["solver"].value())
         hidden = {section for name in solver_names("idt") for section in sections_of("idt", name)}
         hidden -= {*sections_of("idt", solver), "regularization", "multislice"}
@@ -121,18 +121,18 @@ class IdtDock(StackDock[IdtRecipe]):
         return self.advanced.sections.keys() - hidden
 
     def complete_recipe(self, layer: Image) -> IdtRecipe:
-        """Return the recipe, and give the layer its pixel size, once the recording is described completely."""
+        """Return the recipe, and give the layer its pixel size if the description of the recording is complete."""
         recipe = self.ready_recipe(layer)
         self.layers.begin(recipe, self.choice.part_of(layer).place)
         return recipe
 
     def attachments(self) -> Mapping[str, Array]:
-        """Return the background if that is a layer."""
+        """Return the background if it is a layer."""
         background = self.background.layer
         return {} if background is None else {"background": background.data}
 
     def summary(self, result: Result) -> str:
-        """Return the range of the index, and how much of the signal the model leaves unexplained."""
+        """Return the range of the index and the share of the signal that the model explains."""
         report, index = result.report, result["n_re"].data
         return (
             f"{all_but(report['unexplained'], 'the signal in the frames')} is explained by an index from "
@@ -147,7 +147,7 @@ class IdtDock(StackDock[IdtRecipe]):
         self.views.show_new_volume()
 
     def fill_in(self, layer: Image) -> None:
-        """Fill in what the chosen layer reports about its recording."""
+        """Fill in what the chosen layer specifies about its recording."""
         self.background.set_stack(layer)
         super().fill_in(layer)
         notes = layer_notes(layer)
@@ -164,19 +164,19 @@ class IdtDock(StackDock[IdtRecipe]):
             self.geometry_check.request(functools.partial(checked, self.task, recipe, self.frames(layer)))
 
     def rank_directions(self) -> None:
-        """Rank the ways round of the directions, and let the user choose one."""
+        """Rank alternative assignments of the directions, and let the user choose one."""
         with self.panel.explaining():
             layer = self.chosen_layer()
             recipe = self.ready_recipe(layer)
             self.ranking_button.setEnabled(False)
-            self.panel.say("Comparing the ways round…")
+            self.panel.say("Comparing the directions…")
             self.ranking.request(functools.partial(self.task.rank, self._directions, recipe, self.frames(layer)))
 
     def _update_illumination(self) -> None:
         part, na = self.choice.part, self.editors["na"].value()
         frames = None if part is None else part.shape[0]
         without: object = ()
-        with contextlib.suppress(RecipeError):  # which is told when it is used
+        with contextlib.suppress(RecipeError):  # reported when it is used
             without = self.editors["leave_out"].value()
         numbers = tuple(each for each in without if isinstance(each, int)) if isinstance(without, Sequence) else ()
         self.illumination.set_recording(frames, na if isinstance(na, float) else None, numbers)
@@ -193,7 +193,7 @@ class IdtDock(StackDock[IdtRecipe]):
             self._update_illumination()
 
     def _on_step(self) -> None:
-        """Follow the viewer to another frame: the dots of its sources grow."""
+        """Enlarge the dots of the sources of the frame that the viewer shows."""
         if self.viewer.dims.ndisplay == 2:
             self.illumination.plot.set_current(self.frame)
 
@@ -229,7 +229,7 @@ class IdtDock(StackDock[IdtRecipe]):
             self.panel.say(f"Directions: {way.name}")
 
     def _calibrated_circles(self) -> Circles | None:
-        """Return the circles of the illuminations that the last run has calibrated."""
+        """Return the circles of the illuminations calibrated by the last run."""
         recipe = None if self.result is None else self.result.recipe
         if self.result is None or "calibration" not in self.result.report or not isinstance(recipe, IdtRecipe):
             return None

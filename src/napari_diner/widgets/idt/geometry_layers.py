@@ -1,4 +1,4 @@
-"""Layers that show whether the geometry of the illumination is correct: spectra, and circles over them."""
+"""Layers to check the geometry of the illumination: spectra with circles over them."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class GeometryLayers:
         self.remove()
         stack, place = part.layer, part.place
         rows, columns = spectra.data.shape[1:]
-        # each frame lies beside its spectrum, so this has the scale of the stack and not its own, in cycles/µm
+        # each spectrum is placed beside its frame, so it has the scale of the stack instead of cycles/µm
         arguments = place.arguments(spectra, (0, (1 + GAP) * columns), (1, 1))
         beside = {name: arguments[name] for name in PARTS}
         arguments |= {
             "colormap": "inferno",
-            # from the noise level up, as most frequencies hold only noise
+            # from the noise level up, as most frequencies contain only noise
             "contrast_limits": tuple(np.percentile(spectra.data[:: 1 + len(spectra.data) // 8], (50, 99.9))),
             "metadata": DISPLAY_ONLY,
         }
@@ -82,7 +82,7 @@ class GeometryLayers:
         fill_canvas(self._viewer, [stack, self._layers[SPECTRA]])
 
     def remove(self) -> None:
-        """Remove the layers that are still there."""
+        """Remove the remaining layers."""
         for layer in self._layers.values():
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)

@@ -1,4 +1,4 @@
-"""Describe the illumination of each frame: a ring, or a list of directions; drawn while it is typed."""
+"""Editor of the illumination of each frame: a ring or a list of directions, with a live plot."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.idt.led_plot import LedPlot, outside
 
 EDGE_OF_APERTURE = 0.9
-"""Fraction of the objective's NA that light must reach for slow changes of the index to be visible."""
+"""Fraction of the objective's NA that the illumination must reach for slow changes of the index to be visible."""
 
 
 class IlluminationEditor(QWidget):
-    """The fields `illuminations` and `ring` of a recipe, a picture of them, and a sentence about them."""
+    """Editors of the fields `illuminations` and `ring` of a recipe, with a plot and a description."""
 
     changed = Signal()
     failed = Signal(object)
-    """The `DinerError` because of which a file of directions cannot be used."""
+    """The `DinerError` raised while reading a file of directions."""
     left_out = Signal(object)
-    """Frames that the user wants to leave out, as they are lit from outside the aperture: a tuple, counted from 1."""
+    """Frames to leave out, as they are lit from outside the aperture: a tuple, counted from 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,12 +90,12 @@ class IlluminationEditor(QWidget):
         return {"illuminations": self.listed.value(), "ring": {}}
 
     def set_values(self, illuminations: object, ring_settings: object) -> None:
-        """Show directions.
+        """Show the directions.
 
         Parameters
         ----------
         illuminations
-            Listed directions; if there are any, they are shown.
+            Listed directions; shown if there are any.
         ring_settings
             `RingSettings`, or a mapping with some of its fields.
         """
@@ -128,7 +128,7 @@ class IlluminationEditor(QWidget):
         self.draw()
 
     def choose_file(self) -> None:
-        """Let the user pick a file of directions."""
+        """Ask for a file of directions."""
         kinds = "Directions (*.csv *.json);;All files (*)"
         path, _ = QFileDialog.getOpenFileName(self, "Load illuminations", "", kinds)
         if not path:
@@ -143,7 +143,7 @@ class IlluminationEditor(QWidget):
         self._on_changed()
 
     def set_theme(self, name: str) -> None:
-        """Take the colours of one of napari's themes."""
+        """Apply the colours of a napari theme."""
         self.plot.set_theme(name)
         self.words.set_theme(name)
 
@@ -177,7 +177,7 @@ class IlluminationEditor(QWidget):
 
 
 def dark_field(illumination: Illumination | None, na: float | None, without: Sequence[int] = ()) -> tuple[int, ...]:
-    """Return the frames that are lit from outside the aperture, counted from 1, but those that are left out."""
+    """Return the frames lit from outside the aperture, counted from 1, except those that are left out."""
     if illumination is None or na is None:
         return ()
     beyond = 1 + illumination.frame_of_source[outside(illumination.apertures, na)]
@@ -187,7 +187,7 @@ def dark_field(illumination: Illumination | None, na: float | None, without: Seq
 def description(
     illumination: Illumination | None, frames: int | None, na: float | None, on_ring: bool, without: Sequence[int] = ()
 ) -> tuple[str, bool]:
-    """Describe directions in a sentence, and return whether there is something wrong with them.
+    """Describe directions in a sentence; return it with whether there is a problem.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A picture of the directions of illumination: dots within the circle of the objective's aperture."""
+"""A plot of the directions of illumination: dots in the circle of the objective's aperture."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from napari_diner.widgets.plots.loss_plot import COLOURS, FixedPlot
 
 INSIDE, OUTSIDE = COLOURS[0], "#e5484d"
 DOT, CURRENT = 6, 11
-"""Diameters of a dot, and of the dots of the frame that the viewer shows, in pixels of the screen."""
+"""Diameters of a dot, and of the dots of the current frame, in pixels of the screen."""
 SIDE = 124
-"""Width and height of the picture in pixels of the screen."""
+"""Width and height of the plot in pixels of the screen."""
 
 Directions = npt.NDArray[np.float64]
 
@@ -51,7 +51,7 @@ class LedPlot(FixedPlot):
 
     @property
     def outside(self) -> npt.NDArray[np.bool_]:
-        """Which of the directions shown are outside the objective's aperture, (S,)."""
+        """Whether each of the directions is outside the objective's aperture, (S,)."""
         return outside(self._directions, self._na)
 
     def show_directions(self, directions: Directions, frames: npt.NDArray[np.int64], na: float | None) -> None:
@@ -81,7 +81,7 @@ class LedPlot(FixedPlot):
             self._draw_dots()
 
     def set_theme(self, name: str) -> None:
-        """Take the colours of one of napari's themes."""
+        """Apply the colours of a napari theme."""
         theme = get_theme(name)
         self.setBackground(theme.background.as_hex())
         self._circle.setPen(pg.mkPen(theme.text.as_hex(), width=1.5))
@@ -99,7 +99,7 @@ class LedPlot(FixedPlot):
 
 
 def outside(directions: Directions, na: float | None) -> npt.NDArray[np.bool_]:
-    """Return which directions, (S, 2), are outside an objective's aperture, (S,); none if its NA is unknown."""
+    """Return whether each of the directions, (S, 2), is outside an aperture, (S,); none is if the NA is unknown."""
     limit = np.inf if na is None else na * (1 + EDGE)
     beyond: npt.NDArray[np.bool_] = np.hypot(*directions.T) > limit
     return beyond

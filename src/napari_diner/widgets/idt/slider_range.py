@@ -1,4 +1,4 @@
-"""Sliders whose positions are those of the layers that are shown."""
+"""Sliders with the positions of the visible layers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from napari_diner.widgets.layers.world import in_world
 
 
 class SliderRange:
-    """Lets the slider of the third axis from the last go over the visible layers only.
+    """Limits the slider of the third axis from the last to the visible layers.
 
     napari aligns the axes of all layers from the last one on, so that the frames of a recording and the slices of a
-    volume share a slider. Its positions are those of both, also where only one of them is shown: 8 frames at 1 µm and
+    volume share a slider. It has the positions of both, even if only one of them is visible: 8 frames at 1 µm and
     10 slices at 0.5 µm make 19.
 
     Parameters
@@ -48,7 +48,7 @@ class SliderRange:
         self._setting = False
 
     def _span(self, layer: Layer) -> tuple[float, float, float]:
-        """Return the first and the last point of a layer along the axis, and their spacing, in the world."""
+        """Return the first and last point of a layer along the axis, and the spacing, in world units."""
         factor = in_world(self._viewer, layer)[-3]
         low, high = np.asarray(layer._extent_world)[:, -3] * factor
         count = layer.data.shape[-3] if hasattr(layer.data, "shape") else 0

@@ -1,4 +1,4 @@
-"""Buttons that show a volume of refractive index in different ways."""
+"""Buttons for the views of a volume of refractive index."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from napari_diner.widgets.layers.world import add_layer
 
 
 class ViewBar(QWidget):
-    """In three dimensions, slice by slice, as a surface, and as a movie; enabled while there is a volume.
+    """Buttons for a 3D view, slices, a surface, and a movie; enabled while there is a volume.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class ViewBar(QWidget):
             "3D": button("3D", "Show n_re in three dimensions, filling the canvas", self.show_in_3d),
             "slices": button("Slices", "Show n_re slice by slice", self.show_slices),
             "surface": button("Surface", "Show the surface of constant n_re, at the value beside", self.show_surface),
-            "movie": button("Movie…", "Save a movie (GIF) in which the view turns once around", self.save_movie),
+            "movie": button("Movie…", "Save a movie (GIF) of one full turn of the view", self.save_movie),
         }
         self.level = NumberEditor(0.0, 10.0)
         self.level.setToolTip("Refractive index on the surface")
@@ -53,7 +53,7 @@ class ViewBar(QWidget):
         self.level.setStyleSheet("QDoubleSpinBox { min-width: 44px; padding: 1px 4px; }")
         self.level.setFixedWidth(64)
         for each in self.buttons.values():
-            # no wider than its text, as four of them would make the dock wide
+            # as narrow as its text, so that four of them fit the dock
             each.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             each.setMinimumWidth(each.fontMetrics().horizontalAdvance(each.text()) + 12)
         parts: list[QWidget | str] = list(self.buttons.values())
@@ -68,12 +68,12 @@ class ViewBar(QWidget):
 
     @property
     def volume(self) -> Image | None:
-        """The layer n_re of the last run, if it is still there."""
+        """The layer n_re of the last run, or None if it was removed."""
         volume = self._layers.volume
         return volume if volume is not None and volume in self._viewer.layers else None
 
     def show_new_volume(self) -> None:
-        """Show the volume of a run that is over, and suggest an index for its surface."""
+        """Show the volume of a finished run, and suggest an index for its surface."""
         if self.volume is not None:
             self.level.set_value(round(surface_level(self.volume.data), 4))
             show_in_3d(self._viewer, self.volume)
@@ -102,7 +102,7 @@ class ViewBar(QWidget):
             show_in_3d(self._viewer, layer, turn=self._viewer.dims.ndisplay != 3)
 
     def save_movie(self) -> None:
-        """Let the user name a file, and save a movie in which the view turns once around."""
+        """Ask for a file, and save a movie of one full turn of the view."""
         volume, name = self.volume, f"{self._dock.output_name}.gif"
         path, _ = ("", "") if volume is None else QFileDialog.getSaveFileName(self, "Save movie", name, "GIF (*.gif)")
         if volume is None or not path:

@@ -1,4 +1,4 @@
-"""The layers of a volume of refractive index: three cuts through it during a run, then the volume itself."""
+"""The layers of a volume of refractive index: three cuts during a run, then the volume."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from napari_diner.widgets.layers.result_layers import ResultLayers
 GAP = 0.06
 """Between the cuts, as a part of the width of the volume."""
 TRANSPARENT, OPAQUE = 0.1, 0.5
-"""Fractions of the contrast range below which a volume is transparent, and above which it hides what is behind it."""
+"""Fractions of the contrast range below which a volume is transparent, and above which it is opaque."""
 
 
 def transparent_colormap(name: str) -> Colormap:
     """Return one of napari's colour maps, transparent at its low end.
 
-    Otherwise the medium around an object would hide it, and the volume would look like a block.
+    Otherwise the medium would hide the object, and the volume would look like a block.
     """
     place = np.linspace(0, 1, 256)
     colours = np.array(ensure_colormap(name).map(place))
@@ -38,7 +38,7 @@ def transparent_colormap(name: str) -> Colormap:
 
 
 def index_style(array: NamedArray, recipe: IdtRecipe) -> LayerArguments:
-    """Return how a volume of the refractive index is shown: its medium is dark and transparent, n_im is hidden."""
+    """Return the appearance of a volume of the refractive index: the medium is dark and transparent, n_im hidden."""
     is_real = array.name == "n_re"
     return {
         "contrast_limits": index_limits(array.data, recipe.medium_index if is_real else 0.0),
@@ -48,18 +48,18 @@ def index_style(array: NamedArray, recipe: IdtRecipe) -> LayerArguments:
 
 
 def volume_arguments(array: NamedArray, recipe: IdtRecipe) -> LayerArguments:
-    """Return the arguments of a layer for a volume (Z, Y, X) that lies where its slices are, on no stack."""
+    """Return the arguments of a layer for a volume (Z, Y, X) that does not belong to a stack."""
     place = {"translate": (first_slice_um(recipe), 0.0, 0.0)}
     return {**layer_arguments(array), **index_style(array, recipe), **place}
 
 
 class VolumeLayers(ResultLayers):
-    """The layers of one run: cuts along xy, xz and yz while it is going on, then n_re, n_im and the residual.
+    """The layers of one run: cuts along xy, xz and yz during the run, then n_re, n_im and the residual.
 
     Parameters
     ----------
     viewer
-        The viewer that shows them.
+        See `ResultLayers`.
     """
 
     def __init__(self, viewer: ViewerModel) -> None:
@@ -73,12 +73,12 @@ class VolumeLayers(ResultLayers):
         self._corners: dict[str, tuple[float, float]] = {}
 
     def begin(self, recipe: IdtRecipe, stack: StackPlace) -> None:
-        """Prepare for a run of this recipe on a stack that lies here, and leave what is shown now as it is."""
+        """Prepare for a run of a recipe on a stack with this placement, and keep existing layers."""
         self.forget()
         self._recipe, self._stack, self._through = recipe, stack, None
 
     def show(self, arrays: Iterable[NamedArray]) -> None:
-        """Show cuts through the present volume, side by side, at the place that was densest at first."""
+        """Show cuts through the current volume, side by side, at the point that was densest at first."""
         for array in arrays:
             if array.axes != "ZYX":
                 continue
@@ -91,7 +91,7 @@ class VolumeLayers(ResultLayers):
                 self._look_at_previews()
 
     def finish(self, result: Result) -> list[Image]:
-        """Show the volumes and the residual in place of the cuts; only n_re is visible."""
+        """Replace the cuts by the volumes and the residual; only n_re is visible."""
         self.discard()
         if isinstance(result.recipe, IdtRecipe):
             self._recipe = result.recipe
@@ -141,7 +141,7 @@ class VolumeLayers(ResultLayers):
         )
 
     def _look_at_previews(self) -> None:
-        """Show all cuts, and nothing else."""
+        """Show only the cuts."""
         shown: list[Layer] = list(self.shown.values())
         for layer in self._viewer.layers:
             layer.visible = any(layer is preview for preview in shown)
@@ -150,7 +150,7 @@ class VolumeLayers(ResultLayers):
 
 
 def first_slice_um(recipe: IdtRecipe) -> float:
-    """Return the position of the first slice of a recipe's volume; by default it is centred on the plane of focus."""
+    """Return the position of the first slice of a recipe's volume, by default centred on the plane of focus."""
     if recipe.first_slice_um is not None:
         return recipe.first_slice_um
     return -(recipe.slice_count - 1) / 2 * recipe.slice_spacing_um

@@ -1,4 +1,4 @@
-"""Views of a volume: in three dimensions, slice by slice, as a surface, and as a movie that turns once around."""
+"""Views of a volume: in three dimensions, slice by slice, as a surface, and as a rotating movie."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from napari_diner.widgets.layers.world import in_world
 FROM_ABOVE, FROM_THE_SIDE = 0.45, 0.55
 """Initial position of the camera above the axis and to its side, relative to its distance along the axis."""
 MARGIN = 0.04
-"""Part of the canvas that is left free at each edge."""
+"""Fraction of the canvas left free at each edge."""
 MOVIE_FRAMES, MOVIE_SECONDS = 60, 5.0
 MOVIE_SIDE = 640
 """Pixels of a movie's longer side."""
 SURFACE_VOXELS = 8_000_000
-"""A surface of more voxels than this is drawn from every other one."""
+"""Surfaces of volumes with more voxels are drawn from every other voxel."""
 
 Vector = npt.NDArray[np.float64]
 Volume = npt.NDArray[np.float32]
@@ -33,24 +33,22 @@ Faces = npt.NDArray[np.int32]
 
 
 def show_in_3d(viewer: napari.Viewer, layer: Layer, turn: bool = True) -> None:
-    """Show one layer alone, in three dimensions, as large as the canvas allows, with scale bar and axes.
+    """Show only one layer, in three dimensions, fitted to the canvas, with scale bar and axes.
 
     Parameters
     ----------
-    viewer
-        The viewer.
-    layer
-        What to show.
+    viewer, layer
+        The viewer, and one of its layers.
     turn
-        Whether to look at it from above and from the side, rather than from where the camera is.
+        Whether to move the camera above the volume and to its side instead of keeping its angles.
     """
     _alone(viewer, layer)
     viewer.dims.ndisplay = 3
     if isinstance(layer, Image):
         layer.rendering = "mip"
-        # otherwise the box of voxels, though transparent, would hide the lines behind it
+        # otherwise the transparent box of voxels would hide the lines behind it
         layer.blending = "translucent_no_depth"
-        # the medium is transparent, so lines show how far the volume extends
+        # the medium is transparent, so lines show the extent of the volume
         layer.bounding_box.visible = True
         layer.bounding_box.points = False
         layer.bounding_box.line_color = "gray"
@@ -67,7 +65,7 @@ def show_in_3d(viewer: napari.Viewer, layer: Layer, turn: bool = True) -> None:
 
 
 def show_slices(viewer: napari.Viewer, layer: Image) -> None:
-    """Show one volume alone, slice by slice, at the slice with the highest contrast."""
+    """Show only one volume, slice by slice, at the slice with the highest contrast."""
     _alone(viewer, layer)
     viewer.dims.ndisplay = 2
     data = np.asarray(layer.data)
@@ -78,9 +76,9 @@ def show_slices(viewer: napari.Viewer, layer: Image) -> None:
 
 
 def fill_canvas(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
-    """Move and zoom the camera so that the box around layers just fits the canvas, from where the camera is.
+    """Move and zoom the camera so that the box around layers fits the canvas, keeping its angles.
 
-    napari's own way takes all layers into account, hidden ones as well.
+    napari's own method includes hidden layers.
     """
     camera = camera_of(viewer)
     in_space = viewer.dims.ndisplay == 3
@@ -100,7 +98,7 @@ def fill_canvas(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
 
 
 def camera_of(viewer: ViewerModel) -> Camera:
-    """Return a viewer's camera, which napari 0.9 has moved."""
+    """Return a viewer's camera, which moved in napari 0.9."""
     return getattr(viewer, "scene", viewer).camera
 
 
@@ -156,7 +154,7 @@ def surface_layer(layer: Image, vertices: Vector, faces: Faces, level: float) ->
 
 
 def record_turn(viewer: napari.Viewer, path: Path, after_each: Callable[[int, int], None] | None = None) -> None:
-    """Turn the view once about the vertical of the screen, and write it as an animated GIF.
+    """Rotate the view once about the vertical of the screen, and write it as an animated GIF.
 
     Parameters
     ----------
@@ -165,7 +163,7 @@ def record_turn(viewer: napari.Viewer, path: Path, after_each: Callable[[int, in
     path
         The file.
     after_each
-        Called after each picture with its number, from 1, and how many there will be.
+        Called after each picture with its number, from 1, and their total number.
 
     Raises
     ------
@@ -184,13 +182,13 @@ def record_turn(viewer: napari.Viewer, path: Path, after_each: Callable[[int, in
             camera.set_view_direction(tuple(turn.apply(forward)), tuple(up))
             picture = Picture.fromarray(viewer.screenshot(canvas_only=True, flash=False)).convert("RGB")
             picture.thumbnail((MOVIE_SIDE, MOVIE_SIDE))
-            # the canvas may change slightly in size while text beside it does
+            # the canvas may change its size slightly with the text beside it
             pictures.append(picture.resize(pictures[0].size) if pictures else picture)
             if after_each is not None:
                 after_each(number + 1, MOVIE_FRAMES)
     finally:
         camera.angles = before
-    # one palette for all, or colours would flicker
+    # one palette for all pictures, or colours would flicker
     palette = pictures[0].quantize(256)
     first, *others = (picture.quantize(palette=palette) for picture in pictures)
     draft = path.with_name(f".{path.name}.part")

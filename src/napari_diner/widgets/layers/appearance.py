@@ -1,4 +1,4 @@
-"""Results that lie on the layer they came from and look like it, so that the two can be compared by blinking."""
+"""Results with the placement and look of the layer they came from, for comparison by blinking."""
 
 from __future__ import annotations
 
@@ -14,24 +14,16 @@ from napari_diner.widgets.layers.placement import Placement
 
 @dataclass(frozen=True)
 class Appearance:
-    """What a layer looks like and where it lies, without its data.
-
-    Parameters
-    ----------
-    axes
-        Letters of the data's axes in order.
-    shape
-        Size along each of them.
-    placement
-        Where the layer lies.
-    style
-        Arguments of a layer that determine how it looks: contrast limits, gamma, colour map.
-    """
+    """Look and placement of a layer, without its data."""
 
     axes: str
+    """Letters of the data's axes in order."""
     shape: tuple[int, ...]
+    """Size along each of them."""
     placement: Placement
+    """Placement of the layer."""
     style: LayerArguments
+    """Arguments of a layer that determine its look: contrast limits, gamma, colour map."""
 
     @classmethod
     def of(cls, layer: Image, axes: str) -> Appearance:
@@ -42,10 +34,10 @@ class Appearance:
         return cls(axes, tuple(layer.data.shape), Placement.of(layer), style)
 
     def arguments(self, array: NamedArray) -> LayerArguments:
-        """Return the arguments of `napari.layers.Image` for an array, its data included.
+        """Return the arguments of `napari.layers.Image` for an array, including the data.
 
-        An array with fewer axes, or with fewer points along Y and X, is a preview: it gets an axis of one point, as
-        thick as the whole, for each axis that it lacks, and larger pixels.
+        An array with fewer axes, or with fewer points along Y and X, is a preview: it gets an axis of one point,
+        as thick as the whole, for each missing axis, and larger pixels.
         """
         rgb = array.axes.endswith("S")
         letters = self.axes.removesuffix("S")

@@ -20,43 +20,36 @@ LARGEST = 1e37
 """Largest absolute value that is shown; sums of larger ones overflow in 32 bits."""
 
 LayerArguments = dict[str, Any]
-"""Arguments of `napari.layers.Image`, its data included."""
+"""Arguments of `napari.layers.Image`, including the data."""
 MakeArguments = Callable[[NamedArray], LayerArguments]
 """Returns the arguments of the layer that shows an array."""
 
 
 @dataclass(frozen=True)
 class QuantityStyle:
-    """How a quantity is shown.
-
-    Parameters
-    ----------
-    colormap
-        Name of napari's or matplotlib's colour map.
-    cyclic
-        Name of the colour map if values fill the circle up to the ceiling on both sides, so that both ends are the
-        same; empty for the same map.
-    centred
-        Whether the contrast is symmetric about zero.
-    ceiling
-        Largest contrast limit, e.g. π for wrapped phase.
-    """
+    """Appearance of a quantity."""
 
     colormap: str = "gray"
+    """Name of napari's or matplotlib's colour map."""
     cyclic: str = ""
+    """Name of the colour map if wrapped values fill the range up to the ceiling on both sides, where both ends are
+    equal; empty for the same map.
+    """
     centred: bool = False
+    """Whether the contrast is symmetric about zero."""
     ceiling: float = float("inf")
+    """Largest contrast limit, e.g. π for wrapped phase."""
 
 
 STYLES = {
     "phase": QuantityStyle("RdBu_r", "twilight_shifted", centred=True, ceiling=np.pi),
     "residual": QuantityStyle("RdBu_r", centred=True),
 }
-"""By the name of the array; all others are grey."""
+"""Appearances by the name of the array; all others are grey."""
 
 
 def contrast_limits(data: npt.NDArray[np.generic], style: QuantityStyle) -> tuple[float, float]:
-    """Return contrast limits that leave out the most extreme thousandth of the values."""
+    """Return contrast limits that exclude the most extreme thousandth of the values."""
     stride = max(1, round((data.size / SAMPLE_PIXELS) ** 0.5))
     values = np.asarray(data[..., ::stride, ::stride], dtype=np.float64)
     values = values[np.isfinite(values)]
@@ -64,7 +57,7 @@ def contrast_limits(data: npt.NDArray[np.generic], style: QuantityStyle) -> tupl
         return 0.0, 1.0
     if style.centred:
         reach = float(np.percentile(np.abs(values), 99.9))
-        # wrapped values that nearly fill the circle are shown on the whole circle, so that no jump appears in colour
+        # wrapped values that nearly fill the circle are shown on the whole circle, so that colours do not jump
         reach = max(style.ceiling if reach > 0.9 * style.ceiling else reach, 1e-6)
         return drawable(-reach, reach)
     low, high = np.percentile(values, (0.1, 99.9))
@@ -72,13 +65,13 @@ def contrast_limits(data: npt.NDArray[np.generic], style: QuantityStyle) -> tupl
 
 
 def drawable(low: float, high: float) -> tuple[float, float]:
-    """Return contrast limits that differ, and are not too large, for the 32-bit numbers of a graphics card."""
+    """Return contrast limits that are distinct and finite as 32-bit numbers of a graphics card."""
     low, high = (min(max(limit, -LARGEST), LARGEST) for limit in (low, high))
     return low, max(high, low + max(1e-6 * abs(low), 1e-30))
 
 
 def layer_arguments(array: NamedArray) -> LayerArguments:
-    """Return the arguments of `napari.layers.Image` for an array, its data included."""
+    """Return the arguments of `napari.layers.Image` for an array, including the data."""
     rgb = array.axes.endswith("S")
     letters = array.axes.removesuffix("S")
     data = shown(array.data)
@@ -99,14 +92,14 @@ def layer_arguments(array: NamedArray) -> LayerArguments:
 
 
 def shown(data: Array) -> Array:
-    """Return values as napari shows them: integers as they are, real numbers with 32 bits, without overflow."""
+    """Return values for display in napari: integers unchanged, real numbers with 32 bits, without overflow."""
     if data.dtype.kind in "ui":
         return np.ascontiguousarray(data)
     return np.ascontiguousarray(np.clip(data, -LARGEST, LARGEST), dtype=np.float32)
 
 
 def units_of(axes: str) -> tuple[str, ...]:
-    """Return the units of axes: micrometres, also where an axis counts frames, channels or time points.
+    """Return the units of axes: micrometres, even if an axis counts frames, channels or time points.
 
     napari aligns the axes of all layers from the last one on, so that the frames of a stack share an axis with the
     slices of a volume, and drops the units of all layers if one of them has no length there.
@@ -115,12 +108,12 @@ def units_of(axes: str) -> tuple[str, ...]:
 
 
 def axis_labels(axes: str) -> tuple[str, ...]:
-    """Return the names that the viewer shows for axes, e.g. beside its sliders."""
+    """Return the labels of axes in the viewer, e.g. beside its sliders."""
     return tuple("frame" if axis == "N" else axis.lower() for axis in axes)
 
 
 def update_layer(layer: Image, arguments: LayerArguments) -> None:
-    """Show another array in a layer."""
+    """Replace the array in a layer."""
     layer.data = arguments["data"]
     for part in PARTS:
         if part in arguments:
@@ -128,6 +121,6 @@ def update_layer(layer: Image, arguments: LayerArguments) -> None:
     if not layer.rgb:
         # napari keeps the contrast limits of the previous data
         layer.contrast_limits_range = layer.contrast_limits = arguments["contrast_limits"]
-        # a map that the user has chosen stays
+        # keep a colour map that the user has chosen
         if any(layer.colormap.name in (style.colormap, style.cyclic) for style in STYLES.values() if style.cyclic):
             layer.colormap = arguments["colormap"]

@@ -1,4 +1,4 @@
-"""The axes of a layer: as the layer or its file gives them, or guessed."""
+"""The axes of a layer: named by the layer or its file, or guessed."""
 
 from __future__ import annotations
 
@@ -14,32 +14,23 @@ from napari_diner.widgets.layers.layer_units import spacing_um
 
 NAMES = {"T": "t time", "C": "c ch channel channels", "Z": "z slice", "Y": "y", "X": "x", "N": "n frame frames"}
 LETTERS = {name: letter for letter, names in NAMES.items() for name in names.split()}
-"""Letters for the names that axes of layers go by."""
+"""Letters of axes by their usual names."""
 FEW_CHANNELS = 4
 """An axis without a spacing that is no longer than this probably counts channels."""
 
 
 @dataclass(frozen=True)
 class LayerAxes:
-    """The axes of a layer's data.
-
-    Parameters
-    ----------
-    axes
-        Their letters in order, or empty if there is no good guess.
-    note
-        A sentence for the user about where they come from; empty if there is nothing to explain.
-    is_guess
-        Whether the user should check them.
-    """
+    """The axes of a layer's data."""
 
     axes: str
+    """Their letters in order, or empty if there is no good guess."""
     note: str
-    is_guess: bool = False
+    """A sentence for the user about where they come from; empty if there is nothing to explain."""
 
 
 def axes_of(layer: Image) -> LayerAxes:
-    """Return the axes of a layer: by its own names, by the file behind it, or by the usual order."""
+    """Return the axes of a layer: from its own names, the file behind it, or the usual order."""
     axes = named_axes(layer)
     if axes:
         return LayerAxes(axes, "")
@@ -50,7 +41,7 @@ def axes_of(layer: Image) -> LayerAxes:
 
 
 def named_axes(layer: Image) -> str:
-    """Return the letters of the axes that a layer names, or nothing if it names others or none."""
+    """Return the letters of the axes that a layer names; empty if it names others or none."""
     labels = "".join(LETTERS.get(str(label).lower(), "?") for label in layer.axis_labels)
     choices = (str(layer_notes(layer).get("axes", "")), labels + "S" * layer.rgb)
     return next((axes for axes in choices if _fit(axes, layer)), "")
@@ -83,16 +74,16 @@ def _guess(layer: Image) -> LayerAxes:
     if layer.ndim == 2:
         return LayerAxes("YX" + colours, "")
     if layer.ndim > 5:
-        return LayerAxes("", f"The layer has {layer.ndim} axes; fit a part of it with at most five", True)
+        return LayerAxes("", f"The layer has {layer.ndim} axes; fit a part of it with at most five")
     counts = LETTERS.get(str(layer.axis_labels[-3]).lower(), "Z") != "Z"
     has_step = not counts and (spacing_um(layer.scale[-3], layer.units[-3]) is not None or layer.scale[-3] != 1)
     if layer.ndim == 3:
         step, axis, others = ("a", "Z", "T or C") if has_step else ("no", "T", "Z or C")
         note = f"{axis} is a guess, since the first axis has {step} spacing; otherwise type {others}"
-        return LayerAxes(f"{axis}YX{colours}", note, True)
+        return LayerAxes(f"{axis}YX{colours}", note)
     few = layer.data.shape[1] <= FEW_CHANNELS and not (has_step or layer.rgb)
     axes = "TCZYX" if layer.ndim == 5 else "TCYX" if few else "TZYX"
-    return LayerAxes(axes + colours, f"{axes} is a guess, since the axes have no names; change it if necessary", True)
+    return LayerAxes(axes + colours, f"{axes} is a guess, since the axes have no names; change it if necessary")
 
 
 def _fit(axes: str, layer: Image) -> bool:

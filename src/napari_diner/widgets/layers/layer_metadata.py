@@ -1,4 +1,4 @@
-"""What napari-diner notes in the metadata of a layer: where it came from, and how it was recorded."""
+"""Metadata of layers: source and description of the recording."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from napari_diner.io.signals import probe_signal
 METADATA_KEY = "napari-diner"
 """Key of a layer's metadata under which samples and opened files keep what the docks need to know."""
 DISPLAY_ONLY: dict[str, object] = {METADATA_KEY: {"display_only": True}}
-"""Metadata of layers that are only to be looked at, such as previews: no dock offers them as data."""
+"""Metadata of layers for display only, such as previews: no dock offers them as data."""
 
 
 def layer_notes(layer: Layer) -> Mapping[str, object]:
-    """Return what our samples and our ways to open files have noted about a layer."""
+    """Return the metadata that samples and opened files have stored in a layer."""
     notes = layer.metadata.get(METADATA_KEY, {})
     return notes if isinstance(notes, Mapping) else {}
 
 
 def add_notes(layer: Layer, **notes: object) -> None:
-    """Note more about a layer."""
+    """Add to the metadata of a layer."""
     layer.metadata = {**layer.metadata, METADATA_KEY: {**layer_notes(layer), **notes}}
 
 
 def source_of(layer: Image) -> str | None:
-    """Return the file, folder or glob that a layer came from, or None if it did not come from files.
+    """Return the file, folder or glob of a layer, or None if it was not read from files.
 
-    Of files that napari has opened as a stack, a layer only knows the first; those beside it whose names differ in
-    numbers are taken for the others, if there are as many as frames. Whoever reads them has to compare the values.
+    A layer of files that napari has opened as a stack refers to the first file only; files beside it whose names differ
+    in numbers are taken for the others if there are as many as frames. Callers that read them have to compare the
+    values.
     """
     noted, shape = layer_notes(layer).get("source"), tuple(layer.data.shape)
     if noted or not layer.source.path:
@@ -54,5 +55,5 @@ def files_of(layer: Image, frames: int) -> tuple[str, ...]:
 
 
 def is_recording(layer: Layer) -> bool:
-    """Return whether a layer may hold recorded data: neither a result nor for display only."""
+    """Return whether a layer may contain recorded data: neither a result nor for display only."""
     return "report" not in layer.metadata and not layer_notes(layer).get("display_only")

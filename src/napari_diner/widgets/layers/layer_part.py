@@ -1,4 +1,4 @@
-"""The stack of frames that a layer holds, or that a part of it is."""
+"""The stack of frames in a layer, or in a part of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_diner.widgets.layers.layer_metadata import source_of
 from napari_diner.widgets.layers.placement import Placement
 
 FRAMES_FIRST = "NZT"
-"""Names of axes that may count frames, the likeliest first."""
+"""Names of axes that may count frames, most likely first."""
 COLOURS = "S"
 OTHER_LETTERS = "CTPZ"
 """Letters of axes without names."""
@@ -25,25 +25,18 @@ OTHER_LETTERS = "CTPZ"
 
 @dataclass(frozen=True)
 class StackPlace:
-    """Where a stack lies, and with it what is computed from it.
-
-    Parameters
-    ----------
-    whole
-        Where its layer lies, with all axes.
-    frames_axis
-        Axis of the layer that counts the frames, or None.
-    start
-        The stack's first point in the layer.
-    """
+    """Placement of a stack, and of results computed from it."""
 
     whole: Placement
+    """Placement of its layer, with all axes."""
     frames_axis: int | None
+    """Axis of the layer that counts the frames, or None."""
     start: tuple[int, ...]
+    """The stack's first point in the layer."""
 
     @property
     def plane(self) -> Placement:
-        """Where images lie."""
+        """Placement of images."""
         return self.whole.plane()
 
     def arguments(self, array: NamedArray, start: npt.ArrayLike, step: npt.ArrayLike) -> LayerArguments:
@@ -63,7 +56,7 @@ class StackPlace:
             return {**shown, **self.plane.refined(start, step).arguments()}
         first, steps = np.array(self.start, dtype=float), np.ones(len(self.start))
         first[-2:], steps[-2:] = start, step
-        # with an axis of one for each further one of the layer
+        # with an axis of length one for each further axis of the layer
         shape = [1] * (len(self.start) - 2) + list(array.data.shape[-2:])
         if self.frames_axis is not None:
             shape[self.frames_axis] = len(array.data)
@@ -90,26 +83,20 @@ def data_of(layer: Image) -> Array:
 
 @dataclass(frozen=True)
 class LayerPart:
-    """Frames (N, Y, X) in a layer: all along one axis, and a point along each further one.
-
-    Parameters
-    ----------
-    layer
-        The layer.
-    frames_axis
-        Axis that counts the frames; None for a single image.
-    points
-        The point along each further axis of more than one, by the axis; along the colours of a layer, which are the
-        last axis of its data, None or nothing for grey that is stored in colours.
-    """
+    """Frames (N, Y, X) in a layer: all along one axis, and a point along each further one."""
 
     layer: Image
+    """The layer."""
     frames_axis: int | None
+    """Axis that counts the frames; None for a single image."""
     points: Mapping[int, int | None] = field(default_factory=dict)
+    """The point along each further axis of more than one, by the axis; along the colours of a layer, which are the last
+    axis of its data, None or nothing for grey that is stored in colours.
+    """
 
     @classmethod
     def of(cls, layer: Image) -> LayerPart:
-        """Return the first stack in a layer: frames are along the axis so named, or the last one before Y and X."""
+        """Return the first stack in a layer: frames are along the axis of that name, or the last before Y and X."""
         long = [axis for axis in range(layer.ndim - 2) if layer.data.shape[axis] > 1]
         letters = [LETTERS.get(str(label).lower(), "") for label in layer.axis_labels]
         named = [axis for letter in FRAMES_FIRST for axis in long if letters[axis] == letter]
@@ -139,13 +126,13 @@ class LayerPart:
 
     @property
     def select(self) -> str:
-        """The points as a recipe names them: ``"C=1, T=0"``; empty if the layer is a stack."""
+        """The points in the notation of a recipe: ``"C=1, T=0"``; empty if the layer is a stack."""
         chosen = [f"{self.axes[axis]}={point}" for axis, point in self.points.items() if point is not None]
         return ", ".join(chosen)
 
     @property
     def read_as(self) -> dict[str, str]:
-        """Settings with which a file that holds the same data gives this part; axes of one may not be stored."""
+        """Settings that select this part in a file with the same data; axes of length one may not be stored."""
         if not self.select:
             return {}
         shape = self.layer.data.shape
@@ -153,7 +140,7 @@ class LayerPart:
         return {"axes": "".join(long), "select": self.select}
 
     def frames(self, attachments: Mapping[str, Array] | None = None, warnings: tuple[str, ...] = ()) -> Frames:
-        """Return the data for a task, which takes the part that `select` names; nothing is read or computed."""
+        """Return the data for a task, which takes the part given by `select`; nothing is read or computed."""
         return Frames(
             data_of(self.layer),
             self.axes,
@@ -176,7 +163,7 @@ class LayerPart:
 
     @property
     def place(self) -> StackPlace:
-        """Where the stack lies."""
+        """Placement of the stack."""
         start = [0] * self.layer.ndim
         for axis, point in self.points.items():
             if axis < self.layer.ndim:

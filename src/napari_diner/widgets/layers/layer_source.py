@@ -1,4 +1,4 @@
-"""Whether a layer still is what its file holds."""
+"""Comparison of a layer with its file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from napari_diner.widgets.layers.layer_metadata import source_of
 from napari_diner.widgets.layers.layer_part import data_of
 
 MOST_BYTES = 2**28
-"""Files of more bytes than this are not read again while the user waits: their headers must do."""
+"""Largest file in bytes to read again while the user waits; of larger ones, only headers are compared."""
 
 
 def comes_from_file(layer: Image) -> bool:
-    """Return whether the file that a layer came from gives its data again; axes of one do not count.
+    """Return whether a layer has the same data as its file, apart from axes of length one.
 
-    A run makes sure of it in its thread, whatever the size.
+    A run checks it in its thread, whatever the size.
     """
     source, data = source_of(layer), data_of(layer)
     if source is None:

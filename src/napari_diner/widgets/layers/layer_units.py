@@ -21,5 +21,5 @@ def is_length(unit: Unit) -> bool:
 
 
 def factor_between(one: Unit, other: Unit) -> float:
-    """Return how many of another unit one unit is; 1 where they are no units of the same quantity."""
+    """Return a unit in terms of another one; 1 if they do not measure the same quantity."""
     return float((1 * one).to(other).magnitude) if one.is_compatible_with(other) else 1.0

@@ -1,4 +1,4 @@
-"""Pixel sizes of layers, and the unit of a viewer's world."""
+"""Pixel sizes of layers and units of a viewer's world."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from napari_diner.widgets.layers.placement import Placement
 NOT_SQUARE = 1e-4
 """Relative difference of height and width from which pixels are not square."""
 BORROWED = "borrowed_pixel_size"
-"""Note of a layer whose pixel size is that of another one, and says nothing about itself."""
+"""Metadata key of a layer whose pixel size was copied from another one."""
 
 
 def layer_pixel_size_um(layer: Image) -> float | None:
-    """Return the pixel size of an image layer: its own, or that of its file, or None if unknown.
+    """Return the pixel size of an image layer, or of its file, or None if unknown.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def layer_pixel_size_um(layer: Image) -> float | None:
     side = pixel_side(Placement.of(layer), layer.name)
     if all(map(is_length, layer.units[-2:])) and not layer_notes(layer).get(BORROWED):
         return spacing_um(side, layer.units[-1])
-    # napari's reader drops the physical size that the file may hold
+    # napari's reader ignores the physical size in the file
     if layer.source.path:
         try:
             return probe(layer.source.path).pixel_size_um
@@ -39,7 +39,7 @@ def layer_pixel_size_um(layer: Image) -> float | None:
 
 
 def pixel_side(placement: Placement, name: str = "the layer") -> float:
-    """Return the side of a layer's pixels in the unit of its last axis, of whatever sign its scale is.
+    """Return the side of a layer's pixels in the unit of its last axis, regardless of the sign of its scale.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def pixel_side(placement: Placement, name: str = "the layer") -> float:
 
 
 def doubts_about(layer: Image, pixel_size_um: float | None) -> tuple[str, ...]:
-    """Return what is doubtful about a layer as data with a pixel size: sentences without a full stop."""
+    """Return warnings about the pixel size of a layer: sentences without a full stop."""
     doubts = []
     if Placement.of(layer).is_skewed:
         doubts.append(f"the pixels of {layer.name} are skewed by its shear or affine map; they are taken as squares")
@@ -72,17 +72,15 @@ def doubts_about(layer: Image, pixel_size_um: float | None) -> tuple[str, ...]:
 
 
 def give_pixel_size(viewer: ViewerModel, layer: Image, pixel_size_um: float) -> bool:
-    """Give a layer without a physical size a known one, and the viewer's world with it.
+    """Give a layer without a physical size a known one, and adapt the viewer's world.
 
-    All layers without a physical size keep their places on each other: a rectangle that was drawn over the pixels of
-    the layer stays over them. Other recordings among them do not know their own pixel size thereby.
+    All layers without a physical size keep their relative positions: a rectangle drawn over pixels of the
+    layer stays over them. This does not set the pixel size of other recordings among them.
 
     Parameters
     ----------
-    viewer
-        The viewer.
-    layer
-        The layer.
+    viewer, layer
+        The viewer, and one of its layers.
     pixel_size_um
         Its pixel size.
 

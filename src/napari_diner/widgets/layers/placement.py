@@ -1,4 +1,4 @@
-"""Where data lie in the world, and where what was computed from them lies: on them."""
+"""Placement of data in the world, and of results on the data they were computed from."""
 
 from __future__ import annotations
 
@@ -25,32 +25,26 @@ class Placement:
     """The map from the points of an array to the world, ``x ↦ affine(rotate · shear · diag(scale) · x + translate)``.
 
     It has the parts that a layer of napari has. The world's axes have units, which differ between layers.
-
-    Parameters
-    ----------
-    scale, translate
-        For each axis, (n,).
-    rotate, shear
-        (n, n).
-    affine
-        (n + 1, n + 1).
-    units
-        Of the world's axes.
-    axis_labels
-        Of the array's axes.
     """
 
     scale: Numbers
+    """Scale along each axis, (n,)."""
     translate: Numbers
+    """Translation along each axis, (n,)."""
     rotate: Numbers
+    """Rotation, (n, n)."""
     shear: Numbers
+    """Shear, (n, n)."""
     affine: Numbers
+    """Affine map in homogeneous coordinates, (n + 1, n + 1)."""
     units: tuple[Unit, ...]
+    """Of the world's axes."""
     axis_labels: tuple[str, ...]
+    """Of the array's axes."""
 
     @classmethod
     def of(cls, layer: Layer) -> Placement:
-        """Return where a layer lies."""
+        """Return the placement of a layer."""
         return cls(
             np.array(layer.scale, dtype=float),
             np.array(layer.translate, dtype=float),
@@ -88,7 +82,7 @@ class Placement:
         return bool(abs(down @ right) > 1e-6 * np.linalg.norm(down) * np.linalg.norm(right))
 
     def plane(self) -> Placement:
-        """Return where an array of the last two axes, Y and X, lies: as the first of those planes."""
+        """Return the placement of an array of the last two axes, Y and X: that of the first plane."""
         inner = replace(
             self,
             scale=self.scale[-2:],
@@ -99,7 +93,8 @@ class Placement:
             units=self.units[-2:],
             axis_labels=self.axis_labels[-2:],
         )
-        # a map that mixes the plane with other axes has more in its lower right than those of its parts
+        # the lower right block of a map that mixes the plane with other axes is not the product of the blocks of its
+        # parts
         whole = self.matrix[-3:, -3:]
         affine = self.affine[-3:, -3:]
         if not np.allclose(affine @ inner.matrix, whole, rtol=1e-12, atol=0):
@@ -107,14 +102,14 @@ class Placement:
         return replace(inner, affine=affine)
 
     def refined(self, start: npt.ArrayLike, step: npt.ArrayLike) -> Placement:
-        """Return where an array with other pixels lies.
+        """Return the placement of an array with other pixels.
 
         Parameters
         ----------
         start
-            Where its first pixel begins, in pixels of this one from the outer corner of its first.
+            Corner of its first pixel, in pixels of this array from the corner of its first pixel.
         step
-            Size of its pixels along each axis, in pixels of this one.
+            Size of its pixels along each axis, in pixels of this array.
         """
         steps = np.asarray(step, dtype=float)
         # the origin of an array is the centre of its first pixel
@@ -122,7 +117,7 @@ class Placement:
         return replace(self, scale=self.scale * steps, translate=self.translate + self.inner @ centre)
 
     def with_depth(self, first: float, step: float) -> Placement:
-        """Return where a volume lies whose planes lie here, from `first` on at distances of `step`, in our unit."""
+        """Return the placement of a volume with planes like this one, starting at `first` with a spacing of `step`."""
         return Placement(
             np.insert(self.scale, 0, step),
             np.insert(self.translate, 0, first),
@@ -142,18 +137,18 @@ class Placement:
         return pixels
 
     def to_world(self, pixels: npt.ArrayLike) -> Numbers:
-        """Return where pixels (…, n) lie in the world."""
+        """Return the positions of pixels (…, n) in the world."""
         matrix = self.matrix
         world: Numbers = np.asarray(pixels, dtype=float) @ matrix[:-1, :-1].T + matrix[:-1, -1]
         return world
 
     def arguments(self) -> dict[str, object]:
-        """Return the arguments of a layer that make it lie here."""
+        """Return the arguments of a layer with this placement."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 PARTS = tuple(field.name for field in fields(Placement))
-"""Arguments of a layer that say where it lies."""
+"""Arguments of a layer that determine its placement."""
 
 
 def _homogeneous(linear: Numbers, translate: Numbers) -> Numbers:
@@ -163,7 +158,7 @@ def _homogeneous(linear: Numbers, translate: Numbers) -> Numbers:
 
 
 def _enlarged(matrix: Numbers) -> Numbers:
-    """Return a matrix with a first axis that it leaves alone."""
+    """Return a matrix extended by a first axis that it leaves unchanged."""
     larger = np.eye(len(matrix) + 1)
     larger[1:, 1:] = matrix
     return larger

@@ -1,4 +1,4 @@
-"""Layers that are only to be looked at, each updated in place."""
+"""Layers for display only, each updated in place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PreviewLayers:
     suffix
         Appended to the names of the arrays.
     restore
-        Whether a layer that the user has removed comes back with the next array of its name.
+        Whether a layer that the user has removed reappears with the next array of its name.
     """
 
     def __init__(self, viewer: ViewerModel, suffix: str = "", *, restore: bool = True) -> None:
@@ -31,7 +31,7 @@ class PreviewLayers:
         self._suffix, self._restore = suffix, restore
         self._shown: dict[str, Image] = {}
         self.arguments: MakeArguments = layer_arguments
-        """Returns the arguments of the layer for an array; a task may put its own here."""
+        """Returns the arguments of the layer for an array; tasks may replace it."""
 
     @property
     def shown(self) -> dict[str, Image]:
@@ -39,7 +39,7 @@ class PreviewLayers:
         return {name: layer for name, layer in self._shown.items() if layer in self._viewer.layers}
 
     def show(self, arrays: Iterable[NamedArray]) -> None:
-        """Show images; one of the same name as before takes its place."""
+        """Show images; each replaces the previous one of the same name."""
         for array in arrays:
             arguments = self.arguments(array)
             if array.name in self.shown:
@@ -57,5 +57,5 @@ class PreviewLayers:
         self.forget()
 
     def forget(self) -> None:
-        """Start afresh, and leave what is shown now as it is."""
+        """Start anew, and keep existing layers."""
         self._shown = {}

@@ -1,4 +1,4 @@
-"""The layers of a run: previews while it is going on, then its results in their place."""
+"""The layers of a run: previews, which its results replace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_diner.widgets.layers.world import add_layer, combine_units
 
 
 class ResultLayers(PreviewLayers):
-    """Previews of one run, which turn into its results; a preview that the user removes stays away until then.
+    """Previews of one run, which turn into its results; a preview that the user removes is not shown again.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class ResultLayers(PreviewLayers):
         super().__init__(viewer, " (preview)", restore=False)
 
     def finish(self, result: Result) -> list[Image]:
-        """Show a result: previews turn into it, arrays without a preview get new layers."""
+        """Show a result: previews are updated, and arrays without a preview get new layers."""
         layers = []
         previews = self.shown
         self.forget()
@@ -45,7 +45,7 @@ class ResultLayers(PreviewLayers):
                 layer.name = array.name
             layer.name = self._title(result, array, layer)
             layer.metadata = metadata_of(result, array)
-            # of images such as amplitudes, the numbers say little
+            # for images such as amplitudes, the values are not informative
             if array.unit != "1" or array.name == "n_re":
                 layer.colorbar.visible = True
             layers.append(layer)
@@ -58,7 +58,7 @@ class ResultLayers(PreviewLayers):
         return layers
 
     def _title(self, result: Result, array: NamedArray, layer: Image) -> str:
-        """Return the name of a layer with an array of a result: a partial one is marked, and the second tells why."""
+        """Return the name of a layer for an array of a result; partial results and further runs are marked."""
         others = {other.name for other in self._viewer.layers if other is not layer}
         partial = ["partial"] * result.partial
         remarks = partial
@@ -73,7 +73,7 @@ def _with_remarks(name: str, remarks: list[str]) -> str:
 
 
 def metadata_of(result: Result, array: NamedArray) -> dict[str, object]:
-    """Return the metadata of a layer with an array of a result: what made it, and the unit of its values."""
+    """Return the metadata of a layer for an array of a result: its origin, and the unit of its values."""
     return {
         "recipe": result.recipe.model_dump(mode="json"),
         "report": dict(result.report),
@@ -82,7 +82,7 @@ def metadata_of(result: Result, array: NamedArray) -> dict[str, object]:
 
 
 def show(result: Result) -> None:
-    """Open a viewer with the layers of a result, and return when it is closed."""
+    """Open a viewer with the layers of a result; return when the viewer is closed."""
     viewer = napari.Viewer(title=f"napari-diner: {result.task}")
     ResultLayers(viewer).finish(result)
     napari.run()

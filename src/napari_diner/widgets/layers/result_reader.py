@@ -18,9 +18,9 @@ LayerData = tuple[object, dict[str, object], str]
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
-    """Return the function that opens results, or None if a path is none; only the report is looked for.
+    """Return the function that opens results, or None if a path is not a result, judged by its report.
 
-    Model files of fits have a reader of their own, which evaluates them only where they are viewed.
+    Model files of fits have a reader of their own, which evaluates them on demand.
     """
     paths = [path] if isinstance(path, str | Path) else list(path)
     belong = paths and all(folder_of(one) is not None for one in paths)
@@ -32,7 +32,7 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
 
 
 def folder_of(path: str | Path) -> Path | None:
-    """Return the folder of the result that a path is, or belongs to, or None if there is none."""
+    """Return the folder of the result of a path, or None if there is none."""
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     return folder if (folder / REPORT).is_file() and (folder / RECIPE).is_file() else None
 
@@ -49,7 +49,7 @@ def read_results(path: str | Sequence[str]) -> list[LayerData]:
 
 
 def _layers(path: Path) -> list[LayerData]:
-    # napari asks for the reader of every file, so what takes time to load is only loaded here
+    # napari asks for the reader of every file, so slow imports are deferred until here
     from napari_diner.tasks.saving import load
     from napari_diner.widgets.layers.result_layers import metadata_of
 

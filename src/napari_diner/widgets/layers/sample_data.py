@@ -19,7 +19,7 @@ LayerData = tuple[npt.NDArray[np.generic], dict[str, object], str]
 
 
 def sample_layer(name: str, title: str, settings: Settings | None = None) -> list[LayerData]:
-    """Return simulated data as a layer, with what is known of them in its metadata, where the docks read it.
+    """Return simulated data as a layer, with their description in its metadata for the docks.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def sample_layer(name: str, title: str, settings: Settings | None = None) -> lis
         "name": title,
         "rgb": array.axes.endswith("S"),
         "scale": array.scale_um[: len(letters)],
-        # a drawn picture has no pixel size, and is given one of 1 µm, which napari can combine with others
+        # a synthetic picture has no pixel size; it gets 1 µm, which napari can combine with others
         "units": units_of(letters),
         "axis_labels": axis_labels(letters),
         "metadata": {METADATA_KEY: notes} if notes else {},

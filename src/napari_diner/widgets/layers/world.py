@@ -1,4 +1,4 @@
-"""The axes of a viewer's world, which all layers share from the last one on."""
+"""The axes of a viewer's world, shared by all layers from the last axis on."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from napari_diner.widgets.layers.layer_units import factor_between, is_length
 
 
 def add_layer(viewer: ViewerModel, layer: Layer) -> None:
-    """Add a layer to a viewer, whose units and its own are combined first; see `combine_units`."""
+    """Add a layer to a viewer after combining their units; see `combine_units`."""
     combine_units(viewer, layer)
     viewer.add_layer(layer)
 
 
 def combine_units(viewer: ViewerModel, *added: Layer) -> None:
-    """Let all layers, and those about to be added, have units of the same quantity along each axis before Y and X.
+    """Give all layers, and those about to be added, units of the same quantity along each axis before Y and X.
 
     napari aligns the axes of layers from the last one on, so that the slices of a volume share an axis with the frames
     of a stack; and it drops the units of all axes if those of one are of different quantities. Axes that only count
@@ -45,13 +45,13 @@ def _set_unit(layer: Layer, place: int, unit: str) -> None:
     units, labels = list(layer.units), list(layer.axis_labels)
     units[-place] = unit
     if labels[-place] == str(-place):
-        # without a name, it would pass for a depth from now on
+        # without a name, it would be taken for a depth from now on
         labels[-place] = "frame"
     layer.units, layer.axis_labels = units, labels
 
 
 def in_world(viewer: ViewerModel, layer: Layer) -> list[float]:
-    """Return for each axis of a layer how many units of the viewer's world one of its own is."""
+    """Return the unit of each axis of a layer in units of the viewer's world."""
     units = viewer.layers.extent.units
     if units is None:
         return [1.0] * layer.ndim
@@ -59,7 +59,7 @@ def in_world(viewer: ViewerModel, layer: Layer) -> list[float]:
 
 
 def shown_place(viewer: ViewerModel, layer: Layer, axis: int = 0) -> int:
-    """Return the place along an axis of a layer that the viewer shows, within the layer."""
+    """Return the position along an axis of a layer that the viewer shows, within the layer."""
     missing = max(layer.ndim - viewer.dims.ndim, 0)
     point = [0.0] * missing + [float(value) for value in viewer.dims.point[-layer.ndim :]]
     here = [value / factor for value, factor in zip(point, in_world(viewer, layer), strict=True)]

@@ -15,7 +15,7 @@ from napari_diner.widgets.layers.layer_axes import named_axes, scale_um_of
 from napari_diner.widgets.layers.layer_units import spacing_um
 
 USUAL_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
-"""Axes of layers whose axes have no names."""
+"""Axes of layers without axis names."""
 
 
 def write_ome_tiff(path: str, data: object, attributes: Mapping[str, object]) -> list[str]:
@@ -28,7 +28,7 @@ def write_ome_tiff(path: str, data: object, attributes: Mapping[str, object]) ->
     data
         The layer's array.
     attributes
-        The layer's other properties, as napari hands them over.
+        The layer's other properties, as passed by napari.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""The dock of lensless phase retrieval, and what it shares with the one that finds distances."""
+"""The dock of lensless phase retrieval, and the parts it shares with the focus dock."""

@@ -17,13 +17,13 @@ _COLUMNS = {
 
 
 class CalibrationTable(ReadOnlyTable):
-    """One row for each frame; hidden if nothing was calibrated."""
+    """One row per frame; hidden if nothing was calibrated."""
 
     def __init__(self) -> None:
         super().__init__(_COLUMNS, _MOST_ROWS)
 
     def show_report(self, report: Report) -> None:
-        """Show the section ``calibration`` of a report; nothing if there is none."""
+        """Show the section ``calibration`` of a report, if there is one."""
         names = ("distances_um", "distances_um_se", "moved_um", "shifts_um", "gains")
         columns = [report.get("calibration", {}).get(name, ()) for name in names]
         self.show_rows(

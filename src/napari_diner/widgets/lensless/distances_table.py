@@ -1,4 +1,4 @@
-"""A table with one distance for each frame: typed, pasted, loaded from a file or filled in equal steps."""
+"""A table with one distance per frame: typed, pasted, loaded from a file or filled with equal steps."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _LONGEST_NAME = 22
 
 
 class DistancesTable(QWidget):
-    """Distances in micrometres, one row for each frame of the stack."""
+    """Distances in micrometres, one row per frame of the stack."""
 
     changed = Signal()
     failed = Signal(object)
-    """The `DinerError` because of which a file or the clipboard could not be used."""
+    """The `DinerError` raised while reading a file or the clipboard."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class DistancesTable(QWidget):
         layout.addLayout(buttons)
 
     def set_frames(self, frames: int, files: Sequence[str] = ()) -> None:
-        """Make room for the frames of another stack, and name their files, if each has one; what was typed in stays."""
+        """Adapt the rows to the frames of another stack, and show their files, if each has one; entries are kept."""
         self._frames = frames
         self._files = [Path(file).name for file in files] if len(files) == frames > 1 else []
         self._show(self.texts())
@@ -78,14 +78,14 @@ class DistancesTable(QWidget):
         RecipeError
             If a row before the last is empty, or does not hold a positive number.
         """
-        # a cell that is still being typed counts, even where a click on a button takes no focus
+        # include a cell that is still being edited, as a click on a button may not take the focus
         typing = self.table.focusWidget()
         if isinstance(typing, QLineEdit):
             self.table.commitData(typing)
         return tuple(_distance(frame, text) for frame, text in enumerate(self.texts(), start=1))
 
-    def known(self) -> list[float]:
-        """Return those distances that are complete, while others are being typed."""
+    def entered(self) -> list[float]:
+        """Return the complete distances, while others are being typed."""
         distances = []
         for frame, text in enumerate(self.texts(), start=1):
             with contextlib.suppress(RecipeError):
@@ -103,12 +103,12 @@ class DistancesTable(QWidget):
             item.setText(f"{distance_um:.10g}")
 
     def fill(self) -> None:
-        """Fill in equally spaced distances, one for each frame."""
+        """Fill in equally spaced distances, one per frame."""
         first, step = self.first.value() or 0.0, self.step.value() or 0.0
         self.set_value([first + step * number for number in range(self._frames or self.table.rowCount())])
 
     def paste(self) -> None:
-        """Put the numbers on the clipboard into the rows, beginning with the current one."""
+        """Paste the numbers on the clipboard into the rows, starting at the current one."""
         clipboard = QGuiApplication.clipboard()
         numbers = self._read("" if clipboard is None else clipboard.text(), "The clipboard")
         if numbers:
@@ -118,20 +118,20 @@ class DistancesTable(QWidget):
             self._show(texts)
 
     def copy(self) -> None:
-        """Put the selected rows on the clipboard, or all if none is selected."""
+        """Copy the selected rows to the clipboard, or all if none is selected."""
         selected = {index.row() for index in self.table.selectedIndexes()}
         texts = [text for number, text in enumerate(self.texts()) if not selected or number in selected]
         if (clipboard := QGuiApplication.clipboard()) is not None:
             clipboard.setText("\n".join(texts))
 
     def undo(self) -> None:
-        """Show the distances as they were before the last change."""
+        """Undo the last change."""
         if self._before:
             self._present = self._before.pop()
             self._show(self._present)
 
     def choose_file(self) -> None:
-        """Let the user pick a file and read the distances from it."""
+        """Ask for a file and read the distances from it."""
         path, _ = QFileDialog.getOpenFileName(self, "Load distances", "", "Text (*.csv *.txt *.tsv);;All files (*)")
         numbers = self._read(Path(path)) if path else []
         if numbers:
@@ -143,7 +143,7 @@ class DistancesTable(QWidget):
         self._show([text for number, text in enumerate(self.texts()) if number not in selected])
 
     def _read(self, text_or_path: str | Path, source: str = "") -> list[float]:
-        """Return the distances in a text or a file; none, after reporting the error, if they cannot be read."""
+        """Return the distances in a text or a file; on failure, report the error and return none."""
         try:
             return read_table(text_or_path, source).in_order().column("distances_um", unit="um")
         except InputError as error:
@@ -172,7 +172,7 @@ class DistancesTable(QWidget):
 
 
 class _Table(CompactTable):
-    """One column with keys for copying, pasting, deleting and taking back, in which Enter goes on to the next row."""
+    """One column with keys for copy, paste, delete and undo; Enter moves to the next row."""
 
     copy_pressed = Signal()
     undo_pressed = Signal()
@@ -186,7 +186,7 @@ class _Table(CompactTable):
         self.setRowCount(1)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 (Qt's name)
-        """Copy on Ctrl+C, paste on Ctrl+V, take back on Ctrl+Z, delete on Del, edit on Enter."""
+        """Copy on Ctrl+C, paste on Ctrl+V, undo on Ctrl+Z, delete on Del, edit on Enter."""
         if event is None:
             return
         if event.matches(QKeySequence.StandardKey.Paste):
@@ -203,7 +203,7 @@ class _Table(CompactTable):
             super().keyPressEvent(event)
 
     def closeEditor(self, editor: QWidget | None, hint: QAbstractItemDelegate.EndEditHint) -> None:  # noqa: N802 (Qt's)
-        """Go on to the next row after Enter."""
+        """Move to the next row after Enter."""
         super().closeEditor(editor, hint)
         if hint == QAbstractItemDelegate.EndEditHint.SubmitModelCache and self.currentRow() + 1 < self.rowCount():
             self.setCurrentCell(self.currentRow() + 1, 0)
@@ -221,7 +221,7 @@ def _step_editor(low: float, default: float, tip: str) -> NumberEditor:
 
 
 def _shortened(name: str) -> str:
-    """Return the end of a long name, where names of frames differ."""
+    """Return the end of a long name, where the names of frames differ."""
     return name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"
 
 

@@ -18,7 +18,7 @@ from napari_diner.widgets.lensless.recording_dock import RecordingDock
 
 
 class LenslessDock(RecordingDock[LenslessRecipe]):
-    """Choose a stack, describe how it was recorded, run, and get amplitude, phase and residual as layers."""
+    """Reconstructs amplitude and phase from a stack recorded at several distances."""
 
     task_name = "lensless"
     essentials = ("wavelength_um", "pixel_size_um", "solver", "start")
@@ -43,7 +43,7 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
         )
 
     def sections_in_use(self) -> Collection[str]:
-        """Return the sections that matter for the solvers that take part."""
+        """Return the sections that apply to the solvers in use."""
         solver, start = (str(self.editors[name].value()) for name in ("solver", "start"))
         if start == "auto" and solver in representations() and solver != "pixels":
             start = "gauss-newton"
@@ -55,7 +55,7 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
         return self.advanced.sections.keys() - hidden
 
     def summary(self, result: Result) -> str:
-        """Return how well the model explains the frames."""
+        """Return the share of the signal that the model explains."""
         report = result.report
         words = (
             f"{all_but(report['unexplained'], 'the signal in the frames')} is explained, after "

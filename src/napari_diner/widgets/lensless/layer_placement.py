@@ -1,4 +1,4 @@
-"""Placement of images that were computed from a part of a layer: they lie on that part."""
+"""Placement of images on the part of a layer that they were computed from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_diner.widgets.layers.layer_part import LayerPart
 
 
 def placement_on(part: LayerPart, recipe: RecordingRecipe) -> MakeArguments:
-    """Return a function that makes the arguments of `napari.layers.Image` for arrays computed from a layer's frames.
+    """Return a function that gives the arguments of `napari.layers.Image` for arrays computed from a layer's frames.
 
     Under a point source the sample is smaller than its image on the sensor by the magnification, about the centre of
     the part that is used: arrays lie around this centre.

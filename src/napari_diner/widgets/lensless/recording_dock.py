@@ -1,4 +1,4 @@
-"""What the docks of lensless recordings have in common: a stack, distances, and the preparation of its frames."""
+"""Base of the docks for lensless recordings: a stack, distances, and the preparation of frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RecordingT = TypeVar("RecordingT", bound=RecordingRecipe)
 
 
 class RecordingDock(StackDock[RecordingT]):
-    """A dock for stacks with one frame for each height.
+    """A dock for stacks with one frame per height.
 
     Its section on the preparation has two buttons: one shows the prepared frames, the other crops them to a rectangle
     in a Shapes layer.
@@ -50,35 +50,35 @@ class RecordingDock(StackDock[RecordingT]):
         self._preprocess.addWidget(tools)
 
     def fill_in(self, layer: Image) -> None:
-        """Make room for the frames of the chosen layer, and fill in what it reports about itself."""
+        """Adapt the distances to the frames of the chosen layer, and fill in what the layer specifies."""
         frames = self.choice.part_of(layer).shape[0]
         files = files_of(layer, frames)
         self.distances.set_frames(frames, files)
         super().fill_in(layer)
         named = distances_in_names(files)
-        if named and self.distances.known() == list(named):
+        if named and self.distances.entered() == list(named):
             self.panel.say("Distances are those in the names of the files")
 
     def notes(self, layer: Image) -> Mapping[str, object]:
-        """Return what a layer and its files report, such as the distances in their names."""
+        """Return the fields that a layer and its files specify, such as distances in their names."""
         named = distances_in_names(files_of(layer, self.choice.part_of(layer).shape[0]))
         return {"distances_um": named or None, **super().notes(layer)}
 
     def complete_recipe(self, layer: Image) -> RecordingT:
-        """Return the recipe, and give the layer its pixel size, once the recording is described completely."""
+        """Return the recipe, and give the layer its pixel size if the description of the recording is complete."""
         recipe = self.ready_recipe(layer)
         self.layers.arguments = placement_on(self.choice.part_of(layer), recipe)
         return recipe
 
     def show_prepared(self) -> None:
-        """Show the frames after the preparation, and the pixels that will be ignored."""
+        """Show the prepared frames, and the pixels that will be ignored."""
         with self.panel.explaining():
             layer, recipe = self.chosen_layer(), self.recipe()
             self.pictures.arguments = placement_on(self.choice.part_of(layer), recipe)
             self.preparation.request(functools.partial(prepared, self.task, recipe, self.frames(layer)))
 
     def crop(self) -> None:
-        """Crop the frames to the rectangle that the user has drawn, or offer to draw one."""
+        """Crop the frames to the drawn rectangle, or offer to draw one."""
         with self.panel.explaining():
             layer = self.chosen_layer()
             offer_rectangle(self.viewer, layer)
@@ -88,7 +88,7 @@ class RecordingDock(StackDock[RecordingT]):
 
 
 def prepared(task: AnyTask, recipe: RecordingRecipe, frames: Frames) -> tuple[NamedArray, ...]:
-    """Return frames after the preparation, and the pixels that will be ignored; runs in a thread, as torch is slow."""
+    """Return prepared frames, and the pixels that will be ignored; runs in a thread, as it loads torch."""
     from napari_diner.tasks.lensless.preview import preview
 
     return preview(recipe, task.assemble(recipe, frames))

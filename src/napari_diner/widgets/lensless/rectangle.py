@@ -14,30 +14,23 @@ from napari_diner.widgets.layers.world import add_layer
 
 NAME = "crop region"
 TURNED_PX = 0.5
-"""An outline whose corners are farther than this from those of the box around it is not that box."""
+"""Largest distance between the corners of an outline and of its bounding box if the outline is that box."""
 
 
 @dataclass(frozen=True)
 class DrawnPart:
-    """The part of an image that a drawn shape covers.
-
-    Parameters
-    ----------
-    part
-        Top, left, height and width in pixels.
-    is_box
-        Whether the shape is larger than what it encloses: it is turned, or no rectangle.
-    is_cut
-        Whether it extends beyond the image.
-    """
+    """The part of an image that a drawn shape covers."""
 
     part: tuple[int, int, int, int]
+    """Top, left, height and width in pixels."""
     is_box: bool
+    """Whether the bounding box is larger than the shape, which is rotated or not a rectangle."""
     is_cut: bool
+    """Whether it extends beyond the image."""
 
     @property
     def described(self) -> str:
-        """What is used, as a sentence for the user without a full stop."""
+        """Description of the used part: a sentence without a full stop."""
         top, left, height, width = self.part
         remarks = ["the box around the shape"] * self.is_box + ["cut at the edge of the frames"] * self.is_cut
         which = f" ({', '.join(remarks)})" if remarks else ""
@@ -48,7 +41,7 @@ def drawn_part(viewer: napari.Viewer, image: Image) -> DrawnPart:
     """Return the pixels of an image that a drawn shape covers.
 
     The shape is the selected one of the active Shapes layer, or the last one in the topmost Shapes layer that is not
-    empty. Layers may have other units and lie elsewhere: what counts is where the shape lies in the world.
+    empty. Layers may have other units and placements: the position of the shape in the world counts.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from napari_diner.widgets.layers.layer_axes import scale_um_of
 from napari_diner.widgets.layers.placement import Placement
 
 _MOST_ROWS = 8
-# labels that lie so many pixels beside an image may not be its own
+# labels that are this many pixels away from an image may not belong to it
 _ELSEWHERE_PX = 0.5
 _TITLES = {
     "area_um2": ("area", "Area of the region in µm²"),
@@ -34,12 +34,12 @@ _TITLES = {
     "volume_um3": ("volume", "Volume of the region in µm³"),
     "mean_index": ("index", "Mean refractive index"),
     "optical_volume_um3": ("∫ index", "Integral of the index above the medium's, in µm³"),
-    "dry_mass_pg": ("mass", "Dry mass in pg; with its standard error, if that is known"),
+    "dry_mass_pg": ("mass", "Dry mass in pg, with its standard error if available"),
 }
 
 
 class MeasureDock(QWidget):
-    """Choose a Labels layer and a result, and get a table of its regions; also as features of the labels.
+    """Measures the regions of a Labels layer in a result; the table also becomes the features of the labels.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class MeasureDock(QWidget):
         self._refresh()
 
     def _refresh(self) -> None:
-        """Offer the layers that the viewer has now, and keep what was chosen."""
+        """Update the lists of layers, and keep the choices."""
         of_results = [layer for layer in self._viewer.layers if isinstance(layer, Image) and _quantity(layer)]
         of_labels = [layer for layer in self._viewer.layers if isinstance(layer, Labels)]
         for combo, layers in ((self.labels, of_labels), (self.image, of_results)):
@@ -90,7 +90,7 @@ class MeasureDock(QWidget):
         self.measure_button.setEnabled(bool(of_labels and of_results))
 
     def measure(self) -> None:
-        """Measure the regions, and show them here and as features of the labels."""
+        """Measure the regions; show the table here and as features of the labels."""
         labels, image = self.labels.currentData(), self.image.currentData()
         try:
             table = measure(self._result(image), np.asarray(labels.data), float(self.increment.value() or 0))
@@ -100,18 +100,18 @@ class MeasureDock(QWidget):
         self.measured = table
         labels.features = {"index": table["label"].astype(int), **table}
         count = len(table["label"])
-        said = f"{count} region{'s' if count > 1 else ''}; also in the features table of {labels.name}"
+        text = f"{count} region{'s' if count > 1 else ''}; also in the features table of {labels.name}"
         if _lies_elsewhere(labels, image):
-            said += (
+            text += (
                 f". Warning: {labels.name} and {image.name} lie in different places; they were matched pixel by pixel, "
                 "so check that the labels belong to this result"
             )
-        self.message.setText(said)
+        self.message.setText(text)
         self.save_button.setEnabled(True)
         self._show(table)
 
     def save(self) -> None:
-        """Ask for a file, and write the table."""
+        """Ask for a file and write the table."""
         path, _ = QFileDialog.getSaveFileName(self, "Save table", "regions.csv", "Tables (*.csv)")
         if not path:
             return
@@ -122,7 +122,7 @@ class MeasureDock(QWidget):
             self.message.setText(str(error))
 
     def _result(self, image: Image) -> Result:
-        """Return the result that a layer belongs to, with the arrays that are in the viewer."""
+        """Return the result of a layer, with its arrays that are in the viewer."""
         values, report = image.metadata["recipe"], image.metadata["report"]
         recipe = task(str(values["task"])).recipe_type.parse(values)
         arrays = []
@@ -154,14 +154,14 @@ class MeasureDock(QWidget):
 
 
 def _lies_elsewhere(labels: Labels, image: Image) -> bool:
-    """Whether pixels of two layers of the same shape are in different places of the world."""
+    """Return whether two layers of the same shape have different placements."""
     ends = np.array([[0.0] * image.ndim, np.subtract(image.data.shape, 1.0)])
     there = Placement.of(image).to_pixels(Placement.of(labels).to_world(ends), tuple(labels.units))
     return bool(np.abs(there - ends).max() > _ELSEWHERE_PX)
 
 
 def _figure(value: float, error: float | None, digits: int) -> str:
-    """Return a number with so many digits, or as many as its error leaves."""
+    """Format a number with a given number of decimals, or as many as its error justifies."""
     if not error:
         return f"{value:.{digits}g}"
     decimals = max(0, -math.floor(math.log10(error)))
@@ -169,14 +169,14 @@ def _figure(value: float, error: float | None, digits: int) -> str:
 
 
 def _quantity(layer: object, of: object = None) -> str | None:
-    """Return which array of a result a layer holds, among those that are measured; None if it is none of them.
+    """Return the name of the measurable array that a layer holds; None if it holds none.
 
     Parameters
     ----------
     layer
         Any layer.
     of
-        The report of the result that it must belong to; any if None.
+        Report of the result that it must belong to; any if None.
     """
     if not isinstance(layer, Image) or not isinstance(layer.metadata.get("report"), Mapping):
         return None

@@ -1,4 +1,4 @@
-"""The live curves of a run: how well the model explains the data."""
+"""The live curves of a run: losses and figures against time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_diner.widgets.forms.controls import WrappedLabel, remove_margins, ro
 LABEL_HEIGHT = 22
 """Pixels that a label on the vertical axis needs."""
 MOST_POINTS = 4000
-"""A curve of more points is thinned out: no screen can show them, and drawing them takes time."""
+"""Largest number of points of a curve; longer ones are thinned out to save drawing time."""
 COLOURS = ("#4e9ede", "#e8833a", "#4caf6e", "#d95f8c", "#9a7bd6", "#c2a52e", "#39b3b3", "#b0705a")
 """Colours of the curves of a comparison; each is readable on dark and on light."""
 
@@ -33,7 +33,7 @@ class Point(NamedTuple):
     contender
         In a comparison, the name of its curve.
     stage
-        What is being done; another stage may have another loss, so no line joins the two.
+        Name of the stage; stages may have different losses, so no line joins them.
     """
 
     seconds: float
@@ -43,7 +43,7 @@ class Point(NamedTuple):
 
 
 class DecadeAxis(pg.AxisItem):
-    """An axis whose logarithmic labels stand at whole decades, as many as fit; pyqtgraph's overlap on small plots."""
+    """An axis with labels at whole decades, as many as fit; those of pyqtgraph overlap in small plots."""
 
     def logTickValues(  # noqa: N802 (pyqtgraph's name)
         self, low: float, high: float, size: float, _: object
@@ -65,7 +65,7 @@ class _Series:
 
     def append(self, point: Point) -> None:
         if self.seconds and point.stage != self._stage:
-            # a point without values parts the curve
+            # a point without values separates the parts of the curve
             self.seconds.append(point.seconds)
         self._stage = point.stage
         self.seconds.append(point.seconds)
@@ -89,7 +89,7 @@ class _Series:
 
 
 class FixedPlot(pg.PlotWidget):
-    """A plot that the mouse neither moves nor changes."""
+    """A plot without mouse interaction."""
 
     def __init__(self, tip: str = "", **arguments: object) -> None:
         super().__init__(**arguments)
@@ -120,9 +120,9 @@ class LossPlot(QWidget):
         # room for the upper half of a label at the very top
         self.plot.getPlotItem().layout.setContentsMargins(1, 6, 1, 1)
         self.plot.getAxis("left").setWidth(48)
-        # a range of one decade has a label at least
+        # show at least one label
         self.plot.setLimits(minYRange=1)
-        # above the plot, as a label below the axis would cost height and be cut off first
+        # above the plot, as a label below the axis would need height
         top = row(self.quantity, self.present, "against time (s)", stretch=self.present)
         layout = QVBoxLayout(self)
         remove_margins(layout, 2)
@@ -139,7 +139,7 @@ class LossPlot(QWidget):
 
     @property
     def contenders(self) -> list[str]:
-        """Names of the curves, in the order in which they began."""
+        """Names of the curves, in the order in which they started."""
         return list(self._series)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
@@ -147,7 +147,7 @@ class LossPlot(QWidget):
         return QSize(280, 130)
 
     def prefer(self, name: str) -> None:
-        """Plot this quantity if it is available, until the user chooses another."""
+        """Plot this quantity, if available, until the user chooses another."""
         self._preferred = name
 
     def clear(self) -> None:
@@ -178,13 +178,13 @@ class LossPlot(QWidget):
         self._redraw()
 
     def conclude(self, seconds: float, name: str, value: float) -> None:
-        """End the latest curve with what is kept, if it has this quantity."""
+        """End the latest curve with the figure of the result, if it has this quantity."""
         if self._latest in self._series and name in self._series[self._latest].values:
             self._series[self._latest].conclude(seconds, name, value)
             self._redraw()
 
     def set_theme(self, name: str) -> None:
-        """Take the colours of one of napari's themes."""
+        """Apply the colours of a napari theme."""
         theme = get_theme(name)
         self._text_colour = theme.text.as_hex()
         self.plot.setBackground(theme.background.as_hex())
@@ -198,7 +198,7 @@ class LossPlot(QWidget):
         self._preferred = self.quantity.currentData() or ""
 
     def _show_legend(self) -> None:
-        """Give each curve its colour, and name them if there are several."""
+        """Give each curve its colour, and a name if there are several."""
         several = any(self._series)
         colours = [
             COLOURS[place % len(COLOURS)] if several else self._text_colour for place in range(len(self._series))
