@@ -36,6 +36,7 @@ from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.prior import checked_support, prior_report, support_doubts
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import check_registration, unregistered
+from napari_diner.tasks.lensless.response import RESPONSE_SIDE_PX, nonlinear
 from napari_diner.tasks.lensless.setup import Setup, geometry_report, light_report
 from napari_diner.tasks.lensless.short_look import ShortLook
 from napari_diner.tasks.lensless.stages import LenslessStages, LenslessState
@@ -122,6 +123,8 @@ class LenslessJob(Job[LenslessState]):
             uneven_light = uneven(self._used, self._prepared, look)
             # either may be taken for the other
             wrong = uneven_light or misplaced(self._used, setup, self._prepared, look)
+            if not wrong:
+                wrong = nonlinear(ShortLook(setup, self._prepared, builder, RESPONSE_SIDE_PX))
             self.warnings = (*wrong, *self.warnings)
         self._stages = LenslessStages(self._used, builder, support)
         self.warnings = tuple(self._left_out.counted(self.warnings))

@@ -21,6 +21,7 @@ from napari_diner.tasks.wording import percent
 
 _SIDE_PX = 192
 _SHORT = GaussNewtonSettings(warm_up=30, iterations=3, cg_steps=10)
+_SHORTER = GaussNewtonSettings(warm_up=15, iterations=1, cg_steps=6)
 # what a change of the geometry may leave of what was unexplained beyond noise, and standard errors that make it certain
 _CONFIRMED, _CERTAIN = 0.5, 5.0
 _NEXT_TO_NOTHING = 1e-5
@@ -37,17 +38,30 @@ class ShortLook:
         The prepared frames and their geometry.
     builder
         Builds forward models.
+    side_px
+        Most pixels of the part along each axis.
     """
 
-    def __init__(self, setup: Setup, prepared: PreparedFrames, builder: ModelBuilder) -> None:
+    def __init__(self, setup: Setup, prepared: PreparedFrames, builder: ModelBuilder, side_px: int = _SIDE_PX) -> None:
         setup, builder = of_the_sensor(setup, builder)
-        cut = middle(prepared.amplitudes.shape[1:], _SIDE_PX)
+        cut = middle(prepared.amplitudes.shape[1:], side_px)
         if cut is not None:
             prepared = prepared.part(*cut)
             setup = dataclasses.replace(setup, padding=PaddingSettings(mode="unknown"))
             if builder.illumination is not None:
                 builder = dataclasses.replace(builder, illumination=builder.illumination[cut])
         self._setup, self._prepared, self._builder = setup, prepared, builder
+
+    @property
+    def intensities(self) -> npt.NDArray[np.float32]:
+        """The frames of the part, (N, Y, X)."""
+        return np.square(self._prepared.amplitudes)
+
+    def of(self, intensities: npt.NDArray[np.float32], *, quick: bool = False) -> Unexplained:
+        """Return how much of the variation of other frames, (N, Y, X), is left unexplained, or about how much."""
+        amplitudes = np.sqrt(intensities / intensities.mean()).astype(np.float32)
+        prepared = dataclasses.replace(self._prepared, amplitudes=amplitudes)
+        return self._unexplained(self._setup, prepared, _SHORTER if quick else _SHORT)
 
     def at(self, distances_um: Vector) -> Unexplained:
         """Return how much of the variation of the frames is left unexplained with other distances."""
@@ -59,10 +73,12 @@ class ShortLook:
             self._setup if gains is None else self._setup.with_heights(gains=tuple(gains.tolist()))
         )
 
-    def _unexplained(self, setup: Setup) -> Unexplained:
-        problem = self._builder.problem(setup, self._prepared)
+    def _unexplained(
+        self, setup: Setup, prepared: PreparedFrames | None = None, steps: GaussNewtonSettings = _SHORT
+    ) -> Unexplained:
+        problem = self._builder.problem(setup, self._prepared if prepared is None else prepared)
         start = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
-        solver = GaussNewton(problem, start, _SHORT)
+        solver = GaussNewton(problem, start, steps)
         for _ in solver.steps():
             pass
         fields = solver.result(), problem.flat_field()
