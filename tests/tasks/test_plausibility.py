@@ -186,3 +186,16 @@ def test_a_lamp_that_drifts_over_directions() -> None:
     # what depends on the direction alone may be the sample, or the optics
     tilted = IDT.data.data * np.float32(1 + 0.1 * IDT.recipe.illumination(12).apertures[:, 0])[:, None, None]
     assert "brightness" not in doubts("idt", IDT, tilted)
+
+
+@pytest.mark.parametrize(("axis", "across"), [(1, 0.3), (2, -0.6)])
+def test_light_that_is_uneven_across_all_frames(axis: int, across: float) -> None:
+    sample = nd.sample("idt", height_px=40, width_px=48, slices=6, frames=8)
+    values = sample.recipe.model_dump(exclude_unset=True, exclude={"stack", "truth"})
+    frames = np.asarray(sample.data.data)
+    light = np.linspace(1 - across / 2, 1 + across / 2, frames.shape[axis])
+    uneven = frames * np.expand_dims(light, tuple({0, 1, 2} - {axis}))
+    for stack, expected in ((frames, 0), (uneven, 1)):
+        with nd.idt.start(stack, **values) as run:
+            told = [text for text in run.warnings if text.startswith("all frames brighten by ")]
+        assert len(told) == expected

@@ -29,7 +29,8 @@ from napari_diner.tasks.task import Frames
 # a frame with a larger mean contrast does not match its background, unless this part of the field is at the level of
 # the background
 _OFF_LEVEL, _EMPTY_PART = 0.1, 0.15
-
+# brightening across the field, and part of the mean of all frames, from which it is not that of a sample
+_STEEP, _MOSTLY = 0.1, 0.8
 
 _OF_CONTRAST = 0.5
 """Largest deviation of the mean of I / I_background from one that a sample causes."""
@@ -133,7 +134,7 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
             notes += counted(bad, what, "filled from the pixels around")
     _check_kind(recipe.background, values, is_real=frames.dtype.kind == "f")
     contrast, warnings = _contrast(recipe, data, values)
-    return contrast, [*notes, *warnings]
+    return contrast, [*notes, *warnings, *_slope(contrast)]
 
 
 def _contrast(
@@ -239,3 +240,18 @@ def _level(contrast: npt.NDArray[np.float32], cause: str) -> list[str]:
         return []
     side = "brighter" if offset > 0 else "darker"
     return [f"frame {number + 1} is {abs(offset):.0%} {side} than its background on average; {cause}"]
+
+
+def _slope(contrast: npt.NDArray[np.float32]) -> list[str]:
+    """Return a warning if all frames brighten from one side of the field to the other, and do little else."""
+    mean = contrast.mean(0, dtype=np.float64)
+    y, x = (np.linspace(-0.5, 0.5, size) for size in mean.shape)
+    mean -= mean.mean()
+    plane = (y @ mean).mean() / (y @ y) * y[:, None] + (mean @ x).mean() / (x @ x) * x
+    across = float(np.ptp(plane))
+    if across < _STEEP or plane.var() < _MOSTLY * mean.var():
+        return []
+    return [
+        f"all frames brighten by {across:.0%} from one side of the field to the other, as under uneven light; a "
+        "background recorded without the sample removes it"
+    ]
