@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import tifffile
 
 from napari_diner.errors import InputError
 from napari_diner.preprocess.settings import PreprocessSettings
-from napari_diner.preprocess.steps import Prepared, References, prepare_frames, prepared_shape, read_references
+from napari_diner.preprocess.steps import Prepared, References, prepare_frames, prepared_shape
 
 Y, X = np.mgrid[:60, :80] / 80
 
@@ -190,13 +187,6 @@ def test_what_is_not_finite_matters_only_where_it_is_used() -> None:
 def test_what_cannot_be_used(references: References, settings: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         prepared(scene(), references, **settings)
-
-
-def test_references_are_read_from_the_files_named(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "dark.tif", np.full((60, 80), 7, np.uint16))
-    read = read_references(PreprocessSettings(dark=str(tmp_path / "dark.tif")))
-    assert read.dark is not None and (read.dark == 7).all()
-    assert read.flat is None and read.empty is None
 
 
 def test_a_dark_frame_that_is_no_darker_is_refused() -> None:

@@ -10,7 +10,6 @@ from scipy import ndimage
 
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
-from napari_diner.io.images import read_image
 from napari_diner.preprocess.no_data import broken_pixels, no_data_value, outliers
 from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
 from napari_diner.preprocess.saturation import Levels, at_levels, saturated, saturation_levels
@@ -51,18 +50,6 @@ class Prepared:
     """Sentences for the report on masked and saturated pixels."""
     at_least: Mask | None = None
     """True at saturated pixels, (N, Y, X), which are at least as bright as recorded; None if there are none."""
-
-
-def read_references(settings: PreprocessSettings) -> References:
-    """Read the reference images named in the settings.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be used.
-    """
-    paths = (settings.dark, settings.flat, settings.empty)
-    return References(*(None if path is None else read_image(path) for path in paths))
 
 
 def prepared_shape(settings: PreprocessSettings, shape: tuple[int, int]) -> tuple[int, int]:

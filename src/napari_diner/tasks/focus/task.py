@@ -27,7 +27,7 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
     summary = "Find the distance of each frame of a lensless stack by its sharpness."
     recipe_type = FocusRecipe
     source_help = LenslessTask.source_help
-    attachments = ("mask",)
+    attachments = ("mask", "preprocess.dark", "preprocess.flat", "preprocess.empty")
     dock = "napari_diner.widgets.focus.dock:FocusDock"
 
     def assemble(self, recipe: FocusRecipe, frames: Frames | None = None) -> LenslessData:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,7 +26,6 @@ from napari_diner.preprocess.steps import (
     Prepared,
     References,
     prepare_frames,
-    read_references,
 )
 from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import supports
@@ -39,6 +38,8 @@ from napari_diner.tasks.task import Frames
 from napari_diner.tasks.wording import count
 
 Array = npt.NDArray[Any]
+
+REFERENCES = tuple(one.name for one in fields(References))
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
         notes=stack.notes,
         warnings=stack.warnings,
         support=support,
-        references=read_references(recipe.preprocess),
+        references=References(*(image(f"preprocess.{name}", getattr(recipe.preprocess, name)) for name in REFERENCES)),
     )
 
 
@@ -154,7 +155,7 @@ def kept(recipe: Completed, data: LenslessData) -> tuple[Completed, LenslessData
     if not left_out.numbers:
         return recipe, data, left_out
     recipe.check_lists(frames)
-    references = References(*(left_out.pages(getattr(data.references, name)) for name in ("dark", "flat", "empty")))
+    references = References(*(left_out.pages(getattr(data.references, name)) for name in REFERENCES))
     data = replace(
         data,
         frames=data.frames[left_out.kept],

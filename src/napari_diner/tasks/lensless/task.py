@@ -94,7 +94,7 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
     recipe_type = LenslessRecipe
     follows = True
     source_help = f"Multi-page TIFF, folder, or glob of {IMAGES} files: one frame per distance."
-    attachments = ("illumination", "mask", "prior.support")
+    attachments = ("illumination", "mask", "prior.support", "preprocess.dark", "preprocess.flat", "preprocess.empty")
     dock = "napari_diner.widgets.lensless.dock:LenslessDock"
     samples = (
         Sample(

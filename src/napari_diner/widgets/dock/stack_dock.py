@@ -15,6 +15,7 @@ from napari_diner.tasks.lensless.recipe import RecordingRecipe
 from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.forms.editors import Editor
+from napari_diner.widgets.forms.source_choice import SourceChoice
 from napari_diner.widgets.forms.stack_choice import StackChoice
 from napari_diner.widgets.layers.layer_metadata import files_of
 from napari_diner.widgets.layers.pixel_size import doubts_about, pixel_side
@@ -39,6 +40,9 @@ class StackDock(TaskDock[StackRecipeT]):
         "select",
     )
 
+    painted: ClassVar[tuple[str, ...]] = ("mask", "prior.support")
+    """Images that may be painted, or drawn, in a layer."""
+
     choice: StackChoice
 
     def __init__(
@@ -48,6 +52,14 @@ class StackDock(TaskDock[StackRecipeT]):
         layers: ResultLayers | None = None,
     ) -> None:
         super().__init__(napari_viewer, StackChoice(napari_viewer), own_editors, layers)
+        self.sources = {
+            key: SourceChoice(napari_viewer, is_mask=key in self.painted)
+            for key in self.task.attachments
+            if key not in (own_editors or {})
+        }
+        """Where the images beside the frames come from, by the keys of the recipe."""
+        for key, source in self.sources.items():
+            self.editors |= self.advanced.exchange(key, source)
         self.choice.part_chosen.connect(self._on_part)
 
     @property
@@ -60,7 +72,17 @@ class StackDock(TaskDock[StackRecipeT]):
 
     def attachments(self) -> Mapping[str, Array]:
         """Return the layers that are used in place of other files."""
-        return {}
+        part = self.choice.part
+        if part is None:
+            return {}
+        images = {key: source.array(part) for key, source in self.sources.items()}
+        return {key: image for key, image in images.items() if image is not None}
+
+    def fill_in(self, layer: Image) -> None:
+        """Fill in what the chosen layer specifies about itself, and offer the others for further images."""
+        for source in self.sources.values():
+            source.set_stack(layer)
+        super().fill_in(layer)
 
     def frames(self, layer: Image) -> Frames:
         """Return the frames of a layer, and the layers that are used in place of other files."""

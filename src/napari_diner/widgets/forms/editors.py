@@ -265,11 +265,16 @@ def add_rows(form: QFormLayout, model: type[BaseModel], editors: Mapping[str, Ed
     """Append a row with title and editor for each of some fields of a model to a form, and return the form."""
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     for name, editor in editors.items():
-        field = model.model_fields[name]
-        label = QLabel(title_of(name, field))
-        label.setToolTip(field.description or "")
-        form.addRow(label, cast(QWidget, editor))
+        form.addRow(label_of(model, name), cast(QWidget, editor))
     return form
+
+
+def label_of(model: type[BaseModel], name: str) -> QLabel:
+    """Return a label with the title of a field of a model, and its description as tooltip."""
+    field = model.model_fields[name]
+    label = QLabel(title_of(name, field))
+    label.setToolTip(field.description or "")
+    return label
 
 
 def bounds(field: FieldInfo) -> tuple[float, float]:

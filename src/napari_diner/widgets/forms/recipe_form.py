@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import cast
 
 from pydantic import BaseModel
 from qtpy.QtCore import Signal
@@ -11,7 +12,7 @@ from superqt import QCollapsible
 
 from napari_diner.settings import sections
 from napari_diner.widgets.forms.controls import remove_margins
-from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors
+from napari_diner.widgets.forms.editors import Editor, WheelGuard, add_rows, label_of, make_editors
 
 
 class RecipeForm(QWidget):
@@ -39,6 +40,7 @@ class RecipeForm(QWidget):
         none_texts: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
+        self._model = model
         self.sections: dict[str, Section] = {}
         self.groups: dict[str, Section] = {}
         grouped = {name for names in (groups or {}).values() for name in names}
@@ -47,7 +49,7 @@ class RecipeForm(QWidget):
         self.editors: dict[str, Editor] = make_editors(model, plain, none_texts)
         layout = QVBoxLayout(self)
         remove_margins(layout)
-        rows = QFormLayout()
+        rows = self._rows = QFormLayout()
         rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         layout.addLayout(add_rows(rows, model, self.editors))
         for editor in self.editors.values():
@@ -83,6 +85,31 @@ class RecipeForm(QWidget):
                 self.editors[name].set_value(value)
             elif name in self.sections and isinstance(value, Mapping | BaseModel):
                 self.sections[name].form.set_values(value)
+
+    def exchange(self, key: str, editor: Editor) -> dict[str, Editor]:
+        """Put another editor in the place of that of a field; return it by its name, if the field is in no section.
+
+        Parameters
+        ----------
+        key
+            Of the field; with that of its section, such as ``"prior.support"``.
+        editor
+            A widget.
+        """
+        section, _, name = key.rpartition(".")
+        if section:
+            self.sections[section].form.exchange(name, editor)
+            return {}
+        new = cast(QWidget, editor)
+        new.setObjectName(name)
+        new.setToolTip(self._model.model_fields[name].description or "")
+        WheelGuard(new)
+        place, _ = self._rows.getWidgetPosition(cast(QWidget, self.editors[name]))
+        self._rows.removeRow(place)
+        self._rows.insertRow(place, label_of(self._model, name), new)
+        editor.changed.connect(self.changed)
+        self.editors[name] = editor
+        return {name: editor}
 
     def _add_section(self, title: str, form: RecipeForm) -> Section:
         section = Section(title, form)

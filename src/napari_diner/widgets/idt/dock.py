@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import napari
@@ -12,7 +12,6 @@ from napari.layers import Image
 from qtpy.QtWidgets import QFormLayout
 
 from napari_diner.errors import RecipeError
-from napari_diner.io.arrays import Array
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.solvers.registry import sections_of, solver_names
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -24,7 +23,7 @@ from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.dock.stack_dock import StackDock
 from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.forms.editors import WheelGuard
-from napari_diner.widgets.idt.background_choice import BackgroundChoice
+from napari_diner.widgets.forms.source_choice import SourceChoice
 from napari_diner.widgets.idt.geometry_layers import GeometryLayers
 from napari_diner.widgets.idt.illumination_editor import IlluminationEditor
 from napari_diner.widgets.idt.view_bar import ViewBar
@@ -35,6 +34,13 @@ if TYPE_CHECKING:
     from napari_diner.tasks.idt.geometry_preview import Circles, GeometryCheck
 
 
+BACKGROUNDS = {
+    "mean": "Mean of each frame",
+    "blur": "Blur of each frame",
+    "ratio": "Already I / background",
+    "none": "Already I / background − 1",
+}
+"""Titles of the words that a recipe takes for the background; the first is the default."""
 MODELS = {"born": "Single scattering", "multislice": "Multiple scattering"}
 """Titles of the models in a report."""
 
@@ -64,7 +70,7 @@ class IdtDock(StackDock[IdtRecipe]):
     layers: VolumeLayers
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        self.background = BackgroundChoice(napari_viewer)
+        self.background = SourceChoice(napari_viewer, BACKGROUNDS)
         self.background.setToolTip(IdtRecipe.model_fields["background"].description or "")
         WheelGuard(self.background)
         super().__init__(
@@ -72,6 +78,7 @@ class IdtDock(StackDock[IdtRecipe]):
             {"background": self.background},
             VolumeLayers(napari_viewer),
         )
+        self.sources["background"] = self.background
         self._geometry = GeometryLayers(napari_viewer)
         self.geometry_check = self.latest_work()
         self.geometry_check.failed.connect(self._on_check_failed)
@@ -126,11 +133,6 @@ class IdtDock(StackDock[IdtRecipe]):
         self.layers.begin(recipe, self.choice.part_of(layer).place)
         return recipe
 
-    def attachments(self) -> Mapping[str, Array]:
-        """Return the background if it is a layer."""
-        background = self.background.layer
-        return {} if background is None else {"background": background.data}
-
     def summary(self, result: Result) -> str:
         """Return the range of the index and the share of the signal that the model explains."""
         report, index = result.report, result["n_re"].data
@@ -148,7 +150,6 @@ class IdtDock(StackDock[IdtRecipe]):
 
     def fill_in(self, layer: Image) -> None:
         """Fill in what the chosen layer specifies about its recording."""
-        self.background.set_stack(layer)
         super().fill_in(layer)
         notes = layer_notes(layer)
         if "illuminations" in notes or "ring" in notes:
