@@ -8,7 +8,6 @@ operation on them, for every k.
 - The output is removed, filled by somebody else, becomes a file, or its report is damaged.
 - The data are removed, replaced by others, or cut off.
 - A second run into the same folder begins while the first one stands still, or is killed there.
-- The terminal is closed, or its disk is full.
 
 The folder must then hold the old result or the new one, complete, with all files of the user; a result that was
 computed must be somewhere; what the command says must be true, and one line; and its exit code 0 or 2.
@@ -31,7 +30,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -308,43 +306,6 @@ def two(case: Case, place: Path) -> Iterator[Trial]:
             yield f"{way.name} at {moment}", problem, " ".join(file.read_text() for file in says if file.exists())
 
 
-def terminal(case: Case, place: Path) -> Iterator[Trial]:
-    """Close or fill the terminal."""
-    for name, prepare in TERMINALS.items():
-        out, said = case.fresh(place / name), place / "said.txt"
-        code = end(start(case.command.words, out, said, prepare=prepare))
-        problem = "" if is_made(out, case.names) or "errors" in name else "result lost"
-        problem = problem or ("" if code in (0, 1, 2) else f"exit code {code}")
-        words = said.read_text(errors="replace")
-        is_fault = any(word in words for word in ("TRACEBACK", "Traceback", "unexpected error"))
-        yield name, problem or ("traceback" if is_fault else ""), words
-
-
-def _onto(target: str, *numbers: int) -> None:
-    for number in numbers:
-        if target:
-            os.dup2(os.open(target, os.O_WRONLY), number)
-        else:  # as Python finds it when it starts
-            os.close(number)
-            setattr(sys, ("stdin", "stdout", "stderr")[number], None)
-
-
-def _broken_pipe() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    os.dup2(writing, 1)
-
-
-TERMINALS: dict[str, Callable[[], None]] = {
-    "closed": functools.partial(_onto, "", 1),
-    "full": functools.partial(_onto, "/dev/full", 1),
-    "broken pipe": _broken_pipe,
-    "closed, and errors": functools.partial(_onto, "", 1, 2),
-    "full, and errors": functools.partial(_onto, "/dev/full", 1, 2),
-}
-"""What happens to a terminal."""
-
-
 def _quietly(*words: object) -> None:
     subprocess.run([str(word) for word in words], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -371,7 +332,6 @@ FAULTS: dict[str, Callable[[Case, Path], Iterator[Trial]]] = {
     "output": output,
     "data": data,
     "two": two,
-    "terminal": terminal,
 }
 
 

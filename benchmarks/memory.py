@@ -16,9 +16,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # the process that starts the others has to stay small: a child's peak includes its parent's size as it is started
 SIZES = {"lensless": (256, 512, 1024), "idt": (64, 128, 192), "image": (256, 512, 1024), "volume": (64, 128, 192)}
@@ -142,6 +143,17 @@ def measured(folder: Path, case: Case, threads: int) -> dict[str, object]:
     return {**entry, "planned_mb": report.get("planned_memory_mb"), "reported_mb": report.get("peak_memory_mb")}
 
 
+def table(entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the lines of a table: for each case its peaks in MB, small to large, and the ratios of plan and peak."""
+    rows: dict[str, list[str]] = {}
+    for entry in sorted(entries.values(), key=lambda entry: entry["size"]):
+        planned, peak = entry["planned_mb"] or float("nan"), entry["peak_mb"]
+        rows.setdefault(entry["name"], []).append(f"{peak:.0f} ({planned / peak:.2f})")
+    order = dict.fromkeys(case.name for case in cases())
+    lines = [f"| {name} | {' | '.join(rows[name])} |" for name in order if name in rows]
+    return ["| case | small | medium | large |", "|---|--:|--:|--:|", *lines]
+
+
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -158,10 +170,7 @@ def main() -> None:
         if arguments.only in case.name and key not in entries:
             entries[key] = measured(folder, case, arguments.threads)
             file.write_text(json.dumps(entries, indent=1))
-    lines = ["| case | pixels | planned MB | peak MB | planned / peak |", "|---|--:|--:|--:|--:|"]
-    for entry in entries.values():
-        planned, peak = entry["planned_mb"] or float("nan"), entry["peak_mb"]
-        lines.append(f"| {entry['name']} | {entry['size']} | {planned:.0f} | {peak:.0f} | {planned / peak:.2f} |")
+    lines = table(entries)
     (folder / "memory.txt").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 

@@ -28,20 +28,37 @@ SAMPLES = {
 }
 RUNS = {
     "lensless": {
-        "gauss-newton": ("gauss_newton.iterations=3",),
-        "alternating": ("solver=alternating", "alternating.iterations=50"),
-        "diner": ("solver=diner", "gradient.iterations=50"),
-        "siren": ("solver=siren", "gradient.iterations=50"),
-        "uncertainty": ("uncertainty.map=true", "uncertainty.samples=2", "gauss_newton.iterations=3"),
-        "calibration": ("calibration.z=true", "calibration.rounds=2", "gauss_newton.iterations=3"),
+        "gauss-newton": (
+            "gauss_newton.iterations=1",
+            "gauss_newton.warm_up=1",
+            "gauss_newton.cg_steps=5",
+        ),
+        "alternating": ("solver=alternating", "alternating.iterations=20"),
+        "diner": ("solver=diner", "gradient.iterations=20"),
+        "siren": ("solver=siren", "gradient.iterations=20"),
+        "uncertainty": (
+            "uncertainty.map=true",
+            "uncertainty.samples=2",
+            "uncertainty.cg_steps=10",
+            "gauss_newton.iterations=1",
+            "gauss_newton.warm_up=1",
+            "gauss_newton.cg_steps=5",
+        ),
+        "calibration": (
+            "calibration.z=true",
+            "calibration.rounds=2",
+            "gauss_newton.iterations=1",
+            "gauss_newton.warm_up=1",
+            "gauss_newton.cg_steps=5",
+        ),
     },
     "idt": {
         "tikhonov": ("solver=tikhonov",),
-        "voxels": ("iterations=20",),
-        "diner": ("solver=diner", "gradient.iterations=50"),
+        "voxels": ("iterations=10", "regularization.tv=1e-4"),
+        "diner": ("solver=diner", "gradient.iterations=20"),
     },
     "image": {
-        name: (f"representation={name}", "epochs=50") for name in ("diner", "siren", "pe-mlp", "hash-grid", "pixels")
+        name: (f"representation={name}", "epochs=20") for name in ("diner", "siren", "pe-mlp", "hash-grid", "pixels")
     },
 }
 MEASURED = ("seconds", "memory", "_mb", "per_epoch", "versions", "written")
