@@ -216,7 +216,11 @@ def output(case: Case, place: Path) -> Iterator[Trial]:
             computed = 0 <= fault.reserved < moment and not case.command.in_parts
             problem = "" if saved.value else case.verdict_on_new(out, code, said, computed=computed)
             # the report and the recipe of the older result are ours
-            if kept and kept not in before and (not (out / kept).is_file() or (out / kept).read_text() != MINE):
+            if (
+                kept
+                and kept not in before
+                and (not (out / kept).is_file() or (out / kept).read_bytes() != MINE.encode())
+            ):
                 problem = "a file of the user's is lost"
             yield f"{name} at {moment}", problem, said.read_text(errors="replace")
 

@@ -15,11 +15,14 @@ P, `solvers` the loss L and the argmin, `tasks` the questions that users ask.
 Importing this package imports neither torch nor Qt; both are loaded when they are first needed.
 """
 
-import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+import os
+
+TYPE_CHECKING = False  # that of `typing` takes time in which a Ctrl-C at the start would print a traceback
 if TYPE_CHECKING:
+    from typing import Any
+
     from napari_diner.api import batch as batch
     from napari_diner.api import compare as compare
     from napari_diner.api import fit as fit
@@ -60,6 +63,8 @@ def __getattr__(name: str) -> Any:
             return "0.0.0"
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     value = globals()[name] = getattr(import_module(_PUBLIC[name]), name)
     return value
 

@@ -13,6 +13,7 @@ import yaml
 
 from napari_diner import cli
 from napari_diner.cli import output
+from napari_diner.errors import OutputError
 from napari_diner.io.folder import reserved
 from tests.cli.conftest import Run
 
@@ -97,9 +98,14 @@ def test_an_interruption_after_a_file_is_written_says_so(tmp_path: Path) -> None
     file = tmp_path / "table.csv"
     with (
         pytest.raises(KeyboardInterrupt, match=r"the result is saved in .*csv"),
-        output.file_written(file, lambda path: path.write_text("1")),
+        output.file_written(file, lambda path: path.write_text("1"), overwrite=False),
     ):
         raise KeyboardInterrupt
+    with (
+        pytest.raises(OutputError, match="File exists"),
+        output.file_written(file, lambda path: path.write_text("2"), overwrite=False),
+    ):
+        pass
     assert file.read_text() == "1"
 
 

@@ -124,13 +124,13 @@ def check_command(task: AnyTask, check: Check) -> Command:
         values = _recipe(task, source, recipe, set_, options.values(settings))
         if output is not None:
             check_file(output, overwrite, "YAML", (".yaml", ".yml"))
-        return functools.partial(check_into, task, check, values, pick, output)
+        return functools.partial(check_into, task, check, values, pick, output, overwrite)
 
     command.__doc__ = check.summary
     return options.added_to(_described(task, command))
 
 
-def check_into(task: AnyTask, check: Check, recipe: Recipe, pick: int, output: Path | None) -> int:
+def check_into(task: AnyTask, check: Check, recipe: Recipe, pick: int, output: Path | None, overwrite: bool) -> int:
     """Print the ranking of a check, and write the recipe of the picked alternative if a file is named.
 
     Raises
@@ -150,7 +150,7 @@ def check_into(task: AnyTask, check: Check, recipe: Recipe, pick: int, output: P
         )
     if output is not None:
         text = shared(recipe.updated(ranking.alternatives[pick - 1].changes), output.parent).to_yaml(complete=False)
-        with file_written(output, lambda path: path.write_text(text, encoding="utf-8")):
+        with file_written(output, lambda path: path.write_text(text, encoding="utf-8"), overwrite):
             print(f"the recipe of alternative {pick} is in {output}")
     return 0
 

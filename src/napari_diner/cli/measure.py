@@ -34,7 +34,9 @@ def measure(
 
     text = to_csv(measured(load(result), read_image(labels), refraction_increment))
     with (
-        nullcontext() if output is None else file_written(output, lambda path: path.write_text(text, encoding="utf-8"))
+        nullcontext()
+        if output is None
+        else file_written(output, lambda path: path.write_text(text, encoding="utf-8"), overwrite)
     ):
         if not quiet:
             print(text, end="")

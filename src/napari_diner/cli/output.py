@@ -78,9 +78,9 @@ def results_in(
 
 
 @contextmanager
-def file_written(output: Path, write: Callable[[Path], object]) -> Iterator[None]:
+def file_written(output: Path, write: Callable[[Path], object], overwrite: bool) -> Iterator[None]:
     """Write a file as `replaced` does; whoever interrupts the block afterwards is told that it is saved."""
-    replaced(output, write)
+    replaced(output, write, overwrite=overwrite)
     try:
         yield
         sys.stdout.flush()

@@ -45,7 +45,7 @@ def render(
 
     saved = FitModel.open(model)
     rendering = saved.render(parse_region(region, saved.axes, saved.shape), factors, order)
-    with file_written(output, lambda path: write_array(path, rendering)):
+    with file_written(output, lambda path: write_array(path, rendering), overwrite):
         if not quiet:
             sizes = " × ".join(str(size) for size in rendering.data.shape)
             print(f"{sizes} ({rendering.axes}, {rendering.data.dtype}) in {output}")

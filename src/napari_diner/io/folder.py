@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -254,13 +255,13 @@ def write_contents(
         (folder / WEIGHTS).write_bytes(_in_order(save(contiguous, metadata=dict(metadata or {}))))
 
 
-def replaced(path: Path, write: Callable[[Path], object]) -> None:
+def replaced(path: Path, write: Callable[[Path], object], *, overwrite: bool = True) -> None:
     """Write a file beside its place and move it there, so that it is never visible in part.
 
     Raises
     ------
     OutputError
-        If it cannot be written.
+        If it cannot be written, or is there already and not to be overwritten.
     """
     path = path.expanduser().absolute()
     try:
@@ -270,6 +271,8 @@ def replaced(path: Path, write: Callable[[Path], object]) -> None:
         try:
             write(stage.new / path.name)
             with undisturbed():
+                if not overwrite and os.path.lexists(path):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
                 replace_synced(stage.new / path.name, path)
                 stage.remove()
         except BaseException:
