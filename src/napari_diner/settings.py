@@ -86,7 +86,10 @@ def explained(model: Any, error: ValidationError) -> RecipeError:
         problem = "it should be a section with settings of its own"
     if first["type"] == "missing":
         return RecipeError("{field} is missing", key)
-    return RecipeError(f"{{field}} = {quoted(first['input'])} cannot be used: {problem}", key or "recipe")
+    given = first["input"]
+    if isinstance(given, list):  # the command line reads the numbers of lists before it knows what they are for
+        given = [int(each) if isinstance(each, float) and each.is_integer() else each for each in given]
+    return RecipeError(f"{{field}} = {quoted(given)} cannot be used: {problem}", key or "recipe")
 
 
 def _nearest(key: str, valid: set[str]) -> str:

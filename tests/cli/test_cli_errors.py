@@ -73,6 +73,7 @@ CASES = {
     f"lensless good.tif -o out {OPTICS} --distances-um list.csv": "list.csv, line 2: 'many' is not a number",
     f"lensless good.tif -o out {OPTICS} --distances-um none.csv": "--distances-um: none.csv cannot be read",
     f"lensless good.tif -o out {OTHERS} --wavelength-um 0": "--wavelength-um = 0.0 cannot be used: it should be",
+    f"lensless good.tif -o out {RIGHT} --leave-out 0": "--leave-out = [0] cannot be used: frames are counted from 1",
     f"lensless good.tif -o out {OTHERS} --wavelength-um -0.5": "--wavelength-um = -0.5 cannot be used: it should be",
     f"lensless good.tif -o out {RIGHT} --wavelength-um 1": "--wavelength-um specified multiple times",
     f"lensless good.tif -o out {OTHERS} --wavelength-um nan": "--wavelength-um = nan cannot be used",
