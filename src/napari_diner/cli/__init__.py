@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Open the standard streams that are closed, so that no result gets the number of one and the text for it."""
+    """Reopen closed standard streams, so that no output file gets the descriptor of one of them."""
     import os
     import sys
 

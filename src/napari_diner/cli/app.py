@@ -26,7 +26,7 @@ BAD_INPUT = 2
 FAULT = 1
 _LONGEST = 1000
 _UNPRINTABLE = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
-"""Reasons why standard output takes no more; errors of files have a name."""
+"""Errors of standard output, which unlike those of files have no file name."""
 
 
 def build_app() -> App:
@@ -79,7 +79,7 @@ def execute(arguments: Sequence[str]) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in _UNPRINTABLE:
             _drop_printed()
-            # nobody is told if the reader of the output, such as `head`, has exited
+            # no message if the reader of the output, such as `head`, has exited
             return FAULT if isinstance(error, BrokenPipeError) else _complain(f"{unprintable(error)}; add --quiet")
         if os.environ.get(TRACEBACK):
             raise
@@ -89,7 +89,7 @@ def execute(arguments: Sequence[str]) -> int:
 
 
 def _drop_printed() -> None:
-    """Drop what was printed and cannot be written, so that Python does not try again as it ends."""
+    """Discard buffered output that cannot be written, so that Python does not try again at exit."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -89,7 +89,7 @@ def file_written(output: Path, write: Callable[[Path], object], overwrite: bool)
 
 
 def _told(error: KeyboardInterrupt | OSError, output: Path) -> BaseException:
-    """Return what is raised instead of an interruption, or a failure to print, when a result is saved."""
+    """Return the exception to raise instead of an interruption, or a failure to print, after a result is saved."""
     place = f"the result is saved in {output}"
     if isinstance(error, KeyboardInterrupt):
         return KeyboardInterrupt(place)

@@ -170,8 +170,8 @@ def warn(warnings: Iterable[str], kind: str = "warning") -> None:
 
 
 def unprintable(error: OSError) -> str:
-    """Return the beginning of a message about standard output that takes no more."""
-    return f"What this command prints cannot be written ({error.strerror or type(error).__name__})"
+    """Return the beginning of a message about standard output that cannot be written."""
+    return f"The output of this command cannot be printed ({error.strerror or type(error).__name__})"
 
 
 def print_rows(rows: Iterable[Row]) -> None:

@@ -186,7 +186,7 @@ def _exchange_whole(stage: Stage, target: Path, old: Collection[str]) -> bool:
         whole.mkdir()
         link_files(stage.new, whole)
         link_files(target, whole, leave_out=old)
-        for name in old:  # what may not be removed may not be linked either
+        for name in old:  # files that cannot be removed cannot be linked either
             os.link(target / name, stage.path / _PROBE, follow_symlinks=False)
             (stage.path / _PROBE).unlink()
         _sync(whole)

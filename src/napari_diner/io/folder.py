@@ -137,19 +137,19 @@ def staged(folder: str | Path, overwrite: bool = False, inputs: Collection[Path]
 def write_computed(
     folder: str | Path, write: Callable[[Path], object], overwrite: bool = False, inputs: Collection[Path] = ()
 ) -> None:
-    """Write results that were computed for a folder, as in `staged`, or else where there is a place for them.
+    """Write results computed for a folder, as in `staged`, or elsewhere if that fails.
 
     Parameters
     ----------
     folder, overwrite, inputs
-        See `check_output`; what it refuses now was in order when the work began.
+        See `check_output`, which was successful when the work began.
     write
-        Writes them into the folder that it is given.
+        Writes them into a folder.
 
     Raises
     ------
     OutputError
-        If they are not in their folder: the message names the place where they are saved.
+        If they are saved elsewhere; the message gives the place.
     """
     try:
         with _staged(folder, overwrite, inputs) as stage:
@@ -165,7 +165,7 @@ def write_computed(
 
 
 class _NotWrittenError(OutputError):
-    """The file system has refused to write a file."""
+    """The file system refused to write a file."""
 
 
 @contextlib.contextmanager
@@ -193,14 +193,14 @@ def _staged(folder: str | Path, overwrite: bool, inputs: Collection[Path]) -> It
             place = _saved_elsewhere(stage, target)
             if place is None:
                 raise
-            if place != target:  # it is where it belongs if the old result has been removed meanwhile
+            if place != target:  # it is in its place if the old result has been removed in the meantime
                 raise OutputError(_saved(error, place)) from None
         finally:
             stage.remove()
 
 
 def _saved(error: OutputError, place: Path) -> str:
-    """Return the message for results that are elsewhere: what is wrong, and the place instead of the cure."""
+    """Return the message for results saved elsewhere: the problem, and the place instead of the cure."""
     return f"{error.message.rpartition('; ')[0]}; the result is saved in {place}"
 
 

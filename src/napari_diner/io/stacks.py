@@ -194,7 +194,7 @@ def check_frames(frames: Array) -> None:
     if min(frames.shape[1:]) < 8:
         raise InputError(f"The frames have only {frames.shape[1]}×{frames.shape[2]} pixels; give at least 8×8")
     if frames.dtype.itemsize > 4:
-        # NaN and infinity are the matter of others
+        # other checks handle NaN and infinity
         largest = float(np.abs(frames).max(where=np.isfinite(frames), initial=0))
         if largest > _LARGEST or 0 < largest < _SMALLEST:
             size = "large" if largest > _LARGEST else "small"

@@ -36,9 +36,9 @@ _CLEARER = 1e-3
 _BLUR_PX = 1.0
 """Standard deviation of a blur that suppresses the noise of a weak object."""
 _SCALES = np.geomspace(1 / 32, 32, 119)
-"""Common factors of all distances that are tried; the misfit rises from its least value within about a tenth."""
+"""Candidates for a common factor of all distances; the minimum of the misfit is about a tenth wide."""
 _BETWEEN = np.geomspace(0.95, 1 / 0.95, 13)
-"""Factors beside the best of them that are tried next."""
+"""Refinements of the best candidate."""
 
 
 class DistanceFit:

@@ -119,7 +119,7 @@ def _fine_noise(frame: Array) -> float:
 
 
 def outliers(frames: Array) -> Mask:
-    """Return single pixels that are far from all others of their frame, (N, Y, X), as cosmic rays and errors leave.
+    """Return single outlying pixels of their frames, (N, Y, X), such as from cosmic rays and errors.
 
     Such a pixel is several times as bright as 99.9 % of the frame and as all but two of its eight neighbours; or it is
     negative, and below the others by more than their range, or one of the values that stand for missing data.
@@ -147,7 +147,7 @@ def outliers(frames: Array) -> Mask:
 
 
 def filled(frames: npt.NDArray[np.float32], bad: Mask) -> npt.NDArray[np.float32]:
-    """Return frames, (N, Y, X), whose bad pixels, (Y, X) or (N, Y, X), have the median of the eight around them."""
+    """Return frames, (N, Y, X), with bad pixels, (Y, X) or (N, Y, X), replaced by the median of the eight around."""
     frames = frames.copy()
     for frame, there in zip(frames, np.broadcast_to(bad, frames.shape), strict=True):
         rows, columns = np.nonzero(there)

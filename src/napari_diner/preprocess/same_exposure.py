@@ -1,4 +1,4 @@
-"""Frames that differ by nothing but noise, though the light should change them."""
+"""Detection of frames that differ only by noise, although the light should change them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from napari_diner.preprocess.soundness import numbered
 _FIELD_PX = 512
 """Size of the central part that is compared in wider fields."""
 _RINGS, _LOWEST = 6, 2.5
-"""Rings of frequencies, and the lowest of these in steps."""
+"""Number of rings of frequencies, and the lowest frequency in steps."""
 _NONE, _CERTAIN = 0.02, 8.0
-"""Part of the expected change that is none, and standard errors of one that noise cannot hide."""
+"""Part of the expected change that counts as no change, and standard errors of a significant one."""
 _HANN = 2.0
-"""Factor of errors by which a Hann window correlates neighbouring frequencies."""
+"""Factor on errors because a Hann window correlates neighbouring frequencies."""
 
 Pair = tuple[int, int]
 Power = npt.NDArray[np.float64]
 
 
 def of_one_height(frames: Array, optics: Optics, distances_um: Sequence[float]) -> list[str]:
-    """Return a sentence about frames that were recorded at one height, though their distances differ.
+    """Return a warning about frames that were recorded at one height, although their distances differ.
 
     The contrast of a weak object that absorbs changes as cos χ, and that of one that delays light as sin χ, with
     ``χ = 2π z (k − √(k² − f²))`` for k = n/λ (Guigay, Optik 49, 121 (1977)). The lesser change is expected.
@@ -56,7 +56,7 @@ def of_one_height(frames: Array, optics: Optics, distances_um: Sequence[float]) 
 
 
 def of_one_light(contrasts: Array) -> list[str]:
-    """Return a sentence about frames that follow each other and differ much less than others that do.
+    """Return a warning about consecutive frames that differ much less than others.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class _Spectra:
         squared = fy**2 + fx**2
         self.squared = squared / pixel_size**2
         by_frequency = np.argsort(squared, axis=None, kind="stable")
-        # what is left of the mean spreads over the lowest frequencies
+        # remains of the mean spread over the lowest frequencies
         lowest = int((squared < (_LOWEST / min(height, width)) ** 2).sum())
         self._rings = np.array_split(by_frequency[lowest:], _RINGS)
 
@@ -113,15 +113,15 @@ class _Spectra:
         return self._known[number]
 
     def shared(self, first: int, second: int) -> Power:
-        """Return the power that two frames have in common."""
+        """Return the common power of two frames."""
         return np.asarray((self._of(first) * self._of(second).conj()).real, np.float64)
 
     def total(self, power: Power) -> float:
-        """Return the sum of a power over the frequencies that are compared."""
+        """Return the sum of a power over the compared frequencies."""
         return float(sum(power.flat[ring].sum() for ring in self._rings))
 
     def change(self, first: int, second: int) -> tuple[float, float]:
-        """Return by how much the difference of two frames is not white, and the standard error if it were noise.
+        """Return the deviation of the difference of two frames from white noise, and its standard error for noise.
 
         That is ``Σ_r |D_r − D̃|`` of the power D in rings r of equally many frequencies, with the median D̃ of all.
         """

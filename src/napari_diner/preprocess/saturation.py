@@ -91,5 +91,5 @@ def _piled_up(values: Array) -> float:
 
 
 def _is_piled_up(count: int, near: Array) -> bool:
-    """Tell whether a value is more frequent than those near it let expect."""
+    """Return whether a value is more frequent than expected from nearby ones."""
     return count > _PILED * near.size / max(len(np.unique(near)), 1)

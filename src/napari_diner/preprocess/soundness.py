@@ -91,7 +91,7 @@ def without_light(frames: Array, offset: float = 0.0) -> list[int]:
     """
     if len(frames) < 3:
         return []
-    # the median over rows, so that a few pixels far from all others do not matter
+    # the median over rows is robust against a few outlying pixels
     means = np.array([np.median(frame.mean(axis=1, dtype=np.float64)) for frame in frames]) - offset
     dark = np.flatnonzero(means < _DARK * np.median(means))
     return [int(number) for number in dark if _neighbour_correlation(frames[number]) < _STRUCTURELESS]
@@ -117,7 +117,7 @@ def exposures(brightness: npt.NDArray[np.float64]) -> list[str]:
 
 
 def check_intensities(frames: Array) -> None:
-    """Check that frames can hold intensities.
+    """Check that frames can be intensities.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def check_intensities(frames: Array) -> None:
 
 
 def black(frames: Array) -> list[str]:
-    """Return a sentence about frames whose dark parts are cut off; see `black_level`."""
+    """Return a warning about frames whose dark parts are cut off; see `black_level`."""
     level = black_level(frames)
     if level is None:
         return []

@@ -168,7 +168,7 @@ def prepare_frames(
 
 
 def _without(frames: Array, valid: Mask) -> Array:
-    """Return frames whose invalid pixels have the values of the nearest valid ones."""
+    """Return frames with invalid pixels replaced by the nearest valid ones."""
     return frames if valid.all() else np.stack([fill(*page) for page in zip(frames, valid, strict=True)])
 
 
@@ -197,7 +197,7 @@ def _hot(frames: Array, valid: Mask, full: Mask) -> Mask:
 
 
 def levels_of(level: float | None, frames: Array, valid: Mask | None = None) -> Levels:
-    """Return the level of saturation of each frame: the one that is set, or else those that `frames` show."""
+    """Return the saturation level of each frame: the one in the settings, or those estimated from `frames`."""
     return saturation_levels(frames, valid) if level is None else np.full(len(frames), level)
 
 

@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def is_compiled_for(values: Tensor, keys: Tensor) -> bool:
-    """Tell whether there are compiled loops for these values at the points of a lattice, and these keys, (n, d)."""
+    """Return whether there are compiled loops for these values at the points of a lattice, and these keys, (n, d)."""
     return (
         len(keys) >= FEWEST_KEYS
         and keys.shape[1] in (2, 3)

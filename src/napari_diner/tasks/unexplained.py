@@ -10,9 +10,10 @@ import numpy.typing as npt
 from napari_diner.preprocess.soundness import numbered
 from napari_diner.tasks.wording import percent
 
-# of fewer frames, none can be told from the others
+# smallest number of frames to identify an outlying one
 _FEWEST_FRAMES = 4
-# frames of good recordings differ by up to 3 in what they leave beyond noise, and noise leaves up to 0.15 of itself
+# shares beyond noise differ by up to a factor of 3 between frames of good recordings, and noise contributes up to 0.15
+# of its own share
 _WORSE, _NOT_NOISE = 6.0, 0.5
 _MOSTLY_NOISE = 0.5
 
@@ -27,7 +28,7 @@ class Unexplained:
     """
     beyond_noise: float
     of_frames: tuple[tuple[float, float], ...] = ()
-    """Both for each frame, relative to the mean variation of a frame."""
+    """Both shares for each frame, relative to the mean variation of a frame."""
 
     @classmethod
     def of(cls, residual: npt.NDArray[np.floating], trivial: npt.NDArray[np.floating]) -> Unexplained:
@@ -53,7 +54,7 @@ class Unexplained:
         return {"unexplained": self.share, "unexplained_beyond_noise": self.beyond_noise}
 
     def frame_warnings(self, least: float, check: str) -> list[str]:
-        """Return the sentence that is due if a few frames are explained much worse than the others.
+        """Return a warning if a few frames are explained much worse than the others.
 
         Parameters
         ----------
@@ -66,7 +67,7 @@ class Unexplained:
             return []
         shares, beyond = np.array(self.of_frames).T
         usual = float(np.median(beyond))
-        # noise that a result follows leaves neighbours alike as well, but little of it
+        # a result that fits noise also leaves some correlation of neighbours
         noise = np.maximum(_NOT_NOISE * shares, _NOT_NOISE / 2 * self.share)
         odd = np.flatnonzero(beyond > np.maximum(noise, max(least, _WORSE * usual)))
         if not odd.size:

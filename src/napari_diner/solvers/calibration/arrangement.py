@@ -248,7 +248,7 @@ class ArrangementTest:
 
     @property
     def frequencies(self) -> int:
-        """Number of frequencies that are compared: few if most of them are beyond what the objective passes."""
+        """Number of compared frequencies: few if most of them do not pass the objective."""
         return len(self._fy)
 
     @torch.no_grad()

@@ -21,7 +21,7 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 
 # response to slow changes of the index, relative to the strongest, below which they are hardly visible
 _WEAK_LOW_FREQUENCIES = 0.2
-# no camera has pixels so many times finer than the finest detail needs
+# largest plausible ratio of the required pixel size to the actual one
 _NEEDLESSLY_FINE = 6
 # operations of Fourier transforms per second: on a core, and on a graphics card
 _SPEED = 2.5e9

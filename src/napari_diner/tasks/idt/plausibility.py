@@ -18,9 +18,9 @@ from napari_diner.physics.plausibility import (
 )
 from napari_diner.tasks.idt.recipe import IdtRecipe
 
-# a trend of the brightness by less than this, or by fewer standard errors, is none
+# smallest trend of the brightness that counts, and its standard errors
 _DRIFT, _CERTAIN = 0.015, 6.0
-# what the brightness may owe to the direction of light: a constant, and polynomials of second degree
+# dependence of the brightness on the direction of light: polynomials of second degree
 _BY_DIRECTION = 6
 _REWEIGHTED, _OUTLIER = 10, 4.685
 
@@ -48,12 +48,12 @@ def optics_doubts(recipe: IdtRecipe, shape: tuple[int, int]) -> list[str]:
 
 
 def drift(recipe: IdtRecipe, contrasts: npt.NDArray[np.float32], illumination: Illumination) -> list[str]:
-    """Return a sentence about frames that become brighter, or darker, one by one, as when a lamp warms up.
+    """Return a warning about frames that become gradually brighter or darker, as when a lamp warms up.
 
     Parameters
     ----------
     recipe
-        Whose background may have removed that.
+        The recipe, whose background may have removed the trend.
     contrasts
         I / I_background − 1, (N, Y, X).
     illumination
@@ -69,7 +69,7 @@ def drift(recipe: IdtRecipe, contrasts: npt.NDArray[np.float32], illumination: I
     terms = np.stack([time, np.ones(count), y, x, y * y, x * x, x * y], axis=1)
     levels = contrasts.mean((1, 2), dtype=np.float64)
     weights = np.ones(count)
-    for _ in range(_REWEIGHTED):  # frames at the edge of the pupil may be darker than any polynomial says
+    for _ in range(_REWEIGHTED):  # frames at the edge of the pupil may be darker than any polynomial
         inverse = np.linalg.pinv(weights[:, None] * terms) * weights
         trend = inverse @ levels
         left = levels - terms @ trend

@@ -41,8 +41,8 @@ _FEWEST_FRAMES = 4
 _FIRST_STEP_DEG, _LAST_STEP_DEG = 4.0, 0.5
 # errors that differ by less than this factor count as equal
 _ALIKE = 1.02
-# other sizes of pixels that are tried, and apertures relative to that of the most oblique direction, by so many frames,
-# and what they must leave of the error
+# candidates for the pixel size, and for the aperture relative to that of the most oblique direction, number of
+# frames, and largest ratio of the errors
 _PIXELS, _BETWEEN, _NAS = np.geomspace(0.05, 20, 61), np.geomspace(0.95, 1 / 0.95, 7), np.linspace(1.02, 1.5, 13)
 _FEWEST_SCALED, _MOST_SCALED, _MUCH_BETTER = 12, 24, 0.5
 # rows of a ranking
@@ -85,7 +85,7 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
 
 @dataclass(frozen=True)
 class _Scale:
-    """Another size of the pixels, or another NA, with which frames are predicted from each other much better."""
+    """Another pixel size, or another NA, with much better mutual predictions of the frames."""
 
     words: str
     before: float
@@ -99,7 +99,7 @@ class _Scale:
 
 
 def _other_scale(models: ComputedModels, data: Tensor) -> _Scale | None:
-    """Return another size of the pixels or NA of the objective that fits much better; None if there is none.
+    """Return another pixel size or NA of the objective that fits much better; None if there is none.
 
     The spectrum of a frame is confined to two circles, whose radius NA/λ and centres NA_i/λ only show in units of
     1/pixel.

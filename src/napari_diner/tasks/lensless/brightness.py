@@ -1,4 +1,4 @@
-"""Whether the frames of a recording were made with the same light: small differences that a short look confirms."""
+"""Detection of small differences in brightness between frames, confirmed by a short reconstruction."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.short_look import ShortLook, instead
 
 _LEAST = 0.002
-"""Differences that are too small to matter."""
+"""Largest negligible differences."""
 
 
 def uneven(recipe: LenslessRecipe, prepared: PreparedFrames, look: ShortLook) -> list[str]:
-    """Return a sentence if frames whose brightness differs a little are explained much better by equal light.
+    """Return a warning if frames with slightly different brightness are explained much better by equal light.
 
     Large differences need no confirmation; see `napari_diner.preprocess.soundness.exposures`.
 

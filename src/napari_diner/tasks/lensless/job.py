@@ -118,10 +118,10 @@ class LenslessJob(Job[LenslessState]):
         displaced = unregistered(self._used, self._prepared)
         same = [] if implausible else of_one_height(amplitudes, setup.frame_optics, setup.heights.distances_um)
         self.warnings += (*displaced, *same, *support_doubts(support))
-        if not (implausible or displaced or same):  # any would be the reason
+        if not (implausible or displaced or same):  # any of them would explain it
             look = ShortLook(setup, self._prepared, builder)
             uneven_light = uneven(self._used, self._prepared, look)
-            # either may be taken for the other
+            # either may be mistaken for the other
             wrong = uneven_light or misplaced(self._used, setup, self._prepared, look)
             if not wrong:
                 wrong = nonlinear(ShortLook(setup, self._prepared, builder, RESPONSE_SIDE_PX))

@@ -29,9 +29,9 @@ _BETTER_ORDER, _BETTER_SCALE = 0.003, 0.04
 # a reversed list fits equally well if its residual is worse by less than this, and its object is sharper beyond
 # doubt above this log ratio in so many of 16 blocks
 _AS_WELL, _SHARPER, _BLOCKS = 0.02, 0.2, 14
-# what a short reconstruction must leave of what the given distances leave unexplained
+# largest ratio of the unexplained shares of an alternative and of the nominal distances
 _CONFIRMED_ORDER = 0.97
-# factors at which a common factor is looked at again, to state it better than the linear theory does
+# factors about a common factor to refine it beyond the linear theory
 _STEPS = (1 / 1.06, 1.0, 1.06)
 _METRIC: Metric = "gini_gradient"
 
@@ -62,7 +62,7 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, lo
     nominal = np.asarray(setup.heights.distances_um)
     misfit, (best, order), factor = fit.misfit(nominal), fit.best_order(nominal), fit.best_scale(nominal)
     scaled = fit.misfit(factor * nominal)
-    # with distances that are wrong altogether, some other order always fits a little better
+    # with entirely wrong distances, some other order always fits a little better
     if scaled < min(misfit - _BETTER_SCALE, best) and (warning := _of_scale(look, nominal, factor)):
         return [warning]
     if best < misfit - _BETTER_ORDER:
@@ -81,9 +81,9 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, lo
 
 
 def _of_scale(look: ShortLook, given: Vector, factor: float) -> str:
-    """Return a sentence if frames fit better with all distances longer or shorter; empty if they do not."""
+    """Return a warning if frames fit better with all distances longer or shorter; empty otherwise."""
     before = look.at(given)
-    # strong objects exaggerate a factor near one
+    # strong objects lead to an exaggerated factor near one
     looks = [(look.at(one * given), one) for one in (factor, factor**0.5)]
     after, factor = min(looks, key=lambda pair: pair[0].share)
     if not look.is_much_better(after, before):
@@ -91,7 +91,7 @@ def _of_scale(look: ShortLook, given: Vector, factor: float) -> str:
     factor *= _towards_best(*(look.at(factor * step * given).share for step in _STEPS))
     return (
         f"the frames fit better with all distances, or the wavelength, about {change(factor)}, or pixels about "
-        f"{change(factor**-0.5)}: {instead(before, after)}; check these and the medium (the frames tell only λz/np²)"
+        f"{change(factor**-0.5)}: {instead(before, after)}; check these and the medium (the frames fix only λz/np²)"
     )
 
 
@@ -114,7 +114,7 @@ def _of_order(nominal: Vector, order: Vector) -> str:
 
 
 def _towards_best(smaller: float, same: float, larger: float) -> float:
-    """Return the factor, within `_STEPS`, at which the parabola through what they leave unexplained is least."""
+    """Return the factor, within `_STEPS`, at the minimum of the parabola through the unexplained shares."""
     curvature = smaller - 2 * same + larger
     if curvature <= 0:
         return _STEPS[0] if smaller < larger else _STEPS[-1]

@@ -1,4 +1,4 @@
-"""Short reconstructions of a part of a recording, which confirm what simpler theory suspects of its geometry."""
+"""Short reconstructions of a part of a recording, to confirm suspected errors of its geometry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Vector = npt.NDArray[np.float64]
 
 
 class ShortLook:
-    """Short reconstructions of the middle of a field, to see which geometry explains them.
+    """Short reconstructions of the middle of a field with different geometries.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class ShortLook:
         return self._unexplained(self._setup, prepared, _SHORTER if quick else _SHORT)
 
     def at(self, distances_um: Vector) -> Unexplained:
-        """Return how much of the variation of the frames is left unexplained with other distances."""
+        """Return the unexplained share of the variation of the frames with other distances."""
         return self._unexplained(self._setup.with_heights(distances_um=tuple(distances_um.tolist())))
 
     def with_gains(self, gains: Vector | None) -> Unexplained:
@@ -85,13 +85,13 @@ class ShortLook:
         return Unexplained.of(*(problem.intensity_residual(one).cpu().numpy() for one in fields))
 
     def is_much_better(self, after: Unexplained, before: Unexplained) -> bool:
-        """Tell whether a change explains so much more beyond noise that it is certain."""
+        """Return whether a change significantly reduces the share beyond noise."""
         less = before.beyond_noise - after.beyond_noise
         error = _CERTAIN * before.share / math.sqrt(self._prepared.amplitudes.size)
         return after.share < before.share and less >= max(_CONFIRMED * before.beyond_noise, error)
 
 
 def instead(before: Unexplained, after: Unexplained) -> str:
-    """Return in words what a change does."""
+    """Return the effect of a change in words."""
     least = "less than 0.001 %" if after.share < _NEXT_TO_NOTHING else percent(after.share)
     return f"a short reconstruction leaves {least} unexplained instead of {percent(before.share)}"
