@@ -269,7 +269,13 @@ def left(out: Path, old: Mapping[str, bytes], names: Collection[str], *, in_part
         return Left(now == old, new, mixed=not (now == old or new))
     files = {*now, *old, *names}
     parts = {_part(name, files) for name in files}
-    wholes = [_of(now, part) == _of(old, part) or is_complete(out / part, _of(names, part)) for part in parts]
+    # a new one may also be beside its place
+    planned = {part: re.sub(r"-\d+$", "", part) for part in parts}
+    wholes = [
+        _of(now, part) == _of(old, part)
+        or any(is_complete(out / part, _of(names, name)) for name in (part, planned[part]))
+        for part in parts
+    ]
     return Left(now == old, new, mixed=not all(wholes))
 
 
