@@ -69,3 +69,10 @@ def test_one_light_recorded_twice(noise: float) -> None:
     contrasts[9] = contrasts[8] + RNG.normal(0, noise, contrasts[8].shape)
     (text,) = of_one_light(contrasts)
     assert text.startswith("frames 9 and 10 differ by nothing but noise, though their directions of light do")
+
+
+def test_a_dead_row_that_all_frames_share_does_not_make_them_the_same() -> None:
+    frames = recording(noise_sigma=0.003)
+    frames[:, 30] = 0
+    frames[:, :, 51] = 5
+    assert of_one_height(frames, OPTICS, DISTANCES_UM) == []

@@ -17,8 +17,8 @@ _FIELD_PX = 512
 """Size of the central part that is compared in wider fields."""
 _RINGS, _LOWEST = 6, 2.5
 """Number of rings of frequencies, and the lowest frequency in steps."""
-_NONE, _CERTAIN = 0.02, 8.0
-"""Part of the expected change that counts as no change, and standard errors of a significant one."""
+_HIDDEN, _CERTAIN = 1.5, 8.0
+"""Standard errors that noise explains, and those of a significant expected change."""
 _HANN = 2.0
 """Factor on errors because a Hann window correlates neighbouring frequencies."""
 
@@ -76,7 +76,7 @@ def _neighbours(frames: Array) -> list[Pair]:
 
 
 def _is_none(change: float, error: float, expected: float) -> bool:
-    return expected > _CERTAIN * error and 0 < change < max(error, _NONE * expected)
+    return expected > _CERTAIN * error and 0 < change < _HIDDEN * error
 
 
 def _said(pairs: Sequence[Pair], what: str) -> list[str]:
