@@ -114,7 +114,7 @@ def test_only_an_intact_checkpoint_of_the_same_run_is_taken(tmp_path: Path) -> N
             started("fit", {"epochs": 12}, Checkpoint(path, resume=True))
     path.write_bytes(content)
     run = started("fit", {"epochs": 12, "max_seconds": 500, "checkpoint_seconds": 60}, Checkpoint(path, resume=True))
-    assert "goes on" in run.notes[-1]
+    assert "continues from" in run.notes[-1]
 
 
 def test_without_resume_a_checkpoint_is_pointed_out(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_in_a_folder_each_run_has_its_own_until_it_is_ended(tmp_path: Path) -> N
         del run  # as after a crash
     assert len([*tmp_path.iterdir()]) == 2
     with started("fit", {"epochs": 12}, Checkpoint(tmp_path)) as run:
-        assert "goes on" in run.notes[-1]
+        assert "continues from" in run.notes[-1]
         next(run)
     assert len([*tmp_path.iterdir()]) == 1
 

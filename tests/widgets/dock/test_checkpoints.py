@@ -28,7 +28,7 @@ def test_a_run_goes_on_after_a_crash_but_not_after_stop(tmp_path: Path, monkeypa
     del run  # nobody leaves its context
     assert list(tmp_path.rglob("*.checkpoint"))
     with begin() as run:
-        assert "goes on" in run.notes[-1]
+        assert "continues from" in run.notes[-1]
         next(run)
     assert not list(tmp_path.rglob("*.checkpoint"))
     controls = Controls()
