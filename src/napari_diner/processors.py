@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import psutil
 
@@ -93,6 +94,13 @@ class Threads:
         if threads is not None and threads != torch.get_num_threads():
             torch.set_num_threads(threads)
         self.used.add(torch.get_num_threads())
+
+    def __enter__(self) -> Self:
+        self.share()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.restore()
 
     def restore(self) -> None:
         """Restore the number of threads."""

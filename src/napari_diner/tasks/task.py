@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.arrays import NamedArray
+from napari_diner.processors import Threads
 from napari_diner.registry import unknown
 from napari_diner.settings import Settings
 from napari_diner.tasks.recipe import Recipe
@@ -329,14 +330,15 @@ class Task(ABC, Generic[RecipeT, DataT]):
         """Assemble the data of a recipe and return the run; see `assemble`, `job`, `Run` and `Checkpoint`."""
         from napari_diner.tasks.run import Run
 
-        if self.follows and recipe.series_axis:
-            from napari_diner.tasks.series import SeriesJob
+        with Threads():  # the checks before a run compute as well
+            if self.follows and recipe.series_axis:
+                from napari_diner.tasks.series import SeriesJob
 
-            job: Job[Any] = (series := SeriesJob(self, recipe, recipe.series_axis, frames, truth))
-            data = series.first_data
-        else:
-            data = self._assembled(recipe, frames)
-            job = self.job(recipe, data, truth)
+                job: Job[Any] = (series := SeriesJob(self, recipe, recipe.series_axis, frames, truth))
+                data = series.first_data
+            else:
+                data = self._assembled(recipe, frames)
+                job = self.job(recipe, data, truth)
         if checkpoint is not None:
             checkpoint.bind(job, data)
         return Run(self._with_doubts(recipe, frames, job), preview_interval_s, checkpoint)
