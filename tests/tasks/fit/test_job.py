@@ -184,6 +184,12 @@ def test_constant_data_are_no_trouble() -> None:
         (np.ones((4, 5), complex), {}, "complex128"),
         (np.ones((4, 5), bool), {}, "bool"),
         (np.ones((4, 5), np.int64), {}, "32 bits or less"),
+        pytest.param(
+            np.ones((4, 5), np.longdouble),
+            {},
+            "32 bits or less",
+            marks=pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="no longer here than a double"),
+        ),
         (np.ones((0, 5)), {}, "empty"),
         (np.ones(5), {}, "no usual axes"),
         (np.ones((4, 5), np.float32), {"bit_exact": True}, "only integers"),

@@ -154,7 +154,7 @@ def layout_of(recipe: FitRecipe, data: FitData) -> tuple[Layout, list[str]]:
     array = data.data
     if array.dtype.kind not in "uif":
         raise InputError(f"The data are of type {array.dtype}; give integers or real numbers")
-    if array.dtype.kind in "ui" and array.dtype.itemsize > 4:
+    if array.dtype.itemsize > (8 if array.dtype.kind == "f" else 4):
         raise InputError(f"The data are of type {array.dtype}, too wide for an image file; convert to 32 bits or less")
     if recipe.bit_exact and (array.dtype.kind == "f" or array.dtype.itemsize * 8 > _LARGEST_EXACT_BITS):
         raise InputError(
