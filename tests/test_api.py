@@ -184,7 +184,7 @@ def test_importing_is_quick_and_loads_nothing_heavy() -> None:
 
 def test_an_array_that_a_task_does_not_read_is_refused(stack: SampleData) -> None:
     support = np.ones(stack.data.data.shape[1:], np.uint8)
-    for key in ("suport", "preprocess.dark", "background"):
+    for key in ("suport", "preprocess.drak", "background"):
         frames = Frames(stack.data.data, attachments={key: support})
         with pytest.raises(nd.DinerError, match=f"does not take an array for '{key}'"):
             nd.lensless.start(frames, recipe=stack.recipe)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from napari_diner.errors import InputError
@@ -113,7 +114,10 @@ def test_numbers_are_read_exactly(numbers: list[float], separator: str) -> None:
 
 @given(NUMBERS)
 def test_decimal_commas_are_read_exactly(numbers: list[float]) -> None:
-    assert read_table(";".join(repr(number).replace(".", ",") for number in numbers)).column("z") == numbers
+    texts = [repr(number).replace(".", ",") for number in numbers]
+    # which may be thousands
+    assume(not all(re.fullmatch(r"-?\d{1,3},\d{3}|-?\d+", text) for text in texts))
+    assert read_table(";".join(texts)).column("z") == numbers
 
 
 @given(st.integers(1, 10**6), st.sampled_from([("nm", -3), ("µm", 0), ("mm", 3), ("cm", 4), ("m", 6)]))

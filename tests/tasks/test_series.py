@@ -85,7 +85,7 @@ def test_what_cannot_be_a_series_is_refused(series: np.ndarray) -> None:
         nd.lensless(Frames(series, "TNYX"), select="C=all", **RECIPE)
     with pytest.raises(DinerError, match="choose along the others"):
         nd.idt(Frames(series, "TNYX"), select="T=all", wavelength_um=0.5, pixel_size_um=0.1, na=0.5)
-    with pytest.raises(DinerError, match="turned"):
+    with pytest.raises(DinerError, match="rotated"):
         nd.lensless(Frames(series, "TNYX"), select="T=all", registration="similarity", **RECIPE)
 
 

@@ -12,6 +12,7 @@ from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.preprocess.no_data import broken_pixels, no_data_value, outliers
 from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
+from napari_diner.preprocess.references import doubts
 from napari_diner.preprocess.saturation import Levels, at_levels, saturated, saturation_levels
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.preprocess.soundness import check_same_type
@@ -133,8 +134,10 @@ def prepare_frames(
         _check_darker(dark, raw, valid)
     divisors: list[Floats] = []
     for name, reference in (("flat field", references.flat), ("empty field", references.empty)):
-        divisor = _divisor(_matching(reference, name, settings, frames.shape), dark, name)
-        if divisor is not None:
+        recorded = _matching(reference, name, settings, frames.shape)
+        divisor = _divisor(recorded, dark, name)
+        if recorded is not None and divisor is not None:
+            notes += doubts(recorded, divisor, _without(raw, valid), name)
             useless = np.broadcast_to(divisor < _DARKEST, raw.shape) & valid
             notes += counted(useless, f"too dark in the {name}")
             valid &= ~useless

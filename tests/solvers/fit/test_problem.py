@@ -61,7 +61,7 @@ def test_the_exact_loss_is_that_of_the_exact_network(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("width", [1, 2, 3])
 def test_threads_share_the_keys_without_mixing_them_up(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_diner.representations import diner as module
+    from napari_diner.representations import lattice as module
 
     diner = build(width)
     shared = diner.lattice().detach()
