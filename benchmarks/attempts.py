@@ -165,6 +165,19 @@ def start(
     prepare
         Called in the process first.
     """
+    options = ["-o", str(out), *(["--overwrite"] if out.exists() else [])]
+
+    def begin() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # also where this program runs in the background
+        prepare()
+        if fault is not None:
+            sys.addaudithook(fault)
+
+    return launch([*words, *options], said, begin)
+
+
+def launch(arguments: Sequence[str], said: Path, prepare: Callable[[], object] = int) -> int:
+    """Start a command with all its arguments in a process of its own; see `start`."""
     child = os.fork()
     if child:
         return child
@@ -175,11 +188,8 @@ def start(
         os.dup2(number, 2)
         from napari_diner.cli import main
 
-        sys.argv = ["napari-diner", *words, "-o", str(out), *(["--overwrite"] if out.exists() else [])]
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # also where this program runs in the background
+        sys.argv = ["napari-diner", *arguments]
         prepare()
-        if fault is not None:
-            sys.addaudithook(fault)
         main()
     except SystemExit as over:
         code = int(over.code or 0)

@@ -13,7 +13,6 @@ Needs ``os.fork``.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
@@ -25,6 +24,8 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+
+from attempts import end, launch
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
@@ -46,33 +47,9 @@ def commands(folder: Path) -> dict[str, list[str]]:
     }
 
 
-def started(arguments: list[str], said: Path) -> int:
-    """Start a command in a process of its own; return its number."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        number = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(number, 1)
-        os.dup2(number, 2)
-        from napari_diner.cli import main
-
-        sys.argv = ["napari-diner", *arguments]
-        main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    except BaseException as error:
-        print(f"TRACEBACK {error!r}", flush=True)
-    finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-        os._exit(code)
-
-
 def in_process(arguments: list[str], said: Path) -> int:
     """Run a command in a process of its own; return its exit code, negative for a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(started(arguments, said), 0)[1])
+    return end(launch(arguments, said))
 
 
 def checkpoint_of(out: Path) -> Path:
@@ -104,7 +81,7 @@ def kills(command: list[str], place: Path, count: int, random: np.random.Generat
     worst, largest, from_checkpoint, failed = 0.0, 0.0, 0, 0
     for number in range(count):
         out = place / f"{number}"
-        child = started([*command, "-o", str(out), *every], said)
+        child = launch([*command, "-o", str(out), *every], said)
         time.sleep(random.uniform(0, seconds))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -129,7 +106,7 @@ def damages(command: list[str], place: Path, count: int, random: np.random.Gener
 
     out, said = place / "damaged", place / "said.txt"
     path = checkpoint_of(out)
-    child = started([*command, "-o", str(out), "--checkpoint-seconds", "0.05"], said)
+    child = launch([*command, "-o", str(out), "--checkpoint-seconds", "0.05"], said)
     while not path.exists():
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)

@@ -55,9 +55,10 @@ def doubts(reference: Array, divisor: Floats, frames: Array, name: str) -> list[
     slope = float((x * y).sum() / (x * x).sum())
     error = float((y - slope * x).std() / (x.std() * math.sqrt(x.size)))
     if slope + _CERTAIN * error < _FOLLOWS:
+        change = f"{abs(10 * slope):.2g} % {'brighter' if slope > 0 else 'darker'}"
         texts.append(
-            f"the frames do not show the pattern of the {name}: where it is 10 % brighter, they are {10 * slope:.2g} % "
-            "brighter on average; it may be mirrored, or of another recording, or the frames are corrected already"
+            f"the frames do not show the pattern of the {name}: where it is 10 % brighter, they are {change} on "
+            "average; it may be mirrored, or of another recording, or the frames are corrected already"
         )
     return texts
 
