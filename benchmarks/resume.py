@@ -1,11 +1,11 @@
 """Runs killed at random moments and continued from their checkpoints, and damaged checkpoints.
 
 Each task runs once without interruption. Then it runs again and again in a process of its own, which is killed
-(SIGKILL) after a random part of that time, and is started anew with ``--resume``. Its result is compared with the one
-of the run that nobody interrupted. At last, checkpoints are cut off at random lengths or have single bits changed:
-none may be accepted.
+(SIGKILL) after a random part of that time, and is started anew with ``--resume``; a batch of two items continues
+without this option. The result is compared with the one of the run that nobody interrupted. At last, checkpoints are
+cut off at random lengths or have single bits changed: none may be accepted.
 
-    python benchmarks/resume.py [--kills 30] [--damages 60] [--tasks lensless,idt,fit]
+    python benchmarks/resume.py [--kills 30] [--damages 60] [--tasks lensless,idt,fit,batch]
 
 Needs ``os.fork``.
 """
@@ -24,8 +24,12 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+import yaml
 
 from attempts import end, launch
+
+_EVERY_S = 0.05
+"""Seconds between checkpoints."""
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
@@ -40,10 +44,17 @@ def commands(folder: Path) -> dict[str, list[str]]:
             raise SystemExit(said.read_text())
     stages = ["--calibrate", "z", "--start", "alternating", "--solver", "diner", "--gradient.iterations", "60"]
     recipe = {name: str(folder / name / "recipe.yaml") for name in ("lensless", "idt")}
+    image, plan = str(folder / "image" / "image.tif"), folder / "plan.yaml"
+    fit = {"task": "fit", "epochs": 150, "checkpoint_seconds": _EVERY_S}
+    for name in "ab":
+        shutil.copy(image, folder / f"{name}.tif")
+    plan.write_text(yaml.safe_dump({"recipe": fit, "items": [f"{name}.tif" for name in "ab"]}))
+    every = ["--checkpoint-seconds", str(_EVERY_S)]
     return {
         "lensless": ["lensless", "--recipe", recipe["lensless"], *stages],
         "idt": ["idt", "--recipe", recipe["idt"], "--model", "multislice"],
-        "fit": ["fit", str(folder / "image" / "image.tif"), "--epochs", "300"],
+        "fit": ["fit", image, "--epochs", "300"],
+        "batch": ["batch", str(plan), "--workers", "1"],
     }
 
 
@@ -52,20 +63,22 @@ def in_process(arguments: list[str], said: Path) -> int:
     return end(launch(arguments, said))
 
 
-def checkpoint_of(out: Path) -> Path:
-    """Return the checkpoint of a run into a folder."""
+def checkpoints_of(out: Path) -> list[Path]:
+    """Return the checkpoints of a run into a folder, or of the items of a batch."""
     from napari_diner.io.folder import checkpoint_path
 
-    return checkpoint_path(out)
+    return [path for path in (checkpoint_path(out), *out.glob(".*.checkpoint")) if path.exists()]
 
 
 def difference(out: Path, reference: Path) -> tuple[float, float]:
     """Return how many decibels a result is worse or better, and the largest difference of a pixel in its range."""
-    reports = [json.loads((folder / "report.json").read_text()) for folder in (out, reference)]
-    decibels = abs(reports[0]["measurement_psnr_db"] - reports[1]["measurement_psnr_db"])
-    largest = 0.0
-    for path in reference.glob("*.tif"):
-        ours, theirs = (tifffile.imread(folder / path.name).astype(float) for folder in (out, reference))
+    decibels = largest = 0.0
+    for path in reference.rglob("report.json"):
+        again = out / path.relative_to(reference)
+        ours, theirs = (json.loads(file.read_text())["measurement_psnr_db"] for file in (again, path))
+        decibels = max(decibels, abs(ours - theirs))
+    for path in reference.rglob("*.tif"):
+        ours, theirs = (tifffile.imread(file).astype(float) for file in (out / path.relative_to(reference), path))
         largest = max(largest, float(np.abs(ours - theirs).max() / max(np.ptp(theirs), 1e-300)))
     return decibels, largest
 
@@ -73,26 +86,27 @@ def difference(out: Path, reference: Path) -> tuple[float, float]:
 def kills(command: list[str], place: Path, count: int, random: np.random.Generator) -> list[str]:
     """Kill and resume a command; return the row of the table."""
     reference, said = place / "reference", place / "said.txt"
-    every = ["--checkpoint-seconds", "0.05"]
+    resume = [] if command[0] == "batch" else ["--resume"]
     began = time.monotonic()
-    if in_process([*command, "-o", str(reference), *every], said) != 0:
+    if in_process([*command, "-o", str(reference)], said) != 0:
         raise SystemExit(said.read_text())
     seconds = time.monotonic() - began
     worst, largest, from_checkpoint, failed = 0.0, 0.0, 0, 0
     for number in range(count):
         out = place / f"{number}"
-        child = launch([*command, "-o", str(out), *every], said)
+        child = launch([*command, "-o", str(out)], said)
         time.sleep(random.uniform(0, seconds))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        from_checkpoint += checkpoint_of(out).exists()
-        is_done = (out / "report.json").exists()
-        if not is_done and in_process([*command, "-o", str(out), *every, "--resume"], said) != 0:
+        from_checkpoint += bool(checkpoints_of(out))
+        is_done = (out / "report.json").exists()  # a batch is started again in any case
+        if not is_done and in_process([*command, "-o", str(out), *resume], said) != 0:
             print(said.read_text(), file=sys.stderr)
             failed += 1
             continue
         # it may have been killed just before it could remove its checkpoint
-        checkpoint_of(out).unlink(missing_ok=True)
+        for path in checkpoints_of(out):
+            path.unlink()
         decibels, part = difference(out, reference)
         worst, largest = max(worst, decibels), max(largest, part)
         shutil.rmtree(out)
@@ -105,12 +119,12 @@ def damages(command: list[str], place: Path, count: int, random: np.random.Gener
     from napari_diner.tasks.checkpoint import Checkpoint
 
     out, said = place / "damaged", place / "said.txt"
-    path = checkpoint_of(out)
-    child = launch([*command, "-o", str(out), "--checkpoint-seconds", "0.05"], said)
-    while not path.exists():
+    child = launch([*command, "-o", str(out)], said)
+    while not checkpoints_of(out):
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    (path,) = checkpoints_of(out)
     whole = path.read_bytes()
     lengths = [0, 1, 7, 8, 9, len(whole) - 1, *random.integers(0, len(whole), count).tolist()]
     changed = [whole[:length] for length in lengths]
@@ -135,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--damages", type=int, default=60)
-    parser.add_argument("--tasks", default="lensless,idt,fit")
+    parser.add_argument("--tasks", default="lensless,idt,fit,batch")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     random = np.random.default_rng(0)
@@ -147,7 +161,8 @@ def main() -> None:
         from napari_diner.cli.app import execute
 
         for name, command in tried.items():  # what is imported here need not be imported by each attempt
-            execute([*command, "-o", str(folder / f"{name}-imported"), "-q", "--max-seconds", "0.1"])
+            limit = [] if name == "batch" else ["--max-seconds", "0.1"]
+            execute([*command, "-o", str(folder / f"{name}-imported"), "-q", *limit])
         for name in options.tasks.split(","):
             place = folder / f"{name}-runs"
             place.mkdir()

@@ -12,6 +12,7 @@ import pytest
 import napari_diner as nd
 from napari_diner.execution.batch import Batch
 from napari_diner.execution.plan import Plan
+from napari_diner.io.folder import checkpoint_path
 from tests.execution.conftest import content, frames, quick, write
 
 
@@ -109,6 +110,25 @@ def test_cancelling_keeps_what_is_finished_and_nothing_else(tree: Path, tmp_path
     assert {path.name for path in out.iterdir()} == {"data", "batch.json", "batch.csv", "batch.html"}
     assert json.loads((out / "batch.json").read_text())["counts"] == {"done": 1, "waiting": 2}
     assert list(states(nd.batch(plan, out)).values()) == ["unchanged", "done", "done"]
+
+
+def test_an_interrupted_item_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    stack, out = write(tmp_path / "stack.tif", frames()), tmp_path / "out"
+    lasting = quick(solver="pixels", start="flat", gradient={"iterations": 30}, checkpoint_seconds=1e-9)
+    kept = checkpoint_path(out / "a" / "stack")
+    for seed in (0, 1):  # of another recipe, a checkpoint is of no use
+        plan = Plan(recipe={**lasting, "seed": seed}, items=[{"source": str(stack), "name": "a"}])
+        with Batch(plan, out) as work:
+            for changed in work:
+                if changed[0].message == "pixels 20/30":
+                    break
+        assert kept.is_file()
+        assert states(work) == {"a/stack": "waiting"}
+    whole = nd.batch(plan, tmp_path / "whole")
+    assert states(nd.batch(plan, out)) == states(whole) == {"a/stack": "done"}
+    assert not kept.exists()
+    assert len(json.loads((out / "a" / "stack" / "report.json").read_text())["resumed_after_s"]) == 1
+    assert content(out / "a" / "stack") == content(tmp_path / "whole" / "a" / "stack")
 
 
 def test_only_the_folder_of_a_batch_is_written_into(tree: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -14,12 +15,14 @@ import napari_diner as nd
 from napari_diner.execution.batch import Batch
 from napari_diner.execution.cluster import executor
 from napari_diner.execution.plan import Plan
+from napari_diner.io.folder import checkpoint_path
 from tests.execution.conftest import content, frames, quick, write
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 
-LASTING = {"solver": "diner", "start": "flat", "gradient": {"iterations": 10_000_000}, "max_seconds": 0.6}
+LASTING = {"solver": "diner", "start": "flat", "gradient": {"iterations": 10_000_000}, "max_seconds": 0.6,
+           "checkpoint_seconds": 0.01}  # fmt: skip
 
 
 @pytest.mark.slow
@@ -35,13 +38,15 @@ def test_the_item_of_a_killed_worker_is_run_again_and_no_other(tmp_path: Path) -
             for record in changed:
                 if record.state == "running":
                     places[record.name].add(record.place)
-                if record.message.startswith("diner") and not killed:
+                has_begun = checkpoint_path(tmp_path / "out" / record.name).exists()
+                if record.message.startswith("diner") and has_begun and not killed:
                     killed[record.name] = record.place
                     os.kill(int(record.place), signal.SIGKILL)
     assert [record.state for record in work.records.values()] == ["done"] * 4, work.records
     ((victim, place),) = killed.items()
     assert work.records[victim].place != place
     assert {name: len(where) for name, where in places.items()} == {name: 1 + (name == victim) for name in work.records}
+    assert json.loads((tmp_path / "out" / victim / "report.json").read_text())["resumed_after_s"]
     # and the results are those of one process, to the last byte
     nd.batch({"recipe": quick(), "items": [str(tmp_path / "data" / "3.tif")]}, tmp_path / "alone")
     folders = (tmp_path / "out" / "data" / "3", tmp_path / "alone" / "data" / "3")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from napari_diner.errors import TRACEBACK, DinerError, InputError
 from napari_diner.execution.items import Item
 from napari_diner.io.files import find_files
-from napari_diner.io.folder import REPORT, check_output, recover, write_computed
+from napari_diner.io.folder import REPORT, check_output, checkpoint_path, recover, write_computed
 from napari_diner.io.formats import located
 from napari_diner.io.texts import read_json
 from napari_diner.tasks.recipe import input_files, renamed_files
@@ -60,7 +60,8 @@ class Record:
 def run_item(item: Item, output: Path, *, overwrite: bool = False) -> Generator[Record, None, None]:
     """Run an item and save its result; yield a record for each step and a final one.
 
-    To cancel, close the iterator: nothing is saved then. A result is saved as a whole.
+    To cancel, close the iterator: nothing but its checkpoint is saved then, from which the next run of the item
+    continues, as after a crash. A result is saved as a whole.
 
     Parameters
     ----------
@@ -92,8 +93,11 @@ def run_item(item: Item, output: Path, *, overwrite: bool = False) -> Generator[
 
 def _run(item: Item, record: Record, folder: Path, overwrite: bool) -> Iterator[Record]:
     task, inputs = task_of(item.recipe), input_files(item.recipe)
+    from napari_diner.tasks.checkpoint import Checkpoint
+
     attached = _attached(item)
-    with task.start(item.recipe) as run:
+    checkpoint = Checkpoint(checkpoint_path(folder), is_private=True)
+    with task.start(item.recipe, checkpoint=checkpoint) as run:
         record = replace(record, warnings=tuple(run.warnings))
         identity = _identity(run, attached)
         done = _done(folder, run, identity)

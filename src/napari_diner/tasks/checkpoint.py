@@ -86,18 +86,18 @@ class Checkpoint:
     path
         Path of the file, which need not exist; or of a folder with a file for each run.
     resume
-        Whether to continue from it; a checkpoint of another run is an error. In a folder, a matching file is used if
-        there is one.
+        Whether to continue from it; a checkpoint of another run is an error.
+    is_private
+        Whether it only serves to continue after a crash: a checkpoint of this run is used if there is one, others are
+        ignored, and a run that ends in any other way removes it. So are those in a folder.
     """
 
-    def __init__(self, path: str | Path, *, resume: bool = False) -> None:
+    def __init__(self, path: str | Path, *, resume: bool = False, is_private: bool = False) -> None:
         self.path = Path(path).expanduser().absolute()
-        self.resume = resume
+        self.resume, self.is_private = resume, is_private
         self.interval_s = 0.0
         self.notes: list[str] = []
         """Notes: where the run starts, and failures to write a checkpoint."""
-        self.is_private = False
-        """Whether it only serves to continue after a crash: a run that ends in any other way removes it."""
         self._identity: dict[str, object] = {}
         self._settings: dict[str, object] = {}
         self._due = 0.0
@@ -129,6 +129,9 @@ class Checkpoint:
         }
         if self.path.is_dir():
             self._choose_file(job)
+        if self.is_private:
+            with contextlib.suppress(InputError):
+                self._loaded = self._read() if self.path.exists() else None
         elif self.resume and self.path.exists():
             self._loaded = self._read()
         elif self.resume:
@@ -145,7 +148,7 @@ class Checkpoint:
             )
 
     def _choose_file(self, job: Job[Any]) -> None:
-        """Choose the file of this run in the folder, and read it if a crash has left one."""
+        """Choose the file of this run in the folder."""
         for old in self.path.glob("*.checkpoint*"):
             with contextlib.suppress(OSError):
                 if time.time() - old.stat().st_mtime > _FORGOTTEN_S:
@@ -153,8 +156,6 @@ class Checkpoint:
         digest = zlib.crc32(json.dumps(self._identity, sort_keys=True).encode())
         self.path = self.path / f"{job.task}-{job.checksum[:12]}-{digest:08x}.checkpoint"
         self.is_private = True
-        with contextlib.suppress(InputError):
-            self._loaded = self._read() if self.path.exists() else None
 
     def load(self, job: Job[Any]) -> Saved:
         """Return the state to continue from: None if the run starts from the beginning.
