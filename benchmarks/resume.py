@@ -51,9 +51,9 @@ def commands(folder: Path) -> dict[str, list[str]]:
     plan.write_text(yaml.safe_dump({"recipe": fit, "items": [f"{name}.tif" for name in "ab"]}))
     every = ["--checkpoint-seconds", str(_EVERY_S)]
     return {
-        "lensless": ["lensless", "--recipe", recipe["lensless"], *stages],
-        "idt": ["idt", "--recipe", recipe["idt"], "--model", "multislice"],
-        "fit": ["fit", image, "--epochs", "300"],
+        "lensless": ["lensless", "--recipe", recipe["lensless"], *stages, *every],
+        "idt": ["idt", "--recipe", recipe["idt"], "--model", "multislice", *every],
+        "fit": ["fit", image, "--epochs", "300", *every],
         "batch": ["batch", str(plan), "--workers", "1"],
     }
 
