@@ -76,13 +76,17 @@ def phantom(arguments: argparse.Namespace, phase: float | None) -> TrueVolume:
     return TrueVolume(found.n_re, found.n_im)
 
 
-def recorded(truth: TrueVolume, model: str, arguments: argparse.Namespace) -> np.ndarray[Any, Any]:
+def recorded(
+    truth: TrueVolume, model: str, arguments: argparse.Namespace, device: torch.device | str = "cpu"
+) -> np.ndarray[Any, Any]:
     """Simulate the frames of a phantom, I / I_background, (N, Y, X)."""
     kind = SSNPModel if model == "multislice" else BornModel
-    simulator = kind(geometry_of(truth.n_re.shape, arguments), ring(OPTICS["ring"]["na"], arguments.frames))
+    simulator = kind(
+        geometry_of(truth.n_re.shape, arguments), ring(OPTICS["ring"]["na"], arguments.frames), device=device
+    )
     n_re, n_im = (torch.from_numpy(np.asarray(part, np.float64)) for part in (truth.n_re, truth.n_im))
     with torch.no_grad():
-        frames = simulator.intensities(permittivity_contrast(n_re, n_im, OPTICS["medium_index"]).float()).numpy()
+        frames = simulator.intensities(permittivity_contrast(n_re, n_im, OPTICS["medium_index"]).float()).cpu().numpy()
     noise = NOISE * np.random.default_rng(arguments.seed).standard_normal(frames.shape)
     return (frames + noise).astype(np.float32)
 

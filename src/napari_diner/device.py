@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import gc
+import functools
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,20 @@ def choose_device(name: str = "auto") -> torch.device:
     if not present.get(name, False):
         choices = ", ".join(device for device, available in present.items() if available)
         raise RecipeError(f"The device {name!r} is not available; set {{field}} to one of: auto, {choices}", "device")
+    if name == "cuda":
+        _wake()
     return torch.device(name)
+
+
+@functools.cache
+def _wake() -> None:
+    """Let the thread of backward passes start to use the card, of which torch warns otherwise."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Attempting to run cuBLAS")
+        ones = torch.ones(1, 1, device="cuda", requires_grad=True)
+        (ones @ ones).sum().backward()
 
 
 def describe(device: torch.device) -> str:
@@ -141,11 +155,10 @@ def captured(step: Callable[[], torch.Tensor], device: torch.device) -> Callable
 def free_memory(device: torch.device) -> None:
     """Release cached memory of a graphics card whose tensors are no longer referenced.
 
-    Runs leave no tensors in reference cycles, so on the processor there is nothing to do: a full
-    collection takes tenths of a second in a napari session, during which its window stands still.
+    Runs leave no tensors in reference cycles, so there is nothing to collect: a full collection takes tenths of a
+    second in a napari session, during which its window stands still.
     """
     if device.type == "cuda":
         import torch
 
-        gc.collect()
         torch.cuda.empty_cache()

@@ -15,6 +15,7 @@ from typing import Self
 import psutil
 
 _INTERVAL_S = 1.0
+_ASKED_EVERY_S = 0.05
 _FORGOTTEN_S = 30.0  # age at which a measurement is discarded
 _MISSING = 0.6  # part of a processor that must be missing before a thread is given up; less is measurement noise
 
@@ -79,6 +80,7 @@ class Threads:
 
     def __init__(self) -> None:
         self._most: int | None = None
+        self._again_at = 0.0
         self.used: set[int] = set()
         """Numbers of threads that the run has had."""
 
@@ -89,6 +91,11 @@ class Threads:
 
         if self._most is None:
             self._most = torch.get_num_threads()
+        now = time.perf_counter()
+        if now < self._again_at:
+            return
+        # reading the clocks of all programs takes as long as a short step
+        self._again_at = now + _ASKED_EVERY_S
         is_fixed = self._most == 1 or "OMP_NUM_THREADS" in os.environ
         threads = None if is_fixed else _processors.threads(self._most)
         if threads is not None and threads != torch.get_num_threads():

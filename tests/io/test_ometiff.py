@@ -16,6 +16,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import read_array, write_array
 from napari_diner.io.signals import probe_signal, read_signal
 from napari_diner.io.stacks import probe
+from napari_diner.io.tiff_series import series_of, stored_axes
 
 SPACING = st.floats(1e-4, 1e4, allow_subnormal=False)
 
@@ -123,7 +124,7 @@ def test_colours_and_channels_come_back_and_are_such_for_others(
         photometric = tifffile.PHOTOMETRIC.RGB if "S" in axes and shape[-1] > 1 else tifffile.PHOTOMETRIC.MINISBLACK
         assert tif.pages.first.photometric == photometric
         sizes = dict(zip(axes, shape, strict=True))
-        found = dict(zip(tif.series[0].get_axes(False), tif.series[0].get_shape(False), strict=True))
+        found = dict(stored_axes(series_of(tif)[0]))
         assert {axis: size for axis, size in found.items() if size > 1} == {
             axis: size for axis, size in sizes.items() if size > 1
         }

@@ -90,7 +90,7 @@ def test_keys_that_are_not_numbers_read_nothing_beyond_the_lattice() -> None:
 
 def test_small_tables_and_other_precisions_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     _, values, keys, _ = example(2, 1)
-    assert interpolation.is_compiled_for(values, keys)
-    assert not interpolation.is_compiled_for(values.double(), keys.double())
+    assert interpolation.kernels_for(values, keys) is not None
+    assert interpolation.kernels_for(values.double(), keys.double()) is None
     monkeypatch.setattr(interpolation, "FEWEST_KEYS", 501)
-    assert not interpolation.is_compiled_for(values, keys)
+    assert interpolation.kernels_for(values, keys) is None

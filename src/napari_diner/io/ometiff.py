@@ -14,6 +14,7 @@ import tifffile
 from napari_diner.errors import InputError, OutputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.header import decoding
+from napari_diner.io.tiff_series import series_of, stored_axes
 
 NAMESPACE = "napari-diner"
 """Namespace of the annotation for metadata outside the OME model."""
@@ -106,8 +107,8 @@ def read_array(path: str | Path) -> NamedArray:
         if notes is None:
             raise InputError(f"{path} was not written by napari-diner; open it as an ordinary image")
         axes = notes["axes"]
-        series = tif.series[0]
-        lengths = dict(zip(series.get_axes(False), series.get_shape(False), strict=True))
+        series = series_of(tif)[0]
+        lengths = dict(stored_axes(series))
         data = series.asarray().reshape([lengths.get(axis, 1) for axis in _stored(axes)])
         return NamedArray(notes["name"], data, axes, tuple(json.loads(notes["scale_um"])), notes["unit"])
 

@@ -16,6 +16,7 @@ from napari_diner.io.axes import Index
 from napari_diner.io.deflate import check_deflated
 from napari_diner.io.header import UNNAMED, Header, check_expansion, decoding
 from napari_diner.io.tiff_meaning import Meaning, meaning
+from napari_diner.io.tiff_series import series_of, stored_axes
 from napari_diner.io.tiff_structure import check_structure
 from napari_diner.io.units import micrometres
 
@@ -46,7 +47,7 @@ def probe_tiff(path: Path, name: str = "") -> Header:
     if name:
         raise InputError(f"{path} is a TIFF file, whose images have no names; leave out ::{quoted(name)}")
     with decoding(path), _open(path) as tif:
-        if not tif.series:
+        if not series_of(tif):
             raise InputError(f"{path} holds no image; choose another file")
         check_length(path, tif)
         named, meanings = _together(path, tif)
@@ -95,8 +96,8 @@ def _samples(series: tifffile.TiffPageSeries) -> Array:
 
 def _images(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
     """Return the series of pages that are images, without thumbnails and masks of opacity."""
-    images = [series for series in tif.series if not series.keyframe.is_reduced and not series.keyframe.is_mask]
-    return images or list(tif.series)
+    images = [series for series in series_of(tif) if not series.keyframe.is_reduced and not series.keyframe.is_mask]
+    return images or list(series_of(tif))
 
 
 def _open(path: Path) -> tifffile.TiffFile:
@@ -139,7 +140,7 @@ def _stored_axes(path: Path, series: tifffile.TiffPageSeries) -> list[tuple[str,
     """Return the letter and the size of each stored axis of a series."""
     if series.dtype is None:
         raise InputError(f"{path} holds values of a type that cannot be read; save them as integers or real numbers")
-    named = list(zip(series.get_axes(False), series.get_shape(False), strict=True))
+    named = stored_axes(series)
     coloured = series.keyframe.photometric in _COLOURED and dict(named).get("S") in (3, 4)
     if not coloured:
         # samples that are not colours are channels
@@ -164,7 +165,7 @@ def check_length(path: Path, tif: tifffile.TiffFile) -> None:
     if pages.next_page_offset is not None:
         file.seek(pages.next_page_offset)
         whole = file.read(tif.tiff.offsetsize) == bytes(tif.tiff.offsetsize)
-    for series in tif.series:
+    for series in series_of(tif):
         if series.dataoffset is not None:
             whole = whole and series.dataoffset + series.nbytes <= file.size
             continue
@@ -216,7 +217,7 @@ def z_step(tif: tifffile.TiffFile) -> float | None:
 def _is_one_of_several(tif: tifffile.TiffFile) -> bool:
     """Return whether the OME-XML text of a file describes planes in other files."""
     # tifffile then ignores the text
-    return "<UUID" in (tif.ome_metadata or "") and not any(series.kind == "ome" for series in tif.series)
+    return "<UUID" in (tif.ome_metadata or "") and not any(series.kind == "ome" for series in series_of(tif))
 
 
 def ome_pixel_sizes(xml: str) -> tuple[float, float] | None:

@@ -57,7 +57,7 @@ class Diner(Representation):
         If gradients are needed, each chunk is recomputed in the backward pass to limit
         the memory of activations.
         """
-        values = in_chunks(self.backbone, self.hash_table, _chunk_size(self.hash_table), self.backbone)
+        values = in_chunks(self.backbone, self.hash_table, chunk_size(self.hash_table), self.backbone)
         return values.T.reshape(self.outputs, *self.shape)
 
     def sample(self, indices: Tensor) -> Tensor:
@@ -76,7 +76,8 @@ class Diner(Representation):
         return lattice.read(lattice.evaluate(self.backbone), self.hash_table).reshape(self.outputs, *self.shape)
 
 
-def _chunk_size(keys: Tensor) -> int:
+def chunk_size(keys: Tensor) -> int:
+    """Return how many keys to evaluate at a time."""
     # a graphics card wants large batches, a processor batches that stay in its cache
     return CHUNK if keys.device.type == "cpu" else 64 * CHUNK
 

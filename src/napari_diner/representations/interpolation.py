@@ -1,136 +1,99 @@
-"""Multilinear interpolation by compiled loops, shared between threads; an operation that torch can differentiate."""
+"""Multilinear interpolation by compiled kernels where there are any, as an operation that torch can differentiate."""
 
 from __future__ import annotations
 
 import functools
 import importlib.util
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-if TYPE_CHECKING:
-    from napari_diner.representations.compiled import Kernels
-
-# for fewer keys, loading the compiled loops takes longer than they save
+# for fewer keys on a processor, loading what is compiled takes longer than it saves
 FEWEST_KEYS = 1 << 15
 # offsets within the lattice are 32-bit
 _MOST_VALUES = 2**31 - 1
+_COMPILERS = {"cpu": "numba", "cuda": "triton"}
 
-Floats = npt.NDArray[np.float32]
+
+class Kernels(Protocol):
+    """Interpolation at keys, (n, d), between values, (G^d, outputs), at the points of a lattice with G points a side.
+
+    The box of the lattice is given by its centre and half of its edges, (d,) each.
+    """
+
+    def read(self, values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int) -> Tensor:
+        """Return the values at keys, (outputs, n)."""
+
+    def adjoint(
+        self, values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int, gradient: Tensor, to_keys: Tensor
+    ) -> Tensor:
+        """Return the derivative by the values for one by the outputs; that by the keys is written to `to_keys`."""
+
+    def misfit(
+        self,
+        values: Tensor,
+        keys: Tensor,
+        centre: Tensor,
+        half: Tensor,
+        size: int,
+        targets: Tensor,
+        weights: Tensor | None,
+        scale: float,
+        to_keys: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Compare the values at keys with targets; see `napari_diner.representations.lattice.Lattice.misfit`."""
 
 
-def is_compiled_for(values: Tensor, keys: Tensor) -> bool:
-    """Return whether there are compiled loops for these values at the points of a lattice, and these keys, (n, d)."""
-    return (
-        len(keys) >= FEWEST_KEYS
+def kernels_for(values: Tensor, keys: Tensor) -> Kernels | None:
+    """Return the compiled kernels for these values at the points of a lattice, and these keys, (n, d), if any.
+
+    On a graphics card they are used for any number of keys, as sums by torch differ from run to run there.
+    """
+    kind = keys.device.type
+    if not (
+        (kind == "cuda" or len(keys) >= FEWEST_KEYS)
         and keys.shape[1] in (2, 3)
-        and keys.device.type == "cpu"
         and keys.dtype == values.dtype == torch.float32
         and values.numel() <= _MOST_VALUES
-        and _is_available()
-    )
+        and is_compiled_for(kind)
+    ):
+        return None
+    if kind == "cuda":
+        from napari_diner.representations import card
+
+        return card
+    from napari_diner.representations import threaded
+
+    return threaded
 
 
-def read(values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int) -> Tensor:
-    """Return the values at keys, (outputs, n); see `napari_diner.representations.lattice.Lattice.read`."""
-    outputs: Tensor = _Read.apply(values, keys, centre, half, size)  # type: ignore[no-untyped-call]
+@functools.cache
+def is_compiled_for(device_type: str) -> bool:
+    """Return whether the compiler of the kernels for a type of device is installed."""
+    return device_type in _COMPILERS and importlib.util.find_spec(_COMPILERS[device_type]) is not None
+
+
+def read(kernels: Kernels, values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int) -> Tensor:
+    """Return the values at keys, (outputs, n), with gradients."""
+    outputs: Tensor = _Read.apply(kernels, values, keys, centre, half, size)  # type: ignore[no-untyped-call]
     return outputs
-
-
-@torch.no_grad()
-def misfit(
-    values: Tensor,
-    keys: Tensor,
-    centre: Tensor,
-    half: Tensor,
-    size: int,
-    targets: Tensor,
-    weights: Tensor | None,
-    scale: float,
-    to_keys: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Compare the values at keys with targets; see `napari_diner.representations.lattice.Lattice.misfit`."""
-    weight = np.empty(0, np.float32) if weights is None else weights.numpy()
-    loop = _kernels(keys, values).misfit
-    total, to_values = _back(loop, values, keys, centre, half, size, targets, weight, 2 * scale, to_keys)
-    return torch.tensor(scale * total, dtype=values.dtype), to_values
 
 
 class _Read(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int) -> Tensor:
+    def forward(
+        ctx: Any, kernels: Kernels, values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int
+    ) -> Tensor:
         ctx.save_for_backward(values, keys, centre, half)
-        ctx.size = size
-        outputs = values.new_empty(values.shape[1], len(keys))
-        arrays = (keys.contiguous().numpy(), values.contiguous().numpy(), size, *_scaling(centre, half, size))
-        _shared(_kernels(keys, values).read, len(keys), lambda _: (*arrays, outputs.numpy()))
-        return outputs
+        ctx.kernels, ctx.size = kernels, size
+        return kernels.read(values, keys, centre, half, size)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         values, keys, centre, half = ctx.saved_tensors
-        to_keys, none = torch.empty_like(keys), np.empty(0, np.float32)
-        loop = _kernels(keys, values).adjoint
-        _, to_values = _back(loop, values, keys, centre, half, ctx.size, gradient, none, 1.0, to_keys)
-        return to_values, to_keys, None, None, None
-
-
-def _back(
-    loop: Callable[..., float],
-    values: Tensor,
-    keys: Tensor,
-    centre: Tensor,
-    half: Tensor,
-    size: int,
-    data: Tensor,
-    weights: Floats,
-    factor: float,
-    to_keys: Tensor,
-) -> tuple[float, Tensor]:
-    """Return what a loop sums up, and the derivative by the values; that by the keys is written to `to_keys`."""
-    arrays = (keys.contiguous().numpy(), values.contiguous().numpy(), size, *_scaling(centre, half, size))
-    others = (data.contiguous().numpy(), weights, np.float32(factor))
-    # every thread adds to a derivative of its own
-    to_values = values.new_zeros(torch.get_num_threads(), *values.shape)
-    sums = _shared(loop, len(keys), lambda thread: (*arrays, *others, to_values[thread].numpy(), to_keys.numpy()))
-    return sum(sums), to_values.sum(0)
-
-
-def _scaling(centre: Tensor, half: Tensor, size: int) -> tuple[Floats, Floats]:
-    """Return the slope and the offset that turn a coordinate into a place on the lattice."""
-    slope = (size - 1) / (2 * half)
-    return slope.numpy(), ((size - 1) / 2 - centre * slope).numpy()
-
-
-def _shared(loop: Callable[..., float], count: int, arguments: Callable[[int], tuple[Any, ...]]) -> list[float]:
-    """Return what a loop returns for equal parts of `count` keys, one for each of torch's threads."""
-    threads = torch.get_num_threads()
-    cuts = [count * thread // threads for thread in range(threads + 1)]
-    jobs = [(*arguments(thread), cuts[thread], cuts[thread + 1]) for thread in range(threads)]
-    if threads == 1:
-        return [loop(*jobs[0])]
-    return list(_pool().map(lambda job: loop(*job), jobs))
-
-
-@functools.cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="interpolation")
-
-
-def _kernels(keys: Tensor, values: Tensor) -> Kernels:
-    from napari_diner.representations.compiled import kernels
-
-    return kernels(keys.shape[1], values.shape[1])
-
-
-@functools.cache
-def _is_available() -> bool:
-    return importlib.util.find_spec("numba") is not None
+        to_keys = torch.empty_like(keys)
+        to_values = ctx.kernels.adjoint(values, keys, centre, half, ctx.size, gradient, to_keys)
+        return None, to_values, to_keys, None, None, None

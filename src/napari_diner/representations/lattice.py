@@ -57,8 +57,9 @@ class Lattice:
 
     def read(self, values: Tensor, keys: Tensor) -> Tensor:
         """Return the values at keys, (n, d), by multilinear interpolation between those at the points: (outputs, n)."""
-        if interpolation.is_compiled_for(values, keys):
-            return interpolation.read(values, keys, self.centre, self.half, self.size)
+        kernels = interpolation.kernels_for(values, keys)
+        if kernels is not None:
+            return interpolation.read(kernels, values, keys, self.centre, self.half, self.size)
         return self._sampled(values, keys)
 
     def misfit(
@@ -86,9 +87,11 @@ class Lattice:
         tuple of Tensor
             m, and its derivative by the values at the points.
         """
-        if interpolation.is_compiled_for(values, keys):
-            box = (self.centre, self.half, self.size)
-            return interpolation.misfit(values, keys, *box, targets, weights, scale, to_keys)
+        kernels = interpolation.kernels_for(values, keys)
+        if kernels is not None:
+            with torch.no_grad():
+                box = (self.centre, self.half, self.size)
+                return kernels.misfit(values, keys, *box, targets, weights, scale, to_keys)
         leaf = values.detach().requires_grad_()
         to_values, total = torch.zeros_like(leaf), keys.new_zeros(())
         # in parts, so that only the derivative needs as much memory as the keys do

@@ -29,6 +29,8 @@ _WORTHWHILE = 1e-4
 _BETAS = (0.9, 0.99)
 # the gradient scales with one over the number of samples, which Adam ignores; epsilon must be negligible
 _EPSILON = 1e-15
+# on a graph, the loss is read back from the card once in so many steps, as the card stands still meanwhile
+_READ_EVERY = 4
 # the best parameters, which can be many, are copied every so many iterations, counted instead of timed, so that a run
 # is reproducible to the last bit
 _COPIED_PER_ITERATION = 1 << 20
@@ -116,6 +118,7 @@ class AdamDescent(Resumable):
         self.refinement = refinement
         self._copy_every = 1 + unknown.parameter_count() // _COPIED_PER_ITERATION
         self._on_graph = graph and problem.device.type == "cuda"
+        self._every = _READ_EVERY if self._on_graph else 1
         self._candidates: dict[str, dict[str, Tensor]] = {"start": unknown.state()} if keep_start else {}
         self._scores: dict[str, float] = {}
         self._best_loss = self._reference = math.inf
@@ -141,11 +144,15 @@ class AdamDescent(Resumable):
                     for part in self.refinement.apply(optimizer):
                         yield Step(iteration, total, loss, within=number / len(batches) * part)
                 self._set_rate(optimizer, settings.learning_rate * annealing.factor(done))
-                candidate = self.unknown.state() if number == 0 and iteration % self._copy_every == 0 else None
                 exact = self.polish and (
                     iteration > total - _POLISH_STEPS or (self.budget.ends_at is not None and done >= 1 - _POLISH_SHARE)
                 )
                 whole = batch is None and not exact
+                if self._on_graph and whole and recent and iteration % _READ_EVERY and iteration < total:
+                    whole_step()
+                    continue
+                is_copied = number == 0 and (iteration // self._every) % self._copy_every == 0
+                candidate = self.unknown.state() if is_copied else None
                 recent.append(float(whole_step() if whole else self._descend(optimizer, batch, exact=exact)))
                 if len(recent) > len(batches):
                     del recent[0]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from napari_diner.device import captured
+
 Operator = Callable[[Tensor], Tensor]
 
 
@@ -28,28 +30,40 @@ class ConjugateGradients:
         Applies an approximate inverse of A + μ, symmetric and positive.
     damping
         The number μ.
+
+    Notes
+    -----
+    On a graphics card a step is recorded, see `napari_diner.device.captured`; the operators must read nothing back from
+    it.
     """
 
     def __init__(self, operator: Operator, right: Tensor, preconditioner: Operator, damping: float = 0.0) -> None:
-        self._operator = operator
-        self._damping = damping
-        self._preconditioner = preconditioner
-        self.solution = torch.zeros_like(right)
-        self._residual = right
-        self._direction = preconditioner(right)
-        self._square = inner(right, self._direction)
-        self._first_square = self._square
+        solution, residual = torch.zeros_like(right), right.clone()
+        # a preconditioner may return its argument
+        direction = preconditioner(right).clone()
+        square = inner(right, direction)
+
+        def step() -> Tensor:
+            # in place, so that the step can be recorded; without a reference to this object, which would keep the
+            # recording alive in a cycle
+            image = operator(direction) + damping * direction
+            length = square / inner(direction, image)
+            solution.add_(length * direction)
+            residual.sub_(length * image)
+            preconditioned = preconditioner(residual)
+            new_square = inner(residual, preconditioned)
+            direction.mul_(new_square / square).add_(preconditioned)
+            square.copy_(new_square)
+            return square
+
+        self.solution = solution
+        """The solution so far; changed in place by each step."""
+        self._square, self._first_square = square, square.clone()
+        self._step = captured(step, right.device)
 
     def step(self) -> None:
         """Take one step along a new conjugate direction."""
-        image = self._operator(self._direction) + self._damping * self._direction
-        length = self._square / inner(self._direction, image)
-        self.solution = self.solution + length * self._direction
-        self._residual = self._residual - length * image
-        preconditioned = self._preconditioner(self._residual)
-        square = inner(self._residual, preconditioned)
-        self._direction = preconditioned + (square / self._square) * self._direction
-        self._square = square
+        self._step()
 
     def converged(self, tolerance: float) -> bool:
         """Return whether the preconditioned residual has fallen below `tolerance` times the first one."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_diner.representations.base import Representation
-from napari_diner.representations.diner import CHUNK, Diner
+from napari_diner.representations.diner import Diner, chunk_size
 from napari_diner.representations.pixels import Pixels
 from napari_diner.representations.unknown import Unknown, Values
 from napari_diner.solvers.adam import AdamDescent
@@ -156,7 +156,8 @@ def _place_keys(diner: Diner, values: Tensor, centre: Tensor, half: Tensor) -> N
     """Set the keys to their positions in the chart, then move them until the network returns the values."""
     outputs, span = diner.outputs, _KEY_SPAN[diner.settings.backbone]
     diner.hash_table.zero_()
-    for keys, targets in zip(diner.hash_table.split(CHUNK), values.split(CHUNK), strict=True):
+    size = chunk_size(diner.hash_table)
+    for keys, targets in zip(diner.hash_table.split(size), values.split(size), strict=True):
         keys[:, :outputs] = span * (targets - centre) / half
         for _ in range(_KEY_STEPS):
             keys[:, :outputs] += span * (targets - diner.backbone(keys)) / half

@@ -13,14 +13,17 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from napari_diner.representations.diner import CHUNK, Diner
+from napari_diner.representations import interpolation
+from napari_diner.representations.diner import Diner, chunk_size
 from napari_diner.representations.lattice import Lattice
 from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
 # number of points of the searched lattice, for any dimension
 _SEARCHED_POINTS = 1 << 16
-_SEARCHED_AT_ONCE = 1 << 18
+_SEARCHED_AT_ONCE, _SEARCHED_AT_ONCE_ON_CARD = 1 << 18, 1 << 22
+# targets of which the distances to all values are stored at a time
+_COMPARED_AT_ONCE = 1 << 11
 _MARGIN = 0.025
 # a key is only moved for a gain larger than what the interpolation between lattice points may hide
 _GAIN = 0.9
@@ -54,31 +57,37 @@ def search_keys(diner: Diner, targets: Tensor, moved: Tensor) -> Iterator[int]:
     keys = diner.hash_table
     size = round(_SEARCHED_POINTS ** (1 / keys.shape[1]))
     points = Lattice.covering(keys, size, _MARGIN).points()
-    nearest = _Nearest(torch.cat([diner.backbone(part) for part in points.split(CHUNK)]))
-    for start in range(0, len(keys), _SEARCHED_AT_ONCE):
-        part = slice(start, start + _SEARCHED_AT_ONCE)
-        values = targets[:, part].T
-        present = torch.cat([diner.backbone(some) for some in keys[part].split(CHUNK)])
-        index, square = nearest.to(values)
-        better = square < _GAIN * (present - values).square().sum(1)
+    nearest = _Nearest(torch.cat([diner.backbone(part) for part in points.split(chunk_size(keys))]))
+    at_once = _SEARCHED_AT_ONCE if keys.device.type == "cpu" else _SEARCHED_AT_ONCE_ON_CARD
+    for start in range(0, len(keys), at_once):
+        part = slice(start, start + at_once)
+        present = torch.cat([diner.backbone(some) for some in keys[part].split(chunk_size(keys))])
+        index, square = nearest.to(targets[:, part])
+        better = square < _GAIN * (present - targets[:, part].T).square().sum(1)
         keys[part] = torch.where(better[:, None], points[index], keys[part])
         moved[part] = better
-        yield min(start + _SEARCHED_AT_ONCE, len(keys))
+        yield min(start + at_once, len(keys))
 
 
 class _Nearest:
-    """Search for the nearest of a set of values, (m, outputs): by a tree on a processor, by brute force on a card."""
+    """Search for the nearest of a set of values, (m, outputs): by a tree on a processor, among all on a card."""
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
         self.tree = cKDTree(values.numpy()) if values.device.type == "cpu" else None
 
-    def to(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the index of the nearest value for each target, (n, outputs), and its squared distance, (n,)."""
+    def to(self, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the index of the nearest value for each target, of (outputs, n), and its squared distance, (n,)."""
         if self.tree is not None:
-            distance, index = self.tree.query(values.numpy(), eps=_NEARLY, workers=torch.get_num_threads())
-            return torch.from_numpy(index), torch.from_numpy(distance**2).to(values.dtype)
-        nearest = [torch.cdist(part, self.values).min(1) for part in values.split(CHUNK // 4)]
+            distance, index = self.tree.query(targets.T.numpy(), eps=_NEARLY, workers=torch.get_num_threads())
+            return torch.from_numpy(index), torch.from_numpy(distance**2).to(targets.dtype)
+        if targets.device.type == "cuda" and interpolation.is_compiled_for("cuda"):
+            from napari_diner.representations import card
+
+            if card.can_search(self.values):
+                chosen = card.nearest(self.values, targets)
+                return chosen, (self.values[chosen] - targets.T).square().sum(1)
+        nearest = [torch.cdist(part, self.values).min(1) for part in targets.T.split(_COMPARED_AT_ONCE)]
         return torch.cat([part.indices for part in nearest]), torch.cat([part.values.square() for part in nearest])
 
 
@@ -102,8 +111,9 @@ def place_keys(diner: Diner, targets: Tensor, steps: int) -> Iterator[int]:
         Number of processed keys.
     """
     identity = torch.eye(diner.settings.table_width, dtype=targets.dtype, device=targets.device)
-    for start in range(0, len(diner.hash_table), CHUNK):
-        part = slice(start, start + CHUNK)
+    size = chunk_size(diner.hash_table)
+    for start in range(0, len(diner.hash_table), size):
+        part = slice(start, start + size)
         keys, part_targets = diner.hash_table[part].clone(), targets[:, part].T
         damping = keys.new_full((len(keys), 1, 1), _FIRST_DAMPING)
         values, jacobian = _linearised(diner, keys)
@@ -120,7 +130,7 @@ def place_keys(diner: Diner, targets: Tensor, steps: int) -> Iterator[int]:
             jacobian = trial_jacobian.where(better[:, None, None], jacobian)
             damping = torch.where(better[:, None, None], damping / 4, damping * 8)
         diner.hash_table[part] = keys
-        yield min(start + CHUNK, len(diner.hash_table))
+        yield min(start + size, len(diner.hash_table))
 
 
 def _linearised(diner: Diner, keys: Tensor) -> tuple[Tensor, Tensor]:

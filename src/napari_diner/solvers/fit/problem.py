@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from napari_diner.representations.diner import Diner
+from napari_diner.representations.diner import Diner, chunk_size
 from napari_diner.representations.lattice import Lattice
 from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.problem import Batch, Evaluation
@@ -71,7 +71,7 @@ class ValueProblem:
         for start in range(0, self.targets.shape[1], _PART):
             part = slice(start, start + _PART)
             keys = representation.hash_table[part]
-            errors = torch.cat([representation.backbone(some) for some in keys.split(8192)]).T
+            errors = torch.cat([representation.backbone(some) for some in keys.split(chunk_size(keys))]).T
             errors = (errors - self.targets[:, part]).square_()
             if self.weights is not None:
                 errors *= self.weights[part]

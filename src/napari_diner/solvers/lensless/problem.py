@@ -141,7 +141,16 @@ class PhaseProblem:
         field
             Complex field O, (Y, X).
         """
-        total = 0.0
+        total, gradient = self._compared(field)
+        misfit = float(total)
+        if self.priors is None:
+            return Evaluation(misfit, gradient, misfit)
+        cost, slope = self.priors.evaluate(field)
+        return Evaluation(misfit + cost, gradient + slope, misfit)
+
+    def _compared(self, field: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the misfit, a scalar, and its gradient, without waiting for the device."""
+        total = torch.zeros((), dtype=_precise(self.device), device=self.device)
 
         def respond(frame: int, at: Pixels, U: Tensor) -> Tensor:
             nonlocal total
@@ -157,15 +166,11 @@ class PhaseProblem:
             if self.weights is not None:
                 weights = self.weights[part]
                 residual, weighted = residual * weights.sqrt(), weighted * weights
-            total += sum_of_squares(residual)
+            total = total + _square_sum(residual)
             return sensor.mean_adjoint(weighted) * U
 
         gradient = self.model.round_trip(field, respond) / self.valid
-        misfit = total / self.valid
-        if self.priors is None:
-            return Evaluation(misfit, gradient, misfit)
-        cost, slope = self.priors.evaluate(field)
-        return Evaluation(misfit + cost, gradient + slope, misfit)
+        return total / self.valid, gradient
 
     def linearise(self, field: Tensor) -> Linearised:
         """Return the derivative of the recorded amplitudes at a field."""
@@ -232,9 +237,18 @@ class PhaseProblem:
 
 
 def sum_of_squares(values: Tensor) -> float:
-    """Return Σ v², summed in double precision if the device supports it (unlike Apple's graphics cards)."""
-    dtype = torch.float32 if values.device.type == "mps" else torch.float64
-    return float(torch.linalg.vector_norm(values, dtype=dtype)) ** 2
+    """Return Σ v², summed in double precision if the device supports it."""
+    return float(_square_sum(values))
+
+
+def _square_sum(values: Tensor) -> Tensor:
+    total: Tensor = torch.linalg.vector_norm(values, dtype=_precise(values.device)).square()
+    return total
+
+
+def _precise(device: torch.device) -> torch.dtype:
+    """Return double precision, or single where there is no other, as on Apple's graphics cards."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 class _Loss(torch.autograd.Function):
@@ -243,9 +257,14 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, field: Tensor, problem: PhaseProblem) -> Tensor:
         """Compute the loss and store its gradient."""
-        loss, gradient, _ = problem.evaluate(field.detach())
+        loss: Tensor | float
+        if problem.priors is None:
+            # nothing is read back from a card, so that the step can be recorded
+            loss, gradient = problem._compared(field.detach())
+        else:
+            loss, gradient, _ = problem.evaluate(field.detach())
         ctx.save_for_backward(gradient)
-        return torch.tensor(loss, dtype=field.real.dtype, device=field.device)
+        return torch.as_tensor(loss, dtype=field.real.dtype, device=field.device)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.representations.diner import CHUNK, Diner
+from napari_diner.representations.diner import Diner, chunk_size
 from napari_diner.tasks.fit.layout import Array
 from napari_diner.tasks.fit.model import Fitted
 from napari_diner.tasks.fit.recipe import CHANNEL_AXES
@@ -192,7 +192,7 @@ def _mesh(diner: Diner, size: int) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def _evaluated(diner: Diner, keys: Tensor) -> Tensor:
-    return torch.cat([diner.backbone(part) for part in keys.split(CHUNK)])
+    return torch.cat([diner.backbone(part) for part in keys.split(chunk_size(keys))])
 
 
 def _colours(outputs: Tensor) -> Image:

@@ -312,7 +312,9 @@ class LenslessStages:
                 patience=gradient.patience,
             )
             problem = weighed(state.problem, state.field).with_kind(gradient.loss)
-            return AdamDescent(problem, state.unknown, settings, budget, keep_start=not state.is_flat)
+            start = not state.is_flat
+            # the values of priors are read back from the card
+            return AdamDescent(problem, state.unknown, settings, budget, keep_start=start, graph=problem.priors is None)
 
         return solver
 
