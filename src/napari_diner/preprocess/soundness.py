@@ -14,6 +14,7 @@ from napari_diner.preprocess.saturation import black_level
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+Vector = npt.NDArray[np.float64]
 
 _COUNTS = 20
 """Frames with values of this or more contain counts instead of fractions of full scale."""
@@ -97,16 +98,18 @@ def without_light(frames: Array, offset: float = 0.0) -> list[int]:
     return [int(number) for number in dark if _neighbour_correlation(frames[number]) < _STRUCTURELESS]
 
 
-def exposures(brightness: npt.NDArray[np.float64]) -> list[str]:
+def exposures(brightness: Vector, unknown: Vector | float = 0.0) -> list[str]:
     """Return a warning about frames of another exposure, if all frames should be equally bright.
 
     Parameters
     ----------
     brightness
-        Mean of each frame.
+        Mean of each frame, (N,).
+    unknown
+        Part of the light of each frame that may be missing in its mean, (N,).
     """
     relative = brightness / np.median(brightness)
-    odd = np.flatnonzero(np.abs(relative - 1) > OTHER_EXPOSURE)
+    odd = np.flatnonzero(np.abs(relative - 1) > OTHER_EXPOSURE + np.max(unknown))
     if not odd.size:
         return []
     worst = odd[np.argmax(np.abs(np.log(np.maximum(relative[odd], 1e-9))))]

@@ -19,7 +19,7 @@ from napari_diner.solvers.lensless.uncertainty_settings import UncertaintySettin
 from napari_diner.solvers.lensless.weighting import weigh
 from napari_diner.solvers.settings import AlternatingSettings, GaussNewtonSettings
 from tests.kit.adjoint import assert_adjoint
-from tests.kit.fields import complex_noise, noise
+from tests.kit.fields import complex_noise, low_passed, noise
 from tests.solvers.lensless.small_problems import Recording, psnr_db, record, rich_problem
 
 KINDS: list[Kind] = ["amplitude", "intensity"]
@@ -50,6 +50,11 @@ PROBLEMS = {
 @pytest.fixture(params=list(PROBLEMS))
 def problem(request: pytest.FixtureRequest) -> PhaseProblem:
     return PROBLEMS[request.param]
+
+
+def relative(image: Tensor) -> Tensor:
+    """An image in its own range, from 0 to 1."""
+    return (image - image.min()) / (image.max() - image.min())
 
 
 def field_of(problem: PhaseProblem, seed: int = 1) -> Tensor:
@@ -140,6 +145,18 @@ def test_the_object_is_found_behind_saturated_pixels(recording: Recording, share
         found[name] = psnr_db(solver.result(), recording.truth)
     assert min(found["one-sided"]) > 50
     assert max(found["believed"]) < 40
+
+
+def test_bounds_do_not_hold_a_phase_that_is_still_wrong() -> None:
+    # a full turn of phase, and a fifth of the pixels saturated
+    shape, share = (48, 48), 0.2
+    absorption, delay = (low_passed(noise(shape, seed), 60) for seed in (4, 54))
+    model = MultiHeight(shape, Heights(Optics(PIXEL_UM, 0.532), (60.0, 85.0, 120.0, 170.0)), dtype=torch.complex64)
+    truth = torch.polar(1 - 0.5 * relative(absorption), 6.28 * relative(delay)).to(torch.complex64)
+    exact = PhaseProblem(model, model.fields(truth).abs())
+    solver = GaussNewton(saturated(exact, share), exact.flat_field(), GaussNewtonSettings(iterations=20))
+    list(solver.steps())
+    assert min(psnr_db(solver.result(), truth)) > 60
 
 
 def test_noise_is_that_of_pixels_that_are_exact() -> None:

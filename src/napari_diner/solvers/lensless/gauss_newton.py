@@ -177,16 +177,22 @@ class GaussNewton(Resumable):
         return loss, gradient
 
     def _warm_up(self) -> Iterator[Step]:
-        """Run the alternating projections, which count as a part of the first iteration."""
+        """Run the alternating projections, which count as a part of the first iteration.
+
+        Where the phase is still wrong, the bounds of saturated pixels can hold it there. They are therefore ignored for
+        some rounds, and respected again.
+        """
         if self.settings.warm_up == 0:
             return
-        rounds = AlternatingSettings(iterations=self.settings.warm_up)
-        projections = AlternatingProjections(self.problem, self._field, rounds)
-        best = float("inf")
-        for step in projections.steps():
-            self._field = projections.result()
-            best = min(best, step.loss)
-            yield Step(1, self.settings.iterations, best, within=0.0)
+        rounds, problem = AlternatingSettings(iterations=self.settings.warm_up), self.problem
+        parts = [problem] if problem.at_least is None else [problem, problem.without_bounds(), problem]
+        for part in parts:
+            projections = AlternatingProjections(part, self._field, rounds)
+            best = float("inf")
+            for step in projections.steps():
+                self._field = projections.result()
+                best = min(best, step.loss)
+                yield Step(1, self.settings.iterations, best, within=0.0)
 
     def _mean_square(self, field: Tensor) -> float:
         """Return the mean square of the illuminated field, per pixel of the sensor."""

@@ -76,6 +76,10 @@ class PhaseProblem:
         """Return the problem that compares amplitudes or intensities."""
         return self._changed(kind=kind)
 
+    def without_bounds(self) -> Self:
+        """Return the problem without the saturated pixels."""
+        return self._changed(mask=self.exact, at_least=None)
+
     def _changed(self, **attributes: object) -> Self:
         changed = copy.copy(self)
         changed.__dict__.update(attributes)

@@ -232,7 +232,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     warnings += [*repeated(data.frames), *black(data.frames)]
     warnings += [] if data.mask is None or mask is None else mask_doubts(mask)
     if recipe.gains is None and not recipe.equalise_gains and not recipe.calibration.gain:
-        warnings += exposures(_means(intensities, mask))
+        warnings += exposures(*_light(intensities, mask, prepared.at_least))
     negative = int((intensities < 0).sum(where=True if mask is None else mask))
     if negative:
         warnings.append(f"negative intensities count as zero ({count(negative, 'pixel')})")
@@ -325,6 +325,21 @@ def _checked_mask(mask: Array | None, shape: tuple[int, ...]) -> npt.NDArray[np.
 def _brightness(intensities: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None) -> tuple[float, ...]:
     means = _means(intensities, mask)
     return tuple(float(mean) for mean in means / means.mean())
+
+
+def _light(
+    intensities: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None, at_least: npt.NDArray[np.bool_] | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the mean of each frame, (N,), and the part of it that may be missing.
+
+    A pixel that is saturated, or masked in some frames only, is unlikely to be twice as bright as the brightest other.
+    """
+    anywhere = None if mask is None else np.broadcast_to(mask.any(0), mask.shape)
+    means, unsure = _means(intensities, anywhere), np.zeros(len(intensities))
+    for missing in (at_least, None if mask is None or anywhere is None else anywhere & ~mask):
+        if missing is not None:
+            unsure += missing.mean((1, 2))
+    return means, unsure * intensities.max((1, 2)) / means
 
 
 def _means(intensities: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.float64]:
