@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -122,6 +123,21 @@ def test_a_result_is_saved_where_its_summary_cannot_be_written(
     (line,) = (line for line in finished.err.splitlines() if line.startswith("napari-diner: "))
     assert line.endswith(f"(No space left on device); the result is saved in {out}")
     assert (out / "recipe.yaml").is_file()
+
+
+@pytest.mark.parametrize("command", ["fit", "compare fit --contenders pixels --seconds 0.1", "fit --overwrite"])
+def test_a_run_whose_result_does_not_fit_the_disk_does_not_begin(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    assert run("simulate", "image", "--height-px", 16, "--width-px", 16, "-o", tmp_path / "image").code == 0
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
+    # so many epochs would take hours
+    out, image = tmp_path / "out", tmp_path / "image" / "image.tif"
+    finished = run(*command.split(), image, "--epochs", 100_000, "-o", out)
+    (line,) = (line for line in finished.err.splitlines() if line.startswith("napari-diner: "))
+    assert finished.code == 2 and "only 0.0 MB are free on the disk of" in line
+    assert not out.exists()
 
 
 def test_a_standard_stream_that_is_closed_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

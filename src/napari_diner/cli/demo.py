@@ -11,7 +11,7 @@ from napari_diner.cli.commands import write_sample
 from napari_diner.cli.info import qt_binding
 from napari_diner.cli.output import FLAG, INTERRUPTED, Quiet, finish, print_comparison, results_in, write_comparison
 from napari_diner.errors import DinerError
-from napari_diner.io.folder import is_demo
+from napari_diner.io.folder import check_space, is_demo
 from napari_diner.tasks.registry import samples, tasks
 from napari_diner.tasks.registry import task as registered
 from napari_diner.tasks.task import Frames
@@ -54,6 +54,7 @@ def demo(
             seconds=demonstration.seconds,
             truth=chosen.truth_of(data),
         )
+        check_space(output, comparing.result_bytes)
         comparison, complete = finish(comparing, quiet=quiet)
         pictures: list[str] = []
 

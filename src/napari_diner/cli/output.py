@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from napari_diner.cli.terminal import Watch, print_rows, print_table, progress_display, unprintable, warn
 from napari_diner.errors import DinerError, OutputError
-from napari_diner.io.folder import REPORT, destination, replaced, reserved, write_computed
+from napari_diner.io.folder import REPORT, check_space, destination, replaced, reserved, write_computed
 from napari_diner.tasks.report import Row
 from napari_diner.tasks.task import AnyTask
 
@@ -119,6 +119,7 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
     """
     with results_in(folder.output, folder.overwrite, inputs) as save:
         with start() as run, Watch(progress_display(quiet=folder.quiet)) as watch:
+            check_space(folder.output, run.result_bytes)
             if not folder.quiet:
                 warn(run.warnings)
                 warn(run.notes, "note")
@@ -170,7 +171,9 @@ def compare_into(folder: Common, comparing: Callable[[], ComparisonRun], inputs:
         If it was interrupted before there was anything to compare, or twice.
     """
     with results_in(folder.output, folder.overwrite, inputs) as save:
-        comparison, complete = finish(comparing(), quiet=folder.quiet)
+        run = comparing()
+        check_space(folder.output, run.result_bytes)
+        comparison, complete = finish(run, quiet=folder.quiet)
         save(lambda place: write_comparison(comparison, place, partial=not complete))
         if not folder.quiet:
             print_comparison(comparison)

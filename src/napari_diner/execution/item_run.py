@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from napari_diner.errors import TRACEBACK, DinerError, InputError
 from napari_diner.execution.items import Item
 from napari_diner.io.files import find_files
-from napari_diner.io.folder import REPORT, check_output, checkpoint_path, recover, write_computed
+from napari_diner.io.folder import REPORT, check_output, check_space, checkpoint_path, recover, write_computed
 from napari_diner.io.formats import located
 from napari_diner.io.texts import read_json
 from napari_diner.tasks.recipe import input_files, renamed_files
@@ -105,6 +105,7 @@ def _run(item: Item, record: Record, folder: Path, overwrite: bool) -> Iterator[
             yield _ended(record, "unchanged", done, task.columns)
             return
         check_output(folder, overwrite, inputs)
+        check_space(folder, run.result_bytes)
         for step in run:
             message = f"{step.stage} {step.iteration}/{step.iterations}"
             yield replace(record, message=message, seconds=step.elapsed_s, remaining_s=step.remaining_s)

@@ -37,6 +37,7 @@ REPORT = "report.json"
 RECIPE = "recipe.yaml"
 WEIGHTS = "model.safetensors"
 _KINDS = {".tif", ".yaml", ".json", ".safetensors", ".png", ".txt", ".csv"}
+_SPACE_MARGIN = 1.05
 _MANIFEST = "# files of this sample: "
 
 
@@ -88,6 +89,24 @@ def check_output(folder: str | Path, overwrite: bool, inputs: Collection[Path] =
             raise OutputError(
                 f"The output folder {folder} contains {sorted(protected)[0]}, an input of this run; choose another one"
             )
+
+
+def check_space(folder: str | Path, needed: float) -> None:
+    """Check that files of `needed` bytes fit the disk of a folder, which need not exist.
+
+    Raises
+    ------
+    OutputError
+        If they do not.
+    """
+    with _explained(folder):
+        disk = shutil.disk_usage(existing(_resolved(folder)))
+    # some file systems tell no size
+    if disk.total and needed * _SPACE_MARGIN > disk.free:
+        raise OutputError(
+            f"The result needs about {needed / 1e6:,.1f} MB, but only {disk.free / 1e6:,.1f} MB are free on the disk "
+            f"of {folder}; free space or choose another folder"
+        )
 
 
 def checkpoint_path(folder: str | Path) -> Path:

@@ -51,6 +51,17 @@ def memory_of(
     return {**parts, FEWER_SAMPLES: parts.get(FEWER_SAMPLES, 0.0) + optimiser}
 
 
+def stored_bytes(
+    entry: RepresentationEntry, shape: tuple[int, ...], outputs: int, settings: RepresentationSettings
+) -> float:
+    """Return the bytes of the parameters in a file; those of networks are few compared with the samples."""
+    if entry.memory in (diner, hash_grid):
+        outputs = settings.diner.table_width or suitable_width(shape)
+    elif entry.memory is not None:
+        outputs = 0
+    return _FLOAT * math.prod(shape) * outputs
+
+
 def pixels(shape: tuple[int, ...], outputs: int, settings: RepresentationSettings) -> Parts:
     """Return the bytes of plain samples."""
     return {FEWER_SAMPLES: _FLOAT * _COPIES * math.prod(shape) * outputs}

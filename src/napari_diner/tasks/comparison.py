@@ -172,6 +172,11 @@ class ComparisonRun:
         return "" if self._memory is None else self._memory.describe()
 
     @property
+    def result_bytes(self) -> float:
+        """The planned bytes of the files of the results; 0 if there is no plan."""
+        return 0.0 if self._memory is None else self._memory.result
+
+    @property
     def warnings(self) -> Sequence[str]:
         """Warnings before the first step: none, as each contender has its own; see `Comparison`."""
         return ()
@@ -237,12 +242,17 @@ class ComparisonRun:
 
 
 def largest_plan(task: AnyTask, recipes: Iterable[Recipe], frames: Frames | None) -> MemoryPlan | None:
-    """Return the largest planned memory of the runs; None if there is no plan."""
-    plans = []
+    """Return the largest planned memory of the runs, with the files of all; None if there is no plan."""
+    plans: list[MemoryPlan] = []
     for recipe in recipes:
         with contextlib.suppress(DinerError):  # reported by the contender
-            plans.append(task.plan(recipe, frames))
-    return max((plan for plan in plans if plan is not None), key=lambda plan: plan.work, default=None)
+            plan = task.plan(recipe, frames)
+            plans += [] if plan is None else [plan]
+    if not plans:
+        return None
+    results = [plan.result for plan in plans]
+    # the winner's files are written again, beside the folders of all
+    return replace(max(plans, key=lambda plan: plan.work), result=sum(results) + max(results))
 
 
 def bare_axes(figure: Figure, place: SubplotSpec) -> Axes:

@@ -1,4 +1,4 @@
-"""Plan of the peak memory of a run, made before anything is allocated. Does not import torch."""
+"""Plan of the peak memory of a run and of its files, made before anything is allocated. Does not import torch."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class MemoryPlan:
     """Bytes at the peak, by the cure that would lower them, e.g. ``"crop the frames"``."""
     held: int = field(default_factory=lambda: _held())
     """Bytes that the process holds already, and that libraries will need."""
+    result: float = 0.0
+    """Bytes of the files of the result."""
 
     @property
     def work(self) -> int:

@@ -63,6 +63,12 @@ class Result:
     partial: bool = False
     """Whether the run was stopped early."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its images and parameters."""
+        images = sum(array.data.nbytes for array in self.arrays)
+        return images + sum(value.nbytes for value in self.weights.values())
+
     def __getitem__(self, name: str) -> NamedArray:
         """Return the array called `name`, with its axes and units."""
         for array in self.arrays:

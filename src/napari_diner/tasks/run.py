@@ -108,6 +108,11 @@ class Run(Generic[State]):
         """The planned memory in words, e.g. ``"about 1.2 GB of 7.6 GB"``; empty if there is no plan."""
         return "" if self.job.memory is None else self.job.memory.describe(self.job.device)
 
+    @property
+    def result_bytes(self) -> float:
+        """The planned bytes of the files of the result; 0 if there is no plan."""
+        return 0.0 if self.job.memory is None else self.job.memory.result
+
     def _work(self) -> Generator[Progress, None, None]:
         self._state = state = self.job.begin()
         earlier = Saved() if self.checkpoint is None else self.checkpoint.load(self.job)

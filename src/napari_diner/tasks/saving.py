@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_diner.errors import InputError
-from napari_diner.io.folder import RECIPE, REPORT, WEIGHTS, destination, recover, staged, write_contents
+from napari_diner.io.folder import RECIPE, REPORT, WEIGHTS, check_space, destination, recover, staged, write_contents
 from napari_diner.io.ometiff import read_array
 from napari_diner.io.texts import read_json
 from napari_diner.io.weights import WeightsFile
@@ -43,6 +43,7 @@ def save(result: Result, folder: str | Path, *, overwrite: bool = False) -> None
         If the folder cannot be written, is not empty and `overwrite` is not set, or contains inputs or foreign
         files that would be replaced.
     """
+    check_space(folder, result.nbytes)
     with staged(folder, overwrite, input_files(result.recipe)) as stage:
         write_result(result, stage)
 

@@ -83,7 +83,9 @@ class SeriesJob(Job[SeriesState]):
         self._present: tuple[int, Job[Any]] = 0, first
         self._entered: tuple[SeriesState, SeriesState] | None = None
         self.recipe = first.recipe.updated({"select": recipe.select, "axes": recipe.axes})
-        self.device, self.memory = first.device, first.memory
+        self.device = first.device
+        if first.memory is not None:
+            self.memory = replace(first.memory, result=self.count * first.memory.result)
         self.warnings = first.warnings
         self.notes = (*first.notes, f"there are {self.count} recordings along {axis}; each starts from the last")
 

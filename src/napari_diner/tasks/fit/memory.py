@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from napari_diner.io.arrays import DType
-from napari_diner.representations.memory import FEWER_SAMPLES, memory_of
+from napari_diner.representations.memory import FEWER_SAMPLES, memory_of, stored_bytes
 from napari_diner.representations.registry import representation
 from napari_diner.representations.settings import suitable_width
 from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe
@@ -39,7 +39,8 @@ def plan(recipe: FitRecipe, shape: tuple[int, ...], axes: str, dtype: DType, nby
         recipe = recipe.updated({"diner": {"table_width": width}}).with_lattice(samples[0])
     parts = {FEWER_SAMPLES: nbytes + _NUMBER * numbers}
     entry = representation(recipe.representation)
+    result = dtype.itemsize * numbers + stored_bytes(entry, samples, channels, recipe)
     # pixels are the values themselves, and are not trained
     for words, size in () if entry.name == "pixels" else memory_of(entry, samples, channels, recipe).items():
         parts[words] = parts.get(words, 0.0) + size
-    return MemoryPlan(f"A fit to {'×'.join(map(str, shape))} numbers", parts)
+    return MemoryPlan(f"A fit to {'×'.join(map(str, shape))} numbers", parts, result=result)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from napari_diner.representations.memory import FEWER_SAMPLES, memory_of
+from napari_diner.representations.memory import FEWER_SAMPLES, memory_of, stored_bytes
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.surround import width_px
@@ -46,7 +46,10 @@ def plan(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_
         for words, size in memory_of(entry, (planes, height, width), 2, recipe.with_sizes()).items():
             parts[words] = parts.get(words, 0.0) + size
         phases.append(parts)
-    return MemoryPlan(f"A volume of {planes}×{height}×{width} voxels", largest(*phases))
+    seen, object_ = math.prod(shape[1:]), (planes, height, width)
+    model = volume if entry is None else stored_bytes(entry, object_, 2, recipe)
+    result = 4.0 * (frames + 2 * planes) * seen + model
+    return MemoryPlan(f"A volume of {planes}×{height}×{width} voxels", largest(*phases), result=result)
 
 
 def _beyond_px(recipe: IdtRecipe, pixel_size_um: float | None) -> int:

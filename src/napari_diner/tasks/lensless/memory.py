@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from napari_diner.preprocess.steps import prepared_shape
-from napari_diner.representations.memory import FEWER_SAMPLES, memory_of
+from napari_diner.representations.memory import FEWER_SAMPLES, memory_of, stored_bytes
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.memory import MemoryPlan, largest
@@ -55,12 +55,31 @@ def plan(
         Pixel size of the file, if the recipe has none.
     """
     subject = f"A stack of {shape[0]} frames of {shape[1]}×{shape[2]} pixels"
+    size = prepared_shape(recipe.preprocess, (shape[1], shape[2]))
+    pixels = math.prod(size)
+    prepared = shape[0] * pixels
     if not isinstance(recipe, LenslessRecipe):
-        prepared = shape[0] * math.prod(prepared_shape(recipe.preprocess, (shape[1], shape[2])))
-        parts: Mapping[str, float] = {FEWER_SAMPLES: _FRAMES * prepared + _CURVES * prepared / shape[0]}
+        parts: Mapping[str, float] = {FEWER_SAMPLES: _FRAMES * prepared + _CURVES * pixels}
+        # refocused frames, amplitude and phase
+        result = 4.0 * (prepared + 2 * pixels)
     else:
         parts = _reconstruction(recipe, shape, pixel_size_um)
-    return MemoryPlan(subject, {**parts, FEWER_SAMPLES: parts[FEWER_SAMPLES] + nbytes})
+        # residuals; and images
+        result = 4.0 * prepared + _images(recipe, size)
+    return MemoryPlan(subject, {**parts, FEWER_SAMPLES: parts[FEWER_SAMPLES] + nbytes}, result=result)
+
+
+def _images(recipe: LenslessRecipe, size: tuple[int, int]) -> float:
+    """Return the bytes of the images of the object, and of the model, for prepared frames of some size (Y, X)."""
+    output, entry = recipe.phase_output, representations().get(recipe.solver)
+    height, width = (length * recipe.super_resolution for length in size)
+    pixels = height * width
+    images = 2 + output.wanted + output.optical_path + (output.index_difference is not None)
+    images += 2 * recipe.uncertainty.map
+    if entry is None:
+        return 4.0 * (images + 2) * pixels  # the model is amplitude and phase once more
+    separate = 2 if recipe.diner.tables == "separate" else 1
+    return 4.0 * images * pixels + separate * stored_bytes(entry, (height, width), 2 // separate, recipe)
 
 
 def _reconstruction(recipe: LenslessRecipe, shape: tuple[int, ...], pixel_size_um: float | None) -> Mapping[str, float]:
