@@ -264,3 +264,12 @@ def test_cancelled_run_gives_a_partial_result(recording: Recording) -> None:
         result = work.result()
     assert result.partial
     assert result.report["iterations"] == 3
+
+
+def test_a_run_stopped_after_the_closed_form_reports_single_scattering(strong: Recording) -> None:
+    with started(strong.recipe.updated({"model": "multislice"}), strong.frames) as work:
+        next(work)
+        report = work.result().report
+    closed = run(strong, model="born", solver="tikhonov").report
+    assert report["model"] == "born" and report["unexplained"] == pytest.approx(closed["unexplained"], rel=1e-4)
+    assert any("more than single scattering describes" in warning for warning in report["warnings"])

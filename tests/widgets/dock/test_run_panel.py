@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import pytest
+from napari._qt.qthreading import wait_for_workers_to_quit
 from pytestqt.qtbot import QtBot
 from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
@@ -22,9 +23,10 @@ from napari_diner.errors import InputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.result import Progress, Result
+from napari_diner.widgets.dock.background_work import LatestWork
 from napari_diner.widgets.dock.run_panel import RunPanel, duration, share_done, stage_text
 from napari_diner.widgets.dock.run_worker import drive
-from napari_diner.widgets.work import Titled, wait_for
+from napari_diner.widgets.work import Titled, load_torch, wait_for
 
 TARGET = np.linspace(0, 1, 64).reshape(8, 8)
 
@@ -141,6 +143,79 @@ def test_cancelling_keeps_the_best_so_far(
     assert dock.results[0].partial
     assert dock.results[0]["amplitude"].data.max() > 0
     assert run.released.is_set()
+
+
+class Endless:
+    """Computes without reporting progress, as in the preparation of a run or in a long step."""
+
+    def __init__(self) -> None:
+        self.began, self.released = threading.Event(), threading.Event()
+
+    def __call__(self) -> Any:
+        self.began.set()
+        try:
+            while True:
+                time.sleep(0.01)
+        finally:
+            self.released.set()
+
+
+class LongStep(Parabola):
+    """A run that never ends a step after the last one."""
+
+    def __iter__(self) -> Iterator[Progress]:
+        yield from Parabola.__iter__(self)
+        self.endless = Endless()
+        self.endless()
+
+
+def test_cancelling_ends_the_preparation_at_once(
+    qtbot: QtBot, dock: Dock, wait_for_end: Callable[[Any], None]
+) -> None:
+    endless = Endless()
+    dock.panel.start(endless)
+    qtbot.waitUntil(endless.began.is_set, timeout=5000)
+    dock.panel.cancel_button.click()
+    assert endless.released.wait(5)
+    wait_for_end(dock.panel)
+    assert dock.panel.status.text() == "Cancelled before the first step; there is no result"
+    dock.panel.start(Parabola)
+    wait_for_end(dock.panel)
+    assert len(dock.results) == 1 and not dock.results[0].partial
+
+
+def test_a_second_cancel_ends_a_long_step(qtbot: QtBot, dock: Dock, wait_for_end: Callable[[Any], None]) -> None:
+    run = LongStep(steps=3)
+    dock.panel.start(lambda: run)
+    wait_for_steps(qtbot, dock, 1)
+    qtbot.waitUntil(lambda: hasattr(run, "endless") and run.endless.began.is_set(), timeout=5000)
+    dock.panel.cancel_button.click()
+    assert dock.panel.status.text() == "Stopping after this step and keeping the best so far…"
+    assert dock.panel.running and dock.panel.cancel_button.text() == "Discard"
+    dock.panel.cancel_button.click()
+    assert run.endless.released.wait(5)
+    wait_for_end(dock.panel)
+    assert dock.results == [] and dock.panel.status.text() == "Cancelled; there is no result"
+    assert dock.panel.cancel_button.text() == "Cancel"
+
+
+@pytest.mark.parametrize("quits", [False, True])
+def test_closing_the_dock_or_quitting_napari_ends_the_preparation(qtbot: QtBot, quits: bool) -> None:
+    running, computing = Endless(), Endless()
+    load_torch()  # work of docks begins with it
+    outer, dock = QWidget(), Dock()
+    qtbot.addWidget(outer)
+    QVBoxLayout(outer).addWidget(dock)
+    dock.panel.start(running)
+    work = LatestWork(dock)
+    dock.panel.removal.removed.connect(work.close)
+    work.request(computing)
+    qtbot.waitUntil(lambda: running.began.is_set() and computing.began.is_set(), timeout=5000)
+    if quits:
+        wait_for_workers_to_quit(5000)
+    else:
+        dock.setParent(None)
+    assert running.released.wait(5) and computing.released.wait(5)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from napari_diner.tasks.idt.memory import plan
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, computed_models, preflight
 from napari_diner.tasks.idt.plausibility import drift, optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.stages import IdtStages, IdtState
+from napari_diner.tasks.idt.stages import IdtStages, IdtState, warnings_of_phase
 from napari_diner.tasks.idt.surround import width_px, with_surround
 from napari_diner.tasks.idt.truth import TrueVolume, check_truth, score
 from napari_diner.tasks.idt.ways import expected_sign, sign_of_sample
@@ -157,7 +157,7 @@ class IdtJob(Job[IdtState]):
 
     def outcome(self, state: IdtState, record: RunRecord) -> Outcome:
         """Return the refractive index and the residual of a state."""
-        volume, problem, recipe = state.volume, state.problem, self.recipe
+        volume, problem, recipe = state.volume, state.explained, self.recipe
         if volume is None:
             raise DinerError("There is no volume yet; let the reconstruction continue for a moment")
         contrast = state.seen
@@ -197,6 +197,9 @@ class IdtJob(Job[IdtState]):
             figures["truth"] = score(n_re.data, n_im.data, self.truth, recipe.medium_index)
         warnings = unexplained.warnings(*_DOUBTFUL)
         warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "direction, alignment and background")
+        if problem.model is not state.problem.model:
+            # stopped before multiple scattering was taken into account
+            warnings += warnings_of_phase(state)
         # parameters of the network if there is one, otherwise the contrast
         weights = {name.removeprefix("field."): value for name, value in state.parameters.items()}
         return Outcome(

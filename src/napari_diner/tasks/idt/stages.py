@@ -62,7 +62,7 @@ class IdtState:
     volume: Tensor | None = None
     """The best contrast so far: real, (2, Z, Y, X)."""
     is_multiply_scattering: bool = False
-    """Whether it explains the data by multiple scattering."""
+    """Whether it explains the data by multiple scattering, unlike the closed form that comes first."""
     linearised: Tensor | None = None
     """Data for the linear model from this volume on, (N, Y, X); the recorded ones if None."""
     unknown: Scaled | None = None
@@ -97,6 +97,12 @@ class IdtState:
         """Data for solvers that assume a periodic field, (N, Y, X): faded out towards edges that do not match."""
         data = self.problem.data
         return data if self.problem.padding is None else data * fading(data.shape[1], data.shape[2]).to(data)
+
+    @property
+    def explained(self) -> VolumeProblem:
+        """The problem with the model that the volume was computed with."""
+        model = self.problem.model if self.is_multiply_scattering else self.problem.linear
+        return replace(self.problem, model=model)
 
     @property
     def start(self) -> Tensor:
@@ -184,7 +190,7 @@ class IdtStages:
             if model is not None:
                 return replace(state, problem=replace(state.problem, model=model, slope=state.problem.linear))
             state = replace(state, warnings=(*state.warnings, *warnings))
-        return replace(state, warnings=(*state.warnings, *_warnings_of_phase(state)))
+        return replace(state, warnings=(*state.warnings, *warnings_of_phase(state)))
 
     def _of_found_sign(self, state: IdtState, volume: Tensor) -> IdtState:
         """Return the state with the sign of the contrast from the closed form, for unknown directions."""
@@ -219,7 +225,7 @@ class IdtStages:
             built: Solver[Tensor] = build(state.problem, state.start, recipe, budget)
             return built
 
-        return Stage(label, solver, lambda state, volume: replace(state, volume=volume), share, essential=True)
+        return Stage(label, solver, _solution, share, essential=True)
 
     def _values(self, state: IdtState, budget: Budget) -> StartingValues:
         """Return the solver that fits a network of coordinates to the current volume."""
@@ -253,7 +259,7 @@ def _multislice_models(state: IdtState) -> ComputedModels | None:
     return models if isinstance(models, ComputedModels) and models.dispersion == "exact" else None
 
 
-def _warnings_of_phase(state: IdtState) -> list[str]:
+def warnings_of_phase(state: IdtState) -> list[str]:
     phase = state.problem.linear.peak_phase(state.seen)
     if phase <= LINEAR_PHASE_RAD:
         return []
@@ -262,6 +268,12 @@ def _warnings_of_phase(state: IdtState) -> list[str]:
         f"the sample delays light by up to {phase:.2g} rad, more than single scattering describes "
         f"({LINEAR_PHASE_RAD:g} rad); indices will be too low and shapes wrong{cure}"
     ]
+
+
+def _solution(state: IdtState, volume: Tensor) -> IdtState:
+    """Return the state with the volume of a solver of its problem."""
+    scatters = not isinstance(state.problem.model, LinearModel)
+    return replace(state, volume=volume, is_multiply_scattering=scatters)
 
 
 def _unchanged(state: IdtState, answer: object) -> IdtState:
@@ -329,5 +341,5 @@ def _took_values(state: IdtState, unknown: Unknown) -> IdtState:
 
 
 def _represented(state: IdtState, represented: Represented) -> IdtState:
-    volume = state.problem.projected(represented.estimate)
-    return replace(state, volume=volume, parameters=represented.parameters)
+    state = _solution(state, state.problem.projected(represented.estimate))
+    return replace(state, parameters=represented.parameters)

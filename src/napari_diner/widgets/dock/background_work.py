@@ -8,6 +8,7 @@ from napari.qt.threading import FunctionWorker, create_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_diner.widgets.dock.failure import Failure, failure
+from napari_diner.widgets.dock.interruption import Interrupted, Interruption
 from napari_diner.widgets.work import Titled, load_torch
 
 Work = Callable[[], object]
@@ -31,7 +32,7 @@ class LatestWork(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._worker: FunctionWorker | None = None
+        self._worker: _Worker | None = None
         self._next: Work | None = None
         self._closed = False
 
@@ -50,12 +51,14 @@ class LatestWork(QObject):
             self._start(work)
 
     def close(self) -> None:
-        """Start no further jobs, and discard the one that is running."""
+        """Start no further jobs, and end the one that is running."""
         self._closed, self._next = True, None
+        if self._worker is not None:
+            self._worker.quit()
 
     def _start(self, work: Work) -> None:
-        attempt = Titled("a computation for a dock", _attempt, work)
-        worker = self._worker = create_worker(attempt, _start_thread=False)
+        attempt = Titled("a computation for a dock", _attempt)
+        worker = self._worker = create_worker(attempt, work, _worker_class=_Worker, _start_thread=False)
         worker.returned.connect(self._on_returned)
         worker.finished.connect(self._on_finished)
         worker.start()
@@ -77,10 +80,26 @@ class LatestWork(QObject):
             self.idle.emit()
 
 
-def _attempt(work: Work) -> object:
+class _Worker(FunctionWorker):
+    """A worker that ends at once when napari quits."""
+
+    def __init__(self, function: Callable[..., object], work: Work) -> None:
+        self._interruption = Interruption()
+        super().__init__(function, work, self._interruption)
+
+    def quit(self) -> None:
+        """End the work at once."""
+        super().quit()
+        self._interruption.request()
+
+
+def _attempt(work: Work, interruption: Interruption) -> object:
     try:
-        # every job of a dock needs it
-        load_torch()
-        return work()
+        with interruption:
+            # every job of a dock needs it
+            load_torch()
+            return work()
+    except Interrupted:
+        return None
     except Exception as error:
         return failure(error, "The computation")

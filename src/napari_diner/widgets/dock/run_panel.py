@@ -21,6 +21,7 @@ from napari_diner.widgets.forms.controls import WrappedLabel, button, remove_mar
 from napari_diner.widgets.plots.loss_plot import LossPlot
 
 BAR_STEPS = 1000
+CANCEL_TIP = "Stop and keep the best result so far"
 ENDLESS = 10_000_000
 """Number of iterations that stands for as many as the time allows."""
 
@@ -69,12 +70,13 @@ class RunPanel(QWidget):
         self._worker: RunWorker | None = None
         self._activity: activity | None = None
         self._least_left = math.inf
+        self._has_steps = False
         self.removal = RemovalFilter(dock)
         self.removal.removed.connect(self.abandon)
         self.run_button = button("Run", "Start with the settings above")
         self.run_button.clicked.connect(self.run_requested)
         self.pause_button = button("Pause", "Wait after the current step; the clock stops", self.toggle_pause)
-        self.cancel_button = button("Cancel", "Stop and keep the best result so far", self.cancel)
+        self.cancel_button = button("Cancel", CANCEL_TIP, self.cancel)
         self.bar = QProgressBar()
         self.bar.setRange(0, BAR_STEPS)
         self.bar.setTextVisible(False)
@@ -118,6 +120,7 @@ class RunPanel(QWidget):
             self.plot.show()
         self.say("")
         self._least_left = math.inf
+        self._has_steps = False
         self._show_running(True)
         self.stage.setText("Preparing…")
         controls = self._controls = Controls()
@@ -147,13 +150,23 @@ class RunPanel(QWidget):
             self.say("Pausing after this step…")
 
     def cancel(self) -> None:
-        """Stop the run; the best estimate so far becomes the result."""
-        if self._controls is not None:
-            self._controls.stop()
-            self.pause_button.setEnabled(False)
+        """Stop the run after its step; the best estimate so far becomes the result.
+
+        The run ends at once, without a result, if it has not taken a step yet, or if it is cancelled a second time.
+        """
+        controls = self._controls
+        if controls is None:
+            return
+        self.pause_button.setEnabled(False)
+        if controls.stopped or not self._has_steps:
+            controls.discard()
             self.cancel_button.setEnabled(False)
-            preparing = self.bar.maximum() == 0
-            self.say("Stopping once the run is prepared…" if preparing else "Stopping and keeping the best so far…")
+            self.say("Stopping…")
+        else:
+            controls.stop()
+            self.cancel_button.setText("Discard")
+            self.cancel_button.setToolTip("Stop at once, without a result")
+            self.say("Stopping after this step and keeping the best so far…")
 
     def abandon(self) -> None:
         """Stop the run and discard its result."""
@@ -199,6 +212,7 @@ class RunPanel(QWidget):
             if controls.paused:
                 self.say("Paused")
             return
+        self._has_steps = True
         self.plot.extend(report.points)
         self._show_progress(report.progress)
         if report.progress.preview:
@@ -212,7 +226,8 @@ class RunPanel(QWidget):
         if isinstance(outcome, Failure):
             self.complain(outcome.error)
         elif outcome is None:
-            self.say("Cancelled before the first step; there is no result")
+            before = "" if self._has_steps else " before the first step"
+            self.say(f"Cancelled{before}; there is no result")
         else:
             self.say("")
             with self.explaining():
@@ -231,6 +246,8 @@ class RunPanel(QWidget):
         self.pause_button.setEnabled(running)
         self.cancel_button.setEnabled(running)
         self.pause_button.setText("Pause")
+        self.cancel_button.setText("Cancel")
+        self.cancel_button.setToolTip(CANCEL_TIP)
         # a busy indicator while the run is being prepared
         self.bar.setRange(0, 0 if running else BAR_STEPS)
         self.bar.setVisible(running)

@@ -17,6 +17,7 @@ from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.result import Progress
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.failure import failure
+from napari_diner.widgets.dock.interruption import Interrupted, Interruption
 from napari_diner.widgets.plots.loss_plot import Point
 from napari_diner.widgets.work import Titled, load_torch
 
@@ -72,6 +73,7 @@ class Controls:
         self._go.set()
         self._stop = threading.Event()
         self._abandoned = False
+        self.interruption = Interruption()
         # set once the GUI has shown the last preview, so that a slow GUI does not fall behind
         self.preview_wanted = threading.Event()
         self.preview_wanted.set()
@@ -104,10 +106,15 @@ class Controls:
         self._stop.set()
         self._go.set()
 
-    def abandon(self) -> None:
-        """End the run and discard its result."""
-        self._abandoned = True
+    def discard(self) -> None:
+        """End the run at once, without a result."""
         self.stop()
+        self.interruption.request()
+
+    def abandon(self) -> None:
+        """End the run at once, and show nothing of it any more."""
+        self._abandoned = True
+        self.discard()
 
     def wait(self) -> None:
         """Block the thread of the run while it is paused."""
@@ -118,9 +125,9 @@ class RunWorker(GeneratorWorker):
     """Drives a run in napari's thread pool.
 
     `yielded` carries `Doubts` before the first step, then a `ProgressReport`, or None once the run is paused.
-    `returned` always fires, with the run's result, a `Failure`, or None if the run was abandoned or stopped before its
+    `returned` always fires, with the run's result, a `Failure`, or None if the run was discarded or stopped before its
     first step. `quit` of superqt would skip `returned` and leave the generator suspended, so quitting sets
-    the controls instead; napari calls it when its window closes.
+    the controls instead; napari calls it when its window closes, and then waits for the thread.
     """
 
     def __init__(self, function: Callable[..., object], begin: Begin, controls: Controls) -> None:
@@ -128,14 +135,16 @@ class RunWorker(GeneratorWorker):
         self.controls = controls
 
     def quit(self) -> None:
-        """End the run with the best result so far."""
-        self.controls.stop()
+        """End the run at once."""
+        self.controls.abandon()
 
 
 def drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubts | None, None, object]:
     """Iterate a run, report its progress, and return its result, or a `Failure`."""
     try:
         return (yield from _drive(begin, controls))
+    except Interrupted:
+        return None
     except Exception as error:
         return failure(error, "The run")
 
@@ -145,12 +154,15 @@ def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubt
     latest: Progress | None = None
     reported = 0.0
     finished = False
-    with begin() as run:
+    with contextlib.ExitStack() as context:
+        with controls.interruption:
+            run = context.enter_context(begin())
         if run.warnings or run.notes:
             yield Doubts(run.warnings, run.notes)
         steps = iter(run)
         while not controls.stopped:
-            progress = next(steps, None)
+            with controls.interruption:
+                progress = next(steps, None)
             if progress is None:
                 finished = True
                 break
@@ -172,7 +184,8 @@ def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubt
             yield ProgressReport(latest, tuple(points))
         if controls.abandoned or not (latest or finished):
             return None
-        return run.result()
+        with controls.interruption:
+            return run.result()
 
 
 def make_worker(title: str, begin: Begin, controls: Controls) -> RunWorker:
