@@ -12,14 +12,12 @@ from pathlib import Path
 
 from napari_diner.errors import InputError, one_line, quoted
 from napari_diner.io.texts import read_bytes
-from napari_diner.io.units import MICROMETRES, micrometres
+from napari_diner.io.units import AMBIGUOUS, MICROMETRES, micrometres
 
 _UNITS = "|".join(sorted({*MICROMETRES, "\u03bcm"} - {"in"}, key=len, reverse=True))
 _EXPONENT = r"(?:e[+-]?\d+)?"
 _NUMBER = re.compile(rf"([+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT})\s*([^\W\d_]*)", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(rf"([+-]?\d+),(\d+{_EXPONENT}(?:\s*[^\W\d_]+)?)", re.IGNORECASE)
-# an integer with a thousands separator, or a number with three decimals
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}(?!\d)(?:\s*[^\W\d_]+)?")
 _QUOTED = re.compile(r'"[^"]*"')
 _COMMENT = re.compile(r"(?:^|\s)#")
 # a cell without surrounding blanks, and the unit after it: 0.5 mm, z (µm), z / µm
@@ -271,7 +269,7 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
     # the comma is a decimal sign if no number has a point
     pointed = any("." in cell and _NUMBER.fullmatch(cell) for row in rows.values() for cell in row)
     commas = [] if pointed else [cell for row in rows.values() for cell in row if _DECIMAL_COMMA.fullmatch(cell)]
-    if commas and all(map(_THOUSANDS.fullmatch, commas)):
+    if commas and all(map(AMBIGUOUS.fullmatch, commas)):
         plain = commas[0].replace(",", "")
         raise InputError(
             f"{source} has {quoted(commas[0])}, which may be {plain} or {commas[0].replace(',', '.')}; write numbers "

@@ -1,4 +1,4 @@
-"""Units of length in files and tables."""
+"""Numbers and units of length in files, tables and fields."""
 
 from __future__ import annotations
 
@@ -30,11 +30,18 @@ MICROMETRES = {
 """Micrometres in each unit used in OME-XML, ImageJ and tables."""
 
 
+AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}(?!\d)(?:\s*[^\W\d_]+)?")
+"""Matches an integer with a separator of thousands, or a number with three decimals, and a unit: ``1,120``."""
 _LENGTH = re.compile(r"([-+]?\d*\.?\d*(?:e[-+]?\d+)?)\s*(\D*)", re.IGNORECASE)
 
 
 def length_um(text: str) -> float | None:
-    """Return the length in a text in micrometres, e.g. ``"0.532"`` or ``"532 nm"``; None if it is not a length."""
+    """Return the length in a text in micrometres, e.g. ``"0.532"`` or ``"532 nm"``; None if it is not a length.
+
+    Neither is ``"1,120"``, which may be 1120 or 1.12.
+    """
+    if AMBIGUOUS.fullmatch(text.strip()):
+        return None
     match = _LENGTH.fullmatch(text.strip().replace(",", "."))
     factor = micrometres(match[2] or "um") if match else None
     try:

@@ -169,9 +169,7 @@ class LongStep(Parabola):
         self.endless()
 
 
-def test_cancelling_ends_the_preparation_at_once(
-    qtbot: QtBot, dock: Dock, wait_for_end: Callable[[Any], None]
-) -> None:
+def test_cancelling_ends_the_preparation_at_once(qtbot: QtBot, dock: Dock, wait_for_end: Callable[[Any], None]) -> None:
     endless = Endless()
     dock.panel.start(endless)
     qtbot.waitUntil(endless.began.is_set, timeout=5000)

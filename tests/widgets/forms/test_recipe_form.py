@@ -185,9 +185,12 @@ def test_a_length_is_typed_in_any_unit(qtbot: QtBot, typed: str, value: float, b
     assert editor.value() == pytest.approx(value)
 
 
-@pytest.mark.parametrize(("typed", "words"), [("1120", "is not between 0.1 and 100 µm"), ("3 foo", "unit of length")])
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [("1120", "is not between 0.1 and 100 µm"), ("3 foo", "is not a length"), ("1,120", "may be 1120 or 1.120")],
+)
 def test_a_number_that_is_not_taken_is_said_once(qtbot: QtBot, typed: str, words: str) -> None:
-    editor, said = NumberEditor(0.1, 100, "µm"), []
+    editor, said = NumberEditor(0.1, 100, "µm", title="Pixel size"), []
     qtbot.addWidget(editor)
     editor.refused.connect(said.append)
     editor.set_value(1.12)
@@ -195,7 +198,7 @@ def test_a_number_that_is_not_taken_is_said_once(qtbot: QtBot, typed: str, words
     qtbot.keyClicks(editor, typed)
     qtbot.keyClick(editor, Qt.Key.Key_Return)
     assert editor.value() == 1.12
-    assert len(said) == 1 and words in said[0]
+    assert len(said) == 1 and words in said[0] and said[0].startswith(f"Pixel size {typed} ")
     # a run that is started with the same click does not begin
     with pytest.raises(RecipeError, match=words):
         editor.check_typed()

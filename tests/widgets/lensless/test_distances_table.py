@@ -105,6 +105,12 @@ def test_distances_are_typed_in_any_unit(table: DistancesTable) -> None:
     assert table.entered() == pytest.approx([950, 960, 970])
 
 
+def test_a_number_that_may_be_a_thousand_times_larger_is_refused(table: DistancesTable) -> None:
+    table.table.item(0, 0).setText("1,120")
+    with pytest.raises(RecipeError, match="1,120"):
+        table.value()
+
+
 def test_what_fills_the_table_is_taken_back(qtbot: QtBot, table: DistancesTable) -> None:
     table.set_value([1, 2, 3])
     table.table.item(1, 0).setText("20")

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 import torch
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QThreadPool
+from qtpy.QtCore import Qt, QThreadPool
 from qtpy.QtGui import QGuiApplication
 
 from napari_diner.io.arrays import NamedArray
@@ -159,6 +159,33 @@ def test_the_list_follows_the_viewer(dock: LenslessDock) -> None:
     assert recipe.intensity_scale == 1
     viewer.layers.clear()
     assert dock.choice.layer is None
+
+
+def test_no_result_takes_the_place_of_a_stack_deleted_in_mid_run(
+    dock: LenslessDock, qtbot: QtBot, wait_for_end: Wait
+) -> None:
+    chosen: list[object] = []
+    dock.choice.chosen.connect(chosen.append)
+    dock.panel.run_button.click()
+    wait_for_preview(qtbot, dock)
+    before = dock.recipe()
+    dock.viewer.layers.remove("lensless stack")
+    wait_for_end(dock.panel)
+    assert "residual" in dock.viewer.layers and chosen == [None]
+    after = dock.recipe()
+    assert (after.wavelength_um, after.pixel_size_um, after.distances_um) == (
+        before.wavelength_um, before.pixel_size_um, before.distances_um
+    )  # fmt: skip
+
+
+def test_a_rejected_number_is_named_until_it_is_corrected(dock: LenslessDock, qtbot: QtBot) -> None:
+    line = dock.editors["wavelength_um"].lineEdit()
+    for typed, said in (("5000", "Wavelength 5000 is not between"), ("530 nm", "")):
+        line.selectAll()
+        qtbot.keyClicks(line, typed)
+        qtbot.keyClick(line, Qt.Key.Key_Return)
+        assert dock.panel.status.text().startswith(said) and dock.panel.status.is_warning == bool(said)
+    assert dock.panel.status.text() == "" and dock.recipe().wavelength_um == pytest.approx(0.53)
 
 
 def test_files_are_opened(dock: LenslessDock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -260,6 +260,7 @@ def _multislice_models(state: IdtState) -> ComputedModels | None:
 
 
 def warnings_of_phase(state: IdtState) -> list[str]:
+    """Return a warning if the volume delays light more than single scattering describes."""
     phase = state.problem.linear.peak_phase(state.seen)
     if phase <= LINEAR_PHASE_RAD:
         return []

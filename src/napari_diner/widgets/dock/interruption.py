@@ -15,9 +15,9 @@ class Interrupted(BaseException):
 class Interruption:
     """A request to end work in another thread, between two instructions of Python.
 
-    The thread does its work in blocks ``with interruption:``, and leaves them with `Interrupted`. Code outside the blocks,
-    such as that of superqt, which would not survive the exception, is never interrupted. A single operation of torch is
-    completed first.
+    The thread does its work in blocks ``with interruption:``, and leaves them with `Interrupted`. Code outside the
+    blocks, such as that of superqt, which would not survive the exception, is never interrupted. A single operation of
+    torch is completed first.
     """
 
     def __init__(self) -> None:

@@ -95,6 +95,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self._filled_in: dict[str, object] = {}
         self._data_sha256 = ""
         self._placed = False
+        self._refusal = ""
         self._running_on = self._result_of = self.choice.name
         self.settings = SettingsArea()
         self._build()
@@ -312,7 +313,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.panel.memory.follow(self._plan)
         self._show_sections()
         for number in self.findChildren(NumberEditor):
-            number.refused.connect(functools.partial(self.panel.say, warning=True))
+            number.refused.connect(self._on_refused)
         wrap_tooltips(self)
         self.viewer.events.theme.connect(self._on_theme)
         self._on_theme()
@@ -378,6 +379,12 @@ class TaskDock(QWidget, Generic[RecipeT]):
         if layer is not None:
             with self.panel.explaining():
                 self.fill_in(layer)
+
+    def _on_refused(self, message: str) -> None:
+        """Say that a typed number was rejected, until it is corrected."""
+        if message or self.panel.status.text() == self._refusal:
+            self.panel.say(message, warning=bool(message))
+        self._refusal = message
 
     def _on_theme(self) -> None:
         self.panel.set_theme(self.viewer.theme)

@@ -236,7 +236,7 @@ def make_editor(name: str, field: FieldInfo, none_text: str | None = None) -> Ed
         editor = _BoolEditor()
     elif annotation in (int, float):
         none = (none_text or ("auto" if annotation is int else "none")) if optional else None
-        editor = NumberEditor(*bounds(field), _unit(name), none, whole=annotation is int)
+        editor = NumberEditor(*bounds(field), _unit(name), none, whole=annotation is int, title=title_of(name, field))
     elif annotation is str:
         editor = _PathEditor() if optional else _TextEditor()
     elif get_origin(annotation) is dict:

@@ -10,7 +10,7 @@ from qtpy.QtGui import QValidator
 from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QSizePolicy, QToolTip
 
 from napari_diner.errors import RecipeError
-from napari_diner.io.units import length_um
+from napari_diner.io.units import AMBIGUOUS, length_um
 
 DECIMALS = 12
 """Decimals of a spin box; it shows only those that are needed."""
@@ -31,21 +31,30 @@ class NumberEditor(QDoubleSpinBox):
         Text shown for None, represented by a value just below `low`; None if a value is required.
     whole
         Whether it is an integer.
+    title
+        What the number is, for messages.
     """
 
     changed = Signal()
     refused = Signal(str)
-    """Emitted with a message if the typed text is rejected and the previous value kept."""
+    """Emitted with a message if the typed text is rejected and the previous value kept; empty once that is over."""
 
     def __init__(
-        self, low: float, high: float, unit: str = "", none_text: str | None = None, *, whole: bool = False
+        self,
+        low: float,
+        high: float,
+        unit: str = "",
+        none_text: str | None = None,
+        *,
+        whole: bool = False,
+        title: str = "",
     ) -> None:
         super().__init__()
         self._optional, self._whole = none_text is not None, whole
         # the value that was set, and the rounded one of the spin box: a recipe must come back unchanged
         self._exact = self._rounded = float("nan")
         self._low, self._high, self._unit = low, high, unit
-        self._refusal = ""
+        self._title, self._refusal = title, ""
         self.setDecimals(0 if whole else DECIMALS)
         self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         self.setKeyboardTracking(False)
@@ -85,7 +94,9 @@ class NumberEditor(QDoubleSpinBox):
             raise RecipeError(refusal)
 
     def _forget_refusal(self) -> None:
-        self._refusal = ""
+        if self._refusal:
+            self._refusal = ""
+            self.refused.emit("")
 
     def _confirm(self) -> None:
         line = self.lineEdit()
@@ -125,18 +136,23 @@ class NumberEditor(QDoubleSpinBox):
 
     def fixup(self, text: str | None) -> str:
         """Report why a text is rejected when the user leaves the editor; the previous value is kept."""
-        typed = self._without_suffix(text or "")
+        typed = self._typed(text or "")
         if typed:
-            unit = f" {self._unit}" if self._unit else ""
-            low, high = self.textFromValue(self._low), self.textFromValue(self._high)
-            number = self._number(typed)
-            outside = f"is not between {low} and {high}{unit}"
-            problem = "is not a number" + f" with a unit of length like {self._unit}" * bool(self._unit == "µm")
-            message = f"{typed} {problem if number is None else outside}; the value stays as it was"
+            what = f"{self._title} {typed}" if self._title else typed
+            message = f"{what} {self._problem(typed)}; the value stays as it was"
             self._refusal = message
             QToolTip.showText(self.mapToGlobal(QPoint(0, self.height())), message, self)
             self.refused.emit(message)
         return text or ""
+
+    def _problem(self, typed: str) -> str:
+        """Return what is wrong with a text, after its subject."""
+        if AMBIGUOUS.fullmatch(typed):
+            return f"may be {typed.replace(',', '')} or {typed.replace(',', '.')}, so type it with a decimal point"
+        if self._number(typed) is not None:
+            unit = f" {self._unit}" if self._unit else ""
+            return f"is not between {self.textFromValue(self._low)} and {self.textFromValue(self._high)}{unit}"
+        return "is not a length, such as 0.532 or 532 nm" if self._unit == "µm" else "is not a number"
 
     @property
     def _pattern(self) -> str:
@@ -147,6 +163,8 @@ class NumberEditor(QDoubleSpinBox):
 
     def _number(self, text: str) -> float | None:
         """Return the number in a text, in the unit of the editor, or None if there is none."""
+        if AMBIGUOUS.fullmatch(self._typed(text)):
+            return None
         bare = self._without_suffix(text)
         if self._unit == "µm" and not self._whole:
             return length_um(bare)
@@ -156,5 +174,8 @@ class NumberEditor(QDoubleSpinBox):
             return None
 
     def _without_suffix(self, text: str) -> str:
+        return self._typed(text).replace(",", ".")
+
+    def _typed(self, text: str) -> str:
         # the user may have typed a unit before the one that is always shown
-        return text.removesuffix(self.suffix()).replace(",", ".").strip()
+        return text.removesuffix(self.suffix()).strip()

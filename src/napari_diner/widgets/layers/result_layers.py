@@ -37,14 +37,14 @@ class ResultLayers(PreviewLayers):
                 # a grey layer cannot become a colour layer
                 self._viewer.layers.remove(layer)
                 layer = None
+            # docks look at the metadata as soon as a layer is added
+            title, metadata = self._title(result, array, layer), metadata_of(result, array)
             if layer is None:
-                layer = Image(**arguments)
+                layer = Image(**(arguments | {"name": title, "metadata": metadata}))
                 add_layer(self._viewer, layer)
             else:
                 update_layer(layer, arguments)
-                layer.name = array.name
-            layer.name = self._title(result, array, layer)
-            layer.metadata = metadata_of(result, array)
+                layer.name, layer.metadata = title, metadata
             # for images such as amplitudes, the values are not informative
             if array.unit != "1" or array.name == "n_re":
                 layer.colorbar.visible = True
@@ -57,7 +57,7 @@ class ResultLayers(PreviewLayers):
             self._viewer.layers.selection.active = self._viewer.layers[-1]
         return layers
 
-    def _title(self, result: Result, array: NamedArray, layer: Image) -> str:
+    def _title(self, result: Result, array: NamedArray, layer: Image | None) -> str:
         """Return the name of a layer for an array of a result; partial results and further runs are marked."""
         others = {other.name for other in self._viewer.layers if other is not layer}
         partial = ["partial"] * result.partial
