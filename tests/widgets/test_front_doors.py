@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from qtpy.QtWidgets import QFileDialog
 
 import napari_diner as nd
 from napari_diner.cli.app import execute
@@ -54,3 +55,41 @@ def test_a_dock_and_the_command_line_agree(
             frame.pop("file", None)
             frame.pop("page", None)
     assert of_dock == of_command
+
+
+@pytest.mark.parametrize("painted", ["shapes", "image"])
+def test_a_recipe_with_painted_layers_runs_on_the_command_line(
+    painted: str,
+    make_napari_viewer: Callable[..., Any],
+    wait_for_end: Wait,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    recipe, _ = prepared("lensless", tmp_path)
+    (tmp_path / "given.yaml").write_text(recipe.to_yaml(complete=False), encoding="utf-8")
+    viewer = make_napari_viewer()
+    dock = open_dock(viewer, "lensless")
+    dock.open_recipe(tmp_path / "given.yaml")
+    frames = dock.choice.layer
+    key = "preprocess.dark" if painted == "image" else "mask"
+    if painted == "shapes":
+        corners = frames.scale[-2:] * [[5, 5], [44, 39]]
+        layer = viewer.add_shapes([corners], shape_type="rectangle", name="painted")
+    else:
+        layer = viewer.add_image(
+            np.full(frames.data.shape[-2:], 700, frames.data.dtype), name="painted", scale=frames.scale[-2:]
+        )
+    dock.sources[key].set_value(layer.name)
+    # a file of the user that has the name which is needed
+    (tmp_path / f"painted-{key.rpartition('.')[2]}.npy").write_bytes(b"of the user")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "painted.yaml"), ""))
+    dock.save_recipe()
+    assert run(dock, wait_for_end).startswith("Done"), dock.panel.status.text()
+    dock.result.save(tmp_path / "dock")
+
+    assert (tmp_path / f"painted-{key.rpartition('.')[2]}.npy").read_bytes() == b"of the user"
+    for name, source in {"saved": "painted.yaml", "again": "dock/recipe.yaml"}.items():
+        assert execute(["run", str(tmp_path / source), "-o", str(tmp_path / name), "-q"]) == 0
+        for array in nd.load(tmp_path / "dock").arrays:
+            np.testing.assert_array_equal(nd.load(tmp_path / name)[array.name].data, array.data, err_msg=array.name)

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -106,6 +107,8 @@ class Job(ABC, Generic[State]):
     """Warnings about recipe and data, before any work is done: sentences without a full stop."""
     notes: Sequence[str] = ()
     """Notes about the data, such as the source of the distances."""
+    images: Mapping[str, npt.NDArray[Any]] = MappingProxyType({})
+    """Images that were given as arrays in place of files, by the keys of the recipe."""
 
     @abstractmethod
     def begin(self) -> State:

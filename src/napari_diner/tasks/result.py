@@ -62,6 +62,8 @@ class Result:
     """Further entries of the header of ``model.safetensors``."""
     partial: bool = False
     """Whether the run was stopped early."""
+    images: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    """Images that were given as arrays in place of files, by the keys of the recipe; saved with the result."""
 
     @property
     def nbytes(self) -> int:

@@ -15,6 +15,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.processors import Threads
 from napari_diner.solvers.solver import Budget, Resumable, Solver
 from napari_diner.solvers.step import Step
+from napari_diner.tasks.attached import without_files
 from napari_diner.tasks.checkpoint import Checkpoint, Saved, SavedStage
 from napari_diner.tasks.job import Job, RunRecord, Stage, StageRecord, State
 from napari_diner.tasks.report import provenance
@@ -292,6 +293,7 @@ class Run(Generic[State]):
             weights=outcome.weights,
             header=outcome.header,
             partial=bool(report["partial"]),
+            images=without_files(job.recipe, job.images),
         )
         if self.finished:
             self._result = result

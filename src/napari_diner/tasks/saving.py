@@ -14,6 +14,7 @@ from napari_diner.io.folder import RECIPE, REPORT, WEIGHTS, check_space, destina
 from napari_diner.io.ometiff import read_array
 from napari_diner.io.texts import read_json
 from napari_diner.io.weights import WeightsFile
+from napari_diner.tasks.attached import named, stored
 from napari_diner.tasks.recipe import input_files, read_yaml
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.sharing import shared, without_folders
@@ -51,13 +52,15 @@ def save(result: Result, folder: str | Path, *, overwrite: bool = False) -> None
 def write_result(result: Result, folder: Path, others: Sequence[str] = ()) -> None:
     """Write the files of a result into an existing folder, such as a staged one.
 
-    The report lists them, and `others`, which belong to the result and are already there. Names of files are relative
+    The report lists them, and `others`, which belong to the result and are already there. Images that were arrays in
+    place of files become files of the result. Names of files are relative
     to the final place of the folder, see `napari_diner.tasks.sharing`.
     """
     place = destination(folder)
-    recipe = shared(result.recipe, place)
+    complete, images = stored(result.recipe, result.images, folder)
+    recipe = shared(named(complete, dict(zip(result.images, (place / name for name in images), strict=True))), place)
     names = [f"{array.name}.tif" for array in result.arrays] + [RECIPE, REPORT] + ([WEIGHTS] if result.weights else [])
-    names += others
+    names += [*others, *images]
     report = {**result.report, "partial": result.partial, "files": sorted(names)}
     files = {RECIPE: recipe.to_yaml(), REPORT: without_folders(to_json(report), result.recipe, place)}
     metadata = {

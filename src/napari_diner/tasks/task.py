@@ -310,9 +310,10 @@ class Task(ABC, Generic[RecipeT, DataT]):
                 raise RecipeError(f"{self.title} does not take an array for {key!r}; it takes {names}")
         return self.assemble(recipe, frames)
 
-    def _with_doubts(self, recipe: RecipeT, frames: Frames | None, job: Job[Any]) -> Job[Any]:
-        """Return a job that includes the warnings about the frames."""
+    def _with_frames(self, recipe: RecipeT, frames: Frames | None, job: Job[Any]) -> Job[Any]:
+        """Return a job that includes the warnings about the frames, and the images beside them."""
         doubts = [] if frames is None else [*frames.warnings]
+        job.images = {} if frames is None else frames.attachments
         if recipe.input_sha256 not in ("", job.checksum):
             doubts.append("the data are not those that this recipe was run on before: their checksums differ")
         job.warnings = (*doubts, *job.warnings)
@@ -341,7 +342,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
                 job = self.job(recipe, data, truth)
         if checkpoint is not None:
             checkpoint.bind(job, data)
-        return Run(self._with_doubts(recipe, frames, job), preview_interval_s, checkpoint)
+        return Run(self._with_frames(recipe, frames, job), preview_interval_s, checkpoint)
 
     def rank(self, check: Check, recipe: RecipeT, frames: Frames | None = None) -> Ranking:
         """Assemble the data of a recipe and rank alternatives; see `assemble` and `Check`."""
@@ -392,7 +393,7 @@ class Task(ABC, Generic[RecipeT, DataT]):
 
         def begin(name: str) -> AnyRun:
             changed = recipe.updated({**self.contenders[name], "max_seconds": seconds})
-            return Run(self._with_doubts(changed, frames, self.job(changed, data, truth)), preview_interval_s)
+            return Run(self._with_frames(changed, frames, self.job(changed, data, truth)), preview_interval_s)
 
         plan = largest_plan(self, [recipe.updated(self.contenders[name]) for name in names], frames)
         return ComparisonRun(self, {name: functools.partial(begin, name) for name in names}, data, truth, plan)

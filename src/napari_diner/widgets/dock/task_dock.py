@@ -12,19 +12,19 @@ import napari
 from napari.layers import Image
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtGui import QGuiApplication, QShowEvent
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QLayout, QSplitter, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError, InputError
+from napari_diner.io.arrays import Array
 from napari_diner.io.folder import unused_folder
-from napari_diner.tasks.command import command_line
 from napari_diner.tasks.memory import MemoryPlan
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.background_work import LatestWork
-from napari_diner.widgets.dock.recipe_files import chosen_recipe, save_recipe
+from napari_diner.widgets.dock.recipe_files import chosen_recipe, copy_command, save_recipe, unsaved
 from napari_diner.widgets.dock.run_panel import RunPanel
 from napari_diner.widgets.dock.run_worker import start
 from napari_diner.widgets.dock.settings_area import SettingsArea, insert
@@ -175,6 +175,10 @@ class TaskDock(QWidget, Generic[RecipeT]):
             return recipe.updated({self.task.source_field: None})
         return recipe.updated(self.read_as(layer))
 
+    def attachments(self) -> Mapping[str, Array]:
+        """Return the layers that are used in place of other files."""
+        return {}
+
     def read_as(self, layer: Image) -> Mapping[str, str]:
         """Return the settings that give the data of a layer when read from its file."""
         return {}
@@ -253,7 +257,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
     def save_recipe(self) -> None:
         """Ask for a file, and write the settings into it."""
         with self.panel.explaining():
-            path = save_recipe(self, self.recipe_for_files())
+            path = save_recipe(self, self.recipe_for_files(), self.attachments())
             if path:
                 self.panel.say(f"Recipe saved in {path}")
 
@@ -283,11 +287,9 @@ class TaskDock(QWidget, Generic[RecipeT]):
             recipe = self.recipe_for_files()
             source = getattr(recipe, self.task.source_field)
             placeholder = f"{self.choice.noun.upper()}.tif"
-            clipboard = QGuiApplication.clipboard()
-            if clipboard is not None:
-                clipboard.setText(command_line(recipe, source or placeholder, self.output_name))
+            copy_command(recipe, source or placeholder, self.output_name)
             hint = "" if source else f"; save the layer to a file and put its name in place of {placeholder}"
-            self.panel.say(f"The command is on the clipboard{hint}")
+            self.panel.say(f"The command is on the clipboard{hint}{unsaved(recipe, self.attachments())}")
 
     @property
     def output_name(self) -> str:
