@@ -140,6 +140,43 @@ def test_a_run_whose_result_does_not_fit_the_disk_does_not_begin(
     assert not out.exists()
 
 
+def test_a_file_that_a_command_reads_is_not_replaced_by_it(run: Run, tmp_path: Path) -> None:
+    sizes = ("--height-px", 16, "--width-px", 16, "-q")
+    assert run("simulate", "image", *sizes, "-o", tmp_path / "image").code == 0
+    assert run("fit", tmp_path / "image" / "image.tif", "--epochs", 1, "-q", "-o", tmp_path / "fit").code == 0
+    assert run("simulate", "idt", *sizes, "--slices", 2, "--frames", 8, "-o", tmp_path / "idt").code == 0
+    recipe = tmp_path / "idt" / "recipe.yaml"
+    before = content(tmp_path)
+    for words in (
+        ("directions", "--recipe", recipe, "-o", recipe),
+        ("render", tmp_path / "fit", "-o", tmp_path / "fit" / "reconstruction.tif"),
+    ):
+        finished = run(*words, "--overwrite")
+        assert finished.code == 2 and "is an input of this command; choose another name" in finished.err
+        assert content(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders as POSIX has them")
+def test_a_working_folder_that_is_gone_is_named(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    finished = run("fit", tmp_path / "image.tif", "-o", tmp_path / "out")
+    assert (finished.code, finished.err) == (
+        2,
+        "napari-diner: The working folder does not exist any more; change to another one\n",
+    )
+
+
+def test_a_terminal_without_our_letters_costs_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "out").open("w", encoding="ascii") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        cli._open_streams()
+        print("µm äscii")
+        monkeypatch.undo()
+    assert (tmp_path / "out").read_text() == "?m ?scii\n"
+
+
 def test_a_standard_stream_that_is_closed_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     cli._open_streams()

@@ -11,6 +11,7 @@ from safetensors import safe_open
 
 from napari_diner.errors import InputError, OutputError
 from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks import saving
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.saving import load, save, to_json
@@ -111,3 +112,21 @@ def test_files_that_a_recipe_names_are_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"phase\.tif, an input of this run"):
         save(result(recipe=own), tmp_path, overwrite=True)
     assert load(tmp_path).recipe == result().recipe
+
+
+def test_a_result_that_is_replaced_while_it_is_read_is_of_one_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, read, replacements = tmp_path / "out", saving.read_array, iter([2, 3])
+    save(result(report={"version": 1}), out)
+
+    def meanwhile(path: Path) -> NamedArray:
+        version = next(replacements, 0)
+        if version:
+            newer = NamedArray("phase", np.full((3, 4), version, np.float32), "YX", (2.0, 2.0), "rad")
+            save(result(arrays=(newer,), report={"version": version}), out, overwrite=True)
+        return read(path)
+
+    monkeypatch.setattr(saving, "read_array", meanwhile)
+    back = load(out)
+    assert back.report["version"] == 3 and np.all(back["phase"].data == 3)

@@ -15,6 +15,8 @@ def main() -> None:
         _open_streams()
         # our own error reports what a decoder logs about a damaged file
         logging.getLogger("tifffile").addHandler(logging.NullHandler())
+        # where its cache is does not matter
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
         from napari_diner.cli.app import execute
 
         code = execute(sys.argv[1:])
@@ -28,10 +30,17 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Reopen closed standard streams, so that no output file gets the descriptor of one of them."""
+    """Reopen closed standard streams, so that no output file gets the descriptor of one of them.
+
+    Characters that a stream cannot encode, such as those of the name of a file, are written as question marks.
+    """
+    import io
     import os
     import sys
 
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")

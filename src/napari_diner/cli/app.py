@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
@@ -77,6 +78,8 @@ def execute(arguments: Sequence[str]) -> int:
     except MemoryError:
         return _complain("The memory of this machine is full; crop or bin the frames, or use a larger machine")
     except Exception as error:
+        if isinstance(error, FileNotFoundError) and not _is_somewhere():
+            return _complain("The working folder does not exist any more; change to another one")
         if isinstance(error, OSError) and error.filename is None and error.errno in _UNPRINTABLE:
             _drop_printed()
             # no message if the reader of the output, such as `head`, has exited
@@ -86,6 +89,14 @@ def execute(arguments: Sequence[str]) -> int:
         _complain(f"unexpected error, {type(error).__name__}: {error}; set {TRACEBACK}=1 for details and report it")
         return FAULT
     return code if isinstance(code, int) else 0
+
+
+def _is_somewhere() -> bool:
+    """Return whether the working directory exists."""
+    try:
+        return Path.cwd().is_dir()
+    except FileNotFoundError:
+        return False
 
 
 def _drop_printed() -> None:

@@ -123,7 +123,7 @@ def check_command(task: AnyTask, check: Check) -> Command:
     ) -> Work:
         values = _recipe(task, source, recipe, set_, options.values(settings))
         if output is not None:
-            check_file(output, overwrite, "YAML", (".yaml", ".yml"))
+            check_file(output, overwrite, "YAML", (".yaml", ".yml"), _inputs(values, recipe))
         return functools.partial(check_into, task, check, values, pick, output, overwrite)
 
     command.__doc__ = check.summary
@@ -247,8 +247,8 @@ def _recipe(
     return values
 
 
-def _inputs(recipe: Recipe, truth: Path | None) -> list[Path]:
-    return input_files(recipe) + ([] if truth is None else [truth])
+def _inputs(recipe: Recipe, other: Path | None) -> list[Path]:
+    return input_files(recipe) + ([] if other is None else [other])
 
 
 def _truth(task: AnyTask, folder: Path | None) -> object:

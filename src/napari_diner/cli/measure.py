@@ -26,7 +26,7 @@ def measure(
 ) -> int:
     """Measure labelled regions of a result: area or volume, phase or index, dry mass."""
     if output is not None:
-        check_file(output, overwrite, "CSV", (".csv",))
+        check_file(output, overwrite, "CSV", (".csv",), [result, labels])
     from napari_diner.io.images import read_image
     from napari_diner.tasks.measure import measure as measured
     from napari_diner.tasks.measure import to_csv

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from napari_diner.cli.terminal import Watch, print_rows, print_table, progress_display, unprintable, warn
 from napari_diner.errors import DinerError, OutputError
-from napari_diner.io.folder import REPORT, check_space, destination, replaced, reserved, write_computed
+from napari_diner.io.folder import REPORT, check_space, destination, inputs_among, replaced, reserved, write_computed
 from napari_diner.tasks.report import Row
 from napari_diner.tasks.task import AnyTask
 
@@ -234,8 +234,10 @@ def write_comparison(comparison: Comparison, folder: Path, *, partial: bool, oth
         (folder / name).write_text(shown, encoding="utf-8")
 
 
-def check_file(path: Path, overwrite: bool, kind: str, suffixes: tuple[str, ...]) -> None:
-    """Check that an output file can be written, before anything is computed."""
+def check_file(
+    path: Path, overwrite: bool, kind: str, suffixes: tuple[str, ...], inputs: Collection[Path] = ()
+) -> None:
+    """Check that an output file can be written, and is no input, before anything is computed."""
     if path.suffix.lower() not in suffixes:
         raise OutputError(f"The output {path} must be a {kind} file; give it a name that ends in {suffixes[0]}")
     path = path.expanduser()
@@ -243,6 +245,8 @@ def check_file(path: Path, overwrite: bool, kind: str, suffixes: tuple[str, ...]
         raise OutputError(f"The output {path} is a folder; name a file")
     if path.exists() and not overwrite:
         raise OutputError(f"The output {path} exists; choose another name or add {{field:overwrite}}")
+    if path.exists() and inputs_among(Path(os.path.realpath(path.parent)), [path.name], inputs):
+        raise OutputError(f"The output {path} is an input of this command; choose another name")
     folder = path.absolute().parent
     while not folder.exists():
         folder = folder.parent

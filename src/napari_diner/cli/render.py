@@ -36,7 +36,7 @@ def render(
     quiet: Quiet = False,
 ) -> int:
     """Evaluate a saved fit: as a whole, in part, or at another sampling."""
-    check_file(output, overwrite, "TIFF", (".tif", ".tiff"))
+    check_file(output, overwrite, "TIFF", (".tif", ".tiff"), [model])
     factors = _numbers(zoom)
     if not 0 <= order <= HIGHEST_ORDER:
         raise InputError(f"The order of the splines is {order}; choose one from 0 to {HIGHEST_ORDER}")

@@ -40,7 +40,7 @@ class Stage:
     pid: int
     """The process that owns the stage."""
     started: float
-    """Start time of this process, in seconds since 1970."""
+    """Start time of this process, see `_begun`."""
     host: str
     """Its machine."""
 
@@ -62,9 +62,9 @@ class Stage:
         if self.host != platform.node():
             return False
         try:
-            process = psutil.Process(self.pid)
             # another process may have the same number now
-            return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - self.started) > 1
+            is_other = abs(_begun(self.pid) - self.started) > 1
+            return is_other or psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return True
         except psutil.AccessDenied:
@@ -75,12 +75,21 @@ class Stage:
         _remove(self.path)
 
 
-def open_stage(home: Path, target: Path) -> Stage:
-    """Create a stage in the folder `home` for a result that goes to `target`."""
+def _begun(pid: int) -> float:
+    """Return when a process began, in seconds, unaffected by changes of the clock.
+
+    Linux counts from the start of the machine, whose date changes with the clock; other systems store the date.
+    """
     import psutil
 
+    boot = psutil.boot_time() if psutil.LINUX else 0.0
+    return psutil.Process(pid).create_time() - boot
+
+
+def open_stage(home: Path, target: Path) -> Stage:
+    """Create a stage in the folder `home` for a result that goes to `target`."""
     path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=home))
-    stage = Stage(path, str(target), os.getpid(), psutil.Process().create_time(), platform.node())
+    stage = Stage(path, str(target), os.getpid(), _begun(os.getpid()), platform.node())
     owner = {"target": stage.target, "pid": stage.pid, "started": stage.started, "host": stage.host}
     (path / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
     stage.new.mkdir()  # with the usual permissions, unlike the stage, which is private
@@ -166,12 +175,12 @@ def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> Non
     if stage.path.parent == target.parent and _exchange_whole(stage, target, old):
         return
     try:
+        (stage.path / _OLD).mkdir()  # from here on, a crash is rolled back
         for name in sorted(old, key=lambda name: (name != last, name)):
             _move(target, stage.path / _OLD, name)
         for name in sorted(new, key=lambda name: (name == last, name)):
             _move(stage.new, target, name)
         _sync(target)
-        (stage.path / _OLD).mkdir(exist_ok=True)
         (stage.path / _OLD).rename(stage.path / _REPLACED)  # done: nothing is rolled back from here on
     except BaseException:
         _roll_back(stage.path, target)

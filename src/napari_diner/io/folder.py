@@ -6,8 +6,11 @@ import contextlib
 import errno
 import json
 import os
+import random
 import shutil
 import tempfile
+import time
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -38,6 +41,9 @@ RECIPE = "recipe.yaml"
 WEIGHTS = "model.safetensors"
 _KINDS = {".tif", ".yaml", ".json", ".safetensors", ".png", ".txt", ".csv"}
 _SPACE_MARGIN = 1.05
+_MOST_WAIT_S = 0.3
+# of the names of files
+_MOST_BYTES = 255
 _MANIFEST = "# files of this sample: "
 
 
@@ -70,12 +76,11 @@ def check_output(folder: str | Path, overwrite: bool, inputs: Collection[Path] =
             raise OutputError(f"The output folder {folder} cannot be written; choose one where you may write")
         for place in {home, target.parent} if target.parent.is_dir() else {home}:
             sweep(place)
-        for stage in {*stages(home), *stages(target.parent)}:
-            if stage.target == str(target) and not stage.is_mine:
-                raise OutputError(
-                    f"Another run (process {stage.pid} on {stage.host}) is writing into {folder}; choose another "
-                    f"folder, or remove {stage.path} if that run has ended"
-                )
+        for stage in _others(target):
+            raise OutputError(
+                f"Another run (process {stage.pid} on {stage.host}) is writing into {folder}; choose another "
+                f"folder, or remove {stage.path} if that run has ended"
+            )
         if _is_filled(target) and not overwrite:
             raise OutputError(f"The output folder {folder} exists; choose another one or add {{field:overwrite}}")
         own = owned(target)
@@ -84,7 +89,7 @@ def check_output(folder: str | Path, overwrite: bool, inputs: Collection[Path] =
                 raise OutputError(
                     f"The output folder {folder} contains a {name} that does not belong to a result; choose another one"
                 )
-        protected = _inputs_among(target, own, inputs)
+        protected = inputs_among(target, own, inputs)
         if protected:
             raise OutputError(
                 f"The output folder {folder} contains {sorted(protected)[0]}, an input of this run; choose another one"
@@ -113,20 +118,45 @@ def checkpoint_path(folder: str | Path) -> Path:
     """Return the file for the checkpoints of a run that writes into a folder: hidden beside it if possible."""
     target = _resolved(folder)
     beside = os.access(existing(target.parent), os.W_OK | os.X_OK)
-    return (target.parent if beside else target) / f"{PREFIX}{target.name}.checkpoint"
+    # the checkpoint is written under this name with four more characters
+    return (target.parent if beside else target) / _named(PREFIX, target.name, ".checkpoint", room=4)
+
+
+def _named(before: str, name: str, after: str, room: int = 0) -> str:
+    """Return a file name from three parts; the middle one is shortened if needed, with a checksum in place of the rest.
+
+    `room` is the number of bytes that are appended elsewhere.
+    """
+    most = _MOST_BYTES - room - len(before) - len(after)
+    content = os.fsencode(name)
+    if len(content) <= most:
+        return f"{before}{name}{after}"
+    digest = f"~{zlib.crc32(content):08x}"
+    return f"{before}{content[: most - len(digest)].decode(errors='ignore')}{digest}{after}"
 
 
 @contextlib.contextmanager
 def reserved(folder: str | Path, overwrite: bool = False, inputs: Collection[Path] = ()) -> Iterator[None]:
     """Keep other processes from writing into a folder while results for it are computed; see `check_output`."""
-    check_output(folder, overwrite, inputs)
-    with _explained(folder):
-        target = _resolved(folder)
-        stage = open_stage(home_of(target), target)
-    try:
-        yield
-    finally:
-        stage.remove()
+    target = _resolved(folder)
+    while True:
+        check_output(folder, overwrite, inputs)
+        with _explained(folder):
+            stage = open_stage(home_of(target), target)
+        try:
+            if not _others(target):
+                yield
+                return
+        finally:
+            stage.remove()
+        # two runs began at the same moment; the one that returns first goes on, and the other one is refused
+        time.sleep(random.uniform(0, _MOST_WAIT_S))
+
+
+def _others(target: Path) -> list[Stage]:
+    """Return the stages of other processes for results that go to `target`."""
+    places = {existing(target), target.parent}
+    return [stage for place in places for stage in stages(place) if stage.target == str(target) and not stage.is_mine]
 
 
 @contextlib.contextmanager
@@ -174,7 +204,10 @@ def write_computed(
         with _staged(folder, overwrite, inputs) as stage:
             write(stage)
     except _NotWrittenError as error:
-        place = _temporary(_resolved(folder))
+        try:
+            place = _temporary(_resolved(folder))
+        except OSError:  # all disks are full
+            raise error from None
         try:
             write(place)
         except OSError:
@@ -236,7 +269,7 @@ def _saved_elsewhere(stage: Stage, target: Path) -> Path | None:
 
 def _temporary(target: Path) -> Path:
     """Return a new folder among the temporary files."""
-    return Path(tempfile.mkdtemp(prefix=f"napari-diner-{target.name[:100]}-"))
+    return Path(tempfile.mkdtemp(prefix=_named("napari-diner-", target.name, "-", room=8)))
 
 
 def write_contents(
@@ -315,7 +348,7 @@ def unused_folder(parent: Path, name: str) -> Path:
     """Return a folder inside `parent` that does not exist: `name`, or `name-2`, and so on."""
     folder, number = parent / name, 2
     while os.path.lexists(folder):
-        folder, number = parent / f"{name}-{number}", number + 1
+        folder, number = parent / _named("", name, f"-{number}"), number + 1
     return folder
 
 
@@ -354,7 +387,7 @@ def owned(folder: Path) -> set[str]:
     return names
 
 
-def _inputs_among(folder: Path, names: Iterable[str], inputs: Collection[Path]) -> set[str]:
+def inputs_among(folder: Path, names: Iterable[str], inputs: Collection[Path]) -> set[str]:
     """Return the files of a folder that are inputs, or are in a folder or match a glob that is an input."""
     sources = [Path(os.path.realpath(path)) for path in inputs]
     return {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import uuid
 from pathlib import Path
 from xml.etree import ElementTree
@@ -38,7 +40,9 @@ def write_array(path: str | Path, array: NamedArray) -> None:
     Raises
     ------
     OutputError
-        If OME-TIFF does not support the axes or the type, or the file cannot be written.
+        If OME-TIFF does not support the axes or the type.
+    OSError
+        If the file cannot be written.
     """
     axes = _stored(array.axes)
     coloured = axes.endswith("S")
@@ -88,9 +92,9 @@ def write_array(path: str | Path, array: NamedArray) -> None:
             metadata=metadata,
         )
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}); free space or choose another folder"
-        ) from None
+        # NumPy gives no reason if fewer bytes are written than requested
+        number = errno.ENOSPC if error.errno is None else error.errno
+        raise OSError(number, os.strerror(number), str(path)) from None
 
 
 def read_array(path: str | Path) -> NamedArray:

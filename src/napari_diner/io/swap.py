@@ -77,13 +77,15 @@ def link_files(source: Path, target: Path, leave_out: Collection[str] = ()) -> N
     FileExistsError
         If `target` has a file of the same name.
     OSError
-        If the file system has no hard links.
+        If the file system has no hard links, a folder is a mounted disk, or its group cannot be set.
     """
     folders = [source]
     for directory in folders:
         for path in directory.iterdir():
             name = path.relative_to(source)
             if path.is_dir() and not path.is_symlink():
+                if path.is_mount():
+                    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
                 folders.append(path)
                 if not any(path.iterdir()):
                     (target / name).mkdir(parents=True, exist_ok=True)
@@ -93,4 +95,5 @@ def link_files(source: Path, target: Path, leave_out: Collection[str] = ()) -> N
     for directory in reversed(folders):
         place = target / directory.relative_to(source)
         if place.is_dir():
+            os.chown(place, -1, directory.stat().st_gid)
             shutil.copystat(directory, place)

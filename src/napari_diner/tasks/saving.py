@@ -21,6 +21,8 @@ from napari_diner.tasks.sharing import shared, without_folders
 
 FORMAT_VERSION = "1"
 """Version of the layout of ``model.safetensors``."""
+# to read a result that others replace meanwhile
+_ATTEMPTS = 5
 
 
 def save(result: Result, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -83,10 +85,33 @@ def load(folder: str | Path) -> Result:
     InputError
         If the folder contains no result, or one of a task that is not installed.
     """
-    from napari_diner.tasks.registry import task
-
     folder = Path(folder).expanduser()
     recover(folder)
+    for _ in range(_ATTEMPTS):
+        before = _version(folder)
+        try:
+            result = _read(folder)
+        except (InputError, OSError):
+            if _version(folder) == before:
+                raise
+        else:
+            if _version(folder) == before:
+                return result
+    raise InputError(f"The result in {folder} was replaced while it was read; try again")
+
+
+def _version(folder: Path) -> tuple[int, int] | None:
+    """Return what changes when another result takes the place of the one in a folder; None if there is none."""
+    try:
+        stat = (folder / REPORT).stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
+def _read(folder: Path) -> Result:
+    from napari_diner.tasks.registry import task
+
     try:
         report = read_json(folder / REPORT)
         names = [Path(name).name for name in report["files"]] if isinstance(report, dict) else None

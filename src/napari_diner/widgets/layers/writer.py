@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from napari.layers import Image
 
 from napari_diner.errors import OutputError
 from napari_diner.io.arrays import NamedArray
+from napari_diner.io.folder import replaced
 from napari_diner.io.ometiff import write_array
 from napari_diner.widgets.layers.layer_axes import named_axes, scale_um_of
 from napari_diner.widgets.layers.layer_units import spacing_um
@@ -33,7 +35,8 @@ def write_ome_tiff(path: str, data: object, attributes: Mapping[str, object]) ->
     Raises
     ------
     OutputError
-        If the layer has several resolutions or more than five axes, or OME-TIFF cannot store its values.
+        If the layer has several resolutions or more than five axes, OME-TIFF cannot store its values, or the file
+        cannot be written.
     """
     layer = Image(data, **attributes)
     if layer.multiscale:
@@ -47,5 +50,7 @@ def write_ome_tiff(path: str, data: object, attributes: Mapping[str, object]) ->
         axes = ("NYX" if frames else USUAL_AXES[layer.ndim]) + "S" * layer.rgb
     unit = str(layer.metadata.get("unit", "1"))
     name = str(attributes.get("name") or Path(path).stem)
-    write_array(path, NamedArray(name, np.asarray(layer.data), axes, scale_um_of(layer, axes), unit))
+    array = NamedArray(name, np.asarray(layer.data), axes, scale_um_of(layer, axes), unit)
+    # an older file stays complete until then; it may even be the one that the layer is read from
+    replaced(Path(path), functools.partial(write_array, array=array))
     return [path]
