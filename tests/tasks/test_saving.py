@@ -130,3 +130,14 @@ def test_a_result_that_is_replaced_while_it_is_read_is_of_one_kind(
     monkeypatch.setattr(saving, "read_array", meanwhile)
     back = load(out)
     assert back.report["version"] == 3 and np.all(back["phase"].data == 3)
+
+
+def test_images_that_belong_to_a_result_are_replaced_with_it(tmp_path: Path) -> None:
+    recipe = LenslessRecipe.parse({"task": "lensless", "preprocess": {"dark": "dark.tif"}})
+    for level in (1, 2):
+        image = np.full((3, 4), level, np.float32)
+        save(result(recipe=recipe, images={"preprocess.dark": image}), tmp_path / "out", overwrite=level > 1)
+        np.testing.assert_array_equal(np.load(tmp_path / "out" / "dark.npy"), image)
+    (tmp_path / "out" / "mine.npy").write_text("mine")
+    save(result(), tmp_path / "out", overwrite=True)
+    assert not (tmp_path / "out" / "dark.npy").exists() and (tmp_path / "out" / "mine.npy").exists()

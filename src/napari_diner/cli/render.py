@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from napari_diner.cli.output import Quiet, ReplaceFile, check_file, file_written
-from napari_diner.errors import InputError
+from napari_diner.errors import InputError, quoted
 
 if TYPE_CHECKING:
     from napari_diner.tasks.fit.region import Index
@@ -73,7 +73,7 @@ def parse_region(text: str, axes: str, shape: tuple[int, ...]) -> list[Index]:
         except ValueError:
             values = []
         if match is None or not 1 <= len(values) <= 3 or (len(values) == 1 and values[0] is None):
-            raise InputError(f"The region {part!r} is not understood; write it as in z=3,y=10:50,x=::2")
+            raise InputError(f"The region {quoted(part)} is not understood; write it as in z=3,y=10:50,x=::2")
         axis = match[1].upper()
         if axis not in axes:
             raise InputError(f"The model has no axis {axis}; its axes are {_described(axes, shape)}")
@@ -81,17 +81,19 @@ def parse_region(text: str, axes: str, shape: tuple[int, ...]) -> list[Index]:
             raise InputError(f"The region names the axis {axis} twice; name each once")
         size = shape[axes.index(axis)]
         if any(value is not None and not -size <= value <= size for value in values[:2]):
-            raise InputError(f"The region {part} lies outside; {axis} goes from 0 to {size - 1}")
+            raise InputError(f"The region {quoted(part)} lies outside; {axis} goes from 0 to {size - 1}")
         start = values[0]
         if len(values) > 1 or start is None:
             index[axis] = slice(*values)
             if values[2:] == [0] or not range(size)[index[axis]]:
-                raise InputError(f"The region {part} is empty; {axis} goes from 0 to {size - 1}")
+                raise InputError(f"The region {quoted(part)} is empty; {axis} goes from 0 to {size - 1}")
             continue
         if start == size:
-            raise InputError(f"The region {part} lies outside; {axis} goes from 0 to {size - 1}")
+            raise InputError(f"The region {quoted(part)} lies outside; {axis} goes from 0 to {size - 1}")
         if axis in "YX":
-            raise InputError(f"The region {part} leaves no image; write {axis.lower()}={start}:{start + 1 or ''}")
+            raise InputError(
+                f"The region {quoted(part)} leaves no image; write {axis.lower()}={start}:{start + 1 or ''}"
+            )
         index[axis] = start
     return [index.get(axis, slice(None)) for axis in axes]
 
@@ -100,7 +102,7 @@ def _numbers(text: str) -> float | list[float]:
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"The zoom {text!r} is not a number; write it as in 2, or 1,2,2 for ZYX") from None
+        raise InputError(f"The zoom {quoted(text)} is not a number; write it as in 2, or 1,2,2 for ZYX") from None
     return numbers[0] if len(numbers) == 1 else numbers
 
 

@@ -39,7 +39,7 @@ from napari_diner.io.texts import read_json
 REPORT = "report.json"
 RECIPE = "recipe.yaml"
 WEIGHTS = "model.safetensors"
-_KINDS = {".tif", ".yaml", ".json", ".safetensors", ".png", ".txt", ".csv"}
+_KINDS = {".tif", ".npy", ".yaml", ".json", ".safetensors", ".png", ".txt", ".csv"}
 _SPACE_MARGIN = 1.05
 _MOST_WAIT_S = 0.3
 # of the names of files

@@ -51,7 +51,8 @@ def stored(recipe: RecipeT, images: Mapping[str, Array], folder: Path, prefix: s
         while (folder / name).exists() and not _holds(str(folder / name), image):
             number += 1
             name = f"{stem}-{number}.npy"
-        np.save(folder / name, image, allow_pickle=False)
+        if not (folder / name).exists():
+            np.save(folder / name, image, allow_pickle=False)
         names.append(name)
     return named(recipe, dict(zip(images, (folder / name for name in names), strict=True))), names
 

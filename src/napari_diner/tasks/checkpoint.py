@@ -197,6 +197,7 @@ class Checkpoint:
         try:
             text = json.dumps({**content, "run": pack(saved, arrays)})
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            new.unlink(missing_ok=True)  # never through a link
             save_file(arrays, new, {"format": _FORMAT, "run": text, "crc32": str(_checksum(text, arrays))})
             replace_synced(new, self.path)
         except (OSError, SafetensorError, TypeError) as error:

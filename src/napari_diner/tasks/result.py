@@ -67,9 +67,9 @@ class Result:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its images and parameters."""
-        images = sum(array.data.nbytes for array in self.arrays)
-        return images + sum(value.nbytes for value in self.weights.values())
+        """Bytes of its arrays, parameters and images."""
+        plain = (*self.weights.values(), *self.images.values())
+        return sum(array.data.nbytes for array in self.arrays) + sum(value.nbytes for value in plain)
 
     def __getitem__(self, name: str) -> NamedArray:
         """Return the array called `name`, with its axes and units."""

@@ -54,6 +54,10 @@ def test_regions_of_the_chosen_result(
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "cells"), ""))
     dock.save_button.click()
     assert (tmp_path / "cells.csv").read_text("utf-8").startswith("label,y_um,x_um")
+    # the dialog has asked whether another file may be replaced
+    (tmp_path / "cells.csv").write_text("mine")
+    dock.save_button.click()
+    assert (tmp_path / "cells.csv").read_text() == "mine" and "File exists" in dock.message.text()
     # labels that were drawn elsewhere
     assert "Warning" not in dock.message.text()
     labels.translate = (0, 3)

@@ -115,9 +115,13 @@ class MeasureDock(QWidget):
         path, _ = QFileDialog.getSaveFileName(self, "Save table", "regions.csv", "Tables (*.csv)")
         if not path:
             return
-        text = to_csv(self.measured)
+        text, place = to_csv(self.measured), Path(path)
+        if place.suffix.lower() != ".csv":
+            place = place.with_name(f"{place.name}.csv")
         try:
-            replaced(Path(path).with_suffix(".csv"), lambda file: file.write_text(text, encoding="utf-8"))
+            # the dialog has not asked about a file of another name
+            asked = place == Path(path)
+            replaced(place, lambda file: file.write_text(text, encoding="utf-8"), overwrite=asked)
         except DinerError as error:
             self.message.setText(str(error))
 
