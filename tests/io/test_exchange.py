@@ -292,9 +292,11 @@ def test_a_stage_from_elsewhere_cannot_move_other_files(tmp_path: Path) -> None:
     owner = json.loads((stage.path / "owner.json").read_text())
     (stage.path / "owner.json").write_text(json.dumps({**owner, "pid": 2**22 + 1}))
     (stage.path / "old").mkdir()
-    (stage.path / "names.json").write_text(json.dumps(["../precious", str(tmp_path / "precious")]))
+    fill(place, {"mine.tif": "keep"})
+    names = ["../precious", str(tmp_path / "precious"), "mine.tif"]
+    (stage.path / "names.json").write_text(json.dumps({name: [4, 1_700_000_000_000_000_000] for name in names}))
     sweep(place)
-    assert content(tmp_path) == {"precious": "keep"}
+    assert content(tmp_path) == {"precious": "keep", "download/mine.tif": "keep"}
 
 
 def test_what_is_not_a_stage_is_not_swept(tmp_path: Path) -> None:

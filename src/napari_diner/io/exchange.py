@@ -170,7 +170,7 @@ def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> Non
     OSError
         If a file cannot be moved; all files are restored then.
     """
-    new = _files(stage.new)
+    new = {name: _marks(stage.new / name) for name in _files(stage.new)}
     _write_synced(stage.path / _NAMES, json.dumps(new))
     if stage.path.parent == target.parent and _exchange_whole(stage, target, old):
         return
@@ -236,11 +236,12 @@ def _roll_back(stage: Path, target: Path) -> None:
     """Undo an incomplete exchange; can be repeated until it succeeds."""
     if not (stage / _OLD).is_dir():
         return
-    names = json.loads((stage / _NAMES).read_text(encoding="utf-8"))
-    # a foreign stage could name any file
-    names = [name for name in names if not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts]
+    new = json.loads((stage / _NAMES).read_text(encoding="utf-8"))
+    # a foreign stage could name any file, and a user may have replaced one since a crash
+    names = [name for name in new if not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts]
     for name in names:
-        if not os.path.lexists(stage / _NEW / name) and os.path.lexists(target / name):
+        moved = not os.path.lexists(stage / _NEW / name) and os.path.lexists(target / name)
+        if moved and _marks(target / name) == new[name]:
             _move(target, stage / _NEW, name)
     for name in _files(stage / _OLD):
         _move(stage / _OLD, target, name)
@@ -252,6 +253,12 @@ def _move(source: Path, target: Path, name: str) -> None:
         raise FileExistsError(errno.EEXIST, f"{name} is there already")
     (target / name).parent.mkdir(parents=True, exist_ok=True)
     (source / name).rename(target / name)
+
+
+def _marks(path: Path) -> list[int]:
+    """Return what tells a file from one that has replaced it, and stays as it is moved: its size and time."""
+    status = path.lstat()
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _files(folder: Path) -> list[str]:
