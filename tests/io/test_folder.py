@@ -15,7 +15,8 @@ from safetensors import safe_open
 
 from napari_diner.errors import OutputError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.io.folder import REPORT, check_output, is_demo, staged, with_manifest, write_contents
+from napari_diner.io.contents import write_contents
+from napari_diner.io.folder import REPORT, check_output, is_demo, staged, with_manifest
 from napari_diner.io.ometiff import read_array
 
 PHASE = NamedArray("phase", np.random.default_rng(3).random((4, 5)).astype(np.float32), "YX", (2.0, 2.0), "rad")

@@ -117,7 +117,7 @@ def test_files_that_a_recipe_names_are_not_replaced(tmp_path: Path) -> None:
 def test_a_result_that_is_replaced_while_it_is_read_is_of_one_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, read, replacements = tmp_path / "out", saving.read_array, iter([2, 3])
+    out, read, replacements = tmp_path / "out", saving.read_image_file, iter([2, 3])
     save(result(report={"version": 1}), out)
 
     def meanwhile(path: Path) -> NamedArray:
@@ -127,7 +127,7 @@ def test_a_result_that_is_replaced_while_it_is_read_is_of_one_kind(
             save(result(arrays=(newer,), report={"version": version}), out, overwrite=True)
         return read(path)
 
-    monkeypatch.setattr(saving, "read_array", meanwhile)
+    monkeypatch.setattr(saving, "read_image_file", meanwhile)
     back = load(out)
     assert back.report["version"] == 3 and np.all(back["phase"].data == 3)
 
@@ -141,3 +141,26 @@ def test_images_that_belong_to_a_result_are_replaced_with_it(tmp_path: Path) -> 
     (tmp_path / "out" / "mine.npy").write_text("mine")
     save(result(), tmp_path / "out", overwrite=True)
     assert not (tmp_path / "out" / "dark.npy").exists() and (tmp_path / "out" / "mine.npy").exists()
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("save_as", ["ome-zarr", "ome-zarr-0.4"])
+def test_images_can_be_ome_zarr(save_as: str, tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    recipe, out = result().recipe, tmp_path / "out"
+    stack = NamedArray("residual", np.random.default_rng(0).random((3, 8, 9)), "NYX", (1.0, 2.0, 2.0))
+    save(result(arrays=(PHASE, stack)), out)
+    (out / "notes.txt").write_text("mine")
+    save(result(arrays=(PHASE, stack), recipe=recipe.updated({"save_as": save_as})), out, overwrite=True)
+    assert files_in(out) == {"phase.ome.zarr", "residual.ome.zarr", "report.json", "recipe.yaml", "notes.txt"}
+    back = load(out)
+    assert (back["phase"].axes, back["phase"].scale_um, back["phase"].unit) == ("YX", (2.0, 2.0), "rad")
+    np.testing.assert_array_equal(back["residual"].data, stack.data)
+    # it is replaced as a whole, but for files of the user's in it
+    (out / "residual.ome.zarr" / "notes.txt").write_text("mine")
+    save(result(), out, overwrite=True)
+    assert files_in(out) == {"phase.tif", "residual.ome.zarr", "report.json", "recipe.yaml", "notes.txt"}
+    assert [path.name for path in (out / "residual.ome.zarr").rglob("*")] == ["notes.txt"]

@@ -23,7 +23,8 @@ from napari_diner.cli.output import (
 )
 from napari_diner.cli.terminal import print_table
 from napari_diner.errors import RecipeError, quoted
-from napari_diner.io.folder import RECIPE, checkpoint_path, with_manifest, write_contents
+from napari_diner.io.contents import write_contents
+from napari_diner.io.folder import RECIPE, checkpoint_path, with_manifest
 from napari_diner.settings import Settings, Values
 from napari_diner.tasks.recipe import Recipe, input_files, merge, read_yaml
 from napari_diner.tasks.registry import task as registered

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import random
 import shutil
@@ -14,11 +13,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from napari_diner.errors import InputError, OutputError
-from napari_diner.io.arrays import NamedArray
 from napari_diner.io.exchange import (
     PREFIX,
     Stage,
@@ -33,7 +28,7 @@ from napari_diner.io.exchange import (
     sync,
     undisturbed,
 )
-from napari_diner.io.ometiff import write_array
+from napari_diner.io.ome_zarr import zarr_files
 from napari_diner.io.texts import read_json
 
 REPORT = "report.json"
@@ -272,41 +267,6 @@ def _temporary(target: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=_named("napari-diner-", target.name, "-", room=8)))
 
 
-def write_contents(
-    folder: Path,
-    arrays: Iterable[NamedArray],
-    files: Mapping[str, str],
-    *,
-    weights: Mapping[str, npt.NDArray[np.generic]] | None = None,
-    metadata: Mapping[str, str] | None = None,
-) -> None:
-    """Write results into an existing folder, such as a `staged` one.
-
-    Parameters
-    ----------
-    folder
-        The folder.
-    arrays
-        Each is written to ``<name>.tif``.
-    files
-        Text files by name.
-    weights
-        Parameters by name for ``model.safetensors``, which is not written if there are none.
-    metadata
-        Header of ``model.safetensors``.
-    """
-    for array in arrays:
-        write_array(folder / f"{array.name}.tif", array)
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    if weights:
-        from safetensors.numpy import save
-
-        contiguous = {name: np.ascontiguousarray(value) for name, value in weights.items()}
-        # safetensors' save_file would make the file readable only by its owner
-        (folder / WEIGHTS).write_bytes(_in_order(save(contiguous, metadata=dict(metadata or {}))))
-
-
 def replaced(path: Path, write: Callable[[Path], object], *, overwrite: bool = True) -> None:
     """Write a file beside its place and move it there, so that it is never visible in part.
 
@@ -381,7 +341,7 @@ def owned(folder: Path) -> set[str]:
     for name in _listed(folder):
         path = folder / name
         if path.is_dir() and not path.is_symlink():
-            names |= {f"{name}/{inner}" for inner in owned(path)}
+            names |= {f"{name}/{inner}" for inner in (zarr_files(path) if path.suffix == ".zarr" else owned(path))}
         elif path.suffix in _KINDS and os.path.lexists(path):
             names.add(name)
     return names
@@ -437,12 +397,3 @@ def _explained(folder: str | Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise _NotWrittenError(f"The output folder {folder} cannot be written ({reason}); choose another one") from None
-
-
-def _in_order(model: bytes) -> bytes:
-    """Return a safetensors file with its header sorted alphabetically, since safetensors writes it in random order."""
-    length = int.from_bytes(model[:8], "little")
-    header = json.dumps(json.loads(model[8 : 8 + length]), sort_keys=True, ensure_ascii=False).encode()
-    # numbers begin at a multiple of eight bytes
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + model[8 + length :]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +18,39 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
 from napari_diner.io.header import UNNAMED, Header, check_expansion, decoding, unnamed_axes
 from napari_diner.io.parts import SEPARATOR
+from napari_diner.io.texts import read_json
 from napari_diner.io.units import micrometres
 
 if TYPE_CHECKING:
     import zarr
 
+NAMESPACE = "napari-diner"
+"""Key of the attribute for metadata outside the OME model."""
 _LONGEST = 2**24
+_METADATA = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zarray"})
+_VALUES = re.compile(r"\d+(\.\d+)*|c")
+"""Names of files with values."""
 
 
 def is_zarr(path: Path, start: bytes = b"") -> bool:
     """Return whether a folder is a Zarr array or group."""
     return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
+
+
+def is_written_here(path: Path) -> bool:
+    """Return whether a folder is an image in OME-Zarr that this package wrote, judged by its metadata alone."""
+    for name in ("zarr.json", ".zattrs"):
+        with contextlib.suppress(InputError):
+            values = read_json(path / name)
+            attributes = values.get("attributes", values) if isinstance(values, dict) else None
+            return isinstance(attributes, dict) and NAMESPACE in attributes
+    return False
+
+
+def zarr_files(folder: Path) -> set[str]:
+    """Return the files of a Zarr folder, relative to it and with slashes; other files may be in it as well."""
+    files = (path for path in folder.rglob("*") if path.name in _METADATA or _VALUES.fullmatch(path.name))
+    return {path.relative_to(folder).as_posix() for path in files if path.is_file() or path.is_symlink()}
 
 
 def probe_zarr(path: Path, name: str = "") -> Header:
@@ -84,7 +109,7 @@ class _Image(BaseModel):
         """Return the letters of the axes."""
         names = [axis if isinstance(axis, str) else axis.name for axis in self.axes]
         letters = [name[:1].upper() for name in names]
-        return "".join(axis if axis in "TZCYX" and letters.count(axis) == 1 else UNNAMED for axis in letters)
+        return "".join(axis if axis in "TZCNYX" and letters.count(axis) == 1 else UNNAMED for axis in letters)
 
     def scale_um(self) -> dict[str, float]:
         """Return the spacings at full resolution by the letters of the axes."""
@@ -99,28 +124,63 @@ class _Image(BaseModel):
         return spacings
 
 
-def _array(path: Path, name: str) -> tuple[zarr.Array[Any], _Image | None]:
-    """Return an array, and its image if it is the full resolution of one."""
-    try:
-        import zarr
-    except ImportError:
-        raise InputError(f"{path} is a Zarr folder, which needs another library; pip install zarr") from None
+def opened_zarr(path: Path) -> tuple[zarr.Group, _Image]:
+    """Open a folder, and the description of the image in it.
+
+    Raises
+    ------
+    InputError
+        If it holds no image, or zarr is not installed.
+    """
+    place = _opened(path)
+
+    import zarr
+
+    image = _image_in(place)
+    if not isinstance(place, zarr.Group) or image is None:
+        raise InputError(f"{path} holds no OME-Zarr image; give a folder that does")
+    return place, image
+
+
+def _opened(path: Path) -> zarr.Array[Any] | zarr.Group:
+    if not is_installed():
+        raise InputError(f"{path} is a Zarr folder, which needs another library; pip install zarr")
     for file in (path / "zarr.json", path / ".zattrs", path / ".zmetadata"):
         if file.is_file() and file.stat().st_size > _LONGEST:
             raise InputError(f"{path} holds metadata of more than 16 MiB; it is damaged, so save it again")
-    place = zarr.open(str(path), mode="r")
+    import zarr
+
+    return zarr.open(str(path), mode="r")
+
+
+def is_installed() -> bool:
+    """Return whether zarr is installed."""
+    return find_spec("zarr") is not None
+
+
+def _image_in(place: zarr.Array[Any] | zarr.Group) -> _Image | None:
+    """Return the description of the image in a group, if there is one."""
+    attributes = place.attrs.asdict()
+    # version 0.5 uses a separate key
+    entries = attributes.get("ome", attributes)
+    images = entries.get("multiscales") if isinstance(entries, Mapping) else None
+    return _Image.model_validate(images[0]) if isinstance(images, list) and images else None
+
+
+def _array(path: Path, name: str) -> tuple[zarr.Array[Any], _Image | None]:
+    """Return an array, and its image if it is the full resolution of one."""
+    place = _opened(path)
+
+    import zarr
+
     image = None
     if isinstance(place, zarr.Group) and not name:
-        attributes = place.attrs.asdict()
-        # version 0.5 uses a separate key
-        entries = attributes.get("ome", attributes)
-        images = entries.get("multiscales") if isinstance(entries, Mapping) else None
-        if not isinstance(images, list) or not images:
+        image = _image_in(place)
+        if image is None:
             listed = ", ".join(sorted(key for key, _ in place.members(max_depth=0))[:8]) or "nothing"
             raise InputError(
                 f"{path} holds {listed} but no OME-Zarr image; name an array in it, as in {path.name}{SEPARATOR}name"
             )
-        image = _Image.model_validate(images[0])
         name = image.datasets[0].path
     if ".." in Path(name).parts or Path(name).is_absolute():
         raise InputError(f"{path} refers to an array outside of it; save it again")

@@ -26,7 +26,7 @@ from napari_diner.tasks.recipe import is_file
 
 _FORMAT = "napari-diner checkpoint 1"
 # settings that may differ between checkpoint and run
-_FREE = ("checkpoint_seconds", "max_seconds", "input_sha256")
+_FREE = ("checkpoint_seconds", "max_seconds", "input_sha256", "save_as")
 # largest part of the time for checkpoints; slow ones are written less often
 _MOST_TIME = 0.05
 # number of differing settings to name

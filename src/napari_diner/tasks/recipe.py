@@ -17,6 +17,8 @@ from pydantic.fields import FieldInfo
 
 from napari_diner.errors import InputError, RecipeError, one_line
 from napari_diner.io.axes import LETTERS, parse_selection, series_axis
+from napari_diner.io.contents import ImageFormat
+from napari_diner.io.ome_zarr import is_installed
 from napari_diner.io.parts import split_part
 from napari_diner.io.texts import parse_yaml, read_bytes
 from napari_diner.settings import Settings, Values, explained, sections, without_none
@@ -35,6 +37,8 @@ class Recipe(Settings):
     """Number that fixes every random choice: the same seed with as many threads gives the same result."""
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", title="Device")
     """Device to compute on; auto takes a graphics card if there is one."""
+    save_as: ImageFormat = Field(default="ome-tiff", title="Save images as")
+    """Format of the images of a result; ome-zarr, of version 0.5 or 0.4, is for large ones, and needs zarr."""
 
     input_sha256: str = Field(default="", max_length=64, title="Checksum of the data")
     """SHA-256 of the data that the recipe of a result was run on; a run on other data warns. Empty for no check."""
@@ -43,6 +47,13 @@ class Recipe(Settings):
     def series_axis(self) -> str | None:
         """Letter of the axis of a series of recordings; None for one recording."""
         return None
+
+    @field_validator("save_as")
+    @classmethod
+    def _can_be_written(cls, save_as: ImageFormat) -> ImageFormat:
+        if save_as != "ome-tiff" and not is_installed():
+            raise ValueError("it needs another library; pip install zarr, or choose ome-tiff")
+        return save_as
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> Self:

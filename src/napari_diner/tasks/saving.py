@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from napari_diner import __version__
 from napari_diner.errors import InputError
-from napari_diner.io.folder import RECIPE, REPORT, WEIGHTS, check_space, destination, recover, staged, write_contents
-from napari_diner.io.ometiff import read_array
+from napari_diner.io.contents import image_name, is_image, read_image_file, write_contents
+from napari_diner.io.folder import RECIPE, REPORT, WEIGHTS, check_space, destination, recover, staged
 from napari_diner.io.texts import read_json
 from napari_diner.io.weights import WeightsFile
 from napari_diner.tasks.attached import named, stored
@@ -28,8 +29,8 @@ _ATTEMPTS = 5
 def save(result: Result, folder: str | Path, *, overwrite: bool = False) -> None:
     """Write a result into a folder, all or nothing; files that the recipe names are never replaced.
 
-    The folder receives an OME-TIFF file for each array, ``recipe.yaml``, ``report.json`` and, if the result has
-    weights, ``model.safetensors``, whose header describes how to evaluate them.
+    The folder receives an image for each array in the format of the recipe's ``save_as``, ``recipe.yaml``,
+    ``report.json`` and, if the result has weights, ``model.safetensors``, whose header describes how to evaluate them.
 
     Parameters
     ----------
@@ -55,14 +56,14 @@ def write_result(result: Result, folder: Path, others: Sequence[str] = ()) -> No
     """Write the files of a result into an existing folder, such as a staged one.
 
     The report lists them, and `others`, which belong to the result and are already there. Images that were arrays in
-    place of files become files of the result. Names of files are relative
-    to the final place of the folder, see `napari_diner.tasks.sharing`.
+    place of files become files of the result. Names of files are relative to the final place of the folder, see
+    `napari_diner.tasks.sharing`.
     """
     place = destination(folder)
     complete, images = stored(result.recipe, result.images, folder)
     recipe = shared(named(complete, dict(zip(result.images, (place / name for name in images), strict=True))), place)
-    names = [f"{array.name}.tif" for array in result.arrays] + [RECIPE, REPORT] + ([WEIGHTS] if result.weights else [])
-    names += [*others, *images]
+    names = [image_name(array.name, recipe.save_as) for array in result.arrays] + [RECIPE, REPORT]
+    names += [*([WEIGHTS] if result.weights else []), *others, *images]
     report = {**result.report, "partial": result.partial, "files": sorted(names)}
     files = {RECIPE: recipe.to_yaml(), REPORT: without_folders(to_json(report), result.recipe, place)}
     metadata = {
@@ -73,12 +74,27 @@ def write_result(result: Result, folder: Path, others: Sequence[str] = ()) -> No
     }
     if result.arrays:
         metadata |= {"axes": result.arrays[0].axes, "scale_um": json.dumps(result.arrays[0].scale_um)}
-    metadata |= result.header
-    write_contents(folder, result.arrays, files, weights=result.weights, metadata=metadata)
+    origin = {name: metadata[name] for name in ("format_version", "task", "recipe")} | {"version": __version__}
+    write_contents(
+        folder,
+        result.arrays,
+        files,
+        weights=result.weights,
+        metadata={**metadata, **result.header},
+        image_format=recipe.save_as,
+        origin={**origin, "recipe": recipe.model_dump(mode="json")},
+    )
 
 
-def load(folder: str | Path) -> Result:
+def load(folder: str | Path, *, chosen: Callable[[str], bool] = is_image) -> Result:
     """Read a saved result: arrays, recipe, report and the content of the model file.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    chosen
+        Which of the images are read, by their names in the folder.
 
     Raises
     ------
@@ -90,7 +106,7 @@ def load(folder: str | Path) -> Result:
     for _ in range(_ATTEMPTS):
         before = _version(folder)
         try:
-            result = _read(folder)
+            result = _read(folder, chosen)
         except (InputError, OSError):
             if _version(folder) == before:
                 raise
@@ -109,7 +125,7 @@ def _version(folder: Path) -> tuple[int, int] | None:
     return stat.st_ino, stat.st_mtime_ns
 
 
-def _read(folder: Path) -> Result:
+def _read(folder: Path, chosen: Callable[[str], bool]) -> Result:
     from napari_diner.tasks.registry import task
 
     try:
@@ -119,7 +135,7 @@ def _read(folder: Path) -> Result:
         names = None
     if names is None or not isinstance(report, dict):
         raise InputError(f"{folder} holds no result of napari-diner; give a folder with a {REPORT}") from None
-    arrays = tuple(read_array(folder / name) for name in names if name.endswith(".tif"))
+    arrays = tuple(read_image_file(folder / name) for name in names if is_image(name) and chosen(name))
     values = read_yaml(folder / RECIPE)
     recipe = task(str(values.get("task"))).recipe_type.load(folder / RECIPE)
     weights, header = {}, {}

@@ -122,6 +122,11 @@ def test_a_volume_is_saved_and_repeated(
     saved = load(tmp_path / "a-volume-fit")["reconstruction"]
     np.testing.assert_array_equal(saved.data, first.data)
     assert (saved.axes, saved.scale_um) == ("ZYX", (2, 0.5, 0.5))
+    # the format is that of the dock as it is now, not as it was at the start of the run
+    fit_dock.editors["save_as"].set_value("ome-zarr")
+    fit_dock.save_button.click()
+    assert (tmp_path / "a-volume-fit-2" / "reconstruction.ome.zarr").is_dir()
+    np.testing.assert_array_equal(load(tmp_path / "a-volume-fit-2")["reconstruction"].data, first.data)
 
     recipe = fit_dock.recipe()
     answer(monkeypatch, "getSaveFileName", (str(tmp_path / "recipe.yaml"), ""))

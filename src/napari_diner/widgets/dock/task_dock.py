@@ -251,7 +251,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
             with self.panel.explaining():
                 # another layer may have been chosen in the meantime
                 folder = unused_folder(Path(parent), f"{self._result_of}-{self.task.name}")
-                wait_for("Saving results", functools.partial(self.result.save, folder))
+                recipe = self.result.recipe.updated({"save_as": self.editors["save_as"].value()})
+                wait_for("Saving results", functools.partial(replace(self.result, recipe=recipe).save, folder))
                 self.panel.say(f"Saved in {folder}")
 
     def save_recipe(self) -> None:
