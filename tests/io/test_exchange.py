@@ -299,6 +299,23 @@ def test_a_stage_from_elsewhere_cannot_move_other_files(tmp_path: Path) -> None:
     assert content(tmp_path) == {"precious": "keep", "download/mine.tif": "keep"}
 
 
+@pytest.mark.parametrize(
+    "owner", ['{"pid": 1e400}', "[" * 100_000, '{"pid": 9' + "9" * 400 + "}", "\0", '{"pid": "1", "target": 7}']
+)
+def test_an_owner_that_no_process_wrote_stops_nobody(owner: str, tmp_path: Path) -> None:
+    fill(tmp_path, {f"{PREFIX}{2**22 + 1}-a/owner.json": owner, f"{PREFIX}1-b/owner.json": owner, f"{PREFIX}x/f": ""})
+    replace(tmp_path / "out")
+    assert content(tmp_path / "out") == NEW
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes as POSIX has them")
+def test_an_owner_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / f"{PREFIX}1-a").mkdir()
+    os.mkfifo(tmp_path / f"{PREFIX}1-a" / "owner.json")
+    replace(tmp_path / "out")
+    assert content(tmp_path / "out") == NEW
+
+
 def test_what_is_not_a_stage_is_not_swept(tmp_path: Path) -> None:
     fill(tmp_path, {f"{PREFIX}a/owner.json": "[]", f"{PREFIX}b/file": "mine"})
     before = content(tmp_path)

@@ -125,5 +125,5 @@ def _usage(error: CycloptsError, arguments: Sequence[str]) -> str:
 
 def _complain(message: str) -> int:
     """Print an error in one line; return the exit code."""
-    print("napari-diner: " + " ".join(one_line(message, _LONGEST).split()), file=sys.stderr)
+    print(one_line(f"napari-diner: {' '.join(message[: 2 * _LONGEST].split())}", _LONGEST), file=sys.stderr)
     return BAD_INPUT

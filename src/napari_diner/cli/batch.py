@@ -54,9 +54,7 @@ def batch(
     run_on = executor(workers, threads, scheduler)
     work = Batch(Plan.load(plan), common.output, overwrite=common.overwrite, executor=run_on)
     _follow(work, common)
-    if not work.is_complete:
-        return INTERRUPTED
-    return FAILED if work.count("failed") else 0
+    return _code(work)
 
 
 def watch(
@@ -83,6 +81,13 @@ def watch(
     plan = Plan(recipe=str(recipe.expanduser().absolute()), settings=changes, items=[str(place)])
     work = FolderWatch(place, plan, common.output, overwrite=common.overwrite)
     _follow(work, common, lambda: idle is None or time.monotonic() - work.last_news < idle)
+    return _code(work)
+
+
+def _code(work: Batch) -> int:
+    """Return the exit code."""
+    if not work.is_complete:
+        return INTERRUPTED
     return FAILED if work.count("failed") else 0
 
 

@@ -22,10 +22,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from napari_diner.errors import InputError
 from napari_diner.io.swap import can_swap, link_files, swap
+from napari_diner.io.texts import read_json
 
 PREFIX = ".napari-diner-"
 _OWNER, _NAMES = "owner.json", "names.json"
+_MOST_PROCESSES = 2**31 - 1
 _NEW, _OLD, _REPLACED, _WHOLE, _PROBE = "new", "old", "replaced", "whole", "probe"
 
 
@@ -103,15 +106,17 @@ def stages(place: Path) -> list[Stage]:
 
 def _signed(path: Path) -> Stage | None:
     """Return the stage in a folder, or None if the folder is not a stage."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         try:
-            owner = json.loads((path / _OWNER).read_text(encoding="utf-8"))
-            return Stage(path, owner["target"], int(owner["pid"]), float(owner["started"]), owner["host"])
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
-            # its process is writing the owner file, or died while doing so
-            pid = path.name.removeprefix(PREFIX).split("-")[0]
-            if pid.isdigit() and {entry.name for entry in path.iterdir()} <= {_OWNER}:
-                return Stage(path, "", int(pid), math.nan, platform.node())
+            match read_json(path / _OWNER):
+                case {"target": str(target), "pid": int(pid), "started": int() | float() as started, "host": str(host)}:
+                    return Stage(path, target, pid, float(started), host) if 0 < pid < _MOST_PROCESSES else None
+        except (InputError, OverflowError):
+            pass
+        # its process is writing the owner file, or died while doing so
+        number = path.name.removeprefix(PREFIX).split("-")[0]
+        if number.isdigit() and {entry.name for entry in path.iterdir()} <= {_OWNER}:
+            return Stage(path, "", min(int(number), _MOST_PROCESSES), math.nan, platform.node())
     return None
 
 
@@ -125,7 +130,7 @@ def sweep(place: Path) -> None:
     """Remove the stages of dead processes from a folder, and restore the files that they moved."""
     for stage in stages(place):
         if not stage.is_mine and stage.is_dead:
-            with contextlib.suppress(OSError, ValueError, TypeError):
+            with contextlib.suppress(OSError, InputError):
                 # only one process can rename it
                 claimed = stage.path.with_name(f"{stage.path.name}-{os.getpid()}")
                 stage.path.rename(claimed)
@@ -236,7 +241,9 @@ def _roll_back(stage: Path, target: Path) -> None:
     """Undo an incomplete exchange; can be repeated until it succeeds."""
     if not (stage / _OLD).is_dir():
         return
-    new = json.loads((stage / _NAMES).read_text(encoding="utf-8"))
+    new = read_json(stage / _NAMES)
+    if not isinstance(new, dict):
+        raise InputError(f"{stage / _NAMES} does not list files; remove its folder")
     # a foreign stage could name any file, and a user may have replaced one since a crash
     names = [name for name in new if not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts]
     for name in names:
