@@ -94,8 +94,8 @@ def attempts(
             copy(before, out)
         code = end(start(command.words, out, said, Fault(out.parent, moment, strike_of(way))))
         words = said.read_text(errors="replace")
+        beside = is_elsewhere(words, out, names)  # removed first: it may be in the same folder
         result = left(out, old, names, in_parts=command.in_parts)
-        beside = is_elsewhere(words, out, names)
         sweep(out)
         problem = verdict(code, way, words, result, beside=beside) or ("leaves a stage" if stages(out.parent) else "")
         if not problem and left(out, old, names, in_parts=command.in_parts) != result:
