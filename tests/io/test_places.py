@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -17,8 +18,8 @@ import tifffile
 
 from napari_diner.errors import OutputError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.io.exchange import PREFIX, Stage, stages
-from napari_diner.io.folder import checkpoint_path, reserved, staged, unused_folder, write_computed
+from napari_diner.io.exchange import PREFIX, Stage, is_for, open_stage, stages
+from napari_diner.io.folder import checkpoint_path, recover, reserved, staged, unused_folder, write_computed
 from napari_diner.io.ometiff import write_array
 from napari_diner.io.swap import link_files
 from tests.io.test_exchange import NEW, content, fill
@@ -154,3 +155,27 @@ def test_of_runs_that_begin_at_the_same_moment_one_goes_on(tmp_path: Path) -> No
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     assert sorted(codes) == [0, 2, 2, 2]
     assert not list(tmp_path.glob(f"{PREFIX}*"))
+
+
+@pytest.mark.parametrize("home", ["", "out"])
+def test_what_a_crash_left_is_restored_where_the_folder_is_now(home: str, tmp_path: Path) -> None:
+    fill(tmp_path / "a" / "out", {"new.tif": "new", "notes.txt": "mine"})
+    stage = open_stage(tmp_path / "a" / home, tmp_path / "a" / "out")
+    fill(stage.path / "old", {"phase.tif": "old"})
+    status = (tmp_path / "a" / "out" / "new.tif").stat()
+    (stage.path / "names.json").write_text(json.dumps({"new.tif": [status.st_size, status.st_mtime_ns]}))
+    owner = json.loads((stage.path / "owner.json").read_text())
+    (stage.path / "owner.json").write_text(json.dumps({**owner, "pid": 2**22 + 1}))
+    (tmp_path / "a").rename(tmp_path / "b")
+    recover(tmp_path / "b" / "out")
+    assert content(tmp_path / "b") == {"out/phase.tif": "old", "out/notes.txt": "mine"}
+
+
+@POSIX
+def test_a_run_is_known_by_another_path_to_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "here" / "old").mkdir(parents=True)
+    (tmp_path / "there").symlink_to("here")
+    for name in ("old", "new"):
+        stage = Stage(tmp_path, str(tmp_path / "there" / name), 1, 0.0, "")
+        assert is_for(stage, tmp_path / "here" / name)
+        assert not is_for(stage, tmp_path / "here" / "other")

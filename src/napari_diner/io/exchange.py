@@ -46,6 +46,8 @@ class Stage:
     """Start time of this process, see `_begun`."""
     host: str
     """Its machine."""
+    is_inside: bool = False
+    """Whether the stage is in the folder of the result; otherwise it is beside it."""
 
     @property
     def new(self) -> Path:
@@ -92,8 +94,8 @@ def _begun(pid: int) -> float:
 def open_stage(home: Path, target: Path) -> Stage:
     """Create a stage in the folder `home` for a result that goes to `target`."""
     path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=home))
-    stage = Stage(path, str(target), os.getpid(), _begun(os.getpid()), platform.node())
-    owner = {"target": stage.target, "pid": stage.pid, "started": stage.started, "host": stage.host}
+    stage = Stage(path, str(target), os.getpid(), _begun(os.getpid()), platform.node(), home == target)
+    owner = {name: value for name, value in vars(stage).items() if name != "path"}
     (path / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
     stage.new.mkdir()  # with the usual permissions, unlike the stage, which is private
     return stage
@@ -109,8 +111,14 @@ def _signed(path: Path) -> Stage | None:
     with contextlib.suppress(OSError, ValueError):
         try:
             match read_json(path / _OWNER):
-                case {"target": str(target), "pid": int(pid), "started": int() | float() as started, "host": str(host)}:
-                    return Stage(path, target, pid, float(started), host) if 0 < pid < _MOST_PROCESSES else None
+                case {
+                    "target": str(target),
+                    "pid": int(pid),
+                    "started": int() | float() as started,
+                    "host": str(host),
+                    "is_inside": bool(inside),
+                }:
+                    return Stage(path, target, pid, float(started), host, inside) if 0 < pid < _MOST_PROCESSES else None
         except (InputError, OverflowError):
             pass
         # its process is writing the owner file, or died while doing so
@@ -118,6 +126,18 @@ def _signed(path: Path) -> Stage | None:
         if number.isdigit() and {entry.name for entry in path.iterdir()} <= {_OWNER}:
             return Stage(path, "", min(int(number), _MOST_PROCESSES), math.nan, platform.node())
     return None
+
+
+def is_for(stage: Stage, target: Path) -> bool:
+    """Return whether a stage is for a result in this folder, which may have several paths or spellings."""
+    other = Path(stage.target)
+    if not stage.target:
+        return False
+    with contextlib.suppress(OSError):
+        return other == target or other.samefile(target)
+    with contextlib.suppress(OSError):  # it does not exist yet
+        return other.name == target.name and other.parent.samefile(target.parent)
+    return False
 
 
 def stage_of(new: Path) -> Stage | None:
@@ -134,8 +154,9 @@ def sweep(place: Path) -> None:
                 # only one process can rename it
                 claimed = stage.path.with_name(f"{stage.path.name}-{os.getpid()}")
                 stage.path.rename(claimed)
-                target = Path(stage.target)
-                _roll_back(claimed, target if target.parent == place else place)
+                # the folders may have been moved or mounted elsewhere since; a foreign stage could name any folder
+                name = Path(stage.target).name
+                _roll_back(claimed, place if stage.is_inside or name == ".." else place / name)
                 _remove(claimed)
 
 

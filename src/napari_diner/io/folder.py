@@ -20,6 +20,7 @@ from napari_diner.io.exchange import (
     exchange,
     existing,
     home_of,
+    is_for,
     open_stage,
     replace_synced,
     stage_of,
@@ -151,7 +152,7 @@ def reserved(folder: str | Path, overwrite: bool = False, inputs: Collection[Pat
 def _others(target: Path) -> list[Stage]:
     """Return the stages of other processes for results that go to `target`."""
     places = {existing(target), target.parent}
-    return [stage for place in places for stage in stages(place) if stage.target == str(target) and not stage.is_mine]
+    return [stage for place in places for stage in stages(place) if not stage.is_mine and is_for(stage, target)]
 
 
 @contextlib.contextmanager
