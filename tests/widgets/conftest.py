@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,14 @@ def open_idt(viewer: Any) -> IdtDock:
     # the choice of weights takes longer than all else
     dock.advanced.set_values({"iterations": 6, "regularization": {"tikhonov": 10.0, "tv": 0.02}})
     return dock
+
+
+@pytest.fixture(autouse=True)
+def settings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the settings of the last run in a folder of the test."""
+    folder = tmp_path / "settings"
+    monkeypatch.setattr("napari_diner.widgets.dock.recipe_menu.user_config_path", lambda *_, **__: folder)
+    return folder
 
 
 @pytest.fixture

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+_NEGLIGIBLE = 1e-6
+"""Share that is not worth a number."""
+
 
 def count(number: int, noun: str) -> str:
     """Return a number of things, e.g. ``"1 iteration"`` and ``"12 iterations"``."""
@@ -21,6 +24,8 @@ def all_but(unexplained: float, signal: str) -> str:
     """Return the explained part of a signal in words, e.g. ``"all but 0.031 % of the signal"``."""
     if math.isnan(unexplained):
         return f"an unknown part of {signal}"
+    if unexplained < _NEGLIGIBLE:
+        return f"practically all of {signal}"
     return f"all but {percent(unexplained)} of {signal}" if unexplained < 1 else f"nothing of {signal}"
 
 

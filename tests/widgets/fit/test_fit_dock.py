@@ -133,7 +133,7 @@ def test_a_volume_is_saved_and_repeated(
     fit_dock.save_recipe()
     fit_dock.set_recipe(type(recipe)(axes="TYX", representation="siren"))
     answer(monkeypatch, "getOpenFileName", (str(tmp_path / "recipe.yaml"), ""))
-    fit_dock.load_recipe()
+    fit_dock.recipe_menu.load()
     assert fit_dock.recipe() == recipe
 
     run(fit_dock, wait_for_end)

@@ -73,7 +73,7 @@ def test_a_run_gives_volumes_with_scale_that_can_be_saved_and_repeated(
     idt_dock.save_recipe()
     idt_dock.set_recipe(IdtRecipe())
     answer(monkeypatch, "getOpenFileName", (str(tmp_path / "recipe.yaml"), ""))
-    idt_dock.load_recipe()
+    idt_dock.recipe_menu.load()
     assert idt_dock.recipe() == recipe
 
 
@@ -171,7 +171,7 @@ def test_directions_come_from_a_file(idt_dock: IdtDock, tmp_path: Path, monkeypa
     lines = [f"{0.6 * np.sin(a):.6f},{0.6 * np.cos(a):.6f}" for a in angles]
     path = tmp_path / "leds.csv"
     path.write_text("\n".join(["NA_y,NA_x", *lines]))
-    idt_dock.illumination.kind.setCurrentIndex(1)
+    idt_dock.illumination.kind.setCurrentIndex(0)
     answer(monkeypatch, "getOpenFileName", (str(path), ""))
     idt_dock.illumination.load_button.click()
     recipe = idt_dock.recipe()

@@ -17,6 +17,7 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import write_array
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.saving import load
 from napari_diner.widgets.lensless.dock import LenslessDock
@@ -67,7 +68,7 @@ def test_a_run_gives_layers_that_can_be_saved_and_repeated(
     dock.save_recipe()
     dock.set_recipe(type(recipe)())
     answer(monkeypatch, "getOpenFileName", (str(tmp_path / "recipe.yaml"), ""))
-    dock.load_recipe()
+    dock.recipe_menu.load()
     assert dock.recipe() == recipe
 
     run(dock, wait_for_end)
@@ -178,6 +179,26 @@ def test_no_result_takes_the_place_of_a_stack_deleted_in_mid_run(
     )  # fmt: skip
 
 
+def test_the_settings_of_the_last_run_survive_a_restart(
+    dock: LenslessDock, make_napari_viewer: Callable[..., Any], wait_for_end: Wait
+) -> None:
+    dock.recipe_menu.load_last()
+    assert dock.panel.status.text() == "There was no run yet"
+    dock.distances.set_value((301, 381, 461, 541, 621, 701))
+    dock.set_recipe(dock.recipe().updated({"wavelength_um": 0.65, "medium_index": 1.33}))
+    dock.panel.run_button.click()
+    dock.panel.cancel()
+    wait_for_end(dock.panel)
+    used = dock.recipe()
+    later = LenslessDock(make_napari_viewer())
+    later.recipe_menu.load_last()
+    assert later.recipe() == used.updated({"stack": None})
+    # the defaults, and what the layer of the sample specifies
+    dock.recipe_menu.reset()
+    assert dock.recipe().medium_index == LenslessRecipe().medium_index
+    assert dock.recipe().wavelength_um == pytest.approx(0.532) and dock.recipe().distances_um[0] == 300
+
+
 def test_a_rejected_number_is_named_until_it_is_corrected(dock: LenslessDock, qtbot: QtBot) -> None:
     line = dock.editors["wavelength_um"].lineEdit()
     for typed, said in (("5000", "Wavelength 5000 is not between"), ("530 nm", "")):
@@ -239,7 +260,7 @@ def test_a_recipe_that_cannot_be_read_is_told(
     before = dock.recipe()
     (tmp_path / "recipe.yaml").write_text("wavelenght_um: 1")
     answer(monkeypatch, "getOpenFileName", (str(tmp_path / "recipe.yaml"), ""))
-    dock.load_recipe()
+    dock.recipe_menu.load()
     assert "did you mean 'wavelength_um'" in dock.panel.status.text()
     assert dock.recipe() == before
 

@@ -17,7 +17,8 @@ from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.sharing import shared
 from napari_diner.widgets.forms.editors import title_of_key
 
-_RECIPES = "Recipe (*.yaml *.yml)"
+RECIPES = "Recipe (*.yaml *.yml)"
+"""Filter of file dialogs."""
 
 
 def save_recipe(parent: QWidget, recipe: Recipe, images: Mapping[str, Array]) -> str:
@@ -30,7 +31,7 @@ def save_recipe(parent: QWidget, recipe: Recipe, images: Mapping[str, Array]) ->
     OutputError
         If it cannot be written; an existing file is kept then.
     """
-    path, _ = QFileDialog.getSaveFileName(parent, "Save recipe", f"{recipe.task}.yaml", _RECIPES)
+    path, _ = QFileDialog.getSaveFileName(parent, "Save recipe", f"{recipe.task}.yaml", RECIPES)
     if path:
         folder = Path(path).parent
         try:
@@ -54,9 +55,3 @@ def unsaved(recipe: Recipe, images: Mapping[str, Array]) -> str:
     """Return a hint about images of layers that no command can read; empty if there are none."""
     titles = [f'"{title_of_key(type(recipe), key)}"' for key in without_files(recipe, images)]
     return f"; it cannot read the layer of {' and '.join(titles)}: save the recipe, which stores it" if titles else ""
-
-
-def chosen_recipe(parent: QWidget) -> str:
-    """Ask for a recipe, and return its path; None if the user cancels."""
-    path, _ = QFileDialog.getOpenFileName(parent, "Load recipe", "", f"{_RECIPES};;All files (*)")
-    return path

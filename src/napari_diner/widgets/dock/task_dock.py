@@ -24,12 +24,13 @@ from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.background_work import LatestWork
-from napari_diner.widgets.dock.recipe_files import chosen_recipe, copy_command, save_recipe, unsaved
+from napari_diner.widgets.dock.recipe_files import copy_command, save_recipe, unsaved
+from napari_diner.widgets.dock.recipe_menu import RecipeMenu, remember
 from napari_diner.widgets.dock.run_panel import RunPanel
 from napari_diner.widgets.dock.run_worker import start
 from napari_diner.widgets.dock.settings_area import SettingsArea, insert
 from napari_diner.widgets.dock.tabs import join_tabs
-from napari_diner.widgets.forms.controls import button, menu_button, row, wrap_tooltips
+from napari_diner.widgets.forms.controls import button, row, wrap_tooltips
 from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, title_of_key, with_titles
 from napari_diner.widgets.forms.layer_choice import LayerChoice
 from napari_diner.widgets.forms.number_editor import NumberEditor
@@ -218,6 +219,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
             self.layers.forget()
             self._running_on = self.choice.name
             self.panel.start(functools.partial(start, self.task, recipe, self.frames(layer)))
+            # without the data: the next ones may be others
+            remember(recipe.updated({self.task.source_field: None, "input_sha256": ""}))
 
     def chosen_layer(self) -> Image:
         """Return the layer that is chosen.
@@ -261,12 +264,6 @@ class TaskDock(QWidget, Generic[RecipeT]):
             path = save_recipe(self, self.recipe_for_files(), self.attachments())
             if path:
                 self.panel.say(f"Recipe saved in {path}")
-
-    def load_recipe(self) -> None:
-        """Ask for a recipe, and show its settings."""
-        path = chosen_recipe(self)
-        if path:
-            self.open_recipe(path)
 
     def open_recipe(self, path: str | Path) -> None:
         """Show the settings of a recipe; open its data if no layer is chosen."""
@@ -347,12 +344,6 @@ class TaskDock(QWidget, Generic[RecipeT]):
         tip = "Write images, recipe and report of the last run into a new folder"
         self.save_button = button("Save results…", tip, self.save_results)
         self.save_button.setEnabled(False)
-        slots = {
-            "Save recipe…": self.save_recipe,
-            "Load recipe…": self.load_recipe,
-            "Copy as command": self.copy_command,
-        }
-        recipe_button = menu_button("Recipe", "Save or load all settings, or copy them as a command", slots)
         splitter = self._splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.setChildrenCollapsible(False)
         splitter.addWidget(self.settings)
@@ -361,7 +352,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
         layout = self._column = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(splitter, 1)
-        layout.addLayout(row(self.save_button, recipe_button))
+        self.recipe_menu = RecipeMenu(self)
+        layout.addLayout(row(self.save_button, self.recipe_menu))
         self.setMinimumWidth(320)
         self.panel.run_requested.connect(self.run)
         self.panel.previewed.connect(self.layers.show)

@@ -140,6 +140,7 @@ class IlluminationEditor(QWidget):
             self.failed.emit(error)
             return
         self.listed.set_value(directions)
+        self.kind.setCurrentIndex(self.kind.findData("list"))
         self._on_changed()
 
     def set_theme(self, name: str) -> None:
@@ -168,7 +169,10 @@ class IlluminationEditor(QWidget):
 
     def _on_kind(self) -> None:
         for number in range(1, self._form.rowCount()):
-            self._form.setRowVisible(number, (number <= len(self.ring)) == self.on_ring)
+            is_of_ring = number <= len(self.ring)
+            # files can be loaded at any time, and become a list
+            is_loading = number == self._form.rowCount() - 1
+            self._form.setRowVisible(number, is_loading or is_of_ring == self.on_ring)
         self._on_changed()
 
     def _on_changed(self) -> None:
@@ -204,7 +208,7 @@ def description(
         if on_ring and not frames:
             return "Choose a stack: each of its frames is lit from one direction.", False
         if on_ring:
-            return "Enter the NA of the ring.", False
+            return "Enter the NA of the ring, or load the direction of each frame.", False
         return "List a direction [NA_y, NA_x] for each frame, or load them.", False
     if frames is not None and len(illumination) != frames:
         return f"{len(illumination)} directions are listed, but the stack has {frames} frames.", True
