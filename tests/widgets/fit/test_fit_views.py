@@ -91,6 +91,9 @@ def test_the_diner_of_a_comparison_is_looked_into(fit_dock: FitDock, wait_for_en
     assert "learned INR" in viewer.layers
     # a grid would tear apart what lies side by side
     assert not viewer.canvas.grid.enabled
+    fit_dock.start_comparison(("siren",), 0.2)
+    wait_for_end(fit_dock.panel)
+    assert viewer.canvas.grid.enabled and "learned INR" not in viewer.layers
 
 
 def test_a_comparison_that_is_cancelled_shows_what_it_has(

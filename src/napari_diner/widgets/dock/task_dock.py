@@ -29,7 +29,7 @@ from napari_diner.widgets.dock.recipe_menu import RecipeMenu, remember
 from napari_diner.widgets.dock.run_panel import RunPanel
 from napari_diner.widgets.dock.run_worker import start
 from napari_diner.widgets.dock.settings_area import SettingsArea, insert
-from napari_diner.widgets.dock.tabs import join_tabs
+from napari_diner.widgets.dock.tabs import join_tabs, window_sizes
 from napari_diner.widgets.forms.controls import button, row, wrap_tooltips
 from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, title_of_key, with_titles
 from napari_diner.widgets.forms.layer_choice import LayerChoice
@@ -96,6 +96,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self._filled_in: dict[str, object] = {}
         self._data_sha256 = ""
         self._placed = False
+        # napari may enlarge its window to place the dock
+        self._window_sizes = window_sizes()
         self._refusal = ""
         self._running_on = self._result_of = self.choice.name
         self.settings = SettingsArea()
@@ -142,10 +144,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
         if not self._placed:
             self._placed = True
             # once the main window has placed it
-            QTimer.singleShot(0, self._join_tabs)
-
-    def _join_tabs(self) -> None:
-        join_tabs(self, TaskDock)
+            QTimer.singleShot(0, functools.partial(join_tabs, self, TaskDock, self._window_sizes))
+            self._window_sizes = {}
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for a width that shows all labels and no more height than a small screen has."""

@@ -169,9 +169,7 @@ class FitDock(TaskDock[FitRecipe]):
         self._diner = max(diners, key=lambda result: result.report["psnr_db"], default=None)
 
     def _show_pictures(self, pictures: InsightPictures) -> None:
-        for layer in self._insight:
-            if layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
+        self._remove_pictures()
         if self._fitted is not None:
             self._insight = show_pictures(self.viewer, pictures, self._fitted)
         # they are placed beside the image, which a grid would separate from them
@@ -183,9 +181,16 @@ class FitDock(TaskDock[FitRecipe]):
             f"Energy in four frequency bands, low to high: {ratios} for the image, {inr_ratios} for the learned INR"
         )
 
+    def _remove_pictures(self) -> None:
+        for layer in self._insight:
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+        self._insight = []
+
     def _show_comparison(self, comparison: Comparison) -> None:
-        # the contenders took turns in one preview
+        # the contenders took turns in one preview; pictures of an earlier fit would be among them in the grid
         self.layers.discard()
+        self._remove_pictures()
         for name, result in comparison.results.items():
             title = f"{name} {result.report['psnr_db']:.1f} dB"
             self.layers.finish(replace(result, arrays=(replace(result["reconstruction"], name=title),)))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from napari_diner.tasks.report import Report
+from napari_diner.tasks.wording import percent
 from napari_diner.widgets.forms.tables import ReadOnlyTable
 
 _MOST_ROWS = 7
-_COLUMNS = {
-    "psnr_db": ("dB", "Peak signal-to-noise ratio", "{:.1f}"),
-    "unexplained": ("unexplained", "Share of the variation of the data that is not reproduced", "{:.2%}"),
-    "bits_per_pixel": ("bits/px", "Size of the model file, including the table, in bits per pixel", "{:.1f}"),
-    "iterations": ("epochs", "Passes over the data", "{:,}"),
-    "seconds": ("s", "Computing time in seconds", "{:.1f}"),
+_COLUMNS: dict[str, tuple[str, str, Callable[[float], str]]] = {
+    "psnr_db": ("dB", "Peak signal-to-noise ratio", "{:.1f}".format),
+    "unexplained": ("missing", "Share of the variation of the data that is not reproduced", percent),
+    "bits_per_pixel": ("bits/px", "Size of the model file, including the table, in bits per pixel", "{:.1f}".format),
+    "iterations": ("epochs", "Passes over the data", "{:,}".format),
+    "seconds": ("s", "Computing time in seconds", "{:.1f}".format),
 }
-"""For each figure of a report the title of its column, its tooltip and its format."""
+"""For each figure of a report the title of its column, its tooltip and its text."""
 
 
 class ScoreTable(ReadOnlyTable):
@@ -26,8 +27,5 @@ class ScoreTable(ReadOnlyTable):
 
     def show_scores(self, reports: Mapping[str, Report], winner: str) -> None:
         """Show the figures in the reports of all contenders, by name."""
-        rows = {
-            name: [form.format(report[key]) for key, (_, _, form) in _COLUMNS.items()]
-            for name, report in reports.items()
-        }
+        rows = {name: [form(report[key]) for key, (_, _, form) in _COLUMNS.items()] for name, report in reports.items()}
         self.show_rows(rows, bold=winner)
