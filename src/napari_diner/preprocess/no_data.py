@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.io.arrays import Array
-from napari_diner.preprocess.pixels import SECOND_OF_EIGHT, finite_values
+from napari_diner.preprocess.defects import broken_lines, stuck_pixels
+from napari_diner.preprocess.pixels import SECOND_OF_EIGHT, fill, finite_values
 
 Mask = npt.NDArray[np.bool_]
 
@@ -70,18 +71,20 @@ def no_data_value(frames: Array) -> float | None:
 
 
 def broken_pixels(frames: Array) -> Mask:
-    """Return single pixels that stand out from their neighbours in all frames, (Y, X): dead or hot ones.
+    """Return pixels that stand out from their neighbours in all frames, (Y, X): dead or hot ones.
 
-    Such a pixel is above, or below, its eight neighbours in every frame, unlike a pattern of light that changes from
-    frame to frame, by a number of standard deviations: of these eight, estimated from their second smallest and second
-    largest, or of the fine noise of the frame, whichever is larger.
+    They are among the `stuck_pixels`, in `broken_lines`, or single. A single one is above, or below, its eight
+    neighbours in every frame, unlike a pattern of light that changes from frame to frame, by a number of standard
+    deviations: of these eight, estimated from their second smallest and second largest, or of the fine noise of the
+    frame, whichever is larger.
 
     Parameters
     ----------
     frames
         Intensities, (N, Y, X), finite.
     """
-    broken = np.zeros(frames.shape[1:], bool)
+    stuck = stuck_pixels(frames)
+    broken = stuck | broken_lines(np.stack([fill(frame, ~stuck) for frame in frames]) if stuck.any() else frames)
     if len(frames) < _FEWEST_FRAMES or min(frames.shape[1:]) < 3:
         return broken
     rows, columns = np.nonzero(_extreme(frames, _NEXT))
@@ -147,10 +150,14 @@ def outliers(frames: Array) -> Mask:
 
 
 def filled(frames: npt.NDArray[np.float32], bad: Mask) -> npt.NDArray[np.float32]:
-    """Return frames, (N, Y, X), with bad pixels, (Y, X) or (N, Y, X), replaced by the median of the eight around."""
+    """Return frames, (N, Y, X), with bad pixels, (Y, X) or (N, Y, X), replaced by the median of the eight around.
+
+    Bad ones of these count as the nearest good pixel.
+    """
     frames = frames.copy()
     for frame, there in zip(frames, np.broadcast_to(bad, frames.shape), strict=True):
         rows, columns = np.nonzero(there)
+        frame[...] = fill(frame, ~there)  # neighbours may be bad, too
         frame[rows, columns] = np.median(_around(frame[None], rows, columns)[:, 0], axis=0)
     return frames
 
