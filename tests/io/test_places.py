@@ -163,7 +163,8 @@ def test_what_a_crash_left_is_restored_where_the_folder_is_now(home: str, tmp_pa
     stage = open_stage(tmp_path / "a" / home, tmp_path / "a" / "out")
     fill(stage.path / "old", {"phase.tif": "old"})
     status = (tmp_path / "a" / "out" / "new.tif").stat()
-    (stage.path / "names.json").write_text(json.dumps({"new.tif": [status.st_size, status.st_mtime_ns]}))
+    parts = {f"phase.zarr/{number}": [1, 1] for number in range(50_000)}
+    (stage.path / "names.json").write_text(json.dumps({"new.tif": [status.st_size, status.st_mtime_ns], **parts}))
     owner = json.loads((stage.path / "owner.json").read_text())
     (stage.path / "owner.json").write_text(json.dumps({**owner, "pid": 2**22 + 1}))
     (tmp_path / "a").rename(tmp_path / "b")

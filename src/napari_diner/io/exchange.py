@@ -29,6 +29,8 @@ from napari_diner.io.texts import read_json
 PREFIX = ".napari-diner-"
 _OWNER, _NAMES = "owner.json", "names.json"
 _MOST_PROCESSES = 2**31 - 1
+# images in parts have many files
+_LONGEST_LIST = 2**28
 _NEW, _OLD, _REPLACED, _WHOLE, _PROBE = "new", "old", "replaced", "whole", "probe"
 
 
@@ -262,7 +264,7 @@ def _roll_back(stage: Path, target: Path) -> None:
     """Undo an incomplete exchange; can be repeated until it succeeds."""
     if not (stage / _OLD).is_dir():
         return
-    new = read_json(stage / _NAMES)
+    new = read_json(stage / _NAMES, _LONGEST_LIST)
     if not isinstance(new, dict):
         raise InputError(f"{stage / _NAMES} does not list files; remove its folder")
     # a foreign stage could name any file, and a user may have replaced one since a crash

@@ -70,8 +70,8 @@ def parse_yaml(text: str) -> object:
         raise ValueError("it is nested too deeply") from None
 
 
-def read_json(path: Path) -> object:
-    """Return the value in a JSON file.
+def read_json(path: Path, longest: int = LONGEST_TEXT) -> object:
+    """Return the value in a JSON file of limited length.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def read_json(path: Path) -> object:
         If it cannot be read.
     """
     try:
-        return json.loads(read_bytes(path).decode("utf-8-sig"))
+        return json.loads(read_bytes(path, longest).decode("utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the path") from None
     except RecursionError:
