@@ -13,6 +13,7 @@ from napari_diner.cli.app import execute
 from napari_diner.errors import DinerError, RecipeError
 from napari_diner.io.axes import at_point, series_axis
 from napari_diner.tasks.checkpoint import Checkpoint
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.task import Frames
 
@@ -44,6 +45,19 @@ def test_a_series_gives_what_each_recording_gives(series: np.ndarray) -> None:
     assert together.report["measurement_psnr_db"] == min(report["measurement_psnr_db"])
     names = [stage["name"] for stage in together.report["stages"]]
     assert [name for name in names if name.startswith("T=2")] == ["T=2: gauss-newton"]
+
+
+def test_each_recording_is_prepared_once(series: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    lensless, prepared = task("lensless"), []
+    job = lensless.job
+
+    def counted(_: object, recipe: LenslessRecipe, *others: object) -> object:
+        prepared.append(recipe.select)
+        return job(recipe, *others)
+
+    monkeypatch.setattr(type(lensless), "job", counted)
+    nd.lensless(Frames(series, "TNYX"), select="T=all", **RECIPE)
+    assert prepared == ["T=0", "T=1", "T=2"]
 
 
 def test_a_series_from_a_file_and_back(series: np.ndarray, tmp_path: Path) -> None:

@@ -148,6 +148,9 @@ class SeriesJob(Job[SeriesState]):
 
     def losses(self, state: SeriesState, step: Step) -> Mapping[str, float]:
         """Return the figures to plot for the current recording."""
+        if self._entered is not None and self._entered[0] is state:
+            # the first stage of the next recording is running: the job of the last one would have to be made again
+            state = self._entered[1]
         return self._job(state.number).losses(state.inner, step)
 
     def outcome(self, state: SeriesState, record: RunRecord) -> Outcome:
