@@ -56,6 +56,7 @@ def test_failures_stop_nothing_and_are_said(tree: Path, tmp_path: Path) -> None:
     ("count", "recipe"),
     [
         (3, quick()),
+        (3, quick(save_as="ome-zarr")),
         (3, quick(solver="diner", start="flat", gradient={"iterations": 2})),
         (3, {"task": "focus", "wavelength_um": 0.5, "pixel_size_um": 1.3, "distances_um": [300, 400, 500],
              "rounds": 1}),
@@ -63,7 +64,7 @@ def test_failures_stop_nothing_and_are_said(tree: Path, tmp_path: Path) -> None:
         (8, {"task": "idt", "wavelength_um": 0.5, "pixel_size_um": 0.2, "na": 0.6, "medium_index": 1.33,
              "slice_count": 3, "ring": {"na": 0.58}, "solver": "tikhonov"}),
     ],
-    ids=["lensless", "diner", "focus", "fit", "idt"],
+    ids=["lensless", "zarr", "diner", "focus", "fit", "idt"],
 )  # fmt: skip
 def test_what_is_done_is_left_as_it_is(tmp_path: Path, count: int, recipe: dict[str, object]) -> None:
     stack = write(tmp_path / "stack.tif", frames(count))

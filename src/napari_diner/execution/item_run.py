@@ -172,7 +172,7 @@ def _done(folder: Path, run: AnyRun, identity: Mapping[str, object]) -> Report |
     if not isinstance(report, dict) or report.get("partial") or report.get("input_sha256") != run.job.checksum:
         return None
     names = report.get("files")
-    whole = isinstance(names, list) and all((folder / str(name)).is_file() for name in names)
+    whole = isinstance(names, list) and all((folder / str(name)).exists() for name in names)
     return report if whole and report.get("batch") == identity else None
 
 
