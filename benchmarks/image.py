@@ -33,7 +33,7 @@ PAPER_SECONDS = {"mlp": 58.5, "siren": 80.5}
 def load_image(path: str | None) -> Frames:
     """Return the image from a file, or a generated one."""
     if path is None:
-        return Frames(nd.simulate("image", height_px=600, width_px=600).data.data, "YXS")
+        return Frames(nd.sample("image", height_px=600, width_px=600).data.data, "YXS")
     return nd.read(path)
 
 

@@ -59,7 +59,7 @@ def load_video(arguments: argparse.Namespace) -> Frames:
         return nd.read(arguments.video, "TYXS")
     if arguments.texture:
         return pan(arguments.texture)
-    return Frames(nd.simulate("video", frames=FRAMES, height_px=HEIGHT, width_px=WIDTH).data.data, "TYXS")
+    return Frames(nd.sample("video", frames=FRAMES, height_px=HEIGHT, width_px=WIDTH).data.data, "TYXS")
 
 
 def main() -> None:

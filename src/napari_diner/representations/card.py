@@ -17,7 +17,6 @@ _CHUNK, _CURVE_BITS = 32, 24
 _COPIES, _LARGEST_COPIES = 16, 1 << 22
 # bits of the largest sum of whole numbers
 _BITS = 62
-_MOST_OUTPUTS_OF_SEARCH = 3
 # smaller sums than this lose precision, so that the unit is a number of single precision
 _LEAST_BOUND = 1e-18
 
@@ -64,7 +63,7 @@ def misfit(
 def nearest(values: Tensor, targets: Tensor) -> Tensor:
     """Return the index of the value, of (m, outputs), that is nearest to each target, of (outputs, n): (n,).
 
-    At most three outputs; see `can_search`.
+    At most three outputs.
     """
     outputs, count = targets.shape
     least, span = values.amin(0), (values.amax(0) - values.amin(0)).clamp_min(1e-30)
@@ -86,11 +85,6 @@ def nearest(values: Tensor, targets: Tensor) -> Tensor:
         CHUNKS=len(chunks), CHUNK=_CHUNK, OUTPUTS=outputs, BLOCK=_SEARCH_BLOCK,
     )  # fmt: skip
     return order_of_values[chosen.long()]
-
-
-def can_search(values: Tensor) -> bool:
-    """Return whether `nearest` is written for as many outputs as these values, (m, outputs), have."""
-    return values.shape[1] <= _MOST_OUTPUTS_OF_SEARCH
 
 
 def _along_a_curve(places: Tensor) -> Tensor:

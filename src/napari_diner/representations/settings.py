@@ -11,10 +11,10 @@ from napari_diner.settings import Settings
 Backbone = Literal["siren", "mlp", "finer"]
 
 
-LATTICE_SIZES = {1: (64, 1024), 2: (32, 96), 3: (24, 40)}
+LATTICE_SIZES = {1: (64, 1024), 2: (32, 96), 3: (20, 40)}
 """Limits of the lattice points along each dimension by table width, for the default size."""
-# number of keys that justify the cost of a lattice point
-_KEYS_PER_POINT = 6
+# number of keys that justify the cost of a lattice point, by table width
+_KEYS_PER_POINT = {1: 6, 2: 6, 3: 40}
 
 
 def suitable_width(shape: tuple[int, ...]) -> int:
@@ -25,7 +25,7 @@ def suitable_width(shape: tuple[int, ...]) -> int:
 def suitable_lattice(width: int, keys: int) -> int:
     """Return the lattice points along each dimension for a number of keys."""
     fewest, most = LATTICE_SIZES[width]
-    size: float = (keys / _KEYS_PER_POINT) ** (1 / width)
+    size: float = (keys / _KEYS_PER_POINT[width]) ** (1 / width)
     return min(max(round(size), fewest), most)
 
 
@@ -88,7 +88,7 @@ class DinerSettings(Settings):
     backbone: Backbone = Field(default="siren", title="Backbone")
     """The network behind the table: sine activations (SIREN), ReLU (MLP), or sines of variable period (FINER)."""
     table_width: int | None = Field(default=None, ge=1, le=3, title="Table width")
-    """Numbers in each key; by default as many as the data have axes, at most 3."""
+    """Numbers in each key, at most 3; by default as many as the data have axes, in a fit as many as the values need."""
     tables: Literal["separate", "shared"] = Field(default="separate", title="Tables")
     """A table and network for each quantity, as published, or one for all (lensless only)."""
     hidden_layers: int = Field(default=2, ge=1, le=16, title="Hidden layers")

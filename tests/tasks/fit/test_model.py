@@ -188,11 +188,11 @@ def test_the_size_is_that_of_the_file(whole: Path) -> None:
 def test_only_the_rows_that_are_needed_are_read(bits: int, itemsize: int, saved: Saved, boxes: Boxes) -> None:
     model, _ = saved("ZYX", stored_bits=bits)
     model.evaluate((3, slice(2, 7)))
-    assert [nbytes for name, nbytes in boxes if name == "hash_table"] == [5 * 13 * 3 * itemsize]
+    assert [nbytes for name, nbytes in boxes if name == "hash_table"] == [5 * 13 * 2 * itemsize]
     boxes.clear()
     model.evaluate((0, 0, 0))
     # the network is there by now; of a table with fewer bits its columns' extremes are read, too
-    assert sum(nbytes for _, nbytes in boxes) == 3 * itemsize + (2 * 3 * 4 if bits < 32 else 0)
+    assert sum(nbytes for _, nbytes in boxes) == 2 * itemsize + (2 * 2 * 4 if bits < 32 else 0)
 
 
 def test_of_an_index_only_the_part_that_is_needed_is_read(saved: Saved, boxes: Boxes) -> None:
@@ -218,7 +218,7 @@ def test_a_volume_of_16_bits_through_files(tmp_path: Path, boxes: Boxes) -> None
     save(result, tmp_path / "fit")
     model = FitModel.open(tmp_path / "fit")
     np.testing.assert_array_equal(model.evaluate((5,)), volume[5])
-    assert [nbytes for name, nbytes in boxes if name == "hash_table"] == [16 * 20 * 3 * 4]
+    assert [nbytes for name, nbytes in boxes if name == "hash_table"] == [16 * 20 * 2 * 4]
     np.testing.assert_array_equal(load(tmp_path / "fit")["reconstruction"].data, volume)
     assert model.scale_um == (1.5, 0.3, 0.3)
 
@@ -229,7 +229,7 @@ LARGE = (64, 512, 1024)
 def test_a_plane_of_a_large_model_takes_the_memory_of_a_plane(tmp_path: Path) -> None:
     # 400 MB that take no room on the disk: a table of zeros
     data = FitData(np.arange(4 * 6 * 8, dtype=np.uint16).reshape(4, 6, 8), "ZYX")
-    save(fit(data), tmp_path / "fit")
+    save(fit(data, diner={"table_width": 3}), tmp_path / "fit")
     path = tmp_path / "fit" / "model.safetensors"
     weights, header = opened(path)
     table = weights.pop("hash_table")

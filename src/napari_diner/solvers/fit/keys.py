@@ -24,6 +24,7 @@ _SEARCHED_POINTS = 1 << 16
 _SEARCHED_AT_ONCE, _SEARCHED_AT_ONCE_ON_CARD = 1 << 18, 1 << 22
 # targets of which the distances to all values are stored at a time
 _COMPARED_AT_ONCE = 1 << 11
+_MOST_COMPARED = 3
 _MARGIN = 0.025
 # a key is only moved for a gain larger than what the interpolation between lattice points may hide
 _GAIN = 0.9
@@ -70,25 +71,41 @@ def search_keys(diner: Diner, targets: Tensor, moved: Tensor) -> Iterator[int]:
 
 
 class _Nearest:
-    """Search for the nearest of a set of values, (m, outputs): by a tree on a processor, among all on a card."""
+    """Search for the nearest of a set of values, (m, outputs): by a tree on a processor, among all on a card.
+
+    More than three outputs are compared along the three principal components of the values: trees are of no use in
+    more dimensions, and the values lie on a surface or in a volume.
+    """
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
-        self.tree = cKDTree(values.numpy()) if values.device.type == "cpu" else None
+        self._axes = _principal(values) if values.shape[1] > _MOST_COMPARED else None
+        self._places = self._placed(values)
+        self._tree = cKDTree(self._places.numpy()) if values.device.type == "cpu" else None
 
     def to(self, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the index of the nearest value for each target, of (outputs, n), and its squared distance, (n,)."""
-        if self.tree is not None:
-            distance, index = self.tree.query(targets.T.numpy(), eps=_NEARLY, workers=torch.get_num_threads())
-            return torch.from_numpy(index), torch.from_numpy(distance**2).to(targets.dtype)
-        if targets.device.type == "cuda" and interpolation.is_compiled_for("cuda"):
+        index = self._index(self._placed(targets.T))
+        return index, (self.values[index] - targets.T).square().sum(1)
+
+    def _placed(self, values: Tensor) -> Tensor:
+        return values if self._axes is None else values @ self._axes
+
+    def _index(self, places: Tensor) -> Tensor:
+        if self._tree is not None:
+            return torch.from_numpy(self._tree.query(places.numpy(), eps=_NEARLY, workers=torch.get_num_threads())[1])
+        if places.device.type == "cuda" and interpolation.is_compiled_for("cuda"):
             from napari_diner.representations import card
 
-            if card.can_search(self.values):
-                chosen = card.nearest(self.values, targets)
-                return chosen, (self.values[chosen] - targets.T).square().sum(1)
-        nearest = [torch.cdist(part, self.values).min(1) for part in targets.T.split(_COMPARED_AT_ONCE)]
-        return torch.cat([part.indices for part in nearest]), torch.cat([part.values.square() for part in nearest])
+            return card.nearest(self._places, places.T)
+        parts = places.split(_COMPARED_AT_ONCE)
+        return torch.cat([torch.cdist(part, self._places).argmin(1) for part in parts])
+
+
+def _principal(values: Tensor) -> Tensor:
+    """Return three orthogonal directions along which values, (m, outputs), vary most: (outputs, 3)."""
+    _, vectors = torch.linalg.eigh(torch.cov(values.T).cpu().double())
+    return vectors[:, -_MOST_COMPARED:].to(values)
 
 
 @torch.no_grad()

@@ -14,7 +14,6 @@ from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.formats import IMAGES
 from napari_diner.io.signals import SignalInfo, probe_signal, read_signal
-from napari_diner.representations.settings import suitable_width
 from napari_diner.tasks.fit.layout import Layout
 from napari_diner.tasks.fit.memory import plan
 from napari_diner.tasks.fit.range import range_of
@@ -172,11 +171,6 @@ def layout_of(recipe: FitRecipe, data: FitData) -> tuple[Layout, list[str]]:
         separate=recipe.channels == "separate" or recipe.bit_exact,
     )
     return layout, warnings
-
-
-def table_width(recipe: FitRecipe, layout: Layout) -> int:
-    """Return how many numbers each key has: by default as many as samples have axes, at most 3."""
-    return recipe.diner.table_width or suitable_width(layout.sample_shape)
 
 
 def _described(shape: tuple[int, ...]) -> str:

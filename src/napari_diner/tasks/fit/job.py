@@ -28,7 +28,7 @@ from napari_diner.solvers.settings import AdamSettings
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.starting_values import StartingValues
 from napari_diner.solvers.step import Step
-from napari_diner.tasks.fit.data import FitData, layout_of, table_width, with_axes
+from napari_diner.tasks.fit.data import FitData, layout_of, with_axes
 from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.memory import plan
 from napari_diner.tasks.fit.model import Fitted, pack
@@ -36,6 +36,7 @@ from napari_diner.tasks.fit.preview import preview
 from napari_diner.tasks.fit.recipe import FitRecipe, learning_rate_of
 from napari_diner.tasks.fit.stored import LOW, unpacked_table
 from napari_diner.tasks.fit.unique import unique_samples
+from napari_diner.tasks.fit.width import width_for
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.report import psnr_of
 from napari_diner.tasks.wording import percent
@@ -307,7 +308,7 @@ def _trained(state: FitState, represented: Represented) -> FitState:
 
 def _resolved(recipe: FitRecipe, data: FitData, layout: Layout) -> FitRecipe:
     """Return the recipe with all unset fields resolved."""
-    width = table_width(recipe, layout)
+    width = recipe.diner.table_width or width_for(layout, data.data)
     changes: dict[str, object] = {
         **data.read_as,
         "image": data.source,

@@ -7,8 +7,8 @@ import math
 from napari_diner.io.arrays import DType
 from napari_diner.representations.memory import FEWER_SAMPLES, memory_of, stored_bytes
 from napari_diner.representations.registry import representation
-from napari_diner.representations.settings import suitable_width
 from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe
+from napari_diner.tasks.fit.width import widest
 from napari_diner.tasks.memory import MemoryPlan
 
 # bytes for each number: value of the sample, output, error, and returned image
@@ -32,11 +32,12 @@ def plan(recipe: FitRecipe, shape: tuple[int, ...], axes: str, dtype: DType, nby
     named = axes.ljust(len(shape), "?")
     samples = tuple(size for size, axis in zip(shape, named, strict=False) if axis not in together)
     channels = numbers // max(math.prod(samples), 1)
-    if recipe.representation == "diner" and recipe.training.unique and dtype.kind in "bui":
-        width = recipe.diner.table_width or suitable_width(samples)
-        # equal samples share a key
-        samples = (min(math.prod(samples), 2 ** min(8 * dtype.itemsize * channels, 64)),)
-        recipe = recipe.updated({"diner": {"table_width": width}}).with_lattice(samples[0])
+    if recipe.representation == "diner":
+        recipe = recipe.updated({"diner": {"table_width": recipe.diner.table_width or widest(samples, channels)}})
+        if recipe.training.unique and dtype.kind in "bui":
+            # equal samples share a key
+            samples = (min(math.prod(samples), 2 ** min(8 * dtype.itemsize * channels, 64)),)
+        recipe = recipe.with_lattice(math.prod(samples))
     parts = {FEWER_SAMPLES: nbytes + _NUMBER * numbers}
     entry = representation(recipe.representation)
     result = dtype.itemsize * numbers + stored_bytes(entry, samples, channels, recipe)
