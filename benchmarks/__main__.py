@@ -19,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 # program: arguments for a quick run, arguments for a full one
 SUITE: dict[str, tuple[list[str], list[str]]] = {
-    "image": (["--seconds", "5", "--representations", "diner,siren"], []),
+    "image": (["--seconds", "5", "--representations", "diner-siren,siren"], []),
     "video": (["--epochs", "50", "--seconds", "8", "--runs", "3", "--skip-published"], []),
     "widths": (["--size", "192", "--seconds", "4"], []),
     "lensless": ([], []),
