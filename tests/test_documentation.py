@@ -26,7 +26,7 @@ from napari_diner.tasks.registry import tasks
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PROGRAMS = [*sorted((ROOT / "benchmarks").glob("*.py")), ROOT / "docs" / "make_screenshots.py"]
+PROGRAMS = [*sorted((ROOT / "benchmarks").glob("[a-z]*.py")), ROOT / "docs" / "make_screenshots.py"]
 RECIPES: dict[str, type[Recipe]] = {name: task.recipe_type for name, task in tasks().items()}
 BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
@@ -116,6 +116,13 @@ def test_programs_import_modules_that_exist(path: Path, monkeypatch: pytest.Monk
     assert importlib.import_module(path.stem).__doc__
     for name in {program.stem for program in PROGRAMS}:
         sys.modules.pop(name, None)
+
+
+def test_the_suite_of_benchmarks_runs_programs_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    suite = importlib.import_module("benchmarks.__main__")
+    assert set(suite.QUICK_NAMES) <= set(suite.SUITE) <= {path.stem for path in PROGRAMS}
+    assert suite.main.__module__ == "benchmarks.__main__"
 
 
 # executed in order, in one folder that holds simulated data; those of extending.md have a test of their own
