@@ -104,7 +104,7 @@ class _Nearest:
 
 def _principal(values: Tensor) -> Tensor:
     """Return three orthogonal directions along which values, (m, outputs), vary most: (outputs, 3)."""
-    _, vectors = torch.linalg.eigh(torch.cov(values.T).cpu().double())
+    vectors: Tensor = torch.linalg.eigh(torch.cov(values.T).cpu().double()).eigenvectors
     return vectors[:, -_MOST_COMPARED:].to(values)
 
 
