@@ -22,7 +22,7 @@ from napari_diner.tasks.recipe import ArrayRecipe, Recipe
 from napari_diner.tasks.stored_array import in_memory
 from napari_diner.tasks.task import AnyTask, Frames
 
-# part of the iterations of the first recording for later ones, if their number is fixed
+# part of the rounds of the first recording for later ones, where their number is fixed
 _LATER_SHARE = 1 / 3
 # figures of which a series reports the worst, and whether more is better
 _QUALITY = {"measurement_psnr_db": min, "unexplained": max, "unexplained_beyond_noise": max}

@@ -200,12 +200,13 @@ class LenslessStages:
         )
 
     def later(self, share: float) -> Iterator[Stage[LenslessState]]:
-        """Give the stages after `follow`, with a part of the iterations if their number is fixed."""
-        fewer = {
-            name: section.model_copy(update={"iterations": max(1, math.ceil(share * section.iterations))})
-            for name, section in (("gradient", self.recipe.gradient), ("alternating", self.recipe.alternating))
-        }
-        recipe = self.recipe.model_copy(update=fewer)
+        """Give the stages after `follow`, alternating projections with a part of the iterations.
+
+        Representations keep all of theirs: networks of coordinates lose the object otherwise.
+        """
+        rounds = self.recipe.alternating
+        fewer = rounds.model_copy(update={"iterations": max(1, math.ceil(share * rounds.iterations))})
+        recipe = self.recipe.model_copy(update={"alternating": fewer})
         later = LenslessStages(recipe, self.builder, self.support)
         # of a representation, which exists already, only the descent
         yield list(later._solved(recipe.solver, recipe.solver, 1.0))[-1]
