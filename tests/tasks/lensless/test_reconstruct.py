@@ -104,6 +104,15 @@ def test_equalised_gains_are_found(recipe: LenslessRecipe, sample: LenslessSampl
     result = finished(recipe.updated({"equalise_gains": True, "gauss_newton": {"iterations": 1}}), frames)
     gains = np.array(result.report["gains"])
     assert gains[1] / gains[0] == pytest.approx(0.5, abs=0.01)
+    assert not any("equalise_gains" in warning for warning in result.report["warnings"])
+
+
+def test_gains_of_clipped_frames_are_doubted(recipe: LenslessRecipe, sample: LenslessSample) -> None:
+    frames = (sample.frames // np.array([1, 2, 1, 1], np.uint16)[:, None, None]).astype(np.uint16)
+    level = int(np.quantile(frames[0], 0.9))
+    equal = recipe.updated({"equalise_gains": True, "gauss_newton": {"iterations": 1}})
+    report = finished(equal, np.minimum(frames, level)).report
+    assert any("so that gains may be wrong by up to" in warning for warning in report["warnings"])
 
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate"])

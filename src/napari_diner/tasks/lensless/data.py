@@ -35,7 +35,10 @@ from napari_diner.tasks.lensless.memory import of_stack
 from napari_diner.tasks.lensless.recipe import LISTS, LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.stored_array import Origin, read_stack, stack_of
 from napari_diner.tasks.task import Frames
-from napari_diner.tasks.wording import count
+from napari_diner.tasks.wording import count, percent
+
+# difference between frames in the light that saturated and masked pixels may hide, below which gains are taken as exact
+_SURE_GAINS = 0.005
 
 Array = npt.NDArray[Any]
 
@@ -233,6 +236,13 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     warnings += [] if data.mask is None or mask is None else mask_doubts(mask)
     if recipe.gains is None and not recipe.equalise_gains and not recipe.calibration.gain:
         warnings += exposures(*_light(intensities, mask, prepared.at_least))
+    if recipe.equalise_gains:
+        unsure = _light(intensities, mask, prepared.at_least)[1]
+        if np.ptp(unsure) > _SURE_GAINS:
+            warnings.append(
+                f"equalise_gains takes the brightness from frames with saturated or masked parts, so that gains may be "
+                f"wrong by up to {percent(float(np.ptp(unsure)))}; estimate them with calibration.gain"
+            )
     negative = int((intensities < 0).sum(where=True if mask is None else mask))
     if negative:
         warnings.append(f"negative intensities count as zero ({count(negative, 'pixel')})")
