@@ -135,7 +135,12 @@ def owners() -> Mapping[str, list[str]]:
     return packages_distributions()
 
 
+# wheels of torch for NVIDIA cards require the version of Triton that they need; others have no use for it
+BROUGHT_ALONG = {"triton": "torch"}
+
+
 def distributions_of(package: str) -> set[str]:
+    package = BROUGHT_ALONG.get(package, package)
     return {normal(owner) for owner in owners().get(package, [package])}
 
 
