@@ -1,4 +1,4 @@
-"""Flat fields that cannot be what frames are divided by are named."""
+"""Dark and flat fields that cannot correct frames are named."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 import napari_diner as nd
+from napari_diner.preprocess.references import dark_doubts
 
 Image = npt.NDArray[np.float64]
 
@@ -41,3 +42,41 @@ def test_a_pattern_that_the_frames_do_not_show_is_named(light: Image, wrong: obj
 def test_a_saturated_flat_field_is_named(light: Image) -> None:
     (text,) = doubts(np.minimum(np.round(200 * light), 230), light)
     assert "of the pixels of the flat field are saturated at 230, and do not correct the frames" in text
+
+
+def dark_and_frames(dark_area: float = 0.0) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint16]]:
+    """Return a dark frame of 12 bits, and frames with it that are without light in a part of the field."""
+    random = np.random.default_rng(5)
+    light = np.full((3, 64, 80), 1500.0)
+    light[:, :, : round(80 * dark_area)] = 0
+    frames = np.round(light + random.normal(120, 5, light.shape)).astype(np.uint16)
+    return np.round(random.normal(120, 5, light.shape[1:])).astype(np.float32), frames
+
+
+@pytest.mark.parametrize("factor", [1, 16])
+def test_a_dark_frame_of_the_camera_is_left_alone(factor: int) -> None:
+    dark, frames = dark_and_frames(dark_area=0.4)
+    assert dark_doubts(factor * dark, factor * frames, "frames") == []
+    assert dark_doubts(np.full_like(dark, 100), factor * frames, "frames") == []
+
+
+@pytest.mark.parametrize("factor", [4, 8])
+def test_a_dark_frame_brighter_than_parts_of_the_field_is_named(factor: int) -> None:
+    dark, frames = dark_and_frames(dark_area=0.4)
+    (text,) = dark_doubts(factor * dark, frames, "flat field")
+    assert text.startswith("the dark frame is brighter than the flat field in 40 % of the area")
+
+
+def test_a_dark_frame_of_other_bits_is_named() -> None:
+    dark, frames = dark_and_frames()
+    (text,) = dark_doubts(dark, 16 * frames, "frames")
+    assert text.startswith("the values of the frames are multiples of 16") and "multiply them by 16" in text
+    (text,) = dark_doubts(8 * dark, frames, "frames")
+    assert text.startswith("the values of the dark frame are multiples of 8")
+
+
+def test_a_run_names_a_dark_frame_of_another_range() -> None:
+    dark, frames = dark_and_frames(dark_area=0.2)
+    optics = {"wavelength_um": 0.53, "pixel_size_um": 1.1, "distances_um": (300.0, 400.0, 500.0)}
+    with nd.lensless.start(frames, **optics, preprocess={"dark": (4 * dark).astype(np.uint16)}) as run:
+        assert sum("the dark frame is brighter than the frames" in text for text in run.warnings) == 1

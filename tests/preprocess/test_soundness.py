@@ -15,6 +15,7 @@ from napari_diner.preprocess.soundness import (
     exposures,
     mask_doubts,
     numbered,
+    only_noise,
     repeated,
     without_light,
 )
@@ -67,6 +68,14 @@ def test_frames_without_light_are_those_without_structure() -> None:
     assert without_light(stack) == []
     # and where all frames are noise, none is darker than the others
     assert without_light(RNG.poisson(10, stack.shape)) == []
+
+
+def test_bright_frames_without_a_sample_are_named() -> None:
+    sound = ndimage.gaussian_filter(frames(6).astype(float), (0, 2, 2))
+    assert only_noise(sound) == []
+    sound[3] = np.random.default_rng(7).normal(sound.mean(), sound.std(), sound.shape[1:])
+    assert only_noise(sound) == ["frame 4 shows nothing but noise, unlike the others (leave_out drops frames)"]
+    assert only_noise(np.random.default_rng(8).normal(100, 5, sound.shape)) == []
 
 
 def test_exposures_that_differ_are_named() -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from napari_diner.io.arrays import Array
 from napari_diner.preprocess.defects import broken_lines, stuck_pixels
-from napari_diner.preprocess.pixels import SECOND_OF_EIGHT, fill, finite_values
+from napari_diner.preprocess.pixels import MEDIAN_OF_NORMAL, SECOND_OF_EIGHT, fill, finite_values
 
 Mask = npt.NDArray[np.bool_]
 
@@ -27,8 +27,6 @@ _FEWEST_FRAMES = 3
 """Smallest number of frames; in fewer, a bright spot of the sample may stand out in all."""
 _MOST_BROKEN = 0.005
 """Largest part of broken pixels of a sensor; more are something else."""
-_MEDIAN_OF_NORMAL = 0.6745
-"""Median of the absolute value of a normally distributed number, in standard deviations."""
 _OUTLYING = 4.0
 """Ratio of an outlier to nearly all pixels of a frame, and to its neighbours."""
 _NEARLY_ALL = 99.9
@@ -118,7 +116,7 @@ def _extreme(frames: Array, neighbours: list[tuple[int, int]]) -> Mask:
 def _fine_noise(frame: Array) -> float:
     """Return the standard deviation of pixels about the mean of their neighbours along X, from the median."""
     fine = frame[:, 1:-1] - (frame[:, :-2] + frame[:, 2:]) / 2
-    return float(np.median(np.abs(fine))) / float(_MEDIAN_OF_NORMAL * np.sqrt(1.5))
+    return float(np.median(np.abs(fine))) / float(MEDIAN_OF_NORMAL * np.sqrt(1.5))
 
 
 def outliers(frames: Array) -> Mask:

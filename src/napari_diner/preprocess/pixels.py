@@ -18,6 +18,8 @@ Value = TypeVar("Value", bound=np.generic)
 
 SECOND_OF_EIGHT = 1.705
 """Expected range between the second smallest and second largest of eight normal values, in standard deviations."""
+MEDIAN_OF_NORMAL = 0.6745
+"""Median of the absolute value of a normally distributed number, in standard deviations."""
 
 
 def finite_values(frames: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Checks of flat and empty fields: whether they can be what frames are divided by."""
+"""Checks of dark, flat and empty fields: whether frames can be corrected by them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ _FOLLOWS, _CERTAIN = 0.5, 4.0
 """Frames follow a reference with a slope of one; below this, by so many standard errors, they do not."""
 _SATURATED = 0.001
 """Part of saturated pixels that matters."""
+_TILE_PX, _SIGMAS = 8, 4.0
+"""Size of the squares whose means are compared with a dark frame, and standard errors that are not noise."""
+_BELOW_DARK, _NEGATIVE = 0.03, 0.01
+"""Part of the field, and depth relative to the mean light, from which negative light is worth a warning."""
+_SAMPLED = 100_000
+"""Largest number of values that are compared with each other."""
+_SHIFTED, _VALUES = 4, 4
+"""Smallest common factor of values with fewer bits, and number of different values that show it."""
 
 
 def doubts(reference: Array, divisor: Floats, frames: Array, name: str) -> list[str]:
@@ -61,6 +69,51 @@ def doubts(reference: Array, divisor: Floats, frames: Array, name: str) -> list[
             "average; it may be mirrored, or of another recording, or the frames are corrected already"
         )
     return texts
+
+
+def dark_doubts(dark: Floats, image: Array, name: str) -> list[str]:
+    """Return sentences about a dark frame that is brighter than parts of an image, or has another number of bits.
+
+    Parameters
+    ----------
+    dark
+        Recorded without light, (Y, X) or (N, Y, X).
+    image
+        Recorded with light, (Y, X) or (N, Y, X).
+    name
+        Of the image.
+    """
+    light = image - dark
+    rows, columns = (size // _TILE_PX * _TILE_PX for size in light.shape[-2:])
+    tiles = light[..., :rows, :columns].reshape(-1, rows // _TILE_PX, _TILE_PX, columns // _TILE_PX, _TILE_PX)
+    means, errors = tiles.mean((2, 4)), tiles.std((2, 4)) / _TILE_PX
+    least = _NEGATIVE * float(np.mean(image, dtype=np.float64))
+    share = float(np.mean(means < -np.maximum(_SIGMAS * errors, least))) if means.size else 0.0
+    if share > _BELOW_DARK:
+        return [
+            f"the dark frame is brighter than the {name} in {100 * share:.2g} % of the area; it may be of "
+            "another gain, exposure or number of bits"
+        ]
+    factors = [_common_factor(values) for values in (dark, image)]
+    factor = max(factors)
+    if factor < _SHIFTED or not 0 < min(factors) < factor:
+        return []
+    if factors[1] == factor and factor * float(dark.mean()) > float(image.mean()):
+        return []
+    shifted, other = ("dark frame", name) if factors[0] == factor else (name, "dark frame")
+    return [
+        f"the values of the {shifted} are multiples of {factor}, as of fewer bits that were shifted, and those of the "
+        f"{other} are not; multiply them by {factor}, unless they are means of several frames"
+    ]
+
+
+def _common_factor(values: Array) -> int:
+    """Return the largest power of two that divides all values; zero if they are not whole, or too few differ."""
+    whole = values.astype(np.int64)
+    if not np.array_equal(whole, values) or len(np.unique(whole.ravel()[:: 1 + whole.size // _SAMPLED])) < _VALUES:
+        return 0
+    bits = int(np.bitwise_or.reduce(whole, axis=None))
+    return bits & -bits
 
 
 def _blocks(image: npt.NDArray[np.floating]) -> npt.NDArray[np.float64] | None:

@@ -26,6 +26,8 @@ _DARK = 0.2
 """Relative brightness below which a frame may be without light."""
 _STRUCTURELESS = 0.1
 """Correlation of neighbouring pixels below which a frame is noise."""
+_STRUCTURED = 0.3
+"""Correlation of neighbouring pixels from which most frames show a sample."""
 OTHER_EXPOSURE = 0.03
 """Relative difference in brightness that samples and optics do not explain where all light is recorded."""
 
@@ -96,6 +98,16 @@ def without_light(frames: Array, offset: float = 0.0) -> list[int]:
     means = np.array([np.median(frame.mean(axis=1, dtype=np.float64)) for frame in frames]) - offset
     dark = np.flatnonzero(means < _DARK * np.median(means))
     return [int(number) for number in dark if _neighbour_correlation(frames[number]) < _STRUCTURELESS]
+
+
+def only_noise(frames: Array) -> list[str]:
+    """Return a warning about frames, (N, Y, X), that contain only noise while most others show a sample."""
+    correlations = np.array([_neighbour_correlation(frame) for frame in frames])
+    odd = np.flatnonzero(correlations < _STRUCTURELESS)
+    if len(frames) < 3 or not odd.size or np.median(correlations) < _STRUCTURED:
+        return []
+    verb = "shows" if odd.size == 1 else "show"
+    return [f"{numbered(odd)} {verb} nothing but noise, unlike the others (leave_out drops frames)"]
 
 
 def exposures(brightness: Vector, unknown: Vector | float = 0.0) -> list[str]:

@@ -10,9 +10,10 @@ from scipy import ndimage
 
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
+from napari_diner.preprocess.full_well import full_well_doubts
 from napari_diner.preprocess.no_data import broken_pixels, no_data_value, outliers
 from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
-from napari_diner.preprocess.references import doubts
+from napari_diner.preprocess.references import dark_doubts, doubts
 from napari_diner.preprocess.saturation import Levels, at_levels, saturated, saturation_levels
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.preprocess.soundness import check_same_type
@@ -110,6 +111,7 @@ def prepare_frames(
     if settings.saturated != "believe":
         levels = levels_of(settings.saturation, frames, None if missing is None else frames != missing)
         full = saturated(raw, levels) & valid
+        notes += full_well_doubts(_without(raw, valid), levels)
         bad, what = (
             (full, f"saturated {at_levels(levels)}")
             if settings.saturated == "mask"
@@ -132,11 +134,13 @@ def prepare_frames(
     dark = _matching(references.dark, "dark frame", settings, frames.shape)
     if dark is not None:
         _check_darker(dark, raw, valid)
+        notes += dark_doubts(dark, _without(raw, valid), "frames")
     divisors: list[Floats] = []
     for name, reference in (("flat field", references.flat), ("empty field", references.empty)):
         recorded = _matching(reference, name, settings, frames.shape)
         divisor = _divisor(recorded, dark, name)
         if recorded is not None and divisor is not None:
+            notes += [] if dark is None else dark_doubts(dark, recorded, name)
             notes += doubts(recorded, divisor, _without(raw, valid), name)
             useless = np.broadcast_to(divisor < _DARKEST, raw.shape) & valid
             notes += counted(useless, f"too dark in the {name}")

@@ -60,6 +60,20 @@ def test_illumination_outside_the_medium_is_named() -> None:
         Illumination.of([[1.4, 0.0]]).check(1.45, 1.33)
 
 
+@pytest.mark.parametrize("na", [0.4, 0.65, 1.2])
+def test_directions_as_angles_are_recognised(na: float) -> None:
+    ring_na = min(0.98 * na, 0.9)
+    angle = math.asin(ring_na)
+    for unit, size in (("degrees", math.degrees(angle)), *([("radians", angle)] if na < 1 and angle > na else [])):
+        with pytest.raises(RecipeError, match=rf"is an angle in {unit}, give its sine in air, {ring_na:.3g}, instead"):
+            ring(size, 8).check(na, 1.33)
+    with pytest.raises(RecipeError) as dark_field:
+        ring(1.25 * na, 8).check(na, 1.6)
+    assert na == 0.4 or "radians" not in str(dark_field.value)
+    with pytest.raises(RecipeError, match="of a unit vector, these are the components along y and x times the medium"):
+        Illumination.of([[0.6, 0.0, 0.8]])
+
+
 def test_illumination_at_the_edge_passes() -> None:
     ring(0.65, 7, offset_deg=11).check(0.65, 1.33)
 

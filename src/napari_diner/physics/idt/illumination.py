@@ -15,6 +15,9 @@ from napari_diner.errors import RecipeError
 EDGE = 1e-9
 """Tolerated relative rounding error of a direction exactly at the edge of the pupil."""
 
+_NEARLY_FULL, _ROUNDED = 0.9, 0.005
+"""Part of the objective's NA that directions up to its edge fill, and tolerated excess of rounded ones."""
+
 
 class Source(NamedTuple):
     """A plane wave that illuminates the sample."""
@@ -127,24 +130,33 @@ class Illumination:
         RecipeError
             If one does not.
         """
+        largest = max(source.na for frame in self.frames for source in frame)
+        hint = _if_angle(largest, na)
         for number, frame in enumerate(self.frames, 1):
             for source in frame:
                 if source.na >= medium_index:
                     raise RecipeError(
                         f"The illumination of frame {number} has an NA of {source.na:.4g}, which is impossible in a "
-                        f"medium of index {medium_index:g}; check {{field}} and {{field:medium_index}}",
+                        f"medium of index {medium_index:g}; check {{field}} and {{field:medium_index}}{hint}",
                         "illuminations",
                     )
         beyond = [n for n, frame in enumerate(self.frames, 1) if any(source.na > na * (1 + EDGE) for source in frame)]
         if beyond:
-            largest = max(source.na for frame in self.frames for source in frame)
             what = f"The illuminations of {len(beyond)} frames have an NA of up to {largest:.4g}"
             if len(beyond) == 1:
                 what = f"The illumination of frame {beyond[0]} has an NA of {largest:.4g}"
             cure = "correct {field} or {field:na}"
             if len(beyond) < len(self.frames):
                 cure = f"leave dark field out with {{field:leave_out}} {','.join(map(str, beyond))}, or {cure}"
-            raise RecipeError(f"{what}, outside the objective's NA of {na:g}; {cure}", "illuminations")
+            raise RecipeError(f"{what}, outside the objective's NA of {na:g}; {cure}{hint}", "illuminations")
+
+
+def _if_angle(size: float, na: float) -> str:
+    """Return advice if the largest direction is an angle whose sine lies within an aperture, otherwise nothing."""
+    for unit, angle, least in (("radians", size, _NEARLY_FULL * na), ("degrees", math.radians(size), 0.0)):
+        if angle <= math.pi / 2 and least <= math.sin(angle) <= na * (1 + _ROUNDED):
+            return f" (if {size:.4g} is an angle in {unit}, give its sine in air, {math.sin(angle):.3g}, instead)"
+    return ""
 
 
 def ring(na: float, count: int, *, offset_deg: float = 0.0) -> Illumination:
@@ -171,9 +183,11 @@ def _sources(frame: Sequence[float] | Sequence[Sequence[float]], number: int) ->
     if len(entries) == 2 and all(entry.ndim == 0 for entry in entries):
         entries = [np.array(entries)]
     if any(entry.shape not in ((2,), (3,)) for entry in entries):
+        is_unit = len(entries) == 3 and abs(math.hypot(*(float(entry.sum()) for entry in entries)) - 1) < _ROUNDED
+        hint = "; of a unit vector, these are the components along y and x times the medium index" if is_unit else ""
         raise RecipeError(
             f"The illumination of frame {number} is {frame}; give [NA_y, NA_x], or a list of [NA_y, NA_x, weight] for "
-            "a frame with several sources",
+            f"a frame with several sources{hint}",
             "illuminations",
         )
     return tuple(Source(*entry.tolist()) for entry in entries)

@@ -15,9 +15,10 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
+from napari_diner.preprocess.full_well import full_well_doubts
 from napari_diner.preprocess.no_data import broken_pixels, filled, no_data_value, outliers
 from napari_diner.preprocess.saturation import saturated
-from napari_diner.preprocess.soundness import black, check_not_constant, check_same_type
+from napari_diner.preprocess.soundness import black, check_not_constant, check_same_type, only_noise
 from napari_diner.preprocess.steps import bounding, counted, levels_of
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.memory import of_stack
@@ -29,6 +30,8 @@ from napari_diner.tasks.task import Frames
 # a frame with a larger mean contrast does not match its background, unless this part of the field is at the level of
 # the background
 _OFF_LEVEL, _EMPTY_PART = 0.1, 0.15
+# contrast of the empty field that counts, part of the frames that have it, and of the pixels that show it
+_COMMON, _NEARLY_ALL, _CLOSE = 0.02, 0.9, 0.3
 # brightening across the field, and part of the mean of all frames, from which it is not that of a sample
 _STEEP, _MOSTLY = 0.1, 0.8
 
@@ -93,13 +96,13 @@ def with_file_facts(recipe: IdtRecipe, data: IdtData) -> IdtRecipe:
 
 
 def saturated_in(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.bool_] | None, list[str]]:
-    """Return the saturated pixels that bound the light, (N, Y, X), or None; and a note about them."""
+    """Return the saturated pixels that bound the light, (N, Y, X), or None; and notes about saturation."""
     if recipe.saturated == "believe":
         return None, []
     frames = np.asarray(data.frames)
     levels = levels_of(recipe.saturation, frames)
     full = saturated(frames, levels)
-    return (full, bounding(full, levels)) if full.any() else (None, [])
+    return (full, bounding(full, levels)) if full.any() else (None, full_well_doubts(frames, levels))
 
 
 def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float32], list[str]]:
@@ -134,7 +137,7 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
             notes += counted(bad, what, "filled from the pixels around")
     _check_kind(recipe.background, values, is_real=frames.dtype.kind == "f")
     contrast, warnings = _contrast(recipe, data, values)
-    return contrast, [*notes, *warnings, *_slope(contrast)]
+    return contrast, [*notes, *warnings, *only_noise(contrast), *_slope(contrast)]
 
 
 def _contrast(
@@ -153,7 +156,7 @@ def _contrast(
             )
         frame /= empty
         frame -= 1
-    cause = "the background was recorded with another brightness, or the sample absorbs strongly all over the field"
+    cause = "the background was recorded with another brightness, or the sample absorbs all over the field"
     return values, _level(values, cause)
 
 
@@ -237,9 +240,34 @@ def _level(contrast: npt.NDArray[np.float32], cause: str) -> list[str]:
     number = int(np.abs(levels).argmax())
     offset = float(levels[number])
     if abs(offset) <= _OFF_LEVEL or (np.abs(contrast[number]) < _OFF_LEVEL / 2).mean() > _EMPTY_PART:
+        return _common_level(contrast, cause)
+    return [f"frame {number + 1} is {abs(offset):.0%} {_side(offset)} than its background on average; {cause}"]
+
+
+def _common_level(contrast: npt.NDArray[np.float32], cause: str) -> list[str]:
+    """Return a warning if the most frequent contrast of nearly all frames is about the same but not 0.
+
+    It is that of the empty field, unless the mean is on the other side.
+    """
+    levels = np.array([_most_frequent(frame) for frame in contrast])
+    offset, mean = float(np.median(levels)), float(contrast.mean(dtype=np.float64))
+    scatter = float(np.quantile(np.abs(levels - offset), _NEARLY_ALL))
+    if abs(offset) < _COMMON or max(scatter, abs(mean - offset)) > abs(offset) / 2:
         return []
-    side = "brighter" if offset > 0 else "darker"
-    return [f"frame {number + 1} is {abs(offset):.0%} {side} than its background on average; {cause}"]
+    return [f"all frames are {100 * abs(offset):.2g} % {_side(offset)} than their background; {cause}"]
+
+
+def _most_frequent(frame: npt.NDArray[np.float32]) -> float:
+    """Return the middle of the narrowest interval with a given part of the pixels."""
+    values = np.sort(frame, axis=None)
+    count = max(int(_CLOSE * values.size), 1)
+    widths = values[count:] - values[:-count]
+    start = int(widths.argmin()) if widths.size else 0
+    return float(values[start + count // 2])
+
+
+def _side(offset: float) -> str:
+    return "brighter" if offset > 0 else "darker"
 
 
 def _slope(contrast: npt.NDArray[np.float32]) -> list[str]:

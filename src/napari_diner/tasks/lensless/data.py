@@ -19,6 +19,7 @@ from napari_diner.preprocess.soundness import (
     check_not_constant,
     exposures,
     mask_doubts,
+    only_noise,
     repeated,
     without_light,
 )
@@ -232,7 +233,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
             f"Frame {number + 1} is dark and shows nothing but noise; leave it out with {as_option([number])}"
         )
     check_intensities(intensities if mask is None else intensities[mask])
-    warnings += [*repeated(data.frames), *black(data.frames)]
+    warnings += [*repeated(data.frames), *only_noise(intensities), *black(data.frames)]
     warnings += [] if data.mask is None or mask is None else mask_doubts(mask)
     if recipe.gains is None and not recipe.equalise_gains and not recipe.calibration.gain:
         warnings += exposures(*_light(intensities, mask, prepared.at_least))

@@ -20,7 +20,7 @@ RESPONSE_SIDE_PX = 96
 # smaller fields hold too little to tell
 _FEWEST_PX = 80
 # what has to be left beyond noise for it to matter
-_LEAST = 1e-4
+_LEAST = 3e-4
 # a logarithm over two decades
 _DECADES = float(np.log(100))
 
