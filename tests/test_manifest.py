@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -98,3 +99,14 @@ def test_the_contributions_are_complete() -> None:
     patterns = [pattern for reader in CONTRIBUTIONS["readers"] for pattern in reader["filename_patterns"]]
     assert not any("*" in pattern and ".tif" in pattern for pattern in patterns)
     assert {"*.safetensors", "report.json", "phase.tif", "n_re.tif"} <= set(patterns)
+
+
+def test_every_saved_image_of_a_result_has_a_pattern() -> None:
+    folder = Path(import_module("napari_diner.tasks").__path__[0])
+    sources = [path.read_text(encoding="utf-8") for path in folder.glob("*/*.py")]
+    names = {name for text in sources for name in re.findall(r'NamedArray\(\s*"(\w+)"', text)}
+    assert {"phase", "thickness_um", "n_re", "reconstruction", "refocused"} <= names
+    # these are shown, or saved under a name of the user's, but no part of a result
+    expected = {f"{name}.tif" for name in names - {"prepared", "rendering", "spectra", "stack"}}
+    patterns = {pattern for reader in CONTRIBUTIONS["readers"] for pattern in reader["filename_patterns"]}
+    assert {pattern for pattern in patterns if pattern.endswith(".tif")} == expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QLayout, QScrollArea, QVBoxLayout, QWidget
 
 from napari_diner.widgets.forms.recipe_form import Section
@@ -26,6 +26,13 @@ class SettingsArea(QScrollArea):
         if bar is not None:
             bar.rangeChanged.connect(self._scroll_to_unfolded)
 
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Ask for the width of the settings beside the bar: there is no second bar to reach what would be cut off."""
+        hint, content, bar = super().minimumSizeHint(), self.widget(), self.verticalScrollBar()
+        if content is None or bar is None:
+            return hint
+        return QSize(content.minimumSizeHint().width() + bar.sizeHint().width(), hint.height())
+
     def add(self, part: QWidget | QLayout) -> None:
         """Append a widget or a layout to the column."""
         insert(self._column, self._column.count() - 1, part)
@@ -35,6 +42,7 @@ class SettingsArea(QScrollArea):
     def _on_toggled(self, unfolded: bool) -> None:
         """Scroll to the expanded settings as soon as this area has adapted to their height."""
         section = self.sender()
+        self.updateGeometry()
         if unfolded and isinstance(section, Section):
             self._unfolded = section
             # later changes of the height are unrelated
