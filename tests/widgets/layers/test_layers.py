@@ -141,6 +141,16 @@ def test_a_layer_without_a_physical_size_takes_one_on() -> None:
     assert layer_pixel_size_um(layer) == 1.5
 
 
+def test_a_stack_that_takes_a_size_on_has_the_units_of_the_stacks_beside_it() -> None:
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((6, 8, 8)), scale=(1, 2, 2), units="um", axis_labels=("frame", "y", "x"))
+    layer = viewer.add_image(np.zeros((3, 8, 8)))
+    assert give_pixel_size(viewer, layer, 1.5)
+    units = viewer.layers.extent.units
+    assert units is not None and [str(unit) for unit in units[-2:]] == ["micrometer", "micrometer"]
+    assert layer_pixel_size_um(layer) == 1.5
+
+
 def test_pixels_that_are_not_square_are_refused() -> None:
     with pytest.raises(InputError, match="not square"):
         layer_pixel_size_um(Image(np.zeros((3, 8, 8)), scale=(1, 1, 2), units="um"))

@@ -11,6 +11,7 @@ from napari_diner.io.stacks import probe
 from napari_diner.widgets.layers.layer_metadata import add_notes, is_recording, layer_notes
 from napari_diner.widgets.layers.layer_units import factor_between, is_length, spacing_um
 from napari_diner.widgets.layers.placement import Placement
+from napari_diner.widgets.layers.world import combine_units
 
 NOT_SQUARE = 1e-4
 """Relative difference of height and width from which pixels are not square."""
@@ -107,6 +108,7 @@ def give_pixel_size(viewer: ViewerModel, layer: Image, pixel_size_um: float) -> 
         other.units = (*other.units[:-2], "um", "um")
         if other is not layer and isinstance(other, Image) and is_recording(other):
             add_notes(other, **{BORROWED: True})
+    combine_units(viewer)
     return True
 
 
