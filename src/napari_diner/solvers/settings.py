@@ -23,7 +23,7 @@ class GaussNewtonSettings(Settings):
     damping: float = Field(default=1e-2, gt=0, le=1e3, title="First damping")
     """Levenberg-Marquardt damping of the first step; it is lowered on success and raised on failure."""
     tolerance: float | None = Field(default=None, ge=0, lt=1, title="Tolerance")
-    """Stop when a step gains less than this part of the loss; if empty, 1e-6, shortened 5e-5, unknown surround 1e-3."""
+    """Stop when a step lowers the loss by less than this fraction; if empty, 1e-6, or 1e-3 with an unknown surround."""
 
 
 class AlternatingSettings(Settings):

@@ -30,9 +30,6 @@ _RETRIES = 3
 _CG_TOLERANCE = 1e-3
 # default tolerances; an unknown surround converges slowly where the data hardly determine it
 _TOLERANCE, _TOLERANCE_SURROUND = 1e-6, 1e-3
-# and for steps that had to be shortened: full steps still improve slow phase, which hardly shows in the loss, but where
-# even the linearised problem promises too much, such small gains are fitted noise and go on for dozens of steps
-_TOLERANCE_SHORTENED = 5e-5
 
 
 class HasGaussNewton(Protocol):
@@ -108,9 +105,6 @@ class GaussNewton(Resumable):
         tolerance = settings.tolerance
         if tolerance is None:
             tolerance = _TOLERANCE_SURROUND if model.padding.is_unknown else _TOLERANCE
-            if_shortened = max(tolerance, _TOLERANCE_SHORTENED)
-        else:
-            if_shortened = tolerance
         slow = self._slow
         loss, gradient = self._evaluate()
         while self._iteration < settings.iterations and not self._converged:
@@ -153,8 +147,7 @@ class GaussNewton(Resumable):
             improvement = 1 - trial_loss / loss
             self._field, loss, gradient = trial, trial_loss, trial_gradient
             self._iteration, self._damping = iteration, damping
-            least = tolerance if fraction == 1 else if_shortened
-            self._converged = improvement < least and (priors is None or priors.relaxed().settled)
+            self._converged = improvement < tolerance and (priors is None or priors.relaxed().settled)
             if priors is not None:
                 self.problem = problem.with_priors(priors.relaxed())
             yield Step(iteration, settings.iterations, loss, resumable=True)
