@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.representations import interpolation
+from napari_diner.representations.interpolation import Samples
 from napari_diner.representations.lattice import Lattice
 
 if importlib.util.find_spec("triton") is None:
@@ -55,10 +56,10 @@ def test_values_and_gradients_are_those_of_torch(
     inputs = (values.clone().requires_grad_(), keys.clone().requires_grad_())
     expected = lattice.read(*inputs)
     to_values, to_keys = torch.autograd.grad(expected, inputs, gradient)
-    box = (lattice.centre, lattice.half, SIZE)
-    assert are_close(card.read(values, keys, *box), expected.detach())
+    box = lattice.box
+    assert are_close(card.read(box, values, keys), expected.detach())
     found = torch.full_like(keys, torch.nan)
-    assert are_close(card.adjoint(values, keys, *box, gradient, found), to_values)
+    assert are_close(card.adjoint(box, values, keys, gradient, found), to_values)
     assert are_close(found, to_keys)
 
 
@@ -73,9 +74,9 @@ def test_the_misfit_and_its_gradients_are_those_of_torch(
     to_keys = torch.full_like(keys, torch.nan)
     expected = (*lattice.misfit(values, keys, targets, weights, 0.25, to_keys), to_keys)
     to_keys = torch.full_like(keys, torch.nan)
-    box = (lattice.centre, lattice.half, SIZE)
+    box = lattice.box
     for ours, theirs in zip(
-        (*card.misfit(values, keys, *box, targets, weights, 0.25, to_keys), to_keys), expected, strict=True
+        (*card.misfit(box, values, keys, Samples(targets, weights), 0.25, to_keys), to_keys), expected, strict=True
     ):
         assert are_close(ours, theirs)
 
@@ -83,9 +84,9 @@ def test_the_misfit_and_its_gradients_are_those_of_torch(
 @pytest.mark.parametrize("width", [2, 3])
 def test_keys_outside_the_box_are_moved_to_its_edge(width: int) -> None:
     lattice, values, keys, _ = example(width, 2)
-    box = (lattice.centre, lattice.half, SIZE)
+    box = lattice.box
     keys[:4] = torch.tensor([1e30, -1e30, torch.inf, torch.nan], device=DEVICE)[:, None]
-    corners = card.read(values, keys, *box)[:, :4].T
+    corners = card.read(box, values, keys)[:, :4].T
     last, first = values[-1], values[0]
     assert are_close(corners, torch.stack([last, first, last, first]))
 
@@ -93,9 +94,9 @@ def test_keys_outside_the_box_are_moved_to_its_edge(width: int) -> None:
 def test_sums_do_not_depend_on_the_order_of_keys() -> None:
     lattice, values, keys, targets = example(2, 3)
     order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(1)).to(DEVICE)
-    box, to_keys = (lattice.centre, lattice.half, SIZE), torch.empty_like(keys)
-    _, one = card.misfit(values, keys, *box, targets, None, 1.0, to_keys)
-    _, other = card.misfit(values, keys[order], *box, targets[:, order], None, 1.0, to_keys)
+    box, to_keys = lattice.box, torch.empty_like(keys)
+    _, one = card.misfit(box, values, keys, Samples(targets, None), 1.0, to_keys)
+    _, other = card.misfit(box, values, keys[order], Samples(targets[:, order], None), 1.0, to_keys)
     assert torch.equal(one, other)
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from napari_diner.representations import card_kernels as kernels
+
+if TYPE_CHECKING:
+    from napari_diner.representations.interpolation import Box, Samples
 
 # numbers that a program interpolates at a time, and bounds of its keys
 _NUMBERS, _FEWEST_KEYS, _MOST_KEYS = 1024, 16, 256
@@ -21,42 +26,32 @@ _BITS = 62
 _LEAST_BOUND = 1e-18
 
 
-def read(values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int) -> Tensor:
-    """Return the values at keys, (outputs, n); see `napari_diner.representations.lattice.Lattice.read`."""
+def read(box: Box, values: Tensor, keys: Tensor) -> Tensor:
+    """Return the values at keys, (outputs, n); see `napari_diner.representations.interpolation.Kernels`."""
     count, outputs = len(keys), values.shape[1]
     written, lanes = values.new_empty(outputs, count), _lanes(outputs)
     block = _block(lanes)
     kernels.read[(-(-count // block),)](
-        keys.contiguous(), _padded(values, lanes), *_scaling(centre, half, size), written, count, size,
+        keys.contiguous(), _padded(values, lanes), *box.scaling(), written, count, box.size,
         WIDTH=keys.shape[1], OUTPUTS=outputs, LANES=lanes, BLOCK=block,
     )  # fmt: skip
     return written
 
 
-def adjoint(
-    values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int, gradient: Tensor, to_keys: Tensor
-) -> Tensor:
-    """Return the derivative by the values for one by the outputs, (outputs, n); that by the keys goes to `to_keys`."""
+def adjoint(box: Box, values: Tensor, keys: Tensor, gradient: Tensor, to_keys: Tensor) -> Tensor:
+    """Return the derivative by the values for one by the outputs; that by the keys is written to `to_keys`."""
     bound = torch.linalg.vector_norm(gradient, torch.inf) * len(keys)
-    _, to_values = _back(values, keys, centre, half, size, gradient, None, 1.0, to_keys, bound, misfit=False)
-    return to_values
+    return _back(box, values, keys, gradient, None, 1.0, to_keys, bound, misfit=False)[1]
 
 
 def misfit(
-    values: Tensor,
-    keys: Tensor,
-    centre: Tensor,
-    half: Tensor,
-    size: int,
-    targets: Tensor,
-    weights: Tensor | None,
-    scale: float,
-    to_keys: Tensor,
+    box: Box, values: Tensor, keys: Tensor, samples: Samples, scale: float, to_keys: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Compare the values at keys with targets; see `napari_diner.representations.lattice.Lattice.misfit`."""
+    """Compare the values at keys with others; see `napari_diner.representations.lattice.Lattice.misfit`."""
+    targets, weights = samples
     largest = torch.linalg.vector_norm(values, torch.inf) + torch.linalg.vector_norm(targets, torch.inf)
     bound = largest * (len(keys) if weights is None else weights.sum())
-    total, to_values = _back(values, keys, centre, half, size, targets, weights, 2 * scale, to_keys, bound, misfit=True)
+    total, to_values = _back(box, values, keys, targets, weights, 2 * scale, to_keys, bound, misfit=True)
     return scale * total, to_values
 
 
@@ -99,11 +94,9 @@ def _along_a_curve(places: Tensor) -> Tensor:
 
 
 def _back(
+    box: Box,
     values: Tensor,
     keys: Tensor,
-    centre: Tensor,
-    half: Tensor,
-    size: int,
     data: Tensor,
     weights: Tensor | None,
     factor: float,
@@ -123,8 +116,8 @@ def _back(
     # a power of two, so that it adds no rounding errors
     unit = torch.exp2(_BITS - torch.ceil(torch.log2(bound.clamp_min(_LEAST_BOUND))))
     kernels.back[(blocks,)](
-        keys.contiguous(), _padded(values, lanes), *_scaling(centre, half, size), data.contiguous(),
-        data if weights is None else weights, factor, unit, sums, to_keys, squares, count, size, points,
+        keys.contiguous(), _padded(values, lanes), *box.scaling(), data.contiguous(),
+        data if weights is None else weights, factor, unit, sums, to_keys, squares, count, box.size, points,
         WIDTH=keys.shape[1], OUTPUTS=outputs, LANES=lanes, MISFIT=misfit, WEIGHTED=weights is not None, COPIES=copies,
         BLOCK=block,
     )  # fmt: skip
@@ -145,9 +138,3 @@ def _block(lanes: int) -> int:
 def _padded(values: Tensor, lanes: int) -> Tensor:
     """Return values, (points, lanes), without gaps in memory."""
     return torch.nn.functional.pad(values, (0, lanes - values.shape[1])).contiguous()
-
-
-def _scaling(centre: Tensor, half: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return the slope and the offset that turn a coordinate into a place on the lattice."""
-    slope = (size - 1) / (2 * half)
-    return slope, (size - 1) / 2 - centre * slope

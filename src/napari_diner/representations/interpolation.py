@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -17,33 +17,44 @@ _MOST_VALUES = 2**31 - 1
 _COMPILERS = {"cpu": "numba", "cuda": "triton"}
 
 
+class Box(NamedTuple):
+    """A lattice of evenly spaced points in the space of keys of d numbers."""
+
+    centre: Tensor
+    """Centre, (d,)."""
+    half: Tensor
+    """Half of the edges, (d,)."""
+    size: int
+    """Points along each edge, G."""
+
+    def scaling(self) -> tuple[Tensor, Tensor]:
+        """Return the slope and the offset, (d,) each, that turn a coordinate into a place between 0 and G - 1."""
+        slope = (self.size - 1) / (2 * self.half)
+        return slope, (self.size - 1) / 2 - self.centre * slope
+
+
+class Samples(NamedTuple):
+    """Values that are compared with those at keys."""
+
+    targets: Tensor
+    """The values, (outputs, n)."""
+    weights: Tensor | None
+    """How often each sample occurs, (n,); None if once."""
+
+
 class Kernels(Protocol):
-    """Interpolation at keys, (n, d), between values, (G^d, outputs), at the points of a lattice with G points a side.
+    """Interpolation at keys, (n, d), between values at the points of a lattice, (G^d, outputs)."""
 
-    The box of the lattice is given by its centre and half of its edges, (d,) each.
-    """
-
-    def read(self, values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int) -> Tensor:
+    def read(self, box: Box, values: Tensor, keys: Tensor) -> Tensor:
         """Return the values at keys, (outputs, n)."""
 
-    def adjoint(
-        self, values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int, gradient: Tensor, to_keys: Tensor
-    ) -> Tensor:
+    def adjoint(self, box: Box, values: Tensor, keys: Tensor, gradient: Tensor, to_keys: Tensor) -> Tensor:
         """Return the derivative by the values for one by the outputs; that by the keys is written to `to_keys`."""
 
     def misfit(
-        self,
-        values: Tensor,
-        keys: Tensor,
-        centre: Tensor,
-        half: Tensor,
-        size: int,
-        targets: Tensor,
-        weights: Tensor | None,
-        scale: float,
-        to_keys: Tensor,
+        self, box: Box, values: Tensor, keys: Tensor, samples: Samples, scale: float, to_keys: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Compare the values at keys with targets; see `napari_diner.representations.lattice.Lattice.misfit`."""
+        """Compare the values at keys with others; see `napari_diner.representations.lattice.Lattice.misfit`."""
 
 
 def kernels_for(values: Tensor, keys: Tensor) -> Kernels | None:
@@ -75,25 +86,23 @@ def is_compiled_for(device_type: str) -> bool:
     return device_type in _COMPILERS and importlib.util.find_spec(_COMPILERS[device_type]) is not None
 
 
-def read(kernels: Kernels, values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int) -> Tensor:
+def read(kernels: Kernels, box: Box, values: Tensor, keys: Tensor) -> Tensor:
     """Return the values at keys, (outputs, n), with gradients."""
-    outputs: Tensor = _Read.apply(kernels, values, keys, centre, half, size)  # type: ignore[no-untyped-call]
+    outputs: Tensor = _Read.apply(kernels, box, values, keys)  # type: ignore[no-untyped-call]
     return outputs
 
 
 class _Read(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, kernels: Kernels, values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int
-    ) -> Tensor:
-        ctx.save_for_backward(values, keys, centre, half)
-        ctx.kernels, ctx.size = kernels, size
-        return kernels.read(values, keys, centre, half, size)
+    def forward(ctx: Any, kernels: Kernels, box: Box, values: Tensor, keys: Tensor) -> Tensor:
+        ctx.save_for_backward(values, keys)
+        ctx.kernels, ctx.box = kernels, box
+        return kernels.read(box, values, keys)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        values, keys, centre, half = ctx.saved_tensors
+        values, keys = ctx.saved_tensors
         to_keys = torch.empty_like(keys)
-        to_values = ctx.kernels.adjoint(values, keys, centre, half, ctx.size, gradient, to_keys)
-        return None, to_values, to_keys, None, None, None
+        to_values = ctx.kernels.adjoint(ctx.box, values, keys, gradient, to_keys)
+        return None, None, to_values, to_keys

@@ -43,6 +43,11 @@ class Lattice:
         """Numbers in each key, d."""
         return len(self.centre)
 
+    @property
+    def box(self) -> interpolation.Box:
+        """The lattice, as compiled kernels take it."""
+        return interpolation.Box(self.centre, self.half, self.size)
+
     def points(self) -> Tensor:
         """Return the points, (G^d, d), the last coordinate of a key first in order."""
         axis = torch.linspace(-1, 1, self.size, device=self.centre.device)
@@ -59,7 +64,7 @@ class Lattice:
         """Return the values at keys, (n, d), by multilinear interpolation between those at the points: (outputs, n)."""
         kernels = interpolation.kernels_for(values, keys)
         if kernels is not None:
-            return interpolation.read(kernels, values, keys, self.centre, self.half, self.size)
+            return interpolation.read(kernels, self.box, values, keys)
         return self._sampled(values, keys)
 
     def misfit(
@@ -90,8 +95,8 @@ class Lattice:
         kernels = interpolation.kernels_for(values, keys)
         if kernels is not None:
             with torch.no_grad():
-                box = (self.centre, self.half, self.size)
-                return kernels.misfit(values, keys, *box, targets, weights, scale, to_keys)
+                samples = interpolation.Samples(targets, weights)
+                return kernels.misfit(self.box, values, keys, samples, scale, to_keys)
         leaf = values.detach().requires_grad_()
         to_values, total = torch.zeros_like(leaf), keys.new_zeros(())
         # in parts, so that only the derivative needs as much memory as the keys do

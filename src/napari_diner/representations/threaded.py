@@ -15,69 +15,55 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from napari_diner.representations.compiled import Kernels
+    from napari_diner.representations.interpolation import Box, Samples
 
 Floats = npt.NDArray[np.float32]
 
 
-def read(values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int) -> Tensor:
-    """Return the values at keys, (outputs, n); see `napari_diner.representations.lattice.Lattice.read`."""
+def read(box: Box, values: Tensor, keys: Tensor) -> Tensor:
+    """Return the values at keys, (outputs, n); see `napari_diner.representations.interpolation.Kernels`."""
     outputs = values.new_empty(values.shape[1], len(keys))
-    arrays = (keys.contiguous().numpy(), values.contiguous().numpy(), size, *_scaling(centre, half, size))
-    _shared(_kernels(keys, values).read, len(keys), lambda _: (*arrays, outputs.numpy()))
+    arrays = _arrays(box, values, keys)
+    _shared(_loops(keys, values).read, len(keys), lambda _: (*arrays, outputs.numpy()))
     return outputs
 
 
-def adjoint(
-    values: Tensor, keys: Tensor, centre: Tensor, half: Tensor, size: int, gradient: Tensor, to_keys: Tensor
-) -> Tensor:
-    """Return the derivative by the values for one by the outputs, (outputs, n); that by the keys goes to `to_keys`."""
-    none, loop = np.empty(0, np.float32), _kernels(keys, values).adjoint
-    return _back(loop, values, keys, centre, half, size, gradient, none, 1.0, to_keys)[1]
+def adjoint(box: Box, values: Tensor, keys: Tensor, gradient: Tensor, to_keys: Tensor) -> Tensor:
+    """Return the derivative by the values for one by the outputs; that by the keys is written to `to_keys`."""
+    loop = _loops(keys, values).adjoint
+    return _back(loop, _arrays(box, values, keys), gradient, None, 1.0, to_keys)[1]
 
 
 def misfit(
-    values: Tensor,
-    keys: Tensor,
-    centre: Tensor,
-    half: Tensor,
-    size: int,
-    targets: Tensor,
-    weights: Tensor | None,
-    scale: float,
-    to_keys: Tensor,
+    box: Box, values: Tensor, keys: Tensor, samples: Samples, scale: float, to_keys: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Compare the values at keys with targets; see `napari_diner.representations.lattice.Lattice.misfit`."""
-    weight = np.empty(0, np.float32) if weights is None else weights.numpy()
-    loop = _kernels(keys, values).misfit
-    total, to_values = _back(loop, values, keys, centre, half, size, targets, weight, 2 * scale, to_keys)
+    """Compare the values at keys with others; see `napari_diner.representations.lattice.Lattice.misfit`."""
+    loop = _loops(keys, values).misfit
+    total, to_values = _back(loop, _arrays(box, values, keys), *samples, 2 * scale, to_keys)
     return torch.tensor(scale * total, dtype=values.dtype), to_values
+
+
+def _arrays(box: Box, values: Tensor, keys: Tensor) -> tuple[Floats, Floats, int, Floats, Floats]:
+    """Return the first arguments of a loop."""
+    slope, offset = box.scaling()
+    return keys.contiguous().numpy(), values.contiguous().numpy(), box.size, slope.numpy(), offset.numpy()
 
 
 def _back(
     loop: Callable[..., float],
-    values: Tensor,
-    keys: Tensor,
-    centre: Tensor,
-    half: Tensor,
-    size: int,
+    arrays: tuple[Floats, Floats, int, Floats, Floats],
     data: Tensor,
-    weights: Floats,
+    weights: Tensor | None,
     factor: float,
     to_keys: Tensor,
 ) -> tuple[float, Tensor]:
     """Return what a loop sums up, and the derivative by the values; that by the keys is written to `to_keys`."""
-    arrays = (keys.contiguous().numpy(), values.contiguous().numpy(), size, *_scaling(centre, half, size))
-    others = (data.contiguous().numpy(), weights, np.float32(factor))
+    weight = np.empty(0, np.float32) if weights is None else weights.numpy()
+    others = (data.contiguous().numpy(), weight, np.float32(factor))
     # every thread adds to a derivative of its own
-    to_values = values.new_zeros(torch.get_num_threads(), *values.shape)
-    sums = _shared(loop, len(keys), lambda thread: (*arrays, *others, to_values[thread].numpy(), to_keys.numpy()))
+    to_values = data.new_zeros(torch.get_num_threads(), *arrays[1].shape)
+    sums = _shared(loop, len(to_keys), lambda thread: (*arrays, *others, to_values[thread].numpy(), to_keys.numpy()))
     return sum(sums), to_values.sum(0)
-
-
-def _scaling(centre: Tensor, half: Tensor, size: int) -> tuple[Floats, Floats]:
-    """Return the slope and the offset that turn a coordinate into a place on the lattice."""
-    slope = (size - 1) / (2 * half)
-    return slope.numpy(), ((size - 1) / 2 - centre * slope).numpy()
 
 
 def _shared(loop: Callable[..., float], count: int, arguments: Callable[[int], tuple[Any, ...]]) -> list[float]:
@@ -95,7 +81,7 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="interpolation")
 
 
-def _kernels(keys: Tensor, values: Tensor) -> Kernels:
+def _loops(keys: Tensor, values: Tensor) -> Kernels:
     from napari_diner.representations.compiled import kernels
 
     return kernels(keys.shape[1], values.shape[1])
