@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import napari_diner as nd
+from napari_diner.execution import batch
 from napari_diner.execution.batch import Batch
 from napari_diner.execution.plan import Plan
 from napari_diner.io.folder import checkpoint_path
@@ -139,3 +141,19 @@ def test_only_the_folder_of_a_batch_is_written_into(tree: Path, tmp_path: Path) 
     with pytest.raises(nd.DinerError, match=r"is not that of a batch \(it has thesis\.txt\)"):
         nd.batch({"recipe": quick(), "items": [str(tree / "day1")]}, out, overwrite=True)
     assert [path.name for path in out.iterdir()] == ["thesis.txt"]
+
+
+def test_an_output_that_is_removed_while_it_is_looked_at_is_no_error_of_the_program(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def looked_at(folder: Path) -> bool:
+        # another program removes the folder at this moment
+        shutil.rmtree(folder)
+        return False
+
+    monkeypatch.setattr(batch, "is_batch", looked_at)
+    with pytest.raises(nd.DinerError, match=r"out cannot be written \(No such file or directory\)"):
+        nd.batch({"recipe": quick(), "items": [str(tree / "day1")]}, out)

@@ -109,14 +109,14 @@ class Batch:
         return named
 
     def __enter__(self) -> Self:
-        if self.output.is_dir() and not is_batch(self.output):
-            foreign = next((entry.name for entry in self.output.iterdir() if not entry.name.startswith(".")), "")
-            if foreign:
-                raise OutputError(
-                    f"The output folder {self.output} exists and is not that of a batch (it has {foreign}); choose "
-                    "another one"
-                )
         try:
+            if self.output.is_dir() and not is_batch(self.output):
+                foreign = next((entry.name for entry in self.output.iterdir() if not entry.name.startswith(".")), "")
+                if foreign:
+                    raise OutputError(
+                        f"The output folder {self.output} exists and is not that of a batch (it has {foreign}); choose "
+                        "another one"
+                    )
             self.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(

@@ -62,14 +62,14 @@ class StartingValues(Resumable):
         self.generator, self.budget = generator, budget
 
     def steps(self) -> Iterator[Step]:
-        """Fit one representation after the other."""
+        """Fit one representation after the other; its misfit is no loss of the task, and is not reported."""
         count = len(self.unknown.parts)
         for number, (part, values) in enumerate(
             zip(self.unknown.parts, self.unknown.targets(self.estimate), strict=True), start=1
         ):
             if holds_values(part):
                 fit_values(part, values, self.generator)
-                yield Step(number, count, 0.0)
+                yield Step(number, count)
                 continue
             problem = ValueProblem(values.flatten(1).contiguous())
             size = min(_BATCH, max(256, problem.targets.shape[1] // 4))
@@ -77,7 +77,7 @@ class StartingValues(Resumable):
                 problem, Values(part), self.settings, self.budget, batch_size=size, generator=self.generator
             )
             for step in descent.steps():
-                yield Step(number, count, step.loss, within=step.done)
+                yield Step(number, count, within=step.done)
 
     def result(self) -> Unknown:
         """Return the unknown."""

@@ -219,8 +219,8 @@ class ComparisonRun:
             try:
                 for progress in run:
                     started = True
-                    if self.task.curve in progress.losses:
-                        curve.append((progress.elapsed_s, progress.losses[self.task.curve]))
+                    # steps without the figure leave a gap
+                    curve.append((progress.elapsed_s, progress.losses.get(self.task.curve, math.nan)))
                     yield replace(progress, stage=f"{name}: {progress.stage}", contender=name)
             except GeneratorExit:
                 self._stopped = True
@@ -228,7 +228,7 @@ class ComparisonRun:
             finally:
                 if started:
                     self._results[name] = run.result()
-                    if curve:
+                    if not all(math.isnan(figure) for _, figure in curve):
                         self._curves[name] = curve
 
     def result(self) -> Comparison:

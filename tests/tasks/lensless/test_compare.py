@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from skimage.io import imread
 
@@ -57,3 +58,12 @@ def test_without_a_truth_the_measurement_decides(recipe: LenslessRecipe, sample:
 def test_an_unknown_contender(recipe: LenslessRecipe, sample: LenslessSample) -> None:
     with pytest.raises(RecipeError, match="no contender 'magic'"):
         LenslessTask().compare(recipe, Frames(sample.frames), names=("magic",))
+
+
+def test_curves_have_gaps_where_a_stage_has_no_loss(recipe: LenslessRecipe, sample: LenslessSample) -> None:
+    run = LenslessTask().compare(recipe, Frames(sample.frames), names=("diner",), seconds=3.0)
+    stages = {progress.stage: "loss" in progress.losses for progress in run}
+    assert stages["diner: diner"]
+    # the misfit of the values that the table takes over is another quantity
+    assert not stages["diner: diner: starting values"], stages
+    assert np.isnan(run.result().curves["diner"][:, 1]).any()
