@@ -20,7 +20,7 @@ from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.job import LenslessJob
 from napari_diner.tasks.lensless.task import simulate
 from napari_diner.tasks.lensless.truth import Truth
-from napari_diner.tasks.task import SampleData
+from napari_diner.tasks.sample import SampleData
 from output import finished, table, write
 
 AS_LASER = {"source_size_um": None, "bandwidth_nm": None}

@@ -13,7 +13,8 @@ import tifffile
 
 import napari_diner as nd
 from napari_diner.errors import InputError, RecipeError
-from napari_diner.tasks.task import Frames, SampleData
+from napari_diner.tasks.sample import SampleData
+from napari_diner.tasks.task import Frames
 
 SIZE = {"height_px": 48, "width_px": 48}
 

@@ -14,7 +14,8 @@ from napari_diner.tasks.python_data import Data, as_frames, without_images
 from napari_diner.tasks.recipe import Recipe, absolute_paths, merge
 from napari_diner.tasks.registry import AnyTask, samples, task_of
 from napari_diner.tasks.registry import task as registered
-from napari_diner.tasks.task import Frames, SampleData
+from napari_diner.tasks.sample import SampleData
+from napari_diner.tasks.task import Frames
 
 if TYPE_CHECKING:
     from napari_diner.execution.batch import Batch

@@ -13,7 +13,7 @@ from napari_diner.simulate.idt.settings import IdtSimulation
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.python_data import as_frames
 from napari_diner.tasks.registry import samples, task
-from napari_diner.tasks.task import SampleData
+from napari_diner.tasks.sample import SampleData
 
 SMALL: dict[str, dict[str, Any]] = {
     "lensless": {"height_px": 48, "width_px": 64, "distances_um": (250.0, 300.0, 360.0, 410.0)},

@@ -16,7 +16,8 @@ from napari_diner.tasks.job import StageRecord
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.result_checks import check_finite, few_steps
-from napari_diner.tasks.task import Frames, SampleData
+from napari_diner.tasks.sample import SampleData
+from napari_diner.tasks.task import Frames
 from napari_diner.tasks.unexplained import Unexplained
 from napari_diner.tasks.wording import percent
 

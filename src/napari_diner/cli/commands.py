@@ -26,10 +26,12 @@ from napari_diner.errors import RecipeError, quoted
 from napari_diner.io.contents import write_contents
 from napari_diner.io.folder import RECIPE, checkpoint_path, with_manifest
 from napari_diner.settings import Settings, Values
+from napari_diner.tasks.check import Check
 from napari_diner.tasks.recipe import Recipe, input_files, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
+from napari_diner.tasks.sample import Sample, SampleData
 from napari_diner.tasks.sharing import shared
-from napari_diner.tasks.task import AnyTask, Check, Sample, SampleData, Task
+from napari_diner.tasks.task import AnyTask, Task
 
 if TYPE_CHECKING:
     from napari_diner.tasks.run import AnyRun

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from napari_diner.settings import Values
-from napari_diner.tasks.task import Frames, SampleData
+from napari_diner.tasks.sample import SampleData
+from napari_diner.tasks.task import Frames
 
 Data = Any
 """Data of a task: a path or glob, an array, `Frames`, or an ``xarray.DataArray``."""

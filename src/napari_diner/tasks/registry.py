@@ -16,8 +16,8 @@ from napari_diner.tasks.focus.task import FocusTask
 from napari_diner.tasks.idt.task import IdtTask
 from napari_diner.tasks.lensless.task import LenslessTask
 from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.sample import Sample
 from napari_diner.tasks.task import AnyTask as AnyTask
-from napari_diner.tasks.task import Sample
 
 _TASKS: dict[str, AnyTask] = {task.name: task for task in (LenslessTask(), FocusTask(), IdtTask(), FitTask())}
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.errors import InputError, RecipeError
-from napari_diner.io.arrays import NamedArray
+from napari_diner.errors import RecipeError
 from napari_diner.processors import Threads
 from napari_diner.registry import unknown
-from napari_diner.settings import Settings
+from napari_diner.tasks.check import Check, Ranking
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.report import Report
 from napari_diner.tasks.report import Row as Row
+from napari_diner.tasks.sample import Demo, Sample, SampleData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,60 +74,6 @@ class Frames:
 
 
 @dataclass(frozen=True)
-class SampleData:
-    """Simulated data of a task."""
-
-    data: NamedArray
-    """Data of the task."""
-    recipe: Recipe
-    """Description of the recording, without settings that are the user's choice. Its source field names the file
-    of `data` in a folder of results, e.g. ``"stack.tif"``."""
-    truth: tuple[NamedArray, ...] = ()
-    """The object behind the data; empty if the data are the truth."""
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Further text files for the folder, by name."""
-
-    def __post_init__(self) -> None:
-        for array in (self.data, *self.truth):
-            bad = array.data.size - int(np.isfinite(array.data).sum())
-            if bad:
-                raise InputError(
-                    f"The simulation gives {bad:,} of {array.data.size:,} values of {array.name} that are not finite; "
-                    "choose a weaker sample, or finer pixels and slices"
-                )
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Simulated data that a task offers: a command of ``napari-diner simulate`` and an entry of napari's samples."""
-
-    name: str
-    """Name of the command, e.g. ``"video"``."""
-    title: str
-    """Name in napari's menu."""
-    summary: str
-    """Help of the command."""
-    settings: type[Settings]
-    """Settings of the simulation."""
-    make: Callable[[Any], SampleData]
-    """Simulates the data; defers slow imports until it is called."""
-
-
-@dataclass(frozen=True)
-class Demo:
-    """Demonstration of a task by ``napari-diner demo``."""
-
-    sample: str
-    """Name of the sample."""
-    contenders: tuple[str, ...]
-    """Names of the contenders."""
-    seconds: float
-    """Time for each."""
-    settings: Mapping[str, object] = field(default_factory=dict)
-    """Changes of its settings."""
-
-
-@dataclass(frozen=True)
 class Shortcut:
     """An option of a task's command beyond the fields of its recipe."""
 
@@ -139,46 +85,6 @@ class Shortcut:
     """Returns the changes of the recipe for a value."""
     kind: type = str
     """Type of the value; bool for a flag."""
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """One of several descriptions of the same data."""
-
-    name: str
-    """In words."""
-    figures: tuple[str, ...]
-    """Figures for each of the columns of the ranking."""
-    changes: Mapping[str, object]
-    """Changes of the recipe; empty for the current recipe."""
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Alternatives, the best one first."""
-
-    columns: Mapping[str, str]
-    """Titles and descriptions of the figures."""
-    alternatives: tuple[Alternative, ...]
-    """The alternatives."""
-    given: int
-    """Position of the alternative of the current recipe."""
-    note: str = ""
-    """Advice for the choice."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """A check of the data without a run: a command, and a button in the dock."""
-
-    name: str
-    """Name of the command, e.g. ``"directions"``."""
-    title: str
-    """Text of the button, e.g. ``"Which way round?"``."""
-    summary: str
-    """Its help."""
-    rank: Callable[[Any, Any], Ranking]
-    """Ranks alternatives for a recipe and its data from `Task.assemble`."""
 
 
 class Task(ABC, Generic[RecipeT, DataT]):

@@ -13,7 +13,7 @@ from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.job import LenslessJob
 from napari_diner.tasks.lensless.task import simulate
 from napari_diner.tasks.registry import task
-from napari_diner.tasks.task import SampleData
+from napari_diner.tasks.sample import SampleData
 from tests.tasks.lensless.reconstruction import LenslessData, finished
 
 COHERENT = {"source_size_um": None, "bandwidth_nm": None}

@@ -13,7 +13,8 @@ from napari_diner.io.formats import IMAGES
 from napari_diner.simulate.fit.settings import ImageSimulation, VideoSimulation, VolumeSimulation
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.report import Report, figure_rows
-from napari_diner.tasks.task import Demo, Frames, Row, Sample, SampleData, Shortcut, Task
+from napari_diner.tasks.sample import Demo, Sample, SampleData
+from napari_diner.tasks.task import Frames, Row, Shortcut, Task
 
 if TYPE_CHECKING:
     import numpy as np

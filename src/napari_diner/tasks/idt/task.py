@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.formats import IMAGES
 from napari_diner.simulate.idt.settings import IdtSimulation
+from napari_diner.tasks.check import Check, Ranking
 from napari_diner.tasks.frame_list import frames_row
 from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
 from napari_diner.tasks.report import Report, figure_rows
-from napari_diner.tasks.task import Check, Demo, Frames, Ranking, Row, Sample, SampleData, Task
+from napari_diner.tasks.sample import Demo, Sample, SampleData
+from napari_diner.tasks.task import Frames, Row, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -23,12 +23,12 @@ from napari_diner.solvers.calibration.arrangement import (
     opposite,
 )
 from napari_diner.solvers.idt.regularisers import Sign
+from napari_diner.tasks.check import Alternative, Ranking
 from napari_diner.tasks.idt.crop import busiest
 from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts, without
 from napari_diner.tasks.idt.optics import ComputedModels, computed_models
 from napari_diner.tasks.idt.recipe import IdtRecipe, SampleSign
 from napari_diner.tasks.left_out import LeftOut
-from napari_diner.tasks.task import Alternative, Ranking
 from napari_diner.tasks.wording import change
 
 # sufficient pixels across, and frequencies for a warning and for a ranking

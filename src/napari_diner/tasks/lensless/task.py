@@ -15,7 +15,8 @@ from napari_diner.tasks.frame_list import frames_row
 from napari_diner.tasks.lensless.calibration_settings import PARAMETERS
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.report import figure_rows
-from napari_diner.tasks.task import Demo, Frames, Row, Sample, SampleData, Shortcut, Task
+from napari_diner.tasks.sample import Demo, Sample, SampleData
+from napari_diner.tasks.task import Frames, Row, Shortcut, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

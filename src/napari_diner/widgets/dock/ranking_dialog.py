@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QAbstractItemView, QDialog, QDialogButtonBox, QVBoxLayout, QWidget
 
-from napari_diner.tasks.task import Ranking
+from napari_diner.tasks.check import Ranking
 from napari_diner.widgets.forms.controls import WrappedLabel
 from napari_diner.widgets.forms.tables import ReadOnlyTable
 

@@ -14,9 +14,10 @@ from qtpy.QtWidgets import QFormLayout
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.solvers.registry import sections_of, solver_names
+from napari_diner.tasks.check import Alternative, Ranking
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.result import Result
-from napari_diner.tasks.task import Alternative, AnyTask, Frames, Ranking
+from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.tasks.wording import all_but, count
 from napari_diner.widgets.dock.ranking_dialog import RankingDialog
 from napari_diner.widgets.dock.run_panel import duration

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from napari_diner.settings import Settings
 from napari_diner.tasks.registry import samples
-from napari_diner.tasks.task import SampleData
+from napari_diner.tasks.sample import SampleData
 from napari_diner.widgets.layers.layer_arguments import axis_labels, units_of
 from napari_diner.widgets.layers.layer_metadata import METADATA_KEY
 from napari_diner.widgets.work import load_torch, wait_for
