@@ -58,6 +58,13 @@ def copy_gb_per_s(device: torch.device) -> float:
     return 2 * source.nbytes / float(np.median(seconds)) / 1e9
 
 
+def timed(job: LenslessJob, device: torch.device) -> tuple[float, dict[str, Any]]:
+    """Return the seconds of a job with its result, and its report."""
+    began = synchronised(device)
+    report = dict(finished(job).report)
+    return synchronised(device) - began, report
+
+
 def timed_fit(name: str, data: Frames, recipe: FitRecipe, device: torch.device) -> Row:
     """Fit data twice: the first plane with a few epochs, for what happens only once, and all of them as asked."""
     began = synchronised(device)
@@ -88,7 +95,7 @@ def image_rows(arguments: argparse.Namespace, device: torch.device) -> list[Row]
 def video_rows(arguments: argparse.Namespace, device: torch.device) -> list[Row]:
     """Fit a video with a key for each pixel."""
     frames, height, width = arguments.video
-    texture = fur(600)
+    texture = fur(400)
     rows, columns = (length + 8 * frames - min(length, len(texture)) for length in (height, width))
     window = np.pad(texture, ((0, max(rows, 0)), (0, max(columns, 0)), (0, 0)), "symmetric")
     moved = [window[4 * number :][:height, 7 * number :][:, :width] for number in range(frames)]
@@ -114,23 +121,15 @@ def lensless_rows(arguments: argparse.Namespace, device: torch.device) -> list[R
     """Solve by Gauss-Newton until the phase is right, and time steps of DINER."""
     recipe, data, truth = published_data(arguments.data) if arguments.data else simulated_data()
     recipe = recipe.updated({"device": arguments.device})
-    began = synchronised(device)
-    finished(LenslessJob(recipe.updated({"gauss_newton": {"iterations": 2}}), data, truth))
-    first = synchronised(device) - began
-    began = synchronised(device)
-    report = finished(LenslessJob(recipe, data, truth)).report
-    whole = synchronised(device) - began
+    first, _ = timed(LenslessJob(recipe.updated({"gauss_newton": {"iterations": 2}}), data, truth), device)
+    whole, report = timed(LenslessJob(recipe, data, truth), device)
     figures = f"phase {report['truth']['phase_psnr_db']:.2f} dB in {report['iterations']}"
     rows: list[Row] = [("lensless, Gauss-Newton", whole, report["seconds"], first, figures, peak_memory_mb(device))]
     seconds, reached, iterations = seconds_to_phase(LenslessJob(recipe, data, truth))
     rows.append(("lensless, until the phase is right", seconds, seconds, 0.0, f"{reached:.2f} dB in {iterations}", 0.0))
     steps = recipe.updated({"solver": "diner", "start": "flat", "gradient": {"iterations": 1000, "patience": None}})
-    began = synchronised(device)
-    finished(LenslessJob(steps.updated({"gradient": {"iterations": 20}}), data, truth))
-    first = synchronised(device) - began
-    began = synchronised(device)
-    report = finished(LenslessJob(steps, data, truth)).report
-    whole = synchronised(device) - began
+    first, _ = timed(LenslessJob(steps.updated({"gradient": {"iterations": 20}}), data, truth), device)
+    whole, report = timed(LenslessJob(steps, data, truth), device)
     step = 1e3 * report["seconds"] / report["iterations"]
     rows.append(
         ("lensless, 1000 steps of DINER", whole, report["seconds"], first, f"{step:.2f} ms", peak_memory_mb(device))

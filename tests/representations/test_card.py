@@ -12,6 +12,7 @@ from torch import Tensor
 from napari_diner.representations import interpolation
 from napari_diner.representations.interpolation import Samples
 from napari_diner.representations.lattice import Lattice
+from tests.kit import lattices
 
 if importlib.util.find_spec("triton") is None:
     pytest.skip("the kernels need triton", allow_module_level=True)
@@ -26,23 +27,7 @@ COUNT = 600
 
 
 def example(width: int, outputs: int) -> tuple[Lattice, Tensor, Tensor, Tensor]:
-    """Return a lattice, values at its points, keys in its cells but not at their borders, and targets."""
-    generator = torch.Generator().manual_seed(0)
-    cells = torch.randint(0, SIZE - 1, (COUNT, width), generator=generator)
-    places = (cells + 0.1 + 0.8 * torch.rand(COUNT, width, generator=generator)) / (SIZE - 1)
-    centre, half = torch.tensor([0.3, -2.0, 1.0][:width]), torch.tensor([0.5, 2.0, 1e-3][:width])
-    lattice = Lattice(centre.to(DEVICE), half.to(DEVICE), SIZE)
-    keys = lattice.centre + lattice.half * (2 * places.to(DEVICE) - 1)
-    values = torch.rand(SIZE**width, outputs, generator=generator).to(DEVICE)
-    return lattice, values, keys, torch.rand(outputs, COUNT, generator=generator).to(DEVICE)
-
-
-def torch_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interpolation, "FEWEST_KEYS", 1 << 40)
-
-
-def are_close(one: Tensor, other: Tensor) -> bool:
-    return torch.allclose(one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))
+    return lattices.example(width, outputs, COUNT, SIZE, DEVICE)
 
 
 @pytest.mark.parametrize(("width", "outputs"), [(2, 1), (2, 3), (3, 2)])
@@ -52,33 +37,27 @@ def test_values_and_gradients_are_those_of_torch(
 ) -> None:
     lattice, values, keys, gradient = example(width, outputs)
     gradient = magnitude * (gradient - 0.3)
-    torch_only(monkeypatch)
+    lattices.torch_only(monkeypatch)
     inputs = (values.clone().requires_grad_(), keys.clone().requires_grad_())
     expected = lattice.read(*inputs)
     to_values, to_keys = torch.autograd.grad(expected, inputs, gradient)
     box = lattice.box
-    assert are_close(card.read(box, values, keys), expected.detach())
+    assert lattices.are_close(card.read(box, values, keys), expected.detach())
     found = torch.full_like(keys, torch.nan)
-    assert are_close(card.adjoint(box, values, keys, gradient, found), to_values)
-    assert are_close(found, to_keys)
+    assert lattices.are_close(card.adjoint(box, values, keys, gradient, found), to_values)
+    assert lattices.are_close(found, to_keys)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@lattices.WEIGHTED
 @pytest.mark.parametrize(("width", "outputs"), [(2, 3), (3, 2)])
-def test_the_misfit_and_its_gradients_are_those_of_torch(
-    width: int, outputs: int, weighted: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_misfit_is_that_of_torch(width: int, outputs: int, weighted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     lattice, values, keys, targets = example(width, outputs)
     weights = torch.rand(COUNT, device=DEVICE) + 0.5 if weighted else None
-    torch_only(monkeypatch)
-    to_keys = torch.full_like(keys, torch.nan)
-    expected = (*lattice.misfit(values, keys, targets, weights, 0.25, to_keys), to_keys)
-    to_keys = torch.full_like(keys, torch.nan)
-    box = lattice.box
-    for ours, theirs in zip(
-        (*card.misfit(box, values, keys, Samples(targets, weights), 0.25, to_keys), to_keys), expected, strict=True
-    ):
-        assert are_close(ours, theirs)
+    lattices.torch_only(monkeypatch)
+    expected = lattices.compared(lattice, values, keys, targets, weights)
+    monkeypatch.setattr(interpolation, "kernels_for", lambda values, keys: card)
+    for ours, theirs in zip(lattices.compared(lattice, values, keys, targets, weights), expected, strict=True):
+        assert lattices.are_close(ours, theirs)
 
 
 @pytest.mark.parametrize("width", [2, 3])
@@ -88,7 +67,7 @@ def test_keys_outside_the_box_are_moved_to_its_edge(width: int) -> None:
     keys[:4] = torch.tensor([1e30, -1e30, torch.inf, torch.nan], device=DEVICE)[:, None]
     corners = card.read(box, values, keys)[:, :4].T
     last, first = values[-1], values[0]
-    assert are_close(corners, torch.stack([last, first, last, first]))
+    assert lattices.are_close(corners, torch.stack([last, first, last, first]))
 
 
 def test_sums_do_not_depend_on_the_order_of_keys() -> None:

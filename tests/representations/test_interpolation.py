@@ -10,6 +10,7 @@ from torch import Tensor
 
 from napari_diner.representations import interpolation
 from napari_diner.representations.lattice import Lattice
+from tests.kit import lattices
 
 pytest.importorskip("numba", reason="the compiled loops need numba")
 
@@ -30,34 +31,24 @@ def for_few_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpolation, "FEWEST_KEYS", 1)
 
 
-def example(width: int, outputs: int, count: int = 500) -> tuple[Lattice, Tensor, Tensor, Tensor]:
-    """Return a lattice, values at its points, keys in its cells but not at their borders, and targets."""
-    generator = torch.Generator().manual_seed(0)
-    cells = torch.randint(0, SIZE - 1, (count, width), generator=generator)
-    places = (cells + 0.1 + 0.8 * torch.rand(count, width, generator=generator)) / (SIZE - 1)
-    lattice = Lattice(torch.tensor([0.3, -2.0, 1.0][:width]), torch.tensor([0.5, 2.0, 1e-3][:width]), SIZE)
-    keys = lattice.centre + lattice.half * (2 * places - 1)
-    return lattice, torch.rand(SIZE**width, outputs, generator=generator), keys, torch.rand(outputs, count)
-
-
-def torch_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interpolation, "FEWEST_KEYS", 1 << 40)
+def example(width: int, outputs: int) -> tuple[Lattice, Tensor, Tensor, Tensor]:
+    return lattices.example(width, outputs, 500, SIZE)
 
 
 @pytest.mark.parametrize(("width", "outputs"), [(2, 1), (2, 3), (3, 2), (3, 5)])
 def test_values_and_gradients_are_those_of_torch(width: int, outputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     lattice, values, keys, weights = example(width, outputs)
     results = []
-    for prepare in (lambda: None, lambda: torch_only(monkeypatch)):
+    for prepare in (lambda: None, lambda: lattices.torch_only(monkeypatch)):
         prepare()
         inputs = (values.clone().requires_grad_(), keys.clone().requires_grad_())
         read = lattice.read(*inputs)
         results.append((read.detach(), *torch.autograd.grad(read, inputs, weights)))
     for compiled, expected in zip(*results, strict=True):
-        assert torch.allclose(compiled, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+        assert lattices.are_close(compiled, expected)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@lattices.WEIGHTED
 @pytest.mark.parametrize(("width", "outputs"), [(2, 3), (3, 2)])
 def test_the_misfit_and_its_gradients_are_those_of_torch(
     width: int, outputs: int, weighted: bool, monkeypatch: pytest.MonkeyPatch
@@ -65,12 +56,11 @@ def test_the_misfit_and_its_gradients_are_those_of_torch(
     lattice, values, keys, targets = example(width, outputs)
     weights = torch.rand(len(keys)) + 0.5 if weighted else None
     results = []
-    for prepare in (lambda: None, lambda: torch_only(monkeypatch)):
+    for prepare in (lambda: None, lambda: lattices.torch_only(monkeypatch)):
         prepare()
-        to_keys = torch.full_like(keys, torch.nan)
-        results.append((*lattice.misfit(values, keys, targets, weights, 0.25, to_keys), to_keys))
+        results.append(lattices.compared(lattice, values, keys, targets, weights))
     for compiled, expected in zip(*results, strict=True):
-        assert torch.allclose(compiled, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+        assert lattices.are_close(compiled, expected)
 
 
 @pytest.mark.parametrize("width", [2, 3])
