@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_diner.errors import OutOfMemoryError
-from napari_diner.solvers.idt.tikhonov import ClosedForm
+from napari_diner.solvers.idt.tikhonov import ClosedForm, _decomposed
 from tests.solvers.idt.small_volumes import TV, born, dense, dense_differences, noise
 
 SHAPE = (3, 6, 7)
@@ -60,3 +60,15 @@ def test_what_does_not_fit_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=len(model.active) * 4 * 4 * 16 - 1))
     with pytest.raises(OutOfMemoryError, match="closed form"):
         ClosedForm(model)
+
+
+@pytest.mark.parametrize("passing", [1, 3, 7])
+def test_frequencies_that_few_frames_pass_on_are_decomposed_in_single_precision(passing: int) -> None:
+    generator = torch.Generator().manual_seed(passing)
+    matrices = torch.zeros(50, 18, 16, dtype=torch.complex64)
+    matrices[:, torch.randperm(18, generator=generator)[:passing]] = torch.randn(
+        50, passing, 16, dtype=torch.complex64, generator=generator
+    )
+    squares, vectors = _decomposed(matrices)
+    product = (vectors * squares[:, None]) @ vectors.mH
+    assert torch.allclose(product, matrices @ matrices.mH, atol=1e-3)

@@ -148,7 +148,9 @@ def _decomposed(matrices: Tensor) -> tuple[Tensor, Tensor]:
     matrices = matrices.to(where)
     basis = None
     if matrices.shape[1] > matrices.shape[2]:
-        basis, matrices = torch.linalg.qr(matrices)
+        # in single precision, LAPACK returns NaN for matrices with zeros in all but a few rows: waves that only a few
+        # frames pass on
+        basis, matrices = (part.to(matrices.dtype) for part in torch.linalg.qr(matrices.to(torch.complex128)))
     products = matrices @ matrices.mH
     # Responses can be so small that their products underflow, which LAPACK turns into NaN. Adding a part of the
     # largest, below the rounding errors of `products`, prevents that.
