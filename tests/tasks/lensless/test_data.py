@@ -106,9 +106,12 @@ def test_mask_and_illumination_of_another_shape(shape: tuple[int, ...]) -> None:
         checked_illumination(np.ones(shape), frames().shape)
 
 
-def test_a_mask_that_leaves_nothing() -> None:
-    with pytest.raises(InputError, match="leaves no pixel"):
-        prepare(RECIPE, LenslessData(frames(), mask=np.zeros((16, 20))))
+@pytest.mark.parametrize(("left", "words"), [(0, "0 pixels"), (1, "1 pixel"), (7, "7 pixels")])
+def test_a_mask_that_leaves_next_to_nothing(left: int, words: str) -> None:
+    mask = np.zeros((16, 20))
+    mask[4, :left] = 1
+    with pytest.raises(InputError, match=f"The mask leaves {words} of frame 1"):
+        prepare(RECIPE, LenslessData(frames(), mask=mask))
 
 
 def test_reading_what_the_recipe_names(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ from napari_diner.tasks.wording import count, percent
 
 # difference between frames in the light that saturated and masked pixels may hide, below which gains are taken as exact
 _SURE_GAINS = 0.005
+# pixels of a frame that a mask must leave
+_FEWEST_PIXELS = 16
 
 Array = npt.NDArray[Any]
 
@@ -328,8 +330,14 @@ def _checked_mask(mask: Array | None, shape: tuple[int, ...]) -> npt.NDArray[np.
             f"The mask has {_times(mask.shape)} pixels but the frames have {_times(shape)}; crop one to match the other"
         )
     valid = np.broadcast_to(mask != 0, shape)
-    if not valid.any(axis=(1, 2)).all():
-        raise InputError("The mask leaves no pixel of some frame; make it non-zero where pixels are good", "mask")
+    left = valid.sum((1, 2))
+    if left.min() < min(_FEWEST_PIXELS, valid[0].size):
+        number = int(left.argmin())
+        raise InputError(
+            f"The mask leaves {count(int(left[number]), 'pixel')} of frame {number + 1}; make it non-zero where pixels "
+            "are good",
+            "mask",
+        )
     return valid.copy()
 
 
