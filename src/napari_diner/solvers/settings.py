@@ -20,7 +20,7 @@ class GaussNewtonSettings(Settings):
     """Conjugate-gradient steps to solve each linearised problem; more recover slowly varying phase better."""
     coarse_grid: bool = Field(default=True, title="Coarse grid")
     """Also solve for slowly varying phase on a coarse grid: several times faster convergence."""
-    damping: float = Field(default=1e-2, gt=0, le=1e3, title="First damping")
+    damping: float = Field(default=1e-4, gt=0, le=1e3, title="First damping")
     """Levenberg-Marquardt damping of the first step; it is lowered on success and raised on failure."""
     tolerance: float | None = Field(default=None, ge=0, lt=1, title="Tolerance")
     """Stop when a step lowers the loss by less than this fraction; if empty, 1e-6, or 1e-3 with an unknown surround."""

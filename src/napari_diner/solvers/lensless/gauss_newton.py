@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.physics.lensless.contrast_transfer import ContrastPower, contrast_power, shift_power
-from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
+from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator, inner
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
 from napari_diner.solvers.lensless.linearised import by_frequency
 from napari_diner.solvers.lensless.problem import PhaseProblem
@@ -23,8 +23,10 @@ from napari_diner.solvers.step import Step
 _CONTRAST_FLOOR = 1e-2
 # fraction of the response by shifted texture that is used: in smooth objects, texture is as slow as the phase
 _TEXTURE_SHARE = 0.05
-_DAMPING_DOWN = 0.1
-_DAMPING_UP = 16.0
+# factors of the damping: after a step that gains what the linearised model predicts, after one that gains less, and
+# after one that had to be shortened
+_DAMPING_FAR_DOWN, _DAMPING_DOWN, _DAMPING_UP = 1e-3, 0.1, 16.0
+_AGREEMENT = 0.7
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
 _RETRIES = 3
 _CG_TOLERANCE = 1e-3
@@ -46,6 +48,8 @@ class GaussNewton(Resumable):
     The unknown is δ = δl + iδφ in ``O ← O exp(δ)``. With Û = U/|U| the residual r = |U| − √I has the derivative
     ``J δ = Re[Û* A(O δ)]``, and ``Jᵀ r = O* A^H(Û r)``, read as (real part, imaginary part). Each step solves
     ``(JᵀJ + μ) δ = −Jᵀ r`` by conjugate gradients; the damping μ falls when the misfit falls, and rises when it rises.
+    It falls fast while the misfit falls as much as the linearised model predicts (as the gain ratio of Nielsen, IMM-REP
+    1999-05, Technical University of Denmark): slowly varying phase, whose response is weak, is held back by damping.
 
     Three things make it fast. The unknowns are scaled by 1/√|O|, halfway between those in which amplitudes and those in
     which log-amplitudes have equal weight. And the preconditioner is the inverse Hessian of a weak object, ``Σ_z
@@ -127,11 +131,11 @@ class GaussNewton(Resumable):
                     curvature = problem.valid * stiffness[1] / float(scaling.square().mean())
                     precondition = _sum(precondition, slow.inverse(damping * brightness, scaling, curvature))
                 solve = ConjugateGradients(normal, right, precondition, damping * brightness)
-                for inner in range(1, settings.cg_steps + 1):
+                for turn in range(1, settings.cg_steps + 1):
                     solve.step()
                     if solve.converged(_CG_TOLERANCE):
                         break
-                    yield Step(iteration, settings.iterations, loss, within=inner / (settings.cg_steps + 1))
+                    yield Step(iteration, settings.iterations, loss, within=turn / (settings.cg_steps + 1))
                 step = solve.solution * scaling
                 # a step that is too long is first shortened: this costs one evaluation instead of another solve
                 for fraction in _FRACTIONS:
@@ -139,7 +143,11 @@ class GaussNewton(Resumable):
                     trial_loss, trial_gradient, _ = problem.evaluate(trial)
                     if trial_loss < loss:
                         break
-                damping *= _DAMPING_DOWN if fraction == 1 and trial_loss < loss else _DAMPING_UP
+                if fraction < 1 or trial_loss >= loss:
+                    damping *= _DAMPING_UP
+                else:
+                    predicted = _predicted(solve, right, damping * brightness) / problem.valid
+                    damping *= _DAMPING_FAR_DOWN if loss - trial_loss > _AGREEMENT * predicted else _DAMPING_DOWN
                 if trial_loss < loss:
                     break
             else:
@@ -225,6 +233,15 @@ class GaussNewton(Resumable):
 def build(problem: PhaseProblem, start: Tensor, recipe: HasGaussNewton, budget: Budget) -> GaussNewton:
     """Build the solver with the settings of a recipe."""
     return GaussNewton(problem, start, recipe.gauss_newton)
+
+
+def _predicted(solve: ConjugateGradients, right: Tensor, shift: float) -> float:
+    """Return ``2 bᵀx − xᵀA x``, the fall of the sum of squares that the linearised model predicts for the solution x.
+
+    ``(A + μ) x = b`` holds along x after any number of steps, so that A itself is not applied again.
+    """
+    step = solve.solution
+    return float(inner(right, step) + shift * inner(step, step))
 
 
 def _sum(first: Operator, second: Operator) -> Operator:

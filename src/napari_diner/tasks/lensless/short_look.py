@@ -20,8 +20,8 @@ from napari_diner.tasks.unexplained import Unexplained
 from napari_diner.tasks.wording import percent
 
 _SIDE_PX = 192
-_SHORT = GaussNewtonSettings(warm_up=30, iterations=3, cg_steps=10)
-_SHORTER = GaussNewtonSettings(warm_up=15, iterations=1, cg_steps=6)
+_SHORT = GaussNewtonSettings(warm_up=30, iterations=3, cg_steps=10, damping=1e-2)
+_SHORTER = GaussNewtonSettings(warm_up=15, iterations=1, cg_steps=6, damping=1e-2)
 # what a change of the geometry may leave of what was unexplained beyond noise, and standard errors that make it certain
 _CONFIRMED, _CERTAIN = 0.5, 5.0
 _NEXT_TO_NOTHING = 1e-5
