@@ -13,18 +13,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-try:
-    import numba
-except ImportError:
-    # the extra "compiled" is not installed; nothing here is called then
-    numba = None  # type: ignore[assignment]
-
-# terms may be contracted and summed in another order; NaN and infinity stay what they are
-_FLAGS = {"contract", "reassoc", "nsz", "arcp"}
+from napari_diner.loops import compiled
 
 
 class Kernels(NamedTuple):
@@ -48,17 +41,6 @@ class Kernels(NamedTuple):
     """
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    if numba is None:
-        return function
-    options: dict[str, Any] = {"nogil": True, "fastmath": _FLAGS, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        # neither the folder of this file nor that of the user's caches can be written
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
-
-
 @functools.cache
 def kernels(width: int, outputs: int) -> Kernels:
     """Return the loops for keys of `width` numbers, 2 or 3, and values of `outputs` numbers.
@@ -70,7 +52,7 @@ def kernels(width: int, outputs: int) -> Kernels:
     return Kernels(_read_3d(outputs), _adjoint_3d(outputs, misfit=False), _adjoint_3d(outputs, misfit=True))
 
 
-@_compiled
+@compiled
 def _place(key, slope, offset, size):  # type: ignore[no-untyped-def]
     """Return the cell along one coordinate and the place within it, from 0 to 1."""
     place, top = key * slope + offset, np.float32(size - 1)
@@ -82,7 +64,7 @@ def _place(key, slope, offset, size):  # type: ignore[no-untyped-def]
 
 
 def _read_2d(outputs: int) -> Callable[..., float]:
-    @_compiled
+    @compiled
     def read(keys, values, size, slope, offset, written, start, stop):  # type: ignore[no-untyped-def]
         flat, row = values.reshape(-1), np.int32(size * outputs)
         for key in range(start, stop):
@@ -100,7 +82,7 @@ def _read_2d(outputs: int) -> Callable[..., float]:
 
 
 def _adjoint_2d(outputs: int, *, misfit: bool) -> Callable[..., float]:
-    @_compiled
+    @compiled
     def adjoint(keys, values, size, slope, offset, data, weights, factor, to_values, to_keys, start, stop):  # type: ignore[no-untyped-def]
         flat, towards, row = values.reshape(-1), to_values.reshape(-1), np.int32(size * outputs)
         total = 0.0
@@ -136,7 +118,7 @@ def _adjoint_2d(outputs: int, *, misfit: bool) -> Callable[..., float]:
 
 
 def _read_3d(outputs: int) -> Callable[..., float]:
-    @_compiled
+    @compiled
     def read(keys, values, size, slope, offset, written, start, stop):  # type: ignore[no-untyped-def]
         flat, row = values.reshape(-1), np.int32(size * outputs)
         sheet = np.int32(size) * row
@@ -160,7 +142,7 @@ def _read_3d(outputs: int) -> Callable[..., float]:
 
 
 def _adjoint_3d(outputs: int, *, misfit: bool) -> Callable[..., float]:
-    @_compiled
+    @compiled
     def adjoint(keys, values, size, slope, offset, data, weights, factor, to_values, to_keys, start, stop):  # type: ignore[no-untyped-def]
         flat, towards, row = values.reshape(-1), to_values.reshape(-1), np.int32(size * outputs)
         sheet = np.int32(size) * row

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from napari_diner.loops import shared
 
 if TYPE_CHECKING:
     from napari_diner.representations.compiled import Kernels
@@ -24,7 +23,7 @@ def read(box: Box, values: Tensor, keys: Tensor) -> Tensor:
     """Return the values at keys, (outputs, n); see `napari_diner.representations.interpolation.Kernels`."""
     outputs = values.new_empty(values.shape[1], len(keys))
     arrays = _arrays(box, values, keys)
-    _shared(_loops(keys, values).read, len(keys), lambda _: (*arrays, outputs.numpy()))
+    shared(_loops(keys, values).read, len(keys), torch.get_num_threads(), lambda _: (*arrays, outputs.numpy()))
     return outputs
 
 
@@ -61,24 +60,11 @@ def _back(
     weight = np.empty(0, np.float32) if weights is None else weights.numpy()
     others = (data.contiguous().numpy(), weight, np.float32(factor))
     # every thread adds to a derivative of its own
-    to_values = data.new_zeros(torch.get_num_threads(), *arrays[1].shape)
-    sums = _shared(loop, len(to_keys), lambda thread: (*arrays, *others, to_values[thread].numpy(), to_keys.numpy()))
-    return sum(sums), to_values.sum(0)
-
-
-def _shared(loop: Callable[..., float], count: int, arguments: Callable[[int], tuple[Any, ...]]) -> list[float]:
-    """Return what a loop returns for equal parts of `count` keys, one for each of torch's threads."""
     threads = torch.get_num_threads()
-    cuts = [count * thread // threads for thread in range(threads + 1)]
-    jobs = [(*arguments(thread), cuts[thread], cuts[thread + 1]) for thread in range(threads)]
-    if threads == 1:
-        return [loop(*jobs[0])]
-    return list(_pool().map(lambda job: loop(*job), jobs))
-
-
-@functools.cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="interpolation")
+    to_values = data.new_zeros(threads, *arrays[1].shape)
+    each = [(*arrays, *others, own.numpy(), to_keys.numpy()) for own in to_values]
+    sums = shared(loop, len(to_keys), threads, each.__getitem__)
+    return sum(sums), to_values.sum(0)
 
 
 def _loops(keys: Tensor, values: Tensor) -> Kernels:

@@ -231,12 +231,13 @@ class MultiHeight(LenslessModel):
         field: Tensor = torch.fft.ifft2(self.transfers[frame] * spectrum)
         return self.padding.crop(field) if self.heights.is_coherent else field
 
-    def field_adjoint(self, field: Tensor, frame: int) -> Tensor:
-        """Apply the adjoint of `field`, (Y', X'), to be followed by `spectrum_adjoint`."""
+    def add_field_adjoint(self, spectrum: Tensor, field: Tensor, frame: int) -> None:
+        """Add the adjoint of `field` to a spectrum, (Y', X'), to be followed by `spectrum_adjoint`."""
         if self.heights.is_coherent:
-            field = self.padding.crop_adjoint(field)
-        spectrum: Tensor = self.transfers[frame].conj() * torch.fft.fft2(field)
-        return spectrum if self.heights.is_coherent else spectrum.sum(0)
+            back = torch.fft.fft2(self.padding.crop_adjoint(field))
+            spectrum.addcmul_(self.transfers[frame].conj(), back)
+        else:
+            spectrum += (self.transfers[frame].conj() * torch.fft.fft2(field)).sum(0)
 
     @property
     def _whole(self) -> Pixels:
@@ -253,12 +254,12 @@ class MultiHeight(LenslessModel):
         spectrum = self.spectrum(field)
         back = torch.zeros_like(spectrum)
         for frame in range(self.frames):
-            back += self.field_adjoint(respond(frame, self._whole, self.field(spectrum, frame)), frame)
+            self.add_field_adjoint(back, respond(frame, self._whole, self.field(spectrum, frame)), frame)
         return self.spectrum_adjoint(back)
 
     def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
         """Return ``Σ_z A_z^H u_z``; see `LenslessModel.collect`."""
         back = torch.zeros(self.padding.padded_shape, dtype=self.dtype, device=self.device)
         for frame in range(self.frames):
-            back = back + self.field_adjoint(answer(frame, self._whole), frame)
+            self.add_field_adjoint(back, answer(frame, self._whole), frame)
         return self.spectrum_adjoint(back)

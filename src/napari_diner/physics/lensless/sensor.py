@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from napari_diner.physics.elementwise import intensity, multiplied, projected
+
 # smallest intensity after a blur, relative to the mean
 _DARKEST = 1e-6
 
@@ -59,8 +61,7 @@ class Sensor:
 
     def modulus(self, U: Tensor) -> Tensor:
         """Return the recorded amplitude √I of a field on the fine grid."""
-        # U.abs() guards against overflow and is several times slower
-        return self.mean(U.real**2 + U.imag**2).sqrt()
+        return self.mean(intensity(U)).sqrt()
 
     def response(self, U: Tensor, factor: Tensor) -> Response:
         """Return the response of amplitudes to changes of a field U, each multiplied by a factor √I, (Y/b, X/b)."""
@@ -102,9 +103,9 @@ class BlurredSensor(Sensor):
 
     def modulus(self, U: Tensor) -> Tensor:
         """Return the recorded amplitude √I of the waves (M, Y', X')."""
-        intensity = self.mean(U.real**2 + U.imag**2)
+        recorded = self.mean(intensity(U))
         # the blur of variations within a pixel may be negative
-        return torch.maximum(intensity, _DARKEST * intensity.mean()).sqrt()
+        return torch.maximum(recorded, _DARKEST * recorded.mean()).sqrt()
 
     def response(self, U: Tensor, factor: Tensor) -> Response:
         """Return the response of amplitudes to changes of the waves U, each multiplied by a factor √I, (Y/b, X/b)."""
@@ -131,4 +132,10 @@ class Response:
         """Apply the adjoint of `change`; returns a change of the field."""
         if self.factor is not None:
             amplitudes = self.factor * amplitudes
-        return self.sensor.mean_adjoint(amplitudes) * self.direction
+        return multiplied(self.direction, self.sensor.mean_adjoint(amplitudes))
+
+    def round_trip(self, dU: Tensor) -> Tensor:
+        """Return the adjoint of the change of the amplitudes: that of the field to which they respond."""
+        if self.factor is None and self.sensor.binning == 1:
+            return projected(dU, self.direction)
+        return self.adjoint(self.change(dU))

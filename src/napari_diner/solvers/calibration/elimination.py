@@ -190,7 +190,7 @@ class Elimination:
         model = self._model
         back = torch.zeros_like(self._spectrum)
         for frame, image in enumerate(images):
-            back += model.field_adjoint(self._responses[frame].adjoint(image), frame)
+            model.add_field_adjoint(back, self._responses[frame].adjoint(image), frame)
         return self._field.conj() * model.spectrum_adjoint(back)
 
     def _normal(self, step: Tensor) -> Tensor:

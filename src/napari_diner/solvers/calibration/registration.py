@@ -39,7 +39,8 @@ def register(problem: PhaseProblem, pixel_size_um: float) -> Vector:
     window = _window(model.shape).to(amplitudes)
     images = []
     for frame in range(model.frames):
-        back = model.field_adjoint(model.whole(frame).mean_adjoint(amplitudes[frame]).to(model.dtype), frame)
+        back = torch.zeros(model.padding.padded_shape, dtype=model.dtype, device=model.device)
+        model.add_field_adjoint(back, model.whole(frame).mean_adjoint(amplitudes[frame]).to(model.dtype), frame)
         field = model.spectrum_adjoint(back)
         modulus = field.abs()
         images.append(((modulus / modulus.mean() - 1) * window).cpu().numpy())

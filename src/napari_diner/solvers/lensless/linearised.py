@@ -77,7 +77,7 @@ class Linearised:
         scaled = self._field * scaling
 
         def respond(frame: int, at: Pixels, U: Tensor) -> Tensor:
-            return self._backwards(self._along(U, frame, at), frame, at)
+            return self._responses[_place(frame, at)].round_trip(U)
 
         return lambda step: scaled.conj() * self.problem.model.round_trip(scaled * step, respond)
 

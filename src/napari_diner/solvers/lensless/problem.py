@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
+from napari_diner.physics.elementwise import intensity, multiplied
 from napari_diner.physics.lensless.multiheight import LenslessModel, Pixels
 from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.conjugate_gradients import Operator
@@ -165,13 +166,13 @@ class PhaseProblem:
                 residual = self.unexplained(modulus - amplitudes, part)
                 weighted = 2 * residual / modulus.clamp_min(1e-20)
             else:
-                residual = self.unexplained(sensor.mean(U.real**2 + U.imag**2) - amplitudes**2, part)
+                residual = self.unexplained(sensor.mean(intensity(U)) - amplitudes**2, part)
                 weighted = 4 * residual
             if self.weights is not None:
                 weights = self.weights[part]
                 residual, weighted = residual * weights.sqrt(), weighted * weights
             total = total + _square_sum(residual)
-            return sensor.mean_adjoint(weighted) * U
+            return multiplied(U, sensor.mean_adjoint(weighted))
 
         gradient = self.model.round_trip(field, respond) / self.valid
         return total / self.valid, gradient
@@ -227,8 +228,8 @@ class PhaseProblem:
         """
         empty = torch.ones(self.model.shape, dtype=self.model.dtype, device=self.model.device)
         power = 0.0
-        for frame, intensity in enumerate(self.model.intensities(empty)):
-            power += float((intensity if self.mask is None else intensity.where(self.mask[frame], 0)).sum())
+        for frame, image in enumerate(self.model.intensities(empty)):
+            power += float((image if self.mask is None else image.where(self.mask[frame], 0)).sum())
         field: Tensor = empty * (float(self.amplitudes.square().sum()) / power) ** 0.5
         return field
 

@@ -1,0 +1,59 @@
+"""Operations on each pixel: compiled loops and torch agree for images of any layout."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from napari_diner.loops import can_compile
+from napari_diner.physics.elementwise import intensity, multiplied, projected
+
+LARGE = (264, 260)
+
+
+def field(shape: tuple[int, ...], seed: int = 0, dtype: torch.dtype = torch.complex64) -> Tensor:
+    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+FIELDS = {
+    "whole": lambda seed: field(LARGE, seed),
+    "cropped": lambda seed: field((300, 300), seed)[20:284, 15:275],
+    "several waves": lambda seed: field((3, *LARGE), seed),
+    "small": lambda seed: field((5, 7), seed),
+    "conjugate": lambda seed: field(LARGE, seed).conj(),
+    "double precision": lambda seed: field(LARGE, seed, torch.complex128),
+}
+
+
+@pytest.mark.parametrize("layout", FIELDS)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_values_are_those_of_numpy(layout: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_diner.physics.elementwise._FEWEST_PER_THREAD", 1 << 14)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    U, direction = FIELDS[layout](0), FIELDS[layout](1)
+    u, d = U.resolve_conj().numpy(), direction.resolve_conj().numpy()
+    np.testing.assert_allclose(intensity(U).numpy(), np.abs(u) ** 2, rtol=2e-6)
+    np.testing.assert_allclose(multiplied(U, direction.real).numpy(), u * d.real, rtol=2e-6)
+    np.testing.assert_allclose(
+        projected(U, direction).resolve_conj().numpy(), (d.conj() * u).real * d, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_one_pass_is_used_where_numba_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+
+    def counted(loop: object, count: int, threads: int, arguments: object) -> list[float]:
+        passes.append(count)
+        return []
+
+    monkeypatch.setattr("napari_diner.physics.elementwise.shared", counted)
+    intensity(field(LARGE))
+    assert passes == ([LARGE[0]] if can_compile() else [])
+
+
+def test_what_needs_a_gradient_is_left_to_torch() -> None:
+    U = field(LARGE).requires_grad_()
+    (slope,) = torch.autograd.grad(intensity(U).sum(), U)
+    torch.testing.assert_close(slope, 2 * U.detach())
