@@ -8,7 +8,7 @@ from torch import Tensor
 
 from napari_diner.representations.diner import Diner
 from napari_diner.representations.settings import CompleteDinerSettings
-from napari_diner.solvers.fit.keys import place_keys, search_keys
+from napari_diner.solvers.fit.keys import _Nearest, place_keys, search_keys
 
 
 def build(width: int, outputs: int, backbone: str = "siren", count: int = 3000) -> Diner:
@@ -68,6 +68,19 @@ def test_a_search_finds_the_nearest_of_all_folds() -> None:
     targets = torch.tensor([[0.5, 0.75]])
     search(diner, targets)
     assert diner.hash_table.detach().flatten().tolist() == pytest.approx([2.0, 2.5], abs=1e-3)
+
+
+def test_the_nearest_value_is_found_roughly_for_far_targets_and_precisely_for_near_ones() -> None:
+    # a network that has learned little: its values are a curved sheet in a small part of the space of the targets
+    random = torch.Generator().manual_seed(3)
+    u, v = torch.rand(2, 4000, generator=random)
+    sheet = torch.stack([u, v, torch.sin(5 * u) * v], 1) * 0.2
+    targets = torch.cat([3 * torch.rand(3, 2000, generator=random) - 1, sheet[:500].T + 0.001], 1)
+    index, square = _Nearest(sheet, targets).to(targets)
+    assert torch.allclose((sheet[index] - targets.T).square().sum(1), square)
+    exact = torch.cdist(targets.T.double(), sheet.double()).amin(1)
+    assert bool((square.sqrt() <= 1.5 * exact + 1e-6).all())
+    assert bool((square.sqrt()[2000:] <= 1.1 * exact[2000:] + 1e-6).all())
 
 
 def test_placing_reports_how_many_keys_are_done_and_changes_the_network_not_at_all() -> None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -25,6 +28,8 @@ _SEARCHED_AT_ONCE, _SEARCHED_AT_ONCE_ON_CARD = 1 << 18, 1 << 22
 # targets of which the distances to all values are stored at a time
 _COMPARED_AT_ONCE = 1 << 11
 _MOST_COMPARED = 3
+# boxes along each axis of the grid for targets that are far from all values, and how far in diagonals of a box
+_BOXES, _NEAR = 64, 1.5
 _MARGIN = 0.025
 # a key is only moved for a gain larger than what the interpolation between lattice points may hide
 _GAIN = 0.9
@@ -58,7 +63,7 @@ def search_keys(diner: Diner, targets: Tensor, moved: Tensor) -> Iterator[int]:
     keys = diner.hash_table
     size = round(_SEARCHED_POINTS ** (1 / keys.shape[1]))
     points = Lattice.covering(keys, size, _MARGIN).points()
-    nearest = _Nearest(torch.cat([diner.backbone(part) for part in points.split(chunk_size(keys))]))
+    nearest = _Nearest(torch.cat([diner.backbone(part) for part in points.split(chunk_size(keys))]), targets)
     at_once = _SEARCHED_AT_ONCE if keys.device.type == "cpu" else _SEARCHED_AT_ONCE_ON_CARD
     for start in range(0, len(keys), at_once):
         part = slice(start, start + at_once)
@@ -75,13 +80,24 @@ class _Nearest:
 
     More than three outputs are compared along the three principal components of the values: trees are of no use in
     more dimensions, and the values lie on a surface or in a volume.
+
+    Parameters
+    ----------
+    values
+        The values, (m, outputs).
+    targets
+        Everything that is searched for, (outputs, n).
     """
 
-    def __init__(self, values: Tensor) -> None:
+    def __init__(self, values: Tensor, targets: Tensor) -> None:
         self.values = values
         self._axes = _principal(values) if values.shape[1] > _MOST_COMPARED else None
         self._places = self._placed(values)
-        self._tree = cKDTree(self._places.numpy()) if values.device.type == "cpu" else None
+        if values.device.type == "cpu":
+            self._tree = cKDTree(self._places.numpy())
+            self._boxes = (
+                _Boxes(self._places, self._placed(targets.T)) if self._places.shape[1] == _MOST_COMPARED else None
+            )
 
     def to(self, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the index of the nearest value for each target, of (outputs, n), and its squared distance, (n,)."""
@@ -92,14 +108,55 @@ class _Nearest:
         return values if self._axes is None else values @ self._axes
 
     def _index(self, places: Tensor) -> Tensor:
-        if self._tree is not None:
-            return torch.from_numpy(self._tree.query(places.numpy(), eps=_NEARLY, workers=torch.get_num_threads())[1])
+        if places.device.type == "cpu":
+            return self._index_by_tree(places)
         if places.device.type == "cuda" and interpolation.is_compiled_for("cuda"):
             from napari_diner.representations import card
 
             return card.nearest(self._places, places.T)
         parts = places.split(_COMPARED_AT_ONCE)
         return torch.cat([torch.cdist(part, self._places).argmin(1) for part in parts])
+
+    def _index_by_tree(self, places: Tensor) -> Tensor:
+        if self._boxes is None:
+            return self._queried(places)
+        index = self._boxes.nearest(places)
+        near = (self._places[index] - places).norm(dim=1) < self._boxes.precise_from
+        index[near] = self._queried(places[near])
+        return index
+
+    def _queried(self, places: Tensor) -> Tensor:
+        return torch.from_numpy(self._tree.query(places.numpy(), eps=_NEARLY, workers=torch.get_num_threads())[1])
+
+
+class _Boxes:
+    """The nearest of some places to each box of a grid, all three-dimensional.
+
+    A tree takes long for a place that is far from all others, at a distance from many of them that is nearly the same,
+    as most targets are from the values of a network that has learned little. For these the nearest to their box will
+    do. The time does not depend on the places.
+    """
+
+    def __init__(self, places: Tensor, targets: Tensor) -> None:
+        self._least = targets.amin(0)
+        self._edges = ((targets.amax(0) - self._least) / _BOXES).clamp_min(1e-20)
+        self.precise_from = _NEAR * float(self._edges.norm())
+        """Distance from which a box is precise enough, in relation to its size."""
+        inhabitant = np.full((_BOXES,) * 3, -1)
+        inhabitant[self._of(places)] = np.arange(len(places))
+        nearest = distance_transform_edt(
+            inhabitant < 0, sampling=self._edges.tolist(), return_distances=False, return_indices=True
+        )
+        self._nearest = inhabitant[tuple(nearest)]
+
+    def nearest(self, places: Tensor) -> Tensor:
+        """Return the index of the nearest place to the box of each of some places, (n,)."""
+        return torch.from_numpy(self._nearest[self._of(places)])
+
+    def _of(self, places: Tensor) -> tuple[npt.NDArray[np.int64], ...]:
+        """Return the boxes of places; those outside the grid count as at its edge."""
+        box = ((places - self._least) / self._edges).nan_to_num(0).clamp(0, _BOXES - 1)
+        return tuple(box.long().T.numpy())
 
 
 def _principal(values: Tensor) -> Tensor:
