@@ -30,6 +30,8 @@ _COMPARED_AT_ONCE = 1 << 11
 _MOST_COMPARED = 3
 # boxes along each axis of the grid for targets that are far from all values, and how far in diagonals of a box
 _BOXES, _NEAR = 64, 1.5
+# fewer targets are all searched for precisely, which takes a second at most and gains a decibel
+_FEWEST_BY_BOX = 1 << 15
 _MARGIN = 0.025
 # a key is only moved for a gain larger than what the interpolation between lattice points may hide
 _GAIN = 0.9
@@ -95,9 +97,8 @@ class _Nearest:
         self._places = self._placed(values)
         if values.device.type == "cpu":
             self._tree = cKDTree(self._places.numpy())
-            self._boxes = (
-                _Boxes(self._places, self._placed(targets.T)) if self._places.shape[1] == _MOST_COMPARED else None
-            )
+            by_box = self._places.shape[1] == _MOST_COMPARED and targets.shape[1] >= _FEWEST_BY_BOX
+            self._boxes = _Boxes(self._places, self._placed(targets.T)) if by_box else None
 
     def to(self, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the index of the nearest value for each target, of (outputs, n), and its squared distance, (n,)."""
