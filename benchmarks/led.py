@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--source-um", type=float, default=50.0, help="diameter of the source")
     parser.add_argument("--distance-um", type=float, default=10_000.0, help="focal length of the lens in front of it")
     parser.add_argument("--bandwidth-nm", type=float, default=20.0, help="width of its spectrum at half its height")
-    parser.add_argument("--noise", type=float, nargs="*", default=[0.0, 0.005], help="read noise, of full scale")
+    parser.add_argument("--noise", type=float, nargs="*", default=[0.0, 0.001, 0.005], help="read noise, of full scale")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for led.txt and led.json")
     arguments = parser.parse_args()
     size = {"height_px": arguments.size, "width_px": arguments.size}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from napari_diner.physics.lensless.contrast_transfer import ContrastPower, contrast_power, shift_power
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator, inner
+from napari_diner.solvers.lensless import smoothness
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
 from napari_diner.solvers.lensless.linearised import by_frequency
 from napari_diner.solvers.lensless.problem import PhaseProblem
@@ -220,7 +221,9 @@ class GaussNewton(Resumable):
         padding = self.problem.model.padding
         half = padding.padded_shape[1] // 2 + 1
         floor = (damping + _CONTRAST_FLOOR) * strongest
-        curvature = _curvature(padding.padded_shape, power.phase.device)
+        priors = self.problem.priors
+        factors = None if priors is None else priors.smooth_factors
+        curvature = smoothness.curvature(padding.padded_shape, power.phase.device, factors)[:, :half]
         return by_frequency(
             padding,
             [
@@ -246,10 +249,3 @@ def _predicted(solve: ConjugateGradients, right: Tensor, shift: float) -> float:
 
 def _sum(first: Operator, second: Operator) -> Operator:
     return lambda residual: first(residual) + second(residual)
-
-
-def _curvature(shape: tuple[int, int], device: torch.device) -> Tensor:
-    """Return the eigenvalues of DᵀD, with D the differences to the next pixels, for the frequencies of a real grid."""
-    rows = 2 * torch.sin(torch.pi * torch.fft.fftfreq(shape[0], device=device))
-    columns = 2 * torch.sin(torch.pi * torch.fft.rfftfreq(shape[1], device=device))
-    return rows[:, None] ** 2 + columns**2

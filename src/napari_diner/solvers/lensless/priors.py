@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from napari_diner.physics.lensless.contrast_transfer import ContrastPower
 from napari_diner.solvers.lensless import smoothness
 from napari_diner.solvers.lensless.prior_settings import PriorSettings
 from napari_diner.solvers.lensless.total_variation import TotalVariation
@@ -16,6 +17,9 @@ from napari_diner.solvers.lensless.total_variation import TotalVariation
 _EXCESS, _RELAXATION = 16.0, 2**0.5
 # RMS of the steps of a smooth field's real and of its imaginary part from pixel to pixel, relative to the amplitude
 _SMOOTH_STEP = 0.1
+# power of a ring of frequencies without an object, relative to its noise; largest factor of smoothness; and the part of
+# its power that has to be left for a ring to be judged
+_LEAST_DETAIL, _STIFFEST, _HARDLY_SEEN = 0.02, 1e3, 1e-4
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Priors:
     """Largest weight of smoothness, which a field with an unknown surround needs to be determined; zero for none."""
     smooth_part: Tensor | None = None
     """True where the field is smooth, (Y, X); everywhere if None."""
+    smooth_factors: Tensor | None = None
+    """Factors of smoothness for each ring of frequencies, at least one; all one if None. See `with_spectrum`."""
     support: Tensor | None = None
     """True where there may be a specimen, (Y, X), or None."""
     factor: float = 1.0
@@ -86,6 +92,41 @@ class Priors:
         """Return priors with another factor on the weight."""
         return replace(self, factor=factor)
 
+    def with_spectrum(self, field: Tensor, transfer: ContrastPower) -> Priors:
+        """Return priors whose smoothness is that of a field in all rings of frequencies where it is the smoother.
+
+        Normally distributed steps of the variance s² mean the power ``p = 2 M s² / |D|²`` of each frequency, for M
+        pixels. Most specimens have less of the finest detail, where a source that blurs the frames leaves mostly noise.
+        The power P of a ring follows from that of the field, which the prior has reduced and the noise increased
+        (empirical Bayes): ``|O|² = P (W_C² + W_S²)/2 + M σ² (W_C²/Σ|C|² + W_S²/Σ|S|²)`` on average, with
+        ``W = Σ|C|² / (Σ|C|² + N κ |D|²)``. The factor is p/P, at least one.
+
+        Parameters
+        ----------
+        field
+            The field O, (Y, X), reconstructed with these priors.
+        transfer
+            Response of the frames to each frequency.
+        """
+        if self.smoothness_weight == 0:
+            return self
+        shape = (transfer.phase.shape[0], transfer.phase.shape[1])
+        stiffness = smoothness.curvature(shape, field.device, self.smooth_factors)
+        kept, noise = torch.zeros_like(transfer.phase), torch.zeros_like(transfer.phase)
+        for power in transfer:
+            damped = power + self.values_per_pixel * self.smoothness_weight * stiffness
+            kept += (power / damped.clamp_min(1e-12)).square() / 2
+            noise += power / damped.clamp_min(1e-12).square()
+        variance = field.numel() * self.variance
+        kept, noise = (smoothness.ring_means(image)[0] for image in (kept, variance * noise))
+        seen, counts = smoothness.ring_means(torch.fft.fft2(field).abs().square())
+        # beyond the scatter of the noise; what remains of it where there is no object
+        power = torch.maximum(seen - (1 + 2 / counts.sqrt()) * noise, _LEAST_DETAIL * noise) / kept.clamp_min(1e-30)
+        step = _SMOOTH_STEP * self.brightness
+        steepness = smoothness.ring_means(smoothness.curvature(shape, field.device))[0].clamp_min(1e-6)
+        factors = (2 * field.numel() * step**2 / steepness / power.clamp_min(1e-30)).clamp(1, _STIFFEST)
+        return replace(self, smooth_factors=torch.where(kept > _HARDLY_SEEN, factors, 1.0))
+
     @property
     def _tv(self) -> TotalVariation | None:
         if self.settings.total_variation == "off":
@@ -123,7 +164,7 @@ class Priors:
         # a change dO of the field is one by dO / O of log-amplitude and phase
         slope = slope * field / power
         if self.smoothness_weight > 0:
-            value, derivative = smoothness.roughness(field, self.smooth_part)
+            value, derivative = smoothness.roughness(field, self.smooth_part, self.smooth_factors)
             cost += self.smoothness_weight * value
             slope += self.smoothness_weight * derivative
         return cost, slope
@@ -133,7 +174,7 @@ class Priors:
         tv = self._tv
         weights = None if tv is None else tv.weights(field)
         strength, pull = 0.5 * self.weight / field.numel(), self._pull / field.numel()
-        smooth, rough = self.smoothness_weight, smoothness.quadratic(field, self.smooth_part)
+        smooth, rough = self.smoothness_weight, smoothness.quadratic(field, self.smooth_part, self.smooth_factors)
 
         def apply(step: Tensor) -> Tensor:
             result = torch.zeros_like(step) if weights is None else strength * weights.apply(step)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.errors import InputError
+from napari_diner.physics.lensless.contrast_transfer import contrast_power
 from napari_diner.solvers.lensless.held_out import WeightChoice
 from napari_diner.solvers.lensless.noise import fine_noise
 from napari_diner.solvers.lensless.priors import Priors
@@ -107,6 +108,14 @@ def weighed(problem: PhaseProblem, field: Tensor) -> PhaseProblem:
         return problem
     misfit = min(problem.evaluate(field).misfit, fine_noise(problem.filled_amplitudes()).shot)
     return problem.with_priors(problem.priors.adapted(misfit))
+
+
+def smoothed(problem: PhaseProblem, field: Tensor) -> PhaseProblem:
+    """Return a problem in incoherent light whose smoothness is that of a first object; see `Priors.with_spectrum`."""
+    if problem.priors is None or problem.model.heights.is_coherent or problem.model.sensor.binning > 1:
+        return problem
+    priors = problem.priors.adapted(problem.evaluate(field).misfit)
+    return problem.with_priors(priors.with_spectrum(field, contrast_power(problem.model)))
 
 
 def middle_frame(distances_um: Sequence[float]) -> int:

@@ -29,7 +29,7 @@ from napari_diner.tasks.job import Stage
 from napari_diner.tasks.lensless.calibrate import CalibratedRecording, Calibration
 from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.model import ModelBuilder
-from napari_diner.tasks.lensless.prior import Support, middle_frame, priors_of, weighed
+from napari_diner.tasks.lensless.prior import Support, middle_frame, priors_of, smoothed, weighed
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import FrameRegistration, RegisteredRecording
 from napari_diner.tasks.lensless.setup import Setup
@@ -188,6 +188,7 @@ class LenslessStages:
         # the same camera has the same noise, and bright and dark places are similar; the previous
         # object of a moving sample would take changes for noise
         problem = weighed(began.problem, previous.field).with_weights(previous.problem.weights)
+        problem = smoothed(problem, previous.field)
         return replace(
             began.with_field(previous.field),
             problem=problem,
@@ -244,7 +245,8 @@ class LenslessStages:
             return GaussNewton(state.problem, state.field, state.gauss_newton.model_copy(update=_LOOK))
 
         def absorb(state: LenslessState, field: Tensor) -> LenslessState:
-            problem, noise = weigh(state.problem, field, robust=self.recipe.noise.weighting == "robust")
+            problem = smoothed(state.problem, field)
+            problem, noise = weigh(problem, field, robust=self.recipe.noise.weighting == "robust")
             # projections do not support weights and would undo the start; and no cautious first step is needed
             quick = {"warm_up": 0, "damping": min(state.gauss_newton.damping, _DAMPING_LOOKED)}
             state = replace(
