@@ -46,7 +46,7 @@ def test_shifts_are_taken_into_account() -> None:
 
 @pytest.mark.parametrize("factor", [0.9, 1.12])
 def test_a_common_factor_shows(factor: float) -> None:
-    found = fit(UNEVEN, phase_range_rad=0.5, amplitude_min=0.8).best_scale([factor * z for z in UNEVEN])
+    found = fit(UNEVEN, phase_range_rad=0.5, amplitude_min=0.8).scales([factor * z for z in UNEVEN], 1)[0]
     assert found == pytest.approx(1 / factor, abs=0.04)
 
 

@@ -37,8 +37,6 @@ _BLUR_PX = 1.0
 """Standard deviation of a blur that suppresses the noise of a weak object."""
 _SCALES = np.geomspace(1 / 32, 32, 119)
 """Candidates for a common factor of all distances; the minimum of the misfit is about a tenth wide."""
-_BETWEEN = np.geomspace(0.95, 1 / 0.95, 13)
-"""Refinements of the best candidate."""
 
 
 class DistanceFit:
@@ -128,15 +126,16 @@ class DistanceFit:
             best = better
         return best
 
-    def best_scale(self, distances_um: Sequence[float] | Array) -> float:
-        """Return the best common factor of distances; 1 if it is at the end of the candidates."""
+    def scales(self, distances_um: Sequence[float] | Array, most: int) -> list[float]:
+        """Return common factors of distances at which the misfit has a minimum, the deepest first.
+
+        In small fields, and for strong objects, the deepest is not always the right one.
+        """
         given = np.asarray(distances_um)
-
-        def misfit(factor: float) -> float:
-            return self.misfit(factor * given)
-
-        coarse = min(_SCALES, key=misfit)
-        return 1.0 if coarse in (_SCALES[0], _SCALES[-1]) else float(min(coarse * _BETWEEN, key=misfit))
+        misfits = np.array([self.misfit(factor * given) for factor in _SCALES])
+        inner = misfits[1:-1]
+        minima = 1 + np.flatnonzero((inner <= misfits[:-2]) & (inner <= misfits[2:]))
+        return [float(_SCALES[number]) for number in minima[np.argsort(misfits[minima], kind="stable")][:most]]
 
     def weak_object(self, distances_um: Sequence[float] | Array) -> Spectra:
         """Return the field of the weak object that explains the frames, blurred against noise: complex, (Y, X)."""

@@ -76,5 +76,17 @@ def test_a_wrong_unit_or_medium_is_named(settings: dict[str, Any], factor: float
     assert named == pytest.approx(factor, rel=0.05)
 
 
+@pytest.mark.parametrize(("phase", "factor"), [(0.4, 10), (5.0, 10), (1.5, 1.4)])
+def test_a_small_field_shows_the_scale_too_and_nothing_else_is_blamed(phase: float, factor: float) -> None:
+    """The minimum of the linear theory is elsewhere there; a gamma or a negative would fit somewhat better, too."""
+    sample = nd.sample("lensless", height_px=88, width_px=80, phase_range_rad=phase, distances_um=DISTANCES, **LIGHT)
+    texts = nd.lensless.start(sample.data.data, distances_um=np.array(DISTANCES) / factor, **LIGHT).warnings
+    (text,) = [text for text in texts if "fit better" in text]
+    named = re.search(r"all distances, or the wavelength, about ([\d.]+) (% larger|times as large)", text)
+    assert named is not None, text
+    size = float(named[1]) if named[2] == "times as large" else 1 + float(named[1]) / 100
+    assert size == pytest.approx(factor, rel=0.2)
+
+
 def test_frames_that_are_yet_to_be_registered_tell_nothing() -> None:
     assert warnings(list(DISTANCES[::-1]), registration="shift") == []

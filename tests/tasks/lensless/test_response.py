@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -41,3 +42,16 @@ def test_light_is_left_alone() -> None:
 def test_other_functions_of_the_light_are_named(curve: Callable[[Frames], Frames], words: str) -> None:
     (text,) = warnings(curve)
     assert text.startswith(f"the frames fit better as {words}")
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.0015])
+def test_the_size_of_an_offset_under_a_sample_of_little_contrast_is_named(noise: float) -> None:
+    distances = (320.0, 400.0, 470.0, 560.0, 640.0)
+    chosen = {"height_px": 96, "width_px": 88, "distances_um": distances, "seed": 5}
+    sample = nd.sample("lensless", phase_range_rad=0.8, amplitude_min=0.6, noise_sigma=noise, **chosen)
+    light = np.asarray(sample.data.data, np.float64) / 65535
+    values = sample.recipe.model_dump(exclude_unset=True, exclude={"stack", "truth", "intensity_scale"})
+    assert not [text for text in nd.lensless.start(light, **values).warnings if "fit better" in text]
+    (text,) = [t for t in nd.lensless.start(light + light.mean(), **values).warnings if "fit better" in t]
+    percent = re.search(r"on top of an offset of about (\d+) % of their mean", text)
+    assert percent is not None and abs(int(percent[1]) - 50) <= 12

@@ -7,14 +7,14 @@ import numpy as np
 from napari_diner.preprocess.soundness import OTHER_EXPOSURE
 from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.short_look import ShortLook, instead
+from napari_diner.tasks.lensless.short_look import ShortLook, Suspicion, instead
 
 _LEAST = 0.002
 """Largest negligible differences."""
 
 
-def uneven(recipe: LenslessRecipe, prepared: PreparedFrames, look: ShortLook) -> list[str]:
-    """Return a warning if frames with slightly different brightness are explained much better by equal light.
+def uneven(recipe: LenslessRecipe, prepared: PreparedFrames, look: ShortLook) -> list[Suspicion]:
+    """Return a suspicion if frames with slightly different brightness are explained much better by equal light.
 
     Large differences need no confirmation; see `napari_diner.preprocess.soundness.exposures`.
 
@@ -38,7 +38,8 @@ def uneven(recipe: LenslessRecipe, prepared: PreparedFrames, look: ShortLook) ->
     before, after = look.with_gains(None), look.with_gains(gains)
     if not look.is_much_better(after, before):
         return []
-    return [
+    text = (
         f"the brightness of the frames differs by up to {100 * most:.1g} %, as of light that drifts: with gains, "
         f"{instead(before, after)}; equalise_gains estimates and removes such differences"
-    ]
+    )
+    return [Suspicion.confirmed(text, before, after)]

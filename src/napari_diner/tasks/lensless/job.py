@@ -30,15 +30,15 @@ from napari_diner.tasks.lensless.data import (
 from napari_diner.tasks.lensless.geometry import object_shape, onto_object
 from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.model import ModelBuilder
-from napari_diner.tasks.lensless.order import misplaced
+from napari_diner.tasks.lensless.order import misplaced, rescaled
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.prior import checked_support, prior_report, support_doubts
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import check_registration, unregistered
-from napari_diner.tasks.lensless.response import RESPONSE_SIDE_PX, nonlinear
+from napari_diner.tasks.lensless.response import nonlinear
 from napari_diner.tasks.lensless.setup import Setup, geometry_report, light_report
-from napari_diner.tasks.lensless.short_look import ShortLook
+from napari_diner.tasks.lensless.short_look import SIDES_PX, ShortLook
 from napari_diner.tasks.lensless.stages import LenslessStages, LenslessState
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
@@ -54,6 +54,8 @@ _DOUBTFUL = (
     "check the order of the frames, their distances and brightness, the wavelength and the pixel size",
 )  # fmt: skip
 _DOUBTFUL_FRAME = 0.002
+# what another scale may leave unexplained if no other error is to be looked for
+_CLEAR = 0.1
 
 
 class LenslessJob(Job[LenslessState]):
@@ -117,17 +119,22 @@ class LenslessJob(Job[LenslessState]):
         support = checked_support(recipe, data)
         displaced = unregistered(self._used, self._prepared)
         same = [] if implausible else of_one_height(amplitudes, setup.frame_optics, setup.heights.distances_um)
-        self.warnings += (*displaced, *same, *support_doubts(support))
-        if not (implausible or displaced or same):  # any of them would explain it
-            look = ShortLook(setup, self._prepared, builder)
-            uneven_light = uneven(self._used, self._prepared, look)
-            # either may be mistaken for the other
-            wrong = uneven_light or misplaced(self._used, setup, self._prepared, look)
-            if not wrong:
-                wrong = nonlinear(ShortLook(setup, self._prepared, builder, RESPONSE_SIDE_PX))
-            self.warnings = (*wrong, *self.warnings)
+        wrong = [] if implausible or same else self._suspicion(setup, builder, displaced)
+        self.warnings = (*wrong, *self.warnings, *same, *support_doubts(support))
         self._stages = LenslessStages(self._used, builder, support)
         self.warnings = tuple(self._left_out.counted(self.warnings))
+
+    def _suspicion(self, setup: Setup, builder: ModelBuilder, displaced: list[str]) -> list[str]:
+        """Return the error of the recording that would explain most, at most one of them."""
+        prepared, recipe = self._prepared, self._used
+        look, small = (ShortLook(setup, prepared, builder, side) for side in SIDES_PX)
+        suspicions = rescaled(recipe, setup, prepared, look, small)
+        if displaced and not suspicions:
+            return displaced
+        if not (displaced or (suspicions and suspicions[0].left < _CLEAR)):
+            suspicions += [*uneven(recipe, prepared, look), *misplaced(recipe, setup, prepared, look)]
+            suspicions += nonlinear(small)
+        return [suspicion.text for suspicion in sorted(suspicions, key=lambda one: one.left)[:1]]
 
     def begin(self) -> LenslessState:
         """Return the state with prepared frames and a start."""

@@ -8,11 +8,13 @@ approximation.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_diner.physics.plausibility import periods_kept
 from napari_diner.preprocess.distances import DistanceFit, reversed_order
 from napari_diner.preprocess.settings import Metric
 from napari_diner.preprocess.sharpness import block_sums, sharpness
@@ -21,7 +23,7 @@ from napari_diner.tasks.frame_list import listed
 from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
-from napari_diner.tasks.lensless.short_look import ShortLook, instead
+from napari_diner.tasks.lensless.short_look import ShortLook, Suspicion, instead
 from napari_diner.tasks.wording import change
 
 # mean log ratio of the residuals of the linear theory above which an alternative is tried
@@ -31,15 +33,19 @@ _BETTER_ORDER, _BETTER_SCALE = 0.003, 0.04
 _AS_WELL, _SHARPER, _BLOCKS = 0.02, 0.2, 14
 # largest ratio of the unexplained shares of an alternative and of the nominal distances
 _CONFIRMED_ORDER = 0.97
-# factors about a common factor to refine it beyond the linear theory
-_STEPS = (1 / 1.06, 1.0, 1.06)
+# part beyond noise of a small part of the field, after a few steps, from which other scales are tried
+_LEAST = 8e-4
+# periods of the finest detail whose light reaches the sensor from the nearest plausible distance
+_FEWEST_PERIODS = 4.0
+# common factors that are tried beside those of the linear theory, their largest number, and ratios of finer ones
+_NEAR, _MOST, _STEPS = (0.8, 1.25), 3, (1.2, 1.06)
 _METRIC: Metric = "gini_gradient"
 
 Vector = npt.NDArray[np.float64]
 
 
-def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, look: ShortLook) -> list[str]:
-    """Return a sentence if frames fit better with their distances in another order, or all longer or shorter.
+def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, look: ShortLook) -> list[Suspicion]:
+    """Return a suspicion if frames fit better with their distances in another order.
 
     Frames that are yet to be registered are not checked, nor those of a point source, which depend on the distances by
     their magnification.
@@ -53,46 +59,86 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, lo
     look
         Reconstructs them for a moment.
     """
-    if recipe.registration != "off" or recipe.source_distance_um is not None:
-        return []
-    repeats = setup.padding_mode == "none"
-    fit = DistanceFit(prepared.amplitudes, setup.frame_optics, setup.heights.shifts_um, repeats=repeats)
-    if not fit.is_usable:
+    fit = _distance_fit(recipe, setup, prepared)
+    if fit is None:
         return []
     nominal = np.asarray(setup.heights.distances_um)
-    misfit, (best, order), factor = fit.misfit(nominal), fit.best_order(nominal), fit.best_scale(nominal)
-    scaled = fit.misfit(factor * nominal)
-    # with entirely wrong distances, some other order always fits a little better
-    if scaled < min(misfit - _BETTER_SCALE, best) and (warning := _of_scale(look, nominal, factor)):
-        return [warning]
+    misfit, (best, order) = fit.misfit(nominal), fit.best_order(nominal)
     if best < misfit - _BETTER_ORDER:
         order = _sharper_way(fit, order)
         before, after = look.at(nominal), look.at(order)
         if after.share < _CONFIRMED_ORDER * before.share:
-            return [f"{_of_order(nominal, order)}: {instead(before, after)}; check the list of distances"]
+            text = f"{_of_order(nominal, order)}: {instead(before, after)}; check the list of distances"
+            return [Suspicion.confirmed(text, before, after)]
         return []
     turned = _sharper_way(fit, nominal)
     if turned is not nominal:
-        return [
+        text = (
             "the distances in reverse order explain the frames as well, and show a sharper sample; check whether the "
             f"list should be {listed(turned.tolist())} µm"
-        ]
+        )
+        return [Suspicion(text)]
     return []
 
 
-def _of_scale(look: ShortLook, given: Vector, factor: float) -> str:
-    """Return a warning if frames fit better with all distances longer or shorter; empty otherwise."""
-    before = look.at(given)
-    # strong objects lead to an exaggerated factor near one
-    looks = [(look.at(one * given), one) for one in (factor, factor**0.5)]
-    after, factor = min(looks, key=lambda pair: pair[0].share)
+def rescaled(
+    recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, look: ShortLook, small: ShortLook
+) -> list[Suspicion]:
+    """Return a suspicion if frames fit better with all distances longer or shorter; see `misplaced`.
+
+    Parameters
+    ----------
+    recipe, setup, prepared, look
+        As for `misplaced`.
+    small
+        Reconstructs a smaller part, to search for the factor.
+    """
+    fit = _distance_fit(recipe, setup, prepared)
+    if fit is None:
+        return []
+    nominal = np.asarray(setup.heights.distances_um)
+    candidates = fit.scales(nominal, _MOST)
+    given = small.at(nominal, quick=True)
+    is_linear = bool(candidates) and fit.misfit(candidates[0] * nominal) < fit.misfit(nominal) - _BETTER_SCALE
+    if given.beyond_noise < _LEAST and not is_linear:
+        return []
+    shares = {1.0: given.share}
+
+    def best_of(factors: Iterable[float]) -> float:
+        shares.update({one: small.at(one * nominal, quick=True).share for one in factors if one not in shares})
+        return min(shares, key=shares.__getitem__)
+
+    optics, field_um = setup.frame_optics, min(prepared.amplitudes.shape[1:]) * setup.frame_optics.pixel_size_um
+    nearest = float(nominal.min())
+    factor = best_of(
+        one for one in (*candidates, *_NEAR) if periods_kept(optics, one * nearest, field_um) > _FEWEST_PERIODS
+    )
+    for step in _STEPS if factor != 1 else ():
+        while (better := best_of((factor * step, factor / step))) != factor:
+            factor = better
+    if factor == 1:
+        return []
+    before, after = look.at(nominal), look.at(factor * nominal)
     if not look.is_much_better(after, before):
-        return ""
-    factor *= _towards_best(*(look.at(factor * step * given).share for step in _STEPS))
-    return (
+        return []
+    step = _STEPS[-1]
+    factor *= _towards_best(
+        step, look.at(factor / step * nominal).share, after.share, look.at(factor * step * nominal).share
+    )
+    text = (
         f"the frames fit better with all distances, or the wavelength, about {change(factor)}, or pixels about "
         f"{change(factor**-0.5)}: {instead(before, after)}; check these and the medium (the frames fix only λz/np²)"
     )
+    return [Suspicion.confirmed(text, before, after)]
+
+
+def _distance_fit(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames) -> DistanceFit | None:
+    """Return the linear theory of frames, or None if it does not apply."""
+    if recipe.registration != "off" or recipe.source_distance_um is not None:
+        return None
+    repeats = setup.padding_mode == "none"
+    fit = DistanceFit(prepared.amplitudes, setup.frame_optics, setup.heights.shifts_um, repeats=repeats)
+    return fit if fit.is_usable else None
 
 
 def _sharper_way(fit: DistanceFit, distances_um: Vector) -> Vector:
@@ -113,9 +159,9 @@ def _of_order(nominal: Vector, order: Vector) -> str:
     return f"the frames fit better with the distances in another order, {listed(order.tolist())} µm"
 
 
-def _towards_best(smaller: float, same: float, larger: float) -> float:
-    """Return the factor, within `_STEPS`, at the minimum of the parabola through the unexplained shares."""
+def _towards_best(step: float, smaller: float, same: float, larger: float) -> float:
+    """Return the factor, within a step, at the minimum of the parabola through three unexplained shares."""
     curvature = smaller - 2 * same + larger
     if curvature <= 0:
-        return _STEPS[0] if smaller < larger else _STEPS[-1]
-    return float(_STEPS[-1] ** np.clip((smaller - larger) / (2 * curvature), -1, 1))
+        return 1 / step if smaller < larger else step
+    return float(step ** np.clip((smaller - larger) / (2 * curvature), -1, 1))

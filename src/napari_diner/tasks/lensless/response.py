@@ -11,25 +11,31 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.tasks.lensless.short_look import ShortLook, instead
+from napari_diner.tasks.lensless.short_look import ShortLook, Suspicion, instead
+from napari_diner.tasks.wording import percent
 
 Frames = npt.NDArray[np.float32]
 
-RESPONSE_SIDE_PX = 96
-"""Pixels across that are enough."""
 # smaller fields hold too little to tell
 _FEWEST_PX = 80
 # what has to be left beyond noise for it to matter
 _LEAST = 3e-4
+# offsets that are tried, relative to the darkest values, and the least of these, relative to the mean, that matter
+_OFFSETS = (0.7, 0.85, 1.0)
+_LEAST_OFFSET = 0.08
 # a logarithm over two decades
 _DECADES = float(np.log(100))
 
 
-def nonlinear(look: ShortLook) -> list[str]:
-    """Return a sentence if frames fit better as another function of their values."""
-    frames = look.intensities
-    if min(frames.shape[1:]) < _FEWEST_PX:
+def nonlinear(look: ShortLook) -> list[Suspicion]:
+    """Return suspicions if frames fit better as another function of their values."""
+    if min(look.intensities.shape[1:]) < _FEWEST_PX:
         return []
+    return [*_curved(look), *_on_an_offset(look)]
+
+
+def _curved(look: ShortLook) -> list[Suspicion]:
+    frames = look.intensities
     given = look.of(frames, quick=True)
     if given.beyond_noise < _LEAST:
         return []
@@ -40,19 +46,34 @@ def nonlinear(look: ShortLook) -> list[str]:
     given, best = look.of(frames), look.of(_CURVES[words](frames))
     if not look.is_much_better(best, given):
         return []
-    return [
+    text = (
         f"the frames fit better as {words}: {instead(given, best)}; save them in proportion to the light, as the "
         "camera recorded them"
-    ]
+    )
+    return [Suspicion.confirmed(text, given, best)]
 
 
 def _exponential(frames: Frames) -> Frames:
     return np.asarray(np.expm1(frames * np.float32(_DECADES / float(frames.max()))))
 
 
-def _without_pedestal(frames: Frames) -> Frames:
-    low = float(np.percentile(frames, 0.1))
-    return np.asarray(np.maximum(frames - np.float32(low), 0))
+def _on_an_offset(look: ShortLook) -> list[Suspicion]:
+    frames = look.intensities
+    low, mean = float(np.percentile(frames, 0.1)), float(frames.mean())
+    if low < _LEAST_OFFSET * mean:
+        return []
+    given = look.of(frames)
+    if not look.is_certain(given):
+        return []
+    looks = [(part * low, look.of(np.maximum(frames - np.float32(part * low), 0))) for part in _OFFSETS]
+    offset, best = min(looks, key=lambda pair: pair[1].beyond_noise)
+    if not look.is_much_better(best, given):
+        return []
+    text = (
+        f"the frames fit better as light on top of an offset of about {percent(offset / mean)} of their mean: "
+        f"{instead(given, best)}; subtract what the camera shows without light (preprocess.dark)"
+    )
+    return [Suspicion.confirmed(text, given, best)]
 
 
 _CURVES: Mapping[str, Callable[[Frames], Frames]] = {
@@ -60,5 +81,4 @@ _CURVES: Mapping[str, Callable[[Frames], Frames]] = {
     "roots of their values, as if they had been squared": np.sqrt,
     "a negative": lambda frames: frames.max() + frames.min() - frames,
     "exponentials of their values, as if they were logarithmic": _exponential,
-    "light on top of an offset, such as that of the camera without light": _without_pedestal,
 }

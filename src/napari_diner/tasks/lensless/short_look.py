@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,9 @@ from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.unexplained import Unexplained
 from napari_diner.tasks.wording import percent
 
-_SIDE_PX = 192
+SIDES_PX = (192, 96)
+"""Pixels across that confirm a suspicion, and that are enough to compare many."""
+
 _SHORT = GaussNewtonSettings(warm_up=30, iterations=3, cg_steps=10, damping=1e-2)
 _SHORTER = GaussNewtonSettings(warm_up=15, iterations=1, cg_steps=6, damping=1e-2)
 # what a change of the geometry may leave of what was unexplained beyond noise, and standard errors that make it certain
@@ -27,6 +30,20 @@ _CONFIRMED, _CERTAIN = 0.5, 5.0
 _NEXT_TO_NOTHING = 1e-5
 
 Vector = npt.NDArray[np.float64]
+
+
+class Suspicion(NamedTuple):
+    """A suspected error, and how much better the frames are explained without it."""
+
+    text: str
+    """Sentence for the report."""
+    left: float = 1.0
+    """Unexplained share beyond noise without the error, relative to that with it."""
+
+    @classmethod
+    def confirmed(cls, text: str, before: Unexplained, after: Unexplained) -> Suspicion:
+        """Return a suspicion that short reconstructions confirm."""
+        return cls(text, after.beyond_noise / max(before.beyond_noise, 1e-12))
 
 
 class ShortLook:
@@ -42,7 +59,7 @@ class ShortLook:
         Most pixels of the part along each axis.
     """
 
-    def __init__(self, setup: Setup, prepared: PreparedFrames, builder: ModelBuilder, side_px: int = _SIDE_PX) -> None:
+    def __init__(self, setup: Setup, prepared: PreparedFrames, builder: ModelBuilder, side_px: int) -> None:
         setup, builder = of_the_sensor(setup, builder)
         cut = middle(prepared.amplitudes.shape[1:], side_px)
         if cut is not None:
@@ -63,9 +80,10 @@ class ShortLook:
         prepared = dataclasses.replace(self._prepared, amplitudes=amplitudes)
         return self._unexplained(self._setup, prepared, _SHORTER if quick else _SHORT)
 
-    def at(self, distances_um: Vector) -> Unexplained:
-        """Return the unexplained share of the variation of the frames with other distances."""
-        return self._unexplained(self._setup.with_heights(distances_um=tuple(distances_um.tolist())))
+    def at(self, distances_um: Vector, *, quick: bool = False) -> Unexplained:
+        """Return the unexplained share of the variation of the frames with other distances, or about that."""
+        setup = self._setup.with_heights(distances_um=tuple(distances_um.tolist()))
+        return self._unexplained(setup, steps=_SHORTER if quick else _SHORT)
 
     def with_gains(self, gains: Vector | None) -> Unexplained:
         """Return the same with other gains of the frames, or with those of the setup."""
@@ -84,11 +102,17 @@ class ShortLook:
         fields = solver.result(), problem.flat_field()
         return Unexplained.of(*(problem.intensity_residual(one).cpu().numpy() for one in fields))
 
+    def is_certain(self, unexplained: Unexplained) -> bool:
+        """Return whether a share beyond noise is significant."""
+        return unexplained.beyond_noise > self._error(unexplained)
+
     def is_much_better(self, after: Unexplained, before: Unexplained) -> bool:
         """Return whether a change significantly reduces the share beyond noise."""
         less = before.beyond_noise - after.beyond_noise
-        error = _CERTAIN * before.share / math.sqrt(self._prepared.amplitudes.size)
-        return after.share < before.share and less >= max(_CONFIRMED * before.beyond_noise, error)
+        return after.share < before.share and less >= max(_CONFIRMED * before.beyond_noise, self._error(before))
+
+    def _error(self, unexplained: Unexplained) -> float:
+        return _CERTAIN * unexplained.share / math.sqrt(self._prepared.amplitudes.size)
 
 
 def instead(before: Unexplained, after: Unexplained) -> str:
