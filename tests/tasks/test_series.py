@@ -13,6 +13,7 @@ from napari_diner.cli.app import execute
 from napari_diner.errors import DinerError, RecipeError
 from napari_diner.io.axes import at_point, series_axis
 from napari_diner.tasks.checkpoint import Checkpoint
+from napari_diner.tasks.fit.model import FitModel
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.task import Frames
@@ -92,13 +93,95 @@ def test_an_interrupted_series_goes_on(series: np.ndarray, tmp_path: Path) -> No
     np.testing.assert_array_equal(resumed.phase, nd.lensless(Frames(series, "TNYX"), recipe=recipe).phase)
 
 
+def test_doubts_about_a_later_recording_are_told(series: np.ndarray) -> None:
+    frames = series.astype(np.float32)
+    frames[2, 0, 10, 10] = 1e6
+    warnings = nd.lensless(Frames(frames, "TNYX"), select="T=all", **RECIPE).report["warnings"]
+    assert any(warning.startswith("T = 2: ") and "far above" in warning for warning in warnings), warnings
+
+
+@pytest.fixture(scope="module")
+def tomograms() -> tuple[np.ndarray, dict[str, object]]:
+    """Three recordings of a volume that turns into another one, (T, N, Y, X), and their recipe."""
+    samples = [nd.sample("idt", height_px=32, width_px=32, slices=6, frames=8, seed=seed) for seed in (0, 1)]
+    first, second = (sample.data.data for sample in samples)
+    recipe = samples[0].recipe.model_dump(exclude_unset=True, exclude={"stack", "task"})
+    return np.stack([(1 - part) * first + part * second for part in (0, 0.02, 0.04)]).astype(np.float32), recipe
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"solver": "voxels", "model": "born"},
+        {"solver": "voxels", "model": "multislice", "multislice": {"iterations": 6}},
+        {"solver": "diner", "model": "born", "gradient": {"iterations": 30}},
+        {"solver": "tikhonov"},
+    ],
+    ids=lambda settings: "-".join(map(str, list(settings.values())[:2])),
+)
+def test_a_series_of_volumes(tomograms: tuple[np.ndarray, dict[str, object]], settings: dict[str, object]) -> None:
+    frames, recipe = tomograms
+    together = nd.idt(Frames(frames, "TNYX"), select="T=all", **recipe, **settings)
+    assert together["n_re"].axes == "TZYX" and together["n_re"].data.shape == (3, 6, 32, 32)
+    report = together.report
+    alone = nd.idt(Frames(frames[2], "NYX"), **recipe, **settings)
+    assert report["series"]["unexplained"][2] < 1.1 * alone.report["unexplained"] + 0.01
+    assert report["model"] == alone.report["model"]
+    names = [stage["name"] for stage in report["stages"] if stage["name"].startswith("T=2")]
+    assert names == [f"T=2: {'closed form' if settings['solver'] == 'tikhonov' else settings['solver']}"]
+    assert sum(report["series"]["iterations"][1:]) <= 2 * alone.report["iterations"]
+
+
+@pytest.fixture(scope="module")
+def video() -> np.ndarray:
+    """Frames of a video in colours, (T, Y, X, S)."""
+    return nd.sample("video", height_px=20, width_px=24, frames=3).data.data
+
+
+@pytest.mark.parametrize("settings", [{}, {"representation": "siren"}], ids=str)
+def test_a_series_of_fits(video: np.ndarray, settings: dict[str, object], tmp_path: Path) -> None:
+    epochs = 60
+    settings = {**settings, "epochs": epochs, "training": {"searches": 1}}
+    together = nd.fit(Frames(video, "TYXS"), select="T=all", **settings)
+    assert together["reconstruction"].axes == "TYXS" and together["reconstruction"].data.dtype == np.uint8
+    alone = nd.fit(Frames(video[2], "YXS"), **settings).report
+    series = together.report["series"]
+    assert series["psnr_db"][2] > alone["psnr_db"] - 1
+    assert together.report["psnr_db"] == min(series["psnr_db"])
+    training = [stage["iterations"] for stage in together.report["stages"] if "placing" not in stage["name"]]
+    assert training == [epochs, *[epochs if "representation" in settings else epochs // 3] * 2]
+    together.save(tmp_path / "out")
+    with pytest.raises(DinerError, match="for each point along T"):
+        FitModel.open(tmp_path / "out")
+
+
+def test_slices_as_a_series_keep_their_spacing() -> None:
+    volume = nd.sample("volume", height_px=24, width_px=24, slices=3).data.data
+    result = nd.fit(Frames(volume, "ZYX", (2.5, 0.5, 0.5)), select="Z=all", representation="pixels")
+    assert result["reconstruction"].axes == "ZYX" and result["reconstruction"].scale_um == (2.5, 0.5, 0.5)
+
+
+def test_an_interrupted_series_of_fits_goes_on(video: np.ndarray, tmp_path: Path) -> None:
+    recipe = task("fit").recipe_type.parse({"select": "T=all", "epochs": 12, "training": {"searches": 1}, "checkpoint_seconds": 1e-9})
+    path, frames = tmp_path / "run.checkpoint", Frames(video, "TYXS")
+    run = task("fit").start(recipe, frames, checkpoint=Checkpoint(path))
+    for _ in itertools.islice((progress for progress in run if progress.stage.startswith("T=1: diner")), 2):
+        run.checkpoint._due = 0.0
+    run.close()
+    with task("fit").start(recipe, frames, checkpoint=Checkpoint(path, resume=True)) as run:
+        assert not any(progress.stage == "T=0: diner-siren" for progress in run)
+        resumed = run.result()
+    whole = nd.fit(frames, recipe=recipe)
+    np.testing.assert_array_equal(resumed["reconstruction"].data, whole["reconstruction"].data)
+
+
 def test_what_cannot_be_a_series_is_refused(series: np.ndarray) -> None:
     with pytest.raises(RecipeError, match="one axis only"):
         nd.lensless(Frames(series, "TNYX"), select="T=all, N=all", **RECIPE)
     with pytest.raises(DinerError, match="cannot choose along C"):
         nd.lensless(Frames(series, "TNYX"), select="C=all", **RECIPE)
     with pytest.raises(DinerError, match="choose along the others"):
-        nd.idt(Frames(series, "TNYX"), select="T=all", wavelength_um=0.5, pixel_size_um=0.1, na=0.5)
+        nd.task("focus")(Frames(series, "TNYX"), select="T=all", wavelength_um=0.5, pixel_size_um=1)
     with pytest.raises(DinerError, match="rotated"):
         nd.lensless(Frames(series, "TNYX"), select="T=all", registration="similarity", **RECIPE)
 

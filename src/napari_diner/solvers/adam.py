@@ -44,6 +44,8 @@ class Represented:
     """Parameters of the unknown, by name; empty for a preview."""
     evaluate: Callable[[], Tensor]
     """Computes the estimate."""
+    unknown: Unknown
+    """The represented estimate, whose parameters change during a run."""
 
     @property
     def estimate(self) -> Tensor:
@@ -181,14 +183,14 @@ class AdamDescent(Resumable):
         """
         present = self.unknown.state()
         if self._ended:
-            return Represented(present, self._exact)
+            return Represented(present, self._exact, self.unknown)
         best = self._best()
         self.unknown.restore(present)
-        return Represented(best, functools.partial(self._exact_of, best))
+        return Represented(best, functools.partial(self._exact_of, best), self.unknown)
 
     def current(self) -> Represented:
         """Return the current estimate by the fast evaluation, without its parameters."""
-        return Represented({}, self._fast)
+        return Represented({}, self._fast, self.unknown)
 
     @torch.no_grad()
     def _fast(self) -> Tensor:

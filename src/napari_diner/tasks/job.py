@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 State = TypeVar("State")
 
+# iterations from the result of the previous recording in a series, relative to those from any other start, and the
+# step size of networks then: larger steps undo the start, see benchmarks/series.py
+_LATER_SHARE = 1 / 3
+FOLLOWING_RATE = 0.1
+
+
+def fewer(iterations: int) -> int:
+    """Return the number of iterations after `Job.follow`, given that after another start."""
+    return math.ceil(_LATER_SHARE * iterations)
+
 
 @dataclass(frozen=True)
 class Stage(Generic[State]):
@@ -145,8 +155,8 @@ class Job(ABC, Generic[State]):
         """Return the initial state in a series, given the final state of the previous recording."""
         raise NotImplementedError
 
-    def later_stages(self, share: float) -> Sequence[Stage[State]]:
-        """Return the stages after `follow`; a fixed number of iterations is reduced to a part.
+    def later_stages(self) -> Sequence[Stage[State]]:
+        """Return the stages after `follow`, with as many iterations as suit a good start.
 
         Their number is the same for all recordings.
         """

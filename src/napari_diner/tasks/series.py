@@ -13,7 +13,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.axes import at_point
 from napari_diner.io.files import find_files
-from napari_diner.io.stacks import StackInfo
+from napari_diner.io.signals import SignalInfo
 from napari_diner.io.stacks import checksum as checksum_of
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.step import Step
@@ -22,10 +22,11 @@ from napari_diner.tasks.recipe import ArrayRecipe, Recipe
 from napari_diner.tasks.stored_array import in_memory
 from napari_diner.tasks.task import AnyTask, Frames
 
-# part of the rounds of the first recording for later ones, where their number is fixed
-_LATER_SHARE = 1 / 3
 # figures of which a series reports the worst, and whether more is better
-_QUALITY = {"measurement_psnr_db": min, "unexplained": max, "unexplained_beyond_noise": max}
+_QUALITY = {
+    "measurement_psnr_db": min, "psnr_db": min, "unexplained": max, "unexplained_beyond_noise": max, "identical": min,
+    "peak_phase_rad": max,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,11 @@ class SeriesJob(Job[SeriesState]):
             raise TypeError("a series needs an array")
         if truth is not None:
             raise RecipeError("A series is not scored against a truth; leave out {field}", "truth")
-        self._task, self._recipe, self._axis, self._frames = task, recipe, axis, frames
+        self._task, self._axis, self._frames = task, axis, frames
+        self._recipe: Recipe = recipe
+        self._select = recipe.select
         self.task = task.name
-        self.count = _length(task, recipe, axis, frames)
+        self.count, self._spacing_um = _along(task, recipe, axis, frames)
         digest = hashlib.sha256()
         # each is read, so that a damaged one is noticed before any work is done
         for number in reversed(range(self.count)):
@@ -81,8 +84,11 @@ class SeriesJob(Job[SeriesState]):
         first = task.job(self._at(0), self.first_data)
         first.check_series()
         self._present: tuple[int, Job[Any]] = 0, first
+        self._first_warnings = frozenset(first.warnings)
         self._entered: tuple[SeriesState, SeriesState] | None = None
-        self.recipe = first.recipe.updated({"select": recipe.select, "axes": recipe.axes})
+        # what the first recording leaves to the data, such as the continuation beyond the edges, holds for all
+        self._recipe = first.recipe.updated({"select": recipe.select, "axes": recipe.axes})
+        self.recipe = self._recipe
         self.device = first.device
         if first.memory is not None:
             self.memory = replace(first.memory, result=self.count * first.memory.result)
@@ -98,7 +104,7 @@ class SeriesJob(Job[SeriesState]):
         first = self._job(0)
         stages = [self._within(0, place, stage) for place, stage in enumerate(first.stages())]
         for number in range(1, self.count):
-            later = enumerate(first.later_stages(_LATER_SHARE))
+            later = enumerate(first.later_stages())
             stages += [self._within(number, place, stage) for place, stage in later]
         return stages
 
@@ -107,7 +113,7 @@ class SeriesJob(Job[SeriesState]):
 
         def own() -> Stage[Any]:
             job = self._job(number)
-            return (job.later_stages(_LATER_SHARE) if number else job.stages())[place]
+            return (job.later_stages() if number else job.stages())[place]
 
         def absorb(state: SeriesState, answer: Any) -> SeriesState:
             entered = self._enter(state, number)
@@ -136,8 +142,7 @@ class SeriesJob(Job[SeriesState]):
         if state.number == number:
             return state
         if self._entered is None or self._entered[0] is not state:
-            before = self._job(state.number)
-            outcome = before.outcome(state.inner, RunRecord((), 0.0, finished=True, timed_out=False))
+            outcome = self._outcome_of(state, RunRecord((), 0.0, finished=True, timed_out=False))
             entered = SeriesState(number, self._job(number).follow(state.inner), (*state.done, outcome))
             self._entered = state, entered
         return self._entered[1]
@@ -155,7 +160,7 @@ class SeriesJob(Job[SeriesState]):
 
     def outcome(self, state: SeriesState, record: RunRecord) -> Outcome:
         """Return the images of all recordings so far, stacked along the axis of the series, and their figures."""
-        last = self._job(state.number).outcome(state.inner, replace(record, stages=self._records(record, state.number)))
+        last = self._outcome_of(state, replace(record, stages=self._records(record, state.number)))
         outcomes = (*state.done, last)
         first = outcomes[0]
         arrays = tuple(
@@ -163,12 +168,12 @@ class SeriesJob(Job[SeriesState]):
                 array.name,
                 np.stack([outcome.arrays[place].data for outcome in outcomes]),
                 self._axis + array.axes,
-                (1.0, *array.scale_um),
+                (self._spacing_um, *array.scale_um),
                 array.unit,
             )
             for place, array in enumerate(first.arrays)
         )
-        figures: dict[str, Any] = dict(first.figures)
+        figures: dict[str, Any] = dict(last.figures)
         series: dict[str, object] = {"axis": self._axis, "recordings": self.count, "done": len(outcomes)}
         for name, worst in _QUALITY.items():
             values = [float(outcome.figures[name]) for outcome in outcomes if name in outcome.figures]  # type: ignore[arg-type]
@@ -182,7 +187,15 @@ class SeriesJob(Job[SeriesState]):
             for number, outcome in enumerate(outcomes)
             for name, values in outcome.weights.items()
         }
-        return Outcome(arrays, {**figures, "series": series}, self._warnings(outcomes), weights, first.header)
+        header = {**first.header, "series": self._axis} if first.header else {}
+        return Outcome(arrays, {**figures, "series": series}, self._warnings(outcomes), weights, header)
+
+    def _outcome_of(self, state: SeriesState, record: RunRecord) -> Outcome:
+        """Return the outcome of the current recording, with the warnings that the first recording did not give."""
+        job = self._job(state.number)
+        outcome = job.outcome(state.inner, record)
+        more = [warning for warning in job.warnings if warning not in self._first_warnings]
+        return replace(outcome, warnings=[*outcome.warnings, *more])
 
     def _warnings(self, outcomes: Sequence[Outcome]) -> list[str]:
         """Return the distinct warnings about all recordings, each with its recordings."""
@@ -210,23 +223,26 @@ class SeriesJob(Job[SeriesState]):
             self._present = number, self._task.job(self._at(number), self._data(number))
         return self._present[1]
 
-    def _at(self, number: int) -> ArrayRecipe:
-        select = at_point(self._recipe.select, self._axis, number)
+    def _at(self, number: int) -> Recipe:
+        select = at_point(self._select, self._axis, number)
         return self._recipe.updated({"select": select, "input_sha256": ""})
 
     def _data(self, number: int) -> Any:
         return self._task.assemble(self._at(number), self._frames)
 
 
-def _length(task: AnyTask, recipe: ArrayRecipe, axis: str, frames: Frames | None) -> int:
-    """Return the number of recordings along an axis."""
+def _along(task: AnyTask, recipe: ArrayRecipe, axis: str, frames: Frames | None) -> tuple[int, float]:
+    """Return the number of recordings along an axis, and their spacing in micrometres; 1.0 if it is not a length."""
     if frames is not None:
         array = in_memory(recipe, frames)
-        letters, shape = array.axes, array.shape
+        letters, shape, scale_um = array.axes, array.shape, array.scale_um
     else:
         source = getattr(recipe, task.source_field)
         if source is None:
-            return 1  # refused when the data are assembled
-        info = StackInfo.of(source, find_files(source), recipe.axes, recipe.select, "uif")
-        letters, shape = info.axes, info.shape
-    return shape[letters.index(axis)] if axis in letters else 1
+            return 1, 1.0  # refused when the data are assembled
+        info = SignalInfo.of(source, find_files(source), recipe.axes, recipe.select)
+        letters, shape, scale_um = info.axes, info.shape, info.scale_um
+    place = letters.find(axis)
+    if place < 0:
+        return 1, 1.0
+    return shape[place], scale_um[place] if scale_um and axis == "Z" else 1.0

@@ -77,6 +77,28 @@ def search_keys(diner: Diner, targets: Tensor, moved: Tensor) -> Iterator[int]:
         yield min(start + at_once, len(keys))
 
 
+@torch.no_grad()
+def matching_keys(keys: Tensor, targets: Tensor, others: Tensor) -> Tensor:
+    """Return for each of other targets the key of the nearest target: equal values have equal keys.
+
+    Parameters
+    ----------
+    keys
+        Keys, (n, d).
+    targets
+        Values that they return, (outputs, n).
+    others
+        Other values, (outputs, m).
+
+    Returns
+    -------
+    Tensor
+        Keys, (m, d).
+    """
+    index, _ = _Nearest(targets.T).to(others)
+    return keys[index]
+
+
 class _Nearest:
     """Search for the nearest of a set of values, (m, outputs): by a tree on a processor, among all on a card.
 

@@ -45,6 +45,11 @@ class FitData:
     read_as: Mapping[str, str] = field(default_factory=dict)
     """Settings that select these data in the source."""
 
+    @property
+    def frames(self) -> Array:
+        """The data, as those of a recording are called."""
+        return self.data
+
 
 def planned(recipe: FitRecipe, frames: Frames | None = None) -> MemoryPlan:
     """Return the planned memory of a fit; see `napari_diner.tasks.task.Task.plan`."""
@@ -75,9 +80,9 @@ def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
     planned(recipe, frames).check()
     if frames is None:
         info = _header(recipe)
-        return FitData(
-            read_signal(info), info.axes, info.scale_um, recipe.image, info.file_bytes, info.view.stored_axes
-        )
+        # of a part, the size in the files is unknown
+        size = None if recipe.select else info.file_bytes
+        return FitData(read_signal(info), info.axes, info.scale_um, recipe.image, size, info.view.stored_axes)
     named = bool(recipe.axes or recipe.select or frames.axes)
     array = in_memory(recipe, frames)
     if not named:

@@ -22,7 +22,7 @@ from napari_diner.representations.base import Representation
 from napari_diner.representations.diner import Diner
 from napari_diner.representations.unknown import Values
 from napari_diner.solvers.adam import AdamDescent, Represented
-from napari_diner.solvers.fit.keys import KeyPlacement, KeySearch
+from napari_diner.solvers.fit.keys import KeyPlacement, KeySearch, matching_keys
 from napari_diner.solvers.fit.problem import ValueProblem
 from napari_diner.solvers.settings import AdamSettings
 from napari_diner.solvers.solver import Budget, Solver
@@ -37,7 +37,7 @@ from napari_diner.tasks.fit.recipe import FitRecipe, learning_rate_of
 from napari_diner.tasks.fit.stored import LOW, unpacked_table
 from napari_diner.tasks.fit.unique import unique_samples
 from napari_diner.tasks.fit.width import width_for
-from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
+from napari_diner.tasks.job import FOLLOWING_RATE, Job, Outcome, RunRecord, Stage, StageRecord, fewer
 from napari_diner.tasks.report import psnr_of
 from napari_diner.tasks.wording import percent
 
@@ -135,13 +135,45 @@ class FitJob(Job[FitState]):
 
     def stages(self) -> Sequence[Stage[FitState]]:
         """Return training and the placement of keys; or the placement alone if that is exact."""
+        return self._stages(self.recipe.epochs, self._learning_rate)
+
+    def follow(self, previous: FitState) -> FitState:
+        """Return the state with the network of the previous image; its table is matched by value, as objects move."""
+        began = self.begin()
+        previous.load_best()
+        parameters = dict(previous.representation.state_dict())
+        if isinstance(began.representation, Diner) and isinstance(previous.representation, Diner):
+            keys = previous.representation.hash_table
+            parameters["hash_table"] = matching_keys(keys, previous.problem.targets, began.problem.targets)
+        if self.recipe.representation != "pixels":
+            began.representation.load_state_dict(parameters)
+        return began
+
+    def later_stages(self) -> Sequence[Stage[FitState]]:
+        """Return the stages, with fewer and smaller steps for a DINER, whose network does not depend on places.
+
+        Networks of coordinates have to learn again where objects are.
+        """
+        if self.recipe.representation != "diner":
+            return self.stages()
+        return self._stages(fewer(self.recipe.epochs), FOLLOWING_RATE * self._learning_rate)
+
+    @property
+    def _learning_rate(self) -> float:
+        recipe = self.recipe
+        return recipe.learning_rate or learning_rate_of(recipe.name, recipe.epochs)
+
+    def _stages(self, epochs: int, learning_rate: float) -> Sequence[Stage[FitState]]:
         recipe = self.recipe
         if recipe.bit_exact or recipe.representation == "pixels":
             return [Stage(_PLACING, self._exact, lambda state, unknown: state, essential=True)]
+        settings = AdamSettings(
+            iterations=epochs, learning_rate=learning_rate, schedule=recipe.training.schedule, patience=None
+        )
         return [
             Stage(
-                recipe.name, self._training, _trained, share=_TRAINING_SHARE, essential=True,
-                show=lambda state, present: state,
+                recipe.name, functools.partial(self._training, settings), _trained, share=_TRAINING_SHARE,
+                essential=True, show=lambda state, present: state,
             ),
             Stage(_PLACING, self._placement, lambda state, diner: replace(state, best={}), essential=True),
         ]  # fmt: skip
@@ -151,14 +183,8 @@ class FitJob(Job[FitState]):
         values = state.problem.targets.reshape(self.layout.outputs, *state.representation.shape)
         return StartingValues(unknown, values, 1e-3, self._generator)
 
-    def _training(self, state: FitState, budget: Budget) -> AdamDescent:
+    def _training(self, settings: AdamSettings, state: FitState, budget: Budget) -> AdamDescent:
         recipe, problem = self.recipe, state.problem
-        settings = AdamSettings(
-            iterations=recipe.epochs,
-            learning_rate=recipe.learning_rate or learning_rate_of(recipe.name, recipe.epochs),
-            schedule=recipe.training.schedule,
-            patience=None,
-        )
         refinement, batch_size = None, None
         if isinstance(state.representation, Diner):
             refinement = KeySearch(state.representation, problem.targets, recipe.training.searches)
@@ -233,12 +259,12 @@ class FitJob(Job[FitState]):
             # counted as published, with a key for each sample, whether or not equal ones share it
             table_parameters = samples * representation.settings.table_width
             network -= representation.hash_table.numel()
-        training = record.stages[0]
+        training = record.stages[0] if record.stages else StageRecord(recipe.name)
         source = self._data.source_bytes
         figures |= {
             "solver": recipe.name,
             "representation": recipe.representation,
-            "stopped_by_time_limit": recipe.max_seconds is not None and training.iterations < recipe.epochs,
+            "stopped_by_time_limit": recipe.max_seconds is not None and training.iterations < training.most_iterations,
             "iterations": training.iterations,
             "seconds_per_epoch": training.seconds / max(training.iterations, 1),
             "unexplained": unexplained,

@@ -70,6 +70,11 @@ class StoredFit:
             )
         if header.get("task") != "fit":
             raise InputError(f"{name} is a model of the task {header.get('task')!r}; only a fit can be evaluated")
+        if "series" in header:
+            raise InputError(
+                f"{name} holds a model for each point along {header['series']}; to evaluate one, fit this point alone, "
+                f"with select: {header['series']}=0"
+            )
         try:
             self.recipe = _recipe_of(header["recipe"])
             self.layout = Layout.from_header(header)

@@ -99,6 +99,7 @@ class FitTask(Task[FitRecipe, "FitData"]):
         "parameters": "parameters",
         "bits_per_pixel": "bits/pixel",
     }
+    follows = True
     curve = "psnr_db"
 
     def assemble(self, recipe: FitRecipe, frames: Frames | None = None) -> FitData:

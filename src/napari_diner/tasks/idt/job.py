@@ -151,6 +151,14 @@ class IdtJob(Job[IdtState]):
         """Return the stages in order."""
         return list(IdtStages(self.recipe))
 
+    def follow(self, previous: IdtState) -> IdtState:
+        """Return the state with illumination, model, weights and volume of the previous recording."""
+        return self._first.following(previous)
+
+    def later_stages(self) -> Sequence[Stage[IdtState]]:
+        """Return only the stage of the solver."""
+        return list(IdtStages(self.recipe).later())
+
     def preview(self, state: IdtState) -> tuple[NamedArray, ...]:
         """Return the real part of the index of a state."""
         return () if state.volume is None else self._index(state.seen)[:1]
@@ -197,8 +205,7 @@ class IdtJob(Job[IdtState]):
             figures["truth"] = score(n_re.data, n_im.data, self.truth, recipe.medium_index)
         warnings = unexplained.warnings(*_DOUBTFUL)
         warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "direction, alignment and background")
-        if problem.model is not state.problem.model:
-            # stopped before multiple scattering was taken into account
+        if not state.is_multiply_scattering:
             warnings += warnings_of_phase(state)
         # parameters of the network if there is one, otherwise the contrast
         weights = {name.removeprefix("field."): value for name, value in state.parameters.items()}

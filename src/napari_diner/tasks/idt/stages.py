@@ -32,7 +32,7 @@ from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, p
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.represent import build_unknown, learning_rate
 from napari_diner.tasks.idt.ways import sign_of_sample, warnings_of_sign
-from napari_diner.tasks.job import Stage
+from napari_diner.tasks.job import Stage, fewer
 
 LINEAR_PHASE_RAD = 0.5
 """Phase above which single scattering is unreliable."""
@@ -119,6 +119,22 @@ class IdtState:
         problem = replace(self.problem, model=models.linear(), data=data)
         return replace(self, models=models, problem=problem, calibration=calibration)
 
+    def following(self, previous: IdtState) -> IdtState:
+        """Return the state of another recording, with illumination, model, weights and volume of the previous one."""
+        state = self.calibrated(previous.calibration).with_priors(previous.problem.priors)
+        problem = state.problem
+        if isinstance(previous.problem.model, SSNPModel) and isinstance(state.models, ComputedModels):
+            problem = replace(problem, model=state.models.multislice(), slope=problem.linear)
+        return replace(
+            state,
+            problem=problem,
+            volume=previous.volume,
+            is_multiply_scattering=previous.is_multiply_scattering,
+            unknown=previous.unknown,
+            choices=previous.choices,
+            warnings=previous.warnings,
+        )
+
     def with_priors(self, priors: VolumePriors) -> IdtState:
         """Return the state with other priors."""
         return replace(self, problem=self.problem.with_priors(priors))
@@ -175,6 +191,25 @@ class IdtStages:
                 )
         yield Stage(recipe.solver, self._descent, _represented, essential=True)
 
+    def later(self) -> Iterator[Stage[IdtState]]:
+        """Give the stages from a state that follows another recording: only that of the solver."""
+        recipe = self.recipe
+        if recipe.solver == "tikhonov":
+            yield Stage("closed form", lambda state, budget: WeightedLeastSquares(state.problem), _solved_again)
+        elif recipe.solver in representations():
+            descent, scattering = recipe.gradient, recipe.multislice
+            changes = {
+                "start": "voxels",  # whatever the first one started from, this is a good volume
+                "gradient": descent.model_copy(update={"iterations": fewer(descent.iterations)}),
+                "multislice": scattering.model_copy(
+                    update={"descent_iterations": fewer(scattering.descent_iterations)}
+                ),
+            }
+            warm = IdtStages(recipe.model_copy(update=changes))
+            yield Stage(recipe.solver, warm._descent, _represented, essential=True)
+        else:
+            yield self._solved(recipe.solver, recipe.solver, recipe, 1.0)
+
     def _closed_form(self, state: IdtState, regularised: Regularised) -> IdtState:
         """Store the first volume, and choose the model from now on."""
         choices = {} if regularised.choice is None else {"tikhonov": regularised.choice}
@@ -190,7 +225,7 @@ class IdtStages:
             if model is not None:
                 return replace(state, problem=replace(state.problem, model=model, slope=state.problem.linear))
             state = replace(state, warnings=(*state.warnings, *warnings))
-        return replace(state, warnings=(*state.warnings, *warnings_of_phase(state)))
+        return state
 
     def _of_found_sign(self, state: IdtState, volume: Tensor) -> IdtState:
         """Return the state with the sign of the contrast from the closed form, for unknown directions."""
@@ -277,6 +312,10 @@ def _solution(state: IdtState, volume: Tensor) -> IdtState:
     return replace(state, volume=volume, is_multiply_scattering=scatters)
 
 
+def _solved_again(state: IdtState, regularised: Regularised) -> IdtState:
+    return replace(state, volume=regularised.volume)
+
+
 def _unchanged(state: IdtState, answer: object) -> IdtState:
     return state
 
@@ -343,4 +382,4 @@ def _took_values(state: IdtState, unknown: Unknown) -> IdtState:
 
 def _represented(state: IdtState, represented: Represented) -> IdtState:
     state = _solution(state, state.problem.projected(represented.estimate))
-    return replace(state, parameters=represented.parameters)
+    return replace(_took_values(state, represented.unknown), parameters=represented.parameters)

@@ -97,6 +97,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
             rank_directions,
         ),
     )
+    follows = True
     demo = Demo("idt", ("tikhonov", "voxels", "diner"), 25.0)
     contenders: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "tikhonov": {"solver": "tikhonov", "model": "born"},

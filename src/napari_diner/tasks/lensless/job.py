@@ -153,9 +153,9 @@ class LenslessJob(Job[LenslessState]):
         """Return the state with geometry and object of the previous recording."""
         return self._stages.follow(self._prepared, previous)
 
-    def later_stages(self, share: float) -> Sequence[Stage[LenslessState]]:
-        """Return only the stages of noise and solver."""
-        return list(self._stages.later(share))
+    def later_stages(self) -> Sequence[Stage[LenslessState]]:
+        """Return only the stages of solver and uncertainty."""
+        return list(self._stages.later())
 
     def preview(self, state: LenslessState) -> tuple[NamedArray, ...]:
         """Return amplitude and phase of a state, thinned."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,7 +24,7 @@ from napari_diner.solvers.registry import solvers
 from napari_diner.solvers.settings import AdamSettings, GaussNewtonSettings
 from napari_diner.solvers.solver import Budget, Immediate, Solver
 from napari_diner.solvers.starting_values import StartingValues
-from napari_diner.tasks.job import Stage
+from napari_diner.tasks.job import FOLLOWING_RATE, Stage, fewer
 from napari_diner.tasks.lensless.calibrate import CalibratedRecording, Calibration
 from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.model import ModelBuilder
@@ -99,10 +98,15 @@ class LenslessStages:
         Builds forward models.
     support
         Where there may be a specimen, on the grid of the object, (Y, X), or None.
+    follows
+        Whether the start is the result of the previous recording.
     """
 
-    def __init__(self, recipe: LenslessRecipe, builder: ModelBuilder, support: Support | None) -> None:
+    def __init__(
+        self, recipe: LenslessRecipe, builder: ModelBuilder, support: Support | None, *, follows: bool = False
+    ) -> None:
         self.recipe = recipe
+        self.follows = follows
         self.builder = builder
         self.support = support
 
@@ -200,15 +204,17 @@ class LenslessStages:
             calibration=previous.calibration,
         )
 
-    def later(self, share: float) -> Iterator[Stage[LenslessState]]:
-        """Give the stages after `follow`, alternating projections with a part of the iterations.
-
-        Representations keep all of theirs: networks of coordinates lose the object otherwise.
-        """
-        rounds = self.recipe.alternating
-        fewer = rounds.model_copy(update={"iterations": max(1, math.ceil(share * rounds.iterations))})
-        recipe = self.recipe.model_copy(update={"alternating": fewer})
-        later = LenslessStages(recipe, self.builder, self.support)
+    def later(self) -> Iterator[Stage[LenslessState]]:
+        """Give the stages after `follow`, with fewer iterations where their number is fixed."""
+        recipe = self.recipe
+        sections = {name: getattr(recipe, name) for name in ("alternating", "gradient")}
+        recipe = recipe.model_copy(
+            update={
+                name: section.model_copy(update={"iterations": fewer(section.iterations)})
+                for name, section in sections.items()
+            }
+        )
+        later = LenslessStages(recipe, self.builder, self.support, follows=True)
         # of a representation, which exists already, only the descent
         yield list(later._solved(recipe.solver, recipe.solver, 1.0))[-1]
         yield from later._last()
@@ -308,6 +314,8 @@ class LenslessStages:
             rate = gradient.learning_rate or representations()[name].learning_rate
             if not state.is_flat and representations()[name].holds_values:
                 rate *= gradient.warm_factor
+            elif self.follows:
+                rate *= FOLLOWING_RATE
             settings = AdamSettings(
                 iterations=gradient.iterations,
                 learning_rate=rate,
