@@ -162,7 +162,8 @@ def test_slices_as_a_series_keep_their_spacing() -> None:
 
 
 def test_an_interrupted_series_of_fits_goes_on(video: np.ndarray, tmp_path: Path) -> None:
-    recipe = task("fit").recipe_type.parse({"select": "T=all", "epochs": 12, "training": {"searches": 1}, "checkpoint_seconds": 1e-9})
+    settings = {"epochs": 12, "training": {"searches": 1}, "checkpoint_seconds": 1e-9}
+    recipe = task("fit").recipe_type.parse({"select": "T=all", **settings})
     path, frames = tmp_path / "run.checkpoint", Frames(video, "TYXS")
     run = task("fit").start(recipe, frames, checkpoint=Checkpoint(path))
     for _ in itertools.islice((progress for progress in run if progress.stage.startswith("T=1: diner")), 2):
