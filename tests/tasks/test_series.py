@@ -45,7 +45,7 @@ def test_a_series_gives_what_each_recording_gives(series: np.ndarray) -> None:
     assert report["axis"] == "T" and len(report["measurement_psnr_db"]) == report["done"] == 3
     assert together.report["measurement_psnr_db"] == min(report["measurement_psnr_db"])
     names = [stage["name"] for stage in together.report["stages"]]
-    assert [name for name in names if name.startswith("T=2")] == ["T=2: gauss-newton"]
+    assert [name for name in names if name.startswith("recording 3")] == ["recording 3 of 3: gauss-newton"]
 
 
 def test_each_recording_is_prepared_once(series: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def test_an_interrupted_series_goes_on(series: np.ndarray, tmp_path: Path) -> No
     recipe = task("lensless").recipe_type.parse({**RECIPE, "select": "T=all", "checkpoint_seconds": 1e-9})
     path = tmp_path / "run.checkpoint"
     run = task("lensless").start(recipe, Frames(series, "TNYX"), checkpoint=Checkpoint(path))
-    later = (progress for progress in run if progress.stage.startswith("T=1"))
+    later = (progress for progress in run if progress.stage.startswith("recording 2"))
     for _ in itertools.islice(later, 25):
         run.checkpoint._due = 0.0
     partial = run.result()
@@ -88,7 +88,7 @@ def test_an_interrupted_series_goes_on(series: np.ndarray, tmp_path: Path) -> No
     run.close()
     with task("lensless").start(recipe, Frames(series, "TNYX"), checkpoint=Checkpoint(path, resume=True)) as run:
         for progress in run:
-            assert not progress.stage.startswith("T=0")
+            assert not progress.stage.startswith("recording 1")
         resumed = run.result()
     np.testing.assert_array_equal(resumed.phase, nd.lensless(Frames(series, "TNYX"), recipe=recipe).phase)
 
@@ -127,8 +127,8 @@ def test_a_series_of_volumes(tomograms: tuple[np.ndarray, dict[str, object]], se
     alone = nd.idt(Frames(frames[2], "NYX"), **recipe, **settings)
     assert report["series"]["unexplained"][2] < 1.1 * alone.report["unexplained"] + 0.01
     assert report["model"] == alone.report["model"]
-    names = [stage["name"] for stage in report["stages"] if stage["name"].startswith("T=2")]
-    assert names == [f"T=2: {'closed form' if settings['solver'] == 'tikhonov' else settings['solver']}"]
+    names = [stage["name"] for stage in report["stages"] if stage["name"].startswith("recording 3")]
+    assert names == [f"recording 3 of 3: {'closed form' if settings['solver'] == 'tikhonov' else settings['solver']}"]
     assert sum(report["series"]["iterations"][1:]) <= 2 * alone.report["iterations"]
 
 
@@ -166,11 +166,13 @@ def test_an_interrupted_series_of_fits_goes_on(video: np.ndarray, tmp_path: Path
     recipe = task("fit").recipe_type.parse({"select": "T=all", **settings})
     path, frames = tmp_path / "run.checkpoint", Frames(video, "TYXS")
     run = task("fit").start(recipe, frames, checkpoint=Checkpoint(path))
-    for _ in itertools.islice((progress for progress in run if progress.stage.startswith("T=1: diner")), 2):
+    for _ in itertools.islice(
+        (progress for progress in run if progress.stage.startswith("recording 2 of 3: diner")), 2
+    ):
         run.checkpoint._due = 0.0
     run.close()
     with task("fit").start(recipe, frames, checkpoint=Checkpoint(path, resume=True)) as run:
-        assert not any(progress.stage == "T=0: diner-siren" for progress in run)
+        assert not any(progress.stage == "recording 1 of 3: diner-siren" for progress in run)
         resumed = run.result()
     whole = nd.fit(frames, recipe=recipe)
     np.testing.assert_array_equal(resumed["reconstruction"].data, whole["reconstruction"].data)

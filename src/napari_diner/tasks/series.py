@@ -128,7 +128,7 @@ class SeriesJob(Job[SeriesState]):
             return replace(entered, inner=(stage.show or stage.absorb)(entered.inner, answer))
 
         return Stage(
-            f"{self._axis}={number}: {alike.name}",
+            f"{self._prefix(number)}{alike.name}",
             solver,
             absorb,
             share=(number + alike.share) / self.count,
@@ -167,7 +167,7 @@ class SeriesJob(Job[SeriesState]):
             NamedArray(
                 array.name,
                 np.stack([outcome.arrays[place].data for outcome in outcomes]),
-                self._axis + array.axes,
+                next(letter for letter in self._axis + "TPC" if letter not in array.axes) + array.axes,
                 (self._spacing_um, *array.scale_um),
                 array.unit,
             )
@@ -210,12 +210,15 @@ class SeriesJob(Job[SeriesState]):
 
     def _records(self, record: RunRecord, number: int) -> list[StageRecord]:
         """Return the entries of the stages of a recording, with their own names."""
-        prefix = f"{self._axis}={number}: "
+        prefix = self._prefix(number)
         return [
             replace(stage, name=stage.name.removeprefix(prefix))
             for stage in record.stages
             if stage.name.startswith(prefix)
         ]
+
+    def _prefix(self, number: int) -> str:
+        return f"recording {number + 1} of {self.count}: "
 
     def _job(self, number: int) -> Job[Any]:
         """Return the job of a recording; the last one is cached."""

@@ -47,17 +47,20 @@ def cuts(volume: Array, guide: Array, medium_index: float) -> tuple[Array, Array
 
 
 def draw_slices(result: Result, figure: Figure) -> None:
-    """Draw an xy and an xz slice of index and of absorption, with scales in micrometres and colour bars."""
+    """Draw an xy and an xz slice of index and of absorption, with scales in micrometres and colour bars.
+
+    Of a series, the last volume is drawn.
+    """
     figure.set_size_inches(9, 7)
     grid = figure.subplots(2, 2, squeeze=False, height_ratios=[1.6, 1])
     medium_index = medium_of(result)
-    guide = result["n_re"]
-    dz, dy, dx = guide.scale_um
-    planes, rows, columns = guide.data.shape
-    for column, name in enumerate(("n_re", "n_im")):
-        volume = result[name].data
+    volumes = {name: result[name].data.reshape(-1, *result[name].data.shape[-3:])[-1] for name in ("n_re", "n_im")}
+    guide = volumes["n_re"]
+    dz, dy, dx = result["n_re"].scale_um[-3:]
+    planes, rows, columns = guide.shape
+    for column, (name, volume) in enumerate(volumes.items()):
         low, high = index_limits(volume, medium_index if name == "n_re" else 0.0)
-        pair = cuts(volume, guide.data, medium_index)
+        pair = cuts(volume, guide, medium_index)
         for row, (cut, height_um) in enumerate(zip(pair, (rows * dy, planes * dz), strict=True)):
             axes = grid[row, column]
             image = axes.imshow(

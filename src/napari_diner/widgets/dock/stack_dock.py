@@ -12,6 +12,7 @@ from napari.layers import Image
 from napari_diner.io.arrays import Array
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.lensless.recipe import RecordingRecipe
+from napari_diner.tasks.registry import task
 from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.forms.editors import Editor
@@ -51,7 +52,8 @@ class StackDock(TaskDock[StackRecipeT]):
         own_editors: Mapping[str, Editor] | None = None,
         layers: ResultLayers | None = None,
     ) -> None:
-        super().__init__(napari_viewer, StackChoice(napari_viewer), own_editors, layers)
+        choice = StackChoice(napari_viewer, offers_series=task(self.task_name).follows)
+        super().__init__(napari_viewer, choice, own_editors, layers)
         self.sources = {
             key: SourceChoice(napari_viewer, is_mask=key in self.painted)
             for key in self.task.attachments

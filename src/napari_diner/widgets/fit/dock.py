@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import napari
 from napari.layers import Image, Layer
-from qtpy.QtWidgets import QDialog
+from qtpy.QtWidgets import QDialog, QFormLayout
 
 from napari_diner.errors import RecipeError
 from napari_diner.representations.registry import representations
@@ -28,13 +28,15 @@ from napari_diner.widgets.fit.insight_layers import show_pictures
 from napari_diner.widgets.fit.insight_run import InsightPictures
 from napari_diner.widgets.fit.score_table import ScoreTable
 from napari_diner.widgets.fit.signal_choice import SignalChoice
-from napari_diner.widgets.forms.controls import WrappedLabel, button, row
+from napari_diner.widgets.forms.controls import ShrinkingCombo, WrappedLabel, button, row
+from napari_diner.widgets.forms.editors import WheelGuard
 from napari_diner.widgets.layers.appearance import Appearance
 from napari_diner.widgets.layers.layer_axes import axes_of, scale_um_of
 from napari_diner.widgets.layers.layer_metadata import source_of
 from napari_diner.widgets.layers.layer_part import data_of
 from napari_diner.widgets.work import load_torch
 
+ONE_FIT = "one fit of all"
 AXIS_NAMES = "T time, Z depth, C channels, Y, X, S colours, N frames"
 
 
@@ -53,6 +55,9 @@ class FitDock(TaskDock[FitRecipe]):
         self._diner: Result | None = None
         self._insight: list[Layer] = []
         self.axes_note = WrappedLabel()
+        self.series = ShrinkingCombo(10)
+        self.series.setToolTip("Fit all data at once, or the images along an axis one after the other")
+        WheelGuard(self.series)
         self.panel.plot.prefer("psnr_db")
         self.scores = ScoreTable()
         tip = "Fit several representations to this image for the same time, side by side"
@@ -67,8 +72,28 @@ class FitDock(TaskDock[FitRecipe]):
         self.add_below(row(self.compare_button, self.insight_button))
         for name in self.essentials:
             self.editors[name].changed.connect(self.axes_note.hide if name == "axes" else self._enable_editors)
+        self.editors["axes"].changed.connect(self._offer_series)
+        self._offer_series()
         self._enable_editors()
-        self.arrange(self.rows("axes"), self.axes_note, self.rows(*self.essentials[1:]), "diner")
+        series = QFormLayout()
+        series.addRow("Series", self.series)
+        self.arrange(self.rows("axes"), self.axes_note, series, self.rows(*self.essentials[1:]), "diner")
+
+    def values(self) -> dict[str, object]:
+        """Return the values in the dock, with the axis of a series."""
+        axis = self.series.currentData()
+        return super().values() | {"select": f"{axis}=all" if axis else ""}
+
+    def set_recipe(self, recipe: FitRecipe) -> None:
+        """Show a recipe without changing the layer."""
+        super().set_recipe(recipe)
+        self._offer_series()
+        self.series.setCurrentIndex(max(self.series.findData(recipe.series_axis), 0))
+
+    def fill_in(self, layer: Image) -> None:
+        """Fill in what the chosen layer specifies, such as its axes."""
+        super().fill_in(layer)
+        self._offer_series()
 
     def sections_in_use(self) -> Collection[str]:
         """Return the sections that apply to the representation."""
@@ -165,7 +190,9 @@ class FitDock(TaskDock[FitRecipe]):
                 # the last steps of a fit are evaluated on a lattice, unlike its result
                 self.panel.plot.conclude(self.result.report["seconds"], "psnr_db", self.result.report["psnr_db"])
             results = [] if self.result is None else [self.result]
-        diners = [result for result in results if result.report["representation"] == "diner"]
+        diners = [
+            result for result in results if result.report["representation"] == "diner" and "series" not in result.report
+        ]
         self._diner = max(diners, key=lambda result: result.report["psnr_db"], default=None)
 
     def _show_pictures(self, pictures: InsightPictures) -> None:
@@ -209,6 +236,16 @@ class FitDock(TaskDock[FitRecipe]):
     def _enable_buttons(self) -> None:
         self.compare_button.setEnabled(not self.panel.running)
         self.insight_button.setEnabled(not self.panel.running and self._diner is not None)
+
+    def _offer_series(self) -> None:
+        """Offer a series along each axis before Y and X; keep the choice if possible."""
+        chosen, axes = self.series.currentData(), str(self.editors["axes"].value() or "").upper()
+        self.series.clear()
+        self.series.addItem(ONE_FIT, "")
+        for axis in axes:
+            if axis not in "YXS":
+                self.series.addItem(f"along {axis}, one after the other", axis)
+        self.series.setCurrentIndex(max(self.series.findData(chosen), 0))
 
     def _enable_editors(self) -> None:
         """Enable only the settings that apply to the representation."""

@@ -20,7 +20,15 @@ from napari_diner.widgets.layers.layer_part import LayerPart
 
 
 class StackChoice(LayerChoice):
-    """Offers layers with stacks, except results; of a layer with further axes or colours, a part is chosen."""
+    """Offers layers with stacks, except results; of a layer with further axes or colours, a part is chosen.
+
+    Parameters
+    ----------
+    napari_viewer
+        See `LayerChoice`.
+    offers_series
+        Whether all stacks along a further axis can be chosen.
+    """
 
     part_chosen = Signal()
     """Emitted when another part of the same layer is chosen."""
@@ -46,8 +54,8 @@ class StackChoice(LayerChoice):
         """Return the stack in a layer: the chosen part, or the first one."""
         return self._parts.part(layer)
 
-    def __init__(self, napari_viewer: napari.Viewer) -> None:
-        self._parts = PartChoice()
+    def __init__(self, napari_viewer: napari.Viewer, *, offers_series: bool = False) -> None:
+        self._parts = PartChoice(offers_series=offers_series)
         super().__init__(napari_viewer)
         layout = self.layout()
         if layout is not None:

@@ -8,6 +8,7 @@ from napari.layers import Image
 from qtpy.QtCore import QEventLoop
 from qtpy.QtWidgets import QApplication, QFileDialog, QSizePolicy, QWidget
 
+from napari_diner.errors import InputError
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.forms.controls import button, row
@@ -95,6 +96,8 @@ class ViewBar(QWidget):
         if volume is None or level is None:
             return
         with self._panel.explaining():
+            if volume.ndim > 3:
+                raise InputError("A surface is that of a single volume; reconstruct one point of the series alone")
             layer = surface_layer(volume, *isosurface(volume.data, level), level)
             if layer.name in self._viewer.layers:
                 self._viewer.layers.remove(layer.name)

@@ -48,8 +48,8 @@ def index_style(array: NamedArray, recipe: IdtRecipe) -> LayerArguments:
 
 
 def volume_arguments(array: NamedArray, recipe: IdtRecipe) -> LayerArguments:
-    """Return the arguments of a layer for a volume (Z, Y, X) that does not belong to a stack."""
-    place = {"translate": (first_slice_um(recipe), 0.0, 0.0)}
+    """Return the arguments of a layer for a volume (Z, Y, X), or a series of them, that does not belong to a stack."""
+    place = {"translate": (*[0.0] * (array.data.ndim - 3), first_slice_um(recipe), 0.0, 0.0)}
     return {**layer_arguments(array), **index_style(array, recipe), **place}
 
 
@@ -103,16 +103,18 @@ class VolumeLayers(ResultLayers):
         return layers
 
     def _arguments(self, array: NamedArray) -> LayerArguments:
-        if array.axes == "NYX":
+        if array.name == "residual":
             return {**self._stack.arguments(array, (0, 0), (1, 1)), "visible": False}
         arguments = layer_arguments(array)
         recipe = self._recipe
         pixel = recipe.pixel_size_um or 1.0
         step = np.asarray(array.scale_um) / pixel
-        if array.axes == "ZYX":
+        if array.axes.endswith("ZYX"):
             # one micrometre in the unit of the stack
             unit = pixel_side(self._stack.whole) / pixel
-            place = self._stack.plane.with_depth(first_slice_um(recipe) * unit, array.scale_um[0] * unit)
+            place = self._stack.plane.with_depth(first_slice_um(recipe) * unit, array.scale_um[-3] * unit)
+            if array.data.ndim > 3:
+                return self._stack.volumes(array, place) | index_style(array, recipe)
             arguments |= index_style(array, recipe)
         else:
             place = self._stack.plane.refined(self._corners[array.name], step)

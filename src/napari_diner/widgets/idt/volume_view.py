@@ -69,9 +69,11 @@ def show_slices(viewer: napari.Viewer, layer: Image) -> None:
     _alone(viewer, layer)
     viewer.dims.ndisplay = 2
     data = np.asarray(layer.data)
-    best = int(np.abs(data - np.float32(layer.contrast_limits[0])).sum((1, 2)).argmax())
-    depth = Placement.of(layer).to_world((best, 0, 0))[0] * in_world(viewer, layer)[0]
-    viewer.dims.set_point(viewer.dims.ndim - 3, float(depth))
+    contrast = np.abs(data - np.float32(layer.contrast_limits[0])).sum((-2, -1))
+    best = np.unravel_index(int(contrast.argmax()), contrast.shape)
+    point = Placement.of(layer).to_world((*best, 0, 0)) * in_world(viewer, layer)
+    for axis, place in enumerate(point[:-2].tolist(), start=viewer.dims.ndim - layer.ndim):
+        viewer.dims.set_point(axis, place)
     fill_canvas(viewer, [layer])
 
 

@@ -33,6 +33,10 @@ class StackPlace:
     """Axis of the layer that counts the frames, or None."""
     start: tuple[int, ...]
     """The stack's first point in the layer."""
+    sizes: tuple[int, ...]
+    """Size of the layer along each axis."""
+    series_axis: int | None = None
+    """Axis of the layer along which stacks are computed one after the other, or None."""
 
     @property
     def plane(self) -> Placement:
@@ -54,6 +58,11 @@ class StackPlace:
         shown = layer_arguments(array)
         if array.data.ndim == 2:
             return {**shown, **self.plane.refined(start, step).arguments()}
+        if self.series_axis is not None:
+            first, steps = np.zeros(len(self.start)), np.ones(len(self.start))
+            first[-2:], steps[-2:] = start, step
+            place = self.whole.refined(first, steps)
+            return {**shown, **place.arguments(), "data": self._along_series(shown["data"], self.series_axis)}
         first, steps = np.array(self.start, dtype=float), np.ones(len(self.start))
         first[-2:], steps[-2:] = start, step
         # with an axis of length one for each further axis of the layer
@@ -65,6 +74,38 @@ class StackPlace:
             **self.whole.refined(first, steps).arguments(),
             "data": np.reshape(shown["data"], shape),
         }
+
+    def volumes(self, array: NamedArray, depth: Placement) -> LayerArguments:
+        """Return the arguments of a layer that shows a series of volumes, one for each stack.
+
+        Slices are along the axis of the frames of the stack.
+
+        Parameters
+        ----------
+        array
+            The volumes, (T, Z, Y, X).
+        depth
+            Placement of one of them, (Z, Y, X).
+        """
+        shown = layer_arguments(array)
+        if self.series_axis is None or self.frames_axis is None:
+            return {**shown, **depth.with_series().arguments()}
+        place = self.whole.with_axis(self.frames_axis, depth)
+        return {**shown, **place.arguments(), "data": self._along_series(shown["data"], self.series_axis)}
+
+    def _along_series(self, data: Array, series_axis: int) -> Array:
+        """Return images (T, Y, X), or stacks (T, N, Y, X), with the axes of the layer.
+
+        They are repeated along axes of the layer that they do not have, without a copy, so that they are shown
+        wherever its sliders are.
+        """
+        sizes = [*self.sizes[:-2], *data.shape[-2:]]
+        shape = [1] * (len(sizes) - 2) + list(data.shape[-2:])
+        sizes[series_axis] = shape[series_axis] = len(data)
+        if data.ndim > 3 and self.frames_axis is not None:
+            sizes[self.frames_axis] = shape[self.frames_axis] = data.shape[1]
+            data = data if series_axis < self.frames_axis else np.moveaxis(data, 1, 0)
+        return np.broadcast_to(data.reshape(shape), sizes)
 
     def points(self, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return points (n, axes of the arrays above) for positions (n, 3): frame, row, column."""
@@ -93,6 +134,8 @@ class LayerPart:
     """The point along each further axis of more than one, by the axis; along the colours of a layer, which are the last
     axis of its data, None or nothing for grey that is stored in colours.
     """
+    series_axis: int | None = None
+    """Axis along which there is a stack at each point, all of them one after the other; None for a single stack."""
 
     @classmethod
     def of(cls, layer: Image) -> LayerPart:
@@ -128,6 +171,7 @@ class LayerPart:
     def select(self) -> str:
         """The points in the notation of a recipe: ``"C=1, T=0"``; empty if the layer is a stack."""
         chosen = [f"{self.axes[axis]}={point}" for axis, point in self.points.items() if point is not None]
+        chosen += [] if self.series_axis is None else [f"{self.axes[self.series_axis]}=all"]
         return ", ".join(chosen)
 
     @property
@@ -168,4 +212,5 @@ class LayerPart:
         for axis, point in self.points.items():
             if axis < self.layer.ndim:
                 start[axis] = point or 0
-        return StackPlace(Placement.of(self.layer), self.frames_axis, tuple(start))
+        sizes = tuple(int(size) for size in self.layer.data.shape[: self.layer.ndim])
+        return StackPlace(Placement.of(self.layer), self.frames_axis, tuple(start), sizes, self.series_axis)

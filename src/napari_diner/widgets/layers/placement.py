@@ -128,6 +128,18 @@ class Placement:
             ("z", *self.axis_labels),
         )
 
+    def with_series(self) -> Placement:
+        """Return the placement of a series of arrays like this one, counted by a first axis."""
+        return replace(self.with_depth(0.0, 1.0), axis_labels=("t", *self.axis_labels))
+
+    def with_axis(self, axis: int, depth: Placement) -> Placement:
+        """Return this placement with one axis replaced by the first axis of another placement."""
+        scale, translate, units = self.scale.copy(), self.translate.copy(), list(self.units)
+        labels = list(self.axis_labels)
+        scale[axis], translate[axis] = depth.scale[0], depth.translate[0]
+        units[axis], labels[axis] = depth.units[0], depth.axis_labels[0]
+        return replace(self, scale=scale, translate=translate, units=tuple(units), axis_labels=tuple(labels))
+
     def to_pixels(self, points: npt.ArrayLike, units: Sequence[Unit]) -> Numbers:
         """Return the pixels of the array at points (…, n) of a world with units."""
         factors = [factor_between(theirs, ours) for theirs, ours in zip(units, self.units, strict=True)]

@@ -33,8 +33,8 @@ class ResultLayers(PreviewLayers):
         for array in result.arrays:
             layer = previews.get(array.name)
             arguments = self.arguments(array)
-            if layer is not None and layer.rgb != arguments["rgb"]:
-                # a grey layer cannot become a colour layer
+            if layer is not None and (layer.rgb != arguments["rgb"] or layer.ndim != len(arguments["scale"])):
+                # a grey layer cannot become a colour layer, nor an image a series
                 self._viewer.layers.remove(layer)
                 layer = None
             # docks look at the metadata as soon as a layer is added

@@ -114,6 +114,6 @@ def _arguments(result: Result, array: NamedArray) -> LayerArguments:
 
     return (
         volume_arguments(array, result.recipe)
-        if isinstance(result.recipe, IdtRecipe) and array.axes == "ZYX"
+        if isinstance(result.recipe, IdtRecipe) and array.axes.endswith("ZYX")
         else layer_arguments(array)
     )
