@@ -95,7 +95,7 @@ def matching_keys(keys: Tensor, targets: Tensor, others: Tensor) -> Tensor:
     Tensor
         Keys, (m, d).
     """
-    index, _ = _Nearest(targets.T).to(others)
+    index, _ = _Nearest(targets.T, others).to(others)
     return keys[index]
 
 
