@@ -71,7 +71,7 @@ def show_slices(viewer: napari.Viewer, layer: Image) -> None:
     data = np.asarray(layer.data)
     contrast = np.abs(data - np.float32(layer.contrast_limits[0])).sum((-2, -1))
     best = np.unravel_index(int(contrast.argmax()), contrast.shape)
-    point = Placement.of(layer).to_world((*best, 0, 0)) * in_world(viewer, layer)
+    point = Placement.of(layer).to_world(np.array([*best, 0, 0], float)) * in_world(viewer, layer)
     for axis, place in enumerate(point[:-2].tolist(), start=viewer.dims.ndim - layer.ndim):
         viewer.dims.set_point(axis, place)
     fill_canvas(viewer, [layer])
