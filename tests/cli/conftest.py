@@ -15,6 +15,7 @@ import tifffile
 import torch
 
 from napari_diner.cli import main
+from napari_diner.io.exchange import interruptions
 
 WAVELENGTH_UM, PIXEL_UM, DISTANCES_UM = 0.532, 1.12, (300.0, 400.0, 500.0)
 
@@ -34,7 +35,7 @@ Run = Callable[..., Finished]
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run a command as the shell would, but without starting a process."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in interruptions()}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # for images this small, waiting for a second core that others use costs seconds
     handlers = list(logging.getLogger("tifffile").handlers)

@@ -190,9 +190,10 @@ def test_a_simulated_sample_can_be_reconstructed(run: Run, tmp_path: Path) -> No
     [
         (signal.SIGINT, ["run"]),
         (signal.SIGTERM, ["run"]),
+        (getattr(signal, "SIGHUP", signal.SIGTERM), ["run"]),
         (signal.SIGINT, ["compare", "lensless", "--solvers", "pixels,alternating", "--recipe"]),
     ],
-    ids=["SIGINT", "SIGTERM", "SIGINT while comparing"],
+    ids=["SIGINT", "SIGTERM", "SIGHUP", "SIGINT while comparing"],
 )
 def test_an_interruption_leaves_the_best_so_far(
     stop: signal.Signals, command: list[str], recording: Path, tmp_path: Path

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 import napari_diner as nd
+from napari_diner.errors import OutputError
 from napari_diner.execution import batch
 from napari_diner.execution.batch import Batch
 from napari_diner.execution.plan import Plan
+from napari_diner.execution.sizing import result_bytes
 from napari_diner.io.folder import checkpoint_path
 from tests.execution.conftest import content, frames, quick, write
+from tests.tasks.test_space import USAGE
 
 
 def states(work: Batch) -> dict[str, str]:
@@ -52,6 +55,22 @@ def test_failures_stop_nothing_and_are_said(tree: Path, tmp_path: Path) -> None:
     assert "<b>&.tif" not in page
     assert 'src="day1/b/thumbnail.png"' in page
     assert sorted(path.name for path in (out / "day1").iterdir()) == ["b"]
+
+
+def test_results_that_do_not_fit_the_disk_are_refused_before_the_first(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each alone would fit; those that exist already need no more space."""
+    plan = Plan(recipe=quick(save_as="ome-zarr"), items=[str(tree)])
+    with Batch(plan, tmp_path / "out") as work:
+        each = result_bytes(work.items, work.output) / len(work.items)
+        next(record for changed in work for record in changed if record.state == "done")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: USAGE(10**9, 0, int(1.5 * each)))
+    with pytest.raises(OutputError, match=r"The results of all items need .* are free on the disk of .*out; free"):
+        nd.batch(plan, tmp_path / "out")
+    assert not list((tmp_path / "out").glob(".napari-diner-*"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: USAGE(10**9, 0, int(2.5 * each)))
+    assert set(states(nd.batch(plan, tmp_path / "out")).values()) == {"done", "unchanged"}
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,10 @@ import tifffile
 from tests.hostile.bombs import bombs
 from tests.hostile.doors import arguments_for
 from tests.hostile.files import STACK, mutants
+from tests.hostile.others import other_commands
 from tests.hostile.values import commands
 
+INTERRUPTED = 130
 SECONDS, BYTES = 2.0, 500 * 10**6
 LAST_SECONDS, LAST_BYTES = 10.0, 1500 * 10**6
 
@@ -84,7 +86,7 @@ class Counts:
     def add(self, arguments: list[str], answer: dict[str, object]) -> None:
         """Judge an answer."""
         problems = []
-        if answer["code"] not in (0, 2):
+        if answer["code"] not in (0, 2) and [answer["code"], arguments[0]] != [INTERRUPTED, "watch"]:
             problems.append(f"exit {answer['code']}")
         if min(answer.get("busy", 0), answer.get("seconds", 0)) > SECONDS:
             problems.append(f"{answer['busy']:.1f} s")
@@ -131,6 +133,7 @@ def main() -> None:
                 for commands_ in [arguments_for(path, stack)]
             ),
             "option values": commands(str(stack), chosen.values, chosen.seed),
+            "options of other commands": other_commands(folder / "others", chosen.values, chosen.seed),
         }
         for title, items in parts.items():
             counts = measure(items, folder / "output")

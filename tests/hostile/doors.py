@@ -6,9 +6,11 @@ import contextlib
 import io
 import json
 import re
+import signal
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -21,6 +23,12 @@ BASE = {
     "fit": ["--epochs", "1", "--device", "cpu"],
 }
 """Options with which a small stack of three frames is complete for each task."""
+
+SUFFIXES = {"measure": ".csv", "render": ".tif", "directions": ".yaml"}
+"""Names of the outputs of commands that write a file."""
+WATCHED_S = 1.5
+_START = {"run_into": 2, "compare_into": 1}
+"""Which argument of the body of a command starts the work."""
 
 
 def arguments_for(path: Path, stack: Path) -> list[list[str]]:
@@ -59,16 +67,34 @@ def enter(arguments: list[str], output: Path) -> int:
 
         def begin(*given: object, **options: object) -> object:
             work = build()(*given, **options)
-            run = work.args[2]()  # reads the data and returns the run
-            with run:
+            if not callable(work):
+                return work
+            start = _START.get(work.func.__name__)
+            if start is None:
+                return work()
+            with work.args[start]():  # reads the data and returns the run
                 return 0
 
         # the work itself would take minutes; all that stands before its first step is done
         app.build_app = lambda: begin  # type: ignore[assignment,return-value]
         try:
-            return app.execute([*arguments, "-o", str(output)])
+            with _interrupted(WATCHED_S if arguments[0] == "watch" else 0):
+                return app.execute([*arguments, "-o", f"{output}{SUFFIXES.get(arguments[0], '')}"])
+        except KeyboardInterrupt:
+            return 0
         finally:
             app.build_app = build
+
+
+@contextlib.contextmanager
+def _interrupted(seconds: float) -> Iterator[None]:
+    """Press Ctrl-C after some seconds; never if zero."""
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _read(arguments: list[str]) -> int:

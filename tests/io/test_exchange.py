@@ -284,6 +284,63 @@ def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:
     assert content(out) == NEW
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+@pytest.mark.parametrize(("folder", "seen"), [(None, True), (0o775, True), (0o700, False)])
+def test_other_users_see_who_writes_if_they_may_enter_the_folder(
+    folder: int | None, seen: bool, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    if folder is not None:
+        out.mkdir()
+        out.chmod(folder)
+    before = os.umask(0o077)
+    try:
+        with reserved(out):
+            (stage,) = stages(tmp_path)
+            assert bool(stage.path.stat().st_mode & 0o001) == seen
+            assert not stage.path.stat().st_mode & 0o066  # who does not know a name cannot look for it
+            assert (stage.path / "owner.json").stat().st_mode & 0o044
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root becomes another user")
+def test_two_users_do_not_write_into_one_folder() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        shared = Path(name) / "shared"
+        shared.mkdir()
+        for place in (shared.parent, shared):
+            place.chmod(0o777)
+        stage = open_stage(shared, shared / "out")
+
+        def refused() -> bool:
+            child = os.fork()
+            if child == 0:
+                os.setuid(4321)
+                try:
+                    check_output(shared / "out", False)
+                except OutputError:
+                    os._exit(3)
+                os._exit(0)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+
+        assert refused()
+        shared.chmod(0o1777)  # only the owner may remove it
+        owner = json.loads((stage.path / "owner.json").read_text())
+        (stage.path / "owner.json").write_text(json.dumps({**owner, "pid": 2**22 + 1}))
+        assert not refused()
+
+
+def test_a_stage_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(OutputError, match="No space left"), reserved(tmp_path / "out"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_stage_from_elsewhere_cannot_move_other_files(tmp_path: Path) -> None:
     fill(tmp_path, {"precious": "keep"})
     place = tmp_path / "download"

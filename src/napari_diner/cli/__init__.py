@@ -12,6 +12,9 @@ def main() -> None:
         import signal
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        closed = getattr(signal, "SIGHUP", signal.SIGTERM)
+        if signal.getsignal(closed) != signal.SIG_IGN:  # as with nohup
+            signal.signal(closed, signal.default_int_handler)
         _open_streams()
         # our own error reports what a decoder logs about a damaged file
         logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -21,7 +24,7 @@ def main() -> None:
 
         code = execute(sys.argv[1:])
         # the command is done; a Ctrl-C during the shutdown of Python would change the exit code
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, closed):
             signal.signal(number, signal.SIG_IGN)
     except KeyboardInterrupt as interruption:
         print(f"napari-diner: interrupted; {str(interruption) or 'nothing was written'}", file=sys.stderr)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from napari_diner.io.exchange import interruptions
 from napari_diner.tasks.report import Row
 from napari_diner.tasks.result import Progress
 
@@ -21,8 +22,6 @@ SECONDS_BETWEEN_LINES = 30.0
 """Time between lines of progress if there is no terminal for a progress bar."""
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 Shown = TypeVar("Shown", contravariant=True)
@@ -39,7 +38,9 @@ class Display(Protocol[Shown]):
 
 
 class Watch(Generic[Shown]):
-    """Show the progress of a run; the first Ctrl-C or SIGTERM ends the run, the second stops it at once.
+    """Show the progress of a run; the first Ctrl-C ends the run, the second stops it at once.
+
+    Other `interruptions` count as Ctrl-C.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ class Watch(Generic[Shown]):
         return not self.stopped
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        self._before = {number: signal.signal(number, self._note) for number in interruptions()}
         return self
 
     def __exit__(

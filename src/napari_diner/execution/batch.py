@@ -14,8 +14,9 @@ from napari_diner.errors import OutputError
 from napari_diner.execution.item_run import Record, State, run_item, saved
 from napari_diner.execution.items import Item, items_of
 from napari_diner.execution.plan import Plan
+from napari_diner.execution.sizing import result_bytes
 from napari_diner.execution.summary import counted, is_batch, write_summary
-from napari_diner.io.folder import reserved
+from napari_diner.io.folder import check_space, reserved
 from napari_diner.tasks.recipe import input_files
 
 Changes = Generator[Sequence[Record], None, None]
@@ -50,7 +51,7 @@ class Batch:
     Raises
     ------
     DinerError
-        If the plan or the folder cannot be used.
+        If the plan or the folder cannot be used, or the results do not fit the disk.
 
     Examples
     --------
@@ -122,6 +123,7 @@ class Batch:
             raise OutputError(
                 f"The output folder {self.output} cannot be written ({error.strerror}); choose another one"
             ) from None
+        check_space(self.output, result_bytes(self.items, self.output), "The results of all items need")
         inputs = {path for item in self.items for path in input_files(item.recipe)}
         self._context.enter_context(reserved(self.output, overwrite=True, inputs=inputs))
         return self

@@ -31,6 +31,8 @@ _OWNER, _NAMES = "owner.json", "names.json"
 _MOST_PROCESSES = 2**31 - 1
 # images in parts have many files
 _LONGEST_LIST = 2**28
+# permission of others to enter a folder
+_ENTER = 0o011
 _NEW, _OLD, _REPLACED, _WHOLE, _PROBE = "new", "old", "replaced", "whole", "probe"
 
 
@@ -62,6 +64,13 @@ class Stage:
         return (self.pid, self.host) == (os.getpid(), platform.node())
 
     @property
+    def is_own(self) -> bool:
+        """Whether it belongs to the user of this process."""
+        with contextlib.suppress(OSError):  # it may have been removed by now
+            return not hasattr(os, "geteuid") or self.path.stat().st_uid == os.geteuid()
+        return False
+
+    @property
     def is_dead(self) -> bool:
         """Whether its process has ended; False if unknown, for a process on another machine."""
         import psutil
@@ -73,7 +82,7 @@ class Stage:
             is_other = abs(_begun(self.pid) - self.started) > 1
             return is_other or psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
-            return True
+            return not psutil.pid_exists(self.pid)  # systems may hide processes of other users
         except psutil.AccessDenied:
             return False
 
@@ -98,8 +107,15 @@ def open_stage(home: Path, target: Path) -> Stage:
     path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=home))
     stage = Stage(path, str(target), os.getpid(), _begun(os.getpid()), platform.node(), home == target)
     owner = {name: value for name, value in vars(stage).items() if name != "path"}
-    (path / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
-    stage.new.mkdir()  # with the usual permissions, unlike the stage, which is private
+    try:
+        (path / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
+        stage.new.mkdir()  # with the usual permissions
+        # all who may enter the folder of the result can read who is writing into it, also other users
+        (path / _OWNER).chmod(0o644)
+        path.chmod(0o700 | _ENTER & (target.stat().st_mode if target.is_dir() else _ENTER))
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
     return stage
 
 
@@ -329,13 +345,24 @@ def _sync(path: Path) -> None:
         os.close(number)
 
 
+def interruptions() -> list[signal.Signals]:
+    """Return the signals that ask a process to stop: Ctrl-C, SIGTERM, and that of a closed terminal unless ignored.
+
+    ``nohup`` has a command ignore the last one.
+    """
+    stopping = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        stopping.append(signal.SIGHUP)
+    return stopping
+
+
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Defer Ctrl-C and SIGTERM during an exchange, so that it is completed or rolled back, and reported."""
+    """Defer interruptions during an exchange, so that it is completed or rolled back, and reported."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in interruptions()}
     try:
         yield
     finally:

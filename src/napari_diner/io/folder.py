@@ -92,8 +92,8 @@ def check_output(folder: str | Path, overwrite: bool, inputs: Collection[Path] =
             )
 
 
-def check_space(folder: str | Path, needed: float) -> None:
-    """Check that files of `needed` bytes fit the disk of a folder, which need not exist.
+def check_space(folder: str | Path, needed: float, what: str = "The result needs") -> None:
+    """Check that files of `needed` bytes fit the disk of a folder, which need not exist; `what` begins the message.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def check_space(folder: str | Path, needed: float) -> None:
     # some file systems tell no size
     if disk.total and needed * _SPACE_MARGIN > disk.free:
         raise OutputError(
-            f"The result needs about {needed / 1e6:,.1f} MB, but only {disk.free / 1e6:,.1f} MB are free on the disk "
+            f"{what} about {needed / 1e6:,.1f} MB, but only {disk.free / 1e6:,.1f} MB are free on the disk "
             f"of {folder}; free space or choose another folder"
         )
 
@@ -113,9 +113,8 @@ def check_space(folder: str | Path, needed: float) -> None:
 def checkpoint_path(folder: str | Path) -> Path:
     """Return the file for the checkpoints of a run that writes into a folder: hidden beside it if possible."""
     target = _resolved(folder)
-    beside = os.access(existing(target.parent), os.W_OK | os.X_OK)
-    # the checkpoint is written under this name with four more characters
-    return (target.parent if beside else target) / _named(PREFIX, target.name, ".checkpoint", room=4)
+    place = target.parent if os.access(existing(target.parent), os.W_OK | os.X_OK) else target
+    return place / _named(PREFIX, target.name, ".checkpoint", room=4)  # written with four more characters
 
 
 def _named(before: str, name: str, after: str, room: int = 0) -> str:
@@ -151,8 +150,9 @@ def reserved(folder: str | Path, overwrite: bool = False, inputs: Collection[Pat
 
 def _others(target: Path) -> list[Stage]:
     """Return the stages of other processes for results that go to `target`."""
-    places = {existing(target), target.parent}
-    return [stage for place in places for stage in stages(place) if not stage.is_mine and is_for(stage, target)]
+    others = [stage for place in {existing(target), target.parent} for stage in stages(place) if not stage.is_mine]
+    # only their owners can remove those of dead processes
+    return [stage for stage in others if is_for(stage, target) and (stage.is_own or not stage.is_dead)]
 
 
 @contextlib.contextmanager
