@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
@@ -15,6 +16,8 @@ from napari_diner.errors import RecipeError, one_line, quoted
 
 Values = dict[str, Any]
 """Values of settings by their keys, nested in sections, as in a YAML file."""
+# what Python makes of bytes that are not UTF-8
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 if TYPE_CHECKING:
@@ -43,6 +46,18 @@ class Settings(BaseModel, metaclass=_OurErrors):
 
     noun: ClassVar[str] = "recipe"
     """Name for the document in messages, e.g. ``"recipe"``."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _storable(cls, value: object) -> object:
+        if isinstance(value, str) and not is_storable(value):
+            raise ValueError("it is not valid UTF-8; rename the file or folder")
+        return value
+
+
+def is_storable(text: str) -> bool:
+    """Return whether a text can be stored in a recipe; the name of a file may have bytes that cannot."""
+    return _SURROGATE.search(text) is None
 
 
 def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:

@@ -221,6 +221,27 @@ def test_an_interruption_leaves_the_best_so_far(
     assert ("winner by" if command[0] == "compare" else "interrupted: this is the best result so far") in table
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="terminals as POSIX has them")
+def test_closing_the_terminal_leaves_the_best_so_far(recording: Path, tmp_path: Path) -> None:
+    import pty
+    import termios
+
+    out = tmp_path / "out"
+    endless = {"solver": "pixels", "start": "flat", "gradient.iterations": 10**6, "gradient.patience": 10**6}
+    settings = [f"--set={key}={value}" for key, value in endless.items()]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-c", SCRIPT, "run", recording / "recipe.yaml", "-o", out, *settings])
+    termios.tcsetwinsize(terminal, (25, 100))
+    shown = b""
+    while b"pixels" not in shown:
+        shown += os.read(terminal, 1000)
+    os.close(terminal)
+    os.waitpid(child, 0)
+    assert report_of(out)["partial"] is True
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 @pytest.mark.parametrize("module", ["napari_diner.cli.app", "napari_diner.tasks.lensless.task", "torch"])
 def test_an_interruption_before_there_is_a_result_leaves_nothing(module: str, recording: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -123,6 +124,18 @@ def test_a_result_is_saved_where_its_summary_cannot_be_written(
     (line,) = (line for line in finished.err.splitlines() if line.startswith("napari-diner: "))
     assert line.endswith(f"(No space left on device); the result is saved in {out}")
     assert (out / "recipe.yaml").is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_messages_that_cannot_be_written_end_no_command(tmp_path: Path) -> None:
+    """As with a log on a disk that is full."""
+    code = (
+        "import sys; from napari_diner.cli import _open_streams\n"
+        "_open_streams(); print('loss', file=sys.stderr, flush=True); print('done')"
+    )
+    with Path("/dev/full").open("w") as full:
+        finished = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=full, check=True)
+    assert finished.stdout.strip() == b"done"
 
 
 @pytest.mark.parametrize("command", ["fit", "compare fit --contenders pixels --seconds 0.1", "fit --overwrite"])

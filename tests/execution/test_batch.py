@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +153,29 @@ def test_an_interrupted_item_goes_on_from_its_checkpoint(tmp_path: Path) -> None
     assert not kept.exists()
     assert len(json.loads((out / "a" / "stack" / "report.json").read_text())["resumed_after_s"]) == 1
     assert content(out / "a" / "stack") == content(tmp_path / "whole" / "a" / "stack")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow names in Unicode only")
+def test_a_name_that_is_not_utf_8_stops_no_other_item(tree: Path, tmp_path: Path) -> None:
+    shutil.copy(tree / "day1" / "a.tif", os.fsencode(tree / "day1") + b"/cell\xff.tif")
+    (tree / "day2" / "cell" / "frame1.tif").rename(os.fsdecode(os.fsencode(tree) + b"/day2/cell/frame\xff1.tif"))
+    out = tmp_path / "out"
+    work = nd.batch({"recipe": quick(), "items": [str(tree)]}, out)
+    failed = "data/day1/cell_"
+    assert states(work) == {"data/day1/a": "done", "data/day1/b": "done", failed: "failed", "data/day2/cell": "done"}
+    assert work.records[failed].message.endswith("cell?.tif' is not valid UTF-8; rename the file or folder")
+    assert "cell?.tif" in (out / "batch.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("damage", [{"seconds": None, "warnings": 5}, {"seconds": "1", "warnings": None}])
+def test_a_report_with_other_values_is_still_that_of_a_result(
+    damage: dict[str, object], tree: Path, tmp_path: Path
+) -> None:
+    plan, out = {"recipe": {"task": "fit", "epochs": 1}, "items": [str(tree / "day1" / "a.tif")]}, tmp_path / "out"
+    (name,) = states(nd.batch(plan, out))
+    report = out / name / "report.json"
+    report.write_text(json.dumps(json.loads(report.read_text()) | damage))
+    assert states(nd.batch(plan, out)) == {name: "unchanged"}
 
 
 def test_only_the_folder_of_a_batch_is_written_into(tree: Path, tmp_path: Path) -> None:

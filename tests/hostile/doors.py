@@ -17,8 +17,8 @@ import psutil
 
 HARD = ["--wavelength-um", "0.5", "--pixel-size-um", "0.5", "--device", "cpu"]
 BASE = {
-    "lensless": [*HARD, "--distances-um", "300,400,500"],
-    "focus": [*HARD, "--near-um", "200", "--far-um", "600"],
+    "lensless": [*HARD, "--distances-um", "4,6,8"],
+    "focus": [*HARD, "--near-um", "2", "--far-um", "10"],
     "idt": [*HARD, "--na", "0.3", "--ring.na", "0.25", "--slice-count", "2"],
     "fit": ["--epochs", "1", "--device", "cpu"],
 }
@@ -130,6 +130,7 @@ def main() -> None:
         item = json.loads(line)
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")  # forget the peak
+        before = process.memory_info().rss
         start, busy = time.monotonic(), time.process_time()
         said, fault = io.StringIO(), ""
         try:
@@ -143,7 +144,7 @@ def main() -> None:
             "code": code,
             "seconds": time.monotonic() - start,
             "busy": time.process_time() - busy,
-            "rss": _peak(process),
+            "rss": _peak(process) - before,
             "longest": max(map(len, message.splitlines()), default=0),
             "control": bool(re.search(r"[\x00-\x09\x0b-\x1f\x7f]", message)),
             "message": (fault or message)[:300],

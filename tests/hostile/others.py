@@ -16,9 +16,9 @@ from tests.hostile.doors import BASE
 from tests.hostile.files import STACK
 from tests.hostile.values import VALUES
 
-SMALL = {"height_px": "16", "width_px": "16", "slices": "3", "frames": "4", "distances_um": "300,400"}
+SMALL = {"height_px": "16", "width_px": "16", "slices": "3", "frames": "4", "distances_um": "20,30"}
 """Settings with which a sample takes a moment."""
-OPTICS = {"wavelength_um": 0.5, "pixel_size_um": 0.5, "distances_um": [300, 400, 500]}
+OPTICS = {"wavelength_um": 0.5, "pixel_size_um": 0.5, "distances_um": [4, 6, 8]}
 QUICK = {"gauss_newton": {"iterations": 1, "cg_steps": 2, "warm_up": 1}, "padding": {"mode": "none"}}
 PLAN = {
     "recipe": {"task": "fit", "epochs": 1, "device": "cpu"},

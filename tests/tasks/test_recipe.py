@@ -20,6 +20,8 @@ from napari_diner.tasks.recipe import absolute_paths, input_files, merge, read_y
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"stack": "a\udcff.tif"}, "stack = .* cannot be used: it is not valid UTF-8; rename the file or folder"),
+        ({"preprocess": {"dark": "\udcff/a"}}, "dark = .* cannot be used: it is not valid UTF-8"),
         ({"wavelenght_um": 0.5}, "no key 'wavelenght_um'; did you mean 'wavelength_um'?"),
         ({"learning_rate": 0.1}, "did you mean 'gradient.learning_rate'?"),
         ({"diner": {"backbon": "mlp"}}, "no key 'diner.backbon'; did you mean 'diner.backbone'?"),

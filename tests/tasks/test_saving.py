@@ -30,6 +30,23 @@ def result(**changes: object) -> Result:
     return Result(**values)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("files", ["phase.tif", [["phase.tif"]], [None], {"phase.tif": 1}, 5])
+def test_a_report_that_lists_no_files_is_none_of_ours(files: object, tmp_path: Path) -> None:
+    save(result(), tmp_path / "out")
+    (tmp_path / "out" / "report.json").write_text(json.dumps({"files": files}))
+    with pytest.raises(InputError, match="holds no result of napari-diner"):
+        load(tmp_path / "out")
+
+
+def test_a_report_cannot_have_files_elsewhere_read(tmp_path: Path) -> None:
+    save(result(), tmp_path / "out")
+    (tmp_path / "out" / "report.json").write_text(json.dumps({"files": ["../other/a.ome.zarr", "../phase.tif"]}))
+    assert load(tmp_path / "out", chosen=lambda name: name == "phase.tif").report["files"] == [
+        "a.ome.zarr",
+        "phase.tif",
+    ]
+
+
 def test_a_result_comes_back(tmp_path: Path) -> None:
     save(result(weights={"table": np.zeros(3, np.float32)}), tmp_path / "out")
     back = load(tmp_path / "out")

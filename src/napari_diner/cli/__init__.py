@@ -1,5 +1,11 @@
 """The command line: ``napari-diner``. Starting it loads neither torch nor Qt; commands load what they need."""
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 # Everything is imported inside `main`, so that a Ctrl-C during the import is handled like a later one.
 
 
@@ -35,7 +41,8 @@ def main() -> None:
 def _open_streams() -> None:
     """Reopen closed standard streams, so that no output file gets the descriptor of one of them.
 
-    Characters that a stream cannot encode, such as those of the name of a file, are written as question marks.
+    Characters that a stream cannot encode, such as those of the name of a file, are written as question marks. Messages
+    that cannot be written, as with a log on a full disk, are dropped, since they should not end a run.
     """
     import io
     import os
@@ -47,3 +54,16 @@ def _open_streams() -> None:
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")
+
+    class Messages(io.FileIO):
+        def write(self, content: Buffer, /) -> int:
+            try:
+                return super().write(content)
+            except OSError:
+                return memoryview(content).nbytes
+
+    stream = sys.stderr
+    # consoles of Windows are no files
+    if os.name == "posix" and stream is sys.__stderr__ and stream is not None:
+        raw = io.BufferedWriter(Messages(stream.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=True)

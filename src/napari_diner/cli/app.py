@@ -86,6 +86,9 @@ def execute(arguments: Sequence[str]) -> int:
             return FAULT if isinstance(error, BrokenPipeError) else _complain(f"{unprintable(error)}; add --quiet")
         if os.environ.get(TRACEBACK):
             raise
+        if isinstance(error, OSError) and error.filename is not None:
+            # a folder that may not be entered, a name that is too long, a file that has gone, ...
+            return _complain(f"{quoted(str(error.filename))} cannot be used ({error.strerror}); check the path")
         _complain(f"unexpected error, {type(error).__name__}: {error}; set {TRACEBACK}=1 for details and report it")
         return FAULT
     return code if isinstance(code, int) else 0

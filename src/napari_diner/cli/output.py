@@ -231,7 +231,7 @@ def write_comparison(comparison: Comparison, folder: Path, *, partial: bool, oth
     texts = {REPORT: to_json({**report, "files": names}), "comparison.txt": text + "\n"}
     for name, content in texts.items():
         shown = without_folders(content, winner.recipe, destination(folder))
-        (folder / name).write_text(shown, encoding="utf-8")
+        (folder / name).write_text(shown, encoding="utf-8", errors="replace")
 
 
 def check_file(

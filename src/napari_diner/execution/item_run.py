@@ -139,12 +139,13 @@ def saved(item: Item, output: Path, since: float) -> Record | None:
 def _ended(record: Record, state: State, report: Report, columns: Mapping[str, str]) -> Record:
     """Return the record of a result."""
     figures = {name: report[name] for name in columns if isinstance(report.get(name), float | int | str)}
+    seconds, warnings = report.get("seconds"), report.get("warnings")  # anything if the file was changed
     return replace(
         record,
         state=state,
         message="",
-        seconds=float(report.get("seconds", 0.0)),
-        warnings=tuple(map(str, report.get("warnings", ()))),
+        seconds=float(seconds) if isinstance(seconds, float | int) else 0.0,
+        warnings=tuple(map(str, warnings)) if isinstance(warnings, list | tuple) else (),
         figures=figures,
     )
 

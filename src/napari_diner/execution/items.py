@@ -19,7 +19,7 @@ from napari_diner.io.folder import REPORT
 from napari_diner.io.formats import FORMATS, IMAGE_SUFFIXES, format_of, probe_file
 from napari_diner.io.ome_zarr import is_zarr
 from napari_diner.io.parts import SEPARATOR, split_part
-from napari_diner.settings import Values
+from napari_diner.settings import Values, is_storable
 from napari_diner.tasks.recipe import Recipe, input_files, merge
 from napari_diner.tasks.task import AnyTask
 
@@ -153,13 +153,17 @@ def items_of(plan: Plan, output: Path, *, may_be_empty: bool = False) -> Invento
 
 def _item(plan: Plan, task: AnyTask, values: Values, name: str, place: _Place, changes: Mapping[str, object]) -> Item:
     """Return an item with its validated recipe."""
-    own: dict[str, object] = {task.source_field: place.source, "input_sha256": ""}
+    problem, source = place.problem, place.source
+    if not is_storable(source):
+        source = source.encode(errors="replace").decode()
+        problem = f"The name of {quoted(source)} is not valid UTF-8; rename the file or folder"
+    own: dict[str, object] = {task.source_field: source, "input_sha256": ""}
     if place.point:
         chosen = [f"{axis}={at}" for axis, at in place.point.items()]
         select = merge(values, changes).get("select")
         own["select"] = ", ".join([*([select] if isinstance(select, str) and select.strip() else []), *chosen])
     recipe = plan.recipe_for(task, values, name, merge(changes, own))
-    return Item(name, place.source, recipe, place.problem)
+    return Item(name, source, recipe, problem)
 
 
 def _names(places: Sequence[_Place]) -> list[str]:

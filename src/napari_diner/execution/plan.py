@@ -16,7 +16,7 @@ from napari_diner.tasks.recipe import Recipe, absolute_paths, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
 from napari_diner.tasks.task import AnyTask
 
-_FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
+_FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f\ud800-\udfff]')
 """Characters that some file systems do not allow in names."""
 
 

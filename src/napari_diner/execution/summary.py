@@ -57,7 +57,7 @@ def write_summary(folder: Path, records: Sequence[Record], strays: Sequence[Stra
     strays = [replace(stray, path=seen(stray.path, folder)) for stray in strays]
     texts = (_json(records, strays), _table(records), _page(folder, records, strays, is_over))
     for name, text in zip(SUMMARIES, texts, strict=True):
-        replaced(folder / name, functools.partial(Path.write_text, data=text, encoding="utf-8"))
+        replaced(folder / name, functools.partial(Path.write_text, data=text, encoding="utf-8", errors="replace"))
 
 
 def _shared(record: Record, folder: Path) -> Record:

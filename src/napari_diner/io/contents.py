@@ -76,7 +76,8 @@ def write_contents(
 
             write_zarr(place, array, "0.4" if image_format == "ome-zarr-0.4" else "0.5", origin)
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        # names of frames may have bytes that are not UTF-8
+        (folder / name).write_text(text, encoding="utf-8", errors="replace")
     if weights:
         from safetensors.numpy import save
 

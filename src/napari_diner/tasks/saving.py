@@ -130,11 +130,12 @@ def _read(folder: Path, chosen: Callable[[str], bool]) -> Result:
 
     try:
         report = read_json(folder / REPORT)
-        names = [Path(name).name for name in report["files"]] if isinstance(report, dict) else None
-    except (InputError, KeyError, TypeError):
-        names = None
-    if names is None or not isinstance(report, dict):
-        raise InputError(f"{folder} holds no result of napari-diner; give a folder with a {REPORT}") from None
+    except InputError:
+        report = None
+    files = report.get("files") if isinstance(report, dict) else None
+    if not isinstance(report, dict) or not isinstance(files, list) or not all(isinstance(name, str) for name in files):
+        raise InputError(f"{folder} holds no result of napari-diner; give a folder with a {REPORT}")
+    names = [Path(name).name for name in files]  # a report could name files elsewhere
     arrays = tuple(read_image_file(folder / name) for name in names if is_image(name) and chosen(name))
     values = read_yaml(folder / RECIPE)
     recipe = task(str(values.get("task"))).recipe_type.load(folder / RECIPE)
@@ -144,7 +145,7 @@ def _read(folder: Path, chosen: Callable[[str], bool]) -> Result:
         weights = {name: file.read(name) for name in file.shapes}
         header = dict(file.header)
     partial = bool(report.get("partial"))
-    return Result(recipe.task, arrays, recipe, report, weights, header, partial)
+    return Result(recipe.task, arrays, recipe, {**report, "files": names}, weights, header, partial)
 
 
 def to_json(values: object) -> str:
