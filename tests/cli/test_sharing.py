@@ -57,6 +57,14 @@ def test_texts_of_reports_name_files_likewise(monkeypatch: pytest.MonkeyPatch) -
     assert without_folders(text, recipe, Path("/home/ada/results/run")) == shown
 
 
+def test_a_user_without_a_home_can_save_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that a container runs by a number it does not know."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    recipe = FitRecipe(image="/data/scans/x.tif")
+    assert without_folders('["/data/scans/x.tif"]', recipe, Path("/data/run")) == '["../scans/x.tif"]'
+
+
 def test_a_stage_knows_where_its_content_goes(tmp_path: Path) -> None:
     with staged(tmp_path / "out") as stage:
         assert destination(stage / "part") == tmp_path / "out" / "part"

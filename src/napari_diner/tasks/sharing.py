@@ -25,8 +25,9 @@ def shared(recipe: RecipeT, folder: Path) -> RecipeT:
 def without_folders(text: str, recipe: Recipe, folder: Path) -> str:
     """Return a text in JSON with the files of a recipe named as `shared` does, and the user's home as ``~``."""
     names = {str(path): seen(str(path), folder) for path in input_files(recipe) if path.is_absolute()}
-    if Path.home() != Path(Path.home().anchor):
-        names[str(Path.home())] = "~"
+    home = _home()
+    if home != Path(home.anchor):
+        names[str(home)] = "~"
     for name in sorted(names, key=len, reverse=True):
         text = text.replace(_quoted(name), _quoted(names[name]))
     return text
@@ -58,7 +59,15 @@ def seen(name: str, folder: Path) -> str:
 
 def _tells(path: Path, common: Path) -> bool:
     """Whether the path from a folder to a file leads through the user's home or the folder of the users."""
-    home = Path.home().resolve()
+    home = _home().resolve()
     users = home if home.parent == Path(home.anchor) else home.parent
     through = users.is_relative_to(common) and path.is_relative_to(users)
     return not common.is_relative_to(home) and (through or home.name in path.relative_to(common).parts)
+
+
+def _home() -> Path:
+    """Return the user's home, or the root if there is none, as of a user whom a container does not know."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(Path.cwd().anchor)
