@@ -425,6 +425,32 @@ def test_a_shell_is_not_left_in_a_folder_that_is_gone(target: Path, monkeypatch:
     assert content(target) == {**NEW, **FOREIGN}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells where other processes are")
+def test_nor_is_another_process_that_works_inside_the_folder(target: Path) -> None:
+    before = (target / "data").stat().st_ino
+    with subprocess.Popen(["cat"], cwd=target / "data", stdin=subprocess.PIPE) as shell:
+        replace(target)
+        assert (target / "data").stat().st_ino == before
+        assert content(target) == {**NEW, **FOREIGN}
+        assert Path(f"/proc/{shell.pid}/cwd").resolve() == target / "data"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives folders away")
+def test_folders_of_other_users_stay_theirs(target: Path) -> None:
+    os.chown(target / "data", 4321, -1)
+    replace(target)
+    assert (target / "data").stat().st_uid == 4321
+    assert content(target) == {**NEW, **FOREIGN}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+def test_a_folder_for_all_is_never_another_one(target: Path) -> None:
+    target.chmod(0o1777)
+    before = target.stat().st_ino
+    replace(target)
+    assert target.stat().st_ino == before
+
+
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EINVAL, errno.EXDEV])
 def test_a_file_system_that_cannot_exchange_folders(number: int, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def swap(one: Path, other: Path) -> None:

@@ -6,12 +6,14 @@ Python offers neither.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
 import shutil
+import stat
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 _AT_FDCWD = -100
@@ -22,21 +24,28 @@ _MACOS_SWAP = 2
 def can_swap(folder: Path) -> bool:
     """Return whether a folder may be exchanged with one beside it.
 
-    It may not if it contains the working directory of this process, and then probably of the user's shell, as they
-    would stay in the old folder; nor if it belongs to another user, who would lose it.
+    It may not if it contains the working directory of this process or (on Linux) of another one, such as a shell, as
+    they would stay in the old folder; nor if it belongs to another user, who would lose it, or to all, as ``/tmp``.
     """
     if sys.platform not in ("linux", "darwin"):
         return False
-    try:
-        inside = Path.cwd().resolve().is_relative_to(folder)
-    except OSError:  # the working directory does not exist any more
-        inside = False
+    status = folder.stat()
     return (
-        not inside
+        status.st_uid == os.geteuid()
+        and not status.st_mode & stat.S_ISVTX
         and not folder.is_mount()
-        and folder.stat().st_uid == os.geteuid()
         and os.access(folder.parent, os.W_OK | os.X_OK)
+        and not any(place.is_relative_to(folder) for place in _working_directories())
     )
+
+
+def _working_directories() -> Iterator[Path]:
+    """Yield the working directories of this process, and of others as far as the system tells."""
+    with contextlib.suppress(OSError):  # it does not exist any more
+        yield Path.cwd().resolve()
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            yield link.readlink()
 
 
 def swap(one: Path, other: Path) -> None:
@@ -77,14 +86,14 @@ def link_files(source: Path, target: Path, leave_out: Collection[str] = ()) -> N
     FileExistsError
         If `target` has a file of the same name.
     OSError
-        If the file system has no hard links, a folder is a mounted disk, or its group cannot be set.
+        If the file system has no hard links, or a folder is a mounted disk or cannot be made for its owner and group.
     """
     folders = [source]
     for directory in folders:
         for path in directory.iterdir():
             name = path.relative_to(source)
             if path.is_dir() and not path.is_symlink():
-                if path.is_mount():
+                if path.is_mount() or path.stat().st_uid != os.geteuid():
                     raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
                 folders.append(path)
                 if not any(path.iterdir()):
