@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
@@ -49,9 +49,12 @@ class Settings(BaseModel, metaclass=_OurErrors):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _storable(cls, value: object) -> object:
+    def _usable(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, str) and not is_storable(value):
             raise ValueError("it is not valid UTF-8; rename the file or folder")
+        kind = str(cls.model_fields[str(info.field_name)].annotation)
+        if isinstance(value, bool) and re.search(r"\b(int|float)\b", kind) and not re.search(r"\b(bool|Any)\b", kind):
+            raise ValueError("it should be a number")
         return value
 
 

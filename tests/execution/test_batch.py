@@ -163,7 +163,7 @@ def test_a_name_that_is_not_utf_8_stops_no_other_item(tree: Path, tmp_path: Path
     work = nd.batch({"recipe": quick(), "items": [str(tree)]}, out)
     failed = "data/day1/cell_"
     assert states(work) == {"data/day1/a": "done", "data/day1/b": "done", failed: "failed", "data/day2/cell": "done"}
-    assert work.records[failed].message.endswith("cell?.tif' is not valid UTF-8; rename the file or folder")
+    assert work.records[failed].message.endswith("cell?.tif is not a name in UTF-8; rename the file or folder")
     assert "cell?.tif" in (out / "batch.csv").read_text(encoding="utf-8")
 
 

@@ -92,6 +92,12 @@ def test_what_a_recipe_may_not_be(text: str, problem: str) -> None:
         parse_yaml(text)
 
 
+def test_numbers_have_the_base_ten_or_say_so() -> None:
+    """YAML 1.1 reads 1:30 as 90 and 010 as 8."""
+    values = {"a": "1:30", "b": "010", "c": 16, "d": 0.5, "e": -3, "f": "1:30.5", "g": 0, "h": 10}
+    assert parse_yaml("{a: 1:30, b: 010, c: 0x10, d: 0.5, e: -3, f: 1:30.5, g: 0, h: 1_0}") == values
+
+
 def test_aliases_of_moderate_size_are_read() -> None:
     assert parse_yaml("a: &a [1, 2]\nb: *a\n") == {"a": [1, 2], "b": [1, 2]}
 

@@ -20,6 +20,8 @@ from napari_diner.tasks.recipe import absolute_paths, input_files, merge, read_y
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"wavelength_um": True}, "wavelength_um = True cannot be used: it should be a number"),
+        ({"gauss_newton": {"iterations": False}}, "iterations = False cannot be used: it should be a number"),
         ({"stack": "a\udcff.tif"}, "stack = .* cannot be used: it is not valid UTF-8; rename the file or folder"),
         ({"preprocess": {"dark": "\udcff/a"}}, "dark = .* cannot be used: it is not valid UTF-8"),
         ({"wavelenght_um": 0.5}, "no key 'wavelenght_um'; did you mean 'wavelength_um'?"),

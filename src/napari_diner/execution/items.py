@@ -156,7 +156,7 @@ def _item(plan: Plan, task: AnyTask, values: Values, name: str, place: _Place, c
     problem, source = place.problem, place.source
     if not is_storable(source):
         source = source.encode(errors="replace").decode()
-        problem = f"The name of {quoted(source)} is not valid UTF-8; rename the file or folder"
+        problem = f"{source} is not a name in UTF-8; rename the file or folder"
     own: dict[str, object] = {task.source_field: source, "input_sha256": ""}
     if place.point:
         chosen = [f"{axis}={at}" for axis, at in place.point.items()]

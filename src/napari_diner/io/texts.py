@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -29,6 +30,17 @@ class _StrictLoader(_Loader):  # type: ignore[misc,valid-type]
             raise ValueError(f"the key {quoted(next(key for key in keys if keys.count(key) > 1))} occurs twice")
         values: dict[object, object] = super().construct_mapping(node, deep)
         return values
+
+
+def _construct_number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> object:
+    """Return a number; what YAML 1.1 reads with a base of 60 or 8, as 1:30 or 010, stays a text as in YAML 1.2."""
+    if ":" in node.value or re.match(r"[-+]?0[0-7_]+$", node.value):
+        return node.value
+    return yaml.SafeLoader.yaml_constructors[node.tag](loader, node)
+
+
+for _kind in ("int", "float"):
+    _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _construct_number)
 
 
 def read_bytes(path: Path, longest: int = LONGEST_TEXT) -> bytes:
