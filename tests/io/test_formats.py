@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import tifffile
 from scipy.io import savemat
 
 from napari_diner.errors import InputError
+from napari_diner.io.header import decoding
 from napari_diner.io.images import read_image
 from napari_diner.io.signals import probe_signal, read_signal
 from napari_diner.io.stacks import check_frames, check_frames_first, frames_last, probe, read
@@ -198,3 +200,8 @@ def test_a_matlab_file_on_which_the_decoder_crashes(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("napari_diner.io.matlab5._DECODE", "import os; os.abort()")
     with pytest.raises(InputError, match="cannot be decoded"):
         probe(path)
+
+
+def test_a_full_memory_is_not_a_damaged_file() -> None:
+    with pytest.raises(MemoryError), decoding(Path("stack.tif")):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))

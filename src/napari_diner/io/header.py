@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -91,6 +92,8 @@ def decoding(path: Path, what: str = "read") -> Iterator[None]:
     except PermissionError:
         raise InputError(f"{path} may not be read; change its permissions or copy it") from None
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            raise MemoryError from None
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         if "imagecodecs" in reason:
             raise InputError(
