@@ -1,7 +1,7 @@
 """Exchange of the files in a folder: reversible, recoverable after a crash, by one process at a time.
 
-New files are written into a stage, a hidden folder that names the process that owns it. Where the file system can, a
-folder with the new files and all others takes the place of the old one in a single step. Elsewhere the files that are
+New files are written into a stage, a hidden folder that names the process that owns it. Where possible, a folder with
+the new files and all others takes the place of the old one in a single step. Elsewhere the files that are
 replaced are first moved into the stage. If anything fails, all files are moved back; if the process dies, the next one
 that uses the folder restores them.
 """
