@@ -17,10 +17,11 @@ from rich.text import Text
 from napari_diner.cli.commands import Assignments
 from napari_diner.cli.options import assignment
 from napari_diner.cli.output import INTERRUPTED, Common
-from napari_diner.cli.terminal import Display, Watch, duration, warn
+from napari_diner.cli.terminal import Display, Watch, warn
 from napari_diner.errors import InputError
 from napari_diner.settings import Values
 from napari_diner.tasks.recipe import merge
+from napari_diner.tasks.wording import duration
 
 if TYPE_CHECKING:
     from napari_diner.execution.batch import Batch

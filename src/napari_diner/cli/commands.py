@@ -14,8 +14,9 @@ from napari_diner.cli.output import (
     FLAG,
     Common,
     ReplaceFile,
-    Resuming,
+    Running,
     check_file,
+    check_only,
     compare_into,
     file_written,
     results_in,
@@ -61,7 +62,7 @@ def task_command(task: AnyTask) -> Command:
         source: str | None = None,
         /,
         *,
-        common: Resuming,
+        common: Running = Running(),  # noqa: B008 (frozen)
         recipe: RecipeFile = None,
         set_: Assignments = (),
         truth: TruthFolder = None,
@@ -199,7 +200,7 @@ def run_command() -> Command:
         recipe: Annotated[Path, Parameter(help="Recipe, such as the recipe.yaml in a folder of results.")],
         /,
         *,
-        common: Resuming,
+        common: Running = Running(),  # noqa: B008 (frozen)
         set_: Assignments = (),
         truth: TruthFolder = None,
         **settings: object,
@@ -217,14 +218,18 @@ def run_command() -> Command:
     return options.added_to(run)
 
 
-def _run(common: Resuming, task: AnyTask, recipe: Recipe, truth: Path | None) -> Work:
+def _run(common: Running, task: AnyTask, recipe: Recipe, truth: Path | None) -> Work:
+    if common.check:
+        return functools.partial(check_only, task, recipe)
+    folder = common.folder
+
     def start() -> AnyRun:
         from napari_diner.tasks.checkpoint import Checkpoint
 
-        checkpoint = Checkpoint(checkpoint_path(common.output), resume=common.resume)
+        checkpoint = Checkpoint(checkpoint_path(folder.output), resume=folder.resume)
         return task.start(recipe, truth=_truth(task, truth), checkpoint=checkpoint)
 
-    return functools.partial(run_into, common, task, start, _inputs(recipe, truth))
+    return functools.partial(run_into, folder, task, start, _inputs(recipe, truth))
 
 
 def _options_of(task: AnyTask) -> Options:

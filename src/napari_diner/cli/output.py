@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from napari_diner.cli.options import option_name
 from napari_diner.cli.terminal import Watch, print_rows, print_table, progress_display, unprintable, warn
 from napari_diner.errors import DinerError, OutputError
 from napari_diner.io.folder import REPORT, check_space, destination, inputs_among, replaced, reserved, write_computed
@@ -20,6 +21,8 @@ from napari_diner.tasks.task import AnyTask
 
 if TYPE_CHECKING:
     from napari_diner.tasks.comparison import Comparison, ComparisonRun
+    from napari_diner.tasks.preflight import Finding
+    from napari_diner.tasks.recipe import Recipe
     from napari_diner.tasks.result import Result
     from napari_diner.tasks.run import AnyRun
 
@@ -43,14 +46,44 @@ class Common:
     ] = False
 
 
-@Parameter(name="*")
 @dataclass(frozen=True)
 class Resuming(Common):
     """Where the result of a run is saved, what is shown, and whether an earlier run is resumed."""
 
+    resume: bool = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Running:
+    """What to do with a task: run it into a folder, or only check it."""
+
+    output: Annotated[
+        Path | None, Parameter(name=("--output", "-o"), help="Folder for the results; needed unless --check is given.")
+    ] = None
+    quiet: Quiet = False
+    overwrite: Annotated[
+        bool, FLAG, Parameter(help="Replace results in an existing folder; other files in it are kept.")
+    ] = False
     resume: Annotated[
         bool, FLAG, Parameter(help="Continue an interrupted run into this folder from its last checkpoint.")
     ] = False
+    check: Annotated[
+        bool, FLAG, Parameter(help="Only check data and settings, and estimate time and memory; run nothing.")
+    ] = False
+
+    @property
+    def folder(self) -> Resuming:
+        """Where to run.
+
+        Raises
+        ------
+        OutputError
+            If there is no folder.
+        """
+        if self.output is None:
+            raise OutputError("Name a folder for the results with {field:output}, or add {field:check}")
+        return Resuming(self.output, self.quiet, self.overwrite, self.resume)
 
 
 @contextmanager
@@ -121,6 +154,7 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
         with start() as run, Watch(progress_display(quiet=folder.quiet)) as watch:
             check_space(folder.output, run.result_bytes)
             if not folder.quiet:
+                print_findings(run.job.findings(), run.warnings)
                 warn(run.warnings)
                 warn(run.notes, "note")
                 warn(filter(None, [run.memory]), "memory")
@@ -142,6 +176,30 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
             is_kept = run.checkpoint is not None and run.checkpoint.path.is_file()
             _print_summary(task, result, folder.output, is_resumable=is_kept)
     return INTERRUPTED if result.partial else 0
+
+
+def print_findings(findings: Sequence[Finding], warnings: Collection[str]) -> None:
+    """Print the checks before a run that are not among its warnings; the good ones in one line."""
+    good = ", ".join(line.aspect for line in findings if line.level == "good")
+    warn([f"{good}: as they should be"] if good else [], "checked")
+    warn(
+        [
+            f"{line.aspect}: {line.sentence}"
+            for line in findings
+            if line.level != "good" and line.sentence not in warnings
+        ],
+        "check",
+    )
+
+
+def check_only(task: AnyTask, recipe: Recipe) -> int:
+    """Print what can be said about a run before it; return the exit code: 1 if it is bad."""
+    from napari_diner.tasks.preflight import preflight, worst
+
+    lines = preflight(task, recipe, describe=lambda error: error.describe(option_name))
+    words = {"good": "good", "doubtful": "DOUBTFUL", "bad": "BAD"}
+    print_rows(Row(f"{words[line.level]:8}  {line.aspect}", line.sentence) for line in lines)
+    return int(worst(lines) == "bad")
 
 
 def _print_summary(task: AnyTask, result: Result, output: Path, *, is_resumable: bool) -> None:

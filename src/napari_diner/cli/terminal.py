@@ -17,6 +17,7 @@ from rich.text import Text
 from napari_diner.io.exchange import interruptions
 from napari_diner.tasks.report import Row
 from napari_diner.tasks.result import Progress
+from napari_diner.tasks.wording import duration
 
 SECONDS_BETWEEN_LINES = 30.0
 """Time between lines of progress if there is no terminal for a progress bar."""
@@ -155,13 +156,6 @@ def _figures(progress: Progress) -> str:
     if progress.remaining_s is not None:
         figures.append(f"{duration(progress.remaining_s)} left")
     return ", ".join(figures)
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in a suitable unit, e.g. ``"90 s"``, ``"12 min"``."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def warn(warnings: Iterable[str], kind: str = "warning") -> None:

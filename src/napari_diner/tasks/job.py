@@ -16,6 +16,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.memory import MemoryPlan
+from napari_diner.tasks.preflight import Finding
 from napari_diner.tasks.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -141,6 +142,10 @@ class Job(ABC, Generic[State]):
         DinerError
             If there is no result yet.
         """
+
+    def findings(self) -> Sequence[Finding]:
+        """Return what can be said before a run about what the recording allows; see `tasks.preflight`."""
+        return ()
 
     def check_series(self) -> None:
         """Check that the settings support a series, of which this job is for the first recording.

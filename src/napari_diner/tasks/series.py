@@ -18,6 +18,7 @@ from napari_diner.io.stacks import checksum as checksum_of
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.step import Step
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage, StageRecord
+from napari_diner.tasks.preflight import Finding
 from napari_diner.tasks.recipe import ArrayRecipe, Recipe
 from napari_diner.tasks.stored_array import in_memory
 from napari_diner.tasks.task import AnyTask, Frames
@@ -94,6 +95,10 @@ class SeriesJob(Job[SeriesState]):
             self.memory = replace(first.memory, result=self.count * first.memory.result)
         self.warnings = first.warnings
         self.notes = (*first.notes, f"there are {self.count} recordings along {axis}; each starts from the last")
+
+    def findings(self) -> Sequence[Finding]:
+        """Return what can be said about the first recording."""
+        return self._job(0).findings()
 
     def begin(self) -> SeriesState:
         """Return the state before the first recording."""

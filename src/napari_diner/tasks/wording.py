@@ -34,3 +34,13 @@ def change(factor: float) -> str:
     if 0.52 < factor < 1.9:
         return f"{100 * abs(factor - 1):.0f} % {'larger' if factor > 1 else 'smaller'}"
     return f"{factor:.2g} times as large"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in a suitable unit: ``"8 s"``, ``"2:05 min"``, ``"1:02 h"``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

@@ -67,16 +67,43 @@ def test_what_is_missing_is_named_by_its_title(any_dock: Any) -> None:
     assert "--" not in any_dock.panel.status.text()
 
 
-def test_the_memory_of_a_run_is_shown_before_it(any_dock: Any, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot) -> None:
-    line = any_dock.panel.memory
-    qtbot.waitUntil(lambda: not line.isHidden())
+COMPLETE = {
+    "lensless": {"wavelength_um": 0.5, "pixel_size_um": 1.5, "distances_um": [300.0, 390.0, 500.0], "max_seconds": 5},
+    "fit": {"epochs": 5},
+}
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_the_checks_follow_data_and_settings(
+    make_napari_viewer: Callable[..., Any], name: str, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.random.default_rng(0).random((3, 16, 16)))
+    dock = open_dock(viewer, name)
+    panel = dock.panel.checks
+
+    def levels() -> dict[str, str]:
+        return {line.aspect: line.level for line in panel.lines}
+
+    dock.set_recipe(dock.recipe().updated(COMPLETE[name] | ({"axes": "ZYX"} if name == "fit" else {})))
+    qtbot.waitUntil(lambda: "memory" in levels(), timeout=30_000)
+    assert {"sampling", "plausibility", "time", "memory"} <= levels().keys()
+    memory = next(line for line in panel.lines if line.aspect == "memory")
     # the process that runs the tests counts, so there is no certain figure
-    assert re.match(r"Memory: about \d+(\.\d+)? (MB|GB) of ", line.text()) and not line.is_warning
+    assert re.match(r"about \d+(\.\d+)? (MB|GB) of ", memory.sentence) and memory.sentence in panel.text()
+    assert not panel.isHidden() and panel.text().count("●") == len(levels())
     monkeypatch.setattr(device, "available_memory", lambda of=None: 1000)
-    # a setting in a section
-    any_dock.advanced.set_values({"preprocess": {"upsample": 2}, "diner": {"hidden_features": 70}, "seed": 5})
-    qtbot.waitUntil(lambda: line.is_warning)
-    assert "GB of main memory are free" in line.text()
+    dock.advanced.set_values({"seed": 5})
+    qtbot.waitUntil(lambda: levels() == {"memory": "bad"}, timeout=30_000)
+    assert "GB of main memory are free" in panel.text()
+
+
+def test_what_is_missing_is_red_before_a_run(any_dock: Any, qtbot: QtBot) -> None:
+    panel = any_dock.panel.checks
+    if any_dock.task.name != "fit":
+        qtbot.waitUntil(lambda: bool(panel.lines), timeout=30_000)
+        (line,) = panel.lines
+        assert line[:2] == ("settings", "bad") and "missing" in line.sentence and '"' in line.sentence
 
 
 def test_a_recipe_remembers_its_data(any_dock: Any) -> None:

@@ -38,8 +38,9 @@ from napari_diner.tasks.fit.stored import LOW, unpacked_table
 from napari_diner.tasks.fit.unique import unique_samples
 from napari_diner.tasks.fit.width import width_for
 from napari_diner.tasks.job import FOLLOWING_RATE, Job, Outcome, RunRecord, Stage, StageRecord, fewer
+from napari_diner.tasks.preflight import Finding
 from napari_diner.tasks.report import psnr_of
-from napari_diner.tasks.wording import percent
+from napari_diner.tasks.wording import count, percent
 
 _ROWS = 1 << 20
 # part of a time limit for training; the rest is for placing the keys
@@ -114,6 +115,12 @@ class FitJob(Job[FitState]):
         self.memory = plan(self.recipe, data.data.shape, data.axes, data.data.dtype)
         self.memory.check(self.device)
         self.checksum = checksum(data.data)
+
+    def findings(self) -> Sequence[Finding]:
+        """Return what is fitted."""
+        layout = self.layout
+        values = f"{math.prod(layout.sample_shape):,} samples of {count(layout.outputs, 'number')}"
+        return [Finding("sampling", "good", f"{values} between {layout.low:.4g} and {layout.high:.4g} are fitted")]
 
     def begin(self) -> FitState:
         """Return the state with a random representation."""

@@ -37,10 +37,12 @@ from napari_diner.tasks.lensless.data import (
     with_all_frames,
     with_file_facts,
 )
+from napari_diner.tasks.lensless.findings import fresnel_number, sampling
 from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.model import problem_of
 from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.tasks.preflight import Finding, saturation
 from napari_diner.tasks.unexplained import Unexplained
 
 # the twin image displaces the distances of single frames by less than this many depths of field
@@ -118,6 +120,18 @@ class FocusJob(Job[FocusState]):
         self._amplitudes = torch.from_numpy(np.sqrt(intensities)).to(self.device)
         self._mask, self._at_least = prepared.mask, prepared.at_least
         self.warnings = tuple(self._left_out.counted(self.warnings))
+
+    def findings(self) -> Sequence[Finding]:
+        """Return what the range of distances and saturation allow."""
+        optics = self._setup.optics
+        ends = [edge for number in range(len(self._amplitudes)) for edge in self._range(number)]
+        field_um = min(self._amplitudes.shape[1:]) * optics.pixel_size_um
+        reach = (min(ends), max(ends))
+        return [
+            sampling(optics, reach, field_um),
+            fresnel_number(optics, reach),
+            saturation(self._at_least, self._used.preprocess.saturated),
+        ]
 
     def begin(self) -> FocusState:
         """Return the initial state, without any distances."""

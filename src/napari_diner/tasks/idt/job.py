@@ -25,7 +25,7 @@ from napari_diner.tasks.frame_list import frame_list
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
 from napari_diner.tasks.idt.data import IdtData, contrast_of, saturated_in, with_file_facts, without
 from napari_diner.tasks.idt.memory import plan
-from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, computed_models, preflight
+from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, computed_models, findings
 from napari_diner.tasks.idt.plausibility import drift, optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.stages import IdtStages, IdtState, warnings_of_phase
@@ -34,6 +34,7 @@ from napari_diner.tasks.idt.truth import TrueVolume, check_truth, score
 from napari_diner.tasks.idt.ways import expected_sign, sign_of_sample
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.left_out import LeftOut
+from napari_diner.tasks.preflight import Finding, saturation
 from napari_diner.tasks.report import psnr_db
 from napari_diner.tasks.unexplained import Unexplained
 
@@ -92,10 +93,11 @@ class IdtJob(Job[IdtState]):
         models, more = self._models(data, shape)
         warnings += more
         prior, solver, expected, calibration = recipe.regularization, recipe.solver, 0, None
+        about_optics = findings(models.geometry, models.illumination) if isinstance(models, ComputedModels) else []
         if isinstance(models, ComputedModels):
             warnings += drift(self.recipe, contrast, models.illumination)
             if not doubts:  # further warnings would be consequences
-                warnings += preflight(models.geometry, models.illumination)
+                warnings += [line.sentence for line in about_optics if line.level != "good"]
                 expected, more = expected_sign(recipe, models, torch.from_numpy(contrast))
                 warnings += more
             if recipe.calibration.wanted:
@@ -109,6 +111,7 @@ class IdtJob(Job[IdtState]):
         tv = TotalVariation.of_voxels(*self.recipe.voxel_um[:2])
         full, more = saturated_in(self.recipe, data)
         warnings += more
+        self._findings = [*about_optics, saturation(full, self.recipe.saturated)]
         padding, wide = None, models
         if isinstance(models, ComputedModels) and (width := width_px(self.recipe, models.geometry)):
             self.memory = plan(self.recipe, frames.shape)
@@ -142,6 +145,10 @@ class IdtJob(Job[IdtState]):
                 f"There is {_noise_in(unlit)}; take them out of the stack, and out of the list of illuminations"
             )
         return without(data, LeftOut(len(data.frames), tuple(unlit))), unlit
+
+    def findings(self) -> Sequence[Finding]:
+        """Return what optics, illumination and saturation allow."""
+        return self._findings
 
     def begin(self) -> IdtState:
         """Return the state with the data and a linear model."""

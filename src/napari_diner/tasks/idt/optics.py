@@ -12,12 +12,13 @@ import torch
 from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
 from napari_diner.physics.idt.given import GivenTransfer
 from napari_diner.physics.idt.illumination import EDGE, Illumination
-from napari_diner.physics.idt.preflight import axial_sampling, lateral_sampling, low_frequencies
+from napari_diner.physics.idt.preflight import Sampling, axial_sampling, lateral_sampling, low_frequencies
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel, Dispersion
 from napari_diner.solvers.calibration.idt import brought_inside, moved
 from napari_diner.tasks.idt.given_transfer import Pair, build_given
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.preflight import Finding
 
 # response to slow changes of the index, relative to the strongest, below which they are hardly visible
 _WEAK_LOW_FREQUENCIES = 0.2
@@ -137,29 +138,51 @@ def computed_models(
     return ComputedModels(geometry, start, recipe.dispersion, steps, device), warnings
 
 
-def preflight(geometry: VolumeGeometry, illumination: Illumination) -> list[str]:
-    """Return warnings about sampling and about detail that the illumination does not transfer."""
-    warnings = []
-    lateral = lateral_sampling(geometry)
-    if not lateral.fine:
-        warnings.append(
-            f"the pixel of {lateral.value_um:.3g} µm is coarser than λ/(4 NA) = {lateral.limit_um:.3g} µm; "
-            "fine detail is aliased"
+def findings(geometry: VolumeGeometry, illumination: Illumination) -> list[Finding]:
+    """Return the lines about sampling and about detail that the illumination transfers."""
+    lateral, axial = lateral_sampling(geometry), axial_sampling(geometry, illumination)
+    sentences = [*_lateral_doubts(lateral), *_axial_doubts(axial)]
+    lines = [Finding("sampling", "doubtful", sentence) for sentence in sentences] or [
+        Finding(
+            "sampling",
+            "good",
+            f"pixels of {lateral.value_um:.3g} µm and slices of {axial.value_um:.3g} µm are fine enough: the optics "
+            f"need {lateral.limit_um:.3g} and {axial.limit_um:.3g} µm",
         )
-    elif lateral.value_um * _NEEDLESSLY_FINE < lateral.limit_um:
-        warnings.append(
-            f"the pixel of {lateral.value_um:.3g} µm is {lateral.limit_um / lateral.value_um:.0f} times finer than the "
-            f"optics need, λ/(4 NA) = {lateral.limit_um:.3g} µm; check pixel size, magnification and wavelength"
-        )
-    axial = axial_sampling(geometry, illumination)
-    if not axial.fine:
-        warnings.append(
-            f"the slice spacing of {axial.value_um:.3g} µm is above the axial Nyquist limit of {axial.limit_um:.3g} µm"
-        )
+    ]
     low = low_frequencies(geometry, illumination)
     if low.ratio < _WEAK_LOW_FREQUENCIES:
-        warnings.append(
+        weak = (
             f"slow changes of the index are hardly visible (response {low.ratio:.2f} of the strongest); light from the "
             "edge of the objective's aperture would show them"
         )
-    return warnings
+        return [*lines, Finding("band", "doubtful", weak)]
+    widest = float(np.hypot(*illumination.apertures.T).max())
+    period_um = geometry.wavelength_um / (geometry.na + widest)
+    text = f"detail down to a period of {period_um:.3g} µm is transferred, and slow changes of the index are visible"
+    return [*lines, Finding("band", "good", text)]
+
+
+def preflight(geometry: VolumeGeometry, illumination: Illumination) -> list[str]:
+    """Return warnings about sampling and about detail that the illumination does not transfer."""
+    return [line.sentence for line in findings(geometry, illumination) if line.level != "good"]
+
+
+def _lateral_doubts(lateral: Sampling) -> list[str]:
+    if not lateral.fine:
+        return [
+            f"the pixel of {lateral.value_um:.3g} µm is coarser than λ/(4 NA) = {lateral.limit_um:.3g} µm; "
+            "fine detail is aliased"
+        ]
+    if lateral.value_um * _NEEDLESSLY_FINE < lateral.limit_um:
+        return [
+            f"the pixel of {lateral.value_um:.3g} µm is {lateral.limit_um / lateral.value_um:.0f} times finer than the "
+            f"optics need, λ/(4 NA) = {lateral.limit_um:.3g} µm; check pixel size, magnification and wavelength"
+        ]
+    return []
+
+
+def _axial_doubts(axial: Sampling) -> list[str]:
+    if axial.fine:
+        return []
+    return [f"the slice spacing of {axial.value_um:.3g} µm is above the axial Nyquist limit of {axial.limit_um:.3g} µm"]

@@ -27,6 +27,7 @@ from napari_diner.tasks.lensless.data import (
     resolved,
     with_all_frames,
 )
+from napari_diner.tasks.lensless.findings import of_geometry
 from napari_diner.tasks.lensless.geometry import object_shape, onto_object
 from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.model import ModelBuilder
@@ -42,6 +43,7 @@ from napari_diner.tasks.lensless.short_look import SIDES_PX, ShortLook
 from napari_diner.tasks.lensless.stages import LenslessStages, LenslessState
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
+from napari_diner.tasks.preflight import Finding, saturation
 from napari_diner.tasks.report import psnr_db
 from napari_diner.tasks.surround import surround_mode, surround_warnings
 from napari_diner.tasks.unexplained import Unexplained
@@ -102,7 +104,7 @@ class LenslessJob(Job[LenslessState]):
         self._used = self._used.updated({"padding": {"mode": mode}})
         self.memory = plan(self._used, frames.shape)
         self.memory.check(self.device)
-        setup = Setup.of(self._used, self._prepared.gains)
+        self._setup = setup = Setup.of(self._used, self._prepared.gains)
         notes, warnings = about_distances(data.files, recipe.distances_um, needed=recipe.needs_distances)
         self.notes = (*data.notes, *notes)
         implausible = doubts(self._used, setup, object_shape(recipe, frames.shape[1:]))
@@ -136,9 +138,15 @@ class LenslessJob(Job[LenslessState]):
             suspicions += nonlinear(small)
         return [suspicion.text for suspicion in sorted(suspicions, key=lambda one: one.left)[:1]]
 
+    def findings(self) -> Sequence[Finding]:
+        """Return what geometry and saturation allow."""
+        setup, prepared = self._setup, self._prepared
+        shape = object_shape(self._used, prepared.amplitudes.shape[1:])
+        return [*of_geometry(setup.heights, shape), saturation(prepared.at_least, self._used.preprocess.saturated)]
+
     def begin(self) -> LenslessState:
         """Return the state with prepared frames and a start."""
-        return self._stages.begin(Setup.of(self._used, self._prepared.gains), self._prepared)
+        return self._stages.begin(self._setup, self._prepared)
 
     def stages(self) -> Sequence[Stage[LenslessState]]:
         """Return the stages in order."""

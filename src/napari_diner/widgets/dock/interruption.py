@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 from types import TracebackType
 from typing import Self
+
+_AGAIN_S = 0.02
 
 
 class Interrupted(BaseException):
@@ -17,7 +20,7 @@ class Interruption:
 
     The thread does its work in blocks ``with interruption:``, and leaves them with `Interrupted`. Code outside the
     blocks, such as that of superqt, which would not survive the exception, is never interrupted. A single operation of
-    torch is completed first.
+    torch, and the import of a module, is completed first: half a module would stay in the process.
     """
 
     def __init__(self) -> None:
@@ -28,9 +31,20 @@ class Interruption:
     def request(self) -> None:
         """End the work, also that in later blocks. Thread-safe."""
         with self._lock:
-            if not self._requested and self._thread is not None:
+            is_first, self._requested = not self._requested, True
+        if is_first:
+            self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                return
+            if not _is_importing(self._thread):
                 _set_exception(self._thread, Interrupted)
-            self._requested = True
+                return
+        later = threading.Timer(_AGAIN_S, self._end)
+        later.daemon = True
+        later.start()
 
     def __enter__(self) -> Self:
         with self._lock:
@@ -47,6 +61,15 @@ class Interruption:
                 # it may not have been raised yet
                 _set_exception(threading.get_ident(), None)
             self._thread = None
+
+
+def _is_importing(thread: int) -> bool:
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _set_exception(thread: int, kind: type[BaseException] | None) -> None:

@@ -13,9 +13,10 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError
 from napari_diner.tasks.result import Progress
+from napari_diner.tasks.wording import duration
+from napari_diner.widgets.dock.checks_panel import ChecksPanel
 from napari_diner.widgets.dock.disposal import RemovalFilter
 from napari_diner.widgets.dock.failure import Failure
-from napari_diner.widgets.dock.memory_line import MemoryLine
 from napari_diner.widgets.dock.run_worker import Begin, Controls, Doubts, ProgressReport, RunWorker, make_worker
 from napari_diner.widgets.forms.controls import WrappedLabel, button, remove_margins, row
 from napari_diner.widgets.plots.loss_plot import LossPlot
@@ -86,12 +87,12 @@ class RunPanel(QWidget):
         self.plot = LossPlot()
         # until there is something to plot, leave the space to the settings
         self.plot.hide()
-        self.memory = MemoryLine(describe)
+        self.checks = ChecksPanel(describe)
         self.status = WrappedLabel(lines=2)
         layout = QVBoxLayout(self)
         remove_margins(layout, 4)
         layout.addLayout(row(self.run_button, self.pause_button, self.cancel_button))
-        layout.addWidget(self.memory)
+        layout.addWidget(self.checks)
         layout.addWidget(self.bar)
         layout.addLayout(row(self.stage, self.time, stretch=self.stage))
         layout.addWidget(self.plot, 1)
@@ -193,7 +194,6 @@ class RunPanel(QWidget):
         """Apply the colours of a napari theme."""
         self.plot.set_theme(name)
         self.status.set_theme(name)
-        self.memory.set_theme(name)
 
     def warn(self, words: str, warnings: Iterable[str], notes: Iterable[str] = ()) -> None:
         """Show words, and notes and warnings on separate lines, in the colour of warnings if there are any."""
@@ -295,13 +295,3 @@ def stage_text(progress: Progress) -> str:
     # if only the time is limited, the largest number of iterations is meaningless
     most = f"/{progress.iterations}" if progress.iterations < ENDLESS else ""
     return f"{stage} {progress.iteration}{most}"
-
-
-def duration(seconds: float) -> str:
-    """Format a duration: ``"8 s"``, ``"2:05 min"``, ``"1:02 h"``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

@@ -18,7 +18,6 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QLayout, QSplitter, QVBoxLa
 from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.folder import unused_folder
-from napari_diner.tasks.memory import MemoryPlan
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result
@@ -101,6 +100,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self._refusal = ""
         self._running_on = self._result_of = self.choice.name
         self.settings = SettingsArea()
+        self.checking = self.latest_work()
         self._build()
 
     def complete_recipe(self, layer: Image) -> RecipeT:
@@ -307,10 +307,10 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.choice.failed.connect(self.panel.complain)
         for editor in self._essentials.values():
             editor.changed.connect(self._show_sections)
-            editor.changed.connect(self.panel.memory.expect)
+            editor.changed.connect(self.panel.checks.expect)
         for signal in (self.advanced.changed, self.panel.ended):
-            signal.connect(self.panel.memory.expect)
-        self.panel.memory.follow(self._plan)
+            signal.connect(self.panel.checks.expect)
+        self.panel.checks.follow(self.task, self._inputs, lambda: self.panel.running, self.checking)
         self._show_sections()
         for number in self.findChildren(NumberEditor):
             number.refused.connect(self._on_refused)
@@ -361,16 +361,16 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.panel.ended.connect(self.layers.discard)
         self.panel.removal.removed.connect(self.layers.discard)
 
-    def _plan(self) -> MemoryPlan | None:
-        """Return the memory of a run with the current settings, from the array alone, without reading files."""
+    def _inputs(self) -> tuple[RecipeT, Frames] | None:
+        """Return recipe and arrays for the checks before a run, which read no files but those beside the frames."""
         layer = self.choice.layer
         if layer is None:
             return None
         frames = replace(self.frames(layer), source=None, files=())
-        return self.task.plan(self.recipe().updated({self.task.source_field: None}), frames)
+        return self.recipe().updated({self.task.source_field: None, "input_sha256": ""}), frames
 
     def _on_layer(self, layer: Image | None) -> None:
-        self.panel.memory.expect()
+        self.panel.checks.expect()
         if layer is not None:
             with self.panel.explaining():
                 self.fill_in(layer)

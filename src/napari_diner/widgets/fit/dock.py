@@ -18,8 +18,7 @@ from napari_diner.tasks.comparison import Comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
-from napari_diner.tasks.wording import all_but, count
-from napari_diner.widgets.dock.run_panel import duration
+from napari_diner.tasks.wording import all_but, count, duration
 from napari_diner.widgets.dock.run_worker import PREVIEW_INTERVAL_S, Drivable
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.fit import insight_run

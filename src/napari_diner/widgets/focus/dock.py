@@ -14,8 +14,7 @@ from superqt import QLabeledDoubleSlider
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.report import Report
 from napari_diner.tasks.result import Result
-from napari_diner.tasks.wording import all_but
-from napari_diner.widgets.dock.run_panel import duration
+from napari_diner.tasks.wording import all_but, duration
 from napari_diner.widgets.focus.live_picture import LIVE, LivePicture
 from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.layers.layer_metadata import add_notes

@@ -18,9 +18,8 @@ from napari_diner.tasks.check import Alternative, Ranking
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
-from napari_diner.tasks.wording import all_but, count
+from napari_diner.tasks.wording import all_but, count, duration
 from napari_diner.widgets.dock.ranking_dialog import RankingDialog
-from napari_diner.widgets.dock.run_panel import duration
 from napari_diner.widgets.dock.stack_dock import StackDock
 from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.forms.editors import WheelGuard

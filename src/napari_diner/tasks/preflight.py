@@ -1,0 +1,142 @@
+"""What can be said about a run before it: a sentence and a state for each aspect. Does not import torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from napari_diner.errors import DinerError, OutOfMemoryError
+from napari_diner.solvers.solver import Budget
+from napari_diner.tasks.wording import duration, percent
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from napari_diner.tasks.job import Job, Stage
+    from napari_diner.tasks.recipe import Recipe
+    from napari_diner.tasks.task import AnyTask, Frames
+
+Level = Literal["good", "doubtful", "bad"]
+"""Whether an aspect is as it should be, may spoil the result, or prevents one."""
+
+_TRIAL_S = 0.4
+"""Time for the trial of one stage."""
+_LONG_S = 600.0
+"""Time from which a run counts as long."""
+_MUCH = 0.1
+"""Part of saturated pixels from which a result is unlikely."""
+
+
+class Finding(NamedTuple):
+    """A line of the checks before a run."""
+
+    aspect: str
+    """What it is about, e.g. ``"sampling"``."""
+    level: Level
+    """Green, amber or red."""
+    sentence: str
+    """What was seen, with figures; without a full stop."""
+
+
+def preflight(
+    task: AnyTask,
+    recipe: Recipe,
+    frames: Frames | None = None,
+    *,
+    describe: Callable[[DinerError], str] = str,
+    trial: bool = True,
+) -> list[Finding]:
+    """Return what can be said about a run before it: sampling, saturation, plausibility, memory and others.
+
+    Parameters
+    ----------
+    task, recipe, frames
+        As for `napari_diner.tasks.task.Task.start`.
+    describe
+        Returns the message of an error.
+    trial
+        Whether to estimate the time from the first steps of each stage, which takes about half a second for each.
+    """
+    try:
+        job = task.start(recipe, frames).job
+    except DinerError as error:
+        aspect = "memory" if isinstance(error, OutOfMemoryError) else "settings" if error.field else "data"
+        return [Finding(aspect, "bad", describe(error).rstrip("."))]
+    lines = [*job.findings(), *_plausibility(job)]
+    if trial:
+        lines += _time(job)
+    return lines if job.memory is None else [*lines, Finding("memory", "good", job.memory.describe(job.device))]
+
+
+def _plausibility(job: Job[Any]) -> list[Finding]:
+    """Return a line for each warning of a job that no other line is about."""
+    said = {line.sentence for line in job.findings()}
+    doubts = [warning for warning in job.warnings if warning not in said]
+    if not doubts:
+        return [Finding("plausibility", "good", "settings and data agree as far as can be seen before a run")]
+    return [Finding("plausibility", "doubtful", doubt) for doubt in doubts]
+
+
+def _time(job: Job[Any]) -> list[Finding]:
+    """Return a line with the longest time of a run, from the first steps of each stage; none if they fail."""
+    limit = job.recipe.max_seconds
+    try:
+        parts = [part for part in _trials(job) if part is not None]
+    except DinerError:  # the run reports it
+        return []
+    longest = sum(seconds for _, seconds in parts)
+    if limit is not None and longest > limit:
+        return [Finding("time", "good", f"the time limit of {duration(limit)} ends the run")]
+    slow = max(parts, key=lambda part: part[1], default=None)
+    where = "" if slow is None or len(parts) == 1 else f", most of it for {slow[0]}"
+    cure = "; fewer iterations, a crop or a time limit shorten it" if longest > _LONG_S else ""
+    level: Level = "good" if longest <= _LONG_S else "doubtful"
+    return [Finding("time", level, f"at most about {duration(max(longest, 1.0))} on this machine{where}{cure}")]
+
+
+def _trials(job: Job[Any]) -> list[tuple[str, float] | None]:
+    """Return name and longest time of each stage that a job needs, from a trial of its first steps."""
+    state, parts = job.begin(), []
+    for stage in job.stages():
+        part, state = _trial(stage, state)
+        parts.append(part)
+    return parts
+
+
+def _trial(stage: Stage[Any], state: Any) -> tuple[tuple[str, float] | None, Any]:
+    began = time.perf_counter()
+    solver = stage.solver(state, Budget(lambda: time.perf_counter() - began, None))
+    if solver is None:
+        return None, state
+    first, done = 0.0, 0.0
+    for step in solver.steps():
+        now = time.perf_counter()
+        if done == 0:  # the first step includes work that is done once
+            first, since, before = now - began, now, step.done
+        done = step.done
+        if now - began > _TRIAL_S:
+            break
+    if done == 0:
+        return (stage.name, time.perf_counter() - began), stage.absorb(state, solver.result())
+    rate = (now - since) / (done - before) if done > before else first / done
+    return (stage.name, now - began + rate * (1 - done)), stage.absorb(state, solver.result())
+
+
+def saturation(full: npt.NDArray[np.bool_] | None, setting: str) -> Finding:
+    """Return the line about saturated pixels, (N, Y, X) or None, as the setting `saturated` treats them."""
+    if setting != "at_least":
+        return Finding("saturation", "good", f"not judged, as saturated pixels are set to {setting}")
+    share = 0.0 if full is None else float(full.mean())
+    if share == 0:
+        return Finding("saturation", "good", "no pixel is saturated")
+    level: Level = "doubtful" if share < _MUCH else "bad"
+    cure = "" if share < _MUCH else "; record them again with less light or a shorter exposure"
+    return Finding("saturation", level, f"{percent(share)} of the pixels are saturated{cure}")
+
+
+def worst(lines: Sequence[Finding]) -> Level:
+    """Return the worst level of all lines."""
+    order: tuple[Level, ...] = ("good", "doubtful", "bad")
+    return max((line.level for line in lines), key=order.index, default="good")

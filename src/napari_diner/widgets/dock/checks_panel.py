@@ -1,0 +1,118 @@
+"""The part of a dock that says before a run what data and settings allow."""
+
+from __future__ import annotations
+
+import functools
+import html
+from collections.abc import Callable, Sequence
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QLabel
+
+from napari_diner.errors import DinerError
+from napari_diner.tasks.preflight import Finding, preflight
+from napari_diner.tasks.recipe import Recipe
+from napari_diner.tasks.task import AnyTask, Frames
+from napari_diner.widgets.dock.background_work import LatestWork
+
+_DELAY_MS = 700
+_COLOURS = {"good": "#3fa45b", "doubtful": "#d9920f", "bad": "#e0443c"}
+_ALWAYS = ("time", "memory")
+"""Aspects whose sentence is shown even if it is good."""
+
+Inputs = tuple[Recipe, Frames]
+
+
+class ChecksPanel(QLabel):
+    """A dot for each aspect, green, amber or red, and the sentences of those that are not green.
+
+    It follows data and settings: the checks run in a thread, some time after the last change, and never during a run.
+
+    Parameters
+    ----------
+    describe
+        Returns the message of an error.
+    """
+
+    def __init__(self, describe: Callable[[DinerError], str] = str) -> None:
+        super().__init__()
+        self.lines: Sequence[Finding] = ()
+        """What is shown."""
+        self._describe = describe
+        self._task: AnyTask | None = None
+        self._inputs: Callable[[], Inputs | None] = lambda: None
+        self._is_running: Callable[[], bool] = lambda: False
+        self._work: LatestWork | None = None
+        self._checked: object = None
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.RichText)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        # not at once: many settings change at a time, and while a number is typed
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_DELAY_MS)
+        self._timer.timeout.connect(self.refresh)
+        self.hide()
+
+    def follow(
+        self, task: AnyTask, inputs: Callable[[], Inputs | None], is_running: Callable[[], bool], work: LatestWork
+    ) -> None:
+        """Check a task.
+
+        Parameters
+        ----------
+        task
+            The task.
+        inputs
+            Returns recipe and arrays, or None if no layer is chosen.
+        is_running
+            Whether there is a run, during which nothing is checked.
+        work
+            The thread.
+        """
+        self._task, self._inputs, self._is_running, self._work = task, inputs, is_running, work
+        work.done.connect(self.show_lines)
+
+    def expect(self, *_: object) -> None:
+        """Schedule the checks after a change."""
+        self._timer.start()
+
+    def refresh(self) -> None:
+        """Request the checks, unless they are those of the last time."""
+        if self._task is None or self._work is None or self._is_running():
+            return
+        try:
+            inputs = self._inputs()
+        except DinerError as error:
+            self._checked = None
+            self.show_lines([Finding("settings", "bad", self._describe(error).rstrip("."))])
+            return
+        if inputs is None:
+            self._checked = None
+            self.show_lines([])
+            return
+        recipe, frames = inputs
+        key = (recipe, id(frames.array), sorted((name, id(image)) for name, image in frames.attachments.items()))
+        if key == self._checked:
+            return
+        self._checked = key
+        self._work.request(functools.partial(preflight, self._task, recipe, frames, describe=self._describe))
+
+    def show_lines(self, lines: Sequence[Finding]) -> None:
+        """Show the results of checks."""
+        self.lines = lines
+        self.setVisible(bool(lines))
+        levels: dict[str, str] = {}
+        for line in lines:
+            levels.setdefault(line.aspect, line.level)
+        dots = "&nbsp; ".join(
+            f"<span style='color:{_COLOURS[level]}'>●</span>&nbsp;{html.escape(aspect).replace(' ', '&nbsp;')}"
+            for aspect, level in levels.items()
+        )
+        shown = [line for line in lines if line.level != "good" or line.aspect in _ALWAYS]
+        self.setText("<br>".join([dots, *map(_sentence, shown)]))
+        self.setToolTip(f"<qt>{'<br>'.join(map(_sentence, lines))}</qt>")
+
+
+def _sentence(line: Finding) -> str:
+    return f"<b>{html.escape(line.aspect)}</b>: {html.escape(line.sentence)}"
