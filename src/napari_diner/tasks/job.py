@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -106,6 +106,8 @@ class Job(ABC, Generic[State]):
 
     task: str
     """Name of the task."""
+    signal: ClassVar[str] = "the signal in the frames"
+    """What a result explains, in words."""
     recipe: Recipe
     """The resolved recipe, as stored with the result."""
     device: torch.device

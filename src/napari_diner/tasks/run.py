@@ -21,6 +21,7 @@ from napari_diner.tasks.job import Job, RunRecord, Stage, StageRecord, State
 from napari_diner.tasks.report import provenance
 from napari_diner.tasks.result import Progress, Result
 from napari_diner.tasks.result_checks import check_finite, few_steps
+from napari_diner.tasks.verdict import verdict
 
 _ESTIMATE_AFTER_S = 1.0
 
@@ -267,6 +268,7 @@ class Run(Generic[State]):
         record = RunRecord(self.stages, self.clock.seconds, self.finished, self.timed_out)
         outcome = job.outcome(state, record)
         check_finite([*outcome.arrays, *outcome.weights.items()], self.stages)
+        about_result = [*outcome.warnings, *few_steps(self.stages)]
         last = self.stages[-1] if self.stages else StageRecord("")
         report: dict[str, object] = {
             "task": job.task,
@@ -283,8 +285,11 @@ class Run(Generic[State]):
             **({"resumed_after_s": self._saved.resumed_after_s} if self._saved.resumed_after_s else {}),
             **outcome.figures,
             "notes": list(self.notes),
-            "warnings": list(dict.fromkeys([*outcome.warnings, *few_steps(self.stages), *job.warnings])),
+            "warnings": list(dict.fromkeys([*about_result, *job.warnings])),
+            "checks": [line._asdict() for line in job.findings()],
         }
+        if "unexplained" in report:
+            report["verdict"] = verdict(report, job.signal, len(about_result), job.findings())
         result = Result(
             task=job.task,
             arrays=outcome.arrays,

@@ -102,6 +102,7 @@ class FitJob(Job[FitState]):
     """
 
     task = "fit"
+    signal = "the variation of the data"
 
     def __init__(self, recipe: FitRecipe, data: FitData) -> None:
         self._data = data = with_axes(recipe, data)

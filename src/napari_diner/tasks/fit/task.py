@@ -122,7 +122,7 @@ class FitTask(Task[FitRecipe, "FitData"]):
 
     def summary_rows(self, report: Report) -> list[Row]:
         """Return the lines of the summary of a report."""
-        rows = figure_rows(report, ("unexplained", "solver"))
+        rows = figure_rows(report, ("verdict", "unexplained", "solver"))
         rows.append(Row("epochs", f"{report['iterations']:,}"))
         rows += figure_rows(report, ("seconds",))
         rows.append(Row("seconds per epoch", f"{report['seconds_per_epoch']:.3g}"))

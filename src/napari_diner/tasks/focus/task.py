@@ -50,7 +50,13 @@ class FocusTask(Task[FocusRecipe, "LenslessData"]):
 
     def summary_rows(self, report: Report) -> list[Row]:
         """Return the distance of each frame, and the common offset."""
-        rows = figure_rows(report, ("unexplained",))
+        rows = figure_rows(
+            report,
+            (
+                "verdict",
+                "unexplained",
+            ),
+        )
         files = [frame.get("file", "") for frame in report.get("frames", ())]
         for number, (distance, error) in enumerate(
             zip(report["distances_um"], report["distances_um_se"], strict=True), start=1

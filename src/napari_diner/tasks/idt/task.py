@@ -149,7 +149,9 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
 
     def summary_rows(self, report: Report) -> list[Row]:
         """Return the lines of the summary of a report."""
-        rows = figure_rows(report, ("unexplained", "solver", "model", "iterations", "seconds", "measurement_psnr_db"))
+        rows = figure_rows(
+            report, ("verdict", "unexplained", "solver", "model", "iterations", "seconds", "measurement_psnr_db")
+        )
         return rows + figure_rows(report.get("truth", {}), remark=" (truth)") + frames_row(report)
 
     def write_extras(self, result: Result, folder: Path) -> Sequence[str]:

@@ -171,7 +171,9 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
 
     def summary_rows(self, report: Mapping[str, Any]) -> list[Row]:
         """Return the lines of the summary of a report."""
-        rows = figure_rows(report, ("unexplained", "solver", "start", "iterations", "seconds", "measurement_psnr_db"))
+        rows = figure_rows(
+            report, ("verdict", "unexplained", "solver", "start", "iterations", "seconds", "measurement_psnr_db")
+        )
         rows += figure_rows(report.get("truth", {}), remark=" (truth)")
         rows += frames_row(report)
         for part, label in (("registration", "registered"), ("calibration", "calibrated")):

@@ -7,13 +7,13 @@ import html
 from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QLabel
 
 from napari_diner.errors import DinerError
 from napari_diner.tasks.preflight import Finding, preflight
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.background_work import LatestWork
+from napari_diner.widgets.forms.controls import WrappedLabel
 
 _DELAY_MS = 700
 _COLOURS = {"good": "#3fa45b", "doubtful": "#d9920f", "bad": "#e0443c"}
@@ -23,10 +23,11 @@ _ALWAYS = ("time", "memory")
 Inputs = tuple[Recipe, Frames]
 
 
-class ChecksPanel(QLabel):
+class ChecksPanel(WrappedLabel):
     """A dot for each aspect, green, amber or red, and the sentences of those that are not green.
 
-    It follows data and settings: the checks run in a thread, some time after the last change, and never during a run.
+    It follows data and settings: the checks run in a thread, some time after the last change, and never during a run,
+    which hides it until the next change.
 
     Parameters
     ----------
@@ -44,9 +45,7 @@ class ChecksPanel(QLabel):
         self._is_running: Callable[[], bool] = lambda: False
         self._work: LatestWork | None = None
         self._checked: object = None
-        self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.RichText)
-        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         # not at once: many settings change at a time, and while a number is typed
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -94,6 +93,7 @@ class ChecksPanel(QLabel):
         recipe, frames = inputs
         key = (recipe, id(frames.array), sorted((name, id(image)) for name, image in frames.attachments.items()))
         if key == self._checked:
+            self.setVisible(bool(self.lines))
             return
         self._checked = key
         self._work.request(functools.partial(preflight, self._task, recipe, frames, describe=self._describe))
@@ -110,7 +110,7 @@ class ChecksPanel(QLabel):
             for aspect, level in levels.items()
         )
         shown = [line for line in lines if line.level != "good" or line.aspect in _ALWAYS]
-        self.setText("<br>".join([dots, *map(_sentence, shown)]))
+        self.say("<br>".join([dots, *map(_sentence, shown)]))
         self.setToolTip(f"<qt>{'<br>'.join(map(_sentence, lines))}</qt>")
 
 

@@ -122,6 +122,7 @@ class RunPanel(QWidget):
         self.say("")
         self._least_left = math.inf
         self._has_steps = False
+        self.checks.hide()
         self._show_running(True)
         self.stage.setText("Preparing…")
         controls = self._controls = Controls()

@@ -308,8 +308,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         for editor in self._essentials.values():
             editor.changed.connect(self._show_sections)
             editor.changed.connect(self.panel.checks.expect)
-        for signal in (self.advanced.changed, self.panel.ended):
-            signal.connect(self.panel.checks.expect)
+        self.advanced.changed.connect(self.panel.checks.expect)
         self.panel.checks.follow(self.task, self._inputs, lambda: self.panel.running, self.checking)
         self._show_sections()
         for number in self.findChildren(NumberEditor):

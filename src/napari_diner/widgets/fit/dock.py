@@ -18,7 +18,7 @@ from napari_diner.tasks.comparison import Comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
-from napari_diner.tasks.wording import all_but, count, duration
+from napari_diner.tasks.wording import count, duration
 from napari_diner.widgets.dock.run_worker import PREVIEW_INTERVAL_S, Drivable
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.fit import insight_run
@@ -163,7 +163,7 @@ class FitDock(TaskDock[FitRecipe]):
         quality = (
             "every value reproduced exactly"
             if report["identical"] == 1
-            else f"{all_but(report['unexplained'], 'the variation')} is reproduced ({report['psnr_db']:.1f} dB)"
+            else f"{report['verdict']} ({report['psnr_db']:.1f} dB)"
         )
         source, bits = report["source_bits_per_pixel"], report["bits_per_pixel"]
         place = "in its file"

@@ -18,7 +18,7 @@ from napari_diner.tasks.check import Alternative, Ranking
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
-from napari_diner.tasks.wording import all_but, count, duration
+from napari_diner.tasks.wording import count, duration
 from napari_diner.widgets.dock.ranking_dialog import RankingDialog
 from napari_diner.widgets.dock.stack_dock import StackDock
 from napari_diner.widgets.forms.controls import button, row
@@ -137,8 +137,7 @@ class IdtDock(StackDock[IdtRecipe]):
         """Return the range of the index and the share of the signal that the model explains."""
         report, index = result.report, result["n_re"].data
         return (
-            f"{all_but(report['unexplained'], 'the signal in the frames')} is explained by an index from "
-            f"{float(index.min()):.4f} to {float(index.max()):.4f}, after "
+            f"{report['verdict']}\nThe index is {float(index.min()):.4f} to {float(index.max()):.4f}, after "
             f"{count(report['iterations'], 'iteration')} in {duration(report['seconds'])}\n"
             f"{MODELS[report['model']]}: the sample delays light by up to {report['peak_phase_rad']:.2g} rad"
         )

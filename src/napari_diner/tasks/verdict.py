@@ -1,0 +1,52 @@
+"""How good a result is, in words: the first line of every summary. Does not import torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from napari_diner.tasks.preflight import Finding
+from napari_diner.tasks.report import Report
+from napari_diner.tasks.wording import all_but
+
+# part of the unexplained share, beyond noise, up to which it looks like noise
+_LIKE_NOISE = 0.2
+# unexplained share that is not worth a word
+_NEGLIGIBLE = 1e-3
+
+
+def verdict(report: Report, signal: str, about_result: int, findings: Sequence[Finding]) -> str:
+    """Return how good a result is: a word, the explained share, what is uncertain, and the warning that matters most.
+
+    Parameters
+    ----------
+    report
+        Figures of the result, with its warnings, the worst first.
+    signal
+        What it explains, e.g. ``"the signal in the frames"``.
+    about_result
+        How many of the warnings, the first ones, are about the result instead of its settings and data.
+    findings
+        The checks before the run.
+    """
+    warnings: Sequence[str] = report["warnings"]
+    share = float(report.get("unexplained", math.nan))
+    words = [f"{all_but(share, signal)} is explained"]
+    beyond = report.get("unexplained_beyond_noise")
+    if beyond is not None and _NEGLIGIBLE < share < 1:
+        words[0] += ", and what is left looks like noise" if beyond < _LIKE_NOISE * share else ", not all of it noise"
+    words += [f"{line.aspect}: {line.sentence}" for line in findings if line.level != "good" and line.aspect == "band"]
+    if warnings:
+        words.append(
+            "read the warning" if len(warnings) == 1 else f"read the {len(warnings)} warnings, the worst is first"
+        )
+    is_doubtful = about_result > 0 and not share < _NEGLIGIBLE
+    return f"{_word(report, is_doubtful)}, {'; '.join(words)}"
+
+
+def _word(report: Report, is_doubtful: bool) -> str:
+    if report.get("partial"):
+        return "unfinished"
+    if is_doubtful:
+        return "doubtful"
+    return "good with reservations" if report["warnings"] else "good"
