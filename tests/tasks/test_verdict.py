@@ -44,7 +44,7 @@ def test_words(figures: dict[str, Any], about_result: int, text: str) -> None:
 def test_a_band_that_is_not_determined_is_uncertain() -> None:
     lines = [Finding("band", "doubtful", "slow changes are lost"), Finding("zeros", "doubtful", "two even distances")]
     text = verdict({"unexplained": 0.0, "warnings": []}, SIGNAL, 0, lines)
-    assert text.endswith("; band: slow changes are lost") and "even" not in text
+    assert text.endswith("; slow changes are lost") and "even" not in text
 
 
 def test_every_report_has_one() -> None:

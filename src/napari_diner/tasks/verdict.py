@@ -35,7 +35,7 @@ def verdict(report: Report, signal: str, about_result: int, findings: Sequence[F
     beyond = report.get("unexplained_beyond_noise")
     if beyond is not None and _NEGLIGIBLE < share < 1:
         words[0] += ", and what is left looks like noise" if beyond < _LIKE_NOISE * share else ", not all of it noise"
-    words += [f"{line.aspect}: {line.sentence}" for line in findings if line.level != "good" and line.aspect == "band"]
+    words += [line.sentence for line in findings if line.aspect == "band"]
     if warnings:
         words.append(
             "read the warning" if len(warnings) == 1 else f"read the {len(warnings)} warnings, the worst is first"
