@@ -366,7 +366,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
         if layer is None:
             return None
         frames = replace(self.frames(layer), source=None, files=())
-        return self.recipe().updated({self.task.source_field: None, "input_sha256": ""}), frames
+        recipe: RecipeT = self.recipe_type.parse(self.values())  # keeps a refusal of a typed number for the run
+        return recipe.updated({self.task.source_field: None, "input_sha256": ""}), frames
 
     def _on_layer(self, layer: Image | None) -> None:
         self.panel.checks.expect()

@@ -163,7 +163,7 @@ class FitDock(TaskDock[FitRecipe]):
         quality = (
             "every value reproduced exactly"
             if report["identical"] == 1
-            else f"{report['verdict']} ({report['psnr_db']:.1f} dB)"
+            else f"{report['verdict']}; {report['psnr_db']:.1f} dB"
         )
         source, bits = report["source_bits_per_pixel"], report["bits_per_pixel"]
         place = "in its file"
