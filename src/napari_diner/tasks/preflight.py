@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 Level = Literal["good", "doubtful", "bad"]
 """Whether an aspect is as it should be, may spoil the result, or prevents one."""
 
-_TRIAL_S = 0.4
-"""Time for the trial of one stage."""
+_TRIAL_S, _LONGEST_TRIAL_S, _STEPS = 0.4, 2.0, 5
+"""Time for the trial of one stage, and the longest if it takes fewer steps, or not one iteration, in that time."""
 _LONG_S = 600.0
 """Time from which a run counts as long."""
 _MUCH = 0.1
@@ -93,7 +95,7 @@ def _time(job: Job[Any]) -> list[Finding]:
     where = "" if slow is None or len(parts) == 1 else f", most of it for {slow[0]}"
     cure = "; fewer iterations, a crop or a time limit shorten it" if longest > _LONG_S else ""
     level: Level = "good" if longest <= _LONG_S else "doubtful"
-    return [Finding("time", level, f"at most about {duration(max(longest, 1.0))} on this machine{where}{cure}")]
+    return [Finding("time", level, f"up to about {duration(max(longest, 1.0))} on this machine{where}{cure}")]
 
 
 def _trials(job: Job[Any]) -> list[tuple[str, float] | None]:
@@ -110,18 +112,17 @@ def _trial(stage: Stage[Any], state: Any) -> tuple[tuple[str, float] | None, Any
     solver = stage.solver(state, Budget(lambda: time.perf_counter() - began, None))
     if solver is None:
         return None, state
-    first, done = 0.0, 0.0
+    marks = [(0.0, 0.0)]
     for step in solver.steps():
-        now = time.perf_counter()
-        if done == 0:  # the first step includes work that is done once
-            first, since, before = now - began, now, step.done
-        done = step.done
-        if now - began > _TRIAL_S:
+        marks.append((time.perf_counter() - began, step.done))
+        enough = len(marks) > _STEPS and step.iteration > 1
+        if len(marks) > 2 and marks[-1][0] > (_TRIAL_S if enough else _LONGEST_TRIAL_S):
             break
-    if done == 0:
-        return (stage.name, time.perf_counter() - began), stage.absorb(state, solver.result())
-    rate = (now - since) / (done - before) if done > before else first / done
-    return (stage.name, now - began + rate * (1 - done)), stage.absorb(state, solver.result())
+    spent, done = marks[-1]
+    # the first steps include work that is done once, such as loading and compiling
+    rates = [(t - s) / (after - before) for (s, before), (t, after) in itertools.pairwise(marks) if after > before]
+    rate = statistics.median(rates[len(rates) // 2 :]) if rates else 0.0
+    return (stage.name, spent + rate * (1 - done)), stage.absorb(state, solver.result())
 
 
 def saturation(full: npt.NDArray[np.bool_] | None, setting: str) -> Finding:
