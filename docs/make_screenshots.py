@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import napari
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_diner.widgets.dock.run_panel import RunPanel
+from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.fit.dock import FitDock
 from napari_diner.widgets.idt.dock import IdtDock
 from napari_diner.widgets.lensless.dock import LenslessDock
@@ -50,12 +52,19 @@ def finish(panel: RunPanel) -> None:
         wait(50)
 
 
+def checked(dock: TaskDock[Any]) -> None:
+    """Wait for the checks before a run."""
+    while not any(line.aspect == "memory" for line in dock.panel.checks.lines):
+        wait(50)
+
+
 def lensless(viewer: napari.Viewer, camera: Photographer) -> None:
     """Go through the lensless tutorial."""
     viewer.open_sample("napari-diner", "lensless_stack")
     camera.window("lensless-sample")
     _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "Lensless phase retrieval")
     assert isinstance(dock, LenslessDock)
+    checked(dock)
     camera.window("lensless-filled-in")
 
     dock.panel.run_button.click()
@@ -121,6 +130,7 @@ def idt(viewer: napari.Viewer, camera: Photographer) -> None:
     _, dock = viewer.window.add_plugin_dock_widget("napari-diner", "IDT refractive index")
     assert isinstance(dock, IdtDock)
     viewer.dims.set_current_step(0, 0)
+    checked(dock)
     camera.window("idt-filled-in")
 
     dock.check_button.click()

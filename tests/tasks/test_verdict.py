@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 import napari_diner as nd
+from napari_diner.tasks.comparison import Comparison
+from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.preflight import Finding
+from napari_diner.tasks.registry import task
+from napari_diner.tasks.result import Result
 from napari_diner.tasks.verdict import verdict
 
 SIGNAL = "the signal in the frames"
@@ -54,3 +58,32 @@ def test_every_report_has_one() -> None:
     assert report["checks"][0]["aspect"] == "sampling"
     exact = nd.fit(image, representation="pixels").report
     assert exact["verdict"].startswith("good with reservations, practically all")
+
+
+@pytest.mark.parametrize(
+    ("figures", "advice"),
+    [
+        (
+            {"diner-siren": (40.0, 20.0), "siren": (30.0, 10.0)},
+            "use diner-siren: the DINER is 10.0 dB better than siren",
+        ),
+        ({"diner-siren": (30.5, 20.0), "siren": (30.0, 10.0)}, "use diner-siren, or siren if time matters"),
+        ({"diner-siren": (30.05, 20.0), "siren": (30.0, 10.0)}, "use siren; diner-siren and siren are equally good"),
+        (
+            {"diner-siren": (25.0, 20.0), "siren": (30.0, 10.0)},
+            "use siren, without a DINER; diner-siren is 5.0 dB worse",
+        ),
+        ({"hash-grid": (25.0, 20.0), "siren": (30.0, 10.0)}, "use siren"),
+        ({"diner-mlp": (25.0, 20.0), "diner-siren": (30.0, 10.0)}, "use diner-siren"),
+    ],
+)
+def test_a_comparison_recommends_a_diner_or_not(figures: dict[str, tuple[float, float]], advice: str) -> None:
+    results = {
+        name: Result("fit", (), FitRecipe(), {"psnr_db": psnr, "seconds": seconds, "warnings": []})
+        for name, (psnr, seconds) in figures.items()
+    }
+    comparison = Comparison(task("fit"), results, {})
+    assert comparison.recommendation.startswith(advice)
+    assert comparison.notes()[-1] == f"recommendation: {comparison.recommendation}"
+    if "siren" in figures and "diner-siren" in figures:
+        assert comparison.recommendation.endswith("in 20 s instead of 10 s")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from napari_diner.errors import DinerError
 from napari_diner.tasks.result import Progress, Result
 from napari_diner.tasks.run import AnyRun
-from napari_diner.tasks.wording import percent
+from napari_diner.tasks.wording import duration, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from napari_diner.tasks.task import AnyTask, Frames
 
 _WHOLE = ("iterations", "parameters")
-_LEVEL_DB = 0.1
+_LEVEL_DB, _WORTH_DB = 0.1, 1.0
+_DINER = "diner"
 MEMORY = ("planned_memory_mb", "peak_memory_mb")
 
 
@@ -81,11 +82,35 @@ class Comparison:
     @property
     def winner(self) -> str:
         """The contender with the best figure; of those within 0.1 dB of it, the quickest."""
-        figures = {name: self.scores(name)[self.criterion] for name in self.competing or self.results}
-        # constant data have no peak, and no PSNR
-        figures = {name: -math.inf if math.isnan(figure) else figure for name, figure in figures.items()}
+        figures = self._figures
         level = [name for name, figure in figures.items() if figure >= max(figures.values()) - _LEVEL_DB]
         return min(level, key=lambda name: self.scores(name)["seconds"])
+
+    @property
+    def _figures(self) -> dict[str, float]:
+        """The figures of those that can win, by name."""
+        figures = {name: self.scores(name)[self.criterion] for name in self.competing or self.results}
+        # constant data have no peak, and no PSNR
+        return {name: -math.inf if math.isnan(figure) else figure for name, figure in figures.items()}
+
+    @property
+    def recommendation(self) -> str:
+        """What to use for such data, in words: whether a DINER is worth its time."""
+        figures = self._figures
+        diners = [name for name in figures if name.startswith(_DINER)]
+        others = [name for name in figures if name not in diners]
+        if not diners or not others:
+            return f"use {self.winner}"
+        diner, other = (max(names, key=figures.__getitem__) for names in (diners, others))
+        gain = figures[diner] - figures[other]
+        times = f"{duration(self.scores(diner)['seconds'])} instead of {duration(self.scores(other)['seconds'])}"
+        if not math.isfinite(gain) or abs(gain) <= _LEVEL_DB:
+            return f"use {self.winner}; {diner} and {other} are equally good, in {times}"
+        if gain < 0:
+            return f"use {other}, without a DINER; {diner} is {-gain:.1f} dB worse, in {times}"
+        if gain < _WORTH_DB:
+            return f"use {diner}, or {other} if time matters: a DINER gains only {gain:.1f} dB, in {times}"
+        return f"use {diner}: the DINER is {gain:.1f} dB better than {other}, in {times}"
 
     @property
     def report(self) -> dict[str, object]:
@@ -94,6 +119,7 @@ class Comparison:
             "task": f"compare {self.task.name}",
             "winner": self.winner,
             "criterion": self.criterion,
+            "recommendation": self.recommendation,
             "contenders": {name: dict(result.report) for name, result in self.results.items()},
             "left_out": dict(self.left_out),
             **{name: max((r.report.get(name) or 0.0 for r in self.results.values()), default=0.0) for name in MEMORY},
@@ -115,7 +141,8 @@ class Comparison:
         for warning in dict.fromkeys(text for texts in reports.values() for text in texts):
             concerned = ", ".join(name for name, texts in reports.items() if warning in texts)
             doubts.append(f"warning ({concerned}): {warning}")
-        return [*outside, *doubts, f"winner by {self.columns[self.criterion]}: {self.winner}"]
+        winner = f"winner by {self.columns[self.criterion]}: {self.winner}"
+        return [*outside, *doubts, winner, f"recommendation: {self.recommendation}"]
 
     def draw_curves(self, axes: Axes) -> None:
         """Draw the figure of each contender against time, with the winner's line the heaviest."""

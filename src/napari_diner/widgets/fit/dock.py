@@ -225,7 +225,7 @@ class FitDock(TaskDock[FitRecipe]):
         reports = {name: result.report for name, result in comparison.results.items()}
         self.scores.show_scores(reports, comparison.winner)
         self._set_grid(True)
-        self.panel.say(f"{comparison.winner} came closest to the image; Save results… writes its files")
+        self.panel.say(f"{comparison.winner} came closest: {comparison.recommendation}. Save results… writes its files")
 
     def _set_grid(self, enabled: bool) -> None:
         # before napari 0.9 the viewer itself had the grid

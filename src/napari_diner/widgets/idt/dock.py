@@ -137,7 +137,8 @@ class IdtDock(StackDock[IdtRecipe]):
         """Return the range of the index and the share of the signal that the model explains."""
         report, index = result.report, result["n_re"].data
         return (
-            f"{report['verdict']}\nThe index is {float(index.min()):.4f} to {float(index.max()):.4f}, after "
+            f"{report['verdict']}\n"
+            f"The volume has an index from {float(index.min()):.4f} to {float(index.max()):.4f}, after "
             f"{count(report['iterations'], 'iteration')} in {duration(report['seconds'])}\n"
             f"{MODELS[report['model']]}: the sample delays light by up to {report['peak_phase_rad']:.2g} rad"
         )
