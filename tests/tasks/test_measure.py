@@ -16,7 +16,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import write_array
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.measure import measure, to_csv
+from napari_diner.tasks.measure import doubts, measure, to_csv
 from napari_diner.tasks.result import Result
 
 SHAPE, PIXEL_UM, WAVELENGTH_UM = (60, 80), 0.5, 0.6
@@ -60,6 +60,68 @@ def test_regions_of_an_index() -> None:
     assert table["volume_um3"] == pytest.approx(volume)
     assert table["mean_index"] == pytest.approx(1.36)
     assert table["dry_mass_pg"] == pytest.approx(0.03 * volume / 0.19, rel=1e-4)
+
+
+BALL_UM, VOXEL_UM = 3.0, (0.5, 0.2, 0.2)
+
+
+def ball(edge_um: float = 0.0, haze: float = 0.0) -> tuple[Any, Any]:
+    """Return the labels of a ball, and n − n0 of one whose surface lies elsewhere, in some haze."""
+    z, y, x = ((np.arange(size) - size / 2 + 0.5) * step for size, step in zip((22, 48, 50), VOXEL_UM, strict=True))
+    radius = np.sqrt(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2)
+    return (radius <= BALL_UM).astype(np.int32), 0.02 * (radius <= BALL_UM + edge_um) + haze
+
+
+def index_result(contrast: Any, *, positivity: bool = True, sigma: float = 1e-4, change: float = 0.0) -> Result:
+    """Return a result with samples of white noise and with noise that is the same in all voxels."""
+    random = np.random.default_rng(1)
+    common = random.standard_normal((60, 1, 1, 1))
+    deviations = (sigma * (common + random.standard_normal((60, *contrast.shape)))).astype(np.float32)
+    arrays = (
+        NamedArray("n_re", (1.33 + contrast).astype(np.float32), "ZYX", VOXEL_UM),
+        NamedArray("n_deviations", deviations, "CZYX", (1.0, *VOXEL_UM)),
+        NamedArray("n_prior_change", np.full(contrast.shape, change, np.float32), "ZYX", VOXEL_UM),
+    )
+    report = {
+        "regularization": {"positivity": positivity},
+        "uncertainty": {"bands": [{"axial_period_um": 4.0}, {"axial_period_um": None}]},
+    }
+    return Result("idt", arrays, IdtRecipe(medium_index=1.33, wavelength_um=0.5, na=0.5), report)
+
+
+def test_errors_of_an_index_add_up_noise_edge_haze_and_priors() -> None:
+    labels, contrast = ball()
+    volume = 4 / 3 * math.pi * BALL_UM**3
+    table = {name: column[0] for name, column in measure(index_result(contrast), labels).items()}
+    assert table["volume_um3"] == pytest.approx(volume, rel=0.02)
+    assert table["surface_um2"] == pytest.approx(4 * math.pi * BALL_UM**2, rel=0.04)
+    # what is common to all voxels stays, the rest averages out
+    assert table["optical_volume_um3_se"] == pytest.approx(1e-4 * volume, rel=0.3)
+    # the mass is known where the edge is moved outwards, and is lost where it is moved inwards, by 1 µm along z
+    assert 0.1 < table["dry_mass_pg_error"] / table["dry_mass_pg"] < 0.3
+    assert table["volume_um3_error"] / volume == pytest.approx(1 / 3 + 2 * 0.125 / 3, rel=0.25)
+    _, hazy = ball(haze=0.002)
+    more = measure(index_result(hazy), labels)["dry_mass_pg_error"][0] ** 2 - table["dry_mass_pg_error"] ** 2
+    assert more**0.5 > 0.9 * 0.002 * volume / 0.19
+    moved = measure(index_result(contrast, change=0.01), labels)["mean_index_error"][0]
+    assert moved > 0.01
+
+
+def test_an_edge_that_is_missed_by_less_than_the_resolution_is_covered() -> None:
+    labels, _ = ball()
+    for edge_um in (-0.1, 0.1):
+        _, contrast = ball(edge_um)
+        table = measure(index_result(contrast), labels)
+        truth = contrast.sum() * math.prod(VOXEL_UM) / 0.19
+        assert abs(table["dry_mass_pg"][0] - truth) <= table["dry_mass_pg_error"][0]
+
+
+def test_no_error_is_stated_where_the_mean_is_not_recorded() -> None:
+    labels, contrast = ball()
+    result = index_result(contrast, positivity=False)
+    table = measure(result, labels)
+    assert not [name for name in table if name.endswith("_error")]
+    assert "too low" in doubts(result)[0] and not doubts(index_result(contrast))
 
 
 def test_errors_cover_the_scatter_of_noisy_phases() -> None:

@@ -35,6 +35,7 @@ def plan_of(name: str, settings: dict[str, Any], frames: Frames | None = None) -
     ("name", "base", "more"),
     [
         ("lensless", {}, {"uncertainty": {"map": True}}),
+        ("idt", {"solver": "voxels"}, {"uncertainty": {"map": True, "samples": 8}}),
         ("lensless", {}, {"calibration": {"z": True}}),
         ("lensless", {}, {"padding": {"mode": "unknown"}}),
         ("lensless", {}, {"super_resolution": 2}),

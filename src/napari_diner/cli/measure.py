@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from napari_diner.cli.output import Quiet, ReplaceFile, check_file, file_written
+from napari_diner.cli.terminal import warn
 from napari_diner.tasks.measure import REFRACTION_INCREMENT
 
 
@@ -28,11 +29,13 @@ def measure(
     if output is not None:
         check_file(output, overwrite, "CSV", (".csv",), [result, labels])
     from napari_diner.io.images import read_image
+    from napari_diner.tasks.measure import doubts, to_csv
     from napari_diner.tasks.measure import measure as measured
-    from napari_diner.tasks.measure import to_csv
     from napari_diner.tasks.saving import load
 
-    text = to_csv(measured(load(result), read_image(labels), refraction_increment))
+    loaded = load(result)
+    text = to_csv(measured(loaded, read_image(labels), refraction_increment))
+    warn(doubts(loaded))
     with (
         nullcontext()
         if output is None

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 
 @dataclass(frozen=True)
 class Alternative:
@@ -31,6 +34,8 @@ class Ranking:
     """Position of the alternative of the current recipe."""
     note: str = ""
     """Advice for the choice."""
+    picture: npt.NDArray[np.uint8] | None = None
+    """What a front door with a screen shows below it, (Y, X, 4); None if there is nothing."""
 
 
 @dataclass(frozen=True)

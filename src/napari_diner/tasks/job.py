@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import torch
 
 State = TypeVar("State")
+UNCERTAINTY = "uncertainty"
+"""Name of the stage that estimates the uncertainty of a result."""
 
 # iterations from the result of the previous recording in a series, relative to those from any other start, and the
 # step size of networks then: larger steps undo the start, see benchmarks/series.py
@@ -96,6 +98,12 @@ class RunRecord:
     """Whether all stages are done."""
     timed_out: bool
     """Whether a stage was ended by the time limit."""
+
+    @property
+    def reconstruction(self) -> Mapping[str, object]:
+        """Iterations and loss of the last stage before the estimate of the uncertainty; empty if there is none."""
+        main = [stage for stage in self.stages if stage.name != UNCERTAINTY]
+        return {"iterations": main[-1].iterations, "loss": main[-1].loss} if main else {}
 
 
 class Job(ABC, Generic[State]):

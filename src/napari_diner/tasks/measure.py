@@ -13,13 +13,11 @@ import numpy.typing as npt
 from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.regions import Column, Labels, index_columns
 from napari_diner.tasks.lensless.phase_output import unwrap
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.report import Report
 from napari_diner.tasks.result import Result
-
-Column = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.integer]
 
 REFRACTION_INCREMENT = 0.19
 """Refractive index per concentration of protein, α in mL/g: 0.18 to 0.21 (Barer, Nature 169, 366 (1952))."""
@@ -54,7 +52,9 @@ def measure(
 
         - of a phase: ``area_um2``, ``mean_phase_rad``, ``phase_volume_rad_um2`` (∫ φ dA), ``dry_mass_pg``, the latter
           three with a standard error (``_se``) if the result has an ``uncertainty``;
-        - of an index: ``volume_um3``, ``mean_index``, ``optical_volume_um3`` (∫ (n − n₀) dV), ``dry_mass_pg``.
+        - of an index: ``volume_um3``, ``surface_um2``, ``mean_index``, ``optical_volume_um3`` (∫ (n − n₀) dV),
+          ``dry_mass_pg``; with an uncertainty, the latter three with a standard error by noise (``_se``), and all with
+          a stated error that includes what is systematic (``_error``), see `napari_diner.tasks.idt.regions`.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def measure(
     if isinstance(recipe, LenslessRecipe) and "phase" in arrays and recipe.wavelength_um is not None:
         return _of_phase(arrays, result.report, labels, recipe.wavelength_um / (2 * math.pi * increment))
     if isinstance(recipe, IdtRecipe) and "n_re" in arrays:
-        return _of_index(arrays["n_re"], labels, recipe.medium_index, increment)
+        return _of_index(arrays, result.report, labels, recipe, increment)
     raise InputError("The result holds neither a phase nor an index to measure; give one of lensless or idt")
 
 
@@ -104,17 +104,35 @@ def _of_phase(
 
 
 def _of_index(
-    image: NamedArray, labels: npt.NDArray[np.generic], medium_index: float, increment: float
+    arrays: Mapping[str, NamedArray],
+    report: Report,
+    labels: npt.NDArray[np.generic],
+    recipe: IdtRecipe,
+    increment: float,
 ) -> dict[str, Column]:
-    table, mean = _table(_checked(labels, image), image, np.asarray(image.data, np.float64))
-    size = table.pop("size")
-    optical = (mean - medium_index) * size
-    return table | {
-        "volume_um3": size,
-        "mean_index": mean,
-        "optical_volume_um3": optical,
-        "dry_mass_pg": optical / increment,
-    }
+    image = arrays["n_re"]
+    regions = _checked(labels, image)
+    table, _ = _table(regions, image, np.asarray(image.data, np.float64))
+    table.pop("size")
+    resolution_um = None
+    if recipe.wavelength_um is not None and recipe.na is not None:
+        resolution_um = recipe.wavelength_um / (2 * recipe.na)
+    table |= index_columns(arrays, report, regions, recipe.medium_index, resolution_um)
+    for suffix in ("", "_se", "_error"):
+        if (optical := table.get(f"optical_volume_um3{suffix}")) is not None:
+            table[f"dry_mass_pg{suffix}"] = optical / increment
+    return table
+
+
+def doubts(result: Result) -> list[str]:
+    """Return warnings about the measurement of a result: sentences without a full stop."""
+    is_index = isinstance(result.recipe, IdtRecipe)
+    if is_index and not result.report.get("regularization", {}).get("positivity", True):
+        return [
+            "the mean index of each slice is not in the data, so that without positivity the mean index, the optical "
+            "volume and the dry mass of a region are too low by an unknown part; use the solver voxels with positivity"
+        ]
+    return []
 
 
 def _table(regions: Labels, image: NamedArray, values: npt.NDArray[np.floating]) -> tuple[dict[str, Column], Column]:

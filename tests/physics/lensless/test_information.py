@@ -8,15 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from napari_diner.physics.bands import Band, band_mask, octaves
 from napari_diner.physics.lensless.heights import Heights
-from napari_diner.physics.lensless.information import (
-    Band,
-    band_information,
-    band_mask,
-    best_extra_height,
-    octaves,
-    phase_information,
-)
+from napari_diner.physics.lensless.information import band_information, best_extra_height, phase_information
 from napari_diner.physics.optics import Optics
 
 WAVELENGTH_UM = 0.5

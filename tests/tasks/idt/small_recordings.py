@@ -16,7 +16,7 @@ from napari_diner.physics.idt.transfer import BornModel
 from napari_diner.tasks.idt.data import IdtData
 from napari_diner.tasks.idt.job import IdtJob
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.stages import IdtState
+from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.task import IdtTask
 from napari_diner.tasks.idt.truth import TrueVolume
 from napari_diner.tasks.result import Result

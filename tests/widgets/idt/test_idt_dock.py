@@ -208,7 +208,7 @@ def test_the_circles_bound_what_is_bright(qtbot: QtBot, idt_dock: IdtDock) -> No
 
 def test_the_right_way_round_is_picked_from_a_table(qtbot: QtBot, idt_dock: IdtDock) -> None:
     idt_dock.illumination.ring["first_angle_deg"].set_value(180.0)
-    idt_dock.ranking_button.click()
+    idt_dock.ranking_buttons["directions"].click()
     qtbot.waitUntil(lambda: not idt_dock.ranking.busy, timeout=60_000)
     table = idt_dock.dialog.table
     assert table.rowCount() > 5
@@ -217,8 +217,17 @@ def test_the_right_way_round_is_picked_from_a_table(qtbot: QtBot, idt_dock: IdtD
     assert header is not None and header.text().startswith("turned by 180°")
     idt_dock.dialog.answers.accepted.emit()
     assert idt_dock.recipe().ring.first_angle_deg == 0
-    assert idt_dock.panel.status.text().startswith("Directions: turned by 180°")
-    assert idt_dock.ranking_button.isEnabled()
+    assert idt_dock.panel.status.text().startswith("Which way round? Turned by 180°")
+    assert idt_dock.ranking_buttons["directions"].isEnabled()
+
+
+def test_slices_are_recommended_with_a_picture_of_the_missing_cone(qtbot: QtBot, idt_dock: IdtDock) -> None:
+    idt_dock.ranking_buttons["slices"].click()
+    qtbot.waitUntil(lambda: not idt_dock.ranking.busy, timeout=60_000)
+    assert idt_dock.dialog.picture.pixmap().width() > 300
+    idt_dock.dialog.answers.accepted.emit()
+    recipe, best = idt_dock.recipe(), idt_dock.dialog.table.item(0, 0)
+    assert best is not None and recipe.slice_count == int(best.text()) and recipe.first_slice_um is not None
 
 
 def test_a_check_that_fails_is_told_and_the_next_one_works(qtbot: QtBot, idt_dock: IdtDock) -> None:

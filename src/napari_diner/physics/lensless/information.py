@@ -2,54 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from napari_diner.physics.bands import Band
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.propagation import propagation_phase
 
 _SAMPLES_PER_BAND = 96
 # added to the information, relative to the largest possible, to avoid division by zero
 _FLOOR = 1e-6
-
-
-@dataclass(frozen=True)
-class Band:
-    """An octave of spatial frequencies, or the lowest ones, in cycles/µm."""
-
-    low: float
-    high: float
-
-    @property
-    def text(self) -> str:
-        """Periods of the band, as text."""
-        if self.low == 0:
-            return f"periods above {1 / self.high:.3g} µm"
-        return f"periods of {1 / self.high:.3g} to {1 / self.low:.3g} µm"
-
-
-def octaves(shape: tuple[int, int], pixel_size_um: float) -> tuple[Band, ...]:
-    """Return the octaves of a grid from fine to coarse; the corners beyond Nyquist belong to the first.
-
-    The last band is the remainder above zero, at least the two lowest frequencies of the longer side.
-    """
-    lowest = 1 / (max(shape) * pixel_size_um)
-    high = math.sqrt(0.5) / pixel_size_um
-    low = 0.25 / pixel_size_um
-    bands = []
-    while low > 2 * lowest:
-        bands.append(Band(low, high))
-        low, high = low / 2, low
-    return (*bands, Band(0.0, high))
-
-
-def band_mask(band: Band, frequency: Tensor) -> Tensor:
-    """Return whether frequencies (cycles/µm, any shape) belong to a band; zero belongs to none."""
-    return (frequency > band.low) & (frequency <= band.high)
 
 
 def phase_information(frequency: Tensor, heights: Heights) -> Tensor:

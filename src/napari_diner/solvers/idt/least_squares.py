@@ -37,13 +37,16 @@ class WeightedLeastSquares(Resumable):
     ----------
     problem
         Model and data; if its α is zero, it is chosen by leaving out one frame at a time. Other priors are ignored.
+    closed
+        The factorised problem of an earlier run with the same model and frames; None to compute it.
     """
 
     kept = ("_solution", "_rounds")
     answer = ("_solution",)
 
-    def __init__(self, problem: VolumeProblem) -> None:
+    def __init__(self, problem: VolumeProblem, closed: ClosedForm | None = None) -> None:
         self.problem = problem
+        self._given = closed
         self._solution: Regularised | None = None
         self._rounds = 0
 
@@ -63,7 +66,7 @@ class WeightedLeastSquares(Resumable):
 
     @functools.cached_property
     def _closed(self) -> ClosedForm:
-        return ClosedForm(self.problem.linear, frames=self.problem.frames)
+        return self._given or ClosedForm(self.problem.linear, frames=self.problem.frames)
 
     def result(self) -> Regularised:
         """Return the solution, computed on first use."""
@@ -84,8 +87,8 @@ class LeastSquares(Resumable):
 
     kept = answer = ("_weighted",)
 
-    def __init__(self, problem: VolumeProblem) -> None:
-        self._weighted = WeightedLeastSquares(problem)
+    def __init__(self, problem: VolumeProblem, closed: ClosedForm | None = None) -> None:
+        self._weighted = WeightedLeastSquares(problem, closed)
         self.steps = self._weighted.steps
 
     def result(self) -> Tensor:

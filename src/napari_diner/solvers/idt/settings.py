@@ -20,6 +20,17 @@ class MultisliceSettings(Settings):
     """Number of steps per slice; empty for steps of a third of a wavelength. Computing time is proportional to it."""
 
 
+class VolumeUncertaintySettings(Settings):
+    """Uncertainty of the refractive index: volumes of its standard deviations."""
+
+    map: bool = Field(default=False, title="Uncertainty map")
+    """Estimate the standard deviation of n at each voxel by noise, and its change with the weights of the priors."""
+    samples: int = Field(default=8, ge=2, le=1000, title="Samples")
+    """Reconstructions with other noise, each of which takes about as long as the first; more make the map smoother."""
+    noise: float | None = Field(default=None, gt=0, title="Noise of the frames")
+    """Standard deviation of I / I_background, if known; empty to estimate it where no object contributes."""
+
+
 class VoxelSettings(Protocol):
     """A recipe with settings of the voxels solver."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from napari_diner.physics.lensless.information import Band, band_mask, octaves
+from napari_diner.physics.bands import Band, band_mask, octaves
 from napari_diner.physics.propagation import frequencies
 from napari_diner.solvers.lensless.noise import NoiseModel, fine_noise, fit_noise
 from napari_diner.solvers.lensless.problem import PhaseProblem, sum_of_squares

@@ -28,11 +28,13 @@ from napari_diner.tasks.idt.memory import plan
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, computed_models, findings
 from napari_diner.tasks.idt.plausibility import drift, optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.stages import IdtStages, IdtState, warnings_of_phase
+from napari_diner.tasks.idt.stages import IdtStages, warnings_of_phase
+from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.surround import width_px, with_surround
 from napari_diner.tasks.idt.truth import TrueVolume, check_truth, score
+from napari_diner.tasks.idt.uncertainty import uncertainty_report, uncertainty_volumes
 from napari_diner.tasks.idt.ways import expected_sign, sign_of_sample
-from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
+from napari_diner.tasks.job import UNCERTAINTY, Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.preflight import Finding, saturation
 from napari_diner.tasks.report import psnr_db
@@ -163,7 +165,7 @@ class IdtJob(Job[IdtState]):
         return self._first.following(previous)
 
     def later_stages(self) -> Sequence[Stage[IdtState]]:
-        """Return only the stage of the solver."""
+        """Return only the stages of the solver and of the uncertainty."""
         return list(IdtStages(self.recipe).later())
 
     def preview(self, state: IdtState) -> tuple[NamedArray, ...]:
@@ -181,6 +183,7 @@ class IdtJob(Job[IdtState]):
         residual = problem.linearise(volume).residual().cpu().numpy()
         priors = problem.priors
         unexplained = Unexplained.of(residual, data)
+        residual_rms = float(np.sqrt(np.mean(np.square(residual, dtype=np.float64))))
         figures: dict[str, object] = {
             **unexplained.figures(),
             "solver": recipe.solver,
@@ -188,7 +191,7 @@ class IdtJob(Job[IdtState]):
             # of the intensities, in units of the background
             "measurement_psnr_db": psnr_db(residual, float(np.ptp(data))),
             "measurement_peak": float(np.ptp(data)),
-            "residual_rms": float(np.sqrt(np.mean(np.square(residual, dtype=np.float64)))),
+            "residual_rms": residual_rms,
             "data_rms": float(np.sqrt(np.mean(np.square(data, dtype=np.float64)))),
             "frames": self._frames,
             "peak_phase_rad": problem.linear.peak_phase(contrast),
@@ -210,14 +213,21 @@ class IdtJob(Job[IdtState]):
             figures["calibration"] = state.calibration.report()
         if self.truth is not None:
             figures["truth"] = score(n_re.data, n_im.data, self.truth, recipe.medium_index)
+        figures |= record.reconstruction
+        uncertainties: tuple[NamedArray, ...] = ()
+        if state.uncertainty is not None:
+            uncertainties = uncertainty_volumes(state.uncertainty, recipe.voxel_um)
+            figures[UNCERTAINTY] = uncertainty_report(state.uncertainty, state.models, recipe, residual_rms)
         warnings = unexplained.warnings(*_DOUBTFUL)
         warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "direction, alignment and background")
+        if recipe.uncertainty.map and record.timed_out and state.uncertainty is None:
+            warnings.append("no time was left for the uncertainty; raise max_seconds, or lower uncertainty.samples")
         if not state.is_multiply_scattering:
             warnings += warnings_of_phase(state)
         # parameters of the network if there is one, otherwise the contrast
         weights = {name.removeprefix("field."): value for name, value in state.parameters.items()}
         return Outcome(
-            arrays=(n_re, n_im, NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))),
+            arrays=(n_re, n_im, *uncertainties, NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))),
             figures=figures,
             warnings=self._left_out.counted([*warnings, *state.warnings]),
             weights={name: value.cpu().numpy() for name, value in (weights or {"contrast": contrast}).items()},

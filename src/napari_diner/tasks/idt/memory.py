@@ -46,9 +46,13 @@ def plan(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_
         for words, size in memory_of(entry, (planes, height, width), 2, recipe.with_sizes()).items():
             parts[words] = parts.get(words, 0.0) + size
         phases.append(parts)
+    if recipe.uncertainty.map:
+        phases.append({FEWER_SAMPLES: common, FEWER_SLICES: (_VOXELS + recipe.uncertainty.samples) * volume})
     seen, object_ = math.prod(shape[1:]), (planes, height, width)
     model = volume if entry is None else stored_bytes(entry, object_, 2, recipe)
-    result = 4.0 * (frames + 2 * planes) * seen + model
+    # n_re and n_im; their uncertainties, the change with the priors, and the samples
+    volumes_kept = 2 + (3 + recipe.uncertainty.samples if recipe.uncertainty.map else 0)
+    result = 4.0 * (frames + volumes_kept * planes) * seen + model
     return MemoryPlan(f"A volume of {planes}×{height}×{width} voxels", largest(*phases), result=result)
 
 

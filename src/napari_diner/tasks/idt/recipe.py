@@ -16,7 +16,7 @@ from napari_diner.physics.settings import SurroundSettings
 from napari_diner.preprocess.settings import SaturationLevel
 from napari_diner.representations.settings import RepresentationSettings
 from napari_diner.settings import OneOf, Settings
-from napari_diner.solvers.idt.settings import MultisliceSettings
+from napari_diner.solvers.idt.settings import MultisliceSettings, VolumeUncertaintySettings
 from napari_diner.solvers.registry import solver_names
 from napari_diner.solvers.settings import AdamSettings
 from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
@@ -142,6 +142,8 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
     """Start of a representation: a short reconstruction by voxels, or a nearly empty volume."""
     gradient: DescentSettings = Field(default_factory=DescentSettings, title="Gradient descent")
     """Settings of all representations."""
+    uncertainty: VolumeUncertaintySettings = Field(default_factory=VolumeUncertaintySettings, title="Uncertainty")
+    """Uncertainty of the index."""
 
     @field_validator("illuminations", mode="before")
     @classmethod

@@ -1,17 +1,15 @@
-"""The stages of a reconstruction by diffraction tomography, and their state."""
+"""The stages of a reconstruction by diffraction tomography."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
-from napari_diner.physics.padding import fading
 from napari_diner.representations.registry import representations
 from napari_diner.representations.unknown import Scaled, Unknown
 from napari_diner.solvers.adam import AdamDescent, Represented
@@ -20,19 +18,19 @@ from napari_diner.solvers.calibration.idt import IlluminationRefinement, Refined
 from napari_diner.solvers.calibration.spectral_circles import CircleFit, CircleSearch
 from napari_diner.solvers.idt.least_squares import Regularised, WeightedLeastSquares
 from napari_diner.solvers.idt.multislice import DataLinearisation, LinearisedData, MultiSliceVoxels
-from napari_diner.solvers.idt.problem import VolumeProblem
-from napari_diner.solvers.idt.regularisers import VolumePriors
+from napari_diner.solvers.idt.uncertainty import VolumeUncertainty, VolumeUncertaintyEstimate
 from napari_diner.solvers.idt.weight_choice import Choice, TvSearch, noise_in_volume
 from napari_diner.solvers.registry import solvers
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.starting_values import StartingValues
-from napari_diner.tasks.idt.calibrate import IlluminationCalibration
 from napari_diner.tasks.idt.crop import cropped
-from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, prediction_seconds
+from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, prediction_seconds
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.represent import build_unknown, learning_rate
+from napari_diner.tasks.idt.state import IdtState
+from napari_diner.tasks.idt.uncertainty import again
 from napari_diner.tasks.idt.ways import sign_of_sample, warnings_of_sign
-from napari_diner.tasks.job import Stage, fewer
+from napari_diner.tasks.job import UNCERTAINTY, Stage, fewer
 
 LINEAR_PHASE_RAD = 0.5
 """Phase above which single scattering is unreliable."""
@@ -42,6 +40,8 @@ AFFORDABLE_S = 3600.0
 _VISIBLE_PHASE_RAD = 0.35
 # parts of a time limit by which stages end: calibration, choice of weights, voxels to start from, values of networks
 _CALIBRATION_SHARE, _WEIGHTS_SHARE, _START_SHARE, _VALUES_SHARE = 0.5, 0.3, 0.6, 0.7
+# part by which the solver ends if the uncertainty is estimated after it
+_SOLVED_SHARE = 0.75
 # steps for voxels that a representation starts from
 _START_ITERATIONS = 20
 # frames in each step of Adam under the multi-slice model
@@ -49,95 +49,6 @@ _BATCH_FRAMES = 8
 # a few chords under the multi-slice model, with a weight of the total variation in units of `noise_in_volume`
 _FIRST_CHORDS = 8
 _FIRST_TV = 8.0
-
-
-@dataclass(frozen=True)
-class IdtState:
-    """State of a reconstruction between its stages."""
-
-    models: Models
-    """Source of forward models."""
-    problem: VolumeProblem
-    """The problem of explaining the data."""
-    volume: Tensor | None = None
-    """The best contrast so far: real, (2, Z, Y, X)."""
-    is_multiply_scattering: bool = False
-    """Whether it explains the data by multiple scattering, unlike the closed form that comes first."""
-    linearised: Tensor | None = None
-    """Data for the linear model from this volume on, (N, Y, X); the recorded ones if None."""
-    unknown: Scaled | None = None
-    """The representation that has been prepared for the next stage."""
-    parameters: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
-    """Parameters of the representation of the volume; none for plain voxels."""
-    choices: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
-    """Weights that were chosen, by name."""
-    calibration: IlluminationCalibration | None = None
-    """The calibration of the illumination."""
-    warnings: tuple[str, ...] = ()
-    """Sentences for the report."""
-
-    @property
-    def estimate(self) -> Tensor:
-        """The best contrast so far; initially empty."""
-        return self.empty if self.volume is None else self.volume
-
-    @property
-    def empty(self) -> Tensor:
-        """The contrast of an empty volume: real, (2, Z, Y, X)."""
-        model = self.problem.model
-        return torch.zeros(2, *model.shape, dtype=model.real_dtype, device=model.device)
-
-    @property
-    def seen(self) -> Tensor:
-        """The best contrast so far within the field of view."""
-        return self.problem.seen(self.estimate)
-
-    @property
-    def periodic_data(self) -> Tensor:
-        """Data for solvers that assume a periodic field, (N, Y, X): faded out towards edges that do not match."""
-        data = self.problem.data
-        return data if self.problem.padding is None else data * fading(data.shape[1], data.shape[2]).to(data)
-
-    @property
-    def explained(self) -> VolumeProblem:
-        """The problem with the model that the volume was computed with."""
-        model = self.problem.model if self.is_multiply_scattering else self.problem.linear
-        return replace(self.problem, model=model)
-
-    @property
-    def start(self) -> Tensor:
-        """Start of a solver for voxels: empty if a volume from single scattering would be misleading."""
-        is_linear = isinstance(self.problem.model, LinearModel)
-        return self.estimate if is_linear or self.is_multiply_scattering else self.empty
-
-    def calibrated(self, calibration: IlluminationCalibration | None) -> IdtState:
-        """Return the state with a new calibration, which changes models and data."""
-        if calibration is None:
-            return self
-        models = calibration.models.of_size(*self.problem.model.shape[1:])
-        data = calibration.without_gains(self.problem.data)
-        problem = replace(self.problem, model=models.linear(), data=data)
-        return replace(self, models=models, problem=problem, calibration=calibration)
-
-    def following(self, previous: IdtState) -> IdtState:
-        """Return the state of another recording, with illumination, model, weights and volume of the previous one."""
-        state = self.calibrated(previous.calibration).with_priors(previous.problem.priors)
-        problem = state.problem
-        if isinstance(previous.problem.model, SSNPModel) and isinstance(state.models, ComputedModels):
-            problem = replace(problem, model=state.models.multislice(), slope=problem.linear)
-        return replace(
-            state,
-            problem=problem,
-            volume=previous.volume,
-            is_multiply_scattering=previous.is_multiply_scattering,
-            unknown=previous.unknown,
-            choices=previous.choices,
-            warnings=previous.warnings,
-        )
-
-    def with_priors(self, priors: VolumePriors) -> IdtState:
-        """Return the state with other priors."""
-        return replace(self, problem=self.problem.with_priors(priors))
 
 
 class IdtStages:
@@ -154,7 +65,21 @@ class IdtStages:
 
     def __iter__(self) -> Iterator[Stage[IdtState]]:
         """Give the stages in order."""
-        recipe = self.recipe
+        yield from self._reconstruction()
+        yield from self._last()
+
+    def _last(self) -> Iterator[Stage[IdtState]]:
+        """Give the stage of the uncertainty."""
+        if self.recipe.uncertainty.map:
+            yield Stage(UNCERTAINTY, self._uncertainty, _with_uncertainty, show=_unchanged)
+
+    @property
+    def _share(self) -> float:
+        """Part of the time limit by which the solver ends."""
+        return _SOLVED_SHARE if self.recipe.uncertainty.map else 1.0
+
+    def _reconstruction(self) -> Iterator[Stage[IdtState]]:
+        recipe, share = self.recipe, self._share
         if recipe.calibration.wanted:
             yield Stage("circles", _circles, _from_circles, _CALIBRATION_SHARE, essential=True, show=_unchanged)
             yield Stage("refinement", _refinement, _refined, _CALIBRATION_SHARE, essential=True, show=_unchanged)
@@ -175,7 +100,7 @@ class IdtStages:
             )
         entry = representations().get(recipe.solver)
         if entry is None:
-            yield self._solved(recipe.solver, recipe.solver, recipe, 1.0)
+            yield self._solved(recipe.solver, recipe.solver, recipe, share)
             return
         if recipe.start == "voxels":
             short = recipe.model_copy(update={"iterations": min(_START_ITERATIONS, recipe.iterations)})
@@ -189,10 +114,10 @@ class IdtStages:
                     essential=True,
                     show=_unchanged,
                 )
-        yield Stage(recipe.solver, self._descent, _represented, essential=True)
+        yield Stage(recipe.solver, self._descent, _represented, share, essential=True)
 
     def later(self) -> Iterator[Stage[IdtState]]:
-        """Give the stages from a state that follows another recording: only that of the solver."""
+        """Give the stages from a state that follows another recording: those of solver and uncertainty."""
         recipe = self.recipe
         if recipe.solver == "tikhonov":
             yield Stage("closed form", lambda state, budget: WeightedLeastSquares(state.problem), _solved_again)
@@ -206,9 +131,10 @@ class IdtStages:
                 ),
             }
             warm = IdtStages(recipe.model_copy(update=changes))
-            yield Stage(recipe.solver, warm._descent, _represented, essential=True)
+            yield Stage(recipe.solver, warm._descent, _represented, self._share, essential=True)
         else:
-            yield self._solved(recipe.solver, recipe.solver, recipe, 1.0)
+            yield self._solved(recipe.solver, recipe.solver, recipe, self._share)
+        yield from self._last()
 
     def _closed_form(self, state: IdtState, regularised: Regularised) -> IdtState:
         """Store the first volume, and choose the model from now on."""
@@ -287,6 +213,15 @@ class IdtStages:
             keep_start=True,
         )
 
+    def _uncertainty(self, state: IdtState, budget: Budget) -> VolumeUncertaintyEstimate:
+        recipe, problem = self.recipe, state.explained
+        pixel_um = recipe.voxel_um[2]
+        models = state.models
+        resolution_um = 0.5 / models.geometry.cutoff if isinstance(models, ComputedModels) else 2 * pixel_um
+        return VolumeUncertaintyEstimate(
+            problem, state.estimate, again(problem, recipe), recipe.uncertainty, pixel_um, resolution_um, recipe.seed
+        )
+
 
 def _multislice_models(state: IdtState) -> ComputedModels | None:
     """Return the models of a state if multiple scattering is among them."""
@@ -318,6 +253,10 @@ def _solved_again(state: IdtState, regularised: Regularised) -> IdtState:
 
 def _unchanged(state: IdtState, answer: object) -> IdtState:
     return state
+
+
+def _with_uncertainty(state: IdtState, uncertainty: VolumeUncertainty | None) -> IdtState:
+    return replace(state, uncertainty=uncertainty)
 
 
 def _circles(state: IdtState, budget: Budget) -> CircleSearch | None:

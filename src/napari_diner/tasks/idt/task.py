@@ -14,7 +14,7 @@ from napari_diner.tasks.frame_list import frames_row
 from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
 from napari_diner.tasks.report import Report, figure_rows
 from napari_diner.tasks.sample import Demo, Sample, SampleData
-from napari_diner.tasks.task import Frames, Row, Task
+from napari_diner.tasks.task import Frames, Row, Shortcut, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_diner.tasks.memory import MemoryPlan
     from napari_diner.tasks.result import Result
 
-PICTURE = "slices.png"
+PICTURE, RECORDED = "slices.png", "recorded.png"
 
 
 def simulate(settings: IdtSimulation) -> SampleData:
@@ -70,6 +70,13 @@ def rank_directions(recipe: IdtRecipe, data: IdtData) -> Ranking:
     return rank(recipe, data)
 
 
+def rank_slices(recipe: IdtRecipe, data: IdtData) -> Ranking:
+    """Recommend number and spacing of the slices; see `napari_diner.tasks.idt.extent.rank`."""
+    from napari_diner.tasks.idt.extent import rank
+
+    return rank(recipe, data)
+
+
 class IdtTask(Task[IdtRecipe, "IdtData"]):
     """Refractive index in three dimensions from intensities under oblique illumination."""
 
@@ -95,6 +102,20 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
             "Which way round?",
             "Rank alternative assignments of directions to frames: rotated, mirrored, or reordered.",
             rank_directions,
+        ),
+        Check(
+            "slices",
+            "Which slices?",
+            "Recommend number, spacing and position of the slices, from the optics and from where the sample ends.",
+            rank_slices,
+        ),
+    )
+    shortcuts = (
+        Shortcut(
+            "uncertainty",
+            "Also write n_uncertainty.tif: the standard deviation of the index at each voxel by noise.",
+            lambda value: {"uncertainty": {"map": value}},
+            bool,
         ),
     )
     follows = True
@@ -152,10 +173,11 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         rows = figure_rows(
             report, ("verdict", "unexplained", "solver", "model", "iterations", "seconds", "measurement_psnr_db")
         )
-        return rows + figure_rows(report.get("truth", {}), remark=" (truth)") + frames_row(report)
+        rows += figure_rows(report.get("truth", {}), remark=" (truth)") + frames_row(report)
+        return rows + [Row("note", text) for text in report.get("uncertainty", {}).get("statements", ())]
 
     def write_extras(self, result: Result, folder: Path) -> Sequence[str]:
-        """Draw slices of a result."""
+        """Draw slices of a result, and the recorded frequencies if its uncertainty was estimated."""
         from matplotlib.figure import Figure
 
         from napari_diner.tasks.idt.slice_figure import draw_slices
@@ -163,7 +185,15 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         figure = Figure(layout="constrained")
         draw_slices(result, figure)
         figure.savefig(folder / PICTURE, dpi=110)
-        return (PICTURE,)
+        if "uncertainty" not in result.report or not isinstance(result.recipe, IdtRecipe):
+            return (PICTURE,)
+        from napari_diner.tasks.idt.recorded_figure import draw_recorded_of
+
+        figure = Figure(layout="constrained")
+        if not draw_recorded_of(result.recipe, result.report, figure):
+            return (PICTURE,)
+        figure.savefig(folder / RECORDED, dpi=110)
+        return PICTURE, RECORDED
 
     def criterion(self, comparison: Comparison) -> str:
         """Return the error of the index if there is a truth, otherwise that of the data."""

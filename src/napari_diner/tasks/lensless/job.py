@@ -235,11 +235,8 @@ class LenslessJob(Job[LenslessState]):
             "frames": frame_list(self._left_out.kept, self._files, {"distance_um": self._used.distances_um}),
             **geometry_report(self._used, state.setup),
             **light_report(state.setup),
+            **record.reconstruction,
         }
-        # the figures of a run are those of its solver, not of the estimate of the uncertainty after it
-        main = [stage for stage in record.stages if stage.name != "uncertainty"]
-        if main:
-            figures |= {"iterations": main[-1].iterations, "loss": main[-1].loss}
         if isinstance(problem.model, TiledMultiHeight):
             rows, columns = problem.model.edges
             figures["tiles"] = {"rows": rows, "columns": columns, "window_px": list(problem.model.window)}

@@ -24,7 +24,7 @@ from napari_diner.solvers.registry import solvers
 from napari_diner.solvers.settings import AdamSettings, GaussNewtonSettings
 from napari_diner.solvers.solver import Budget, Immediate, Solver
 from napari_diner.solvers.starting_values import StartingValues
-from napari_diner.tasks.job import FOLLOWING_RATE, Stage, fewer
+from napari_diner.tasks.job import FOLLOWING_RATE, UNCERTAINTY, Stage, fewer
 from napari_diner.tasks.lensless.calibrate import CalibratedRecording, Calibration
 from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.model import ModelBuilder
@@ -223,7 +223,7 @@ class LenslessStages:
         """Give the stage of the uncertainty."""
         if self.recipe.uncertainty.map:
             yield Stage(
-                "uncertainty",
+                UNCERTAINTY,
                 self._uncertainty,
                 lambda state, uncertainty: replace(state, uncertainty=uncertainty),
                 essential=True,

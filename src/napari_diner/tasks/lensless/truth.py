@@ -13,7 +13,7 @@ import numpy.typing as npt
 from napari_diner.errors import InputError
 from napari_diner.io.images import read_image
 from napari_diner.io.texts import read_json
-from napari_diner.physics.lensless.information import octaves
+from napari_diner.physics.bands import octaves
 from napari_diner.tasks.report import psnr_db
 
 Image = npt.NDArray[Any]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from napari_diner.io.arrays import NamedArray
+from napari_diner.physics.bands import Band
 from napari_diner.physics.lensless.heights import Heights
-from napari_diner.physics.lensless.information import Band, band_information, best_extra_height
+from napari_diner.physics.lensless.information import band_information, best_extra_height
 from napari_diner.solvers.lensless.uncertainty import Uncertainty
 
 # a band counts as unresolved if its information is below this fraction of the best average for as many heights

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QAbstractItemView, QDialog, QDialogButtonBox, QVBoxLayout, QWidget
+from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtWidgets import QAbstractItemView, QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
 
 from napari_diner.tasks.check import Ranking
 from napari_diner.widgets.forms.controls import WrappedLabel
@@ -51,6 +52,12 @@ class RankingDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(self.table)
         layout.addWidget(note)
+        if ranking.picture is not None:
+            height, width, _ = ranking.picture.shape
+            image = QImage(ranking.picture.tobytes(), width, height, QImage.Format.Format_RGBA8888)
+            self.picture = QLabel()
+            self.picture.setPixmap(QPixmap.fromImage(image))
+            layout.addWidget(self.picture)
         layout.addStretch()
         layout.addWidget(self.answers)
 

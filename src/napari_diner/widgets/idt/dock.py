@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QFormLayout
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.solvers.registry import sections_of, solver_names
-from napari_diner.tasks.check import Alternative, Ranking
+from napari_diner.tasks.check import Alternative, Check, Ranking
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
@@ -91,11 +91,14 @@ class IdtDock(StackDock[IdtRecipe]):
         napari_viewer.dims.events.current_step.connect(self._on_step)
         tip = "Show the spectra of the frames, and the circles that should bound them"
         self.check_button = button("Check geometry", tip, self.check_geometry)
-        (self._directions,) = self.task.checks
+        self._check = self.task.checks[0]
         self.ranking = self.latest_work()
         self.ranking.done.connect(self._on_ranked)
         self.ranking.idle.connect(self._on_ranking_idle)
-        self.ranking_button = button(self._directions.title, self._directions.summary, self.rank_directions)
+        self.ranking_buttons = {
+            check.name: button(check.title, check.summary, functools.partial(self.rank, check))
+            for check in self.task.checks
+        }
         background = QFormLayout()
         background.addRow("Background", self.background)
         self.views = ViewBar(self, self.layers)
@@ -103,9 +106,11 @@ class IdtDock(StackDock[IdtRecipe]):
         self.arrange(
             self.rows("wavelength_um", "pixel_size_um", "na", "medium_index"),
             self.illumination,
-            row(self.check_button, self.ranking_button),
+            row(self.check_button, self.ranking_buttons["directions"]),
             background,
-            self.rows("slice_count", "slice_spacing_um", "model", "solver"),
+            self.rows("slice_count", "slice_spacing_um"),
+            row(self.ranking_buttons["slices"]),
+            self.rows("model", "solver"),
         )
 
     def values(self) -> dict[str, object]:
@@ -164,14 +169,15 @@ class IdtDock(StackDock[IdtRecipe]):
             self.check_button.setEnabled(False)
             self.geometry_check.request(functools.partial(checked, self.task, recipe, self.frames(layer)))
 
-    def rank_directions(self) -> None:
-        """Rank alternative assignments of the directions, and let the user choose one."""
+    def rank(self, check: Check) -> None:
+        """Rank the alternatives of a check, and let the user choose one."""
         with self.panel.explaining():
             layer = self.chosen_layer()
             recipe = self.ready_recipe(layer)
-            self.ranking_button.setEnabled(False)
-            self.panel.say("Comparing the directions…")
-            self.ranking.request(functools.partial(self.task.rank, self._directions, recipe, self.frames(layer)))
+            self._check = check
+            self._enable_ranking(False)
+            self.panel.say(f"{check.title} Comparing…")
+            self.ranking.request(functools.partial(self.task.rank, check, recipe, self.frames(layer)))
 
     def _update_illumination(self) -> None:
         part, na = self.choice.part, self.editors["na"].value()
@@ -214,20 +220,26 @@ class IdtDock(StackDock[IdtRecipe]):
         self.panel.warn(words, check.warnings)
 
     def _on_ranking_idle(self) -> None:
-        self.ranking_button.setEnabled(True)
+        self._enable_ranking(True)
+
+    def _enable_ranking(self, enabled: bool) -> None:
+        for each in self.ranking_buttons.values():
+            each.setEnabled(enabled)
 
     def _on_ranked(self, ranking: Ranking) -> None:
         self.panel.say("")
-        self.dialog = RankingDialog(self, self._directions.title, ranking)
+        self.dialog = RankingDialog(self, self._check.title, ranking)
         self.dialog.picked.connect(self._use)
         self.dialog.open()
 
     def _use(self, way: Alternative) -> None:
-        """Show the directions of an alternative."""
+        """Show the directions, or the slices, of an alternative."""
         with self.panel.explaining():
             recipe = self.recipe().updated(way.changes)
             self.illumination.set_values(recipe.illuminations, recipe.ring)
-            self.panel.say(f"Directions: {way.name}")
+            for name in ("slice_count", "slice_spacing_um", "first_slice_um"):
+                self.editors[name].set_value(getattr(recipe, name))
+            self.panel.say(f"{self._check.title} {way.name[0].upper()}{way.name[1:]}")
 
     def _calibrated_circles(self) -> Circles | None:
         """Return the circles of the illuminations calibrated by the last run."""

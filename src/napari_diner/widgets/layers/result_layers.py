@@ -7,6 +7,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.idt.regions import DEVIATIONS, UNCERTAINTY
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.layers.layer_arguments import update_layer
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
@@ -31,6 +32,8 @@ class ResultLayers(PreviewLayers):
         previews = self.shown
         self.forget()
         for array in result.arrays:
+            if array.name == DEVIATIONS:
+                continue
             layer = previews.get(array.name)
             arguments = self.arguments(array)
             if layer is not None and (layer.rgb != arguments["rgb"] or layer.ndim != len(arguments["scale"])):
@@ -73,11 +76,16 @@ def _with_remarks(name: str, remarks: list[str]) -> str:
 
 
 def metadata_of(result: Result, array: NamedArray) -> dict[str, object]:
-    """Return the metadata of a layer for an array of a result: its origin, and the unit of its values."""
+    """Return the metadata of a layer for an array of a result: its origin, and the unit of its values.
+
+    Samples of the noise, which are for sums over regions and no picture, accompany the uncertainty.
+    """
+    samples = [other.data for other in result.arrays if other.name == DEVIATIONS and array.name == UNCERTAINTY]
     return {
         "recipe": result.recipe.model_dump(mode="json"),
         "report": dict(result.report),
         "unit": array.unit,
+        **({DEVIATIONS: samples[0]} if samples else {}),
     }
 
 

@@ -53,6 +53,7 @@ def read_results(path: str | Sequence[str]) -> list[LayerData]:
 
 def _layers(path: Path) -> list[LayerData]:
     # napari asks for the reader of every file, so slow imports are deferred until here
+    from napari_diner.tasks.idt.regions import DEVIATIONS
     from napari_diner.tasks.saving import load
 
     folder = folder_of(path)
@@ -63,7 +64,8 @@ def _layers(path: Path) -> list[LayerData]:
     arrays = [array for array in result.arrays if f"{array.name}.tif" == path.name]
     images = [image for image in stored if image.name == path.name]
     if not arrays and not images:
-        arrays, images = list(result.arrays), stored
+        arrays = [array for array in result.arrays if array.name != DEVIATIONS]
+        images = [image for image in stored if not image.name.startswith(DEVIATIONS)]
     layers = [*(_layer(result, array) for array in arrays), *(_lazy_layer(image, result) for image in images)]
     if len(layers) == 1:
         layers[0][1]["visible"] = True

@@ -14,7 +14,8 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QVBoxLayout, QWidget
 from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.folder import replaced
-from napari_diner.tasks.measure import INCREMENTS, MEASURED, REFRACTION_INCREMENT, Column, measure, to_csv
+from napari_diner.tasks.idt.regions import DEVIATIONS, PRIOR_CHANGE, UNCERTAINTY, Column
+from napari_diner.tasks.measure import INCREMENTS, MEASURED, REFRACTION_INCREMENT, doubts, measure, to_csv
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.forms.controls import ShrinkingCombo, WrappedLabel, button, row
@@ -27,14 +28,17 @@ from napari_diner.widgets.layers.placement import Placement
 _MOST_ROWS = 8
 # labels that are this many pixels away from an image may not belong to it
 _ELSEWHERE_PX = 0.5
+# arrays of the result that a measurement uses besides the measured one
+_BESIDE = ("uncertainty", "unwrapped_phase", UNCERTAINTY, PRIOR_CHANGE)
 _TITLES = {
     "area_um2": ("area", "Area of the region in µm²"),
     "mean_phase_rad": ("phase", "Mean phase above the background in rad"),
     "phase_volume_rad_um2": ("∫ phase", "Integral of the phase over the area, in rad µm²"),
+    "surface_um2": ("surface", "Area of the surface in µm²"),
     "volume_um3": ("volume", "Volume of the region in µm³"),
     "mean_index": ("index", "Mean refractive index"),
     "optical_volume_um3": ("∫ index", "Integral of the index above the medium's, in µm³"),
-    "dry_mass_pg": ("mass", "Dry mass in pg, with its standard error if available"),
+    "dry_mass_pg": ("mass", "Dry mass in pg"),
 }
 
 
@@ -93,7 +97,8 @@ class MeasureDock(QWidget):
         """Measure the regions; show the table here and as features of the labels."""
         labels, image = self.labels.currentData(), self.image.currentData()
         try:
-            table = measure(self._result(image), np.asarray(labels.data), float(self.increment.value() or 0))
+            result = self._result(image)
+            table = measure(result, np.asarray(labels.data), float(self.increment.value() or 0))
         except DinerError as error:
             self.message.setText(error.describe(lambda name: name.replace("_", " ").capitalize()))
             return
@@ -106,6 +111,7 @@ class MeasureDock(QWidget):
                 f". Warning: {labels.name} and {image.name} lie in different places; they were matched pixel by pixel, "
                 "so check that the labels belong to this result"
             )
+        text += "".join(f". Warning: {doubt}" for doubt in doubts(result))
         self.message.setText(text)
         self.save_button.setEnabled(True)
         self._show(table)
@@ -135,6 +141,9 @@ class MeasureDock(QWidget):
             if name is not None and layer.ndim == image.ndim:
                 axes = "ZYX"[-layer.ndim :]
                 arrays.append(NamedArray(name, np.asarray(layer.data), axes, scale_um_of(layer, axes)))
+                if DEVIATIONS in layer.metadata:
+                    samples = layer.metadata[DEVIATIONS]
+                    arrays.append(NamedArray(DEVIATIONS, samples, f"C{axes}", (1.0, *arrays[-1].scale_um)))
         if not arrays:
             raise InputError("The result is no longer in the viewer; open it again")
         return Result(recipe.task, tuple(arrays), recipe, report)
@@ -150,7 +159,7 @@ class MeasureDock(QWidget):
         for number, label in enumerate(table["label"].astype(int)):
             figures = []
             for name in names:
-                errors = table.get(f"{name}_se")
+                errors = table.get(f"{name}_error", table.get(f"{name}_se"))
                 digits = 5 if name == "mean_index" else 4
                 figures.append(_figure(table[name][number], None if errors is None else errors[number], digits))
             rows[str(label)] = figures
@@ -187,4 +196,4 @@ def _quantity(layer: object, of: object = None) -> str | None:
     if of is not None and layer.metadata["report"] != of:
         return None
     name = layer.name.partition(" ")[0]
-    return name if name in MEASURED or (of is not None and name in ("uncertainty", "unwrapped_phase")) else None
+    return name if name in MEASURED or (of is not None and name in _BESIDE) else None

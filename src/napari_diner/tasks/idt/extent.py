@@ -1,0 +1,128 @@
+"""Number, spacing and position of the slices, recommended from a recording."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_diner.physics.idt.preflight import axial_sampling
+from napari_diner.physics.padding import fading
+from napari_diner.solvers.idt.tikhonov import ClosedForm
+from napari_diner.solvers.idt.weight_choice import choose_tikhonov
+from napari_diner.tasks.check import Alternative, Ranking
+from napari_diner.tasks.idt.crop import busiest
+from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts, without
+from napari_diner.tasks.idt.optics import ComputedModels, computed_models
+from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.recorded_figure import recorded_picture
+from napari_diner.tasks.left_out import LeftOut
+
+# sufficient pixels across; slices at most, and on each side of the focus at least
+_SIDE, _MOST, _FEWEST = 96, 61, 10
+# lateral frequencies, in units of NA/λ, above which the response is sharp along z
+_FINE = 0.4
+# the sample ends where its contrast is this much above the least contrast on that side
+_ENDS = 1.5
+_COLUMNS = {
+    "slices": "Number of slices",
+    "spacing (µm)": "Distance between slices, at most the one that samples all axial frequencies in the data",
+    "from (µm)": "Position of the first slice above the plane in focus",
+    "to (µm)": "Position of the last slice above the plane in focus",
+}
+
+
+def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
+    """Recommend the slices of a volume: as far apart as the optics allow, and as far as there is a sample.
+
+    The limit of the spacing is that of `napari_diner.physics.idt.preflight.axial_sampling`. For the extent, the closed
+    form is solved in a tall volume, and the fine lateral detail of its slices, which is sharp along z, followed from
+    the slice with most of it up and down, until it no longer decreases.
+
+    Parameters
+    ----------
+    recipe
+        Description of the recording.
+    recording
+        The recording.
+
+    Raises
+    ------
+    RecipeError
+        If settings are missing or inconsistent.
+    """
+    recipe = with_file_facts(recipe, recording)
+    left_out = LeftOut.of(recipe, len(recording.frames))
+    recording = without(recording, left_out)
+    contrast, _ = contrast_of(recipe, recording)
+    data = torch.from_numpy(contrast)
+    illumination = recipe.illumination(left_out.frames).without(left_out.numbers)
+    rows, columns = data.shape[1:]
+    models, _ = computed_models(recipe, illumination, (recipe.slice_count, rows, columns), torch.device("cpu"))
+    limit = axial_sampling(models.geometry, models.illumination).limit_um
+    positions, detail = _profile(models, data, limit)
+    low, high = _extent(detail)
+    ends = [end for end, place in (("below", low), ("above", high)) if place in (0, len(detail) - 1)]
+    first, last = float(positions[low]), float(positions[high])
+    given = models.geometry.slice_positions_um
+    choices = [
+        _alternative("all that the data resolve", limit, first, last),
+        _alternative("half as far apart, for smoother pictures and priors", limit / 2, first, last),
+        Alternative("as given", _figures(len(given), recipe.slice_spacing_um, float(given[0])), {}),
+    ]
+    note = (
+        f"Slices farther apart than {limit:.3g} µm lose axial frequencies that are in the data; closer ones add none. "
+        f"The sample extends from about {first:.3g} to {last:.3g} µm above the plane in focus"
+    )
+    if ends:
+        note += f", or farther {' and '.join(ends)}, where no end was found"
+    return Ranking(_COLUMNS, tuple(choices), 2, note, recorded_picture(models.geometry, models.illumination))
+
+
+def _profile(models: ComputedModels, data: Tensor, limit_um: float) -> tuple[npt.NDArray[np.float64], list[float]]:
+    """Return slices of a tall volume, (Z,) in µm, and the mean square of their fine lateral detail."""
+    given = models.geometry
+    size = min(data.shape[1], _SIDE), min(data.shape[2], _SIDE)
+    if size != tuple(data.shape[1:]):
+        data = data[busiest(data, size)] * fading(*size).to(data)
+    reach = 2 * float(np.abs(given.slice_positions_um).max()) + limit_um
+    side = min(max(math.ceil(reach / limit_um), _FEWEST), _MOST // 2)
+    tall = replace(given, shape=(2 * side + 1, *size), slice_spacing_um=limit_um, first_slice_um=None)
+    model = replace(models, geometry=tall).linear()
+    closed = ClosedForm(model)
+    spectrum = model.spectrum(data)
+    volume = closed.correction(spectrum, choose_tikhonov(closed, data).value)[0]
+    fy = torch.fft.fftfreq(size[0], given.pixel_size_um)[:, None]
+    fx = torch.fft.rfftfreq(size[1], given.pixel_size_um)
+    fine = torch.hypot(fy, fx) > _FINE * given.cutoff
+    return tall.slice_positions_um, (volume.abs().square() * fine).sum((1, 2)).tolist()
+
+
+def _extent(detail: list[float]) -> tuple[int, int]:
+    """Return the first and the last slice of a sample, with a slice beyond each end."""
+    peak = int(np.argmax(detail))
+
+    def end(outwards: list[float]) -> int:
+        least = min(outwards)
+        return next(place for place, value in enumerate(outwards) if value <= _ENDS * least)
+
+    return peak - end(detail[peak::-1]), peak + end(detail[peak:])
+
+
+def _alternative(name: str, spacing_um: float, first_um: float, last_um: float) -> Alternative:
+    """Return slices that cover an extent, at most a given distance apart."""
+    # rounded down, as spacings beyond the limit lose frequencies
+    spacing = math.floor(100 * spacing_um) / 100 or spacing_um
+    count = math.ceil((last_um - first_um) / spacing - 1e-9) + 1
+    first = round((first_um + last_um - (count - 1) * spacing) / 2, 3)
+    changes = {"slice_count": count, "slice_spacing_um": spacing, "first_slice_um": first}
+    return Alternative(name, _figures(count, spacing, first), changes)
+
+
+def _figures(count: int, spacing_um: float, first_um: float) -> tuple[str, ...]:
+    last = first_um + (count - 1) * spacing_um
+    return str(count), f"{spacing_um:.3g}", f"{first_um:.3g}", f"{last:.3g}"

@@ -1,0 +1,112 @@
+"""The state of a reconstruction by diffraction tomography between its stages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from napari_diner.physics.idt.linear import LinearModel
+from napari_diner.physics.idt.ssnp import SSNPModel
+from napari_diner.physics.padding import fading
+from napari_diner.representations.unknown import Scaled
+from napari_diner.solvers.idt.problem import VolumeProblem
+from napari_diner.solvers.idt.regularisers import VolumePriors
+from napari_diner.solvers.idt.uncertainty import VolumeUncertainty
+from napari_diner.solvers.idt.weight_choice import Choice
+from napari_diner.tasks.idt.calibrate import IlluminationCalibration
+from napari_diner.tasks.idt.optics import ComputedModels, Models
+
+
+@dataclass(frozen=True)
+class IdtState:
+    """State of a reconstruction between its stages."""
+
+    models: Models
+    """Source of forward models."""
+    problem: VolumeProblem
+    """The problem of explaining the data."""
+    volume: Tensor | None = None
+    """The best contrast so far: real, (2, Z, Y, X)."""
+    is_multiply_scattering: bool = False
+    """Whether it explains the data by multiple scattering, unlike the closed form that comes first."""
+    linearised: Tensor | None = None
+    """Data for the linear model from this volume on, (N, Y, X); the recorded ones if None."""
+    unknown: Scaled | None = None
+    """The representation that has been prepared for the next stage."""
+    parameters: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
+    """Parameters of the representation of the volume; none for plain voxels."""
+    choices: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
+    """Weights that were chosen, by name."""
+    calibration: IlluminationCalibration | None = None
+    """The calibration of the illumination."""
+    uncertainty: VolumeUncertainty | None = None
+    """Uncertainty of the volume."""
+    warnings: tuple[str, ...] = ()
+    """Sentences for the report."""
+
+    @property
+    def estimate(self) -> Tensor:
+        """The best contrast so far; initially empty."""
+        return self.empty if self.volume is None else self.volume
+
+    @property
+    def empty(self) -> Tensor:
+        """The contrast of an empty volume: real, (2, Z, Y, X)."""
+        model = self.problem.model
+        return torch.zeros(2, *model.shape, dtype=model.real_dtype, device=model.device)
+
+    @property
+    def seen(self) -> Tensor:
+        """The best contrast so far within the field of view."""
+        return self.problem.seen(self.estimate)
+
+    @property
+    def periodic_data(self) -> Tensor:
+        """Data for solvers that assume a periodic field, (N, Y, X): faded out towards edges that do not match."""
+        data = self.problem.data
+        return data if self.problem.padding is None else data * fading(data.shape[1], data.shape[2]).to(data)
+
+    @property
+    def explained(self) -> VolumeProblem:
+        """The problem with the model that the volume was computed with."""
+        model = self.problem.model if self.is_multiply_scattering else self.problem.linear
+        return replace(self.problem, model=model)
+
+    @property
+    def start(self) -> Tensor:
+        """Start of a solver for voxels: empty if a volume from single scattering would be misleading."""
+        is_linear = isinstance(self.problem.model, LinearModel)
+        return self.estimate if is_linear or self.is_multiply_scattering else self.empty
+
+    def calibrated(self, calibration: IlluminationCalibration | None) -> IdtState:
+        """Return the state with a new calibration, which changes models and data."""
+        if calibration is None:
+            return self
+        models = calibration.models.of_size(*self.problem.model.shape[1:])
+        data = calibration.without_gains(self.problem.data)
+        problem = replace(self.problem, model=models.linear(), data=data)
+        return replace(self, models=models, problem=problem, calibration=calibration)
+
+    def following(self, previous: IdtState) -> IdtState:
+        """Return the state of another recording, with illumination, model, weights and volume of the previous one."""
+        state = self.calibrated(previous.calibration).with_priors(previous.problem.priors)
+        problem = state.problem
+        if isinstance(previous.problem.model, SSNPModel) and isinstance(state.models, ComputedModels):
+            problem = replace(problem, model=state.models.multislice(), slope=problem.linear)
+        return replace(
+            state,
+            problem=problem,
+            volume=previous.volume,
+            is_multiply_scattering=previous.is_multiply_scattering,
+            unknown=previous.unknown,
+            choices=previous.choices,
+            warnings=previous.warnings,
+        )
+
+    def with_priors(self, priors: VolumePriors) -> IdtState:
+        """Return the state with other priors."""
+        return replace(self, problem=self.problem.with_priors(priors))
