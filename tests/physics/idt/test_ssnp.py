@@ -41,6 +41,17 @@ def test_empty_medium_leaves_the_light_as_it_is() -> None:
     assert float(build((4, 8, 9), lit).forward(torch.zeros(2, 4, 8, 9, dtype=torch.float64)).abs().max()) < 1e-13
 
 
+def test_the_light_is_the_square_of_the_fields() -> None:
+    model = build(batch_elements=60)
+    contrast = smooth_object(TINY, 0.02)
+    fields = model.fields(contrast)
+    assert fields.shape == (4, *TINY[1:])
+    light = fields.abs().square()
+    # the second frame has two sources of unlike weight
+    expected = torch.stack([light[0], 0.75 * light[1] + 0.25 * light[2], light[3]])
+    torch.testing.assert_close(model.intensities(contrast), expected)
+
+
 @pytest.mark.parametrize("batch_elements", [1, 60, 10_000])
 @pytest.mark.parametrize("frames", [None, [1, 0]])
 def test_gradient(batch_elements: int, frames: list[int] | None) -> None:

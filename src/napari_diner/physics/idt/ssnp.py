@@ -109,6 +109,23 @@ class SSNPModel(IDTModel):
         data: Tensor = _March.apply(contrast, self, frames)  # type: ignore[no-untyped-call]
         return data
 
+    @torch.no_grad()
+    def fields(self, contrast: Tensor) -> Tensor:
+        """Return the field of each source in the plane in focus, relative to that of the empty medium.
+
+        Parameters
+        ----------
+        contrast
+            Δε_re and Δε_im, real, (2, Z, Y, X).
+
+        Returns
+        -------
+        Tensor
+            Complex, (S, Y, X), within the aperture of the objective.
+        """
+        self._check_volume(contrast)
+        return torch.cat([batch.image(*self._marched(batch, contrast)) for batch in self._batches(None)])
+
     def derivative(self, contrast: Tensor, change: Tensor, frames: Sequence[int] | None = None) -> Tensor:
         """Return the change of the data for a small change of the contrast; see `IDTModel.derivative`."""
         self._check_volume(contrast)
@@ -132,6 +149,17 @@ class SSNPModel(IDTModel):
                 change_of_intensity = 2 * batch.weights * (image.conj() * d_image).real
                 data.index_add_(0, batch.places, change_of_intensity)
         return data
+
+    def _marched(self, batch: _Batch, contrast: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the spectra of field and slope after the last kick."""
+        field, slope = batch.start()
+        for plane in range(self.shape[0]):
+            kick = batch.kick(self._plane(contrast, plane))
+            for step in range(self.steps_per_slice):
+                if plane or step:
+                    field, slope = batch.drift(field, slope)
+                slope -= torch.fft.fft2(kick * torch.fft.ifft2(field))
+        return field, slope
 
     def _plane(self, contrast: Tensor, plane: int) -> Tensor:
         """Return Δε of a slice, complex, (Y, X)."""
@@ -252,13 +280,7 @@ class _March(torch.autograd.Function):
         )
         ends = []
         for batch in model._batches(frames):
-            field, slope = batch.start()
-            for plane in range(model.shape[0]):
-                kick = batch.kick(model._plane(contrast, plane))
-                for step in range(model.steps_per_slice):
-                    if plane or step:
-                        field, slope = batch.drift(field, slope)
-                    slope -= torch.fft.fft2(kick * torch.fft.ifft2(field))
+            field, slope = model._marched(batch, contrast)
             image = batch.image(field, slope)
             data.index_add_(0, batch.places, batch.weights * (image.real**2 + image.imag**2))
             if ctx.needs_input_grad[0]:
