@@ -379,11 +379,12 @@ def test_what_a_layer_told_is_not_taken_for_the_next(idt_dock: IdtDock) -> None:
 
 
 def test_only_the_settings_that_matter_are_shown(idt_dock: IdtDock) -> None:
-    assert shown_sections(idt_dock) == {"calibration", "padding", "regularization", "multislice"}
+    always = {"calibration", "padding", "regularization", "uncertainty"}
+    assert shown_sections(idt_dock) == always | {"multislice"}
     idt_dock.editors["model"].set_value("born")
-    assert shown_sections(idt_dock) == {"calibration", "padding", "regularization"}
+    assert shown_sections(idt_dock) == always
     idt_dock.editors["solver"].set_value("diner")
-    assert shown_sections(idt_dock) == {"calibration", "padding", "regularization", "diner", "gradient"}
+    assert shown_sections(idt_dock) == always | {"diner", "gradient"}
 
 
 def test_the_dock_follows_the_theme(idt_dock: IdtDock) -> None:
