@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_diner.physics.bands import octaves
 from napari_diner.physics.lensless.heights import Heights
-from napari_diner.physics.lensless.information import octaves, phase_information
+from napari_diner.physics.lensless.information import phase_information
 from napari_diner.physics.lensless.light import Light
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.plausibility import periods_kept
