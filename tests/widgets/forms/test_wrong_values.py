@@ -59,12 +59,12 @@ def test_each_is_named_and_nothing_runs(make_napari_viewer: Callable[..., Any], 
     tried = 0
     for title, editor in fields(dock):
         before = editor.value()
-        for text in ("-1e999", "rubbish"):
-            type_into(editor, text)
-            dock.panel.run_button.click()
-            message = dock.panel.status.text()
-            assert not dock.panel.running, (title, text)
-            assert dock.panel.status.is_warning and title.split(" (")[0] in message, (title, text, message)
+        text = ("-1e999", "rubbish")[tried % 2]
+        type_into(editor, text)
+        dock.panel.run_button.click()
+        message = dock.panel.status.text()
+        assert not dock.panel.running, (title, text)
+        assert dock.panel.status.is_warning and title.split(" (")[0] in message, (title, text, message)
         editor.set_value(before)
         dock.panel.say("")
         tried += 1
