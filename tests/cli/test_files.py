@@ -28,6 +28,20 @@ def test_distances_in_names_are_used_and_said(run: Run, tmp_path: Path) -> None:
     assert report["frames"][1] == {"frame": 2, "file": "z+1e-3m.tif", "distance_um": 1000.0}
 
 
+def test_positions_in_names_are_not_taken_for_distances(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "stage").mkdir()
+    for name, frame in zip(("z-40um", "z0um", "z25um"), FRAMES, strict=True):
+        tifffile.imwrite(tmp_path / "stage" / f"{name}.tif", frame)
+    command = ["lensless", tmp_path / "stage", "-o", tmp_path / "out", *OPTICS, "--gauss-newton.iterations", "1"]
+    refused = run(*command)
+    assert refused.code == 2
+    assert "give -40, 0, 25 µm, which are no distances from the sample to the sensor" in refused.err
+    for distances, said in (("960,1000,1025", False), ("1025,985,960", False), ("960,1100,1200", True)):
+        done = run(*command, "--overwrite", "--distances-um", distances)
+        assert done.code == 0, done.err
+        assert ("the names of the files give -40, 0, 25 µm" in done.err) is said
+
+
 WRITTEN = {
     "white": ("white is", 65535 - FRAMES, {"photometric": "miniswhite"}),
     "signed": (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import ndimage
 
 import napari_diner as nd
 from napari_diner.preprocess.references import dark_doubts
@@ -73,6 +76,19 @@ def test_a_dark_frame_of_other_bits_is_named() -> None:
     assert text.startswith("the values of the frames are multiples of 16") and "multiply them by 16" in text
     (text,) = dark_doubts(8 * dark, frames, "frames")
     assert text.startswith("the values of the dark frame are multiples of 8")
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_a_dark_frame_of_fewer_bits_is_named_by_its_fine_pattern(bits: int) -> None:
+    random = np.random.default_rng(8)
+    offset = 300 + 40 * random.standard_normal((72, 90))
+    light = 9000 + ndimage.gaussian_filter(random.normal(0, 3e4, (4, 72, 90)), (0, 3, 3))
+    frames = np.round(light + offset + random.normal(0, 30, light.shape))
+    dark = np.round(offset + random.normal(0, 10, offset.shape)).astype(np.float32)
+    assert dark_doubts(dark, frames, "frames") == []
+    (text,) = dark_doubts(np.round(dark / 2**bits), frames, "frames")
+    strength = re.search(r"the fine pattern of the dark frame is ([\d.]+) times as strong in the frames", text)
+    assert strength is not None and float(strength[1]) == pytest.approx(2**bits, rel=0.2)
 
 
 def test_a_run_names_a_dark_frame_of_another_range() -> None:

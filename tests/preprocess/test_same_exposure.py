@@ -43,6 +43,13 @@ def test_one_height_recorded_twice(gain: float) -> None:
     assert text.startswith("frames 2 and 3 differ by nothing but noise, though their distances do")
 
 
+def test_frames_that_are_the_same_need_not_follow_each_other() -> None:
+    frames = recording(noise_sigma=0.003)
+    frames[3] = frames[0] + RNG.normal(0, 0.01, frames[0].shape)
+    (text,) = of_one_height(frames, OPTICS, DISTANCES_UM)
+    assert text.startswith("frames 1 and 4 differ by nothing but noise")
+
+
 @pytest.mark.parametrize(
     "settings",
     [

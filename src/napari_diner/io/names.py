@@ -65,17 +65,25 @@ def sorted_by_numbers(files: Sequence[str]) -> list[str]:
 def distances_in_names(files: Sequence[str]) -> tuple[float, ...]:
     """Return the distances in micrometres in the names of files, in their order; empty if there are none.
 
-    A distance is the only number with a unit of length that differs between names: in ``holo_532nm_z300um_01.tif``, …
+    Positions that are zero or below, as of a stage, are not distances.
+    """
+    lengths = lengths_in_names(files)
+    return lengths if min(lengths, default=0) > 0 else ()
+
+
+def lengths_in_names(files: Sequence[str]) -> tuple[float, ...]:
+    """Return the lengths in micrometres in the names of files, in their order; empty if there are none.
+
+    That is the only number with a unit of length that differs between names: in ``holo_532nm_z300um_01.tif``, …
     the wavelength is the same in all, and the last number has no unit.
     """
     columns = _columns(files) or []
-    lengths = [column for column in columns if all(number.unit for number in column)]
-    if len(lengths) != 1 or len({number.um for number in lengths[0]}) < 2:
+    lengths = [column for column in columns if all(number.unit or not number.value for number in column)]
+    if len(lengths) != 1 or not any(number.unit for number in lengths[0]):
         return ()
-    distances = [number.um for number in lengths[0]]
-    if min(distances) <= 0 or all(n.unit.lower() == "nm" and _LIGHT_UM[0] <= n.um <= _LIGHT_UM[1] for n in lengths[0]):
+    if all(n.unit.lower() == "nm" and _LIGHT_UM[0] <= n.um <= _LIGHT_UM[1] for n in lengths[0]):
         return ()
-    return tuple(map(float, distances))
+    return tuple(float(number.um) for number in lengths[0])
 
 
 def _columns(files: Sequence[str]) -> list[list[_Number]] | None:

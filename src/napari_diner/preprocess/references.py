@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_diner.io.arrays import Array
 from napari_diner.preprocess.saturation import saturation_levels
@@ -26,6 +27,8 @@ _BELOW_DARK, _NEGATIVE = 0.03, 0.01
 """Part of the field, and depth relative to the mean light, from which negative light is worth a warning."""
 _SAMPLED = 100_000
 """Largest number of values that are compared with each other."""
+_OUTLYING, _TOO_STRONG = 6.0, 2.0
+"""Largest values of a pattern relative to the median, without dead pixels; and strength of one of another range."""
 _SHIFTED, _VALUES = 4, 4
 """Smallest common factor of values with fewer bits, and number of different values that show it."""
 
@@ -94,6 +97,12 @@ def dark_doubts(dark: Floats, image: Array, name: str) -> list[str]:
             f"the dark frame is brighter than the {name} in {100 * share:.2g} % of the area; it may be of "
             "another gain, exposure or number of bits"
         ]
+    stronger = _pattern_in(dark, image)
+    if stronger > 0:
+        return [
+            f"the fine pattern of the dark frame is {stronger:.2g} times as strong in the {name} as in the dark frame "
+            "itself, as if it were of fewer bits or of a shorter exposure"
+        ]
     factors = [_common_factor(values) for values in (dark, image)]
     factor = max(factors)
     if factor < _SHIFTED or not 0 < min(factors) < factor:
@@ -105,6 +114,29 @@ def dark_doubts(dark: Floats, image: Array, name: str) -> list[str]:
         f"the values of the {shifted} are multiples of {factor}, as of fewer bits that were shifted, and those of the "
         f"{other} are not; multiply them by {factor}, unless they are means of several frames"
     ]
+
+
+def _pattern_in(dark: Floats, image: Array) -> float:
+    """Return how strongly an image shows the fine pattern of a dark frame, if too strongly; zero otherwise.
+
+    Noise of the dark frame lowers the slope of the regression; the pattern of a right one has a slope of one at most.
+    """
+    pattern, shown = (_fine(values) for values in (dark, image))
+    limit = _OUTLYING * float(np.median(np.abs(pattern)))
+    typical = np.abs(pattern) <= limit
+    x, y = pattern[typical], shown[typical]
+    square = float((x * x).sum())
+    if square == 0:
+        return 0.0
+    slope = float((x * y).sum()) / square
+    error = float((y - slope * x).std()) / math.sqrt(square)
+    return slope if slope - _CERTAIN * error > _TOO_STRONG else 0.0
+
+
+def _fine(values: Array) -> npt.NDArray[np.float64]:
+    """Return the detail between neighbouring pixels of an image, or of the mean of several, (Y, X)."""
+    mean = values.reshape(-1, *values.shape[-2:]).mean(0, dtype=np.float64)
+    return np.asarray(mean - ndimage.uniform_filter(mean, 3, mode="nearest"))
 
 
 def _common_factor(values: Array) -> int:

@@ -15,6 +15,8 @@ from napari_diner.preprocess.soundness import numbered
 
 _FIELD_PX = 512
 """Size of the central part that is compared in wider fields."""
+_COMPARED = 20_000
+"""Largest number of frequencies by which the most similar frames are found."""
 _RINGS, _LOWEST = 6, 2.5
 """Number of rings of frequencies, and the lowest frequency in steps."""
 _HIDDEN, _CERTAIN = 1.5, 8.0
@@ -45,9 +47,9 @@ def of_one_height(frames: Array, optics: Optics, distances_um: Sequence[float]) 
     k = optics.medium_frequency
     per_um = 2 * np.pi * (k - np.sqrt(np.maximum(k**2 - spectra.squared, 0)))
     order = [int(number) for number in np.argsort(distances_um, kind="stable")]
-    neighbours = {(min(pair), max(pair)) for pair in (*itertools.pairwise(order), *_neighbours(frames))}
+    pairs = {(min(pair), max(pair)) for pair in (*itertools.pairwise(order), *_neighbours(frames))}
     same = []
-    for first, second in sorted(neighbours):
+    for first, second in sorted(pairs | spectra.most_alike()):
         near, far = (distances_um[number] * per_um for number in (first, second))
         changing = np.minimum((np.cos(near) - np.cos(far)) ** 2, (np.sin(near) - np.sin(far)) ** 2)
         if _is_none(*spectra.change(first, second), spectra.total(changing * spectra.shared(first, second))):
@@ -56,19 +58,17 @@ def of_one_height(frames: Array, optics: Optics, distances_um: Sequence[float]) 
 
 
 def of_one_light(contrasts: Array) -> list[str]:
-    """Return a warning about consecutive frames that differ much less than others.
+    """Return a warning about frames that differ much less than consecutive ones usually do.
 
     Parameters
     ----------
     contrasts
         I / I_background − 1 under different directions of light, (N, Y, X), finite.
     """
-    spectra, pairs = _Spectra(contrasts), _neighbours(contrasts)
-    changes = [spectra.change(*pair) for pair in pairs]
-    usual = float(np.median([change for change, _ in changes])) if changes else 0.0
-    return _said(
-        [pair for pair, change in zip(pairs, changes, strict=True) if _is_none(*change, usual)], "directions of light"
-    )
+    spectra, neighbours = _Spectra(contrasts), _neighbours(contrasts)
+    usual = float(np.median([spectra.change(*pair)[0] for pair in neighbours])) if neighbours else 0.0
+    pairs = sorted({*neighbours, *spectra.most_alike()})
+    return _said([pair for pair in pairs if _is_none(*spectra.change(*pair), usual)], "directions of light")
 
 
 def _neighbours(frames: Array) -> list[Pair]:
@@ -111,6 +111,17 @@ class _Spectra:
             mean = frame.mean()
             self._known[number] = fft.rfft2((frame - mean) * self._window / (1 if self._is_contrast else mean or 1))
         return self._known[number]
+
+    def most_alike(self) -> set[Pair]:
+        """Return each frame with the one that differs least from it."""
+        compared = np.concatenate(self._rings)
+        compared = compared[:: 1 + len(compared) // _COMPARED]
+        spectra = np.stack([self._of(number).flat[compared] for number in range(len(self._frames))])
+        products = (spectra @ spectra.conj().T).real
+        differences = products.diagonal()[:, None] + products.diagonal() - 2 * products
+        np.fill_diagonal(differences, np.inf)
+        closest = differences.argmin(1) if len(differences) > 1 else ()
+        return {(min(pair), max(pair)) for pair in enumerate(map(int, closest))}
 
     def shared(self, first: int, second: int) -> Power:
         """Return the common power of two frames."""

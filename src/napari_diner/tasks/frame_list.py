@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_diner.io.names import distances_in_names
+import numpy as np
+
+from napari_diner.io.names import lengths_in_names
 from napari_diner.tasks.report import Report, Row
 
 _SHOWN = 4
@@ -67,17 +69,24 @@ def about_distances(
     needed
         Whether distances in the names are used.
     """
-    named = distances_in_names(files)
+    named = lengths_in_names(files)
     if named and needed:
         return [f"distances are those in the names of the files: {listed(named)} µm"], []
-    if len(named) != len(distances_um) or all(
-        math.isclose(one, other, rel_tol=_TOLERANCE) for one, other in zip(distances_um, named, strict=True)
-    ):
+    if len(named) != len(distances_um) or _agree(named, distances_um):
         return [], []
     return [], [
         f"the names of the files give {listed(named)} µm, but the distances are {listed(distances_um)} µm; check "
         "their order and unit"
     ]
+
+
+def _agree(named: Sequence[float], distances_um: Sequence[float]) -> bool:
+    """Return whether the lengths in names are the distances; or as far apart, if some are positions of zero or less."""
+    if min(named) > 0:
+        return all(math.isclose(*pair, rel_tol=_TOLERANCE) for pair in zip(distances_um, named, strict=True))
+    steps, apart = np.diff(named), np.diff(distances_um)
+    tolerance = _TOLERANCE * float(np.abs(apart).max())
+    return any(bool((np.abs(apart - sign * steps) <= tolerance).all()) for sign in (1, -1))
 
 
 def listed(distances_um: Sequence[float]) -> str:

@@ -34,6 +34,25 @@ def test_wrong_directions_are_warned_of_before_a_run(recording: Recording, wrong
     assert any(text.startswith("the directions do not fit the frames") for text in run.warnings)
 
 
+@pytest.mark.parametrize(
+    ("scale", "name"),
+    [
+        (lambda na: np.arcsin(na / 1.33), "all as angles in the medium, in radians"),
+        (lambda na: na / 1.33, "all as sines of angles in the medium"),
+        (lambda na: 0.7 * na, "all 1.4"),
+    ],
+    ids=["angles", "sines", "factor"],
+)
+def test_directions_in_another_scale_are_named_and_put_right(recording: Recording, scale: object, name: str) -> None:
+    right = ring(0.637, 12).apertures
+    wrong = listed(recording.recipe, right * (scale(0.637) / 0.637))  # type: ignore[operator]
+    assert [text for text in started(wrong, recording.frames).warnings if f"“{name}" in text]
+    idt = task("idt")
+    best = idt.rank(idt.checks[0], wrong, Frames(recording.frames)).alternatives[0]
+    chosen = wrong.updated(best.changes).illumination(12).apertures
+    assert np.allclose(np.abs(chosen), np.abs(right), atol=0.02)
+
+
 def scale_warnings(recipe: IdtRecipe, frames: np.ndarray) -> list[str]:
     return [text for text in started(recipe, frames).warnings if text.startswith("the frames fit better with")]
 

@@ -15,8 +15,8 @@ from napari_diner.errors import RecipeError
 EDGE = 1e-9
 """Tolerated relative rounding error of a direction exactly at the edge of the pupil."""
 
-_NEARLY_FULL, _ROUNDED = 0.9, 0.005
-"""Part of the objective's NA that directions up to its edge fill, and tolerated excess of rounded ones."""
+_NEARLY_FULL, _SMALL, _ROUNDED = 0.9, 0.1, 0.005
+"""Parts of the NA that directions up to its edge, and any others, fill; and tolerated excess of rounded ones."""
 
 
 class Source(NamedTuple):
@@ -153,7 +153,7 @@ class Illumination:
 
 def _if_angle(size: float, na: float) -> str:
     """Return advice if the largest direction is an angle whose sine lies within an aperture, otherwise nothing."""
-    for unit, angle, least in (("radians", size, _NEARLY_FULL * na), ("degrees", math.radians(size), 0.0)):
+    for unit, angle, least in (("radians", size, _NEARLY_FULL * na), ("degrees", math.radians(size), _SMALL * na)):
         if angle <= math.pi / 2 and least <= math.sin(angle) <= na * (1 + _ROUNDED):
             return f" (if {size:.4g} is an angle in {unit}, give its sine in air, {math.sin(angle):.3g}, instead)"
     return ""

@@ -22,6 +22,7 @@ from napari_diner.solvers.calibration.arrangement import (
     nearby,
     opposite,
 )
+from napari_diner.solvers.calibration.direction_scale import scaled
 from napari_diner.solvers.idt.regularisers import Sign
 from napari_diner.tasks.check import Alternative, Ranking
 from napari_diner.tasks.idt.crop import busiest
@@ -41,6 +42,8 @@ _FEWEST_FRAMES = 4
 _FIRST_STEP_DEG, _LAST_STEP_DEG = 4.0, 0.5
 # errors that differ by less than this factor count as equal
 _ALIKE = 1.02
+# errors of two explanations that differ by less than this factor leave it open
+_SIMILAR = 1.4
 # candidates for the pixel size, and for the aperture relative to that of the most oblique direction, number of
 # frames, and largest ratio of the errors
 _PIXELS, _BETWEEN, _NAS = np.geomspace(0.05, 20, 61), np.geomspace(0.95, 1 / 0.95, 7), np.linspace(1.02, 1.5, 13)
@@ -69,18 +72,42 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
         return 0, []
     test = _test(models, data, _FEW)
     (judged,) = test.judge([Arrangement("as given", models.illumination)])
-    scale = _other_scale(models, data)
+    scale, better = _other_scale(models, data), None
     if judged.error > _WELL_PREDICTED:
-        best = min(test.judge(arrangements(models.illumination)), key=lambda way: way.error)
-        if best.is_better_than(judged) and (scale is None or best.error < scale.after):
-            return judged.sign, [
-                f"the directions do not fit the frames: each frame is predicted from the others to within "
-                f"{judged.error:.0%} of its signal, but to within {best.error:.0%} with the alternative "
-                f"“{best.arrangement.name}”; compare all by the command directions, or “Which way round?” in the dock"
-            ]
-    if scale is not None:
-        return judged.sign, [str(scale)]
-    return judged.sign, warnings_of_sign(recipe.regularization.sign, judged.sign)
+        best = min(test.judge(arrangements(models.illumination)), key=_error)
+        pairs = [(best, judged), *_in_other_scales(models, data)]
+        after, before = min(pairs, key=lambda pair: pair[0].error / pair[1].error)
+        better = _Directions(after, before) if after.is_better_than(before) else None
+    suspicions = sorted(filter(None, (scale, better)), key=lambda one: one.after)
+    if not suspicions:
+        return judged.sign, warnings_of_sign(recipe.regularization.sign, judged.sign)
+    text = str(suspicions[0])
+    for other in suspicions[1:]:
+        text += f"; {other.words} would explain the frames, too" if other.after < _SIMILAR * suspicions[0].after else ""
+    return judged.sign, [text]
+
+
+@dataclass(frozen=True)
+class _Directions:
+    """Other directions, with much better mutual predictions of the frames."""
+
+    best: Judged
+    given: Judged
+
+    @property
+    def words(self) -> str:
+        return f"the directions “{self.best.arrangement.name}”"
+
+    @property
+    def after(self) -> float:
+        return self.best.error
+
+    def __str__(self) -> str:
+        return (
+            f"the directions do not fit the frames: each frame is predicted from the others to within "
+            f"{self.given.error:.0%} of its signal, but to within {self.best.error:.0%} with the alternative "
+            f"“{self.best.arrangement.name}”; compare all by the command directions, or “Which way round?” in the dock"
+        )
 
 
 @dataclass(frozen=True)
@@ -106,12 +133,11 @@ def _other_scale(models: ComputedModels, data: Tensor) -> _Scale | None:
     """
     if len(data) < _FEWEST_SCALED:
         return None
-    some = [int(number) for number in np.unique(np.linspace(0, len(data) - 1, _MOST_SCALED).round())]
-    others = [number for number in range(len(data)) if number not in some]
-    way, given = Arrangement("as given", models.illumination.without(others)), models.geometry
+    models, data = _thinned(models, data)
+    way, given = Arrangement("as given", models.illumination), models.geometry
 
     def judged(geometry: VolumeGeometry) -> Judged | None:
-        test = _test(replace(models, geometry=geometry), data[some], _FEW)
+        test = _test(replace(models, geometry=geometry), data, _FEW)
         return test.judge([way])[0] if test.frequencies >= _FEW // 2 else None
 
     def best(changes: Iterable[tuple[float, VolumeGeometry]]) -> tuple[float, Judged] | None:
@@ -133,6 +159,26 @@ def _other_scale(models: ComputedModels, data: Tensor) -> _Scale | None:
     if after.error > _MUCH_BETTER * before.error or not after.is_better_than(before):
         return None
     return _Scale(words, before.error, after.error)
+
+
+def _in_other_scales(models: ComputedModels, data: Tensor) -> list[tuple[Judged, Judged]]:
+    """Return the best of the directions in other scales, if there are any, together with the given directions."""
+    models, data = _thinned(models, data)
+    given = Arrangement("as given", models.illumination)
+    ways = scaled(models.illumination, models.geometry.na, models.geometry.medium_index)
+    before, *others = _test(models, data, _FEW).judge([given, *ways])
+    return [(min(others, key=_error), before)] if others else []
+
+
+def _thinned(models: ComputedModels, data: Tensor) -> tuple[ComputedModels, Tensor]:
+    """Return some of the frames, with their directions."""
+    some = [int(number) for number in np.unique(np.linspace(0, len(data) - 1, _MOST_SCALED).round())]
+    others = [number for number in range(len(data)) if number not in some]
+    return replace(models, illumination=models.illumination.without(others)), data[some]
+
+
+def _error(way: Judged) -> float:
+    return way.error
 
 
 def sign_of_sample(assumed: SampleSign, expected: int) -> Sign:
@@ -189,11 +235,12 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
     illumination = recipe.illumination(left_out.frames).without(left_out.numbers)
     models, _ = computed_models(recipe, illumination, shape, torch.device("cpu"))
     test = _test(models, data, _MANY)
-    judged = test.judge(arrangements(models.illumination))
-    current, best = judged[0], min(judged, key=lambda way: way.error)
+    others = scaled(models.illumination, models.geometry.na, models.geometry.medium_index)
+    judged = test.judge([*arrangements(models.illumination), *others])
+    current, best = judged[0], min(judged, key=_error)
     step = _FIRST_STEP_DEG
     while step >= _LAST_STEP_DEG:
-        best = min([best, *test.judge(nearby(best.arrangement, step))], key=lambda way: way.error)
+        best = min([best, *test.judge(nearby(best.arrangement, step))], key=_error)
         step /= 2
     judged += [] if best in judged else test.judge([best.arrangement, *opposite(best.arrangement)])
     dense = -1 if recipe.regularization.sign == "negative" else 1

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.errors import InputError
+from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.images import read_image
-from napari_diner.io.names import distances_in_names
+from napari_diner.io.names import distances_in_names, lengths_in_names
 from napari_diner.io.stacks import check_frames, check_frames_first, frames_last
 from napari_diner.preprocess.soundness import (
     black,
@@ -30,6 +30,7 @@ from napari_diner.preprocess.steps import (
 )
 from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import supports
+from napari_diner.tasks.frame_list import listed
 from napari_diner.tasks.left_out import LeftOut, as_option
 from napari_diner.tasks.lensless.geometry import to_one_scale
 from napari_diner.tasks.lensless.memory import of_stack
@@ -145,6 +146,13 @@ def with_file_facts(recipe: Completed, data: LenslessData) -> Completed:
         changes["pixel_size_um"] = data.pixel_size_um
     if recipe.needs_distances:
         changes["distances_um"] = distances_in_names(data.files)
+        positions = lengths_in_names(data.files)
+        if positions and not changes["distances_um"]:
+            raise RecipeError(
+                f"The names of the files give {listed(positions)} µm, which are no distances from the sample to the "
+                "sensor, as these are above zero; give {field}, one for each frame",
+                "distances_um",
+            )
     return recipe.updated(changes)
 
 
