@@ -34,6 +34,16 @@ def test_wrong_directions_are_warned_of_before_a_run(recording: Recording, wrong
     assert any(text.startswith("the directions do not fit the frames") for text in run.warnings)
 
 
+def test_directions_listed_in_alternation_are_put_right(recording: Recording) -> None:
+    right = ring(0.637, 12).apertures
+    wrong = listed(recording.recipe, np.concatenate([right[::2], right[1::2]]))
+    assert any("directions do not fit" in text for text in started(wrong, recording.frames).warnings)
+    idt = task("idt")
+    best = idt.rank(idt.checks[0], wrong, Frames(recording.frames)).alternatives[0]
+    chosen = wrong.updated(best.changes).illumination(12).apertures
+    assert np.allclose(chosen, right, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("scale", "name"),
     [

@@ -27,6 +27,7 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, Source, ring
 from napari_diner.physics.idt.linear import without_nyquist
 from napari_diner.physics.idt.transfer import Dispersion, born_amplitude
+from napari_diner.solvers.calibration.frame_orders import frame_orders
 
 Vector = npt.NDArray[np.float64]
 
@@ -117,18 +118,17 @@ class Judged:
 def arrangements(original: Illumination) -> list[Arrangement]:
     """Return all arrangements of a list of directions, the original first, without duplicates.
 
-    They are rotations by right angles, mirror images, and the reversed order. For an evenly spaced ring they are all
-    first angles, in both senses, and a missing frame.
+    They are rotations by right angles, mirror images, and other orders, such as the reversed one. For an evenly spaced
+    ring they are all first angles, in both senses, and a missing frame.
     """
     sense = _sense_of_ring(original)
     ways = [Arrangement("as given", original)]
     if sense:
         ways += _rings(original, sense)
     else:
-        for order in (1, -1):
-            for name, matrix in _TURNS.items():
-                words = name if order > 0 else f"reverse order, {name}"
-                ways.append(Arrangement(words, _turned(Illumination(original.frames[::order]), matrix)))
+        for order, places in frame_orders(len(original)).items():
+            frames = Illumination(tuple(original.frames[place] for place in places))
+            ways += [Arrangement(order + name, _turned(frames, matrix)) for name, matrix in _TURNS.items()]
     unique: dict[tuple[bytes, ...], Arrangement] = {}
     for way in ways:
         unique.setdefault(_keys(way.illumination), way)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -37,7 +39,7 @@ def scaled(original: Illumination, na: float, medium_index: float) -> list[Arran
         "all as cosines of angles": lambda size: math.sqrt(max(1 - size**2, 0)),
     }
     for factor in _FACTORS:
-        scales[f"all {factor:.2f} times as large"] = lambda size, factor=float(factor): factor * size
+        scales[f"all {factor:.2f} times as large"] = partial(operator.mul, float(factor))
     largest = max(source.na for frame in original.frames for source in frame)
     ways = []
     for name, scale in scales.items():

@@ -72,13 +72,14 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
         return 0, []
     test = _test(models, data, _FEW)
     (judged,) = test.judge([Arrangement("as given", models.illumination)])
-    scale, better = _other_scale(models, data), None
+    scale = _other_scale(models, data)
+    better: _Directions | None = None
     if judged.error > _WELL_PREDICTED:
         best = min(test.judge(arrangements(models.illumination)), key=_error)
         pairs = [(best, judged), *_in_other_scales(models, data)]
         after, before = min(pairs, key=lambda pair: pair[0].error / pair[1].error)
         better = _Directions(after, before) if after.is_better_than(before) else None
-    suspicions = sorted(filter(None, (scale, better)), key=lambda one: one.after)
+    suspicions = sorted((one for one in (scale, better) if one is not None), key=lambda one: one.after)
     if not suspicions:
         return judged.sign, warnings_of_sign(recipe.regularization.sign, judged.sign)
     text = str(suspicions[0])
