@@ -30,14 +30,20 @@ class ConjugateGradients:
         Applies an approximate inverse of A + μ, symmetric and positive.
     damping
         The number μ.
-
-    Notes
-    -----
-    On a graphics card a step is recorded, see `napari_diner.device.captured`; the operators must read nothing back from
-    it.
+    recorded
+        Record a step on a graphics card, see `napari_diner.device.captured`: worth it for many short ones. The
+        operators must read nothing back from the card then.
     """
 
-    def __init__(self, operator: Operator, right: Tensor, preconditioner: Operator, damping: float = 0.0) -> None:
+    def __init__(
+        self,
+        operator: Operator,
+        right: Tensor,
+        preconditioner: Operator,
+        damping: float = 0.0,
+        *,
+        recorded: bool = True,
+    ) -> None:
         solution, residual = torch.zeros_like(right), right.clone()
         # a preconditioner may return its argument
         direction = preconditioner(right).clone()
@@ -59,7 +65,7 @@ class ConjugateGradients:
         self.solution = solution
         """The solution so far; changed in place by each step."""
         self._square, self._first_square = square, square.clone()
-        self._step = captured(step, right.device)
+        self._step = captured(step, right.device) if recorded else step
 
     def step(self) -> None:
         """Take one step along a new conjugate direction."""

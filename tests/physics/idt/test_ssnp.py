@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from napari_diner.errors import InputError, RecipeError
+from napari_diner.physics.idt import ssnp_linearised
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel
+from tests.kit.adjoint import assert_adjoint
 from tests.kit.fields import noise, relative_error
 
 WAVELENGTH_UM, NA, N0 = 0.515, 0.65, 1.33
@@ -80,13 +82,18 @@ def test_gradient_can_be_asked_for_twice() -> None:
     assert torch.equal(torch.autograd.grad(total, contrast)[0], first)
 
 
-def test_derivative_is_the_transpose_of_the_gradient() -> None:
+@pytest.mark.parametrize("stored_bytes", [0, 2**30])
+def test_linearised_model_is_the_derivative_and_its_transpose(
+    stored_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssnp_linearised, "_STORED_BYTES", stored_bytes)
     model = build(batch_elements=60)
-    contrast = (0.05 * noise((2, *TINY), 1)).requires_grad_()
-    change, weights = noise((2, *TINY), 2), noise((2, 5, 6), 3)
-    forwards = (model.derivative(contrast, change, [2, 1]) * weights).sum()
-    backwards = (torch.autograd.grad(model.forward(contrast, [2, 1]), contrast, weights)[0] * change).sum()
-    assert float(abs(forwards - backwards)) < 1e-10 * float(change.norm() * weights.norm())
+    contrast, change = 0.05 * noise((2, *TINY), 1), noise((2, *TINY), 2)
+    linear = model.linearised(contrast, [2, 1])
+    assert torch.allclose(linear.data, model.forward(contrast, [2, 1]), atol=1e-13)
+    ahead, behind = (model.forward(contrast + sign * 1e-6 * change, [2, 1]) for sign in (1, -1))
+    assert relative_error(linear.apply(change), (ahead - behind) / 2e-6) < 1e-8
+    assert_adjoint(linear.apply, linear.adjoint, change, noise((2, 5, 6), 3))
 
 
 @pytest.mark.parametrize("first_um", [None, 2.0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 import torch
 from torch import Tensor
@@ -19,6 +19,20 @@ class Precision(TypedDict, total=False):
 
     dtype: torch.dtype
     device: torch.device | str
+
+
+class LinearisedModel(Protocol):
+    """A model near a contrast: P(x + δ) ≈ P(x) + J δ."""
+
+    @property
+    def data(self) -> Tensor:
+        """P(x), real, (N, Y, X)."""
+
+    def apply(self, change: Tensor) -> Tensor:
+        """Return J δ, real, (N, Y, X), for a change δ of the contrast, (2, Z, Y, X)."""
+
+    def adjoint(self, data: Tensor) -> Tensor:
+        """Apply the transpose of `apply`: real, (N, Y, X) to (2, Z, Y, X)."""
 
 
 class IDTModel(ABC):
@@ -63,29 +77,8 @@ class IDTModel(ABC):
         """
 
     @abstractmethod
-    def derivative(self, contrast: Tensor, change: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Return the change of the data for a small change of the contrast, J(Δε) δ, without gradients.
-
-        Parameters
-        ----------
-        contrast, change
-            Contrast and direction of its change; real, (2, Z, Y, X).
-        frames
-            Frames to predict; all if None.
-
-        Returns
-        -------
-        Tensor
-            Real, (N, Y, X).
-        """
-
-    def derivative_adjoint(self, contrast: Tensor, data: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Apply the transpose of `derivative` at a contrast: real, (N, Y, X) to (2, Z, Y, X)."""
-        at = contrast.detach().requires_grad_()
-        with torch.enable_grad():
-            predicted = self.forward(at, frames)
-        (gradient,) = torch.autograd.grad(predicted, at, data)
-        return gradient
+    def linearised(self, contrast: Tensor, frames: Sequence[int] | None = None) -> LinearisedModel:
+        """Return the data of a contrast, (2, Z, Y, X), and their derivative there, for some frames or for all."""
 
     def intensities(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
         """Return intensities relative to those of the empty medium, 1 + g, real, (N, Y, X)."""
@@ -108,7 +101,8 @@ class IDTModel(ABC):
                 projected += n_re - self.slices.medium_index
         return float(projected.abs().max()) * self.slices.wavenumber * self.slices.slice_spacing_um
 
-    def _chosen(self, frames: Sequence[int] | None) -> list[int]:
+    def chosen(self, frames: Sequence[int] | None) -> list[int]:
+        """Return the numbers of some frames, or of all if None."""
         return list(range(self.frames)) if frames is None else list(frames)
 
     def _check_volume(self, contrast: Tensor) -> None:

@@ -98,7 +98,7 @@ class GivenTransfer(LinearModel):
 
     def forward_spectrum(self, spectrum: Tensor, frames: Sequence[int] | None = None) -> Tensor:
         """Return the half-spectra of the data from those of the contrast; see `LinearModel.forward_spectrum`."""
-        chosen = self._chosen(frames)
+        chosen = self.chosen(frames)
         contrast = spectrum.flatten(2).flatten(0, 1)
         data = torch.zeros(len(chosen), contrast.shape[-1], dtype=self.dtype, device=self.device)
         for block in self.blocks(2 * self.shape[0]):
@@ -116,7 +116,7 @@ class GivenTransfer(LinearModel):
         for block in self.blocks(2 * self.shape[0]):
             places = self.active[block]
             total = torch.zeros(2 * self.shape[0], len(places), dtype=self.dtype, device=self.device)
-            for row, frame in enumerate(self._chosen(frames)):
+            for row, frame in enumerate(self.chosen(frames)):
                 total += self.tables[frame, :, block].conj() * data[row, places]
             contrast[:, places] = total
         halves: Tensor = contrast.unflatten(-1, self.half).unflatten(0, (2, -1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -38,13 +39,9 @@ class LinearModel(IDTModel):
         )
         return predicted
 
-    def derivative(self, contrast: Tensor, change: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Return the change of the data for a change of the contrast, which is the same at all contrasts."""
-        return self.forward(change, frames)
-
-    def derivative_adjoint(self, contrast: Tensor, data: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Apply the transpose of `derivative`, which is the same at all contrasts."""
-        return self.adjoint(data, frames)
+    def linearised(self, contrast: Tensor, frames: Sequence[int] | None = None) -> LinearisedLinear:
+        """Return the data of a contrast, and the derivative, which is the same at all contrasts."""
+        return LinearisedLinear(self, self.forward(contrast, frames), frames)
 
     def adjoint(self, data: Tensor, frames: Sequence[int] | None = None) -> Tensor:
         """Apply the adjoint of `forward`; returns a real volume, (2, Z, Y, X).
@@ -61,7 +58,7 @@ class LinearModel(IDTModel):
         InputError
             If the data have the wrong shape.
         """
-        expected = (len(self._chosen(frames)), *self.shape[1:])
+        expected = (len(self.chosen(frames)), *self.shape[1:])
         if tuple(data.shape) != expected:
             raise InputError(f"The data have the shape {tuple(data.shape)}; the model needs {expected}")
         volume: Tensor = Linear.apply(  # type: ignore[no-untyped-call]
@@ -150,6 +147,23 @@ class LinearModel(IDTModel):
 
     def _adjoint(self, data: Tensor, frames: Sequence[int] | None) -> Tensor:
         return self.from_spectrum(self.adjoint_spectrum(self.spectrum(data), frames))
+
+
+@dataclass(frozen=True)
+class LinearisedLinear:
+    """A linear model near a contrast; a `LinearisedModel`."""
+
+    model: LinearModel
+    data: Tensor
+    frames: Sequence[int] | None
+
+    def apply(self, change: Tensor) -> Tensor:
+        """Return the data of a change of the contrast."""
+        return self.model.forward(change, self.frames)
+
+    def adjoint(self, data: Tensor) -> Tensor:
+        """Apply the adjoint of the model."""
+        return self.model.adjoint(data, self.frames)
 
 
 def default_block(device: torch.device) -> int:

@@ -32,6 +32,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.base import IDTModel, Precision, frequency_device
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
+from napari_diner.physics.idt.ssnp_linearised import LinearisedMarch
 from napari_diner.physics.idt.transfer import chosen_sources
 
 
@@ -124,55 +125,37 @@ class SSNPModel(IDTModel):
             Complex, (S, Y, X), within the aperture of the objective.
         """
         self._check_volume(contrast)
-        return torch.cat([batch.image(*self._marched(batch, contrast)) for batch in self._batches(None)])
+        return torch.cat([batch.image(*self._marched(batch, contrast)) for batch in self.batches(None)])
 
-    def derivative(self, contrast: Tensor, change: Tensor, frames: Sequence[int] | None = None) -> Tensor:
-        """Return the change of the data for a small change of the contrast; see `IDTModel.derivative`."""
+    def linearised(self, contrast: Tensor, frames: Sequence[int] | None = None) -> LinearisedMarch:
+        """Return the data and their derivative at a contrast; see `IDTModel.linearised`."""
         self._check_volume(contrast)
-        self._check_volume(change)
-        data = torch.zeros(len(self._chosen(frames)), *self.shape[1:], dtype=self.real_dtype, device=self.device)
-        with torch.no_grad():
-            for batch in self._batches(frames):
-                field, slope = batch.start()
-                d_field, d_slope = torch.zeros_like(field), torch.zeros_like(slope)
-                for plane in range(self.shape[0]):
-                    delta = self._plane(contrast, plane)
-                    kick, d_kick = batch.kick(delta), batch.kick_derivative(delta) * self._plane(change, plane)
-                    for step in range(self.steps_per_slice):
-                        if plane or step:
-                            field, slope = batch.drift(field, slope)
-                            d_field, d_slope = batch.drift(d_field, d_slope)
-                        inside = torch.fft.ifft2(field)
-                        d_slope -= torch.fft.fft2(kick * torch.fft.ifft2(d_field) + d_kick * inside)
-                        slope -= torch.fft.fft2(kick * inside)
-                image, d_image = batch.image(field, slope), batch.image(d_field, d_slope)
-                change_of_intensity = 2 * batch.weights * (image.conj() * d_image).real
-                data.index_add_(0, batch.places, change_of_intensity)
-        return data
+        return LinearisedMarch(self, contrast, frames)
 
-    def _marched(self, batch: _Batch, contrast: Tensor) -> tuple[Tensor, Tensor]:
+    def _marched(self, batch: SourceBatch, contrast: Tensor) -> tuple[Tensor, Tensor]:
         """Return the spectra of field and slope after the last kick."""
         field, slope = batch.start()
         for plane in range(self.shape[0]):
-            kick = batch.kick(self._plane(contrast, plane))
+            kick = batch.kick(self.plane(contrast, plane))
             for step in range(self.steps_per_slice):
                 if plane or step:
                     field, slope = batch.drift(field, slope)
                 slope -= torch.fft.fft2(kick * torch.fft.ifft2(field))
         return field, slope
 
-    def _plane(self, contrast: Tensor, plane: int) -> Tensor:
+    def plane(self, contrast: Tensor, plane: int) -> Tensor:
         """Return Δε of a slice, complex, (Y, X)."""
         parts = contrast[:, plane].to(self.device, self.real_dtype)
         return torch.complex(parts[0], parts[1])
 
-    def _batches(self, frames: Sequence[int] | None) -> Iterator[_Batch]:
+    def batches(self, frames: Sequence[int] | None) -> Iterator[SourceBatch]:
+        """Give the sources of some frames, or of all, in groups that march together."""
         sources, places, _ = chosen_sources(self.frame_of_source, self.frames, frames)
         for start in range(0, len(sources), self.batch):
             part = slice(start, start + self.batch)
             yield self._prepare(sources[part], places[part])
 
-    def _prepare(self, sources: Tensor, places: Tensor) -> _Batch:
+    def _prepare(self, sources: Tensor, places: Tensor) -> SourceBatch:
         geometry, where = self.geometry, frequency_device(self.device)
         _, rows, columns = self.shape
         u = torch.from_numpy(self.illumination.apertures[sources.numpy()] / geometry.wavelength_um).to(where)
@@ -194,7 +177,7 @@ class SSNPModel(IDTModel):
         # half of the wave at the exit, propagated back to focus; within the pupil η is not zero
         pupil = band & (squared <= (geometry.cutoff * (1 + EDGE)) ** 2)
         back = torch.polar(pupil.double() / 2, -2 * math.pi * exit_um * eta)
-        return _Batch(
+        return SourceBatch(
             turn=(self._cast(band * angle.cos()), self._cast(band * stretch), self._cast(band * slope * angle.sin())),
             image_of_field=self._cast(back),
             image_of_slope=self._cast(torch.where(pupil, -1j * back / torch.where(pupil, slope, 1.0), 0.0)),
@@ -211,7 +194,7 @@ class SSNPModel(IDTModel):
 
 
 @dataclass(frozen=True)
-class _Batch:
+class SourceBatch:
     """S sources that march together; spectra are complex, (S, Y, X)."""
 
     turn: tuple[Tensor, Tensor, Tensor]
@@ -276,10 +259,10 @@ class _March(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, contrast: Tensor, model: SSNPModel, frames: Sequence[int] | None) -> Tensor:
         data = torch.full(
-            (len(model._chosen(frames)), *model.shape[1:]), -1.0, dtype=model.real_dtype, device=model.device
+            (len(model.chosen(frames)), *model.shape[1:]), -1.0, dtype=model.real_dtype, device=model.device
         )
         ends = []
-        for batch in model._batches(frames):
+        for batch in model.batches(frames):
             field, slope = model._marched(batch, contrast)
             image = batch.image(field, slope)
             data.index_add_(0, batch.places, batch.weights * (image.real**2 + image.imag**2))
@@ -296,7 +279,7 @@ class _March(torch.autograd.Function):
         model: SSNPModel = ctx.model
         total = torch.zeros(2, *model.shape, dtype=model.real_dtype, device=model.device)
         pixels = model.shape[1] * model.shape[2]
-        for batch, (field, slope) in zip(model._batches(ctx.frames), ctx.ends, strict=True):
+        for batch, (field, slope) in zip(model.batches(ctx.frames), ctx.ends, strict=True):
             image = batch.image(field, slope)
             # the adjoint of ifft2 is fft2 over the number of pixels
             pulled_back = torch.fft.fft2(2 * batch.weights * gradients[0][batch.places] * image) / pixels
@@ -304,7 +287,7 @@ class _March(torch.autograd.Function):
             # the stored field is not changed, as another backward pass may follow
             slope = slope.clone()
             for plane in range(model.shape[0] - 1, -1, -1):
-                delta = model._plane(contrast, plane)
+                delta = model.plane(contrast, plane)
                 kick = batch.kick(delta)
                 g_kick = torch.zeros_like(field)
                 for step in range(model.steps_per_slice - 1, -1, -1):

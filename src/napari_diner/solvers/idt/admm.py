@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -63,7 +64,18 @@ class Admm(BestVolume):
         If the model of the problem is not linear.
     """
 
-    kept = ("rho", "_d", "_z", "_p", "_q", "_best", "_best_loss", "_iteration", "_converged", "data_spectrum")
+    kept: ClassVar[tuple[str, ...]] = (
+        "rho",
+        "_d",
+        "_z",
+        "_p",
+        "_q",
+        "_best",
+        "_best_loss",
+        "_iteration",
+        "_converged",
+        "data_spectrum",
+    )
     answer = ("_best", "_best_loss")
 
     def __init__(
@@ -75,9 +87,7 @@ class Admm(BestVolume):
         closed: ClosedForm | None = None,
         rho: float | None = None,
     ) -> None:
-        if not isinstance(problem.model, LinearModel):
-            raise TypeError("the closed form needs a linear model")
-        self.model = problem.model
+        self.model = self._model_of_step(problem)
         self.iterations = iterations
         self.tolerance = tolerance
         self.closed = factorised(problem) if closed is None else closed
@@ -93,6 +103,12 @@ class Admm(BestVolume):
         self._z = best.clone()
         self._p, self._q = torch.zeros_like(self._d), torch.zeros_like(self._z)
         self._iteration, self._converged = 0, False
+
+    def _model_of_step(self, problem: VolumeProblem) -> LinearModel:
+        """Return the model of the x-step."""
+        if not isinstance(problem.model, LinearModel):
+            raise TypeError("the closed form needs a linear model")
+        return problem.model
 
     def aim(self, problem: VolumeProblem, volume: Tensor) -> None:
         """Continue with another problem of the same model and frames, with the given best volume."""
@@ -145,8 +161,7 @@ class Admm(BestVolume):
             right = (z - q).mul_(sigma)
             if self.splits_slopes:
                 right += tv.adjoint(d - p)
-            centre = self.closed.over_penalty(self.model.spectrum(right))
-            x = self.model.from_spectrum(self.closed.nearest(self.data_spectrum, centre, self.rho))
+            x = self._nearest(right)
             primal = sigma * float((x - z).square().sum())
             q.add_(x, alpha=_RELAXATION).add_(z, alpha=1 - _RELAXATION)
             old_z = z
@@ -165,7 +180,7 @@ class Admm(BestVolume):
                 scale, pull = scale + float(d.square().sum()), pull + float(p.square().sum())
 
             volume = problem.projected(x)
-            loss = problem.loss(volume) if problem.is_complete else self._complete(volume)
+            loss = self._look(volume)
             if loss < self._best_loss:
                 self._best_loss, self._best = loss, volume
             tiny = torch.finfo(x.dtype).eps * size
@@ -178,6 +193,15 @@ class Admm(BestVolume):
                 self._balance(norms[0] / max(norms[2], tiny), norms[1] / max(norms[3], tiny))
             yield Step(self._iteration, self.iterations, loss, resumable=True)
         self._iteration, self._converged = 0, False
+
+    def _nearest(self, right: Tensor) -> Tensor:
+        """Return ``argmin ½|Mx − g|² + ρ/2 |x|²_B − ρ ⟨x, b⟩`` for the pull b of the copies, `right`."""
+        centre = self.closed.over_penalty(self.model.spectrum(right))
+        return self.model.from_spectrum(self.closed.nearest(self.data_spectrum, centre, self.rho))
+
+    def _look(self, volume: Tensor) -> float:
+        """Return the loss of a new volume, and prepare the next step."""
+        return self.problem.loss(volume) if self.problem.is_complete else self._complete(volume)
 
     def _balance(self, primal: float, dual: float) -> None:
         """Raise ρ if the copies differ too much, lower it if they move too much; p and q are in units of 1/ρ."""

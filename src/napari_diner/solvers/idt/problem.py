@@ -142,9 +142,9 @@ class VolumeProblem:
         """Return the residual of some frames or of all, (N, Y, X), zero at fulfilled bounds."""
         batch = None if frames is None else [int(frame) for frame in frames]
         predicted = self.seen(self.model.forward(contrast, batch))
-        return predicted - self._targets(predicted.detach(), batch)
+        return predicted - self.targets(predicted.detach(), batch)
 
-    def _targets(self, predicted: Tensor, frames: Sequence[int] | None) -> Tensor:
+    def targets(self, predicted: Tensor, frames: Sequence[int] | None) -> Tensor:
         """Return the data, (N, Y, X), with fulfilled bounds replaced by the prediction."""
         chosen = slice(None) if frames is None else list(frames)
         data = self.data[chosen]
@@ -174,7 +174,7 @@ class VolumeProblem:
         """
         data = self.model.forward(contrast, self.frames)
         inside = self.seen(data)
-        targets = self._targets(inside, self.frames)
+        targets = self.targets(inside, self.frames)
         loss = float((inside - targets).square().sum()) / 2 + self.penalty(contrast)
         inside.copy_(targets)
         return data, loss
@@ -182,7 +182,7 @@ class VolumeProblem:
     @torch.no_grad()
     def exact(self, contrast: Tensor) -> Tensor:
         """Return the data, (N, Y, X), with fulfilled bounds replaced by the predictions of a contrast."""
-        return self.data if self.at_least is None else self._targets(self.seen(self.model.forward(contrast)), None)
+        return self.data if self.at_least is None else self.targets(self.seen(self.model.forward(contrast)), None)
 
     def _differentiable(self, contrast: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return loss and misfit with gradients, the misfit of some frames scaled up to all."""
@@ -204,34 +204,36 @@ class VolumeProblem:
 class LinearisedVolume:
     """The data of a problem linearised about a contrast; a `Linearisation`."""
 
+    @torch.no_grad()
     def __init__(self, problem: VolumeProblem, contrast: Tensor) -> None:
         self.problem = problem
-        self.contrast = contrast.detach()
+        self._model = problem.model.linearised(contrast.detach(), problem.frames)
+        predicted = problem.seen(self._model.data)
+        self._residual = predicted - problem.targets(predicted, problem.frames)
+        self._answers = self._answering()
 
-    def _answering(self, data: Tensor) -> Tensor:
-        """Return data, (N, Y, X), with zeros at fulfilled bounds."""
+    def _answering(self) -> Tensor | None:
+        """Return where the data depend on the contrast, (N, Y, X): not at fulfilled bounds; None for everywhere."""
         at_least = self.problem.at_least
         if at_least is None:
-            return data
+            return None
         bounds = at_least if self.problem.frames is None else at_least[list(self.problem.frames)]
-        return data.where(~bounds | (self.residual() < 0), 0)
+        return ~bounds | (self._residual < 0)
 
-    @torch.no_grad()
     def residual(self) -> Tensor:
         """Return model minus data, (N, Y, X), zero at fulfilled bounds."""
-        return self.problem.residual(self.contrast, self.problem.frames)
+        return self._residual
 
     @torch.no_grad()
     def apply(self, change: Tensor) -> Tensor:
         """Return the change of the data, (N, Y, X), for a change of the contrast, (2, Z, Y', X')."""
-        change = self.problem.model.derivative(self.contrast, change, self.problem.frames)
-        return self._answering(self.problem.seen(change))
+        data = self.problem.seen(self._model.apply(change))
+        return data if self._answers is None else data.where(self._answers, 0)
 
     def adjoint(self, data: Tensor) -> Tensor:
         """Apply the transpose of `apply`: (N, Y, X) to (2, Z, Y', X')."""
-        problem = self.problem
-        data = problem.seen_adjoint(self._answering(data))
-        return problem.model.derivative_adjoint(self.contrast, data, problem.frames)
+        data = data if self._answers is None else data.where(self._answers, 0)
+        return self._model.adjoint(self.problem.seen_adjoint(data))
 
 
 def scale_of(contrast: Tensor) -> tuple[float, float]:

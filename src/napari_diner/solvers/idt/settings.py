@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import Field
 
@@ -12,8 +12,13 @@ from napari_diner.settings import Settings
 class MultisliceSettings(Settings):
     """Multiple scattering, slice by slice, for objects with phase delays above about half a radian."""
 
+    method: Literal["auto", "chords", "gauss-newton"] = Field(default="auto", title="Method")
+    """Steps of the voxels solver with the slope of single scattering (chords), or with the exact one (gauss-newton);
+    auto: chords, unless a few of them leave much unexplained, as for phase delays of several radians."""
     iterations: int = Field(default=20, ge=1, le=10_000, title="Iterations")
-    """Maximum number of steps of the voxels solver; each predicts all frames, which takes seconds to minutes."""
+    """Maximum number of chords; each predicts all frames, which takes seconds to minutes."""
+    newton_iterations: int = Field(default=60, ge=1, le=10_000, title="Gauss-Newton iterations")
+    """Maximum number of steps with the exact slope; each takes as long as about ten chords."""
     descent_iterations: int = Field(default=15, ge=1, le=100_000, title="Iterations of a representation")
     """Maximum number of passes of gradient descent over all frames for a representation."""
     steps_per_slice: int | None = Field(default=None, ge=1, le=64, title="Steps per slice")

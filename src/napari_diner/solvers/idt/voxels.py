@@ -1,4 +1,4 @@
-"""The voxels solver: ADMM for a linear model, chords for any other."""
+"""The voxels solver: ADMM for a linear model, chords or Gauss-Newton steps for any other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import Tensor
 
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.solvers.idt.admm import Admm
+from napari_diner.solvers.idt.gauss_newton import GaussNewtonVoxels
 from napari_diner.solvers.idt.multislice import MultiSliceVoxels
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.settings import VoxelSettings
@@ -16,4 +17,6 @@ def build(problem: VolumeProblem, start: Tensor, recipe: VoxelSettings, budget: 
     """Build the solver for the model of a problem, with the settings of a recipe."""
     if isinstance(problem.model, LinearModel):
         return Admm(problem, start, recipe.iterations)
+    if recipe.multislice.method == "gauss-newton":
+        return GaussNewtonVoxels(problem, start, recipe.multislice.newton_iterations)
     return MultiSliceVoxels(problem, start, recipe.multislice.iterations)

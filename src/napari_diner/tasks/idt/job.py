@@ -30,6 +30,7 @@ from napari_diner.tasks.idt.plausibility import drift, optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.stages import IdtStages, warnings_of_phase
 from napari_diner.tasks.idt.state import IdtState
+from napari_diner.tasks.idt.strong import warnings_of_reach
 from napari_diner.tasks.idt.surround import width_px, with_surround
 from napari_diner.tasks.idt.truth import TrueVolume, check_truth, score
 from napari_diner.tasks.idt.uncertainty import uncertainty_report, uncertainty_volumes
@@ -180,7 +181,8 @@ class IdtJob(Job[IdtState]):
         contrast = state.seen
         n_re, n_im = self._index(contrast)
         data = problem.data.cpu().numpy()
-        residual = problem.linearise(volume).residual().cpu().numpy()
+        with torch.no_grad():
+            residual = problem.residual(volume, problem.frames).cpu().numpy()
         priors = problem.priors
         unexplained = Unexplained.of(residual, data)
         residual_rms = float(np.sqrt(np.mean(np.square(residual, dtype=np.float64))))
@@ -222,6 +224,9 @@ class IdtJob(Job[IdtState]):
         warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "direction, alignment and background")
         if recipe.uncertainty.map and record.timed_out and state.uncertainty is None:
             warnings.append("no time was left for the uncertainty; raise max_seconds, or lower uncertainty.samples")
+        if state.is_strong and state.is_multiply_scattering:
+            figures["method"] = "gauss-newton"
+            warnings += warnings_of_reach(unexplained, problem.linear.peak_phase(contrast))
         if not state.is_multiply_scattering:
             warnings += warnings_of_phase(state)
         # parameters of the network if there is one, otherwise the contrast

@@ -18,8 +18,9 @@ from napari_diner.solvers.calibration.idt import IlluminationRefinement, Refined
 from napari_diner.solvers.calibration.spectral_circles import CircleFit, CircleSearch
 from napari_diner.solvers.idt.least_squares import Regularised, WeightedLeastSquares
 from napari_diner.solvers.idt.multislice import DataLinearisation, LinearisedData, MultiSliceVoxels
+from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.uncertainty import VolumeUncertainty, VolumeUncertaintyEstimate
-from napari_diner.solvers.idt.weight_choice import Choice, TvSearch, noise_in_volume
+from napari_diner.solvers.idt.weight_choice import Choice, TvSearch
 from napari_diner.solvers.registry import solvers
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.starting_values import StartingValues
@@ -28,6 +29,7 @@ from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, predictio
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.represent import build_unknown, learning_rate
 from napari_diner.tasks.idt.state import IdtState
+from napari_diner.tasks.idt.strong import are_lost, newton_seconds, weighted_by_noise, with_method
 from napari_diner.tasks.idt.uncertainty import again
 from napari_diner.tasks.idt.ways import sign_of_sample, warnings_of_sign
 from napari_diner.tasks.job import UNCERTAINTY, Stage, fewer
@@ -46,9 +48,8 @@ _SOLVED_SHARE = 0.75
 _START_ITERATIONS = 20
 # frames in each step of Adam under the multi-slice model
 _BATCH_FRAMES = 8
-# a few chords under the multi-slice model, with a weight of the total variation in units of `noise_in_volume`
+# a few chords under the multi-slice model
 _FIRST_CHORDS = 8
-_FIRST_TV = 8.0
 
 
 class IdtStages:
@@ -88,8 +89,8 @@ class IdtStages:
         )
         if recipe.solver == "tikhonov":
             return
+        yield Stage("first chords", self._first_chords, self._linearised, _WEIGHTS_SHARE, essential=True)
         if recipe.regularization.tv is None:
-            yield Stage("first chords", _first_chords, _linearised, _WEIGHTS_SHARE, essential=True)
             yield Stage(
                 "weights",
                 _weight_search,
@@ -149,7 +150,10 @@ class IdtStages:
                 # the penalty of the closed form is not a prior of the other solvers
                 state = state.with_priors(replace(state.problem.priors, tikhonov=0.0))
             if model is not None:
-                return replace(state, problem=replace(state.problem, model=model, slope=state.problem.linear))
+                state = replace(state, problem=replace(state.problem, model=model, slope=state.problem.linear))
+                if self.recipe.multislice.method != "gauss-newton":
+                    return state
+                return replace(state, is_strong=True, problem=self._with_first_tv(state))
             state = replace(state, warnings=(*state.warnings, *warnings))
         return state
 
@@ -178,12 +182,41 @@ class IdtStages:
             ]
         return model, []
 
+    def _first_chords(self, state: IdtState, budget: Budget) -> DataLinearisation | None:
+        """Return the solver for the data that remain for the linear model after subtracting multiple scattering."""
+        problem, multislice = state.problem, self.recipe.multislice
+        if state.is_strong or isinstance(problem.model, LinearModel) or problem.model.frames < 2:
+            return None
+        if self.recipe.regularization.tv is not None and multislice.method == "chords":
+            return None
+        return DataLinearisation(MultiSliceVoxels(self._with_first_tv(state), state.start, _FIRST_CHORDS))
+
+    def _with_first_tv(self, state: IdtState) -> VolumeProblem:
+        """Return the problem with the given weight of the total variation, or else with one that suits the noise."""
+        is_given = self.recipe.regularization.tv is not None
+        return state.problem if is_given else weighted_by_noise(state.problem, state.estimate)
+
+    def _linearised(self, state: IdtState, linearised: LinearisedData) -> IdtState:
+        """Store the volume of the first chords, unless they are lost: then the exact slope starts afresh."""
+        volume, multislice = linearised.volume, self.recipe.multislice
+        warnings = state.warnings
+        if multislice.method == "auto" and are_lost(state.problem, volume):
+            seconds = newton_seconds(state.problem.model, multislice.newton_iterations)
+            if seconds <= AFFORDABLE_S:
+                return replace(state, is_strong=True, problem=self._with_first_tv(state))
+            warnings = (
+                *warnings,
+                f"the sample scatters too strongly for chords, and the exact slope would take about "
+                f"{seconds / 3600:.0f} hours; set multislice.method to gauss-newton to use it",
+            )
+        return replace(state, volume=volume, linearised=linearised.data, is_multiply_scattering=True, warnings=warnings)
+
     def _solved(self, label: str, name: str, recipe: IdtRecipe, share: float) -> Stage[IdtState]:
         """Return the stage of a registered solver for the volume."""
         build = solvers("idt")[name].builder()
 
         def solver(state: IdtState, budget: Budget) -> Solver[Tensor]:
-            built: Solver[Tensor] = build(state.problem, state.start, recipe, budget)
+            built: Solver[Tensor] = build(state.problem, state.start, with_method(recipe, state), budget)
             return built
 
         return Stage(label, solver, _solution, share, essential=True)
@@ -214,7 +247,7 @@ class IdtStages:
         )
 
     def _uncertainty(self, state: IdtState, budget: Budget) -> VolumeUncertaintyEstimate:
-        recipe, problem = self.recipe, state.explained
+        recipe, problem = with_method(self.recipe, state), state.explained
         pixel_um = recipe.voxel_um[2]
         models = state.models
         resolution_um = 0.5 / models.geometry.cutoff if isinstance(models, ComputedModels) else 2 * pixel_um
@@ -279,24 +312,9 @@ def _refined(state: IdtState, refined: RefinedIllumination) -> IdtState:
     return state.calibrated(None if state.calibration is None else state.calibration.with_refinement(refined))
 
 
-def _first_chords(state: IdtState, budget: Budget) -> DataLinearisation | None:
-    """Return the solver for the data that remain for the linear model after subtracting multiple scattering."""
-    problem = state.problem
-    if isinstance(problem.model, LinearModel) or problem.model.frames < 2:
-        return None
-    # the weight is arbitrary here
-    tau = _FIRST_TV * noise_in_volume(problem.linear, problem.exact(state.estimate))
-    weighted = problem.with_priors(replace(problem.priors, tv=tau))
-    return DataLinearisation(MultiSliceVoxels(weighted, state.start, _FIRST_CHORDS))
-
-
-def _linearised(state: IdtState, linearised: LinearisedData) -> IdtState:
-    return replace(state, volume=linearised.volume, linearised=linearised.data, is_multiply_scattering=True)
-
-
 def _weight_search(state: IdtState, budget: Budget) -> TvSearch | None:
     problem, volume = state.problem, state.estimate
-    if problem.model.frames < 2:
+    if problem.model.frames < 2 or state.is_strong:
         return None
     if state.linearised is None:
         problem = replace(problem, model=problem.linear)

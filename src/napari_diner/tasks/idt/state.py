@@ -33,6 +33,8 @@ class IdtState:
     """The best contrast so far: real, (2, Z, Y, X)."""
     is_multiply_scattering: bool = False
     """Whether it explains the data by multiple scattering, unlike the closed form that comes first."""
+    is_strong: bool = False
+    """Whether chords do not lead to the volume, so that the exact slope of the multi-slice model is needed."""
     linearised: Tensor | None = None
     """Data for the linear model from this volume on, (N, Y, X); the recorded ones if None."""
     unknown: Scaled | None = None
@@ -103,6 +105,7 @@ class IdtState:
             volume=previous.volume,
             is_multiply_scattering=previous.is_multiply_scattering,
             unknown=previous.unknown,
+            is_strong=previous.is_strong,
             choices=previous.choices,
             warnings=previous.warnings,
         )

@@ -12,6 +12,7 @@ from napari_diner.physics.bands import Band
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.recorded import axial_reach
 from napari_diner.solvers.idt.admm import Admm, factorised
+from napari_diner.solvers.idt.gauss_newton import GaussNewtonVoxels
 from napari_diner.solvers.idt.least_squares import LeastSquares
 from napari_diner.solvers.idt.multislice import MultiSliceVoxels
 from napari_diner.solvers.idt.problem import VolumeProblem
@@ -43,6 +44,8 @@ def again(problem: VolumeProblem, recipe: IdtRecipe) -> Again:
     if isinstance(problem.model, LinearModel):
         closed = factorised(problem)
         return lambda other, start: Admm(other, start, recipe.iterations, closed=closed)
+    if recipe.multislice.method == "gauss-newton":
+        return lambda other, start: GaussNewtonVoxels(other, start, recipe.multislice.newton_iterations)
     return lambda other, start: MultiSliceVoxels(other, start, recipe.multislice.iterations)
 
 

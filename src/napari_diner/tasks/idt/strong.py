@@ -1,0 +1,64 @@
+"""Samples that scatter too strongly for chords."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from napari_diner.physics.idt.base import IDTModel
+from napari_diner.physics.idt.ssnp import SSNPModel
+from napari_diner.solvers.idt.problem import VolumeProblem
+from napari_diner.solvers.idt.weight_choice import noise_in_volume
+from napari_diner.tasks.idt.optics import prediction_seconds
+from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.state import IdtState
+from napari_diner.tasks.unexplained import Unexplained
+from napari_diner.tasks.wording import percent
+
+# phase from which chords can fail, and share of the data, beyond noise, that they leave then: 0.05 at 5 rad, 0.0005 at
+# 2.5 rad
+_STRONG_PHASE_RAD, _LOST = 2.0, 0.01
+# predictions that take as long as one step: the linearisation, a gradient, and two for each conjugate gradient
+_PREDICTIONS = 10
+# weight of the total variation in units of `noise_in_volume`
+_TV = 8.0
+
+
+def weighted_by_noise(problem: VolumeProblem, volume: Tensor) -> VolumeProblem:
+    """Return a problem with a weight of the total variation that suits the noise of its data."""
+    tau = _TV * noise_in_volume(problem.linear, problem.exact(volume))
+    return problem.with_priors(replace(problem.priors, tv=tau))
+
+
+def with_method(recipe: IdtRecipe, state: IdtState) -> IdtRecipe:
+    """Return a recipe with the method that a state needs."""
+    if not state.is_strong:
+        return recipe
+    return recipe.model_copy(update={"multislice": recipe.multislice.model_copy(update={"method": "gauss-newton"})})
+
+
+def are_lost(problem: VolumeProblem, volume: Tensor) -> bool:
+    """Return whether chords, which led to a volume, fail to explain a sample of several radians."""
+    if problem.linear.peak_phase(problem.seen(volume)) < _STRONG_PHASE_RAD:
+        return False
+    with torch.no_grad():
+        residual = problem.residual(volume, problem.frames)
+    return Unexplained.of(residual.cpu().numpy(), problem.data.cpu().numpy()).beyond_noise > _LOST
+
+
+def warnings_of_reach(unexplained: Unexplained, phase_rad: float) -> list[str]:
+    """Return a warning if Gauss-Newton steps leave a part of the data unexplained, too."""
+    if unexplained.beyond_noise <= _LOST:
+        return []
+    return [
+        f"{percent(unexplained.beyond_noise)} of the data are left unexplained beyond noise by a volume that delays "
+        f"light by {phase_rad:.2g} rad; the sample may scatter too strongly for these frames, and its index and shape "
+        "be wrong"
+    ]
+
+
+def newton_seconds(model: IDTModel, iterations: int) -> float:
+    """Estimate how long Gauss-Newton steps under the multi-slice model take."""
+    return _PREDICTIONS * iterations * prediction_seconds(model) if isinstance(model, SSNPModel) else 0.0
