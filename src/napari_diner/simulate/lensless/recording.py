@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_diner.device import check_memory
 from napari_diner.physics.optics import Method, Optics
+from napari_diner.simulate.lensless.illumination import illumination, lateral_positions_um
 from napari_diner.simulate.lensless.phantoms import specimen
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 
@@ -32,6 +33,8 @@ class LenslessSample:
         Pixels of the specimen per pixel of the sensor along each axis.
     shifts_um
         Displacement (dy, dx) of each frame, down and to the right.
+    positions_um
+        Displacement (dy, dx) of the specimen in its illumination for each frame.
     source_size_um, source_distance_um, bandwidth_nm
         Diameter and spectrum of the source, and its distance to the lens that makes its light parallel.
     intensity_scale
@@ -49,6 +52,7 @@ class LenslessSample:
     intensity_scale: float
     binning: int
     shifts_um: tuple[tuple[float, float], ...]
+    positions_um: tuple[tuple[float, float], ...]
     source_size_um: float
     source_distance_um: float
     bandwidth_nm: float
@@ -78,6 +82,7 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     import torch
 
     from napari_diner.physics.lensless.heights import Heights
+    from napari_diner.physics.lensless.moved import displaced
     from napari_diner.physics.lensless.multiheight import MultiHeight
     from napari_diner.physics.lensless.sensor import Sensor
     from napari_diner.simulate.lensless.source import Lamp
@@ -89,7 +94,8 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
         settings.propagation,
     )
     sensor, shape = Sensor(settings.binning), (settings.height_px, settings.width_px)
-    frames, needed = len(settings.distances_um), 12 * len(settings.distances_um) + 200 * settings.binning**2
+    distances_um = settings.distances_um * settings.lateral_positions
+    frames, needed = len(distances_um), 12 * len(distances_um) + 200 * settings.binning**2
     check_memory(needed * shape[0] * shape[1], f"Simulating {frames} frames of {shape[0]}×{shape[1]}")
     fine = (shape[0] * settings.binning, shape[1] * settings.binning)
     drift = np.random.default_rng((settings.seed, 2)).uniform(-1, 1, (frames, 2)) * settings.drift_px
@@ -104,12 +110,15 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     # the truth is rounded to float32 before the simulation, so that rounding is not an error of a reconstruction
     amplitude, phase = phantom.amplitude.astype(np.float32), phantom.phase.astype(np.float32)
     field = torch.polar(torch.from_numpy(amplitude).double(), torch.from_numpy(phase).double())
+    places = lateral_positions_um(settings)
+    light = torch.from_numpy(illumination(settings.illumination, fine, settings.seed))
     intensities = np.empty((frames, *shape))
     lamp = Lamp(settings.source_size_um / settings.source_distance_um, settings.bandwidth_nm * 1e-3)
-    for index, distance in enumerate(settings.distances_um):
+    for index, distance in enumerate(distances_um):
+        lit = light * displaced(field, [places[index // len(settings.distances_um)]], optics.pixel_size_um)[0]
         if lamp != Lamp(0.0, 0.0):
-            light = lamp.intensity(field.to(torch.complex64), optics, distance, shifts_um[index])
-            intensities[index] = sensor.mean(light).numpy()
+            blurred = lamp.intensity(lit.to(torch.complex64), optics, distance, shifts_um[index])
+            intensities[index] = sensor.mean(blurred).numpy()
             continue
         model = MultiHeight(
             fine,
@@ -117,7 +126,7 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
             sensor=sensor,
             dtype=torch.complex128,
         )
-        intensities[index] = model.intensities(field)[0].numpy()
+        intensities[index] = model.intensities(lit)[0].numpy()
     _add_noise(intensities, settings)
     scale = float(intensities.max())
     kind = np.dtype(f"uint{settings.bits}")
@@ -127,12 +136,13 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
         phase=phase,
         pixel_size_um=settings.pixel_size_um,
         wavelength_um=settings.wavelength_um,
-        distances_um=settings.distances_um,
+        distances_um=distances_um,
         medium_index=settings.medium_index,
         propagation=settings.propagation,
         intensity_scale=scale,
         binning=settings.binning,
         shifts_um=shifts_um,
+        positions_um=tuple(place for place in places for _ in settings.distances_um),
         source_size_um=settings.source_size_um,
         source_distance_um=settings.source_distance_um,
         bandwidth_nm=settings.bandwidth_nm,

@@ -47,6 +47,12 @@ class LenslessSimulation(Settings):
     """Pixels of the specimen per pixel of the sensor along each axis; the sensor adds up their light."""
     drift_px: float = Field(default=0.0, ge=0, le=100, title="Drift (pixels)")
     """Frames are displaced randomly by up to this many pixels of the sensor."""
+    illumination: Literal["even", "vignetted", "speckled"] = Field(default="even", title="Illumination")
+    """Even, weaker and curved towards the edges, or uneven in amplitude and phase, as behind a weak diffuser."""
+    lateral_positions: int = Field(default=1, ge=1, le=100, title="Lateral positions")
+    """All distances are recorded at each of these places of the specimen in its illumination."""
+    lateral_step_px: float = Field(default=12.0, ge=0, le=1000, title="Lateral step (pixels)")
+    """Distance between neighbouring places."""
     seed: Seed = 0
 
     @field_validator("distances_um")

@@ -57,6 +57,8 @@ class LenslessData(Origin):
     """Intensities, (N, Y, X), in the file's own type."""
     illumination: Array | None = None
     """Amplitude of the illumination at the sample, (Y, X); even if None."""
+    illumination_phase: Array | None = None
+    """Phase of the illumination at the sample in radians, (Y, X); flat if None."""
     mask: Array | None = None
     """Non-zero where pixels count, (Y, X) or (N, Y, X); everywhere if None."""
     support: Array | None = None
@@ -116,14 +118,16 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
             return np.asarray(attached[key])
         return None if name is None else read_image(name)
 
-    illumination, support = None, None
+    illumination, illumination_phase, support = None, None, None
     if isinstance(recipe, LenslessRecipe):
         illumination = image("illumination", recipe.illumination)
+        illumination_phase = image("illumination_phase", recipe.illumination_phase)
         support = image("prior.support", recipe.prior.support)
     values, source = stack.values(functools.partial(read_stack, read_as=stack.read_as))
     return LenslessData(
         frames=values,
         illumination=illumination,
+        illumination_phase=illumination_phase,
         mask=image("mask", recipe.mask),
         pixel_size_um=stack.pixel_size_um,
         source=source,
@@ -245,7 +249,8 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     check_intensities(intensities if mask is None else intensities[mask])
     warnings += [*repeated(data.frames), *only_noise(intensities), *black(data.frames)]
     warnings += [] if data.mask is None or mask is None else mask_doubts(mask)
-    if recipe.gains is None and not recipe.equalise_gains and not recipe.calibration.gain:
+    # an object that moves in an uneven illumination changes the light in the field
+    if recipe.gains is None and not (recipe.equalise_gains or recipe.calibration.gain or recipe.moves):
         warnings += exposures(*_light(intensities, mask, prepared.at_least))
     if recipe.equalise_gains:
         unsure = _light(intensities, mask, prepared.at_least)[1]
@@ -307,26 +312,38 @@ def _largest(frames: Array) -> int:
     return int((1 << max(int(frames.max()).bit_length(), 16)) - 1)
 
 
-def checked_illumination(illumination: Array | None, shape: tuple[int, ...]) -> Array | None:
-    """Return the illumination as float32 (Y, X), or None.
+def checked_illumination(data: LenslessData) -> Array | None:
+    """Return the illumination as complex64, or as float32 if its phase is flat, (Y, X); None if it is even.
 
     Raises
     ------
     InputError
-        If it has another shape than the frames, or is not finite, or zero everywhere.
+        If it has another shape than the frames, or is not finite, or its amplitude is zero everywhere.
     """
-    if illumination is None:
-        return None
-    illumination = np.squeeze(illumination)
-    if illumination.shape != shape[1:]:
+    shape = data.frames.shape[1:]
+    amplitude, phase = (
+        None if image is None else _checked_light(image, shape, name)
+        for image, name in ((data.illumination, "illumination"), (data.illumination_phase, "illumination_phase"))
+    )
+    if amplitude is not None and not amplitude.any():
+        raise InputError("The illumination is zero everywhere; correct the image", "illumination")
+    if phase is None:
+        return amplitude
+    return np.asarray(np.exp(1j * phase) * (1 if amplitude is None else amplitude), np.complex64)
+
+
+def _checked_light(image: Array, shape: tuple[int, ...], name: str) -> Array:
+    image = np.squeeze(image)
+    if image.shape != shape:
         raise InputError(
-            f"The illumination has {_times(illumination.shape)} pixels but the frames have {_times(shape[1:])}; "
-            "crop one to match the other"
+            f"The illumination has {_times(image.shape)} pixels but the frames have {_times(shape)}; crop one to match "
+            "the other",
+            name,
         )
-    illumination = illumination.astype(np.float32)
-    if not np.isfinite(illumination).all() or not illumination.any():
-        raise InputError("The illumination holds values that are not finite, or nothing but zeros; correct the image")
-    return illumination
+    image = image.astype(np.float32)
+    if not np.isfinite(image).all():
+        raise InputError("The illumination holds values that are not finite; correct the image", name)
+    return image
 
 
 def _checked_mask(mask: Array | None, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from napari_diner.tasks.lensless.data import (
 )
 from napari_diner.tasks.lensless.findings import of_geometry
 from napari_diner.tasks.lensless.geometry import object_shape, onto_object
+from napari_diner.tasks.lensless.illumination import illumination_doubts, illumination_report
 from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.order import misplaced, rescaled
@@ -111,18 +113,24 @@ class LenslessJob(Job[LenslessState]):
         repeats = surround_warnings(mode, amplitudes, mask)
         self.warnings = (*data.warnings, *warnings, *implausible, *self._prepared.warnings, *repeats)
         self._files = data.files
-        illumination, self._brightness = checked_illumination(data.illumination, frames.shape), 1.0
+        illumination, self._brightness = checked_illumination(data), 1.0
         if illumination is not None:
-            illumination = onto_object(recipe, illumination)
+            if np.iscomplexobj(illumination):
+                real, imaginary = (onto_object(recipe, part) for part in (illumination.real, illumination.imag))
+                illumination = real + np.complex64(1j) * imaginary
+            else:
+                illumination = onto_object(recipe, illumination)
             # the remaining brightness is that of the object
-            self._brightness = float(np.sqrt(np.mean(illumination**2, dtype=np.float64)))
+            self._brightness = float(np.sqrt(np.mean(np.abs(illumination) ** 2, dtype=np.float64)))
             illumination = illumination / np.float32(self._brightness)
         builder = ModelBuilder(illumination, self.device, self.memory.work)
         support = checked_support(recipe, data)
         displaced = unregistered(self._used, self._prepared)
         same = [] if implausible else of_one_height(amplitudes, setup.frame_optics, setup.heights.distances_um)
-        wrong = [] if implausible or same else self._suspicion(setup, builder, displaced)
-        self.warnings = (*wrong, *self.warnings, *same, *support_doubts(support))
+        # an illumination that is not known yet would explain most of what seems wrong
+        unlit = self._used.unknown_illumination.solve
+        wrong = displaced if unlit else [] if implausible or same else self._suspicion(setup, builder, displaced)
+        self.warnings = (*wrong, *self.warnings, *same, *support_doubts(support), *illumination_doubts(self._used))
         self._stages = LenslessStages(self._used, builder, support)
         self.warnings = tuple(self._left_out.counted(self.warnings))
 
@@ -204,9 +212,17 @@ class LenslessJob(Job[LenslessState]):
             figures["uncertainty"] = uncertainty_report(
                 uncertainty, setup.heights, noise_is_given=recipe.uncertainty.noise is not None
             )
+        lights: tuple[NamedArray, ...] = ()
+        if state.light is not None:
+            figures["illumination"] = illumination_report(state)
+            lights = tuple(
+                dataclasses.replace(image, name=f"illumination_{image.name}")
+                for image in _images(self._brightness * problem.model.padding.view(state.light), setup.pixel_size_um)
+            )
         return Outcome(
             arrays=(
                 *uncertainties,
+                *lights,
                 amplitude,
                 phase,
                 NamedArray(

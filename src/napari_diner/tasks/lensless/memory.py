@@ -96,6 +96,9 @@ def _reconstruction(recipe: LenslessRecipe, shape: tuple[int, ...], pixel_size_u
         # transfer functions and fields of each wavelength, and blurs
         waves = len(setup.heights.lines)
         common += frames * padded * (16 * waves + 4) + 6 * waves * padded * 8
+    if recipe.unknown_illumination.solve or recipe.moves:
+        # an illumination for each frame, and for the joint steps an object
+        common += (2 if recipe.unknown_illumination.solve else 1) * 8 * frames * padded
     if recipe.noise.weighting != "even":
         common += _WEIGHTS * values
     classical = common + _CLASSICAL * padded

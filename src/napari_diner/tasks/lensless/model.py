@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from napari_diner.device import available_memory
+from napari_diner.physics.lensless.moved import MovedMultiHeight, displaced
 from napari_diner.physics.lensless.multiheight import LenslessModel, MultiHeight
 from napari_diner.physics.lensless.sensor import Sensor
 from napari_diner.physics.lensless.tiles import TiledMultiHeight, fastest_window_px, margin_px
@@ -22,7 +23,8 @@ class ModelBuilder:
     """Builds forward models for frames of any setup."""
 
     illumination: Array | None
-    """Amplitude of the illumination on the grid of the object, (Y, X); even if None."""
+    """Amplitude or complex field of the illumination, (Y, X), on the grid of the object, or of the field of view; even
+    if None."""
     device: torch.device
     """Device."""
     needed_bytes: int = 0
@@ -43,7 +45,7 @@ class ModelBuilder:
                 padding.shape,
                 setup.heights,
                 window,
-                illumination=self._lit(padding),
+                illumination=self.lit(padding),
                 padding=padding,
                 sensor=Sensor(setup.super_resolution),
                 device=self.device,
@@ -53,25 +55,36 @@ class ModelBuilder:
     def one_piece(self, setup: Setup, prepared: PreparedFrames) -> MultiHeight:
         """Return the forward model of a field in one piece, however wide."""
         padding = _padding(setup, prepared)
+        light = self.lit(padding)
+        if light is not None and setup.positions_um is not None:
+            return self.moved(setup, padding, light)
         return MultiHeight(
             padding.shape,
             setup.heights,
-            illumination=self._lit(padding),
+            illumination=light,
             padding=padding,
             sensor=Sensor(setup.super_resolution),
             device=self.device,
         )
 
-    def _lit(self, padding: Padding) -> torch.Tensor | None:
+    def moved(self, setup: Setup, padding: Padding, light: torch.Tensor) -> MovedMultiHeight:
+        """Return the forward model of an object that moves in an illumination, complex, (Y, X)."""
+        apart = [(-dy, -dx) for dy, dx in setup.positions_um or ((0.0, 0.0),) * setup.heights.frames]
+        lights = displaced(light.to(self.device, torch.complex64), apart, setup.pixel_size_um)
+        return MovedMultiHeight(padding.shape, setup.heights, lights, padding=padding, device=self.device)
+
+    def lit(self, padding: Padding) -> torch.Tensor | None:
+        """Return the illumination on the grid of the object, (Y, X), or None if it is even."""
         if self.illumination is None:
             return None
         light = torch.from_numpy(self.illumination)
-        return padding.replicated(light) if padding.is_unknown else light
+        is_smaller = light.shape == padding.shape and padding.is_unknown
+        return padding.replicated(light) if is_smaller else light
 
     def _window_px(self, setup: Setup, padding: Padding) -> int | None:
         """Return the width of the windows to compute in, or None for one piece."""
         tiles = setup.tiles
-        if tiles.use == "never":
+        if tiles.use == "never" or (setup.positions_um is not None and self.illumination is not None):
             return None
         wide_enough = tiles.size_px + 2 * margin_px(setup.heights)
         if tiles.use == "always":

@@ -72,7 +72,7 @@ def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> lis
     of_diffraction = _of_diffraction(setup, field_um, odd) if distances else []
     if odd:  # further warnings would be consequences
         return list(odd.values())
-    if isinstance(recipe, LenslessRecipe) and recipe.super_resolution == 1:
+    if isinstance(recipe, LenslessRecipe) and recipe.super_resolution == 1 and not recipe.moves:
         of_diffraction += equal_distances(setup.optics, setup.heights.distances_um)
     of_diffraction += _of_the_source(setup) + _of_the_bandwidth(setup)
     strongest = max((real / z for real, z in zip(distances, setup.heights.distances_um, strict=False)), default=1.0)

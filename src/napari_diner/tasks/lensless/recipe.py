@@ -17,6 +17,7 @@ from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.representations.registry import representations
 from napari_diner.representations.settings import RepresentationSettings
 from napari_diner.settings import OneOf
+from napari_diner.solvers.lensless.illumination_settings import IlluminationSettings
 from napari_diner.solvers.lensless.noise_settings import NoiseSettings
 from napari_diner.solvers.lensless.prior_settings import PriorSettings
 from napari_diner.solvers.lensless.uncertainty_settings import UncertaintySettings
@@ -28,7 +29,7 @@ from napari_diner.tasks.recipe import StackRecipe
 from napari_diner.tasks.wording import count
 
 Registration = Literal["off", "shift", "similarity"]
-LISTS = ("distances_um", "gains", "shifts_um")
+LISTS = ("distances_um", "gains", "shifts_um", "positions_um")
 """Settings that have an entry for each frame."""
 
 
@@ -189,6 +190,14 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
     """Estimate the displacement of each frame against the others; similarity adds rotation and magnification."""
     illumination: str | None = Field(default=None, title="Illumination")
     """Image file of the illumination's amplitude P at the sample; empty for an even one."""
+    illumination_phase: str | None = Field(default=None, title="Illumination phase")
+    """Image file of the phase of the illumination at the sample, in radians; empty for a flat one."""
+    positions_um: tuple[tuple[float, float], ...] | None = Field(default=None, title="Positions (µm)")
+    """Displacement of the object in the illumination for each frame, [dy, dx], down and to the right."""
+    unknown_illumination: IlluminationSettings = Field(
+        default_factory=IlluminationSettings, title="Unknown illumination"
+    )
+    """Estimate of the illumination together with the object."""
 
     super_resolution: int = Field(default=1, ge=1, le=8, title="Super-resolution")
     """Pixels of the object for each of the sensor along each axis; needs frames displaced by fractions of a pixel."""
@@ -222,17 +231,38 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
     uncertainty: UncertaintySettings = Field(default_factory=UncertaintySettings, title="Uncertainty")
     """Uncertainty maps of amplitude and phase."""
 
-    @field_validator("shifts_um")
+    @field_validator("shifts_um", "positions_um")
     @classmethod
     def _finite(cls, values: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
         if values is not None and not all(math.isfinite(value) for pair in values for value in pair):
-            raise ValueError("every shift must be a finite number")
+            raise ValueError("every displacement must be a finite number")
         return values
 
     @model_validator(mode="after")
     def _one_source_of_gains(self) -> LenslessRecipe:
         if self.gains is not None and self.equalise_gains:
             raise ValueError("gains and equalise_gains exclude each other; give the gains or have them estimated")
+        return self
+
+    @property
+    def moves(self) -> bool:
+        """Whether the object moves in its illumination."""
+        return len(set(self.positions_um or ())) > 1
+
+    @model_validator(mode="after")
+    def _illumination_is_determined(self) -> LenslessRecipe:
+        solve, lit = self.unknown_illumination.solve, self.illumination or self.illumination_phase
+        if solve and not self.moves and self.unknown_illumination.finest_um == 0:
+            raise ValueError(
+                "object and illumination cannot be told apart if the object does not move; give positions_um, or "
+                "unknown_illumination.finest_um, so that all that is smoother belongs to the illumination"
+            )
+        if self.positions_um is not None and (self.calibration.wanted or self.registration != "off"):
+            raise ValueError("frames at several positions_um cannot be registered or calibrated; switch these off")
+        if (solve or (lit and self.moves)) and (self.super_resolution > 1 or self.tiles.use == "always"):
+            raise ValueError(
+                "an unknown illumination, or one in which the object moves, needs super_resolution 1 and no tiles"
+            )
         return self
 
     @property

@@ -72,7 +72,13 @@ def check_registration(recipe: LenslessRecipe, frames: int) -> None:
 def unregistered(recipe: LenslessRecipe, prepared: PreparedFrames) -> list[str]:
     """Return a warning about displaced frames, if the recipe does not provide for displacements."""
     calibration = recipe.calibration
-    if recipe.registration != "off" or recipe.shifts_um is not None or calibration.shift or calibration.tilt:
+    if (
+        recipe.registration != "off"
+        or recipe.shifts_um is not None
+        or recipe.positions_um is not None
+        or calibration.shift
+        or calibration.tilt
+    ):
         return []
     setup = Setup.of(recipe)
     return displaced(prepared.amplitudes, setup.frame_optics, setup.heights.distances_um)

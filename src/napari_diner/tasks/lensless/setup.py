@@ -28,6 +28,8 @@ class Setup:
     """Optics with the pixels of the object, distances, shifts, gains."""
     super_resolution: int = 1
     """Pixels of the object for each of the prepared frames along each axis."""
+    positions_um: tuple[tuple[float, float], ...] | None = None
+    """Displacement (dy, dx) of the object in the illumination for each frame, included in the shifts; none if None."""
     padding: PaddingSettings = dataclasses.field(default_factory=PaddingSettings)
     """Continuation of the field beyond its edges."""
     tiles: TileSettings = dataclasses.field(default_factory=TileSettings)
@@ -49,12 +51,14 @@ class Setup:
             Relative brightness of each frame; one if None.
         """
         by = magnifications(recipe)
-        fine, shifts, scale, light = 1, None, 1.0, Light()
+        fine, shifts, positions, scale, light = 1, None, None, 1.0, Light()
         if isinstance(recipe, LenslessRecipe):
-            fine, shifts, scale = recipe.super_resolution, recipe.shifts_um, recipe.intensity_scale
+            fine, scale = recipe.super_resolution, recipe.intensity_scale
+            shifts, positions = (_at_sample(pairs, by) for pairs in (recipe.shifts_um, recipe.positions_um))
             light = recipe.light
-        if shifts is not None:
-            shifts = tuple((dy / m, dx / m) for (dy, dx), m in zip(shifts, by, strict=True))
+        if positions is not None:
+            pairs = zip(positions, shifts or ((0.0, 0.0),) * len(positions), strict=True)
+            shifts = tuple((y + dy, x + dx) for (y, x), (dy, dx) in pairs)
         optics, factor = recipe.optics, recipe.preprocess.upsample * fine * max(by, default=1.0)
         heights = Heights(
             dataclasses.replace(optics, pixel_size_um=optics.pixel_size_um / factor),
@@ -66,7 +70,7 @@ class Setup:
             light=light,
         )
         tiles = recipe.tiles if isinstance(recipe, LenslessRecipe) else TileSettings()
-        return cls(heights, fine, recipe.padding, tiles)
+        return cls(heights, fine, positions, recipe.padding, tiles)
 
     @property
     def optics(self) -> Optics:
@@ -112,6 +116,15 @@ class Setup:
     def without_super_resolution(self) -> Setup:
         """Return the setup with an object of the frames' pixels."""
         return dataclasses.replace(self, super_resolution=1).with_heights(optics=self.frame_optics)
+
+
+def _at_sample(
+    displacements: Sequence[tuple[float, float]] | None, by: Sequence[float]
+) -> tuple[tuple[float, float], ...] | None:
+    """Return displacements on the sensor in the scale of the sample, for the magnifications of the frames."""
+    if displacements is None:
+        return None
+    return tuple((dy / m, dx / m) for (dy, dx), m in zip(displacements, by, strict=True))
 
 
 def magnifications(recipe: RecordingRecipe, distances_um: Sequence[float] | None = None) -> tuple[float, ...]:

@@ -16,6 +16,7 @@ from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.adam import AdamDescent, Represented
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.held_out import HeldOutFrame, WeightChoice
+from napari_diner.solvers.lensless.joint_illumination import Lit
 from napari_diner.solvers.lensless.noise import NoiseModel
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.lensless.uncertainty import Uncertainty, UncertaintyEstimate
@@ -27,6 +28,7 @@ from napari_diner.solvers.starting_values import StartingValues
 from napari_diner.tasks.job import FOLLOWING_RATE, UNCERTAINTY, Stage, fewer
 from napari_diner.tasks.lensless.calibrate import CalibratedRecording, Calibration
 from napari_diner.tasks.lensless.data import PreparedFrames
+from napari_diner.tasks.lensless.illumination import solver_of_illumination
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.prior import Support, middle_frame, priors_of, smoothed, weighed
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
@@ -79,6 +81,8 @@ class LenslessState:
     """Part ``registration`` of the report."""
     calibration: Mapping[str, Any] | None = None
     """Part ``calibration`` of the report."""
+    light: Tensor | None = None
+    """The illumination P, if it was estimated: complex, (Y, X), on the grid of the object."""
     uncertainty: Uncertainty | None = None
     """Uncertainty of the field."""
 
@@ -110,16 +114,27 @@ class LenslessStages:
         self.builder = builder
         self.support = support
 
-    def begin(self, setup: Setup, prepared: PreparedFrames) -> LenslessState:
-        """Return the state with the problem of explaining prepared frames, and the start of the recipe."""
-        problem = self.builder.problem(setup, prepared)
+    def begin(self, setup: Setup, prepared: PreparedFrames, light: Tensor | None = None) -> LenslessState:
+        """Return the state with the problem of explaining prepared frames, and the start of the recipe.
+
+        Parameters
+        ----------
+        setup, prepared
+            The prepared frames.
+        light
+            An illumination that was estimated, complex, (Y, X).
+        """
+        builder = self.builder
+        if light is not None:
+            builder = replace(builder, illumination=light.cpu().numpy())
+        problem = builder.problem(setup, prepared)
         is_flat = self.recipe.start == "flat"
         if is_flat:
             field = problem.flat_field()
         else:
             field = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
         problem = weighed(problem.with_priors(priors_of(self.recipe, problem, self.support)), field)
-        return LenslessState(setup, prepared, problem, field, is_flat, self.recipe.gauss_newton)
+        return LenslessState(setup, prepared, problem, field, is_flat, self.recipe.gauss_newton, light=light)
 
     def __iter__(self) -> Iterator[Stage[LenslessState]]:
         """Give the stages in order."""
@@ -144,6 +159,15 @@ class LenslessStages:
                 show=lambda state, calibrated: (
                     state if calibrated.field is None else replace(state, field=calibrated.field)
                 ),
+            )
+        if recipe.unknown_illumination.solve:
+            yield Stage(
+                "illumination",
+                lambda state, budget: solver_of_illumination(recipe, self.builder, state.setup, state.problem),
+                self._lit,
+                share=_START_SHARE,
+                essential=True,
+                show=lambda state, lit: replace(state, field=lit.field),
             )
         if recipe.prior.total_variation == "held_out":
             yield Stage("weight of the prior", self._weight_choice, self._weight_chosen, share=_START_SHARE)
@@ -178,11 +202,22 @@ class LenslessStages:
             began = replace(began.with_field(calibrated.field), problem=weighed(began.problem, calibrated.field))
         return replace(began, gauss_newton=quick)
 
+    def _lit(self, state: LenslessState, lit: Lit) -> LenslessState:
+        """Continue with the illumination, and with the object that was estimated together with it."""
+        began = self.begin(state.setup, state.prepared, lit.light)
+        began = replace(
+            began.with_field(lit.field),
+            problem=weighed(began.problem, lit.field),
+            registration=state.registration,
+            calibration=state.calibration,
+        )
+        return replace(began, gauss_newton=_quick(state.gauss_newton))
+
     def follow(self, prepared: PreparedFrames, previous: LenslessState) -> LenslessState:
         """Return the initial state after another recording, with the geometry and object of that recording."""
         if self.recipe.gains is None and self.recipe.calibration.gain:
             prepared = replace(prepared, gains=previous.prepared.gains)
-        began = self.begin(previous.setup, prepared)
+        began = self.begin(previous.setup, prepared, previous.light)
         priors, choice = began.problem.priors, previous.choice
         if priors is not None and choice is not None:
             began = replace(began, problem=began.problem.with_priors(priors.with_factor(choice.factor)))

@@ -68,6 +68,8 @@ def simulate(settings: LenslessSimulation) -> SampleData:
         "super_resolution": sample.binning,
         "shifts_um": sample.shifts_um if any(map(any, sample.shifts_um)) else None,
     }
+    if any(map(any, sample.positions_um)):
+        known["positions_um"] = sample.positions_um
     if sample.source_size_um > 0:
         known |= {
             "source_size_um": sample.source_size_um,
@@ -95,7 +97,15 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
     recipe_type = LenslessRecipe
     follows = True
     source_help = f"Multi-page TIFF, folder, or glob of {IMAGES} files: one frame per distance."
-    attachments = ("illumination", "mask", "prior.support", "preprocess.dark", "preprocess.flat", "preprocess.empty")
+    attachments = (
+        "illumination",
+        "illumination_phase",
+        "mask",
+        "prior.support",
+        "preprocess.dark",
+        "preprocess.flat",
+        "preprocess.empty",
+    )
     dock = "napari_diner.widgets.lensless.dock:LenslessDock"
     samples = (
         Sample(
@@ -112,6 +122,12 @@ class LenslessTask(Task[LenslessRecipe, "LenslessData"]):
             "calibrate",
             "What to calibrate from the recording first, separated by commas: z, shift, gain, tilt, source.",
             parse_calibrate,
+        ),
+        Shortcut(
+            "solve_illumination",
+            "Estimate the illumination together with the object, from frames at several positions_um.",
+            lambda value: {"unknown_illumination": {"solve": value}},
+            bool,
         ),
         Shortcut(
             "uncertainty",

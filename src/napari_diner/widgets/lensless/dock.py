@@ -24,7 +24,7 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
     groups: ClassVar = {
         "Geometry": (
             "source_distance_um", "source_distance_to", "source_size_um", "bandwidth_nm", "medium_index", "shifts_um",
-            "registration", "super_resolution", "leave_out",
+            "positions_um", "registration", "super_resolution", "leave_out",
         ),
     }  # fmt: skip
 
@@ -38,6 +38,7 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
             "Geometry",
             "preprocess",
             "calibration",
+            "unknown_illumination",
             self.rows("solver", "start"),
         )
 
