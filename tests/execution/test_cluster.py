@@ -52,3 +52,9 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     with pytest.raises(RecipeError, match="The scheduler at scheduler = nonsense://x cannot be reached"):
         next(executor(scheduler="nonsense://x")(items(tmp_path), tmp_path / "out", False))
+
+
+def test_a_scheduler_with_encryption_needs_certificates(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(RecipeError, match="scheduler = tls://127.0.0.1:1 needs certificates"):
+        next(executor(scheduler="tls://127.0.0.1:1")(items(tmp_path), tmp_path / "out", False))

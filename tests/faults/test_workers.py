@@ -9,6 +9,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import psutil
 import pytest
 
 import napari_diner as nd
@@ -33,16 +34,26 @@ def test_the_item_of_a_killed_worker_is_run_again_and_no_other(tmp_path: Path) -
     plan = Plan(recipe=quick(), items=recordings, overrides={"data/[01]": LASTING})
     places: dict[str, set[str]] = defaultdict(set)
     killed: dict[str, str] = {}
+    listening: set[str] = set()
     with Batch(plan, tmp_path / "out", executor=executor(2)) as work:
         for changed in work:
             for record in changed:
                 if record.state == "running":
                     places[record.name].add(record.place)
+                    # nobody else can reach scheduler, workers and their dashboards
+                    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+                    listening |= {
+                        connection.laddr.ip
+                        for process in processes
+                        for connection in process.net_connections()
+                        if connection.status == psutil.CONN_LISTEN
+                    }
                 has_begun = checkpoint_path(tmp_path / "out" / record.name).exists()
                 if record.message.startswith("diner") and has_begun and not killed:
                     killed[record.name] = record.place
                     os.kill(int(record.place), signal.SIGKILL)
     assert [record.state for record in work.records.values()] == ["done"] * 4, work.records
+    assert listening == {"127.0.0.1"}
     ((victim, place),) = killed.items()
     assert work.records[victim].place != place
     assert {name: len(where) for name, where in places.items()} == {name: 1 + (name == victim) for name in work.records}

@@ -135,10 +135,17 @@ def _connected(address: str) -> Iterator[Client]:
     Raises
     ------
     RecipeError
-        If it cannot be reached.
+        If it cannot be reached, or needs certificates that Dask's configuration does not name.
     """
-    from distributed import Client
+    from distributed import Client, Security
 
+    if address.startswith("tls://") and Security().get_connection_args("client").get("ssl_context") is None:
+        # a client without them fails only when it is collected, after a minute
+        raise RecipeError(
+            f"The scheduler at {{field}} = {address} needs certificates; name them in distributed.comm.tls of Dask's "
+            "configuration: ca-file, and client.cert",
+            "scheduler",
+        )
     logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
     try:
         client = Client(address, set_as_default=False)
