@@ -162,8 +162,8 @@ class LenslessJob(Job[LenslessState]):
 
     def check_series(self) -> None:
         """Check that frames are not resampled, since registration is done for the first recording only."""
-        if self._used.registration == "similarity":
-            raise RecipeError("A series cannot have its frames rotated; set {field} to shift or off", "registration")
+        if self._used.registration in ("similarity", "deformation"):
+            raise RecipeError("A series cannot have its frames resampled; set {field} to shift or off", "registration")
 
     def follow(self, previous: LenslessState) -> LenslessState:
         """Return the state with geometry and object of the previous recording."""

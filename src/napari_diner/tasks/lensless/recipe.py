@@ -28,7 +28,7 @@ from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
 from napari_diner.tasks.recipe import StackRecipe
 from napari_diner.tasks.wording import count
 
-Registration = Literal["off", "shift", "similarity"]
+Registration = Literal["off", "shift", "similarity", "deformation"]
 LISTS = ("distances_um", "gains", "shifts_um", "positions_um")
 """Settings that have an entry for each frame."""
 
@@ -187,7 +187,8 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
     shifts_um: tuple[tuple[float, float], ...] | None = Field(default=None, title="Shifts (µm)")
     """Displacement of each frame on the sensor, [dy, dx], down and to the right."""
     registration: Registration = Field(default="off", title="Register frames")
-    """Estimate the displacement of each frame against the others; similarity adds rotation and magnification."""
+    """Estimate the displacement of each frame; similarity adds rotation and magnification, deformation, for samples
+    that move between the heights, a smooth displacement of their parts."""
     illumination: str | None = Field(default=None, title="Illumination")
     """Image file of the illumination's amplitude P at the sample; empty for an even one."""
     illumination_phase: str | None = Field(default=None, title="Illumination phase")

@@ -28,6 +28,7 @@ from napari_diner.solvers.starting_values import StartingValues
 from napari_diner.tasks.job import FOLLOWING_RATE, UNCERTAINTY, Stage, fewer
 from napari_diner.tasks.lensless.calibrate import CalibratedRecording, Calibration
 from napari_diner.tasks.lensless.data import PreparedFrames
+from napari_diner.tasks.lensless.deform import FrameDeformation
 from napari_diner.tasks.lensless.illumination import solver_of_illumination
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.prior import Support, middle_frame, priors_of, smoothed, weighed
@@ -149,6 +150,15 @@ class LenslessStages:
                 may_end=lambda registration: registration.may_end,
                 show=lambda state, registered: state,
             )
+        if recipe.registration == "deformation":
+            yield Stage(
+                "deformation",
+                lambda state, budget: FrameDeformation(state.setup, state.prepared, self.builder),
+                self._undeformed,
+                share=_START_SHARE,
+                essential=True,
+                show=lambda state, undeformed: state,
+            )
         if recipe.calibration.wanted:
             yield Stage(
                 "calibration",
@@ -190,6 +200,16 @@ class LenslessStages:
     def _registered(self, state: LenslessState, registered: RegisteredRecording) -> LenslessState:
         began = self.begin(registered.setup, registered.prepared)
         return replace(began, registration=registered.report)
+
+    def _undeformed(self, state: LenslessState, undeformed: RegisteredRecording) -> LenslessState:
+        before, report = state.registration or {}, undeformed.report
+        merged = {
+            **before,
+            **report,
+            "warnings": [*before.get("warnings", ()), *report["warnings"]],
+            "summary": f"{before.get('summary', '')}; {report['summary']}",
+        }
+        return replace(self.begin(undeformed.setup, undeformed.prepared), registration=merged)
 
     def _calibrated(self, state: LenslessState, calibrated: CalibratedRecording) -> LenslessState:
         """Continue with the calibrated geometry, and with its object if that is a good start."""
