@@ -18,7 +18,6 @@ from napari_diner.cli.commands import Assignments
 from napari_diner.cli.options import assignment
 from napari_diner.cli.output import INTERRUPTED, Common
 from napari_diner.cli.terminal import Display, Watch, warn
-from napari_diner.errors import InputError
 from napari_diner.settings import Values
 from napari_diner.tasks.recipe import merge
 from napari_diner.tasks.wording import duration
@@ -70,17 +69,12 @@ def watch(
     ] = None,
 ) -> int:
     """Preview recordings as they arrive in a folder, then run them, newest first."""
-    from napari_diner.execution.plan import Plan
     from napari_diner.execution.watch import FolderWatch
 
-    place = folder.expanduser().absolute()
-    if not place.is_dir():
-        raise InputError(f"{folder} is not a folder; name the one where recordings arrive")
     changes: Values = {}
     for text in set_:
         changes = merge(changes, assignment(text))
-    plan = Plan(recipe=str(recipe.expanduser().absolute()), settings=changes, items=[str(place)])
-    work = FolderWatch(place, plan, common.output, overwrite=common.overwrite)
+    work = FolderWatch.of(folder, recipe, common.output, changes, overwrite=common.overwrite)
     _follow(work, common, lambda: idle is None or time.monotonic() - work.last_news < idle)
     return _code(work)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from napari_diner.errors import DinerError, InputError
 from napari_diner.execution.batch import Batch, Changes
@@ -20,6 +21,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.io.folder import replaced
 from napari_diner.io.formats import IMAGE_SUFFIXES, located
 from napari_diner.io.ome_zarr import is_zarr
+from napari_diner.settings import Values
 from napari_diner.tasks.registry import task_of
 from napari_diner.tasks.task import AnyTask, Frames
 
@@ -60,6 +62,27 @@ class FolderWatch(Batch):
         self._to_run: dict[str, int] = {}
         self._own: set[str] = set()
         self._scanned_at = -math.inf
+
+    @classmethod
+    def of(
+        cls, folder: Path, recipe: Path, output: str | Path, settings: Values | None = None, *, overwrite: bool = False
+    ) -> Self:
+        """Return the watch of a folder with a recipe in a file, and changes of it.
+
+        Raises
+        ------
+        DinerError
+            If there is no such folder, or the recipe or the output cannot be used.
+        """
+        place = folder.expanduser().absolute()
+        if not place.is_dir():
+            raise InputError(f"{folder} is not a folder; name the one where recordings arrive")
+        plan = Plan(recipe=str(recipe.expanduser().absolute()), settings=settings or {}, items=[str(place)])
+        return cls(place, plan, output, overwrite=overwrite)
+
+    def picture(self, name: str) -> Path:
+        """Return the file of the preview of a recording."""
+        return self.output / PREVIEWS / f"{name}.png"
 
     def _changes(self) -> Changes:
         _warm_up(self.plan.base()[0])
@@ -148,8 +171,7 @@ class FolderWatch(Batch):
         record = Record(item.name, item.source)
         try:
             images = first_images(item)
-            picture = self.output / PREVIEWS / f"{item.name}.png"
-            replaced(picture, functools.partial(write_picture, images, side_px=_SIDE_PX))
+            replaced(self.picture(item.name), functools.partial(write_picture, images, side_px=_SIDE_PX))
         except (DinerError, MemoryError) as error:
             del self._to_run[item.name]
             return replace(record, message=str(error) or "the memory is full")

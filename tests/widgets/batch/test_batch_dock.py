@@ -74,3 +74,34 @@ def test_cancelling_keeps_what_is_done_and_errors_are_shown(dock: BatchDock, qtb
     dock.run_button.click()
     qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
     assert "The plan has no key 'itms'" in dock.status.text()
+
+
+def test_recordings_in_a_watched_folder_become_layers(
+    dock: BatchDock, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    (tmp_path / "recipe.yaml").write_text(str(quick()))
+    answer(monkeypatch, "getExistingDirectory", str(incoming))
+    dock._pick_watched()
+    dock.run_button.click()
+    assert dock.status.text() == "Choose a recipe and a folder for the results"
+    dock.plan.setText(str(tmp_path / "recipe.yaml"))
+    dock.output.setText(str(tmp_path / "out"))
+    dock.run_button.click()
+    qtbot.waitUntil(lambda: (tmp_path / "out" / "batch.html").exists(), timeout=60_000)
+    whole = (tmp_path / "1.tif").read_bytes()
+    (incoming / "b.tif").write_bytes(whole[:900])
+    added: list[str] = []
+    dock.viewer.layers.events.inserted.connect(lambda event: added.append(event.value.name))
+    name = "incoming/b"
+    qtbot.waitUntil(lambda: "truncated" in shown(dock).get(name, ("", ""))[1], timeout=60_000)
+    assert not added
+    (incoming / "b.tif").write_bytes(whole)
+    qtbot.waitUntil(lambda: f"{name} phase" in added or "phase" in added, timeout=60_000)
+    assert added[0] == f"{name} (preview)"
+    assert [layer.name for layer in dock.viewer.layers] == [
+        f"{name} {part}" for part in ("residual", "amplitude", "phase")
+    ]
+    dock.cancel_button.click()
+    qtbot.waitUntil(lambda: not dock.running, timeout=60_000)

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
+import numpy as np
 from napari.qt.threading import create_worker
+from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QBrush, QColor
 from qtpy.QtWidgets import (
@@ -28,12 +30,16 @@ from napari_diner.errors import DinerError
 from napari_diner.execution.batch import Batch
 from napari_diner.execution.cluster import executor
 from napari_diner.execution.item_run import Record
+from napari_diner.execution.items import PREVIEWS
 from napari_diner.execution.plan import Plan
-from napari_diner.widgets.batch.work import Records, drive
+from napari_diner.execution.watch import FolderWatch
+from napari_diner.io.arrays import NamedArray
+from napari_diner.widgets.batch.work import Begin, Records, drive
 from napari_diner.widgets.dock.disposal import RemovalFilter
 from napari_diner.widgets.dock.failure import Failure
 from napari_diner.widgets.dock.run_worker import Controls, RunWorker
 from napari_diner.widgets.forms.controls import WrappedLabel, button, row, wrap_tooltips
+from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.layers.result_layers import ResultLayers
 from napari_diner.widgets.work import Titled, wait_for
 
@@ -60,6 +66,8 @@ class BatchDock(QWidget):
         self._rows: dict[str, int] = {}
         self._controls = Controls()
         self._worker: RunWorker | None = None
+        self._watches = False
+        self._previews: dict[str, PreviewLayers] = {}
         self._build()
         self.removal = RemovalFilter(self)
         self.removal.removed.connect(self._on_removed)
@@ -73,12 +81,21 @@ class BatchDock(QWidget):
         """Start the batch with the settings shown."""
         if self.running:
             return
+        watched = self.watched.text().strip()
         plan, output = self.plan.text().strip(), self.output.text().strip()
         if not plan or not output:
-            self.status.say("Choose a plan and a folder for the results", warning=True)
+            noun = "recipe" if watched else "plan"
+            self.status.say(f"Choose a {noun} and a folder for the results", warning=True)
             return
         self._output = Path(output).expanduser().absolute()
-        begin = functools.partial(_begin, plan, self._output, self.overwrite.isChecked(), self.processes.value())
+        self._watches = bool(watched)
+        begin: Begin
+        if watched:
+            begin = functools.partial(
+                FolderWatch.of, Path(watched), Path(plan), self._output, overwrite=self.overwrite.isChecked()
+            )
+        else:
+            begin = functools.partial(_begin, plan, self._output, self.overwrite.isChecked(), self.processes.value())
         self._controls = Controls()
         work = Titled("Batch", drive)
         self._worker = create_worker(work, begin, self._controls, _worker_class=RunWorker, _start_thread=False)
@@ -91,7 +108,7 @@ class BatchDock(QWidget):
         self._worker.start()
 
     def cancel(self) -> None:
-        """End the batch; finished results are kept."""
+        """End the batch or the watch; finished results are kept."""
         self._controls.stop()
         self.status.say("Ending…")
 
@@ -110,8 +127,9 @@ class BatchDock(QWidget):
             layer.name = f"{name} {layer.name}"
 
     def _build(self) -> None:
-        self.plan, self.output = QLineEdit(), QLineEdit()
-        self.plan.setPlaceholderText("plan.yaml")
+        self.plan, self.output, self.watched = QLineEdit(), QLineEdit(), QLineEdit()
+        self.plan.setPlaceholderText("plan.yaml, or the recipe for a watched folder")
+        self.watched.setPlaceholderText("empty, or a folder where recordings arrive")
         self.output.setPlaceholderText("a new folder, or that of an earlier batch")
         self.processes = QSpinBox()
         self.processes.setRange(1, os.cpu_count() or 1)
@@ -119,6 +137,7 @@ class BatchDock(QWidget):
         self.overwrite = QCheckBox("Replace results of other data or other recipes")
         form = QFormLayout()
         form.addRow("Plan", _with_browser(self.plan, "Choose a plan (YAML)", self._pick_plan))
+        form.addRow("Watch", _with_browser(self.watched, "Choose a folder where recordings arrive", self._pick_watched))
         form.addRow("Results", _with_browser(self.output, "Choose the folder for the results", self._pick_output))
         form.addRow("Processes", self.processes)
         self.run_button = button("Run", "Run all recordings of the plan that are not complete yet", self.run)
@@ -148,7 +167,7 @@ class BatchDock(QWidget):
         self._enable()
 
     def _enable(self) -> None:
-        for widget in (self.run_button, self.plan, self.output, self.processes, self.overwrite):
+        for widget in (self.run_button, self.plan, self.watched, self.output, self.processes, self.overwrite):
             widget.setEnabled(not self.running)
         self.cancel_button.setEnabled(self.running)
 
@@ -159,14 +178,36 @@ class BatchDock(QWidget):
             if not self.output.text():
                 self.output.setText(str(Path(path).with_name(f"{Path(path).stem}-results")))
 
+    def _pick_watched(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder where recordings arrive")
+        if folder:
+            self.watched.setText(folder)
+
+    def _show_arrival(self, record: Record) -> None:
+        """Show the preview of a recording in a watched folder, then its result; the newest is on top."""
+        if record.state == "done":
+            if record.name in self._previews:
+                self._previews.pop(record.name).discard()
+            self.open_item(record.name)
+        elif record.state == "waiting" and record.message:
+            picture = self._output / PREVIEWS / f"{record.name}.png"
+            if picture.is_file():
+                layers = self._previews.setdefault(record.name, PreviewLayers(self.viewer, " (preview)"))
+                layers.show(
+                    [NamedArray(record.name, np.asarray(Image.open(picture).convert("RGB")), "YXS", (1.0, 1.0, 1.0))]
+                )
+
     def _pick_output(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder for the results")
         if folder:
             self.output.setText(folder)
 
     def _on_records(self, records: Records) -> None:
+        before = dict(self._records)
         self._records |= records
         for name, record in records.items():
+            if self._watches and record != before.get(name):
+                self._show_arrival(record)
             if name not in self._rows:
                 self._rows[name] = self.table.rowCount()
                 self.table.insertRow(self._rows[name])
