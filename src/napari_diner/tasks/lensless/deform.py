@@ -77,8 +77,8 @@ class FrameDeformation(Resumable):
             predicted = problem.model.moduli(solver.result()).cpu().numpy()
             flows = self._flows.copy()
             for number, (shown, frame) in enumerate(zip(predicted, unwarped.amplitudes, strict=True)):
-                flow = np.stack(optical_flow_ilk(shown, frame, radius=self._radius, num_warp=4))
-                flow = self._smooth(flow, shown)
+                parts = optical_flow_ilk(shown, frame, radius=self._radius, num_warp=4)  # type: ignore[no-untyped-call]
+                flow = self._smooth(np.stack(parts), shown)
                 flows[number] += _FARTHER * flow
             flows = np.clip(self._observable(flows), -_FARTHEST_PX, _FARTHEST_PX)
             self._flows, self._rounds_done = flows, self._rounds_done + 1
