@@ -71,7 +71,7 @@ class RunPanel(QWidget):
         self._worker: RunWorker | None = None
         self._activity: activity | None = None
         self._least_left = math.inf
-        self._has_steps = False
+        self._has_steps = self._has_returned = False
         self.removal = RemovalFilter(dock)
         self.removal.removed.connect(self.abandon)
         self.run_button = button("Run", "Start with the settings above")
@@ -121,7 +121,7 @@ class RunPanel(QWidget):
             self.plot.show()
         self.say("")
         self._least_left = math.inf
-        self._has_steps = False
+        self._has_steps = self._has_returned = False
         self.checks.hide()
         self._show_running(True)
         self.stage.setText("Preparing…")
@@ -216,12 +216,13 @@ class RunPanel(QWidget):
         self._has_steps = True
         self.plot.extend(report.points)
         self._show_progress(report.progress)
-        if report.progress.preview:
-            # showing it processes events, so the run may have ended afterwards
+        # showing either processes events, so the run may have ended meanwhile
+        if report.progress.preview and not self._has_returned:
             self.previewed.emit(report.progress.preview)
             controls.preview_wanted.set()
 
     def _on_returned(self, outcome: object) -> None:
+        self._has_returned = True
         if self._controls is None or self._controls.abandoned:
             return
         if isinstance(outcome, Failure):

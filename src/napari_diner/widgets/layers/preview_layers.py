@@ -40,7 +40,10 @@ class PreviewLayers:
 
     def show(self, arrays: Iterable[NamedArray]) -> None:
         """Show images; each replaces the previous one of the same name."""
+        present = self._shown
         for array in arrays:
+            if self._shown is not present:
+                return  # adding a layer processes events, so the run may have ended meanwhile
             arguments = self.arguments(array)
             if array.name in self.shown:
                 update_layer(self._shown[array.name], arguments)

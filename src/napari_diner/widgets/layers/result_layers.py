@@ -54,7 +54,8 @@ class ResultLayers(PreviewLayers):
             layers.append(layer)
         combine_units(self._viewer)
         # the viewer draws the last layer on top: images over stacks, and the phase, the last image, over all
-        for layer in sorted(layers, key=lambda layer: -layer.ndim):
+        sizes = [array.data.ndim for array in result.arrays]
+        for _, layer in sorted(zip(sizes, layers, strict=True), key=lambda pair: -pair[0]):
             self._viewer.layers.move(self._viewer.layers.index(layer), len(self._viewer.layers))
         if layers:
             self._viewer.layers.selection.active = self._viewer.layers[-1]
