@@ -41,6 +41,8 @@ def test_a_lensless_series(make_napari_viewer: Callable[..., Any], wait_for_end:
     status = run(dock, wait_for_end)
     phase = next(layer for layer in viewer.layers if layer.name == "phase")
     assert phase.data.shape == (3, 2, 32, 32), status
+    # images lie above stacks, and nothing of the run remains beside its results
+    assert [layer.name for layer in viewer.layers][1:] == ["residual", "amplitude", "phase"]
     np.testing.assert_allclose(phase.scale, (1, 1, pixel, pixel), rtol=1e-6)
     np.testing.assert_allclose(phase.translate, (0, 0, 30, 40))
     # what is seen follows the slider of time, and not that of the heights
