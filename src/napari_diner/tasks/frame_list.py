@@ -82,7 +82,7 @@ def about_distances(
 
 def _agree(named: Sequence[float], distances_um: Sequence[float]) -> bool:
     """Return whether the lengths in names are the distances; or as far apart, if some are positions of zero or less."""
-    if min(named) > 0:
+    if min(named, default=1.0) > 0:
         return all(math.isclose(*pair, rel_tol=_TOLERANCE) for pair in zip(distances_um, named, strict=True))
     steps, apart = np.diff(named), np.diff(distances_um)
     tolerance = _TOLERANCE * float(np.abs(apart).max())
