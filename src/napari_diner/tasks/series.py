@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -106,6 +107,10 @@ class SeriesJob(Job[SeriesState]):
 
     def stages(self) -> Sequence[Stage[SeriesState]]:
         """Return the stages of all recordings in turn; each recording is prepared when its turn comes."""
+        return self._stages
+
+    @functools.cached_property
+    def _stages(self) -> Sequence[Stage[SeriesState]]:
         first = self._job(0)
         stages = [self._within(0, place, stage) for place, stage in enumerate(first.stages())]
         for number in range(1, self.count):
