@@ -92,6 +92,8 @@ class SeriesJob(Job[SeriesState]):
         self._recipe = first.recipe.updated({"select": recipe.select, "axes": recipe.axes})
         self.recipe = self._recipe
         self.device = first.device
+        # while it is there
+        self._findings = first.findings()
         if first.memory is not None:
             self.memory = replace(first.memory, result=self.count * first.memory.result)
         self.warnings = first.warnings
@@ -99,7 +101,7 @@ class SeriesJob(Job[SeriesState]):
 
     def findings(self) -> Sequence[Finding]:
         """Return what can be said about the first recording."""
-        return self._job(0).findings()
+        return self._findings
 
     def begin(self) -> SeriesState:
         """Return the state before the first recording."""
