@@ -179,6 +179,12 @@ def test_steps_of_half_a_wavelength_are_refused() -> None:
     assert build(spacing=spacing).step_um == pytest.approx(spacing / 3)
 
 
+@pytest.mark.parametrize("spacing", [1e3, 1e300])
+def test_slices_of_thousands_of_wavelengths_are_refused(spacing: float) -> None:
+    with pytest.raises(RecipeError, match=r"wavelengths thick.*check wavelength_um"):
+        build(lit=Illumination.of([[0.0, 0.0]]), spacing=spacing)
+
+
 def test_illumination_outside_the_objective_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"frame 1 has an NA of 0\.7"):
         build(lit=Illumination.of([[0.7, 0.0]]))

@@ -35,6 +35,9 @@ from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.ssnp_linearised import LinearisedMarch
 from napari_diner.physics.idt.transfer import chosen_sources
 
+# thickness of a slice beyond which the units must be wrong, and a pass through the volume would not end
+_MOST_WAVELENGTHS = 1000
+
 
 class SSNPModel(IDTModel):
     """The multi-slice model, for a periodic volume of any contrast that does not reflect light.
@@ -60,8 +63,8 @@ class SSNPModel(IDTModel):
     Raises
     ------
     RecipeError
-        If an illumination is outside the objective's numerical aperture, or the steps are near a multiple of half a
-        wavelength.
+        If an illumination is outside the objective's numerical aperture, slices are thousands of wavelengths thick, or
+        the steps are near a multiple of half a wavelength.
     """
 
     def __init__(
@@ -82,7 +85,14 @@ class SSNPModel(IDTModel):
             batch_elements = 2**15 if self.device.type == "cpu" else 2**24
         self.batch = max(1, batch_elements // (self.shape[1] * self.shape[2]))
         """Number of sources that march together."""
-        fewest = math.ceil(3 * geometry.slice_spacing_um * geometry.medium_frequency)
+        thickness = geometry.slice_spacing_um * geometry.medium_frequency
+        if thickness > _MOST_WAVELENGTHS:
+            raise RecipeError(
+                f"Slices of {geometry.slice_spacing_um:.3g} µm are {thickness:.3g} wavelengths thick, at most "
+                f"{_MOST_WAVELENGTHS:,} are possible; check {{field}} and the thickness of the slices, both in µm",
+                "wavelength_um",
+            )
+        fewest = math.ceil(3 * thickness)
         if steps_per_slice is None:
             steps_per_slice = fewest
         self.steps_per_slice = steps_per_slice
