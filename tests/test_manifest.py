@@ -21,6 +21,8 @@ from npe2.manifest.contributions import (
 )
 from npe2.manifest.contributions._menus import MenuCommand
 
+from napari_diner.tasks.idt.regions import PRIOR_CHANGE, UNCERTAINTY
+
 MANIFEST = yaml.safe_load((Path(__file__).parents[1] / "napari.yaml").read_text(encoding="utf-8"))
 CONTRIBUTIONS = MANIFEST["contributions"]
 COMMANDS = {command["id"]: command for command in CONTRIBUTIONS["commands"]}
@@ -106,6 +108,7 @@ def test_every_saved_image_of_a_result_has_a_pattern() -> None:
     sources = [path.read_text(encoding="utf-8") for path in folder.glob("*/*.py")]
     names = {name for text in sources for name in re.findall(r'NamedArray\(\s*"(\w+)"', text)}
     assert {"phase", "thickness_um", "n_re", "reconstruction", "refocused"} <= names
+    names |= {UNCERTAINTY, PRIOR_CHANGE}
     # these are shown, or saved under a name of the user's, but no part of a result
     expected = {f"{name}.tif" for name in names - {"prepared", "rendering", "spectra", "stack"}}
     patterns = {pattern for reader in CONTRIBUTIONS["readers"] for pattern in reader["filename_patterns"]}

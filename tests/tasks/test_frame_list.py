@@ -63,7 +63,7 @@ def test_names_that_contradict_the_distances_are_named(tmp_path: Path, kind: str
 
 
 @pytest.mark.parametrize(
-    "names", [NAMES, ("a", "b", "c"), ("h_450nm", "h_532nm", "h_633nm"), ("z-5um", "z0um", "z5um")]
+    "names", [NAMES, ("a", "b", "c"), ("h_450nm", "h_532nm", "h_633nm"), ("z-47um", "z0um", "z104um")]
 )
 def test_names_that_agree_or_say_nothing_give_no_warning(tmp_path: Path, names: Sequence[str]) -> None:
     recipe = {**OPTICS, "stack": str(folder_of(tmp_path / "frames", names)), "distances_um": (852, 899, 1003)}

@@ -103,7 +103,7 @@ def test_mask_and_illumination_of_another_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="The mask has"):
         prepare(RECIPE, LenslessData(frames(), mask=np.ones(shape)))
     with pytest.raises(InputError, match="The illumination has"):
-        checked_illumination(np.ones(shape), frames().shape)
+        checked_illumination(LenslessData(frames(), illumination=np.ones(shape)))
 
 
 @pytest.mark.parametrize(("left", "words"), [(0, "0 pixels"), (1, "1 pixel"), (7, "7 pixels")])

@@ -71,7 +71,11 @@ def test_units_stand_behind_the_numbers(form: RecipeForm) -> None:
     assert form.editors["max_seconds"].suffix() == " s"
     labels = [label.text() for label in form.findChildren(QLabel)]
     assert "Wavelength" in labels
-    assert [label for label in labels if label.endswith("(µm)")] == ["Distances (µm)", "Shifts (µm)"]
+    assert [label for label in labels if label.endswith("(µm)")] == [
+        "Distances (µm)",
+        "Shifts (µm)",
+        "Positions (µm)",
+    ]
 
 
 def test_small_numbers_are_typed_and_shown_in_full(qtbot: QtBot, form: RecipeForm) -> None:

@@ -266,7 +266,7 @@ def test_a_recipe_that_cannot_be_read_is_told(
 
 
 def test_only_the_settings_that_matter_are_shown(dock: LenslessDock) -> None:
-    always = {"preprocess", "padding", "tiles", "phase_output", "calibration", "uncertainty"}
+    always = {"preprocess", "padding", "tiles", "phase_output", "calibration", "uncertainty", "unknown_illumination"}
     known = {"prior", "noise"}
     assert shown_sections(dock) == always | known | {"gauss_newton"}
     dock.editors["solver"].set_value("diner")
