@@ -10,6 +10,7 @@ import pytest
 import napari_diner as nd
 from napari_diner.tasks.comparison import Comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.job import StageRecord
 from napari_diner.tasks.preflight import Finding
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result
@@ -87,3 +88,13 @@ def test_a_comparison_recommends_a_diner_or_not(figures: dict[str, tuple[float, 
     assert comparison.notes()[-1] == f"recommendation: {comparison.recommendation}"
     if "siren" in figures and "diner-siren" in figures:
         assert comparison.recommendation.endswith("in 20 s instead of 10 s")
+
+
+def test_a_contender_without_time_is_not_judged() -> None:
+    stages = {"diner-siren": StageRecord("training", 10.0, 1, 500, 0.1, True), "siren": StageRecord("training")}
+    results = {
+        name: Result("fit", (), FitRecipe(), {"psnr_db": 20.0, "seconds": 9.0, "warnings": [], "stages": [vars(stage)]})
+        for name, stage in stages.items()
+    }
+    advice = Comparison(task("fit"), results, {}).recommendation
+    assert advice == "none, as diner-siren had time for the first steps only; compare with a longer time limit"

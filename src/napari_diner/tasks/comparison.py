@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.errors import DinerError
+from napari_diner.tasks.job import StageRecord
 from napari_diner.tasks.result import Progress, Result
+from napari_diner.tasks.result_checks import is_cut_short
 from napari_diner.tasks.run import AnyRun
 from napari_diner.tasks.wording import duration, percent
 
@@ -102,6 +104,11 @@ class Comparison:
         if not diners or not others:
             return f"use {self.winner}"
         diner, other = (max(names, key=figures.__getitem__) for names in (diners, others))
+        hurried = [name for name in (diner, other) if self._is_cut_short(name)]
+        if hurried:
+            return (
+                f"none, as {' and '.join(hurried)} had time for the first steps only; compare with a longer time limit"
+            )
         gain = figures[diner] - figures[other]
         times = f"{duration(self.scores(diner)['seconds'])} instead of {duration(self.scores(other)['seconds'])}"
         if not math.isfinite(gain) or abs(gain) <= _LEVEL_DB:
@@ -111,6 +118,9 @@ class Comparison:
         if gain < _WORTH_DB:
             return f"use {diner}, or {other} if time matters: a DINER gains only {gain:.1f} dB, in {times}"
         return f"use {diner}: the DINER is {gain:.1f} dB better than {other}, in {times}"
+
+    def _is_cut_short(self, name: str) -> bool:
+        return any(is_cut_short(StageRecord(**stage)) for stage in self.results[name].report.get("stages", ()))
 
     @property
     def report(self) -> dict[str, object]:

@@ -17,7 +17,7 @@ def few_steps(stages: Sequence[StageRecord]) -> list[str]:
     sentences = []
     iterative = [stage for stage in stages if stage.most_iterations > 1]
     for stage in iterative:
-        if stage.stopped_by_time_limit and stage.iterations <= 1:
+        if is_cut_short(stage):
             sentences.append(
                 f"the time limit was reached after the first of {stage.most_iterations} iterations of {stage.name}; "
                 "allow more time"
@@ -31,6 +31,11 @@ def few_steps(stages: Sequence[StageRecord]) -> list[str]:
     if stages and stages[-1].iterations == 0:
         sentences.append(f"{stages[-1].name} took no step; the result is its start")
     return sentences
+
+
+def is_cut_short(stage: StageRecord) -> bool:
+    """Return whether the time limit ended a stage after at most one step of many."""
+    return stage.stopped_by_time_limit and stage.iterations <= 1 < stage.most_iterations
 
 
 def check_finite(
