@@ -36,6 +36,7 @@ from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.order import misplaced, rescaled
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.plausibility import doubts
+from napari_diner.tasks.lensless.positions import turned_positions
 from napari_diner.tasks.lensless.prior import checked_support, prior_report, support_doubts
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import check_registration, unregistered
@@ -129,7 +130,11 @@ class LenslessJob(Job[LenslessState]):
         same = [] if implausible else of_one_height(amplitudes, setup.frame_optics, setup.heights.distances_um)
         # an illumination that is not known yet would explain most of what seems wrong
         unlit = self._used.unknown_illumination.solve
-        wrong = displaced if unlit else [] if implausible or same else self._suspicion(setup, builder, displaced)
+        wrong = turned_positions(setup, self._prepared)
+        if unlit:
+            wrong += displaced
+        elif not (wrong or implausible or same):
+            wrong = self._suspicion(setup, builder, displaced)
         self.warnings = (*wrong, *self.warnings, *same, *support_doubts(support), *illumination_doubts(self._used))
         self._stages = LenslessStages(self._used, builder, support)
         self.warnings = tuple(self._left_out.counted(self.warnings))
