@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,12 +13,10 @@ from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.tasks.lensless.state import LenslessState
 
 # extent of positions across a line, relative to that along it
 _LINE = 0.05
-
-if TYPE_CHECKING:
-    from napari_diner.tasks.lensless.stages import LenslessState
 
 
 def solver_of_illumination(

@@ -43,7 +43,8 @@ from napari_diner.tasks.lensless.register import check_registration, unregistere
 from napari_diner.tasks.lensless.response import nonlinear
 from napari_diner.tasks.lensless.setup import Setup, geometry_report, light_report
 from napari_diner.tasks.lensless.short_look import SIDES_PX, ShortLook
-from napari_diner.tasks.lensless.stages import LenslessStages, LenslessState
+from napari_diner.tasks.lensless.stages import LenslessStages
+from napari_diner.tasks.lensless.state import LenslessState
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
 from napari_diner.tasks.preflight import Finding, saturation

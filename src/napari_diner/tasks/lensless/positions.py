@@ -18,6 +18,7 @@ _CHANCE = (1.485, 0.598)
 # that of a displacement that is certain, and the part of it that the given positions may have
 _CLEAR, _LESS = 6.0, 0.5
 _FEWEST_PX, _MOST_PAIRS = 2.0, 24
+_TINY = 1e-200
 # (dy, dx) as given becomes the matrix times it
 _OTHERS = {
     "the opposite sign": ((-1, 0), (0, -1)),
@@ -92,14 +93,12 @@ def _correlation(one: npt.NDArray[np.floating], other: npt.NDArray[np.floating])
     spectra = [np.fft.rfft2(np.asarray(frame, np.float64) - frame.mean()) for frame in (one, other)]
     product = spectra[0].conj() * spectra[1]
     # equal weights of all frequencies give a displacement a sharp peak
-    correlation = np.fft.irfft2(product / np.maximum(np.abs(product), 1e-12 * np.abs(product).max()), s=one.shape)
-    return np.asarray(correlation / correlation.std())
+    correlation = np.fft.irfft2(product / np.maximum(np.abs(product), _TINY), s=one.shape)
+    return np.asarray(correlation / max(correlation.std(), _TINY))
 
 
 def _at(correlation: npt.NDArray[np.float64], displacement: npt.NDArray[np.float64]) -> float:
     """Return the largest value within a pixel of a displacement."""
-    row, column = np.rint(displacement).astype(int)
-    rows, columns = (
-        np.arange(at - 1, at + 2) % size for at, size in zip((row, column), correlation.shape, strict=True)
-    )
+    nearest = np.rint(displacement).astype(int)
+    rows, columns = (np.arange(at - 1, at + 2) % size for at, size in zip(nearest, correlation.shape, strict=True))
     return float(correlation[np.ix_(rows, columns)].max())

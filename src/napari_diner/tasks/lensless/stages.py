@@ -1,11 +1,9 @@
-"""The stages of a lensless reconstruction, and their state."""
+"""The stages of a lensless reconstruction."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,9 +15,7 @@ from napari_diner.solvers.adam import AdamDescent, Represented
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.lensless.held_out import HeldOutFrame, WeightChoice
 from napari_diner.solvers.lensless.joint_illumination import Lit
-from napari_diner.solvers.lensless.noise import NoiseModel
-from napari_diner.solvers.lensless.problem import PhaseProblem
-from napari_diner.solvers.lensless.uncertainty import Uncertainty, UncertaintyEstimate
+from napari_diner.solvers.lensless.uncertainty import UncertaintyEstimate
 from napari_diner.solvers.lensless.weighting import weigh
 from napari_diner.solvers.registry import solvers
 from napari_diner.solvers.settings import AdamSettings, GaussNewtonSettings
@@ -35,6 +31,7 @@ from napari_diner.tasks.lensless.prior import Support, middle_frame, priors_of, 
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import FrameRegistration, RegisteredRecording
 from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.tasks.lensless.state import LenslessState
 from napari_diner.tasks.lensless.unknown import build_unknown, make_flat
 
 # part of a time limit at which everything before the last solver must end
@@ -50,46 +47,6 @@ _DAMPING_CALIBRATED, _TOLERANCE_CALIBRATED = 1e-4, 1.5e-6
 # default tolerance of Gauss-Newton from the object of the previous recording: further steps fit the
 # noise, see benchmarks/series.py
 _TOLERANCE_FOLLOWING = 1e-3
-
-
-@dataclass(frozen=True)
-class LenslessState:
-    """State of a lensless reconstruction between its stages."""
-
-    setup: Setup
-    """Geometry of the frames."""
-    prepared: PreparedFrames
-    """The frames."""
-    problem: PhaseProblem
-    """The problem of explaining the frames."""
-    field: Tensor
-    """The best field so far: complex, (Y, X)."""
-    is_flat: bool
-    """Whether the field is a constant instead of an estimate."""
-    gauss_newton: GaussNewtonSettings
-    """Settings of Gauss-Newton from this field on."""
-    unknown: Unknown | None = None
-    """The representation that has been prepared for the next stage."""
-    parameters: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
-    """Parameters of the representation of the field; empty for plain pixels."""
-    parameter_count: int | None = None
-    """Number of parameters of the representation."""
-    noise: NoiseModel | None = None
-    """Estimated noise."""
-    choice: WeightChoice | None = None
-    """The chosen weight of the priors."""
-    registration: Mapping[str, Any] | None = None
-    """Part ``registration`` of the report."""
-    calibration: Mapping[str, Any] | None = None
-    """Part ``calibration`` of the report."""
-    light: Tensor | None = None
-    """The illumination P, if it was estimated: complex, (Y, X), on the grid of the object."""
-    uncertainty: Uncertainty | None = None
-    """Uncertainty of the field."""
-
-    def with_field(self, field: Tensor) -> LenslessState:
-        """Return the state with another field, of plain pixels."""
-        return replace(self, field=field, is_flat=False, parameters={}, parameter_count=None)
 
 
 class LenslessStages:
