@@ -10,6 +10,7 @@ from torch import Tensor
 
 from napari_diner.solvers.lensless.joint_illumination import JointIllumination, OneIllumination
 from napari_diner.solvers.lensless.problem import PhaseProblem
+from napari_diner.tasks.lensless.data import Array
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
@@ -17,6 +18,8 @@ from napari_diner.tasks.lensless.state import LenslessState
 
 # extent of positions across a line, relative to that along it
 _LINE = 0.05
+# variation of a phase over the field above which its unit is asked for
+_MOST_RAD = 8 * np.pi
 
 
 def solver_of_illumination(
@@ -57,18 +60,34 @@ def solver_of_illumination(
     )
 
 
-def illumination_doubts(recipe: LenslessRecipe) -> list[str]:
-    """Return a warning about positions on a line, which leave much of an illumination undetermined."""
-    if not (recipe.unknown_illumination.solve and recipe.moves):
-        return []
-    places = np.array(recipe.positions_um) - np.array(recipe.positions_um).mean(0)
-    across = np.linalg.svd(places, compute_uv=False)
-    if across[1] > _LINE * across[0] or recipe.unknown_illumination.finest_um > 2 * np.abs(places).max():
-        return []
-    return [
-        "the positions of the object lie on a line, so that stripes across it cannot be told from those of the "
-        "illumination; add one beside it, or give unknown_illumination.finest_um"
-    ]
+def illumination_doubts(recipe: LenslessRecipe, phase: Array | None) -> list[str]:
+    """Return warnings about a given illumination or positions that leave much of an unknown one undetermined.
+
+    Parameters
+    ----------
+    recipe
+        All settings.
+    phase
+        The given phase of the illumination, or None.
+    """
+    doubts = []
+    span = 0.0 if phase is None else float(np.ptp(phase))
+    if span > _MOST_RAD:
+        doubts.append(
+            f"the phase of the illumination varies by {span:.3g} rad over the field, "
+            f"{span / (2 * np.pi):.3g} wavelengths; check that illumination_phase is in radians, not degrees or grey "
+            "levels"
+        )
+    if recipe.unknown_illumination.solve and recipe.moves:
+        places = np.array(recipe.positions_um) - np.array(recipe.positions_um).mean(0)
+        across = np.linalg.svd(places, compute_uv=False)
+        limit = 2 * np.abs(places).max()
+        if across[1] <= _LINE * across[0] and recipe.unknown_illumination.finest_um <= limit:
+            doubts.append(
+                "the positions of the object lie on a line, so that stripes across it cannot be told from those of the "
+                "illumination; add one beside it, or give unknown_illumination.finest_um"
+            )
+    return doubts
 
 
 def illumination_report(state: LenslessState) -> dict[str, float]:

@@ -136,7 +136,8 @@ class LenslessJob(Job[LenslessState]):
             wrong += displaced
         elif not (wrong or implausible or same):
             wrong = self._suspicion(setup, builder, displaced)
-        self.warnings = (*wrong, *self.warnings, *same, *support_doubts(support), *illumination_doubts(self._used))
+        unclear = illumination_doubts(self._used, data.illumination_phase)
+        self.warnings = (*wrong, *self.warnings, *same, *support_doubts(support), *unclear)
         self._stages = LenslessStages(self._used, builder, support)
         self.warnings = tuple(self._left_out.counted(self.warnings))
 
