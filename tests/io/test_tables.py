@@ -202,10 +202,22 @@ def test_a_column_of_values_is_no_column_of_numbers() -> None:
 
 
 def test_a_frame_has_one_row_unless_it_may_have_more() -> None:
-    table = read_table("frame,z\n2,20\n7,70\n7,10\n1,5")
-    with pytest.raises(InputError, match="frame 7 twice"):
+    table = read_table("frame,z\n2,20\n3,70\n3,10\n1,5")
+    with pytest.raises(InputError, match="frame 3 twice"):
         table.in_order()
     assert table.in_order(repeated=True).column("z") == [5, 20, 70, 10]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "gap"), [((1, 2, 4, 5), 3), ((10, 50, 20, 40), 30), ((5, 6, 7), None), ((0, 10, 20), None)]
+)
+def test_a_frame_that_is_missing_between_others_is_named(numbers: tuple[int, ...], gap: int | None) -> None:
+    table = read_table("frame,z\n" + "\n".join(f"{number},{100 + number}" for number in numbers))
+    if gap is None:
+        assert table.in_order().column("z") == [100 + number for number in numbers]
+    else:
+        with pytest.raises(InputError, match=f"has no frame {gap}, between others; give each frame one row"):
+            table.in_order()
 
 
 @pytest.mark.parametrize("text", ["wavelength (um)\n1\n2", "frame;Gain\n1;3\n2;4", "pixel size [um]\n5\n6"])

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from napari_diner.errors import InputError, one_line, quoted
@@ -107,7 +108,7 @@ class Table:
         Raises
         ------
         InputError
-            If a frame is repeated, unless that is allowed.
+            If a frame is repeated, unless that is allowed, or is missing between others.
         """
         first = [row[0].text for row in self.rows]
         if len(self.rows[0]) <= values or not all(text.isdecimal() and len(text) < 10 for text in first):
@@ -120,6 +121,15 @@ class Table:
         if len({*numbers}) < len(numbers) and not repeated:
             twice = next(number for number in numbers if numbers.count(number) > 1)
             raise InputError(f"{self.source} has frame {twice} twice; give each frame one row")
+        different = sorted({*numbers})
+        steps = {later - earlier for earlier, later in pairwise(different)}
+        if len(steps) > 1:
+            step = min(steps)
+            before = next(number for number, later in pairwise(different) if later - number != step)
+            raise InputError(
+                f"{self.source} has no frame {before + step}, between others; give each frame one row, or remove the "
+                "column of frame numbers if the rows are in the order of the frames"
+            )
         order = sorted(range(len(numbers)), key=numbers.__getitem__)
         return replace(self, rows=tuple(self.rows[index] for index in order))
 
