@@ -60,6 +60,12 @@ class StartingValues(Resumable):
         self.unknown, self.estimate = unknown, estimate
         self.settings = AdamSettings(iterations=_EPOCHS, learning_rate=learning_rate, patience=None)
         self.generator, self.budget = generator, budget
+        self._begun = 0
+
+    @property
+    def may_end(self) -> bool:
+        """Whether each part has values: with an amplitude alone, the estimate would be lost."""
+        return self._begun == len(self.unknown.parts)
 
     def steps(self) -> Iterator[Step]:
         """Fit one representation after the other; its misfit is no loss of the task, and is not reported."""
@@ -67,6 +73,7 @@ class StartingValues(Resumable):
         for number, (part, values) in enumerate(
             zip(self.unknown.parts, self.unknown.targets(self.estimate), strict=True), start=1
         ):
+            self._begun = number
             if holds_values(part):
                 fit_values(part, values, self.generator)
                 yield Step(number, count)

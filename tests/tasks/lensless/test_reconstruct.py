@@ -56,6 +56,15 @@ def test_diner_keeps_what_it_is_started_with(recipe: LenslessRecipe, sample: Len
     assert any(name.endswith("hash_table") for name in result.weights)
 
 
+def test_a_time_limit_during_the_starting_values_does_not_lose_the_start(
+    recipe: LenslessRecipe, sample: LenslessSample
+) -> None:
+    alone = finished(recipe.updated({"max_seconds": 1e-3}), sample.frames)
+    started = finished(recipe.updated({"max_seconds": 1e-3, "solver": "diner"}), sample.frames)
+    assert started.report["stages"][-1]["iterations"] == 1
+    assert started.report["measurement_psnr_db"] > alone.report["measurement_psnr_db"] - 1
+
+
 @pytest.mark.parametrize("solver", ["diner", "pixels", "alternating"])
 def test_first_order_solvers_explain_the_data_from_a_flat_start(
     recipe: LenslessRecipe, sample: LenslessSample, solver: str

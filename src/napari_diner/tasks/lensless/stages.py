@@ -299,6 +299,7 @@ class LenslessStages:
             _took_values,
             share=_VALUES_SHARE,
             essential=True,
+            may_end=lambda solver: not isinstance(solver, StartingValues) or solver.may_end,
             show=lambda state, unknown: state,
         )
         yield Stage(label, self._descent(name), _represented, share=share, essential=True)
