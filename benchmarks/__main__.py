@@ -24,12 +24,18 @@ SUITE: dict[str, tuple[list[str], list[str]]] = {
     "widths": (["--size", "192", "--seconds", "4"], []),
     "lensless": ([], []),
     "idt": (["--phase", "0.3", "--size", "32", "--slices", "12"], []),
+    "comparators": (["--seconds", "3", "--size", "64", "--frames", "6"], ["--seconds", "60", "--frames", "30"]),
     "accelerator": (
         ["--parts", "image", "idt", "--image-size", "192", "--epochs", "200", "--idt-size", "32"],
         [],
     ),
 }
-QUICK_NAMES = ("image", "widths", "idt", "accelerator")
+QUICK_NAMES = ("image", "widths", "idt", "comparators", "accelerator")
+
+
+def program(name: str) -> Path:
+    """Return the file of a program, or its folder if it has several."""
+    return HERE / name if (HERE / name).is_dir() else HERE / f"{name}.py"
 
 
 def main() -> int:
@@ -53,7 +59,7 @@ def main() -> int:
         print(f"== {name} {' '.join(options)}", flush=True)
         began = time.perf_counter()
         folder = arguments.output / name
-        code = subprocess.run([sys.executable, HERE / f"{name}.py", *options, "-o", folder], check=False).returncode
+        code = subprocess.run([sys.executable, program(name), *options, "-o", folder], check=False).returncode
         rows.append({"name": name, "options": options, "seconds": time.perf_counter() - began, "exit": code})
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "suite.json").write_text(json.dumps(rows, indent=2), encoding="utf-8")

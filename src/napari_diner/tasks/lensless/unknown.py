@@ -50,8 +50,8 @@ def build_unknown(recipe: LenslessRecipe, name: str, start: Tensor, generator: t
 def make_flat(unknown: ComplexField, start: Tensor) -> None:
     """Make an unknown return about the mean of a field, by setting the last biases of its networks.
 
-    The keys and all other parameters keep their random values. Representations without a last linear layer are
-    unchanged.
+    The keys and all other parameters keep their random values. Representations whose last linear layer does not return
+    the outputs are unchanged.
     """
     for part, target in zip(unknown.parts, unknown.targets(start), strict=True):
         mean = target.mean((-2, -1))
@@ -60,5 +60,5 @@ def make_flat(unknown: ComplexField, start: Tensor) -> None:
         else:
             layers, present = list(part.modules()), part.exact().mean((-2, -1))
         linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
-        if linear:
+        if linear and linear[-1].out_features == part.outputs:
             linear[-1].bias.add_(mean - present)
