@@ -45,6 +45,28 @@ def test_directions_listed_in_alternation_are_put_right(recording: Recording) ->
 
 
 @pytest.mark.parametrize(
+    ("places", "words"),
+    [
+        ((8, 2), "directions of frames 3 and 9 exchanged"),
+        ((5, 1, 10), "directions of frames 2, 6 and 11 in another order"),
+    ],
+)
+def test_single_exchanged_frames_are_named_and_put_right(
+    recording: Recording, places: tuple[int, ...], words: str
+) -> None:
+    noise = np.random.default_rng(0).standard_normal(recording.frames.shape)
+    frames = (recording.frames + 0.003 * noise).astype(np.float32)
+    frames[[*places]] = frames[np.roll(places, 1)]
+    assert any(f"“{words}”" in text for text in started(recording.recipe, frames).warnings)
+    idt = task("idt")
+    best = idt.rank(idt.checks[0], recording.recipe, Frames(frames)).alternatives[0]
+    chosen = recording.recipe.updated(best.changes).illumination(12).apertures
+    right = ring(0.637, 12).apertures
+    right[[*places]] = right[np.roll(places, 1)]
+    assert np.allclose(chosen, right, atol=1e-6)
+
+
+@pytest.mark.parametrize(
     ("scale", "name"),
     [
         (lambda na: np.arcsin(na / 1.33), "all as angles in the medium, in radians"),
@@ -77,6 +99,8 @@ def test_a_right_scale_is_not_warned_of(recording: Recording) -> None:
 @pytest.mark.parametrize(
     ("factors", "words"),
     [
+        ({"wavelength_um": 1.5}, "pixels about (4[0-9]|5[0-9]) % larger"),
+        ({"pixel_size_um": 1.25}, "pixels about (1[6-9]|2[0-4]) % smaller"),
         ({"wavelength_um": 2}, "pixels about (2|1.9|2.1) times as large"),
         ({"pixel_size_um": 0.5}, "pixels about (2|1.9|2.1) times as large"),
         ({"pixel_size_um": 8}, "pixels about 0.1[2-4] times as large"),

@@ -102,12 +102,12 @@ class Judged:
         """Root mean square difference of all frames, relative to the signal."""
         return math.sqrt(float(self.squares.mean()))
 
-    def is_better_than(self, other: Judged) -> bool:
-        """Whether it predicts significantly better."""
+    def is_better_than(self, other: Judged, standard_errors: float = _SURE) -> bool:
+        """Whether it predicts worthwhile better, by more than so many standard errors."""
         if self.squares.mean() > (1 - _WORTHWHILE) * other.squares.mean():
             return False
         gain = np.log(other.squares / self.squares)
-        return bool(gain.mean() > _SURE * gain.std(ddof=1) / math.sqrt(len(gain)))
+        return bool(gain.mean() > standard_errors * gain.std(ddof=1) / math.sqrt(len(gain)))
 
     @property
     def sign(self) -> int:

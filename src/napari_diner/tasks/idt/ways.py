@@ -23,6 +23,7 @@ from napari_diner.solvers.calibration.arrangement import (
     opposite,
 )
 from napari_diner.solvers.calibration.direction_scale import scaled
+from napari_diner.solvers.calibration.exchanges import exchanged
 from napari_diner.solvers.idt.regularisers import Sign
 from napari_diner.tasks.check import Alternative, Ranking
 from napari_diner.tasks.idt.crop import busiest
@@ -45,9 +46,9 @@ _ALIKE = 1.02
 # errors of two explanations that differ by less than this factor leave it open
 _SIMILAR = 1.4
 # candidates for the pixel size, and for the aperture relative to that of the most oblique direction, number of
-# frames, and largest ratio of the errors
+# frames, and standard errors by which another scale must be better: 7.6 to 20 if it is the right one, below 4 if not
 _PIXELS, _BETWEEN, _NAS = np.geomspace(0.05, 20, 61), np.geomspace(0.95, 1 / 0.95, 7), np.linspace(1.02, 1.5, 13)
-_FEWEST_SCALED, _MOST_SCALED, _MUCH_BETTER = 12, 24, 0.5
+_FEWEST_SCALED, _MOST_SCALED, _SURE_OF_SCALE = 12, 24, 6.0
 # rows of a ranking
 _ROWS = 10
 _COLUMNS = {
@@ -79,6 +80,9 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
         pairs = [(best, judged), *_in_other_scales(models, data)]
         after, before = min(pairs, key=lambda pair: pair[0].error / pair[1].error)
         better = _Directions(after, before) if after.is_better_than(before) else None
+        swapped = exchanged(test, judged)
+        if swapped is not None and (better is None or swapped.error < _ALIKE * better.after):
+            better = _Directions(swapped, judged)
     suspicions = sorted((one for one in (scale, better) if one is not None), key=lambda one: one.after)
     if not suspicions:
         return judged.sign, warnings_of_sign(recipe.regularization.sign, judged.sign)
@@ -157,7 +161,7 @@ def _other_scale(models: ComputedModels, data: Tensor) -> _Scale | None:
     by_na = best((na, replace(given, na=na)) for na in (_NAS * directions).tolist() if na < given.medium_index)
     if by_na is not None and by_na[1].error <= _ALIKE * after.error:
         words, after = f"an NA of the objective of about {by_na[0]:.2f}", by_na[1]
-    if after.error > _MUCH_BETTER * before.error or not after.is_better_than(before):
+    if not after.is_better_than(before, _SURE_OF_SCALE):
         return None
     return _Scale(words, before.error, after.error)
 
@@ -238,6 +242,8 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
     test = _test(models, data, _MANY)
     others = scaled(models.illumination, models.geometry.na, models.geometry.medium_index)
     judged = test.judge([*arrangements(models.illumination), *others])
+    swapped = exchanged(test, judged[0])
+    judged += [] if swapped is None else [swapped]
     current, best = judged[0], min(judged, key=_error)
     step = _FIRST_STEP_DEG
     while step >= _LAST_STEP_DEG:
@@ -264,7 +270,8 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
 
 def _alternative(recipe: IdtRecipe, way: Judged, left_out: LeftOut) -> Alternative:
     sign = {1: "+", -1: "−", 0: "?"}[way.sign]
-    return Alternative(way.arrangement.name, (f"{way.error:.1%}", sign), _changes(recipe, way.arrangement, left_out))
+    (name,) = left_out.counted([way.arrangement.name])
+    return Alternative(name, (f"{way.error:.1%}", sign), _changes(recipe, way.arrangement, left_out))
 
 
 def _test(models: ComputedModels, data: Tensor, frequencies: int) -> ArrangementTest:
