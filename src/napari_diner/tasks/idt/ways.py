@@ -46,9 +46,10 @@ _ALIKE = 1.02
 # errors of two explanations that differ by less than this factor leave it open
 _SIMILAR = 1.4
 # candidates for the pixel size, and for the aperture relative to that of the most oblique direction, number of
-# frames, and standard errors by which another scale must be better: 7.6 to 20 if it is the right one, below 4 if not
+# frames; another scale must halve the error, or be better by so many standard errors: 7.6 to 40 if it is the right
+# one, below 5 if not
 _PIXELS, _BETWEEN, _NAS = np.geomspace(0.05, 20, 61), np.geomspace(0.95, 1 / 0.95, 7), np.linspace(1.02, 1.5, 13)
-_FEWEST_SCALED, _MOST_SCALED, _SURE_OF_SCALE = 12, 24, 6.0
+_FEWEST_SCALED, _MOST_SCALED, _MUCH_BETTER, _SURE_OF_SCALE = 12, 24, 0.5, 6.0
 # rows of a ranking
 _ROWS = 10
 _COLUMNS = {
@@ -161,7 +162,8 @@ def _other_scale(models: ComputedModels, data: Tensor) -> _Scale | None:
     by_na = best((na, replace(given, na=na)) for na in (_NAS * directions).tolist() if na < given.medium_index)
     if by_na is not None and by_na[1].error <= _ALIKE * after.error:
         words, after = f"an NA of the objective of about {by_na[0]:.2f}", by_na[1]
-    if not after.is_better_than(before, _SURE_OF_SCALE):
+    much = after.error < _MUCH_BETTER * before.error
+    if not (after.is_better_than(before) if much else after.is_better_than(before, _SURE_OF_SCALE)):
         return None
     return _Scale(words, before.error, after.error)
 
