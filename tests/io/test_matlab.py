@@ -117,6 +117,9 @@ def test_complex_frames_are_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "a.mat", I=TRANSFER[0, :, 0])
     with pytest.raises(InputError, match="not an image of real numbers"):
         probe(path)
+    savemat(tmp_path / "old.mat", {"I": TRANSFER[0, :, 0]})
+    with pytest.raises(InputError, match="complex, not intensities"):
+        read(probe(tmp_path / "old.mat"))
 
 
 def test_damaged_and_missing_files(tmp_path: Path) -> None:

@@ -171,6 +171,13 @@ def test_png_files_of_all_modes(mode: str, shape: tuple[int, ...], tmp_path: Pat
     np.testing.assert_array_equal(found, np.asarray(shown))
 
 
+def test_animations_are_not_taken_for_one_image(tmp_path: Path) -> None:
+    images = [Image.fromarray(numbers(6, 8) + place) for place in range(3)]
+    images[0].save(tmp_path / "a.png", save_all=True, append_images=images[1:])
+    with pytest.raises(InputError, match="animation of 3 images"):
+        read(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize(
     ("kind", "dtype"), [("png", np.uint8), ("tif", np.uint8), ("tif", np.uint16), ("npy", np.uint8)]
 )

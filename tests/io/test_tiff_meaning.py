@@ -157,11 +157,17 @@ def test_opacity_of_grey_frames_is_left_out(reader: Any, path: Path, planar: boo
     check(reader(path), BYTES)
 
 
-@pytest.mark.parametrize("name", ["CIELAB", "LOGL"])
+@pytest.mark.parametrize("name", ["CIELAB", "LOGL", "CFA"])
 def test_scales_that_are_not_linear_are_refused(reader: Any, path: Path, name: str) -> None:
     tifffile.imwrite(path, BYTES[0], photometric="minisblack")
     _overwrite(path, 262, int(tifffile.PHOTOMETRIC[name]))
     with pytest.raises(InputError, match="not intensities; convert it to grey"):
+        reader(path)
+
+
+def test_inks_are_not_taken_for_frames(reader: Any, path: Path) -> None:
+    tifffile.imwrite(path, np.repeat(BYTES[0][..., None], 4, -1), photometric="separated")
+    with pytest.raises(InputError, match="ink.*not intensities"):
         reader(path)
 
 

@@ -134,4 +134,6 @@ def format_of(path: Path) -> Format:
     if not start and stat.S_ISREG(mode):
         raise InputError(f"{path} is empty; save or copy it again")
     what = "folder" if stat.S_ISDIR(mode) else "file"
-    raise InputError(f"{path} is not a {what} of a format that can be read, despite its name; convert it to TIFF")
+    known = any(path.suffix.lower() in format_.suffixes for format_ in FORMATS)
+    despite = ", despite its name" if known else ""
+    raise InputError(f"{path} is not a {what} of a format that can be read{despite}; convert it to TIFF")

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from napari_diner.errors import InputError
+from napari_diner.errors import InputError, quoted
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
 from napari_diner.io.hdf5 import FRAME_NAMES
@@ -59,6 +59,10 @@ def read_matlab5(path: Path, name: str, index: Index) -> Array:
         part, values = _chosen(path, name)
         if values is None:
             values = loadmat(path, variable_names=[part.name])[part.name]
+        if np.iscomplexobj(values):
+            raise InputError(
+                f"{quoted(part.name)} in {path} is complex, not intensities; save its squared magnitude, or its real part"
+            )
         return np.asarray(values)[index].astype(part.dtype, copy=False)
 
 

@@ -35,17 +35,17 @@ def probe_png(path: Path, name: str = "") -> Header:
     Raises
     ------
     InputError
-        If the file is damaged.
+        If the file is damaged, or an animation.
     """
     if name:
         raise InputError(f"{path} is a PNG file, which holds one image; leave out ::{quoted(name)}")
     width, height, depth, colour = _start(path)
     dtype = np.dtype("u2" if depth == 16 else "?" if depth == 1 and colour == GREY else "u1")
-    if depth == 16:
-        colours = _DEEP_COLOURS.get(colour, ())
-    else:
-        with opened(path, "PNG") as image:
-            colours = COLOURS.get(image.mode, ())
+    with opened(path, "PNG") as image:
+        colours = _DEEP_COLOURS.get(colour, ()) if depth == 16 else COLOURS.get(image.mode, ())
+        count = getattr(image, "n_frames", 1)
+    if count > 1:
+        raise InputError(f"{path} is an animation of {count} images; save them as a TIFF stack")
     header = Header((height, width, *colours), dtype, "YX" + "S" * len(colours))
     check_expansion(path, header.nbytes, path.stat().st_size)
     return header

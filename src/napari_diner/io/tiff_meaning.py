@@ -21,12 +21,14 @@ _OPACITY = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 _GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
 _JPEG = (6, 7, 34892, 33007)
 """Compressions whose decoders convert luminance and chrominance to colours."""
-_NOT_LINEAR: dict[int, str] = {
+_NO_INTENSITIES: dict[int, str] = {
     tifffile.PHOTOMETRIC.CIELAB: "CIE L*a*b*",
     tifffile.PHOTOMETRIC.ICCLAB: "ICC L*a*b*",
     tifffile.PHOTOMETRIC.ITULAB: "ITU L*a*b*",
     tifffile.PHOTOMETRIC.LOGL: "logarithms of luminance",
     tifffile.PHOTOMETRIC.LOGLUV: "logarithms of luminance",
+    tifffile.PHOTOMETRIC.SEPARATED: "amounts of ink (CMYK)",
+    tifffile.PHOTOMETRIC.CFA: "the mosaic of a colour camera",
 }
 _FLIPS = {1: "", 2: "X", 3: "YX", 4: "Y", 5: "", 6: "X", 7: "YX", 8: "Y"}
 """Axes along which to flip an image to make it upright, by the orientation in the header.
@@ -170,8 +172,8 @@ def meaning(
     page = series.keyframe
     axes, shape = "".join(letter for letter, _ in named), tuple(size for _, size in named)
     stored = np.dtype(series.dtype).newbyteorder("=")
-    if page.photometric in _NOT_LINEAR:
-        raise InputError(f"{path} holds {_NOT_LINEAR[page.photometric]}, which are not intensities; convert it to grey")
+    if page.photometric in _NO_INTENSITIES:
+        raise InputError(f"{path} holds {_NO_INTENSITIES[page.photometric]}, not intensities; convert it to grey")
     if page.photometric == tifffile.PHOTOMETRIC.YCBCR and page.compression not in _JPEG:
         raise InputError(f"{path} holds luminance and chrominance (YCbCr), not colours; convert it to grey or RGB")
     calibration = _calibration(path, tif.imagej_metadata, stored)
