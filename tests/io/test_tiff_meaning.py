@@ -167,7 +167,7 @@ def test_scales_that_are_not_linear_are_refused(reader: Any, path: Path, name: s
 
 def test_inks_are_not_taken_for_frames(reader: Any, path: Path) -> None:
     tifffile.imwrite(path, np.repeat(BYTES[0][..., None], 4, -1), photometric="separated")
-    with pytest.raises(InputError, match="ink.*not intensities"):
+    with pytest.raises(InputError, match=r"ink.*not intensities"):
         reader(path)
 
 

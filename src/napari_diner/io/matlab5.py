@@ -61,7 +61,7 @@ def read_matlab5(path: Path, name: str, index: Index) -> Array:
             values = loadmat(path, variable_names=[part.name])[part.name]
         if np.iscomplexobj(values):
             raise InputError(
-                f"{quoted(part.name)} in {path} is complex, not intensities; save its squared magnitude, or its real part"
+                f"{quoted(part.name)} in {path} is complex, not intensities; save its squared magnitude"
             )
         return np.asarray(values)[index].astype(part.dtype, copy=False)
 
