@@ -60,9 +60,7 @@ def read_matlab5(path: Path, name: str, index: Index) -> Array:
         if values is None:
             values = loadmat(path, variable_names=[part.name])[part.name]
         if np.iscomplexobj(values):
-            raise InputError(
-                f"{quoted(part.name)} in {path} is complex, not intensities; save its squared magnitude"
-            )
+            raise InputError(f"{quoted(part.name)} in {path} is complex, not intensities; save its squared magnitude")
         return np.asarray(values)[index].astype(part.dtype, copy=False)
 
 
