@@ -34,6 +34,37 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_aberrations_are_simulated_and_given(run: Run, tmp_path: Path) -> None:
+    sample = tmp_path / "sample"
+    sizes = ("--slices", 4, "--height-px", 32, "--width-px", 32, "--frames", 8, "--noise-sigma", 0, "--model", "born")
+    assert run("simulate", "idt", "-o", sample, *sizes, "--zernike-rad", "0,0.4,-0.3,0.5").code == 0
+    assert (sample / "zernike.csv").read_text().split() == ["mode,rad", "4,0", "5,0.4", "6,-0.3", "7,0.5"]
+    unexplained = []
+    for name, coefficients in (("without", "0"), ("with", "0,0.4,-0.3,0.5")):
+        finished = run(
+            "idt", sample / "stack.tif", "--recipe", sample / "recipe.yaml", "--solver", "tikhonov",
+            "--regularization.tikhonov", 1e-3, "--pupil.zernike-rad", coefficients, "-o", tmp_path / name,
+        )  # fmt: skip
+        assert finished.code == 0, finished.err
+        unexplained.append(report_of(tmp_path / name)["unexplained"])
+    assert unexplained[1] < 0.02 < unexplained[0]
+    assert "zernike_rad:\n  - 0.0\n  - 0.4" in (tmp_path / "with/recipe.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--pupil.zernike-rad", "0,33"), "between -20 and 20, not 33"),
+        (("--pupil.zernike-rad", "0.1", "--transfer-functions", "a.mat"), "contain the aberrations"),
+    ],
+)
+def test_impossible_aberrations_are_refused(
+    run: Run, cells: Path, tmp_path: Path, options: tuple[str, ...], complaint: str
+) -> None:
+    finished = run("idt", cells / "stack.tif", "--recipe", cells / "recipe.yaml", "-o", tmp_path / "out", *options)
+    assert finished.code == 2 and complaint in finished.err
+
+
 def test_what_is_simulated_can_be_reconstructed_and_scored(run: Run, tmp_path: Path) -> None:
     sample, out = tmp_path / "sample", tmp_path / "out"
     assert run("simulate", "idt", "-o", sample, *SIMULATED).code == 0

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from napari_diner.settings import Settings
+
+# beyond it, the pupil varies by more than a turn from one frequency to the next
+_LARGEST_RAD = 20
+
+
+def _plausible(values: tuple[float, ...]) -> tuple[float, ...]:
+    for value in values:
+        if not abs(value) <= _LARGEST_RAD:
+            raise ValueError(f"every value must be between -{_LARGEST_RAD} and {_LARGEST_RAD}, not {value:g}")
+    return values
+
+
+ZernikeCoefficients = Annotated[tuple[float, ...], AfterValidator(_plausible), Field(max_length=33)]
+"""Coefficients of the Zernike modes from 4 (Noll) on, in rad RMS; see `physics.zernike`."""
+
+
+class PupilSettings(Settings):
+    """Aberrations of the objective: the phase of its pupil."""
+
+    zernike_rad: ZernikeCoefficients = Field(default=(), title="Zernike modes (rad)")
+    """RMS phases of Noll's modes from 4 on: defocus, two of astigmatism, two of coma, two of trefoil, spherical …"""
 
 
 class SurroundSettings(Settings):

@@ -65,6 +65,8 @@ class VolumeGeometry(Slices):
         Numerical aperture of the objective.
     first_slice_um
         z of the centre of the first slice; if None, the volume is centred on the plane in focus, z = 0.
+    zernike_rad
+        Phase of the objective's pupil: coefficients of the Zernike modes from 4 on, in rad; see `physics.zernike`.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class VolumeGeometry(Slices):
     pixel_size_um: float
     na: float
     first_slice_um: float | None = None
+    zernike_rad: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,3 +105,8 @@ class VolumeGeometry(Slices):
     def cutoff(self) -> float:
         """NA/λ, in cycles/µm: the highest transverse frequency that passes the objective."""
         return self.na / self.wavelength_um
+
+    @property
+    def is_aberrated(self) -> bool:
+        """Whether the phase of the pupil is not constant."""
+        return any(self.zernike_rad)

@@ -87,8 +87,8 @@ def low_frequencies(
     )
     for aperture, weight, frame in sources:
         for sign in (1, -1):
-            a, delta = born_amplitude(sign * fy, sign * fx, aperture, geometry)
-            transfer[frame] += weight * sign * a * torch.exp(-2j * math.pi * sign * z_um * delta)
+            a, delta, pupil = born_amplitude(sign * fy, sign * fx, aperture, geometry)
+            transfer[frame] += weight * sign * a * torch.exp(1j * sign * (pupil - 2 * math.pi * z_um * delta))
         u2 = (aperture[0] ** 2 + aperture[1] ** 2) / geometry.wavelength_um**2
         eta = math.sqrt(geometry.medium_frequency**2 - u2)
         strongest += weight * geometry.wavenumber**2 * geometry.slice_spacing_um / (4 * math.pi * eta)

@@ -74,4 +74,4 @@ def _scattered(geometry: VolumeGeometry, illumination: Illumination, lateral: Te
     """Return amplitude and axial frequency of light from each source that is scattered by |u| at all angles, (R, A)."""
     angle = torch.arange(_ANGLES, dtype=torch.float64) * (2 * math.pi / _ANGLES)
     fy, fx = lateral.double()[:, None] * torch.sin(angle), lateral.double()[:, None] * torch.cos(angle)
-    return [born_amplitude(fy, fx, source, geometry) for source in illumination.apertures.tolist()]
+    return [born_amplitude(fy, fx, source, geometry)[:2] for source in illumination.apertures.tolist()]

@@ -7,7 +7,7 @@ transverse frequency rotates,
     U ← cos(kz d) U + sin(kz d)/kz U′,      U′ ← cos(kz d) U′ − kz sin(kz d) U,      kz = 2π η(u + u_i),
 
 and in space the contrast gives the kick ``U′ ← U′ − κ U``, with κ = h k0² Δε for a step of h. Behind the last slice
-the forward wave ½(U + U′/(i kz)) passes the pupil and is propagated back to the plane in focus.
+the forward wave ½(U + U′/(i kz)) passes the pupil, ``P = exp(iW)``, and is propagated back to the plane in focus.
 
 In a medium of index n the steps have the axial wavenumber K, ``cos(K h) = cos(kz h) − κ/(2 kz) sin(kz h)``. The exact
 K² = kz² + k0² Δε gives a wave the phase ``ε − ½ε²/x`` in a step, with ε = κ/(2 kz) and x = kz h, but the steps give it
@@ -33,7 +33,7 @@ from napari_diner.physics.idt.base import IDTModel, Precision, frequency_device
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.ssnp_linearised import LinearisedMarch
-from napari_diner.physics.idt.transfer import chosen_sources
+from napari_diner.physics.idt.transfer import chosen_sources, pupil_phase
 
 # thickness of a slice beyond which the units must be wrong, and a pass through the volume would not end
 _MOST_WAVELENGTHS = 1000
@@ -186,7 +186,11 @@ class SSNPModel(IDTModel):
         exit_um = entry_um + (self.shape[0] * self.steps_per_slice - 1) * self.step_um
         # half of the wave at the exit, propagated back to focus; within the pupil η is not zero
         pupil = band & (squared <= (geometry.cutoff * (1 + EDGE)) ** 2)
-        back = torch.polar(pupil.double() / 2, -2 * math.pi * exit_um * eta)
+        angle_back = -2 * math.pi * exit_um * eta
+        if geometry.is_aberrated:
+            apertures = self.illumination.apertures[sources.numpy()].tolist()
+            angle_back += torch.stack([pupil_phase(fy, fx, aperture, geometry) for aperture in apertures])
+        back = torch.polar(pupil.double() / 2, angle_back)
         return SourceBatch(
             turn=(self._cast(band * angle.cos()), self._cast(band * stretch), self._cast(band * slope * angle.sin())),
             image_of_field=self._cast(back),

@@ -60,6 +60,7 @@ def simulate(settings: IdtSimulation) -> IdtSample:
         settings.medium_index,
         settings.pixel_size_um,
         settings.na,
+        zernike_rad=settings.zernike_rad,
     )
     model = (SSNPModel if settings.model == "multislice" else BornModel)(geometry, illumination)
     phantom = cells(

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from napari_diner.physics.settings import ZernikeCoefficients
 from napari_diner.settings import Settings
 from napari_diner.simulate.settings import Columns, Rows, Seed, Wavelength
 
@@ -24,6 +25,8 @@ class IdtSimulation(Settings):
     wavelength_um: Wavelength = 0.515
     na: float = Field(default=0.65, gt=0, lt=5, title="Objective NA")
     """Numerical aperture of the objective."""
+    zernike_rad: ZernikeCoefficients = Field(default=(), title="Aberrations (rad)")
+    """RMS phases of the objective's Zernike modes from 4 (Noll) on: defocus, two of astigmatism, two of coma, …"""
     medium_index: float = Field(default=1.33, ge=1, le=5, title="Medium index")
     """Refractive index of the medium around the cells: 1.33 for water."""
     ring_na: float = Field(default=0.637, ge=0, lt=5, title="NA of the ring")

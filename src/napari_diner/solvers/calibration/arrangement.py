@@ -304,10 +304,10 @@ class ArrangementTest:
             weight = sum(source.weight for source in frame)
             for source in frame:
                 for sign in (1, -1):
-                    a, delta = born_amplitude(
+                    a, delta, pupil = born_amplitude(
                         sign * self._fy, sign * self._fx, (source.na_y, source.na_x), self.geometry, self.dispersion
                     )
-                    angle = (-2 * math.pi * sign * delta[:, None] * self._z).float()
+                    angle = (sign * (pupil[..., None] - 2 * math.pi * delta[:, None] * self._z)).float()
                     response = (source.weight / weight * a.float())[:, None] * torch.complex(
                         -sign * angle.sin(), sign * angle.cos()
                     )

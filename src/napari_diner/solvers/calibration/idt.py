@@ -314,11 +314,13 @@ class IlluminationRefinement(Resumable):
 
     def _side(self, aperture: Vector, sign: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return A(u) of the slice z = 0, or A*(−u), phases of all slices, (K', Z), and passing frequencies, (K,)."""
-        a, delta = born_amplitude(
+        a, delta, pupil = born_amplitude(
             sign * self._fy, sign * self._fx, tuple(aperture.tolist()), self.geometry, self.dispersion
         )
         passes = a != 0
         angle = (-2 * math.pi * sign * delta[passes]).to(_REAL)[:, None] * self._z
+        if self.geometry.is_aberrated:
+            angle += (sign * pupil[passes]).to(_REAL)[:, None]
         phases = torch.complex(angle.cos(), angle.sin())
         return (1j * sign * a[passes]).to(_COMPLEX), phases, passes
 

@@ -12,7 +12,7 @@ from napari_diner.io.tables import read_table
 from napari_diner.io.texts import read_json
 from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
-from napari_diner.physics.settings import SurroundSettings
+from napari_diner.physics.settings import PupilSettings, SurroundSettings
 from napari_diner.preprocess.settings import SaturationLevel
 from napari_diner.representations.settings import RepresentationSettings
 from napari_diner.settings import OneOf, Settings
@@ -101,6 +101,8 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
     """An annular illumination, instead of listed ones."""
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, title="Calibration")
     """Self-calibration of the illuminations."""
+    pupil: PupilSettings = Field(default_factory=PupilSettings, title="Pupil")
+    """Aberrations of the objective."""
     transfer_functions: str | None = Field(
         default=None, title="Transfer functions", json_schema_extra={"words": ["file"]}
     )
@@ -165,6 +167,11 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
             raise ValueError(
                 "transfer_functions and calibration exclude each other, as transfer functions are for fixed "
                 "illuminations; leave one of them out"
+            )
+        if self.transfer_functions is not None and any(self.pupil.zernike_rad):
+            raise ValueError(
+                "transfer_functions contain the aberrations of the objective; leave out pupil.zernike_rad, or "
+                "transfer_functions"
             )
         return self
 
@@ -242,7 +249,14 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
         if self.na is None:
             raise RecipeError("The numerical aperture of the objective is missing; give {field}", "na")
         return VolumeGeometry(
-            shape, self.slice_spacing_um, wavelength_um, self.medium_index, pixel_um, self.na, self.first_slice_um
+            shape,
+            self.slice_spacing_um,
+            wavelength_um,
+            self.medium_index,
+            pixel_um,
+            self.na,
+            self.first_slice_um,
+            self.pupil.zernike_rad,
         )
 
     def illumination(self, frames: int) -> Illumination:

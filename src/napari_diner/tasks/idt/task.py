@@ -31,6 +31,7 @@ PICTURE, RECORDED = "slices.png", "recorded.png"
 
 def simulate(settings: IdtSimulation) -> SampleData:
     """Simulate a recording of cells under oblique illumination; see `napari_diner.simulate.idt.recording.simulate`."""
+    from napari_diner.physics.zernike import FIRST_MODE
     from napari_diner.simulate.idt.recording import simulate
 
     sample = simulate(settings)
@@ -52,6 +53,11 @@ def simulate(settings: IdtSimulation) -> SampleData:
         **({} if is_ring else {"illuminations": ((0.0, 0.0),) * settings.frames}),
     )
     directions = "\n".join(f"{y:.9g},{x:.9g}" for y, x in sample.illuminations)
+    files = {"illuminations.csv": f"NA_y,NA_x\n{directions}\n"}
+    if settings.zernike_rad:
+        # not in the recipe, as those of an objective are rarely known
+        modes = "\n".join(f"{mode},{value:.9g}" for mode, value in enumerate(settings.zernike_rad, FIRST_MODE))
+        files["zernike.csv"] = f"mode,rad\n{modes}\n"
     return SampleData(
         NamedArray("stack", sample.frames, "NYX", (1.0, pixel, pixel)),
         recipe,
@@ -59,7 +65,7 @@ def simulate(settings: IdtSimulation) -> SampleData:
             NamedArray("n_re", sample.phantom.n_re, "ZYX", voxel),
             NamedArray("n_im", sample.phantom.n_im, "ZYX", voxel),
         ),
-        files={"illuminations.csv": f"NA_y,NA_x\n{directions}\n"},
+        files=files,
     )
 
 
