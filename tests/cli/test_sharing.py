@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import napari_diner as nd
 from napari_diner.errors import DinerError
 from napari_diner.io.folder import destination, staged
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.sharing import seen, without_folders
+from napari_diner.tasks.recipe import input_files
+from napari_diner.tasks.sharing import seen, shared, without_folders
 from tests.cli.conftest import Run
 
 
@@ -47,6 +49,17 @@ def test_a_way_that_tells_who_the_user_is_is_left_out(
 ) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     assert seen(file, Path(folder)) == name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+@pytest.mark.parametrize("name", ["a::b.tif", "::.tif", "a::"])
+def test_a_file_whose_name_looks_like_that_of_a_part(name: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    file = tmp_path / "data" / name
+    tifffile.imwrite(file, np.eye(16, dtype=np.uint8))
+    recipe = FitRecipe(image=str(file))
+    assert input_files(recipe) == [file]
+    assert shared(recipe, tmp_path / "out").image == f"../data/{name}"
 
 
 def test_texts_of_reports_name_files_likewise(monkeypatch: pytest.MonkeyPatch) -> None:

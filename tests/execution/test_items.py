@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,38 @@ def test_names_differ_even_where_case_does_not_count(tree: Path) -> None:
         inventory(tree, "day1/*.tif*")
 
 
+def test_names_that_collide_while_recordings_arrive_get_a_checksum(tree: Path) -> None:
+    write(tree / "day1" / "A.tif", frames(seed=6))
+    plan = Plan(recipe=quick(), items=[{"source": str(tree / "day1"), "each": "file"}])
+    both = names(items_of(plan, tree / "out", is_growing=True))
+    assert len({name.casefold() for name in both}) == 4
+    (tree / "day1" / "b.tif").unlink()
+    assert both[:2] == names(items_of(plan, tree / "out", is_growing=True))[:2]
+    assert re.fullmatch(r"day1/A\.tif~[0-9a-f]{8}", both[0])
+
+
+def test_a_recording_has_one_name_whatever_the_path_to_it(tree: Path) -> None:
+    assert names(inventory(tree, "day1/a.tif", "day2/../day1/a.tif", "./day1/a.tif")) == ["day1/a"]
+    assert names(inventory(tree / "day2", "../day1/?.tif")) == ["day1/a", "day1/b"]
+
+
+@pytest.mark.parametrize("damaged", [b"", b"II*\0", b"no image"])
+def test_a_damaged_frame_is_one_of_its_folder(damaged: bytes, tree: Path) -> None:
+    (tree / "day2" / "cell" / "frame7.tif").write_bytes(damaged)
+    assert names(inventory(tree, "day2")) == ["day2/cell"]
+    (tree / "day1" / "c.tif").write_bytes(damaged)
+    assert names(inventory(tree, "day1")) == ["day1/a", "day1/b", "day1/c"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets few users make links")
+def test_links_to_themselves_are_no_recordings(tree: Path) -> None:
+    for name in ("loop", "loop.tif"):
+        (tree / "day1" / name).symlink_to(name)
+    found = inventory(tree, "day1/?.tif", {"source": "day1", "each": "file"})
+    assert names(found) == ["day1/a", "day1/b", "day1/loop", "day1/overview"]
+    assert "loop" in {Path(stray.path).name for stray in found.strays}
+
+
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", "C:/x", "\\\\host\\x", ".napari-diner-x", "a:b"])
 def test_nothing_is_written_outside(tree: Path, name: str) -> None:
     with pytest.raises(RecipeError, match=r"plan\.yaml: items\.name = .* inside the output folder"):
@@ -113,7 +146,10 @@ def test_links_lead_nowhere_else(tree: Path) -> None:
         ({"overrides": {"day1/a": {"seed": -1}}}, "The recipe of 'day1/a' in the plan: seed = -1 cannot be used"),
         ({"recipe": {"wavelength_um": 1}}, "The recipe of the plan names no task"),
         ({"recipe": "there/is/none.yaml"}, "none.yaml cannot be read"),
-        ({"items": []}, "items = [] cannot be used"),
+        ({"items": []}, "items = [] cannot be used: list at least one"),
+        ({"items": 3}, "items = 3 cannot be used: list at least one"),
+        ({"settings": {"stack": "b.tif"}}, "Settings of the plan name data as stack"),
+        ({"overrides": {"*": {"stack": "b.tif"}}}, "Settings of the plan name data as stack"),
         ({"items": [{"source": "day1", "over": "TX"}]}, "items.over = 'TX' cannot be used"),
     ],
 )

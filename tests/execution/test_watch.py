@@ -81,3 +81,22 @@ def test_an_earlier_result_of_other_data_is_not_lost(folder: Path, tmp_path: Pat
     with FolderWatch(folder, plan, out) as work:
         Followed(work).until("in/a", "failed", "exists")
     assert (out / "in" / "a" / "phase.tif").read_bytes() == before
+
+
+def test_a_watch_survives_what_happens_to_files(folder: Path, tmp_path: Path) -> None:
+    """The recipe is edited, a recording is removed, and another one takes the place of the first, with its time."""
+    recipe, new = tmp_path / "recipe.yaml", tmp_path / "new.tif"
+    recipe.write_text(str(quick()))
+    stack = write(folder / "a.tif", frames(seed=1))
+    with FolderWatch.of(folder, recipe, tmp_path / "out") as work:
+        followed = Followed(work)
+        followed.until("in/a", "done")
+        recipe.write_text("task: [")
+        (folder / "half.tif").write_bytes(b"II*\0")
+        followed.until("in/half", "waiting", "truncated")
+        (folder / "half.tif").unlink()
+        times = stack.stat().st_atime_ns, stack.stat().st_mtime_ns
+        os.utime(write(new, frames(seed=2)), ns=times)
+        new.replace(stack)
+        followed.until("in/a", "done")
+    assert work.counted() == "1 done"

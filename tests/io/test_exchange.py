@@ -417,6 +417,18 @@ def test_a_folder_is_exchanged_as_a_whole(target: Path, monkeypatch: pytest.Monk
     assert sorted(path.name for path in target.parent.iterdir()) == ["out"]
 
 
+def test_files_of_others_are_not_linked_by_the_thousand(target: Path) -> None:
+    """As in a home folder, where that would take minutes."""
+    (target / "cache").mkdir()
+    for number in range(1000):
+        (target / "cache" / str(number)).touch()
+    before = target.stat().st_ino
+    replace(target)
+    assert target.stat().st_ino == before
+    assert {name: text for name, text in content(target).items() if text} == {**NEW, **FOREIGN}
+    assert len(list((target / "cache").iterdir())) == 1000
+
+
 def test_a_shell_is_not_left_in_a_folder_that_is_gone(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(target)
     before = target.stat().st_ino

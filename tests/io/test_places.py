@@ -19,8 +19,9 @@ import tifffile
 from napari_diner.errors import OutputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.exchange import PREFIX, Stage, is_for, open_stage, stages
-from napari_diner.io.folder import checkpoint_path, recover, reserved, staged, unused_folder, write_computed
+from napari_diner.io.folder import checkpoint_path, recover, reserved, staged, write_computed
 from napari_diner.io.ometiff import write_array
+from napari_diner.io.places import local_path, unused_folder
 from napari_diner.io.swap import link_files
 from tests.io.test_exchange import NEW, content, fill
 
@@ -180,3 +181,22 @@ def test_a_run_is_known_by_another_path_to_its_folder(tmp_path: Path) -> None:
         stage = Stage(tmp_path, str(tmp_path / "there" / name), 1, 0.0, "")
         assert is_for(stage, tmp_path / "here" / name)
         assert not is_for(stage, tmp_path / "here" / "other")
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [
+        ("", "'' is empty"),
+        ("s3://bucket/out", "'s3://bucket/out' is an address"),
+        (Path("https://host/out"), "'https:/host/out' is an address"),
+        ("~nobody-of-this-name/out", "unknown user"),
+    ],
+)
+def test_a_place_that_is_none_on_this_machine(place: str | Path, problem: str) -> None:
+    with pytest.raises(OutputError, match=problem), staged(place, overwrite=True):
+        pass
+
+
+@pytest.mark.parametrize("name", ["C:/out", "a:b", "day 1::out", "x//y"])
+def test_names_that_look_like_addresses(name: str) -> None:
+    assert local_path(name).is_absolute()

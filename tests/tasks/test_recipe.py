@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from napari_diner.errors import RecipeError
 from napari_diner.settings import all_keys, sections
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.recipe import absolute_paths, input_files, merge, read_yaml
+from napari_diner.tasks.recipe import absolute_path, absolute_paths, input_files, merge, read_yaml
 
 
 @pytest.mark.parametrize(
@@ -135,6 +136,13 @@ def test_merging_keeps_what_is_not_changed(base: dict[str, Any], changes: dict[s
 def test_an_update_keeps_what_was_set() -> None:
     recipe = LenslessRecipe.parse({"diner": {"backbone": "mlp"}}).updated({"diner": {"lattice_size": 64}})
     assert (recipe.diner.backbone, recipe.diner.lattice_size) == ("mlp", 64)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has another name for the home")
+def test_a_way_out_of_the_home_starts_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert absolute_path("~/../x.tif", tmp_path) == "/home/x.tif"
+    assert absolute_path("~nobody-of-this-name/x.tif", tmp_path) == str(tmp_path / "~nobody-of-this-name" / "x.tif")
 
 
 def test_files_named_in_a_recipe_are_relative_to_its_folder(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def _follow(work: Batch, common: Common, goes_on: Callable[[], bool] = lambda: T
                         break
         _print_summary(work, common)
     except KeyboardInterrupt:
-        if any((common.output / name).is_dir() for name in work.records):
+        if any((work.output / name).is_dir() for name in work.records):
             raise KeyboardInterrupt(f"finished items are in {common.output}") from None
         raise
 

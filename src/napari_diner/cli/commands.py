@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from napari_diner.cli.options import Options, collect
 from napari_diner.cli.output import (
     FLAG,
+    OUTPUT,
     Common,
     ReplaceFile,
     Running,
@@ -121,7 +122,7 @@ def check_command(task: AnyTask, check: Check) -> Command:
         recipe: RecipeFile = None,
         set_: Assignments = (),
         pick: Annotated[int, Parameter(help="Number of the alternative in the table to write a recipe for.")] = 1,
-        output: Annotated[Path | None, Parameter(name=("--output", "-o"), help="Recipe (YAML) to write.")] = None,
+        output: Annotated[Path | None, OUTPUT, Parameter(help="Recipe (YAML) to write.")] = None,
         overwrite: ReplaceFile = False,
         **settings: object,
     ) -> Work:

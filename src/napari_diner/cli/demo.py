@@ -9,7 +9,16 @@ from cyclopts import Parameter
 
 from napari_diner.cli.commands import write_sample
 from napari_diner.cli.info import qt_binding
-from napari_diner.cli.output import FLAG, INTERRUPTED, Quiet, finish, print_comparison, results_in, write_comparison
+from napari_diner.cli.output import (
+    FLAG,
+    INTERRUPTED,
+    OUTPUT,
+    Quiet,
+    finish,
+    print_comparison,
+    results_in,
+    write_comparison,
+)
 from napari_diner.errors import DinerError
 from napari_diner.io.folder import check_space, is_demo
 from napari_diner.tasks.registry import samples, tasks
@@ -24,8 +33,7 @@ def demo(
     /,
     *,
     output: Annotated[
-        Path,
-        Parameter(name=("--output", "-o"), help="Folder for sample and results; replaces an earlier demo in it."),
+        Path, OUTPUT, Parameter(help="Folder for sample and results; replaces an earlier demo in it.")
     ] = Path("napari-diner-demo"),
     show: Annotated[bool, FLAG, Parameter(help="Open the result in napari.")] = False,
     seed: Annotated[int, Parameter(help="Number that fixes every random choice.")] = 0,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from napari_diner.cli.output import Quiet, ReplaceFile, check_file, file_written
+from napari_diner.cli.output import OUTPUT, Quiet, ReplaceFile, check_file, file_written
 from napari_diner.cli.terminal import warn
 from napari_diner.tasks.measure import REFRACTION_INCREMENT
 
@@ -18,7 +18,7 @@ def measure(
     /,
     *,
     labels: Annotated[Path, Parameter(help="TIFF or PNG file with a number for each region and 0 for the background.")],
-    output: Annotated[Path | None, Parameter(name=("--output", "-o"), help="CSV file for the table.")] = None,
+    output: Annotated[Path | None, OUTPUT, Parameter(help="CSV file for the table.")] = None,
     refraction_increment: Annotated[
         float, Parameter(help="Refractive index per concentration of dry matter, in mL/g.")
     ] = REFRACTION_INCREMENT,

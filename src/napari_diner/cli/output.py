@@ -10,12 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from napari_diner.cli.options import option_name
 from napari_diner.cli.terminal import Watch, print_rows, print_table, progress_display, unprintable, warn
 from napari_diner.errors import DinerError, OutputError
-from napari_diner.io.folder import REPORT, check_space, destination, inputs_among, replaced, reserved, write_computed
+from napari_diner.io.folder import (
+    REPORT,
+    check_space,
+    destination,
+    inputs_among,
+    replaced,
+    reserved,
+    write_computed,
+)
+from napari_diner.io.places import local_path
 from napari_diner.tasks.report import Row
 from napari_diner.tasks.task import AnyTask
 
@@ -29,7 +38,16 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells: 128 + SIGINT."""
 
+
+def _place(_: object, tokens: Sequence[Token]) -> Path:
+    """Return the path of an output, which an unset variable of a shell would make the working folder."""
+    if not tokens[0].value:
+        raise ValueError("it is empty, as from a variable that is not set")
+    return Path(tokens[0].value)
+
+
 FLAG = Parameter(negative=(), show_default=False)
+OUTPUT = Parameter(name=("--output", "-o"), converter=_place)
 Quiet = Annotated[bool, FLAG, Parameter(name=("--quiet", "-q"), help="Show only errors.")]
 ReplaceFile = Annotated[bool, FLAG, Parameter(help="Replace an existing file.")]
 
@@ -39,7 +57,7 @@ ReplaceFile = Annotated[bool, FLAG, Parameter(help="Replace an existing file.")]
 class Common:
     """Where results are saved and what is shown."""
 
-    output: Annotated[Path, Parameter(name=("--output", "-o"), help="Folder for the results.")]
+    output: Annotated[Path, OUTPUT, Parameter(help="Folder for the results.")]
     quiet: Quiet = False
     overwrite: Annotated[
         bool, FLAG, Parameter(help="Replace results in an existing folder; other files in it are kept.")
@@ -59,7 +77,7 @@ class Running:
     """What to do with a task: run it into a folder, or only check it."""
 
     output: Annotated[
-        Path | None, Parameter(name=("--output", "-o"), help="Folder for the results; needed unless --check is given.")
+        Path | None, OUTPUT, Parameter(help="Folder for the results; needed unless --check is given.")
     ] = None
     quiet: Quiet = False
     overwrite: Annotated[
@@ -298,14 +316,14 @@ def check_file(
     """Check that an output file can be written, and is no input, before anything is computed."""
     if path.suffix.lower() not in suffixes:
         raise OutputError(f"The output {path} must be a {kind} file; give it a name that ends in {suffixes[0]}")
-    path = path.expanduser()
+    path = local_path(path)
     if path.is_dir():
         raise OutputError(f"The output {path} is a folder; name a file")
     if path.exists() and not overwrite:
         raise OutputError(f"The output {path} exists; choose another name or add {{field:overwrite}}")
     if path.exists() and inputs_among(Path(os.path.realpath(path.parent)), [path.name], inputs):
         raise OutputError(f"The output {path} is an input of this command; choose another name")
-    folder = path.absolute().parent
+    folder = path.parent
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):

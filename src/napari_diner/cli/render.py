@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from napari_diner.cli.output import Quiet, ReplaceFile, check_file, file_written
+from napari_diner.cli.output import OUTPUT, Quiet, ReplaceFile, check_file, file_written
 from napari_diner.errors import InputError, quoted
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def render(
     model: Annotated[Path, Parameter(help="The model.safetensors of a fit, or the folder that contains it.")],
     /,
     *,
-    output: Annotated[Path, Parameter(name=("--output", "-o"), help="TIFF file for the rendering.")],
+    output: Annotated[Path, OUTPUT, Parameter(help="TIFF file for the rendering.")],
     region: Annotated[
         str,
         Parameter(help="Part to evaluate, by the letters of the axes, e.g. z=3,y=10:50,x=::2; default: all."),

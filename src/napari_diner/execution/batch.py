@@ -17,6 +17,7 @@ from napari_diner.execution.plan import Plan
 from napari_diner.execution.sizing import result_bytes
 from napari_diner.execution.summary import counted, is_batch, write_summary
 from napari_diner.io.folder import check_space, reserved
+from napari_diner.io.places import local_path
 from napari_diner.tasks.recipe import input_files
 
 Changes = Generator[Sequence[Record], None, None]
@@ -45,8 +46,8 @@ class Batch:
         Whether results of other data or other recipes in it are replaced; otherwise these items fail.
     executor
         Where items are computed; one after the other in this process if None.
-    may_be_empty
-        Whether the plan may match nothing yet.
+    is_growing
+        Whether recordings are still arriving.
 
     Raises
     ------
@@ -67,12 +68,12 @@ class Batch:
         *,
         overwrite: bool = False,
         executor: Executor | None = None,
-        may_be_empty: bool = False,
+        is_growing: bool = False,
     ) -> None:
         self.plan, self.overwrite = plan, overwrite
-        self.output = Path(output).expanduser().absolute()
+        self.output = local_path(output)
         self.items, self.strays = (
-            (inventory := items_of(plan, self.output, may_be_empty=may_be_empty)).items,
+            (inventory := items_of(plan, self.output, is_growing=is_growing)).items,
             inventory.strays,
         )
         self.records = {item.name: Record(item.name, item.source) for item in self.items}

@@ -7,6 +7,8 @@ import functools
 import glob
 import itertools
 import math
+import os
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +22,7 @@ from napari_diner.io.formats import FORMATS, IMAGE_SUFFIXES, format_of, probe_fi
 from napari_diner.io.ome_zarr import is_zarr
 from napari_diner.io.parts import SEPARATOR, split_part
 from napari_diner.settings import Values, is_storable
-from napari_diner.tasks.recipe import Recipe, input_files, merge
+from napari_diner.tasks.recipe import Recipe, absolute_path, input_files, merge
 from napari_diner.tasks.task import AnyTask
 
 SUMMARIES = ("batch.json", "batch.csv", "batch.html")
@@ -53,7 +55,7 @@ class Item:
             If a link leads out of the output folder.
         """
         folder = output / self.name
-        if not folder.resolve().is_relative_to(output.resolve()):
+        if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(output)):
             raise OutputError(f"The folder {folder} leads out of {output}; remove the link")
         return folder
 
@@ -99,7 +101,7 @@ class _Place:
         return "/".join(safe_name(part) for part in (*stem.split("/"), *filter(None, [self.label])))
 
 
-def items_of(plan: Plan, output: Path, *, may_be_empty: bool = False) -> Inventory:
+def items_of(plan: Plan, output: Path, *, is_growing: bool = False) -> Inventory:
     """Return the items of a plan, and the other files in the same places.
 
     Parameters
@@ -108,33 +110,35 @@ def items_of(plan: Plan, output: Path, *, may_be_empty: bool = False) -> Invento
         The plan.
     output
         The output folder; its contents are not items.
-    may_be_empty
-        Whether an entry may match nothing.
+    is_growing
+        Whether recordings are still arriving: an entry may match nothing yet, and names that collide get a checksum.
 
     Raises
     ------
     RecipeError
-        If a recipe is wrong, an override fits no item, or two items would have the same folder.
+        If a recipe is wrong, settings name data, an override fits no item, or two items would have the same folder.
     InputError
-        If an entry matches nothing, unless that is allowed.
+        If an entry matches nothing.
     """
     task, values = plan.base()
+    if any(task.source_field in changes for changes in plan.changes()):
+        raise RecipeError(f"Settings of the plan name data as {task.source_field}; name them under items")
     values = merge(values, {task.source_field: None})
     places: list[_Place] = []
     strays: dict[str, Stray] = {}
     for entry in plan.items:
         recipe = plan.recipe_for(task, values, entry.source, entry.settings)
-        used = {path.resolve() for path in input_files(recipe)}
+        used = set(map(os.path.realpath, input_files(recipe)))
         search = _Search(entry, plan.folder, output, used, getattr(recipe, "axes", ""))
         places_of_entry = search.places()
-        if not places_of_entry and not may_be_empty:
+        if not places_of_entry and not is_growing:
             raise InputError(f"No recordings match {entry.source}; check the plan")
         places += places_of_entry
         strays |= {stray.path: stray for stray in search.strays}
         if len(places) > MOST_ITEMS:
             raise InputError(f"The plan matches more than {MOST_ITEMS:,} items; divide it")
     unique = {(place.source, *place.point.items()): place for place in places}  # the last entry takes precedence
-    names = _names(list(unique.values()))
+    names = _names(list(unique.values()), is_growing)
     fitting: Counter[str] = Counter()
     items = []
     for name, place in zip(names, unique.values(), strict=True):
@@ -166,7 +170,7 @@ def _item(plan: Plan, task: AnyTask, values: Values, name: str, place: _Place, c
     return Item(name, source, recipe, problem)
 
 
-def _names(places: Sequence[_Place]) -> list[str]:
+def _names(places: Sequence[_Place], is_growing: bool) -> list[str]:
     """Return a unique name for each item; none is a folder that contains another.
 
     Raises
@@ -178,7 +182,10 @@ def _names(places: Sequence[_Place]) -> list[str]:
     suffixes = [name in _clashing(plain) for name in plain]
     names = [place.name(suffix) for place, suffix in zip(places, suffixes, strict=True)]
     clashing = _clashing(names)
-    if clashing:
+    if clashing and is_growing:
+        marks = (f"~{zlib.crc32(place.source.encode(errors='surrogateescape')):08x}" for place in places)
+        names = [name + mark if name in clashing else name for name, mark in zip(names, marks, strict=True)]
+    elif clashing:
         one, *others = (place.source for place, name in zip(places, names, strict=True) if name in clashing)
         what = f"{quoted(one)} and {quoted(others[0])}" if others else quoted(one)
         raise RecipeError(f"The results of {what} would be in the same folder; give their entries a name")
@@ -195,14 +202,14 @@ def _clashing(names: Sequence[str]) -> set[str]:
 class _Search:
     """The search for the items of one entry."""
 
-    def __init__(self, entry: Entry, folder: Path, output: Path, used: set[Path], axes: str) -> None:
+    def __init__(self, entry: Entry, folder: Path, output: Path, used: set[str], axes: str) -> None:
         self.entry, self.folder, self.output, self.used, self.axes = entry, folder, output.resolve(), used, axes
         self.strays: list[Stray] = []
         self.part = ""
 
     def places(self) -> list[_Place]:
         """Return the sources of the items."""
-        source = str(self.folder / Path(self.entry.source).expanduser())
+        source = absolute_path(self.entry.source, self.folder)
         path = Path(source)
         if not path.exists():
             source, self.part = split_part(source)
@@ -230,11 +237,17 @@ class _Search:
         """Yield the stacks, and the folders of single images, in a folder and the folders in it."""
         if not self._is_open(folder):
             return
-        entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        try:
+            entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        except OSError as error:  # it may also have been removed since it was listed
+            self._leave(folder, f"it cannot be read ({error.strerror})")
+            return
         files = [path for path in entries if (not path.is_dir() or is_zarr(path)) and self._is_recording(path)]
         images = [path for path in files if _is_image(path)]
-        single = [path for path in images if self.entry.each != "file" and _is_single(path)]
-        together = self.entry.each == "folder" or (bool(single) and len(single) == len(images))
+        # a damaged image is a frame if there are no stacks, and is reported when the folder is read
+        counts = {path: _axes_count(path) if self.entry.each == "auto" else 0 for path in images}
+        single = [path for path, count in counts.items() if count == 2]
+        together = self.entry.each == "folder" or (bool(single) and max(counts.values()) == 2)
         if together and images:
             yield folder
         for path in files:
@@ -259,7 +272,7 @@ class _Search:
 
     def _is_recording(self, path: Path) -> bool:
         """Whether a file is a recording by its name or first bytes; others are strays unless the recipe uses them."""
-        if path.name.startswith(".") or path.resolve() in self.used:
+        if path.name.startswith(".") or os.path.realpath(path) in self.used:
             return False
         if path.suffix.lower() in _READABLE:
             return True
@@ -317,19 +330,19 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.name.startswith(".")
 
 
-def _is_single(path: Path) -> bool:
-    """Whether a file holds a single image; a damaged one is taken for a stack, so that its damage is reported."""
+def _axes_count(path: Path) -> int:
+    """Return the number of axes of an image, without that of colours; 0 if it is damaged."""
     try:
         stat = path.stat()
     except OSError:
-        return False
-    return _holds_single(path, stat.st_size, stat.st_mtime_ns)
+        return 0
+    return _axes_read(path, stat.st_size, stat.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=MOST_ITEMS)
-def _holds_single(path: Path, size: int, changed_ns: int) -> bool:
+def _axes_read(path: Path, size: int, changed_ns: int) -> int:
     # a watched folder is searched repeatedly
     try:
-        return len(view_of(probe_file(path), str(path)).axes.removesuffix("S")) == 2
+        return len(view_of(probe_file(path), str(path)).axes.removesuffix("S"))
     except DinerError:
-        return False
+        return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal, Self
 
@@ -73,8 +73,8 @@ class Plan(Settings):
     def _sources(cls, items: object) -> object:
         """Accept a source in place of an entry without other settings."""
         listed = [items] if isinstance(items, str | Mapping) else items
-        if not isinstance(listed, list | tuple):
-            return items
+        if not isinstance(listed, list | tuple) or not listed:
+            raise ValueError("list at least one file, folder or pattern of files")
         return [{"source": item} if isinstance(item, str) else item for item in listed]
 
     @classmethod
@@ -119,6 +119,12 @@ class Plan(Settings):
         task = registered(name)
         changes = absolute_paths(task.recipe_type, self.settings, self.folder)
         return task, merge(absolute_paths(task.recipe_type, values, folder), changes)
+
+    def changes(self) -> Iterator[Mapping[str, object]]:
+        """Yield all changes of the recipe."""
+        yield self.settings
+        yield from (entry.settings for entry in self.items)
+        yield from self.overrides.values()
 
     def recipe_for(self, task: AnyTask, values: Values, name: str, changes: Mapping[str, object]) -> Recipe:
         """Return the checked recipe of an item.

@@ -29,8 +29,8 @@ _LOOKED_EVERY_S = 0.2
 _SETTLED_S = 0.5
 _SIDE_PX = 512
 
-Files = Mapping[Path, tuple[int, int]]
-"""Files with their sizes in bytes and times of change in nanoseconds."""
+Files = Mapping[Path, tuple[int, int, int]]
+"""Files with their times of modification and of any change, also of the name, in nanoseconds, and sizes in bytes."""
 
 
 class FolderWatch(Batch):
@@ -52,7 +52,9 @@ class FolderWatch(Batch):
     """
 
     def __init__(self, folder: Path, plan: Plan, output: str | Path, *, overwrite: bool = False) -> None:
-        super().__init__(plan, output, overwrite=overwrite, may_be_empty=True)
+        # the recipe stays that of the start, also if its file is being edited
+        fixed = plan.model_copy(update={"recipe": plan.base()[1], "settings": {}})
+        super().__init__(fixed, output, overwrite=overwrite, is_growing=True)
         self.folder = folder
         self.last_news = time.monotonic()
         """Time of the last event, on the clock of `time.monotonic`."""
@@ -123,17 +125,19 @@ class FolderWatch(Batch):
         changed = [path for path, stat in self._files.items() if before.get(path) != stat]
         self._since_when |= dict.fromkeys(changed, now)
         if changed or len(before) != len(self._files):
-            inventory = items_of(self.plan, self.output, may_be_empty=True)
+            inventory = items_of(self.plan, self.output, is_growing=True)
             self.items, self.strays = inventory.items, inventory.strays
-            for item in self.items:
-                self.records.setdefault(item.name, Record(item.name, item.source))
+            new = {item.name: Record(item.name, item.source) for item in self.items}
+            # what has gone before it was run waits no longer
+            old = {name: record for name, record in self.records.items() if name in new or record.state != "waiting"}
+            self.records = new | old
         arrived: list[tuple[int, Item]] = []
         for item in self.items:
             files = self._files_of(item)
             if not files or self._looked_at.get(item.name) == files:
                 continue
             if is_first or all(now - self._since_when[path] >= _SETTLED_S for path in files):
-                newest = max(changed_at for _, changed_at in files.values())
+                newest, *_ = max(files.values())
                 self._looked_at[item.name] = files
                 self._to_run[item.name] = newest
                 arrived.append((newest, item))
@@ -142,7 +146,7 @@ class FolderWatch(Batch):
         return [item for _, item in sorted(arrived, key=lambda pair: pair[0], reverse=True)]
 
     def _scan(self) -> Files:
-        files: dict[Path, tuple[int, int]] = {}
+        files: dict[Path, tuple[int, int, int]] = {}
         for folder, folders, names in os.walk(self.folder):
             folders[:] = [name for name in folders if not name.startswith(".") and Path(folder, name) != self.output]
             for name in names:
@@ -151,7 +155,7 @@ class FolderWatch(Batch):
                     stat = path.stat()
                 except OSError:  # it has been removed
                     continue
-                files[path] = stat.st_size, stat.st_mtime_ns
+                files[path] = stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size
         return files
 
     def _files_of(self, item: Item) -> Files:
@@ -175,9 +179,10 @@ class FolderWatch(Batch):
         except (DinerError, MemoryError) as error:
             del self._to_run[item.name]
             return replace(record, message=str(error) or "the memory is full")
-        after = time.time() - self._to_run[item.name] / 1e9
+        # by the clock of this process, as files may have the times of another one
+        after = time.monotonic() - max(self._since_when[path] for path in self._looked_at[item.name])
         self._summarise()
-        return replace(record, message=f"previewed {after:.1f} s after it was written")
+        return replace(record, message=f"previewed {after:.1f} s after its last change")
 
     def _newest(self) -> tuple[str, Generator[Record, None, None] | None]:
         """Return the newest pending recording and its run, if there is one."""

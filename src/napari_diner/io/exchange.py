@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import math
 import os
@@ -31,6 +32,8 @@ _OWNER, _NAMES = "owner.json", "names.json"
 _MOST_PROCESSES = 2**31 - 1
 # images in parts have many files
 _LONGEST_LIST = 2**28
+# files of others with which a folder is exchanged as a whole; of a home folder, it would take minutes
+_MOST_OTHERS = 1000
 # permission of others to enter a folder
 _ENTER = 0o011
 _NEW, _OLD, _REPLACED, _WHOLE, _PROBE = "new", "old", "replaced", "whole", "probe"
@@ -216,7 +219,8 @@ def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> Non
     """
     new = {name: _marks(stage.new / name) for name in _files(stage.new)}
     _write_synced(stage.path / _NAMES, json.dumps(new))
-    if stage.path.parent == target.parent and _exchange_whole(stage, target, old):
+    is_beside = stage.path.parent == target.parent
+    if is_beside and not _has_many_others(target, old) and _exchange_whole(stage, target, old):
         return
     try:
         (stage.path / _OLD).mkdir()  # from here on, a crash is rolled back
@@ -230,6 +234,11 @@ def exchange(stage: Stage, target: Path, old: Collection[str], last: str) -> Non
         _roll_back(stage.path, target)
         raise
     _remove_empty(target, old)
+
+
+def _has_many_others(folder: Path, old: Collection[str]) -> bool:
+    most = len(old) + _MOST_OTHERS
+    return any(itertools.islice(folder.rglob("*"), most, None))
 
 
 def _exchange_whole(stage: Stage, target: Path, old: Collection[str]) -> bool:

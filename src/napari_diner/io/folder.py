@@ -9,7 +9,6 @@ import random
 import shutil
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from napari_diner.io.exchange import (
     undisturbed,
 )
 from napari_diner.io.ome_zarr import zarr_files
+from napari_diner.io.places import bounded_name, local_path, resolved, unused_folder
 from napari_diner.io.texts import read_json
 
 REPORT = "report.json"
@@ -38,8 +38,6 @@ WEIGHTS = "model.safetensors"
 _KINDS = {".tif", ".npy", ".yaml", ".json", ".safetensors", ".png", ".txt", ".csv"}
 _SPACE_MARGIN = 1.05
 _MOST_WAIT_S = 0.3
-# of the names of files
-_MOST_BYTES = 255
 _MANIFEST = "# files of this sample: "
 
 
@@ -62,7 +60,7 @@ def check_output(folder: str | Path, overwrite: bool, inputs: Collection[Path] =
         files that would be replaced, or is in use by another run.
     """
     with _explained(folder):
-        target = _resolved(folder)
+        target = resolved(folder)
         if target.exists() and not target.is_dir():
             raise OutputError(f"The output {folder} is a file; name a folder")
         home = existing(target)
@@ -101,7 +99,7 @@ def check_space(folder: str | Path, needed: float, what: str = "The result needs
         If they do not.
     """
     with _explained(folder):
-        disk = shutil.disk_usage(existing(_resolved(folder)))
+        disk = shutil.disk_usage(existing(resolved(folder)))
     # some file systems tell no size
     if disk.total and needed * _SPACE_MARGIN > disk.free:
         raise OutputError(
@@ -112,28 +110,15 @@ def check_space(folder: str | Path, needed: float, what: str = "The result needs
 
 def checkpoint_path(folder: str | Path) -> Path:
     """Return the file for the checkpoints of a run that writes into a folder: hidden beside it if possible."""
-    target = _resolved(folder)
+    target = resolved(folder)
     place = target.parent if os.access(existing(target.parent), os.W_OK | os.X_OK) else target
-    return place / _named(PREFIX, target.name, ".checkpoint", room=4)  # written with four more characters
-
-
-def _named(before: str, name: str, after: str, room: int = 0) -> str:
-    """Return a file name from three parts; the middle one is shortened if needed, with a checksum in place of the rest.
-
-    `room` is the number of bytes that are appended elsewhere.
-    """
-    most = _MOST_BYTES - room - len(before) - len(after)
-    content = os.fsencode(name)
-    if len(content) <= most:
-        return f"{before}{name}{after}"
-    digest = f"~{zlib.crc32(content):08x}"
-    return f"{before}{content[: most - len(digest)].decode(errors='ignore')}{digest}{after}"
+    return place / bounded_name(PREFIX, target.name, ".checkpoint", room=4)  # written with four more characters
 
 
 @contextlib.contextmanager
 def reserved(folder: str | Path, overwrite: bool = False, inputs: Collection[Path] = ()) -> Iterator[None]:
     """Keep other processes from writing into a folder while results for it are computed; see `check_output`."""
-    target = _resolved(folder)
+    target = resolved(folder)
     while True:
         check_output(folder, overwrite, inputs)
         with _explained(folder):
@@ -201,7 +186,7 @@ def write_computed(
             write(stage)
     except _NotWrittenError as error:
         try:
-            place = _temporary(_resolved(folder))
+            place = _temporary(resolved(folder))
         except OSError:  # all disks are full
             raise error from None
         try:
@@ -219,7 +204,7 @@ class _NotWrittenError(OutputError):
 @contextlib.contextmanager
 def _staged(folder: str | Path, overwrite: bool, inputs: Collection[Path]) -> Iterator[Path]:
     with _explained(folder):
-        target = _resolved(folder)
+        target = resolved(folder)
         stage = open_stage(home_of(target), target)
     try:
         with _explained(folder):
@@ -265,7 +250,7 @@ def _saved_elsewhere(stage: Stage, target: Path) -> Path | None:
 
 def _temporary(target: Path) -> Path:
     """Return a new folder among the temporary files."""
-    return Path(tempfile.mkdtemp(prefix=_named("napari-diner-", target.name, "-", room=8)))
+    return Path(tempfile.mkdtemp(prefix=bounded_name("napari-diner-", target.name, "-", room=8)))
 
 
 def replaced(path: Path, write: Callable[[Path], object], *, overwrite: bool = True) -> None:
@@ -276,7 +261,7 @@ def replaced(path: Path, write: Callable[[Path], object], *, overwrite: bool = T
     OutputError
         If it cannot be written, or is there already and not to be overwritten.
     """
-    path = path.expanduser().absolute()
+    path = local_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
@@ -302,14 +287,6 @@ def destination(folder: Path) -> Path:
         stage = stage_of(place)
         if stage is not None:
             return Path(stage.target) / folder.relative_to(place)
-    return folder
-
-
-def unused_folder(parent: Path, name: str) -> Path:
-    """Return a folder inside `parent` that does not exist: `name`, or `name-2`, and so on."""
-    folder, number = parent / name, 2
-    while os.path.lexists(folder):
-        folder, number = parent / _named("", name, f"-{number}"), number + 1
     return folder
 
 
@@ -382,13 +359,6 @@ def _listed(folder: Path) -> list[str]:
 def _is_filled(folder: Path) -> bool:
     """Whether a folder exists and contains anything besides stages."""
     return folder.is_dir() and any(not entry.name.startswith(PREFIX) for entry in folder.iterdir())
-
-
-def _resolved(folder: str | Path) -> Path:
-    try:
-        return Path(folder).expanduser().resolve()
-    except RuntimeError:  # no such user, or a loop of links
-        raise OutputError(f"The output folder {folder} does not exist; choose another one") from None
 
 
 @contextlib.contextmanager

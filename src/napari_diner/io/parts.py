@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +37,11 @@ class Part:
 
 
 def split_part(source: str) -> tuple[str, str]:
-    """Return the name of a file and that of the array in it, empty if none is named."""
+    """Return the name of a file and that of the array in it, empty if none is named or a file has the whole name."""
     name, separator, part = source.rpartition(SEPARATOR)
-    return (name, part.strip("/")) if separator and name else (source, "")
+    if not separator or not name or os.path.lexists(os.path.expanduser(source)):  # noqa: PTH111 (of unknown users, too)
+        return source, ""
+    return name, part.strip("/")
 
 
 def chosen(path: Path, parts: Sequence[Part], name: str, preferred: Sequence[str] = ()) -> Part:

@@ -211,10 +211,12 @@ def renamed_files(model: type[BaseModel], values: Mapping[str, object], rename: 
 
 def absolute_paths(model: type[BaseModel], values: Mapping[str, object], folder: Path) -> Values:
     """Return the values of a recipe with its file names made absolute, as seen from `folder`; see `is_file`."""
+    return renamed_files(model, values, lambda name: absolute_path(name, folder))
 
-    def absolute(name: str) -> str:
-        path = folder / Path(name).expanduser()
-        # `..` starts at the real folder, not at a link to it
-        return os.path.normpath(Path(os.path.realpath(folder), name)) if ".." in path.parts else str(path)
 
-    return renamed_files(model, values, absolute)
+def absolute_path(name: str, folder: Path) -> str:
+    """Return the absolute path of a file named relative to a folder, without ``..``."""
+    name = os.path.expanduser(name)  # noqa: PTH111 (leaves an unknown user as it is)
+    path = folder / name
+    # `..` starts at the real folder, not at a link to it
+    return os.path.normpath(Path(os.path.realpath(folder), name)) if ".." in path.parts else str(path)

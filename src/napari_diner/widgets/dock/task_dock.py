@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QLayout, QSplitter, QVBoxLa
 
 from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import Array
-from napari_diner.io.folder import unused_folder
+from napari_diner.io.places import unused_folder
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result

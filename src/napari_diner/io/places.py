@@ -1,0 +1,61 @@
+"""Names and places of outputs."""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from pathlib import Path
+
+from napari_diner.errors import OutputError, quoted
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+# of the names of files
+_MOST_BYTES = 255
+
+
+def local_path(place: str | Path) -> Path:
+    """Return the absolute path of an output.
+
+    Raises
+    ------
+    OutputError
+        If it is empty, an address on a network, or in the home of somebody unknown.
+    """
+    name = str(place)
+    if not name or _ADDRESS.match(name):
+        problem = "is an address" if name else "is empty"
+        raise OutputError(f"The output {quoted(name)} {problem}; name a place on this machine")
+    try:
+        return Path(place).expanduser().absolute()
+    except RuntimeError:
+        raise OutputError(f"The output {place} is in the home of an unknown user; choose another one") from None
+
+
+def resolved(folder: str | Path) -> Path:
+    """Return the absolute path of an output folder, without links; see `local_path` for what is raised."""
+    try:
+        return local_path(folder).resolve()
+    except RuntimeError:  # a loop of links
+        raise OutputError(f"The output folder {folder} does not exist; choose another one") from None
+
+
+def bounded_name(before: str, name: str, after: str, room: int = 0) -> str:
+    """Return a file name from three parts; the middle one is shortened if needed, with a checksum in place of the rest.
+
+    `room` is the number of bytes that are appended elsewhere.
+    """
+    most = _MOST_BYTES - room - len(before) - len(after)
+    content = os.fsencode(name)
+    if len(content) <= most:
+        return f"{before}{name}{after}"
+    digest = f"~{zlib.crc32(content):08x}"
+    return f"{before}{content[: most - len(digest)].decode(errors='ignore')}{digest}{after}"
+
+
+def unused_folder(parent: Path, name: str) -> Path:
+    """Return a folder inside `parent` that does not exist: `name`, or `name-2`, and so on."""
+    folder, number = parent / name, 2
+    while os.path.lexists(folder):
+        folder, number = parent / bounded_name("", name, f"-{number}"), number + 1
+    return folder
