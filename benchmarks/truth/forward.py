@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 import torch
-from sets import Field, Scattering
 
 from napari_diner.physics.idt.contrast import permittivity_contrast
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import born_amplitude
+from truth.sets import Field, Scattering
 
 # all waves that propagate in the medium, but for grazing ones
 _WIDEST = 0.98

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sets import SEED, Array, Stack, propagated
 from skimage.restoration import denoise_tv_chambolle
 
 from napari_diner.physics.idt.contrast import permittivity_contrast, refractive_index
@@ -20,6 +19,7 @@ from napari_diner.physics.idt.transfer import BornModel
 from napari_diner.tasks.lensless.truth import Truth, score
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.task import Frames
+from truth.sets import SEED, Array, Stack, propagated
 
 MEDIUM, WAVELENGTH_UM, NA, RING_NA, COUNT, NOISE = 1.33, 0.515, 0.65, 0.637, 24, 0.005
 Frame = npt.NDArray[np.float32]

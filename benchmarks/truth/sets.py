@@ -19,6 +19,7 @@ All random numbers are those of ``numpy.random.default_rng(SEED)``.
 from __future__ import annotations
 
 import io
+import math
 import tarfile
 import zipfile
 from dataclasses import dataclass
@@ -89,9 +90,11 @@ class Fdtd:
 def mie(folder: Path) -> Scattering:
     """Return the sphere."""
     parts = _zipped(folder / FILES["mie"], ("mie_sphere_real.txt", "mie_sphere_imag.txt"))
-    voxel = 40 / 249
+    rows, columns = parts[0].shape
+    voxel = 40 / (columns - 1)
     # even, so that the middle is between two slices, as the middle of the field is between two pixels
-    z, y, x = (np.arange(size) * voxel - (size - 1) * voxel / 2 for size in (90, 250, 250))
+    planes = 2 * math.ceil(7.0 / voxel) + 2
+    z, y, x = (np.arange(size) * voxel - (size - 1) * voxel / 2 for size in (planes, rows, columns))
     radius = np.sqrt(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2)
     # voxels at the surface are partly filled
     filled = np.clip(0.5 - (radius - 7.0) / voxel, 0, 1)
@@ -110,14 +113,14 @@ class Stack:
 
 
 def hl60(folder: Path, photons: float = 5000.0) -> Stack:
-    """Return a lensless stack of the cell: 4 heights of 144×144 pixels."""
+    """Return a lensless stack of the cell, 4 heights, 16 pixels wider than its field on each side."""
     parts = _zipped(folder / FILES["hl60"], ("HL60_real.txt", "HL60_imag.txt"))
     measured = parts[0] + 1j * parts[1]
     edge = np.concatenate([measured[0], measured[-1], measured[:, 0], measured[:, -1]])
     measured = measured / edge.mean()
     window = np.clip(np.minimum(*np.meshgrid(*[_distance(size) for size in measured.shape], indexing="ij")) / 12, 0, 1)
-    faded = np.ones((144, 144), complex)
-    faded[16:128, 16:128] += (measured - 1) * window**2 * (3 - 2 * window)
+    faded = np.ones([size + 32 for size in measured.shape], complex)
+    faded[16:-16, 16:-16] += (measured - 1) * window**2 * (3 - 2 * window)
     pixel = wavelength = 0.647
     distances = (60.0, 85.0, 120.0, 170.0)
     random = np.random.default_rng(SEED)
@@ -141,11 +144,15 @@ def propagated(field: Field, distance_um: float, wavelength_um: float, pixel_um:
 
 
 def phantom(folder: Path) -> tuple[Array, tuple[float, float]]:
-    """Return the density of the phantom, at most 1, (76, 64, 64), and its voxels along z and y in µm."""
+    """Return the density of the phantom, at most 1, (76, 64, 64), and its voxels along z and y in µm.
+
+    It is reduced four times, to an even number of planes.
+    """
     import tifffile
 
     volume = tifffile.imread(folder / FILES["phantom"]).astype(np.float64) / 65535
-    binned = volume[:304].reshape(76, 4, 64, 4, 64, 4).mean((1, 3, 5))
+    planes, rows, columns = volume.shape[0] // 8 * 2, volume.shape[1] // 4, volume.shape[2] // 4
+    binned = volume[: 4 * planes].reshape(planes, 4, rows, 4, columns, 4).mean((1, 3, 5))
     return binned / binned.max(), (0.2, 0.195)
 
 

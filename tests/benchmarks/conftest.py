@@ -11,11 +11,12 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.fixture(autouse=True)
-def benchmarks_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(FOLDER)
-    yield FOLDER
-    for name in set(sys.modules) - before:
+@pytest.fixture(scope="module", autouse=True)
+def benchmarks_folder() -> Iterator[None]:
+    path, modules = [*sys.path], {*sys.modules}
+    sys.path.insert(0, str(FOLDER))
+    yield
+    sys.path[:] = path
+    for name in {*sys.modules} - modules:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(FOLDER)):
             del sys.modules[name]

@@ -79,7 +79,7 @@ def test_physennet_has_the_widths_of_its_paper_and_dnf_those_of_its() -> None:
         assert torch.allclose(representation.sample(numbers), values, atol=1e-5)
 
 
-def test_nerv_learns_a_video(benchmarks_folder: Path) -> None:
+def test_nerv_learns_a_video() -> None:
     from comparators.nerv import NeRV, fit_nerv
 
     y, x = np.mgrid[:18, :32]
