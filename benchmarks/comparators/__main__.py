@@ -56,26 +56,28 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="time for each method")
     parser.add_argument("--size", type=int, default=128, help="rows of the recordings and of the video in pixels")
     parser.add_argument("--frames", type=int, default=12, help="frames of the video")
+    parser.add_argument("--parts", nargs="+", choices=("lensless", "video"), default=("lensless", "video"))
     parser.add_argument("--data", type=Path, help="folder with the published synthetic recording")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for comparators.txt and .json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    recordings = {
-        "simulated": lensless.simulated(arguments.size),
-        "simulated, 1 % read noise": lensless.simulated(arguments.size, noise_sigma=0.01),
-    }
-    if arguments.data is not None:
-        recordings["published object"] = lensless.published(arguments.data, arguments.size)
     load, parts = os.getloadavg(), []
     report: dict[str, Rows] = {}
+    recordings: dict[str, lensless.Recording] = {}
+    if "lensless" in arguments.parts:
+        recordings["simulated"] = lensless.simulated(arguments.size)
+        recordings["simulated, 1 % read noise"] = lensless.simulated(arguments.size, noise_sigma=0.01)
+        if arguments.data is not None:
+            recordings["published object"] = lensless.published(arguments.data, arguments.size)
     for name, recording in recordings.items():
         report[name] = lensless.compared(recording, arguments.seconds)
         size = "×".join(str(part) for part in recording.data.frames.shape)
-        parts.append(f"Lensless, {name}, {size}; DINER, cold: its seconds to the same loss\n")
-        parts[-1] += lensless_table(report[name])
-    frames = video.panned(arguments.frames, arguments.size)
-    report["video"] = video.compared(frames, arguments.seconds)
-    parts.append(f"Video, {'×'.join(str(part) for part in frames.shape)}\n{video_table(report['video'])}")
+        title = f"Lensless, {name}, {size}; DINER, cold: its seconds to the same loss"
+        parts.append(f"{title}\n{lensless_table(report[name])}")
+    if "video" in arguments.parts:
+        frames = video.panned(arguments.frames, arguments.size)
+        report["video"] = video.compared(frames, arguments.seconds)
+        parts.append(f"Video, {'×'.join(str(part) for part in frames.shape)}\n{video_table(report['video'])}")
     settings = {"seconds": arguments.seconds, "load": [*load, *os.getloadavg()], "rows": report}
     write(arguments.output, "comparators", "\n\n".join(parts), settings)
 

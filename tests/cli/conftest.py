@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import signal
 import sys
@@ -14,7 +15,7 @@ import pytest
 import tifffile
 import torch
 
-from napari_diner.cli import main
+from napari_diner.cli import app, main
 from napari_diner.io.exchange import interruptions
 
 WAVELENGTH_UM, PIXEL_UM, DISTANCES_UM = 0.532, 1.12, (300.0, 400.0, 500.0)
@@ -31,10 +32,14 @@ class Finished:
 
 Run = Callable[..., Finished]
 
+# building the application takes longer than most commands of the tests
+_built = functools.cache(app.build_app)
+
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run a command as the shell would, but without starting a process."""
+    monkeypatch.setattr(app, "build_app", _built)
     before = {number: signal.getsignal(number) for number in interruptions()}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # for images this small, waiting for a second core that others use costs seconds

@@ -154,7 +154,7 @@ def test_a_comparison_names_a_winner(run: Run, recording: Path, tmp_path: Path) 
 
 def test_the_demo_leaves_a_table_and_files(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    quick = replace(LenslessTask.demo, seconds=0.5)
+    quick = replace(LenslessTask.demo, seconds=0.2, settings={"height_px": 48, "width_px": 64})
     monkeypatch.setattr(LenslessTask, "demo", quick)
     finished = run("demo")
     assert finished.code == 0, finished.err
@@ -164,7 +164,7 @@ def test_the_demo_leaves_a_table_and_files(run: Run, tmp_path: Path, monkeypatch
     assert {array.name for array in load(out).arrays} >= {"amplitude", "phase"}
     assert {path.name for path in out.iterdir()} >= {*quick.contenders, "sample", "comparison.png", "comparison.txt"}
     # the sample is one that the other commands take
-    again = run("run", out / "recipe.yaml", "-o", "again", "-q", "--max-seconds", 0.5, "--truth", out / "sample")
+    again = run("run", out / "recipe.yaml", "-o", "again", "-q", "--max-seconds", 0.2, "--truth", out / "sample")
     assert again.code == 0, again.err
     (out / "mine.txt").write_text("kept")
     assert run("demo", "--seed", 1, "-q").code == 0

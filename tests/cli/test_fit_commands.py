@@ -228,7 +228,7 @@ def test_a_drawn_sample_can_be_fitted(
 
 def test_the_demo_of_fits_leaves_pictures(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    quick = replace(FitTask.demo, seconds=0.5, settings={"height_px": 32, "width_px": 48})
+    quick = replace(FitTask.demo, seconds=0.15, settings={"height_px": 32, "width_px": 48})
     monkeypatch.setattr(FitTask, "demo", quick)
     finished = run("demo", "fit", "-o", "demo")
     assert finished.code == 0, finished.err

@@ -42,7 +42,8 @@ def test_a_lensless_recording_that_is_saturated(run: Run, tmp_path: Path) -> Non
     scores = {}
     for way in ("believe", "mask", "at_least"):
         own = () if way == "at_least" else ("--set", f"preprocess.saturated={way}")
-        finished = run("run", recipe, "-o", tmp_path / way, "--truth", base, *own)
+        few = ("--set", "gauss_newton.iterations=6")
+        finished = run("run", recipe, "-o", tmp_path / way, "--truth", base, *own, *few)
         assert finished.code == 0, finished.err
         report = report_of(tmp_path / way)
         scores[way] = report["truth"]["phase_psnr_db"]

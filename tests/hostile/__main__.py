@@ -106,12 +106,11 @@ class Counts:
         return f"{total} tried, {sum(self.held.values())} held ({dict(self.held)}), {len(self.failed)} failed"
 
 
-def measure(items: Iterable[list[str]], output: Path) -> Counts:
+def measure(items: Iterable[list[str]], output: Path, worker: Worker) -> Counts:
     """Go through doors with commands, one after the other."""
-    worker, counts = Worker(), Counts()
+    counts = Counts()
     for number, arguments in enumerate(items):
         counts.add(arguments, worker.ask({"id": number, "arguments": arguments, "output": str(output)}))
-    worker.stop()
     return counts
 
 
@@ -136,11 +135,13 @@ def main() -> None:
             "option values": commands(str(stack), chosen.values, chosen.seed),
             "options of other commands": other_commands(folder / "others", chosen.values, chosen.seed),
         }
+        worker = Worker()
         for title, items in parts.items():
-            counts = measure(items, folder / "output")
+            counts = measure(items, folder / "output", worker)
             print(f"{title}: {counts}", flush=True)
             for line in counts.failed:
                 print(f"  {line}", flush=True)
+        worker.stop()
 
 
 if __name__ == "__main__":

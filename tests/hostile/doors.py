@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import re
@@ -10,10 +11,11 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+from cyclopts import App
 
 HARD = ["--wavelength-um", "0.5", "--pixel-size-um", "0.5", "--device", "cpu"]
 BASE = {
@@ -66,7 +68,7 @@ def enter(arguments: list[str], output: Path) -> int:
         build = app.build_app
 
         def begin(*given: object, **options: object) -> object:
-            work = build()(*given, **options)
+            work = _built(build)(*given, **options)
             if not callable(work):
                 return work
             start = _START.get(work.func.__name__)
@@ -84,6 +86,12 @@ def enter(arguments: list[str], output: Path) -> int:
             return 0
         finally:
             app.build_app = build
+
+
+@functools.cache
+def _built(build: Callable[[], App]) -> App:
+    """Return the application, which takes as long to build as most commands take to be refused."""
+    return build()
 
 
 @contextlib.contextmanager

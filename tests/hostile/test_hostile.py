@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from napari_diner.errors import DinerError, RecipeError, quoted
 from napari_diner.io.texts import parse_yaml
 from napari_diner.settings import Values
 from napari_diner.tasks.registry import task as registered
-from tests.hostile.__main__ import Counts, measure
+from tests.hostile.__main__ import Counts, Worker, measure
 from tests.hostile.bombs import recipe_bombs, structure_bombs
 from tests.hostile.doors import arguments_for
 from tests.hostile.files import STACK, mutants
@@ -29,9 +30,17 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and socke
 BOMB = "a0: &a0 [1]\n" + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
 
 
-def held(items: list[list[str]], folder: Path) -> Counts:
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    """Another process to go through doors, as starting one takes longer than most commands."""
+    worker = Worker()
+    yield worker
+    worker.stop()
+
+
+def held(items: list[list[str]], folder: Path, worker: Worker) -> Counts:
     """Go through the doors in another process, and hold that nothing failed."""
-    counts = measure(items, folder / "output")
+    counts = measure(items, folder / "output", worker)
     assert not counts.failed, "\n".join(counts.failed)
     return counts
 
@@ -43,20 +52,20 @@ def stack(tmp_path: Path) -> Path:
     return path
 
 
-def test_damaged_files_of_all_kinds(stack: Path, tmp_path: Path) -> None:
+def test_damaged_files_of_all_kinds(stack: Path, tmp_path: Path, worker: Worker) -> None:
     paths = mutants(tmp_path / "damaged", 80, seed=1)
-    counts = held([arguments_for(path, stack)[number % 2 - 1] for number, path in enumerate(paths)], tmp_path)
+    counts = held([arguments_for(path, stack)[number % 2 - 1] for number, path in enumerate(paths)], tmp_path, worker)
     assert counts.held["exit 2"] > 40
 
 
-def test_files_that_were_built_to_exhaust(stack: Path, tmp_path: Path) -> None:
+def test_files_that_were_built_to_exhaust(stack: Path, tmp_path: Path, worker: Worker) -> None:
     paths = [*recipe_bombs(tmp_path / "recipes"), *structure_bombs(tmp_path / "files")]
-    counts = held([arguments_for(path, stack)[0] for path in paths], tmp_path)
+    counts = held([arguments_for(path, stack)[0] for path in paths], tmp_path, worker)
     assert counts.held["exit 2"] > 40
 
 
-def test_strange_option_values(stack: Path, tmp_path: Path) -> None:
-    held(list(commands(str(stack), 60, seed=1)), tmp_path)
+def test_strange_option_values(stack: Path, tmp_path: Path, worker: Worker) -> None:
+    held(list(commands(str(stack), 60, seed=1)), tmp_path, worker)
 
 
 @seed(0)

@@ -70,7 +70,7 @@ def test_frames_at_rest_are_not_reported(settings: dict[str, Any], seed: int) ->
 
 
 def test_a_run_warns_unless_the_displacement_is_provided_for() -> None:
-    data = nd.sample("lensless", height_px=96, width_px=100, distances_um=DISTANCES, drift_px=4.0)
+    data = nd.sample("lensless", height_px=72, width_px=76, distances_um=DISTANCES, drift_px=4.0)
     recipe = data.recipe.model_dump(exclude_unset=True)
     shifts = recipe.pop("shifts_um")
 

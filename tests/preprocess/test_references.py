@@ -17,7 +17,7 @@ Image = npt.NDArray[np.float64]
 
 def doubts(flat: Image, light: Image) -> list[str]:
     """Return the warnings about a flat field, for frames recorded with some light."""
-    sample = nd.sample("lensless", height_px=96, width_px=96, amplitude_min=0.9, seed=1)
+    sample = nd.sample("lensless", height_px=72, width_px=72, amplitude_min=0.9, seed=1)
     values = sample.recipe.model_dump(exclude_unset=True, exclude={"stack", "truth", "intensity_scale"})
     frames = np.asarray(sample.data.data, np.float64) * light
     with nd.lensless.start(frames, **{**values, "preprocess": {"flat": flat}}) as run:
@@ -26,7 +26,7 @@ def doubts(flat: Image, light: Image) -> list[str]:
 
 @pytest.fixture
 def light() -> Image:
-    y, x = np.mgrid[:96, :96] / 96
+    y, x = np.mgrid[:72, :72] / 72
     return np.asarray(1 + 0.8 * (x - 0.5) + 0.1 * np.cos(5 * y))
 
 
