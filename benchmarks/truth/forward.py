@@ -90,7 +90,7 @@ def _scattered(case: Scattering, plane_um: float | None = None) -> Field:
     """Return the singly scattered field, summed over the slices."""
     geometry = _geometry(case, plane_um)
     fy, fx = (np.fft.fftfreq(size, case.voxel_um) for size in case.contrast.shape[1:])
-    amplitude, delta = born_amplitude(torch.from_numpy(fy)[:, None], torch.from_numpy(fx), (0.0, 0.0), geometry)
+    amplitude, delta, _ = born_amplitude(torch.from_numpy(fy)[:, None], torch.from_numpy(fx), (0.0, 0.0), geometry)
     a, shift = amplitude.numpy(), delta.numpy()
     permittivity = case.contrast * (case.contrast + 2 * case.medium_index)
     total = np.zeros(case.contrast.shape[1:], complex)
