@@ -47,9 +47,16 @@ def items() -> Iterator[tuple[str, Any, dict[str, Any]]]:
 def test_no_key_is_unknown() -> None:
     assert set(MANIFEST) <= set(PluginManifest.model_fields)
     assert set(CONTRIBUTIONS) <= set(ContributionPoints.model_fields)
-    assert set(CONTRIBUTIONS) <= {*MODELS, "menus"}, "add the new kind of contribution to this test"
+    assert set(CONTRIBUTIONS) <= {*MODELS, "menus", "configurations"}, "add the new kind of contribution to this test"
     for kind, model, item in items():
         assert set(item) <= set(model.model_fields), kind
+
+
+def test_preferences_have_titles_and_defaults() -> None:
+    for configuration in CONTRIBUTIONS["configurations"].values():
+        assert set(configuration) == {"title", "properties"}
+        for preference in configuration["properties"].values():
+            assert set(preference) == {"type", "default", "title", "description"}
 
 
 def test_the_schema_is_current() -> None:

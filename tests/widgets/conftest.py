@@ -55,9 +55,9 @@ def open_idt(viewer: Any) -> IdtDock:
 
 @pytest.fixture(autouse=True)
 def settings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep the settings of the last run in a folder of the test."""
+    """Keep the settings of docks in a folder of the test."""
     folder = tmp_path / "settings"
-    monkeypatch.setattr("napari_diner.widgets.dock.recipe_menu.user_config_path", lambda *_, **__: folder)
+    monkeypatch.setattr("napari_diner.widgets.dock.remembered.user_config_path", lambda *_, **__: folder)
     return folder
 
 

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import gc
+import importlib
 import importlib.util
+import io
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self, TypeVar
 
 from napari.qt.threading import create_worker
+from napari.utils import progress as activity
 from qtpy.QtCore import QEventLoop, QThread
 from qtpy.QtWidgets import QApplication
 
 AnswerT = TypeVar("AnswerT")
 
-LIBRARIES = ("libtorch_cpu.so", "libtorch_cpu.dylib")
-"""The largest library of torch on Linux and macOS; on Windows, torch loads it itself without the interpreter's lock."""
+LIBRARIES = ("libtorch_cpu.so", "libtorch_python.so", "libtorch_cpu.dylib", "libtorch_python.dylib")
+"""The largest libraries of torch on Linux and macOS; on Windows, torch loads them without the interpreter's lock."""
+
+SWITCH_S = 0.0005
+"""Time for which a thread at work keeps the interpreter's lock from the GUI."""
+
+_at_work: list[float] = []
+_at_work_lock = threading.Lock()
 
 
 class Titled(functools.partial[AnswerT]):
@@ -36,11 +48,30 @@ class Titled(functools.partial[AnswerT]):
         return self.title
 
 
+@contextlib.contextmanager
+def yielding() -> Iterator[None]:
+    """Let this thread work without holding up the GUI.
+
+    Drawing a window calls Python dozens of times, and each call waits for the interpreter's lock for as long as
+    `sys.getswitchinterval` says, 5 ms by default: together a tenth of a second, in which the window stands still.
+    """
+    with _at_work_lock:
+        _at_work.append(sys.getswitchinterval())
+        sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        with _at_work_lock:
+            before = _at_work.pop()
+            if not _at_work:
+                sys.setswitchinterval(before)
+
+
 def load_torch() -> None:
     """Import torch in a worker thread, and leave one processor to the GUI.
 
-    The import of its largest library takes half a second, during which it holds the interpreter's lock and blocks the
-    GUI; so the system loads the library first, which needs no lock. Threads of torch that wait for a busy processor
+    The import of its largest libraries takes half a second, during which it holds the interpreter's lock and blocks the
+    GUI; so the system loads them first, which needs no lock. Threads of torch that wait for a busy processor
     lose more time than the additional thread would save.
     """
     spec = importlib.util.find_spec("torch")
@@ -49,9 +80,38 @@ def load_torch() -> None:
         for library in (folder / name for name in LIBRARIES):
             if library.exists():
                 ctypes.CDLL(None).dlopen(os.fsencode(library), os.RTLD_NOW)
-    import torch
+    with no_collection():
+        import torch
 
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
+
+
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """Collect no garbage while modules are imported; among all their objects, that takes a fifth of a second."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def load_for_layers() -> None:
+    """Load, in a worker thread, what napari loads for the first layer: units, and xarray if it is installed."""
+    import pint
+
+    pint.get_application_registry().Unit("um")
+    if importlib.util.find_spec("xarray") is not None:
+        importlib.import_module("xarray")
+
+
+def breathe() -> None:
+    """Let the window draw itself between two parts of a change that takes long."""
+    if QApplication.instance() is not None:
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
 
 
 def wait_for(title: str, work: Callable[[], AnswerT]) -> AnswerT:
@@ -77,23 +137,22 @@ def wait_for(title: str, work: Callable[[], AnswerT]) -> AnswerT:
         return work()
     answers: list[AnswerT] = []
     errors: list[Exception] = []
-    worker = create_worker(
-        Titled(title, _attempt, work, answers, errors),
-        _start_thread=False,
-        _progress={"desc": title},
-    )
+    worker = create_worker(Titled(title, _attempt, work, answers, errors), _start_thread=False)
     loop = QEventLoop()
     worker.finished.connect(loop.quit)
-    worker.start()
-    loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
+    # before the thread starts: the first one loads a plugin of Qt, which waits for libraries that the thread loads
+    with activity(total=0, desc=title, file=io.StringIO()):
+        worker.start()
+        loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
     if errors:
         raise errors[0]
     return answers[0]
 
 
 def _attempt(work: Callable[[], AnswerT], answers: list[AnswerT], errors: list[Exception]) -> None:
-    try:
-        answers.append(work())
-    except Exception as error:
-        # superqt would swallow some kinds of them
-        errors.append(error)
+    with yielding():
+        try:
+            answers.append(work())
+        except Exception as error:
+            # superqt would swallow some kinds of them
+            errors.append(error)

@@ -223,3 +223,21 @@ def test_settings_in_a_sentence_go_by_their_titles() -> None:
     assert with_titles(LenslessRecipe, sentence) == (
         'set "Mode (Padding)" to unknown, or raise "Pixel size"; e.g. n0.tif and no_such.field stay'
     )
+
+
+def test_a_section_makes_its_editors_when_it_is_unfolded(qtbot: QtBot) -> None:
+    form = RecipeForm(LenslessRecipe)
+    qtbot.addWidget(form)
+    section, made, changes = form.sections["gauss_newton"], [], []
+    form.grown.connect(made.append)
+    form.changed.connect(lambda: changes.append(1))
+    assert not section.findChildren(NumberEditor)
+    form.set_values({"gauss_newton": {"iterations": 9, "no such field": 1}})
+    form.set_values({"gauss_newton": {"iterations": 9}})
+    assert len(changes) == 1 and not made
+    folded = LenslessRecipe.parse(form.values())
+    section.expand()
+    assert made == [section.form] and section.form.editors["iterations"].value() == 9
+    assert LenslessRecipe.parse(form.values()) == folded
+    section.form.editors["iterations"].set_value(4)
+    assert len(changes) == 2 and LenslessRecipe.parse(form.values()).gauss_newton.iterations == 4

@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_diner.widgets.dock.failure import Failure, failure
 from napari_diner.widgets.dock.interruption import Interrupted, Interruption
-from napari_diner.widgets.work import Titled, load_torch
+from napari_diner.widgets.work import Titled, load_torch, yielding
 
 Work = Callable[[], object]
 
@@ -95,7 +95,7 @@ class _Worker(FunctionWorker):
 
 def _attempt(work: Work, interruption: Interruption) -> object:
     try:
-        with interruption:
+        with yielding(), interruption:
             # every job of a dock needs it
             load_torch()
             return work()

@@ -1,36 +1,16 @@
-"""The menu of a dock for its recipe, and the settings of the last run, which survive a restart of napari."""
+"""The menu of a dock for its recipe."""
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from platformdirs import user_config_path
 from qtpy.QtWidgets import QFileDialog, QMenu, QPushButton
 
-from napari_diner.errors import OutputError
-from napari_diner.io.folder import replaced
-from napari_diner.tasks.recipe import Recipe
-from napari_diner.tasks.sharing import shared
 from napari_diner.widgets.dock.recipe_files import RECIPES
+from napari_diner.widgets.dock.remembered import last_recipe
 
 if TYPE_CHECKING:
     from napari_diner.widgets.dock.task_dock import TaskDock
-
-
-def last_recipe(task: str) -> Path:
-    """Return the file with the settings of the last run of a task; it need not exist."""
-    return user_config_path("napari-diner", appauthor=False) / f"{task}.yaml"
-
-
-def remember(recipe: Recipe) -> None:
-    """Keep the settings of a run, if the user's folder for settings can be written."""
-    path = last_recipe(recipe.task)
-    with contextlib.suppress(OSError, OutputError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = shared(recipe, path.parent).to_yaml()
-        replaced(path, lambda file: file.write_text(text, encoding="utf-8"))
 
 
 class RecipeMenu(QPushButton):

@@ -19,7 +19,7 @@ from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.failure import failure
 from napari_diner.widgets.dock.interruption import Interrupted, Interruption
 from napari_diner.widgets.plots.loss_plot import Point
-from napari_diner.widgets.work import Titled, load_torch
+from napari_diner.widgets.work import Titled, load_torch, no_collection, yielding
 
 REPORT_INTERVAL_S = 0.1
 """Shortest time between two reports to the GUI; steps in between are collected."""
@@ -141,12 +141,13 @@ class RunWorker(GeneratorWorker):
 
 def drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubts | None, None, object]:
     """Iterate a run, report its progress, and return its result, or a `Failure`."""
-    try:
-        return (yield from _drive(begin, controls))
-    except Interrupted:
-        return None
-    except Exception as error:
-        return failure(error, "The run")
+    with yielding():
+        try:
+            return (yield from _drive(begin, controls))
+        except Interrupted:
+            return None
+        except Exception as error:
+            return failure(error, "The run")
 
 
 def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubts | None, None, object]:
@@ -155,7 +156,7 @@ def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubt
     reported = 0.0
     finished = False
     with contextlib.ExitStack() as context:
-        with controls.interruption:
+        with no_collection(), controls.interruption:
             run = context.enter_context(begin())
         if run.warnings or run.notes:
             yield Doubts(run.warnings, run.notes)

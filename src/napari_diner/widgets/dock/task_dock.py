@@ -24,7 +24,8 @@ from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.background_work import LatestWork
 from napari_diner.widgets.dock.recipe_files import copy_command, save_recipe, unsaved
-from napari_diner.widgets.dock.recipe_menu import RecipeMenu, remember
+from napari_diner.widgets.dock.recipe_menu import RecipeMenu
+from napari_diner.widgets.dock.remembered import EnteredSettings, last_recipe, remember
 from napari_diner.widgets.dock.run_panel import RunPanel
 from napari_diner.widgets.dock.run_worker import start
 from napari_diner.widgets.dock.settings_area import SettingsArea, insert
@@ -38,7 +39,7 @@ from napari_diner.widgets.layers.layer_metadata import layer_notes
 from napari_diner.widgets.layers.layer_source import comes_from_file
 from napari_diner.widgets.layers.pixel_size import give_pixel_size, layer_pixel_size_um
 from napari_diner.widgets.layers.result_layers import ResultLayers
-from napari_diner.widgets.work import wait_for
+from napari_diner.widgets.work import breathe, wait_for
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
 
@@ -87,12 +88,13 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.layers = layers or ResultLayers(napari_viewer)
         self.choice = choice
         self.panel = RunPanel(self, self.describe, self.task.title, functools.partial(with_titles, self.recipe_type))
+        breathe()
         own_editors = own_editors or {}
         exclude = (self.task.source_field, "input_sha256", *self.essentials, *self.elsewhere, *own_editors)
         self.advanced = RecipeForm(self.recipe_type, exclude, self.groups, self.none_texts)
         self._essentials = make_editors(self.recipe_type, self.essentials, self.none_texts) | dict(own_editors)
         self.editors: dict[str, Editor] = self.advanced.editors | self._essentials
-        self._filled_in: dict[str, object] = {}
+        self.entered = EnteredSettings(self)
         self._data_sha256 = ""
         self._placed = False
         # napari may enlarge its window to place the dock
@@ -101,7 +103,9 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self._running_on = self._result_of = self.choice.name
         self.settings = SettingsArea()
         self.checking = self.latest_work()
+        breathe()
         self._build()
+        breathe()
 
     def complete_recipe(self, layer: Image) -> RecipeT:
         """Return the recipe for a run on a layer, and prepare the layers for the run.
@@ -186,7 +190,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def set_recipe(self, recipe: RecipeT) -> None:
         """Show a recipe without changing the layer; a run on data other than the recipe's gives a warning."""
-        self._filled_in = {}
+        self.entered.set(recipe)
         self._data_sha256 = recipe.input_sha256
         for name, editor in self._essentials.items():
             editor.set_value(getattr(recipe, name))
@@ -194,22 +198,11 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def fill_in(self, layer: Image) -> None:
         """Fill in what the chosen layer specifies, and clear what the previous layer had filled in."""
-        notes = self.notes(layer)
-        for name, editor in self.editors.items():
-            if notes.get(name) is not None:
-                editor.set_value(notes[name])
-                self._filled_in[name] = editor.value()
-            elif name in self._filled_in and editor.value() == self._filled_in.pop(name):
-                # the user has not changed what the previous layer had filled in
-                editor.set_value(self.recipe_type.model_fields[name].get_default(call_default_factory=True))
+        self.entered.fill_in(self.notes(layer))
 
-    def fill_gaps(self, layer: Image) -> None:
-        """Fill in what the chosen layer specifies, where nothing is set."""
-        for name, note in self.notes(layer).items():
-            editor = self.editors.get(name)
-            if editor is not None and note is not None and editor.value() in (None, ""):
-                editor.set_value(note)
-                self._filled_in[name] = editor.value()
+    def of_data(self) -> Collection[str]:
+        """Return the fields of other widgets than editors whose values belong to the data."""
+        return self.elsewhere
 
     def run(self) -> None:
         """Start with the settings shown."""
@@ -220,7 +213,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
             self._running_on = self.choice.name
             self.panel.start(functools.partial(start, self.task, recipe, self.frames(layer)))
             # without the data: the next ones may be others
-            remember(recipe.updated({self.task.source_field: None, "input_sha256": ""}))
+            remember(recipe.updated({self.task.source_field: None, "input_sha256": ""}), last_recipe(self.task_name))
 
     def chosen_layer(self) -> Image:
         """Return the layer that is chosen.
@@ -277,7 +270,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
             self.set_recipe(recipe)
             if self.choice.layer is not None:
                 # as the command line takes from the file what a recipe leaves unset
-                self.fill_gaps(self.choice.layer)
+                self.entered.fill_gaps(self.notes(self.choice.layer))
 
     def copy_command(self) -> None:
         """Copy the equivalent command line to the clipboard."""
@@ -303,20 +296,25 @@ class TaskDock(QWidget, Generic[RecipeT]):
         foldable = self.advanced.sections | self.advanced.groups
         for part in (self.choice, *parts, self.advanced_section):
             self.settings.add(foldable[part] if isinstance(part, str) else part)
+        breathe()
         self.choice.chosen.connect(self._on_layer)
         self.choice.failed.connect(self.panel.complain)
         for editor in self._essentials.values():
             editor.changed.connect(self._show_sections)
-            editor.changed.connect(self.panel.checks.expect)
-        self.advanced.changed.connect(self.panel.checks.expect)
+        for changed in (*(editor.changed for editor in self._essentials.values()), self.advanced.changed):
+            changed.connect(self.panel.checks.expect)
+            changed.connect(self.entered.expect)
         self.panel.checks.follow(self.task, self._inputs, lambda: self.panel.running, self.checking)
         self._show_sections()
-        for number in self.findChildren(NumberEditor):
-            number.refused.connect(self._on_refused)
-        wrap_tooltips(self)
+        self._prepare(self)
+        self.advanced.grown.connect(self._prepare)
         self.viewer.events.theme.connect(self._on_theme)
         self._on_theme()
+        recalled = self.entered.recall()
         self._on_layer(self.choice.layer)
+        if recalled and not self.panel.status.text():
+            self.panel.say("Settings are those of the last session; Recipe › Reset shows the defaults")
+        breathe()
 
     def add_below(self, part: QWidget | QLayout) -> None:
         """Insert a widget or a layout between the run panel and the buttons at the bottom."""
@@ -339,7 +337,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
             self.viewer.reset_view()
 
     def _build(self) -> None:
-        self.advanced_section = Section("Advanced", self.advanced)
+        self.advanced_section = Section("Advanced", lambda: self.advanced)
+        _ = self.advanced_section.form  # whose numbers count, folded or not
         tip = "Write images, recipe and report of the last run into a new folder"
         self.save_button = button("Save results…", tip, self.save_results)
         self.save_button.setEnabled(False)
@@ -374,6 +373,12 @@ class TaskDock(QWidget, Generic[RecipeT]):
         if layer is not None:
             with self.panel.explaining():
                 self.fill_in(layer)
+
+    def _prepare(self, part: QWidget) -> None:
+        """Follow the numbers in a part of the dock, and let its tooltips wrap."""
+        for number in part.findChildren(NumberEditor):
+            number.refused.connect(self._on_refused)
+        wrap_tooltips(part)
 
     def _on_refused(self, message: str) -> None:
         """Say that a typed number was rejected, until it is corrected."""

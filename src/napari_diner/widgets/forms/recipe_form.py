@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import functools
+from collections.abc import Callable, Collection, Mapping
 from typing import cast
 
 from pydantic import BaseModel
@@ -11,12 +12,15 @@ from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_diner.settings import sections
+from napari_diner.tasks.recipe import merge
 from napari_diner.widgets.forms.controls import remove_margins
 from napari_diner.widgets.forms.editors import Editor, WheelGuard, add_rows, label_of, make_editors
 
 
 class RecipeForm(QWidget):
     """Editors for the fields of a model, with nested models in collapsible sections.
+
+    The editors of a section are made when it is unfolded, or when they are asked for: a dock has hundreds.
 
     Parameters
     ----------
@@ -31,6 +35,8 @@ class RecipeForm(QWidget):
     """
 
     changed = Signal()
+    grown = Signal(object)
+    """The form of a section that was made."""
 
     def __init__(
         self,
@@ -56,16 +62,16 @@ class RecipeForm(QWidget):
             editor.changed.connect(self.changed)
         for title, names in (groups or {}).items():
             others = set(model.model_fields) - set(names)
-            self.groups[title] = self._add_section(title, RecipeForm(model, others, none_texts=none_texts))
+            make = functools.partial(RecipeForm, model, others, none_texts=none_texts)
+            self.groups[title] = self._add_section(title, make)
             self.editors |= self.groups[title].form.editors
         for name, kind in nested.items():
             field = model.model_fields[name]
-            section = self._add_section(field.title or name, RecipeForm(kind, none_texts=none_texts))
-            section.toggleButton().setToolTip(field.description or "")
             default = field.get_default(call_default_factory=True)
-            if isinstance(default, BaseModel):
-                section.form.set_values(default)
-            self.sections[name] = section
+            start = default if isinstance(default, BaseModel) else kind()
+            make = functools.partial(RecipeForm, kind, none_texts=none_texts)
+            section = self.sections[name] = self._add_section(field.title or name, make, start)
+            section.toggleButton().setToolTip(field.description or "")
 
     def values(self) -> dict[str, object]:
         """Return the values of all editors as a nested mapping.
@@ -76,7 +82,7 @@ class RecipeForm(QWidget):
             If a text cannot be read.
         """
         values = {name: editor.value() for name, editor in self.editors.items()}
-        return values | {name: section.form.values() for name, section in self.sections.items()}
+        return values | {name: section.values() for name, section in self.sections.items()}
 
     def set_values(self, values: Mapping[str, object] | BaseModel) -> None:
         """Show the values of a recipe, or of a mapping that may hold only some of them."""
@@ -84,7 +90,7 @@ class RecipeForm(QWidget):
             if name in self.editors:
                 self.editors[name].set_value(value)
             elif name in self.sections and isinstance(value, Mapping | BaseModel):
-                self.sections[name].form.set_values(value)
+                self.sections[name].set_values(value)
 
     def exchange(self, key: str, editor: Editor) -> dict[str, Editor]:
         """Put another editor in the place of that of a field; return it by its name, if the field is in no section.
@@ -111,25 +117,77 @@ class RecipeForm(QWidget):
         self.editors[name] = editor
         return {name: editor}
 
-    def _add_section(self, title: str, form: RecipeForm) -> Section:
-        section = Section(title, form)
-        form.changed.connect(self.changed)
+    def _add_section(self, title: str, make: Callable[[], RecipeForm], start: BaseModel | None = None) -> Section:
+        section = Section(title, make, start)
+        section.changed.connect(self.changed)
+        section.made.connect(self._on_made)
         layout = self.layout()
         if layout is not None:
             layout.addWidget(section)
         return section
 
+    def _on_made(self, form: RecipeForm) -> None:
+        form.grown.connect(self.grown)
+        self.grown.emit(form)
+
 
 class Section(QCollapsible):
-    """A collapsible section of a form."""
+    """A collapsible section with a form that is made when it is needed.
 
-    def __init__(self, title: str, form: RecipeForm) -> None:
+    Parameters
+    ----------
+    title
+        Its title.
+    make
+        Makes the form.
+    start
+        The values of the form, if they are not those with which it is made.
+    """
+
+    changed = Signal()
+    """A value has changed."""
+    made = Signal(object)
+    """The form, once it is made."""
+
+    def __init__(self, title: str, make: Callable[[], RecipeForm], start: BaseModel | None = None) -> None:
         super().__init__(title, collapsedIcon="▸", expandedIcon="▾")
-        self.form = form
+        self._make = make
+        self._form: RecipeForm | None = None
+        self._values: Mapping[str, object] = {} if start is None else start.model_dump()
         # an animation would leave the scroll area with the wrong height for a moment
         self.setDuration(0)
         for part, margins in ((self, (0, 0, 0, 0)), (self.content(), (12, 0, 0, 4))):
             layout = part.layout()
             if layout is not None:
                 layout.setContentsMargins(*margins)
-        self.addWidget(form)
+
+    @property
+    def form(self) -> RecipeForm:
+        """The form, which is made by the first access."""
+        if self._form is None:
+            form = self._form = self._make()
+            form.set_values(self._values)
+            form.changed.connect(self.changed)
+            self.addWidget(form)
+            self.made.emit(form)
+        return self._form
+
+    def values(self) -> Mapping[str, object]:
+        """Return the values; see `RecipeForm.values`."""
+        return self._values if self._form is None else self._form.values()
+
+    def set_values(self, values: Mapping[str, object] | BaseModel) -> None:
+        """Show values; see `RecipeForm.set_values`."""
+        if self._form is not None:
+            self._form.set_values(values)
+            return
+        changes = values.model_dump() if isinstance(values, BaseModel) else values
+        merged = merge(self._values, {name: value for name, value in changes.items() if name in self._values})
+        if merged != self._values:
+            self._values = merged
+            self.changed.emit()
+
+    def expand(self, animate: bool = True) -> None:
+        """Unfold the section, whose form is made first."""
+        _ = self.form
+        super().expand(animate)

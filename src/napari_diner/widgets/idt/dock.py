@@ -84,6 +84,7 @@ class IdtDock(StackDock[IdtRecipe]):
         self.geometry_check.failed.connect(self._on_check_failed)
         self.geometry_check.done.connect(self._on_checked)
         self.illumination = IlluminationEditor()
+        self._lit_by_layer: dict[str, object] = {}
         self.illumination.failed.connect(self.panel.complain)
         self.illumination.left_out.connect(self._leave_out)
         for name in ("na", "leave_out"):
@@ -112,6 +113,8 @@ class IdtDock(StackDock[IdtRecipe]):
             row(self.ranking_buttons["slices"]),
             self.rows("model", "solver"),
         )
+        for follow in (self.panel.checks.expect, self.entered.expect):
+            self.illumination.changed.connect(follow)
 
     def values(self) -> dict[str, object]:
         """Return the values in the dock, including the illumination."""
@@ -159,7 +162,21 @@ class IdtDock(StackDock[IdtRecipe]):
         notes = layer_notes(layer)
         if "illuminations" in notes or "ring" in notes:
             self.illumination.set_values(notes.get("illuminations", ()), notes.get("ring", {}))
+            self._lit_by_layer = self.illumination.values()
+        elif self._is_lit_by_layer():
+            entered = self.entered.recipe
+            self.illumination.set_values(entered.illuminations, entered.ring)
         self._update_illumination()
+
+    def of_data(self) -> Collection[str]:
+        """Return the fields of other widgets than editors whose values belong to the data."""
+        return self.elsewhere if self._is_lit_by_layer() else StackDock.elsewhere
+
+    def _is_lit_by_layer(self) -> bool:
+        """Return whether the directions are those that a layer specifies."""
+        with contextlib.suppress(RecipeError):  # the user is typing
+            return self.illumination.values() == self._lit_by_layer
+        return False
 
     def check_geometry(self) -> None:
         """Show the spectra of the frames, with the circles of the illuminations, nominal and calibrated."""

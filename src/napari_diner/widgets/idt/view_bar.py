@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from napari.layers import Image
@@ -24,6 +25,7 @@ from napari_diner.widgets.idt.volume_view import (
     surface_level,
 )
 from napari_diner.widgets.layers.world import add_layer
+from napari_diner.widgets.work import wait_for
 
 
 class ViewBar(QWidget):
@@ -76,7 +78,10 @@ class ViewBar(QWidget):
     def show_new_volume(self) -> None:
         """Show the volume of a finished run, and suggest an index for its surface."""
         if self.volume is not None:
-            self.level.set_value(round(surface_level(self.volume.data), 4))
+            # loads scikit-image
+            level = wait_for("Finding the surface", functools.partial(surface_level, self.volume.data))
+            self.level.set_value(round(level, 4))
+        if self.volume is not None:
             show_in_3d(self._viewer, self.volume)
         self._enable()
 

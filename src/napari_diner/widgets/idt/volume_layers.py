@@ -67,7 +67,8 @@ class VolumeLayers(ResultLayers):
         self.arguments = self._arguments
         self.volume: Image | None = None
         """The layer n_re of the last run."""
-        self._recipe, self._stack = IdtRecipe(), LayerPart.of(Image(np.zeros((1, 1, 1)))).place
+        self._recipe = IdtRecipe()
+        self._stack: StackPlace | None = None
         self._through: tuple[int, int, int] | None = None
         self._limits = (0.0, 1.0)
         self._corners: dict[str, tuple[float, float]] = {}
@@ -103,21 +104,23 @@ class VolumeLayers(ResultLayers):
         return layers
 
     def _arguments(self, array: NamedArray) -> LayerArguments:
+        # without a stack, that of one pixel
+        stack = self._stack or LayerPart.of(Image(np.zeros((1, 1, 1)))).place
         if array.name == "residual":
-            return {**self._stack.arguments(array, (0, 0), (1, 1)), "visible": False}
+            return {**stack.arguments(array, (0, 0), (1, 1)), "visible": False}
         arguments = layer_arguments(array)
         recipe = self._recipe
         pixel = recipe.pixel_size_um or 1.0
         step = np.asarray(array.scale_um) / pixel
         if array.axes.endswith("ZYX"):
             # one micrometre in the unit of the stack
-            unit = pixel_side(self._stack.whole) / pixel
-            place = self._stack.plane.with_depth(first_slice_um(recipe) * unit, array.scale_um[-3] * unit)
+            unit = pixel_side(stack.whole) / pixel
+            place = stack.plane.with_depth(first_slice_um(recipe) * unit, array.scale_um[-3] * unit)
             if array.data.ndim > 3:
-                return self._stack.volumes(array, place) | index_style(array, recipe)
+                return stack.volumes(array, place) | index_style(array, recipe)
             arguments |= index_style(array, recipe)
         else:
-            place = self._stack.plane.refined(self._corners[array.name], step)
+            place = stack.plane.refined(self._corners[array.name], step)
             arguments |= {"contrast_limits": self._limits, "colormap": "magma"}
         return {**arguments, **place.arguments()}
 

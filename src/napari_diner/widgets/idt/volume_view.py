@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from napari.components import Camera, ViewerModel
 from napari.layers import Image, Layer, Surface
-from scipy.spatial.transform import Rotation
 
 from napari_diner.errors import InputError, OutputError
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
 from napari_diner.widgets.layers.placement import Placement
 from napari_diner.widgets.layers.world import in_world
+from napari_diner.widgets.work import breathe
 
 FROM_ABOVE, FROM_THE_SIDE = 0.45, 0.55
 """Initial position of the camera above the axis and to its side, relative to its distance along the axis."""
@@ -43,7 +43,9 @@ def show_in_3d(viewer: napari.Viewer, layer: Layer, turn: bool = True) -> None:
         Whether to move the camera above the volume and to its side instead of keeping its angles.
     """
     _alone(viewer, layer)
+    breathe()
     viewer.dims.ndisplay = 3
+    breathe()
     if isinstance(layer, Image):
         layer.rendering = "mip"
         # otherwise the transparent box of voxels would hide the lines behind it
@@ -52,6 +54,7 @@ def show_in_3d(viewer: napari.Viewer, layer: Layer, turn: bool = True) -> None:
         layer.bounding_box.visible = True
         layer.bounding_box.points = False
         layer.bounding_box.line_color = "gray"
+    breathe()
     overlays = getattr(getattr(viewer, "canvas", None), "overlays", viewer)
     overlays.scale_bar.visible = True
     overlays.axes.visible = True
@@ -173,6 +176,7 @@ def record_turn(viewer: napari.Viewer, path: Path, after_each: Callable[[int, in
         If the file cannot be written.
     """
     from PIL import Image as Picture
+    from scipy.spatial.transform import Rotation
 
     camera = camera_of(viewer)
     before = tuple(camera.angles)

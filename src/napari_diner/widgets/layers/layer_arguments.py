@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari.layers import Image
 
 from napari_diner.io.arrays import Array, NamedArray
-from napari_diner.widgets.layers.placement import PARTS
+from napari_diner.widgets.layers.placement import PARTS, Placement
 
 SAMPLE_PIXELS = 250_000
 """Pixels from which contrast limits are estimated, so that a preview costs next to nothing."""
@@ -115,8 +115,10 @@ def axis_labels(axes: str) -> tuple[str, ...]:
 def update_layer(layer: Image, arguments: LayerArguments) -> None:
     """Replace the array in a layer."""
     layer.data = arguments["data"]
+    place = Placement.of(layer).arguments()
     for part in PARTS:
-        if part in arguments:
+        # napari draws the layer anew for each of them
+        if part in arguments and not _equal(place[part], arguments[part]):
             setattr(layer, part, arguments[part])
     if not layer.rgb:
         # napari keeps the contrast limits of the previous data
@@ -124,3 +126,11 @@ def update_layer(layer: Image, arguments: LayerArguments) -> None:
         # keep a colour map that the user has chosen
         if any(layer.colormap.name in (style.colormap, style.cyclic) for style in STYLES.values() if style.cyclic):
             layer.colormap = arguments["colormap"]
+
+
+def _equal(first: Any, second: Any) -> bool:
+    """Return whether parts of a placement are the same: numbers, or names of units and axes."""
+    one, other = np.asarray(first), np.asarray(second)
+    if one.dtype.kind not in "fi" or other.dtype.kind not in "fi":
+        one, other = one.astype(str), other.astype(str)
+    return np.array_equal(one, other)

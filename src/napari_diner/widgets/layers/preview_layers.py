@@ -11,6 +11,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.widgets.layers.layer_arguments import MakeArguments, layer_arguments, update_layer
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
 from napari_diner.widgets.layers.world import add_layer, combine_units
+from napari_diner.widgets.work import breathe
 
 
 class PreviewLayers:
@@ -51,6 +52,7 @@ class PreviewLayers:
                 title = {"name": f"{array.name}{self._suffix}", "metadata": DISPLAY_ONLY}
                 layer = self._shown[array.name] = Image(**(arguments | title))
                 add_layer(self._viewer, layer)
+            breathe()
         combine_units(self._viewer)
 
     def discard(self) -> None:

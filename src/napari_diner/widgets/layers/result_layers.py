@@ -12,6 +12,7 @@ from napari_diner.tasks.result import Result
 from napari_diner.widgets.layers.layer_arguments import update_layer
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.layers.world import add_layer, combine_units
+from napari_diner.widgets.work import breathe
 
 
 class ResultLayers(PreviewLayers):
@@ -48,9 +49,11 @@ class ResultLayers(PreviewLayers):
             else:
                 update_layer(layer, arguments)
                 layer.name, layer.metadata = title, metadata
+            breathe()
             # for images such as amplitudes, the values are not informative
             if array.unit != "1" or array.name == "n_re":
                 layer.colorbar.visible = True
+                breathe()
             layers.append(layer)
         combine_units(self._viewer)
         # the viewer draws the last layer on top: images over stacks, and the phase, the last image, over all

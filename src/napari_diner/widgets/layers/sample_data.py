@@ -7,12 +7,11 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
+from napari_diner.io.arrays import NamedArray
 from napari_diner.settings import Settings
-from napari_diner.tasks.registry import samples
-from napari_diner.tasks.sample import SampleData
 from napari_diner.widgets.layers.layer_arguments import axis_labels, units_of
 from napari_diner.widgets.layers.layer_metadata import METADATA_KEY
-from napari_diner.widgets.work import load_torch, wait_for
+from napari_diner.widgets.work import load_for_layers, load_torch, wait_for
 
 LayerData = tuple[npt.NDArray[np.generic], dict[str, object], str]
 """Data, attributes and type of a layer, as napari takes them."""
@@ -30,16 +29,19 @@ def sample_layer(name: str, title: str, settings: Settings | None = None) -> lis
     settings
         Settings of the simulation; those of the sample if None.
     """
-    task, sample = samples()[name]
-    chosen = settings or sample.settings()
 
-    def make() -> SampleData:
+    def make() -> tuple[NamedArray, dict[str, object]]:
+        from napari_diner.tasks.registry import samples
+
         load_torch()
-        return sample.make(chosen)
+        load_for_layers()
+        task, sample = samples()[name]
+        simulated = sample.make(settings or sample.settings())
+        without = {"task", task.source_field}
+        return simulated.data, simulated.recipe.model_dump(exclude_unset=True, exclude_none=True, exclude=without)
 
-    simulated = wait_for(f"Simulating: {title}", make)
-    array, letters = simulated.data, simulated.data.axes.removesuffix("S")
-    notes = simulated.recipe.model_dump(exclude_unset=True, exclude_none=True, exclude={"task", task.source_field})
+    array, notes = wait_for(f"Simulating: {title}", make)
+    letters = array.axes.removesuffix("S")
     attributes: dict[str, object] = {
         "name": title,
         "rgb": array.axes.endswith("S"),
