@@ -62,7 +62,7 @@ class EnteredSettings(Generic[RecipeT]):
 
     def __init__(self, dock: TaskDock[RecipeT]) -> None:
         self._dock = dock
-        self.recipe: RecipeT = dock.recipe_type()
+        self.recipe: RecipeT = dock.recipe_type.parse({})
         """What the user has entered; all else has its default."""
         self._kept = self.recipe
         self._filled_in: dict[str, object] = {}
@@ -105,7 +105,7 @@ class EnteredSettings(Generic[RecipeT]):
             return False
         with contextlib.suppress(DinerError):  # of another version, for instance
             recipe = kind.load(path)
-            if recipe != kind():
+            if recipe != kind.parse({}):
                 self._kept = recipe
                 self._dock.set_recipe(recipe)
                 return True
