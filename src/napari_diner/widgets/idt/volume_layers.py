@@ -78,7 +78,7 @@ class VolumeLayers(ResultLayers):
         self.forget()
         self._recipe, self._stack, self._through = recipe, stack, None
 
-    def show(self, arrays: Iterable[NamedArray]) -> None:
+    def show(self, arrays: Iterable[NamedArray]) -> bool:
         """Show cuts through the current volume, side by side, at the point that was densest at first."""
         for array in arrays:
             if array.axes != "ZYX":
@@ -87,9 +87,11 @@ class VolumeLayers(ResultLayers):
             pieces = self._cut(array)
             values = np.concatenate([piece.data.ravel() for piece in pieces])
             self._limits = index_limits(values, self._recipe.medium_index)
-            super().show(pieces)
+            if not super().show(pieces):
+                return False
             if first:
                 self._look_at_previews()
+        return True
 
     def finish(self, result: Result) -> list[Image]:
         """Replace the cuts by the volumes and the residual; only n_re is visible."""
@@ -148,6 +150,8 @@ class VolumeLayers(ResultLayers):
     def _look_at_previews(self) -> None:
         """Show only the cuts."""
         shown: list[Layer] = list(self.shown.values())
+        if not shown:
+            return  # the user has removed them
         for layer in self._viewer.layers:
             layer.visible = any(layer is preview for preview in shown)
         self._viewer.dims.ndisplay = 2

@@ -39,12 +39,16 @@ class PreviewLayers:
         """The layers that are in the viewer, by the names of their arrays."""
         return {name: layer for name, layer in self._shown.items() if layer in self._viewer.layers}
 
-    def show(self, arrays: Iterable[NamedArray]) -> None:
-        """Show images; each replaces the previous one of the same name."""
+    def show(self, arrays: Iterable[NamedArray]) -> bool:
+        """Show images; each replaces the previous one of the same name.
+
+        Showing one processes events, so the run may end meanwhile: then the others are not shown, and False is
+        returned.
+        """
         present = self._shown
         for array in arrays:
             if self._shown is not present:
-                return  # adding a layer processes events, so the run may have ended meanwhile
+                return False
             arguments = self.arguments(array)
             if array.name in self.shown:
                 update_layer(self._shown[array.name], arguments)
@@ -53,7 +57,10 @@ class PreviewLayers:
                 layer = self._shown[array.name] = Image(**(arguments | title))
                 add_layer(self._viewer, layer)
             breathe()
+        if self._shown is not present:
+            return False
         combine_units(self._viewer)
+        return True
 
     def discard(self) -> None:
         """Remove the layers, for instance the previews of a run without a result."""
