@@ -29,7 +29,7 @@ class ResultLayers(PreviewLayers):
 
     def finish(self, result: Result) -> list[Image]:
         """Show a result: previews are updated, and arrays without a preview get new layers."""
-        layers = []
+        layers: list[Image] = []
         previews = self.shown
         self.forget()
         for array in result.arrays:
@@ -55,10 +55,11 @@ class ResultLayers(PreviewLayers):
                 layer.colorbar.visible = True
                 breathe()
             layers.append(layer)
+        # drawing them processes events, among which may be that of a closed viewer
+        layers = [layer for layer in layers if layer in self._viewer.layers]
         combine_units(self._viewer)
         # the viewer draws the last layer on top: images over stacks, and the phase, the last image, over all
-        sizes = [array.data.ndim for array in result.arrays]
-        for _, layer in sorted(zip(sizes, layers, strict=True), key=lambda pair: -pair[0]):
+        for layer in sorted(layers, key=lambda layer: -layer.data.ndim):
             self._viewer.layers.move(self._viewer.layers.index(layer), len(self._viewer.layers))
         if layers:
             self._viewer.layers.selection.active = self._viewer.layers[-1]
