@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -58,3 +60,14 @@ def test_a_scheduler_with_encryption_needs_certificates(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     with pytest.raises(RecipeError, match="needs certificates"):
         next(executor(scheduler="tls://127.0.0.1:1")(items(tmp_path), tmp_path / "out", False))
+
+
+@pytest.mark.slow
+def test_a_script_without_a_guard_is_explained(tmp_path: Path) -> None:
+    items(tmp_path)
+    script = tmp_path / "script.py"
+    plan = {"recipe": quick(), "items": [str(tmp_path / "*.tif")]}
+    script.write_text(f"import napari_diner as nd\nnd.batch({plan}, {str(tmp_path / 'out')!r}, workers=2)\n")
+    finished = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False)
+    assert finished.returncode == 1
+    assert "RecipeError: The processes for workers cannot be started" in finished.stderr

@@ -89,7 +89,13 @@ def _on_this_machine(
 
 @contextmanager
 def _local(count: int, threads: int) -> Iterator[Client]:
-    """Start a cluster that only this machine can reach; close it at the end of the block."""
+    """Start a cluster that only this machine can reach; close it at the end of the block.
+
+    Raises
+    ------
+    RecipeError
+        If its processes cannot be started.
+    """
     import dask
     from distributed import Client, LocalCluster
 
@@ -100,7 +106,7 @@ def _local(count: int, threads: int) -> Iterator[Client]:
     }
     variables = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
     with dask.config.set(settings), ExitStack() as stack:
-        with _deaf_to_interrupts():
+        with _deaf_to_interrupts(), _started():
             cluster = LocalCluster(
                 n_workers=count,
                 threads_per_worker=1,
@@ -113,6 +119,18 @@ def _local(count: int, threads: int) -> Iterator[Client]:
             )
         stack.enter_context(cluster)
         yield stack.enter_context(Client(cluster, set_as_default=False))
+
+
+@contextmanager
+def _started() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        raise RecipeError(
+            f"The processes for {{field}} cannot be started ({one_line(str(error), 200)}); let {{field}} be 1, or "
+            "put the call in a script under if __name__ == '__main__'",
+            "workers",
+        ) from None
 
 
 @contextmanager
