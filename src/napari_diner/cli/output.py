@@ -14,7 +14,7 @@ from cyclopts import Parameter, Token
 
 from napari_diner.cli.options import option_name
 from napari_diner.cli.terminal import Watch, print_rows, print_table, progress_display, unprintable, warn
-from napari_diner.errors import DinerError, OutputError
+from napari_diner.errors import DinerError, InputError, OutputError
 from napari_diner.io.folder import (
     REPORT,
     check_space,
@@ -176,9 +176,15 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
                 warn(run.warnings)
                 warn(run.notes, "note")
                 warn(filter(None, [run.memory]), "memory")
-            for progress in run:
-                if not watch.goes_on(progress):
-                    break
+            problem: InputError | None = None
+            try:
+                for progress in run:
+                    if not watch.goes_on(progress):
+                        break
+            except InputError as error:  # in a later recording of a series
+                if not watch.started:
+                    raise
+                problem = error
             watch.end()
             from napari_diner.tasks.saving import write_result
 
@@ -190,6 +196,8 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
                 if watch.stopped and not isinstance(error, OutputError):
                     raise KeyboardInterrupt from None
                 raise
+        if problem is not None:
+            raise InputError(f"{problem.message}; the result so far is saved in {folder.output}", problem.field)
         if not folder.quiet:
             is_kept = run.checkpoint is not None and run.checkpoint.path.is_file()
             _print_summary(task, result, folder.output, is_resumable=is_kept)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_diner.errors import RecipeError
+from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.axes import at_point
 from napari_diner.io.files import find_files
@@ -233,9 +233,18 @@ class SeriesJob(Job[SeriesState]):
         return f"recording {number + 1} of {self.count}: "
 
     def _job(self, number: int) -> Job[Any]:
-        """Return the job of a recording; the last one is cached."""
+        """Return the job of a recording; the last one is cached.
+
+        Raises
+        ------
+        InputError
+            If its data cannot be used.
+        """
         if self._present[0] != number:
-            self._present = number, self._task.job(self._at(number), self._data(number))
+            try:
+                self._present = number, self._task.job(self._at(number), self._data(number))
+            except InputError as error:
+                raise InputError(f"{self._axis} = {number}: {error.message}", error.field) from None
         return self._present[1]
 
     def _at(self, number: int) -> Recipe:
