@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from scipy.io import savemat
 from napari_diner.errors import InputError
 from napari_diner.io.header import decoding
 from napari_diner.io.images import read_image
+from napari_diner.io.ome_zarr import read_zarr
 from napari_diner.io.signals import probe_signal, read_signal
 from napari_diner.io.stacks import check_frames, check_frames_first, frames_last, probe, read
 
@@ -205,3 +208,28 @@ def test_a_matlab_file_on_which_the_decoder_crashes(tmp_path: Path, monkeypatch:
 def test_a_full_memory_is_not_a_damaged_file() -> None:
     with pytest.raises(MemoryError), decoding(Path("stack.tif")):
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("damage", ["truncated", "pipe"])
+def test_chunks_that_cannot_be_decoded_are_named(damage: str, version: str, tmp_path: Path) -> None:
+    """Blosc would read on beyond the end of the first kind, and zarr wait for the second."""
+    zarr = pytest.importorskip("zarr")
+    whole, one = (slice(None),) * 3, (1, slice(None), slice(None))
+    old = version == "0.4"
+    codec = pytest.importorskip("numcodecs").Blosc() if old else zarr.codecs.BloscCodec()
+    path = tmp_path / "a.zarr"
+    array = zarr.create_array(
+        path, data=STACK, chunks=(1, *STACK.shape[1:]), zarr_format=2 if old else 3, compressors=codec
+    )
+    chunk = path / array.metadata.encode_chunk_key((2, 0, 0))
+    content = chunk.read_bytes()
+    chunk.unlink()
+    if damage == "pipe":
+        os.mkfifo(chunk)
+    else:
+        chunk.write_bytes(content[:-3])
+    np.testing.assert_array_equal(read_zarr(path, "", one), STACK[1])
+    with pytest.raises(InputError, match=re.escape(str(chunk))):
+        read_zarr(path, "", whole)

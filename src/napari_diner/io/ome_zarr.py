@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 NAMESPACE = "napari-diner"
 """Key of the attribute for metadata outside the OME model."""
 _LONGEST = 2**24
+# bytes; the last four are the number of all bytes
+_BLOSC_HEADER = 16
 _METADATA = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zarray"})
 _VALUES = re.compile(r"\d+(\.\d+)*|c")
 """Names of files with values."""
@@ -73,9 +76,48 @@ def probe_zarr(path: Path, name: str = "") -> Header:
 
 
 def read_zarr(path: Path, name: str, index: Index) -> Array:
-    """Return part of an array."""
+    """Return part of an array.
+
+    Raises
+    ------
+    InputError
+        If it cannot be decoded.
+    """
     with decoding(path):
-        return np.asarray(_array(path, name)[0][index])
+        array, _ = _array(path, name)
+        _check_chunks(array, index)
+        return np.asarray(array[index])
+
+
+def _check_chunks(array: zarr.Array[Any], index: Index) -> None:
+    """Check that the chunks of a part are whole files: zarr waits for pipes, and Blosc reads beyond the end of a file.
+
+    Raises
+    ------
+    InputError
+        If one is not.
+    """
+    from zarr.storage import LocalStore
+
+    if not isinstance(array.store, LocalStore):
+        return
+    steps = array.shards or array.chunks
+    is_blosc = array.shards is None and any("blosc" in type(codec).__name__.lower() for codec in array.compressors)
+    along = (
+        range(-(-size // step)) if isinstance(at, slice) else [at // step]
+        for at, size, step in zip(index, array.shape, steps, strict=True)
+    )
+    for place in itertools.product(*along):
+        file = array.store.root / array.path / array.metadata.encode_chunk_key(place)
+        if not file.exists():  # it holds the fill value only
+            continue
+        if not file.is_file():
+            raise InputError(f"{file} is a folder, a device or a pipe, not a chunk; copy the image again")
+        if is_blosc:
+            with file.open("rb") as opened:
+                header = opened.read(_BLOSC_HEADER)
+            if int.from_bytes(header[12:], "little") != file.stat().st_size:
+                raise InputError(f"The chunk {file} is truncated; copy the image again")
 
 
 class _Axis(BaseModel):
@@ -146,6 +188,8 @@ def _opened(path: Path) -> zarr.Array[Any] | zarr.Group:
     if not is_installed():
         raise InputError(f"{path} is a Zarr folder, which needs another library; pip install zarr")
     for file in (path / "zarr.json", path / ".zattrs", path / ".zmetadata"):
+        if file.exists() and not file.is_file():
+            raise InputError(f"{file} is a folder, a device or a pipe; copy the image again")
         if file.is_file() and file.stat().st_size > _LONGEST:
             raise InputError(f"{path} holds metadata of more than 16 MiB; it is damaged, so save it again")
     import zarr
