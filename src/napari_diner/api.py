@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_diner.errors import RecipeError
+from napari_diner.io.places import expanded
 from napari_diner.registry import unknown
 from napari_diner.tasks.python_data import Data, as_frames, without_images
 from napari_diner.tasks.recipe import Recipe, absolute_paths, merge
@@ -315,7 +316,7 @@ def read(source: str | Path, axes: str = "", select: str = "") -> Frames:
     from napari_diner.io.signals import probe_signal, read_signal
 
     # absolute, so that a saved recipe finds its data from every folder
-    name = str(Path(source).expanduser().absolute())
+    name = str(expanded(source).absolute())
     info = probe_signal(name, axes, select)
     check_memory(info.nbytes, f"The data in {name}")
     read_as = {key: value for key, value in (("axes", axes), ("select", select)) if value}

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from napari_diner.errors import InputError, RecipeError, quoted
+from napari_diner.io.places import expanded
 from napari_diner.io.tables import read_table
 from napari_diner.io.texts import parse_yaml
 from napari_diner.settings import Values, choices, sections, without_none
@@ -185,7 +186,7 @@ def collect(
     """
     values: Values = {}
     if file is not None:
-        values = absolute_paths(model, read_yaml(file), file.expanduser().absolute().parent)
+        values = absolute_paths(model, read_yaml(file), expanded(file).absolute().parent)
     assigned: Values = {}
     for text in assignments:
         assigned = merge(assigned, assignment(text))

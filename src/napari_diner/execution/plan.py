@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, field_validator
 
 from napari_diner.errors import RecipeError, quoted
 from napari_diner.io.axes import LETTERS
+from napari_diner.io.places import expanded
 from napari_diner.settings import Settings, Values
 from napari_diner.tasks.recipe import Recipe, absolute_paths, merge, read_yaml
 from napari_diner.tasks.registry import task as registered
@@ -92,7 +93,7 @@ class Plan(Settings):
         except RecipeError as error:
             # keys of a plan are not options of a command
             raise RecipeError(f"The plan {path}: {error}") from None
-        plan._folder = Path(path).expanduser().absolute().parent
+        plan._folder = expanded(path).absolute().parent
         return plan
 
     @property
@@ -109,7 +110,7 @@ class Plan(Settings):
             If the recipe cannot be read or names no task.
         """
         if isinstance(self.recipe, str):
-            place = self.folder / Path(self.recipe).expanduser()
+            place = self.folder / expanded(self.recipe)
             values, folder = read_yaml(place), place.parent
         else:
             values, folder = dict(self.recipe), self.folder

@@ -21,6 +21,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.io.folder import replaced
 from napari_diner.io.formats import IMAGE_SUFFIXES, located
 from napari_diner.io.ome_zarr import is_zarr
+from napari_diner.io.places import expanded
 from napari_diner.settings import Values
 from napari_diner.tasks.registry import task_of
 from napari_diner.tasks.task import AnyTask, Frames
@@ -76,10 +77,10 @@ class FolderWatch(Batch):
         DinerError
             If there is no such folder, or the recipe or the output cannot be used.
         """
-        place = folder.expanduser().absolute()
+        place = expanded(folder).absolute()
         if not place.is_dir():
             raise InputError(f"{folder} is not a folder; name the one where recordings arrive")
-        plan = Plan(recipe=str(recipe.expanduser().absolute()), settings=settings or {}, items=[str(place)])
+        plan = Plan(recipe=str(expanded(recipe).absolute()), settings=settings or {}, items=[str(place)])
         return cls(place, plan, output, overwrite=overwrite)
 
     def picture(self, name: str) -> Path:

@@ -16,6 +16,7 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
 from napari_diner.io.header import Header, decoding
 from napari_diner.io.parts import split_part
+from napari_diner.io.places import expanded
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,12 @@ def read_file(source: str | Path, index: Index) -> Array:
 def located(source: str | Path) -> tuple[Path, str]:
     """Return the path of a source, and the name of the array in it."""
     try:
-        whole = Path(source).expanduser()
+        whole = expanded(source)
         if whole.exists():
             return whole, ""
         path, name = split_part(str(source))
-        return Path(path).expanduser(), name
-    except (OSError, ValueError, RuntimeError):  # an invalid name, or an unknown home
+        return expanded(path), name
+    except (OSError, ValueError):  # an invalid name
         raise InputError(f"{quoted(str(source))} cannot be the name of a file; check the path") from None
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from napari_diner.errors import InputError
 from napari_diner.io.hdf5 import dataset, is_hdf5, is_in_columns, opened
 from napari_diner.io.header import decoding
+from napari_diner.io.places import expanded
 
 if TYPE_CHECKING:
     import h5py
@@ -62,7 +63,7 @@ def probe_transfer(source: str | Path) -> tuple[MatlabTransfer, MatlabTransfer] 
     InputError
         If there is no such file, it is of an older version, or a variable has an impossible shape or type.
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
     with decoding(path), path.open("rb") as raw:
         start = raw.read(520)
     if not is_hdf5(path, start):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_diner.errors import InputError, quoted
 from napari_diner.io.arrays import DType
+from napari_diner.io.places import expanded
 
 SEPARATOR = "::"
 """Separator between the name of a file and that of an array in it: ``recording.h5::raw/frames``."""
@@ -39,7 +40,7 @@ class Part:
 def split_part(source: str) -> tuple[str, str]:
     """Return the name of a file and that of the array in it, empty if none is named or a file has the whole name."""
     name, separator, part = source.rpartition(SEPARATOR)
-    if not separator or not name or os.path.lexists(os.path.expanduser(source)):  # noqa: PTH111 (of unknown users, too)
+    if not separator or not name or os.path.lexists(expanded(source)):
         return source, ""
     return name, part.strip("/")
 

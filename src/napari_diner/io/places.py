@@ -1,4 +1,4 @@
-"""Names and places of outputs."""
+"""Names and places of files."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def local_path(place: str | Path) -> Path:
         return Path(place).expanduser().absolute()
     except RuntimeError:
         raise OutputError(f"The output {place} is in the home of an unknown user; choose another one") from None
+
+
+def expanded(place: str | Path) -> Path:
+    """Return a path with ``~`` at its start replaced by the home of the user, if there is such a user."""
+    return Path(os.path.expanduser(place))  # noqa: PTH111 (raises nothing)
 
 
 def resolved(folder: str | Path) -> Path:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from napari_diner.errors import InputError, one_line, quoted
+from napari_diner.io.places import expanded
 from napari_diner.io.texts import read_bytes
 from napari_diner.io.units import AMBIGUOUS, MICROMETRES, micrometres
 
@@ -251,7 +252,7 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
     text = text_or_path
     if isinstance(text, Path):
         source = str(text)
-        text = _decoded(text.expanduser())
+        text = _decoded(expanded(text))
     lines = [line.replace("\u2212", "-") for line in text.removeprefix("\ufeff").splitlines()]
     if max(map(len, lines), default=0) > _LONGEST_LINE:
         raise InputError(f"{source} has a line of more than {_LONGEST_LINE} characters; write a row on each line")

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array, DType
+from napari_diner.io.places import expanded
 
 _LONGEST_HEADER = 2**24
 _TYPES: dict[str, type[np.number]] = {
@@ -39,7 +40,7 @@ class WeightsFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         with self._explained():
             if self.path.exists() and not self.path.is_file():
                 raise OSError("it is not an ordinary file")

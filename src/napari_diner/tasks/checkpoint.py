@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from napari_diner import __version__
 from napari_diner.errors import InputError, one_line
 from napari_diner.io.exchange import replace_synced
+from napari_diner.io.places import expanded
 from napari_diner.io.weights import WeightsFile
 from napari_diner.tasks.job import Job, StageRecord
 from napari_diner.tasks.packing import Bytes, pack, unpack
@@ -93,7 +94,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | Path, *, resume: bool = False, is_private: bool = False) -> None:
-        self.path = Path(path).expanduser().absolute()
+        self.path = expanded(path).absolute()
         self.resume, self.is_private = resume, is_private
         self.interval_s = 0.0
         self.notes: list[str] = []

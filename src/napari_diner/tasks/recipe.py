@@ -20,6 +20,7 @@ from napari_diner.io.axes import LETTERS, parse_selection, series_axis
 from napari_diner.io.contents import ImageFormat
 from napari_diner.io.ome_zarr import is_installed
 from napari_diner.io.parts import split_part
+from napari_diner.io.places import expanded
 from napari_diner.io.texts import parse_yaml, read_bytes
 from napari_diner.settings import Settings, Values, explained, sections, without_none
 
@@ -77,7 +78,7 @@ class Recipe(Settings):
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a recipe from a YAML file; names of files in it are relative to its folder. See `parse`."""
-        folder = Path(path).expanduser().absolute().parent
+        folder = expanded(path).absolute().parent
         return cls.parse(absolute_paths(cls, read_yaml(path), folder))
 
     def updated(self, changes: Mapping[str, object]) -> Self:
@@ -149,7 +150,7 @@ def read_yaml(path: str | Path, noun: str = "recipe") -> Values:
         If the file cannot be read or holds no mapping.
     """
     try:
-        values = parse_yaml(read_bytes(Path(path).expanduser()).decode())
+        values = parse_yaml(read_bytes(expanded(path)).decode())
     except OSError as error:
         raise RecipeError(f"The {noun} {path} cannot be read ({error.strerror}); give a YAML file") from None
     except UnicodeDecodeError:
@@ -216,7 +217,6 @@ def absolute_paths(model: type[BaseModel], values: Mapping[str, object], folder:
 
 def absolute_path(name: str, folder: Path) -> str:
     """Return the absolute path of a file named relative to a folder, without ``..``."""
-    name = os.path.expanduser(name)  # noqa: PTH111 (leaves an unknown user as it is)
-    path = folder / name
+    path = folder / expanded(name)
     # `..` starts at the real folder, not at a link to it
-    return os.path.normpath(Path(os.path.realpath(folder), name)) if ".." in path.parts else str(path)
+    return os.path.normpath(Path(os.path.realpath(folder), expanded(name))) if ".." in path.parts else str(path)

@@ -13,6 +13,7 @@ from napari_diner import __version__
 from napari_diner.errors import InputError
 from napari_diner.io.contents import image_name, is_image, read_image_file, write_contents
 from napari_diner.io.folder import RECIPE, REPORT, WEIGHTS, check_space, destination, recover, staged
+from napari_diner.io.places import expanded
 from napari_diner.io.texts import read_json
 from napari_diner.io.weights import WeightsFile
 from napari_diner.tasks.attached import named, stored
@@ -101,7 +102,7 @@ def load(folder: str | Path, *, chosen: Callable[[str], bool] = is_image) -> Res
     InputError
         If the folder contains no result, or one of a task that is not installed.
     """
-    folder = Path(folder).expanduser()
+    folder = expanded(folder)
     recover(folder)
     for _ in range(_ATTEMPTS):
         before = _version(folder)

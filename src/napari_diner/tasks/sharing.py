@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import TypeVar
 
 from napari_diner.io.parts import SEPARATOR, split_part
+from napari_diner.io.places import expanded
 from napari_diner.tasks.recipe import Recipe, input_files, renamed_files
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
@@ -45,7 +46,7 @@ def seen(name: str, folder: Path) -> str:
     """
     place, part = split_part(name)
     end = f"{SEPARATOR}{part}" if part else ""
-    path = Path(place).expanduser()
+    path = expanded(place)
     # links of folders are resolved, as for `..`, but the file keeps the name given by the user
     path, folder = path.parent.resolve() / path.name, folder.resolve()
     try:

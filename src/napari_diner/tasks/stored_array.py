@@ -6,7 +6,6 @@ import glob
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.axes import described_axes, view_of
 from napari_diner.io.header import Header, unnamed_axes
 from napari_diner.io.parts import split_part
+from napari_diner.io.places import expanded
 from napari_diner.io.signals import NOT_SQUARE
 from napari_diner.io.stacks import grey, probe, read
 from napari_diner.tasks.recipe import ArrayRecipe
@@ -195,7 +195,7 @@ def check_there(recipe: ArrayRecipe, source: str, field: str) -> None:
     InputError
         If they are not.
     """
-    path = Path(split_part(source)[0]).expanduser()
+    path = expanded(split_part(source)[0])
     if recipe.input_sha256 and not glob.has_magic(str(path)) and not path.exists():
         raise InputError(
             f"{source} does not exist; names in this recipe are relative to its folder, so put the data there, "

@@ -14,6 +14,7 @@ import torch
 from napari_diner.device import check_memory
 from napari_diner.errors import DinerError, InputError
 from napari_diner.io.folder import WEIGHTS
+from napari_diner.io.places import expanded
 from napari_diner.io.weights import WeightsFile
 from napari_diner.representations import registry
 from napari_diner.representations.backbones import build_backbone
@@ -58,7 +59,7 @@ class StoredFit:
     """
 
     def __init__(self, path: str | Path) -> None:
-        path = Path(path).expanduser()
+        path = expanded(path)
         self.file = WeightsFile(path / WEIGHTS if path.is_dir() else path)
         header, name = self.file.header, self.file.path
         if header.get("format") != "napari-diner":

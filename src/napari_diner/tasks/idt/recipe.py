@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from napari_diner.errors import InputError, RecipeError
+from napari_diner.io.places import expanded
 from napari_diner.io.tables import read_table
 from napari_diner.io.texts import read_json
 from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
@@ -308,7 +309,7 @@ def read_illuminations(path: Path) -> list[object]:
         If the file cannot be read or does not contain directions.
     """
     if path.suffix.lower() == ".json":
-        values = read_json(path.expanduser())
+        values = read_json(expanded(path))
         if not isinstance(values, list):
             raise InputError(f"{path} does not contain a list; write [[NA_y, NA_x], ...]")
         return values

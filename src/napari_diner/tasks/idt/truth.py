@@ -10,6 +10,7 @@ import numpy as np
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
+from napari_diner.io.places import expanded
 
 # the object is what differs from the medium by this fraction of the largest difference
 _SUPPORT = 0.01
@@ -31,7 +32,7 @@ def load_truth(folder: str | Path) -> TrueVolume:
     InputError
         If there is no ``n_re.tif``, or it is not a volume.
     """
-    folder = Path(folder).expanduser()
+    folder = expanded(folder)
     path = folder / "n_re.tif"
     if not path.is_file():
         raise InputError(f"The folder {folder} has no n_re.tif; give one with n_re.tif (and n_im.tif)")

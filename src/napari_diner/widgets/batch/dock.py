@@ -34,6 +34,7 @@ from napari_diner.execution.items import PREVIEWS
 from napari_diner.execution.plan import Plan
 from napari_diner.execution.watch import FolderWatch
 from napari_diner.io.arrays import NamedArray
+from napari_diner.io.places import expanded
 from napari_diner.widgets.batch.work import Begin, Records, drive
 from napari_diner.widgets.dock.disposal import RemovalFilter
 from napari_diner.widgets.dock.failure import Failure
@@ -87,7 +88,7 @@ class BatchDock(QWidget):
             noun = "recipe" if watched else "plan"
             self.status.say(f"Choose a {noun} and a folder for the results", warning=True)
             return
-        self._output = Path(output).expanduser().absolute()
+        self._output = expanded(output).absolute()
         self._watches = bool(watched)
         begin: Begin
         if watched:
