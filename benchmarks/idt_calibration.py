@@ -30,6 +30,7 @@ from napari_diner.tasks.idt.data import IdtData, assemble, contrast_of
 from napari_diner.tasks.idt.geometry_preview import circles, spectra
 from napari_diner.tasks.idt.job import IdtJob
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.recording import IdtRecording
 from napari_diner.tasks.idt.truth import TrueVolume
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.run import Run
@@ -71,7 +72,7 @@ def with_axial(apertures: Vector) -> Vector:
 def run(recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> tuple[Result, float]:
     """Return the result of a recipe, and the seconds that it took."""
     start = time.perf_counter()
-    with Run(IdtJob(recipe, data, truth)) as work:
+    with Run(IdtJob(IdtRecording(recipe, data, truth))) as work:
         for _ in work:
             pass
         return work.result(), time.perf_counter() - start

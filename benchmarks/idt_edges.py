@@ -36,6 +36,7 @@ from napari_diner.solvers.idt.weight_choice import TvSearch
 from napari_diner.tasks.idt.data import IdtData
 from napari_diner.tasks.idt.job import IdtJob
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.recording import IdtRecording
 from napari_diner.tasks.result import Result
 from output import finished, table, write
 
@@ -98,7 +99,7 @@ def run(frames: Array, mode: str, changes: dict[str, Any]) -> tuple[Result, floa
     """Return the reconstruction of frames, and its processor time."""
     recipe = IdtRecipe.parse({**OPTICS, "slice_count": PLANES, **changes, "padding": {"mode": mode}})
     began = time.process_time()
-    return finished(IdtJob(recipe, IdtData(np.ascontiguousarray(frames)))), time.process_time() - began
+    return finished(IdtJob(IdtRecording(recipe, IdtData(np.ascontiguousarray(frames))))), time.process_time() - began
 
 
 def correlation(found: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
@@ -162,7 +163,7 @@ def recording(folder: Path, crop: int) -> list[list[Any]]:
     data, rows = IdtData(np.ascontiguousarray(frames[:, inside, inside], np.float32)), []
     for mode in ("none", "unknown"):
         began = time.process_time()
-        problem = IdtJob(recipe.updated({"padding": {"mode": mode}}), data).begin().problem
+        problem = IdtJob(IdtRecording(recipe.updated({"padding": {"mode": mode}}), data)).begin().problem
         search = TvSearch(problem, problem.data.new_zeros(2, *problem.model.shape))
         held = list(search.left_out)
         closed = WeightedLeastSquares(replace(problem, frames=search.shown))

@@ -24,6 +24,7 @@ from napari_diner.simulate.idt.cells import cells
 from napari_diner.tasks.idt.data import IdtData
 from napari_diner.tasks.idt.job import IdtJob
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.recording import IdtRecording
 from napari_diner.tasks.idt.truth import TrueVolume
 from napari_diner.tasks.run import Run
 from output import table, write
@@ -68,7 +69,7 @@ def main() -> None:
                 }
             )  # fmt: skip
             start = time.perf_counter()
-            with Run(IdtJob(recipe, data, truth)) as run:
+            with Run(IdtJob(IdtRecording(recipe, data, truth))) as run:
                 for _ in run:
                     pass
                 report = run.result().report

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,8 @@ from napari_diner.io.axes import at_point
 from napari_diner.io.files import find_files
 from napari_diner.io.signals import SignalInfo
 from napari_diner.io.stacks import checksum as checksum_of
-from napari_diner.solvers.solver import Budget, Solver
-from napari_diner.solvers.step import Step
-from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage, StageRecord
+from napari_diner.tasks.chain import Chain, ChainState
+from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.preflight import Finding
 from napari_diner.tasks.recipe import ArrayRecipe, Recipe
 from napari_diner.tasks.stored_array import in_memory
@@ -31,19 +29,7 @@ _QUALITY = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class SeriesState:
-    """State of a series between its stages."""
-
-    number: int
-    """Number of the current recording, from zero."""
-    inner: Any
-    """State of the current recording."""
-    done: tuple[Outcome, ...] = ()
-    """Outcomes of the previous recordings."""
-
-
-class SeriesJob(Job[SeriesState]):
+class SeriesJob(Chain):
     """All recordings along one axis, one after the other, with one recipe.
 
     Parameters
@@ -85,9 +71,8 @@ class SeriesJob(Job[SeriesState]):
         self.checksum = digest.hexdigest()
         first = task.job(self._at(0), self.first_data)
         first.check_series()
-        self._present: tuple[int, Job[Any]] = 0, first
+        super().__init__(self.count, first)
         self._first_warnings = frozenset(first.warnings)
-        self._entered: tuple[SeriesState, SeriesState] | None = None
         # what the first recording leaves to the data, such as the continuation beyond the edges, holds for all
         self._recipe = first.recipe.updated({"select": recipe.select, "axes": recipe.axes})
         self.recipe = self._recipe
@@ -103,76 +88,21 @@ class SeriesJob(Job[SeriesState]):
         """Return what can be said about the first recording."""
         return self._findings
 
-    def begin(self) -> SeriesState:
-        """Return the state before the first recording."""
-        return SeriesState(0, self._job(0).begin())
-
-    def stages(self) -> Sequence[Stage[SeriesState]]:
-        """Return the stages of all recordings in turn; each recording is prepared when its turn comes."""
-        return self._stages
-
-    @functools.cached_property
-    def _stages(self) -> Sequence[Stage[SeriesState]]:
-        first = self._job(0)
-        stages = [self._within(0, place, stage) for place, stage in enumerate(first.stages())]
-        for number in range(1, self.count):
-            later = enumerate(first.later_stages())
-            stages += [self._within(number, place, stage) for place, stage in later]
-        return stages
-
-    def _within(self, number: int, place: int, alike: Stage[Any]) -> Stage[SeriesState]:
-        """Return a stage of a recording as one of the series; `alike` is the corresponding stage of the first."""
-
-        def own() -> Stage[Any]:
-            job = self._job(number)
-            return (job.later_stages() if number else job.stages())[place]
-
-        def absorb(state: SeriesState, answer: Any) -> SeriesState:
-            entered = self._enter(state, number)
-            return replace(entered, inner=own().absorb(entered.inner, answer))
-
-        def solver(state: SeriesState, budget: Budget) -> Solver[Any] | None:
-            entered = self._enter(state, number)
-            return own().solver(entered.inner, budget)
-
-        def show(state: SeriesState, answer: Any) -> SeriesState:
-            entered, stage = self._enter(state, number), own()
-            return replace(entered, inner=(stage.show or stage.absorb)(entered.inner, answer))
-
-        return Stage(
-            f"{self._prefix(number)}{alike.name}",
-            solver,
-            absorb,
-            share=(number + alike.share) / self.count,
-            essential=alike.essential,
-            may_end=alike.may_end,
-            show=show,
-        )
-
-    def _enter(self, state: SeriesState, number: int) -> SeriesState:
+    def following(self, number: int, previous: Any) -> Any:
         """Return the initial state of a recording, given the final state of the previous one."""
-        if state.number == number:
-            return state
-        if self._entered is None or self._entered[0] is not state:
-            outcome = self._outcome_of(state, RunRecord((), 0.0, finished=True, timed_out=False))
-            entered = SeriesState(number, self._job(number).follow(state.inner), (*state.done, outcome))
-            self._entered = state, entered
-        return self._entered[1]
+        return self.part(number).follow(previous)
 
-    def preview(self, state: SeriesState) -> tuple[NamedArray, ...]:
-        """Return a preview of the current recording."""
-        return self._job(state.number).preview(state.inner)
+    def later_stages_of(self, number: int) -> Sequence[Stage[Any]]:
+        """Return the stages of a recording after the first one."""
+        return self.part(number).later_stages()
 
-    def losses(self, state: SeriesState, step: Step) -> Mapping[str, float]:
-        """Return the figures to plot for the current recording."""
-        if self._entered is not None and self._entered[0] is state:
-            # the first stage of the next recording is running: the job of the last one would have to be made again
-            state = self._entered[1]
-        return self._job(state.number).losses(state.inner, step)
+    def kept(self, state: ChainState) -> Outcome:
+        """Return the outcome of a recording."""
+        return self._outcome_of(state, RunRecord((), 0.0, finished=True, timed_out=False))
 
-    def outcome(self, state: SeriesState, record: RunRecord) -> Outcome:
+    def outcome(self, state: ChainState, record: RunRecord) -> Outcome:
         """Return the images of all recordings so far, stacked along the axis of the series, and their figures."""
-        last = self._outcome_of(state, replace(record, stages=self._records(record, state.number)))
+        last = self._outcome_of(state, replace(record, stages=self.records(record, state.number)))
         outcomes = (*state.done, last)
         first = outcomes[0]
         arrays = tuple(
@@ -188,10 +118,10 @@ class SeriesJob(Job[SeriesState]):
         figures: dict[str, Any] = dict(last.figures)
         series: dict[str, object] = {"axis": self._axis, "recordings": self.count, "done": len(outcomes)}
         for name, worst in _QUALITY.items():
-            values = [float(outcome.figures[name]) for outcome in outcomes if name in outcome.figures]  # type: ignore[arg-type]
+            values = [float(outcome.figures[name]) for outcome in outcomes if name in outcome.figures]
             if values:
                 figures[name], series[name] = worst(values), values
-        stages = [self._records(record, number) for number in range(len(outcomes))]
+        stages = [self.records(record, number) for number in range(len(outcomes))]
         series["seconds"] = [sum(stage.seconds for stage in each) for each in stages]
         series["iterations"] = [sum(stage.iterations for stage in each) for each in stages]
         weights = {
@@ -202,9 +132,9 @@ class SeriesJob(Job[SeriesState]):
         header = {**first.header, "series": self._axis} if first.header else {}
         return Outcome(arrays, {**figures, "series": series}, self._warnings(outcomes), weights, header)
 
-    def _outcome_of(self, state: SeriesState, record: RunRecord) -> Outcome:
+    def _outcome_of(self, state: ChainState, record: RunRecord) -> Outcome:
         """Return the outcome of the current recording, with the warnings that the first recording did not give."""
-        job = self._job(state.number)
+        job = self.part(state.number)
         outcome = job.outcome(state.inner, record)
         more = [warning for warning in job.warnings if warning not in self._first_warnings]
         return replace(outcome, warnings=[*outcome.warnings, *more])
@@ -220,32 +150,22 @@ class SeriesJob(Job[SeriesState]):
             for text, where in numbers.items()
         ]
 
-    def _records(self, record: RunRecord, number: int) -> list[StageRecord]:
-        """Return the entries of the stages of a recording, with their own names."""
-        prefix = self._prefix(number)
-        return [
-            replace(stage, name=stage.name.removeprefix(prefix))
-            for stage in record.stages
-            if stage.name.startswith(prefix)
-        ]
-
-    def _prefix(self, number: int) -> str:
+    def prefix(self, number: int) -> str:
+        """Return what the names of the stages of a recording begin with."""
         return f"recording {number + 1} of {self.count}: "
 
-    def _job(self, number: int) -> Job[Any]:
-        """Return the job of a recording; the last one is cached.
+    def build(self, number: int) -> Job[Any]:
+        """Return the job of a recording.
 
         Raises
         ------
         InputError
             If its data cannot be used.
         """
-        if self._present[0] != number:
-            try:
-                self._present = number, self._task.job(self._at(number), self._data(number))
-            except InputError as error:
-                raise InputError(f"{self._axis} = {number}: {error.message}", error.field) from None
-        return self._present[1]
+        try:
+            return self._task.job(self._at(number), self._data(number))
+        except InputError as error:
+            raise InputError(f"{self._axis} = {number}: {error.message}", error.field) from None
 
     def _at(self, number: int) -> Recipe:
         select = at_point(self._select, self._axis, number)

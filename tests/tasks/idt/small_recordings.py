@@ -16,6 +16,7 @@ from napari_diner.physics.idt.transfer import BornModel
 from napari_diner.tasks.idt.data import IdtData
 from napari_diner.tasks.idt.job import IdtJob
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.recording import IdtRecording
 from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.task import IdtTask
 from napari_diner.tasks.idt.truth import TrueVolume
@@ -72,7 +73,7 @@ def started(
 ) -> Run[IdtState]:
     """Start the reconstruction of frames, as a layer has them, or of a whole recording."""
     if isinstance(data, IdtData):
-        return Run(IdtJob(recipe, data, truth))
+        return Run(IdtJob(IdtRecording(recipe, data, truth)))
     return IdtTask().start(recipe, Frames(data, attachments=attachments), truth=truth)
 
 

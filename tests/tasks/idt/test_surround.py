@@ -23,6 +23,7 @@ from napari_diner.tasks.idt.data import IdtData
 from napari_diner.tasks.idt.job import IdtJob
 from napari_diner.tasks.idt.memory import plan
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.recording import IdtRecording
 from napari_diner.tasks.idt.surround import width_px
 from napari_diner.tasks.idt.truth import TrueVolume
 from napari_diner.tasks.surround import repeat
@@ -85,12 +86,12 @@ def test_a_part_is_nearly_as_good_as_the_middle_of_the_whole(
 def test_it_is_chosen_where_frames_do_not_repeat(wide: Recording) -> None:
     settings = wide.recipe.updated({"solver": "tikhonov", "model": "born"})
     for frames, mode in ((wide.frames, "none"), (part(wide), "unknown")):
-        job = IdtJob(settings, IdtData(frames))
+        job = IdtJob(IdtRecording(settings, IdtData(frames)))
         assert (job.recipe.padding.mode, job.warnings) == (mode, ())
     periodic = settings.updated({"padding": {"mode": "none"}})
-    (warning,) = IdtJob(periodic, IdtData(part(wide))).warnings
+    (warning,) = IdtJob(IdtRecording(periodic, IdtData(part(wide)))).warnings
     assert "set padding.mode to auto" in warning
-    assert IdtJob(periodic, IdtData(wide.frames)).warnings == ()
+    assert IdtJob(IdtRecording(periodic, IdtData(wide.frames))).warnings == ()
 
 
 @pytest.mark.parametrize("model", ["born", "multislice"])

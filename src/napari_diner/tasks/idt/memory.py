@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+from napari_diner.device import available_memory
 from napari_diner.representations.memory import FEWER_SAMPLES, memory_of, stored_bytes
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.surround import width_px
+from napari_diner.tasks.idt.tiles import SIZES_PX, TileLayout
 from napari_diner.tasks.memory import MemoryPlan, largest
 from napari_diner.tasks.stored_array import StoredArray, stack_of
 from napari_diner.tasks.task import Frames
@@ -17,6 +19,8 @@ FEWER_SLICES = "lower {field:slice_count}, or crop the frames"
 _FRAMES = 40.0
 # volumes of Δε_re and Δε_im, float32, held at the same time: by the closed form, by voxels, by Adam
 _CLOSED_FORM, _VOXELS, _ADAM = 6.0, 36.0, 8.0
+# the same for a volume that is put together of tiles, with its index; and part of the free memory to use with tiles
+_WHOLE, _USED = 4.0, 0.8
 
 
 def planned(recipe: IdtRecipe, frames: Frames | None = None) -> MemoryPlan:
@@ -31,6 +35,77 @@ def of_stack(recipe: IdtRecipe, stack: StoredArray) -> MemoryPlan:
 
 def plan(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_um: float | None = None) -> MemoryPlan:
     """Return the planned memory of a reconstruction; parameters as of `napari_diner.tasks.lensless.memory.plan`."""
+    tiled = with_tiles(recipe, shape, nbytes, pixel_size_um)
+    return (_of_whole if tiled is None else _of_tiles)(tiled or recipe, shape, nbytes, pixel_size_um)
+
+
+def with_tiles(
+    recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_um: float | None = None
+) -> IdtRecipe | None:
+    """Return a recipe with the size of the tiles of a stack (N, Y, X); None if the field is computed as a whole.
+
+    Raises
+    ------
+    RecipeError
+        If given tiles are too narrow.
+    """
+    tiles, optics = recipe.tiles, (recipe.pixel_size_um or pixel_size_um, recipe.wavelength_um, recipe.na)
+    if tiles.use == "never" or None in optics:
+        return None
+    if tiles.use == "auto":
+        impossible = recipe.transfer_functions is not None or recipe.uncertainty.map
+        if impossible or _fits(_of_whole(recipe, shape, nbytes, pixel_size_um)):
+            return None
+    sizes = (tiles.size_px,) if tiles.size_px else [n for n in SIZES_PX if n >= 2 * overlap_px(recipe, pixel_size_um)]
+    choices = [recipe.updated({"tiles": {"use": "always", "size_px": size}}) for size in sizes]
+    choices = [choice for choice in choices if len(layout_of(choice, shape, pixel_size_um).tiles) > 1]
+    fitting = (choice for choice in choices if _fits(_of_tiles(choice, shape, nbytes, pixel_size_um)))
+    return next(fitting, choices[-1] if choices and tiles.use == "always" else None)
+
+
+def layout_of(recipe: IdtRecipe, shape: tuple[int, ...], pixel_size_um: float | None = None) -> TileLayout:
+    """Return the tiles of a stack (N, Y, X), whose size the recipe contains.
+
+    Raises
+    ------
+    RecipeError
+        If they are too narrow.
+    """
+    size = recipe.tiles.size_px or max(shape[1:])
+    return TileLayout((shape[1], shape[2]), size, overlap_px(recipe, pixel_size_um))
+
+
+def overlap_px(recipe: IdtRecipe, pixel_size_um: float | None = None) -> int:
+    """Return the smallest overlap of tiles: the reach of light, from both sides of a border."""
+    return 2 * _beyond_px(_surrounded(recipe), pixel_size_um)
+
+
+def _fits(plan: MemoryPlan) -> bool:
+    return plan.work <= _USED * available_memory()
+
+
+def _surrounded(recipe: IdtRecipe) -> IdtRecipe:
+    """Return a recipe with an unknown surround, which tiles always have."""
+    return recipe.updated({"padding": {"mode": "unknown"}})
+
+
+def _of_tiles(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int, pixel_size_um: float | None) -> MemoryPlan:
+    layout = layout_of(recipe, shape, pixel_size_um)
+    beyond, pixels = layout.overlap_px, math.prod(shape[1:])
+    count = len(layout.tiles)
+    of_tile = 8.0 * recipe.slice_count * math.prod(size + beyond for size in layout.size)
+    part = _of_whole(_surrounded(recipe), (shape[0], *layout.size), 0, pixel_size_um)
+    parts = {
+        **part.parts,
+        # frames, contrast and residual; the volumes of the tiles, the whole volume and its index
+        FEWER_SAMPLES: part.parts[FEWER_SAMPLES] + nbytes + 8.0 * shape[0] * pixels,
+        FEWER_SLICES: part.parts[FEWER_SLICES] + count * of_tile + _WHOLE * 8.0 * recipe.slice_count * pixels,
+    }
+    subject = f"A volume of {recipe.slice_count}×{shape[1]}×{shape[2]} voxels in {count} tiles"
+    return MemoryPlan(subject, parts, result=4.0 * (shape[0] + 4 * recipe.slice_count) * pixels)
+
+
+def _of_whole(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int, pixel_size_um: float | None) -> MemoryPlan:
     beyond = _beyond_px(recipe, pixel_size_um)
     frames, height, width = shape[0], shape[1] + 2 * beyond, shape[2] + 2 * beyond
     planes, pixels = recipe.slice_count, height * width

@@ -21,6 +21,7 @@ from napari_diner.solvers.idt.settings import MultisliceSettings, VolumeUncertai
 from napari_diner.solvers.registry import solver_names
 from napari_diner.solvers.settings import AdamSettings
 from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
+from napari_diner.tasks.idt.tiles import VolumeTileSettings
 from napari_diner.tasks.recipe import StackRecipe
 
 Direction = tuple[float, ...]
@@ -130,6 +131,8 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
     """Grey level of the camera without light, subtracted from frames and background."""
     padding: SurroundSettings = Field(default_factory=SurroundSettings, title="Padding")
     """Continuation of the sample beyond the edges of the frames."""
+    tiles: VolumeTileSettings = Field(default_factory=VolumeTileSettings, title="Tiles")
+    """Reconstruction of wide fields in tiles."""
 
     model: Literal["auto", "born", "multislice"] = Field(default="auto", title="Model")
     """Single scattering (born), which is linear; multiple scattering (multislice); auto decides by the phase delay."""
@@ -183,6 +186,16 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
                 "transfer_functions describe a periodic field, and padding.mode unknown one that is not; "
                 "leave one of them out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tiles_have_what_they_need(self) -> IdtRecipe:
+        if self.tiles.use != "always":
+            return self
+        if self.transfer_functions is not None:
+            raise ValueError("transfer_functions are for the whole field; leave them out, or set tiles.use to never")
+        if self.uncertainty.map:
+            raise ValueError("the uncertainty is not estimated in tiles; set tiles.use to never, or crop the frames")
         return self
 
     @model_validator(mode="after")

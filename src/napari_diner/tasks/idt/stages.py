@@ -80,7 +80,7 @@ class IdtStages:
         return _SOLVED_SHARE if self.recipe.uncertainty.map else 1.0
 
     def _reconstruction(self) -> Iterator[Stage[IdtState]]:
-        recipe, share = self.recipe, self._share
+        recipe = self.recipe
         if recipe.calibration.wanted:
             yield Stage("circles", _circles, _from_circles, _CALIBRATION_SHARE, essential=True, show=_unchanged)
             yield Stage("refinement", _refinement, _refined, _CALIBRATION_SHARE, essential=True, show=_unchanged)
@@ -99,6 +99,11 @@ class IdtStages:
                 essential=True,
                 may_end=lambda search: search.result() is not None,
             )
+        yield from self._solving()
+
+    def _solving(self) -> Iterator[Stage[IdtState]]:
+        """Give the stages of the solver, with known weights."""
+        recipe, share = self.recipe, self._share
         entry = representations().get(recipe.solver)
         if entry is None:
             yield self._solved(recipe.solver, recipe.solver, recipe, share)
@@ -116,6 +121,27 @@ class IdtStages:
                     show=_unchanged,
                 )
         yield Stage(recipe.solver, self._descent, _represented, share, essential=True)
+
+    def beside(self) -> Iterator[Stage[IdtState]]:
+        """Give the stages of another part of the field: model and weights are those of the first."""
+        yield Stage(
+            "closed form",
+            lambda state, budget: WeightedLeastSquares(state.problem),
+            self._closed_form_beside,
+            essential=True,
+        )
+        if self.recipe.solver != "tikhonov":
+            yield from self._solving()
+
+    def _closed_form_beside(self, state: IdtState, regularised: Regularised) -> IdtState:
+        """Store the first volume of a part, and take the model of the other parts."""
+        state, recipe = replace(state, volume=regularised.volume), self.recipe
+        if recipe.solver != "tikhonov" and recipe.regularization.tikhonov is None:
+            state = state.with_priors(replace(state.problem.priors, tikhonov=0.0))
+        models = _multislice_models(state)
+        if not state.scatters or models is None:
+            return state
+        return replace(state, problem=replace(state.problem, model=models.multislice(), slope=state.problem.linear))
 
     def later(self) -> Iterator[Stage[IdtState]]:
         """Give the stages from a state that follows another recording: those of solver and uncertainty."""
@@ -262,9 +288,8 @@ def _multislice_models(state: IdtState) -> ComputedModels | None:
     return models if isinstance(models, ComputedModels) and models.dispersion == "exact" else None
 
 
-def warnings_of_phase(state: IdtState) -> list[str]:
-    """Return a warning if the volume delays light more than single scattering describes."""
-    phase = state.problem.linear.peak_phase(state.seen)
+def warnings_of_phase(state: IdtState, phase: float) -> list[str]:
+    """Return a warning if a volume delays light by more radians than single scattering describes."""
     if phase <= LINEAR_PHASE_RAD:
         return []
     cure = "" if _multislice_models(state) is None else "; the solver voxels with model multislice describes it"

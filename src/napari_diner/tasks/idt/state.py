@@ -35,6 +35,8 @@ class IdtState:
     """Whether it explains the data by multiple scattering, unlike the closed form that comes first."""
     is_strong: bool = False
     """Whether chords do not lead to the volume, so that the exact slope of the multi-slice model is needed."""
+    scatters: bool = False
+    """Whether another part of the field needed multiple scattering."""
     linearised: Tensor | None = None
     """Data for the linear model from this volume on, (N, Y, X); the recorded ones if None."""
     unknown: Scaled | None = None
@@ -105,6 +107,19 @@ class IdtState:
             volume=previous.volume,
             is_multiply_scattering=previous.is_multiply_scattering,
             unknown=previous.unknown,
+            is_strong=previous.is_strong,
+            choices=previous.choices,
+            warnings=previous.warnings,
+        )
+
+    def beside(self, previous: IdtState) -> IdtState:
+        """Return the state of another part of the field, with illumination, kind of model and weights."""
+        priors = previous.problem.priors
+        if "tikhonov" in previous.choices:  # solvers for voxels have none
+            priors = replace(priors, tikhonov=previous.choices["tikhonov"].value)
+        return replace(
+            self.calibrated(previous.calibration).with_priors(priors),
+            scatters=isinstance(previous.problem.model, SSNPModel),
             is_strong=previous.is_strong,
             choices=previous.choices,
             warnings=previous.warnings,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_diner.tasks.comparison import Comparison
     from napari_diner.tasks.idt.data import IdtData
     from napari_diner.tasks.idt.job import IdtJob
+    from napari_diner.tasks.idt.tiled import TiledIdtJob
     from napari_diner.tasks.idt.truth import TrueVolume
     from napari_diner.tasks.memory import MemoryPlan
     from napari_diner.tasks.result import Result
@@ -155,11 +156,14 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
 
         return planned(recipe, frames)
 
-    def job(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> IdtJob:
-        """Return the reconstruction of a recording."""
+    def job(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> IdtJob | TiledIdtJob:
+        """Return the reconstruction of a recording, in tiles if the recipe or the memory demands it."""
         from napari_diner.tasks.idt.job import IdtJob
+        from napari_diner.tasks.idt.recording import IdtRecording
+        from napari_diner.tasks.idt.tiled import TiledIdtJob
 
-        return IdtJob(recipe, data, truth)
+        recording = IdtRecording(recipe, data, truth)
+        return IdtJob(recording) if recording.layout is None else TiledIdtJob(recording, recording.layout)
 
     def load_truth(self, folder: Path) -> TrueVolume:
         """Read the true refractive index."""

@@ -1,0 +1,112 @@
+"""Images, figures and warnings of a reconstructed volume."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from napari_diner.errors import DinerError
+from napari_diner.io.arrays import NamedArray
+from napari_diner.physics.idt.contrast import refractive_index
+from napari_diner.physics.idt.linear import LinearModel
+from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.recording import IdtRecording
+from napari_diner.tasks.idt.stages import warnings_of_phase
+from napari_diner.tasks.idt.state import IdtState
+from napari_diner.tasks.idt.strong import warnings_of_reach
+from napari_diner.tasks.idt.truth import score
+from napari_diner.tasks.job import Outcome, RunRecord
+from napari_diner.tasks.report import psnr_db
+from napari_diner.tasks.unexplained import Unexplained
+
+Frames = npt.NDArray[np.float32]
+# with the right geometry strong samples leave up to 0.13 unexplained, weak ones 0.01; a wrong one 0.18 or more: see
+# benchmarks/unexplained.py
+_DOUBTFUL = (
+    0.15, 0.1, "an empty volume",
+    "check the directions, their order and the background; a sample may also scatter or absorb too strongly",
+)  # fmt: skip
+_DOUBTFUL_FRAME = 0.02
+
+
+def no_volume() -> DinerError:
+    """Return the error of a result that is wanted before there is one."""
+    return DinerError("There is no volume yet; let the reconstruction continue for a moment")
+
+
+def index_of(contrast: Tensor, recipe: IdtRecipe) -> tuple[NamedArray, NamedArray]:
+    """Return the refractive index of a contrast (2, Z, Y, X), real and imaginary part."""
+    n_re, n_im = (
+        NamedArray(name, part.float().cpu().numpy(), "ZYX", recipe.voxel_um)
+        for name, part in zip(("n_re", "n_im"), refractive_index(contrast, recipe.medium_index), strict=True)
+    )
+    return n_re, n_im
+
+
+def outcome_of(
+    recording: IdtRecording, state: IdtState, contrast: Tensor, data: Frames, residual: Frames, record: RunRecord
+) -> Outcome:
+    """Return the outcome of a volume within the field of view.
+
+    Parameters
+    ----------
+    recording
+        The recording.
+    state
+        With the model, the weights and the calibration that led to the volume.
+    contrast
+        Contrast, (2, Z, Y, X).
+    data, residual
+        g, and the difference of the model from it, (N, Y, X).
+    record
+        Progress of the run.
+    """
+    problem, recipe, left_out = state.explained, recording.recipe, recording.left_out
+    n_re, n_im = index_of(contrast, recipe)
+    priors = problem.priors
+    unexplained = Unexplained.of(residual, data)
+    phase = problem.linear.peak_phase(contrast)
+    figures: dict[str, object] = {
+        **unexplained.figures(),
+        "solver": recipe.solver,
+        "model": "born" if isinstance(problem.model, LinearModel) else "multislice",
+        # of the intensities, in units of the background
+        "measurement_psnr_db": psnr_db(residual, float(np.ptp(data))),
+        "measurement_peak": float(np.ptp(data)),
+        "residual_rms": float(np.sqrt(np.mean(np.square(residual, dtype=np.float64)))),
+        "data_rms": float(np.sqrt(np.mean(np.square(data, dtype=np.float64)))),
+        "frames": recording.frames,
+        "peak_phase_rad": phase,
+        "parameters": contrast.numel(),
+        "regularization": {
+            "tikhonov": priors.tikhonov,
+            "tv": priors.tv,
+            "positivity": priors.sign_re != 0,
+            "sign": {1: "positive", -1: "negative", 0: None}[priors.sign_re],
+            "positive_absorption": priors.sign_im != 0,
+        },
+        "choices": {name: asdict(choice) for name, choice in state.choices.items()},
+    }
+    if left_out.numbers:
+        figures["left_out"] = [number + 1 for number in left_out.numbers]
+    if state.calibration is not None:
+        figures["calibration"] = state.calibration.report()
+    if recording.truth is not None:
+        figures["truth"] = score(n_re.data, n_im.data, recording.truth, recipe.medium_index)
+    figures |= record.reconstruction
+    warnings = unexplained.warnings(*_DOUBTFUL)
+    warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "direction, alignment and background")
+    if state.is_strong and state.is_multiply_scattering:
+        figures["method"] = "gauss-newton"
+        warnings += warnings_of_reach(unexplained, phase)
+    if not state.is_multiply_scattering:
+        warnings += warnings_of_phase(state, phase)
+    return Outcome(
+        arrays=(n_re, n_im, NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))),
+        figures=figures,
+        warnings=left_out.counted([*warnings, *state.warnings]),
+        weights={"contrast": contrast.cpu().numpy()},
+    )

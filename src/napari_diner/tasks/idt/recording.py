@@ -1,0 +1,178 @@
+"""A recording by diffraction tomography that has been checked: data and settings of the reconstruction to come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from napari_diner import device as devices
+from napari_diner.errors import InputError, RecipeError
+from napari_diner.io.stacks import check_frames, check_frames_first, checksum, frames_last
+from napari_diner.physics.idt.illumination import Illumination
+from napari_diner.physics.padding import Padding
+from napari_diner.preprocess.same_exposure import of_one_light
+from napari_diner.preprocess.soundness import numbered, repeated, without_light
+from napari_diner.solvers.idt.problem import VolumeProblem
+from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
+from napari_diner.tasks.frame_list import frame_list
+from napari_diner.tasks.idt.calibrate import IlluminationCalibration
+from napari_diner.tasks.idt.data import IdtData, contrast_of, saturated_in, with_file_facts, without
+from napari_diner.tasks.idt.memory import layout_of, plan, with_tiles
+from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, computed_models, findings
+from napari_diner.tasks.idt.plausibility import drift, optics_doubts
+from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.state import IdtState
+from napari_diner.tasks.idt.surround import width_px, with_surround
+from napari_diner.tasks.idt.tiles import Tile
+from napari_diner.tasks.idt.truth import TrueVolume, check_truth
+from napari_diner.tasks.idt.ways import expected_sign, sign_of_sample
+from napari_diner.tasks.left_out import LeftOut
+from napari_diner.tasks.preflight import saturation
+
+
+class IdtRecording:
+    """Checked data and resolved settings.
+
+    Parameters
+    ----------
+    recipe
+        The settings.
+    data
+        The recording.
+    truth
+        The true index, for a score; None if unknown.
+
+    Raises
+    ------
+    DinerError
+        If recipe and data cannot be used, or do not fit each other or the memory.
+    """
+
+    def __init__(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> None:
+        self.checksum = checksum(np.asarray(data.frames))
+        self.left_out = LeftOut.of(recipe, len(data.frames) if data.frames.ndim == 3 else 0)
+        with self.left_out.counting():
+            self._prepare(recipe, data, truth)
+
+    def _prepare(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None) -> None:
+        frames = np.asarray(data.frames)
+        self.recipe: IdtRecipe = with_file_facts(recipe, data)
+        check_frames_first(frames.shape, len(self.recipe.illuminations), self.recipe.axes)
+        self.recipe.check_complete(len(frames) if frames.ndim == 3 else 0)
+        self.device = devices.choose_device(recipe.device)
+        if frames.ndim == 3:  # anything else is refused below
+            self.memory = plan(self.recipe, frames.shape)
+            self.memory.check(self.device)
+        if self.left_out.numbers and recipe.transfer_functions is not None:
+            raise RecipeError("{field} and {field:transfer_functions} exclude each other; remove one", "leave_out")
+        data = without(data, self.left_out)
+        frames = np.asarray(data.frames)
+        check_frames(frames)
+        shape = (recipe.slice_count, frames.shape[1], frames.shape[2])
+        doubts = optics_doubts(self.recipe, shape[1:])
+        warnings = [*doubts, *repeated(frames)]
+        data, unlit = self._lit(data)
+        # from here on, frames without light are not counted
+        counted_before = self.left_out.counted((*data.warnings, *warnings))
+        counted_before += self.left_out.counted(_said_of(unlit))
+        self.left_out = self.left_out.and_of_the_rest(unlit)
+        contrast, warnings = contrast_of(self.recipe, data)
+        warnings += of_one_light(contrast)
+        self.recipe, repeats = with_surround(self.recipe, contrast, is_computed=data.transfer is None)
+        warnings += repeats
+        doubt = frames_last(frames.shape, self.recipe.axes)
+        warnings += [] if doubt is None else [doubt]
+        if truth is not None:
+            check_truth(truth, shape)
+        self.truth = truth
+        # impossible optics are reported before any work is done
+        models, more = self._models(data, shape)
+        warnings += more
+        prior, solver, expected = recipe.regularization, recipe.solver, 0
+        about_optics = findings(models.geometry, models.illumination) if isinstance(models, ComputedModels) else []
+        if isinstance(models, ComputedModels):
+            warnings += drift(self.recipe, contrast, models.illumination)
+            if not doubts:  # further warnings would be consequences
+                warnings += [line.sentence for line in about_optics if line.level != "good"]
+                expected, more = expected_sign(recipe, models, torch.from_numpy(contrast))
+                warnings += more
+        priors = VolumePriors(
+            tikhonov=prior.tikhonov or 0.0,
+            tv=prior.tv or 0.0,
+            sign_re=sign_of_sample(prior.sign, expected) if prior.positivity and solver != "tikhonov" else 0,
+            sign_im=1 if prior.positive_absorption and solver != "tikhonov" else 0,
+        )
+        full, more = saturated_in(self.recipe, data)
+        warnings += more
+        self.findings = [*about_optics, saturation(full, self.recipe.saturated)]
+        tiled = with_tiles(self.recipe, frames.shape)
+        if tiled is not None:
+            self.recipe = tiled.updated({"padding": {"mode": "unknown"}})
+        self.layout = None if tiled is None else layout_of(tiled, frames.shape)
+        if isinstance(models, ComputedModels) and width_px(self.recipe, models.geometry):
+            self.memory = plan(self.recipe, frames.shape)
+            self.memory.check(self.device)
+        self._models_of_field, self._priors, self._full, self.contrast = models, priors, full, contrast
+        self.warnings = (*counted_before, *self.left_out.counted(warnings))
+        self.notes = data.notes
+        illumination = () if data.transfer is not None else self._illumination().frames
+        directions = [[[source.na_y, source.na_x] for source in sources] for sources in illumination]
+        self.frames = frame_list(self.left_out.kept, data.files, {"na_yx": directions})
+
+    def state(self, tile: Tile | None = None) -> IdtState:
+        """Return the state with the data and a linear model of the whole field, or of a tile."""
+        place = (slice(None), *(() if tile is None else tile.place))
+        contrast = torch.from_numpy(np.ascontiguousarray(self.contrast[place])).to(self.device)
+        models, padding, calibration = self._models_of_field, None, None
+        if isinstance(models, ComputedModels):
+            rows, columns = contrast.shape[1:]
+            models = models.of_size(rows, columns)
+            if self.recipe.calibration.wanted:
+                calibration = IlluminationCalibration.of(self.recipe.calibration, models)
+            if width := width_px(self.recipe, models.geometry):
+                padding = Padding((rows, columns), "unknown", width)
+                models = models.of_size(*padding.padded_shape)
+        tv = TotalVariation.of_voxels(*self.recipe.voxel_um[:2])
+        problem = VolumeProblem(
+            models.linear(), contrast, self._priors, tv, at_least=self.bounds(tile), padding=padding
+        )
+        return IdtState(models, problem, calibration=calibration)
+
+    def bounds(self, tile: Tile | None = None) -> torch.Tensor | None:
+        """Return where pixels are saturated, so that they bound the light, (N, Y, X); None if all are exact."""
+        place = (slice(None), *(() if tile is None else tile.place))
+        return None if self._full is None else torch.from_numpy(self._full[place].copy()).to(self.device)
+
+    def busiest(self) -> Tile:
+        """Return the tile with most structure."""
+        tiles = [] if self.layout is None else self.layout.tiles
+        return max(tiles, key=lambda tile: float(np.square(self.contrast[:, *tile.place]).sum(dtype=np.float64)))
+
+    def _models(self, data: IdtData, shape: tuple[int, int, int]) -> tuple[Models, list[str]]:
+        recipe, frames = self.recipe, len(data.frames)
+        if data.transfer is not None:
+            return GivenModels(data.transfer, recipe.slices(shape), frames, self.device), []
+        return computed_models(recipe, self._illumination(), shape, self.device)
+
+    def _illumination(self) -> Illumination:
+        return self.recipe.illumination(self.left_out.frames).without(self.left_out.numbers)
+
+    def _lit(self, data: IdtData) -> tuple[IdtData, list[int]]:
+        """Return the data without frames that have no light, and the positions of these frames."""
+        unlit = without_light(np.asarray(data.frames), self.recipe.background_offset)
+        if unlit and (self.recipe.transfer_functions is not None or self.recipe.calibration.wanted):
+            raise InputError(
+                f"There is {_noise_in(unlit)}; take them out of the stack, and out of the list of illuminations"
+            )
+        return without(data, LeftOut(len(data.frames), tuple(unlit))), unlit
+
+
+def _noise_in(unlit: Sequence[int]) -> str:
+    return f"nothing but noise, as without light, in {numbered(unlit)}"
+
+
+def _said_of(unlit: Sequence[int]) -> list[str]:
+    verb = "is" if len(unlit) == 1 else "are"
+    return [f"there is {_noise_in(unlit)}, which {verb} left out"] if unlit else []
