@@ -98,7 +98,7 @@ def main() -> None:
     )
     axes.legend()
     header = [
-        "field", "tiles", "seconds", "peak GB", "planned GB", "correlation", "RMSE of n", "change", "spread", "at borders",
+        "field", "tiles", "seconds", "peak GB", "planned GB", "correlation", "RMSE", "change", "spread", "at borders",
     ]  # fmt: skip
     name = f"idt_tiles_{arguments.solver}_{arguments.size}"
     write(arguments.output, name, table(header, rows), {"header": header, "rows": rows}, figure)
