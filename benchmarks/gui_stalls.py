@@ -7,7 +7,7 @@ Each dock is tried in a process of its own, in which nothing has been imported b
 
     xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/gui_stalls.py [lensless focus idt fit]
 
-Needs a screen, real or virtual. Times depend on what else the machine is doing.
+Needs a screen, real or virtual. Times depend on what else the machine is doing, whose load is printed.
 """
 
 from __future__ import annotations
@@ -137,7 +137,9 @@ def main() -> None:
         os._exit(0)
     for task in arguments.tasks:
         command = [sys.executable, str(Path(__file__)), task, "--here", "--seconds", str(arguments.seconds)]
-        subprocess.run(command, check=True)
+        print(f"load {os.getloadavg()[0]:.1f}", flush=True)
+        with tempfile.TemporaryDirectory() as settings:  # those of the user stay what they are
+            subprocess.run(command, check=True, env={**os.environ, "XDG_CONFIG_HOME": settings})
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ Needs a screen, real or virtual: ``xvfb-run -a -s "-screen 0 1366x768x24" python
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=IMAGES, help="folder for the screenshots")
     parser.add_argument("--theme", default="dark", choices=("dark", "light"))
     arguments = parser.parse_args()
+    # docks are to open with their defaults, and to leave the settings of the user alone
+    os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp()
     for name in arguments.tutorials or TUTORIALS:
         viewer = napari.Viewer()
         viewer.theme = arguments.theme

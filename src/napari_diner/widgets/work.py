@@ -100,10 +100,11 @@ def no_collection() -> Iterator[None]:
 
 
 def load_for_layers() -> None:
-    """Load, in a worker thread, what napari loads for the first layer: units, and xarray if it is installed."""
+    """Load, in a worker thread, what napari loads for the first layer: units, thumbnails, xarray if it is installed."""
     import pint
 
     pint.get_application_registry().Unit("um")
+    importlib.import_module("scipy.ndimage")
     if importlib.util.find_spec("xarray") is not None:
         importlib.import_module("xarray")
 

@@ -10,7 +10,7 @@ from napari.layers import Image
 from napari_diner.io.arrays import NamedArray
 from napari_diner.widgets.layers.layer_arguments import MakeArguments, layer_arguments, update_layer
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
-from napari_diner.widgets.layers.world import add_layer, combine_units
+from napari_diner.widgets.layers.world import add_layer, combine_units, remove_layer
 from napari_diner.widgets.work import breathe
 
 
@@ -64,9 +64,12 @@ class PreviewLayers:
 
     def discard(self) -> None:
         """Remove the layers, for instance the previews of a run without a result."""
-        for layer in self.shown.values():
-            self._viewer.layers.remove(layer)
+        layers = self.shown.values()
         self.forget()
+        for layer in layers:
+            if layer in self._viewer.layers:
+                remove_layer(self._viewer, layer)
+                breathe()
 
     def forget(self) -> None:
         """Start anew, and keep existing layers."""

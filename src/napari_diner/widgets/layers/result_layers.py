@@ -11,7 +11,7 @@ from napari_diner.tasks.idt.regions import DEVIATIONS, UNCERTAINTY
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.layers.layer_arguments import update_layer
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
-from napari_diner.widgets.layers.world import add_layer, combine_units
+from napari_diner.widgets.layers.world import add_layer, combine_units, remove_layer
 from napari_diner.widgets.work import breathe
 
 
@@ -39,7 +39,7 @@ class ResultLayers(PreviewLayers):
             arguments = self.arguments(array)
             if layer is not None and (layer.rgb != arguments["rgb"] or layer.ndim != len(arguments["scale"])):
                 # a grey layer cannot become a colour layer, nor an image a series
-                self._viewer.layers.remove(layer)
+                remove_layer(self._viewer, layer)
                 layer = None
             # docks look at the metadata as soon as a layer is added
             title, metadata = self._title(result, array, layer), metadata_of(result, array)
