@@ -45,7 +45,11 @@ class Photographer:
 
     def _save(self, name: str, pixels: object) -> None:
         picture = Image.fromarray(pixels).convert("RGB")  # type: ignore[arg-type]
-        picture.quantize(256).save(self.folder / f"{name}.png", optimize=True)
+        # the palette keeps small marks, such as the dots of the checks, in their colours; grey levels are mixed from it
+        palette = picture.quantize(256, Image.Quantize.FASTOCTREE)
+        picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(
+            self.folder / f"{name}.png", optimize=True
+        )
 
 
 def finish(panel: RunPanel) -> None:

@@ -46,6 +46,8 @@ _ROWS = 1 << 20
 # part of a time limit for training; the rest is for placing the keys
 _TRAINING_SHARE = 0.97
 _PLACING = "placing keys"
+# values up to which the last steps of a DINER use its network instead of the lattice; they take as long as some hundred
+_POLISHED = 1 << 18
 # unexplained share of the variation above which an image is hardly recognisable
 _DOUBTFUL = 0.1
 
@@ -193,8 +195,9 @@ class FitJob(Job[FitState]):
 
     def _training(self, settings: AdamSettings, state: FitState, budget: Budget) -> AdamDescent:
         recipe, problem = self.recipe, state.problem
-        refinement, batch_size = None, None
+        refinement, batch_size, polish = None, None, False
         if isinstance(state.representation, Diner):
+            polish = problem.targets.shape[1] <= _POLISHED
             refinement = KeySearch(state.representation, problem.targets, recipe.training.searches)
         else:
             batch_size = recipe.training.batch_size
@@ -204,7 +207,7 @@ class FitJob(Job[FitState]):
             settings,
             budget,
             batch_size=batch_size,
-            polish=False,
+            polish=polish,
             generator=self._generator,
             refinement=refinement,
             graph=True,
