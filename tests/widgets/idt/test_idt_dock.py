@@ -379,7 +379,7 @@ def test_what_a_layer_told_is_not_taken_for_the_next(idt_dock: IdtDock) -> None:
 
 
 def test_only_the_settings_that_matter_are_shown(idt_dock: IdtDock) -> None:
-    always = {"calibration", "padding", "pupil", "regularization", "uncertainty"}
+    always = {"calibration", "padding", "pupil", "regularization", "tiles", "uncertainty"}
     assert shown_sections(idt_dock) == always | {"multislice"}
     idt_dock.editors["model"].set_value("born")
     assert shown_sections(idt_dock) == always
