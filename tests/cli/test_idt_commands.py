@@ -34,7 +34,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_aberrations_are_simulated_and_given(run: Run, tmp_path: Path) -> None:
+def test_aberrations_are_simulated_given_and_calibrated(run: Run, tmp_path: Path) -> None:
     sample = tmp_path / "sample"
     sizes = ("--slices", 4, "--height-px", 32, "--width-px", 32, "--frames", 8, "--noise-sigma", 0, "--model", "born")
     assert run("simulate", "idt", "-o", sample, *sizes, "--zernike-rad", "0,0.4,-0.3,0.5").code == 0
@@ -49,6 +49,16 @@ def test_aberrations_are_simulated_and_given(run: Run, tmp_path: Path) -> None:
         unexplained.append(report_of(tmp_path / name)["unexplained"])
     assert unexplained[1] < 0.02 < unexplained[0]
     assert "zernike_rad:\n  - 0.0\n  - 0.4" in (tmp_path / "with/recipe.yaml").read_text()
+    finished = run(
+        "idt", sample / "stack.tif", "--recipe", sample / "recipe.yaml", "--solver", "tikhonov",
+        "--regularization.tikhonov", 1e-3, "--calibration.pupil", "-o", tmp_path / "calibrated",
+    )  # fmt: skip
+    assert finished.code == 0, finished.err
+    calibration = report_of(tmp_path / "calibrated")["calibration"]
+    assert calibration["zernike_modes"] == [4, 5, 6, 7, 8, 9, 10, 11]
+    np.testing.assert_allclose(calibration["zernike_rad"][:7], [0, 0.4, -0.3, 0.5, 0, 0, 0], atol=0.03)
+    assert calibration["zernike_rad_se"][0] == 0 < calibration["zernike_rad_se"][1] < 0.03
+    assert f"Z5 {calibration['zernike_rad'][1]:+.3f} ± " in finished.out and "Z4" not in finished.out
 
 
 @pytest.mark.parametrize(

@@ -401,3 +401,15 @@ def test_closing_the_dock_in_mid_run_ends_the_thread(qtbot: QtBot, idt_dock: Idt
     assert pool.activeThreadCount() > 0
     viewer.window.remove_dock_widget(idt_dock)
     qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=10_000)
+
+
+def test_aberrations_are_given_and_calibrated(make_napari_viewer: Callable[..., Any], wait_for_end: Wait) -> None:
+    viewer = make_napari_viewer()
+    settings = SMALL.model_copy(update={"zernike_rad": (0.0, 0.4, -0.3)})
+    add_recording(viewer, settings)
+    dock = open_dock(viewer, "idt")
+    dock.editors["solver"].set_value("tikhonov")
+    dock.advanced.set_values({"pupil": {"zernike_rad": [0, 0.3]}, "calibration": {"pupil": True}})
+    assert dock.recipe().pupil.zernike_rad == (0.0, 0.3) and dock.recipe().calibration.pupil
+    words = run(dock, wait_for_end)
+    assert "Aberrations: Z5 +0.4" in words or "Aberrations: Z5 +0.39" in words, words

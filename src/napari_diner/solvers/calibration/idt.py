@@ -31,19 +31,15 @@ from torch import Tensor
 
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination, Source
-from napari_diner.physics.idt.transfer import Dispersion, born_amplitude
+from napari_diner.physics.idt.transfer import Dispersion
+from napari_diner.solvers.calibration.frame_spectra import COMPLEX, FrameSpectra
+from napari_diner.solvers.calibration.pupil import PupilEquations, PupilSearch, RefinedPupil, pupil_equations
 from napari_diner.solvers.calibration.spectral_circles import fitted_pattern
 from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
 Vector = npt.NDArray[np.float64]
 
-# maximum number of frequencies, the part of them chosen for their energy in the data, and the bands with an α each
-_MOST_FREQUENCIES = 2000
-_STRONG_PART = 0.5
-_BANDS = 8
-# numbers in the covariances of all frequencies together
-_MOST_NUMBERS = 2**22
 # sweeps before which α and τ² are chosen
 _CHOICES = (1, 2, 3, 4, 5, 6, 8, 10, 14)
 # the finest step of a search, and the first step except in the first sweeps, in steps of frequency
@@ -51,8 +47,14 @@ _FINEST = 0.04
 _FIRST_LATER = 0.4
 # root mean square change, in steps of frequency, below which the sweeps end
 _SETTLED = 0.03
+# the largest change of a coefficient of the pupil below which they do; sweeps before which directions move only if it
+# is below the second number, as wrong phases would mislead them; and absorption of another kind of object
+_SETTLED_RAD, _LEADING, _LED_RAD = 0.003, 8, 0.03
+_TRANSPARENT = 0.3
+# least α over the mean power of M at the first sweep with a pupil, and its factor from one to the next: with little
+# noise, the object would explain any pupil
+_LEAST_ALPHA, _COOLING = 0.3, 0.2
 _DOF = 4.0
-_COMPLEX, _REAL = torch.complex64, torch.float32
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class RefinedIllumination:
     """Brightness of each frame relative to its background, (N,); their geometric mean is one."""
     unexplained_rms: tuple[float, float]
     """Root mean square difference per pixel between frames and predictions, at the first and the last step."""
+    pupil: RefinedPupil | None = None
+    """The pupil, if it was refined."""
 
 
 class IlluminationRefinement(Resumable):
@@ -78,8 +82,8 @@ class IlluminationRefinement(Resumable):
         Initial illumination, within the objective's aperture.
     data
         g = I / I_background − 1, real, (N, Y, X).
-    directions, gain
-        Quantities to refine.
+    directions, gain, pupil
+        Quantities to refine; the modes of the `pupil` are those from 5 to at least 11.
     together
         Move all directions as one pattern: shifted, rotated and scaled.
     range_na
@@ -92,9 +96,9 @@ class IlluminationRefinement(Resumable):
 
     kept = (
         "apertures", "gains", "_unexplained", "alpha", "object_power", "_sweep", "_change", "_converged", "_first",
-        "_chance", "_order",
+        "_chance", "_order", "_is_led", "_pupil",
     )  # fmt: skip
-    answer = ("apertures", "gains", "_unexplained")
+    answer = ("apertures", "gains", "_unexplained", "_pupil")
 
     def __init__(
         self,
@@ -104,17 +108,19 @@ class IlluminationRefinement(Resumable):
         *,
         directions: bool = True,
         gain: bool = False,
+        pupil: bool = False,
         together: bool = False,
         range_na: float = 0.05,
         iterations: int = 12,
         dispersion: Dispersion = "exact",
     ) -> None:
-        self.geometry = geometry
+        self._geometry = geometry
         self.illumination = illumination
         self.directions, self.gain, self.together = directions, gain, together
         self.range_na = range_na
-        self.iterations = iterations
+        self.iterations = iterations + _LEADING * pupil
         self.dispersion = dispersion
+        self._pupil = PupilSearch(geometry.zernike_rad) if pupil else None
         self.start = illumination.apertures
         self.apertures = self.start.copy()
         self.gains = np.ones(len(illumination))
@@ -123,9 +129,10 @@ class IlluminationRefinement(Resumable):
         self._first = range_na / 3
         self._chance = np.random.default_rng(0)
         self._order = self._chance.permutation(len(self.start))
-        self._z = torch.from_numpy(geometry.slice_positions_um).to(_REAL)
-        self._choose_frequencies(data)
-        bands = len(self._bands)
+        self._is_led = not pupil
+        self._least_alpha = 0.0
+        self._spectra = FrameSpectra(geometry, data, with_mean=gain, dispersion=dispersion)
+        bands = len(self._spectra.bands)
         self.alpha = torch.full((bands,), math.nan, dtype=torch.float64)
         """α of each band of frequencies, (B,)."""
         self.object_power = torch.ones(bands, dtype=torch.float64)
@@ -136,110 +143,111 @@ class IlluminationRefinement(Resumable):
         apertures = self.apertures.copy()
         if self.together and self.directions:
             apertures = brought_inside(fitted_pattern(self.start, apertures), self.geometry.na)
-        return RefinedIllumination(apertures, self.gains.copy(), self._unexplained)
+        pupil = None if self._pupil is None else self._pupil.result()
+        return RefinedIllumination(apertures, self.gains.copy(), self._unexplained, pupil)
 
     current = result
+
+    @property
+    def geometry(self) -> VolumeGeometry:
+        """The volume and the objective, with the current pupil."""
+        return self._geometry if self._pupil is None else self._pupil.of(self._geometry)
 
     @torch.no_grad()
     def steps(self) -> Iterator[Step]:
         """Sweep over all frames until convergence; the loss is the RMS difference between frames and predictions."""
-        unit = self._step * self.geometry.wavelength_um
+        unit = self._spectra.step * self.geometry.wavelength_um
         sources = len(self.start)
         while self._sweep < self.iterations and not self._converged:
             sweep = self._sweep + 1
+            self._least_alpha = 0.0 if self._pupil is None else _LEAST_ALPHA * _COOLING**self._sweep
             if sweep in _CHOICES:
-                self._choose_weights()
+                self.alpha, self.object_power = self._variances()
+            turned = 0.0
+            if self._pupil is not None:
+                turned = self._pupil.advance(self._equations(self._pupil, (self.alpha, self.object_power)))
+            self._is_led = self._is_led or turned < _LED_RAD or sweep > _LEADING
             prediction = self._predict()
             self._unexplained = (self._unexplained[0] if sweep > 1 else prediction.loss, prediction.loss)
-            moved = self.apertures.copy()
+            apertures = self.apertures.copy()
             # half of them at a time, so that frames do not chase each other
             half = -(-sources // 2)
             self._order = np.roll(self._order, half) if sweep % 2 == 0 else self._chance.permutation(sources)
-            turn = self._order[:half] if self.directions else self._order[:0]
+            turn = self._order[:half] if self.directions and self._is_led else self._order[:0]
             for number, source in enumerate(turn):
-                moved[source] = self._search(source, prediction, self._first)
+                apertures[source] = self._search(source, prediction, self._first)
                 yield Step(sweep, self.iterations, prediction.loss, (number + 1) / (sources + 1))
             if self.gain:
                 self.gains *= self._brighter(prediction)
                 self.gains /= np.exp(np.log(self.gains).mean())
-            change = float(np.sqrt(((moved - self.apertures) ** 2).sum(1).mean())) / unit
-            self.apertures = moved
+            change = float(np.sqrt(((apertures - self.apertures) ** 2).sum(1).mean())) / unit
+            self.apertures = apertures
             self._first = _FIRST_LATER * unit if sweep > 1 else self._first
+            change = max(change, _SETTLED * turned / _SETTLED_RAD)
             self._converged = max(change, self._change) < _SETTLED
             self._sweep, self._change = sweep, change
             yield Step(sweep, self.iterations, prediction.loss, resumable=True)
+        if self._pupil is not None and not math.isnan(float(self.alpha[0])):
+            present = self._equations(self._pupil, (self.alpha, self.object_power), with_directions=self.directions)
+            other = self._equations(self._pupil, self._variances(_TRANSPARENT), _TRANSPARENT)
+            self._pupil.finish(present, other)
 
-    def _choose_frequencies(self, data: Tensor) -> None:
-        geometry = self.geometry
-        rows, columns = geometry.shape[1:]
-        half = columns // 2 + 1
-        self._step = 1 / (min(rows, columns) * geometry.pixel_size_um)
-        fy = torch.fft.fftfreq(rows, geometry.pixel_size_um, dtype=torch.float64)[:, None].expand(rows, half)
-        fx = torch.fft.rfftfreq(columns, geometry.pixel_size_um, dtype=torch.float64)[None, :].expand(rows, half)
-        passed = fy**2 + fx**2 <= (2 * geometry.cutoff) ** 2
-        if rows % 2 == 0:
-            passed[rows // 2] = False
-        if columns % 2 == 0:
-            passed[:, -1] = False
-        # the mean is that of the background, but determines the gains
-        passed[0, 0] = self.gain
-        spectrum = torch.fft.rfft2(data.cpu()).flatten(1)
-        places = passed.flatten().nonzero().flatten()
-        energy = spectrum[:, places].abs().square().sum(0)
-        most = min(_MOST_FREQUENCIES, max(_MOST_NUMBERS // len(data) ** 2, 64))
-        order = torch.argsort(energy, descending=True)
-        strong = int(most * _STRONG_PART)
-        rest = order[strong:]
-        chance = torch.randperm(len(rest), generator=torch.Generator().manual_seed(0))
-        chosen = torch.cat([order[:strong], rest[chance]])[:most]
-        places = places[chosen]
-        places = places[torch.argsort(torch.hypot(fy.flatten()[places], fx.flatten()[places]))]
-        self._fy, self._fx = fy.flatten()[places], fx.flatten()[places]
-        self._spectrum = spectrum[:, places].T.to(torch.complex128)
-        """Spectrum of the data, (K, N), by ascending frequency."""
-        self._mean = torch.where(places == 0, float(rows * columns), 0.0).to(torch.float64)
-        """Spectrum of an image of ones, (K,)."""
-        self._shares = torch.where(places % half == 0, 1.0, 2.0).to(torch.float64)
-        """Multiplicity of each frequency in the full spectrum, (K,)."""
-        cuts = np.linspace(0, len(places), min(_BANDS, len(places)) + 1).astype(int)
-        self._bands = [slice(a, b) for a, b in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)]
+    def _equations(
+        self,
+        pupil: PupilSearch,
+        variances: tuple[Tensor, Tensor],
+        absorption: float = 1.0,
+        with_directions: bool = False,
+    ) -> PupilEquations:
+        """Return the equations of the pupil, by α and τ² of each band, with or without those of the directions."""
+        alpha, power = (self._spectra.by_frequency(of_bands) for of_bands in variances)
+        moves = self.range_na * (self._pattern_moves() if self.together else np.eye(self.start.size))
+        return pupil_equations(
+            self._spectra,
+            self.geometry,
+            moved(self.illumination, self.apertures),
+            self._spectra.data(self.gains),
+            (alpha, power),
+            pupil.modes,
+            moves if with_directions else None,
+            absorption,
+        )
 
-    def _data(self) -> Tensor:
-        """Return y, the data divided by the gains, (K, N)."""
-        mean = self._mean[:, None]
-        data: Tensor = (self._spectrum + mean) / torch.from_numpy(self.gains) - mean
-        return data
+    def _pattern_moves(self) -> Vector:
+        """Return shifts, rotation and scaling of the pattern, (2S, 4)."""
+        y, x = (self.start / np.abs(self.start).max(initial=1e-12)).T
+        zero, one = np.zeros_like(y), np.ones_like(y)
+        moves = np.array([[one, zero], [zero, one], [x, -y], [y, x]])
+        return moves.transpose(2, 1, 0).reshape(-1, 4)
 
-    def _products(self) -> Tensor:
-        """Return M M*, complex, (K, N, N)."""
-        matrix = self._matrix().to(torch.complex128)
-        return matrix @ matrix.mH
-
-    def _choose_weights(self) -> None:
-        """Choose α and τ² of each band by maximum likelihood."""
-        products, data = self._products(), self._data()
+    def _variances(self, absorption: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Return α and τ² of each band by maximum likelihood, (B,) each."""
+        illumination = moved(self.illumination, self.apertures)
+        matrix = self._spectra.matrix(self.geometry, illumination, absorption).to(torch.complex128)
+        products, data = matrix @ matrix.mH, self._spectra.data(self.gains)
         frames = data.shape[1]
         eye = torch.eye(frames, dtype=products.dtype)
-        for place, band in enumerate(self._bands):
-            part, y, shares = products[band], data[band], self._shares[band]
+        alphas, powers = torch.empty_like(self.alpha), torch.empty_like(self.object_power)
+        for place, band in enumerate(self._spectra.bands):
+            part, y, shares = products[band], data[band], self._spectra.shares[band]
             scale = float(part.diagonal(dim1=1, dim2=2).real.mean()) + 1e-12
             count = float(shares.sum()) * frames
             best = math.inf
-            for alpha in np.geomspace(1e-5, 10, 16) * scale:
+            for alpha in np.geomspace(max(1e-5, self._least_alpha), 10, 16) * scale:
                 factor = torch.linalg.cholesky(part + alpha * eye)
                 solved = torch.linalg.solve_triangular(factor, y[..., None], upper=False)[..., 0]
                 power = float((solved.abs().square().sum(1) * shares).sum()) / count
                 spread = 2 * float((factor.diagonal(dim1=1, dim2=2).real.log().sum(1) * shares).sum())
                 value = count * math.log(power + 1e-300) + spread
                 if value < best:
-                    best, self.alpha[place], self.object_power[place] = value, float(alpha), max(power, 1e-300)
+                    best, alphas[place], powers[place] = value, float(alpha), max(power, 1e-300)
+        return alphas, powers
 
     def _predict(self) -> _Prediction:
         """Return the prediction of each frame by all others."""
-        data = self._data()
-        matrix = self._matrix()
-        alpha = torch.cat([self.alpha[i].expand(b.stop - b.start) for i, b in enumerate(self._bands)])
-        power = torch.cat([self.object_power[i].expand(b.stop - b.start) for i, b in enumerate(self._bands)])
+        data = self._spectra.data(self.gains)
+        matrix = self._spectra.matrix(self.geometry, moved(self.illumination, self.apertures))
+        alpha, power = self._spectra.by_frequency(self.alpha), self._spectra.by_frequency(self.object_power)
         wide = matrix.to(torch.complex128)
         covariance = wide @ wide.mH + alpha[:, None, None] * torch.eye(data.shape[1], dtype=torch.complex128)
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
@@ -248,15 +256,17 @@ class IlluminationRefinement(Resumable):
         differences = solved / diagonal
         # C y without frame i, by subtracting the column of frame i
         without = solved[..., None] - inverse * differences[:, None]
-        volumes = matrix.mH @ without.to(_COMPLEX)
+        volumes = matrix.mH @ without.to(COMPLEX)
         variances = 1 / diagonal
         inside = matrix.abs().amax(-1) > 0
         usual = (variances * inside).sum(1) / inside.sum(1).clamp_min(1)
         usual = torch.maximum(usual, alpha * 1.0001)
         pixels = self.geometry.shape[1] * self.geometry.shape[2]
-        total = (differences.abs().square() * self._shares[:, None]).sum() / (self._shares.sum() * data.shape[1])
+        total = (differences.abs().square() * self._spectra.shares[:, None]).sum() / (
+            self._spectra.shares.sum() * data.shape[1]
+        )
         return _Prediction(
-            data.to(_COMPLEX),
+            data.to(COMPLEX),
             volumes,
             torch.where(inside, variances, usual[:, None]),
             alpha,
@@ -271,15 +281,15 @@ class IlluminationRefinement(Resumable):
         imaginary = 1j * volume[:, 1]
         sides = (volume[:, 0] + imaginary, volume[:, 0] - imaginary)
         weight = float(self.illumination.weights[source])
-        rest = torch.zeros(len(self._fy), dtype=_COMPLEX)
-        covered = torch.zeros(len(self._fy), dtype=torch.bool)
+        rest = torch.zeros(len(self._spectra.fy), dtype=COMPLEX)
+        covered = torch.zeros(len(self._spectra.fy), dtype=torch.bool)
         for other in np.flatnonzero(self.illumination.frame_of_source == frame).tolist():
             if other != source:
                 scattered, inside = self._scattered(self.apertures[other], sides)
                 rest += float(self.illumination.weights[other]) * scattered
                 covered |= inside
         y = prediction.data[:, frame] - rest
-        unit = self._step * self.geometry.wavelength_um
+        unit = self._spectra.step * self.geometry.wavelength_um
         at: Vector = self.apertures[source]
         step, reach = max(first, _FINEST * unit), 3
         tried: dict[tuple[float, float], float] = {}
@@ -295,7 +305,7 @@ class IlluminationRefinement(Resumable):
                 scattered, inside = self._scattered(place, sides)
                 variance = torch.where(inside | covered, prediction.variances[:, frame], prediction.alpha)
                 wrong = (y - weight * scattered).abs().double().square() / (prediction.power * variance)
-                tried[key] = -float(((_DOF * (wrong / _DOF).log1p() + variance.log()) * self._shares).sum())
+                tried[key] = -float(((_DOF * (wrong / _DOF).log1p() + variance.log()) * self._spectra.shares).sum())
                 if tried[key] >= max(tried.values()):
                     at = place
             step /= 2
@@ -304,45 +314,22 @@ class IlluminationRefinement(Resumable):
 
     def _scattered(self, aperture: Vector, sides: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the responses to one source for Δε_re ± jΔε_im, (K, Z), and passing frequencies, (K,)."""
-        total = torch.zeros(len(self._fy), dtype=_COMPLEX)
-        inside = torch.zeros(len(self._fy), dtype=torch.bool)
+        total = torch.zeros(len(self._spectra.fy), dtype=COMPLEX)
+        inside = torch.zeros(len(self._spectra.fy), dtype=torch.bool)
         for sign, side in zip((1, -1), sides, strict=True):
-            a, phases, passes = self._side(aperture, sign)
+            a, phases, passes = self._spectra.side(self.geometry, (aperture[0], aperture[1]), sign)
             total[passes] += a * (phases * side[passes]).sum(1)
             inside |= passes
         return total, inside
 
-    def _side(self, aperture: Vector, sign: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return A(u) of the slice z = 0, or A*(−u), phases of all slices, (K', Z), and passing frequencies, (K,)."""
-        a, delta, pupil = born_amplitude(
-            sign * self._fy, sign * self._fx, tuple(aperture.tolist()), self.geometry, self.dispersion
-        )
-        passes = a != 0
-        angle = (-2 * math.pi * sign * delta[passes]).to(_REAL)[:, None] * self._z
-        if self.geometry.is_aberrated:
-            angle += (sign * pupil[passes]).to(_REAL)[:, None]
-        phases = torch.complex(angle.cos(), angle.sin())
-        return (1j * sign * a[passes]).to(_COMPLEX), phases, passes
-
-    def _matrix(self) -> Tensor:
-        """Return the matrix of each frequency, (K, N, 2Z): H_re of all slices, then H_im."""
-        planes = len(self._z)
-        matrix = torch.zeros(len(self._fy), len(self.illumination), 2, planes, dtype=_COMPLEX)
-        sources = zip(self.illumination.frame_of_source.tolist(), self.illumination.weights.tolist(), strict=True)
-        for aperture, (frame, weight) in zip(self.apertures, sources, strict=True):
-            for sign in (1, -1):
-                a, phases, passes = self._side(aperture, sign)
-                response = weight * a[:, None] * phases
-                matrix[passes, frame, 0] += response
-                matrix[passes, frame, 1] += 1j * sign * response
-        return matrix.flatten(2)
-
     def _brighter(self, prediction: _Prediction) -> Vector:
         """Return the brightness of each frame relative to its prediction by the others, (N,)."""
-        weights = self._shares[:, None] / (prediction.power[:, None] * prediction.variances)
-        matrix = self._matrix()
-        predicted = torch.einsum("knz,kzn->kn", matrix, prediction.volumes).to(torch.complex128) + self._mean[:, None]
-        recorded = prediction.data.to(torch.complex128) + self._mean[:, None]
+        weights = self._spectra.shares[:, None] / (prediction.power[:, None] * prediction.variances)
+        matrix = self._spectra.matrix(self.geometry, moved(self.illumination, self.apertures))
+        predicted = (
+            torch.einsum("knz,kzn->kn", matrix, prediction.volumes).to(torch.complex128) + self._spectra.mean[:, None]
+        )
+        recorded = prediction.data.to(torch.complex128) + self._spectra.mean[:, None]
         ratio = ((predicted.conj() * recorded).real * weights).sum(0) / (predicted.abs().square() * weights).sum(0)
         brighter: Vector = ratio.clamp(0.5, 2.0).numpy()
         return brighter

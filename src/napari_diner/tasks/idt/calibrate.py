@@ -1,4 +1,4 @@
-"""Self-calibration of illuminations: its solvers, and its part of the report."""
+"""Self-calibration of illuminations and pupil: its solvers, and its part of the report."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import Illumination
+from napari_diner.physics.zernike import FIRST_MODE
 from napari_diner.solvers.calibration.idt import IlluminationRefinement, RefinedIllumination, brought_inside
 from napari_diner.solvers.calibration.spectral_circles import CircleFit, CircleSearch
 from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
@@ -20,6 +21,8 @@ Vector = npt.NDArray[np.float64]
 
 # steps of frequency by which circles are blurred: the spectrum of a finite frame has no finer detail
 _BLUR_STEPS = 1.5
+# standard error of a mode of the pupil that the frames leave open
+_UNSEEN_RAD = 0.5
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,6 @@ class IlluminationCalibration:
         """Whether directions come from circles; with several sources in a frame they cannot."""
         return self.settings.illuminations != "given" and len(self.given.apertures) == len(self.given)
 
-    @property
-    def refines(self) -> bool:
-        """Whether directions or gains are refined."""
-        return self.settings.illuminations == "refine" or self.settings.gain
-
     def circle_search(self, data: Tensor) -> CircleSearch:
         """Return the solver that estimates directions from circles in data, (N, Y, X)."""
         return CircleSearch(
@@ -75,7 +73,7 @@ class IlluminationCalibration:
         )
 
     def refinement(self, data: Tensor) -> IlluminationRefinement:
-        """Return the solver that refines directions and gains by data, (N, Y, X)."""
+        """Return the solver that refines directions, gains and pupil by data, (N, Y, X)."""
         settings = self.settings
         return IlluminationRefinement(
             self.models.geometry,
@@ -83,6 +81,7 @@ class IlluminationCalibration:
             data.cpu(),
             directions=settings.illuminations == "refine",
             gain=settings.gain,
+            pupil=settings.pupil,
             together=settings.move == "together",
             range_na=settings.search_na,
             iterations=settings.iterations,
@@ -101,8 +100,23 @@ class IlluminationCalibration:
         return replace(self, models=self.models.at(apertures), likelihood_gain=fit.likelihood_gain)
 
     def with_refinement(self, refined: RefinedIllumination) -> IlluminationCalibration:
-        """Return the calibration with refined directions and gains."""
-        return replace(self, models=self.models.at(refined.apertures), refined=refined)
+        """Return the calibration with refined directions, gains and pupil."""
+        models = self.models.at(refined.apertures)
+        if refined.pupil is not None:
+            models = models.aberrated(refined.pupil.zernike_rad)
+        return replace(self, models=models, refined=refined)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence about modes of the pupil that the frames do not determine."""
+        pupil = None if self.refined is None else self.refined.pupil
+        if pupil is None:
+            return ()
+        unseen = [str(mode) for mode, error in enumerate(pupil.zernike_rad_se, FIRST_MODE) if error > _UNSEEN_RAD]
+        if not unseen:
+            return ()
+        modes = f"modes {', '.join(unseen)}" if len(unseen) > 1 else f"mode {unseen[0]}"
+        return (f"the frames do not determine the Zernike {modes} of the pupil, which may be wrong by over 0.5 rad",)
 
     def without_gains(self, data: Tensor) -> Tensor:
         """Return data g = I / I_background − 1, (N, Y, X), with the brightness of frames divided by their gains."""
@@ -131,6 +145,12 @@ class IlluminationCalibration:
         if self.refined is not None:
             report["gains"] = self.refined.gains.tolist()
             report["unexplained_rms"] = list(self.refined.unexplained_rms)
+            pupil = self.refined.pupil
+            if pupil is not None:
+                report["zernike_modes"] = list(range(FIRST_MODE, FIRST_MODE + len(pupil.zernike_rad)))
+                report["zernike_rad"] = list(pupil.zernike_rad)
+                report["zernike_rad_se"] = list(pupil.zernike_rad_se)
+                report["pupil_rms_rad"] = float(np.linalg.norm(pupil.zernike_rad))
         return report
 
 

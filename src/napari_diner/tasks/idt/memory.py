@@ -21,6 +21,8 @@ _FRAMES = 40.0
 _CLOSED_FORM, _VOXELS, _ADAM = 6.0, 36.0, 8.0
 # the same for a volume that is put together of tiles, with its index; and part of the free memory to use with tiles
 _WHOLE, _USED = 4.0, 0.8
+# of a calibration: frequencies, and the frames above which there are fewer; see `solvers.calibration.frame_spectra`
+_REFINED_FREQUENCIES, _REFINED_FRAMES = 2000, 46
 
 
 def planned(recipe: IdtRecipe, frames: Frames | None = None) -> MemoryPlan:
@@ -113,6 +115,10 @@ def _of_whole(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int, pixel_size
     # the eigenvectors of the closed form, at the frequencies that the objective passes
     factors = 8 * frames * min(frames, 2 * planes) * pixels / 2 * _passed(recipe, pixel_size_um)
     common = nbytes + _FRAMES * frames * pixels + factors
+    refinement = 0.0
+    if recipe.calibration.refines:
+        # responses and covariances of all frames at a part of the frequencies, in several copies
+        refinement = _REFINED_FREQUENCIES * min(1, _REFINED_FRAMES / frames) ** 2 * frames * 64 * (frames + planes)
     entry = representations().get(recipe.solver)
     volumes = _CLOSED_FORM if recipe.solver == "tikhonov" or (entry and recipe.start != "voxels") else _VOXELS
     phases: list[dict[str, float]] = [{FEWER_SAMPLES: common, FEWER_SLICES: volumes * volume}]
@@ -121,6 +127,7 @@ def _of_whole(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int, pixel_size
         for words, size in memory_of(entry, (planes, height, width), 2, recipe.with_sizes()).items():
             parts[words] = parts.get(words, 0.0) + size
         phases.append(parts)
+    phases.append({FEWER_SAMPLES: common + refinement, FEWER_SLICES: 0.0})
     if recipe.uncertainty.map:
         phases.append({FEWER_SAMPLES: common, FEWER_SLICES: (_VOXELS + recipe.uncertainty.samples) * volume})
     seen, object_ = math.prod(shape[1:]), (planes, height, width)

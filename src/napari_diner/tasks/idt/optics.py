@@ -72,6 +72,10 @@ class ComputedModels:
         """Return models with other directions, (S, 2), of the same sources."""
         return replace(self, illumination=moved(self.illumination, apertures))
 
+    def aberrated(self, zernike_rad: tuple[float, ...]) -> ComputedModels:
+        """Return models with another pupil; see `VolumeGeometry`."""
+        return replace(self, geometry=replace(self.geometry, zernike_rad=zernike_rad))
+
 
 @dataclass(frozen=True)
 class GivenModels:

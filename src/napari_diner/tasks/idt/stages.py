@@ -330,11 +330,18 @@ def _from_circles(state: IdtState, fit: CircleFit) -> IdtState:
 
 def _refinement(state: IdtState, budget: Budget) -> IlluminationRefinement | None:
     calibration = state.calibration
-    return calibration.refinement(state.periodic_data) if calibration is not None and calibration.refines else None
+    return (
+        calibration.refinement(state.periodic_data)
+        if calibration is not None and calibration.settings.refines
+        else None
+    )
 
 
 def _refined(state: IdtState, refined: RefinedIllumination) -> IdtState:
-    return state.calibrated(None if state.calibration is None else state.calibration.with_refinement(refined))
+    if state.calibration is None:
+        return state
+    calibration = state.calibration.with_refinement(refined)
+    return replace(state.calibrated(calibration), warnings=(*state.warnings, *calibration.warnings))
 
 
 def _weight_search(state: IdtState, budget: Budget) -> TvSearch | None:

@@ -84,6 +84,14 @@ def rank_slices(recipe: IdtRecipe, data: IdtData) -> Ranking:
     return rank(recipe, data)
 
 
+def aberration_rows(report: Report) -> list[Row]:
+    """Return the line of a summary with the calibrated coefficients of the pupil, if there are any."""
+    names = ("zernike_modes", "zernike_rad", "zernike_rad_se")
+    modes = zip(*(report.get("calibration", {}).get(name, ()) for name in names), strict=True)
+    texts = [f"Z{mode} {value:+.3f} ± {error:.2g}" for mode, value, error in modes if error]
+    return [Row("aberrations", ", ".join(texts) + " rad")] if texts else []
+
+
 class IdtTask(Task[IdtRecipe, "IdtData"]):
     """Refractive index in three dimensions from intensities under oblique illumination."""
 
@@ -183,7 +191,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         rows = figure_rows(
             report, ("verdict", "unexplained", "solver", "model", "iterations", "seconds", "measurement_psnr_db")
         )
-        rows += figure_rows(report.get("truth", {}), remark=" (truth)") + frames_row(report)
+        rows += figure_rows(report.get("truth", {}), remark=" (truth)") + aberration_rows(report) + frames_row(report)
         return rows + [Row("note", text) for text in report.get("uncertainty", {}).get("statements", ())]
 
     def write_extras(self, result: Result, folder: Path) -> Sequence[str]:

@@ -16,6 +16,7 @@ from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.solvers.registry import sections_of, solver_names
 from napari_diner.tasks.check import Alternative, Check, Ranking
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.task import aberration_rows
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.tasks.wording import count, duration
@@ -149,6 +150,7 @@ class IdtDock(StackDock[IdtRecipe]):
             f"The volume has an index from {float(index.min()):.4f} to {float(index.max()):.4f}, after "
             f"{count(report['iterations'], 'iteration')} in {duration(report['seconds'])}\n"
             f"{MODELS[report['model']]}: the sample delays light by up to {report['peak_phase_rad']:.2g} rad"
+            + "".join(f"\nAberrations: {row.value}" for row in aberration_rows(report))
         )
 
     def show_outcome(self, outcome: object) -> None:
