@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -22,18 +23,39 @@ def can_compile() -> bool:
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a loop, which runs without Python's lock; without numba, return it as it is.
 
-    The result is stored beside the file of the function, or in the user's folder for caches.
+    The result is stored beside the file of the function, or in the user's folder for caches, where that is possible.
     """
     if not can_compile():
         return function
     import numba
 
-    options: dict[str, Any] = {"nogil": True, "fastmath": _FLAGS, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        # neither of these folders can be written
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+    loop: Any = numba.njit(nogil=True, fastmath=_FLAGS, error_model="numpy")(function)
+    with contextlib.suppress(RuntimeError):  # neither of these folders can be written
+        loop._cache = _lenient_cache()(function)
+    return loop  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _lenient_cache() -> type[Any]:
+    """Return numba's cache, except that a damaged or full one costs time, but no run."""
+    from numba.core import caching
+
+    numbas: Any = caching.FunctionCache  # it has no types
+
+    class LenientCache(numbas):  # type: ignore[misc]
+        def load_overload(self, *arguments: object) -> object:
+            try:
+                return super().load_overload(*arguments)
+            except Exception:  # whatever the bytes of a damaged file mean to pickle
+                with contextlib.suppress(OSError):
+                    self.flush()
+                return None
+
+        def save_overload(self, *arguments: object) -> None:
+            with contextlib.suppress(OSError):
+                super().save_overload(*arguments)
+
+    return LenientCache
 
 
 def shared(
