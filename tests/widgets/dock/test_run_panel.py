@@ -115,6 +115,20 @@ def test_a_run_gives_its_result(dock: Dock, wait_for_end: Callable[[Any], None])
     assert not dock.panel.cancel_button.isEnabled()
 
 
+def test_the_run_ends_after_its_result_is_shown(dock: Dock, qtbot: QtBot, wait_for_end: Callable[[Any], None]) -> None:
+    order: list[str] = []
+
+    def show(_: object) -> None:
+        qtbot.wait(300)  # drawing layers processes events
+        order.append("shown")
+
+    dock.panel.completed.connect(show)
+    dock.panel.ended.connect(lambda: order.append("ended"))
+    dock.panel.start(Parabola)
+    wait_for_end(dock.panel)
+    assert order == ["shown", "ended"]
+
+
 def test_no_step_is_taken_while_it_is_paused(qtbot: QtBot, dock: Dock, wait_for_end: Callable[[Any], None]) -> None:
     run = Parabola(steps=30, sleep_s=0.02)
     dock.panel.start(lambda: run)

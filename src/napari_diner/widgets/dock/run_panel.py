@@ -71,7 +71,7 @@ class RunPanel(QWidget):
         self._worker: RunWorker | None = None
         self._activity: activity | None = None
         self._least_left = math.inf
-        self._has_steps = self._has_returned = False
+        self._has_steps = self._has_returned = self._is_showing = self._is_over = False
         self.removal = RemovalFilter(dock)
         self.removal.removed.connect(self.abandon)
         self.run_button = button("Run", "Start with the settings above")
@@ -121,7 +121,7 @@ class RunPanel(QWidget):
             self.plot.show()
         self.say("")
         self._least_left = math.inf
-        self._has_steps = self._has_returned = False
+        self._has_steps = self._has_returned = self._is_showing = self._is_over = False
         self.checks.hide()
         self._show_running(True)
         self.stage.setText("Preparing…")
@@ -223,6 +223,15 @@ class RunPanel(QWidget):
 
     def _on_returned(self, outcome: object) -> None:
         self._has_returned = True
+        self._is_showing = True
+        try:
+            self._show_outcome(outcome)
+        finally:
+            self._is_showing = False
+        if self._is_over:
+            self._on_finished()
+
+    def _show_outcome(self, outcome: object) -> None:
         if self._controls is None or self._controls.abandoned:
             return
         if isinstance(outcome, Failure):
@@ -236,6 +245,9 @@ class RunPanel(QWidget):
                 self.completed.emit(outcome)
 
     def _on_finished(self) -> None:
+        self._is_over = True
+        if self._is_showing:
+            return  # showing the outcome processes events, among them this one
         self._worker = self._controls = None
         if self._activity is not None:
             self._activity.close()
