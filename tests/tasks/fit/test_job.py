@@ -16,7 +16,8 @@ from napari_diner.tasks.result import Result
 from tests.tasks.fit import small_fits
 from tests.tasks.fit.small_fits import SMALL_NETWORKS, start
 
-QUICK: dict[str, Any] = {"epochs": 60, **SMALL_NETWORKS}
+# searches take most of the time of such small fits
+QUICK: dict[str, Any] = {"epochs": 60, "training": {"searches": 4}, **SMALL_NETWORKS}
 
 
 def fit(data: Any, **changes: Any) -> Result:
@@ -241,7 +242,7 @@ def test_an_offset_changes_nothing() -> None:
     image = np.rint(90 * (1 + np.sin(x / 3) * np.cos(y / 5)))
     scores = {}
     for dtype, offset in (("uint16", 0), ("uint32", 3_900_000_000), ("int32", -2_000_000_000)):
-        result = fit((image + offset).astype(dtype), epochs=60)
+        result = fit((image + offset).astype(dtype), training={"searches": 20})
         scores[dtype] = result.report["psnr_db"]
         np.testing.assert_allclose(result.reconstruction - float(offset), image, atol=20)
     assert len(set(scores.values())) == 1
