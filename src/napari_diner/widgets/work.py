@@ -96,6 +96,9 @@ def no_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        # makes the new objects old ones, so that they do not start a collection right now
+        gc.freeze()
+        gc.unfreeze()
         gc.enable()
 
 
