@@ -104,9 +104,7 @@ def no_collection() -> Iterator[None]:
 
 def load_for_layers() -> None:
     """Load, in a worker thread, what napari loads for the first layer: units, thumbnails, xarray if it is installed."""
-    import pint
-
-    pint.get_application_registry().Unit("um")
+    importlib.import_module("pint").get_application_registry().Unit("um")
     importlib.import_module("scipy.ndimage")
     if importlib.util.find_spec("xarray") is not None:
         importlib.import_module("xarray")
