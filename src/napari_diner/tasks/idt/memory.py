@@ -20,7 +20,7 @@ _FRAMES = 40.0
 # volumes of Δε_re and Δε_im, float32, held at the same time: by the closed form, by voxels, by Adam
 _CLOSED_FORM, _VOXELS, _ADAM = 6.0, 36.0, 8.0
 # the same for a volume that is put together of tiles, with its index; and part of the free memory to use with tiles
-_WHOLE, _USED = 4.0, 0.8
+_WHOLE, _USED = 2.5, 0.8
 # of a calibration: frequencies, and the frames above which there are fewer; see `solvers.calibration.frame_spectra`
 _REFINED_FREQUENCIES, _REFINED_FRAMES = 2000, 46
 

@@ -39,9 +39,12 @@ def no_volume() -> DinerError:
 
 def index_of(contrast: Tensor, recipe: IdtRecipe) -> tuple[NamedArray, NamedArray]:
     """Return the refractive index of a contrast (2, Z, Y, X), real and imaginary part."""
+    volumes = [np.empty(contrast.shape[1:], np.float32) for _ in range(2)]
+    for place in range(contrast.shape[1]):  # complex numbers for one slice only
+        for volume, part in zip(volumes, refractive_index(contrast[:, place], recipe.medium_index), strict=True):
+            volume[place] = part.float().cpu().numpy()
     n_re, n_im = (
-        NamedArray(name, part.float().cpu().numpy(), "ZYX", recipe.voxel_um)
-        for name, part in zip(("n_re", "n_im"), refractive_index(contrast, recipe.medium_index), strict=True)
+        NamedArray(name, volume, "ZYX", recipe.voxel_um) for name, volume in zip(("n_re", "n_im"), volumes, strict=True)
     )
     return n_re, n_im
 

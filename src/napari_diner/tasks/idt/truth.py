@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
@@ -72,18 +74,34 @@ def score(n_re: Array, n_im: Array, truth: TrueVolume, medium_index: float) -> d
         ``n_re_psnr_db`` with the largest difference as peak, ``n_re_correlation`` over the whole volume, and
         ``n_im_rmse`` inside the object if the true absorption is known.
     """
-    true = truth.n_re.astype(np.float64) - medium_index
-    reconstructed = n_re.astype(np.float64) - medium_index
-    peak = float(np.abs(true).max())
-    inside = np.abs(true) > _SUPPORT * peak if peak > 0 else np.ones(true.shape, bool)
-    rmse = float(np.sqrt(np.mean((reconstructed - true)[inside] ** 2)))
+    peak = max(float(np.abs(_contrast(plane, medium_index)).max()) for plane in truth.n_re)
+    # one slice at a time in double precision
+    count, errors, squares, absorption = 0, 0.0, 0.0, 0.0
+    moments = np.zeros((3, 3))
+    for place, plane in enumerate(truth.n_re):
+        true, reconstructed = _contrast(plane, medium_index), _contrast(n_re[place], medium_index)
+        inside = np.abs(true) > _SUPPORT * peak if peak > 0 else np.ones(true.shape, bool)
+        count += int(inside.sum())
+        errors += float(np.square((reconstructed - true)[inside]).sum())
+        squares += float(np.square(true[inside]).sum())
+        if truth.n_im is not None:
+            absorption += float(np.square(n_im[place] - truth.n_im[place], dtype=np.float64)[inside].sum())
+        values = np.stack([np.ones(true.size), true.ravel(), reconstructed.ravel()])
+        moments += values @ values.T
+    rmse = math.sqrt(errors / count)
     scores = {
         "n_re_rmse": rmse,
-        "n_re_rmse_zero": float(np.sqrt(np.mean(true[inside] ** 2))),
-        "n_re_psnr_db": 20 * float(np.log10(peak / rmse)) if rmse > 0 and peak > 0 else float("inf"),
+        "n_re_rmse_zero": math.sqrt(squares / count),
+        "n_re_psnr_db": 20 * math.log10(peak / rmse) if rmse > 0 and peak > 0 else math.inf,
     }
-    if reconstructed.std() > 0 and true.std() > 0:
-        scores["n_re_correlation"] = float(np.corrcoef(reconstructed.ravel(), true.ravel())[0, 1])
+    if np.ptp(n_re) > 0 and np.ptp(truth.n_re) > 0:
+        means = moments[0, 1:] / moments[0, 0]
+        covariance = moments[1:, 1:] / moments[0, 0] - np.outer(means, means)
+        scores["n_re_correlation"] = float(covariance[0, 1] / math.sqrt(covariance[0, 0] * covariance[1, 1]))
     if truth.n_im is not None:
-        scores["n_im_rmse"] = float(np.sqrt(np.mean((n_im - truth.n_im)[inside] ** 2)))
+        scores["n_im_rmse"] = math.sqrt(absorption / count)
     return scores
+
+
+def _contrast(index: Array, medium_index: float) -> npt.NDArray[np.float64]:
+    return index.astype(np.float64) - medium_index
