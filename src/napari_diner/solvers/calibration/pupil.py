@@ -38,8 +38,8 @@ PRIOR_RAD = 1.0
 _LAST_MODE = 11
 # step of the derivatives by direction, as a numerical aperture
 _STEP_NA = 1e-4
-# error of modes of the radius alone by the unknown statistics of the object, as seen in benchmarks/pupil.py; and of all
-# others by multiple scattering
+# allowance for the unknown statistics of the object in modes of the radius alone, chosen after trials; and in all
+# others for multiple scattering
 _RADIAL_RAD, _MODEL_RAD = 0.1, 0.001
 # bounds of the length of a step, in Newton steps
 _SHORTEST, _LONGEST = 0.5, 4.0
