@@ -29,7 +29,7 @@ class ResultLayers(PreviewLayers):
 
     def finish(self, result: Result) -> list[Image]:
         """Show a result: previews are updated, and arrays without a preview get new layers."""
-        layers: list[Image] = []
+        sizes: dict[Image, int] = {}
         previews = self.shown
         self.forget()
         for array in result.arrays:
@@ -54,12 +54,12 @@ class ResultLayers(PreviewLayers):
             if array.unit != "1" or array.name == "n_re":
                 layer.colorbar.visible = True
                 breathe()
-            layers.append(layer)
+            sizes[layer] = array.data.ndim
         # drawing them processes events, among which may be that of a closed viewer
-        layers = [layer for layer in layers if layer in self._viewer.layers]
+        layers = [layer for layer in sizes if layer in self._viewer.layers]
         combine_units(self._viewer)
         # the viewer draws the last layer on top: images over stacks, and the phase, the last image, over all
-        for layer in sorted(layers, key=lambda layer: -layer.data.ndim):
+        for layer in sorted(layers, key=lambda layer: -sizes[layer]):
             self._viewer.layers.move(self._viewer.layers.index(layer), len(self._viewer.layers))
         if layers:
             self._viewer.layers.selection.active = self._viewer.layers[-1]
