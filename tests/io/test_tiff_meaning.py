@@ -157,7 +157,7 @@ def test_opacity_of_grey_frames_is_left_out(reader: Any, path: Path, planar: boo
     check(reader(path), BYTES)
 
 
-@pytest.mark.parametrize("name", ["CIELAB", "LOGL", "CFA"])
+@pytest.mark.parametrize("name", ["CIELAB", "LOGL", "CFA", "DEPTH_MAP"])
 def test_scales_that_are_not_linear_are_refused(reader: Any, path: Path, name: str) -> None:
     tifffile.imwrite(path, BYTES[0], photometric="minisblack")
     _overwrite(path, 262, int(tifffile.PHOTOMETRIC[name]))
@@ -281,6 +281,15 @@ def test_missing_planes_are_refused(reader: Any, path: Path) -> None:
     _write_ome(path, WORDS[:4], _ome('<TiffData IFD="0" PlaneCount="4"/>'))
     with pytest.raises(InputError, match="holds 4 of the 5 planes that its OME-XML announces"):
         reader(path)
+
+
+def test_pages_that_ome_does_not_describe_are_counted(path: Path) -> None:
+    _write_ome(path, np.concatenate([WORDS, WORDS[:2]]), _ome("<TiffData/>"))
+    info = probe(path)
+    check(read(info), WORDS)
+    assert info.header.notes == ("2 of its pages are left out, as its OME-XML does not describe them",)
+    _write_ome(path, WORDS, _ome("<TiffData/>"))
+    assert probe(path).header.notes == ()
 
 
 def test_files_of_a_set_are_read_one_by_one_and_it_is_said(tmp_path: Path) -> None:

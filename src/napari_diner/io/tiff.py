@@ -60,6 +60,9 @@ def probe_tiff(path: Path, name: str = "") -> Header:
         notes = dict.fromkeys(note for part in meanings for note in part.notes)
         if _is_one_of_several(tif):
             notes["its OME-XML describes planes of other files; pages are read in the order of each file"] = None
+        extra = len(tif.pages) - sum(len(series) for series in series_of(tif))
+        if tif.is_ome and extra > 0:
+            notes[f"{extra} of its pages are left out, as its OME-XML does not describe them"] = None
         header = Header(shape, meanings[0].dtype, "".join(letter for letter, _ in named), scale, tuple(notes))
         check_expansion(path, header.nbytes, path.stat().st_size)
         return header

@@ -21,7 +21,16 @@ _OPACITY = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 _GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
 _JPEG = (6, 7, 34892, 33007)
 """Compressions whose decoders convert luminance and chrominance to colours."""
-_NO_INTENSITIES: dict[int, str] = {
+_INTENSITIES = (
+    *_GREY,
+    tifffile.PHOTOMETRIC.RGB,
+    tifffile.PHOTOMETRIC.PALETTE,
+    tifffile.PHOTOMETRIC.MASK,
+    tifffile.PHOTOMETRIC.YCBCR,
+    tifffile.PHOTOMETRIC.LINEAR_RAW,
+)
+"""Photometric interpretations that are read; others mean something else than light, or not in proportion."""
+_OTHERS: dict[int, str] = {
     tifffile.PHOTOMETRIC.CIELAB: "CIE L*a*b*",
     tifffile.PHOTOMETRIC.ICCLAB: "ICC L*a*b*",
     tifffile.PHOTOMETRIC.ITULAB: "ITU L*a*b*",
@@ -172,8 +181,9 @@ def meaning(
     page = series.keyframe
     axes, shape = "".join(letter for letter, _ in named), tuple(size for _, size in named)
     stored = np.dtype(series.dtype).newbyteorder("=")
-    if page.photometric in _NO_INTENSITIES:
-        raise InputError(f"{path} holds {_NO_INTENSITIES[page.photometric]}, not intensities; convert it to grey")
+    if page.photometric not in _INTENSITIES:
+        what = _OTHERS.get(page.photometric, f"samples of the photometric interpretation {int(page.photometric)}")
+        raise InputError(f"{path} holds {what}, not intensities; convert it to grey")
     if page.photometric == tifffile.PHOTOMETRIC.YCBCR and page.compression not in _JPEG:
         raise InputError(f"{path} holds luminance and chrominance (YCbCr), not colours; convert it to grey or RGB")
     calibration = _calibration(path, tif.imagej_metadata, stored)
