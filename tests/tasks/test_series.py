@@ -15,6 +15,7 @@ from napari_diner.io.axes import at_point, series_axis
 from napari_diner.tasks.checkpoint import Checkpoint
 from napari_diner.tasks.fit.model import FitModel
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.preflight import preflight
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.task import Frames
 
@@ -32,6 +33,17 @@ def series() -> np.ndarray:
     """Three recordings of one specimen that is moved by a few pixels each time, (T, N, Y, X)."""
     sample = nd.sample("lensless", height_px=32, width_px=32, distances_um=[300, 400, 500])
     return np.stack([np.roll(sample.data.data, 2 * number, 2) for number in range(3)])
+
+
+def test_the_time_of_a_series_is_estimated_from_its_first_two_recordings(series: np.ndarray) -> None:
+    recipe = LenslessRecipe.parse({**RECIPE, "select": "T=all"})
+    stages = task("lensless").start(recipe, Frames(series, "TNYX")).job.stages()
+    counts = {stage.name: stage.alike for stage in stages}
+    assert sum(counts.values()) == len(stages)
+    assert counts["recording 2 of 3: gauss-newton"] == 2
+    assert counts["recording 3 of 3: gauss-newton"] == 0
+    (line,) = (line for line in preflight(task("lensless"), recipe, Frames(series, "TNYX")) if line.aspect == "time")
+    assert "recording 3" not in line.sentence
 
 
 def test_a_series_gives_what_each_recording_gives(series: np.ndarray) -> None:

@@ -110,6 +110,7 @@ class Chain(Job[ChainState]):
             essential=alike.essential,
             may_end=alike.may_end,
             show=show,
+            alike={0: 1, 1: self.count - 1}.get(number, 0),
         )
 
     def _enter(self, state: ChainState, number: int) -> ChainState:

@@ -56,6 +56,8 @@ class Stage(Generic[State]):
     """Return whether the stage may be ended now that its time is up."""
     show: Callable[[State, Any], State] | None = None
     """Returns the state to preview for the current answer of the solver; `absorb` if None."""
+    alike: int = 1
+    """How many stages, with this one, take as long; 0 if it is counted by an earlier one."""
 
 
 @dataclass

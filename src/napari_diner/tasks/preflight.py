@@ -102,8 +102,9 @@ def _trials(job: Job[Any]) -> list[tuple[str, float] | None]:
     """Return name and longest time of each stage that a job needs, from a trial of its first steps."""
     state, parts = job.begin(), []
     for stage in job.stages():
-        part, state = _trial(stage, state)
-        parts.append(part)
+        if stage.alike:
+            part, state = _trial(stage, state)
+            parts.append(part)
     return parts
 
 
@@ -122,7 +123,7 @@ def _trial(stage: Stage[Any], state: Any) -> tuple[tuple[str, float] | None, Any
     # the first steps include work that is done once, such as loading and compiling
     rates = [(t - s) / (after - before) for (s, before), (t, after) in itertools.pairwise(marks) if after > before]
     rate = statistics.median(rates[len(rates) // 2 :]) if rates else 0.0
-    return (stage.name, spent + rate * (1 - done)), stage.absorb(state, solver.result())
+    return (stage.name, stage.alike * (spent + rate * (1 - done))), stage.absorb(state, solver.result())
 
 
 def saturation(full: npt.NDArray[np.bool_] | None, setting: str) -> Finding:
