@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from napari_diner import memory
 from napari_diner.errors import RecipeError
@@ -12,6 +13,7 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.tiled import TiledIdtJob
 from napari_diner.tasks.idt.tiles import TileLayout
 from napari_diner.tasks.idt.truth import TrueVolume
+from tests.kit.runs import finished
 from tests.tasks.idt.small_recordings import Array, Recording, reconstructed, started
 
 WIDE = {"padding": {"mode": "unknown", "width_um": 1.6}, "regularization": {"tikhonov": 0.05, "tv": 1e-3}}
@@ -110,6 +112,28 @@ def test_fields_beyond_the_memory_are_computed_in_tiles(wide: Recording, monkeyp
     assert "tiles" in plan(recipe, shape).subject
     for changes in ({"tiles": {"use": "never"}}, {"uncertainty": {"map": True}}):
         assert with_tiles(recipe.updated(changes), shape) is None
+
+
+def test_a_card_only_holds_one_tile(wide: Recording) -> None:
+    recipe, shape = wide.recipe.updated({"tiles": {"use": "always", "size_px": 256}}), (12, 1000, 1000)
+    on_card, elsewhere = plan(recipe, shape, device=torch.device("cuda")), plan(recipe, shape)
+    part = plan(recipe.updated({"tiles": {"use": "never"}}), (12, 256, 256))
+    assert on_card.work == part.work
+    assert elsewhere.work > 2 * part.work
+
+
+def test_the_pupil_of_the_first_tile_is_that_of_all(wide: Recording) -> None:
+    calibration = {"pupil": True, "iterations": 1}
+    recipe = wide.recipe.updated({**TILES, "solver": "tikhonov", "calibration": calibration})
+    run = started(recipe, wide.frames)
+    result = finished(run)
+    assert result.report["tiles"]["count"] == 4
+    pupil = result.report["calibration"]["zernike_rad"]
+    assert any(pupil)
+    last = run.job.part(3).stages_beside()  # type: ignore[attr-defined]
+    assert [stage.name for stage in last] == ["closed form"]
+    refined = [stage["name"] for stage in result.report["stages"] if "refinement" in stage["name"]]
+    assert refined == ["tile 1 of 4: refinement"]
 
 
 def test_what_tiles_cannot_do_is_refused(wide: Recording) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from napari_diner.device import available_memory
 from napari_diner.representations.memory import FEWER_SAMPLES, memory_of, stored_bytes
@@ -13,6 +14,9 @@ from napari_diner.tasks.idt.tiles import SIZES_PX, TileLayout
 from napari_diner.tasks.memory import MemoryPlan, largest
 from napari_diner.tasks.stored_array import StoredArray, stack_of
 from napari_diner.tasks.task import Frames
+
+if TYPE_CHECKING:
+    import torch
 
 FEWER_SLICES = "lower {field:slice_count}, or crop the frames"
 # bytes for each pixel of a frame: contrast, spectra, residuals; the tables of the linear model
@@ -35,16 +39,39 @@ def of_stack(recipe: IdtRecipe, stack: StoredArray) -> MemoryPlan:
     return plan(recipe, stack.shape, stack.nbytes, stack.pixel_size_um)
 
 
-def plan(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_um: float | None = None) -> MemoryPlan:
-    """Return the planned memory of a reconstruction; parameters as of `napari_diner.tasks.lensless.memory.plan`."""
-    tiled = with_tiles(recipe, shape, nbytes, pixel_size_um)
-    return (_of_whole if tiled is None else _of_tiles)(tiled or recipe, shape, nbytes, pixel_size_um)
+def plan(
+    recipe: IdtRecipe,
+    shape: tuple[int, ...],
+    nbytes: int = 0,
+    pixel_size_um: float | None = None,
+    device: torch.device | None = None,
+) -> MemoryPlan:
+    """Return the planned memory of a reconstruction; parameters as of `with_tiles`."""
+    tiled = with_tiles(recipe, shape, nbytes, pixel_size_um, device)
+    if tiled is None:
+        return _of_whole(recipe, shape, nbytes, pixel_size_um)
+    return _of_tiles(tiled, shape, nbytes, pixel_size_um, device)
 
 
 def with_tiles(
-    recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int = 0, pixel_size_um: float | None = None
+    recipe: IdtRecipe,
+    shape: tuple[int, ...],
+    nbytes: int = 0,
+    pixel_size_um: float | None = None,
+    device: torch.device | None = None,
 ) -> IdtRecipe | None:
-    """Return a recipe with the size of the tiles of a stack (N, Y, X); None if the field is computed as a whole.
+    """Return a recipe with the size of the tiles of a stack; None if the field is computed as a whole.
+
+    Parameters
+    ----------
+    recipe
+        The settings.
+    shape
+        (N, Y, X).
+    nbytes, pixel_size_um
+        As of `napari_diner.tasks.lensless.memory.plan`.
+    device
+        Where volumes are computed, in whose memory they have to fit; main memory if None.
 
     Raises
     ------
@@ -56,13 +83,15 @@ def with_tiles(
         return None
     if tiles.use == "auto":
         impossible = recipe.transfer_functions is not None or recipe.uncertainty.map
-        if impossible or _fits(_of_whole(recipe, shape, nbytes, pixel_size_um)):
+        if impossible or _fits(_of_whole(recipe, shape, nbytes, pixel_size_um), device):
             return None
     sizes = (tiles.size_px,) if tiles.size_px else [n for n in SIZES_PX if n >= 2 * overlap_px(recipe, pixel_size_um)]
     choices = [recipe.updated({"tiles": {"use": "always", "size_px": size}}) for size in sizes]
     choices = [choice for choice in choices if len(layout_of(choice, shape, pixel_size_um).tiles) > 1]
-    fitting = (choice for choice in choices if _fits(_of_tiles(choice, shape, nbytes, pixel_size_um)))
-    return next(fitting, choices[-1] if choices and tiles.use == "always" else None)
+    if tiles.size_px or not choices:
+        return choices[0] if choices else None
+    fitting = (choice for choice in choices if _fits(_of_tiles(choice, shape, nbytes, pixel_size_um, device), device))
+    return next(fitting, choices[-1] if tiles.use == "always" else None)
 
 
 def layout_of(recipe: IdtRecipe, shape: tuple[int, ...], pixel_size_um: float | None = None) -> TileLayout:
@@ -82,8 +111,8 @@ def overlap_px(recipe: IdtRecipe, pixel_size_um: float | None = None) -> int:
     return 2 * _beyond_px(_surrounded(recipe), pixel_size_um)
 
 
-def _fits(plan: MemoryPlan) -> bool:
-    return plan.work <= _USED * available_memory()
+def _fits(plan: MemoryPlan, device: torch.device | None) -> bool:
+    return plan.work <= _USED * available_memory(device)
 
 
 def _surrounded(recipe: IdtRecipe) -> IdtRecipe:
@@ -91,18 +120,22 @@ def _surrounded(recipe: IdtRecipe) -> IdtRecipe:
     return recipe.updated({"padding": {"mode": "unknown"}})
 
 
-def _of_tiles(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int, pixel_size_um: float | None) -> MemoryPlan:
+def _of_tiles(
+    recipe: IdtRecipe,
+    shape: tuple[int, ...],
+    nbytes: int,
+    pixel_size_um: float | None,
+    device: torch.device | None,
+) -> MemoryPlan:
     layout = layout_of(recipe, shape, pixel_size_um)
     beyond, pixels = layout.overlap_px, math.prod(shape[1:])
     count = len(layout.tiles)
-    of_tile = 8.0 * recipe.slice_count * math.prod(size + beyond for size in layout.size)
-    part = _of_whole(_surrounded(recipe), (shape[0], *layout.size), 0, pixel_size_um)
-    parts = {
-        **part.parts,
+    parts = dict(_of_whole(_surrounded(recipe), (shape[0], *layout.size), 0, pixel_size_um).parts)
+    if device is None or device.type != "cuda":  # on a card there is only the present tile
+        of_tile = 8.0 * recipe.slice_count * math.prod(size + beyond for size in layout.size)
         # frames, contrast and residual; the volumes of the tiles, the whole volume and its index
-        FEWER_SAMPLES: part.parts[FEWER_SAMPLES] + nbytes + 8.0 * shape[0] * pixels,
-        FEWER_SLICES: part.parts[FEWER_SLICES] + count * of_tile + _WHOLE * 8.0 * recipe.slice_count * pixels,
-    }
+        parts[FEWER_SAMPLES] += nbytes + 8.0 * shape[0] * pixels
+        parts[FEWER_SLICES] += count * of_tile + _WHOLE * 8.0 * recipe.slice_count * pixels
     subject = f"A volume of {recipe.slice_count}×{shape[1]}×{shape[2]} voxels in {count} tiles"
     return MemoryPlan(subject, parts, result=4.0 * (shape[0] + 4 * recipe.slice_count) * pixels)
 

@@ -63,7 +63,7 @@ class IdtRecording:
         self.recipe.check_complete(len(frames) if frames.ndim == 3 else 0)
         self.device = devices.choose_device(recipe.device)
         if frames.ndim == 3:  # anything else is refused below
-            self.memory = plan(self.recipe, frames.shape)
+            self.memory = plan(self.recipe, frames.shape, device=self.device)
             self.memory.check(self.device)
         if self.left_out.numbers and recipe.transfer_functions is not None:
             raise RecipeError("{field} and {field:transfer_functions} exclude each other; remove one", "leave_out")
@@ -107,12 +107,12 @@ class IdtRecording:
         full, more = saturated_in(self.recipe, data)
         warnings += more
         self.findings = [*about_optics, saturation(full, self.recipe.saturated)]
-        tiled = with_tiles(self.recipe, frames.shape)
+        tiled = with_tiles(self.recipe, frames.shape, device=self.device)
         if tiled is not None:
             self.recipe = tiled.updated({"padding": {"mode": "unknown"}})
         self.layout = None if tiled is None else layout_of(tiled, frames.shape)
         if isinstance(models, ComputedModels) and width_px(self.recipe, models.geometry):
-            self.memory = plan(self.recipe, frames.shape)
+            self.memory = plan(self.recipe, frames.shape, device=self.device)
             self.memory.check(self.device)
         self._models_of_field, self._priors, self._full, self.contrast = models, priors, full, contrast
         self.warnings = (*counted_before, *self.left_out.counted(warnings))

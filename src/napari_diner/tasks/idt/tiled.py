@@ -100,7 +100,8 @@ class TiledIdtJob(Chain):
     def kept(self, state: ChainState) -> _Solved:
         """Return the volume of a tile."""
         inner: IdtState = state.inner
-        return _Solved(self._tiles[state.number], inner.estimate, inner.is_multiply_scattering)
+        # a card only holds the present tile
+        return _Solved(self._tiles[state.number], inner.estimate.cpu(), inner.is_multiply_scattering)
 
     def prefix(self, number: int) -> str:
         """Return what the names of the stages of a tile begin with."""
@@ -151,7 +152,7 @@ class TiledIdtJob(Chain):
             weights = torch.from_numpy(np.pad(self.layout.weights(tile), beyond, mode="edge"))
             place = _window(tile, problem)
             total[place] += weights
-            whole[..., *place] += volume.float().cpu() * weights
+            whole[..., *place] += volume.float() * weights
         if len(solved) < self.count:  # the edges of tiles without a neighbour
             whole /= torch.where(total > 0, total, 1)
         return whole
