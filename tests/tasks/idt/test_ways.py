@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+import napari_diner as nd
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -66,6 +67,14 @@ def test_single_exchanged_frames_are_named_and_put_right(
     assert np.allclose(chosen, right, atol=1e-6)
 
 
+def test_two_of_many_exchanged_frames_are_named() -> None:
+    many = record(count=60)
+    frames = many.frames.copy()
+    frames[[7, 43]] = frames[[43, 7]]
+    said = [text for text in started(many.recipe, frames).warnings if "directions" in text]
+    assert "“directions of frames 8 and 44 exchanged”" in said[0]
+
+
 @pytest.mark.parametrize(
     ("scale", "name"),
     [
@@ -110,6 +119,30 @@ def test_another_scale_is_warned_of(recording: Recording, factors: dict[str, flo
     wrong = recording.recipe.updated({key: factor * getattr(recording.recipe, key) for key, factor in factors.items()})
     (text,) = scale_warnings(wrong, recording.frames)
     assert re.search(words, text), text
+
+
+ABERRATED = (0.0, 0.25, -0.2, 0.15, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("true", "given", "words"),
+    [
+        (ABERRATED, (), "aberrations of the objective of about 0.4 rad RMS"),
+        ((), ABERRATED, "differs from the given one by about 0.4 rad RMS"),
+        (ABERRATED, (0.0, 0.0, 0.0, *ABERRATED), "differs from the given one"),
+        ((), (), ""),
+        (ABERRATED, ABERRATED, ""),
+    ],
+    ids=["unknown", "not there", "from piston on", "none", "right"],
+)
+def test_another_pupil_is_warned_of(true: tuple[float, ...], given: tuple[float, ...], words: str) -> None:
+    sample = nd.sample("idt", height_px=48, width_px=48, slices=8, frames=12, zernike_rad=true)
+    recipe = sample.recipe.updated({"pupil": {"zernike_rad": given}})
+    said = [text for text in started(recipe, sample.data.data).warnings if "fit better" in text]
+    assert [words in text for text in said] == ([True] if words else [])
+    # a run that estimates it has no need of the warning
+    estimated = recipe.updated({"calibration": {"pupil": True}})
+    assert not [text for text in started(estimated, sample.data.data).warnings if "objective" in text]
 
 
 def test_pixels_that_no_camera_has_are_warned_of(recording: Recording) -> None:

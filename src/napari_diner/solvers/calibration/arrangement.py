@@ -103,7 +103,7 @@ class Judged:
         return math.sqrt(float(self.squares.mean()))
 
     def is_better_than(self, other: Judged, standard_errors: float = _SURE) -> bool:
-        """Whether it predicts worthwhile better, by more than so many standard errors."""
+        """Whether it predicts better by a worthwhile amount, and by more than so many standard errors."""
         if self.squares.mean() > (1 - _WORTHWHILE) * other.squares.mean():
             return False
         gain = np.log(other.squares / self.squares)

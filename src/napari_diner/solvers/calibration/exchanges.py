@@ -9,8 +9,8 @@ import numpy as np
 from napari_diner.physics.idt.illumination import Illumination, Source
 from napari_diner.solvers.calibration.arrangement import Arrangement, ArrangementTest, Judged
 
-# worst predicted frames of which one takes part in each exchange, and largest number of exchanges
-_WORST, _MOST = 12, 40
+# worst predicted frames, among which are both of an exchange, and largest number of exchanges
+_WORST, _MOST = 24, 40
 # part of the squared error of all frames that an exchange must gain, and of the moved frames that may be left
 _GAIN, _LEFT = 0.03, 0.3
 _FEW = 4
@@ -32,8 +32,7 @@ def exchanged(test: ArrangementTest, given: Judged) -> Judged | None:
     best = given
     for _ in range(_MOST):
         frames = best.arrangement.illumination.frames
-        worst = set(np.argsort(best.squares)[-_WORST:].tolist())
-        pairs = [pair for pair in combinations(range(len(frames)), 2) if worst & {*pair}]
+        pairs = combinations(np.argsort(best.squares)[-_WORST:].tolist(), 2)
         trial = min(test.judge([_exchange(frames, *pair) for pair in pairs]), key=lambda way: way.error)
         if trial.error**2 > (1 - _GAIN) * best.error**2:
             break

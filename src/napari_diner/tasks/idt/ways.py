@@ -24,6 +24,7 @@ from napari_diner.solvers.calibration.arrangement import (
 )
 from napari_diner.solvers.calibration.direction_scale import scaled
 from napari_diner.solvers.calibration.exchanges import exchanged
+from napari_diner.solvers.calibration.other_pupils import better_pupil
 from napari_diner.solvers.idt.regularisers import Sign
 from napari_diner.tasks.check import Alternative, Ranking
 from napari_diner.tasks.idt.crop import busiest
@@ -74,7 +75,9 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
         return 0, []
     test = _test(models, data, _FEW)
     (judged,) = test.judge([Arrangement("as given", models.illumination)])
-    scale = _other_scale(models, data)
+    others = [_other_scale(models, data)]
+    if not recipe.calibration.pupil:
+        others.append(_other_pupil(models, data))
     better: _Directions | None = None
     if judged.error > _WELL_PREDICTED:
         best = min(test.judge(arrangements(models.illumination)), key=_error)
@@ -84,7 +87,7 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
         swapped = exchanged(test, judged)
         if swapped is not None and (better is None or swapped.error < _ALIKE * better.after):
             better = _Directions(swapped, judged)
-    suspicions = sorted((one for one in (scale, better) if one is not None), key=lambda one: one.after)
+    suspicions = sorted((one for one in (*others, better) if one is not None), key=lambda one: one.after)
     if not suspicions:
         return judged.sign, warnings_of_sign(recipe.regularization.sign, judged.sign)
     text = str(suspicions[0])
@@ -117,21 +120,42 @@ class _Directions:
 
 
 @dataclass(frozen=True)
-class _Scale:
-    """Another pixel size, or another NA, with much better mutual predictions of the frames."""
+class _Optics:
+    """Another pixel size, NA or pupil, with much better mutual predictions of the frames."""
 
     words: str
     before: float
     after: float
+    cure: str = "check these"
 
     def __str__(self) -> str:
         return (
             f"the frames fit better with {self.words}: each frame is predicted from the others to within "
-            f"{self.after:.0%} of its signal instead of {self.before:.0%}; check these"
+            f"{self.after:.0%} of its signal instead of {self.before:.0%}; {self.cure}"
         )
 
 
-def _other_scale(models: ComputedModels, data: Tensor) -> _Scale | None:
+def _other_pupil(models: ComputedModels, data: Tensor) -> _Optics | None:
+    """Return another pupil of the objective that fits much better; None if there is none."""
+    if len(data) < _FEWEST_SCALED:
+        return None
+    models, data = _thinned(models, data)
+    way, geometry = Arrangement("as given", models.illumination), models.geometry
+
+    def judged(zernike_rad: tuple[float, ...]) -> Judged:
+        return _test(models.aberrated(zernike_rad), data, _FEW).judge([way])[0]
+
+    before = judged(geometry.zernike_rad)
+    after, rms_rad = better_pupil(judged, geometry.zernike_rad)
+    if not after.is_better_than(before, _SURE_OF_SCALE):
+        return None
+    words = f"aberrations of the objective of about {rms_rad:.1g} rad RMS"
+    if geometry.is_aberrated:
+        words = f"a pupil of the objective that differs from the given one by about {rms_rad:.1g} rad RMS"
+    return _Optics(words, before.error, after.error, "calibration.pupil estimates its phase")
+
+
+def _other_scale(models: ComputedModels, data: Tensor) -> _Optics | None:
     """Return another pixel size or NA of the objective that fits much better; None if there is none.
 
     The spectrum of a frame is confined to two circles, whose radius NA/λ and centres NA_i/λ only show in units of
@@ -165,7 +189,7 @@ def _other_scale(models: ComputedModels, data: Tensor) -> _Scale | None:
     much = after.error < _MUCH_BETTER * before.error
     if not (after.is_better_than(before) if much else after.is_better_than(before, _SURE_OF_SCALE)):
         return None
-    return _Scale(words, before.error, after.error)
+    return _Optics(words, before.error, after.error)
 
 
 def _in_other_scales(models: ComputedModels, data: Tensor) -> list[tuple[Judged, Judged]]:
