@@ -32,7 +32,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     loop: Any = numba.njit(nogil=True, fastmath=_FLAGS, error_model="numpy")(function)
     with contextlib.suppress(RuntimeError):  # neither of these folders can be written
         loop._cache = _lenient_cache()(function)
-    return loop  # type: ignore[no-any-return]
+    callable_loop: Callable[..., Any] = loop
+    return callable_loop
 
 
 @functools.cache

@@ -88,12 +88,8 @@ def pupil_phase(fy: Tensor, fx: Tensor, source: tuple[float, float], geometry: V
 
     Parameters
     ----------
-    fy, fx
-        Frequencies u relative to the illumination, in cycles/µm, of shapes that broadcast.
-    source
-        Numerical aperture (NA_y, NA_x) of the illumination.
-    geometry
-        The objective, with the coefficients of W.
+    fy, fx, source, geometry
+        As in `born_amplitude`; the geometry holds the coefficients of W.
 
     Returns
     -------

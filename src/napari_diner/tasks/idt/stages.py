@@ -330,11 +330,9 @@ def _from_circles(state: IdtState, fit: CircleFit) -> IdtState:
 
 def _refinement(state: IdtState, budget: Budget) -> IlluminationRefinement | None:
     calibration = state.calibration
-    return (
-        calibration.refinement(state.periodic_data)
-        if calibration is not None and calibration.settings.refines
-        else None
-    )
+    if calibration is None or not calibration.settings.refines:
+        return None
+    return calibration.refinement(state.periodic_data)
 
 
 def _refined(state: IdtState, refined: RefinedIllumination) -> IdtState:
