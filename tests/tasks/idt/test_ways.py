@@ -145,6 +145,14 @@ def test_another_pupil_is_warned_of(true: tuple[float, ...], given: tuple[float,
     assert not [text for text in started(estimated, sample.data.data).warnings if "objective" in text]
 
 
+@pytest.mark.parametrize("true", [ABERRATED, ()], ids=["aberrated", "none"])
+def test_another_pupil_is_seen_in_fields_that_continue_beyond_their_edges(true: tuple[float, ...]) -> None:
+    sample = nd.sample("idt", height_px=144, width_px=144, slices=8, zernike_rad=true)
+    frames = np.ascontiguousarray(sample.data.data[:, 24:-24, 24:-24])
+    said = started(sample.recipe, frames).warnings
+    assert any("aberrations of the objective of about 0.4 rad" in text for text in said) == bool(true)
+
+
 def test_pixels_that_no_camera_has_are_warned_of(recording: Recording) -> None:
     tiny = recording.recipe.updated({"pixel_size_um": 0.02})
     assert any("10 times finer than the optics need" in text for text in started(tiny, recording.frames).warnings)

@@ -236,15 +236,22 @@ class ArrangementTest:
     frequencies
         Number of frequencies to compare: half of them the lowest, which also give the sign of the contrast,
         the others the strongest; fewer if there are many frames.
+    periods
+        Frequencies with fewer periods across the field are left out, and with them most of what edges leave.
     """
 
     def __init__(
-        self, geometry: VolumeGeometry, data: Tensor, dispersion: Dispersion = "exact", frequencies: int = 400
+        self,
+        geometry: VolumeGeometry,
+        data: Tensor,
+        dispersion: Dispersion = "exact",
+        frequencies: int = 400,
+        periods: float = 0.0,
     ) -> None:
         self.geometry = _with_fewer_slices(geometry)
         self.dispersion = dispersion
         self._z = torch.from_numpy(self.geometry.slice_positions_um)
-        self._choose_frequencies(data, frequencies)
+        self._choose_frequencies(data, frequencies, periods)
 
     @property
     def frequencies(self) -> int:
@@ -315,7 +322,7 @@ class ArrangementTest:
                     matrix[:, place, 1] += 1j * sign * response
         return matrix.flatten(2)
 
-    def _choose_frequencies(self, data: Tensor, most: int) -> None:
+    def _choose_frequencies(self, data: Tensor, most: int, periods: float) -> None:
         geometry = self.geometry
         rows, columns = geometry.shape[1:]
         half = columns // 2 + 1
@@ -323,7 +330,7 @@ class ArrangementTest:
         fx = torch.fft.rfftfreq(columns, geometry.pixel_size_um, dtype=torch.float64)[None, :].expand(rows, half)
         radius = torch.hypot(fy, fx)
         passed = (radius <= 2 * geometry.cutoff) & without_nyquist((rows, columns))
-        passed[0, 0] = False
+        passed &= radius > periods / (min(rows, columns) * geometry.pixel_size_um)
         places = passed.flatten().nonzero().flatten()
         spectrum = torch.fft.rfft2(data.cpu()).flatten(1)[:, places]
         most = max(_FEWEST, min(most, _MOST_NUMBERS // len(data) ** 2))

@@ -42,6 +42,8 @@ _WELL_PREDICTED = 0.1
 _FEWEST_FRAMES = 4
 # steps by which the first angle of a ring is refined
 _FIRST_STEP_DEG, _LAST_STEP_DEG = 4.0, 0.5
+# periods across the field below which edges hide the phase of the pupil
+_EDGE_PERIODS = 10.0
 # errors that differ by less than this factor count as equal
 _ALIKE = 1.02
 # errors of two explanations that differ by less than this factor leave it open
@@ -142,13 +144,23 @@ def _other_pupil(models: ComputedModels, data: Tensor) -> _Optics | None:
     models, data = _thinned(models, data)
     way, geometry = Arrangement("as given", models.illumination), models.geometry
 
-    def judged(zernike_rad: tuple[float, ...]) -> Judged:
-        return _test(models.aberrated(zernike_rad), data, _FEW).judge([way])[0]
+    best: tuple[Judged, Judged, float] | None = None
+    # low frequencies stand out of the noise, but contain the edges of fields that continue beyond them
+    for periods in (0.0, _EDGE_PERIODS):
 
-    before = judged(geometry.zernike_rad)
-    after, rms_rad = better_pupil(judged, geometry.zernike_rad)
-    if not after.is_better_than(before, _SURE_OF_SCALE):
+        def judged(zernike_rad: tuple[float, ...], periods: float = periods) -> Judged:
+            return _test(models.aberrated(zernike_rad), data, _FEW, periods).judge([way])[0]
+
+        if _test(models, data, _FEW, periods).frequencies < _FEW // 2:
+            continue
+        before = judged(geometry.zernike_rad)
+        after, rms_rad = better_pupil(judged, geometry.zernike_rad)
+        gain = after.error / before.error
+        if after.is_better_than(before, _SURE_OF_SCALE) and (best is None or gain < best[1].error / best[0].error):
+            best = before, after, rms_rad
+    if best is None:
         return None
+    before, after, rms_rad = best
     words = f"aberrations of the objective of about {rms_rad:.1g} rad RMS"
     if geometry.is_aberrated:
         words = f"a pupil of the objective that differs from the given one by about {rms_rad:.1g} rad RMS"
@@ -300,14 +312,14 @@ def _alternative(recipe: IdtRecipe, way: Judged, left_out: LeftOut) -> Alternati
     return Alternative(name, (f"{way.error:.1%}", sign), _changes(recipe, way.arrangement, left_out))
 
 
-def _test(models: ComputedModels, data: Tensor, frequencies: int) -> ArrangementTest:
-    """Return the test for a part of the field."""
+def _test(models: ComputedModels, data: Tensor, frequencies: int, periods: float = 0.0) -> ArrangementTest:
+    """Return the test for a part of the field, faded out towards edges; see `ArrangementTest` for the parameters."""
     planes, rows, columns = models.geometry.shape
     size = min(rows, _SIDE), min(columns, _SIDE)
-    if size != (rows, columns):
+    if periods or size != (rows, columns):
         data = data[busiest(data, size)] * fading(*size).to(data)
     geometry = replace(models.geometry, shape=(planes, *size))
-    return ArrangementTest(geometry, data, models.dispersion, frequencies)
+    return ArrangementTest(geometry, data, models.dispersion, frequencies, periods)
 
 
 def _changes(recipe: IdtRecipe, way: Arrangement, left_out: LeftOut) -> dict[str, object]:
