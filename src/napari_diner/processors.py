@@ -6,9 +6,10 @@ every operation waits for its turn: on two processors, one busy program makes tw
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Self
 
@@ -69,6 +70,20 @@ class Processors:
 
 
 _processors = Processors()  # starts measuring on import, before torch is loaded
+
+
+@contextlib.contextmanager
+def one_thread() -> Generator[None, None, None]:
+    """Let torch use one thread: operations on small arrays take longer with more, several times if they are shared."""
+    # imported here, since docks import this module when they are opened
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Threads:

@@ -67,7 +67,7 @@ def test_they_do_not_count_in_a_lensless_run_and_are_filled_for_idt() -> None:
     job = nd.lensless.start(frames, **LIGHT, distances_um=DISTANCES).job
     assert "40 pixels are without data, as they hold 65535, and are ignored" in job.warnings
     assert "1 pixel is dead or hot and is ignored" in job.warnings
-    assert not any("saturated" in text for text in job.warnings)
+    assert not any("saturated" in text for text in job.all_warnings)
 
     data = nd.sample("idt", height_px=32, width_px=36, slices=4, frames=6, model="born")
     bright = data.data.data.copy()

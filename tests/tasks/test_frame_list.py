@@ -58,7 +58,7 @@ def test_names_that_contradict_the_distances_are_named(tmp_path: Path, kind: str
     recipe = {**OPTICS, "stack": str(folder_of(tmp_path / "frames")), "distances_um": CONTRADICTIONS[kind]}
     entry = task("lensless")
     parsed = entry.recipe_type.parse(recipe)
-    warnings = entry.job(parsed, entry.assemble(parsed)).warnings
+    warnings = entry.job(parsed, entry.assemble(parsed)).all_warnings
     assert sum("the names of the files give 850, 900, 1000 µm, but" in text for text in warnings) == 1
 
 
@@ -70,7 +70,7 @@ def test_names_that_agree_or_say_nothing_give_no_warning(tmp_path: Path, names: 
     entry = task("lensless")
     parsed = entry.recipe_type.parse(recipe)
     job = entry.job(parsed, entry.assemble(parsed))
-    assert not any("names" in text for text in (*job.warnings, *job.notes))
+    assert not any("names" in text for text in (*job.all_warnings, *job.notes))
 
 
 def test_frames_of_one_file(tmp_path: Path) -> None:

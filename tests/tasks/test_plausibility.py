@@ -31,7 +31,7 @@ def doubts(name: str, data: SampleData, frames: np.ndarray | None = None, **chan
     settings = data.recipe.model_dump(exclude_unset=True) | changes | {"task": name}
     recipe = this.recipe_type.parse({key: settings[key] for key in settings if key in this.recipe_type.model_fields})
     given = as_frames(data if frames is None else frames)
-    return "\n".join(this.job(recipe, this.assemble(recipe, given)).warnings)
+    return "\n".join(this.job(recipe, this.assemble(recipe, given)).all_warnings)
 
 
 LENSLESS = sample("lensless")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -127,11 +128,21 @@ class Job(ABC, Generic[State]):
     memory: MemoryPlan | None = None
     """Planned memory."""
     warnings: Sequence[str] = ()
-    """Warnings about recipe and data, before any work is done: sentences without a full stop."""
+    """Warnings about recipe and data that are found at once: sentences without a full stop."""
     notes: Sequence[str] = ()
     """Notes about the data, such as the source of the distances."""
     images: Mapping[str, npt.NDArray[Any]] = MappingProxyType({})
     """Images that were given as arrays in place of files, by the keys of the recipe."""
+
+    @functools.cached_property
+    def suspicions(self) -> Sequence[str]:
+        """Warnings about recipe and data that take seconds to find, such as by short reconstructions."""
+        return ()
+
+    @property
+    def all_warnings(self) -> Sequence[str]:
+        """All warnings about recipe and data, the worst first."""
+        return (*self.suspicions, *self.warnings)
 
     @abstractmethod
     def begin(self) -> State:

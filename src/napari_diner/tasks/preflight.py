@@ -75,7 +75,7 @@ def preflight(
 def _plausibility(job: Job[Any]) -> list[Finding]:
     """Return a line for each warning of a job that no other line is about."""
     said = {line.sentence for line in job.findings()}
-    doubts = [warning for warning in job.warnings if warning not in said]
+    doubts = [warning for warning in job.all_warnings if warning not in said]
     if not doubts:
         return [Finding("plausibility", "good", "settings and data agree as far as can be seen before a run")]
     return [Finding("plausibility", "doubtful", doubt) for doubt in doubts]

@@ -97,8 +97,8 @@ class Run(Generic[State]):
 
     @property
     def warnings(self) -> Sequence[str]:
-        """Warnings about recipe and data, available before the first step."""
-        return self.job.warnings
+        """Warnings about recipe and data, available before the first step; they may take seconds to find."""
+        return self.job.all_warnings
 
     @property
     def notes(self) -> Sequence[str]:
@@ -285,7 +285,7 @@ class Run(Generic[State]):
             **({"resumed_after_s": self._saved.resumed_after_s} if self._saved.resumed_after_s else {}),
             **outcome.figures,
             "notes": list(self.notes),
-            "warnings": list(dict.fromkeys([*about_result, *job.warnings])),
+            "warnings": list(dict.fromkeys([*about_result, *job.all_warnings])),
             "checks": [line._asdict() for line in job.findings()],
         }
         if "unexplained" in report:

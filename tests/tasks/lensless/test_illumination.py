@@ -67,7 +67,7 @@ def test_what_is_wrong_is_named() -> None:
     one = sample(3)
     line = tuple((0.0, 5.0 * number) for number in range(6))
     recipe = one.recipe.updated({"positions_um": line, "unknown_illumination": {"solve": True}})
-    assert any("lie on a line" in text for text in LenslessTask().job(recipe, LenslessData(one.data.data)).warnings)  # type: ignore[arg-type]
+    assert any("lie on a line" in text for text in LenslessTask().job(recipe, LenslessData(one.data.data)).all_warnings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("factor", "warned"), [(1.0, False), (180 / np.pi, True)])
@@ -75,5 +75,5 @@ def test_a_phase_in_degrees_is_doubted(factor: float, warned: bool) -> None:
     made = simulate(LenslessSimulation(height_px=48, width_px=48, distances_um=(150.0, 210.0, 290.0)))
     y, x = np.mgrid[-1:1:48j, -1:1:48j]
     data = LenslessData(made.data.data, illumination_phase=factor * 0.75 * (y**2 + x**2))
-    warnings = LenslessTask().job(LenslessRecipe.parse(made.recipe.model_dump()), data).warnings
+    warnings = LenslessTask().job(LenslessRecipe.parse(made.recipe.model_dump()), data).all_warnings
     assert any("not degrees" in text for text in warnings) == warned

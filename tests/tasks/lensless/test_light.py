@@ -89,5 +89,5 @@ def test_light_that_cannot_be_meant(sample: SampleData, changes: dict[str, Any],
     ],
 )
 def test_doubtful_light(sample: SampleData, changes: dict[str, Any], text: str | None) -> None:
-    warnings = "\n".join(job(sample, **changes).warnings)
+    warnings = "\n".join(job(sample, **changes).all_warnings)
     assert text in warnings if text else not warnings

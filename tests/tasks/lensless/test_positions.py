@@ -30,6 +30,8 @@ def test_turned_positions_are_named(kind: str, turn: object, words: str | None) 
     places = [list(turn(*place)) for place in made.recipe.positions_um]  # type: ignore[attr-defined, operator]
     recipe = made.recipe.updated({"positions_um": places, "unknown_illumination": {"solve": True}})
     warnings = [
-        text for text in task("lensless").job(recipe, LenslessData(made.data.data)).warnings if "positions_um" in text
+        text
+        for text in task("lensless").job(recipe, LenslessData(made.data.data)).all_warnings
+        if "positions_um" in text
     ]
     assert [words in text for text in warnings] == ([] if words is None else [True])  # type: ignore[operator]

@@ -160,7 +160,7 @@ def test_a_support_the_wrong_way_round_is_named(recipe: LenslessRecipe, noisy: L
     support[10:50, 20:70] = 255
 
     def warnings(image: np.ndarray) -> str:
-        return "\n".join(LenslessJob(recipe, LenslessData(noisy.frames, support=image)).warnings)
+        return "\n".join(LenslessJob(recipe, LenslessData(noisy.frames, support=image)).all_warnings)
 
     assert "support" not in warnings(support)
     support[:, 30] = 255  # specimens may lie across the edge

@@ -82,9 +82,9 @@ def test_a_field_that_does_not_repeat_but_is_taken_to_is_warned_of(
     wide: LenslessSample, part: npt.NDArray[np.uint16]
 ) -> None:
     recipe = recipe_of(wide, padding={"mode": "none"})
-    assert any("opposite edge" in warning for warning in LenslessJob(recipe, LenslessData(part)).warnings)
+    assert any("opposite edge" in warning for warning in LenslessJob(recipe, LenslessData(part)).all_warnings)
     for mode, frames in (("none", wide.frames), ("auto", part), ("reflect", part)):
-        assert LenslessJob(recipe.updated({"padding": {"mode": mode}}), LenslessData(frames)).warnings == ()
+        assert LenslessJob(recipe.updated({"padding": {"mode": mode}}), LenslessData(frames)).all_warnings == ()
 
 
 @pytest.mark.parametrize("solver", ["gauss-newton", "alternating", "pixels", "diner"])

@@ -26,7 +26,7 @@ from napari_diner.tasks.result import Progress, Result
 from napari_diner.tasks.wording import duration
 from napari_diner.widgets.dock.background_work import LatestWork
 from napari_diner.widgets.dock.run_panel import RunPanel, share_done, stage_text
-from napari_diner.widgets.dock.run_worker import drive
+from napari_diner.widgets.dock.run_worker import Controls, Doubts, ProgressReport, drive
 from napari_diner.widgets.work import Titled, load_torch, wait_for
 
 TARGET = np.linspace(0, 1, 64).reshape(8, 8)
@@ -91,7 +91,7 @@ def wait_for_steps(qtbot: QtBot, dock: Dock, steps: int) -> None:
     qtbot.waitUntil(lambda: len(dock.panel.plot.seconds) >= steps, timeout=10_000)
 
 
-def test_warnings_are_shown_before_the_first_step(dock: Dock, qtbot: QtBot) -> None:
+def test_warnings_are_shown_during_a_run(dock: Dock, qtbot: QtBot) -> None:
     parabola = Parabola(steps=1000, sleep_s=0.01)
     parabola.warnings = ("the wavelength is odd", "the stack is small")
     dock.panel.start(lambda: parabola)
@@ -100,6 +100,17 @@ def test_warnings_are_shown_before_the_first_step(dock: Dock, qtbot: QtBot) -> N
     assert dock.panel.status.text().splitlines()[1] == "Warning: the stack is small."
     dock.panel.cancel()
     qtbot.waitUntil(lambda: not dock.panel.running, timeout=5000)
+
+
+def test_warnings_are_looked_for_after_the_first_step() -> None:
+    class Doubtful(Parabola):
+        @property
+        def warnings(self) -> tuple[str, ...]:  # type: ignore[override]
+            return (f"the largest value is {self.image.max():.2f}",)
+
+    reports = drive(Doubtful, Controls())
+    assert isinstance(next(reports), ProgressReport)
+    assert next(reports) == Doubts(("the largest value is 0.30",), ())
 
 
 def test_a_run_gives_its_result(dock: Dock, wait_for_end: Callable[[Any], None]) -> None:

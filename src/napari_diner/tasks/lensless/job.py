@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -132,18 +133,26 @@ class LenslessJob(Job[LenslessState]):
         # an illumination that is not known yet would explain most of what seems wrong
         unlit = self._used.unknown_illumination.solve
         wrong = turned_positions(setup, self._prepared)
+        self._to_confirm: tuple[ModelBuilder, list[str]] | None = None
         if unlit:
             wrong += displaced
         elif not (wrong or implausible or same):
-            wrong = self._suspicion(setup, builder, displaced)
+            self._to_confirm = builder, displaced
         unclear = illumination_doubts(self._used, data.illumination_phase)
         self.warnings = (*wrong, *self.warnings, *same, *support_doubts(support), *unclear)
         self._stages = LenslessStages(self._used, builder, support)
         self.warnings = tuple(self._left_out.counted(self.warnings))
 
-    def _suspicion(self, setup: Setup, builder: ModelBuilder, displaced: list[str]) -> list[str]:
-        """Return the error of the recording that would explain most, at most one of them."""
-        prepared, recipe = self._prepared, self._used
+    @functools.cached_property
+    def suspicions(self) -> Sequence[str]:
+        """The error of the recording that would explain most, at most one of them."""
+        if self._to_confirm is None:
+            return ()
+        with self._left_out.counting():
+            return self._left_out.counted(self._suspicion(*self._to_confirm))
+
+    def _suspicion(self, builder: ModelBuilder, displaced: list[str]) -> list[str]:
+        prepared, recipe, setup = self._prepared, self._used, self._setup
         look, small = (ShortLook(setup, prepared, builder, side) for side in SIDES_PX)
         suspicions = rescaled(recipe, setup, prepared, look, small)
         if displaced and not suspicions:

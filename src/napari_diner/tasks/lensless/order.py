@@ -35,6 +35,8 @@ _AS_WELL, _SHARPER, _BLOCKS = 0.02, 0.2, 14
 _CONFIRMED_ORDER = 0.97
 # part beyond noise of a small part of the field, after a few steps, from which other scales are tried
 _LEAST = 8e-4
+# the same after as many steps as a confirmation takes: strong samples are not explained by a few
+_LEAST_LATER = 1.2e-4
 # periods of the finest detail whose light reaches the sensor from the nearest plausible distance
 _FEWEST_PERIODS = 4.0
 # common factors that are tried beside those of the linear theory, their largest number, and ratios of finer ones
@@ -98,11 +100,10 @@ def rescaled(
         return []
     nominal = np.asarray(setup.heights.distances_um)
     candidates = fit.scales(nominal, _MOST)
-    given = small.at(nominal, quick=True)
     is_linear = bool(candidates) and fit.misfit(candidates[0] * nominal) < fit.misfit(nominal) - _BETTER_SCALE
-    if given.beyond_noise < _LEAST and not is_linear:
+    if not is_linear and (small.about.beyond_noise < _LEAST or small.given.beyond_noise < _LEAST_LATER):
         return []
-    shares = {1.0: given.share}
+    shares = {1.0: small.about.share}
 
     def best_of(factors: Iterable[float]) -> float:
         shares.update({one: small.at(one * nominal, quick=True).share for one in factors if one not in shares})

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.tasks.lensless.short_look import ShortLook, Suspicion, instead
+from napari_diner.tasks.unexplained import Unexplained
 from napari_diner.tasks.wording import percent
 
 Frames = npt.NDArray[np.float32]
@@ -20,8 +21,9 @@ Frames = npt.NDArray[np.float32]
 _FEWEST_PX = 80
 # what has to be left beyond noise for it to matter
 _LEAST = 3e-4
-# offsets that are tried, relative to the darkest values, and the least of these, relative to the mean, that matter
-_OFFSETS = (0.7, 0.85, 1.0)
+# offsets that are tried, relative to the darkest values, the others only if the first explains more; and the least of
+# these, relative to the mean, that matter
+_OFFSETS = (0.85, 0.7, 1.0)
 _LEAST_OFFSET = 0.08
 # a logarithm over two decades
 _DECADES = float(np.log(100))
@@ -36,14 +38,13 @@ def nonlinear(look: ShortLook) -> list[Suspicion]:
 
 def _curved(look: ShortLook) -> list[Suspicion]:
     frames = look.intensities
-    given = look.of(frames, quick=True)
-    if given.beyond_noise < _LEAST:
+    if min(look.about.beyond_noise, look.given.beyond_noise) < _LEAST:
         return []
     looks = {words: look.of(made_linear(frames), quick=True).share for words, made_linear in _CURVES.items()}
     words = min(looks, key=looks.__getitem__)
-    if looks[words] > given.share:
+    if looks[words] > look.about.share:
         return []
-    given, best = look.of(frames), look.of(_CURVES[words](frames))
+    given, best = look.given, look.of(_CURVES[words](frames))
     if not look.is_much_better(best, given):
         return []
     text = (
@@ -62,10 +63,17 @@ def _on_an_offset(look: ShortLook) -> list[Suspicion]:
     low, mean = float(np.percentile(frames, 0.1)), float(frames.mean())
     if low < _LEAST_OFFSET * mean:
         return []
-    given = look.of(frames)
+    given = look.given
     if not look.is_certain(given):
         return []
-    looks = [(part * low, look.of(np.maximum(frames - np.float32(part * low), 0))) for part in _OFFSETS]
+
+    def without(part: float) -> tuple[float, Unexplained]:
+        return part * low, look.of(np.maximum(frames - np.float32(part * low), 0))
+
+    first = without(_OFFSETS[0])
+    if first[1].share > given.share:
+        return []
+    looks = [first, *(without(part) for part in _OFFSETS[1:])]
     offset, best = min(looks, key=lambda pair: pair[1].beyond_noise)
     if not look.is_much_better(best, given):
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_inverse
 from napari_diner.physics.settings import PaddingSettings
+from napari_diner.processors import one_thread
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.settings import GaussNewtonSettings
 from napari_diner.tasks.lensless.calibrate import middle, of_the_sensor
@@ -74,6 +76,16 @@ class ShortLook:
         """The frames of the part, (N, Y, X)."""
         return np.square(self._prepared.amplitudes)
 
+    @functools.cached_property
+    def given(self) -> Unexplained:
+        """How much of the variation of the frames is left unexplained."""
+        return self._unexplained(self._setup)
+
+    @functools.cached_property
+    def about(self) -> Unexplained:
+        """About how much of the variation of the frames is left unexplained."""
+        return self._unexplained(self._setup, steps=_SHORTER)
+
     def of(self, intensities: npt.NDArray[np.float32], *, quick: bool = False) -> Unexplained:
         """Return how much of the variation of other frames, (N, Y, X), is left unexplained, or about how much."""
         amplitudes = np.sqrt(intensities / intensities.mean()).astype(np.float32)
@@ -97,8 +109,9 @@ class ShortLook:
         problem = self._builder.problem(setup, self._prepared if prepared is None else prepared)
         start = contrast_transfer_inverse(problem.model, problem.filled_amplitudes())
         solver = GaussNewton(problem, start, steps)
-        for _ in solver.steps():
-            pass
+        with one_thread():
+            for _ in solver.steps():
+                pass
         fields = solver.result(), problem.flat_field()
         return Unexplained.of(*(problem.intensity_residual(one).cpu().numpy() for one in fields))
 

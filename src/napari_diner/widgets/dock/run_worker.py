@@ -59,7 +59,7 @@ class ProgressReport:
 
 @dataclass(frozen=True)
 class Doubts:
-    """Warnings and notes about a run before its first step."""
+    """Warnings and notes about the recipe and the data of a run."""
 
     warnings: Sequence[str]
     notes: Sequence[str] = ()
@@ -124,7 +124,7 @@ class Controls:
 class RunWorker(GeneratorWorker):
     """Drives a run in napari's thread pool.
 
-    `yielded` carries `Doubts` before the first step, then a `ProgressReport`, or None once the run is paused.
+    `yielded` carries a `ProgressReport`, `Doubts` after the first of them, or None once the run is paused.
     `returned` always fires, with the run's result, a `Failure`, or None if the run was discarded or stopped before its
     first step. `quit` of superqt would skip `returned` and leave the generator suspended, so quitting sets
     the controls instead; napari calls it when its window closes, and then waits for the thread.
@@ -158,9 +158,7 @@ def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubt
     with contextlib.ExitStack() as context:
         with no_collection(), controls.interruption:
             run = context.enter_context(begin())
-        if run.warnings or run.notes:
-            yield Doubts(run.warnings, run.notes)
-        steps = iter(run)
+        steps, doubts = iter(run), None
         while not controls.stopped:
             with controls.interruption:
                 progress = next(steps, None)
@@ -178,6 +176,12 @@ def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubt
                 yield ProgressReport(progress, tuple(points))
                 points.clear()
                 reported = time.monotonic()
+            if doubts is None:
+                # looked for after the first picture, as they may take a second
+                with controls.interruption:
+                    doubts = Doubts(run.warnings, run.notes)
+                if doubts.warnings or doubts.notes:
+                    yield doubts
             if controls.paused:
                 yield None
                 controls.wait()
