@@ -98,7 +98,6 @@ def _run(item: Item, record: Record, folder: Path, overwrite: bool) -> Iterator[
     attached = _attached(item)
     checkpoint = Checkpoint(checkpoint_path(folder), is_private=True)
     with task.start(item.recipe, checkpoint=checkpoint) as run:
-        record = replace(record, warnings=tuple(run.warnings))
         identity = _identity(run, attached)
         done = _done(folder, run, identity)
         if done is not None:
@@ -106,6 +105,7 @@ def _run(item: Item, record: Record, folder: Path, overwrite: bool) -> Iterator[
             return
         check_output(folder, overwrite, inputs)
         check_space(folder, run.result_bytes)
+        record = replace(record, warnings=tuple(run.warnings))
         for step in run:
             message = f"{step.stage} {step.iteration}/{step.iterations}"
             yield replace(record, message=message, seconds=step.elapsed_s, remaining_s=step.remaining_s)
