@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,12 @@ class TaskFunction:
             Fields of the recipe; sections as mappings, e.g. ``gauss_newton={"cg_steps": 30}``. Fields that name image
             files, e.g. ``mask``, accept arrays, too.
 
+        Returns
+        -------
+        Result
+            It is partial, and its ``problem`` says why, if a later recording of a series could not be used; this is a
+            warning as well.
+
         Raises
         ------
         DinerError
@@ -87,7 +94,9 @@ class TaskFunction:
                 if progress is not None:
                     progress(step)
             result: Result = run.result()
-            return result
+        if result.problem is not None:
+            warnings.warn(f"{result.problem}; the result so far is partial", stacklevel=2)
+        return result
 
     def start(
         self,

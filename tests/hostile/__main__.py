@@ -1,6 +1,6 @@
 """Run malformed files and option values through the front doors, and count the outcomes.
 
-    python -m tests.hostile --files 1000 --values 3000
+    python -m tests.hostile --files 1000 --values 3000 [--parts damaged,option] [--seed 1]
 
 Held means: done (0) or refused in one sentence (2), within two seconds and 150 MB more than before, and no line of the
 message longer than 1000 characters. Each worker is a process of its own, which is ended if it takes more than ten
@@ -83,27 +83,33 @@ class Counts:
 
     held: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
+    slowest: tuple[float, str] = (0.0, "")
 
     def add(self, arguments: list[str], answer: dict[str, object]) -> None:
         """Judge an answer."""
         problems = []
+        shown = repr(" ".join(word[:60] for word in arguments[:2] + arguments[-2:]))
+        busy = min(float(answer.get("busy", 0)), float(answer.get("seconds", 0)))
+        self.slowest = max(self.slowest, (busy, shown))
         if answer["code"] not in (0, 2) and [answer["code"], arguments[0]] != [INTERRUPTED, "watch"]:
             problems.append(f"exit {answer['code']}")
-        if min(answer.get("busy", 0), answer.get("seconds", 0)) > SECONDS:
-            problems.append(f"{answer['busy']:.1f} s")
+        if busy > SECONDS:
+            problems.append(f"{busy:.1f} s")
         if answer.get("rss", 0) > BYTES:
             problems.append(f"{answer['rss'] / 1e6:.0f} MB")
         if answer.get("longest", 0) > 1000 or answer.get("control"):
             problems.append("message")
         if problems:
-            shown = " ".join(word[:60] for word in arguments[:2] + arguments[-2:])
-            self.failed.append(f"{', '.join(problems)}: {shown!r}: {str(answer['message'])[:200]!r}")
+            self.failed.append(f"{', '.join(problems)}: {shown}: {str(answer['message'])[:200]!r}")
         else:
             self.held[f"exit {answer['code']}"] += 1
 
     def __str__(self) -> str:
         total = sum(self.held.values()) + len(self.failed)
-        return f"{total} tried, {sum(self.held.values())} held ({dict(self.held)}), {len(self.failed)} failed"
+        longest = f"the longest took {self.slowest[0]:.1f} s: {self.slowest[1]}"
+        return (
+            f"{total} tried, {sum(self.held.values())} held ({dict(self.held)}), {len(self.failed)} failed; {longest}"
+        )
 
 
 def measure(items: Iterable[list[str]], output: Path, worker: Worker) -> Counts:
@@ -120,6 +126,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--values", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--parts", default="bombs,damaged,option,other", help="what the names of the parts begin with")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -133,10 +140,12 @@ def main() -> None:
                 for commands_ in [arguments_for(path, stack)]
             ),
             "option values": commands(str(stack), chosen.values, chosen.seed),
-            "options of other commands": other_commands(folder / "others", chosen.values, chosen.seed),
+            "other commands' options": other_commands(folder / "others", chosen.values, chosen.seed),
         }
         worker = Worker()
         for title, items in parts.items():
+            if title.split()[0] not in chosen.parts.split(","):
+                continue
             counts = measure(items, folder / "output", worker)
             print(f"{title}: {counts}", flush=True)
             for line in counts.failed:

@@ -204,21 +204,3 @@ def test_what_cannot_be_a_series_is_refused(series: np.ndarray) -> None:
 def test_choices_along_axes() -> None:
     assert series_axis("C=1, T=all") == "T" and series_axis("C=1") is None
     assert at_point("C=1, T=ALL", "T", 4) == "C=1, T=4"
-
-
-@pytest.mark.parametrize(("value", "problem"), [(np.nan, "not finite"), (0.0, "all zero")])
-def test_a_recording_that_cannot_be_used_costs_no_other(
-    value: float, problem: str, series: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    frames = series.astype(np.float32)
-    frames[2, 1] = value
-    np.save(tmp_path / "series.npy", frames)
-    recipe = LenslessRecipe.parse({**RECIPE, "stack": "series.npy", "axes": "TNYX", "select": "T=all"})
-    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
-    out = tmp_path / "out"
-    assert execute(["run", str(tmp_path / "recipe.yaml"), "-o", str(out), "-q"]) == 2
-    said = capsys.readouterr().err
-    assert f"T = 2: Frame 2 {'is' if value == 0 else 'holds values that are'} {problem}" in said
-    assert f"the result so far is saved in {out}" in said
-    saved = nd.load(out)
-    assert saved.partial and saved.phase.shape == (2, 32, 32)

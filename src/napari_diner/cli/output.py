@@ -14,7 +14,7 @@ from cyclopts import Parameter, Token
 
 from napari_diner.cli.options import option_name
 from napari_diner.cli.terminal import Watch, print_rows, print_table, progress_display, unprintable, warn
-from napari_diner.errors import DinerError, InputError, OutputError
+from napari_diner.errors import DinerError, OutputError
 from napari_diner.io.folder import (
     REPORT,
     check_space,
@@ -105,19 +105,17 @@ class Running:
 
 
 @contextmanager
-def results_in(
-    output: Path, overwrite: bool, inputs: Collection[Path] = ()
-) -> Iterator[Callable[[Callable[[Path], object]], None]]:
+def results_in(output: Path, overwrite: bool, inputs: Collection[Path] = ()) -> Iterator[Callable[..., None]]:
     """Reserve a folder for the results that the block computes; see `write_computed` for the parameters and errors.
 
-    Yields a function that saves the results, given one that writes them. An interruption after that reports
-    that they are saved.
+    Yields a function that saves the results, given one that writes them, and the error that ended the work early, if
+    there was one; it is raised with the place of the results. An interruption after that reports that they are saved.
     """
     saved = False
 
-    def save(write: Callable[[Path], object]) -> None:
+    def save(write: Callable[[Path], object], problem: DinerError | None = None) -> None:
         nonlocal saved
-        write_computed(output, write, overwrite, inputs)
+        write_computed(output, write, overwrite, inputs, problem)
         saved = True
 
     try:
@@ -176,28 +174,23 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
                 warn(run.warnings)
                 warn(run.notes, "note")
                 warn(filter(None, [run.memory]), "memory")
-            problem: InputError | None = None
-            try:
-                for progress in run:
-                    if not watch.goes_on(progress):
-                        break
-            except InputError as error:  # in a later recording of a series
-                if not watch.started:
-                    raise
-                problem = error
-            watch.end()
+            for progress in run:
+                if not watch.goes_on(progress):
+                    break
+            if run.problem is None:
+                watch.end()
+            else:
+                watch.clear()
             from napari_diner.tasks.saving import write_result
 
             try:
                 result = run.result()
-                save(lambda place: write_result(result, place, task.write_extras(result, place)))
+                save(lambda place: write_result(result, place, task.write_extras(result, place)), result.problem)
             except DinerError as error:
                 # an interrupted run may have no usable result
                 if watch.stopped and not isinstance(error, OutputError):
                     raise KeyboardInterrupt from None
                 raise
-        if problem is not None:
-            raise InputError(f"{problem.message}; the result so far is saved in {folder.output}", problem.field)
         if not folder.quiet:
             is_kept = run.checkpoint is not None and run.checkpoint.path.is_file()
             _print_summary(task, result, folder.output, is_resumable=is_kept)

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Literal
 from napari_diner.errors import TRACEBACK, DinerError, InputError
 from napari_diner.execution.items import Item
 from napari_diner.io.files import find_files
-from napari_diner.io.folder import REPORT, check_output, check_space, checkpoint_path, recover, write_computed
+from napari_diner.io.folder import (
+    REPORT,
+    check_output,
+    check_space,
+    checkpoint_path,
+    is_unfinished,
+    recover,
+    write_computed,
+)
 from napari_diner.io.formats import located
 from napari_diner.io.texts import read_json
 from napari_diner.tasks.recipe import input_files, renamed_files
@@ -103,6 +111,7 @@ def _run(item: Item, record: Record, folder: Path, overwrite: bool) -> Iterator[
         if done is not None:
             yield _ended(record, "unchanged", done, task.columns)
             return
+        overwrite = overwrite or is_unfinished(folder)
         check_output(folder, overwrite, inputs)
         check_space(folder, run.result_bytes)
         record = replace(record, warnings=tuple(run.warnings))
@@ -120,7 +129,7 @@ def _run(item: Item, record: Record, folder: Path, overwrite: bool) -> Iterator[
             write_picture(result.arrays, stage / THUMBNAIL)
             write_result(result, stage, [*extras, THUMBNAIL])
 
-        write_computed(folder, write, overwrite, inputs)
+        write_computed(folder, write, overwrite, inputs, result.problem)
         yield _ended(record, "done", result.report, task.columns)
 
 
@@ -131,7 +140,7 @@ def saved(item: Item, output: Path, since: float) -> Record | None:
         values = read_json(report) if report.stat().st_mtime >= since else None
     except (OSError, InputError):
         return None
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or values.get("partial"):
         return None
     return _ended(Record(item.name, item.source), "done", values, task_of(item.recipe).columns)
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from napari_diner.errors import InputError, OutputError
+from napari_diner.errors import DinerError, InputError, OutputError
 from napari_diner.io.exchange import (
     PREFIX,
     Stage,
@@ -165,7 +165,11 @@ def staged(folder: str | Path, overwrite: bool = False, inputs: Collection[Path]
 
 
 def write_computed(
-    folder: str | Path, write: Callable[[Path], object], overwrite: bool = False, inputs: Collection[Path] = ()
+    folder: str | Path,
+    write: Callable[[Path], object],
+    overwrite: bool = False,
+    inputs: Collection[Path] = (),
+    problem: DinerError | None = None,
 ) -> None:
     """Write results computed for a folder, as in `staged`, or elsewhere if that fails.
 
@@ -175,12 +179,21 @@ def write_computed(
         See `check_output`, which was successful when the work began.
     write
         Writes them into a folder.
+    problem
+        The error that ended the work early. What there is goes beside a complete result instead of replacing it.
 
     Raises
     ------
     OutputError
         If they are saved elsewhere; the message gives the place.
+    DinerError
+        Like `problem`; the message gives the place.
     """
+    if problem is not None:
+        target = resolved(folder)
+        place = unused_folder(target.parent, target.name) if is_complete(target) else Path(folder)
+        write_computed(place, write, overwrite, inputs)
+        raise type(problem)(f"{problem.message}; the result so far is saved in {place}", problem.field)
     try:
         with _staged(folder, overwrite, inputs) as stage:
             write(stage)
@@ -294,6 +307,17 @@ def is_demo(folder: str | Path) -> bool:
     """Whether a folder contains a demonstration: a comparison with its sample."""
     report = _report(Path(folder))
     return "comparison" in report and "sample" in _listed(Path(folder))
+
+
+def is_complete(folder: str | Path) -> bool:
+    """Whether a folder contains the result of a run that came to its end."""
+    report = _report(Path(folder))
+    return "files" in report and not report.get("partial")
+
+
+def is_unfinished(folder: str | Path) -> bool:
+    """Whether a folder contains the result of a run that did not come to its end."""
+    return bool(_report(Path(folder)).get("partial"))
 
 
 def recover(folder: str | Path) -> None:

@@ -111,6 +111,7 @@ class Chain(Job[ChainState]):
             may_end=alike.may_end,
             show=show,
             alike={0: 1, 1: self.count - 1}.get(number, 0),
+            part=number,
         )
 
     def _enter(self, state: ChainState, number: int) -> ChainState:

@@ -252,21 +252,25 @@ class ComparisonRun:
     def _contend(self, name: str) -> Generator[Progress, None, None]:
         curve: list[tuple[float, float]] = []
         with self._contenders[name]() as run:
-            started = False
             try:
                 for progress in run:
-                    started = True
                     # steps without the figure leave a gap
                     curve.append((progress.elapsed_s, progress.losses.get(self.task.curve, math.nan)))
                     yield replace(progress, stage=f"{name}: {progress.stage}", contender=name)
             except GeneratorExit:
                 self._stopped = True
+                self._keep(name, run, curve)
                 raise
-            finally:
-                if started:
-                    self._results[name] = run.result()
-                    if not all(math.isnan(figure) for _, figure in curve):
-                        self._curves[name] = curve
+            if run.problem is not None:
+                raise run.problem
+            self._keep(name, run, curve)
+
+    def _keep(self, name: str, run: AnyRun, curve: list[tuple[float, float]]) -> None:
+        """Keep the best result of a contender so far, if it has taken a step."""
+        if curve:
+            self._results[name] = run.result()
+            if not all(math.isnan(figure) for _, figure in curve):
+                self._curves[name] = curve
 
     def result(self) -> Comparison:
         """Return the results of the contenders so far."""

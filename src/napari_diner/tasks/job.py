@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from napari_diner.errors import DinerError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.step import Step
@@ -59,6 +60,9 @@ class Stage(Generic[State]):
     """Returns the state to preview for the current answer of the solver; `absorb` if None."""
     alike: int = 1
     """How many stages, with this one, take as long; 0 if it is counted by an earlier one."""
+    part: int = 0
+    """Number of the part of the job that it belongs to, see `napari_diner.tasks.chain.Chain`. An error in a later part
+    than the first one ends the run, but the result of the parts before is kept."""
 
 
 @dataclass
@@ -87,6 +91,8 @@ class Outcome:
     """Parameters for the model file, see `Result`."""
     header: Mapping[str, str] = field(default_factory=dict)
     """Header of the model file, see `Result`."""
+    problem: DinerError | None = None
+    """Why it is without a part of the job that was computed; None if it is not."""
 
 
 @dataclass(frozen=True)

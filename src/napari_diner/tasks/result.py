@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_diner.errors import DinerError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.report import Report
@@ -62,6 +63,9 @@ class Result:
     """Further entries of the header of ``model.safetensors``."""
     partial: bool = False
     """Whether the run was stopped early."""
+    problem: DinerError | None = None
+    """The error that ended the run early, such as a later recording of a series that cannot be used; None if there was
+    none. It is the first warning in the report."""
     images: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     """Images that were given as arrays in place of files, by the keys of the recipe; saved with the result."""
 

@@ -55,5 +55,5 @@ def check_finite(
             after = f" after the stage {stages[-1].name}" if stages else ""
             raise DinerError(
                 f"{bad:,} of {values.size:,} values of {name} are not finite{after}: it diverged, as with too large a "
-                "learning rate, or with gains, scales or data that are extreme; change those, nothing is saved"
+                "learning rate, or with gains, scales or data that are extreme; change those"
             )

@@ -84,12 +84,15 @@ class Run(Generic[State]):
         self.preview_interval_s = preview_interval_s
         self.clock = Clock()
         self.finished = False
+        self.problem: DinerError | None = None
+        """The error that ended the run early, while there was a result of earlier parts of the job already."""
         self.timed_out = False
         self.stages: list[StageRecord] = []
         self._threads = Threads()
         self._steps: Generator[Progress, None, None] | None = None
         self._state: State | None = None
         self._active: tuple[Stage[State], Solver[Any]] | None = None
+        self._part = 0
         self._last_preview = -math.inf
         self._result: Result | None = None
         self._saved = Saved()
@@ -135,6 +138,7 @@ class Run(Generic[State]):
                 self.timed_out = True
                 continue
             began = self.clock.seconds
+            self._part = stage.part
             solver = stage.solver(state, budget)
             if solver is None:
                 continue
@@ -239,19 +243,30 @@ class Run(Generic[State]):
         try:
             return next(self._steps)
         except StopIteration:
-            self.finished = True
+            self.finished = self.problem is None
             raise
+        except DinerError as error:
+            if self._part == 0:
+                raise
+            self.problem = error
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
         finally:
             self.clock.stop()
-        # raised here, outside the handler, so that the traceback no longer holds the tensors that filled the memory
-        self.close()
-        raise OutOfMemoryError(
-            "The device ran out of memory; crop the data, choose a solver that needs less, or set {field} to cpu",
-            "device",
-        )
+        # outside the handlers, so that no traceback holds the tensors that filled the memory
+        if self.problem is None:
+            problem = OutOfMemoryError(
+                "The device ran out of memory; crop the data, choose a solver that needs less, or set {field} to cpu",
+                "device",
+            )
+            if self._part == 0:
+                self.close()
+                raise problem
+            self.problem, self._active = problem, None
+            devices.free_memory(self.job.device)
+        self.problem.__traceback__ = None
+        raise StopIteration
 
     def result(self) -> Result:
         """Return the best result so far; it is marked partial until the run is finished.
@@ -268,11 +283,12 @@ class Run(Generic[State]):
         record = RunRecord(self.stages, self.clock.seconds, self.finished, self.timed_out)
         outcome = job.outcome(state, record)
         check_finite([*outcome.arrays, *outcome.weights.items()], self.stages)
-        about_result = [*outcome.warnings, *few_steps(self.stages)]
+        problem = self.problem or outcome.problem
+        about_result = [*([] if problem is None else [str(problem)]), *outcome.warnings, *few_steps(self.stages)]
         last = self.stages[-1] if self.stages else StageRecord("")
         report: dict[str, object] = {
             "task": job.task,
-            "partial": not self.finished,
+            "partial": not self.finished or problem is not None,
             "stopped_by_time_limit": self.timed_out,
             "iterations": last.iterations,
             "seconds": self.clock.seconds,
@@ -298,6 +314,7 @@ class Run(Generic[State]):
             weights=outcome.weights,
             header=outcome.header,
             partial=bool(report["partial"]),
+            problem=problem,
             images=without_files(job.recipe, job.images),
         )
         if self.finished:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_diner.errors import InputError, RecipeError
+from napari_diner.errors import DinerError, RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.axes import at_point
 from napari_diner.io.files import find_files
@@ -19,6 +19,7 @@ from napari_diner.tasks.chain import Chain, ChainState
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.preflight import Finding
 from napari_diner.tasks.recipe import ArrayRecipe, Recipe
+from napari_diner.tasks.result_checks import check_finite
 from napari_diner.tasks.stored_array import in_memory
 from napari_diner.tasks.task import AnyTask, Frames
 
@@ -97,14 +98,26 @@ class SeriesJob(Chain):
         return self.part(number).later_stages()
 
     def kept(self, state: ChainState) -> Outcome:
-        """Return the outcome of a recording."""
-        return self._outcome_of(state, RunRecord((), 0.0, finished=True, timed_out=False))
+        """Return the outcome of a recording.
+
+        Raises
+        ------
+        DinerError
+            If it is not finite.
+        """
+        record = RunRecord((), 0.0, finished=True, timed_out=False)
+        outcome = self._outcome_of(state, record)
+        problem = self._diverged(state.number, outcome, record)
+        if problem is not None:
+            raise problem
+        return outcome
 
     def outcome(self, state: ChainState, record: RunRecord) -> Outcome:
         """Return the images of all recordings so far, stacked along the axis of the series, and their figures."""
         last = self._outcome_of(state, replace(record, stages=self.records(record, state.number)))
-        outcomes = (*state.done, last)
-        first = outcomes[0]
+        problem = self._diverged(state.number, last, record) if state.done else None
+        outcomes = state.done if problem is not None else (*state.done, last)
+        first, last = outcomes[0], outcomes[-1]
         arrays = tuple(
             NamedArray(
                 array.name,
@@ -130,7 +143,19 @@ class SeriesJob(Chain):
             for name, values in outcome.weights.items()
         }
         header = {**first.header, "series": self._axis} if first.header else {}
-        return Outcome(arrays, {**figures, "series": series}, self._warnings(outcomes), weights, header)
+        return Outcome(arrays, {**figures, "series": series}, self._warnings(outcomes), weights, header, problem)
+
+    def _diverged(self, number: int, outcome: Outcome, record: RunRecord) -> DinerError | None:
+        """Return the error if the outcome of a recording is not finite; it must not cost the others."""
+        try:
+            check_finite([*outcome.arrays, *outcome.weights.items()], self.records(record, number))
+        except DinerError as error:
+            return self._about(number, error)
+        return None
+
+    def _about(self, number: int, error: DinerError) -> DinerError:
+        """Return an error that names its recording."""
+        return type(error)(f"{self._axis} = {number}: {error.message}", error.field)
 
     def _outcome_of(self, state: ChainState, record: RunRecord) -> Outcome:
         """Return the outcome of the current recording, with the warnings that the first recording did not give."""
@@ -159,13 +184,13 @@ class SeriesJob(Chain):
 
         Raises
         ------
-        InputError
+        DinerError
             If its data cannot be used.
         """
         try:
             return self._task.job(self._at(number), self._data(number))
-        except InputError as error:
-            raise InputError(f"{self._axis} = {number}: {error.message}", error.field) from None
+        except DinerError as error:
+            raise self._about(number, error) from None
 
     def _at(self, number: int) -> Recipe:
         select = at_point(self._select, self._axis, number)
