@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -234,15 +235,21 @@ def ome_pixel_sizes(xml: str) -> tuple[float, float] | None:
 
 def _ome_length(xml: str, axes: str) -> float | None:
     """Return the PhysicalSize, in micrometres, along the first of some axes that has one in an OME-XML text."""
-    try:
-        pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
-    except ElementTree.ParseError:
-        return None
-    sizes: Mapping[str, str] = pixels.attrib if pixels is not None else {}
+    sizes = _ome_attributes(xml)
     axis = next((axis for axis in axes if f"PhysicalSize{axis}" in sizes), None)
     if axis is None:
         return None
     return _length(sizes[f"PhysicalSize{axis}"], sizes.get(f"PhysicalSize{axis}Unit", "µm"))
+
+
+@functools.lru_cache(maxsize=1)  # each length is asked for by itself, and texts may be long
+def _ome_attributes(xml: str) -> Mapping[str, str]:
+    """Return the attributes of the first image of an OME-XML text; none if it is damaged."""
+    try:
+        pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+    except ElementTree.ParseError:
+        return {}
+    return {} if pixels is None else dict(pixels.attrib)
 
 
 def _length(number: str, unit: str) -> float | None:
