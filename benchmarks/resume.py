@@ -1,11 +1,15 @@
-"""Runs killed at random moments and continued from their checkpoints, and damaged checkpoints.
+"""Runs stopped at random moments and continued from their checkpoints, and damaged checkpoints.
 
-Each task runs once without interruption. Then it runs again and again in a process of its own, which is killed
-(SIGKILL) after a random part of that time, and is started anew with ``--resume``; a batch of two items continues
-without this option. The result is compared with the one of the run that nobody interrupted. At last, checkpoints are
-cut off at random lengths or have single bits changed: none may be accepted.
+Each task runs once without interruption. Then it runs again and again in a process of its own, which gets a signal
+(SIGKILL, SIGINT and SIGTERM in turn) after a random part of that time, and is started anew with ``--resume``; a batch
+of two items, with one process or two, and a watched folder continue without this option. Every second run of a task
+is to replace an older result. The result is compared with the one of the run that nobody interrupted. At last,
+checkpoints are cut off at random lengths or have single bits changed: none may be accepted.
 
-    python benchmarks/resume.py [--kills 30] [--damages 60] [--tasks lensless,idt,fit,batch]
+A run counts as failed if the older result is neither intact nor replaced as a whole after the signal, if the exit code
+is not one that is documented, or if it cannot be continued.
+
+    python benchmarks/resume.py [--kills 30] [--damages 60] [--tasks lensless,idt,fit,batch,workers,watch]
 
 Needs ``os.fork``.
 """
@@ -26,10 +30,14 @@ import numpy as np
 import tifffile
 import yaml
 
-from attempts import end, launch
+from attempts import copy, end, launch, state
 
 _EVERY_S = 0.05
 """Seconds between checkpoints."""
+SIGNALS = {signal.SIGKILL: {0, -9}, signal.SIGINT: {0, 130}, signal.SIGTERM: {0, 130}}
+"""Exit codes after each signal; 0 if the command was done already."""
+RESUMED = ("lensless", "idt", "fit")
+"""What continues with ``--resume``; others do so in any case."""
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
@@ -49,12 +57,19 @@ def commands(folder: Path) -> dict[str, list[str]]:
     for name in "ab":
         shutil.copy(image, folder / f"{name}.tif")
     plan.write_text(yaml.safe_dump({"recipe": fit, "items": [f"{name}.tif" for name in "ab"]}))
+    arrivals, recipe_of_arrivals = folder / "arrivals", folder / "fit.yaml"
+    arrivals.mkdir()
+    for name in "ab":
+        shutil.copy(image, arrivals / f"{name}.tif")
+    recipe_of_arrivals.write_text(yaml.safe_dump(fit))
     every = ["--checkpoint-seconds", str(_EVERY_S)]
     return {
         "lensless": ["lensless", "--recipe", recipe["lensless"], *stages, *every],
         "idt": ["idt", "--recipe", recipe["idt"], "--model", "multislice", *every],
         "fit": ["fit", image, "--epochs", "300", *every],
         "batch": ["batch", str(plan), "--workers", "1"],
+        "workers": ["batch", str(plan), "--workers", "2"],
+        "watch": ["watch", str(arrivals), "--recipe", str(recipe_of_arrivals), "--idle", "0.5"],
     }
 
 
@@ -83,25 +98,39 @@ def difference(out: Path, reference: Path) -> tuple[float, float]:
     return decibels, largest
 
 
-def kills(command: list[str], place: Path, count: int, random: np.random.Generator) -> list[str]:
-    """Kill and resume a command; return the row of the table."""
+def kills(name: str, command: list[str], place: Path, count: int, random: np.random.Generator) -> list[str]:
+    """Stop and continue a command; return the row of the table."""
     reference, said = place / "reference", place / "said.txt"
-    resume = [] if command[0] == "batch" else ["--resume"]
     began = time.monotonic()
     if in_process([*command, "-o", str(reference)], said) != 0:
         raise SystemExit(said.read_text())
     seconds = time.monotonic() - began
+    older, names = place / "older", set(state(reference))
+    if name in RESUMED and in_process([*command, "-o", str(older), "--seed", "5"], said) != 0:
+        raise SystemExit(said.read_text())
     worst, largest, from_checkpoint, failed = 0.0, 0.0, 0, 0
     for number in range(count):
-        out = place / f"{number}"
-        child = launch([*command, "-o", str(out)], said)
+        out, number_of_signal = place / f"{number}", [*SIGNALS][number % len(SIGNALS)]
+        old = older if older.is_dir() and number // len(SIGNALS) % 2 else None
+        if old is not None:
+            copy(old, out)
+        again = ["--overwrite"] if old is not None else []
+        child = launch([*command, "-o", str(out), *again], said, _default_signals)
         time.sleep(random.uniform(0, seconds))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        os.kill(child, number_of_signal)
+        code = end(child)
+        problem = "" if code in SIGNALS[number_of_signal] else f"exit code {code}"
+        kept = state(out) if out.exists() else {}
+        if old is not None and kept != state(old) and set(kept) != names:
+            problem = "the older result is damaged"
         from_checkpoint += bool(checkpoints_of(out))
-        is_done = (out / "report.json").exists()  # a batch is started again in any case
-        if not is_done and in_process([*command, "-o", str(out), *resume], said) != 0:
-            print(said.read_text(), file=sys.stderr)
+        if name in RESUMED and code != 0:
+            again = ["--resume", *(["--overwrite"] if out.exists() else [])]
+        if not problem and (code != 0 or name not in RESUMED):
+            answer = in_process([*command, "-o", str(out), *again], said)
+            problem = "" if answer == 0 else f"exit code {answer} afterwards"
+        if problem:
+            print(f"{name} {number} {number_of_signal.name}: {problem}: {said.read_text()}", file=sys.stderr)
             failed += 1
             continue
         # it may have been killed just before it could remove its checkpoint
@@ -111,6 +140,11 @@ def kills(command: list[str], place: Path, count: int, random: np.random.Generat
         worst, largest = max(worst, decibels), max(largest, part)
         shutil.rmtree(out)
     return [f"{count}", f"{from_checkpoint}", f"{failed}", f"{worst:.3f} dB", f"{largest:.1e}", f"{seconds:.1f} s"]
+
+
+def _default_signals() -> None:
+    """Take Ctrl-C as a terminal sends it, also where this program runs in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def damages(command: list[str], place: Path, count: int, random: np.random.Generator) -> str:
@@ -149,11 +183,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--damages", type=int, default=60)
-    parser.add_argument("--tasks", default="lensless,idt,fit,batch")
+    parser.add_argument("--tasks", default="lensless,idt,fit,batch,workers,watch")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     random = np.random.default_rng(0)
-    heads = ["kills", "from a checkpoint", "failed", "PSNR differs by at most", "pixels by at most", "whole run"]
+    heads = ["stopped", "from a checkpoint", "failed", "PSNR differs by at most", "pixels by at most", "whole run"]
     print("| task | " + " | ".join([*heads, "damaged checkpoints accepted"]) + " |\n|" + "---|" * (len(heads) + 2))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -161,15 +195,16 @@ def main() -> None:
         from napari_diner.cli.app import execute
 
         for name, command in tried.items():  # what is imported here need not be imported by each attempt
+            if name not in (*RESUMED, "batch"):
+                continue
             limit = [] if name == "batch" else ["--max-seconds", "0.1"]
             execute([*command, "-o", str(folder / f"{name}-imported"), "-q", *limit])
         for name in options.tasks.split(","):
             place = folder / f"{name}-runs"
             place.mkdir()
-            row = kills(tried[name], place, options.kills, random)
-            print(
-                "| " + " | ".join([name, *row, damages(tried[name], place, options.damages, random)]) + " |", flush=True
-            )
+            row = kills(name, tried[name], place, options.kills, random)
+            damaged = damages(tried[name], place, options.damages, random) if name in (*RESUMED, "batch") else ""
+            print("| " + " | ".join([name, *row, damaged]) + " |", flush=True)
 
 
 if __name__ == "__main__":
