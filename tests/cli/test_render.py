@@ -13,8 +13,10 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_diner import memory
 from napari_diner.cli.render import parse_region
 from napari_diner.errors import InputError
+from napari_diner.io import ome_zarr_writing
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import read_array, write_array
 from napari_diner.tasks.fit.data import FitData
@@ -114,6 +116,26 @@ def test_splines_of_order_zero_repeat_the_pixels(
     out = tmp_path / "out.tif"
     assert run("render", model[0], "-o", out, "--zoom", 2, "--order", 0, "--region", "z=0").code == 0
     np.testing.assert_array_equal(read_array(out).data, model[1][0].repeat(2, 0).repeat(2, 1))
+
+
+def test_a_rendering_can_be_larger_than_the_memory(
+    model: tuple[Path, npt.NDArray[Any]], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("zarr")
+    small, large = tmp_path / "small.tif", tmp_path / "large.ome.zarr"
+    options = ("--zoom", "3,30,20", "--region", "s=0")
+    assert run("render", model[0], "-o", small, *options).code == 0
+    monkeypatch.setattr(memory, "free_bytes", lambda: 2_000_000)
+    refused = run("render", model[0], "-o", tmp_path / "other.tif", *options)
+    assert (refused.code, "other.ome.zarr" in refused.err) == (2, True)
+    for name, size in (("_CHUNK", {"Z": 4, "Y": 64, "X": 64}), ("_SHARD", {"Z": 1, "Y": 1, "X": 1})):
+        monkeypatch.setattr(ome_zarr_writing, name, size)
+    assert run("render", model[0], "-o", large, *options).out.startswith("15 × 360 × 280 (ZYX, uint16) in ")
+    image = ome_zarr_writing.StoredImage.open(large)
+    np.testing.assert_array_equal(image.levels[0][...], read_array(small).data)
+    assert image.scale_um == pytest.approx(read_array(small).scale_um)
+    again = run("render", model[0], "-o", large, *options, "--overwrite")
+    assert (again.code, "choose another name" in again.err) == (2, True)
 
 
 def test_a_file_is_only_replaced_where_that_is_asked_for(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
+from napari_diner import memory
 from napari_diner.cli.output import OUTPUT, Quiet, ReplaceFile, check_file, file_written
-from napari_diner.errors import InputError, quoted
+from napari_diner.errors import InputError, OutputError, quoted
+from napari_diner.io.folder import check_space
 
 if TYPE_CHECKING:
     from napari_diner.tasks.fit.region import Index
+    from napari_diner.tasks.fit.rendering import Rendering
 
-HIGHEST_ORDER = 5
 _PLACE = re.compile(r"\s*([A-Za-z])\s*=\s*([-+\d:\s]+)")
 
 
@@ -22,7 +25,9 @@ def render(
     model: Annotated[Path, Parameter(help="The model.safetensors of a fit, or the folder that contains it.")],
     /,
     *,
-    output: Annotated[Path, OUTPUT, Parameter(help="TIFF file for the rendering.")],
+    output: Annotated[
+        Path, OUTPUT, Parameter(help="TIFF file, or OME-Zarr folder (.ome.zarr) of any size, for the rendering.")
+    ],
     region: Annotated[
         str,
         Parameter(help="Part to evaluate, by the letters of the axes, e.g. z=3,y=10:50,x=::2; default: all."),
@@ -36,20 +41,41 @@ def render(
     quiet: Quiet = False,
 ) -> int:
     """Evaluate a saved fit: as a whole, in part, or at another sampling."""
-    check_file(output, overwrite, "TIFF", (".tif", ".tiff"), [model])
+    is_zarr = output.suffix.lower() == ".zarr"
+    if is_zarr and output.exists():
+        raise OutputError(f"The output {output} exists, and folders are not replaced; choose another name")
+    if is_zarr and find_spec("zarr") is None:
+        raise OutputError(f"The output {output} needs another library; pip install zarr, or write a TIFF file")
+    check_file(output, overwrite, "TIFF", (".tif", ".tiff", ".zarr"), [model])
     factors = _numbers(zoom)
-    if not 0 <= order <= HIGHEST_ORDER:
-        raise InputError(f"The order of the splines is {order}; choose one from 0 to {HIGHEST_ORDER}")
-    from napari_diner.io.ometiff import write_array
     from napari_diner.tasks.fit.model import FitModel
 
     saved = FitModel.open(model)
-    rendering = saved.render(parse_region(region, saved.axes, saved.shape), factors, order)
-    with file_written(output, lambda path: write_array(path, rendering), overwrite):
+    rendering = saved.rendering(parse_region(region, saved.axes, saved.shape), factors, order)
+    if not is_zarr:
+        cure = f"write it to an OME-Zarr folder, such as {output.stem}.ome.zarr"
+        memory.check(rendering.nbytes, "This rendering", cure)
+    check_space(output.parent, rendering.nbytes)
+    with file_written(output, lambda path: (_write_zarr if is_zarr else _write_tiff)(path, rendering), overwrite):
         if not quiet:
-            sizes = " × ".join(str(size) for size in rendering.data.shape)
-            print(f"{sizes} ({rendering.axes}, {rendering.data.dtype}) in {output}")
+            sizes = " × ".join(str(size) for size in rendering.shape)
+            print(f"{sizes} ({rendering.axes}, {rendering.dtype}) in {output}")
     return 0
+
+
+def _write_tiff(path: Path, rendering: Rendering) -> None:
+    from napari_diner.io.arrays import NamedArray
+    from napari_diner.io.ometiff import write_array
+
+    write_array(path, NamedArray("rendering", rendering[()], rendering.axes, rendering.scale_um))
+
+
+def _write_zarr(path: Path, rendering: Rendering) -> None:
+    from napari_diner.io.arrays import Array, NamedArray
+    from napari_diner.io.ome_zarr_writing import write_zarr
+
+    # each region is computed when it is written
+    write_zarr(path, NamedArray("rendering", cast(Array, rendering), rendering.axes, rendering.scale_um))
 
 
 def parse_region(text: str, axes: str, shape: tuple[int, ...]) -> list[Index]:

@@ -474,6 +474,21 @@ def test_renderings_have_axes_scale_and_type(kind: str, axes: str, saved: Saved)
     assert fine.scale_um == tuple(spacing[axis] / (2 if axis in "YX" else 1) for axis in axes)
 
 
+@pytest.mark.parametrize("order", [0, 1, 3])
+@pytest.mark.parametrize("kind", ["diner of 8 bits, shared keys", "pixels", "siren"])
+def test_a_rendering_is_the_same_in_parts(kind: str, order: int, saved: Saved) -> None:
+    model, _ = saved("ZYXS", np.float32, **KINDS[kind])
+    part = (slice(None), slice(None, None, -1), slice(1, None, 2))
+    for zoom in (1.0, (2.5, 3, 0.6)):
+        whole, lazy = model.render(part, zoom, order), model.rendering(part, zoom, order)
+        assert (lazy.shape, lazy.axes, lazy.scale_um) == (whole.data.shape, whole.axes, whole.scale_um)
+        parts = [[lazy[z : z + 2, y : y + 5] for y in range(0, lazy.shape[1], 5)] for z in range(0, lazy.shape[0], 2)]
+        joined = np.concatenate([np.concatenate(rows, 1) for rows in parts])
+        np.testing.assert_allclose(joined, whole.data, atol=1e-5 * np.ptp(whole.data))
+        with pytest.raises(IndexError, match="without steps"):
+            lazy[::2,]
+
+
 def test_integers_are_rounded_and_do_not_overflow(tmp_path: Path) -> None:
     edge = np.repeat(np.array([0, 0, 0, 255, 255, 255], np.uint8), 4).reshape(6, 4)
     save(fit(FitData(edge, "YX"), representation="pixels"), tmp_path / "fit")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from scipy import ndimage
 
 from napari_diner.device import check_memory
 from napari_diner.errors import InputError
@@ -20,8 +18,9 @@ from napari_diner.representations import registry
 from napari_diner.representations.base import Representation
 from napari_diner.representations.diner import Diner
 from napari_diner.tasks.fit.layout import Array, Layout
-from napari_diner.tasks.fit.recipe import CHANNEL_AXES, FitRecipe
+from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.fit.region import Index, Region
+from napari_diner.tasks.fit.rendering import HIGHEST_ORDER, Rendering, Sampling
 from napari_diner.tasks.fit.stored import INDEX, LOW, STEP, TABLE, Outputs, StoredFit, line, unpacked_table
 from napari_diner.tasks.result import Result
 
@@ -152,7 +151,9 @@ class FitModel:
         OutOfMemoryError
             If the part does not fit the memory.
         """
-        part = Region.of(region, self.shape)
+        return self._evaluate(Region.of(region, self.shape))
+
+    def _evaluate(self, part: Region) -> Array:
         samples = part.without(self.layout.channel)
         return self._cut(self._values(samples.shape, self._stored.samples(samples)), part)
 
@@ -186,34 +187,38 @@ class FitModel:
         OutOfMemoryError
             If the rendering does not fit the memory.
         """
-        if order not in range(6):
-            raise InputError(f"The order of the splines is {order}; choose one from 0 to 5")
-        part = Region.of(region, self.shape)
-        layout = self.layout
-        kept = [place for place, dropped in enumerate(part.dropped) if not dropped]
-        axes = "".join(layout.axes[place] for place in kept)
-        factors = dict(zip(kept, _factors(zoom, axes), strict=True))
-        counts = [
-            max(1, round(len(places) * factors.get(place, 1.0))) if factors.get(place, 1.0) != 1 else len(places)
-            for place, places in enumerate(part.ranges)
-        ]
-        scale = tuple(
-            layout.scale_um[place] * abs(part.ranges[place].step) * len(part.ranges[place]) / counts[place]
-            for place in kept
-        )
-        if counts == [len(places) for places in part.ranges]:
-            data = self.evaluate(region)
-        elif self._stored.is_network:
+        lazy = self.rendering(region, zoom, order)
+        return NamedArray("rendering", lazy[()], lazy.axes, lazy.scale_um)
+
+    def rendering(self, region: Sequence[Index] = (), zoom: float | Sequence[float] = 1.0, order: int = 1) -> Rendering:
+        """Return part of the data in another sampling, computed where it is read; see `render`.
+
+        Only what a region that is read needs is in memory, so that the whole can be larger than the memory.
+
+        Raises
+        ------
+        InputError
+            If the region lies outside, or zoom or order cannot be used.
+        """
+        if order not in range(HIGHEST_ORDER + 1):
+            raise InputError(f"The order of the splines is {order}; choose one from 0 to {HIGHEST_ORDER}")
+        sampling = Sampling.of(self.layout, Region.of(region, self.shape), zoom)
+
+        def values(box: Sequence[slice]) -> Array:
+            if sampling.is_of_data:
+                return self._evaluate(sampling.subset(box))
+            if not self._stored.is_network:
+                return sampling.interpolated(self._evaluate, box, order)
             lines = [
-                line(places.start + places.step * _centres(len(places), count), size)
-                for place, (places, count, size) in enumerate(zip(part.ranges, counts, layout.shape, strict=True))
-                if place != layout.channel
+                line(sampling.centres(place, along), size)
+                for place, (along, size) in enumerate(zip(box, self.shape, strict=True))
+                if place != self.layout.channel
             ]
-            shape = tuple(len(one) for one in lines)
-            data = self._cut(self._values(shape, self._stored.between(lines)), part)
-        else:
-            data = self._interpolated(self.evaluate(region), [counts[place] for place in kept], order)
-        return NamedArray("rendering", data, axes, scale)
+            outputs = self._values(tuple(len(one) for one in lines), self._stored.between(lines))
+            # only its channels count
+            return self._cut(outputs, sampling.subset(box))
+
+        return Rendering(sampling, values)
 
     def fitted(self) -> Fitted:
         """Return the whole representation in memory.
@@ -246,30 +251,3 @@ class FitModel:
         if self.layout.channel is not None:
             data = np.take(data, list(part.ranges[self.layout.channel]), self.layout.channel)
         return data[tuple(0 if dropped else slice(None) for dropped in part.dropped)]
-
-    def _interpolated(self, samples: Array, counts: Sequence[int], order: int) -> Array:
-        exact = np.float32 if samples.dtype.itemsize <= 2 or samples.dtype == np.float32 else np.float64
-        check_memory(2 * (samples.size + math.prod(counts)) * np.dtype(exact).itemsize, "The rendering")
-        factors = [count / size for count, size in zip(counts, samples.shape, strict=True)]
-        fine = ndimage.zoom(samples.astype(exact), factors, order=order, mode="nearest", grid_mode=True)
-        # rounded and clipped like outputs without interpolation
-        return replace(self.layout, low=0.0, high=1.0).to_values(fine)
-
-
-def _factors(zoom: float | Sequence[float], axes: str) -> list[float]:
-    """Return the zoom along each axis of a part."""
-    lengths = [axis for axis in axes if axis not in CHANNEL_AXES]
-    if not isinstance(zoom, Sequence):
-        factors = {axis: float(zoom) for axis in lengths if axis in "YX"}
-    elif len(zoom) == len(lengths):
-        factors = dict(zip(lengths, map(float, zoom), strict=True))
-    else:
-        raise InputError(f"The zoom has {len(zoom)} numbers; give one, or one for each of the axes {''.join(lengths)}")
-    if any(not 1e-3 <= factor <= 1e3 for factor in factors.values()):
-        raise InputError("A zoom must lie between 0.001 and 1000; choose another one")
-    return [factors.get(axis, 1.0) for axis in axes]
-
-
-def _centres(size: int, count: int) -> npt.NDArray[np.float64]:
-    """Return the centres of `count` equal parts of `size` samples, in samples, none outside those of the outermost."""
-    return ((np.arange(count) + 0.5) * size / count - 0.5).clip(0, size - 1)
