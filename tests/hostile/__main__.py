@@ -88,7 +88,8 @@ class Counts:
     def add(self, arguments: list[str], answer: dict[str, object]) -> None:
         """Judge an answer."""
         problems = []
-        shown = repr(" ".join(word[:60] for word in arguments[:2] + arguments[-2:]))
+        telling = [word[:60] for word in arguments if word not in ("--overwrite", "--quiet")]
+        shown = repr(" ".join(telling[:2] + telling[2:][-2:]))
         busy = min(float(answer.get("busy", 0)), float(answer.get("seconds", 0)))
         self.slowest = max(self.slowest, (busy, shown))
         if answer["code"] not in (0, 2) and [answer["code"], arguments[0]] != [INTERRUPTED, "watch"]:

@@ -9,6 +9,6 @@ from pydantic import Field
 Rows = Annotated[int, Field(ge=16, le=16384, title="Height (pixels)", description="Rows of each frame or slice.")]
 Columns = Annotated[int, Field(ge=16, le=16384, title="Width (pixels)", description="Columns of each frame or slice.")]
 Wavelength = Annotated[
-    float, Field(gt=0, le=1000, title="Wavelength (µm)", description="Wavelength of the light in vacuum.")
+    float, Field(ge=1e-6, le=1000, title="Wavelength (µm)", description="Wavelength of the light in vacuum.")
 ]
 Seed = Annotated[int, Field(ge=0, lt=2**31, title="Seed", description="Seed of all random choices.")]

@@ -18,9 +18,9 @@ class IdtSimulation(Settings):
     """Number of slices."""
     height_px: Rows = 128
     width_px: Columns = 128
-    pixel_size_um: float = Field(default=0.1625, gt=0, le=1000, title="Pixel size (µm)")
+    pixel_size_um: float = Field(default=0.1625, ge=1e-6, le=1000, title="Pixel size (µm)")
     """Distance between neighbouring pixels in the sample."""
-    slice_spacing_um: float = Field(default=0.5, gt=0, le=1000, title="Slice spacing (µm)")
+    slice_spacing_um: float = Field(default=0.5, ge=1e-6, le=1000, title="Slice spacing (µm)")
     """Distance between neighbouring slices; the volume is centred on the plane in focus."""
     wavelength_um: Wavelength = 0.515
     na: float = Field(default=0.65, gt=0, lt=5, title="Objective NA")
@@ -39,7 +39,7 @@ class IdtSimulation(Settings):
     """Largest imaginary part of the index, relative to the largest n − n0."""
     model: Literal["multislice", "born"] = Field(default="multislice", title="Model")
     """Multiple scattering, slice by slice (SSNP), or single scattering, which is linear."""
-    photons: float | None = Field(default=None, gt=0, le=1e12, title="Photons")
+    photons: float | None = Field(default=None, ge=1e-3, le=1e12, title="Photons")
     """Photons per pixel in the empty field, for shot noise; empty for none."""
     noise_sigma: float = Field(default=0.005, ge=0, le=1, title="Noise")
     """Standard deviation of the Gaussian noise, relative to the empty field."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.device import check_memory
+from napari_diner.errors import RecipeError
 from napari_diner.physics.optics import Method, Optics
 from napari_diner.simulate.lensless.illumination import illumination, lateral_positions_um
 from napari_diner.simulate.lensless.phantoms import specimen
@@ -77,6 +78,8 @@ def simulate(settings: LenslessSimulation) -> LenslessSample:
     ------
     OutOfMemoryError
         If the frames do not fit in memory.
+    RecipeError
+        If light of this wavelength carries no detail of the specimen that far.
     """
     # torch takes seconds to load, and is not needed to import this module
     import torch
@@ -159,13 +162,25 @@ def _smoothing_px(settings: LenslessSimulation) -> float:
     """Return the smoothing of the specimen, in pixels, that the grid and propagation to the nearest frame require.
 
     The limits are those of `napari_diner.physics.propagation.passband` along the axis where they are tighter.
+
+    Raises
+    ------
+    RecipeError
+        If nothing of the specimen would be left.
     """
     cutoff = settings.medium_index / settings.wavelength_um
     shortest_side_um = min(settings.height_px, settings.width_px) * settings.pixel_size_um
     steepness = 2 * min(settings.distances_um) / shortest_side_um
     exact = settings.propagation == "angular_spectrum"
     highest = cutoff / math.hypot(steepness, 1) if exact else cutoff / steepness
-    return max(_GRID_SMOOTHING / 0.5, _PASSBAND_SMOOTHING * settings.binning / (highest * settings.pixel_size_um))
+    smoothing = max(_GRID_SMOOTHING / 0.5, _PASSBAND_SMOOTHING * settings.binning / (highest * settings.pixel_size_um))
+    if smoothing > settings.binning * min(settings.height_px, settings.width_px):
+        raise RecipeError(
+            "Light of {field:wavelength_um} carries no detail of the specimen to the nearest of {field}; choose "
+            "shorter distances, a shorter wavelength, or more or larger pixels",
+            "distances_um",
+        )
+    return smoothing
 
 
 def _add_noise(intensities: npt.NDArray[np.float64], settings: LenslessSimulation) -> None:

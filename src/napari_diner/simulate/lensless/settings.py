@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -10,13 +9,15 @@ from pydantic import Field, field_validator
 from napari_diner.settings import Settings
 from napari_diner.simulate.settings import Columns, Rows, Seed, Wavelength
 
+_SHORTEST_UM, _LONGEST_UM = 1e-6, 1e9
+
 
 class LenslessSimulation(Settings):
     """A simulated lensless recording: specimen, light, heights and sensor."""
 
     height_px: Rows = 256
     width_px: Columns = 256
-    pixel_size_um: float = Field(default=1.12, gt=0, le=1000, title="Pixel size (µm)")
+    pixel_size_um: float = Field(default=1.12, ge=1e-6, le=1000, title="Pixel size (µm)")
     """Distance between neighbouring pixels of the sensor."""
     wavelength_um: Wavelength = 0.532
     distances_um: tuple[float, ...] = Field(
@@ -29,7 +30,7 @@ class LenslessSimulation(Settings):
     """Exact angular spectrum, or its paraxial (Fresnel) approximation."""
     source_size_um: float = Field(default=0.0, ge=0, le=1e5, title="Source size (µm)")
     """Diameter of the source behind the lens that makes its light parallel; 0 for a point."""
-    source_distance_um: float = Field(default=10_000.0, gt=0, le=1e7, title="Source distance (µm)")
+    source_distance_um: float = Field(default=10_000.0, ge=1e-6, le=1e7, title="Source distance (µm)")
     """Distance from the source to that lens, its focal length."""
     bandwidth_nm: float = Field(default=0.0, ge=0, le=200, title="Bandwidth (nm)")
     """Width of the source's spectrum at half its height; 0 for a single wavelength."""
@@ -37,7 +38,7 @@ class LenslessSimulation(Settings):
     """The phase of the specimen ranges from zero to this."""
     amplitude_min: float = Field(default=0.3, gt=0, le=1, title="Darkest amplitude")
     """The amplitude ranges from this to one; one means that the specimen does not absorb."""
-    photons: float | None = Field(default=None, gt=0, le=1e12, title="Photons")
+    photons: float | None = Field(default=None, ge=1e-3, le=1e12, title="Photons")
     """Photons in a pixel at full scale, for shot noise; empty for none."""
     noise_sigma: float = Field(default=0.0, ge=0, le=1, title="Read noise")
     """Standard deviation of the sensor's Gaussian noise, as a fraction of full scale."""
@@ -59,6 +60,6 @@ class LenslessSimulation(Settings):
     @classmethod
     def _positive(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         for value in values:
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"every value must be a positive number, not {value:g}")
+            if not _SHORTEST_UM <= value <= _LONGEST_UM:
+                raise ValueError(f"every value must lie between {_SHORTEST_UM:g} and {_LONGEST_UM:g}, not {value:g}")
         return values
