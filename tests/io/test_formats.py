@@ -20,7 +20,7 @@ from scipy.io import savemat
 from napari_diner.errors import InputError
 from napari_diner.io.header import decoding
 from napari_diner.io.images import read_image
-from napari_diner.io.ome_zarr import read_zarr
+from napari_diner.io.ome_zarr import read_zarr, zarr_files
 from napari_diner.io.signals import probe_signal, read_signal
 from napari_diner.io.stacks import check_frames, check_frames_first, frames_last, probe, read
 
@@ -233,3 +233,15 @@ def test_chunks_that_cannot_be_decoded_are_named(damage: str, version: str, tmp_
     np.testing.assert_array_equal(read_zarr(path, "", one), STACK[1])
     with pytest.raises(InputError, match=re.escape(str(chunk))):
         read_zarr(path, "", whole)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_an_image_without_a_stored_value_is_refused(version: str, tmp_path: Path) -> None:
+    """Zarr gives zeros in place of chunks that were not copied."""
+    path = tmp_path / "a.zarr"
+    save_zarr(path, STACK, version)
+    for file in zarr_files(path):
+        if not Path(file).name.startswith((".", "zarr")):
+            (path / file).unlink()
+    with pytest.raises(InputError, match="holds no values where it is read"):
+        read_signal(probe_signal(str(path)))

@@ -95,7 +95,7 @@ def _check_chunks(array: zarr.Array[Any], index: Index) -> None:
     Raises
     ------
     InputError
-        If one is not.
+        If one is not, or if there is none at all.
     """
     from zarr.storage import LocalStore
 
@@ -107,10 +107,12 @@ def _check_chunks(array: zarr.Array[Any], index: Index) -> None:
         range(-(-size // step)) if isinstance(at, slice) else [at // step]
         for at, size, step in zip(index, array.shape, steps, strict=True)
     )
+    is_stored = False
     for place in itertools.product(*along):
         file = array.store.root / array.path / array.metadata.encode_chunk_key(place)
         if not file.exists():  # it holds the fill value only
             continue
+        is_stored = True
         if not file.is_file():
             raise InputError(f"{file} is a folder, a device or a pipe, not a chunk; copy the image again")
         if is_blosc:
@@ -118,6 +120,11 @@ def _check_chunks(array: zarr.Array[Any], index: Index) -> None:
                 header = opened.read(_BLOSC_HEADER)
             if int.from_bytes(header[12:], "little") != file.stat().st_size:
                 raise InputError(f"The chunk {file} is truncated; copy the image again")
+    if not is_stored:
+        raise InputError(
+            f"{array.store.root / array.path} holds no values where it is read, only its description; copy or "
+            "record the image again, or choose another part"
+        )
 
 
 class _Axis(BaseModel):
