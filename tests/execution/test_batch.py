@@ -178,6 +178,20 @@ def test_a_report_with_other_values_is_still_that_of_a_result(
     assert states(nd.batch(plan, out)) == {name: "unchanged"}
 
 
+def test_a_summary_that_cannot_be_written_stops_no_item(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "_SUMMARY_EVERY_S", 0.0)
+    out = tmp_path / "out"
+    work = Batch(Plan(recipe=quick(), items=[str(tree / "day1")]), out)
+    with pytest.raises(OutputError, match=r"batch\.json cannot be written"), work:
+        for _ in work:
+            if work.count("done") and (out / "batch.json").is_file():
+                (out / "batch.json").unlink()
+                write(out / "batch.json" / "mine.tif", np.zeros((3, 24, 24), np.float32))
+    assert states(work) == {"day1/a": "done", "day1/b": "done"}
+
+
 def test_only_the_folder_of_a_batch_is_written_into(tree: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

@@ -18,6 +18,7 @@ from napari_diner.cli.commands import Assignments
 from napari_diner.cli.options import assignment
 from napari_diner.cli.output import INTERRUPTED, Common
 from napari_diner.cli.terminal import Display, Watch, warn
+from napari_diner.errors import DinerError
 from napari_diner.settings import Values
 from napari_diner.tasks.recipe import merge
 from napari_diner.tasks.wording import duration
@@ -99,6 +100,9 @@ def _follow(work: Batch, common: Common, goes_on: Callable[[], bool] = lambda: T
                     if not (watching.goes_on(changed) and goes_on()):
                         break
         _print_summary(work, common)
+    except DinerError:  # the summary cannot be written, but there may be results
+        _print_failures(work)
+        raise
     except KeyboardInterrupt:
         if any((work.output / name).is_dir() for name in work.records):
             raise KeyboardInterrupt(f"finished items are in {common.output}") from None
@@ -110,11 +114,15 @@ def _print_summary(work: Batch, common: Common) -> None:
         for text, names in work.warnings.items():
             more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
             warn([f"{', '.join(names[:_MOST_NAMED])}{more}: {text}"])
+    _print_failures(work)
+    if not common.quiet:
+        print(f"{work.counted()}; see {common.output / 'batch.html'}")
+
+
+def _print_failures(work: Batch) -> None:
     for record in work.records.values():
         if record.state == "failed":
             print(f"failed: {record.name}: {record.message}", file=sys.stderr)
-    if not common.quiet:
-        print(f"{work.counted()}; see {common.output / 'batch.html'}")
 
 
 class _Lines:

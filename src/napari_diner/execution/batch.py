@@ -160,7 +160,12 @@ class Batch:
         return self._executor(self.items, self.output, self.overwrite)
 
     def _summarise(self, *, is_over: bool = False) -> None:
-        write_summary(self.output, list(self.records.values()), self.strays, is_over=is_over)
+        """Write the summaries; once items have been run, a failure matters only at the end."""
+        try:
+            write_summary(self.output, list(self.records.values()), self.strays, is_over=is_over)
+        except OutputError:
+            if is_over or self._written == -math.inf:
+                raise
         self._written = time.monotonic()
 
 
