@@ -36,6 +36,16 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return callable_loop
 
 
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function into the loops that call it, however long it is; without numba, return it as it is."""
+    if not can_compile():
+        return function
+    import numba
+
+    part: Callable[..., Any] = numba.njit(nogil=True, fastmath=_FLAGS, error_model="numpy", forceinline=True)(function)
+    return part
+
+
 @functools.cache
 def _lenient_cache() -> type[Any]:
     """Return numba's cache, except that a damaged or full one costs time, but no run."""

@@ -46,6 +46,7 @@ class Diner(Representation):
         keys = torch.rand(count, settings.table_width, generator=generator) * 2 - 1
         self.hash_table = nn.Parameter(keys * settings.key_range)
         self.backbone = build_backbone(outputs, settings)
+        self._known: tuple[int, Tensor, Tensor] | None = None
 
     def forward(self) -> Tensor:
         """Return the values of all samples, (outputs, *shape), evaluated as set."""
@@ -74,6 +75,25 @@ class Diner(Representation):
         """
         lattice = Lattice.covering(self.hash_table, self.settings.lattice_size)
         return lattice.read(lattice.evaluate(self.backbone), self.hash_table).reshape(self.outputs, *self.shape)
+
+    def lattice_of_keys(self) -> Lattice:
+        """Return the lattice that covers the keys, without looking at them if their extent is known."""
+        size = self.settings.lattice_size
+        if self._known is not None and self._known[0] == self.hash_table._version:
+            return Lattice.between(*self._known[1:], size)
+        return Lattice.covering(self.hash_table, size)
+
+    def remember_extent(self, low: Tensor, high: Tensor) -> None:
+        """Note the least and the greatest of each coordinate of the keys, (d,) each.
+
+        They hold until the keys are assigned or loaded, or until `forget_extent`, which must be called before an
+        optimiser changes them: torch counts those changes only in part.
+        """
+        self._known = (self.hash_table._version, low, high)
+
+    def forget_extent(self) -> None:
+        """Forget the extent of the keys, which are about to change."""
+        self._known = None
 
 
 def chunk_size(keys: Tensor) -> int:

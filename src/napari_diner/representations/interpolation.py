@@ -42,6 +42,36 @@ class Samples(NamedTuple):
     """How often each sample occurs, (n,); None if once."""
 
 
+class Moments(NamedTuple):
+    """What a step of Adam with keys, (n, d), needs."""
+
+    averages: Tensor
+    """Average of the gradient, (n, d); changed in place."""
+    squares: Tensor
+    """Average of its square, (n, d); changed in place."""
+    step: int
+    """Number of the step, from 1."""
+    rate: float
+    """Learning rate."""
+    betas: tuple[float, float]
+    """Part of either average that is kept."""
+    epsilon: float
+    """Number that is added to the root of the squares."""
+
+
+class Stepped(NamedTuple):
+    """What a step with keys has found."""
+
+    misfit: Tensor
+    """The misfit before the step, a scalar."""
+    to_values: Tensor
+    """Its derivative by the values at the points, (G^d, outputs)."""
+    low: Tensor
+    """The least of each coordinate of the new keys, (d,)."""
+    high: Tensor
+    """The greatest of each, (d,)."""
+
+
 class Kernels(Protocol):
     """Interpolation at keys, (n, d), between values at the points of a lattice, (G^d, outputs)."""
 
@@ -78,6 +108,17 @@ def kernels_for(values: Tensor, keys: Tensor) -> Kernels | None:
     from napari_diner.representations import threaded
 
     return threaded
+
+
+def can_step(values: Tensor, keys: Tensor) -> bool:
+    """Return whether there is a compiled loop that also takes the step of Adam with these keys, (n, d)."""
+    # values are padded to eight outputs at most for each that there is
+    return (
+        keys.device.type == "cpu"
+        and keys.is_contiguous()
+        and 8 * values.numel() <= _MOST_VALUES
+        and kernels_for(values, keys) is not None
+    )
 
 
 @functools.cache

@@ -33,10 +33,14 @@ class Lattice:
     def covering(cls, keys: Tensor, size: int, margin: float = 0.0) -> Lattice:
         """Return the lattice over the bounding box of keys, (n, d), wider by a fraction `margin` of it on each side."""
         with torch.no_grad():
-            low, high = _extent(keys)
-            # a box of (nearly) no extent needs a lattice with differences above rounding errors
-            half = ((high - low) / 2).clamp_min(1e-3) * (1 + 2 * margin)
-            return cls((low + high) / 2, half, size)
+            return cls.between(*_extent(keys), size, margin)
+
+    @classmethod
+    def between(cls, low: Tensor, high: Tensor, size: int, margin: float = 0.0) -> Lattice:
+        """Return the lattice over the box between two corners, (d,), wider by a fraction of it on each side."""
+        # a box of (nearly) no extent needs a lattice with differences above rounding errors
+        half = ((high - low) / 2).clamp_min(1e-3) * (1 + 2 * margin)
+        return cls((low + high) / 2, half, size)
 
     @property
     def width(self) -> int:
@@ -110,6 +114,36 @@ class Lattice:
             part_to_values, to_keys[part] = torch.autograd.grad(outputs, (leaf, own), 2 * scale * weighted)
             to_values += part_to_values
         return scale * total, to_values
+
+    def step(
+        self,
+        values: Tensor,
+        keys: Tensor,
+        samples: interpolation.Samples,
+        scale: float,
+        moments: interpolation.Moments,
+    ) -> interpolation.Stepped:
+        """Compare the values at keys with targets, and take a step of Adam with the keys, in place.
+
+        Equal to `misfit` and a step with its derivative, but for rounding. `interpolation.can_step` must be true.
+
+        Parameters
+        ----------
+        values
+            Values at the points, (G^d, outputs).
+        keys
+            The keys, (n, d), without gradient.
+        samples
+            The values that they should have, with weights.
+        scale
+            The factor of the misfit.
+        moments
+            The state of Adam for the keys.
+        """
+        from napari_diner.representations import threaded
+
+        with torch.no_grad():
+            return threaded.step(self.box, values, keys, samples, scale, moments)
 
     def _sampled(self, values: Tensor, keys: Tensor) -> Tensor:
         """Return the values at keys by `grid_sample`, on any device."""

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from napari_diner.loops import shared
+from napari_diner.representations.interpolation import Stepped
 
 if TYPE_CHECKING:
     from napari_diner.representations.compiled import Kernels
-    from napari_diner.representations.interpolation import Box, Samples
+    from napari_diner.representations.interpolation import Box, Moments, Samples
 
 Floats = npt.NDArray[np.float32]
 
@@ -40,6 +42,38 @@ def misfit(
     loop = _loops(keys, values).misfit
     total, to_values = _back(loop, _arrays(box, values, keys), *samples, 2 * scale, to_keys)
     return torch.tensor(scale * total, dtype=values.dtype), to_values
+
+
+def step(box: Box, values: Tensor, keys: Tensor, samples: Samples, scale: float, moments: Moments) -> Stepped:
+    """Take a step of Adam with all keys; see `napari_diner.representations.lattice.Lattice.step`."""
+    from napari_diner.representations.compiled_step import lanes_for, rates, step_loop
+
+    (points, outputs), width = values.shape, keys.shape[1]
+    lanes = lanes_for(outputs)
+    groups = -(-outputs // lanes)
+    padded = F.pad(values, (0, lanes * groups - outputs)).view(-1)
+    slope, offset = box.scaling()
+    weight = np.empty(0, np.float32) if samples.weights is None else samples.weights.numpy()
+    threads = torch.get_num_threads()
+    to_values = padded.new_zeros(threads, len(padded))
+    extents = np.full((threads, 2, width), [[np.inf], [-np.inf]], np.float32)
+    shared_arguments = (
+        keys.view(-1).numpy(), padded.numpy(), box.size, slope.numpy(), offset.numpy(),
+        samples.targets.contiguous().numpy(), weight, np.float32(2 * scale),
+    )  # fmt: skip
+    of_adam = (
+        moments.averages.view(-1).numpy(),
+        moments.squares.view(-1).numpy(),
+        rates(moments.rate, moments.betas, moments.epsilon, moments.step),
+    )
+    each = [(*shared_arguments, own.numpy(), *of_adam, extent) for own, extent in zip(to_values, extents, strict=True)]
+    total = sum(shared(step_loop(width, lanes, groups), len(keys), threads, each.__getitem__))
+    return Stepped(
+        torch.tensor(scale * total, dtype=values.dtype),
+        to_values.sum(0).view(points, -1)[:, :outputs],
+        torch.from_numpy(extents[:, 0].min(0)),
+        torch.from_numpy(extents[:, 1].max(0)),
+    )
 
 
 def _arrays(box: Box, values: Tensor, keys: Tensor) -> tuple[Floats, Floats, int, Floats, Floats]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from napari_diner.device import captured
 from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.annealing import Annealing
-from napari_diner.solvers.problem import Batch, Problem
+from napari_diner.solvers.problem import Batch, Problem, TakesSteps
 from napari_diner.solvers.settings import AdamSettings
 from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
@@ -208,9 +208,13 @@ class AdamDescent(Resumable):
         self.unknown.restore(present)
         return estimate
 
-    def _descend(self, optimizer: torch.optim.Optimizer, batch: Batch, *, exact: bool) -> Tensor:
+    def _descend(self, optimizer: torch.optim.Adam, batch: Batch, *, exact: bool) -> Tensor:
         optimizer.zero_grad(set_to_none=False)
-        loss = self.problem.descend(self.unknown, batch, exact=exact)
+        loss = None
+        if batch is None and not exact and isinstance(self.problem, TakesSteps):
+            loss = self.problem.descend_and_step(self.unknown, optimizer)
+        if loss is None:
+            loss = self.problem.descend(self.unknown, batch, exact=exact)
         optimizer.step()
         return loss
 

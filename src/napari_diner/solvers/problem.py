@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -78,4 +78,15 @@ class Problem(Protocol):
             One of `batches`; the loss of a part is scaled to all data.
         exact
             Evaluate representations exactly, not by their fast approximation.
+        """
+
+
+@runtime_checkable
+class TakesSteps(Protocol):
+    """A problem that can take a step of Adam with some parameters while it computes their gradient."""
+
+    def descend_and_step(self, unknown: Unknown, optimizer: torch.optim.Adam) -> Tensor | None:
+        """Do the same as `descend` with all data, and take the step with some parameters; their gradient is None.
+
+        Returns None, without any change, if `descend` has to be called instead.
         """

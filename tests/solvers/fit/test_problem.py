@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
+from napari_diner.representations import interpolation
 from napari_diner.representations.diner import Diner
 from napari_diner.representations.pixels import Pixels
 from napari_diner.representations.settings import CompleteDinerSettings
 from napari_diner.representations.unknown import Values
+from napari_diner.solvers.adam import AdamDescent
 from napari_diner.solvers.fit import problem as value_problem
+from napari_diner.solvers.fit.keys import KeySearch
 from napari_diner.solvers.fit.problem import ValueProblem
+from napari_diner.solvers.settings import AdamSettings
 
 COUNT = 6000
 
@@ -106,3 +112,43 @@ def test_gradients_of_batches_add_up_to_that_of_all_samples() -> None:
         question.descend(unknown, part, exact=False)
     # each part stands for all samples
     assert torch.allclose(pixels.values.grad / len(parts), whole, rtol=1e-12, atol=1e-18)
+
+
+def descent(monkeypatch: pytest.MonkeyPatch, *, fused: bool) -> AdamDescent:
+    """Return a descent with a search for keys halfway, with the steps of the keys in compiled loops or by torch."""
+    if not fused:
+        monkeypatch.setattr(interpolation, "can_step", lambda values, keys: False)
+    question, diner = problem(weighted=True), build().float()
+    single = ValueProblem(question.targets.float(), question.weights.float())
+    refinement = KeySearch(diner, single.targets, 1)
+    settings = AdamSettings(iterations=30, learning_rate=2e-3)
+    return AdamDescent(single, Values(diner), settings, refinement=refinement)
+
+
+def test_steps_in_compiled_loops_are_those_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba", reason="the compiled loops need numba")
+    monkeypatch.setattr(interpolation, "FEWEST_KEYS", 1)
+    fused, plain = ([step.loss for step in descent(monkeypatch, fused=fused).steps()] for fused in (True, False))
+    # the last ten steps use the exact network, and torch for all parameters
+    assert fused == pytest.approx(plain, rel=1e-3)
+    assert fused[-1] < 0.5 * fused[0]
+
+
+def test_the_extent_of_the_keys_is_known_until_they_change() -> None:
+    question, diner = problem(weighted=False), build().float()
+    question = ValueProblem(question.targets.float())
+    optimizer = torch.optim.Adam(diner.parameters(), fused=True)
+    diner.remember_extent(torch.tensor([-9.0, -9.0]), torch.tensor([9.0, 9.0]))
+    assert diner.lattice_of_keys().half.tolist() == [9.0, 9.0]
+    changes: list[Callable[[], object]] = [
+        lambda: diner.load_state_dict(diner.state_dict()),
+        lambda: diner.hash_table.__setitem__(slice(3), 0.1),
+        lambda: (question.descend(Values(diner), None, exact=True), optimizer.step()),
+        lambda: (question.descend_and_step(Values(diner), optimizer), optimizer.step()),
+    ]
+    for change in changes:
+        diner.remember_extent(torch.tensor([-9.0, -9.0]), torch.tensor([9.0, 9.0]))
+        with torch.set_grad_enabled(change in changes[2:]):
+            change()
+        keys = diner.hash_table.detach()
+        assert torch.allclose(diner.lattice_of_keys().half, (keys.amax(0) - keys.amin(0)) / 2)

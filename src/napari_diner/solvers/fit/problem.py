@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from napari_diner.representations import interpolation
 from napari_diner.representations.diner import Diner, chunk_size
-from napari_diner.representations.lattice import Lattice
 from napari_diner.representations.unknown import Unknown
+from napari_diner.solvers.moments import next_moments
 from napari_diner.solvers.problem import Batch, Evaluation
 
 # number of keys to interpolate on a lattice at a time: enough for several threads, few enough for the cache
@@ -92,6 +93,8 @@ class ValueProblem:
         samples is evaluated directly.
         """
         (representation,) = unknown.parts
+        if isinstance(representation, Diner):
+            representation.forget_extent()
         if isinstance(batch, Tensor):
             loss = (representation.sample(batch) - self.targets[:, batch].T).square().mean()
         elif isinstance(representation, Diner) and representation.settings.evaluation == "lattice" and not exact:
@@ -101,16 +104,33 @@ class ValueProblem:
         loss.backward()
         return loss.detach()
 
-    def _descend_lattice(self, diner: Diner) -> Tensor:
-        """Compute the gradient of the misfit by the parameters of a DINER through its lattice."""
-        keys = diner.hash_table
-        lattice = Lattice.covering(keys, diner.settings.lattice_size)
-        values = lattice.evaluate(diner.backbone)
-        if keys.grad is None:
-            keys.grad = torch.empty_like(keys)
-        loss, to_values = lattice.misfit(
-            values.detach(), keys.detach(), self.targets, self.weights, 1 / self.count, keys.grad
-        )
+    def descend_and_step(self, unknown: Unknown, optimizer: torch.optim.Adam) -> Tensor | None:
+        """Take the step with the keys of a DINER, too, if it is evaluated through its lattice; see `TakesSteps`."""
+        (representation,) = unknown.parts
+        if isinstance(representation, Diner) and representation.settings.evaluation == "lattice":
+            return self._descend_lattice(representation, optimizer)
+        return None
+
+    def _descend_lattice(self, diner: Diner, optimizer: torch.optim.Adam | None = None) -> Tensor:
+        """Compute the gradient of the misfit by the parameters of a DINER through its lattice.
+
+        With compiled loops, the step of an optimiser with the keys is taken in the same pass over them.
+        """
+        keys, lattice = diner.hash_table, diner.lattice_of_keys()
+        values, scale = lattice.evaluate(diner.backbone), 1 / self.count
+        if optimizer is not None and interpolation.can_step(values, keys):
+            samples = interpolation.Samples(self.targets, self.weights)
+            moments = next_moments(optimizer, keys)
+            loss, to_values, *extent = lattice.step(values.detach(), keys.detach(), samples, scale, moments)
+            diner.remember_extent(*extent)
+            keys.grad = None
+        else:
+            diner.forget_extent()
+            if keys.grad is None:
+                keys.grad = torch.empty_like(keys)
+            loss, to_values = lattice.misfit(
+                values.detach(), keys.detach(), self.targets, self.weights, scale, keys.grad
+            )
         values.backward(to_values)
         return loss
 
