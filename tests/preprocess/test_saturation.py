@@ -58,6 +58,16 @@ def test_a_flat_background_is_not_saturated() -> None:
     assert saturation_level(np.zeros((2, 16, 16), np.uint16)) is None
 
 
+@pytest.mark.parametrize(("kind", "full"), [(np.uint8, 255), (np.uint16, 1023), (np.uint16, 16383)])
+def test_frames_that_are_mostly_saturated_are_found(kind: type, full: int) -> None:
+    light = np.random.default_rng(0).uniform(0.5, 6, (3, 40, 48))
+    frames = np.minimum(light * full, full).astype(kind)
+    assert (frames == full).mean() > 0.8
+    assert saturation_levels(frames).tolist() == [full] * 3
+    # a flat background of another value
+    assert np.isinf(saturation_levels((frames - (frames == full)).astype(kind))).all()
+
+
 def test_what_is_not_finite_does_not_count() -> None:
     frames = pattern().astype(np.float64)
     frames = np.minimum(frames, np.quantile(frames, 0.9))

@@ -15,8 +15,9 @@ Mask = npt.NDArray[np.bool_]
 _NEAR, _NEXT = 0.02, 3
 # factor over the expected frequency, and number of occurrences, above which a value is a saturation level
 _PILED, _FEWEST = 5.0, 8
-# largest part of saturated pixels; a more frequent value is a flat background
-_MOST = 0.5
+# largest part of saturated pixels, unless the value is the largest of a camera of so many bits or more; any other value
+# that is more frequent is a flat background
+_MOST, _BITS = 0.5, 8
 # part of the pixels of a frame that are cut off at black, and the widest step between values that are not single counts
 _BLACK, _COUNTS = 0.05, 0.005
 
@@ -81,13 +82,18 @@ def _piled_up(values: Array) -> float:
         return np.inf
     largest = values.max()
     count = int((values == largest).sum())
-    if largest <= 0 or not _FEWEST <= count <= _MOST * values.size:
+    if largest <= 0 or count < _FEWEST or (count > _MOST * values.size and not _is_full_scale(largest)):
         return np.inf
     near = values[(values >= (1 - _NEAR) * largest) & (values < largest)]
     if len(np.unique(near)) < _NEXT:
         levels = np.unique(values)[-1 - _NEXT :]
         near = values[(values >= levels[0]) & (values < largest)]
     return float(largest) if _is_piled_up(count, near) else np.inf
+
+
+def _is_full_scale(value: np.generic) -> bool:
+    """Return whether a value is the largest integer of some number of bits."""
+    return value.dtype.kind in "ui" and int(value) >= 2**_BITS - 1 and (int(value) + 1) & int(value) == 0
 
 
 def _is_piled_up(count: int, near: Array) -> bool:

@@ -11,6 +11,7 @@ from napari_diner.tasks.check import Ranking
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.task import IdtTask, simulate
 from napari_diner.tasks.task import Frames
+from tests.tasks.idt.small_recordings import Recording, reconstructed, started
 
 
 def ranked(recipe: IdtRecipe, frames: object) -> Ranking:
@@ -39,3 +40,36 @@ def test_the_slices_cover_the_sample_and_little_more() -> None:
     geometry = changed.geometry((changed.slice_count, 72, 72))
     assert axial_sampling(geometry, changed.illumination(12)).fine
     assert ranking.picture is not None and ranking.picture.std() > 20
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"slice_count": 3}, "the first slice, at -0.6 µm and the last slice, at 0.6 µm"),
+        ({"slice_count": 6, "first_slice_um": 0.2}, "the first slice, at 0.2 µm,"),
+        ({"slice_spacing_um": 0.15}, "the first slice, at -0.525 µm and"),
+    ],
+)
+def test_a_sample_that_reaches_beyond_the_slices_is_told(
+    recording: Recording, changes: dict[str, object], words: str
+) -> None:
+    quick = {"iterations": 8, "regularization": {"tikhonov": 10.0, "tv": 0.002}}
+    result = reconstructed(recording.recipe.updated({**quick, **changes}), recording.frames)
+    said = [text for text in result.report["warnings"] if text.startswith("the sample reaches")]
+    assert [words in text for text in said] == ([True] if words else [])
+
+
+@pytest.mark.parametrize("first_um", [9.0, -17.0])
+def test_slices_beside_the_sample_are_named_and_nothing_else(recording: Recording, first_um: float) -> None:
+    said = started(recording.recipe.updated({"first_slice_um": first_um}), recording.frames).warnings
+    assert any("fit better with slices from" in text and "Which slices?" in text for text in said)
+    assert not [text for text in said if "pixels about" in text or "turned by 180°" in text]
+
+
+@pytest.mark.parametrize("changes", [{"slice_spacing_um": 2.2}, {"slice_count": 60}])
+def test_slices_that_are_few_or_many_are_no_reason_to_doubt_the_optics(
+    recording: Recording, changes: dict[str, float]
+) -> None:
+    said = started(recording.recipe.updated(changes), recording.frames).warnings
+    assert not [text for text in said if "fit" in text or "index of the sample" in text], said

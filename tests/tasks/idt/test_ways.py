@@ -158,6 +158,24 @@ def test_pixels_that_no_camera_has_are_warned_of(recording: Recording) -> None:
     assert any("10 times finer than the optics need" in text for text in started(tiny, recording.frames).warnings)
 
 
+def test_the_pixel_of_the_camera_is_named_and_nothing_else(recording: Recording) -> None:
+    for pixel_um in (3.45, 6.5):
+        (text,) = started(recording.recipe.updated({"pixel_size_um": pixel_um}), recording.frames).warnings
+        assert "divided by the magnification" in text
+
+
+def test_light_along_the_axis_alone_is_no_error(recording: Recording) -> None:
+    started(listed(recording.recipe, np.zeros((12, 2))), recording.frames)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_detail_gives_the_sign_where_slow_changes_are_hidden(turn: int) -> None:
+    sample = nd.sample("idt", height_px=64, width_px=64, slices=16, ring_na=0.4, peak_phase_rad=0.2, seed=20)
+    directions = turn * sample.recipe.illumination(24).apertures
+    said = started(listed(sample.recipe, directions), sample.data.data).warnings
+    assert any("index of the sample comes out below" in text for text in said) == (turn < 0)
+
+
 def test_turned_directions_are_warned_of_and_ranked_second(recording: Recording) -> None:
     turned = listed(recording.recipe, -ring(0.637, 12).apertures)
     assert any("turned by 180°" in text for text in started(turned, recording.frames).warnings)

@@ -9,7 +9,7 @@ One ambiguity remains. Rotating all directions by 180° and mirroring the volume
 negates H_re, so that rotated directions explain the same frames by a mirrored volume of the opposite contrast, with the
 same absorption; only its position differs, if the slices are not centred on the focus. Prior knowledge has to decide:
 most samples are denser than their medium, and their dense parts are few. The sign of the contrast is therefore taken
-from the skewness of the phase that the closed form gives along z; its mean is invisible, as H_re(0) = 0.
+from the skewness of what the closed form gives; its mean is invisible, as H_re(0) = 0.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, Source, ring
 from napari_diner.physics.idt.linear import without_nyquist
 from napari_diner.physics.idt.transfer import Dispersion, born_amplitude
+from napari_diner.solvers.calibration.contrast_sign import image_of, of_volume, sign_of, skewness
 from napari_diner.solvers.calibration.frame_orders import frame_orders
 
 Vector = npt.NDArray[np.float64]
@@ -37,21 +38,18 @@ COARSE_DEG = 7.5
 """First angles of a ring are tried in steps no larger than this."""
 # numbers N²K of the covariances at all frequencies, and the fewest frequencies
 _MOST_NUMBERS, _FEWEST = 2**19, 60
-# number of slices sufficient to distinguish directions
-_MOST_SLICES = 16
+# number of slices sufficient to distinguish directions, unless a volume needs more to be sampled; and the most
+_SLICES, _MOST_SLICES = 16, 64
 # α relative to the mean response
 _ALPHAS = (1e-3, 1e-2, 1e-1)
 # directions closer than this count as equal
 _SAME_NA = 1e-6
-# tolerance of evenly spaced directions on a ring, in units of their spacing
-_EVEN = 0.2
+_EVEN = 0.2  # tolerance of evenly spaced directions on a ring, in units of their spacing
 # a list is correct if no other predicts better by so many standard errors, and by this part of the error
 _SURE = 3.0
 _WORTHWHILE = 0.25
-# skewness of the phase below which its sign is uncertain
-_SKEWED = 0.35
-# unexplained share above which single scattering does not describe the sample
-_STRONG_RMS = 0.1
+# unexplained share above which single scattering does not describe the sample, and below which it does so well
+_STRONG_RMS, _WEAK_RMS = 0.1, 0.03
 
 _TURNS = {
     "as given": ((1, 0), (0, 1)),
@@ -95,7 +93,7 @@ class Judged:
     unexplained_rms: float
     """Root mean square difference per pixel, relative to the background, at the frequencies that are compared."""
     skewness: float
-    """Skewness of the phase along z; negative if the index of the dense parts of the sample is below the medium's."""
+    """Skewness of the contrast; negative if the index of the dense parts of the sample is below the medium's."""
 
     @property
     def error(self) -> float:
@@ -248,14 +246,14 @@ class ArrangementTest:
         frequencies: int = 400,
         periods: float = 0.0,
     ) -> None:
-        self.geometry = _with_fewer_slices(geometry)
+        self.geometry = _with_other_slices(geometry)
         self.dispersion = dispersion
         self._z = torch.from_numpy(self.geometry.slice_positions_um)
         self._choose_frequencies(data, frequencies, periods)
 
     @property
     def frequencies(self) -> int:
-        """Number of compared frequencies: few if most of them do not pass the objective."""
+        """Number of compared frequencies; few if most do not pass the objective."""
         return len(self._fy)
 
     @torch.no_grad()
@@ -284,25 +282,21 @@ class ArrangementTest:
         products = matrix @ matrix.mH
         scale = float(products.diagonal(dim1=1, dim2=2).real.mean()) + 1e-12
         eye = torch.eye(len(frames), dtype=products.dtype)
-        along_z = matrix.unflatten(-1, (2, -1))[:, :, 0].sum(-1).conj()
         errors = np.full((len(ways), count), np.inf)
-        best = torch.zeros(len(ways), len(self._fy), dtype=_COMPLEX)
+        best = torch.zeros(len(ways), len(self._fy), len(frames), dtype=_COMPLEX)
         for alpha in _ALPHAS:
             inverse = torch.cholesky_inverse(torch.linalg.cholesky(products + alpha * scale * eye))
             differences, solved = _predicted(inverse, data, missing)
             squares = (
                 torch.einsum("knw,k->wn", differences.abs().square(), self._shares).double().numpy() / self._energy
             )
-            phases = torch.einsum("kn,knw->wk", along_z, solved)
             for number, where in enumerate(places):
                 if squares[number, where[:count]].sum() < errors[number].sum():
-                    errors[number], best[number] = squares[number, where[:count]], phases[number]
-        skews = self._skewness(best).tolist()
+                    errors[number], best[number] = squares[number, where[:count]], solved[..., number]
         signal_rms = math.sqrt(self._energy) / (self.geometry.shape[1] * self.geometry.shape[2])
-        return [
-            Judged(way, error, signal_rms * math.sqrt(error.mean()), skew)
-            for way, error, skew in zip(ways, errors, skews, strict=True)
-        ]
+        unexplained = signal_rms * np.sqrt(errors.mean(1))
+        skews = self._skewnesses(matrix, best, unexplained < _WEAK_RMS)
+        return [Judged(*judged) for judged in zip(ways, errors, unexplained.tolist(), skews, strict=True)]
 
     def _matrix(self, frames: Sequence[tuple[Source, ...]]) -> Tensor:
         """Return the matrix of each frequency, (K, N, 2Z): H_re of all slices, then H_im."""
@@ -346,24 +340,27 @@ class ArrangementTest:
         self._shares = torch.where(self._places % half == 0, 1.0, 2.0)
         self._energy = float((self._data.abs().square() * self._shares[:, None]).sum()) / len(data) + 1e-30
 
-    def _skewness(self, phases: Tensor) -> Tensor:
-        """Return the skewness of images from their spectra, (W, K), of which only the lowest frequencies count."""
-        rows, columns = self.geometry.shape[1:]
-        spectrum = torch.zeros(len(phases), rows * (columns // 2 + 1), dtype=phases.dtype)
-        spectrum[:, self._places[: self._low]] = phases[:, : self._low]
-        images = torch.fft.irfft2(spectrum.unflatten(1, (rows, -1)), s=(rows, columns))
-        return skewness(images)
+    def _skewnesses(self, matrix: Tensor, solved: Tensor, weak: Sequence[bool]) -> list[float]:
+        """Return the skewness of the phase along z, or of the volume if that leaves the sign open, for W lists.
 
-
-def skewness(images: Tensor) -> Tensor:
-    """Return the skewness of images of zero mean, (W, Y, X) to (W,); zero for empty ones."""
-    variance = images.square().mean((1, 2)).clamp_min(torch.finfo(images.dtype).tiny ** 0.5)
-    return (images**3).mean((1, 2)) / variance**1.5
-
-
-def sign_of(skew: float) -> int:
-    """Return the sign of the contrast, 1 or −1, from the skewness of the phase; 0 if uncertain."""
-    return int(math.copysign(1, skew)) if abs(skew) > _SKEWED else 0
+        Parameters
+        ----------
+        matrix
+            Responses, (K, N, 2Z).
+        solved
+            C⁻¹ y, (W, K, N).
+        weak
+            Whether the volume is good enough to decide, (W,).
+        """
+        shape, low = self.geometry.shape[1:], slice(self._low)
+        responses = matrix.unflatten(-1, (2, -1))[:, :, 0].conj()
+        phases = torch.einsum("kn,wkn->wk", responses[low].sum(-1), solved[:, low])
+        skews = skewness(image_of(phases, self._places[low], shape)).tolist()
+        for number, skew in enumerate(skews):
+            if weak[number] and not sign_of(skew):
+                slices = torch.einsum("knz,kn->zk", responses, solved[number])
+                skews[number] = of_volume(image_of(slices, self._places, shape)) or skew
+        return skews
 
 
 def _predicted(inverse: Tensor, data: Tensor, missing: Sequence[int] | None) -> tuple[Tensor, Tensor]:
@@ -391,10 +388,13 @@ def _predicted(inverse: Tensor, data: Tensor, missing: Sequence[int] | None) -> 
     return solved / diagonal, solved
 
 
-def _with_fewer_slices(geometry: VolumeGeometry) -> VolumeGeometry:
-    """Return the same volume in fewer slices, which are thicker."""
+def _with_other_slices(geometry: VolumeGeometry) -> VolumeGeometry:
+    """Return the same volume in fewer slices, which are thicker; or in more, if it has too few to be sampled."""
     planes, rows, columns = geometry.shape
-    fewer = min(planes, _MOST_SLICES)
-    spacing = geometry.slice_spacing_um * planes / fewer
+    height = geometry.slice_spacing_um * planes
+    on_axis, at_edge = geometry.medium_frequency, math.sqrt(geometry.medium_frequency**2 - geometry.cutoff**2)
+    needed = math.ceil(2 * height * (on_axis - at_edge))
+    slices = max(min(planes, _SLICES), min(needed, _MOST_SLICES))
+    spacing = height / slices
     first = float(geometry.slice_positions_um[0]) + (spacing - geometry.slice_spacing_um) / 2
-    return replace(geometry, shape=(fewer, rows, columns), slice_spacing_um=spacing, first_slice_um=first)
+    return replace(geometry, shape=(slices, rows, columns), slice_spacing_um=spacing, first_slice_um=first)

@@ -35,6 +35,10 @@ _COMMON, _NEARLY_ALL, _CLOSE = 0.02, 0.9, 0.3
 # brightening across the field, and part of the mean of all frames, from which it is not that of a sample
 _STEEP, _MOSTLY = 0.1, 0.8
 
+_ARRAY = "array"
+"""Name of a background that is neither a file nor a layer."""
+_LEAST_VARIATION = 1e-5
+"""Variation of intensities relative to their mean below which they contain an offset."""
 _OF_CONTRAST = 0.5
 """Largest deviation of the mean of I / I_background from one that a sample causes."""
 _OF_INTENSITY = 1.5
@@ -88,8 +92,13 @@ def without(data: IdtData, left_out: LeftOut) -> IdtData:
 
 
 def with_file_facts(recipe: IdtRecipe, data: IdtData) -> IdtRecipe:
-    """Return a recipe with the name of the data, and with their pixel size if it has none."""
+    """Return a recipe with the name of the data, and with their pixel size if it has none.
+
+    An array in place of the file of a background is used whatever the recipe says.
+    """
     facts: dict[str, object] = {"stack": data.source, **data.read_as}
+    if data.background is not None and recipe.background in BACKGROUNDS:
+        facts["background"] = _ARRAY
     if recipe.pixel_size_um is None and data.pixel_size_um is not None:
         facts["pixel_size_um"] = data.pixel_size_um
     return recipe.updated(facts)
@@ -129,13 +138,16 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
             f"{int((frames == missing).sum())} pixels of the frames hold {missing:g}, far from all other values, as "
             "where there are no data; crop the frames, or fill these pixels"
         )
-    values, notes = frames.astype(np.float32), black(frames)
+    # the offset may exceed the light by so much that single precision would lose it
+    offset = 0.0 if recipe.background in ("none", "ratio") else recipe.background_offset
+    values = np.stack([np.asarray(frame - np.float64(offset), np.float32) for frame in frames])
+    notes = black(frames)
     for find, what in ((broken_pixels, "dead or hot"), (outliers, "far above or below all others of a frame")):
         bad = find(values)
         if bad.any():
             values = filled(values, bad)
             notes += counted(bad, what, "filled from the pixels around")
-    _check_kind(recipe.background, values, is_real=frames.dtype.kind == "f")
+    _check_kind(recipe.background, values, is_real=frames.dtype.kind == "f" and not offset)
     contrast, warnings = _contrast(recipe, data, values)
     return contrast, [*notes, *warnings, *only_noise(contrast), *_slope(contrast)]
 
@@ -148,7 +160,6 @@ def _contrast(
     if recipe.background == "ratio":
         values -= 1
         return values, _level(values, "frames that are ratios, I / I_background, have a mean of about one")
-    values -= np.float32(recipe.background_offset)
     for number, (frame, empty) in enumerate(zip(values, _backgrounds(recipe, data, values), strict=True), 1):
         if not (empty > 0).all():
             raise InputError(
@@ -185,6 +196,12 @@ def _check_kind(background: str, frames: Array, *, is_real: bool) -> None:
                 f"The frames have a mean of {mean:.4g}, but I / I_background has one of 1; set {{field}} to {kind}",
                 "background",
             )
+    elif spread < _LEAST_VARIATION * abs(mean):
+        raise InputError(
+            f"The frames vary by only {spread / abs(mean):.1g} of their mean, less than any light does; set {{field}} "
+            "to the grey level of the camera without light",
+            "background_offset",
+        )
     elif is_real and spread > _OF_INTENSITY * abs(mean):
         raise InputError(
             f"The frames vary by {spread:.3g} about a mean of {mean:.3g}, as I / I_background − 1 does and intensities "

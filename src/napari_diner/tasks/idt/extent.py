@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.preflight import axial_sampling
 from napari_diner.physics.padding import fading
 from napari_diner.solvers.idt.tikhonov import ClosedForm
@@ -28,6 +29,9 @@ _SIDE, _MOST, _FEWEST = 96, 61, 10
 _FINE = 0.4
 # the sample ends where its contrast is this much above the least contrast on that side
 _ENDS = 1.5
+# detail of the first or last slice relative to the most, from which a sample reaches it: at most 0.15 in volumes that
+# hold all of a sample, 0.6 or more if they cut it; and the fewest slices
+_REACHED, _LEAST_SLICES = 0.4, 3
 _COLUMNS = {
     "slices": "Number of slices",
     "spacing (µm)": "Distance between slices, at most the one that samples all axial frequencies in the data",
@@ -96,10 +100,43 @@ def _profile(models: ComputedModels, data: Tensor, limit_um: float) -> tuple[npt
     closed = ClosedForm(model)
     spectrum = model.spectrum(data)
     volume = closed.correction(spectrum, choose_tikhonov(closed, data).value)[0]
-    fy = torch.fft.fftfreq(size[0], given.pixel_size_um)[:, None]
-    fx = torch.fft.rfftfreq(size[1], given.pixel_size_um)
-    fine = torch.hypot(fy, fx) > _FINE * given.cutoff
-    return tall.slice_positions_um, (volume.abs().square() * fine).sum((1, 2)).tolist()
+    return tall.slice_positions_um, (volume.abs().square() * _fine(tall)).sum((1, 2)).tolist()
+
+
+def _fine(geometry: VolumeGeometry) -> Tensor:
+    """Return whether lateral frequencies of a half-spectrum are high enough for a sharp response along z, (Y, X')."""
+    _, rows, columns = geometry.shape
+    fy = torch.fft.fftfreq(rows, geometry.pixel_size_um)[:, None]
+    return torch.hypot(fy, torch.fft.rfftfreq(columns, geometry.pixel_size_um)) > _FINE * geometry.cutoff
+
+
+def warnings_of_ends(geometry: VolumeGeometry, volume: Tensor) -> list[str]:
+    """Return a warning if a sample reaches the first or the last slice of its volume.
+
+    What is beyond is missing, and the slices at the ends explain its light as well as they can.
+
+    Parameters
+    ----------
+    geometry
+        The volume and the objective.
+    volume
+        The real part of the contrast, (Z, Y, X).
+    """
+    if len(volume) < _LEAST_SLICES:
+        return []
+    fade, fine = fading(*volume.shape[1:]).to(volume), _fine(geometry).to(volume)
+    detail = [float((torch.fft.rfft2(plane * fade).abs().square() * fine).sum()) for plane in volume]
+    ends = [
+        f"the {name} slice, at {geometry.slice_positions_um[place]:.3g} µm"
+        for name, place in (("first", 0), ("last", -1))
+        if detail[place] > _REACHED * max(detail)
+    ]
+    if not ends:
+        return []
+    return [
+        f"the sample reaches {' and '.join(ends)}, and probably continues beyond, where the volume ends; the command "
+        "slices, or “Which slices?” in the dock, recommends slices that hold it"
+    ]
 
 
 def _extent(detail: list[float]) -> tuple[int, int]:

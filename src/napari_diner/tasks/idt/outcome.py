@@ -12,15 +12,18 @@ from napari_diner.errors import DinerError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
+from napari_diner.tasks.idt.extent import warnings_of_ends
+from napari_diner.tasks.idt.optics import ComputedModels
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.recording import IdtRecording
-from napari_diner.tasks.idt.stages import warnings_of_phase
+from napari_diner.tasks.idt.stages import LINEAR_PHASE_RAD, warnings_of_phase
 from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.strong import warnings_of_reach
 from napari_diner.tasks.idt.truth import score
 from napari_diner.tasks.job import Outcome, RunRecord
 from napari_diner.tasks.report import psnr_db
 from napari_diner.tasks.unexplained import Unexplained
+from napari_diner.tasks.wording import percent
 
 Frames = npt.NDArray[np.float32]
 # with the right geometry strong samples leave up to 0.13 unexplained, weak ones 0.01; a wrong one 0.18 or more: see
@@ -30,6 +33,11 @@ _DOUBTFUL = (
     "check the directions, their order and the background; a sample may also scatter or absorb too strongly",
 )  # fmt: skip
 _DOUBTFUL_FRAME = 0.02
+# part of the residual that is the same in all frames, at most 0.1 with a right background, and share of the data, from
+# which it is named; the fewest frames
+_STATIC, _STATIC_SHARE, _FEWEST = 0.4, 0.03, 6
+# largest share for a volume whose shape means something
+_MOSTLY_EXPLAINED = 0.5
 
 
 def no_volume() -> DinerError:
@@ -100,11 +108,15 @@ def outcome_of(
     if recording.truth is not None:
         figures["truth"] = score(n_re.data, n_im.data, recording.truth, recipe.medium_index)
     figures |= record.reconstruction
-    warnings = unexplained.warnings(*_DOUBTFUL)
+    static = [] if phase > LINEAR_PHASE_RAD else _of_static(residual, unexplained, recipe.background)
+    warnings = static or unexplained.warnings(*_DOUBTFUL)
     warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "direction, alignment and background")
     if state.is_strong and state.is_multiply_scattering:
         figures["method"] = "gauss-newton"
         warnings += warnings_of_reach(unexplained, phase)
+    if isinstance(state.models, ComputedModels) and unexplained.share < _MOSTLY_EXPLAINED:
+        geometry = state.models.of_size(*contrast.shape[2:]).geometry
+        warnings += warnings_of_ends(geometry, contrast[0])
     if not state.is_multiply_scattering:
         warnings += warnings_of_phase(state, phase)
     return Outcome(
@@ -113,3 +125,17 @@ def outcome_of(
         warnings=left_out.counted([*warnings, *state.warnings]),
         weights={"contrast": contrast.cpu().numpy()},
     )
+
+
+def _of_static(residual: Frames, unexplained: Unexplained, background: str) -> list[str]:
+    """Return a warning if most of the residual of a weak sample, (N, Y, X), is the same in all frames."""
+    square = float(np.mean(np.square(residual, dtype=np.float64)))
+    static = float(np.mean(np.square(residual.mean(0, dtype=np.float64)))) / (square or 1.0)
+    # the mean of independent residuals has 1/N of their power
+    if len(residual) < _FEWEST or static < _STATIC or (static - 1 / len(residual)) * unexplained.share < _STATIC_SHARE:
+        return []
+    own = ", or because frames are divided by their own mean although the sample absorbs" * (background == "mean")
+    return [
+        f"{percent(unexplained.share)} of the variation of the data is left unexplained, and most of it is the same in "
+        f"all frames, as of dirt, fringes or uneven light{own}; a background recorded without the sample removes it"
+    ]

@@ -18,6 +18,12 @@ from napari_diner.physics.plausibility import (
 )
 from napari_diner.tasks.idt.recipe import IdtRecipe
 
+# ratio of the pixel to the coarsest one without aliasing from which it is not that of the sample
+_CAMERA = 10.0
+# least blur of the background, in units of λ/NA
+_BLURRED = 2.0
+# frames from which a volume can be expected
+_FEWEST_FRAMES = 4
 # smallest trend of the brightness that counts, and its standard errors
 _DRIFT, _CERTAIN = 0.015, 6.0
 # dependence of the brightness on the direction of light: polynomials of second degree
@@ -43,8 +49,31 @@ def optics_doubts(recipe: IdtRecipe, shape: tuple[int, int]) -> list[str]:
         }
     )
     odd |= unusual_medium(recipe.medium_index)
+    limit = slices.wavelength_um / (4 * recipe.na) if recipe.na else pixel
+    if pixel > _CAMERA * limit and not odd:
+        odd["pixel_size_um"] = (
+            f"the pixel of {pixel:g} µm is {pixel / limit:.0f} times coarser than λ/(4 NA) = {limit:.3g} µm, which the "
+            "objective needs; give that in the sample, the pixel of the camera divided by the magnification"
+        )
+    blur = recipe.background_blur_um
+    if recipe.background == "blur" and recipe.na and blur < _BLURRED * slices.wavelength_um / recipe.na:
+        odd["background_blur_um"] = (
+            f"the blur of {blur:g} µm is finer than most detail, λ/NA = {slices.wavelength_um / recipe.na:.2g} µm, so "
+            "that the sample becomes part of its background; choose one wider than the sample"
+        )
     check_field(min(shape) * pixel, Optics(pixel, slices.wavelength_um, recipe.medium_index), odd)
     return list(odd.values())
+
+
+def few_frames(frames: int, slices: int) -> list[str]:
+    """Return a warning about a volume of some slices from few frames."""
+    if frames >= _FEWEST_FRAMES or slices < 2:
+        return []
+    which = "1 frame" if frames == 1 else f"{frames} frames"
+    return [
+        f"{which} can hardly determine {slices} slices, nor show whether the directions are right; record more "
+        "directions"
+    ]
 
 
 def drift(recipe: IdtRecipe, contrasts: npt.NDArray[np.float32], illumination: Illumination) -> list[str]:

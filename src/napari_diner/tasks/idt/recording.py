@@ -21,7 +21,7 @@ from napari_diner.tasks.idt.calibrate import IlluminationCalibration
 from napari_diner.tasks.idt.data import IdtData, contrast_of, saturated_in, with_file_facts, without
 from napari_diner.tasks.idt.memory import layout_of, plan, with_tiles
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, computed_models, findings
-from napari_diner.tasks.idt.plausibility import drift, optics_doubts
+from napari_diner.tasks.idt.plausibility import drift, few_frames, optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.surround import width_px, with_surround
@@ -79,6 +79,7 @@ class IdtRecording:
         counted_before += self.left_out.counted(_said_of(unlit))
         self.left_out = self.left_out.and_of_the_rest(unlit)
         contrast, warnings = contrast_of(self.recipe, data)
+        warnings += few_frames(len(contrast), recipe.slice_count)
         warnings += of_one_light(contrast)
         self.recipe, repeats = with_surround(self.recipe, contrast, is_computed=data.transfer is None)
         warnings += repeats

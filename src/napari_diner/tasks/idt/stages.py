@@ -13,7 +13,7 @@ from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.representations.registry import representations
 from napari_diner.representations.unknown import Scaled, Unknown
 from napari_diner.solvers.adam import AdamDescent, Represented
-from napari_diner.solvers.calibration.arrangement import sign_of, skewness
+from napari_diner.solvers.calibration.contrast_sign import sign_of, skewness
 from napari_diner.solvers.calibration.idt import IlluminationRefinement, RefinedIllumination
 from napari_diner.solvers.calibration.spectral_circles import CircleFit, CircleSearch
 from napari_diner.solvers.idt.least_squares import Regularised, WeightedLeastSquares

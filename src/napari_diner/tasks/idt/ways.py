@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from napari_diner.errors import RecipeError
-from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination
-from napari_diner.physics.padding import fading
 from napari_diner.solvers.calibration.arrangement import (
     Arrangement,
-    ArrangementTest,
     Judged,
     arrangements,
     nearby,
@@ -24,35 +18,31 @@ from napari_diner.solvers.calibration.arrangement import (
 )
 from napari_diner.solvers.calibration.direction_scale import scaled
 from napari_diner.solvers.calibration.exchanges import exchanged
-from napari_diner.solvers.calibration.other_pupils import better_pupil
 from napari_diner.solvers.idt.regularisers import Sign
 from napari_diner.tasks.check import Alternative, Ranking
-from napari_diner.tasks.idt.crop import busiest
 from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts, without
 from napari_diner.tasks.idt.optics import ComputedModels, computed_models
+from napari_diner.tasks.idt.other_optics import (
+    ALIKE,
+    FEW,
+    other_pupil,
+    other_scale,
+    other_slices,
+    test_of,
+    thinned,
+)
 from napari_diner.tasks.idt.recipe import IdtRecipe, SampleSign
 from napari_diner.tasks.left_out import LeftOut
-from napari_diner.tasks.wording import change
 
-# sufficient pixels across, and frequencies for a warning and for a ranking
-_SIDE = 128
-_FEW, _MANY = 200, 400
+# frequencies for a ranking
+_MANY = 400
 # largest error of prediction without a comparison, and smallest number of frames for one
 _WELL_PREDICTED = 0.1
 _FEWEST_FRAMES = 4
 # steps by which the first angle of a ring is refined
 _FIRST_STEP_DEG, _LAST_STEP_DEG = 4.0, 0.5
-# periods across the field below which edges hide the phase of the pupil
-_EDGE_PERIODS = 10.0
-# errors that differ by less than this factor count as equal
-_ALIKE = 1.02
 # errors of two explanations that differ by less than this factor leave it open
 _SIMILAR = 1.4
-# candidates for the pixel size, and for the aperture relative to that of the most oblique direction, number of
-# frames; another scale must halve the error, or be better by so many standard errors: 7.6 to 40 if it is the right
-# one, below 5 if not
-_PIXELS, _BETWEEN, _NAS = np.geomspace(0.05, 20, 61), np.geomspace(0.95, 1 / 0.95, 7), np.linspace(1.02, 1.5, 13)
-_FEWEST_SCALED, _MOST_SCALED, _MUCH_BETTER, _SURE_OF_SCALE = 12, 24, 0.5, 6.0
 # rows of a ranking
 _ROWS = 10
 _COLUMNS = {
@@ -75,11 +65,11 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
     """
     if len(data) < _FEWEST_FRAMES:
         return 0, []
-    test = _test(models, data, _FEW)
+    test = test_of(models, data, FEW)
     (judged,) = test.judge([Arrangement("as given", models.illumination)])
-    others = [_other_scale(models, data)]
+    others = [other_slices(models, data), other_scale(models, data)]
     if not recipe.calibration.pupil:
-        others.append(_other_pupil(models, data))
+        others.append(other_pupil(models, data))
     better: _Directions | None = None
     if judged.error > _WELL_PREDICTED:
         best = min(test.judge(arrangements(models.illumination)), key=_error)
@@ -87,7 +77,7 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
         after, before = min(pairs, key=lambda pair: pair[0].error / pair[1].error)
         better = _Directions(after, before) if after.is_better_than(before) else None
         swapped = exchanged(test, judged)
-        if swapped is not None and (better is None or swapped.error < _ALIKE * better.after):
+        if swapped is not None and (better is None or swapped.error < ALIKE * better.after):
             better = _Directions(swapped, judged)
     suspicions = sorted((one for one in (*others, better) if one is not None), key=lambda one: one.after)
     if not suspicions:
@@ -121,103 +111,13 @@ class _Directions:
         )
 
 
-@dataclass(frozen=True)
-class _Optics:
-    """Another pixel size, NA or pupil, with much better mutual predictions of the frames."""
-
-    words: str
-    before: float
-    after: float
-    cure: str = "check these"
-
-    def __str__(self) -> str:
-        return (
-            f"the frames fit better with {self.words}: each frame is predicted from the others to within "
-            f"{self.after:.0%} of its signal instead of {self.before:.0%}; {self.cure}"
-        )
-
-
-def _other_pupil(models: ComputedModels, data: Tensor) -> _Optics | None:
-    """Return another pupil of the objective that fits much better; None if there is none."""
-    if len(data) < _FEWEST_SCALED:
-        return None
-    models, data = _thinned(models, data)
-    way, geometry = Arrangement("as given", models.illumination), models.geometry
-
-    best: tuple[Judged, Judged, float] | None = None
-    # low frequencies stand out of the noise, but contain the edges of fields that continue beyond them
-    for periods in (0.0, _EDGE_PERIODS):
-
-        def judged(zernike_rad: tuple[float, ...], periods: float = periods) -> Judged:
-            return _test(models.aberrated(zernike_rad), data, _FEW, periods).judge([way])[0]
-
-        if _test(models, data, _FEW, periods).frequencies < _FEW // 2:
-            continue
-        before = judged(geometry.zernike_rad)
-        after, rms_rad = better_pupil(judged, geometry.zernike_rad)
-        gain = after.error / before.error
-        if after.is_better_than(before, _SURE_OF_SCALE) and (best is None or gain < best[1].error / best[0].error):
-            best = before, after, rms_rad
-    if best is None:
-        return None
-    before, after, rms_rad = best
-    words = f"aberrations of the objective of about {rms_rad:.1g} rad RMS"
-    if geometry.is_aberrated:
-        words = f"a pupil of the objective that differs from the given one by about {rms_rad:.1g} rad RMS"
-    return _Optics(words, before.error, after.error, "calibration.pupil estimates its phase")
-
-
-def _other_scale(models: ComputedModels, data: Tensor) -> _Optics | None:
-    """Return another pixel size or NA of the objective that fits much better; None if there is none.
-
-    The spectrum of a frame is confined to two circles, whose radius NA/λ and centres NA_i/λ only show in units of
-    1/pixel.
-    """
-    if len(data) < _FEWEST_SCALED:
-        return None
-    models, data = _thinned(models, data)
-    way, given = Arrangement("as given", models.illumination), models.geometry
-
-    def judged(geometry: VolumeGeometry) -> Judged | None:
-        test = _test(replace(models, geometry=geometry), data, _FEW)
-        return test.judge([way])[0] if test.frequencies >= _FEW // 2 else None
-
-    def best(changes: Iterable[tuple[float, VolumeGeometry]]) -> tuple[float, Judged] | None:
-        ways = [(value, way) for value, geometry in changes if (way := judged(geometry)) is not None]
-        return min(ways, key=lambda pair: pair[1].error, default=None)
-
-    def of_pixel(factors: Iterable[float]) -> tuple[float, Judged] | None:
-        return best((factor, replace(given, pixel_size_um=given.pixel_size_um * factor)) for factor in factors)
-
-    before, coarse = judged(given), of_pixel(_PIXELS.tolist())
-    if before is None or coarse is None:
-        return None
-    factor, after = of_pixel((coarse[0] * _BETWEEN).tolist()) or coarse
-    words = f"pixels about {change(factor)}, or wavelength or numerical apertures about {change(1 / factor)}"
-    directions = max(math.hypot(source.na_y, source.na_x) for frame in way.frames for source in frame)
-    by_na = best((na, replace(given, na=na)) for na in (_NAS * directions).tolist() if na < given.medium_index)
-    if by_na is not None and by_na[1].error <= _ALIKE * after.error:
-        words, after = f"an NA of the objective of about {by_na[0]:.2f}", by_na[1]
-    much = after.error < _MUCH_BETTER * before.error
-    if not (after.is_better_than(before) if much else after.is_better_than(before, _SURE_OF_SCALE)):
-        return None
-    return _Optics(words, before.error, after.error)
-
-
 def _in_other_scales(models: ComputedModels, data: Tensor) -> list[tuple[Judged, Judged]]:
     """Return the best of the directions in other scales, if there are any, together with the given directions."""
-    models, data = _thinned(models, data)
+    models, data = thinned(models, data)
     given = Arrangement("as given", models.illumination)
     ways = scaled(models.illumination, models.geometry.na, models.geometry.medium_index)
-    before, *others = _test(models, data, _FEW).judge([given, *ways])
+    before, *others = test_of(models, data, FEW).judge([given, *ways])
     return [(min(others, key=_error), before)] if others else []
-
-
-def _thinned(models: ComputedModels, data: Tensor) -> tuple[ComputedModels, Tensor]:
-    """Return some of the frames, with their directions."""
-    some = [int(number) for number in np.unique(np.linspace(0, len(data) - 1, _MOST_SCALED).round())]
-    others = [number for number in range(len(data)) if number not in some]
-    return replace(models, illumination=models.illumination.without(others)), data[some]
 
 
 def _error(way: Judged) -> float:
@@ -277,7 +177,7 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
     shape = (recipe.slice_count, data.shape[1], data.shape[2])
     illumination = recipe.illumination(left_out.frames).without(left_out.numbers)
     models, _ = computed_models(recipe, illumination, shape, torch.device("cpu"))
-    test = _test(models, data, _MANY)
+    test = test_of(models, data, _MANY)
     others = scaled(models.illumination, models.geometry.na, models.geometry.medium_index)
     judged = test.judge([*arrangements(models.illumination), *others])
     swapped = exchanged(test, judged[0])
@@ -292,7 +192,7 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
 
     def order(way: Judged) -> tuple[bool, float]:
         # alternatives that differ by chance only count as one, unless the sign of the contrast differs
-        alike = way.error < _ALIKE * best.error
+        alike = way.error < ALIKE * best.error
         return not alike, -dense * way.skewness if alike else way.error
 
     ordered = sorted(judged, key=order)
@@ -310,16 +210,6 @@ def _alternative(recipe: IdtRecipe, way: Judged, left_out: LeftOut) -> Alternati
     sign = {1: "+", -1: "−", 0: "?"}[way.sign]
     (name,) = left_out.counted([way.arrangement.name])
     return Alternative(name, (f"{way.error:.1%}", sign), _changes(recipe, way.arrangement, left_out))
-
-
-def _test(models: ComputedModels, data: Tensor, frequencies: int, periods: float = 0.0) -> ArrangementTest:
-    """Return the test for a part of the field, faded out towards edges; see `ArrangementTest` for the parameters."""
-    planes, rows, columns = models.geometry.shape
-    size = min(rows, _SIDE), min(columns, _SIDE)
-    if periods or size != (rows, columns):
-        data = data[busiest(data, size)] * fading(*size).to(data)
-    geometry = replace(models.geometry, shape=(planes, *size))
-    return ArrangementTest(geometry, data, models.dispersion, frequencies, periods)
 
 
 def _changes(recipe: IdtRecipe, way: Arrangement, left_out: LeftOut) -> dict[str, object]:

@@ -1,0 +1,174 @@
+"""Another pixel size, NA, pupil or place of the slices, by which the frames predict each other much better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from napari_diner.physics.idt.geometry import VolumeGeometry
+from napari_diner.physics.padding import fading
+from napari_diner.solvers.calibration.arrangement import Arrangement, ArrangementTest, Judged
+from napari_diner.solvers.calibration.other_pupils import better_pupil
+from napari_diner.tasks.idt.crop import busiest
+from napari_diner.tasks.idt.optics import ComputedModels
+from napari_diner.tasks.wording import change
+
+FEW = 200
+"""Frequencies sufficient for a warning."""
+ALIKE = 1.02
+"""Errors that differ by less than this factor count as equal."""
+# sufficient pixels across
+_SIDE = 128
+# periods across the field below which edges hide the phase of the pupil
+_EDGE_PERIODS = 10.0
+# candidates for the pixel size, and for the aperture relative to that of the most oblique direction, number of
+# frames; another scale must halve the error, or be better by so many standard errors: 7.6 to 40 if it is the right
+# one, below 5 if not
+_PIXELS, _BETWEEN, _NAS = np.geomspace(0.05, 20, 61), np.geomspace(0.95, 1 / 0.95, 7), np.linspace(1.02, 1.5, 13)
+_FEWEST_SCALED, _MOST_SCALED, _MUCH_BETTER, _SURE_OF_SCALE = 12, 24, 0.5, 6.0
+
+
+@dataclass(frozen=True)
+class OtherOptics:
+    """Another pixel size, NA or pupil, with much better mutual predictions of the frames."""
+
+    words: str
+    before: float
+    after: float
+    cure: str = "check these"
+
+    def __str__(self) -> str:
+        return (
+            f"the frames fit better with {self.words}: each frame is predicted from the others to within "
+            f"{self.after:.0%} of its signal instead of {self.before:.0%}; {self.cure}"
+        )
+
+
+def other_pupil(models: ComputedModels, data: Tensor) -> OtherOptics | None:
+    """Return another pupil of the objective that fits much better; None if there is none."""
+    if len(data) < _FEWEST_SCALED:
+        return None
+    models, data = thinned(models, data)
+    way, geometry = Arrangement("as given", models.illumination), models.geometry
+
+    best: tuple[Judged, Judged, float] | None = None
+    # low frequencies stand out of the noise, but contain the edges of fields that continue beyond them
+    for periods in (0.0, _EDGE_PERIODS):
+
+        def judged(zernike_rad: tuple[float, ...], periods: float = periods) -> Judged:
+            return test_of(models.aberrated(zernike_rad), data, FEW, periods).judge([way])[0]
+
+        if test_of(models, data, FEW, periods).frequencies < FEW // 2:
+            continue
+        before = judged(geometry.zernike_rad)
+        after, rms_rad = better_pupil(judged, geometry.zernike_rad)
+        gain = after.error / before.error
+        if after.is_better_than(before, _SURE_OF_SCALE) and (best is None or gain < best[1].error / best[0].error):
+            best = before, after, rms_rad
+    if best is None:
+        return None
+    before, after, rms_rad = best
+    words = f"aberrations of the objective of about {rms_rad:.1g} rad RMS"
+    if geometry.is_aberrated:
+        words = f"a pupil of the objective that differs from the given one by about {rms_rad:.1g} rad RMS"
+    return OtherOptics(words, before.error, after.error, "calibration.pupil estimates its phase")
+
+
+def other_scale(models: ComputedModels, data: Tensor) -> OtherOptics | None:
+    """Return another pixel size or NA of the objective that fits much better; None if there is none.
+
+    The spectrum of a frame is confined to two circles, whose radius NA/λ and centres NA_i/λ only show in units of
+    1/pixel.
+    """
+    if len(data) < _FEWEST_SCALED:
+        return None
+    models, data = thinned(models, data)
+    way, given = Arrangement("as given", models.illumination), models.geometry
+
+    def judged(geometry: VolumeGeometry) -> Judged | None:
+        test = test_of(replace(models, geometry=geometry), data, FEW)
+        return test.judge([way])[0] if test.frequencies >= FEW // 2 else None
+
+    def best(changes: Iterable[tuple[float, VolumeGeometry]]) -> tuple[float, Judged] | None:
+        ways = [(value, way) for value, geometry in changes if (way := judged(geometry)) is not None]
+        return min(ways, key=lambda pair: pair[1].error, default=None)
+
+    def of_pixel(factors: Iterable[float]) -> tuple[float, Judged] | None:
+        return best((factor, replace(given, pixel_size_um=given.pixel_size_um * factor)) for factor in factors)
+
+    # in a volume much higher than the sample, larger pixels have the same effect as fewer slices
+    before = min(filter(None, map(judged, (given, *_smaller(given)))), key=lambda way: way.error, default=None)
+    coarse = of_pixel(_PIXELS.tolist())
+    if before is None or coarse is None:
+        return None
+    factor, after = of_pixel((coarse[0] * _BETWEEN).tolist()) or coarse
+    words = f"pixels about {change(factor)}, or wavelength or numerical apertures about {change(1 / factor)}"
+    directions = max(math.hypot(source.na_y, source.na_x) for frame in way.frames for source in frame)
+    by_na = best((na, replace(given, na=na)) for na in (_NAS * directions).tolist() if 0 < na < given.medium_index)
+    if by_na is not None and by_na[1].error <= ALIKE * after.error:
+        words, after = f"an NA of the objective of about {by_na[0]:.2f}", by_na[1]
+    much = after.error < _MUCH_BETTER * before.error
+    if not (after.is_better_than(before) if much else after.is_better_than(before, _SURE_OF_SCALE)):
+        return None
+    return OtherOptics(words, before.error, after.error)
+
+
+def other_slices(models: ComputedModels, data: Tensor) -> OtherOptics | None:
+    """Return slices elsewhere, or more of them, that fit much better; None if there are none."""
+    if len(data) < _FEWEST_SCALED:
+        return None
+    models, data = thinned(models, data)
+    way, given = Arrangement("as given", models.illumination), models.geometry
+
+    def judged(geometry: VolumeGeometry) -> Judged:
+        return test_of(replace(models, geometry=geometry), data, FEW).judge([way])[0]
+
+    before = judged(given)
+    trials = [(geometry, judged(geometry)) for geometry in _larger(given)]
+    geometry, after = min(trials, key=lambda pair: pair[1].error)
+    if after.error > _MUCH_BETTER * before.error or not after.is_better_than(before):
+        return None
+    first, last = geometry.slice_positions_um[[0, -1]]
+    words = f"slices from {first:.3g} to {last:.3g} µm above the plane in focus"
+    cure = "the command slices, or “Which slices?” in the dock, recommends some"
+    return OtherOptics(words, before.error, after.error, cure)
+
+
+def _smaller(given: VolumeGeometry) -> Iterable[VolumeGeometry]:
+    """Return the middle half and quarter of a volume."""
+    count = given.shape[0]
+    for kept in (count // 2, count // 4):
+        if kept:
+            first = float(given.slice_positions_um[(count - kept) // 2])
+            yield replace(given, shape=(kept, *given.shape[1:]), first_slice_um=first)
+
+
+def _larger(given: VolumeGeometry) -> Iterable[VolumeGeometry]:
+    """Return volumes that hold a given one: about twice as high, or with the plane in focus in their middle."""
+    count, spacing = given.shape[0], given.slice_spacing_um
+    low, high = given.slice_positions_um[[0, -1]]
+    farthest = math.ceil(max(abs(low), abs(high)) / spacing)
+    for below, above in ((count, 0), (0, count), (count // 2 + 1, count // 2 + 1)):
+        yield replace(given, shape=(count + below + above, *given.shape[1:]), first_slice_um=low - below * spacing)
+    yield replace(given, shape=(2 * farthest + 1, *given.shape[1:]), first_slice_um=-farthest * spacing)
+
+
+def thinned(models: ComputedModels, data: Tensor) -> tuple[ComputedModels, Tensor]:
+    """Return some of the frames, with their directions."""
+    some = [int(number) for number in np.unique(np.linspace(0, len(data) - 1, _MOST_SCALED).round())]
+    others = [number for number in range(len(data)) if number not in some]
+    return replace(models, illumination=models.illumination.without(others)), data[some]
+
+
+def test_of(models: ComputedModels, data: Tensor, frequencies: int, periods: float = 0.0) -> ArrangementTest:
+    """Return the test for a part of the field, faded out towards edges; see `ArrangementTest` for the parameters."""
+    planes, rows, columns = models.geometry.shape
+    size = min(rows, _SIDE), min(columns, _SIDE)
+    if periods or size != (rows, columns):
+        data = data[busiest(data, size)] * fading(*size).to(data)
+    geometry = replace(models.geometry, shape=(planes, *size))
+    return ArrangementTest(geometry, data, models.dispersion, frequencies, periods)
