@@ -39,6 +39,12 @@ NUMBERS = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2,
         "distance (mm)\n0.1\n0.1105\n0.12",
         "# z (mm)\n0.1\n0.1105\n0.12",
         "distances_nm\n100000\n110500\n120000",
+        "distance in millimetres\n0.1\n0.1105\n0.12",
+        "gap in nm:\n100000\n110500\n120000",
+        "defocus-mm\n0.1\n0.1105\n0.12",
+        "dmm\n0.1\n0.1105\n0.12",
+        "z_mm (mm)\n0.1\n0.1105\n0.12",
+        "no;height\n;[mm]\n1;0,1\n2;0,1105\n3;0,12",
         "distance (m)\n100e-6\n110.5e-6\n120e-6",
         "0.1 mm\n110.5 µm\n0.012cm",
         "z\n0,1 mm\n110,5 µm\n0,012cm",
@@ -145,6 +151,8 @@ def test_units_are_converted_exactly(micrometres: int, unit: tuple[str, int]) ->
         ("z;note\n1,250;a\n2.5;b", "line 2, column z: '1,250' is not a number"),
         ("frame,z\n7,100\n8,\n", "line 3, column z has an empty cell"),
         ("z\n5V", "'V' is not a unit of length; use nm"),
+        ("z_nm (mm)\n5\n6", r"title 'z_nm \(mm\)' with two units; leave one of them"),
+        ("z\n1\u202f150\n2\u202f300", "with a blank between digits; write numbers without a separator of thousands"),
         ("z (px)\n5", "'px' is not a unit of length"),
         ("1,2\n3,4\n", "2 columns without titles; give the right column the title z"),
         ("100,5\n110,5\n", "by semicolons if numbers have decimal commas"),
@@ -220,7 +228,10 @@ def test_a_frame_that_is_missing_between_others_is_named(numbers: tuple[int, ...
             table.in_order()
 
 
-@pytest.mark.parametrize("text", ["wavelength (um)\n1\n2", "frame;Gain\n1;3\n2;4", "pixel size [um]\n5\n6"])
+@pytest.mark.parametrize(
+    "text",
+    ["wavelength (um)\n1\n2", "frame;Gain\n1;3\n2;4", "pixel size [um]\n5\n6", "image\n1\n2", "t_s\n5\n6", "y\n7\n8"],
+)
 def test_a_column_of_another_quantity_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="give the right column the title distances_um"):
         read_table(text).column("distances_um", unit="um")

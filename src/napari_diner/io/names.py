@@ -22,6 +22,8 @@ _NUMBER = re.compile(
     rf"(?P<exponent>[eE][+-]?\d{{1,2}}(?=[ _]?{_UNIT})|[eE][+-]\d{{1,2}}(?![^\W_]))?"
     rf"(?:[ _]?(?P<unit>{_UNIT}))?"
 )
+_POINT = re.compile(r"(?<=\d)[pP](?=(\d+)(?![^\W_]))")
+"""A p between digits, which may stand for a decimal point."""
 _WORD = re.compile(r"[^\W\d_]{2,}$")
 _LETTER = re.compile(r"[^\W\d_]$")
 _LIGHT_UM = (Decimal("0.2"), Decimal(2))
@@ -90,7 +92,10 @@ def _columns(files: Sequence[str]) -> list[list[_Number]] | None:
     """Return the numbers in which names differ, from left to right; None if they differ in more."""
     if len(files) < 2:
         return None
-    parsed = [_parsed(name) for name in _shortened(files)]
+    names = _shortened(files)
+    if _have_decimal_p(names):
+        names = [_POINT.sub(".", name) for name in names]
+    parsed = [_parsed(name) for name in names]
     words, numbers = zip(*parsed, strict=True)
     if len(set(words)) > 1:
         return None
@@ -110,6 +115,16 @@ def _shortened(files: Sequence[str]) -> list[str]:
     folder = os.path.commonpath([Path(file).absolute().parent for file in files])
     names = [Path(file).absolute().relative_to(folder).with_suffix("").as_posix() for file in files]
     return [name.removesuffix(".ome") for name in names]
+
+
+def _have_decimal_p(names: Sequence[str]) -> bool:
+    """Return whether a p between digits is a decimal point also without a unit: ``z0p9``, ``z0p95``, ``z1p1``.
+
+    Positions are numbered without gaps: ``w1p9``, ``w1p10``, ``w1p11``.
+    """
+    fractions = [match[1] for name in names for match in _POINT.finditer(name)]
+    counted = {int(digits) for digits in fractions}
+    return len({*map(len, fractions)}) > 1 and max(counted) - min(counted) >= len(counted)
 
 
 def _parsed(name: str) -> tuple[tuple[str, ...], tuple[_Number, ...]]:

@@ -14,9 +14,10 @@ from pathlib import Path
 from napari_diner.errors import InputError, one_line, quoted
 from napari_diner.io.places import expanded
 from napari_diner.io.texts import read_bytes
-from napari_diner.io.units import AMBIGUOUS, MICROMETRES, micrometres
+from napari_diner.io.units import AMBIGUOUS, LONGEST_SYMBOL, MICROMETRES, micrometres
 
-_UNITS = "|".join(sorted({*MICROMETRES, "\u03bcm"} - {"in"}, key=len, reverse=True))
+_NAMES = {*MICROMETRES, "\u03bcm"} - {"in"} | {f"{name}s" for name in MICROMETRES if len(name) > LONGEST_SYMBOL}
+_UNITS = "|".join(sorted(_NAMES, key=len, reverse=True))
 _EXPONENT = r"(?:e[+-]?\d+)?"
 _NUMBER = re.compile(rf"([+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT})\s*([^\W\d_]*)", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(rf"([+-]?\d+),(\d+{_EXPONENT}(?:\s*[^\W\d_]+)?)", re.IGNORECASE)
@@ -24,12 +25,17 @@ _QUOTED = re.compile(r'"[^"]*"')
 _COMMENT = re.compile(r"(?:^|\s)#")
 # a cell without surrounding blanks, and the unit after it: 0.5 mm, z (µm), z / µm
 _WORD = re.compile(rf'"[^"]*"(?!\S)|\S+(?:\s*/\s*\S+|\s+[(\[][^)\]]*[)\]]|\s+(?:{_UNITS})(?!\S))?', re.IGNORECASE)
-_TITLE = re.compile(rf"(.*?)(?:\s*[(\[]([^)\]]*)[)\]]|[\s,/_]+({_UNITS}))?", re.IGNORECASE)
-# columns with one of these words are never taken for another quantity, even if there is no other column
-_QUANTITIES = {"angle", "exposure", "gain", "index", "na", "pixel", "time", "wavelength", "weight"}
+_TITLE = re.compile(rf"(.*?)(?:\s*[(\[]([^)\]]*)[)\]]|(?:[\s,/_-]+|(?<=^[zd])(?!m$))({_UNITS}))?[\s:]*", re.IGNORECASE)
+# thousands are separated by such blanks, not by those of a keyboard
+_THOUSANDS = re.compile(r"\d[\u00a0\u2007\u2009\u202f]\d{3}(?!\d)")
 _LONGEST_LINE = 20_000
 # words in the title of a column that numbers the frames
 _FRAME_TITLES = {"frame", "image", "index", "no", "nr", "number", "row"}
+# columns with one of these words are never taken for another quantity, even if there is no other column
+_QUANTITIES = _FRAME_TITLES | {
+    "angle", "column", "current", "energy", "exposure", "gain", "na", "pixel", "power", "speed", "step", "t",
+    "temperature", "time", "voltage", "wavelength", "weight", "x", "y",
+}  # fmt: skip
 # titles with one of these words are those of standard errors
 _ERRORS = {"se", "sd", "std", "err", "error", "sigma", "uncertainty"}
 
@@ -254,6 +260,11 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
         source = str(text)
         text = _decoded(expanded(text))
     lines = [line.replace("\u2212", "-") for line in text.removeprefix("\ufeff").splitlines()]
+    if thousands := _THOUSANDS.search(text):
+        raise InputError(
+            f"{source} has {quoted(thousands[0])}, with a blank between digits; write numbers without a separator of "
+            "thousands"
+        )
     if max(map(len, lines), default=0) > _LONGEST_LINE:
         raise InputError(f"{source} has a line of more than {_LONGEST_LINE} characters; write a row on each line")
     bare = [line[: _comment(line)] for line in lines]
@@ -263,6 +274,9 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
     first = filled[0]
     separator = _separator([bare[index] for index in filled])
     titled = len(filled) > 1 and not any(map(_is_number, _split(bare[first], separator)))
+    below = _units(_split(bare[filled[1]], separator)) if titled and len(filled) > 2 else []
+    if below:
+        del filled[1]
     rows = {index: _split(bare[index], separator) for index in filled[titled:]}
     width = max(map(len, rows.values()))
     if titled:
@@ -276,7 +290,10 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
         # a comment directly above may contain the titles
         titles = _split(lines[first - 1].strip().lstrip("#"), separator) if first else []
         titles = titles if len(titles) == width else []
-    names, units = zip(*map(_name_and_unit, titles or [""] * width), strict=True)
+    names, units = zip(*(_unambiguous(source, title) for title in titles or [""] * width), strict=True)
+    if below:
+        below += [""] * (width - len(below))
+        units = tuple(above or under for above, under in zip(units, below, strict=False))
     # the comma is a decimal sign if no number has a point
     pointed = any("." in cell and _NUMBER.fullmatch(cell) for row in rows.values() for cell in row)
     commas = [] if pointed else [cell for row in rows.values() for cell in row if _DECIMAL_COMMA.fullmatch(cell)]
@@ -353,6 +370,22 @@ def _is_number(text: str) -> bool:
 def _name_and_unit(title: str) -> tuple[str, str]:
     match = _TITLE.fullmatch(title)
     return (match[1].strip(), match[2] or match[3] or "") if match else (title, "")
+
+
+def _unambiguous(source: str, title: str) -> tuple[str, str]:
+    """Return the name in a title without units, and the unit, which must be one."""
+    name, unit = _name_and_unit(title)
+    while unit and (inner := _name_and_unit(name))[1]:
+        if micrometres(inner[1]) != micrometres(unit):
+            raise InputError(f"{source} has the title {quoted(title)} with two units; leave one of them")
+        name = inner[0]
+    return name, unit
+
+
+def _units(cells: Sequence[str]) -> list[str]:
+    """Return the units in a row below titles; empty if the row contains anything else."""
+    units = [cell.strip('()[]" -') for cell in cells]
+    return units if any(units) and all(not unit or micrometres(unit) for unit in units) else []
 
 
 def _words(title: str) -> list[str]:

@@ -11,7 +11,6 @@ MICROMETRES = {
     "µm": 1.0,
     "um": 1.0,
     "micron": 1.0,
-    "microns": 1.0,
     "micrometer": 1.0,
     "micrometre": 1.0,
     "mm": 1e3,
@@ -29,6 +28,8 @@ MICROMETRES = {
 }
 """Micrometres in each unit used in OME-XML, ImageJ and tables."""
 
+LONGEST_SYMBOL = 3
+"""Longer names of units have a plural."""
 
 AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}(?!\d)(?:\s*[^\W\d_]+)?")
 """Matches an integer with a separator of thousands, or a number with three decimals, and a unit: ``1,120``."""
@@ -53,4 +54,5 @@ def length_um(text: str) -> float | None:
 def micrometres(unit: str) -> float | None:
     """Return the micrometres in a unit, or None if the unit is not a length."""
     # U+03BC, the Greek letter, and U+00B5, the micro sign, look the same
-    return MICROMETRES.get(unit.strip().lower().replace("\u03bc", "\u00b5"))
+    name = unit.strip().lower().replace("\u03bc", "\u00b5")
+    return MICROMETRES.get(name, MICROMETRES.get(name.removesuffix("s")) if len(name) > LONGEST_SYMBOL else None)
