@@ -56,6 +56,11 @@ def test_distances_in_another_unit_are_named() -> None:
     assert "frame 3" in text and "check its unit" in text
 
 
+def test_small_differences_are_named_without_exponents() -> None:
+    (text,) = equal_distances(Optics(13.0, 0.5), [400, 500])
+    assert "more than 140 µm" in text
+
+
 def test_equal_distances_are_named() -> None:
     assert equal_distances(OPTICS, [642]) == []
     assert equal_distances(OPTICS, [642, 685, 732]) == []

@@ -50,6 +50,9 @@ IDT = sample("idt", model="born")
         ({"distances_um": (250.0, 300.0, 300.0, 410.0)}, "frames 2 and 3 have nearly the same distance"),
         ({"source_distance_um": 40.0}, "enter 40000"),
         ({"medium_index": 2.6}, "medium index of 2.6"),
+        ({"pixel_size_um": 1120.0}, "enter 1.12"),
+        ({"wavelength_um": 1064.0}, "enter 1.064"),
+        ({"distances_um": (2.5e5, 3e5, 3.6e5, 4.1e5)}, "if 250000 to 410000 nm were meant, enter 250 to 410"),
         ({"distances_um": (3e5, 3.2e5, 3.4e5, 3.6e5)}, "misses the field"),
     ],
 )
@@ -70,6 +73,7 @@ def test_lengths_of_lensless_recordings(name: str, changes: dict[str, Any], text
         ({"wavelength_um": 515.0}, "enter 0.515"),
         ({"pixel_size_um": 162.5}, "enter 0.1625"),
         ({"slice_spacing_um": 500.0}, "enter 0.5"),
+        ({"wavelength_um": 1030.0}, "enter 1.03"),
         ({"medium_index": 2.5}, "medium index of 2.5"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,14 @@ def test_a_sound_recording_is_green(name: str) -> None:
 def test_what_a_geometry_lacks_is_amber(distances: tuple[float, ...], pixel: float, doubtful: set[str]) -> None:
     lines = of_geometry(Heights(Optics(pixel, 0.5), distances), (256, 256))
     assert {line.aspect for line in lines if line.level != "good"} == doubtful
+
+
+@pytest.mark.parametrize("distance_um", [200.0, 700.0, 2000.0, 9000.0])
+def test_sampling_and_band_name_the_same_finest_detail(distance_um: float) -> None:
+    heights = Heights(Optics(1.2, 0.6), tuple(distance_um * factor for factor in (1.0, 1.17, 1.4)))
+    lines = {line.aspect: line.sentence for line in of_geometry(heights, (90, 120))}
+    finest = re.search(r"down to a period of (\S+) µm", lines["sampling"])
+    assert finest is not None and f"phase with periods of {finest[1]} µm to" in lines["band"]
 
 
 def test_blur_of_the_source_narrows_the_band_without_zeros() -> None:

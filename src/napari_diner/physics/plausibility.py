@@ -55,15 +55,20 @@ class Quantity:
             Their subject, e.g. ``" of frame 2"``.
         """
         low, high = self.usual
-        shown = " to ".join(f"{value:g}" for value in dict.fromkeys((min(values_um), max(values_um))))
-        unit = self.likely_unit(*values_um)
+        shown = _range(values_um)
         names = self.name if len(values_um) == 1 else f"{self.name}s"
         are = "is" if len(values_um) == 1 else "are"
         text = f"the {names}{of} of {shown} µm {are} outside the usual {low:g} to {high:g} µm"
+        return f"{text}; {self.meant(*values_um) or 'check the unit'}"
+
+    def meant(self, *values_um: float) -> str:
+        """Return what to enter if values are in another unit, the likely one; empty if there is none."""
+        unit = self.likely_unit(*values_um)
         if unit is None:
-            return f"{text}; check the unit"
-        meant = " to ".join(f"{value * _UNITS[unit]:g}" for value in dict.fromkeys((min(values_um), max(values_um))))
-        return f"{text}; if {shown} {unit} {'was' if len(values_um) == 1 else 'were'} meant, enter {meant}"
+            return ""
+        were = "was" if len(values_um) == 1 else "were"
+        meant = _range([value * _UNITS[unit] for value in values_um])
+        return f"if {_range(values_um)} {unit} {were} meant, enter {meant}"
 
 
 WAVELENGTH = Quantity("wavelength", (0.1, 20), (0.2, 2))
@@ -75,6 +80,10 @@ SOURCE_SIZE = Quantity("diameter of the source", (0.5, 1e4), (10, 2000))
 SLICE_SPACING = Quantity("slice spacing", (0.01, 100), (0.05, 20))
 _HIGHEST_INDEX = 2.0
 """Refractive index of the densest liquids and glasses."""
+
+
+def _range(values: Sequence[float]) -> str:
+    return " to ".join(f"{value:g}" for value in dict.fromkeys((min(values), max(values))))
 
 
 def unusual(lengths: Mapping[str, tuple[Quantity, float]]) -> dict[str, str]:
@@ -145,7 +154,7 @@ def equal_distances(optics: Optics, distances_um: Sequence[float]) -> list[str]:
     if distances_um[order[-1]] - distances_um[order[0]] < least:
         return [
             f"all frames have nearly the same distance, {distances_um[order[0]]:g} µm; together they determine "
-            f"the phase hardly better than one frame, so record heights that differ by more than {least:.2g} µm"
+            f"the phase hardly better than one frame, so record heights that differ by more than {rounded(least)} µm"
         ]
     pairs = [(a, b) for a, b in itertools.pairwise(order) if distances_um[b] - distances_um[a] < least]
     if not pairs:
@@ -153,8 +162,13 @@ def equal_distances(optics: Optics, distances_um: Sequence[float]) -> list[str]:
     named = ", ".join(f"{min(a, b) + 1} and {max(a, b) + 1}" for a, b in pairs[:5])
     return [
         f"frames {named}{' and others' if len(pairs) > 5 else ''} have nearly the same distance; check the list of "
-        f"distances (heights that differ by less than {least:.2g} µm are equivalent)"
+        f"distances, and the pixel size (heights that differ by less than {rounded(least)} µm are equivalent)"
     ]
+
+
+def rounded(value: float) -> str:
+    """Return a number with two digits that count, without an exponent unless it is very large or small."""
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def diffraction_rad(optics: Optics, distance_um: float) -> float:

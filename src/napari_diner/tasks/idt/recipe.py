@@ -87,9 +87,9 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
     """Name of the task."""
     stack: str | None = Field(default=None, title="Intensity stack")
     """Multi-page TIFF, NumPy, MATLAB, HDF5 or OME-Zarr file, folder, or glob of images: one frame per illumination."""
-    wavelength_um: float | None = Field(default=None, gt=0, le=1000, title="Wavelength (µm)")
+    wavelength_um: float | None = Field(default=None, gt=0, le=1e6, title="Wavelength (µm)")
     """Wavelength of the light in vacuum."""
-    pixel_size_um: float | None = Field(default=None, gt=0, le=1000, title="Pixel size (µm)")
+    pixel_size_um: float | None = Field(default=None, gt=0, le=1e6, title="Pixel size (µm)")
     """Distance between neighbouring pixels in the sample: that of the camera divided by the magnification."""
     na: float | None = Field(default=None, gt=0, lt=5, title="Objective NA")
     """Numerical aperture of the objective."""

@@ -32,11 +32,10 @@ _FEWEST_OCTAVES = 3
 
 def sampling(optics: Optics, distances_um: tuple[float, ...], field_um: float) -> Finding:
     """Return the line about the finest detail of pixels and field; see `periods_kept`."""
-    pixels_um = 2 * optics.pixel_size_um
-    near_um, far_um = (field_um / periods_kept(optics, z, field_um) for z in (min(distances_um), max(distances_um)))
-    finest_um = max(pixels_um, near_um)
+    pixels_um, far_um = 2 * optics.pixel_size_um, field_um / periods_kept(optics, max(distances_um), field_um)
+    finest_um = _finest_um(optics, distances_um, field_um)
     text = f"detail down to a period of {finest_um:.3g} µm is recorded"
-    if near_um > _COARSE * pixels_um:
+    if finest_um > _COARSE * pixels_um:
         text += (
             f", while the pixels would resolve {pixels_um:.3g} µm: light of finer detail leaves the field of "
             f"{field_um:.3g} µm; record a larger field, or nearer to the sample"
@@ -45,6 +44,11 @@ def sampling(optics: Optics, distances_um: tuple[float, ...], field_um: float) -
     if far_um > _COARSE * pixels_um:
         text += f"; at the largest distance the field holds the light down to {far_um:.3g} µm"
     return Finding("sampling", "good", text)
+
+
+def _finest_um(optics: Optics, distances_um: tuple[float, ...], field_um: float) -> float:
+    """Return the shortest period that pixels and field record at the nearest distance."""
+    return field_um / periods_kept(optics, min(distances_um), field_um)
 
 
 def fresnel_number(optics: Optics, distances_um: tuple[float, ...]) -> Finding:
@@ -60,8 +64,9 @@ def fresnel_number(optics: Optics, distances_um: tuple[float, ...]) -> Finding:
 def band(heights: Heights, shape: tuple[int, int]) -> Finding:
     """Return the line about the octaves of the phase that the heights determine; see `phase_information`."""
     pixel = heights.optics.pixel_size_um
-    bands = octaves(shape, pixel)
-    lowest, highest = 1 / (max(shape) * pixel), 0.5 / pixel
+    lowest = 1 / (max(shape) * pixel)
+    highest = 1 / _finest_um(heights.optics, tuple(heights.distances_um), min(shape) * pixel)
+    bands = [one for one in octaves(shape, pixel) if one.low < highest]
     parts = [
         float(np.mean(_seen(heights, max(one.low, lowest), max(min(one.high, highest), lowest)) >= _SEEN))
         for one in bands
@@ -88,7 +93,7 @@ def zeros(heights: Heights, field_um: float) -> Finding:
     """
     optics = heights.optics
     slow = 1 / (2 * optics.wavelength_in_medium_um * max(heights.distances_um)) ** 0.5
-    low, high = max(slow, 1 / field_um), min(0.5 / optics.pixel_size_um, optics.medium_frequency)
+    low, high = max(slow, 1 / field_um), 1 / _finest_um(optics, tuple(heights.distances_um), field_um)
     if low >= high:
         return Finding("zeros", "good", "no frequency of the sample is beyond the first maximum of the contrast")
     # light that is not coherent has a band of its own

@@ -10,6 +10,7 @@ import numpy as np
 from napari_diner.errors import RecipeError
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.plausibility import (
+    DISTANCE,
     SENSOR_PIXEL,
     SOURCE_DISTANCE,
     SOURCE_SIZE,
@@ -141,7 +142,8 @@ def _of_diffraction(setup: Setup, field_um: float, odd: Mapping[str, str]) -> li
     """
     optics, heights = setup.optics, setup.heights.distances_um
     culprit = next(iter(odd), "distances_um")
-    cure = odd.get(culprit, "they do not go together with the pixel size")
+    cure = odd.get(culprit) or DISTANCE.meant(*heights)
+    cure = cure or "they do not go together with the pixel size and the wavelength"
     phase = max(diffraction_rad(optics, z) for z in heights)
     if phase < _NOTHING_RAD:
         raise RecipeError(
@@ -159,11 +161,11 @@ def _of_diffraction(setup: Setup, field_um: float, odd: Mapping[str, str]) -> li
     if phase < _LITTLE_RAD:
         return [
             "hardly anything diffracts between sample and sensor, where the phase of the finest detail changes by only "
-            f"{phase:.2g} rad; check distances and pixel size"
+            f"{phase:.2g} rad; check distances, pixel size and wavelength"
         ]
     if kept < _FEW_PERIODS:
         return [
             f"even at the smallest distance, the light of details finer than {field_um / kept:.3g} µm misses the field "
-            f"of {field_um:.3g} µm; check distances and pixel size"
+            f"of {field_um:.3g} µm; check distances, pixel size and wavelength"
         ]
     return []

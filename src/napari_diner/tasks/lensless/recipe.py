@@ -57,9 +57,9 @@ class RecordingRecipe(StackRecipe):
 
     stack: str | None = Field(default=None, title="Intensity stack")
     """Multi-page TIFF, NumPy, MATLAB, HDF5 or OME-Zarr file, folder, or glob of images: one frame a height."""
-    wavelength_um: float | None = Field(default=None, gt=0, le=1000, title="Wavelength (µm)")
+    wavelength_um: float | None = Field(default=None, gt=0, le=1e6, title="Wavelength (µm)")
     """Wavelength of the light in vacuum."""
-    pixel_size_um: float | None = Field(default=None, gt=0, le=1000, title="Pixel size (µm)")
+    pixel_size_um: float | None = Field(default=None, gt=0, le=1e6, title="Pixel size (µm)")
     """Distance between neighbouring pixels of the sensor; taken from the file's metadata if left empty."""
     distances_um: tuple[float, ...] = Field(default=(), title="Distances (µm)")
     """Distance from the sample to the sensor for each frame, in the order of the stack."""
