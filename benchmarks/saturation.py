@@ -1,7 +1,7 @@
 """Saturated pixels treated as exact, masked, and treated as bounds: errors for clipped recordings of known samples.
 
     python benchmarks/saturation.py -o results                 # lensless and IDT, 256×256 pixels and cells of 64×64×16
-    python benchmarks/saturation.py --size 512 --task lensless -o results
+    python benchmarks/saturation.py --size 512 --task lensless --solvers gauss-newton -o results
 
 The lensless samples have 8 heights and are free of noise in 16 bits; the brightest 2, 5 and 10 % of their pixels are
 clipped. Of cells the brightest pixels of frames with noise are clipped. Runs are sequential.
@@ -44,6 +44,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "alternating": {"alternating": {"iterations": 1500}},
     "diner": {"start": "alternating", "gradient": {"iterations": 100}},
 }
+SOLVERS = ("gauss-newton", *OTHERS)
 # of what is not clipped, for comparison
 WHOLE = ("believe",)
 LENSLESS = ("sample", "clipped", "solver", "saturated", "phase (dB)", "amplitude (dB)", "iterations", "seconds")
@@ -77,15 +78,15 @@ def lensless_row(sample: LenslessSample, share: float, changes: dict[str, Any]) 
     return [truth["phase_psnr_db"], truth["amplitude_psnr_db"], report["iterations"], report["seconds"]]
 
 
-def lensless(size: int, samples: list[str]) -> list[list[Any]]:
-    """Return the rows of all lensless runs."""
+def lensless(size: int, samples: list[str], shares: list[float], solvers: list[str]) -> list[list[Any]]:
+    """Return the rows of all lensless runs with these clipped shares and solvers."""
     rows = []
     for name in samples:
         sample = simulate(
             LenslessSimulation(height_px=size, width_px=size, phase_range_rad=SAMPLES[name], distances_um=DISTANCES_UM)
         )
-        for share in (0.0, *SHARES):
-            chosen = ("gauss-newton", *OTHERS) if share == SHARES[0] else ("gauss-newton",)
+        for share in (0.0, *shares):
+            chosen = solvers if share == SHARES[0] else solvers[:1]
             for solver, way in product(chosen, ("believe", "mask", "at_least") if share else WHOLE):
                 changes = {"solver": solver, "preprocess": {"saturated": way}, **OTHERS.get(solver, {})}
                 rows.append([name, f"{share:.0%}", solver, way, *lensless_row(sample, share, changes)])
@@ -136,11 +137,21 @@ def main() -> None:
     parser.add_argument("--task", choices=["both", "lensless", "idt"], default="both")
     parser.add_argument("--size", type=int, default=256, help="size of the lensless frames in pixels")
     parser.add_argument("--samples", nargs="*", choices=list(SAMPLES), default=list(SAMPLES))
+    parser.add_argument(
+        "--shares", nargs="*", type=float, default=list(SHARES), help="clipped parts of lensless frames"
+    )
+    parser.add_argument(
+        "--solvers",
+        nargs="*",
+        choices=list(SOLVERS),
+        default=list(SOLVERS),
+        help="of lensless frames; all but the first only for the smallest share",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for saturation.txt and .json")
     arguments = parser.parse_args()
     parts = {}
     if arguments.task != "idt":
-        parts["lensless"] = (LENSLESS, lensless(arguments.size, arguments.samples))
+        parts["lensless"] = (LENSLESS, lensless(arguments.size, arguments.samples, arguments.shares, arguments.solvers))
     if arguments.task != "lensless":
         parts["idt"] = (IDT, idt(SHARES))
     text = "\n\n".join(table(header, rows) for header, rows in parts.values())
