@@ -85,7 +85,7 @@ def lensless(size: int, samples: list[str], shares: list[float], solvers: list[s
         sample = simulate(
             LenslessSimulation(height_px=size, width_px=size, phase_range_rad=SAMPLES[name], distances_um=DISTANCES_UM)
         )
-        for share in (0.0, *shares):
+        for share in shares:
             chosen = solvers if share == SHARES[0] else solvers[:1]
             for solver, way in product(chosen, ("believe", "mask", "at_least") if share else WHOLE):
                 changes = {"solver": solver, "preprocess": {"saturated": way}, **OTHERS.get(solver, {})}
@@ -138,14 +138,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="size of the lensless frames in pixels")
     parser.add_argument("--samples", nargs="*", choices=list(SAMPLES), default=list(SAMPLES))
     parser.add_argument(
-        "--shares", nargs="*", type=float, default=list(SHARES), help="clipped parts of lensless frames"
+        "--shares", nargs="*", type=float, default=[0.0, *SHARES], help="clipped parts of lensless frames"
     )
     parser.add_argument(
         "--solvers",
         nargs="*",
         choices=list(SOLVERS),
         default=list(SOLVERS),
-        help="of lensless frames; all but the first only for the smallest share",
+        help="of lensless frames; all but the first only for 2 %%",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for saturation.txt and .json")
     arguments = parser.parse_args()

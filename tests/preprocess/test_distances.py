@@ -40,6 +40,17 @@ def test_any_order_is_put_right(order: tuple[int, ...]) -> None:
     assert fit(UNEVEN, noise_sigma=0.005).best_order(given)[1].tolist() == list(UNEVEN)
 
 
+@pytest.mark.parametrize(("frame", "factor"), [(0, 0.82), (3, 1.16), (4, 10.0), (2, 1.04)])
+def test_a_single_wrong_distance_shows(frame: int, factor: float) -> None:
+    given = list(UNEVEN)
+    given[frame] *= factor
+    exact = fit(UNEVEN, noise_sigma=0.003)
+    misfit, found, by = exact.best_single(given)
+    assert found == frame and by * given[frame] == pytest.approx(UNEVEN[frame], rel=0.01)
+    given[frame] *= by
+    assert misfit == pytest.approx(exact.misfit(given), abs=1e-4)
+
+
 def test_shifts_are_taken_into_account() -> None:
     assert fit(UNEVEN, drift_px=3.0).misfit(UNEVEN) == pytest.approx(fit(UNEVEN).misfit(UNEVEN), abs=0.2)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import napari_diner as nd
-from napari_diner.preprocess.full_well import full_well
+from napari_diner.preprocess.full_well import full_well, full_well_doubts
+from napari_diner.preprocess.saturation import saturation_levels
 from napari_diner.simulate.lensless.recording import simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
 
@@ -49,6 +50,17 @@ def test_fringes_and_flat_light_are_left_alone() -> None:
     for light in (200 + 100 * np.cos(0.3 * x + 0.1 * y), np.full(x.shape, 300.0)):
         assert full_well(light + noise) is None
         assert full_well(light + 0 * noise) is None
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_frames_that_are_mostly_overexposed_are_named(kind: type) -> None:
+    frames = pattern()
+    cut = (220 * np.minimum(frames / np.quantile(frames, 0.35), 1)).astype(kind)
+    (text,) = full_well_doubts(cut, saturation_levels(cut))
+    assert (
+        text
+        == "65 % of the pixels hold the largest value, 220, as of an overexposed camera; record them with less light"
+    )
 
 
 def test_the_warning_tells_the_setting_that_ends_it() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import napari_diner as nd
 from napari_diner.errors import DinerError
-from napari_diner.preprocess.no_data import broken_pixels, filled, no_data_value, outliers
+from napari_diner.preprocess.no_data import broken_pixels, filled, isolated, no_data_value, outliers
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.task import Frames
 
@@ -96,6 +96,21 @@ def test_single_outliers_are_found(value: float, dtype: str, place: tuple[int, i
     assert not outliers(frames).any()
     frames[place] = value
     assert np.argwhere(outliers(frames)).tolist() == [list(place)]
+
+
+def test_saturated_pixels_without_bright_neighbours_are_hits_and_bound_no_light() -> None:
+    frames = recording() // 2
+    level = np.quantile(frames, 0.97)
+    clipped = np.round(np.minimum(frames / level, 1) * 3500).astype(np.uint16)
+    full = clipped == 3500
+    assert full.any() and not isolated(clipped, full).any()
+    rng = np.random.default_rng(11)
+    places = tuple(rng.integers(2, size, 12) for size in (3, *(side - 3 for side in clipped.shape[1:])))
+    dim = clipped[places] < 2000
+    places = tuple(part[dim] for part in places)
+    clipped[places] = 3500
+    found = isolated(clipped, clipped == 3500)
+    assert found[places].mean() > 0.8 and found.sum() == found[places].sum()
 
 
 def test_few_photons_and_bright_spots_are_no_outliers() -> None:

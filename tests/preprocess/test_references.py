@@ -36,15 +36,35 @@ def test_a_flat_field_of_the_recording_is_left_alone(light: Image) -> None:
     assert doubts(np.ones_like(light) * noise, light) == []
 
 
-@pytest.mark.parametrize("wrong", [lambda flat: flat[:, ::-1], lambda flat: 2 - flat], ids=["mirrored", "negative"])
-def test_a_pattern_that_the_frames_do_not_show_is_named(light: Image, wrong: object) -> None:
-    (text,) = doubts(wrong(light), light)  # type: ignore[operator]
+def test_a_pattern_that_the_frames_do_not_show_is_named(light: Image) -> None:
+    vignette = light - 0.9 * (np.hypot(*np.mgrid[-1 : 1 : light.shape[0] * 1j, -1 : 1 : light.shape[1] * 1j]) - 1) ** 2
+    (text,) = doubts(2.2 - vignette, vignette)
     assert text.startswith("the frames do not show the pattern of the flat field: where it is 10 % brighter, they are ")
+
+
+@pytest.mark.parametrize(
+    ("turned", "way"),
+    [
+        ((slice(None), slice(None, None, -1)), "mirrored from left to right"),
+        ((slice(None, None, -1),), "mirrored from top to bottom"),
+        ((slice(None, None, -1), slice(None, None, -1)), "turned by 180°"),
+    ],
+)
+def test_a_flat_field_that_is_turned_is_named(turned: tuple[slice, ...], way: str) -> None:
+    y, x = np.mgrid[-1:1:72j, -1:1:72j]
+    light = 1 - 0.3 * ((y - 0.2) ** 2 + (x + 0.35) ** 2)
+    noise = 1 + 0.02 * np.random.default_rng(3).standard_normal(light.shape)
+    assert doubts(light, light * noise) == []
+    assert doubts(light[turned], light * noise) == [
+        f"the frames show the pattern of the flat field {way}; turn the file as the frames"
+    ]
 
 
 def test_a_saturated_flat_field_is_named(light: Image) -> None:
     (text,) = doubts(np.minimum(np.round(200 * light), 230), light)
     assert "of the pixels of the flat field are saturated at 230, and do not correct the frames" in text
+    (text, *_) = doubts(np.minimum(np.round(2000 * light), 1500), light)
+    assert "saturated at 1500, and do not correct the frames" in text
 
 
 def dark_and_frames(dark_area: float = 0.0) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint16]]:

@@ -189,6 +189,14 @@ def test_what_cannot_be_used(references: References, settings: dict[str, object]
         prepared(scene(), references, **settings)
 
 
+@pytest.mark.parametrize("name", ["flat", "empty"])
+def test_a_reference_that_is_one_of_the_frames_is_refused(name: str) -> None:
+    frames = np.random.default_rng(6).integers(100, 900, (3, 12, 14)).astype(np.uint16)
+    for reference in (frames[1], np.stack([frames[1] // 2, frames[1], frames[0]])):
+        with pytest.raises(InputError, match="field is the same image as frame 2; check which file is which"):
+            prepare_frames(PreprocessSettings(), frames, None, References(**{name: reference}))
+
+
 def test_a_dark_frame_that_is_no_darker_is_refused() -> None:
     frames = scene() * 100
     assert prepared(frames, References(dark=np.full((60, 80), 90.0))).intensities.min() < 0

@@ -74,6 +74,7 @@ class Quantity:
 WAVELENGTH = Quantity("wavelength", (0.1, 20), (0.2, 2))
 SENSOR_PIXEL = Quantity("pixel size", (0.05, 200), (0.3, 20))
 SAMPLE_PIXEL = Quantity("pixel size", (0.01, 20), (0.05, 1.5))
+DISPLACEMENT = Quantity("displacement", (0, 1e5), (0.01, 100))
 DISTANCE = Quantity("distance", (5, 1e6), (50, 2e5))
 SOURCE_DISTANCE = Quantity("distance of the source", (200, 1e7), (2000, 1e6))
 SOURCE_SIZE = Quantity("diameter of the source", (0.5, 1e4), (10, 2000))

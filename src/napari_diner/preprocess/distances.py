@@ -9,6 +9,7 @@ the object to another plane; reversed distances, if evenly spaced, move its conj
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterator, Sequence
 
@@ -19,6 +20,7 @@ from scipy import fft
 from napari_diner.physics.optics import Optics
 
 Array = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
 Spectra = npt.NDArray[np.complexfloating]
 
 _FIELD_PX = 512
@@ -37,6 +39,10 @@ _BLUR_PX = 1.0
 """Standard deviation of a blur that suppresses the noise of a weak object."""
 _SCALES = np.geomspace(1 / 32, 32, 119)
 """Candidates for a common factor of all distances; the minimum of the misfit is about a tenth wide."""
+_ERRORS = np.exp(np.outer((0.01, 0.02, 0.035, *np.arange(0.05, 0.72, 0.05), np.log(10)), (1, -1))).ravel()
+"""Candidates for a factor of one distance: up to two, and a digit too few or too many."""
+_FINER = (1.02, 1.01, 1.005)
+"""Ratios of factors that are tried around the best candidate."""
 
 
 class DistanceFit:
@@ -126,6 +132,22 @@ class DistanceFit:
             best = better
         return best
 
+    def best_single(self, distances_um: Sequence[float] | Array) -> tuple[float, int, float]:
+        """Return the misfit with the distance of one frame changed by the best factor, that frame and the factor."""
+        nominal = np.asarray(distances_um, np.float64)
+        slots = _Slots(nominal, self._phase)
+        cosine, sine = slots.expected(self._frames)
+
+        def tried(frame: int, factor: float) -> tuple[float, int, float]:
+            others, of_cosine, of_sine = slots.changed(frame, factor * nominal[frame], self._phase)
+            spectrum = self._frames[frame]
+            return self._unexplained(others, cosine + of_cosine * spectrum, sine + of_sine * spectrum), frame, factor
+
+        best = min(tried(frame, float(factor)) for frame in range(len(nominal)) for factor in _ERRORS)
+        for step in _FINER:
+            best = min(best, *(tried(best[1], best[2] * by) for by in (step, 1 / step)))
+        return best
+
     def scales(self, distances_um: Sequence[float] | Array, most: int) -> list[float]:
         """Return common factors of distances at which the misfit has a minimum, the deepest first.
 
@@ -186,6 +208,17 @@ class _Slots:
     def expected(self, frames: Spectra) -> tuple[Spectra, Spectra]:
         """Return the spectra of frames, (N, F), weighted by both transfer functions and added up, (F,) each."""
         return (self.cosine * frames).sum(0), (self.sine * frames).sum(0)
+
+    def changed(self, frame: int, distance_um: float, phase: npt.NDArray[np.float32]) -> tuple[_Slots, Floats, Floats]:
+        """Return sums with another distance of one frame, and the changes of its transfer functions, (F,) each."""
+        chi = distance_um * phase.astype(np.float64)
+        cosine, sine = np.cos(chi).astype(np.float32), np.sin(chi).astype(np.float32)
+        old_cosine, old_sine = self.cosine[frame], self.sine[frame]
+        other = copy.copy(self)
+        other._both = self._both + cosine * sine - old_cosine * old_sine
+        other._squares = self._squares[0] + cosine**2 - old_cosine**2, self._squares[1] + sine**2 - old_sine**2
+        other._determinant = other._squares[0] * other._squares[1] - other._both**2
+        return other, cosine - old_cosine, sine - old_sine
 
     def solved(self, cosine: Spectra, sine: Spectra) -> tuple[Spectra, Spectra]:
         """Return log-amplitude and phase, (F,) each, from the sums of `expected`."""

@@ -23,6 +23,8 @@ _FLANK, _ON_FLANK = 1.5, 0.05
 """Standard deviations beyond which noise lies, too, and least part there; light without noise ends at its maximum."""
 _LEAST, _MOST = 0.003, 0.4
 """Parts of the field; more often, a value is the background."""
+_OVEREXPOSED = 0.5
+"""Part of the field above which saturated pixels do not count as bounds; see `saturation_levels`."""
 _WIDEST = 0.05
 """Largest noise relative to the level."""
 _WHITE = 0.2
@@ -121,7 +123,16 @@ def full_well_doubts(frames: Array, levels: Levels) -> list[str]:
     levels
         Exact saturation levels of frames, (N,); nothing is said if any is finite.
     """
-    full = None if np.isfinite(levels).any() else full_well(frames)
+    if np.isfinite(levels).any():
+        return []
+    largest = frames.max()
+    share = float(np.mean(frames == largest))
+    if _OVEREXPOSED < share < 1:
+        return [
+            f"{100 * share:.2g} % of the pixels hold the largest value, {largest:g}, as of an overexposed camera; "
+            "record them with less light"
+        ]
+    full = full_well(frames)
     if full is None:
         return []
     return [

@@ -23,6 +23,11 @@ _STAND_INS = (-999.0, -9999.0, -32768.0, -99999.0)
 """Negative values used by programs for missing data."""
 _BROKEN_SIGMAS = 5.0
 """Deviation of a broken pixel from its neighbours in all frames, in standard deviations."""
+_ISOLATED_SIGMAS, _BRIGHT_AROUND = 3.0, 0.8
+"""Deviation of a saturated pixel without saturating light, in standard deviations, and light around it; light that is
+cut off deviates by two at most."""
+NOT_AROUND = "saturated but not around, as from cosmic rays or hot pixels,"
+"""Description of `isolated` pixels in notes."""
 _FEWEST_FRAMES = 3
 """Smallest number of frames; in fewer, a bright spot of the sample may stand out in all."""
 _MOST_BROKEN = 0.005
@@ -145,6 +150,34 @@ def outliers(frames: Array) -> Mask:
             if below.sum() <= max(1, _MOST_OUTLIERS * frame.size):
                 there |= below
     return outlying
+
+
+def isolated(frames: Array, full: Mask) -> Mask:
+    """Return the saturated pixels that no light explains, (N, Y, X), such as from cosmic rays and hot pixels.
+
+    Such a pixel stands out from its eight neighbours, as a broken one does, and they are clearly darker: light that
+    saturates a pixel is bright around it.
+
+    Parameters
+    ----------
+    frames
+        Intensities, (N, Y, X).
+    full
+        Whether a pixel is saturated, (N, Y, X).
+    """
+    alone = np.zeros(full.shape, bool)
+    if min(frames.shape[1:]) < 3:
+        return alone
+    for frame, there, found in zip(frames, full, alone, strict=True):
+        rows, columns = np.nonzero(there)
+        around = np.sort(_around(frame[None], rows, columns)[:, 0].astype(np.float64), axis=0)
+        low, high = around[1], around[-2]
+        values = frame.astype(np.float64)
+        here = values[rows, columns]
+        with np.errstate(invalid="ignore"):  # values that are not finite are refused later
+            spread = np.maximum((high - low) / SECOND_OF_EIGHT, _fine_noise(values))
+            found[rows, columns] = (here - high > _ISOLATED_SIGMAS * spread) & (high < _BRIGHT_AROUND * here)
+    return alone
 
 
 def filled(frames: npt.NDArray[np.float32], bad: Mask) -> npt.NDArray[np.float32]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.preprocess.saturation import saturation_levels
 
@@ -19,8 +20,12 @@ _UNEVEN = 0.02
 """Standard deviation of the logarithm of a reference from which its pattern can be recognised in the frames."""
 _FOLLOWS, _CERTAIN = 0.5, 4.0
 """Frames follow a reference with a slope of one; below this, by so many standard errors, they do not."""
+_FITS = 0.25
+"""Part of the variance that another way round of a reference may leave of that with the given one."""
 _SATURATED = 0.001
 """Part of saturated pixels that matters."""
+_MOSTLY = 0.5
+"""Part of the pixels with the largest value above which a reference is overexposed rather than flat."""
 _TILE_PX, _SIGMAS = 8, 4.0
 """Size of the squares whose means are compared with a dark frame, and standard errors that are not noise."""
 _BELOW_DARK, _NEGATIVE = 0.03, 0.01
@@ -52,6 +57,9 @@ def doubts(reference: Array, divisor: Floats, frames: Array, name: str) -> list[
     """
     texts = []
     (level,) = saturation_levels(reference.reshape(1, *reference.shape[-2:])) if reference.ndim == 2 else (math.inf,)
+    largest = float(reference.max())
+    if largest > reference.min() and np.mean(reference == largest) > _MOSTLY:
+        level = largest
     share = float(np.mean(reference >= level))
     if share > _SATURATED:
         texts.append(
@@ -63,6 +71,11 @@ def doubts(reference: Array, divisor: Floats, frames: Array, name: str) -> list[
     if pattern is None or light is None or pattern.std() < _UNEVEN:
         return texts
     x, y = pattern - pattern.mean(), light - light.mean()
+    left = {way: float(np.var(y - turned)) for way, turned in _flips(x).items()}
+    way = min(left, key=left.__getitem__)
+    if way and left[way] < _FITS * float(np.var(y - x)) and left[way] < float(np.var(y)):
+        texts.append(f"the frames show the pattern of the {name} {way}; turn the file as the frames")
+        return texts
     slope = float((x * y).sum() / (x * x).sum())
     error = float((y - slope * x).std() / (x.std() * math.sqrt(x.size)))
     if slope + _CERTAIN * error < _FOLLOWS:
@@ -72,6 +85,20 @@ def doubts(reference: Array, divisor: Floats, frames: Array, name: str) -> list[
             "average; it may be mirrored, or of another recording, or the frames are corrected already"
         )
     return texts
+
+
+def check_no_frame(reference: Array, frames: Array, name: str) -> None:
+    """Check that a reference is not one of the frames that it should correct.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    for page in reference.reshape(-1, *reference.shape[-2:]):
+        for number, frame in enumerate(frames, 1):
+            if np.array_equal(page[:1], frame[:1]) and np.array_equal(page, frame):
+                raise InputError(f"The {name} is the same image as frame {number}; check which file is which")
 
 
 def dark_doubts(dark: Floats, image: Array, name: str) -> list[str]:
@@ -146,6 +173,16 @@ def _common_factor(values: Array) -> int:
         return 0
     bits = int(np.bitwise_or.reduce(whole, axis=None))
     return bits & -bits
+
+
+def _flips(image: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+    """Return an image turned and mirrored, by the description of the change; empty for none."""
+    return {
+        "": image,
+        "mirrored from left to right": image[:, ::-1],
+        "mirrored from top to bottom": image[::-1],
+        "turned by 180°": image[::-1, ::-1],
+    }
 
 
 def _blocks(image: npt.NDArray[np.floating]) -> npt.NDArray[np.float64] | None:

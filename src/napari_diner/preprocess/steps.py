@@ -11,9 +11,9 @@ from scipy import ndimage
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.preprocess.full_well import full_well_doubts
-from napari_diner.preprocess.no_data import broken_pixels, no_data_value, outliers
+from napari_diner.preprocess.no_data import NOT_AROUND, broken_pixels, isolated, no_data_value, outliers
 from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
-from napari_diner.preprocess.references import dark_doubts, doubts
+from napari_diner.preprocess.references import check_no_frame, dark_doubts, doubts
 from napari_diner.preprocess.saturation import Levels, at_levels, saturated, saturation_levels
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.preprocess.soundness import check_same_type
@@ -120,6 +120,10 @@ def prepare_frames(
         notes += counted(bad, what)
         valid &= ~bad
         full &= ~bad
+        alone = isolated(raw, full)
+        notes += counted(alone, NOT_AROUND)
+        valid &= ~alone
+        full &= ~alone
         notes += bounding(full, levels)
         at_least = full if full.any() else None
     _check_finite(raw, valid)
@@ -138,6 +142,8 @@ def prepare_frames(
     divisors: list[Floats] = []
     for name, reference in (("flat field", references.flat), ("empty field", references.empty)):
         recorded = _matching(reference, name, settings, frames.shape)
+        if recorded is not None:
+            check_no_frame(recorded, raw, name)
         divisor = _divisor(recorded, dark, name)
         if recorded is not None and divisor is not None:
             notes += [] if dark is None else dark_doubts(dark, recorded, name)

@@ -50,6 +50,28 @@ def test_the_right_order_is_named(order: tuple[int, ...]) -> None:
     assert f"{listed(DISTANCES)} µm" in text
 
 
+@pytest.mark.parametrize(("frame", "wrong_um"), [(0, 340.0), (3, 4900.0), (4, 505.0)])
+def test_a_single_wrong_distance_is_named(frame: int, wrong_um: float) -> None:
+    given = list(DISTANCES)
+    given[frame] = wrong_um
+    (text,) = warnings(given)
+    named = re.match(
+        rf"frame {frame + 1} fits better with a distance of about ([\d.]+) µm instead of {wrong_um:g} µm", text
+    )
+    assert named is not None, text
+    assert float(named[1]) == pytest.approx(DISTANCES[frame], rel=0.01)
+    assert warnings(given, calibration={"z": True}) == []
+
+
+def test_a_frame_that_is_wrong_otherwise_has_no_other_distance() -> None:
+    sample = nd.sample("lensless", height_px=96, width_px=104, distances_um=DISTANCES, seed=4, **LIGHT)
+    for change in (lambda frame: frame[:, ::-1], lambda frame: 65535 - frame, lambda frame: frame // 4):
+        frames = sample.data.data.copy()
+        frames[2] = change(frames[2])
+        texts = nd.lensless.start(frames, distances_um=DISTANCES, **LIGHT).warnings
+        assert not any("fit" in text for text in texts), texts
+
+
 def test_a_common_factor_is_named() -> None:
     (text,) = warnings(list(np.array(DISTANCES) * 1.1), noise=0.0)
     assert re.search(r"all distances, or the wavelength, about (8|9|10|11|12) % smaller", text)

@@ -16,7 +16,8 @@ from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
 from napari_diner.preprocess.full_well import full_well_doubts
-from napari_diner.preprocess.no_data import broken_pixels, filled, no_data_value, outliers
+from napari_diner.preprocess.no_data import NOT_AROUND, broken_pixels, filled, isolated, no_data_value, outliers
+from napari_diner.preprocess.references import check_no_frame
 from napari_diner.preprocess.saturation import saturated
 from napari_diner.preprocess.soundness import black, check_not_constant, check_same_type, only_noise
 from napari_diner.preprocess.steps import bounding, counted, levels_of
@@ -111,6 +112,7 @@ def saturated_in(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.bool_
     frames = np.asarray(data.frames)
     levels = levels_of(recipe.saturation, frames)
     full = saturated(frames, levels)
+    full &= ~isolated(frames, full)
     return (full, bounding(full, levels)) if full.any() else (None, full_well_doubts(frames, levels))
 
 
@@ -141,8 +143,12 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
     # the offset may exceed the light by so much that single precision would lose it
     offset = 0.0 if recipe.background in ("none", "ratio") else recipe.background_offset
     values = np.stack([np.asarray(frame - np.float64(offset), np.float32) for frame in frames])
-    notes = black(frames)
-    for find, what in ((broken_pixels, "dead or hot"), (outliers, "far above or below all others of a frame")):
+    notes, full = black(frames), saturated(frames, levels_of(recipe.saturation, frames))
+    for find, what in (
+        (broken_pixels, "dead or hot"),
+        (lambda values: isolated(values, full), NOT_AROUND),
+        (outliers, "far above or below all others of a frame"),
+    ):
         bad = find(values)
         if bad.any():
             values = filled(values, bad)
@@ -226,6 +232,7 @@ def _backgrounds(
             "background",
         )
     check_same_type(data.background, "background", np.asarray(data.frames), "frames")
+    check_no_frame(np.squeeze(data.background), np.asarray(data.frames), "background")
     image = np.asarray(data.background, dtype=np.float32) - np.float32(recipe.background_offset)
     if image.ndim == 2:
         image = image[None]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_diner.preprocess.soundness import OTHER_EXPOSURE
 from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.short_look import ShortLook, Suspicion, instead
 
 _LEAST = 0.002
@@ -27,12 +29,7 @@ def uneven(recipe: LenslessRecipe, prepared: PreparedFrames, look: ShortLook) ->
     look
         Reconstructs them for a moment.
     """
-    if recipe.gains is not None or recipe.equalise_gains or recipe.calibration.gain:
-        return []
-    where = True if prepared.mask is None else prepared.mask
-    means = np.mean(prepared.amplitudes**2, axis=(1, 2), dtype=np.float64, where=where)
-    gains = np.asarray(means / means.mean())
-    most = float(np.abs(means / np.median(means) - 1).max())
+    gains, most = _gains(recipe, prepared)
     if not _LEAST < most <= OTHER_EXPOSURE:
         return []
     before, after = look.with_gains(None), look.with_gains(gains)
@@ -43,3 +40,17 @@ def uneven(recipe: LenslessRecipe, prepared: PreparedFrames, look: ShortLook) ->
         f"{instead(before, after)}; equalise_gains estimates and removes such differences"
     )
     return [Suspicion.confirmed(text, before, after)]
+
+
+def in_equal_light(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames) -> Setup:
+    """Return a setup with gains if exposures clearly differ, so that checks of other errors are not misled by them."""
+    gains, most = _gains(recipe, prepared)
+    return setup.with_heights(gains=tuple(gains.tolist())) if most > OTHER_EXPOSURE else setup
+
+
+def _gains(recipe: LenslessRecipe, prepared: PreparedFrames) -> tuple[npt.NDArray[np.float64], float]:
+    """Return the relative brightness of frames, and the largest difference; zero if it is provided for."""
+    where = True if prepared.mask is None else prepared.mask
+    means = np.mean(prepared.amplitudes**2, axis=(1, 2), dtype=np.float64, where=where)
+    given = recipe.gains is not None or recipe.equalise_gains or recipe.calibration.gain
+    return np.asarray(means / means.mean()), 0.0 if given else float(np.abs(means / np.median(means) - 1).max())

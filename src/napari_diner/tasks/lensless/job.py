@@ -19,7 +19,7 @@ from napari_diner.physics.lensless.tiles import TiledMultiHeight
 from napari_diner.preprocess.same_exposure import of_one_height
 from napari_diner.tasks.frame_list import about_distances, frame_list
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
-from napari_diner.tasks.lensless.brightness import uneven
+from napari_diner.tasks.lensless.brightness import in_equal_light, uneven
 from napari_diner.tasks.lensless.calibrate import check_calibration
 from napari_diner.tasks.lensless.data import (
     LenslessData,
@@ -34,7 +34,7 @@ from napari_diner.tasks.lensless.geometry import object_shape, onto_object
 from napari_diner.tasks.lensless.illumination import illumination_doubts, illumination_report
 from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.model import ModelBuilder
-from napari_diner.tasks.lensless.order import misplaced, rescaled
+from napari_diner.tasks.lensless.order import misplaced, mistaken, rescaled
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.positions import turned_positions
@@ -152,14 +152,15 @@ class LenslessJob(Job[LenslessState]):
             return self._left_out.counted(self._suspicion(*self._to_confirm))
 
     def _suspicion(self, builder: ModelBuilder, displaced: list[str]) -> list[str]:
-        prepared, recipe, setup = self._prepared, self._used, self._setup
+        prepared, recipe = self._prepared, self._used
+        setup = in_equal_light(recipe, self._setup, prepared)
         look, small = (ShortLook(setup, prepared, builder, side) for side in SIDES_PX)
         suspicions = rescaled(recipe, setup, prepared, look, small)
         if displaced and not suspicions:
             return displaced
         if not (displaced or (suspicions and suspicions[0].left < _CLEAR)):
             suspicions += [*uneven(recipe, prepared, look), *misplaced(recipe, setup, prepared, look)]
-            suspicions += nonlinear(small)
+            suspicions += [*mistaken(recipe, setup, prepared, look), *nonlinear(small)]
         return [suspicion.text for suspicion in sorted(suspicions, key=lambda one: one.left)[:1]]
 
     def findings(self) -> Sequence[Finding]:

@@ -1,8 +1,8 @@
 """Check of the distances against the frames: a warning before each run.
 
-The linear theory of weak objects (`preprocess.distances`) quickly shows whether another order, or a common factor, may
-fit better. A short reconstruction of the middle of the field then tests it, so that no warning relies on an
-approximation.
+The linear theory of weak objects (`preprocess.distances`) quickly shows whether another order, another distance of one
+frame, or a common factor may fit better. A short reconstruction of the middle of the field then tests it, so that no
+warning relies on an approximation.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ from napari_diner.physics.plausibility import periods_kept
 from napari_diner.preprocess.distances import DistanceFit, reversed_order
 from napari_diner.preprocess.settings import Metric
 from napari_diner.preprocess.sharpness import block_sums, sharpness
-from napari_diner.preprocess.soundness import numbered
+from napari_diner.preprocess.soundness import numbered, repeated
 from napari_diner.tasks.frame_list import listed
 from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
-from napari_diner.tasks.lensless.short_look import ShortLook, Suspicion, instead
+from napari_diner.tasks.lensless.short_look import CLEAR, ShortLook, Suspicion, instead
 from napari_diner.tasks.wording import change
 
 # mean log ratio of the residuals of the linear theory above which an alternative is tried
-_BETTER_ORDER, _BETTER_SCALE = 0.003, 0.04
+_BETTER_ORDER, _BETTER_SCALE, _BETTER_SINGLE = 0.003, 0.04, 0.03
 # a reversed list fits equally well if its residual is worse by less than this, and its object is sharper beyond
 # doubt above this log ratio in so many of 16 blocks
 _AS_WELL, _SHARPER, _BLOCKS = 0.02, 0.2, 14
 # largest ratio of the unexplained shares of an alternative and of the nominal distances
 _CONFIRMED_ORDER = 0.97
+# what frames of which one has another distance leave beyond noise with the right one, unlike those with other errors
+_EXPLAINED = 0.05
 # part beyond noise of a small part of the field, after a few steps, from which other scales are tried
 _LEAST = 8e-4
 # the same after as many steps as a confirmation takes: strong samples are not explained by a few
@@ -81,6 +83,32 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, lo
         )
         return [Suspicion(text)]
     return []
+
+
+def mistaken(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, look: ShortLook) -> list[Suspicion]:
+    """Return a suspicion if frames fit much better with another distance of a single frame; see `misplaced`.
+
+    Distances that are calibrated are not checked.
+    """
+    fit = None if recipe.calibration.z else _distance_fit(recipe, setup, prepared)
+    if fit is None:
+        return []
+    nominal = np.asarray(setup.heights.distances_um)
+    misfit, frame, factor = fit.best_single(nominal)
+    if misfit > fit.misfit(nominal) - _BETTER_SINGLE:
+        return []
+    corrected = nominal.copy()
+    corrected[frame] *= factor
+    before, after = look.at(nominal), look.at(corrected)
+    is_it = look.is_much_better(after, before, CLEAR) and after.beyond_noise < _EXPLAINED
+    if not is_it or repeated(prepared.amplitudes):
+        return []
+    text = (
+        f"frame {frame + 1} fits better with a distance of about {corrected[frame]:.4g} µm instead of "
+        f"{nominal[frame]:g} µm: {instead(before, after)}; check the list of distances, or calibrate them "
+        "(calibration.z)"
+    )
+    return [Suspicion.confirmed(text, before, after)]
 
 
 def rescaled(

@@ -10,6 +10,7 @@ import numpy as np
 from napari_diner.errors import RecipeError
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.plausibility import (
+    DISPLACEMENT,
     DISTANCE,
     SENSOR_PIXEL,
     SOURCE_DISTANCE,
@@ -50,8 +51,8 @@ def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> lis
     Raises
     ------
     RecipeError
-        If nothing could be reconstructed, since the field is smaller than a wavelength, nothing diffracts, or all
-        diffracted light misses the sensor.
+        If nothing could be reconstructed, since the field is smaller than a wavelength, nothing diffracts, all
+        diffracted light misses the sensor, or a frame overlaps with no other.
     """
     optics, distances = recipe.optics, recipe.distances_um
     lengths = {
@@ -71,6 +72,7 @@ def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> lis
     field_um = min(shape) * setup.pixel_size_um
     check_field(field_um, setup.optics, odd)
     of_diffraction = _of_diffraction(setup, field_um, odd) if distances else []
+    _check_overlap(recipe, setup, shape)
     if odd:  # further warnings would be consequences
         return list(odd.values())
     if isinstance(recipe, LenslessRecipe) and recipe.super_resolution == 1 and not recipe.moves:
@@ -82,6 +84,34 @@ def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> lis
             f"the point source magnifies the sample {strongest:.0f} times; check its distance and those of the frames"
         )
     return of_diffraction
+
+
+def _check_overlap(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> None:
+    """Check that each frame overlaps with another one.
+
+    Raises
+    ------
+    RecipeError
+        If one does not.
+    """
+    shifts = np.asarray(setup.heights.shifts_um or ())
+    if len(shifts) < 2:
+        return
+    # of the frame with the least overlap, the displacement from its neighbour, in fields
+    apart = (np.abs(shifts[:, None] - shifts) / (np.array(shape) * setup.pixel_size_um)).max(2)
+    np.fill_diagonal(apart, np.inf)
+    number = int(apart.min(1).argmax())
+    neighbour = int(apart[number].argmin())
+    if apart[number, neighbour] < 1:
+        return
+    field = "positions_um" if isinstance(recipe, LenslessRecipe) and recipe.positions_um else "shifts_um"
+    far_um = float(np.abs(shifts[number] - shifts[neighbour]).max())
+    raise RecipeError(
+        f"Frame {number + 1} overlaps with no other, as it is displaced by {far_um:g} µm in a field of "
+        f"{min(shape) * setup.pixel_size_um:.3g} µm; check {{field}}: "
+        + (DISPLACEMENT.meant(far_um) or "its numbers are in micrometres"),
+        field,
+    )
 
 
 def _check_bandwidth(recipe: LenslessRecipe, optics: Optics) -> None:

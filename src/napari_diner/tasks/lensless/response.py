@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.tasks.lensless.short_look import ShortLook, Suspicion, instead
+from napari_diner.tasks.lensless.short_look import CLEAR, ShortLook, Suspicion, instead
 from napari_diner.tasks.unexplained import Unexplained
 from napari_diner.tasks.wording import percent
 
@@ -45,7 +45,7 @@ def _curved(look: ShortLook) -> list[Suspicion]:
     if looks[words] > look.about.share:
         return []
     given, best = look.given, look.of(_CURVES[words](frames))
-    if not look.is_much_better(best, given):
+    if not look.is_much_better(best, given, CLEAR):
         return []
     text = (
         f"the frames fit better as {words}: {instead(given, best)}; save them in proportion to the light, as the "

@@ -30,6 +30,8 @@ _SHORTER = GaussNewtonSettings(warm_up=15, iterations=1, cg_steps=6, damping=1e-
 # what a change of the geometry may leave of what was unexplained beyond noise, and standard errors that make it certain
 _CONFIRMED, _CERTAIN = 0.5, 5.0
 _NEXT_TO_NOTHING = 1e-5
+CLEAR = 0.3
+"""What an error of a kind that would explain a part of others as well may leave of that share."""
 
 Vector = npt.NDArray[np.float64]
 
@@ -119,10 +121,10 @@ class ShortLook:
         """Return whether a share beyond noise is significant."""
         return unexplained.beyond_noise > self._error(unexplained)
 
-    def is_much_better(self, after: Unexplained, before: Unexplained) -> bool:
-        """Return whether a change significantly reduces the share beyond noise."""
+    def is_much_better(self, after: Unexplained, before: Unexplained, most: float = _CONFIRMED) -> bool:
+        """Return whether a change significantly reduces the share beyond noise, to this part of it at most."""
         less = before.beyond_noise - after.beyond_noise
-        return after.share < before.share and less >= max(_CONFIRMED * before.beyond_noise, self._error(before))
+        return after.share < before.share and less >= max((1 - most) * before.beyond_noise, self._error(before))
 
     def _error(self, unexplained: Unexplained) -> float:
         return _CERTAIN * unexplained.share / math.sqrt(self._prepared.amplitudes.size)
