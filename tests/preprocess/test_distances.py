@@ -46,9 +46,9 @@ def test_a_single_wrong_distance_shows(frame: int, factor: float) -> None:
     given[frame] *= factor
     exact = fit(UNEVEN, noise_sigma=0.003)
     misfit, found, by = exact.best_single(given)
-    assert found == frame and by * given[frame] == pytest.approx(UNEVEN[frame], rel=0.01)
+    assert found == frame and by * given[frame] == pytest.approx(UNEVEN[frame], rel=0.02)
     given[frame] *= by
-    assert misfit == pytest.approx(exact.misfit(given), abs=1e-4)
+    assert misfit == pytest.approx(exact.misfit(given), abs=1e-3)
 
 
 def test_shifts_are_taken_into_account() -> None:

@@ -52,7 +52,7 @@ def test_a_pattern_that_the_frames_do_not_show_is_named(light: Image) -> None:
 )
 def test_a_flat_field_that_is_turned_is_named(turned: tuple[slice, ...], way: str) -> None:
     y, x = np.mgrid[-1:1:72j, -1:1:72j]
-    light = 1 - 0.3 * ((y - 0.2) ** 2 + (x + 0.35) ** 2)
+    light = np.exp(-0.5 * ((y - 0.5) ** 2 + (x + 0.45) ** 2))
     noise = 1 + 0.02 * np.random.default_rng(3).standard_normal(light.shape)
     assert doubts(light, light * noise) == []
     assert doubts(light[turned], light * noise) == [

@@ -121,6 +121,8 @@ def test_a_mask_that_leaves_nothing() -> None:
     assert mask_doubts(mask) == []
     (text,) = mask_doubts(np.roll(~mask, 1) & (np.arange(20) < 10))
     assert "7.5%" in text
+    (text,) = mask_doubts(np.ones((2, 20, 20), bool))
+    assert text.startswith("the mask is nowhere zero")
 
 
 def test_numbers_of_frames() -> None:

@@ -103,11 +103,11 @@ def test_saturated_pixels_can_be_believed() -> None:
 
 def test_what_is_interpolated_from_a_saturated_pixel_is_saturated() -> None:
     frames = scene()
-    frames[1, 20, 30] = 9
+    frames[1, 20:22, 30:32] = 9
     result = prepared(frames, saturation=9, upsample=3)
     assert result.at_least is not None and not result.at_least[0].any()
     expected = np.zeros((180, 240), bool)
-    expected[57:66, 87:96] = True
+    expected[57:69, 87:99] = True
     np.testing.assert_array_equal(result.at_least[1], expected)
 
 
@@ -115,22 +115,24 @@ def test_a_pixel_that_is_full_in_all_frames_without_its_neighbours_is_hot() -> N
     frames = scene(4)
     frames[:, 20:22, 30] = 9  # broken
     frames[:, 40:46, 50:60] = 9  # a bright place
-    frames[2, 5, 5] = 9
+    frames[2, 5, 5] = 9  # a hit
     result = prepared(frames, saturation=9)
     assert result.mask is not None and result.at_least is not None
     expected = np.ones((4, 60, 80), bool)
-    expected[:, 20:22, 30] = False
+    expected[:, 20:22, 30] = expected[2, 5, 5] = False
     np.testing.assert_array_equal(result.mask, expected)
     np.testing.assert_array_equal(result.at_least, (frames == 9) & expected)
     assert "2 pixels are hot and are ignored" in result.notes
+    assert "1 pixel is saturated but not around, as from cosmic rays or hot pixels, and is ignored" in result.notes
 
 
 def test_saturation_is_judged_in_the_units_of_the_file() -> None:
     frames = np.full((1, 16, 16), 100, np.uint16)
-    frames[0, 3, 4] = 4095
+    frames[0, 3:5, 4] = 4095
+    frames[0, 3:5, 5] = 4000
     settings = PreprocessSettings(saturation=4095)
     result = prepare_frames(settings, frames, None, References(), scale=1 / 65535)
-    assert result.at_least is not None and np.argwhere(result.at_least).tolist() == [[0, 3, 4]]
+    assert result.at_least is not None and np.argwhere(result.at_least).tolist() == [[0, 3, 4], [0, 4, 4]]
     assert result.mask is None
 
 

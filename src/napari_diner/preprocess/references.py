@@ -20,8 +20,6 @@ _UNEVEN = 0.02
 """Standard deviation of the logarithm of a reference from which its pattern can be recognised in the frames."""
 _FOLLOWS, _CERTAIN = 0.5, 4.0
 """Frames follow a reference with a slope of one; below this, by so many standard errors, they do not."""
-_FITS = 0.25
-"""Part of the variance that another way round of a reference may leave of that with the given one."""
 _SATURATED = 0.001
 """Part of saturated pixels that matters."""
 _MOSTLY = 0.5
@@ -71,11 +69,9 @@ def doubts(reference: Array, divisor: Floats, frames: Array, name: str) -> list[
     if pattern is None or light is None or pattern.std() < _UNEVEN:
         return texts
     x, y = pattern - pattern.mean(), light - light.mean()
-    left = {way: float(np.var(y - turned)) for way, turned in _flips(x).items()}
-    way = min(left, key=left.__getitem__)
-    if way and left[way] < _FITS * float(np.var(y - x)) and left[way] < float(np.var(y)):
-        texts.append(f"the frames show the pattern of the {name} {way}; turn the file as the frames")
-        return texts
+    way = _other_way(x, y)
+    if way:
+        return [*texts, f"the frames show the pattern of the {name} {way}; turn the file as the frames"]
     slope = float((x * y).sum() / (x * x).sum())
     error = float((y - slope * x).std() / (x.std() * math.sqrt(x.size)))
     if slope + _CERTAIN * error < _FOLLOWS:
@@ -175,14 +171,27 @@ def _common_factor(values: Array) -> int:
     return bits & -bits
 
 
-def _flips(image: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
-    """Return an image turned and mirrored, by the description of the change; empty for none."""
-    return {
-        "": image,
-        "mirrored from left to right": image[:, ::-1],
-        "mirrored from top to bottom": image[::-1],
-        "turned by 180°": image[::-1, ::-1],
+def _other_way(pattern: npt.NDArray[np.float64], light: npt.NDArray[np.float64]) -> str:
+    """Return how the light shows a pattern turned or mirrored, and not as it is; empty if it does not.
+
+    Both are logarithms minus their mean, (B, B), and the light is fitted by both ways round together.
+    """
+    flips = {
+        "mirrored from left to right": pattern[:, ::-1],
+        "mirrored from top to bottom": pattern[::-1],
+        "turned by 180°": pattern[::-1, ::-1],
     }
+    found = {}
+    for way, turned in flips.items():
+        both = np.stack([pattern.ravel(), turned.ravel()])
+        inverse = np.linalg.pinv(both @ both.T)
+        slopes = inverse @ (both @ light.ravel())
+        left = light.ravel() - slopes @ both
+        more = slopes[1] - slopes[0]
+        error = math.sqrt(max(inverse[0, 0] + inverse[1, 1] - 2 * inverse[0, 1], 0.0)) * float(left.std())
+        if slopes[0] < _FOLLOWS < slopes[1] and more > _CERTAIN * error:
+            found[way] = float(left.std())
+    return min(found, key=found.__getitem__, default="")
 
 
 def _blocks(image: npt.NDArray[np.floating]) -> npt.NDArray[np.float64] | None:

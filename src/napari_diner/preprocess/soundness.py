@@ -161,8 +161,10 @@ def black(frames: Array) -> list[str]:
 
 
 def mask_doubts(mask: Mask) -> list[str]:
-    """Return a warning about a mask, True at valid pixels, that leaves almost nothing."""
+    """Return a warning about a mask, True at valid pixels, that leaves almost nothing, or masks nothing."""
     share = float(mask.mean())
+    if share == 1:
+        return ["the mask is nowhere zero, and so masks nothing; make it zero where pixels must be ignored"]
     if share >= _FEW_PIXELS:
         return []
     return [f"the mask leaves only {share:.1%} of the pixels; it must be non-zero at valid pixels, not the reverse"]

@@ -106,6 +106,13 @@ def test_mask_and_illumination_of_another_shape(shape: tuple[int, ...]) -> None:
         checked_illumination(LenslessData(frames(), illumination=np.ones(shape)))
 
 
+def test_a_mask_with_nan_is_refused() -> None:
+    mask = np.ones((16, 20))
+    mask[3:9, 4] = np.nan
+    with pytest.raises(InputError, match="The mask holds NaN; make it zero where"):
+        prepare(RECIPE, LenslessData(frames(), mask=mask))
+
+
 @pytest.mark.parametrize(("left", "words"), [(0, "0 pixels"), (1, "1 pixel"), (7, "7 pixels")])
 def test_a_mask_that_leaves_next_to_nothing(left: int, words: str) -> None:
     mask = np.zeros((16, 20))

@@ -248,7 +248,8 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
         )
     check_intensities(intensities if mask is None else intensities[mask])
     warnings += [*repeated(data.frames), *only_noise(intensities), *black(data.frames)]
-    warnings += [] if data.mask is None or mask is None else mask_doubts(mask)
+    if data.mask is not None:
+        warnings += mask_doubts(np.asarray(data.mask) != 0 if mask is None or mask.all() else mask)
     # an object that moves in an uneven illumination changes the light in the field
     if recipe.gains is None and not (recipe.equalise_gains or recipe.calibration.gain or recipe.moves):
         warnings += exposures(*_light(intensities, mask, prepared.at_least))
@@ -354,6 +355,8 @@ def _checked_mask(mask: Array | None, shape: tuple[int, ...]) -> npt.NDArray[np.
         raise InputError(
             f"The mask has {_times(mask.shape)} pixels but the frames have {_times(shape)}; crop one to match the other"
         )
+    if mask.dtype.kind == "f" and np.isnan(mask).any():
+        raise InputError("The mask holds NaN; make it zero where pixels must be ignored, and one elsewhere", "mask")
     valid = np.broadcast_to(mask != 0, shape)
     left = valid.sum((1, 2))
     if left.min() < min(_FEWEST_PIXELS, valid[0].size):

@@ -155,6 +155,8 @@ class LenslessJob(Job[LenslessState]):
         prepared, recipe = self._prepared, self._used
         setup = in_equal_light(recipe, self._setup, prepared)
         look, small = (ShortLook(setup, prepared, builder, side) for side in SIDES_PX)
+        if not (look.is_usable and small.is_usable):
+            return displaced
         suspicions = rescaled(recipe, setup, prepared, look, small)
         if displaced and not suspicions:
             return displaced

@@ -35,14 +35,16 @@ _AS_WELL, _SHARPER, _BLOCKS = 0.02, 0.2, 14
 _CONFIRMED_ORDER = 0.97
 # what frames of which one has another distance leave beyond noise with the right one, unlike those with other errors
 _EXPLAINED = 0.05
+# part beyond noise from which another order may be better, but is not right
+_HOPELESS = 0.2
 # part beyond noise of a small part of the field, after a few steps, from which other scales are tried
 _LEAST = 8e-4
 # the same after as many steps as a confirmation takes: strong samples are not explained by a few
 _LEAST_LATER = 1.2e-4
 # periods of the finest detail whose light reaches the sensor from the nearest plausible distance
 _FEWEST_PERIODS = 4.0
-# common factors that are tried beside those of the linear theory, their largest number, and ratios of finer ones
-_NEAR, _MOST, _STEPS = (0.8, 1.25), 3, (1.2, 1.06)
+# common factors that are tried beside those of the linear theory, their largest number, ratios of finer ones, and limit
+_NEAR, _MOST, _STEPS, _FARTHEST = (0.8, 1.25), 3, (1.2, 1.06), 50.0
 _METRIC: Metric = "gini_gradient"
 
 Vector = npt.NDArray[np.float64]
@@ -71,7 +73,7 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, lo
     if best < misfit - _BETTER_ORDER:
         order = _sharper_way(fit, order)
         before, after = look.at(nominal), look.at(order)
-        if after.share < _CONFIRMED_ORDER * before.share:
+        if after.share < _CONFIRMED_ORDER * before.share and after.beyond_noise < _HOPELESS:
             text = f"{_of_order(nominal, order)}: {instead(before, after)}; check the list of distances"
             return [Suspicion.confirmed(text, before, after)]
         return []
@@ -104,7 +106,7 @@ def mistaken(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, loo
     if not is_it or repeated(prepared.amplitudes):
         return []
     text = (
-        f"frame {frame + 1} fits better with a distance of about {corrected[frame]:.4g} µm instead of "
+        f"frame {frame + 1} fits better with a distance of about {float(f'{corrected[frame]:.3g}'):g} µm instead of "
         f"{nominal[frame]:g} µm: {instead(before, after)}; check the list of distances, or calibrate them "
         "(calibration.z)"
     )
@@ -143,7 +145,8 @@ def rescaled(
         one for one in (*candidates, *_NEAR) if periods_kept(optics, one * nearest, field_um) > _FEWEST_PERIODS
     )
     for step in _STEPS if factor != 1 else ():
-        while (better := best_of((factor * step, factor / step))) != factor:
+        # frames of noise may fit ever better farther away
+        while 1 / _FARTHEST < (better := best_of((factor * step, factor / step))) < _FARTHEST and better != factor:
             factor = better
     if factor == 1:
         return []

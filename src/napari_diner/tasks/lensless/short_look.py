@@ -30,6 +30,8 @@ _SHORTER = GaussNewtonSettings(warm_up=15, iterations=1, cg_steps=6, damping=1e-
 # what a change of the geometry may leave of what was unexplained beyond noise, and standard errors that make it certain
 _CONFIRMED, _CERTAIN = 0.5, 5.0
 _NEXT_TO_NOTHING = 1e-5
+# smallest part of valid pixels
+_LEAST_VALID = 0.3
 CLEAR = 0.3
 """What an error of a kind that would explain a part of others as well may leave of that share."""
 
@@ -72,6 +74,12 @@ class ShortLook:
             if builder.illumination is not None:
                 builder = dataclasses.replace(builder, illumination=builder.illumination[cut])
         self._setup, self._prepared, self._builder = setup, prepared, builder
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a mask leaves enough of the part."""
+        mask = self._prepared.mask
+        return mask is None or bool(mask.mean((1, 2)).min() > _LEAST_VALID)
 
     @property
     def intensities(self) -> npt.NDArray[np.float32]:
