@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import napari_diner as nd
+from napari_diner.cli.app import execute
 from napari_diner.errors import InputError
 from napari_diner.io.folder import checkpoint_path
 from napari_diner.solvers.lensless.noise import NoiseModel
@@ -115,6 +116,24 @@ def test_only_an_intact_checkpoint_of_the_same_run_is_taken(tmp_path: Path) -> N
     path.write_bytes(content)
     run = started("fit", {"epochs": 12, "max_seconds": 500, "checkpoint_seconds": 60}, Checkpoint(path, resume=True))
     assert "continues from" in run.notes[-1]
+
+
+@pytest.mark.parametrize("case", ["projections", "fit"])
+def test_a_run_that_is_killed_after_its_last_step_is_completed(case: str, tmp_path: Path) -> None:
+    """No step is left to be taken then, which is no interruption."""
+    name, changes, _ = CASES[case]
+    made, settings = SAMPLES[name]
+    options = [f"--{key.replace('_', '-')}={str(value).strip('[]')}" for key, value in settings.items()]
+    assert execute(["simulate", made, "-o", str(tmp_path / "sample"), "-q", *options]) == 0
+    asked, out, path = task(name), tmp_path / "out", tmp_path / "recipe.yaml"
+    recipe = asked.recipe_type.load(tmp_path / "sample" / "recipe.yaml")
+    path.write_text(recipe.updated({**changes, "checkpoint_seconds": OFTEN}).to_yaml())
+    run = asked.start(asked.recipe_type.load(path), checkpoint=Checkpoint(checkpoint_path(out)))
+    for _ in run:
+        run.checkpoint._due = 0.0
+    run.close()
+    assert execute(["run", str(path), "-o", str(out), "-q", "--resume"]) == 0
+    assert not nd.load(out).partial
 
 
 def test_without_resume_a_checkpoint_is_pointed_out(tmp_path: Path) -> None:

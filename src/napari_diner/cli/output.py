@@ -177,10 +177,10 @@ def run_into(folder: Common, task: AnyTask, start: Callable[[], AnyRun], inputs:
             for progress in run:
                 if not watch.goes_on(progress):
                     break
-            if run.problem is None:
-                watch.end()
+            if run.finished or run.problem is not None:
+                watch.clear()  # also without a step, as the last one may have been taken before it was resumed
             else:
-                watch.clear()
+                watch.end()
             from napari_diner.tasks.saving import write_result
 
             try:
