@@ -11,6 +11,7 @@ from napari_diner.preprocess.soundness import (
     black,
     check_intensities,
     check_not_constant,
+    check_resolved,
     check_same_type,
     exposures,
     mask_doubts,
@@ -123,6 +124,13 @@ def test_a_mask_that_leaves_nothing() -> None:
     assert "7.5%" in text
     (text,) = mask_doubts(np.ones((2, 20, 20), bool))
     assert text.startswith("the mask is nowhere zero")
+
+
+def test_light_on_an_offset_keeps_its_digits() -> None:
+    stack = frames().astype(np.float64)
+    check_resolved(stack + 100 * np.ptp(stack))
+    with pytest.raises(InputError, match="too little for single precision; subtract the offset"):
+        check_resolved(stack + 1e6 * np.ptp(stack))
 
 
 def test_numbers_of_frames() -> None:

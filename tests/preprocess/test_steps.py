@@ -199,6 +199,15 @@ def test_a_reference_that_is_one_of_the_frames_is_refused(name: str) -> None:
             prepare_frames(PreprocessSettings(), frames, None, References(**{name: reference}))
 
 
+@pytest.mark.parametrize(("kind", "offset"), [(np.uint32, 4_100_000_000), (np.float64, 3e12)])
+def test_a_large_offset_is_subtracted_before_digits_are_lost(kind: type, offset: float) -> None:
+    light = np.round(5000 * scene(3))
+    frames, dark = (light + offset).astype(kind), np.full(light.shape[1:], offset, kind)
+    np.testing.assert_array_equal(prepared(frames, References(dark=dark)).intensities, light)
+    with pytest.raises(InputError, match="too little for single precision"):
+        prepared(frames)
+
+
 def test_a_dark_frame_that_is_no_darker_is_refused() -> None:
     frames = scene() * 100
     assert prepared(frames, References(dark=np.full((60, 80), 90.0))).intensities.min() < 0

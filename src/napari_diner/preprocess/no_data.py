@@ -176,7 +176,8 @@ def isolated(frames: Array, full: Mask) -> Mask:
         here = values[rows, columns]
         with np.errstate(invalid="ignore"):  # values that are not finite are refused later
             spread = np.maximum((high - low) / SECOND_OF_EIGHT, _fine_noise(values))
-            found[rows, columns] = (here - high > _ISOLATED_SIGMAS * spread) & (high < _BRIGHT_AROUND * here)
+            stands_out = (here - high > _ISOLATED_SIGMAS * spread) & (high < _BRIGHT_AROUND * here)
+        found[rows, columns] = stands_out & np.isfinite(here)
     return alone
 
 

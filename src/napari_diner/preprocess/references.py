@@ -97,7 +97,7 @@ def check_no_frame(reference: Array, frames: Array, name: str) -> None:
                 raise InputError(f"The {name} is the same image as frame {number}; check which file is which")
 
 
-def dark_doubts(dark: Floats, image: Array, name: str) -> list[str]:
+def dark_doubts(dark: Array, image: Array, name: str) -> list[str]:
     """Return sentences about a dark frame that is brighter than parts of an image, or has another number of bits.
 
     Parameters
@@ -139,7 +139,7 @@ def dark_doubts(dark: Floats, image: Array, name: str) -> list[str]:
     ]
 
 
-def _pattern_in(dark: Floats, image: Array) -> float:
+def _pattern_in(dark: Array, image: Array) -> float:
     """Return how strongly an image shows the fine pattern of a dark frame, if too strongly; zero otherwise.
 
     Noise of the dark frame lowers the slope of the regression; the pattern of a right one has a slope of one at most.

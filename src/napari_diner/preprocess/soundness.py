@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
+from napari_diner.preprocess.pixels import finite_values
 from napari_diner.preprocess.saturation import black_level
 
 Floats = npt.NDArray[np.float32]
@@ -18,6 +19,8 @@ Vector = npt.NDArray[np.float64]
 
 _COUNTS = 20
 """Frames with values of this or more contain counts instead of fractions of full scale."""
+_FEWEST_STEPS = 1000
+"""Number of steps of single precision that the range of frames must have."""
 _FEW_PIXELS = 0.1
 """Part of the field below which a mask is probably inverted."""
 _NEGATIVE = 0.2
@@ -67,6 +70,25 @@ def check_same_type(image: Array, name: str, other: Array, other_name: str) -> N
         raise InputError(
             f"The {name} is of type {image.dtype} with values up to {np.max(image):.6g}, but the {other_name} of type "
             f"{other.dtype} up to {np.max(other):.6g}; save both in the same type and unit"
+        )
+
+
+def check_resolved(frames: Array, valid: Mask | None = None) -> None:
+    """Check that light on an offset keeps its digits in single precision.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
+    if frames.dtype.itemsize < 4 or not frames.size:
+        return
+    values = finite_values(frames if valid is None or valid.all() else frames[valid])
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    if 0 < high - low < _FEWEST_STEPS * float(np.finfo(np.float32).eps) * abs(high):
+        raise InputError(
+            f"The frames vary by {high - low:.3g} on an offset of {low:.6g}, too little for single precision; subtract "
+            "the offset, as with preprocess.dark"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +17,12 @@ from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split
 from napari_diner.preprocess.references import check_no_frame, dark_doubts, doubts
 from napari_diner.preprocess.saturation import Levels, at_levels, saturated, saturation_levels
 from napari_diner.preprocess.settings import PreprocessSettings
-from napari_diner.preprocess.soundness import check_same_type
+from napari_diner.preprocess.soundness import check_resolved, check_same_type
 from napari_diner.preprocess.surfaces import fit_surface
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Real = TypeVar("Real", np.float32, np.float64)
 Mask = npt.NDArray[np.bool_]
 
 # a saturated pixel that deviates from its neighbours in all frames by so many standard deviations is broken
@@ -135,6 +138,8 @@ def prepare_frames(
         dead = dead_pixels(np.where(valid, raw, 0), settings.dead_pixels)
         notes += counted(dead, "dead")
         valid &= ~dead
+    if references.dark is None:
+        check_resolved(raw, valid)
     dark = _matching(references.dark, "dark frame", settings, frames.shape)
     if dark is not None:
         _check_darker(dark, raw, valid)
@@ -162,9 +167,9 @@ def prepare_frames(
     intensities = np.empty((len(raw), raw.shape[1] * factor, raw.shape[2] * factor), np.float32)
     for number, frame in enumerate(raw):
         good = valid[number]
-        image: Floats = np.where(good, frame, 0).astype(np.float32)
-        if dark is not None:
-            image = image - _page(dark, number)
+        values = np.where(good, frame, 0)
+        # single precision may lose the light on a large offset
+        image: Floats = (values if dark is None else values - _page(dark, number)).astype(np.float32)
         for divisor in divisors:
             image = image / _page(divisor, number)
         # blur and splines would spread the value of a masked pixel
@@ -185,7 +190,7 @@ def _without(frames: Array, valid: Mask) -> Array:
     return frames if valid.all() else np.stack([fill(*page) for page in zip(frames, valid, strict=True)])
 
 
-def _check_darker(dark: Floats, frames: Array, valid: Mask) -> None:
+def _check_darker(dark: Doubles, frames: Array, valid: Mask) -> None:
     """Check that a dark frame is darker than the frames on average.
 
     Raises
@@ -268,21 +273,21 @@ def _without_background(settings: PreprocessSettings, image: Floats, good: Mask,
     return image * (mean / background)
 
 
-def _matching(image: Array | None, name: str, settings: PreprocessSettings, shape: tuple[int, ...]) -> Floats | None:
-    """Return a reference, cropped as the frames, float32, (Y, X) or (N, Y, X)."""
+def _matching(image: Array | None, name: str, settings: PreprocessSettings, shape: tuple[int, ...]) -> Doubles | None:
+    """Return a reference, cropped as the frames, float64, (Y, X) or (N, Y, X)."""
     if image is None:
         return None
     image = np.squeeze(image)
     if image.shape not in (shape, shape[1:]):
         own, expected = ("×".join(map(str, size)) for size in (image.shape, shape))
         raise InputError(f"The {name} has {own} pixels but the frames have {expected}; give one of the same sensor")
-    values = crop(image, settings.crop_px).astype(np.float32)
+    values = crop(image, settings.crop_px).astype(np.float64)
     if not np.isfinite(values).all():
         raise InputError(f"The {name} holds values that are not finite (NaN or infinity); correct its image")
     return values
 
 
-def _divisor(image: Floats | None, dark: Floats | None, name: str) -> Floats | None:
+def _divisor(image: Doubles | None, dark: Doubles | None, name: str) -> Floats | None:
     """Return a reference minus the dark frame, normalised to a mean of one per page."""
     if image is None:
         return None
@@ -290,10 +295,10 @@ def _divisor(image: Floats | None, dark: Floats | None, name: str) -> Floats | N
     mean = light.mean(axis=(-2, -1), keepdims=True)
     if not (mean > 0).all():
         raise InputError(f"The {name} is not brighter than the dark frame; check which file is which")
-    return np.asarray(light / mean)
+    return np.asarray(light / mean, np.float32)
 
 
-def _page(image: Floats, number: int) -> Floats:
+def _page(image: npt.NDArray[Real], number: int) -> npt.NDArray[Real]:
     return image[number] if image.ndim == 3 else image
 
 

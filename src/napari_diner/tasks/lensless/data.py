@@ -201,6 +201,8 @@ def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
     RecipeError
         If something is missing or does not fit the number of frames.
     """
+    if data.frames.ndim != 3:
+        check_frames(data.frames)
     recipe = with_file_facts(recipe, data)
     if recipe.start == "auto":
         entry = representations().get(recipe.solver)
@@ -265,7 +267,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
         warnings.append(f"negative intensities count as zero ({count(negative, 'pixel')})")
     if len(intensities) == 1:
         warnings.append("a single height does not separate amplitude from phase well; record at least two")
-    if len(intensities) < 2 * recipe.super_resolution**2:
+    if recipe.super_resolution > 1 and len(intensities) < 2 * recipe.super_resolution**2:
         warnings.append(
             f"there are fewer values in {count(len(intensities), 'frame')} than the object has unknowns at a "
             f"super-resolution of {recipe.super_resolution}; record at least {2 * recipe.super_resolution**2}, "
