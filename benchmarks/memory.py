@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py -o results                      # every task, solver and representation, at three sizes
     python benchmarks/memory.py -o results --only lensless      # cases whose name contains a word
+    python benchmarks/memory.py -o results --sizes medium       # one of the three sizes
 
 Each case is a command in a process of its own on simulated data, with a few iterations, as the peak does not grow with
 their number. The peak is that of the whole process, interpreter and libraries included, as its operating system
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+NAMES = ("small", "medium", "large")
 # the process that starts the others has to stay small: a child's peak includes its parent's size as it is started
 SIZES = {"lensless": (256, 512, 1024), "idt": (64, 128, 192), "image": (256, 512, 1024), "volume": (64, 128, 192)}
 SAMPLES = {
@@ -72,6 +74,7 @@ RUNS: dict[str, dict[str, tuple[str, ...]]] = {
         "diner, warm": ("solver=diner", BORN, WEIGHT),
         "diner, multiple scattering": ("solver=diner", "model=multislice", WEIGHT, "start=empty"),
         "calibration": ("solver=tikhonov", "calibration.illuminations=refine"),
+        "calibration of the pupil": (BORN, WEIGHT, "calibration.pupil=true"),
     },
     "image": {
         **FITTED,
@@ -146,12 +149,12 @@ def measured(folder: Path, case: Case, threads: int) -> dict[str, object]:
 def table(entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the lines of a table: for each case its peaks in MB, small to large, and the ratios of plan and peak."""
     rows: dict[str, list[str]] = {}
-    for entry in sorted(entries.values(), key=lambda entry: entry["size"]):
-        planned, peak = entry["planned_mb"] or float("nan"), entry["peak_mb"]
-        rows.setdefault(entry["name"], []).append(f"{peak:.0f} ({planned / peak:.2f})")
-    order = dict.fromkeys(case.name for case in cases())
-    lines = [f"| {name} | {' | '.join(rows[name])} |" for name in order if name in rows]
-    return ["| case | small | medium | large |", "|---|--:|--:|--:|", *lines]
+    for case in cases():
+        entry = entries.get(f"{case.name} {case.size}")
+        planned, peak = (entry["planned_mb"] or float("nan"), entry["peak_mb"]) if entry else (0.0, 0.0)
+        rows.setdefault(case.name, []).append(f"{peak:.0f} ({planned / peak:.2f})" if entry else "")
+    lines = [f"| {name} | {' | '.join(row)} |" for name, row in rows.items() if any(row)]
+    return [f"| case | {' | '.join(NAMES)} |", "|---|--:|--:|--:|", *lines]
 
 
 def main() -> None:
@@ -159,6 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for memory.json, memory.txt")
     parser.add_argument("--only", default="", help="part of the names of the cases to run")
+    parser.add_argument("--sizes", default=",".join(NAMES), help="which of the sizes, separated by commas")
     parser.add_argument("--threads", type=int, default=1, help="threads of each process")
     arguments = parser.parse_args()
     folder: Path = arguments.output
@@ -167,7 +171,8 @@ def main() -> None:
     entries = json.loads(file.read_text()) if file.is_file() else {}
     for case in cases():
         key = f"{case.name} {case.size}"
-        if arguments.only in case.name and key not in entries:
+        size = NAMES[SIZES[case.sample].index(case.size)]
+        if arguments.only in case.name and size in arguments.sizes.split(",") and key not in entries:
             entries[key] = measured(folder, case, arguments.threads)
             file.write_text(json.dumps(entries, indent=1))
     lines = table(entries)
