@@ -104,6 +104,31 @@ def pupil_phase(fy: Tensor, fx: Tensor, source: tuple[float, float], geometry: V
     return wavefront(geometry.zernike_rad, here[0] + y, here[1] + x) - unscattered.to(fy.device)
 
 
+def source_blur(
+    fy: Tensor, fx: Tensor, source: tuple[float, float], geometry: VolumeGeometry, source_na: float, z_um: Tensor
+) -> Tensor:
+    """Return the contrast that the size of a source leaves to light scattered at some heights, (K, Z).
+
+    The mean of ``exp(−i 2π z Δη)`` over a disc of directions of the radius ρ, relative to the value in its middle, for
+    Δη as a linear function of the direction: ``2 J1(x)/x``, ``x = 2π |z| (ρ/λ) |∇Δη|``. `extended` gives the exact sum.
+
+    Parameters
+    ----------
+    fy, fx, source, geometry
+        As in `born_amplitude`; frequencies (K,).
+    source_na
+        Radius ρ of the source as a numerical aperture.
+    z_um
+        Heights, (Z,).
+    """
+    uy, ux = source[0] / geometry.wavelength_um, source[1] / geometry.wavelength_um
+    here = axial_frequency((fy + uy) ** 2 + (fx + ux) ** 2, geometry).clamp_min(1e-9)
+    there = math.sqrt(geometry.medium_frequency**2 - uy**2 - ux**2)
+    slope = torch.hypot((fy + uy) / here - uy / there, (fx + ux) / here - ux / there)
+    x = 2 * math.pi * source_na / geometry.wavelength_um * slope[:, None] * z_um.abs().to(slope)
+    return torch.where(x < 1e-6, 1.0, 2 * torch.special.bessel_j1(x) / x.clamp_min(1e-6))
+
+
 class BornModel(LinearModel):
     """The linear model, for a periodic volume of weak contrast.
 

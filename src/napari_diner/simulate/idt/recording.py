@@ -43,6 +43,7 @@ def simulate(settings: IdtSimulation) -> IdtSample:
     import torch
 
     from napari_diner.physics.idt.contrast import permittivity_contrast
+    from napari_diner.physics.idt.extended_source import extended
     from napari_diner.physics.idt.illumination import ring
     from napari_diner.physics.idt.ssnp import SSNPModel
     from napari_diner.physics.idt.transfer import BornModel
@@ -62,7 +63,9 @@ def simulate(settings: IdtSimulation) -> IdtSample:
         settings.na,
         zernike_rad=settings.zernike_rad,
     )
-    model = (SSNPModel if settings.model == "multislice" else BornModel)(geometry, illumination)
+    model = (SSNPModel if settings.model == "multislice" else BornModel)(
+        geometry, extended(illumination, settings.source_na, geometry)
+    )
     phantom = cells(
         geometry, peak_phase_rad=settings.peak_phase_rad, absorption=settings.absorption, seed=settings.seed
     )

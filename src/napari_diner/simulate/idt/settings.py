@@ -31,6 +31,8 @@ class IdtSimulation(Settings):
     """Refractive index of the medium around the cells: 1.33 for water."""
     ring_na: float = Field(default=0.637, ge=0, lt=5, title="NA of the ring")
     """Numerical aperture of the circle of directions; just below that of the objective shows slow changes best."""
+    source_na: float = Field(default=0.0, ge=0, le=1, title="Source size (NA)")
+    """Radius of each light source over its distance, as a numerical aperture; 0 for points."""
     frames: int = Field(default=24, ge=1, le=10_000, title="Illuminations")
     """Number of directions, evenly spaced on the ring, and of frames."""
     peak_phase_rad: float = Field(default=0.3, gt=0, le=50, title="Peak phase (rad)")

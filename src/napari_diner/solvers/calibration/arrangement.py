@@ -26,7 +26,7 @@ from torch import Tensor
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, Source, ring
 from napari_diner.physics.idt.linear import without_nyquist
-from napari_diner.physics.idt.transfer import Dispersion, born_amplitude
+from napari_diner.physics.idt.transfer import Dispersion, born_amplitude, source_blur
 from napari_diner.solvers.calibration.contrast_sign import image_of, of_volume, sign_of, skewness
 from napari_diner.solvers.calibration.frame_orders import frame_orders
 
@@ -236,6 +236,8 @@ class ArrangementTest:
         the others the strongest; fewer if there are many frames.
     periods
         Frequencies with fewer periods across the field are left out, and with them most of what edges leave.
+    source_na
+        As in `FrameSpectra`.
     """
 
     def __init__(
@@ -245,9 +247,9 @@ class ArrangementTest:
         dispersion: Dispersion = "exact",
         frequencies: int = 400,
         periods: float = 0.0,
+        source_na: float = 0.0,
     ) -> None:
-        self.geometry = _with_other_slices(geometry)
-        self.dispersion = dispersion
+        self.geometry, self.dispersion, self._source_na = _with_other_slices(geometry), dispersion, source_na
         self._z = torch.from_numpy(self.geometry.slice_positions_um)
         self._choose_frequencies(data, frequencies, periods)
 
@@ -305,13 +307,14 @@ class ArrangementTest:
             weight = sum(source.weight for source in frame)
             for source in frame:
                 for sign in (1, -1):
-                    a, delta, pupil = born_amplitude(
-                        sign * self._fy, sign * self._fx, (source.na_y, source.na_x), self.geometry, self.dispersion
-                    )
+                    fy, fx, direction = sign * self._fy, sign * self._fx, (source.na_y, source.na_x)
+                    a, delta, pupil = born_amplitude(fy, fx, direction, self.geometry, self.dispersion)
                     angle = (sign * (pupil[..., None] - 2 * math.pi * delta[:, None] * self._z)).float()
                     response = (source.weight / weight * a.float())[:, None] * torch.complex(
                         -sign * angle.sin(), sign * angle.cos()
                     )
+                    if self._source_na:
+                        response *= source_blur(fy, fx, direction, self.geometry, self._source_na, self._z).float()
                     matrix[:, place, 0] += response
                     matrix[:, place, 1] += 1j * sign * response
         return matrix.flatten(2)
@@ -392,9 +395,8 @@ def _with_other_slices(geometry: VolumeGeometry) -> VolumeGeometry:
     """Return the same volume in fewer slices, which are thicker; or in more, if it has too few to be sampled."""
     planes, rows, columns = geometry.shape
     height = geometry.slice_spacing_um * planes
-    on_axis, at_edge = geometry.medium_frequency, math.sqrt(geometry.medium_frequency**2 - geometry.cutoff**2)
-    needed = math.ceil(2 * height * (on_axis - at_edge))
-    slices = max(min(planes, _SLICES), min(needed, _MOST_SLICES))
+    deepest = geometry.medium_frequency - math.sqrt(geometry.medium_frequency**2 - geometry.cutoff**2)
+    slices = max(min(planes, _SLICES), min(math.ceil(2 * height * deepest), _MOST_SLICES))
     spacing = height / slices
     first = float(geometry.slice_positions_um[0]) + (spacing - geometry.slice_spacing_um) / 2
     return replace(geometry, shape=(slices, rows, columns), slice_spacing_um=spacing, first_slice_um=first)

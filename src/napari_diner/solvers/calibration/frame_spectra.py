@@ -11,7 +11,7 @@ from torch import Tensor
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.idt.linear import without_nyquist
-from napari_diner.physics.idt.transfer import Dispersion, born_amplitude
+from napari_diner.physics.idt.transfer import Dispersion, born_amplitude, source_blur
 
 # maximum number of frequencies, the part of them chosen for their energy in the data, and the bands of them
 _MOST_FREQUENCIES = 2000
@@ -35,12 +35,20 @@ class FrameSpectra:
         Whether frequency zero is among them: the mean is that of the background, but determines the gains.
     dispersion
         As in `BornModel`.
+    source_na
+        Radius of the sources as a numerical aperture.
     """
 
     def __init__(
-        self, geometry: VolumeGeometry, data: Tensor, *, with_mean: bool = False, dispersion: Dispersion = "exact"
+        self,
+        geometry: VolumeGeometry,
+        data: Tensor,
+        *,
+        with_mean: bool = False,
+        dispersion: Dispersion = "exact",
+        source_na: float = 0.0,
     ) -> None:
-        self._dispersion = dispersion
+        self._dispersion, self._source_na = dispersion, source_na
         rows, columns = geometry.shape[1:]
         half = columns // 2 + 1
         self.step = 1 / (min(rows, columns) * geometry.pixel_size_um)
@@ -96,14 +104,19 @@ class FrameSpectra:
         Returns
         -------
         A, phases, passes
-            For the K' frequencies that pass, (K',) and (K', Z), and whether each does, (K,).
+            The phases as complex numbers, smaller than one for sources of some size. For the K' frequencies that pass,
+            (K',) and (K', Z), and whether each does, (K,).
         """
         a, delta, pupil = born_amplitude(sign * self.fy, sign * self.fx, aperture, geometry, self._dispersion)
         passes = a != 0
         angle = (-2 * math.pi * sign * delta[passes]).to(REAL)[:, None] * self._z
         if geometry.is_aberrated:
             angle += (sign * pupil[passes]).to(REAL)[:, None]
-        return (1j * sign * a[passes]).to(COMPLEX), torch.complex(angle.cos(), angle.sin()), passes
+        phases = torch.complex(angle.cos(), angle.sin())
+        if self._source_na:
+            fy, fx = sign * self.fy[passes], sign * self.fx[passes]
+            phases = phases * source_blur(fy, fx, aperture, geometry, self._source_na, self._z).to(REAL)
+        return (1j * sign * a[passes]).to(COMPLEX), phases, passes
 
     def matrix(self, geometry: VolumeGeometry, illumination: Illumination, absorption: float = 1.0) -> Tensor:
         """Return the matrix of each frequency, (K, N, 2Z): H_re of all slices, then H_im.

@@ -113,6 +113,7 @@ class IlluminationRefinement(Resumable):
         range_na: float = 0.05,
         iterations: int = 12,
         dispersion: Dispersion = "exact",
+        source_na: float = 0.0,
     ) -> None:
         self._geometry = geometry
         self.illumination = illumination
@@ -131,7 +132,7 @@ class IlluminationRefinement(Resumable):
         self._order = self._chance.permutation(len(self.start))
         self._is_led = not pupil
         self._least_alpha = 0.0
-        self._spectra = FrameSpectra(geometry, data, with_mean=gain, dispersion=dispersion)
+        self._spectra = FrameSpectra(geometry, data, with_mean=gain, dispersion=dispersion, source_na=source_na)
         bands = len(self._spectra.bands)
         self.alpha = torch.full((bands,), math.nan, dtype=torch.float64)
         """α of each band of frequencies, (B,)."""

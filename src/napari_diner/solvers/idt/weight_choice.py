@@ -25,6 +25,8 @@ from napari_diner.solvers.step import Step
 # weights of the total variation, relative to the noise of the data in a volume: first a large one, then
 # successively smaller ones until predictions get worse; and larger ones if the first was best
 _LARGE_TV = 8.0
+# noise that is assumed at least, relative to the data: without noise, errors of the model take its place
+_LEAST_NOISE = 2e-3
 _TV_RATIO = 2.0
 _LARGER_RATIO = 4.0
 _MOST_TV = 10
@@ -140,7 +142,9 @@ class TvSearch(Resumable):
         self._closed = factorised(replace(self._part, priors=replace(problem.priors, tv=1.0)))
         self._given = candidates is not None
         if candidates is None:
-            large = _LARGE_TV * noise_in_volume(self._closed.model, problem.exact(start), self.shown)
+            large = _LARGE_TV * noise_in_volume(
+                self._closed.model, problem.exact(start), self.shown, least=_LEAST_NOISE
+            )
             candidates = [large / _TV_RATIO**place for place in range(_MOST_TV)]
         self._candidates = sorted(candidates, reverse=True)
         self._errors: dict[float, float] = {}
@@ -222,10 +226,13 @@ def noise_level(model: LinearModel, data: Tensor) -> float:
     return math.sqrt(median / energy / (1 - 1 / (9 * len(data))) ** 3)
 
 
-def noise_in_volume(model: LinearModel, data: Tensor, frames: Sequence[int] | None = None) -> float:
+def noise_in_volume(
+    model: LinearModel, data: Tensor, frames: Sequence[int] | None = None, *, least: float = 0.0
+) -> float:
     """Return the standard deviation, in a voxel, of M* applied to the noise of the data of some frames, or of all.
 
-    A weight of the total variation well below it keeps the noise, one well above it removes weak structure.
+    The noise is assumed to be at least the part `least` of the standard deviation of the data. A weight of the total
+    variation well below the returned value keeps the noise, one well above it removes weak structure.
     """
     energy = 0.0
     shares = _shares(model)
@@ -234,7 +241,7 @@ def noise_in_volume(model: LinearModel, data: Tensor, frames: Sequence[int] | No
         matrices = model.matrices(block)[:, chosen]
         energy += float(((matrices.real.square() + matrices.imag.square()).sum((1, 2)) * shares[block]).sum())
     voxels = 2 * model.shape[0] * model.shape[1] * model.shape[2]
-    return noise_level(model, data) * math.sqrt(energy / voxels)
+    return max(noise_level(model, data), least * float(data.std())) * math.sqrt(energy / voxels)
 
 
 def _shares(model: LinearModel) -> Tensor:

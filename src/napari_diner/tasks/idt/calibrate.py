@@ -86,6 +86,7 @@ class IlluminationCalibration:
             range_na=settings.search_na,
             iterations=settings.iterations,
             dispersion=self.models.dispersion,
+            source_na=self.models.source_na,
         )
 
     def with_circles(self, fit: CircleFit) -> IlluminationCalibration:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from napari_diner.device import available_memory
+from napari_diner.physics.idt.extended_source import circles_needed, nodes_of
 from napari_diner.representations.memory import FEWER_SAMPLES, memory_of, stored_bytes
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     import torch
 
 FEWER_SLICES = "lower {field:slice_count}, or crop the frames"
-# bytes for each pixel of a frame: contrast, spectra, residuals; the tables of the linear model
+# bytes for each pixel of a frame: contrast, spectra, residuals, and the tables of the linear model; and for each
+# further plane wave, of its tables
 _FRAMES = 40.0
+_SOURCE = 16.0
 # volumes of Δε_re and Δε_im, float32, held at the same time: by the closed form, by voxels, by Adam
 _CLOSED_FORM, _VOXELS, _ADAM = 6.0, 36.0, 8.0
 # the same for a volume that is put together of tiles, with its index; and part of the free memory to use with tiles
@@ -148,6 +151,8 @@ def _of_whole(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int, pixel_size
     # the eigenvectors of the closed form, at the frequencies that the objective passes
     factors = 8 * frames * min(frames, 2 * planes) * pixels / 2 * _passed(recipe, pixel_size_um)
     common = nbytes + _FRAMES * frames * pixels + factors
+    # the tables of the further points of each source
+    common += _SOURCE * (_points(recipe, pixel_size_um) - 1) * frames * pixels * _passed(recipe, pixel_size_um)
     refinement = 0.0
     if recipe.calibration.refines:
         # responses and covariances of all frames at a part of the frequencies, in several copies
@@ -178,6 +183,15 @@ def _beyond_px(recipe: IdtRecipe, pixel_size_um: float | None) -> int:
         return 0
     complete = recipe.updated({"pixel_size_um": pixel_size_um})
     return width_px(complete, complete.geometry((recipe.slice_count, 1, 1)))
+
+
+def _points(recipe: IdtRecipe, pixel_size_um: float | None) -> int:
+    """Return the number of plane waves of each source, as far as the recipe determines it."""
+    pixel_size_um = recipe.pixel_size_um or pixel_size_um
+    if not recipe.source_na or pixel_size_um is None or recipe.wavelength_um is None or recipe.na is None:
+        return 1
+    complete = recipe.updated({"pixel_size_um": pixel_size_um})
+    return nodes_of(circles_needed(complete.geometry((recipe.slice_count, 1, 1)), recipe.source_na))
 
 
 def _passed(recipe: IdtRecipe, pixel_size_um: float | None) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_diner.physics.idt.extended_source import extended
 from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
 from napari_diner.physics.idt.given import GivenTransfer
 from napari_diner.physics.idt.illumination import EDGE, Illumination
@@ -36,13 +37,27 @@ class ComputedModels:
     geometry: VolumeGeometry
     """The volume and the objective."""
     illumination: Illumination
-    """The sources of each frame."""
+    """The middles of the sources of each frame."""
     dispersion: Dispersion
     """As in `BornModel`."""
     steps_per_slice: int | None
     """As in `SSNPModel`."""
     device: torch.device
     """Device of the models."""
+    source_na: float = 0.0
+    """Radius of the sources as a numerical aperture; see `extended`."""
+
+    @property
+    def sources(self) -> Illumination:
+        """The illumination by sources of their size."""
+        return extended(self.illumination, self.source_na, self.geometry)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the objective's aperture cuts a source."""
+        return (
+            bool(self.source_na) and max(np.hypot(*self.illumination.apertures.T)) + self.source_na > self.geometry.na
+        )
 
     def of_size(self, rows: int, columns: int) -> ComputedModels:
         """Return models of a volume with other rows and columns."""
@@ -56,7 +71,7 @@ class ComputedModels:
         RecipeError
             If an illumination is outside the objective's aperture.
         """
-        return BornModel(self.geometry, self.illumination, dispersion=self.dispersion, device=self.device)
+        return BornModel(self.geometry, self.sources, dispersion=self.dispersion, device=self.device)
 
     def multislice(self) -> SSNPModel:
         """Return the multi-slice model; it has the exact dispersion.
@@ -66,7 +81,7 @@ class ComputedModels:
         RecipeError
             If the steps per slice are too few.
         """
-        return SSNPModel(self.geometry, self.illumination, steps_per_slice=self.steps_per_slice, device=self.device)
+        return SSNPModel(self.geometry, self.sources, steps_per_slice=self.steps_per_slice, device=self.device)
 
     def at(self, apertures: npt.NDArray[np.float64]) -> ComputedModels:
         """Return models with other directions, (S, 2), of the same sources."""
@@ -139,7 +154,7 @@ def computed_models(
     start, warnings = within_aperture(recipe, illumination)
     geometry, steps = recipe.geometry(shape), recipe.multislice.steps_per_slice
     start.check(geometry.na, geometry.medium_index)
-    return ComputedModels(geometry, start, recipe.dispersion, steps, device), warnings
+    return ComputedModels(geometry, start, recipe.dispersion, steps, device, recipe.source_na), warnings
 
 
 def findings(geometry: VolumeGeometry, illumination: Illumination) -> list[Finding]:

@@ -171,4 +171,4 @@ def test_of(models: ComputedModels, data: Tensor, frequencies: int, periods: flo
     if periods or size != (rows, columns):
         data = data[busiest(data, size)] * fading(*size).to(data)
     geometry = replace(models.geometry, shape=(planes, *size))
-    return ArrangementTest(geometry, data, models.dispersion, frequencies, periods)
+    return ArrangementTest(geometry, data, models.dispersion, frequencies, periods, models.source_na)

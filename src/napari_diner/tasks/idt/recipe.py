@@ -101,6 +101,8 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
     """For each frame the direction [NA_y, NA_x] of the light, or several; or a CSV or JSON file with them."""
     ring: RingSettings = Field(default_factory=RingSettings, title="Ring")
     """An annular illumination, instead of listed ones."""
+    source_na: float = Field(default=0.0, ge=0, le=1, title="Source size (NA)")
+    """Radius of an LED over its distance, as a numerical aperture: it blurs what is out of focus; 0 for points."""
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, title="Calibration")
     """Self-calibration of the illuminations."""
     pupil: PupilSettings = Field(default_factory=PupilSettings, title="Pupil")
@@ -177,6 +179,17 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
                 "transfer_functions contain the aberrations of the objective; leave out pupil.zernike_rad, or "
                 "transfer_functions"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _sources_within_the_aperture(self) -> IdtRecipe:
+        if self.na is not None and self.source_na > self.na:
+            raise ValueError(
+                f"source_na is {self.source_na:g}, more than the objective's {self.na:g}; give the radius of the light "
+                "source divided by its distance"
+            )
+        if self.transfer_functions is not None and self.source_na:
+            raise ValueError("transfer_functions are for sources of their own size; leave out source_na, or them")
         return self
 
     @model_validator(mode="after")

@@ -50,6 +50,7 @@ def simulate(settings: IdtSimulation) -> SampleData:
         slice_spacing_um=settings.slice_spacing_um,
         slice_count=settings.slices,
         background="ratio",
+        source_na=settings.source_na,
         **({"ring": RingSettings(na=settings.ring_na)} if is_ring else {}),
         **({} if is_ring else {"illuminations": ((0.0, 0.0),) * settings.frames}),
     )

@@ -67,6 +67,8 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
         return 0, []
     test = test_of(models, data, FEW)
     (judged,) = test.judge([Arrangement("as given", models.illumination)])
+    # slow changes, which tell it, depend on how much of a source passes the objective
+    expected = 0 if models.is_cut else judged.sign
     others = [other_slices(models, data), other_scale(models, data)]
     if not recipe.calibration.pupil:
         others.append(other_pupil(models, data))
@@ -81,11 +83,11 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
             better = _Directions(swapped, judged)
     suspicions = sorted((one for one in (*others, better) if one is not None), key=lambda one: one.after)
     if not suspicions:
-        return judged.sign, warnings_of_sign(recipe.regularization.sign, judged.sign)
+        return expected, warnings_of_sign(recipe.regularization.sign, expected)
     text = str(suspicions[0])
     for other in suspicions[1:]:
         text += f"; {other.words} would explain the frames, too" if other.after < _SIMILAR * suspicions[0].after else ""
-    return judged.sign, [text]
+    return expected, [text]
 
 
 @dataclass(frozen=True)
