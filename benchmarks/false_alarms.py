@@ -104,7 +104,7 @@ def doubts(kind: str, frames: Frames, settings: dict[str, Any]) -> list[str]:
     known = {key: value for key, value in settings.items() if key in this.recipe_type.model_fields and key != "task"}
     try:
         recipe = this.recipe_type.parse(known)
-        return list(this.job(recipe, this.assemble(recipe, frames)).warnings)
+        return list(this.job(recipe, this.assemble(recipe, frames)).all_warnings)
     except DinerError as error:
         return [f"refused: {error}"]
 
