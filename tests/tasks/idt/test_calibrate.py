@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import napari_diner as nd
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.tasks.idt.data import IdtData
@@ -58,6 +59,20 @@ def test_refined_directions_give_a_better_volume(recording: Recording, refined: 
     assert "calibration" not in before.report
     # the user sees what is going on
     assert list(dict.fromkeys(one.stage for one in progress)) == ["circles", "refinement", "closed form"]
+
+
+def test_a_refinement_says_that_aberrations_are_left(refined: tuple[Result, list[Progress]]) -> None:
+    assert not [text for text in refined[0].report["warnings"] if "refined directions" in text]
+    sample = nd.sample("idt", height_px=48, width_px=48, slices=8, frames=12, zernike_rad=(0.0, 0.3, 0.2, -0.25))
+    recipe = sample.recipe.updated(
+        {
+            "calibration": {"illuminations": "refine", "iterations": 2},
+            "solver": "tikhonov",
+            "regularization": {"tikhonov": 10.0},
+        }
+    )
+    (text,) = [text for text in reconstructed(recipe, sample.data.data).report["warnings"] if "refined dir" in text]
+    assert "aberrations of the objective of about 0." in text and "calibration.pupil" in text
 
 
 def test_the_report_says_how_far_each_direction_moved(refined: tuple[Result, list[Progress]]) -> None:

@@ -176,6 +176,33 @@ def test_detail_gives_the_sign_where_slow_changes_are_hidden(turn: int) -> None:
     assert any("index of the sample comes out below" in text for text in said) == (turn < 0)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda na: na, ""),
+        (lambda na: na[:, ::-1], "the directions do not fit"),
+        (lambda na: na @ np.array([[0.985, -0.174], [0.174, 0.985]]), "the directions do not fit"),
+    ],
+    ids=["right", "exchanged", "turned by 10°"],
+)
+def test_wrong_directions_are_seen_in_fields_that_continue_beyond_their_edges(wrong: object, words: str) -> None:
+    sample = nd.sample("idt", height_px=136, width_px=136, slices=12, frames=16, seed=5)
+    frames = np.ascontiguousarray(sample.data.data[:, 36:-36, 36:-36])
+    directions = wrong(sample.recipe.illumination(16).apertures)  # type: ignore[operator]
+    said = [text for text in started(listed(sample.recipe, directions), frames).warnings if "directions" in text]
+    assert [words in text for text in said] == ([True] if words else [])
+
+
+@pytest.mark.parametrize("angle", [20, -35])
+def test_an_array_of_lamps_that_is_turned_is_named(angle: int) -> None:
+    sample = nd.sample("idt", height_px=48, width_px=48, slices=8, frames=12)
+    right = np.concatenate([sample.recipe.illumination(12).apertures, [[0.0, 0.0]]])
+    frames = np.concatenate([sample.data.data, sample.data.data.mean(0, keepdims=True)])
+    c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    said = started(listed(sample.recipe, right @ np.array([[c, -s], [s, c]])), frames).warnings
+    assert any(f"all turned by {-angle}°" in text for text in said), said
+
+
 def test_turned_directions_are_warned_of_and_ranked_second(recording: Recording) -> None:
     turned = listed(recording.recipe, -ring(0.637, 12).apertures)
     assert any("turned by 180°" in text for text in started(turned, recording.frames).warnings)

@@ -1,4 +1,7 @@
-"""Directions of illumination in another scale: angles, or sines in another medium, in place of numerical apertures."""
+"""Directions of illumination in another scale or at other angles.
+
+They may be angles, or sines in another medium, in place of numerical apertures, or all rotated about the axis.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,14 @@ from napari_diner.solvers.calibration.arrangement import Arrangement
 
 # factors that are tried beside the named scales; the minimum is about a twentieth wide
 _FACTORS = np.geomspace(0.5, 2, 36)
+# rotations that are tried in both senses; those by right angles are arrangements
+_ROTATIONS_DEG = range(5, 50, 5)
 # changes of all directions that do not count
 _EQUAL = 0.03
 
 
 def scaled(original: Illumination, na: float, medium_index: float) -> list[Arrangement]:
-    """Return a list of directions in other scales, as far as they pass the objective.
+    """Return a list of directions in other scales, as far as they pass the objective, and at other angles.
 
     Parameters
     ----------
@@ -46,7 +51,22 @@ def scaled(original: Illumination, na: float, medium_index: float) -> list[Arran
         sizes = [scale(source.na) for frame in original.frames for source in frame]
         if max(sizes) <= na * (1 + EDGE) and abs(scale(largest) / (largest or 1) - 1) > _EQUAL:
             ways.append(Arrangement(name, _in_scale(original, scale)))
+    ways += [
+        Arrangement(f"all turned by {sign * angle}°", _rotated(original, math.radians(sign * angle)))
+        for angle in _ROTATIONS_DEG
+        for sign in (1, -1)
+    ]
     return ways
+
+
+def _rotated(original: Illumination, angle: float) -> Illumination:
+    """Return directions rotated from +x towards +y by an angle in radians."""
+    c, s = math.cos(angle), math.sin(angle)
+
+    def rotated(source: Source) -> Source:
+        return Source(c * source.na_y + s * source.na_x, c * source.na_x - s * source.na_y, source.weight)
+
+    return Illumination(tuple(tuple(rotated(source) for source in frame) for frame in original.frames))
 
 
 def _sine(angle: float) -> float:

@@ -16,6 +16,7 @@ from napari_diner.solvers.calibration.idt import IlluminationRefinement, Refined
 from napari_diner.solvers.calibration.spectral_circles import CircleFit, CircleSearch
 from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
 from napari_diner.tasks.idt.optics import ComputedModels
+from napari_diner.tasks.idt.other_optics import other_pupil
 
 Vector = npt.NDArray[np.float64]
 
@@ -118,6 +119,18 @@ class IlluminationCalibration:
             return ()
         modes = f"modes {', '.join(unseen)}" if len(unseen) > 1 else f"mode {unseen[0]}"
         return (f"the frames do not determine the Zernike {modes} of the pupil, which may be wrong by over 0.5 rad",)
+
+    def doubts(self, data: Tensor) -> tuple[str, ...]:
+        """Return warnings about a refinement by data, (N, Y, X): sentences without a full stop."""
+        if not self.settings.refines or self.settings.pupil:
+            return self.warnings
+        other = other_pupil(self.models, data.cpu())
+        if other is None:
+            return self.warnings
+        return (
+            *self.warnings,
+            f"with the refined directions, {other}; the directions may have moved to make up for the aberrations",
+        )
 
     def without_gains(self, data: Tensor) -> Tensor:
         """Return data g = I / I_background − 1, (N, Y, X), with the brightness of frames divided by their gains."""

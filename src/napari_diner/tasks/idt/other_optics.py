@@ -21,10 +21,10 @@ FEW = 200
 """Frequencies sufficient for a warning."""
 ALIKE = 1.02
 """Errors that differ by less than this factor count as equal."""
+EDGE_PERIODS = 10.0
+"""Periods across the field below which edges hide phases."""
 # sufficient pixels across
 _SIDE = 128
-# periods across the field below which edges hide the phase of the pupil
-_EDGE_PERIODS = 10.0
 # candidates for the pixel size, and for the aperture relative to that of the most oblique direction, number of
 # frames; another scale must halve the error, or be better by so many standard errors: 7.6 to 40 if it is the right
 # one, below 5 if not
@@ -57,7 +57,7 @@ def other_pupil(models: ComputedModels, data: Tensor) -> OtherOptics | None:
 
     best: tuple[Judged, Judged, float] | None = None
     # low frequencies stand out of the noise, but contain the edges of fields that continue beyond them
-    for periods in (0.0, _EDGE_PERIODS):
+    for periods in (0.0, EDGE_PERIODS):
 
         def judged(zernike_rad: tuple[float, ...], periods: float = periods) -> Judged:
             return test_of(models.aberrated(zernike_rad), data, FEW, periods).judge([way])[0]

@@ -339,7 +339,8 @@ def _refined(state: IdtState, refined: RefinedIllumination) -> IdtState:
     if state.calibration is None:
         return state
     calibration = state.calibration.with_refinement(refined)
-    return replace(state.calibrated(calibration), warnings=(*state.warnings, *calibration.warnings))
+    doubts = calibration.doubts(state.periodic_data)
+    return replace(state.calibrated(calibration), warnings=(*state.warnings, *doubts))
 
 
 def _weight_search(state: IdtState, budget: Budget) -> TvSearch | None:

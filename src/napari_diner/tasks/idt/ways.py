@@ -24,6 +24,7 @@ from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts, w
 from napari_diner.tasks.idt.optics import ComputedModels, computed_models
 from napari_diner.tasks.idt.other_optics import (
     ALIKE,
+    EDGE_PERIODS,
     FEW,
     other_pupil,
     other_scale,
@@ -65,22 +66,16 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
     """
     if len(data) < _FEWEST_FRAMES:
         return 0, []
-    test = test_of(models, data, FEW)
-    (judged,) = test.judge([Arrangement("as given", models.illumination)])
+    (judged,) = test_of(models, data, FEW).judge([Arrangement("as given", models.illumination)])
     # slow changes, which tell it, depend on how much of a source passes the objective
     expected = 0 if models.is_cut else judged.sign
     others = [other_slices(models, data), other_scale(models, data)]
     if not recipe.calibration.pupil:
         others.append(other_pupil(models, data))
-    better: _Directions | None = None
+    better = None
     if judged.error > _WELL_PREDICTED:
-        best = min(test.judge(arrangements(models.illumination)), key=_error)
-        pairs = [(best, judged), *_in_other_scales(models, data)]
-        after, before = min(pairs, key=lambda pair: pair[0].error / pair[1].error)
-        better = _Directions(after, before) if after.is_better_than(before) else None
-        swapped = exchanged(test, judged)
-        if swapped is not None and (better is None or swapped.error < ALIKE * better.after):
-            better = _Directions(swapped, judged)
+        # low frequencies stand out of the noise, but contain the edges of fields that continue beyond them
+        better = _other_directions(models, data) or _other_directions(models, data, EDGE_PERIODS)
     suspicions = sorted((one for one in (*others, better) if one is not None), key=lambda one: one.after)
     if not suspicions:
         return expected, warnings_of_sign(recipe.regularization.sign, expected)
@@ -113,12 +108,28 @@ class _Directions:
         )
 
 
-def _in_other_scales(models: ComputedModels, data: Tensor) -> list[tuple[Judged, Judged]]:
+def _other_directions(models: ComputedModels, data: Tensor, periods: float = 0.0) -> _Directions | None:
+    """Return other directions that fit much better; None if there are none."""
+    test = test_of(models, data, FEW, periods)
+    if periods and test.frequencies < FEW // 2:
+        return None
+    (judged,) = test.judge([Arrangement("as given", models.illumination)])
+    best = min(test.judge(arrangements(models.illumination)), key=_error)
+    pairs = [(best, judged), *_in_other_scales(models, data, periods)]
+    after, before = min(pairs, key=lambda pair: pair[0].error / pair[1].error)
+    better = _Directions(after, before) if after.is_better_than(before) else None
+    swapped = exchanged(test, judged)
+    if swapped is not None and (better is None or swapped.error < ALIKE * better.after):
+        better = _Directions(swapped, judged)
+    return better
+
+
+def _in_other_scales(models: ComputedModels, data: Tensor, periods: float) -> list[tuple[Judged, Judged]]:
     """Return the best of the directions in other scales, if there are any, together with the given directions."""
     models, data = thinned(models, data)
     given = Arrangement("as given", models.illumination)
     ways = scaled(models.illumination, models.geometry.na, models.geometry.medium_index)
-    before, *others = test_of(models, data, FEW).judge([given, *ways])
+    before, *others = test_of(models, data, FEW, periods).judge([given, *ways])
     return [(min(others, key=_error), before)] if others else []
 
 
