@@ -23,8 +23,8 @@ ALIKE = 1.02
 """Errors that differ by less than this factor count as equal."""
 EDGE_PERIODS = 10.0
 """Periods across the field below which edges hide phases."""
-# sufficient pixels across
-_SIDE = 128
+# sufficient pixels across, and fewest slices of a part of a volume
+_SIDE, _FEWEST_SLICES = 128, 4
 # candidates for the pixel size, and for the aperture relative to that of the most oblique direction, number of
 # frames; another scale must halve the error, or be better by so many standard errors: 7.6 to 40 if it is the right
 # one, below 5 if not
@@ -100,8 +100,8 @@ def other_scale(models: ComputedModels, data: Tensor) -> OtherOptics | None:
     def of_pixel(factors: Iterable[float]) -> tuple[float, Judged] | None:
         return best((factor, replace(given, pixel_size_um=given.pixel_size_um * factor)) for factor in factors)
 
-    # in a volume much higher than the sample, larger pixels have the same effect as fewer slices
-    before = min(filter(None, map(judged, (given, *_smaller(given)))), key=lambda way: way.error, default=None)
+    # in a volume much higher than the sample, or beside it, other pixels have the same effect as other slices
+    before = min(filter(None, map(judged, _volumes(given))), key=lambda way: way.error, default=None)
     coarse = of_pixel(_PIXELS.tolist())
     if before is None or coarse is None:
         return None
@@ -118,7 +118,7 @@ def other_scale(models: ComputedModels, data: Tensor) -> OtherOptics | None:
 
 
 def other_slices(models: ComputedModels, data: Tensor) -> OtherOptics | None:
-    """Return slices elsewhere, or more of them, that fit much better; None if there are none."""
+    """Return slices elsewhere, or more or fewer of them, that fit much better; None if there are none."""
     if len(data) < _FEWEST_SCALED:
         return None
     models, data = thinned(models, data)
@@ -127,8 +127,7 @@ def other_slices(models: ComputedModels, data: Tensor) -> OtherOptics | None:
     def judged(geometry: VolumeGeometry) -> Judged:
         return test_of(replace(models, geometry=geometry), data, FEW).judge([way])[0]
 
-    before = judged(given)
-    trials = [(geometry, judged(geometry)) for geometry in _larger(given)]
+    (_, before), *trials = [(geometry, judged(geometry)) for geometry in _volumes(given)]
     geometry, after = min(trials, key=lambda pair: pair[1].error)
     if after.error > _MUCH_BETTER * before.error or not after.is_better_than(before):
         return None
@@ -138,23 +137,26 @@ def other_slices(models: ComputedModels, data: Tensor) -> OtherOptics | None:
     return OtherOptics(words, before.error, after.error, cure)
 
 
-def _smaller(given: VolumeGeometry) -> Iterable[VolumeGeometry]:
-    """Return the middle half and quarter of a volume."""
-    count = given.shape[0]
-    for kept in (count // 2, count // 4):
-        if kept:
-            first = float(given.slice_positions_um[(count - kept) // 2])
-            yield replace(given, shape=(kept, *given.shape[1:]), first_slice_um=first)
-
-
-def _larger(given: VolumeGeometry) -> Iterable[VolumeGeometry]:
-    """Return volumes that hold a given one: about twice as high, or with the plane in focus in their middle."""
+def _volumes(given: VolumeGeometry) -> Iterable[VolumeGeometry]:
+    """Return a volume, and others: halves of it, larger ones, and some beside it, such as around the plane in focus."""
     count, spacing = given.shape[0], given.slice_spacing_um
-    low, high = given.slice_positions_um[[0, -1]]
-    farthest = math.ceil(max(abs(low), abs(high)) / spacing)
-    for below, above in ((count, 0), (0, count), (count // 2 + 1, count // 2 + 1)):
-        yield replace(given, shape=(count + below + above, *given.shape[1:]), first_slice_um=low - below * spacing)
-    yield replace(given, shape=(2 * farthest + 1, *given.shape[1:]), first_slice_um=-farthest * spacing)
+    low, high = (float(place) for place in given.slice_positions_um[[0, -1]])
+    yield given
+
+    def volume(slices: int, middle_um: float) -> VolumeGeometry:
+        shape = (slices, *given.shape[1:])
+        return replace(given, shape=shape, first_slice_um=middle_um - (slices - 1) / 2 * spacing)
+
+    middle, height = (low + high) / 2, count * spacing
+    kept = count // 2
+    while kept >= _FEWEST_SLICES:
+        yield volume(kept, middle)
+        kept //= 2
+    for place in (middle, middle - height / 2, middle + height / 2):
+        yield volume(2 * count, place)
+    if abs(middle) > spacing:
+        yield volume(count, 0.0)
+        yield volume(count, middle / 2)
 
 
 def thinned(models: ComputedModels, data: Tensor) -> tuple[ComputedModels, Tensor]:
