@@ -36,14 +36,12 @@ _COMPLEX = torch.complex64
 
 COARSE_DEG = 7.5
 """First angles of a ring are tried in steps no larger than this."""
-# numbers N²K of the covariances at all frequencies, and the fewest frequencies
-_MOST_NUMBERS, _FEWEST = 2**19, 60
+_MOST_NUMBERS, _FEWEST = 2**19, 60  # numbers N²K of the covariances at all frequencies, and the fewest frequencies
 # number of slices sufficient to distinguish directions, unless a volume needs more to be sampled; and the most
 _SLICES, _MOST_SLICES = 16, 64
 # α relative to the mean response
 _ALPHAS = (1e-3, 1e-2, 1e-1)
-# directions closer than this count as equal
-_SAME_NA = 1e-6
+_SAME_NA = 1e-6  # directions closer than this count as equal
 _EVEN = 0.2  # tolerance of evenly spaced directions on a ring, in units of their spacing
 # a list is correct if no other predicts better by so many standard errors, and by this part of the error
 _SURE = 3.0
