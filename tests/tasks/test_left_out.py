@@ -102,11 +102,16 @@ def test_dark_field_is_named_so_that_it_can_be_left_out() -> None:
 
     with pytest.raises(DinerError) as raised:
         start()
-    assert "leave dark field out with --leave-out 3,6, or" in raised.value.describe(option_name)
+    assert "set --dark-field to use or to leave_out" in raised.value.describe(option_name)
+    report = finished(start(dark_field="leave_out")).report
+    assert report["left_out"] == [3, 6]
+    # light from both sides of the edge is no dark field
+    mixed: list[Any] = [*directions]
+    mixed[5] = [[0.8, 0.0], [0.1, 0.0]]
     with pytest.raises(DinerError) as raised:
-        start(leave_out=[3])
-    assert "--leave-out 3,6, or" in raised.value.describe(option_name)
-    report = finished(start(leave_out=[3, 6])).report
+        start(illuminations=mixed, leave_out=[3])
+    assert "leave such frames out with --leave-out 3,6, or" in raised.value.describe(option_name)
+    report = finished(start(illuminations=mixed, leave_out=[3, 6])).report
     assert report["left_out"] == [3, 6]
     assert [frame["frame"] for frame in report["frames"]] == [1, 2, 4, 5, 7, 8]
     assert all("na_yx" in frame for frame in report["frames"])

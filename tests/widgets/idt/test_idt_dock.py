@@ -166,6 +166,27 @@ def test_dark_field_is_left_out_at_a_click(idt_dock: IdtDock) -> None:
     assert "All frames are left out" in editor.words.text()
 
 
+def test_dark_field_is_used_at_a_click(idt_dock: IdtDock) -> None:
+    editor, count = idt_dock.illumination, idt_dock.choice.part.shape[0]
+    assert not editor.use_button.isVisibleTo(editor)
+    directions = [(0.6, 0.0)] * count
+    directions[1] = (0.0, 0.9)
+    editor.set_values(tuple(directions), {})
+    assert editor.use_button.isVisibleTo(editor)
+    refused = editor.plot.dots.points()[1].brush().color()
+    assert refused != editor.plot.dots.points()[0].brush().color()
+    editor.use_button.click()
+    assert idt_dock.recipe().dark_field == "use"
+    assert "dark field, which the multi-slice model uses" in editor.words.text()
+    assert not editor.words.is_warning
+    assert not editor.use_button.isVisibleTo(editor)
+    assert editor.plot.dots.points()[1].brush().color() not in (refused, editor.plot.dots.points()[0].brush().color())
+    idt_dock.editors["dark_field"].set_value("leave_out")
+    idt_dock._update_illumination()
+    assert editor.use_button.isVisibleTo(editor)
+    assert not editor.leave_out_button.isVisibleTo(editor)
+
+
 def test_directions_come_from_a_file(idt_dock: IdtDock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     angles = 2 * np.pi * np.arange(8) / 8
     lines = [f"{0.6 * np.sin(a):.6f},{0.6 * np.cos(a):.6f}" for a in angles]

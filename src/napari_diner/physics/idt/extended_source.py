@@ -74,7 +74,8 @@ def extended(illumination: Illumination, source_na: float, geometry: VolumeGeome
     source_na
         Radius ρ of the sources as a numerical aperture; 0 for points.
     geometry
-        The volume and the objective. Light outside its aperture is no part of the background, and is left out.
+        The volume and the objective. Light outside its aperture is no part of the background, and is left out; of dark
+        field, light within it.
     """
     if not source_na:
         return illumination
@@ -85,5 +86,7 @@ def extended(illumination: Illumination, source_na: float, geometry: VolumeGeome
 
 def _passing(frame: tuple[Source, ...], nodes: list[list[float]], na: float) -> tuple[Source, ...]:
     points = [Source(one.na_y + y, one.na_x + x, one.weight * weight) for one in frame for y, x, weight in nodes]
-    # a source whose middle is outside is refused by the models
-    return tuple(point for point in points if point.na <= na * (1 + EDGE)) or frame
+    # a frame is bright or dark field, as the middles of its sources are
+    limit = na * (1 + EDGE)
+    is_dark = all(one.na > limit for one in frame)
+    return tuple(point for point in points if (point.na > limit) == is_dark) or frame

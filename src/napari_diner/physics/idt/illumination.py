@@ -115,8 +115,14 @@ class Illumination:
             tuple(tuple(Source(-s.na_y, -s.na_x, s.weight) for s in frame) for frame in self.frames),
         )
 
-    def check(self, na: float, medium_index: float) -> None:
-        """Check that each direction passes the objective, outside of which the models are not defined.
+    def dark_field(self, na: float) -> tuple[int, ...]:
+        """Return the frames, counted from zero, whose light all comes from outside an objective's aperture."""
+        return tuple(
+            number for number, frame in enumerate(self.frames) if all(_is_outside(source, na) for source in frame)
+        )
+
+    def check(self, na: float, medium_index: float, *, with_dark_field: bool = False) -> None:
+        """Check that each direction is possible, and that it passes the objective unless dark field is wanted.
 
         Parameters
         ----------
@@ -124,11 +130,13 @@ class Illumination:
             Numerical aperture of the objective.
         medium_index
             Refractive index n0 of the medium around the sample.
+        with_dark_field
+            Whether all sources of a frame may be outside the aperture.
 
         Raises
         ------
         RecipeError
-            If one does not.
+            If one is not.
         """
         largest = max(source.na for frame in self.frames for source in frame)
         hint = _if_angle(largest, na)
@@ -140,15 +148,33 @@ class Illumination:
                         f"medium of index {medium_index:g}; check {{field}} and {{field:medium_index}}{hint}",
                         "illuminations",
                     )
-        beyond = [n for n, frame in enumerate(self.frames, 1) if any(source.na > na * (1 + EDGE) for source in frame)]
-        if beyond:
+        beyond = [n for n, frame in enumerate(self.frames, 1) if any(_is_outside(source, na) for source in frame)]
+        dark = {number + 1 for number in self.dark_field(na)}
+        if with_dark_field:
+            mixed = [number for number in beyond if number not in dark]
+            if mixed:
+                raise RecipeError(
+                    f"The light of frame {mixed[0]} comes from inside and from outside the objective's NA of {na:g}, "
+                    "which no model describes; leave such frames out with {field:leave_out} "
+                    f"{','.join(map(str, mixed))}, or correct {{field}} or {{field:na}}{hint}",
+                    "illuminations",
+                )
+        elif beyond:
             what = f"The illuminations of {len(beyond)} frames have an NA of up to {largest:.4g}"
             if len(beyond) == 1:
                 what = f"The illumination of frame {beyond[0]} has an NA of {largest:.4g}"
             cure = "correct {field} or {field:na}"
             if len(beyond) < len(self.frames):
-                cure = f"leave dark field out with {{field:leave_out}} {','.join(map(str, beyond))}, or {cure}"
+                listed = ",".join(map(str, beyond))
+                if dark == {*beyond}:
+                    cure = f"for dark field, set {{field:dark_field}} to use or to leave_out; otherwise {cure}"
+                else:
+                    cure = f"leave such frames out with {{field:leave_out}} {listed}, or {cure}"
             raise RecipeError(f"{what}, outside the objective's NA of {na:g}; {cure}{hint}", "illuminations")
+
+
+def _is_outside(source: Source, na: float) -> bool:
+    return source.na > na * (1 + EDGE)
 
 
 def _if_angle(size: float, na: float) -> str:

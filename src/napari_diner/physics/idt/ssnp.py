@@ -30,6 +30,7 @@ from torch import Tensor
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.base import IDTModel, Precision, frequency_device
+from napari_diner.physics.idt.dark_field import DarkField
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.ssnp_linearised import LinearisedMarch
@@ -55,6 +56,9 @@ class SSNPModel(IDTModel):
     steps_per_slice
         Number of steps per slice; if None, steps are at most a third of a wavelength in the medium. The computing time
         is proportional to it.
+    dark_field
+        The frames whose light comes from outside the objective's aperture, and the units of their data; None if there
+        are none.
     batch_elements
         Approximate maximum number of complex numbers in the fields that march together; depends on the device if None.
     precision
@@ -63,8 +67,8 @@ class SSNPModel(IDTModel):
     Raises
     ------
     RecipeError
-        If an illumination is outside the objective's numerical aperture, slices are thousands of wavelengths thick, or
-        the steps are near a multiple of half a wavelength.
+        If an illumination is outside the objective's numerical aperture and its frame not of `dark_field`, slices are
+        thousands of wavelengths thick, or the steps are near a multiple of half a wavelength.
     """
 
     def __init__(
@@ -73,12 +77,14 @@ class SSNPModel(IDTModel):
         illumination: Illumination,
         *,
         steps_per_slice: int | None = None,
+        dark_field: DarkField | None = None,
         batch_elements: int | None = None,
         **precision: Unpack[Precision],
     ) -> None:
         super().__init__(geometry, len(illumination), **precision)
         self.geometry = geometry
-        illumination.check(geometry.na, geometry.medium_index)
+        illumination.check(geometry.na, geometry.medium_index, with_dark_field=dark_field is not None)
+        self.dark_field = DarkField.of((), len(illumination)) if dark_field is None else dark_field
         self.illumination = illumination
         self.frame_of_source = torch.from_numpy(illumination.frame_of_source)
         if batch_elements is None:
@@ -116,13 +122,33 @@ class SSNPModel(IDTModel):
 
     def forward(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
         """Return the data that the model predicts; see `IDTModel.forward`."""
+        return self.dark_field.chosen(frames).data(self._change(contrast, frames))
+
+    def intensities(self, contrast: Tensor, frames: Sequence[int] | None = None) -> Tensor:
+        """Return intensities relative to those of the light in an empty bright field, real, (N, Y, X)."""
+        change = self._change(contrast, frames)
+        return change + self.dark_field.chosen(frames).level.to(change)
+
+    @torch.no_grad()
+    def brightness(self, contrast: Tensor) -> list[float]:
+        """Return the brightness of each dark-field frame that fits a contrast, (2, Z, Y, X); 1 if it is known."""
+        dark = self.dark_field.is_dark.nonzero().flatten().tolist()
+        return self.dark_field.brightness(self._change(contrast, dark)).flatten().tolist() if dark else []
+
+    def _change(self, contrast: Tensor, frames: Sequence[int] | None) -> Tensor:
+        """Return the change of the intensities against the empty medium, (N, Y, X), differentiably."""
         self._check_volume(contrast)
-        data: Tensor = _March.apply(contrast, self, frames)  # type: ignore[no-untyped-call]
-        return data
+        change: Tensor = _March.apply(contrast, self, frames)  # type: ignore[no-untyped-call]
+        return change
+
+    def empty(self, frames: Sequence[int] | None) -> Tensor:
+        """Return minus the intensity of the empty medium, real, (N, Y, X)."""
+        level = self.dark_field.chosen(frames).level.to(self.device, self.real_dtype)
+        return -level.expand(-1, *self.shape[1:]).clone(memory_format=torch.contiguous_format)
 
     @torch.no_grad()
     def fields(self, contrast: Tensor) -> Tensor:
-        """Return the field of each source in the plane in focus, relative to that of the empty medium.
+        """Return the field of each source in the plane in focus, relative to that of its light in the empty medium.
 
         Parameters
         ----------
@@ -268,13 +294,11 @@ class SourceBatch:
 
 
 class _March(torch.autograd.Function):
-    """The data of a volume, and the gradient by marching back."""
+    """The change of the intensities by a volume, and the gradient by marching back."""
 
     @staticmethod
     def forward(ctx: Any, contrast: Tensor, model: SSNPModel, frames: Sequence[int] | None) -> Tensor:
-        data = torch.full(
-            (len(model.chosen(frames)), *model.shape[1:]), -1.0, dtype=model.real_dtype, device=model.device
-        )
+        data = model.empty(frames)
         ends = []
         for batch in model.batches(frames):
             field, slope = model._marched(batch, contrast)

@@ -37,7 +37,7 @@ class LinearisedMarch:
     def __init__(self, model: SSNPModel, contrast: Tensor, frames: Sequence[int] | None = None) -> None:
         self.model, self.frames = model, frames
         self._planes = [model.plane(contrast, plane) for plane in range(model.shape[0])]
-        self.data = self._empty() - 1
+        change = model.empty(frames)
         self._batches = list(model.batches(frames))
         kicks = model.shape[0] * model.steps_per_slice * sum(len(batch.places) for batch in self._batches)
         size = kicks * model.shape[1] * model.shape[2] * torch.finfo(model.dtype).bits // 4
@@ -45,8 +45,10 @@ class LinearisedMarch:
         self._stored: list[tuple[list[Tensor], Tensor] | None] = []
         for batch in self._batches:
             fields, image = self._fields(batch)
-            self.data.index_add_(0, batch.places, batch.weights * (image.real**2 + image.imag**2))
+            change.index_add_(0, batch.places, batch.weights * (image.real**2 + image.imag**2))
             self._stored.append((fields, image) if stores else None)
+        dark_field = model.dark_field.chosen(frames)
+        self.data, self._dark_field = dark_field.data(change), dark_field.linearised(change)
 
     def _empty(self) -> Tensor:
         model = self.model
@@ -82,12 +84,13 @@ class LinearisedMarch:
                         field, slope = batch.drift(field, slope)
                     slope -= torch.fft.fft2(kick * torch.fft.ifft2(field) + change_of_kick * fields[place])
             data.index_add_(0, batch.places, 2 * batch.weights * (image.conj() * batch.image(field, slope)).real)
-        return data
+        return data if self._dark_field is None else self._dark_field.apply(data)
 
     @torch.no_grad()
     def adjoint(self, data: Tensor) -> Tensor:
         """Apply the transpose of `apply`: real, (N, Y, X) to (2, Z, Y, X)."""
         model, steps = self.model, self.model.steps_per_slice
+        data = data if self._dark_field is None else self._dark_field.adjoint(data)
         total = torch.zeros(2, *model.shape, dtype=model.real_dtype, device=model.device)
         pixels = model.shape[1] * model.shape[2]
         for batch, stored in zip(self._batches, self._stored, strict=True):

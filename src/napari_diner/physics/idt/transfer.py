@@ -26,6 +26,7 @@ from torch import Tensor
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.base import Precision, frequency_device
+from napari_diner.physics.idt.dark_field import DarkField
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.linear import LinearModel, default_block, without_nyquist
@@ -144,6 +145,10 @@ class BornModel(LinearModel):
         The sources of each frame. The transfer function of a frame with several is their mean, weighted by intensity.
     dispersion
         See `axial_frequency`.
+    dark_field
+        The frames whose light comes from outside the objective's aperture. They have no linear model: A is then that of
+        the scattered light alone, so that ``M* M`` is the mean curvature of their data by `DarkField`, over the phases
+        of the scattered light, as a preconditioner needs it. None if there are none.
     block_elements
         Approximate maximum number of complex numbers in a temporary; depends on the device if None.
     precision
@@ -152,7 +157,8 @@ class BornModel(LinearModel):
     Raises
     ------
     RecipeError
-        If an illumination is outside the objective's numerical aperture, or the legacy dispersion has no such waves.
+        If an illumination is outside the objective's numerical aperture and its frame not of `dark_field`, or the
+        legacy dispersion has no such waves.
     """
 
     def __init__(
@@ -161,12 +167,14 @@ class BornModel(LinearModel):
         illumination: Illumination,
         *,
         dispersion: Dispersion = "exact",
+        dark_field: DarkField | None = None,
         block_elements: int | None = None,
         **precision: Unpack[Precision],
     ) -> None:
         super().__init__(geometry, len(illumination), **precision)
         self.geometry = geometry
-        illumination.check(geometry.na, geometry.medium_index)
+        illumination.check(geometry.na, geometry.medium_index, with_dark_field=dark_field is not None)
+        self.dark_field = dark_field
         if dispersion == "legacy" and geometry.na >= 1:
             raise RecipeError(
                 f"There are no waves at an NA of {geometry.na:g} with {{field}} legacy; set it to exact", "dispersion"
@@ -183,6 +191,9 @@ class BornModel(LinearModel):
         fy = torch.fft.fftfreq(rows, geometry.pixel_size_um, dtype=torch.float64, device=where)[:, None]
         fx = torch.fft.rfftfreq(columns, geometry.pixel_size_um, dtype=torch.float64, device=where)[None, :]
         apertures, weights = self.illumination.apertures, self.illumination.weights
+        if self.dark_field is not None:
+            scale = torch.where(self.dark_field.is_dark, self.dark_field.weight, 1.0).double().numpy()
+            weights = weights * scale[self.illumination.frame_of_source]
         widest = geometry.cutoff + max(math.hypot(*aperture) for aperture in apertures) / geometry.wavelength_um
         reached = (fy**2 + fx**2 <= widest**2) & without_nyquist((rows, columns)).to(where)
         active = reached.flatten().nonzero().flatten()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from napari_diner.physics.settings import ZernikeCoefficients
 from napari_diner.settings import Settings
@@ -34,7 +34,11 @@ class IdtSimulation(Settings):
     source_na: float = Field(default=0.0, ge=0, le=1, title="Source size (NA)")
     """Radius of each light source over its distance, as a numerical aperture; 0 for points."""
     frames: int = Field(default=24, ge=1, le=10_000, title="Illuminations")
-    """Number of directions, evenly spaced on the ring, and of frames."""
+    """Number of directions, evenly spaced on a ring, and of frames for it."""
+    more_rings_na: tuple[float, ...] = Field(default=(), title="NA of further rings")
+    """Numerical apertures of further rings, with as many directions each; dark field outside the objective's."""
+    dark_field_exposure: float = Field(default=50.0, gt=0, le=1e6, title="Dark-field exposure")
+    """Exposure of dark-field frames relative to the others, by which their noise is lower."""
     peak_phase_rad: float = Field(default=0.3, gt=0, le=50, title="Peak phase (rad)")
     """Largest phase delay by the cells along the axis."""
     absorption: float = Field(default=0.1, ge=0, le=10, title="Absorption")
@@ -46,3 +50,10 @@ class IdtSimulation(Settings):
     noise_sigma: float = Field(default=0.005, ge=0, le=1, title="Noise")
     """Standard deviation of the Gaussian noise, relative to the empty field."""
     seed: Seed = 0
+
+    @field_validator("more_rings_na")
+    @classmethod
+    def _possible_rings(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(0 < value < 5 for value in values):
+            raise ValueError("numerical apertures of rings are numbers above 0 and below 5")
+        return values

@@ -26,6 +26,8 @@ from napari_diner.solvers.idt.problem import LinearisedVolume, VolumeProblem
 _INNER_STEPS = 4
 # ρ at first and at last, relative to the strongest response, and its factor per step
 _FIRST_RHO, _LAST_RHO, _FALL = 1 / 10, 1 / 30, 0.9
+# from the start if that is a good one
+_NEAR_RHO = 1 / 100
 # its factor after a step that was halved, and the shortest part of a step
 _RISE, _SHORTEST = 2.0, 1 / 16
 
@@ -41,13 +43,16 @@ class GaussNewtonVoxels(Admm):
         Contrast to start from, (2, Z, Y, X); an empty one is a good choice.
     iterations
         Maximum number of linearisations; each takes as long as about ten predictions.
+    is_near
+        Whether the start already explains most of the data, so that ρ need not be large at first.
     """
 
     kept = (*(name for name in Admm.kept if name != "data_spectrum"), "_at")
 
-    def __init__(self, problem: VolumeProblem, start: Tensor, iterations: int = 40) -> None:
-        super().__init__(problem, start, iterations, rho=_FIRST_RHO)
-        self._last_rho = self.rho * _LAST_RHO / _FIRST_RHO
+    def __init__(self, problem: VolumeProblem, start: Tensor, iterations: int = 40, *, is_near: bool = False) -> None:
+        first, last = (_NEAR_RHO, _NEAR_RHO) if is_near else (_FIRST_RHO, _LAST_RHO)
+        super().__init__(problem, start, iterations, rho=first)
+        self._last_rho = self.rho * last / first
 
     def _model_of_step(self, problem: VolumeProblem) -> LinearModel:
         return problem.linear

@@ -21,6 +21,8 @@ class MultisliceSettings(Settings):
     """Maximum number of steps with the exact slope; each takes as long as about ten chords."""
     descent_iterations: int = Field(default=15, ge=1, le=100_000, title="Iterations of a representation")
     """Maximum number of passes of gradient descent over all frames for a representation."""
+    dark_field_iterations: int = Field(default=12, ge=1, le=10_000, title="Dark-field iterations")
+    """Maximum number of steps of the voxels solver with dark-field frames; each takes as long as about ten chords."""
     steps_per_slice: int | None = Field(default=None, ge=1, le=64, title="Steps per slice")
     """Number of steps per slice; empty for steps of a third of a wavelength. Computing time is proportional to it."""
 

@@ -125,6 +125,24 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
         If frames are not finite or dark, or the background does not fit them.
     """
     frames = np.asarray(data.frames)
+    values, notes = cleaned(recipe, frames)
+    _check_kind(recipe.background, values, is_real=frames.dtype.kind == "f" and not _offset(recipe))
+    contrast, warnings = _contrast(recipe, data, values)
+    return contrast, [*notes, *warnings, *only_noise(contrast), *_slope(contrast)]
+
+
+def _offset(recipe: IdtRecipe) -> float:
+    return 0.0 if recipe.background in ("none", "ratio") else recipe.background_offset
+
+
+def cleaned(recipe: IdtRecipe, frames: Array) -> tuple[npt.NDArray[np.float32], list[str]]:
+    """Return frames without the camera offset, (N, Y, X), with broken pixels filled, and notes about them.
+
+    Raises
+    ------
+    InputError
+        If frames are not finite or constant.
+    """
     check_frames(frames)
     for number, frame in enumerate(frames, 1):
         if not np.isfinite(frame).all():
@@ -141,8 +159,7 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
             "where there are no data; crop the frames, or fill these pixels"
         )
     # the offset may exceed the light by so much that single precision would lose it
-    offset = 0.0 if recipe.background in ("none", "ratio") else recipe.background_offset
-    values = np.stack([np.asarray(frame - np.float64(offset), np.float32) for frame in frames])
+    values = np.stack([np.asarray(frame - np.float64(_offset(recipe)), np.float32) for frame in frames])
     notes, full = black(frames), saturated(frames, levels_of(recipe.saturation, frames))
     for find, what in (
         (broken_pixels, "dead or hot"),
@@ -153,9 +170,7 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
         if bad.any():
             values = filled(values, bad)
             notes += counted(bad, what, "filled from the pixels around")
-    _check_kind(recipe.background, values, is_real=frames.dtype.kind == "f" and not offset)
-    contrast, warnings = _contrast(recipe, data, values)
-    return contrast, [*notes, *warnings, *only_noise(contrast), *_slope(contrast)]
+    return values, notes
 
 
 def _contrast(
@@ -166,7 +181,7 @@ def _contrast(
     if recipe.background == "ratio":
         values -= 1
         return values, _level(values, "frames that are ratios, I / I_background, have a mean of about one")
-    for number, (frame, empty) in enumerate(zip(values, _backgrounds(recipe, data, values), strict=True), 1):
+    for number, (frame, empty) in enumerate(zip(values, backgrounds(recipe, data, values), strict=True), 1):
         if not (empty > 0).all():
             raise InputError(
                 f"The background of frame {number} is not above zero everywhere; check the camera offset and the image"
@@ -216,9 +231,7 @@ def _check_kind(background: str, frames: Array, *, is_real: bool) -> None:
         )
 
 
-def _backgrounds(
-    recipe: IdtRecipe, data: IdtData, values: npt.NDArray[np.float32]
-) -> Iterable[npt.NDArray[np.float32]]:
+def backgrounds(recipe: IdtRecipe, data: IdtData, values: npt.NDArray[np.float32]) -> Iterable[npt.NDArray[np.float32]]:
     """Return the background of each frame: (1, 1), or (Y, X)."""
     if recipe.background == "mean":
         means: npt.NDArray[np.float64] = values.mean((1, 2), dtype=np.float64, keepdims=True)

@@ -17,6 +17,7 @@ from napari_diner.solvers.idt.tikhonov import ClosedForm
 from napari_diner.solvers.idt.weight_choice import choose_tikhonov
 from napari_diner.tasks.check import Alternative, Ranking
 from napari_diner.tasks.idt.crop import busiest
+from napari_diner.tasks.idt.dark_field import bright_only
 from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts, without
 from napari_diner.tasks.idt.optics import ComputedModels, computed_models
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -60,7 +61,7 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
         If settings are missing or inconsistent.
     """
     recipe = with_file_facts(recipe, recording)
-    left_out = LeftOut.of(recipe, len(recording.frames))
+    left_out = bright_only(recipe, LeftOut.of(recipe, len(recording.frames)))
     recording = without(recording, left_out)
     contrast, _ = contrast_of(recipe, recording)
     data = torch.from_numpy(contrast)

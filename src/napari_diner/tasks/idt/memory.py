@@ -85,7 +85,7 @@ def with_tiles(
     if tiles.use == "never" or None in optics:
         return None
     if tiles.use == "auto":
-        impossible = recipe.transfer_functions is not None or recipe.uncertainty.map
+        impossible = recipe.transfer_functions is not None or recipe.uncertainty.map or recipe.dark_field == "use"
         if impossible or _fits(_of_whole(recipe, shape, nbytes, pixel_size_um), device):
             return None
     sizes = (tiles.size_px,) if tiles.size_px else [n for n in SIZES_PX if n >= 2 * overlap_px(recipe, pixel_size_um)]
@@ -197,6 +197,6 @@ def _points(recipe: IdtRecipe, pixel_size_um: float | None) -> int:
 def _passed(recipe: IdtRecipe, pixel_size_um: float | None) -> float:
     """Return the fraction of the spatial frequencies with a response, as far as the recipe determines it."""
     pixel_size_um = recipe.pixel_size_um or pixel_size_um
-    if pixel_size_um is None or recipe.wavelength_um is None or recipe.na is None:
+    if pixel_size_um is None or recipe.wavelength_um is None or recipe.na is None or recipe.dark_field == "use":
         return 1.0
     return min(math.pi * (2 * recipe.na * pixel_size_um / recipe.wavelength_um) ** 2, 1.0)

@@ -157,8 +157,10 @@ def computed_models(
     return ComputedModels(geometry, start, recipe.dispersion, steps, device, recipe.source_na), warnings
 
 
-def findings(geometry: VolumeGeometry, illumination: Illumination) -> list[Finding]:
-    """Return the lines about sampling and about detail that the illumination transfers."""
+def findings(
+    geometry: VolumeGeometry, illumination: Illumination, dark_field: Illumination | None = None
+) -> list[Finding]:
+    """Return the lines about sampling and about detail that the illumination and used dark field transfer."""
     lateral, axial = lateral_sampling(geometry), axial_sampling(geometry, illumination)
     sentences = [*_lateral_doubts(lateral), *_axial_doubts(axial)]
     lines = [Finding("sampling", "doubtful", sentence) for sentence in sentences] or [
@@ -176,7 +178,7 @@ def findings(geometry: VolumeGeometry, illumination: Illumination) -> list[Findi
             "edge of the objective's aperture would show them"
         )
         return [*lines, Finding("band", "doubtful", weak)]
-    widest = float(np.hypot(*illumination.apertures.T).max())
+    widest = float(np.hypot(*(dark_field or illumination).apertures.T).max())
     period_um = geometry.wavelength_um / (geometry.na + widest)
     text = f"detail down to a period of {period_um:.3g} µm is transferred, and slow changes of the index are visible"
     return [*lines, Finding("band", "good", text)]

@@ -12,6 +12,7 @@ from napari_diner.errors import DinerError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
+from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.tasks.idt.extent import warnings_of_ends
 from napari_diner.tasks.idt.optics import ComputedModels
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -32,7 +33,7 @@ _DOUBTFUL = (
     0.15, 0.1, "an empty volume",
     "check the directions, their order and the background; a sample may also scatter or absorb too strongly",
 )  # fmt: skip
-_DOUBTFUL_FRAME = 0.02
+_DOUBTFUL_FRAME, _CHECK = 0.02, "direction, alignment and background"
 # part of the residual that is the same in all frames, at most 0.1 with a right background, and share of the data, from
 # which it is named; the fewest frames
 _STATIC, _STATIC_SHARE, _FEWEST = 0.4, 0.03, 6
@@ -101,8 +102,8 @@ def outcome_of(
         },
         "choices": {name: asdict(choice) for name, choice in state.choices.items()},
     }
-    if left_out.numbers:
-        figures["left_out"] = [number + 1 for number in left_out.numbers]
+    if recording.used.numbers:
+        figures["left_out"] = [number + 1 for number in recording.used.numbers]
     if state.calibration is not None:
         figures["calibration"] = state.calibration.report()
     if recording.truth is not None:
@@ -110,7 +111,20 @@ def outcome_of(
     figures |= record.reconstruction
     static = [] if phase > LINEAR_PHASE_RAD else _of_static(residual, unexplained, recipe.background)
     warnings = static or unexplained.warnings(*_DOUBTFUL)
-    warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "direction, alignment and background")
+    dark, beside = state.dark, state.brightness
+    if dark is None:
+        of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK)
+    elif beside is None:  # the residual is that of bright field
+        of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK)
+        warnings.append("no time was left for the dark-field frames; raise max_seconds, or lower iterations")
+    else:
+        places = list(dark.places)
+        of_bright = (np.delete(images, places, axis=0) for images in (residual, data))
+        of_frames = Unexplained.of(*of_bright).frame_warnings(_DOUBTFUL_FRAME, _CHECK)
+        of_dark = Unexplained.of(residual[places], data[places])
+        final = problem.model.brightness(state.estimate) if isinstance(problem.model, SSNPModel) else beside.factors
+        figures["dark_field"] = dark.report(beside, final, of_dark.share)
+    warnings += of_frames
     if state.is_strong and state.is_multiply_scattering:
         figures["method"] = "gauss-newton"
         warnings += warnings_of_reach(unexplained, phase)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -103,6 +104,12 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
     """An annular illumination, instead of listed ones."""
     source_na: float = Field(default=0.0, ge=0, le=1, title="Source size (NA)")
     """Radius of an LED over its distance, as a numerical aperture: it blurs what is out of focus; 0 for points."""
+    dark_field: Literal["refuse", "leave_out", "use"] = Field(default="refuse", title="Dark field")
+    """Frames with light from outside the objective's NA: an error (refuse), left out, or used by the multi-slice model,
+    for detail beyond the resolution of the other frames."""
+    dark_field_exposure: tuple[float, ...] = Field(default=(), title="Dark-field exposure")
+    """Exposure time times brightness of dark-field frames relative to the others, one number or one for each frame of
+    the stack; empty to estimate it for each."""
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, title="Calibration")
     """Self-calibration of the illuminations."""
     pupil: PupilSettings = Field(default_factory=PupilSettings, title="Pupil")
@@ -161,6 +168,13 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
         except InputError as error:
             raise ValueError(str(error)) from None
 
+    @field_validator("dark_field_exposure")
+    @classmethod
+    def _possible_exposures(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(0 < value < math.inf for value in values):
+            raise ValueError("exposures are numbers above zero")
+        return values
+
     @model_validator(mode="after")
     def _one_source_of_directions(self) -> IdtRecipe:
         if self.illuminations and self.ring.na is not None:
@@ -209,6 +223,21 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
             raise ValueError("transfer_functions are for the whole field; leave them out, or set tiles.use to never")
         if self.uncertainty.map:
             raise ValueError("the uncertainty is not estimated in tiles; set tiles.use to never, or crop the frames")
+        return self
+
+    @model_validator(mode="after")
+    def _dark_field_has_what_it_needs(self) -> IdtRecipe:
+        if self.dark_field != "use":
+            return self
+        if self.solver == "tikhonov" or self.model == "born":
+            raise ValueError(
+                "the intensity of dark-field frames contains no term that is linear in the index, so that only the "
+                "multi-slice model describes them; set model to auto or multislice and solver to voxels or a "
+                "representation, or dark_field to leave_out"
+            )
+        if self.uncertainty.map or self.tiles.use == "always":
+            what = "the uncertainty is not estimated" if self.uncertainty.map else "tiles are not computed"
+            raise ValueError(f"{what} with dark-field frames; switch one of them off, or set dark_field to leave_out")
         return self
 
     @model_validator(mode="after")

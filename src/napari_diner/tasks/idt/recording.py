@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,9 +18,17 @@ from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
 from napari_diner.tasks.frame_list import frame_list
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
+from napari_diner.tasks.idt.dark_field import DarkFrames, bright_only
 from napari_diner.tasks.idt.data import IdtData, contrast_of, saturated_in, with_file_facts, without
 from napari_diner.tasks.idt.memory import layout_of, plan, with_tiles
-from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, Models, computed_models, findings
+from napari_diner.tasks.idt.optics import (
+    ComputedModels,
+    GivenModels,
+    Models,
+    computed_models,
+    findings,
+    within_aperture,
+)
 from napari_diner.tasks.idt.plausibility import drift, few_frames, optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.state import IdtState
@@ -53,10 +61,26 @@ class IdtRecording:
     def __init__(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> None:
         self.checksum = checksum(np.asarray(data.frames))
         self.left_out = LeftOut.of(recipe, len(data.frames) if data.frames.ndim == 3 else 0)
+        """Frames that are left out of bright field: those of the recipe, without light, or with dark field."""
+        self.dark: DarkFrames | None = None
+        """The dark-field frames, if they are used."""
         with self.left_out.counting():
+            self._check(recipe, data)
+        given = self.left_out
+        if self.left_out.kept:  # anything else is refused below
+            self.left_out = bright_only(self.recipe, given)
+            with given.counting():
+                self.dark = DarkFrames.of(self.recipe, data, given, self.left_out)
+        with self.left_out.counting():
+            if self.left_out.kept and data.transfer is None:
+                # frames lit from outside the objective would otherwise look as if they were in another unit
+                start, _ = within_aperture(self.recipe, self._illumination())
+                geometry = self.recipe.geometry((self.recipe.slice_count, 1, 1))
+                start.check(geometry.na, geometry.medium_index)
             self._prepare(recipe, data, truth)
 
-    def _prepare(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None) -> None:
+    def _check(self, recipe: IdtRecipe, data: IdtData) -> None:
+        """Check that settings are complete, and that the recording fits the memory."""
         frames = np.asarray(data.frames)
         self.recipe: IdtRecipe = with_file_facts(recipe, data)
         check_frames_first(frames.shape, len(self.recipe.illuminations), self.recipe.axes)
@@ -67,6 +91,9 @@ class IdtRecording:
             self.memory.check(self.device)
         if self.left_out.numbers and recipe.transfer_functions is not None:
             raise RecipeError("{field} and {field:transfer_functions} exclude each other; remove one", "leave_out")
+
+    def _prepare(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None) -> None:
+        whole = data
         data = without(data, self.left_out)
         frames = np.asarray(data.frames)
         check_frames(frames)
@@ -92,7 +119,10 @@ class IdtRecording:
         models, more = self._models(data, shape)
         warnings += more
         prior, solver, expected = recipe.regularization, recipe.solver, 0
-        about_optics = findings(models.geometry, models.illumination) if isinstance(models, ComputedModels) else []
+        about_optics = []
+        if isinstance(models, ComputedModels):
+            dark = None if self.dark is None else self.dark.illumination
+            about_optics = findings(models.geometry, models.illumination, dark)
         if isinstance(models, ComputedModels):
             warnings += drift(self.recipe, contrast, models.illumination)
             if not doubts:  # further warnings would be consequences
@@ -108,6 +138,8 @@ class IdtRecording:
         full, more = saturated_in(self.recipe, data)
         warnings += more
         self.findings = [*about_optics, saturation(full, self.recipe.saturated)]
+        if self.dark is not None:
+            self.findings.append(self.dark.finding)
         tiled = with_tiles(self.recipe, frames.shape, device=self.device)
         if tiled is not None:
             self.recipe = tiled.updated({"padding": {"mode": "unknown"}})
@@ -116,11 +148,11 @@ class IdtRecording:
             self.memory = plan(self.recipe, frames.shape, device=self.device)
             self.memory.check(self.device)
         self._models_of_field, self._priors, self._full, self.contrast = models, priors, full, contrast
-        self.warnings = (*counted_before, *self.left_out.counted(warnings))
+        about_dark = () if self.dark is None else self.dark.warnings
+        self.warnings = (*counted_before, *self.left_out.counted(warnings), *about_dark)
         self.notes = data.notes
-        illumination = () if data.transfer is not None else self._illumination().frames
-        directions = [[[source.na_y, source.na_x] for source in sources] for sources in illumination]
-        self.frames = frame_list(self.left_out.kept, data.files, {"na_yx": directions})
+        self.dark = None if self.dark is None else self.dark.among(self.used)
+        self.frames = self._listed(whole)
 
     def state(self, tile: Tile | None = None) -> IdtState:
         """Return the state with the data and a linear model of the whole field, or of a tile."""
@@ -139,7 +171,22 @@ class IdtRecording:
         problem = VolumeProblem(
             models.linear(), contrast, self._priors, tv, at_least=self.bounds(tile), padding=padding
         )
-        return IdtState(models, problem, calibration=calibration)
+        return IdtState(models, problem, calibration=calibration, dark=self.dark)
+
+    @property
+    def used(self) -> LeftOut:
+        """Frames that are not used at all."""
+        dark = () if self.dark is None else self.dark.numbers
+        return LeftOut(self.left_out.frames, tuple(n for n in self.left_out.numbers if n not in dark))
+
+    def _listed(self, data: IdtData) -> list[Mapping[str, object]]:
+        """Return the list of the used frames for the report."""
+        used = self.used
+        directions: list[object] = []
+        if data.transfer is None:
+            illumination = self.recipe.illumination(used.frames).without(used.numbers)
+            directions = [[[source.na_y, source.na_x] for source in frame] for frame in illumination.frames]
+        return frame_list(used.kept, used.rest(data.files), {"na_yx": directions})
 
     def bounds(self, tile: Tile | None = None) -> torch.Tensor | None:
         """Return where pixels are saturated, so that they bound the light, (N, Y, X); None if all are exact."""

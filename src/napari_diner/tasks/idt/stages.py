@@ -24,6 +24,7 @@ from napari_diner.solvers.idt.weight_choice import Choice, TvSearch
 from napari_diner.solvers.registry import solvers
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.starting_values import StartingValues
+from napari_diner.tasks.idt import dark_stages
 from napari_diner.tasks.idt.crop import cropped
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, prediction_seconds
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -106,7 +107,8 @@ class IdtStages:
         recipe, share = self.recipe, self._share
         entry = representations().get(recipe.solver)
         if entry is None:
-            yield self._solved(recipe.solver, recipe.solver, recipe, share)
+            yield self._solved(recipe.solver, recipe.solver, recipe, self._share_before_dark_field)
+            yield from dark_stages.dark_field(recipe, share)
             return
         if recipe.start == "voxels":
             short = recipe.model_copy(update={"iterations": min(_START_ITERATIONS, recipe.iterations)})
@@ -120,7 +122,13 @@ class IdtStages:
                     essential=True,
                     show=_unchanged,
                 )
+        yield from dark_stages.brightness(recipe)
         yield Stage(recipe.solver, self._descent, _represented, share, essential=True)
+
+    @property
+    def _share_before_dark_field(self) -> float:
+        """Part of the time limit by which the solver for bright field ends."""
+        return self._share * (dark_stages.BRIGHT_SHARE if self.recipe.dark_field == "use" else 1.0)
 
     def beside(self) -> Iterator[Stage[IdtState]]:
         """Give the stages of another part of the field: model and weights are those of the first."""
@@ -158,9 +166,11 @@ class IdtStages:
                 ),
             }
             warm = IdtStages(recipe.model_copy(update=changes))
+            yield from dark_stages.brightness(recipe)
             yield Stage(recipe.solver, warm._descent, _represented, self._share, essential=True)
         else:
-            yield self._solved(recipe.solver, recipe.solver, recipe, self._share)
+            yield self._solved(recipe.solver, recipe.solver, recipe, self._share_before_dark_field)
+            yield from dark_stages.dark_field(recipe, self._share)
         yield from self._last()
 
     def _closed_form(self, state: IdtState, regularised: Regularised) -> IdtState:

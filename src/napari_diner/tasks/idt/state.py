@@ -13,11 +13,13 @@ from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.padding import fading
 from napari_diner.representations.unknown import Scaled
+from napari_diner.solvers.idt.brightness import Brightness
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import VolumePriors
 from napari_diner.solvers.idt.uncertainty import VolumeUncertainty
 from napari_diner.solvers.idt.weight_choice import Choice
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
+from napari_diner.tasks.idt.dark_field import DarkFrames
 from napari_diner.tasks.idt.optics import ComputedModels, Models
 
 
@@ -47,6 +49,10 @@ class IdtState:
     """Weights that were chosen, by name."""
     calibration: IlluminationCalibration | None = None
     """The calibration of the illumination."""
+    dark: DarkFrames | None = None
+    """Dark-field frames to use."""
+    brightness: Brightness | None = None
+    """Their brightness; None until the problem includes them."""
     uncertainty: VolumeUncertainty | None = None
     """Uncertainty of the volume."""
     warnings: tuple[str, ...] = ()
@@ -94,6 +100,28 @@ class IdtState:
         data = calibration.without_gains(self.problem.data)
         problem = replace(self.problem, model=models.linear(), data=data)
         return replace(self, models=models, problem=problem, calibration=calibration)
+
+    def with_dark_field(self, brightness: Brightness | None) -> IdtState:
+        """Return the state with a problem that includes the dark-field frames, of the given brightness."""
+        dark, models = self.present_dark, self.models
+        if brightness is None or dark is None or not isinstance(models, ComputedModels):
+            return self
+        return replace(
+            self,
+            problem=dark.added_to(self.problem, models.of_size(*self.problem.model.shape[1:]), brightness),
+            brightness=brightness,
+            is_multiply_scattering=True,
+            warnings=(*self.warnings, *dark.doubts(brightness)),
+        )
+
+    @property
+    def present_dark(self) -> DarkFrames | None:
+        """The dark-field frames, with directions that follow the calibrated ones of bright field."""
+        calibration = self.calibration
+        if self.dark is None or calibration is None:
+            return self.dark
+        given, present = calibration.given.apertures, calibration.models.illumination.apertures
+        return self.dark.moved(given, present, calibration.models.geometry.na)
 
     def following(self, previous: IdtState) -> IdtState:
         """Return the state of another recording, with illumination, model, weights and volume of the previous one."""

@@ -15,6 +15,7 @@ from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
 from napari_diner.tasks.report import Report, figure_rows
 from napari_diner.tasks.sample import Demo, Sample, SampleData
 from napari_diner.tasks.task import Frames, Row, Shortcut, Task
+from napari_diner.tasks.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +40,9 @@ def simulate(settings: IdtSimulation) -> SampleData:
     pixel = settings.pixel_size_um
     voxel = (settings.slice_spacing_um, pixel, pixel)
     # light along the axis does not form a ring
-    is_ring = settings.ring_na > 0
+    is_ring = settings.ring_na > 0 and not settings.more_rings_na
+    directions = sample.illuminations.round(9).tolist()
+    has_dark_field = any(na > settings.na for na in settings.more_rings_na)
     recipe = IdtRecipe(
         task="idt",
         stack="stack.tif",
@@ -52,10 +55,11 @@ def simulate(settings: IdtSimulation) -> SampleData:
         background="ratio",
         source_na=settings.source_na,
         **({"ring": RingSettings(na=settings.ring_na)} if is_ring else {}),
-        **({} if is_ring else {"illuminations": ((0.0, 0.0),) * settings.frames}),
+        **({} if is_ring else {"illuminations": tuple(map(tuple, directions))}),
+        **({"dark_field": "use"} if has_dark_field else {}),
     )
-    directions = "\n".join(f"{y:.9g},{x:.9g}" for y, x in sample.illuminations)
-    files = {"illuminations.csv": f"NA_y,NA_x\n{directions}\n"}
+    rows = "\n".join(f"{y:.9g},{x:.9g}" for y, x in directions)
+    files = {"illuminations.csv": f"NA_y,NA_x\n{rows}\n"}
     if settings.zernike_rad:
         # not in the recipe, as those of an objective are rarely known
         modes = "\n".join(f"{mode},{value:.9g}" for mode, value in enumerate(settings.zernike_rad, FIRST_MODE))
@@ -91,6 +95,20 @@ def aberration_rows(report: Report) -> list[Row]:
     modes = zip(*(report.get("calibration", {}).get(name, ()) for name in names), strict=True)
     texts = [f"Z{mode} {value:+.3f} ± {error:.2g}" for mode, value, error in modes if error]
     return [Row("aberrations", ", ".join(texts) + " rad")] if texts else []
+
+
+def dark_field_rows(report: Report) -> list[Row]:
+    """Return the line of a summary about dark-field frames, if they were used."""
+    used = report.get("dark_field")
+    if used is None:
+        return []
+    return [
+        Row(
+            "dark field",
+            f"{len(used['frames'])} frames up to an NA of {used['largest_na']:.3g}: {percent(used['unexplained'])} of "
+            f"their amplitudes unexplained, {percent(used['unexplained_by_bright_field'])} by bright field alone",
+        )
+    ]
 
 
 class IdtTask(Task[IdtRecipe, "IdtData"]):
@@ -137,7 +155,7 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
     follows = True
     demo = Demo("idt", ("tikhonov", "voxels", "diner"), 25.0)
     contenders: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "tikhonov": {"solver": "tikhonov", "model": "born"},
+        "tikhonov": {"solver": "tikhonov", "model": "born", "dark_field": "leave_out"},
         "voxels": {"solver": "voxels"},
         "diner": {"solver": "diner"},
         "decaf": {"solver": "decaf", "start": "empty"},
@@ -192,7 +210,10 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
         rows = figure_rows(
             report, ("verdict", "unexplained", "solver", "model", "iterations", "seconds", "measurement_psnr_db")
         )
-        rows += figure_rows(report.get("truth", {}), remark=" (truth)") + aberration_rows(report) + frames_row(report)
+        rows += (
+            figure_rows(report.get("truth", {}), remark=" (truth)") + aberration_rows(report) + dark_field_rows(report)
+        )
+        rows += frames_row(report)
         return rows + [Row("note", text) for text in report.get("uncertainty", {}).get("statements", ())]
 
     def write_extras(self, result: Result, folder: Path) -> Sequence[str]:

@@ -38,11 +38,16 @@ def load_truth(folder: str | Path) -> TrueVolume:
     path = folder / "n_re.tif"
     if not path.is_file():
         raise InputError(f"The folder {folder} has no n_re.tif; give one with n_re.tif (and n_im.tif)")
-    n_re = read_image(path)
-    if n_re.ndim != 3:
-        raise InputError(f"{path} has {n_re.ndim} axes; a volume has three (Z, Y, X)")
     n_im = folder / "n_im.tif"
-    return TrueVolume(n_re, read_image(n_im) if n_im.is_file() else None)
+    return TrueVolume(_volume(path), _volume(n_im) if n_im.is_file() else None)
+
+
+def _volume(path: Path) -> Array:
+    """Return a volume from a file, (Z, Y, X), where an image is a single slice."""
+    image = read_image(path)
+    if image.ndim not in (2, 3):
+        raise InputError(f"{path} has {image.ndim} axes; a volume has three (Z, Y, X)")
+    return image if image.ndim == 3 else image[None]
 
 
 def check_truth(truth: TrueVolume, shape: tuple[int, int, int]) -> None:

@@ -20,6 +20,7 @@ from napari_diner.solvers.calibration.direction_scale import scaled
 from napari_diner.solvers.calibration.exchanges import exchanged
 from napari_diner.solvers.idt.regularisers import Sign
 from napari_diner.tasks.check import Alternative, Ranking
+from napari_diner.tasks.idt.dark_field import bright_only
 from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts, without
 from napari_diner.tasks.idt.optics import ComputedModels, computed_models
 from napari_diner.tasks.idt.other_optics import (
@@ -179,7 +180,7 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
         If there are too few frames, or settings are missing.
     """
     recipe = with_file_facts(recipe, recording)
-    left_out = LeftOut.of(recipe, len(recording.frames))
+    left_out = bright_only(recipe, LeftOut.of(recipe, len(recording.frames)))
     recording = without(recording, left_out)
     contrast, _ = contrast_of(recipe, recording)
     data = torch.from_numpy(contrast)

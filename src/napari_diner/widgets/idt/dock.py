@@ -16,7 +16,7 @@ from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.solvers.registry import sections_of, solver_names
 from napari_diner.tasks.check import Alternative, Check, Ranking
 from napari_diner.tasks.idt.recipe import IdtRecipe
-from napari_diner.tasks.idt.task import aberration_rows
+from napari_diner.tasks.idt.task import aberration_rows, dark_field_rows
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.tasks.wording import count, duration
@@ -88,7 +88,8 @@ class IdtDock(StackDock[IdtRecipe]):
         self._lit_by_layer: dict[str, object] = {}
         self.illumination.failed.connect(self.panel.complain)
         self.illumination.left_out.connect(self._leave_out)
-        for name in ("na", "leave_out"):
+        self.illumination.dark_field_used.connect(self._use_dark_field)
+        for name in ("na", "leave_out", "dark_field"):
             self.editors[name].changed.connect(self._update_illumination)
         napari_viewer.dims.events.current_step.connect(self._on_step)
         tip = "Show the spectra of the frames, and the circles that should bound them"
@@ -151,6 +152,7 @@ class IdtDock(StackDock[IdtRecipe]):
             f"{count(report['iterations'], 'iteration')} in {duration(report['seconds'])}\n"
             f"{MODELS[report['model']]}: the sample delays light by up to {report['peak_phase_rad']:.2g} rad"
             + "".join(f"\nAberrations: {row.value}" for row in aberration_rows(report))
+            + "".join(f"\nDark field: {row.value}" for row in dark_field_rows(report))
         )
 
     def show_outcome(self, outcome: object) -> None:
@@ -205,12 +207,18 @@ class IdtDock(StackDock[IdtRecipe]):
         with contextlib.suppress(RecipeError):  # reported when it is used
             without = self.editors["leave_out"].value()
         numbers = tuple(each for each in without if isinstance(each, int)) if isinstance(without, Sequence) else ()
-        self.illumination.set_recording(frames, na if isinstance(na, float) else None, numbers)
+        dark_field = str(self.editors["dark_field"].value())
+        self.illumination.set_recording(frames, na if isinstance(na, float) else None, numbers, dark_field)
 
     def _leave_out(self, frames: tuple[int, ...]) -> None:
         self.editors["leave_out"].set_value(frames)
         self._update_illumination()
         self.panel.say(f"{count(len(frames), 'frame')} left out; the numbers are under Advanced")
+
+    def _use_dark_field(self) -> None:
+        self.editors["dark_field"].set_value("use")
+        self._update_illumination()
+        self.panel.say("Dark field is used after bright field, for detail beyond its resolution")
 
     def _on_layer(self, layer: Image | None) -> None:
         super()._on_layer(layer)

@@ -19,6 +19,11 @@ from napari_diner.widgets.idt.led_plot import LedPlot, outside
 
 EDGE_OF_APERTURE = 0.9
 """Fraction of the objective's NA that the illumination must reach for slow changes of the index to be visible."""
+_DARK_FIELD = {
+    "refuse": "dark field; use it for finer detail, or leave it out",
+    "leave_out": "dark field, which is left out",
+    "use": "dark field, which the multi-slice model uses",
+}
 
 
 class IlluminationEditor(QWidget):
@@ -29,12 +34,15 @@ class IlluminationEditor(QWidget):
     """The `DinerError` raised while reading a file of directions."""
     left_out = Signal(object)
     """Frames to leave out, as they are lit from outside the aperture: a tuple, counted from 1."""
+    dark_field_used = Signal()
+    """Frames lit from outside the aperture are to be used."""
 
     def __init__(self) -> None:
         super().__init__()
         self._frames: int | None = None
         self._na: float | None = None
         self._without: tuple[int, ...] = ()
+        self._dark_field = "refuse"
         self.kind = ShrinkingCombo(4)
         self.kind.addItem("Ring", "ring")
         self.kind.addItem("Listed", "list")
@@ -59,8 +67,13 @@ class IlluminationEditor(QWidget):
         self._form.addRow(self.load_button)
         self.plot = LedPlot()
         self.words = WrappedLabel()
-        tip = "Leave out frames whose light comes from outside the objective's aperture, which no model describes"
+        tip = "Leave out frames whose light comes from outside the objective's aperture"
         self.leave_out_button = button("Leave dark field out", tip, self._leave_out)
+        tip = (
+            "Use frames whose light comes from outside the objective's aperture: they show finer detail, by the "
+            "multi-slice model, which takes longer"
+        )
+        self.use_button = button("Use dark field", tip, self.dark_field_used.emit)
         top = QHBoxLayout()
         top.addWidget(self.plot)
         top.addLayout(self._form, 1)
@@ -68,6 +81,7 @@ class IlluminationEditor(QWidget):
         remove_margins(layout, 2)
         layout.addLayout(top)
         layout.addWidget(self.words)
+        layout.addWidget(self.use_button)
         layout.addWidget(self.leave_out_button)
         self.kind.currentIndexChanged.connect(self._on_kind)
         self._on_kind()
@@ -122,9 +136,21 @@ class IlluminationEditor(QWidget):
         listed = self.listed.value()
         return Illumination.of(listed) if isinstance(listed, Sequence) and listed else None
 
-    def set_recording(self, frames: int | None, na: float | None, without: tuple[int, ...] = ()) -> None:
-        """Set the number of frames and the objective's NA, None if unknown, and the frames left out, from 1."""
-        self._frames, self._na, self._without = frames, na, without
+    def set_recording(
+        self, frames: int | None, na: float | None, without: tuple[int, ...] = (), dark_field: str = "refuse"
+    ) -> None:
+        """Describe the recording and the use of dark field.
+
+        Parameters
+        ----------
+        frames, na
+            Number of frames and the objective's NA; None if unknown.
+        without
+            Frames that are left out, counted from 1.
+        dark_field
+            That of a recipe.
+        """
+        self._frames, self._na, self._without, self._dark_field = frames, na, without, dark_field
         self.draw()
 
     def choose_file(self) -> None:
@@ -153,14 +179,19 @@ class IlluminationEditor(QWidget):
         illumination = None
         try:
             illumination = self.illumination()
-            words, warning = description(illumination, self._frames, self._na, self.on_ring, self._without)
+            words, warning = description(
+                illumination, self._frames, self._na, self.on_ring, self._without, self._dark_field
+            )
         except RecipeError as error:
             words, warning = str(error), True
-        self.leave_out_button.setVisible(bool(dark_field(illumination, self._na, self._without)))
+        dark = bool(dark_field(illumination, self._na, self._without))
+        self.leave_out_button.setVisible(dark and self._dark_field != "leave_out")
+        self.use_button.setVisible(dark and self._dark_field != "use")
         if illumination is None:
             self.plot.show_directions(np.empty((0, 2)), np.empty(0, np.int64), self._na)
         else:
-            self.plot.show_directions(illumination.apertures, illumination.frame_of_source, self._na)
+            wanted = self._dark_field != "refuse"
+            self.plot.show_directions(illumination.apertures, illumination.frame_of_source, self._na, wanted)
         self.words.say(words, warning)
 
     def _leave_out(self) -> None:
@@ -189,7 +220,12 @@ def dark_field(illumination: Illumination | None, na: float | None, without: Seq
 
 
 def description(
-    illumination: Illumination | None, frames: int | None, na: float | None, on_ring: bool, without: Sequence[int] = ()
+    illumination: Illumination | None,
+    frames: int | None,
+    na: float | None,
+    on_ring: bool,
+    without: Sequence[int] = (),
+    dark_field: str = "refuse",
 ) -> tuple[str, bool]:
     """Describe directions in a sentence; return it with whether there is a problem.
 
@@ -203,6 +239,8 @@ def description(
         Whether the directions are evenly spaced on a circle.
     without
         Frames that are left out, counted from 1.
+    dark_field
+        That of a recipe.
     """
     if illumination is None:
         if on_ring and not frames:
@@ -225,8 +263,8 @@ def description(
     if beyond:
         return (
             f"{beyond} of {directions} {'is' if beyond == 1 else 'are'} outside the objective's NA of {na:g} (up to "
-            f"{high:.4g}): dark field, which the model does not describe.",
-            True,
+            f"{high:.4g}): {_DARK_FIELD[dark_field]}.",
+            dark_field == "refuse" or beyond == len(used),
         )
     if high < EDGE_OF_APERTURE * na:
         return (

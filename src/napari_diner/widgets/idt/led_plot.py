@@ -11,7 +11,7 @@ from qtpy.QtCore import QSize
 from napari_diner.physics.idt.illumination import EDGE
 from napari_diner.widgets.plots.loss_plot import COLOURS, FixedPlot
 
-INSIDE, OUTSIDE = COLOURS[0], "#e5484d"
+INSIDE, OUTSIDE, DARK_FIELD = COLOURS[0], "#e5484d", "#9a6dd7"
 DOT, CURRENT = 6, 11
 """Diameters of a dot, and of the dots of the current frame, in pixels of the screen."""
 SIDE = 124
@@ -23,7 +23,7 @@ Directions = npt.NDArray[np.float64]
 class LedPlot(FixedPlot):
     """Dots at (NA_y, NA_x), y downwards as in the images, and the circle of the objective's NA around them.
 
-    Directions outside the circle are red: dark field, which the models do not describe.
+    Directions outside the circle, of dark field, are purple if they are used or left out by a setting, otherwise red.
     """
 
     def __init__(self) -> None:
@@ -44,6 +44,7 @@ class LedPlot(FixedPlot):
         self._frames = np.empty(0, np.int64)
         self._na: float | None = None
         self._current = 0
+        self._dark_field_is_wanted = False
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for a small square."""
@@ -54,7 +55,13 @@ class LedPlot(FixedPlot):
         """Whether each of the directions is outside the objective's aperture, (S,)."""
         return outside(self._directions, self._na)
 
-    def show_directions(self, directions: Directions, frames: npt.NDArray[np.int64], na: float | None) -> None:
+    def show_directions(
+        self,
+        directions: Directions,
+        frames: npt.NDArray[np.int64],
+        na: float | None,
+        dark_field_is_wanted: bool = False,
+    ) -> None:
         """Draw.
 
         Parameters
@@ -65,8 +72,11 @@ class LedPlot(FixedPlot):
             Frame of each source, (S,).
         na
             Numerical aperture of the objective, or None if unknown.
+        dark_field_is_wanted
+            Whether directions outside the aperture are no mistake.
         """
         self._directions, self._frames, self._na = directions, frames, na
+        self._dark_field_is_wanted = dark_field_is_wanted
         angle = np.linspace(0, 2 * np.pi, 91)
         radius = na or 0.0
         self._circle.setData(radius * np.cos(angle), radius * np.sin(angle))
@@ -89,12 +99,12 @@ class LedPlot(FixedPlot):
             line.setPen(pg.mkPen(theme.secondary.as_hex()))
 
     def _draw_dots(self) -> None:
-        beyond = self.outside
+        beyond, there = self.outside, DARK_FIELD if self._dark_field_is_wanted else OUTSIDE
         self.dots.setData(
             x=self._directions[:, 1],
             y=self._directions[:, 0],
             size=np.where(self._frames == self._current, CURRENT, DOT),
-            brush=[pg.mkBrush(OUTSIDE if out else INSIDE) for out in beyond],
+            brush=[pg.mkBrush(there if out else INSIDE) for out in beyond],
         )
 
 
