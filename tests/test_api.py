@@ -92,7 +92,7 @@ def test_a_result_is_a_dataset_with_units(stack: SampleData) -> None:
     assert float(data.x[1]) == pytest.approx(stack.recipe.model_dump()["pixel_size_um"])
     assert data.residual.dims == ("n", "y", "x")
     # and back: its coordinates tell the spacing
-    focused = nd.lensless.start(data.residual + 1, recipe=stack.recipe)
+    focused = nd.lensless.start(1 + 1e4 * data.residual, recipe=stack.recipe)
     focused.close()
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Import every module of the package except the widgets, which need a Qt binding, and those that need Triton."""
+"""Import every module except the widgets, which need a Qt binding, and those that need Triton or numba."""
 
 import importlib
 import sys
@@ -18,8 +18,8 @@ def main() -> int:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
-            # torch brings Triton along for NVIDIA cards only, and its kernels cannot be declared without it
-            if error.name != "triton":
+            # torch brings Triton along for NVIDIA cards only, and kernels cannot be declared without their compilers
+            if error.name not in ("triton", "numba", "llvmlite"):
                 raise
             left_out += 1
     print(f"{len(names) - left_out} modules imported")

@@ -13,6 +13,7 @@ from napari_diner import memory
 from napari_diner.cli.output import OUTPUT, Quiet, ReplaceFile, check_file, file_written
 from napari_diner.errors import InputError, OutputError, quoted
 from napari_diner.io.folder import check_space
+from napari_diner.tasks.fit.region import HIGHEST_ORDER
 
 if TYPE_CHECKING:
     from napari_diner.tasks.fit.region import Index
@@ -48,6 +49,8 @@ def render(
         raise OutputError(f"The output {output} needs another library; pip install zarr, or write a TIFF file")
     check_file(output, overwrite, "TIFF", (".tif", ".tiff", ".zarr"), [model])
     factors = _numbers(zoom)
+    if not 0 <= order <= HIGHEST_ORDER:
+        raise InputError(f"The order of the splines is {order}; choose one from 0 to {HIGHEST_ORDER}")
     from napari_diner.tasks.fit.model import FitModel
 
     saved = FitModel.open(model)

@@ -477,7 +477,7 @@ def test_renderings_have_axes_scale_and_type(kind: str, axes: str, saved: Saved)
 @pytest.mark.parametrize("order", [0, 1, 3])
 @pytest.mark.parametrize("kind", ["diner of 8 bits, shared keys", "pixels", "siren"])
 def test_a_rendering_is_the_same_in_parts(kind: str, order: int, saved: Saved) -> None:
-    model, _ = saved("ZYXS", np.float32, **KINDS[kind])
+    model, _ = saved("TYXS", np.float32, **KINDS[kind])
     part = (slice(None), slice(None, None, -1), slice(1, None, 2))
     for zoom in (1.0, (2.5, 3, 0.6)):
         whole, lazy = model.render(part, zoom, order), model.rendering(part, zoom, order)

@@ -201,7 +201,7 @@ def test_the_settings_of_the_last_run_survive_a_restart(
 
 def test_a_rejected_number_is_named_until_it_is_corrected(dock: LenslessDock, qtbot: QtBot) -> None:
     line = dock.editors["wavelength_um"].lineEdit()
-    for typed, said in (("5000", "Wavelength 5000 is not between"), ("530 nm", "")):
+    for typed, said in (("5000000", "Wavelength 5000000 is not between"), ("530 nm", "")):
         line.selectAll()
         qtbot.keyClicks(line, typed)
         qtbot.keyClick(line, Qt.Key.Key_Return)

@@ -19,8 +19,8 @@ from napari_diner.representations.base import Representation
 from napari_diner.representations.diner import Diner
 from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.recipe import FitRecipe
-from napari_diner.tasks.fit.region import Index, Region
-from napari_diner.tasks.fit.rendering import HIGHEST_ORDER, Rendering, Sampling
+from napari_diner.tasks.fit.region import HIGHEST_ORDER, Index, Region
+from napari_diner.tasks.fit.rendering import Rendering, Sampling
 from napari_diner.tasks.fit.stored import INDEX, LOW, STEP, TABLE, Outputs, StoredFit, line, unpacked_table
 from napari_diner.tasks.result import Result
 

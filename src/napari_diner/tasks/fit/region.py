@@ -9,6 +9,9 @@ from napari_diner.errors import InputError
 
 Index = slice | int
 
+HIGHEST_ORDER = 5
+"""Highest order of the splines that interpolate between samples."""
+
 
 @dataclass(frozen=True)
 class Region:

@@ -16,8 +16,6 @@ from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.recipe import CHANNEL_AXES
 from napari_diner.tasks.fit.region import Region
 
-HIGHEST_ORDER = 5
-"""Highest order of the splines that interpolate."""
 # samples beyond a region on which its values depend: the neighbours, and for splines of higher order those that their
 # filter reaches to the precision of single numbers
 _REACH, _REACH_OF_SPLINES = 1, 24

@@ -89,7 +89,8 @@ class DarkFrames:
         illumination = recipe.illumination(left_out.frames)
         geometry = recipe.geometry((recipe.slice_count, 1, 1))
         used = illumination.without(left_out.numbers)
-        used.check(geometry.na, geometry.medium_index, with_dark_field=True)
+        with left_out.counting():
+            used.check(geometry.na, geometry.medium_index, with_dark_field=True)
         others = [number for number in range(len(illumination)) if number not in numbers]
         dark = illumination.without(others)
         highest = geometry.na + float(np.hypot(*dark.apertures.T).max())

@@ -105,8 +105,8 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
     source_na: float = Field(default=0.0, ge=0, le=1, title="Source size (NA)")
     """Radius of an LED over its distance, as a numerical aperture: it blurs what is out of focus; 0 for points."""
     dark_field: Literal["refuse", "leave_out", "use"] = Field(default="refuse", title="Dark field")
-    """Frames with light from outside the objective's NA: an error (refuse), left out, or used by the multi-slice model,
-    for detail beyond the resolution of the other frames."""
+    """Frames with light from outside the objective's NA: an error (refuse), left out, or used by the multi-slice
+    model."""
     dark_field_exposure: tuple[float, ...] = Field(default=(), title="Dark-field exposure")
     """Exposure time times brightness of dark-field frames relative to the others, one number or one for each frame of
     the stack; empty to estimate it for each."""

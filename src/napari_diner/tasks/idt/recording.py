@@ -69,8 +69,7 @@ class IdtRecording:
         given = self.left_out
         if self.left_out.kept:  # anything else is refused below
             self.left_out = bright_only(self.recipe, given)
-            with given.counting():
-                self.dark = DarkFrames.of(self.recipe, data, given, self.left_out)
+            self.dark = DarkFrames.of(self.recipe, data, given, self.left_out)
         with self.left_out.counting():
             if self.left_out.kept and data.transfer is None:
                 # frames lit from outside the objective would otherwise look as if they were in another unit

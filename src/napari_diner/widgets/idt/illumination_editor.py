@@ -20,7 +20,7 @@ from napari_diner.widgets.idt.led_plot import LedPlot, outside
 EDGE_OF_APERTURE = 0.9
 """Fraction of the objective's NA that the illumination must reach for slow changes of the index to be visible."""
 _DARK_FIELD = {
-    "refuse": "dark field; use it for finer detail, or leave it out",
+    "refuse": "dark field; use it, or leave it out",
     "leave_out": "dark field, which is left out",
     "use": "dark field, which the multi-slice model uses",
 }
