@@ -45,5 +45,7 @@ def test_the_memory_of_further_points_is_planned() -> None:
 def test_sizes_that_cannot_be_are_refused() -> None:
     with pytest.raises(RecipeError, match="radius of the light source divided by its distance"):
         IdtRecipe.parse({"na": 0.5, "source_na": 0.8})
+    with pytest.raises(RecipeError, match="point sources only"):
+        IdtRecipe.parse({"source_na": 0.02, "dark_field": "use"})
     with pytest.raises(RecipeError, match="leave out source_na"):
         IdtRecipe.parse({"source_na": 0.1, "transfer_functions": "file"})

@@ -204,6 +204,10 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
             )
         if self.transfer_functions is not None and self.source_na:
             raise ValueError("transfer_functions are for sources of their own size; leave out source_na, or them")
+        if self.dark_field == "use" and self.source_na:
+            raise ValueError(
+                "dark field is used with point sources only; leave out source_na, or set dark_field to leave_out"
+            )
         return self
 
     @model_validator(mode="after")
