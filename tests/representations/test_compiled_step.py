@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
@@ -18,20 +16,7 @@ pytest.importorskip("numba", reason="the compiled loops need numba")
 RATE, STEPS = 1e-3, 3
 # more than two blocks of a thread, which no vector fills evenly
 COUNT, SIZE = 3301, 12
-
-
-@pytest.fixture(params=[1, 3], autouse=True)
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Share the work between threads, also unevenly."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def for_few_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interpolation, "FEWEST_KEYS", 1)
+pytestmark = pytest.mark.usefixtures("threads", "for_few_keys")
 
 
 def adam(keys: Tensor) -> torch.optim.Adam:
