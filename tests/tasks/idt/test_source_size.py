@@ -10,6 +10,7 @@ from napari_diner import sample
 from napari_diner.errors import RecipeError
 from napari_diner.tasks.idt.data import IdtData
 from napari_diner.tasks.idt.memory import plan
+from napari_diner.tasks.idt.plausibility import optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.truth import TrueVolume
 from tests.tasks.idt.small_recordings import reconstructed
@@ -40,6 +41,13 @@ def test_the_memory_of_further_points_is_planned() -> None:
     small, large = (plan(recipe.updated({"source_na": size}), (24, 256, 256)).work for size in (0.0, SIZE_NA))
     # two tables of complex numbers for each point, at the frequencies that pass
     assert large - small > 10 * 24 * 256**2 * 16
+
+
+def test_sources_that_are_unusually_wide_are_named() -> None:
+    recipe = IdtRecipe.parse({"wavelength_um": 0.5, "pixel_size_um": 0.15, "na": 0.6})
+    assert optics_doubts(recipe.updated({"source_na": 0.08}), (64, 64)) == []
+    (doubt,) = optics_doubts(recipe.updated({"source_na": 0.4}), (64, 64))
+    assert "unusually wide" in doubt
 
 
 def test_sizes_that_cannot_be_are_refused() -> None:

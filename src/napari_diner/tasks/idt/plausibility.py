@@ -20,6 +20,8 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 
 # ratio of the pixel to the coarsest one without aliasing from which it is not that of the sample
 _CAMERA = 10.0
+# the largest usual radius of a light source over its distance
+_WIDE_SOURCE = 0.15
 # least blur of the background, in units of λ/NA
 _BLURRED = 2.0
 # frames from which a volume can be expected
@@ -60,6 +62,11 @@ def optics_doubts(recipe: IdtRecipe, shape: tuple[int, int]) -> list[str]:
         odd["background_blur_um"] = (
             f"the blur of {blur:g} µm is finer than most detail, λ/NA = {slices.wavelength_um / recipe.na:.2g} µm, so "
             "that the sample becomes part of its background; choose one wider than the sample"
+        )
+    if recipe.source_na > _WIDE_SOURCE:
+        odd["source_na"] = (
+            f"light sources with a radius of {recipe.source_na:g} as a numerical aperture are unusually wide for "
+            f"tomography, above {_WIDE_SOURCE:g}; check source_na, the radius divided by the distance in the same unit"
         )
     check_field(min(shape) * pixel, Optics(pixel, slices.wavelength_um, recipe.medium_index), odd)
     return list(odd.values())
