@@ -87,6 +87,50 @@ def test_the_same_stack_comes_out_of_every_file(name: str, tmp_path: Path) -> No
         np.testing.assert_array_equal(values, STACK)
 
 
+def test_packed_values_of_hdf5_are_unpacked(tmp_path: Path) -> None:
+    """By the CF conventions; without them, the offset would be taken for light."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["frames"] = STACK
+        packing = {"scale_factor": np.float32(0.25), "add_offset": [-3.0], "_FillValue": STACK[0, 0, 0]}
+        file["frames"].attrs.update(packing)
+    expected = 0.25 * STACK - 3.0
+    expected[STACK[0, 0, 0] == STACK] = np.nan
+    info = probe(tmp_path / "a.h5")
+    np.testing.assert_array_equal(read(info), expected)
+    assert "0.25·v + -3 is read" in " ".join(info.header.notes) and "missing" in " ".join(info.header.notes)
+
+
+def test_a_packing_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["frames"] = STACK
+        file["frames"].attrs["scale_factor"] = 0.0
+    with pytest.raises(InputError, match="scale_factor 0 and the add_offset 0"):
+        probe(tmp_path / "a.h5")
+
+
+def test_axes_and_spacings_of_hdf5_are_used(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["frames"] = STACK.transpose(1, 2, 0)
+        for dimension, label in zip(file["frames"].dims, ("y", "x", "z"), strict=True):
+            dimension.label = label
+        file["frames"].attrs["element_size_um"] = [2.0, 0.5, 0.5]
+    info = probe(tmp_path / "a.h5")
+    np.testing.assert_array_equal(read(info), STACK)
+    assert info.pixel_size_um == 0.5
+
+
+def test_the_level_of_full_resolution_is_read_wherever_it_is_listed(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    save_zarr(tmp_path / "a.zarr", STACK)
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="a")
+    images = group.attrs["multiscales"]
+    images[0]["datasets"].reverse()
+    group.attrs["multiscales"] = images
+    info = probe(tmp_path / "a.zarr")
+    assert info.pixel_size_um == 0.5
+    np.testing.assert_array_equal(read(info), STACK)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.bool_])
 def test_types_are_kept(dtype: type[np.generic], tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", STACK.astype(dtype))

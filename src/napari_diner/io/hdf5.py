@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from napari_diner.errors import InputError, quoted
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
+from napari_diner.io.hdf5_meaning import axis_letters, packing, scale_um
 from napari_diner.io.header import Header, check_expansion, column_axes, decoding, unnamed_axes
 from napari_diner.io.parts import Part, chosen
 
@@ -53,17 +54,23 @@ def probe_hdf5(path: Path, name: str = "") -> Header:
     """
     with decoding(path), opened(path) as file:
         array, in_columns = _chosen(path, file, name)
-        shape, dtype = _shape(array, in_columns), array.dtype
-        check_expansion(path, int(array.size) * dtype.itemsize, array.id.get_storage_size())
-    return Header(shape, dtype, (column_axes if in_columns else unnamed_axes)(shape, dtype))
+        shape, stored = _shape(array, in_columns), array.dtype
+        check_expansion(path, int(array.size) * stored.itemsize, array.id.get_storage_size())
+        if in_columns:
+            return Header(shape, stored, column_axes(shape, stored))
+        meaning = packing(path, array)
+        axes = axis_letters(array) or unnamed_axes(shape, stored)
+        return Header(shape, meaning.dtype(stored), axes, scale_um(path, array), meaning.notes)
 
 
 def read_hdf5(path: Path, name: str, index: Index) -> Array:
     """Return part of an array, with its axes as `probe_hdf5` announced them."""
     with decoding(path), opened(path) as file:
         array, in_columns = _chosen(path, file, name)
-        values: Array = array[index[::-1]] if in_columns else array[index]
-        return values.T if in_columns else values
+        if in_columns:
+            columns: Array = array[index[::-1]]
+            return columns.T
+        return packing(path, array).values(array[index])
 
 
 def dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,6 +57,12 @@ def column_axes(shape: tuple[int, ...], dtype: DType) -> str:
     """Return the axes of an array of MATLAB, which has rows and columns first; see `unnamed_axes`."""
     colours = "s" * (len(shape) > 2 and dtype == np.uint8 and shape[-1] in _COLOURS)
     return "YX" + UNNAMED * (len(shape) - 2 - len(colours)) + colours
+
+
+def named_axes(names: Sequence[str]) -> str:
+    """Return the letters of axes with names, such as ``"time"`` or ``"y"``; ``?`` where it is unknown or not unique."""
+    letters = [name[:1].upper() for name in names]
+    return "".join(letter if letter in "TZCNYX" and letters.count(letter) == 1 else UNNAMED for letter in letters)
 
 
 def check_expansion(path: Path, nbytes: int, stored: int) -> None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from napari_diner.errors import InputError, quoted
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
-from napari_diner.io.header import UNNAMED, Header, check_expansion, decoding, unnamed_axes
+from napari_diner.io.header import Header, check_expansion, decoding, named_axes, unnamed_axes
 from napari_diner.io.parts import SEPARATOR
 from napari_diner.io.texts import read_json
 from napari_diner.io.units import micrometres
@@ -146,26 +146,38 @@ class _Level(BaseModel):
     path: str
     coordinateTransformations: tuple[_Transformation, ...] = ()  # noqa: N815 (of the format)
 
+    def pixel_size(self) -> float:
+        """Return the product of the spacings along all axes, infinite if none are given."""
+        scales = [step.scale for step in self.coordinateTransformations if step.scale]
+        size = math.prod(itertools.chain.from_iterable(scales)) if scales else math.inf
+        return math.inf if math.isnan(size) else size
+
 
 class _Image(BaseModel):
-    """An image at several resolutions, the full one first."""
+    """An image at several resolutions."""
 
     axes: tuple[_Axis | str, ...] = ()
     datasets: tuple[_Level, ...] = Field(min_length=1)
     coordinateTransformations: tuple[_Transformation, ...] = ()  # noqa: N815 (of the format)
 
+    @property
+    def full(self) -> _Level:
+        """The array of full resolution: that of the smallest pixels, and the first of those that say no size.
+
+        The format demands that it comes first, which not all programs heed.
+        """
+        return min(self.datasets, key=_Level.pixel_size)
+
     def letters(self) -> str:
         """Return the letters of the axes."""
-        names = [axis if isinstance(axis, str) else axis.name for axis in self.axes]
-        letters = [name[:1].upper() for name in names]
-        return "".join(axis if axis in "TZCNYX" and letters.count(axis) == 1 else UNNAMED for axis in letters)
+        return named_axes([axis if isinstance(axis, str) else axis.name for axis in self.axes])
 
     def scale_um(self) -> dict[str, float]:
         """Return the spacings at full resolution by the letters of the axes."""
         spacings = {}
         for place, (letter, axis) in enumerate(zip(self.letters(), self.axes, strict=True)):
             size = None if isinstance(axis, str) else micrometres(axis.unit)
-            for step in (*self.datasets[0].coordinateTransformations, *self.coordinateTransformations):
+            for step in (*self.full.coordinateTransformations, *self.coordinateTransformations):
                 if size is not None and len(step.scale) == len(self.axes):
                     size *= step.scale[place]
             if size is not None and letter in "ZYX" and math.isfinite(size) and size > 0:
@@ -232,7 +244,7 @@ def _array(path: Path, name: str) -> tuple[zarr.Array[Any], _Image | None]:
             raise InputError(
                 f"{path} holds {listed} but no OME-Zarr image; name an array in it, as in {path.name}{SEPARATOR}name"
             )
-        name = image.datasets[0].path
+        name = image.full.path
     if ".." in Path(name).parts or Path(name).is_absolute():
         raise InputError(f"{path} refers to an array outside of it; save it again")
     for part in name.split("/") if name else ():
