@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, Unpack
+from typing import Literal, TypeAlias, Unpack
 
 import torch
 from torch import Tensor
@@ -33,6 +33,8 @@ from napari_diner.physics.idt.linear import LinearModel, default_block, without_
 from napari_diner.physics.zernike import wavefront
 
 Dispersion = Literal["exact", "legacy"]
+Direction: TypeAlias = tuple[float | Tensor, float | Tensor]
+"""Numerical apertures (NA_y, NA_x) of one source, or of several."""
 
 
 def axial_frequency(squared: Tensor, geometry: VolumeGeometry, dispersion: Dispersion = "exact") -> Tensor:
@@ -54,7 +56,7 @@ def axial_frequency(squared: Tensor, geometry: VolumeGeometry, dispersion: Dispe
 
 
 def born_amplitude(
-    fy: Tensor, fx: Tensor, source: tuple[float, float], geometry: VolumeGeometry, dispersion: Dispersion = "exact"
+    fy: Tensor, fx: Tensor, source: Direction, geometry: VolumeGeometry, dispersion: Dispersion = "exact"
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the light that one slice scatters into each frequency: its amplitude, axial frequency and phase.
 
@@ -63,7 +65,7 @@ def born_amplitude(
     fy, fx
         Frequencies u relative to the illumination, in cycles/µm, of shapes that broadcast.
     source
-        Numerical aperture (NA_y, NA_x) of the illumination.
+        Numerical aperture (NA_y, NA_x) of the illumination; arrays, whose shapes broadcast with them, for several.
     geometry, dispersion
         See `BornModel`.
 
@@ -72,11 +74,12 @@ def born_amplitude(
     a, Δη, ΔW
         Real: A_m(u) = i a exp(−i 2π z_m Δη + iΔW), with ΔW from `pupil_phase`.
     """
-    uy, ux = source[0] / geometry.wavelength_um, source[1] / geometry.wavelength_um
-    squared = (fy + uy) ** 2 + (fx + ux) ** 2
+    uy, ux = (along / geometry.wavelength_um for along in _tensors(source))
+    unscattered = axial_frequency(uy**2 + ux**2, geometry, dispersion).to(fy.device)
+    squared = (fy + uy.to(fy.device)) ** 2 + (fx + ux.to(fx.device)) ** 2
     inside = squared <= (geometry.cutoff * (1 + EDGE)) ** 2
     eta = axial_frequency(squared, geometry, dispersion)
-    delta = eta - axial_frequency(torch.tensor(uy**2 + ux**2, dtype=torch.float64), geometry, dispersion).to(eta.device)
+    delta = eta - unscattered
     factor = geometry.wavenumber**2 * geometry.slice_spacing_um / (4 * math.pi)
     amplitude = factor * torch.sinc(geometry.slice_spacing_um * delta) / eta
     # η is far from zero within the pupil
@@ -84,7 +87,7 @@ def born_amplitude(
     return torch.where(inside, amplitude, 0.0), torch.where(inside, delta, 0.0), phase
 
 
-def pupil_phase(fy: Tensor, fx: Tensor, source: tuple[float, float], geometry: VolumeGeometry) -> Tensor:
+def pupil_phase(fy: Tensor, fx: Tensor, source: Direction, geometry: VolumeGeometry) -> Tensor:
     """Return the phase that the pupil adds to scattered light, relative to that of the unscattered light.
 
     Parameters
@@ -99,16 +102,21 @@ def pupil_phase(fy: Tensor, fx: Tensor, source: tuple[float, float], geometry: V
     """
     if not geometry.is_aberrated:
         return torch.zeros((), dtype=fy.dtype, device=fy.device)
-    y, x = (value / geometry.na for value in source)
-    here = fy / geometry.cutoff, fx / geometry.cutoff
-    unscattered = wavefront(geometry.zernike_rad, *(torch.tensor(value, dtype=fy.dtype) for value in (y, x)))
-    return wavefront(geometry.zernike_rad, here[0] + y, here[1] + x) - unscattered.to(fy.device)
+    y, x = (along.to(fy) / geometry.na for along in _tensors(source))
+    scattered = wavefront(geometry.zernike_rad, fy / geometry.cutoff + y, fx / geometry.cutoff + x)
+    return scattered - wavefront(geometry.zernike_rad, y, x)
+
+
+def _tensors(source: Direction) -> tuple[Tensor, Tensor]:
+    """Return the components of a direction in double precision."""
+    na_y, na_x = (torch.as_tensor(along, dtype=torch.float64) for along in source)
+    return na_y, na_x
 
 
 def source_blur(
-    fy: Tensor, fx: Tensor, source: tuple[float, float], geometry: VolumeGeometry, source_na: float, z_um: Tensor
+    fy: Tensor, fx: Tensor, source: Direction, geometry: VolumeGeometry, source_na: float, z_um: Tensor
 ) -> Tensor:
-    """Return the contrast that the size of a source leaves to light scattered at some heights, (K, Z).
+    """Return the contrast that the size of a source leaves to light scattered at some heights, (…, Z).
 
     The mean of ``exp(−i 2π z Δη)`` over a disc of directions of the radius ρ, relative to the value in its middle, for
     Δη as a linear function of the direction: ``2 J1(x)/x``, ``x = 2π |z| (ρ/λ) |∇Δη|``. `extended` gives the exact sum.
@@ -116,17 +124,17 @@ def source_blur(
     Parameters
     ----------
     fy, fx, source, geometry
-        As in `born_amplitude`; frequencies (K,).
+        As in `born_amplitude`; of the shapes (…).
     source_na
         Radius ρ of the source as a numerical aperture.
     z_um
         Heights, (Z,).
     """
-    uy, ux = source[0] / geometry.wavelength_um, source[1] / geometry.wavelength_um
+    uy, ux = (along.to(fy.device) / geometry.wavelength_um for along in _tensors(source))
     here = axial_frequency((fy + uy) ** 2 + (fx + ux) ** 2, geometry).clamp_min(1e-9)
-    there = math.sqrt(geometry.medium_frequency**2 - uy**2 - ux**2)
+    there = (geometry.medium_frequency**2 - uy**2 - ux**2).sqrt()
     slope = torch.hypot((fy + uy) / here - uy / there, (fx + ux) / here - ux / there)
-    x = 2 * math.pi * source_na / geometry.wavelength_um * slope[:, None] * z_um.abs().to(slope)
+    x = 2 * math.pi * source_na / geometry.wavelength_um * slope[..., None] * z_um.abs().to(slope)
     return torch.where(x < 1e-6, 1.0, 2 * torch.special.bessel_j1(x) / x.clamp_min(1e-6))
 
 

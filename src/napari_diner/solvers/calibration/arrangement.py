@@ -301,20 +301,19 @@ class ArrangementTest:
     def _matrix(self, frames: Sequence[tuple[Source, ...]]) -> Tensor:
         """Return the matrix of each frequency, (K, N, 2Z): H_re of all slices, then H_im."""
         matrix = torch.zeros(len(self._fy), len(frames), 2, len(self._z), dtype=_COMPLEX)
-        for place, frame in enumerate(frames):
-            weight = sum(source.weight for source in frame)
-            for source in frame:
-                for sign in (1, -1):
-                    fy, fx, direction = sign * self._fy, sign * self._fx, (source.na_y, source.na_x)
-                    a, delta, pupil = born_amplitude(fy, fx, direction, self.geometry, self.dispersion)
-                    angle = (sign * (pupil[..., None] - 2 * math.pi * delta[:, None] * self._z)).float()
-                    response = (source.weight / weight * a.float())[:, None] * torch.complex(
-                        -sign * angle.sin(), sign * angle.cos()
-                    )
-                    if self._source_na:
-                        response *= source_blur(fy, fx, direction, self.geometry, self._source_na, self._z).float()
-                    matrix[:, place, 0] += response
-                    matrix[:, place, 1] += 1j * sign * response
+        places = torch.tensor([place for place, frame in enumerate(frames) for _ in frame])
+        weights = torch.tensor([one.weight / sum(each.weight for each in frame) for frame in frames for one in frame])
+        rows = torch.tensor([(one.na_y, one.na_x) for frame in frames for one in frame], dtype=torch.float64)
+        direction = rows[:, 0], rows[:, 1]
+        for sign in (1, -1):
+            fy, fx = sign * self._fy[:, None], sign * self._fx[:, None]
+            a, delta, pupil = born_amplitude(fy, fx, direction, self.geometry, self.dispersion)
+            angle = (sign * (pupil[..., None] - 2 * math.pi * delta[..., None] * self._z)).float()
+            response = (weights * a.float())[..., None] * torch.complex(-sign * angle.sin(), sign * angle.cos())
+            if self._source_na:
+                response *= source_blur(fy, fx, direction, self.geometry, self._source_na, self._z).float()
+            matrix[:, :, 0].index_add_(1, places, response)
+            matrix[:, :, 1].index_add_(1, places, 1j * sign * response)
         return matrix.flatten(2)
 
     def _choose_frequencies(self, data: Tensor, most: int, periods: float) -> None:
