@@ -60,6 +60,20 @@ def test_a_series_gives_what_each_recording_gives(series: np.ndarray) -> None:
     assert [name for name in names if name.startswith("recording 3")] == ["recording 3 of 3: gauss-newton"]
 
 
+def test_a_recording_that_is_stopped_costs_no_image_of_the_others(series: np.ndarray) -> None:
+    settings = {**RECIPE, "uncertainty": {"map": True, "samples": 1, "cg_steps": 10}, "select": "T=all"}
+    run = task("lensless").start(LenslessRecipe.parse(settings), Frames(series, "TNYX"))
+    for progress in run:
+        if progress.stage.startswith("recording 3"):
+            break
+    stopped = run.result()
+    assert stopped.report["series"]["done"] == 3
+    assert len(stopped["phase"].data) == len(stopped["residual"].data) == 3
+    assert stopped["residual"].data.shape == series.shape
+    assert len(stopped["uncertainty"].data) == len(stopped["amplitude_uncertainty"].data) == 2
+    assert any("uncertainty is only of the first 2 of 3 recordings" in text for text in stopped.report["warnings"])
+
+
 def test_each_recording_is_prepared_once(series: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     lensless, prepared = task("lensless"), []
     job = lensless.job

@@ -118,16 +118,7 @@ class SeriesJob(Chain):
         problem = self._diverged(state.number, last, record) if state.done else None
         outcomes = state.done if problem is not None else (*state.done, last)
         first, last = outcomes[0], outcomes[-1]
-        arrays = tuple(
-            NamedArray(
-                array.name,
-                np.stack([outcome.arrays[place].data for outcome in outcomes]),
-                next(letter for letter in self._axis + "TPC" if letter not in array.axes) + array.axes,
-                (self._spacing_um, *array.scale_um),
-                array.unit,
-            )
-            for place, array in enumerate(first.arrays)
-        )
+        arrays, short = self._stacked(outcomes)
         figures: dict[str, Any] = dict(last.figures)
         series: dict[str, object] = {"axis": self._axis, "recordings": self.count, "done": len(outcomes)}
         for name, worst in _QUALITY.items():
@@ -143,7 +134,30 @@ class SeriesJob(Chain):
             for name, values in outcome.weights.items()
         }
         header = {**first.header, "series": self._axis} if first.header else {}
-        return Outcome(arrays, {**figures, "series": series}, self._warnings(outcomes), weights, header, problem)
+        warnings = [*self._warnings(outcomes), *short]
+        return Outcome(arrays, {**figures, "series": series}, warnings, weights, header, problem)
+
+    def _stacked(self, outcomes: Sequence[Outcome]) -> tuple[tuple[NamedArray, ...], list[str]]:
+        """Return the images of all recordings, and warnings about those that end early.
+
+        A recording that was stopped may lack images, such as those of its uncertainty, or have fewer samples in them:
+        such an image holds the recordings before it.
+        """
+        stacks, warnings = [], []
+        for array in outcomes[0].arrays:
+            alike = []
+            for outcome in outcomes:
+                same = next((each.data for each in outcome.arrays if each.name == array.name), None)
+                if same is None or same.shape != array.data.shape:
+                    break
+                alike.append(same)
+            letter = next(letter for letter in self._axis + "TPC" if letter not in array.axes)
+            scale_um = (self._spacing_um, *array.scale_um)
+            stacks.append(NamedArray(array.name, np.stack(alike), letter + array.axes, scale_um, array.unit))
+            if len(alike) < len(outcomes):
+                whose = f"the first {len(alike)} of {len(outcomes)} recordings"
+                warnings.append(f"{array.name} is only of {whose}, as the next one was stopped before it was complete")
+        return tuple(stacks), warnings
 
     def _diverged(self, number: int, outcome: Outcome, record: RunRecord) -> DinerError | None:
         """Return the error if the outcome of a recording is not finite; it must not cost the others."""
