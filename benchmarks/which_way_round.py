@@ -76,8 +76,8 @@ def recorded(**changes: object) -> tuple[IdtRecipe, npt.NDArray[np.float32], Vec
 
 def warnings_about_light(recipe: IdtRecipe, frames: npt.NDArray[np.floating]) -> list[str]:
     """Return the warnings before a run that are about directions or the side of the index."""
-    job = task("idt").start(recipe, Frames(frames)).job
-    return [text for text in job.warnings if ("directions" in text and "fit" in text) or "index of the sample" in text]
+    said = task("idt").start(recipe, Frames(frames)).warnings
+    return [text for text in said if ("directions" in text and "fit" in text) or "index of the sample" in text]
 
 
 def main() -> None:
@@ -154,12 +154,12 @@ def seconds(recipe: IdtRecipe, frames: npt.NDArray[np.floating]) -> float:
     import torch
 
     from napari_diner.tasks.idt.optics import computed_models
-    from napari_diner.tasks.idt.ways import expected_sign
+    from napari_diner.tasks.idt.ways import GivenDirections
 
     shape = (recipe.slice_count, frames.shape[1], frames.shape[2])
     models, _ = computed_models(recipe, recipe.illumination(len(frames)), shape, torch.device("cpu"))
     began = time.perf_counter()
-    expected_sign(recipe, models, torch.from_numpy(frames - 1))
+    GivenDirections(recipe, models, torch.from_numpy(frames - 1)).warnings()
     return time.perf_counter() - began
 
 

@@ -221,7 +221,7 @@ def run_command() -> Command:
 
 def _run(common: Running, task: AnyTask, recipe: Recipe, truth: Path | None) -> Work:
     if common.check:
-        return functools.partial(check_only, task, recipe)
+        return functools.partial(check_only, task, recipe, quiet=common.quiet)
     folder = common.folder
 
     def start() -> AnyRun:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter, Token
 
 from napari_diner.cli.options import option_name
-from napari_diner.cli.terminal import Watch, print_rows, print_table, progress_display, unprintable, warn
+from napari_diner.cli.terminal import Watch, doing, print_rows, print_table, progress_display, unprintable, warn
 from napari_diner.errors import DinerError, OutputError
 from napari_diner.io.folder import (
     REPORT,
@@ -211,11 +211,12 @@ def print_findings(findings: Sequence[Finding], warnings: Collection[str]) -> No
     )
 
 
-def check_only(task: AnyTask, recipe: Recipe) -> int:
+def check_only(task: AnyTask, recipe: Recipe, *, quiet: bool = False) -> int:
     """Print what can be said about a run before it; return the exit code: 1 if it is bad."""
     from napari_diner.tasks.preflight import preflight, worst
 
-    lines = preflight(task, recipe, describe=lambda error: error.describe(option_name))
+    with doing(quiet=quiet) as tell:
+        lines = preflight(task, recipe, describe=lambda error: error.describe(option_name), tell=tell)
     words = {"good": "good", "doubtful": "DOUBTFUL", "bad": "BAD"}
     print_rows(Row(f"{words[line.level]:8}  {line.aspect}", line.sentence) for line in lines)
     return int(worst(lines) == "bad")

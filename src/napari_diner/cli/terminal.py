@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -149,6 +150,18 @@ class _Lines:
 
     def close(self) -> None:
         pass
+
+
+@contextmanager
+def doing(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows what is being done: on a terminal in one line, which is removed at the end."""
+    if quiet:
+        yield lambda what: None
+    elif sys.stderr.isatty():
+        with Console(stderr=True).status("") as status:
+            yield lambda what: status.update(Text(what))
+    else:
+        yield lambda what: print(f"{what} …", file=sys.stderr, flush=True)
 
 
 def _figures(progress: Progress) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -140,9 +139,9 @@ class Job(ABC, Generic[State]):
     images: Mapping[str, npt.NDArray[Any]] = MappingProxyType({})
     """Images that were given as arrays in place of files, by the keys of the recipe."""
 
-    @functools.cached_property
+    @property
     def suspicions(self) -> Sequence[str]:
-        """Warnings about recipe and data that take seconds to find, such as by short reconstructions."""
+        """Warnings about recipe and data that take seconds to find, such as by short reconstructions; found once."""
         return ()
 
     @property

@@ -49,6 +49,7 @@ def preflight(
     *,
     describe: Callable[[DinerError], str] = str,
     trial: bool = True,
+    tell: Callable[[str], object] = lambda what: None,
 ) -> list[Finding]:
     """Return what can be said about a run before it: sampling, saturation, plausibility, memory and others.
 
@@ -60,15 +61,19 @@ def preflight(
         Returns the message of an error.
     trial
         Whether to estimate the time from the first steps of each stage, which takes about half a second for each.
+    tell
+        Called with what is being done, in words, as it begins.
     """
+    tell("reading data and settings")
     try:
         job = task.start(recipe, frames).job
     except DinerError as error:
         aspect = "memory" if isinstance(error, OutOfMemoryError) else "settings" if error.field else "data"
         return [Finding(aspect, "bad", describe(error).rstrip("."))]
+    tell("looking for settings that fit the data better")
     lines = [*job.findings(), *_plausibility(job)]
     if trial:
-        lines += _time(job)
+        lines += _time(job, tell)
     return lines if job.memory is None else [*lines, Finding("memory", "good", job.memory.describe(job.device))]
 
 
@@ -81,11 +86,11 @@ def _plausibility(job: Job[Any]) -> list[Finding]:
     return [Finding("plausibility", "doubtful", doubt) for doubt in doubts]
 
 
-def _time(job: Job[Any]) -> list[Finding]:
+def _time(job: Job[Any], tell: Callable[[str], object]) -> list[Finding]:
     """Return a line with the longest time of a run, from the first steps of each stage; none if they fail."""
     limit = job.recipe.max_seconds
     try:
-        parts = [part for part in _trials(job) if part is not None]
+        parts = [part for part in _trials(job, tell) if part is not None]
     except DinerError:  # the run reports it
         return []
     longest = sum(seconds for _, seconds in parts)
@@ -98,11 +103,12 @@ def _time(job: Job[Any]) -> list[Finding]:
     return [Finding("time", level, f"up to about {duration(max(longest, 1.0))} on this machine{where}{cure}")]
 
 
-def _trials(job: Job[Any]) -> list[tuple[str, float] | None]:
+def _trials(job: Job[Any], tell: Callable[[str], object]) -> list[tuple[str, float] | None]:
     """Return name and longest time of each stage that a job needs, from a trial of its first steps."""
     state, parts = job.begin(), []
     for stage in job.stages():
         if stage.alike:
+            tell(f"trying the first steps of {stage.name}")
             part, state = _trial(stage, state)
             parts.append(part)
     return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -73,7 +74,7 @@ class SeriesJob(Chain):
         first = task.job(self._at(0), self.first_data)
         first.check_series()
         super().__init__(self.count, first)
-        self._first_warnings = frozenset(first.all_warnings)
+        self._first: Job[Any] | None = first
         # what the first recording leaves to the data, such as the continuation beyond the edges, holds for all
         self._recipe = first.recipe.updated({"select": recipe.select, "axes": recipe.axes})
         self.recipe = self._recipe
@@ -82,8 +83,14 @@ class SeriesJob(Chain):
         self._findings = first.findings()
         if first.memory is not None:
             self.memory = replace(first.memory, result=self.count * first.memory.result)
-        self.warnings = first.all_warnings
+        self.warnings = first.warnings
         self.notes = (*first.notes, f"there are {self.count} recordings along {axis}; each starts from the last")
+
+    @functools.cached_property
+    def suspicions(self) -> Sequence[str]:
+        """Those about the first recording."""
+        first, self._first = self._first, None
+        return () if first is None else first.suspicions
 
     def findings(self) -> Sequence[Finding]:
         """Return what can be said about the first recording."""
@@ -175,7 +182,7 @@ class SeriesJob(Chain):
         """Return the outcome of the current recording, with the warnings that the first recording did not give."""
         job = self.part(state.number)
         outcome = job.outcome(state.inner, record)
-        more = [warning for warning in job.all_warnings if warning not in self._first_warnings]
+        more = [warning for warning in job.all_warnings if warning not in self.all_warnings]
         return replace(outcome, warnings=[*outcome.warnings, *more])
 
     def _warnings(self, outcomes: Sequence[Outcome]) -> list[str]:

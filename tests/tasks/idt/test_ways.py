@@ -35,6 +35,25 @@ def test_wrong_directions_are_warned_of_before_a_run(recording: Recording, wrong
     assert any(text.startswith("the directions do not fit the frames") for text in run.warnings)
 
 
+def test_the_first_picture_does_not_wait_for_other_directions(recording: Recording) -> None:
+    directions = ring(0.637, 12).apertures[:, ::-1]
+    run = started(listed(recording.recipe, directions), recording.frames)
+    run.preview_interval_s = 0.0
+    assert next(run).preview
+    assert not [text for text in run.job.warnings if "directions" in text]
+    before = run.job.begin().problem.priors
+    assert any("directions do not fit" in text for text in run.warnings)
+    assert run.job.begin().problem.priors == before
+
+
+@pytest.mark.parametrize("sign", ["auto", "positive"])
+def test_the_sign_is_known_at_once_where_a_solver_needs_it(recording: Recording, sign: str) -> None:
+    thin = -recording.frames
+    changes = {"solver": "voxels", "regularization": {"positivity": True, "sign": sign}}
+    job = started(recording.recipe.updated(changes), thin).job
+    assert job.begin().problem.priors.sign_re == {"auto": -1, "positive": 1}[sign]
+
+
 def test_directions_listed_in_alternation_are_put_right(recording: Recording) -> None:
     right = ring(0.637, 12).apertures
     wrong = listed(recording.recipe, np.concatenate([right[::2], right[1::2]]))

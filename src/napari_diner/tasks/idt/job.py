@@ -32,6 +32,11 @@ class IdtJob(Job[IdtState]):
         self.warnings, self.notes = recording.warnings, recording.notes
         self._first = recording.state(tile)
 
+    @property
+    def suspicions(self) -> Sequence[str]:
+        """What comparisons with other directions and optics say."""
+        return self.recording.suspicions
+
     def findings(self) -> Sequence[Finding]:
         """Return what optics, illumination and saturation allow."""
         return self.recording.findings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -35,7 +36,7 @@ from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.surround import width_px, with_surround
 from napari_diner.tasks.idt.tiles import Tile
 from napari_diner.tasks.idt.truth import TrueVolume, check_truth
-from napari_diner.tasks.idt.ways import expected_sign, sign_of_sample
+from napari_diner.tasks.idt.ways import GivenDirections, sign_of_sample
 from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.preflight import saturation
 
@@ -64,6 +65,7 @@ class IdtRecording:
         """Frames that are left out of bright field: those of the recipe, without light, or with dark field."""
         self.dark: DarkFrames | None = None
         """The dark-field frames, if they are used."""
+        self._directions: GivenDirections | None = None
         with self.left_out.counting():
             self._check(recipe, data)
         given = self.left_out
@@ -117,7 +119,7 @@ class IdtRecording:
         # impossible optics are reported before any work is done
         models, more = self._models(data, shape)
         warnings += more
-        prior, solver, expected = recipe.regularization, recipe.solver, 0
+        prior, solver = recipe.regularization, recipe.solver
         about_optics = []
         if isinstance(models, ComputedModels):
             dark = None if self.dark is None else self.dark.illumination
@@ -126,12 +128,15 @@ class IdtRecording:
             warnings += drift(self.recipe, contrast, models.illumination)
             if not doubts:  # further warnings would be consequences
                 warnings += [line.sentence for line in about_optics if line.level != "good"]
-                expected, more = expected_sign(recipe, models, torch.from_numpy(contrast))
-                warnings += more
+                self._directions = GivenDirections(recipe, models, torch.from_numpy(contrast))
+        has_sign = prior.positivity and solver != "tikhonov"
+        expected = 0
+        if has_sign and prior.sign == "auto" and self._directions is not None:
+            expected = self._directions.sign
         priors = VolumePriors(
             tikhonov=prior.tikhonov or 0.0,
             tv=prior.tv or 0.0,
-            sign_re=sign_of_sample(prior.sign, expected) if prior.positivity and solver != "tikhonov" else 0,
+            sign_re=sign_of_sample(prior.sign, expected) if has_sign else 0,
             sign_im=1 if prior.positive_absorption and solver != "tikhonov" else 0,
         )
         full, more = saturated_in(self.recipe, data)
@@ -152,6 +157,15 @@ class IdtRecording:
         self.notes = data.notes
         self.dark = None if self.dark is None else self.dark.among(self.used)
         self.frames = self._listed(whole)
+
+    @functools.cached_property
+    def suspicions(self) -> Sequence[str]:
+        """What comparisons with other directions and optics say, see `Job.suspicions`."""
+        given, self._directions = self._directions, None
+        if given is None:
+            return ()
+        with self.left_out.counting():
+            return self.left_out.counted(given.warnings())
 
     def state(self, tile: Tile | None = None) -> IdtState:
         """Return the state with the data and a linear model of the whole field, or of a tile."""

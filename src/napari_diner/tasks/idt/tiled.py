@@ -68,6 +68,11 @@ class TiledIdtJob(Chain):
             f"{layout.overlap_px}",
         )
 
+    @property
+    def suspicions(self) -> Sequence[str]:
+        """What comparisons with other directions and optics say about the whole field."""
+        return self.recording.suspicions
+
     def findings(self) -> Sequence[Finding]:
         """Return what optics, illumination and saturation allow."""
         return self.recording.findings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -53,8 +54,8 @@ _COLUMNS = {
 }
 
 
-def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tuple[int, list[str]]:
-    """Return the sign of the contrast under the directions of a recipe, 0 if unknown, and warnings about both.
+class GivenDirections:
+    """The directions of a recipe, judged by the frames: at first only by their own error of prediction.
 
     Parameters
     ----------
@@ -65,25 +66,42 @@ def expected_sign(recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> tu
     data
         g = I / I_background − 1, real, (N, Y, X).
     """
-    if len(data) < _FEWEST_FRAMES:
-        return 0, []
-    (judged,) = test_of(models, data, FEW).judge([Arrangement("as given", models.illumination)])
-    # slow changes, which tell it, depend on how much of a source passes the objective
-    expected = 0 if models.is_cut else judged.sign
-    others = [other_slices(models, data), other_scale(models, data)]
-    if not recipe.calibration.pupil:
-        others.append(other_pupil(models, data))
-    better = None
-    if judged.error > _WELL_PREDICTED:
-        # low frequencies stand out of the noise, but contain the edges of fields that continue beyond them
-        better = _other_directions(models, data) or _other_directions(models, data, EDGE_PERIODS)
-    suspicions = sorted((one for one in (*others, better) if one is not None), key=lambda one: one.after)
-    if not suspicions:
-        return expected, warnings_of_sign(recipe.regularization.sign, expected)
-    text = str(suspicions[0])
-    for other in suspicions[1:]:
-        text += f"; {other.words} would explain the frames, too" if other.after < _SIMILAR * suspicions[0].after else ""
-    return expected, [text]
+
+    def __init__(self, recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> None:
+        self._recipe, self._models, self._data = recipe, models, data
+
+    @functools.cached_property
+    def _judged(self) -> Judged | None:
+        """The directions as given; None if there are too few frames."""
+        if len(self._data) < _FEWEST_FRAMES:
+            return None
+        (judged,) = test_of(self._models, self._data, FEW).judge([Arrangement("as given", self._models.illumination)])
+        return judged
+
+    @property
+    def sign(self) -> int:
+        """Sign of the contrast under these directions; 0 if it is unknown."""
+        # slow changes, which tell it, depend on how much of a source passes the objective
+        return 0 if self._judged is None or self._models.is_cut else self._judged.sign
+
+    def warnings(self) -> list[str]:
+        """Return a warning about directions, optics or sign; comparing them with others takes seconds."""
+        recipe, models, data = self._recipe, self._models, self._data
+        if self._judged is None:
+            return []
+        others = [other_slices(models, data), other_scale(models, data)]
+        if not recipe.calibration.pupil:
+            others.append(other_pupil(models, data))
+        better = None
+        if self._judged.error > _WELL_PREDICTED:
+            # low frequencies stand out of the noise, but contain the edges of fields that continue beyond them
+            better = _other_directions(models, data) or _other_directions(models, data, EDGE_PERIODS)
+        suspicions = sorted((one for one in (*others, better) if one is not None), key=lambda one: one.after)
+        if not suspicions:
+            return warnings_of_sign(recipe.regularization.sign, self.sign)
+        first, *rest = suspicions
+        alike = [other.words for other in rest if other.after < _SIMILAR * first.after]
+        return ["; ".join([str(first), *(f"{words} would explain the frames, too" for words in alike)])]
 
 
 @dataclass(frozen=True)
