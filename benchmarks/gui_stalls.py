@@ -7,7 +7,9 @@ Each dock is tried in a process of its own, in which nothing has been imported b
 
     xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/gui_stalls.py [lensless focus idt fit]
 
-Needs a screen, real or virtual. Times depend on what else the machine is doing, whose load is printed.
+Needs a screen, real or virtual. Times depend on what else the machine is doing, whose load is printed. With
+``--stacks 60``, a second thread notes every 5 ms what the first one does, and what it did most is printed for each time
+that it computed for more than 60 ms between two ticks.
 """
 
 from __future__ import annotations
@@ -17,12 +19,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 TICK_MS = 10
+STACK_S = 0.005
+INNERMOST = 14
 SAMPLES = {"lensless": "lensless_stack", "focus": "lensless_stack", "idt": "cell_recording", "fit": "colour_image"}
 DOCKS = {
     "lensless": "Lensless phase retrieval",
@@ -32,12 +38,45 @@ DOCKS = {
 }
 
 
-class Watch:
-    """Measures the longest time between two ticks of a timer."""
+class Stacks:
+    """Notes again and again what this thread is doing."""
 
     def __init__(self) -> None:
+        self._notes: list[tuple[tuple[str, int, str], ...]] = []
+        self._thread = threading.get_ident()
+        threading.Thread(target=self._note, daemon=True).start()
+
+    def _note(self) -> None:
+        while True:
+            time.sleep(STACK_S)
+            frame = sys._current_frames().get(self._thread)
+            calls = []
+            while frame is not None:
+                code = frame.f_code
+                calls.append((code.co_filename, frame.f_lineno, code.co_qualname))
+                frame = frame.f_back
+            self._notes.append(tuple(calls))
+
+    def take(self) -> list[tuple[tuple[str, int, str], ...]]:
+        """Return the notes since the last call, each with the innermost call first."""
+        notes, self._notes = self._notes, []
+        return notes
+
+
+class Watch:
+    """Measures the longest time between two ticks of a timer.
+
+    Parameters
+    ----------
+    stacks_ms
+        Time of computing from which what was done is printed; never if None.
+    """
+
+    def __init__(self, stacks_ms: float | None = None) -> None:
         from qtpy.QtCore import Qt, QTimer
 
+        self.stacks_ms = stacks_ms
+        self.stacks = None if stacks_ms is None else Stacks()
         self.reset()
         self.timer = QTimer()
         self.timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -54,6 +93,14 @@ class Watch:
         now, computed = time.perf_counter(), time.thread_time()
         self.longest = max(self.longest, now - self._last)
         self.computing = max(self.computing, computed - self._computed)
+        if self.stacks is not None and self.stacks_ms is not None:
+            notes = self.stacks.take()
+            if 1000 * (computed - self._computed) > self.stacks_ms:
+                print(f"    {1000 * (now - self._last):.0f} ms, {1000 * (computed - self._computed):.0f} ms computing")
+                for calls, count in Counter(note[:INNERMOST] for note in notes).most_common(3):
+                    print(f"      {count} of {len(notes)} notes:")
+                    for file, line, name in calls:
+                        print(f"        {'/'.join(Path(file).parts[-2:])}:{line} {name}")
         self._last, self._computed = now, computed
 
     def report(self, name: str, seconds: float) -> None:
@@ -82,15 +129,15 @@ def wait(condition: Callable[[], bool], least_ms: int = 300) -> None:
         loop.exec()
 
 
-def measure(task: str, seconds: float) -> None:
-    """Open a sample and a dock, run, and save the result."""
+def measure(task: str, seconds: float, stacks_ms: float | None = None) -> None:
+    """Open a sample and a dock, run, and save the result; `stacks_ms` as for `Watch`."""
     import napari
     from qtpy.QtWidgets import QFileDialog
 
     viewer = napari.Viewer()
     viewer.window._qt_window.setGeometry(0, 0, 1366, 768)
     wait(lambda: True, 1000)
-    watch = Watch()
+    watch = Watch(stacks_ms)
     with watch.action(f"{task}: open the sample"):
         viewer.open_sample("napari-diner", SAMPLES[task])
         wait(lambda: True)
@@ -128,15 +175,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="*", default=list(DOCKS), help="default: all")
     parser.add_argument("--seconds", type=float, default=15.0, help="time limit of a run")
+    parser.add_argument("--stacks", type=float, help="milliseconds of computing from which to print what was done")
     parser.add_argument("--here", action="store_true", help="measure one dock in this process")
     arguments = parser.parse_args()
     if arguments.here:
-        measure(arguments.tasks[0], arguments.seconds)
+        measure(arguments.tasks[0], arguments.seconds, arguments.stacks)
         # napari waits for nothing more
         sys.stdout.flush()
         os._exit(0)
     for task in arguments.tasks:
         command = [sys.executable, str(Path(__file__)), task, "--here", "--seconds", str(arguments.seconds)]
+        command += [] if arguments.stacks is None else ["--stacks", str(arguments.stacks)]
         print(f"load {os.getloadavg()[0]:.1f}", flush=True)
         with tempfile.TemporaryDirectory() as settings:  # those of the user stay what they are
             subprocess.run(command, check=True, env={**os.environ, "XDG_CONFIG_HOME": settings})
