@@ -18,11 +18,15 @@ from pytestqt.qtbot import QtBot
 from napari_diner.errors import InputError, OutputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.ometiff import read_array
+from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.slice_figure import index_limits
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.forms.stack_choice import StackChoice
 from napari_diner.widgets.idt.slider_range import SliderRange
+from napari_diner.widgets.idt.volume_layers import VolumeLayers, index_style
 from napari_diner.widgets.layers.layer_arguments import layer_arguments
+from napari_diner.widgets.layers.layer_part import LayerPart
 from napari_diner.widgets.layers.pixel_size import give_pixel_size, layer_pixel_size_um
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.layers.result_layers import ResultLayers
@@ -325,3 +329,24 @@ def test_units_are_combined_before_a_layer_is_added(adding: str) -> None:
     else:
         PreviewLayers(viewer).show([NamedArray("n_re", np.zeros((4, 8, 8), np.float32), "ZYX", (0.5, 2.0, 2.0))])
     assert units and None not in units
+
+
+@pytest.mark.parametrize(("size", "tolerance_px"), [(32, 0.0), (160, 6.0)])
+def test_cuts_go_through_the_densest_part_of_volumes_of_any_size(size: int, tolerance_px: float) -> None:
+    viewer, middle = ViewerModel(), (size // 2, size // 3, size // 4)
+    grid = np.mgrid[:size, :size, :size] - np.reshape(middle, (3, 1, 1, 1))
+    volume = (1.33 + 0.02 * np.exp(-(grid**2).sum(0) / (2 * (size / 8) ** 2))).astype(np.float32)
+    layers = VolumeLayers(viewer)
+    layers.begin(IdtRecipe(medium_index=1.33, pixel_size_um=1.0), LayerPart.of(Image(np.zeros((1, size, size)))).place)
+    assert layers.show([NamedArray("n_re", volume, "ZYX", (1.0, 1.0, 1.0))])
+    cut = next(layer for layer in viewer.layers if layer.name.startswith("n_re xy"))
+    assert float(cut.data.max()) == pytest.approx(float(volume.max()), abs=0.002)
+    peak = np.unravel_index(int(cut.data.argmax()), cut.data.shape)
+    assert np.abs(np.subtract(peak, middle[1:])).max() <= tolerance_px
+
+
+def test_limits_of_a_large_volume_are_those_of_all_its_voxels() -> None:
+    z, y, x = np.mgrid[-1:1:40j, -1:1:200j, -1:1:200j]
+    volume = (1.33 + 0.02 * ((z**2 + y**2 + x**2) < 0.3) + 0.001 * np.sin(90 * x)).astype(np.float32)
+    style = index_style(NamedArray("n_re", volume, "ZYX", (1.0, 1.0, 1.0)), IdtRecipe(medium_index=1.33))
+    assert style["contrast_limits"] == pytest.approx(index_limits(volume, 1.33), abs=2e-4)

@@ -15,7 +15,7 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.slice_figure import index_limits
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.idt.volume_view import fill_canvas
-from napari_diner.widgets.layers.layer_arguments import LayerArguments, layer_arguments
+from napari_diner.widgets.layers.layer_arguments import SAMPLE_PIXELS, LayerArguments, layer_arguments, thinned
 from napari_diner.widgets.layers.layer_part import LayerPart, StackPlace
 from napari_diner.widgets.layers.pixel_size import pixel_side
 from napari_diner.widgets.layers.result_layers import ResultLayers
@@ -41,7 +41,7 @@ def index_style(array: NamedArray, recipe: IdtRecipe) -> LayerArguments:
     """Return the appearance of a volume of the refractive index: the medium is dark and transparent, n_im hidden."""
     is_real = array.name == "n_re"
     return {
-        "contrast_limits": index_limits(array.data, recipe.medium_index if is_real else 0.0),
+        "contrast_limits": index_limits(thinned(array.data), recipe.medium_index if is_real else 0.0),
         "colormap": transparent_colormap("magma" if is_real else "viridis"),
         "visible": is_real,
     }
@@ -130,8 +130,10 @@ class VolumeLayers(ResultLayers):
         """Return the cuts xy, xz (below it) and yz (to its right), and note their positions."""
         data, (dz, dy, dx) = volume.data, volume.scale_um
         if self._through is None:
-            weight = np.abs(data - np.float32(self._recipe.medium_index))
-            z, y, x = (int(weight.sum(others).argmax()) for others in ((1, 2), (0, 2), (0, 1)))
+            # of a large volume, every few voxels tell
+            step = max(1, round((data.size / SAMPLE_PIXELS) ** (1 / 3)))
+            weight = np.abs(data[::step, ::step, ::step] - np.float32(self._recipe.medium_index))
+            z, y, x = (step * int(weight.sum(others).argmax()) for others in ((1, 2), (0, 2), (0, 1)))
             self._through = z, y, x
             gap = GAP * data.shape[2]
             self._corners = {

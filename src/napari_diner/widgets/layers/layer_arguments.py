@@ -50,8 +50,7 @@ STYLES = {
 
 def contrast_limits(data: npt.NDArray[np.generic], style: QuantityStyle) -> tuple[float, float]:
     """Return contrast limits that exclude the most extreme thousandth of the values."""
-    stride = max(1, round((data.size / SAMPLE_PIXELS) ** 0.5))
-    values = np.asarray(data[..., ::stride, ::stride], dtype=np.float64)
+    values = np.asarray(thinned(data), dtype=np.float64)
     values = values[np.isfinite(values)]
     if values.size == 0:
         return 0.0, 1.0
@@ -62,6 +61,12 @@ def contrast_limits(data: npt.NDArray[np.generic], style: QuantityStyle) -> tupl
         return drawable(-reach, reach)
     low, high = np.percentile(values, (0.1, 99.9))
     return drawable(float(low), float(high) if high > low else float(low) + 1e-6)
+
+
+def thinned(data: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Return a part of the pixels of images (…, Y, X), about `SAMPLE_PIXELS` of all."""
+    stride = max(1, round((data.size / SAMPLE_PIXELS) ** 0.5))
+    return data[..., ::stride, ::stride]
 
 
 def drawable(low: float, high: float) -> tuple[float, float]:
