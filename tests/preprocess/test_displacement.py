@@ -86,3 +86,10 @@ def test_a_run_warns_unless_the_displacement_is_provided_for() -> None:
         {"calibration": {"tilt": True}},
     ):
         assert not warns(**provided)
+
+
+def test_frames_of_another_sample_are_not_displaced() -> None:
+    stack, _ = amplitudes()
+    for seed in range(5):
+        other, _ = amplitudes(seed=seed + 20)
+        assert displaced(np.stack([*stack[:2], other[2], stack[3]]), LIGHT, DISTANCES) == []

@@ -137,6 +137,29 @@ def test_runs_of_one_step_are_named(stages: Sequence[StageRecord], words: str) -
     assert all(words in sentence for sentence in sentences)
 
 
+def test_a_start_that_explains_all_but_noise_is_no_fault() -> None:
+    assert few_steps([record("descent", 1, 30)], explained=True) == []
+
+
+@pytest.mark.parametrize("photons", [2.0, 60.0])
+def test_frames_of_few_photons_look_like_noise(photons: float) -> None:
+    """Neither distances nor the scale of the data are to blame."""
+    (offered,) = task("lensless").samples
+    made = offered.make(offered.settings(**SMALL["lensless"], noise_sigma=0.0))
+    frames = np.asarray(made.data.data, np.float64)
+    counted = np.random.default_rng(1).poisson(photons * frames / frames.mean()).astype(np.uint16)
+    warnings = result("lensless", made, counted).report["warnings"]
+    assert [text for text in warnings if "looks like noise" in text] == warnings
+
+
+def test_a_single_height_is_not_compared_with_other_settings() -> None:
+    """Some field explains any single frame."""
+    (offered,) = task("lensless").samples
+    made = offered.make(offered.settings(height_px=96, width_px=96, distances_um=(400.0,)))
+    found = result("lensless", made, np.asarray(made.data.data, np.float64) + 2 * made.data.data.mean())
+    assert not [text for text in found.report["warnings"] if "fit better" in text]
+
+
 def test_a_time_that_suffices_for_one_step_is_said() -> None:
     image = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
     recipe = task("fit").recipe_type.parse({"task": "fit", "max_seconds": 1e-6})

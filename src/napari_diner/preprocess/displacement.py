@@ -17,8 +17,9 @@ _FIELD_PX = 512
 """Size of the central part that is compared in wider fields."""
 _FEWEST_FREQUENCIES = 24
 """Smallest number of frequencies; with fewer, noise may resemble a displacement."""
-_LEAST_COHERENCE = 0.8
-"""Part of the common spectrum that a displacement must explain."""
+_LEAST_COHERENCE = 0.96
+"""Part of the common spectrum that a displacement must explain: it is 0.99 for frames of one sample, and below 0.94 for
+frames of different ones, whose few frequencies correlate somewhere."""
 _DISPLACED_PX, _CERTAIN = 1.0, 6.0
 """Smallest reported displacement, in pixels and in standard errors."""
 _WINDOW_WIDTH = 1.5

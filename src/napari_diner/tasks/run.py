@@ -21,7 +21,7 @@ from napari_diner.tasks.job import Job, RunRecord, Stage, StageRecord, State
 from napari_diner.tasks.report import provenance
 from napari_diner.tasks.result import Progress, Result
 from napari_diner.tasks.result_checks import check_finite, few_steps
-from napari_diner.tasks.verdict import verdict
+from napari_diner.tasks.verdict import is_explained, verdict
 
 _ESTIMATE_AFTER_S = 1.0
 
@@ -284,7 +284,11 @@ class Run(Generic[State]):
         outcome = job.outcome(state, record)
         check_finite([*outcome.arrays, *outcome.weights.items()], self.stages)
         problem = self.problem or outcome.problem
-        about_result = [*([] if problem is None else [str(problem)]), *outcome.warnings, *few_steps(self.stages)]
+        about_result = [
+            *([] if problem is None else [str(problem)]),
+            *outcome.warnings,
+            *few_steps(self.stages, explained=is_explained(outcome.figures)),
+        ]
         last = self.stages[-1] if self.stages else StageRecord("")
         report: dict[str, object] = {
             "task": job.task,

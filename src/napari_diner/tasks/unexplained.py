@@ -14,7 +14,7 @@ from napari_diner.tasks.wording import percent
 _FEWEST_FRAMES = 4
 # shares beyond noise differ by up to a factor of 3 between frames of good recordings, and noise contributes up to 0.15
 # of its own share
-_WORSE, _NOT_NOISE = 6.0, 0.5
+_WORSE, _NOT_NOISE, _OF_NOISE = 6.0, 0.5, 0.15
 _MOSTLY_NOISE = 0.5
 
 
@@ -93,7 +93,7 @@ class Unexplained:
         """
         if self.share >= 1:
             return [f"the result explains the data no better than {trivial}; {causes}"]
-        if self.share > doubtful and self.beyond_noise > beyond_noise:
+        if self.share > doubtful and self.beyond_noise > max(beyond_noise, _OF_NOISE * self.share):
             return [
                 f"{percent(self.share)} of the variation of the data is left unexplained, more than noise accounts "
                 f"for; {causes}"

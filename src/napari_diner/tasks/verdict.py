@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from napari_diner.tasks.preflight import Finding
 from napari_diner.tasks.report import Report
@@ -32,9 +32,8 @@ def verdict(report: Report, signal: str, about_result: int, findings: Sequence[F
     warnings: Sequence[str] = report["warnings"]
     share = float(report.get("unexplained", math.nan))
     words = [f"{all_but(share, signal)} is explained"]
-    beyond = report.get("unexplained_beyond_noise")
-    if beyond is not None and _NEGLIGIBLE < share < 1:
-        words[0] += ", and what is left looks like noise" if beyond < _LIKE_NOISE * share else ", not all of it noise"
+    if report.get("unexplained_beyond_noise") is not None and _NEGLIGIBLE < share < 1:
+        words[0] += ", and what is left looks like noise" if is_explained(report) else ", not all of it noise"
     words += [line.sentence for line in findings if line.aspect == "band"]
     if warnings:
         words.append(
@@ -42,6 +41,12 @@ def verdict(report: Report, signal: str, about_result: int, findings: Sequence[F
         )
     is_doubtful = about_result > 0 and not share < _NEGLIGIBLE
     return f"{_word(report, is_doubtful)}, {'; '.join(words)}"
+
+
+def is_explained(figures: Mapping[str, object]) -> bool:
+    """Return whether a result leaves nothing but noise, by the shares among its figures."""
+    share, beyond = (float(str(figures.get(name, math.nan))) for name in ("unexplained", "unexplained_beyond_noise"))
+    return share < _NEGLIGIBLE or beyond < _LIKE_NOISE * share
 
 
 def _word(report: Report, is_doubtful: bool) -> str:

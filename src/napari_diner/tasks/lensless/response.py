@@ -21,6 +21,8 @@ Frames = npt.NDArray[np.float32]
 _FEWEST_PX = 80
 # what has to be left beyond noise for it to matter
 _LEAST = 3e-4
+# part of what is left, noise included, that another curve may leave: curves also change the distribution of noise
+_LESS = 0.8
 # offsets that are tried, relative to the darkest values, the others only if the first explains more; and the least of
 # these, relative to the mean, that matter
 _OFFSETS = (0.85, 0.7, 1.0)
@@ -45,7 +47,7 @@ def _curved(look: ShortLook) -> list[Suspicion]:
     if looks[words] > look.about.share:
         return []
     given, best = look.given, look.of(_CURVES[words](frames))
-    if not look.is_much_better(best, given, CLEAR):
+    if not look.is_much_better(best, given, CLEAR) or best.share > _LESS * given.share:
         return []
     text = (
         f"the frames fit better as {words}: {instead(given, best)}; save them in proportion to the light, as the "

@@ -77,9 +77,9 @@ class ShortLook:
 
     @property
     def is_usable(self) -> bool:
-        """Whether a mask leaves enough of the part."""
+        """Whether there are several frames, as a single one is explained by any geometry, and enough valid pixels."""
         mask = self._prepared.mask
-        return mask is None or bool(mask.mean((1, 2)).min() > _LEAST_VALID)
+        return len(self._prepared.amplitudes) > 1 and (mask is None or bool(mask.mean((1, 2)).min() > _LEAST_VALID))
 
     @property
     def intensities(self) -> npt.NDArray[np.float32]:
@@ -126,13 +126,17 @@ class ShortLook:
         return Unexplained.of(*(problem.intensity_residual(one).cpu().numpy() for one in fields))
 
     def is_certain(self, unexplained: Unexplained) -> bool:
-        """Return whether a share beyond noise is significant."""
-        return unexplained.beyond_noise > self._error(unexplained)
+        """Return whether a share beyond noise is significant, and large enough to matter."""
+        return unexplained.beyond_noise > max(self._error(unexplained), _NEXT_TO_NOTHING)
 
     def is_much_better(self, after: Unexplained, before: Unexplained, most: float = _CONFIRMED) -> bool:
         """Return whether a change significantly reduces the share beyond noise, to this part of it at most."""
         less = before.beyond_noise - after.beyond_noise
-        return after.share < before.share and less >= max((1 - most) * before.beyond_noise, self._error(before))
+        return (
+            self.is_certain(before)
+            and after.share < before.share
+            and less >= max((1 - most) * before.beyond_noise, self._error(before))
+        )
 
     def _error(self, unexplained: Unexplained) -> float:
         return _CERTAIN * unexplained.share / math.sqrt(self._prepared.amplitudes.size)
