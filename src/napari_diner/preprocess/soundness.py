@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
-from napari_diner.preprocess.pixels import finite_values
+from napari_diner.preprocess.borders import margins
+from napari_diner.preprocess.pixels import fill, finite_values
 from napari_diner.preprocess.saturation import black_level
 
 Floats = npt.NDArray[np.float32]
@@ -170,7 +171,10 @@ def check_intensities(frames: Array) -> None:
 
 
 def black(frames: Array) -> list[str]:
-    """Return a warning about frames whose dark parts are cut off; see `black_level`."""
+    """Return a warning about frames whose dark parts, other than margins, are cut off; see `black_level`."""
+    unrecorded = margins(frames)
+    if unrecorded.any():
+        frames = np.stack([fill(*page) for page in zip(frames, ~unrecorded, strict=True)])
     level = black_level(frames)
     if level is None:
         return []

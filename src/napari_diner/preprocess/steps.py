@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
+from napari_diner.preprocess.borders import UP_TO_THE_EDGES, margins
 from napari_diner.preprocess.full_well import full_well_doubts
 from napari_diner.preprocess.no_data import NOT_AROUND, broken_pixels, isolated, no_data_value, outliers
 from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
@@ -106,6 +107,9 @@ def prepare_frames(
         empty = (raw == missing) & valid
         notes += counted(empty, f"without data, as they hold {missing:g},")
         valid &= ~empty
+    unrecorded = margins(raw) & valid
+    notes += counted(unrecorded, UP_TO_THE_EDGES)
+    valid &= ~unrecorded
     if settings.dead_pixels is None:
         broken = broken_pixels(_without(raw, valid))
         notes += counted(broken, "dead or hot")

@@ -15,6 +15,7 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
+from napari_diner.preprocess.borders import margins
 from napari_diner.preprocess.full_well import full_well_doubts
 from napari_diner.preprocess.no_data import NOT_AROUND, broken_pixels, filled, isolated, no_data_value, outliers
 from napari_diner.preprocess.references import check_no_frame
@@ -157,6 +158,12 @@ def cleaned(recipe: IdtRecipe, frames: Array) -> tuple[npt.NDArray[np.float32], 
         raise InputError(
             f"{int((frames == missing).sum())} pixels of the frames hold {missing:g}, far from all other values, as "
             "where there are no data; crop the frames, or fill these pixels"
+        )
+    unrecorded = int(margins(frames).sum())
+    if unrecorded:
+        raise InputError(
+            f"{unrecorded} pixels at the edges of the frames are without data, as they hold nothing but one value; "
+            "crop the frames to the part that all of them show"
         )
     # the offset may exceed the light by so much that single precision would lose it
     values = np.stack([np.asarray(frame - np.float64(_offset(recipe)), np.float32) for frame in frames])
