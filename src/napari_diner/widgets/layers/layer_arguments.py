@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ SAMPLE_PIXELS = 250_000
 
 LARGEST = 1e37
 """Largest absolute value that is shown; sums of larger ones overflow in 32 bits."""
+
+Value = TypeVar("Value", bound=np.generic)
 
 LayerArguments = dict[str, Any]
 """Arguments of `napari.layers.Image`, including the data."""
@@ -63,7 +65,7 @@ def contrast_limits(data: npt.NDArray[np.generic], style: QuantityStyle) -> tupl
     return drawable(float(low), float(high) if high > low else float(low) + 1e-6)
 
 
-def thinned(data: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def thinned(data: npt.NDArray[Value]) -> npt.NDArray[Value]:
     """Return a part of the pixels of images (…, Y, X), about `SAMPLE_PIXELS` of all."""
     stride = max(1, round((data.size / SAMPLE_PIXELS) ** 0.5))
     return data[..., ::stride, ::stride]
