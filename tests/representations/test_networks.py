@@ -50,7 +50,7 @@ def test_chunks_change_neither_values_nor_gradients(kind: str, monkeypatch: pyte
         return list(torch.autograd.grad((network.exact() * weights).sum(), list(network.parameters())))
 
     whole, values = gradients(), network.exact().detach()
-    monkeypatch.setattr(networks, "_CHUNK", 10)
+    monkeypatch.setattr(networks, "samples_at_once", lambda features: 10)
     assert torch.allclose(network.exact(), values)
     for found, expected in zip(gradients(), whole, strict=True):
         assert float(expected.abs().max()) > 0
@@ -59,7 +59,7 @@ def test_chunks_change_neither_values_nor_gradients(kind: str, monkeypatch: pyte
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_activations_of_one_chunk_are_held_at_once(wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks, "_CHUNK", 64)
+    monkeypatch.setattr(networks, "samples_at_once", lambda features: 64)
     network = build_siren((80, 80), 1, RepresentationSettings())
     kept: list[int] = []
 
@@ -71,6 +71,18 @@ def test_activations_of_one_chunk_are_held_at_once(wanted: bool, monkeypatch: py
         network.exact()
     # 6400 samples with 64 activations each in two layers would be 819 200 numbers
     assert sum(kept) < 20_000
+
+
+@pytest.mark.parametrize("features", [64, 256, 1024])
+def test_activations_of_wide_networks_take_no_more_memory(features: int) -> None:
+    settings = RepresentationSettings(network=NetworkSettings(hidden_features=features))
+    network = build_siren((160, 160), 1, settings)
+    sizes: list[int] = []
+    for layer in network.network.modules():
+        layer.register_forward_hook(lambda _layer, _inputs, output: sizes.append(output.numel()))
+    with torch.no_grad():
+        network.exact()
+    assert 2**19 <= max(sizes) <= 2**20
 
 
 @pytest.mark.parametrize("kind", KINDS)

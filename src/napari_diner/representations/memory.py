@@ -38,8 +38,8 @@ _FLOAT = 4
 _COPIES = 7
 # modules that PyTorch imports for an optimiser, or for some networks already
 _OPTIMISER = 80e6
-# samples of a network of coordinates that are evaluated at a time, as in `networks`
-_CHUNK = 16_384
+# samples of a network of coordinates that are evaluated at a time, of so many neurons, and the fewest of wider ones
+_CHUNK, _CHUNK_FEATURES, _FEWEST = 16_384, 64, 1024
 
 
 def memory_of(
@@ -60,6 +60,14 @@ def stored_bytes(
     elif entry.memory is not None:
         outputs = 0
     return _FLOAT * math.prod(shape) * outputs
+
+
+def samples_at_once(features: int) -> int:
+    """Return how many samples of a network of coordinates to evaluate at a time on a processor.
+
+    The activations of a layer of `features` neurons then stay in the cache, and are no larger in wider ones.
+    """
+    return min(_CHUNK, max(_CHUNK * _CHUNK_FEATURES // features, _FEWEST))
 
 
 def pixels(shape: tuple[int, ...], outputs: int, settings: RepresentationSettings) -> Parts:
@@ -97,7 +105,7 @@ def hash_grid(shape: tuple[int, ...], outputs: int, settings: RepresentationSett
     if own.log2_table_size is not None:
         numbers = own.features * sum(min(size, 1 << own.log2_table_size) for size in sizes)
     # entries of 8 bytes, weights and features
-    encoding = _CHUNK * len(sizes) * corners * (2 + 1 + own.features)
+    encoding = samples_at_once(settings.network.hidden_features) * len(sizes) * corners * (2 + 1 + own.features)
     return {
         **_of_coordinates(shape, outputs, settings.network, len(sizes) * own.features),
         _TABLE: _FLOAT * (_COPIES * numbers + encoding),
@@ -117,7 +125,7 @@ def _of_coordinates(
 ) -> dict[str, float]:
     layers, features = size.hidden_layers, size.hidden_features
     weights = _COPIES * (inputs + features * (layers - 1)) * features
-    chunk = _CHUNK * _per_point(layers, features, inputs, outputs)
+    chunk = samples_at_once(features) * _per_point(layers, features, inputs, outputs)
     return {FEWER_SAMPLES: _FLOAT * math.prod(shape) * 3 * outputs, _WIDTH: _FLOAT * (weights + chunk)}
 
 

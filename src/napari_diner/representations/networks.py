@@ -11,10 +11,10 @@ from napari_diner.representations.backbones import build_network
 from napari_diner.representations.base import Representation
 from napari_diner.representations.chunks import in_chunks
 from napari_diner.representations.coordinates import coordinates
+from napari_diner.representations.memory import samples_at_once
 from napari_diner.representations.settings import RepresentationSettings
 
-# samples per chunk: on a processor few enough to keep a layer's activations in the cache
-_CHUNK = 16_384
+# samples per chunk
 _CHUNK_ON_CARD = 1 << 20
 
 
@@ -38,11 +38,12 @@ class CoordinateNetwork(Representation):
         super().__init__(shape, outputs)
         self.encoding = nn.Identity() if encoding is None else encoding
         self.network = network
+        self._widest = max((len(weights) for weights in network.parameters() if weights.ndim == 2), default=1)
 
     def at(self, coordinates: Tensor) -> Tensor:
         """Return the values at coordinates, (n, axes) with each within ±1: (n, outputs)."""
         encoded = self.encoding(coordinates)
-        return torch.cat([self.network(part) for part in encoded.split(_chunk_size(encoded.device))])
+        return torch.cat([self.network(part) for part in encoded.split(self._chunk_size(encoded.device))])
 
     def sample(self, indices: Tensor) -> Tensor:
         """Return the values of the samples with these flat indices, (n,): (n, outputs)."""
@@ -60,12 +61,11 @@ class CoordinateNetwork(Representation):
         """
         device = next(self.parameters()).device
         indices = torch.arange(int(torch.Size(self.shape).numel()), device=device)
-        values = in_chunks(self.sample, indices, _chunk_size(device), self)
+        values = in_chunks(self.sample, indices, self._chunk_size(device), self)
         return values.T.reshape(self.outputs, *self.shape)
 
-
-def _chunk_size(device: torch.device) -> int:
-    return _CHUNK if device.type == "cpu" else _CHUNK_ON_CARD
+    def _chunk_size(self, device: torch.device) -> int:
+        return samples_at_once(self._widest) if device.type == "cpu" else _CHUNK_ON_CARD
 
 
 class PositionalEncoding(nn.Module):

@@ -24,6 +24,9 @@ _TRANSFER, _DIRECTIONS = 8.0, 8.0
 # for each pixel of the object: field, spectra and gradient; and arrays of solvers other than Adam
 _OBJECT, _CLASSICAL, _UNCERTAINTY = 90.0, 75.0, 200.0
 _CURVES = 200.0
+# factor on the memory of second-order steps: they allocate and free many arrays of a few sizes, and the C library does
+# not reuse a freed place for an aligned array of the same size. Larger arrays are given back to the system.
+_HOLES, _GIVEN_BACK = 1.6, 1 << 25
 # for each pixel and calibrated frame: responses of the object and their solutions
 _RESPONSE = 54.0
 
@@ -102,14 +105,19 @@ def _reconstruction(recipe: LenslessRecipe, shape: tuple[int, ...], pixel_size_u
     if recipe.noise.weighting != "even":
         common += _WEIGHTS * values
     classical = common + _CLASSICAL * padded
-    if recipe.uncertainty.map or "gauss-newton" in (recipe.solver, recipe.start) or recipe.start == "auto":
+    entry = representations().get(recipe.solver)
+    # what a representation starts from by default
+    from_second_order = recipe.start == "gauss-newton" or (entry is not None and recipe.start == "auto")
+    is_second_order = recipe.solver == "gauss-newton" or from_second_order or recipe.uncertainty.map
+    if is_second_order:
         classical += _DIRECTIONS * frames * height * width
     if recipe.uncertainty.map:
         classical += _UNCERTAINTY * padded
     if recipe.calibration.wanted:
         classical += _RESPONSE * frames * min(padded, (recipe.calibration.field_px + 2 * beyond) ** 2)
+    if is_second_order and 8 * padded < _GIVEN_BACK:
+        classical *= _HOLES
     phases: list[dict[str, float]] = [{FEWER_SAMPLES: classical}]
-    entry = representations().get(recipe.solver)
     if entry is not None:
         separate = entry.name == "diner" and recipe.diner.tables == "separate"
         parts = {FEWER_SAMPLES: common}
