@@ -13,8 +13,9 @@ from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.idt.linear import without_nyquist
 from napari_diner.physics.idt.transfer import Dispersion, born_amplitude, source_blur
 
-# maximum number of frequencies, the part of them chosen for their energy in the data, and the bands of them
-_MOST_FREQUENCIES = 2000
+MOST_FREQUENCIES = 2000
+"""Maximum number of frequencies."""
+# the part of them chosen for their energy in the data, and the bands of them
 _STRONG_PART = 0.5
 _BANDS = 8
 # numbers in the covariances of all frequencies together
@@ -37,6 +38,8 @@ class FrameSpectra:
         As in `BornModel`.
     source_na
         Radius of the sources as a numerical aperture.
+    frequencies
+        Maximum number of frequencies.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class FrameSpectra:
         with_mean: bool = False,
         dispersion: Dispersion = "exact",
         source_na: float = 0.0,
+        frequencies: int = MOST_FREQUENCIES,
     ) -> None:
         self._dispersion, self._source_na = dispersion, source_na
         rows, columns = geometry.shape[1:]
@@ -60,7 +64,7 @@ class FrameSpectra:
         spectrum = torch.fft.rfft2(data.cpu()).flatten(1)
         places = passed.flatten().nonzero().flatten()
         energy = spectrum[:, places].abs().square().sum(0)
-        most = min(_MOST_FREQUENCIES, max(_MOST_NUMBERS // len(data) ** 2, 64))
+        most = min(frequencies, max(_MOST_NUMBERS // len(data) ** 2, 64))
         order = torch.argsort(energy, descending=True)
         strong = int(most * _STRONG_PART)
         rest = order[strong:]

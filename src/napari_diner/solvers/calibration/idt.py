@@ -32,7 +32,7 @@ from torch import Tensor
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination, Source
 from napari_diner.physics.idt.transfer import Dispersion
-from napari_diner.solvers.calibration.frame_spectra import COMPLEX, FrameSpectra
+from napari_diner.solvers.calibration.frame_spectra import COMPLEX, MOST_FREQUENCIES, FrameSpectra
 from napari_diner.solvers.calibration.pupil import PupilEquations, PupilSearch, RefinedPupil, pupil_equations
 from napari_diner.solvers.calibration.spectral_circles import fitted_pattern
 from napari_diner.solvers.solver import Resumable
@@ -90,8 +90,12 @@ class IlluminationRefinement(Resumable):
         Search range about the initial directions.
     iterations
         Maximum number of sweeps over all frames.
-    dispersion
-        As in `BornModel`.
+    dispersion, source_na
+        As in `FrameSpectra`.
+    frequencies
+        Maximum number of frequencies.
+    finest
+        Last step of the search for a direction, in steps of frequency.
     """
 
     kept = (
@@ -114,6 +118,8 @@ class IlluminationRefinement(Resumable):
         iterations: int = 12,
         dispersion: Dispersion = "exact",
         source_na: float = 0.0,
+        frequencies: int = MOST_FREQUENCIES,
+        finest: float = _FINEST,
     ) -> None:
         self._geometry = geometry
         self.illumination = illumination
@@ -132,7 +138,10 @@ class IlluminationRefinement(Resumable):
         self._order = self._chance.permutation(len(self.start))
         self._is_led = not pupil
         self._least_alpha = 0.0
-        self._spectra = FrameSpectra(geometry, data, with_mean=gain, dispersion=dispersion, source_na=source_na)
+        self._finest = finest
+        self._spectra = FrameSpectra(
+            geometry, data, with_mean=gain, dispersion=dispersion, source_na=source_na, frequencies=frequencies
+        )
         bands = len(self._spectra.bands)
         self.alpha = torch.full((bands,), math.nan, dtype=torch.float64)
         """α of each band of frequencies, (B,)."""
@@ -292,9 +301,9 @@ class IlluminationRefinement(Resumable):
         y = prediction.data[:, frame] - rest
         unit = self._spectra.step * self.geometry.wavelength_um
         at: Vector = self.apertures[source]
-        step, reach = max(first, _FINEST * unit), 3
+        step, reach = max(first, self._finest * unit), 3
         tried: dict[tuple[float, float], float] = {}
-        while step >= _FINEST * unit:
+        while step >= self._finest * unit:
             centre = at
             for offset in np.ndindex(reach * 2 + 1, reach * 2 + 1):
                 place = centre + step * (np.array(offset) - reach)

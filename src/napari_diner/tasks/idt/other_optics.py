@@ -29,7 +29,7 @@ _SIDE, _FEWEST_SLICES = 128, 4
 # frames; another scale must halve the error, or be better by so many standard errors: 7.6 to 40 if it is the right
 # one, below 5 if not
 _PIXELS, _BETWEEN, _NAS = np.geomspace(0.05, 20, 61), np.geomspace(0.95, 1 / 0.95, 7), np.linspace(1.02, 1.5, 13)
-_FEWEST_SCALED, _MOST_SCALED, _MUCH_BETTER, _SURE_OF_SCALE = 12, 24, 0.5, 6.0
+FEWEST_FRAMES, _MOST_SCALED, _MUCH_BETTER, _SURE_OF_SCALE = 12, 24, 0.5, 6.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class OtherOptics:
 
 def other_pupil(models: ComputedModels, data: Tensor) -> OtherOptics | None:
     """Return another pupil of the objective that fits much better; None if there is none."""
-    if len(data) < _FEWEST_SCALED:
+    if len(data) < FEWEST_FRAMES:
         return None
     models, data = thinned(models, data)
     way, geometry = Arrangement("as given", models.illumination), models.geometry
@@ -84,7 +84,7 @@ def other_scale(models: ComputedModels, data: Tensor) -> OtherOptics | None:
     The spectrum of a frame is confined to two circles, whose radius NA/λ and centres NA_i/λ only show in units of
     1/pixel.
     """
-    if len(data) < _FEWEST_SCALED:
+    if len(data) < FEWEST_FRAMES:
         return None
     models, data = thinned(models, data)
     way, given = Arrangement("as given", models.illumination), models.geometry
@@ -119,7 +119,7 @@ def other_scale(models: ComputedModels, data: Tensor) -> OtherOptics | None:
 
 def other_slices(models: ComputedModels, data: Tensor) -> OtherOptics | None:
     """Return slices elsewhere, or more or fewer of them, that fit much better; None if there are none."""
-    if len(data) < _FEWEST_SCALED:
+    if len(data) < FEWEST_FRAMES:
         return None
     models, data = thinned(models, data)
     way, given = Arrangement("as given", models.illumination), models.geometry

@@ -23,6 +23,7 @@ from napari_diner.solvers.idt.regularisers import Sign
 from napari_diner.tasks.check import Alternative, Ranking
 from napari_diner.tasks.idt.dark_field import bright_only
 from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts, without
+from napari_diner.tasks.idt.moved_directions import moved_directions
 from napari_diner.tasks.idt.optics import ComputedModels, computed_models
 from napari_diner.tasks.idt.other_optics import (
     ALIKE,
@@ -92,6 +93,8 @@ class GivenDirections:
         others = [other_slices(models, data), other_scale(models, data)]
         if not recipe.calibration.pupil:
             others.append(other_pupil(models, data))
+        if recipe.calibration.illuminations == "given":
+            others.append(moved_directions(models, data))
         better = None
         if self._judged.error > _WELL_PREDICTED:
             # low frequencies stand out of the noise, but contain the edges of fields that continue beyond them
