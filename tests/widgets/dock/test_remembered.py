@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from napari_diner.tasks.idt.recipe import RingSettings
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.widgets.dock.remembered import entered_settings
+from napari_diner.widgets.focus.dock import FocusDock
 from napari_diner.widgets.idt.dock import IdtDock
 from napari_diner.widgets.lensless.dock import LenslessDock
 from tests.widgets.conftest import SMALL, add_recording
@@ -62,6 +63,22 @@ def test_what_was_entered_is_shown_again(make_napari_viewer: Callable[..., Any],
     second.recipe_menu.reset()
     qtbot.waitUntil(lambda: "wavelength_um" not in entered_settings("lensless").read_text())
     assert LenslessDock(viewer).recipe() == LenslessRecipe()
+
+
+@pytest.mark.parametrize("kind", [LenslessDock, FocusDock, IdtDock])
+def test_a_part_of_one_recording_is_not_used_of_the_next(
+    make_napari_viewer: Callable[..., Any], qtbot: QtBot, kind: type[Any]
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.ones((3, 16, 16)))
+    first = kind(viewer)
+    recipe = first.recipe().updated({"leave_out": [2], "wavelength_um": 0.641})
+    has_crop = "preprocess" in type(recipe).model_fields
+    first.set_recipe(recipe.updated({"preprocess": {"crop_px": [1, 2, 8, 9]}}) if has_crop else recipe)
+    first.entered.keep()
+    second = kind(viewer).recipe()
+    assert (second.wavelength_um, second.leave_out) == (0.641, ())
+    assert not has_crop or second.preprocess.crop_px is None
 
 
 def test_the_preference_turns_it_off(

@@ -125,5 +125,8 @@ class EnteredSettings(Generic[RecipeT]):
 
     def _without_data(self, recipe: RecipeT) -> RecipeT:
         """Return a recipe without the fields that depend on the data, and without those that have their defaults."""
-        fields = {self._dock.task.source_field, "input_sha256", *self._dock.of_data()}
-        return type(recipe).parse(recipe.model_dump(exclude_defaults=True, exclude=fields))
+        exclude: dict[str, Any] = dict.fromkeys((self._dock.task.source_field, "input_sha256"), True)
+        for key in self._dock.of_data():
+            name, _, nested = key.partition(".")
+            exclude[name] = {nested} if nested else True
+        return type(recipe).parse(recipe.model_dump(exclude_defaults=True, exclude=exclude))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import ClassVar, TypeVar
 
@@ -97,6 +97,10 @@ class StackDock(TaskDock[StackRecipeT]):
         """Return the values in the dock, with the part of the layer."""
         part = self.choice.part
         return super().values() | {"select": "" if part is None else part.select}
+
+    def of_data(self) -> Collection[str]:
+        """Return the keys of settings that belong to the data: also which frames and which part of them are used."""
+        return (*StackDock.elsewhere, "leave_out", "preprocess.crop_px")
 
     def read_as(self, layer: Image) -> Mapping[str, str]:
         """Return the names of the axes and the part that give the frames of the layer when read from its file."""

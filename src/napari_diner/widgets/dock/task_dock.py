@@ -201,7 +201,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.entered.fill_in(self.notes(layer))
 
     def of_data(self) -> Collection[str]:
-        """Return the fields of other widgets than editors whose values belong to the data."""
+        """Return the keys of settings that belong to the data, and are not kept for others."""
         return self.elsewhere
 
     def run(self) -> None:

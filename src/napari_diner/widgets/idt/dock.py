@@ -173,8 +173,8 @@ class IdtDock(StackDock[IdtRecipe]):
         self._update_illumination()
 
     def of_data(self) -> Collection[str]:
-        """Return the fields of other widgets than editors whose values belong to the data."""
-        return self.elsewhere if self._is_lit_by_layer() else StackDock.elsewhere
+        """Return the keys of settings that belong to the data: also the directions if they are those of a layer."""
+        return (*super().of_data(), *(("illuminations", "ring") if self._is_lit_by_layer() else ()))
 
     def _is_lit_by_layer(self) -> bool:
         """Return whether the directions are those that a layer specifies."""
