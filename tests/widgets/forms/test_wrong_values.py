@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QFocusEvent
 from qtpy.QtWidgets import QApplication, QLineEdit
 
+from napari_diner.errors import RecipeError
 from napari_diner.widgets.forms.editors import NumbersEditor, title_of
 from napari_diner.widgets.forms.number_editor import NumberEditor
 from tests.widgets.conftest import open_dock
@@ -26,6 +28,11 @@ REQUIRED = {
     },
     "fit": {"axes": "ZYX"},
 }
+
+RUBBISH = ("-1e999", "rubbish", "1..2", "[1, 2", "½", "{field}", "2 furlongs")
+"""Texts that no field can use."""
+ONLY_NUMBERS = ("1;2", "12 34", "1e", "0x10", "nan", "-")
+"""Texts that may be a part of a list."""
 
 
 def fields(dock: Any) -> Iterator[tuple[str, Any]]:
@@ -59,14 +66,60 @@ def test_each_is_named_and_nothing_runs(make_napari_viewer: Callable[..., Any], 
     tried = 0
     for title, editor in fields(dock):
         before = editor.value()
-        text = ("-1e999", "rubbish")[tried % 2]
+        texts = [*RUBBISH, *(ONLY_NUMBERS if isinstance(editor, NumberEditor) else ())]
+        if isinstance(editor, NumberEditor) and not editor.specialValueText():
+            texts.append("")
+        text = texts[tried % len(texts)]
         type_into(editor, text)
         dock.panel.run_button.click()
         message = dock.panel.status.text()
         assert not dock.panel.running, (title, text)
         assert dock.panel.status.is_warning and title.split(" (")[0] in message, (title, text, message)
+        if isinstance(editor, NumberEditor):
+            assert editor.value() == before, (title, text)
         editor.set_value(before)
         dock.panel.say("")
         tried += 1
     assert tried > 5
     dock.recipe()  # nothing of it is left
+
+
+def test_an_empty_field_keeps_its_value_and_says_so(make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.random.default_rng(0).random((3, 16, 16)))
+    dock = open_dock(viewer, "idt")
+    tried = 0
+    for title, editor in fields(dock):
+        if isinstance(editor, NumberEditor):
+            before = editor.value()
+            type_into(editor, "")
+            if editor.specialValueText():
+                assert editor.value() is None
+            else:
+                assert editor.value() == before and dock.panel.status.text().startswith(f"{title} is empty")
+                tried += 1
+            editor.set_value(before)
+            dock.panel.say("")
+    assert tried > 5
+
+
+def test_what_is_being_typed_is_left_alone_until_it_is_needed(qtbot: QtBot) -> None:
+    editor = NumberEditor(0.0, 10.0, title="Height")
+    qtbot.addWidget(editor)
+    editor.set_value(2.0)
+    editor.show()
+    line = editor.lineEdit()
+    assert line is not None
+    line.setFocus()
+    qtbot.waitUntil(line.hasFocus)
+    line.selectAll()
+    qtbot.keyClick(line, Qt.Key.Key_Backspace)
+    assert editor.value() == 2.0 and line.text() == ""
+    qtbot.keyClicks(line, "7")
+    assert editor.value() == 7.0
+    line.selectAll()
+    qtbot.keyClicks(line, "1e")
+    assert editor.value() == 7.0 and line.text() == "1e"
+    with pytest.raises(RecipeError, match="Height 1e is not a number; the value stays as it was"):
+        editor.check_typed()
+    assert line.text() == "7"

@@ -72,7 +72,7 @@ class NumberEditor(QDoubleSpinBox):
 
     def value(self) -> float | int | None:  # type: ignore[override]
         """Return the number, as typed so far, or None while the special text is shown."""
-        self._confirm()
+        self._confirm(while_typing=False)
         number = super().value()
         if self._optional and number == self.minimum():
             return None
@@ -98,12 +98,17 @@ class NumberEditor(QDoubleSpinBox):
             self._refusal = ""
             self.refused.emit("")
 
-    def _confirm(self) -> None:
+    def _confirm(self, *, while_typing: bool = True) -> None:
         line = self.lineEdit()
-        if line is not None and line.isModified():
-            # on some systems a clicked button does not take the focus, so a typed number may not be confirmed yet
-            self.interpretText()
-            line.setModified(False)
+        if line is None or not line.isModified():
+            return
+        if not while_typing and line.hasFocus():
+            state, _, _ = self.validate(line.text(), 0)
+            if state != QValidator.State.Acceptable:
+                return  # a timer asks for the value, while the user has typed a part of it
+        # on some systems a clicked button does not take the focus, so a typed number may not be confirmed yet
+        self.interpretText()
+        line.setModified(False)
 
     def set_value(self, value: object) -> None:
         """Show a number or None."""
@@ -118,14 +123,16 @@ class NumberEditor(QDoubleSpinBox):
         return f"{value:.10g}"
 
     def valueFromText(self, text: str | None) -> float:  # noqa: N802 (Qt's name)
-        """Parse a number; an empty text gives the minimum, which represents None where that is allowed."""
-        number = None if text == self.specialValueText() else self._number(text or "")
-        return self.minimum() if number is None else number
+        """Parse a number; an empty text gives None where that is allowed, otherwise the value stays as it was."""
+        number = None if self._is_none(text or "") else self._number(text or "")
+        if number is None:
+            return self.minimum() if self._optional else super().value()
+        return number
 
     def validate(self, text: str | None, position: int) -> tuple[QValidator.State, str, int]:
         """Accept plain and scientific notation, and units of length after a length; for integers digits only."""
         text = text or ""
-        if text == self.specialValueText() or (self._optional and not self._without_suffix(text)):
+        if self._is_none(text):
             return QValidator.State.Acceptable, text, position
         number = self._number(text)
         if number is not None and self.minimum() <= number <= self.maximum():
@@ -134,11 +141,14 @@ class NumberEditor(QDoubleSpinBox):
             return QValidator.State.Intermediate, text, position
         return QValidator.State.Invalid, text, position
 
+    def _is_none(self, text: str) -> bool:
+        return self._optional and (text == self.specialValueText() or not self._typed(text))
+
     def fixup(self, text: str | None) -> str:
         """Report why a text is rejected when the user leaves the editor; the previous value is kept."""
         typed = self._typed(text or "")
-        if typed:
-            what = f"{self._title} {typed}" if self._title else typed
+        if typed or not self._optional:
+            what = " ".join(filter(None, (self._title, typed))) or "It"
             message = f"{what} {self._problem(typed)}; the value stays as it was"
             self._refusal = message
             QToolTip.showText(self.mapToGlobal(QPoint(0, self.height())), message, self)
@@ -147,6 +157,8 @@ class NumberEditor(QDoubleSpinBox):
 
     def _problem(self, typed: str) -> str:
         """Return what is wrong with a text, after its subject."""
+        if not typed:
+            return "is empty"
         if AMBIGUOUS.fullmatch(typed):
             return f"may be {typed.replace(',', '')} or {typed.replace(',', '.')}, so type it with a decimal point"
         if self._number(typed) is not None:
