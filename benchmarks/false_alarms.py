@@ -1,9 +1,10 @@
 """Warnings before a run for samples with many settings and for sound recordings.
 
-    python benchmarks/false_alarms.py [--data FOLDER]
+    python benchmarks/false_alarms.py [--data FOLDER] [--after SECONDS]
 
 FOLDER holds recordings in folders of their own with a params.json, as described there; it defaults to the environment
-variable NAPARI_DINER_DATA. Each warning that is printed has to be true of its recording.
+variable NAPARI_DINER_DATA. Each warning that is printed has to be true of its recording. With --after, each lensless
+and IDT recording is also reconstructed for that many seconds, and regions of frames that are named then are printed.
 """
 
 from __future__ import annotations
@@ -109,11 +110,25 @@ def doubts(kind: str, frames: Frames, settings: dict[str, Any]) -> list[str]:
         return [f"refused: {error}"]
 
 
+def regions(kind: str, frames: Frames, settings: dict[str, Any], seconds: float) -> list[str]:
+    """Return the warnings about regions of frames after a short run."""
+    this = task(kind)
+    known = {key: value for key, value in settings.items() if key in this.recipe_type.model_fields and key != "task"}
+    try:
+        with this.start(this.recipe_type.parse({**known, "max_seconds": seconds}), frames) as run:
+            for _ in run:
+                pass
+            return [text for text in run.result().report["warnings"] if text.startswith("some regions")]
+    except DinerError as error:
+        return [f"refused: {error}"]
+
+
 def main() -> None:
     """Print what fires, and how many were tried."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("NAPARI_DINER_DATA"))
     parser.add_argument("--size", type=int, default=64, help="size of the samples in pixels")
+    parser.add_argument("--after", type=float, help="seconds of a reconstruction of each, for warnings after a run")
     options = parser.parse_args()
     sources = [samples(options.size), *([] if options.data is None else [recordings(Path(options.data))])]
     tried = fired = 0
@@ -121,6 +136,8 @@ def main() -> None:
         for kind, name, frames, settings in source:
             tried += 1
             texts = doubts(kind, frames, settings)
+            if options.after and kind in ("lensless", "idt"):
+                texts += regions(kind, frames, settings, options.after)
             fired += len(texts)
             for text in texts:
                 print(f"{kind}, {name}: {text}", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,7 @@ class Unexplained:
         """Return the entries of a report."""
         return {"unexplained": self.share, "unexplained_beyond_noise": self.beyond_noise}
 
-    def frame_warnings(self, least: float, check: str) -> list[str]:
+    def frame_warnings(self, least: float, check: str, named: Collection[int] = ()) -> list[str]:
         """Return a warning if a few frames are explained much worse than the others.
 
         Parameters
@@ -62,6 +63,8 @@ class Unexplained:
             Share of the variation of a frame, beyond noise, from which it matters.
         check
             What to check of such a frame, e.g. ``"distance and alignment"``.
+        named
+            Frames that are left out of the warning, as another one names them.
         """
         if len(self.of_frames) < _FEWEST_FRAMES:
             return []
@@ -70,6 +73,7 @@ class Unexplained:
         # a result that fits noise also leaves some correlation of neighbours
         noise = np.maximum(_NOT_NOISE * shares, _NOT_NOISE / 2 * self.share)
         odd = np.flatnonzero(beyond > np.maximum(noise, max(least, _WORSE * usual)))
+        odd = odd[~np.isin(odd, list(named))]
         if not odd.size:
             return []
         worst, them, its = percent(float(beyond[odd].max())), *(("it", "its") if odd.size == 1 else ("them", "their"))

@@ -13,6 +13,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
+from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.idt.extent import warnings_of_ends
 from napari_diner.tasks.idt.optics import ComputedModels
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -113,7 +114,9 @@ def outcome_of(
     warnings = static or unexplained.warnings(*_DOUBTFUL)
     dark, beside = state.dark, state.brightness
     if dark is None:
-        of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK)
+        regions = foreign_regions(residual, data)
+        warnings = [*warnings_of_regions(regions, "leave these frames out (leave_out), or crop the field"), *warnings]
+        of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK, [region.frame for region in regions])
     elif beside is None:  # the residual is that of bright field
         of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK)
         warnings.append("no time was left for the dark-field frames; raise max_seconds, or lower iterations")

@@ -17,6 +17,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
 from napari_diner.preprocess.same_exposure import of_one_height
+from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.frame_list import about_distances, frame_list
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.lensless.brightness import in_equal_light, uneven
@@ -211,10 +212,14 @@ class LenslessJob(Job[LenslessState]):
         residual = problem.intensity_residual(state.field)
         figures = self._figures(state, record)
         reference = problem.intensity_residual(problem.flat_field())
-        unexplained = Unexplained.of(residual.cpu().numpy(), reference.cpu().numpy())
+        left, empty = residual.cpu().numpy(), reference.cpu().numpy()
+        unexplained, regions = Unexplained.of(left, empty), foreign_regions(left, empty)
         figures |= unexplained.figures()
-        warnings = unexplained.warnings(*_DOUBTFUL)
-        warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "distance, alignment, sharpness and exposure")
+        warnings = warnings_of_regions(regions, "mask them, or leave these frames out (leave_out)")
+        warnings += unexplained.warnings(*_DOUBTFUL)
+        warnings += unexplained.frame_warnings(
+            _DOUBTFUL_FRAME, "distance, alignment, sharpness and exposure", [region.frame for region in regions]
+        )
         for part, report in (("registration", state.registration), ("calibration", state.calibration)):
             if report is not None:
                 figures[part] = {key: value for key, value in report.items() if key != "warnings"}
