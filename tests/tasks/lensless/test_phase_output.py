@@ -8,6 +8,7 @@ import pytest
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings, levelled, phase_images, unwrap
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
 
 Y, X = np.mgrid[:90, :110] / 100
 BUMP = 9 * np.exp(-((Y - 0.5) ** 2 + (X - 0.6) ** 2) / 0.03)
@@ -61,3 +62,5 @@ def test_optical_path_and_thickness_are_lengths() -> None:
 def test_an_index_difference_of_zero() -> None:
     with pytest.raises(RecipeError, match="other than zero"):
         PhaseOutputSettings(index_difference=0)
+    with pytest.raises(RecipeError, match=r"^phase_output\.index_difference = 0 cannot be used"):
+        LenslessRecipe.parse({"phase_output": {"index_difference": 0, "remove": "plane"}})

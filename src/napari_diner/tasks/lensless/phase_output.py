@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.settings import Settings
@@ -26,11 +26,12 @@ class PhaseOutputSettings(Settings):
     index_difference: float | None = Field(default=None, title="Index difference")
     """Refractive index of the sample minus that of the medium: gives an image thickness_um; empty for none."""
 
-    @model_validator(mode="after")
-    def _divisible(self) -> PhaseOutputSettings:
-        if self.index_difference is not None and not 1e-9 < abs(self.index_difference) < 10:
-            raise ValueError("index_difference must be a number other than zero, such as 0.03")
-        return self
+    @field_validator("index_difference")
+    @classmethod
+    def _divisible(cls, difference: float | None) -> float | None:
+        if difference is not None and not 1e-9 < abs(difference) < 10:
+            raise ValueError("it should be other than zero and below 10, such as 0.03")
+        return difference
 
     @property
     def wanted(self) -> bool:
