@@ -122,6 +122,10 @@ def test_a_mask_that_leaves_nothing() -> None:
     assert mask_doubts(mask) == []
     (text,) = mask_doubts(np.roll(~mask, 1) & (np.arange(20) < 10))
     assert "7.5%" in text
+    mask = np.ones((40, 40), bool)
+    mask[:5] = False
+    (text,) = mask_doubts(~mask)  # inverted
+    assert "12.5%" in text and mask_doubts(mask) == []
     (text,) = mask_doubts(np.ones((2, 20, 20), bool))
     assert text.startswith("the mask is nowhere zero")
 

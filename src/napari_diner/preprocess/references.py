@@ -61,7 +61,7 @@ def doubts(reference: Array, divisor: Floats, frames: Array, name: str) -> list[
     share = float(np.mean(reference >= level))
     if share > _SATURATED:
         texts.append(
-            f"{100 * share:.2g} % of the pixels of the {name} are saturated at {level:g}, and do not correct the "
+            f"{100 * share:.3g} % of the pixels of the {name} are saturated at {level:g}, and do not correct the "
             "frames; record it with a shorter exposure"
         )
     pattern = _blocks(divisor if divisor.ndim == 2 else divisor.mean(0))
@@ -117,7 +117,7 @@ def dark_doubts(dark: Array, image: Array, name: str) -> list[str]:
     share = float(np.mean(means < -np.maximum(_SIGMAS * errors, least))) if means.size else 0.0
     if share > _BELOW_DARK:
         return [
-            f"the dark frame is brighter than the {name} in {100 * share:.2g} % of the area; it may be of "
+            f"the dark frame is brighter than the {name} in {100 * share:.3g} % of the area; it may be of "
             "another gain, exposure or number of bits"
         ]
     stronger = _pattern_in(dark, image)

@@ -22,7 +22,7 @@ _COUNTS = 20
 """Frames with values of this or more contain counts instead of fractions of full scale."""
 _FEWEST_STEPS = 1000
 """Number of steps of single precision that the range of frames must have."""
-_FEW_PIXELS = 0.1
+_FEW_PIXELS = 0.25
 """Part of the field below which a mask is probably inverted."""
 _NEGATIVE = 0.2
 """Part of negative pixels above which they are not caused by noise about zero."""

@@ -20,7 +20,7 @@ from napari_diner.widgets.layers.appearance import Appearance
 from napari_diner.widgets.layers.layer_axes import axes_of
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
 from napari_diner.widgets.layers.layer_part import LayerPart
-from napari_diner.widgets.layers.pixel_size import doubts_about, give_pixel_size, layer_pixel_size_um
+from napari_diner.widgets.layers.pixel_size import doubts_about, give_pixel_size, lay_over, layer_pixel_size_um
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.layers.sample_data import sample_layer
 from napari_diner.widgets.layers.world import add_layer, in_world, shown_place
@@ -182,6 +182,26 @@ def test_a_pixel_size_leaves_everything_on_its_place() -> None:
     assert give_pixel_size(viewer, other, 3.36)
     assert layer_pixel_size_um(other) == pytest.approx(3.36)
     assert layer_pixel_size_um(source) == pytest.approx(1.12)
+
+
+@pytest.mark.parametrize("shape", [(ROWS, COLUMNS), (3, ROWS, COLUMNS)])
+def test_a_mask_that_comes_later_lies_over_its_stack(shape: tuple[int, ...]) -> None:
+    viewer = ViewerModel()
+    source = viewer.add_image(np.zeros((3, ROWS, COLUMNS)), translate=(0, 5, 6), rotate=10)
+    give_pixel_size(viewer, source, 1.12)
+    mask = viewer.add_labels(np.zeros(shape, int))
+    own = viewer.add_labels(np.zeros(shape, int), translate=[1] * len(shape))
+    other = viewer.add_labels(np.zeros((ROWS, COLUMNS + 1), int))
+    for image in (mask, own, other):
+        lay_over(viewer, image, source)
+    last = [ROWS - 1, COLUMNS - 1]
+    np.testing.assert_allclose(
+        mask.data_to_world([0] * (mask.ndim - 2) + last)[-2:], source.data_to_world([0, *last])[-2:]
+    )
+    assert (own.translate == 1).all() and (other.scale == 1).all()
+    for image in (own, other):
+        viewer.layers.remove(image)
+    assert viewer.layers.extent.units is not None
 
 
 @pytest.mark.parametrize(("unit", "turn"), [("nm", "turned"), ("mm", "mapped"), ("um", "all")])

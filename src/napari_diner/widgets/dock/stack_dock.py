@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import ClassVar, TypeVar
 
 import napari
-from napari.layers import Image
+from napari.layers import Image, Labels
 
 from napari_diner.io.arrays import Array
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -19,7 +19,7 @@ from napari_diner.widgets.forms.editors import Editor
 from napari_diner.widgets.forms.source_choice import SourceChoice
 from napari_diner.widgets.forms.stack_choice import StackChoice
 from napari_diner.widgets.layers.layer_metadata import files_of
-from napari_diner.widgets.layers.pixel_size import doubts_about, pixel_side
+from napari_diner.widgets.layers.pixel_size import doubts_about, lay_over, pixel_side
 from napari_diner.widgets.layers.placement import Placement
 from napari_diner.widgets.layers.result_layers import ResultLayers
 from napari_diner.widgets.layers.world import shown_place
@@ -118,6 +118,9 @@ class StackDock(TaskDock[StackRecipeT]):
         pixel_side(Placement.of(layer), layer.name)
         recipe.check_complete(self.choice.part_of(layer).shape[0])
         self.give_pixel_size(layer, recipe.pixel_size_um)
+        for source in self.sources.values():
+            if isinstance(source.layer, Image | Labels):
+                lay_over(self.viewer, source.layer, layer)
         return recipe
 
     def _on_part(self) -> None:

@@ -112,6 +112,25 @@ def give_pixel_size(viewer: ViewerModel, layer: Image, pixel_size_um: float) -> 
     return True
 
 
+def lay_over(viewer: ViewerModel, image: Layer, stack: Image) -> None:
+    """Lay an image of the pixels of a stack, such as a mask, over it, if it still is where napari puts all images.
+
+    Parameters
+    ----------
+    viewer, image, stack
+        The viewer, and two of its layers. An image with a physical size, other pixels or a place of its own stays as
+        it is.
+    """
+    place, shape = Placement.of(image), stack.data.shape
+    is_placed = place.pixel_sizes != (1.0, 1.0) or np.any(place.translate) or not has_no_size(image)
+    if is_placed or has_no_size(stack) or image.data.shape not in (shape, shape[-2:]):
+        return
+    of_stack = Placement.of(stack)
+    for name, value in (of_stack if image.ndim == stack.ndim else of_stack.plane()).arguments().items():
+        setattr(image, name, value)
+    combine_units(viewer)
+
+
 def has_no_size(layer: Layer) -> bool:
     """Return whether the pixels of a layer have no physical size."""
     return layer.ndim >= 2 and not any(is_length(unit) for unit in layer.units[-2:])
