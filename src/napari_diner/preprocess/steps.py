@@ -13,6 +13,7 @@ from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.preprocess.borders import UP_TO_THE_EDGES, margins
 from napari_diner.preprocess.full_well import full_well_doubts
+from napari_diner.preprocess.mosaic import mosaic, note, tiled
 from napari_diner.preprocess.no_data import NOT_AROUND, broken_pixels, isolated, no_data_value, outliers
 from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
 from napari_diner.preprocess.references import check_no_frame, dark_doubts, doubts
@@ -73,7 +74,8 @@ def prepare_frames(
     scale of the intensities; then each frame is divided by its own normalised background. Pixels that are dead, or dark
     in the flat or empty field, are masked. Saturated pixels are masked, too, if set; otherwise all corrections convert
     their level to a lower bound of the intensity, and only those that are saturated in all frames without saturated
-    neighbours, such as hot pixels, are masked.
+    neighbours, such as hot pixels, are masked. Without flat and empty field, the filters of a colour camera are
+    estimated; see `mosaic`.
 
     Parameters
     ----------
@@ -110,8 +112,15 @@ def prepare_frames(
     unrecorded = margins(raw) & valid
     notes += counted(unrecorded, UP_TO_THE_EDGES)
     valid &= ~unrecorded
+    dark = _matching(references.dark, "dark frame", settings, frames.shape)
+    cells, even = None, _without(raw, valid)
+    if references.flat is None and references.empty is None:  # these contain it
+        cells = mosaic(even if dark is None else even - dark)
+    if cells is not None:
+        even = even / tiled(cells, raw.shape)
+        notes.append(note(cells))
     if settings.dead_pixels is None:
-        broken = broken_pixels(_without(raw, valid))
+        broken = broken_pixels(even)
         notes += counted(broken, "dead or hot")
         valid &= ~broken
     at_least, full = None, np.zeros(raw.shape, bool)
@@ -144,11 +153,10 @@ def prepare_frames(
         valid &= ~dead
     if references.dark is None:
         check_resolved(raw, valid)
-    dark = _matching(references.dark, "dark frame", settings, frames.shape)
     if dark is not None:
         _check_darker(dark, raw, valid)
         notes += dark_doubts(dark, _without(raw, valid), "frames")
-    divisors: list[Floats] = []
+    divisors: list[Floats] = [] if cells is None else [tiled(cells, raw.shape)]
     for name, reference in (("flat field", references.flat), ("empty field", references.empty)):
         recorded = _matching(reference, name, settings, frames.shape)
         if recorded is not None:

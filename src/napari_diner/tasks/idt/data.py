@@ -17,6 +17,7 @@ from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
 from napari_diner.preprocess.borders import margins
 from napari_diner.preprocess.full_well import full_well_doubts
+from napari_diner.preprocess.mosaic import mosaic, note, tiled
 from napari_diner.preprocess.no_data import NOT_AROUND, broken_pixels, filled, isolated, no_data_value, outliers
 from napari_diner.preprocess.references import check_no_frame
 from napari_diner.preprocess.saturation import saturated
@@ -168,6 +169,11 @@ def cleaned(recipe: IdtRecipe, frames: Array) -> tuple[npt.NDArray[np.float32], 
     # the offset may exceed the light by so much that single precision would lose it
     values = np.stack([np.asarray(frame - np.float64(_offset(recipe)), np.float32) for frame in frames])
     notes, full = black(frames), saturated(frames, levels_of(recipe.saturation, frames))
+    # ratios and images of the background contain it
+    cells = mosaic(values) if recipe.background in ("mean", "blur") else None
+    if cells is not None:
+        values /= tiled(cells, values.shape)
+        notes.append(note(cells))
     for find, what in (
         (broken_pixels, "dead or hot"),
         (lambda values: isolated(values, full), NOT_AROUND),
