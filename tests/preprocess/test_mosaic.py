@@ -56,7 +56,7 @@ def test_frames_are_divided_by_them() -> None:
 
 def test_light_that_few_pixels_see_is_refused() -> None:
     frames = FRAMES * tiled(np.array([[1.0, 0.05], [0.05, 0.02]]), FRAMES.shape)
-    with pytest.raises(InputError, match="keep the pixels of one colour"):
+    with pytest.raises(InputError, match="keep those of one colour"):
         mosaic(frames)
 
 

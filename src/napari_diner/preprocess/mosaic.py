@@ -60,7 +60,7 @@ def mosaic(frames: Array) -> Factors | None:
     if usual.min() < _DARKEST * usual.max():
         raise InputError(
             f"Of the pixels in even and odd rows and columns, some are {usual.max() / max(usual.min(), 1e-9):.2g} "
-            "times as bright as others, as behind the filters of a colour camera; keep the pixels of one colour, such as "
+            "times as bright as others, as behind the filters of a colour camera; keep those of one colour, such as "
             "every second row and column, and double the pixel size"
         )
     return np.asarray(usual.reshape(2, 2))
