@@ -92,6 +92,8 @@ class Outcome:
     """Header of the model file, see `Result`."""
     problem: DinerError | None = None
     """Why it is without a part of the job that was computed; None if it is not."""
+    remarks: Sequence[str] = ()
+    """Sentences about a result that is not doubtful because of them; they follow the warnings."""
 
 
 @dataclass(frozen=True)

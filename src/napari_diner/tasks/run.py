@@ -305,7 +305,7 @@ class Run(Generic[State]):
             **({"resumed_after_s": self._saved.resumed_after_s} if self._saved.resumed_after_s else {}),
             **outcome.figures,
             "notes": list(self.notes),
-            "warnings": list(dict.fromkeys([*about_result, *job.all_warnings])),
+            "warnings": list(dict.fromkeys([*about_result, *outcome.remarks, *job.all_warnings])),
             "checks": [line._asdict() for line in job.findings()],
         }
         if "unexplained" in report:

@@ -189,7 +189,7 @@ class SeriesJob(Chain):
         """Return the distinct warnings about all recordings, each with its recordings."""
         numbers: dict[str, list[int]] = {}
         for number, outcome in enumerate(outcomes):
-            for warning in outcome.warnings:
+            for warning in (*outcome.warnings, *outcome.remarks):
                 numbers.setdefault(warning, []).append(number)
         return [
             text if len(where) == len(outcomes) else f"{self._axis} = {', '.join(map(str, where))}: {text}"

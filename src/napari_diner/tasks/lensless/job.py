@@ -13,7 +13,7 @@ from torch import Tensor
 
 from napari_diner import device as devices
 from napari_diner.errors import RecipeError
-from napari_diner.io.arrays import NamedArray
+from napari_diner.io.arrays import Array, NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
 from napari_diner.preprocess.same_exposure import of_one_height
@@ -45,6 +45,7 @@ from napari_diner.tasks.lensless.register import check_registration, unregistere
 from napari_diner.tasks.lensless.response import nonlinear
 from napari_diner.tasks.lensless.setup import Setup, geometry_report, light_report
 from napari_diner.tasks.lensless.short_look import SIDES_PX, ShortLook
+from napari_diner.tasks.lensless.slow_phase import slow_phase
 from napari_diner.tasks.lensless.stages import LenslessStages
 from napari_diner.tasks.lensless.state import LenslessState
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
@@ -259,8 +260,17 @@ class LenslessJob(Job[LenslessState]):
             ),
             figures=figures,
             warnings=self._left_out.counted(warnings),
+            remarks=self._slow_phase(state, phase.data),
             weights=weights or {"amplitude": amplitude.data, "phase": phase.data},
         )
+
+    def _slow_phase(self, state: LenslessState, phase: Array) -> list[str]:
+        recipe, mask = self._used, state.prepared.mask
+        if recipe.phase_output.remove != "none" or state.light is not None or recipe.illumination is not None:
+            return []
+        source_um = recipe.source_distance_um if recipe.source_distance_to == "sample" else None
+        valid = None if mask is None or mask.shape[1:] != phase.shape else np.asarray(mask.any(0))
+        return slow_phase(phase, state.setup.optics, source_um, valid)
 
     def _figures(self, state: LenslessState, record: RunRecord) -> dict[str, Any]:
         problem, prepared = state.problem, state.prepared
