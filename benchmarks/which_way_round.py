@@ -76,7 +76,7 @@ def recorded(**changes: object) -> tuple[IdtRecipe, npt.NDArray[np.float32], Vec
 
 def warnings_about_light(recipe: IdtRecipe, frames: npt.NDArray[np.floating]) -> list[str]:
     """Return the warnings before a run that are about directions or the side of the index."""
-    said = task("idt").start(recipe, Frames(frames)).warnings
+    said = task("idt").start(recipe, Frames(frames)).job.all_warnings
     return [text for text in said if ("directions" in text and "fit" in text) or "index of the sample" in text]
 
 

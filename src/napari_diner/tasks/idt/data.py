@@ -35,6 +35,8 @@ from napari_diner.tasks.task import Frames
 _OFF_LEVEL, _EMPTY_PART = 0.1, 0.15
 # contrast of the empty field that counts, part of the frames that have it, and of the pixels that show it
 _COMMON, _NEARLY_ALL, _CLOSE = 0.02, 0.9, 0.3
+# part of the pixels of a frame, saturated, from which its mean cannot be estimated
+_MOST_CUT = 0.5
 # brightening across the field, and part of the mean of all frames, from which it is not that of a sample
 _STEEP, _MOSTLY = 0.1, 0.8
 
@@ -247,8 +249,7 @@ def _check_kind(background: str, frames: Array, *, is_real: bool) -> None:
 def backgrounds(recipe: IdtRecipe, data: IdtData, values: npt.NDArray[np.float32]) -> Iterable[npt.NDArray[np.float32]]:
     """Return the background of each frame: (1, 1), or (Y, X)."""
     if recipe.background == "mean":
-        means: npt.NDArray[np.float64] = values.mean((1, 2), dtype=np.float64, keepdims=True)
-        return means.astype(np.float32)
+        return _means(recipe, data, values)
     if recipe.background == "blur":
         sigma = recipe.background_blur_um / recipe.voxel_um[-1]
         return (ndimage.gaussian_filter(frame, sigma, mode="nearest") for frame in values)
@@ -279,6 +280,22 @@ def backgrounds(recipe: IdtRecipe, data: IdtData, values: npt.NDArray[np.float32
         ndimage.zoom(frame, zoom, order=1, mode="nearest", grid_mode=True) if zoom > 1 else frame for frame in image
     )
     return fine if len(image) == len(values) else [next(fine)] * len(values)
+
+
+def _means(recipe: IdtRecipe, data: IdtData, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the mean of each frame, (N, 1, 1), as if none of its brightest pixels were cut off by saturation.
+
+    The darkest pixels, as many as are saturated, are cut off at their level as well (the winsorised mean; Tukey, Ann.
+    Math. Stat. 33, 1 (1962)): weak phases brighten and darken the light about equally.
+    """
+    frames = np.asarray(data.frames)
+    full = saturated(frames, levels_of(recipe.saturation, frames)).mean((1, 2))
+    means = np.empty((len(values), 1, 1), np.float32)
+    for mean, frame, share in zip(means, values, full.tolist(), strict=True):
+        is_cut = recipe.saturated != "believe" and share < _MOST_CUT
+        darkest = np.quantile(frame, share) if is_cut and share else -np.inf
+        mean[:] = np.maximum(frame, darkest).mean(dtype=np.float64)
+    return means
 
 
 def _level(contrast: npt.NDArray[np.float32], cause: str) -> list[str]:
