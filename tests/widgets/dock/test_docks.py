@@ -18,6 +18,7 @@ from qtpy.QtCore import QThreadPool
 from napari_diner import device
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.preflight import Finding
 from napari_diner.tasks.registry import tasks
 from tests.widgets.conftest import MENU, open_dock
 
@@ -196,3 +197,10 @@ def test_a_second_dock_is_a_tab_and_a_closed_one_leaves_no_previews(
     assert "phase (preview)" in viewer.layers
     viewer.window.remove_dock_widget(lensless)
     assert "phase (preview)" not in viewer.layers
+
+
+def test_checks_name_settings_as_the_dock_does(make_napari_viewer: Callable[..., Any]) -> None:
+    panel = open_dock(make_napari_viewer(), "lensless").panel.checks
+    panel.show_lines([Finding("plausibility", "doubtful", "uneven light; equalise_gains removes it")])
+    assert "equalise_gains" not in panel.text() + panel.toolTip()
+    assert "&quot;Equalise brightness&quot; removes it" in panel.text()

@@ -33,13 +33,15 @@ class ChecksPanel(WrappedLabel):
     ----------
     describe
         Returns the message of an error.
+    with_titles
+        Returns a sentence with the titles of the settings that it mentions.
     """
 
-    def __init__(self, describe: Callable[[DinerError], str] = str) -> None:
+    def __init__(self, describe: Callable[[DinerError], str] = str, with_titles: Callable[[str], str] = str) -> None:
         super().__init__()
         self.lines: Sequence[Finding] = ()
         """What is shown."""
-        self._describe = describe
+        self._describe, self._with_titles = describe, with_titles
         self._task: AnyTask | None = None
         self._inputs: Callable[[], Inputs | None] = lambda: None
         self._is_running: Callable[[], bool] = lambda: False
@@ -100,7 +102,7 @@ class ChecksPanel(WrappedLabel):
 
     def show_lines(self, lines: Sequence[Finding]) -> None:
         """Show the results of checks."""
-        self.lines = lines
+        self.lines = lines = [line._replace(sentence=self._with_titles(line.sentence)) for line in lines]
         self.setVisible(bool(lines))
         levels: dict[str, str] = {}
         for line in lines:

@@ -87,7 +87,7 @@ class RunPanel(QWidget):
         self.plot = LossPlot()
         # until there is something to plot, leave the space to the settings
         self.plot.hide()
-        self.checks = ChecksPanel(describe)
+        self.checks = ChecksPanel(describe, with_titles)
         self.status = WrappedLabel(lines=2)
         layout = QVBoxLayout(self)
         remove_margins(layout, 4)
