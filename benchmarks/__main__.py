@@ -23,6 +23,8 @@ SUITE: dict[str, tuple[list[str], list[str]]] = {
     "video": (["--epochs", "50", "--seconds", "8", "--runs", "3", "--skip-published"], []),
     "widths": (["--size", "192", "--seconds", "4"], []),
     "lensless": ([], []),
+    "steps": (["--only", "noisy", "--backbones", "mlp"], []),
+    "steps_physics": (["--idt-size", "64"], ["--idt-size", "256", "--idt-slices", "40"]),
     "idt": (["--phase", "0.3", "--size", "32", "--slices", "12"], []),
     "comparators": (["--seconds", "3", "--size", "64", "--frames", "6"], ["--seconds", "60", "--frames", "30"]),
     "accelerator": (
