@@ -175,8 +175,8 @@ def main() -> None:
     parser.add_argument("--theme", default="dark", choices=("dark", "light"))
     arguments = parser.parse_args()
     for name in arguments.tutorials or TUTORIALS:
-        # docks are to open with their defaults, and to leave the settings of the user alone
-        os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp()
+        # docks are to open with their defaults, to continue no earlier run, and to leave the settings of the user alone
+        os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()
         viewer = napari.Viewer()
         viewer.theme = arguments.theme
         viewer.window._qt_window.setGeometry(0, 0, 1366, 768)
