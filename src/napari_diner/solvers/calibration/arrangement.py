@@ -14,8 +14,9 @@ from the skewness of what the closed form gives; its mean is invisible, as H_re(
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +29,7 @@ from napari_diner.physics.idt.illumination import Illumination, Source, ring
 from napari_diner.physics.idt.linear import without_nyquist
 from napari_diner.physics.idt.transfer import Dispersion, born_amplitude, source_blur
 from napari_diner.solvers.calibration.contrast_sign import image_of, of_volume, sign_of, skewness
+from napari_diner.solvers.calibration.cross_prediction import predicted
 from napari_diner.solvers.calibration.frame_orders import frame_orders
 
 Vector = npt.NDArray[np.float64]
@@ -90,8 +92,13 @@ class Judged:
     """Mean square difference between each frame and its prediction by all others, relative to the signal, (N,)."""
     unexplained_rms: float
     """Root mean square difference per pixel, relative to the background, at the frequencies that are compared."""
-    skewness: float
-    """Skewness of the contrast; negative if the index of the dense parts of the sample is below the medium's."""
+    find_skewness: Callable[[], float]
+    """Computes `skewness`, which takes longer than all else and is rarely needed."""
+
+    @functools.cached_property
+    def skewness(self) -> float:
+        """Skewness of the contrast; negative if the index of the dense parts of the sample is below the medium's."""
+        return self.find_skewness()
 
     @property
     def error(self) -> float:
@@ -286,7 +293,7 @@ class ArrangementTest:
         best = torch.zeros(len(ways), len(self._fy), len(frames), dtype=_COMPLEX)
         for alpha in _ALPHAS:
             inverse = torch.cholesky_inverse(torch.linalg.cholesky(products + alpha * scale * eye))
-            differences, solved = _predicted(inverse, data, missing)
+            differences, solved = predicted(inverse, data, missing)
             squares = (
                 torch.einsum("knw,k->wn", differences.abs().square(), self._shares).double().numpy() / self._energy
             )
@@ -295,8 +302,10 @@ class ArrangementTest:
                     errors[number], best[number] = squares[number, where[:count]], solved[..., number]
         signal_rms = math.sqrt(self._energy) / (self.geometry.shape[1] * self.geometry.shape[2])
         unexplained = signal_rms * np.sqrt(errors.mean(1))
-        skews = self._skewnesses(matrix, best, unexplained < _WEAK_RMS)
-        return [Judged(*judged) for judged in zip(ways, errors, unexplained.tolist(), skews, strict=True)]
+        return [
+            Judged(way, squares, rms, functools.partial(self._skewness, matrix, solved, weak=rms < _WEAK_RMS))
+            for way, squares, rms, solved in zip(ways, errors, unexplained.tolist(), best, strict=True)
+        ]
 
     def _matrix(self, frames: Sequence[tuple[Source, ...]]) -> Tensor:
         """Return the matrix of each frequency, (K, N, 2Z): H_re of all slices, then H_im."""
@@ -340,52 +349,27 @@ class ArrangementTest:
         self._shares = torch.where(self._places % half == 0, 1.0, 2.0)
         self._energy = float((self._data.abs().square() * self._shares[:, None]).sum()) / len(data) + 1e-30
 
-    def _skewnesses(self, matrix: Tensor, solved: Tensor, weak: Sequence[bool]) -> list[float]:
-        """Return the skewness of the phase along z, or of the volume if that leaves the sign open, for W lists.
+    @torch.no_grad()
+    def _skewness(self, matrix: Tensor, solved: Tensor, weak: bool) -> float:
+        """Return the skewness of the phase along z, or of the volume if that leaves the sign open.
 
         Parameters
         ----------
         matrix
             Responses, (K, N, 2Z).
         solved
-            C⁻¹ y, (W, K, N).
+            C⁻¹ y, (K, N).
         weak
-            Whether the volume is good enough to decide, (W,).
+            Whether the volume is good enough to decide.
         """
         shape, low = self.geometry.shape[1:], slice(self._low)
         responses = matrix.unflatten(-1, (2, -1))[:, :, 0].conj()
-        phases = torch.einsum("kn,wkn->wk", responses[low].sum(-1), solved[:, low])
-        skews = skewness(image_of(phases, self._places[low], shape)).tolist()
-        for number, skew in enumerate(skews):
-            if weak[number] and not sign_of(skew):
-                slices = torch.einsum("knz,kn->zk", responses, solved[number])
-                skews[number] = of_volume(image_of(slices, self._places, shape)) or skew
-        return skews
-
-
-def _predicted(inverse: Tensor, data: Tensor, missing: Sequence[int] | None) -> tuple[Tensor, Tensor]:
-    """Return the differences of frames from their predictions, and C y, for W lists.
-
-    Parameters
-    ----------
-    inverse
-        C⁻¹ of all frames, complex, (K, N, N).
-    data
-        y, complex, (K, N, W); zero in frames that are missing.
-    missing
-        The frame that is missing in each list, if there is one: without it, C⁻¹ is that of all less a term of rank one.
-    """
-    solved = inverse @ data
-    diagonal = inverse.diagonal(dim1=1, dim2=2).real[..., None]
-    if missing is None:
-        return solved / diagonal, solved
-    columns = inverse[:, :, list(missing)]
-    own = diagonal[:, list(missing), 0][:, None]
-    lists = range(len(missing))
-    solved = solved - columns * (solved[:, list(missing), lists][:, None] / own)
-    diagonal = diagonal - columns.abs().square() / own
-    diagonal[:, list(missing), lists] = 1.0
-    return solved / diagonal, solved
+        phase = torch.einsum("kn,kn->k", responses[low].sum(-1), solved[low])
+        skew = float(skewness(image_of(phase[None], self._places[low], shape)))
+        if weak and not sign_of(skew):
+            slices = torch.einsum("knz,kn->zk", responses, solved)
+            skew = of_volume(image_of(slices, self._places, shape)) or skew
+        return skew
 
 
 def _with_other_slices(geometry: VolumeGeometry) -> VolumeGeometry:

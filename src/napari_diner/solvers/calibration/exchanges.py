@@ -47,7 +47,7 @@ def exchanged(test: ArrangementTest, given: Judged) -> Judged | None:
     if not moved or best.squares[moved].sum() > _LEFT * given.squares[moved].sum():
         return None
     way = Arrangement(_name(moved), best.arrangement.illumination)
-    return Judged(way, best.squares, best.unexplained_rms, best.skewness)
+    return Judged(way, best.squares, best.unexplained_rms, best.find_skewness)
 
 
 def _exchange(frames: tuple[tuple[Source, ...], ...], one: int, other: int) -> Arrangement:

@@ -23,13 +23,14 @@ ALIKE = 1.02
 """Errors that differ by less than this factor count as equal."""
 EDGE_PERIODS = 10.0
 """Periods across the field below which edges hide phases."""
-# sufficient pixels across, and fewest slices of a part of a volume
-_SIDE, _FEWEST_SLICES = 128, 4
+# sufficient pixels across a part of a field, and relative to the displacement of its lowest slice against its highest;
+# most pixels; and fewest slices of a part of a volume
+_SIDE, _DISPLACEMENTS, _MOST_SIDE, _FEWEST_SLICES = 128, 4.0, 512, 4
 # candidates for the pixel size, and for the aperture relative to that of the most oblique direction, number of
-# frames; another scale must halve the error, or be better by so many standard errors: 7.6 to 40 if it is the right
-# one, below 5 if not
+# frames; another scale must halve the error, or lower it clearly and by so many standard errors: 7.6 to 40 if it is the
+# right one, below 5 if not
 _PIXELS, _BETWEEN, _NAS = np.geomspace(0.05, 20, 61), np.geomspace(0.95, 1 / 0.95, 7), np.linspace(1.02, 1.5, 13)
-FEWEST_FRAMES, _MOST_SCALED, _MUCH_BETTER, _SURE_OF_SCALE = 12, 24, 0.5, 6.0
+FEWEST_FRAMES, _MOST_SCALED, _MUCH_BETTER, _BETTER, _SURE_OF_SCALE = 12, 24, 0.5, 0.8, 6.0
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,9 @@ def other_scale(models: ComputedModels, data: Tensor) -> OtherOptics | None:
     by_na = best((na, replace(given, na=na)) for na in (_NAS * directions).tolist() if 0 < na < given.medium_index)
     if by_na is not None and by_na[1].error <= ALIKE * after.error:
         words, after = f"an NA of the objective of about {by_na[0]:.2f}", by_na[1]
-    much = after.error < _MUCH_BETTER * before.error
-    if not (after.is_better_than(before) if much else after.is_better_than(before, _SURE_OF_SCALE)):
+    ratio = after.error / before.error
+    sure = after.is_better_than(before) if ratio < _MUCH_BETTER else after.is_better_than(before, _SURE_OF_SCALE)
+    if ratio > _BETTER or not sure:
         return None
     return OtherOptics(words, before.error, after.error)
 
@@ -169,8 +171,18 @@ def thinned(models: ComputedModels, data: Tensor) -> tuple[ComputedModels, Tenso
 def test_of(models: ComputedModels, data: Tensor, frequencies: int, periods: float = 0.0) -> ArrangementTest:
     """Return the test for a part of the field, faded out towards edges; see `ArrangementTest` for the parameters."""
     planes, rows, columns = models.geometry.shape
-    size = min(rows, _SIDE), min(columns, _SIDE)
+    side = _side(models)
+    size = min(rows, side), min(columns, side)
     if periods or size != (rows, columns):
         data = data[busiest(data, size)] * fading(*size).to(data)
     geometry = replace(models.geometry, shape=(planes, *size))
     return ArrangementTest(geometry, data, models.dispersion, frequencies, periods, models.source_na)
+
+
+def _side(models: ComputedModels) -> int:
+    """Return sufficient pixels across: oblique light displaces slices, out of a part that is too small."""
+    geometry = models.geometry
+    steepest = max(math.hypot(source.na_y, source.na_x) for frame in models.illumination.frames for source in frame)
+    tangent = steepest / math.sqrt(max(geometry.medium_index**2 - steepest**2, 1e-6))
+    displaced = geometry.shape[0] * geometry.slice_spacing_um * tangent / geometry.pixel_size_um
+    return min(max(_SIDE, math.ceil(_DISPLACEMENTS * displaced)), _MOST_SIDE)
