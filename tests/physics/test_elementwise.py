@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.loops import can_compile
-from napari_diner.physics.elementwise import compared, intensity, multiplied, projected
+from napari_diner.physics.elementwise import intensity, multiplied, projected
 
 LARGE = (264, 260)
 
@@ -57,32 +57,3 @@ def test_what_needs_a_gradient_is_left_to_torch() -> None:
     U = field(LARGE).requires_grad_()
     (slope,) = torch.autograd.grad(intensity(U).sum(), U)
     torch.testing.assert_close(slope, 2 * U.detach())
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("bounded", [False, True])
-def test_amplitudes_are_compared_in_one_pass(weighted: bool, masked: bool, bounded: bool) -> None:
-    U, amplitudes = field(LARGE), field(LARGE, 1).abs()
-    U[3, 4] = 0
-    weights = field(LARGE, 2).abs() if weighted else None
-    mask = field(LARGE, 3).real > 0 if masked else None
-    at_least = field(LARGE, 4).real > 0 if bounded else None
-    found = compared(U, amplitudes, weights, mask, at_least)
-    if not can_compile():
-        assert found is None
-        return
-    assert found is not None
-    modulus = U.abs()
-    rest = modulus - amplitudes
-    if mask is not None:
-        rest = rest.where(mask, 0)
-    if at_least is not None:
-        rest = rest.where(~(at_least & (rest > 0)), 0)
-    weighted_rest = rest if weights is None else weights * rest
-    assert found[0] == pytest.approx(float((rest * weighted_rest).double().sum()), rel=1e-5)
-    torch.testing.assert_close(found[1], 2 * weighted_rest * U / modulus.clamp_min(1e-20), rtol=1e-5, atol=1e-6)
-
-
-def test_small_images_are_compared_by_torch() -> None:
-    assert compared(field((5, 7)), field((5, 7), 1).abs(), None, None, None) is None

@@ -40,7 +40,7 @@ def plan_of(name: str, settings: dict[str, Any], frames: Frames | None = None) -
         ("lensless", {"solver": "alternating"}, {"solver": "gauss-newton"}),
         ("lensless", {}, {"padding": {"mode": "unknown"}}),
         ("lensless", {}, {"super_resolution": 2}),
-        ("lensless", {"solver": "siren"}, {"network": {"hidden_features": 1024}}),
+        ("lensless", {"solver": "siren", "start": "flat"}, {"network": {"hidden_features": 1024}}),
         ("lensless", SOLVER, {"diner": {"lattice_size": 700}}),
         ("lensless", {"solver": "decaf"}, {"decaf": {"hidden_features": 208, "hidden_layers": 10}}),
         ("idt", {"solver": "tikhonov"}, {"solver": "voxels"}),

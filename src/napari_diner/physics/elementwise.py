@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,46 +49,6 @@ def projected(U: Tensor, direction: Tensor) -> Tensor:
     return along
 
 
-def compared(
-    U: Tensor, amplitudes: Tensor, weights: Tensor | None, mask: Tensor | None, at_least: Tensor | None
-) -> tuple[float, Tensor] | None:
-    """Compare the amplitudes |U| of a field with recorded ones a, if there is a compiled loop for these images.
-
-    Parameters
-    ----------
-    U
-        Complex field, (Y, X).
-    amplitudes
-        Recorded amplitudes a.
-    weights
-        Weights w of the squares; ones if None.
-    mask
-        False where there is nothing to compare; true everywhere if None.
-    at_least
-        True where a is a lower bound, which amplitudes may exceed; nowhere if None.
-
-    Returns
-    -------
-    tuple of float and Tensor, or None
-        ``Σ w r²`` with ``r = |U| − a``, and its derivative ``2 w r U/|U|``.
-    """
-    flags = [image for image in (mask, at_least) if image is not None]
-    if not _is_compiled(U, amplitudes, *([] if weights is None else [weights])):
-        return None
-    if any(image.shape != U.shape for image in flags):
-        return None
-    none = torch.empty((1, 0))
-    images = (
-        U,
-        amplitudes,
-        none if weights is None else weights,
-        none.bool() if mask is None else mask,
-        none.bool() if at_least is None else at_least,
-    )
-    slope = torch.empty(U.shape, dtype=U.dtype)
-    return sum(_run(_compared, *images, slope)), slope
-
-
 def _is_compiled(U: Tensor, *others: Tensor) -> bool:
     """Return whether the compiled loops can take these images."""
     return (
@@ -102,10 +61,10 @@ def _is_compiled(U: Tensor, *others: Tensor) -> bool:
     )
 
 
-def _run(loop: Callable[..., Any], *images: Tensor) -> list[float]:
-    rows = [image.reshape(-1, image.shape[-1]).numpy() if image.numel() else image.numpy() for image in images]
+def _run(loop: Callable[..., Any], *images: Tensor) -> None:
+    rows = [image.reshape(-1, image.shape[-1]).numpy() for image in images]
     threads = max(1, min(torch.get_num_threads(), images[0].numel() // _FEWEST_PER_THREAD))
-    return shared(loop, len(rows[0]), threads, lambda thread: tuple(rows))
+    shared(loop, len(rows[0]), threads, lambda thread: tuple(rows))
 
 
 @compiled
@@ -128,25 +87,3 @@ def _projected(U, direction, along, start, stop):  # type: ignore[no-untyped-def
         for at in range(U.shape[1]):
             towards = direction[row, at]
             along[row, at] = towards * (towards.real * U[row, at].real + towards.imag * U[row, at].imag)
-
-
-@compiled
-def _compared(U, amplitudes, weights, mask, at_least, slope, start, stop):  # type: ignore[no-untyped-def]
-    # squares are added up in single precision within a row alone
-    total = np.float64(0)
-    for row in range(start, stop):
-        squares = np.float32(0)
-        for at in range(U.shape[1]):
-            real, imaginary = U[row, at].real, U[row, at].imag
-            modulus = np.sqrt(real * real + imaginary * imaginary)
-            rest = modulus - amplitudes[row, at]
-            if mask.size:
-                rest = rest if mask[row, at] else np.float32(0)
-            if at_least.size:
-                rest = np.float32(0) if at_least[row, at] and rest > 0 else rest
-            weighted = rest * weights[row, at] if weights.size else rest
-            squares += rest * weighted
-            factor = np.float32(2) * weighted / max(modulus, np.float32(1e-20))
-            slope[row, at] = U[row, at] * factor
-        total += np.float64(squares)
-    return total

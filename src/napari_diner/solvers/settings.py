@@ -16,15 +16,14 @@ class GaussNewtonSettings(Settings):
     """Rounds of alternating projections before the first step; they unwrap phases beyond about two radians."""
     iterations: int = Field(default=40, ge=1, le=10_000, title="Iterations")
     """Maximum number of outer steps; fewer if the fit stops improving."""
-    cg_steps: int | None = Field(default=None, ge=1, le=1000, title="Inner steps")
-    """Most conjugate-gradient steps for each linearised problem; if empty, 240, or 60 with an unknown surround."""
+    cg_steps: int = Field(default=60, ge=1, le=1000, title="Inner steps")
+    """Conjugate-gradient steps to solve each linearised problem; more recover slowly varying phase better."""
     coarse_grid: bool = Field(default=True, title="Coarse grid")
     """Also solve for slowly varying phase on a coarse grid: several times faster convergence."""
     damping: float = Field(default=1e-4, gt=0, le=1e3, title="First damping")
     """Levenberg-Marquardt damping of the first step; it is lowered on success and raised on failure."""
     tolerance: float | None = Field(default=None, ge=0, lt=1, title="Tolerance")
-    """Stop when twenty inner steps, or a step, lower the loss by less than this fraction; if empty, 3e-6, or 1e-4 with
-    an unknown surround."""
+    """Stop when a step lowers the loss by less than this fraction; if empty, 1e-6, or 1e-3 with an unknown surround."""
 
 
 class AlternatingSettings(Settings):

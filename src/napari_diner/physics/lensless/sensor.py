@@ -28,11 +28,6 @@ class Sensor:
         rows, columns = (slice(self.binning * part.start, self.binning * part.stop) for part in at)
         return rows, columns
 
-    @property
-    def is_identity(self) -> bool:
-        """Whether the sensor records |U|² of each pixel."""
-        return self.binning == 1
-
     def gathered(self, image: Tensor) -> Tensor:
         """Return the light on the fine grid, (Y, X), for a quantity of the fields such as |U|²."""
         return image
@@ -85,11 +80,6 @@ class BlurredSensor(Sensor):
     """Factor on the spectrum of the intensity, real and even, (Y', X')."""
     within: tuple[slice, slice]
     """Place of the sensor's pixels in the fields."""
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether the sensor records |U|² of each pixel: never."""
-        return False
 
     def _blurred(self, image: Tensor) -> Tensor:
         """Apply the blur, which is its own adjoint."""

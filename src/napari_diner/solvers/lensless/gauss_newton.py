@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,7 +13,6 @@ from napari_diner.physics.lensless.contrast_transfer import ContrastPower, contr
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator, inner
 from napari_diner.solvers.lensless import smoothness
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
-from napari_diner.solvers.lensless.course import Course
 from napari_diner.solvers.lensless.linearised import by_frequency
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.lensless.slow_phase import SlowPhase
@@ -32,20 +31,8 @@ _AGREEMENT = 0.7
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
 _RETRIES = 3
 _CG_TOLERANCE = 1e-3
-# inner steps after which the loss itself is computed, in less than half of the time of one of them
-_WINDOW = 20
-
-
-class _Defaults(NamedTuple):
-    """Settings that are not given."""
-
-    tolerance: float
-    cg_steps: int
-
-
-_DEFAULTS = _Defaults(3e-6, 240)
-# an unknown surround converges slowly where the data hardly determine it
-_DEFAULTS_SURROUND = _Defaults(1e-4, 60)
+# default tolerances; an unknown surround converges slowly where the data hardly determine it
+_TOLERANCE, _TOLERANCE_SURROUND = 1e-6, 1e-3
 
 
 class HasGaussNewton(Protocol):
@@ -64,8 +51,6 @@ class GaussNewton(Resumable):
     ``(JᵀJ + μ) δ = −Jᵀ r`` by conjugate gradients; the damping μ falls when the misfit falls, and rises when it rises.
     It falls fast while the misfit falls as much as the linearised model predicts (as the gain ratio of Nielsen, IMM-REP
     1999-05, Technical University of Denmark): slowly varying phase, whose response is weak, is held back by damping.
-    Conjugate gradients go on while they lower the misfit itself by more than the linearised model has erred, see
-    `Course`: few steps far from the solution, and many near it, where each new start loses what was found out.
 
     Three things make it fast. The unknowns are scaled by 1/√|O|, halfway between those in which amplitudes and those in
     which log-amplitudes have equal weight. And the preconditioner is the inverse Hessian of a weak object, ``Σ_z
@@ -122,11 +107,10 @@ class GaussNewton(Resumable):
             if self.problem.priors is not None and self._exaggerate:
                 self.problem = self.problem.with_priors(self.problem.priors.exaggerated())
         strongest = float(torch.maximum(power.amplitude, power.phase).max())
-        slow, default = self._slow, _DEFAULTS_SURROUND if model.padding.is_unknown else _DEFAULTS
-        tolerance = default.tolerance if settings.tolerance is None else settings.tolerance
-        most_turns = default.cg_steps if settings.cg_steps is None else settings.cg_steps
-        # a first step from far away changes too much for a coarse grid to pay off, and one step alone is too short
-        coarse_from = 1 if settings.warm_up == 0 and settings.iterations > 1 else 2
+        tolerance = settings.tolerance
+        if tolerance is None:
+            tolerance = _TOLERANCE_SURROUND if model.padding.is_unknown else _TOLERANCE
+        slow = self._slow
         loss, gradient = self._evaluate()
         while self._iteration < settings.iterations and not self._converged:
             iteration, damping = self._iteration + 1, self._damping
@@ -135,7 +119,7 @@ class GaussNewton(Resumable):
             scaled = self._field * scaling
             brightness = strongest * self._mean_square(scaled)
             linear = problem.linearise(self._field)
-            if slow is not None and iteration >= coarse_from:
+            if slow is not None and iteration > 1:  # the first step changes too much for a matrix to pay off
                 for _ in slow.follow(linear.normal(torch.ones_like(scaling)), loss):
                     yield Step(iteration, settings.iterations, loss, within=0.0)
             normal = problem.with_curvature(linear.normal(scaling), self._field, scaling)
@@ -148,17 +132,12 @@ class GaussNewton(Resumable):
                     curvature = problem.valid * stiffness[1] / float(scaling.square().mean())
                     precondition = _sum(precondition, slow.inverse(damping * brightness, scaling, curvature))
                 solve = ConjugateGradients(normal, right, precondition, damping * brightness)
-                course = Course(problem, self._field, scaling, loss, tolerance)
-                for turn in range(1, most_turns + 1):
+                for turn in range(1, settings.cg_steps + 1):
                     solve.step()
                     if solve.converged(_CG_TOLERANCE):
                         break
-                    if turn % _WINDOW == 0:
-                        predicted = _predicted(solve, right, damping * brightness) / problem.valid
-                        if not course.goes_on(solve.solution, predicted):
-                            break
-                    yield Step(iteration, settings.iterations, loss, within=turn / (most_turns + 1))
-                step = course.furthest(solve.solution) * scaling
+                    yield Step(iteration, settings.iterations, loss, within=turn / (settings.cg_steps + 1))
+                step = solve.solution * scaling
                 # a step that is too long is first shortened: this costs one evaluation instead of another solve
                 for fraction in _FRACTIONS:
                     trial = self._field * torch.exp(fraction * step)
@@ -177,9 +156,7 @@ class GaussNewton(Resumable):
             improvement = 1 - trial_loss / loss
             self._field, loss, gradient = trial, trial_loss, trial_gradient
             self._iteration, self._damping = iteration, damping
-            # without the coarse grid, slow phase may remain of which the last inner steps have found nothing
-            solved = course.solved and (slow is None or slow.measured or not slow.worthwhile)
-            self._converged = (improvement < tolerance or solved) and (priors is None or priors.relaxed().settled)
+            self._converged = improvement < tolerance and (priors is None or priors.relaxed().settled)
             if priors is not None:
                 self.problem = problem.with_priors(priors.relaxed())
             yield Step(iteration, settings.iterations, loss, resumable=True)

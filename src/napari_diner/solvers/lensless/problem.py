@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from napari_diner.physics.elementwise import compared, intensity, multiplied
+from napari_diner.physics.elementwise import intensity, multiplied
 from napari_diner.physics.lensless.multiheight import LenslessModel, Pixels
 from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.conjugate_gradients import Operator
@@ -153,22 +153,6 @@ class PhaseProblem:
         cost, slope = self.priors.evaluate(field)
         return Evaluation(misfit + cost, gradient + slope, misfit)
 
-    def value(self, field: Tensor) -> float:
-        """Return the loss of a field alone, in half of the time of `evaluate`."""
-        total = torch.zeros((), dtype=_precise(self.device), device=self.device)
-        for frame, at, U in self.model.propagated(field):
-            part, sensor = (frame, *at), self.model.sensor_at(frame, at)
-            amplitudes = self.amplitudes[part]
-            if self.kind == "amplitude":
-                residual = self.unexplained(sensor.modulus(U) - amplitudes, part)
-            else:
-                residual = self.unexplained(sensor.mean(intensity(U)) - amplitudes**2, part)
-            if self.weights is not None:
-                residual = residual * self.weights[part].sqrt()
-            total += _square_sum(residual)
-        loss = float(total) / self.valid
-        return loss if self.priors is None else loss + self.priors.evaluate(field)[0]
-
     def _compared(self, field: Tensor) -> tuple[Tensor, Tensor]:
         """Return the misfit, a scalar, and its gradient, without waiting for the device."""
         total = torch.zeros((), dtype=_precise(self.device), device=self.device)
@@ -178,14 +162,6 @@ class PhaseProblem:
             part, sensor = (frame, *at), self.model.sensor_at(frame, at)
             amplitudes = self.amplitudes[part]
             if self.kind == "amplitude":
-                if sensor.is_identity:
-                    others = (
-                        None if image is None else image[part] for image in (self.weights, self.mask, self.at_least)
-                    )
-                    found = compared(U, amplitudes, *others)
-                    if found is not None:
-                        total = total + found[0]
-                        return found[1]
                 modulus = sensor.modulus(U)
                 residual = self.unexplained(modulus - amplitudes, part)
                 weighted = 2 * residual / modulus.clamp_min(1e-20)

@@ -14,19 +14,18 @@ from napari_diner.physics.lensless.multiheight import LenslessModel
 from napari_diner.solvers.conjugate_gradients import Operator
 from napari_diner.solvers.solver import Resumable
 
-# Least and greatest distance of the nodes in units of √(λz), the width of the finest ring of a point's pattern at the
-# farthest sensor. Faster phase variations have sufficient contrast; in between, closer nodes save inner steps.
-_NODES_APART = 3.0, 6.0
+# Distance of the nodes in units of √(λz), the width of the finest ring of a point's pattern at the farthest sensor.
+# Faster phase variations have sufficient contrast.
+_NODES_APART = 6.0
 _SMALLEST_SPACING_PX = 16
-# number of nodes whose matrix is factorised at once, and of those where it takes seconds; the grid is coarser for
-# larger fields
-_SOME_NODES, _MOST_NODES = 1600, 4096
+# largest number of nodes, whose matrix is factorised in seconds; the grid is coarser for larger fields
+_MOST_NODES = 4096
 _FEWEST_NODES = 4
 # distance beyond which nodes are independent: triangles are two wide, and diffraction adds little
 _REACH = 2
 _PERIOD = 2 * _REACH + 1
-# the matrix is measured again when the loss has fallen to this part of what it was
-_CHANGED = 0.9
+# the matrix is measured again when the loss has fallen by this factor
+_CHANGED = 0.98
 # addition to the diagonal of the matrix, relative to its mean, since a constant phase has no effect; and number of
 # attempts with ten times as much
 _FLOOR = 1e-6
@@ -75,9 +74,8 @@ class SlowPhase(Resumable):
         shape, heights = model.shape, model.heights
         optics = heights.optics
         resolution_px = math.sqrt(optics.wavelength_in_medium_um * max(heights.distances_um)) / optics.pixel_size_um
-        some, most = (math.sqrt(shape[0] * shape[1] / nodes) for nodes in (_SOME_NODES, _MOST_NODES))
-        near, far = (apart * resolution_px for apart in _NODES_APART)
-        spacing = max(min(max(near, some), far), _SMALLEST_SPACING_PX, most)
+        least = math.sqrt(shape[0] * shape[1] / _MOST_NODES)
+        spacing = max(_NODES_APART * resolution_px, _SMALLEST_SPACING_PX, least)
         periodic = model.padding.is_identity
         self._axes = tuple(_axis(size, spacing, periodic, model) for size in shape)
         self.matrix = torch.zeros(0)

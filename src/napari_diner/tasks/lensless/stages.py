@@ -40,7 +40,7 @@ _START_SHARE = 0.5
 _VALUES_SHARE = 0.7
 # Gauss-Newton steps to estimate the noise, and the initial damping afterwards
 _LOOK = {"iterations": 4, "tolerance": 0.05}
-_DAMPING_LOOKED = 1e-8
+_DAMPING_LOOKED = 1e-5
 # initial damping and tolerance of Gauss-Newton from the object of a calibration, where only slow modes remain
 _DAMPING_CALIBRATED, _TOLERANCE_CALIBRATED = 1e-4, 1.5e-6
 
