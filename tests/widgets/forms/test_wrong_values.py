@@ -110,6 +110,8 @@ def test_what_is_being_typed_is_left_alone_until_it_is_needed(qtbot: QtBot) -> N
     editor.show()
     line = editor.lineEdit()
     assert line is not None
+    # without a window manager, no window is active by itself
+    editor.activateWindow()
     line.setFocus()
     qtbot.waitUntil(line.hasFocus)
     line.selectAll()
