@@ -260,7 +260,8 @@ class LenslessJob(Job[LenslessState]):
             ),
             figures=figures,
             warnings=self._left_out.counted(warnings),
-            remarks=self._slow_phase(state, phase.data),
+            # of a result that does not explain the frames, the shape says nothing about the light
+            remarks=[] if unexplained.share > _DOUBTFUL[0] else self._slow_phase(state, phase.data),
             weights=weights or {"amplitude": amplitude.data, "phase": phase.data},
         )
 
