@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -173,15 +175,31 @@ def main() -> None:
     parser.add_argument("tutorials", nargs="*", choices=(*TUTORIALS, []), help="default: all")
     parser.add_argument("-o", "--output", type=Path, default=IMAGES, help="folder for the screenshots")
     parser.add_argument("--theme", default="dark", choices=("dark", "light"))
+    parser.add_argument("--isolated", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     for name in arguments.tutorials or TUTORIALS:
-        # docks are to open with their defaults, to continue no earlier run, and to leave the settings of the user alone
-        os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()
+        if not arguments.isolated:
+            take_in_own_folders(name, arguments)
+            continue
         viewer = napari.Viewer()
         viewer.theme = arguments.theme
         viewer.window._qt_window.setGeometry(0, 0, 1366, 768)
         TUTORIALS[name](viewer, Photographer(viewer, arguments.output))
         viewer.close()
+
+
+def take_in_own_folders(name: str, arguments: argparse.Namespace) -> None:
+    """Go through a tutorial in a new process, whose settings and cache are in a temporary folder.
+
+    Docks then open with their defaults, continue no earlier run, and leave the settings of the user alone. napari looks
+    for its icons in the cache as soon as it is imported.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            [sys.executable, __file__, name, "--isolated", "-o", arguments.output, "--theme", arguments.theme],
+            env=os.environ | {"XDG_CONFIG_HOME": folder, "XDG_CACHE_HOME": folder},
+            check=True,
+        )
 
 
 if __name__ == "__main__":
