@@ -97,7 +97,7 @@ def test_packed_values_of_hdf5_are_unpacked(tmp_path: Path) -> None:
     expected[STACK[0, 0, 0] == STACK] = np.nan
     info = probe(tmp_path / "a.h5")
     np.testing.assert_array_equal(read(info), expected)
-    assert "0.25·v + -3 is read" in " ".join(info.header.notes) and "missing" in " ".join(info.header.notes)
+    assert "0.25·v + -3 is read" in " ".join(info.header.notes) and "_FillValue" in info.header.missing
 
 
 def test_a_packing_that_makes_no_sense_is_refused(tmp_path: Path) -> None:

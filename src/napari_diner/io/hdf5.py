@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from napari_diner.errors import InputError, quoted
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
-from napari_diner.io.hdf5_meaning import axis_letters, packing, scale_um
+from napari_diner.io.hdf5_meaning import axis_letters, scale_um
 from napari_diner.io.header import Header, check_expansion, column_axes, decoding, unnamed_axes
+from napari_diner.io.packing import Packing, packing
 from napari_diner.io.parts import Part, chosen
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ def probe_hdf5(path: Path, name: str = "") -> Header:
         check_expansion(path, int(array.size) * stored.itemsize, array.id.get_storage_size())
         if in_columns:
             return Header(shape, stored, column_axes(shape, stored))
-        meaning = packing(path, array)
+        packed = _packing(path, array)
         axes = axis_letters(array) or unnamed_axes(shape, stored)
-        return Header(shape, meaning.dtype(stored), axes, scale_um(path, array), meaning.notes)
+        return Header(shape, packed.dtype(stored), axes, scale_um(array), packed.notes, packed.declared)
 
 
 def read_hdf5(path: Path, name: str, index: Index) -> Array:
@@ -70,7 +71,11 @@ def read_hdf5(path: Path, name: str, index: Index) -> Array:
         if in_columns:
             columns: Array = array[index[::-1]]
             return columns.T
-        return packing(path, array).values(array[index])
+        return _packing(path, array).values(array[index])
+
+
+def _packing(path: Path, array: h5py.Dataset) -> Packing:
+    return packing(path, str(array.name), array.attrs, array.dtype)
 
 
 def dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:

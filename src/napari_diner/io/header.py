@@ -37,6 +37,8 @@ class Header:
     """Spacings in micrometres by the letters of the axes, as far as the file gives them."""
     notes: tuple[str, ...] = ()
     """Conversions of the stored numbers and other notes, in sentences without a full stop."""
+    missing: str = ""
+    """Stored numbers that are read as NaN, and what declares them to be no data, for messages; empty if none are."""
 
     @property
     def nbytes(self) -> int:

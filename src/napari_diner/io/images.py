@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from napari_diner import memory
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
@@ -44,4 +46,9 @@ def read_image(path: str | Path, *, frame_shape: tuple[int, int] | None = None) 
         )
     memory.check(info.nbytes, f"The image {path}")
     images = read(info)
+    if info.header.missing and not np.isfinite(images).all():
+        raise InputError(
+            f"Pixels of {path} hold {info.header.missing}; delete this declaration if such values were recorded, "
+            "otherwise replace them"
+        )
     return images[0] if len(images) == 1 else images

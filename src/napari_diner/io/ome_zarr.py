@@ -18,6 +18,7 @@ from napari_diner.errors import InputError, quoted
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
 from napari_diner.io.header import Header, check_expansion, decoding, named_axes, unnamed_axes
+from napari_diner.io.packing import Packing, packing
 from napari_diner.io.parts import SEPARATOR
 from napari_diner.io.texts import read_json
 from napari_diner.io.units import micrometres
@@ -67,10 +68,10 @@ def probe_zarr(path: Path, name: str = "") -> Header:
     with decoding(path):
         array, image = _array(path, name)
         shape, dtype = tuple(int(size) for size in array.shape), np.dtype(array.dtype)
-        if image is None or len(image.axes) != len(shape):
-            header = Header(shape, dtype, unnamed_axes(shape, dtype))
-        else:
-            header = Header(shape, dtype, image.letters(), image.scale_um())
+        packed = _packing(path, array)
+        is_named = image is not None and len(image.axes) == len(shape)
+        axes, scale = (image.letters(), image.scale_um()) if image and is_named else (unnamed_axes(shape, dtype), {})
+        header = Header(shape, packed.dtype(dtype), axes, scale, packed.notes, packed.declared)
     check_expansion(path, header.nbytes, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
     return header
 
@@ -86,7 +87,11 @@ def read_zarr(path: Path, name: str, index: Index) -> Array:
     with decoding(path):
         array, _ = _array(path, name)
         _check_chunks(array, index)
-        return np.asarray(array[index])
+        return _packing(path, array).values(np.asarray(array[index]))
+
+
+def _packing(path: Path, array: zarr.Array[Any]) -> Packing:
+    return packing(path, f"/{array.path}", array.attrs.asdict(), np.dtype(array.dtype))
 
 
 def _check_chunks(array: zarr.Array[Any], index: Index) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
 from napari_diner.io.deflate import check_deflated
 from napari_diner.io.header import UNNAMED, Header, check_expansion, decoding
+from napari_diner.io.packing import Packing, missing_values
 from napari_diner.io.tiff_meaning import Meaning, meaning
 from napari_diner.io.tiff_series import series_of, stored_axes
 from napari_diner.io.tiff_structure import check_structure
@@ -27,6 +29,8 @@ _COLOURED = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
 """Photometric interpretations of samples as red, green, blue, and possibly opacity."""
 
 _PIXEL_AXES = "YXS"
+_GDAL_NODATA = 42113
+"""Tag with the value of missing data, as text."""
 
 DPI_OF_PRINTERS = (72, 96, 100, 120, 144, 150, 200, 240, 254, 300, 360, 400, 600, 720, 1200, 2400, 4800)
 """Resolutions that programs write by default."""
@@ -57,14 +61,15 @@ def probe_tiff(path: Path, name: str = "") -> Header:
             pixel = pixel[::-1]
         scale = {} if pixel is None else dict(zip("YX", pixel, strict=True))
         scale |= {} if step is None else {"Z": step}
-        shape = tuple(size for _, size in named)
-        notes = dict.fromkeys(note for part in meanings for note in part.notes)
+        shape, packed = tuple(size for _, size in named), _packing(tif, meanings)
+        notes = dict.fromkeys([*(note for part in meanings for note in part.notes), *packed.notes])
         if _is_one_of_several(tif):
             notes["its OME-XML describes planes of other files; pages are read in the order of each file"] = None
         extra = len(tif.pages) - sum(len(series) for series in series_of(tif))
         if tif.is_ome and extra > 0:
             notes[f"{extra} of its pages are left out, as its OME-XML does not describe them"] = None
-        header = Header(shape, meanings[0].dtype, "".join(letter for letter, _ in named), scale, tuple(notes))
+        axes, dtype = "".join(letter for letter, _ in named), packed.dtype(meanings[0].dtype)
+        header = Header(shape, dtype, axes, scale, tuple(notes), packed.declared)
         check_expansion(path, header.nbytes, path.stat().st_size)
         return header
 
@@ -73,6 +78,7 @@ def read_tiff(path: Path, name: str, index: Index) -> Array:
     """Return part of the array in a TIFF file, in the stored order; see `Format`."""
     with decoding(path), _open(path) as tif:
         named, meanings = _together(path, tif)
+        packed = _packing(tif, meanings)
         for series in _images(tif):
             check_deflated(path, tif, series)
         parts = [
@@ -80,7 +86,7 @@ def read_tiff(path: Path, name: str, index: Index) -> Array:
             for series, part in zip(_images(tif), meanings, strict=True)
         ]
         if len(parts) == 1:
-            return meanings[0].values(parts[0][index])
+            return packed.values(meanings[0].values(parts[0][index]))
         frame = [size for _, size in _of_pixels(named)]
         values = np.concatenate(
             [part.values(samples).reshape(-1, *frame) for samples, part in zip(parts, meanings, strict=True)]
@@ -89,7 +95,17 @@ def read_tiff(path: Path, name: str, index: Index) -> Array:
         places = [page.index for series in _images(tif) for page in series.pages if page is not None]
         if not tif.is_ome and len(places) == len(values):
             values = values[np.argsort(places)]
-        return values.reshape([size for _, size in named])[index]
+        return packed.values(values.reshape([size for _, size in named])[index])
+
+
+def _packing(tif: tifffile.TiffFile, meanings: list[Meaning]) -> Packing:
+    """Return the conversion of missing values, which the tag of GDAL declares; none of values that are converted."""
+    text, stored = tif.pages.first.tags.valueof(_GDAL_NODATA), meanings[0].stored
+    if not isinstance(text, str) or stored.kind not in "uif" or any(part.converts for part in meanings):
+        return Packing()
+    with contextlib.suppress(ValueError):
+        return Packing(missing=missing_values({"the tag GDAL_NODATA": float(text)}, stored))
+    return Packing()
 
 
 def _samples(series: tifffile.TiffPageSeries) -> Array:

@@ -93,6 +93,11 @@ class Meaning:
         return self.orientation >= _TRANSPOSED
 
     @property
+    def converts(self) -> bool:
+        """Whether the values differ from the samples."""
+        return self.white is not None or bool(self.colour_maps or self.calibration)
+
+    @property
     def dtype(self) -> DType:
         """Type of the values."""
         if self.colour_maps:

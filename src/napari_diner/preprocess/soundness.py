@@ -51,6 +51,39 @@ def check_not_constant(frames: Array, mask: Mask | None = None) -> None:
             raise InputError(f"Frame {number} is {what}; leave it out with {{field:leave_out}} {number}")
 
 
+def check_finite(frames: Array, missing: str = "", valid: Mask | None = None) -> None:
+    """Check that frames, (N, Y, X), have values that are finite.
+
+    Parameters
+    ----------
+    frames
+        The frames.
+    missing
+        Numbers in the file that were read as NaN, for the message; empty if there are none.
+    valid
+        True at the pixels that count, (N, Y, X), of frames that may be masked; None if they may not.
+
+    Raises
+    ------
+    InputError
+        If they do not.
+    """
+    for number, frame in enumerate(frames):
+        bad = ~np.isfinite(frame) if valid is None else ~np.isfinite(frame) & valid[number]
+        if not bad.any():
+            continue
+        cure = "give a mask" if valid is not None else f"leave the frame out with {{field:leave_out}} {number + 1}"
+        if missing:
+            pixels = "1 pixel" if bad.sum() == 1 else f"{bad.sum():,} pixels"
+            raise InputError(
+                f"{pixels} of frame {number + 1} hold {missing}; delete this declaration if such values were "
+                f"recorded, otherwise {cure}"
+            )
+        raise InputError(
+            f"Frame {number + 1} holds values that are not finite (NaN or infinity); correct it, or {cure}"
+        )
+
+
 def check_same_type(image: Array, name: str, other: Array, other_name: str) -> None:
     """Check that two images have the same unit, as one is subtracted from the other or divides it.
 

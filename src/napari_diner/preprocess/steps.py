@@ -19,7 +19,7 @@ from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split
 from napari_diner.preprocess.references import check_no_frame, dark_doubts, doubts
 from napari_diner.preprocess.saturation import Levels, at_levels, saturated, saturation_levels
 from napari_diner.preprocess.settings import PreprocessSettings
-from napari_diner.preprocess.soundness import check_resolved, check_same_type
+from napari_diner.preprocess.soundness import check_finite, check_resolved, check_same_type
 from napari_diner.preprocess.surfaces import fit_surface
 
 Floats = npt.NDArray[np.float32]
@@ -66,7 +66,12 @@ def prepared_shape(settings: PreprocessSettings, shape: tuple[int, int]) -> tupl
 
 
 def prepare_frames(
-    settings: PreprocessSettings, frames: Array, mask: Mask | None, references: References, scale: float = 1.0
+    settings: PreprocessSettings,
+    frames: Array,
+    mask: Mask | None,
+    references: References,
+    scale: float = 1.0,
+    missing_values: str = "",
 ) -> Prepared:
     """Crop, mask, correct and upsample a recording.
 
@@ -89,6 +94,8 @@ def prepare_frames(
         The reference images.
     scale
         Factor from the units of the file to intensities.
+    missing_values
+        Numbers in the file that are read as NaN, for messages.
 
     Raises
     ------
@@ -142,7 +149,7 @@ def prepare_frames(
         full &= ~alone
         notes += bounding(full, levels)
         at_least = full if full.any() else None
-    _check_finite(raw, valid)
+    check_finite(raw, missing_values, valid)
     if settings.dead_pixels is None:
         single = outliers(_without(raw, valid)) & ~full
         notes += counted(single, "far above or below all others of a frame")
@@ -312,14 +319,6 @@ def _divisor(image: Doubles | None, dark: Doubles | None, name: str) -> Floats |
 
 def _page(image: npt.NDArray[Real], number: int) -> npt.NDArray[Real]:
     return image[number] if image.ndim == 3 else image
-
-
-def _check_finite(frames: Array, valid: Mask) -> None:
-    for number, (frame, good) in enumerate(zip(frames, valid, strict=True), start=1):
-        if not (np.isfinite(frame) | ~good).all():
-            raise InputError(
-                f"Frame {number} holds values that are not finite (NaN or infinity); correct it or give a mask"
-            )
 
 
 def counted(mask: Mask, what: str, taken_as: str = "ignored") -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_diner.errors import InputError
+from napari_diner.io.units import micrometres
 from napari_diner.settings import Values
 from napari_diner.tasks.sample import SampleData
 from napari_diner.tasks.task import Frames
@@ -16,9 +18,16 @@ Data = Any
 
 
 def as_frames(data: Data) -> Frames:
-    """Return data of any accepted kind as `Frames`."""
+    """Return data of any accepted kind as `Frames`.
+
+    Raises
+    ------
+    InputError
+        If an array has masked values.
+    """
     if isinstance(data, Frames):
         return data
+    _check_unmasked(data, "The array")
     if isinstance(data, SampleData):
         return Frames(data.data.data, data.data.axes, data.data.scale_um)
     if hasattr(data, "dims") and hasattr(data, "coords"):  # an xarray.DataArray
@@ -28,15 +37,42 @@ def as_frames(data: Data) -> Frames:
 
 
 def _spacing(data: Any, dim: str) -> float:
-    """Return the distance between the coordinates of an axis of a DataArray, 1.0 where there are none."""
+    """Return the distance between the coordinates of an axis of a DataArray in micrometres.
+
+    Coordinates without a unit are in micrometres; 1.0 where there are none, or none that are lengths.
+    """
     if dim not in data.coords or len(data.coords[dim]) < 2:
         return 1.0
-    values = np.asarray(data.coords[dim], dtype=float)
-    return float(np.diff(values).mean())
+    unit = str(data.coords[dim].attrs.get("units", ""))
+    size = micrometres(unit) if unit else 1.0
+    return 1.0 if size is None else size * float(np.diff(np.asarray(data.coords[dim], dtype=float)).mean())
+
+
+def _check_unmasked(array: object, name: str) -> None:
+    """Check that no value of an array is masked in the sense of NumPy, since only its number would be used.
+
+    Raises
+    ------
+    InputError
+        If one is.
+    """
+    masked = int(np.ma.getmaskarray(array).sum()) if isinstance(array, np.ma.MaskedArray) else 0
+    if masked:
+        values = "value, whose number" if masked == 1 else "values, whose numbers"
+        raise InputError(
+            f"{name} has {masked:,} masked {values} would count as recorded; give array.data, and ~array.mask as the "
+            "mask of a lensless recording, or array.filled(…)"
+        )
 
 
 def without_images(settings: Mapping[str, object], prefix: str = "") -> tuple[Values, Values]:
-    """Return settings without the arrays that replace files, and these arrays by their keys."""
+    """Return settings without the arrays that replace files, and these arrays by their keys.
+
+    Raises
+    ------
+    InputError
+        If an array has masked values.
+    """
     values: Values = {}
     arrays: Values = {}
     for key, value in settings.items():
@@ -44,6 +80,7 @@ def without_images(settings: Mapping[str, object], prefix: str = "") -> tuple[Va
             values[key], inner = without_images(value, f"{prefix}{key}.")
             arrays |= inner
         elif not isinstance(value, str | bytes) and getattr(value, "ndim", 0) >= 2:
+            _check_unmasked(value, f"The array {prefix}{key}")
             arrays[prefix + key] = np.asarray(value)
         else:
             values[key] = value

@@ -38,6 +38,8 @@ class Origin:
     """Notes on conversions of the numbers in the files."""
     warnings: tuple[str, ...] = ()
     """Warnings about the array."""
+    missing: str = ""
+    """Numbers in the files that are read as NaN; see `napari_diner.io.header.Header`."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,7 @@ def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None, pixe
         source=stack,
         files=info.files,
         notes=info.header.notes,
+        missing=info.header.missing,
     )
     return _with_square_pixels(array, stack, info.header.scale_um, pixel_size_um)
 
@@ -216,7 +219,7 @@ def _with_files(array: StoredArray) -> StoredArray:
     if not info.header.notes:
         return array
     if same(read(info), array.load()):
-        return replace(array, notes=info.header.notes)
+        return replace(array, notes=info.header.notes, missing=info.header.missing)
     note = "; ".join(info.header.notes)
     doubt = f"the layer does not hold what its file means ({note}); open {array.source} with the button of the dock"
     return replace(array, warnings=(doubt,))

@@ -113,7 +113,7 @@ def test_recipes_that_cannot_be(recording: Recording, changes: dict[str, Any], p
 def test_frames_that_cannot_be_used(recording: Recording) -> None:
     broken = recording.frames.copy()
     broken[3, 5, 5] = np.nan
-    with pytest.raises(InputError, match="Frame 4 contains values that are not finite"):
+    with pytest.raises(InputError, match="Frame 4 holds values that are not finite"):
         started(recording.recipe, broken)
     with pytest.raises(InputError, match="not above zero"):
         started(recording.recipe.updated({"background": "mean"}), -1 - recording.frames)

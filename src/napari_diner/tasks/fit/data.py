@@ -44,6 +44,8 @@ class FitData:
     """Letters of the axes in the order in which the source stores them; empty if that is the order of `axes`."""
     read_as: Mapping[str, str] = field(default_factory=dict)
     """Settings that select these data in the source."""
+    missing: str = ""
+    """Numbers in the source that are read as NaN; see `napari_diner.io.header.Header`."""
 
     @property
     def frames(self) -> Array:
@@ -82,7 +84,8 @@ def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
         info = _header(recipe)
         # of a part, the size in the files is unknown
         size = None if recipe.select else info.file_bytes
-        return FitData(read_signal(info), info.axes, info.scale_um, recipe.image, size, info.view.stored_axes)
+        stored_axes, missing = info.view.stored_axes, info.header.missing
+        return FitData(read_signal(info), info.axes, info.scale_um, recipe.image, size, stored_axes, missing=missing)
     named = bool(recipe.axes or recipe.select or frames.axes)
     array = in_memory(recipe, frames)
     if not named:
@@ -94,7 +97,8 @@ def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
         source = source if frames.is_certain else None
         return FitData(values, array.axes, array.scale_um, source, None, recipe.axes, frames.read_as)
     stored_axes = file.view.renamed(array.axes) if named else ""
-    return FitData(values, array.axes, array.scale_um, file.source, file.file_bytes, stored_axes, frames.read_as)
+    facts = file.source, file.file_bytes, stored_axes, frames.read_as, file.header.missing
+    return FitData(values, array.axes, array.scale_um, *facts)
 
 
 def _file_of(values: Array, source: str, read_as: Mapping[str, str]) -> SignalInfo | None:
@@ -165,7 +169,7 @@ def layout_of(recipe: FitRecipe, data: FitData) -> tuple[Layout, list[str]]:
             f"Data of type {array.dtype} cannot be reproduced bit for bit, only integers of up to 16 bits can; "
             "leave out bit_exact"
         )
-    low, high, warnings = range_of(array)
+    low, high, warnings = range_of(array, data.missing)
     layout = Layout(
         axes=data.axes,
         shape=array.shape,

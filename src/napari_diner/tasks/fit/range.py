@@ -18,8 +18,15 @@ _HOPELESS_GAP = 1e5
 _DISTINCT, _LOOKED_AT = 16, 10_000
 
 
-def range_of(array: Array) -> tuple[float, float, list[str]]:
+def range_of(array: Array, missing: str = "") -> tuple[float, float, list[str]]:
     """Return the smallest and the largest value of data, and warnings about outliers.
+
+    Parameters
+    ----------
+    array
+        The data.
+    missing
+        Numbers in the file that were read as NaN, for the message; empty if there are none.
 
     Raises
     ------
@@ -30,6 +37,11 @@ def range_of(array: Array) -> tuple[float, float, list[str]]:
         finite = np.isfinite(array)
         if not finite.all():
             bad = ~finite
+            if missing:
+                raise InputError(
+                    f"{bad.sum():,} of {bad.size:,} values of the data, the first at {_place(bad)}, hold {missing}; "
+                    "delete this declaration if such values were recorded, otherwise replace or crop them"
+                )
             raise InputError(
                 f"Values of the data are not finite (NaN or infinity): {bad.sum():,} of {bad.size:,}, the first at "
                 f"{_place(bad)}; replace or crop them"

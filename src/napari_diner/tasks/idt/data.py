@@ -21,12 +21,12 @@ from napari_diner.preprocess.mosaic import mosaic, note, tiled
 from napari_diner.preprocess.no_data import NOT_AROUND, broken_pixels, filled, isolated, no_data_value, outliers
 from napari_diner.preprocess.references import check_no_frame
 from napari_diner.preprocess.saturation import saturated
-from napari_diner.preprocess.soundness import black, check_not_constant, check_same_type, only_noise
+from napari_diner.preprocess.soundness import black, check_finite, check_not_constant, check_same_type, only_noise
 from napari_diner.preprocess.steps import bounding, counted, levels_of
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.memory import of_stack
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
-from napari_diner.tasks.left_out import LeftOut, as_option
+from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.stored_array import Origin, read_stack, stack_of
 from napari_diner.tasks.task import Frames
 
@@ -81,6 +81,7 @@ def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
         files=stack.files,
         notes=stack.notes,
         warnings=stack.warnings,
+        missing=stack.missing,
     )
 
 
@@ -129,7 +130,7 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
         If frames are not finite or dark, or the background does not fit them.
     """
     frames = np.asarray(data.frames)
-    values, notes = cleaned(recipe, frames)
+    values, notes = cleaned(recipe, frames, data.missing)
     _check_kind(recipe.background, values, is_real=frames.dtype.kind == "f" and not _offset(recipe))
     contrast, warnings = _contrast(recipe, data, values)
     return contrast, [*notes, *warnings, *only_noise(contrast), *_slope(contrast)]
@@ -139,7 +140,7 @@ def _offset(recipe: IdtRecipe) -> float:
     return 0.0 if recipe.background in ("none", "ratio") else recipe.background_offset
 
 
-def cleaned(recipe: IdtRecipe, frames: Array) -> tuple[npt.NDArray[np.float32], list[str]]:
+def cleaned(recipe: IdtRecipe, frames: Array, missing: str = "") -> tuple[npt.NDArray[np.float32], list[str]]:
     """Return frames without the camera offset, (N, Y, X), with broken pixels filled, and notes about them.
 
     Raises
@@ -148,18 +149,13 @@ def cleaned(recipe: IdtRecipe, frames: Array) -> tuple[npt.NDArray[np.float32], 
         If frames are not finite or constant.
     """
     check_frames(frames)
-    for number, frame in enumerate(frames, 1):
-        if not np.isfinite(frame).all():
-            raise InputError(
-                f"Frame {number} contains values that are not finite (NaN or infinity); correct it, or leave it out "
-                f"with {as_option([number - 1])}"
-            )
+    check_finite(frames, missing)
     check_not_constant(frames)
     # before the check of the kind of frames, as they change the mean
-    missing = no_data_value(frames)
-    if missing is not None:
+    empty = no_data_value(frames)
+    if empty is not None:
         raise InputError(
-            f"{int((frames == missing).sum())} pixels of the frames hold {missing:g}, far from all other values, as "
+            f"{int((frames == empty).sum())} pixels of the frames hold {empty:g}, far from all other values, as "
             "where there are no data; crop the frames, or fill these pixels"
         )
     unrecorded = int(margins(frames).sum())

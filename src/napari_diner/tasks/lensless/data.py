@@ -135,6 +135,7 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
         files=stack.files,
         notes=stack.notes,
         warnings=stack.warnings,
+        missing=stack.missing,
         support=support,
         references=References(*(image(f"preprocess.{name}", getattr(recipe.preprocess, name)) for name in REFERENCES)),
     )
@@ -302,7 +303,9 @@ def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:
     mask = _checked_mask(data.mask, frames.shape)
     is_scaled = frames.dtype.kind in "ui" and recipe.integer_scaling == "type_maximum"
     scale = 1 / _largest(frames) if is_scaled else 1.0
-    prepared = to_one_scale(recipe, prepare_frames(recipe.preprocess, frames, mask, data.references, scale))
+    prepared = to_one_scale(
+        recipe, prepare_frames(recipe.preprocess, frames, mask, data.references, scale, data.missing)
+    )
     doubt = frames_last(frames.shape, recipe.axes)
     return prepared if doubt is None else replace(prepared, notes=(*prepared.notes, doubt))
 

@@ -67,5 +67,5 @@ def _read(info: SignalInfo) -> npt.NDArray[np.generic]:
     check_memory(info.nbytes, f"{info.source} with {'×'.join(map(str, info.shape))} numbers")
     data = read_signal(info)
     # contrast limits below the smallest number of single precision would crash napari
-    range_of(data)
+    range_of(data, info.header.missing)
     return data
