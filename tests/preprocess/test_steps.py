@@ -114,7 +114,8 @@ def test_what_is_interpolated_from_a_saturated_pixel_is_saturated() -> None:
 def test_a_pixel_that_is_full_in_all_frames_without_its_neighbours_is_hot() -> None:
     frames = scene(4)
     frames[:, 20:22, 30] = 9  # broken
-    frames[:, 40:46, 50:60] = 9  # a bright place
+    for number, frame in enumerate(frames):
+        frame[40:46, 50 : 60 + number] = 9  # a bright place, which differs from frame to frame
     frames[2, 5, 5] = 9  # a hit
     result = prepared(frames, saturation=9)
     assert result.mask is not None and result.at_least is not None

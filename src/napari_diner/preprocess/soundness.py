@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.preprocess.borders import margins
+from napari_diner.preprocess.overlays import overlays
 from napari_diner.preprocess.pixels import fill, finite_values
 from napari_diner.preprocess.saturation import black_level
 
@@ -204,8 +205,8 @@ def check_intensities(frames: Array) -> None:
 
 
 def black(frames: Array) -> list[str]:
-    """Return a warning about frames whose dark parts, other than margins, are cut off; see `black_level`."""
-    unrecorded = margins(frames)
+    """Return a warning about frames whose dark parts, other than margins and texts, are cut off; see `black_level`."""
+    unrecorded = margins(frames) | overlays(frames)
     if unrecorded.any():
         frames = np.stack([fill(*page) for page in zip(frames, ~unrecorded, strict=True)])
     level = black_level(frames)

@@ -15,6 +15,7 @@ from napari_diner.preprocess.borders import UP_TO_THE_EDGES, margins
 from napari_diner.preprocess.full_well import full_well_doubts
 from napari_diner.preprocess.mosaic import mosaic, note, tiled
 from napari_diner.preprocess.no_data import NOT_AROUND, broken_pixels, isolated, no_data_value, outliers
+from napari_diner.preprocess.overlays import DRAWN, described, overlays
 from napari_diner.preprocess.pixels import crop, dead_pixels, fill, split, split_and_spread, upsample
 from napari_diner.preprocess.references import check_no_frame, dark_doubts, doubts
 from napari_diner.preprocess.saturation import Levels, at_levels, saturated, saturation_levels
@@ -116,6 +117,10 @@ def prepare_frames(
         empty = (raw == missing) & valid
         notes += counted(empty, f"without data, as they hold {missing:g},")
         valid &= ~empty
+    drawn = overlays(frames)
+    burnt = crop(drawn, settings.crop_px) & valid
+    notes += counted(burnt, f"{described(drawn)} {DRAWN}") if burnt.any() else []
+    valid &= ~burnt
     unrecorded = margins(raw) & valid
     notes += counted(unrecorded, UP_TO_THE_EDGES)
     valid &= ~unrecorded
@@ -132,7 +137,8 @@ def prepare_frames(
         valid &= ~broken
     at_least, full = None, np.zeros(raw.shape, bool)
     if settings.saturated != "believe":
-        levels = levels_of(settings.saturation, frames, None if missing is None else frames != missing)
+        recorded = ~drawn if missing is None else ~drawn & (frames != missing)
+        levels = levels_of(settings.saturation, frames, None if recorded.all() else recorded)
         full = saturated(raw, levels) & valid
         notes += full_well_doubts(_without(raw, valid), levels)
         bad, what = (

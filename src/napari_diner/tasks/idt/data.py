@@ -19,6 +19,7 @@ from napari_diner.preprocess.borders import margins
 from napari_diner.preprocess.full_well import full_well_doubts
 from napari_diner.preprocess.mosaic import mosaic, note, tiled
 from napari_diner.preprocess.no_data import NOT_AROUND, broken_pixels, filled, isolated, no_data_value, outliers
+from napari_diner.preprocess.overlays import DRAWN, described, overlays
 from napari_diner.preprocess.references import check_no_frame
 from napari_diner.preprocess.saturation import saturated
 from napari_diner.preprocess.soundness import black, check_finite, check_not_constant, check_same_type, only_noise
@@ -163,6 +164,12 @@ def cleaned(recipe: IdtRecipe, frames: Array, missing: str = "") -> tuple[npt.ND
         raise InputError(
             f"{unrecorded} pixels at the edges of the frames are without data, as they hold nothing but one value; "
             "crop the frames to the part that all of them show"
+        )
+    drawn = overlays(frames)
+    if drawn.any():
+        raise InputError(
+            f"{int(drawn.any(0).sum())} pixels {described(drawn)} are {DRAWN} not recorded; crop the field, or give "
+            "the frames as they were before"
         )
     # the offset may exceed the light by so much that single precision would lose it
     values = np.stack([np.asarray(frame - np.float64(_offset(recipe)), np.float32) for frame in frames])
