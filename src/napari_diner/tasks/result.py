@@ -43,6 +43,8 @@ class Progress:
     """Number of this stage, from 1."""
     parts: int = 1
     """Number of all stages; in a comparison, of all contenders."""
+    done: float | None = None
+    """Completed fraction of the stage; None if it is that of its steps."""
 
 
 @dataclass(frozen=True)

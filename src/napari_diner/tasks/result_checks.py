@@ -37,7 +37,8 @@ def few_steps(stages: Sequence[StageRecord], *, explained: bool = False) -> list
             "start; check the units of lengths and the scale of the data"
         )
     if stages and stages[-1].iterations == 0:
-        sentences.append(f"{stages[-1].name} took no step; the result is its start")
+        end = "was stopped during its preparation" if stages[-1].most_iterations else "took no step"
+        sentences.append(f"{stages[-1].name} {end}; the result is what it started from")
     return sentences
 
 

@@ -212,7 +212,16 @@ class Run(Generic[State]):
             self._last_preview = time.monotonic()
         losses = {k: v for k, v in self.job.losses(self._state_so_far(), step).items() if math.isfinite(v)}
         remaining = remaining_s(step.done, record.seconds, budget.left_s)
-        return Progress(record.name, step.iteration, step.iterations, losses, self.clock.seconds, remaining, preview)
+        return Progress(
+            record.name,
+            step.iteration,
+            step.iterations,
+            losses,
+            self.clock.seconds,
+            remaining,
+            preview,
+            done=step.done,
+        )
 
     def _state_so_far(self) -> State:
         """Return the state after the finished stages."""

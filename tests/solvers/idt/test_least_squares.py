@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from napari_diner.solvers.idt import tikhonov
+from napari_diner.solvers.idt.admm import Admm
 from napari_diner.solvers.idt.least_squares import WeightedLeastSquares, build
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import VolumePriors
 from napari_diner.solvers.idt.tikhonov import ClosedForm
-from napari_diner.solvers.idt.weight_choice import choose_tikhonov
+from napari_diner.solvers.idt.weight_choice import TvSearch, choose_tikhonov
 from napari_diner.solvers.solver import Budget
 from tests.solvers.idt.small_volumes import TV, blocks, born, noise
 
@@ -37,3 +39,52 @@ def test_given_penalty_is_kept_and_frames_left_out_do_not_count() -> None:
     assert len(list(solver.steps())) == 1
     expected = ClosedForm(MODEL, frames=kept).solve(PROBLEM.data[list(kept)], 0.5)
     assert torch.equal(solver.result(), expected)
+
+
+def test_coarse_volumes_come_before_the_solution_and_are_its_result_until_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tikhonov, "_WORK", 1.0)
+    MODEL.block_elements, before = 1, MODEL.block_elements
+    solver, exact = WeightedLeastSquares(PROBLEM), WeightedLeastSquares(PROBLEM).result()
+    volumes, done = [], []
+    for step in solver.steps():
+        done.append(step.done)
+        answer = solver.current()
+        if answer is not None and (not volumes or answer.volume is not volumes[-1]):
+            volumes.append(answer.volume)
+        if len(done) == 20:
+            early = solver.result()
+            assert early.is_coarse
+            assert 0 < float((early.volume - exact.volume).norm()) < float(exact.volume.norm())
+    MODEL.block_elements = before
+    assert done == sorted(done)
+    assert done[-1] == 1
+    # each is closer to the solution than the one before
+    errors = [float((volume - exact.volume).norm()) for volume in volumes]
+    assert len(volumes) >= 3
+    assert errors == sorted(errors, reverse=True)
+    assert torch.equal(volumes[-1], exact.volume)
+    assert not solver.result().is_coarse
+
+
+def test_other_solvers_report_their_preparation_and_come_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = PROBLEM.with_priors(VolumePriors(tv=0.01, sign_re=1))
+    for solver in (
+        lambda: Admm(problem, torch.zeros(2, *SHAPE), 3, 0.0),
+        lambda: TvSearch(problem, torch.zeros(2, *SHAPE), candidates=[0.1, 0.01], iterations=2),
+    ):
+        plain, slow = solver(), solver()
+        list(plain.steps())
+        with monkeypatch.context() as patch:
+            patch.setattr(tikhonov, "_WORK", 1.0)
+            patch.setattr(MODEL, "block_elements", 1)
+            steps = list(slow.steps())
+        done = [step.done for step in steps]
+        preparing = [step for step in steps if step.iteration == 0]
+        assert done == sorted(done)
+        assert len(preparing) > 20
+        assert done[-1] == 1
+        assert torch.allclose(
+            *(torch.as_tensor(getattr(answer.result(), "errors", answer.result())) for answer in (plain, slow))
+        )

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from napari_diner.errors import OutOfMemoryError
+from napari_diner.solvers.idt import tikhonov
 from napari_diner.solvers.idt.tikhonov import ClosedForm, _decomposed
 from tests.solvers.idt.small_volumes import TV, born, dense, dense_differences, noise
 
@@ -53,6 +54,28 @@ def test_small_blocks_of_frequencies_give_the_same() -> None:
     pieces.block_elements = 1
     difference = ClosedForm(whole).solve(data, 0.1) - ClosedForm(pieces).solve(data, 0.1)
     assert float(difference.abs().max()) < 1e-11
+
+
+def test_factorising_piece_by_piece_gives_coarse_volumes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tikhonov, "_WORK", 1.0)
+    model, kept = born((3, 12, 14), 5), [0, 1, 3]
+    model.block_elements = 1
+    closed, whole = ClosedForm(model, frames=kept, at_once=False), ClosedForm(model, frames=kept)
+    spectrum = model.spectrum(noise(3, 12, 14))
+    exact = whole.correction(spectrum, 0.1)
+    shares, size = [], torch.hypot(torch.fft.fftfreq(12)[:, None], torch.fft.rfftfreq(14)[None])
+    for done in closed.factorise():
+        shares.append(done)
+        seen = torch.zeros(size.numel(), dtype=torch.bool)
+        seen[model.active[: closed.known]] = True
+        # the lowest frequencies come first
+        assert float(size.flatten()[seen].max()) <= float(size.flatten()[model.active[closed.known :]].min()) + 1e-6
+        coarse = closed.coarse(spectrum, 0.1)
+        assert torch.allclose(coarse, exact * seen.view_as(size), atol=1e-11)
+    assert shares == sorted(set(shares))
+    assert len(shares) == len(model.active) - 1
+    assert closed.is_whole
+    assert torch.equal(closed.correction(spectrum, 0.1), exact)
 
 
 def test_what_does_not_fit_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

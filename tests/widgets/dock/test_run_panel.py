@@ -342,6 +342,7 @@ def test_durations_are_readable(seconds: float, text: str) -> None:
     [
         (Progress("descent", 5, 20, {}, 1.0, None), "descent 5/20", 0.25),
         (Progress("descent", 5, 20, {}, 1.0, 1.0), "descent 5/20", 0.5),
+        (Progress("voxels", 0, 40, {}, 1.0, None, done=0.125), "voxels: preparing", 0.125),
         (Progress("siren: siren", 5, 10_000_000, {}, 3.0, 1.0, contender="siren"), "siren 5", 0.75),
         (Progress("siren: placing keys", 5, 6, {}, 3.0, 0.0, contender="siren"), "siren: placing keys 5/6", 1.0),
     ],

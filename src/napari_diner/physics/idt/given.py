@@ -13,7 +13,7 @@ from torch import Tensor
 from napari_diner.errors import InputError
 from napari_diner.physics.idt.base import Precision
 from napari_diner.physics.idt.geometry import Slices
-from napari_diner.physics.idt.linear import LinearModel, default_block, without_nyquist
+from napari_diner.physics.idt.linear import LinearModel, by_size, default_block, without_nyquist
 from napari_diner.physics.lensless.contrast_transfer import mirrored
 
 
@@ -75,7 +75,7 @@ class GivenTransfer(LinearModel):
         for frame in range(self.frames):
             for H in (H_re, H_im):
                 responds |= (self._half(H[frame], centred, frame).abs() > 0).any(0)
-        active = (responds & kept).flatten().nonzero().flatten()
+        active = by_size((responds & kept).flatten().nonzero().flatten(), self.shape[1:])
         planes = self.shape[0]
         self.tables = torch.empty(self.frames, 2 * planes, len(active), dtype=self.dtype, device=self.device)
         """H_re of all slices, then H_im of all slices, at the active frequencies; complex, (N, 2Z, K)."""

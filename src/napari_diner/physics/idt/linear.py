@@ -22,7 +22,9 @@ class LinearModel(IDTModel):
     """
 
     active: Tensor
-    """Indices of the K frequencies to which any frame responds, in the flattened half-spectrum; int64, (K,)."""
+    """Indices of the K frequencies to which any frame responds, in the flattened half-spectrum, in the order of
+    `by_size`; int64, (K,).
+    """
     block_elements: int
     """Approximate maximum number of complex numbers in a temporary."""
 
@@ -169,6 +171,14 @@ class LinearisedLinear:
 def default_block(device: torch.device) -> int:
     """Return `LinearModel.block_elements` for a device: what fits in the cache, or what keeps a graphics card busy."""
     return 2**16 if device.type == "cpu" else 2**24
+
+
+def by_size(active: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return indices into a flattened half-spectrum of images of a shape in the order of the size of the frequency."""
+    rows, columns = shape
+    row, column = active // (columns // 2 + 1), active % (columns // 2 + 1)
+    row = torch.where(row > rows // 2, row - rows, row)
+    return active[((row / rows) ** 2 + (column / columns) ** 2).argsort(stable=True)]
 
 
 def without_nyquist(shape: tuple[int, int]) -> Tensor:

@@ -29,7 +29,7 @@ from napari_diner.physics.idt.base import Precision, frequency_device
 from napari_diner.physics.idt.dark_field import DarkField
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
-from napari_diner.physics.idt.linear import LinearModel, default_block, without_nyquist
+from napari_diner.physics.idt.linear import LinearModel, by_size, default_block, without_nyquist
 from napari_diner.physics.zernike import wavefront
 
 Dispersion = Literal["exact", "legacy"]
@@ -204,7 +204,7 @@ class BornModel(LinearModel):
             weights = weights * scale[self.illumination.frame_of_source]
         widest = geometry.cutoff + max(math.hypot(*aperture) for aperture in apertures) / geometry.wavelength_um
         reached = (fy**2 + fx**2 <= widest**2) & without_nyquist((rows, columns)).to(where)
-        active = reached.flatten().nonzero().flatten()
+        active = by_size(reached.flatten().nonzero().flatten(), (rows, columns))
         fy, fx = fy.expand(*self.half).flatten()[active], fx.expand(*self.half).flatten()[active]
         self.active = active.to(self.device)
         self.first = torch.empty(2, len(apertures), len(active), dtype=self.dtype, device=self.device)

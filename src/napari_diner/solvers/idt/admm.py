@@ -97,8 +97,9 @@ class Admm(BestVolume):
         self._weight = _COPY_WEIGHT if self.splits_slopes else 1.0
         best = problem.projected(start.to(self.model.device, self.model.real_dtype))
         self.aim(problem, best)
-        self._balanced = rho is None
-        self.rho = self._first_rho() if rho is None else rho * float(self.closed.eigenvalues.max())
+        self._balanced, self._relative_rho = rho is None, rho
+        self.rho = 0.0
+        """ρ; 0 until the x-step is factorised."""
         self._d = problem.tv.differences(best) if self.splits_slopes else best.new_zeros(3, 0)
         self._z = best.clone()
         self._p, self._q = torch.zeros_like(self._d), torch.zeros_like(self._z)
@@ -135,6 +136,13 @@ class Admm(BestVolume):
         """Restore a state, which is not changed."""
         super().restore({name: value.clone() if isinstance(value, Tensor) else value for name, value in state.items()})
 
+    def prepare(self) -> Iterator[float]:
+        """Factorise the x-step, unless it is; yield the completed fraction."""
+        yield from self.closed.factorise()
+        if self.rho == 0:
+            relative = self._relative_rho
+            self.rho = self._first_rho() if relative is None else relative * float(self.closed.eigenvalues.max())
+
     def _first_rho(self) -> float:
         """Return the initial ρ, with which slopes of typical size are considerably shortened."""
         priors = self.problem.priors
@@ -156,6 +164,9 @@ class Admm(BestVolume):
         problem, tv, sigma = self.problem, self.problem.tv, self._weight
         alpha, tau = problem.priors.tikhonov, problem.priors.tv
         size = math.sqrt(self._d.numel() + self._z.numel())
+        preparation = 0.0 if self.closed.is_whole else self.closed.preparation(self.iterations)
+        for done in self.prepare():
+            yield Step(0, self.iterations, within=done, preparation=preparation)
         while self._iteration < self.iterations and not self._converged:
             d, z, p, q = self._d, self._z, self._p, self._q
             right = (z - q).mul_(sigma)
@@ -191,7 +202,7 @@ class Admm(BestVolume):
             self._iteration += 1
             if self._balanced and not self._converged and self._iteration <= _BALANCED_FOR:
                 self._balance(norms[0] / max(norms[2], tiny), norms[1] / max(norms[3], tiny))
-            yield Step(self._iteration, self.iterations, loss, resumable=True)
+            yield Step(self._iteration, self.iterations, loss, resumable=True, preparation=preparation)
         self._iteration, self._converged = 0, False
 
     def _nearest(self, right: Tensor) -> Tensor:
@@ -217,7 +228,7 @@ class Admm(BestVolume):
 
 
 def factorised(problem: VolumeProblem) -> ClosedForm:
-    """Return the x-step of a problem; with total variation, it is valid for any weight, including 0.
+    """Return the x-step of a problem, to be factorised; with total variation, it is valid for any weight, including 0.
 
     Raises
     ------
@@ -225,4 +236,4 @@ def factorised(problem: VolumeProblem) -> ClosedForm:
         If there is no linear model.
     """
     slopes = problem.tv.eigenvalues(problem.model.shape) + _COPY_WEIGHT if problem.priors.tv else None
-    return ClosedForm(problem.linear, slopes, problem.frames)
+    return ClosedForm(problem.linear, slopes, problem.frames, at_once=False)

@@ -52,6 +52,8 @@ class GaussNewtonVoxels(Admm):
     def __init__(self, problem: VolumeProblem, start: Tensor, iterations: int = 40, *, is_near: bool = False) -> None:
         first, last = (_NEAR_RHO, _NEAR_RHO) if is_near else (_FIRST_RHO, _LAST_RHO)
         super().__init__(problem, start, iterations, rho=first)
+        for _ in self.prepare():
+            pass
         self._last_rho = self.rho * last / first
 
     def _model_of_step(self, problem: VolumeProblem) -> LinearModel:

@@ -17,6 +17,11 @@ from napari_diner.solvers.step import Step
 
 # number of solutions to complete data at saturated pixels and beyond the edges of the field of view
 _COMPLETIONS = 20
+# part of the frequencies, the lowest ones, from which there is a first picture; more pictures follow as their number
+# grows by this factor
+_FIRST, _GROWTH = 1 / 24, 4
+# number of them by which the penalty of such a picture is chosen
+_FEW = 512
 
 
 class Regularised(NamedTuple):
@@ -28,6 +33,8 @@ class Regularised(NamedTuple):
     """α."""
     choice: Choice | None
     """The choice of α; None if it was given."""
+    is_coarse: bool = False
+    """Whether fine detail is missing, as the solution has been stopped early."""
 
 
 class WeightedLeastSquares(Resumable):
@@ -49,11 +56,19 @@ class WeightedLeastSquares(Resumable):
         self._given = closed
         self._solution: Regularised | None = None
         self._rounds = 0
+        self._coarse: Regularised | None = None
+        self._coarse_known = 0
 
     def steps(self) -> Iterator[Step]:
-        """Solve in a single step, or in several if data have to be completed."""
+        """Factorise, then solve in a single step, or in several if data have to be completed."""
         linear = replace(self.problem, model=self.problem.linear)
         rounds = 1 if linear.is_complete else _COMPLETIONS
+        preparation = 0.0
+        if self._rounds < rounds and not self._closed.is_whole:
+            preparation = self._closed.preparation(rounds)
+            for done in self._closed.factorise():
+                yield Step(0, rounds, within=done, preparation=preparation)
+            self._coarse = None
         while self._rounds < rounds:
             solution = self.result()
             if self._rounds:  # with the same weight, since data completed by a volume are predicted too well by it
@@ -62,24 +77,49 @@ class WeightedLeastSquares(Resumable):
             self._solution, self._rounds = solution, self._rounds + 1
             priors = replace(self.problem.priors, tikhonov=solution.tikhonov)
             loss = replace(self.problem, priors=priors).loss(solution.volume)
-            yield Step(self._rounds, rounds, loss, resumable=True)
+            yield Step(self._rounds, rounds, loss, resumable=True, preparation=preparation)
 
     @functools.cached_property
     def _closed(self) -> ClosedForm:
-        return self._given or ClosedForm(self.problem.linear, frames=self.problem.frames)
+        return self._given or ClosedForm(self.problem.linear, frames=self.problem.frames, at_once=False)
 
     def result(self) -> Regularised:
-        """Return the solution, computed on first use."""
-        if self._solution is None:
-            # assuming an empty volume beyond the edges
-            data, alpha = self.problem.data[self._closed.frames], self.problem.priors.tikhonov
-            data = self.problem.seen_adjoint(data)
-            choice = None if alpha else choose_tikhonov(self._closed, data)
-            alpha = alpha if choice is None else choice.value
-            self._solution = Regularised(self._closed.solve(data, alpha), alpha, choice)
+        """Return the solution, computed on first use; while it is being factorised, that of the lowest frequencies."""
+        if self._solution is not None:
+            return self._solution
+        if 0 < self._closed.known < len(self.problem.linear.active):
+            return self._from_known()
+        for _ in self._closed.factorise():
+            pass
+        self._solution = self._solved()
         return self._solution
 
-    current = result
+    def current(self) -> Regularised | None:
+        """Return the solution, or while it is being factorised, an earlier coarse one; None before the first."""
+        closed, known = self._closed, self._closed.known
+        if self._solution is not None or closed.is_whole:
+            return self.result()
+        if known >= max(_FIRST * len(closed.model.active), _GROWTH * self._coarse_known):
+            self._coarse, self._coarse_known = self._from_known(), known
+        return self._coarse
+
+    def _solved(self) -> Regularised:
+        data, alpha, choice = self._data_and_penalty()
+        return Regularised(self._closed.solve(data, alpha), alpha, choice)
+
+    def _from_known(self) -> Regularised:
+        """Return the solution at the frequencies factorised so far, which lacks fine detail."""
+        data, alpha, choice = self._data_and_penalty(enough=_FEW)
+        model = self._closed.model
+        volume = model.from_spectrum(self._closed.coarse(model.spectrum(data), alpha))
+        return Regularised(volume, alpha, choice, is_coarse=True)
+
+    def _data_and_penalty(self, **enough: int) -> tuple[Tensor, float, Choice | None]:
+        # assuming an empty volume beyond the edges
+        data, alpha = self.problem.data[self._closed.frames], self.problem.priors.tikhonov
+        data = self.problem.seen_adjoint(data)
+        choice = None if alpha else choose_tikhonov(self._closed, data, **enough)
+        return data, alpha if choice is None else choice.value, choice
 
 
 class LeastSquares(Resumable):

@@ -76,13 +76,18 @@ class MultiSliceVoxels(BestVolume):
     @torch.no_grad()
     def steps(self) -> Iterator[Step]:
         """Iterate; the loss of a step is that of the best volume so far."""
+        closed = self._admm.closed
+        preparation = 0.0 if closed.is_whole else closed.preparation(self.iterations * _INNER_STEPS)
+        for done in self._admm.prepare():
+            yield Step(0, self.iterations, self._best_loss, done, preparation=preparation)
         state = self._admm.state()
         while self._iteration < self.iterations and not self._converged:
             volume, value, left = self._present
             iteration = self._iteration + 1
             self._admm.aim(self._seen_from(volume, left), volume)
             for step in self._admm.steps():
-                yield Step(iteration, self.iterations, self._best_loss, step.iteration / (1 + step.iterations))
+                within = step.iteration / (1 + step.iterations)
+                yield Step(iteration, self.iterations, self._best_loss, within, preparation=preparation)
             candidate = self._admm.copy()
             loss, remains = self._look(candidate)
             # NaN fails, too
@@ -92,7 +97,7 @@ class MultiSliceVoxels(BestVolume):
                 if self._part < _SHORTEST:
                     return
                 self._iteration = iteration
-                yield Step(iteration, self.iterations, self._best_loss, resumable=True)
+                yield Step(iteration, self.iterations, self._best_loss, resumable=True, preparation=preparation)
                 continue
             if loss > value:
                 self._part = max(self._part / 2, _SHORT)
@@ -102,7 +107,7 @@ class MultiSliceVoxels(BestVolume):
             if loss < self._best_loss:
                 self._best, self._best_loss, self._left = self._present
             self._iteration, self._converged = iteration, self._idle >= _PATIENCE
-            yield Step(iteration, self.iterations, self._best_loss, resumable=True)
+            yield Step(iteration, self.iterations, self._best_loss, resumable=True, preparation=preparation)
 
     @torch.no_grad()
     def _look(self, volume: Tensor) -> tuple[float, Tensor]:

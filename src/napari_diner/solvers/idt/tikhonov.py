@@ -11,7 +11,7 @@ formula for each slice, as in older code, ignores that the slices share the data
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -19,6 +19,11 @@ from torch import Tensor
 from napari_diner.device import check_memory
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.solvers.idt.regularisers import cosines
+
+# factorised between two reports, in N R²; takes about a tenth of a second
+_WORK = 2e7
+# a factorisation takes as long as so many solutions, for each of the R eigenvalues
+_SOLUTIONS_PER_RANK = 0.6
 
 
 class ClosedForm:
@@ -33,6 +38,8 @@ class ClosedForm:
         identity if None.
     frames
         Frames to use; all if None. Data are those of these frames, in this order.
+    at_once
+        Whether to factorise now; otherwise this is done by iterating `factorise`.
 
     Raises
     ------
@@ -40,7 +47,14 @@ class ClosedForm:
         If the eigenvectors would not fit the memory.
     """
 
-    def __init__(self, model: LinearModel, penalty: Tensor | None = None, frames: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        model: LinearModel,
+        penalty: Tensor | None = None,
+        frames: Sequence[int] | None = None,
+        *,
+        at_once: bool = True,
+    ) -> None:
         self.model = model
         self.frames = list(range(model.frames)) if frames is None else list(frames)
         planes, count = model.shape[0], len(self.frames)
@@ -60,10 +74,55 @@ class ClosedForm:
         """s, the squared singular values of M B^(-1/2); (K, R) with R = min(N, 2Z)."""
         self.vectors = torch.empty(frequencies, count, self.rank, dtype=model.dtype, device=model.device)
         """V, (K, N, R)."""
-        every = None if frames is None else torch.tensor(self.frames, device=model.device)
-        for block in model.blocks(count * 2 * planes):
-            matrices = model.matrices(block) if every is None else model.matrices(block)[:, every]
+        self.known = 0
+        """Number of active frequencies, in their order, that are factorised."""
+        for _ in () if not at_once else self.factorise():
+            pass
+
+    @torch.no_grad()
+    def factorise(self) -> Iterator[float]:
+        """Factorise what is not yet; yield the completed fraction from time to time."""
+        count, reported = len(self.frames), self.known
+        often = max(1, round(_WORK / (count * self.rank**2)))
+        for block in self.model.blocks(count * 2 * self.model.shape[0]):
+            if block.stop <= self.known:
+                continue
+            matrices = self._matrices(block)
             self.eigenvalues[block], self.vectors[block] = _decomposed(self._whitened(matrices, block))
+            self.known = block.stop
+            if self.known - reported >= often and not self.is_whole:
+                reported = self.known
+                yield self.known / len(self.model.active)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all frequencies are factorised."""
+        return self.known == len(self.model.active)
+
+    def preparation(self, solutions: int) -> float:
+        """Return the approximate part of the factorisation in the time for it and a number of solutions."""
+        ratio = _SOLUTIONS_PER_RANK * self.rank / max(solutions, 1)
+        return ratio / (1 + ratio)
+
+    def _matrices(self, block: slice) -> Tensor:
+        """Return the matrices M of a block for the frames in use, (K, N, 2Z)."""
+        matrices, chosen = self.model.matrices(block), self._frames()
+        return matrices if chosen is None else matrices[:, torch.tensor(chosen, device=self.model.device)]
+
+    def coarse(self, data_spectrum: Tensor, alpha: float) -> Tensor:
+        """Return the solution without a penalty B at the frequencies that are factorised, for those of g; 0 elsewhere.
+
+        It has the shape of `nearest`, and takes a part of the time. The frequencies come in the order of their size.
+        """
+        within = self.coefficients(data_spectrum) / (self.eigenvalues[: self.known] + alpha)
+        volume = torch.zeros(2 * self.model.shape[0], data_spectrum[0].numel(), dtype=self.model.dtype)
+        volume = volume.to(self.model.device)
+        for block in self.model.blocks(len(self.frames) * 2 * self.model.shape[0]):
+            if block.stop > self.known:
+                break
+            dual = self.vectors[block] @ within[block, :, None]
+            volume[:, self.model.active[block]] = (self._matrices(block).mH @ dual)[..., 0].T
+        return volume.view(2, -1, *data_spectrum.shape[1:])
 
     def _whitened(self, matrices: Tensor, block: slice) -> Tensor:
         """Return M B^(-1/2), with the unknowns in the basis of cosines, (K, N, 2Z)."""
@@ -121,9 +180,9 @@ class ClosedForm:
         return self.over_penalty(self.model.adjoint_spectrum(dual.view_as(data_spectrum), self._frames()))
 
     def coefficients(self, data_spectrum: Tensor) -> Tensor:
-        """Return V* g at the active frequencies, (K, R), of the half-spectrum of g, (N, Y, X//2+1)."""
-        active = data_spectrum.flatten(1)[:, self.model.active].T
-        return (self.vectors.mH @ active[..., None])[..., 0]
+        """Return V* g at the factorised frequencies, (K, R), of the half-spectrum of g, (N, Y, X//2+1)."""
+        active = data_spectrum.flatten(1)[:, self.model.active[: self.known]].T
+        return (self.vectors[: self.known].mH @ active[..., None])[..., 0]
 
     def over_penalty(self, spectrum: Tensor) -> Tensor:
         """Return B⁻¹ x for a half-spectrum (2, Z, Y, X//2+1)."""

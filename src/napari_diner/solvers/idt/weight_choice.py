@@ -39,6 +39,8 @@ _WORSE = 1.02
 _AS_GOOD = 1.005
 # one frame in so many is left out
 _HELD_OUT = 4
+# number of frequencies that suffices to compare penalties
+_ENOUGH = 4096
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,12 @@ class Choice:
     """The method in a few words, for the report."""
 
 
-def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41) -> Choice:
+def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41, *, enough: int = _ENOUGH) -> Choice:
     """Choose α of `ClosedForm` by leaving out one frame at a time.
 
     For all N solutions without one frame nothing has to be solved: with C = (M B⁻¹ M* + α)⁻¹, frame i differs from
     its prediction by the others by ``(C g)_i / C_ii`` at each frequency (Allen's PRESS, Technometrics 16, 125 (1974)).
+    Of many frequencies, every few are compared; those that are not factorised yet are left out.
 
     Parameters
     ----------
@@ -69,31 +72,36 @@ def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41) -> Choice
         g, real, (N, Y, X).
     count
         Number of candidates, evenly spaced in their logarithm over the relevant range.
+    enough
+        Approximate number of frequencies to compare.
     """
     model = closed.model
     pixels = model.shape[1] * model.shape[2]
-    spectrum = model.spectrum(data)
+    spectrum = model.spectrum(data).flatten(1)
     largest = float(closed.eigenvalues.max())
     candidates = np.geomspace(1e-7 * largest, largest, count)
     shares = _shares(model)
     # at other frequencies the others predict nothing for any α
-    outside = float(data.square().sum()) * pixels - _energy(spectrum.flatten(1)[:, model.active], shares)
+    outside = float(data.square().sum()) * pixels - _energy(spectrum[:, model.active], shares)
     totals = torch.zeros(count, dtype=torch.float64)
-    coefficients = closed.coefficients(spectrum)
-    for block in model.blocks(len(closed.frames) * closed.rank):
-        values, vectors = closed.eigenvalues[block], closed.vectors[block]
+    places = torch.arange(0, closed.known, -(-closed.known // enough), device=model.device)
+    shares = shares * (closed.known / len(places))
+    alphas = torch.from_numpy(candidates).to(model.device, model.real_dtype)
+    for some in places.split(max(1, model.block_elements // (len(closed.frames) * max(closed.rank, count)))):
+        values, vectors = closed.eigenvalues[some], closed.vectors[some]
+        active = spectrum[:, model.active[some]].T
+        coefficients = (vectors.mH @ active[..., None])[..., 0]
         # if there are more frames than unknowns, V spans only a part; the rest is divided by α
-        active = spectrum.flatten(1)[:, model.active[block]].T
-        rest = active - (vectors @ coefficients[block][..., None])[..., 0]
+        rest = active - (vectors @ coefficients[..., None])[..., 0]
         lengths = vectors.real.square() + vectors.imag.square()
-        for place, alpha in enumerate(candidates):
-            spread = 1 / (values + alpha)
-            solved = (vectors @ (coefficients[block] * spread)[..., None])[..., 0]
-            diagonal = (lengths @ spread[..., None])[..., 0]
-            if closed.rank < len(closed.frames):
-                solved = solved + rest / alpha
-                diagonal = diagonal + (1 - lengths.sum(-1)).clamp_min(0) / alpha
-            totals[place] += _energy((solved / diagonal).T, shares[block])
+        spread = 1 / (values[..., None] + alphas)
+        solved = vectors @ (coefficients[..., None] * spread)
+        diagonal = lengths @ spread
+        if closed.rank < len(closed.frames):
+            solved = solved + rest[..., None] / alphas
+            diagonal = diagonal + (1 - lengths.sum(-1)).clamp_min(0)[..., None] / alphas
+        left = (solved.real.square() + solved.imag.square()) / diagonal.square()
+        totals += (left.sum(1) * shares[some, None]).sum(0).double().cpu()
     errors = ((totals + max(outside, 0.0)) / (len(closed.frames) * pixels**2)).sqrt().tolist()
     return _least(candidates.tolist(), errors, "each frame predicted from all others")
 
@@ -153,12 +161,15 @@ class TvSearch(Resumable):
     def steps(self) -> Iterator[Step]:
         """Try one weight after the other; the completed fraction of the work is an upper bound."""
         total, tried = len(self._candidates), list[float]()
+        preparation = self._closed.preparation((total + 2) * self._admm.iterations)
+        for done in self._admm.prepare():
+            yield Step(0, 1, within=done, preparation=preparation)
         for place, tau in enumerate(self._candidates):
             if tau not in self._errors:
                 # the first start is far away
                 for done in self._try(tau, 1 if place else 3):
-                    yield Step(1, 1, within=(place + done) / total)
-                yield Step(1, 1, within=(place + 1) / total, resumable=True)
+                    yield Step(1, 1, within=(place + done) / total, preparation=preparation)
+                yield Step(1, 1, within=(place + 1) / total, resumable=True, preparation=preparation)
             tried.append(self._errors[tau])
             if not self._given and tried[-1] > _WORSE * min(tried):
                 break

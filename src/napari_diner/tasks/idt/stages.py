@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -85,9 +85,7 @@ class IdtStages:
         if recipe.calibration.wanted:
             yield Stage("circles", _circles, _from_circles, _CALIBRATION_SHARE, essential=True, show=_unchanged)
             yield Stage("refinement", _refinement, _refined, _CALIBRATION_SHARE, essential=True, show=_unchanged)
-        yield Stage(
-            "closed form", lambda state, budget: WeightedLeastSquares(state.problem), self._closed_form, essential=True
-        )
+        yield _least_squares(self._closed_form)
         if recipe.solver == "tikhonov":
             return
         yield Stage("first chords", self._first_chords, self._linearised, _WEIGHTS_SHARE, essential=True)
@@ -132,12 +130,7 @@ class IdtStages:
 
     def beside(self) -> Iterator[Stage[IdtState]]:
         """Give the stages of another part of the field: model and weights are those of the first."""
-        yield Stage(
-            "closed form",
-            lambda state, budget: WeightedLeastSquares(state.problem),
-            self._closed_form_beside,
-            essential=True,
-        )
+        yield _least_squares(self._closed_form_beside)
         if self.recipe.solver != "tikhonov":
             yield from self._solving()
 
@@ -155,7 +148,7 @@ class IdtStages:
         """Give the stages from a state that follows another recording: those of solver and uncertainty."""
         recipe = self.recipe
         if recipe.solver == "tikhonov":
-            yield Stage("closed form", lambda state, budget: WeightedLeastSquares(state.problem), _solved_again)
+            yield _least_squares(_solved_again, essential=False)
         elif recipe.solver in representations():
             descent, scattering = recipe.gradient, recipe.multislice
             changes = {
@@ -177,6 +170,8 @@ class IdtStages:
         """Store the first volume, and choose the model from now on."""
         choices = {} if regularised.choice is None else {"tikhonov": regularised.choice}
         state = replace(state, volume=regularised.volume, choices={**state.choices, **choices})
+        if regularised.is_coarse:
+            state = replace(state, warnings=(*state.warnings, "fine detail is missing, as the closed form was stopped"))
         state = state.with_priors(replace(state.problem.priors, tikhonov=regularised.tikhonov))
         if isinstance(state.models, GivenModels):
             state = self._of_found_sign(state, regularised.volume)
@@ -292,6 +287,18 @@ class IdtStages:
         )
 
 
+def _least_squares(absorb: Callable[[IdtState, Regularised], IdtState], *, essential: bool = True) -> Stage[IdtState]:
+    """Return the stage of the closed form, which ends no sooner than with a coarse volume."""
+    return Stage(
+        "closed form",
+        lambda state, budget: WeightedLeastSquares(state.problem),
+        absorb,
+        essential=essential,
+        may_end=lambda solver: solver.current() is not None,
+        show=_shown,
+    )
+
+
 def _multislice_models(state: IdtState) -> ComputedModels | None:
     """Return the models of a state if multiple scattering is among them."""
     models = state.models
@@ -317,6 +324,11 @@ def _solution(state: IdtState, volume: Tensor) -> IdtState:
 
 def _solved_again(state: IdtState, regularised: Regularised) -> IdtState:
     return replace(state, volume=regularised.volume)
+
+
+def _shown(state: IdtState, regularised: Regularised | None) -> IdtState:
+    """Return the state with a volume for a preview, once there is one."""
+    return state if regularised is None else replace(state, volume=regularised.volume)
 
 
 def _unchanged(state: IdtState, answer: object) -> IdtState:

@@ -295,17 +295,19 @@ def share_done(progress: Progress) -> float:
 
     The part of a stage is that of its iterations, or of its time if a time limit will end it first.
     """
-    stage = min(progress.iteration / max(progress.iterations, 1), 1.0)
+    stage = min(progress.iteration / max(progress.iterations, 1), 1.0) if progress.done is None else progress.done
     if progress.remaining_s is not None and progress.parts == 1:
         stage = progress.elapsed_s / max(progress.elapsed_s + progress.remaining_s, 1e-9)
     return (progress.part - 1 + stage) / progress.parts
 
 
 def stage_text(progress: Progress) -> str:
-    """Return the stage and its iterations: ``"diner-siren 12/3000"``."""
+    """Return the stage and its iterations: ``"diner-siren 12/3000"``; ``"voxels: preparing"`` before the first."""
     stage = progress.stage
     if stage == f"{progress.contender}: {progress.contender}":
         stage = progress.contender
+    if progress.iteration == 0:
+        return f"{stage}: preparing"
     # if only the time is limited, the largest number of iterations is meaningless
     most = f"/{progress.iterations}" if progress.iterations < ENDLESS else ""
     return f"{stage} {progress.iteration}{most}"
