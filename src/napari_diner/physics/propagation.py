@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.optics import Optics
 
 
@@ -134,11 +135,11 @@ def propagate(field: Tensor, transfer: Tensor) -> Tensor:
     transfer
         Transfer function H, (..., Y, X), as from `transfer_function`.
     """
-    propagated: Tensor = torch.fft.ifft2(transfer * torch.fft.fft2(field))
+    propagated: Tensor = ifft2(transfer * torch.fft.fft2(field))
     return propagated
 
 
 def propagate_adjoint(field: Tensor, transfer: Tensor) -> Tensor:
     """Apply the adjoint of `propagate`, ``F⁻¹[H* · F[U]]``: propagation backwards."""
-    propagated: Tensor = torch.fft.ifft2(transfer.conj() * torch.fft.fft2(field))
+    propagated: Tensor = ifft2(transfer.conj() * torch.fft.fft2(field))
     return propagated

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import Padding
 from napari_diner.physics.propagation import frequencies, transfer_function
@@ -76,7 +77,7 @@ class Refocus:
 
     def _propagated(self, spectrum: Tensor, distance_um: float) -> Tensor:
         transfer = transfer_function(self._padding.padded_shape, self.optics, -distance_um).to(spectrum.device)
-        return self._padding.crop(torch.fft.ifft2(spectrum * transfer))
+        return self._padding.crop(ifft2(spectrum * transfer))
 
 
 def search(

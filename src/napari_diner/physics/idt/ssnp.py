@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.errors import RecipeError
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.idt.base import IDTModel, Precision, frequency_device
 from napari_diner.physics.idt.dark_field import DarkField
 from napari_diner.physics.idt.geometry import VolumeGeometry
@@ -176,7 +177,7 @@ class SSNPModel(IDTModel):
             for step in range(self.steps_per_slice):
                 if plane or step:
                     field, slope = batch.drift(field, slope)
-                slope -= torch.fft.fft2(kick * torch.fft.ifft2(field))
+                slope -= torch.fft.fft2(kick * ifft2(field))
         return field, slope
 
     def plane(self, contrast: Tensor, plane: int) -> Tensor:
@@ -289,7 +290,7 @@ class SourceBatch:
 
     def image(self, field: Tensor, slope: Tensor) -> Tensor:
         """Return the field in the plane in focus, relative to that of the empty medium."""
-        image: Tensor = torch.fft.ifft2(self.image_of_field * field + self.image_of_slope * slope)
+        image: Tensor = ifft2(self.image_of_field * field + self.image_of_slope * slope)
         return image
 
 
@@ -329,7 +330,7 @@ class _March(torch.autograd.Function):
                 kick = batch.kick(delta)
                 g_kick = torch.zeros_like(field)
                 for step in range(model.steps_per_slice - 1, -1, -1):
-                    inside, pulled = torch.fft.ifft2(field), torch.fft.ifft2(g_slope)
+                    inside, pulled = ifft2(field), ifft2(g_slope)
                     slope += torch.fft.fft2(kick * inside)
                     g_kick -= inside.conj() * pulled
                     g_field -= torch.fft.fft2(kick.conj() * pulled)

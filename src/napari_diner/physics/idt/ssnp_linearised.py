@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
+
 if TYPE_CHECKING:
     from napari_diner.physics.idt.ssnp import SourceBatch, SSNPModel
 
@@ -65,7 +67,7 @@ class LinearisedMarch:
             for step in range(self.model.steps_per_slice):
                 if plane or step:
                     field, slope = batch.drift(field, slope)
-                fields.append(torch.fft.ifft2(field))
+                fields.append(ifft2(field))
                 slope = slope - torch.fft.fft2(kick * fields[-1])
         return fields, batch.image(field, slope)
 
@@ -82,7 +84,7 @@ class LinearisedMarch:
                 for place in range(plane * steps, (plane + 1) * steps):
                     if place:
                         field, slope = batch.drift(field, slope)
-                    slope -= torch.fft.fft2(kick * torch.fft.ifft2(field) + change_of_kick * fields[place])
+                    slope -= torch.fft.fft2(kick * ifft2(field) + change_of_kick * fields[place])
             data.index_add_(0, batch.places, 2 * batch.weights * (image.conj() * batch.image(field, slope)).real)
         return data if self._dark_field is None else self._dark_field.apply(data)
 
@@ -103,7 +105,7 @@ class LinearisedMarch:
                 kick = batch.kick(delta).conj()
                 of_kick = torch.zeros_like(image)
                 for place in range((plane + 1) * steps - 1, plane * steps - 1, -1):
-                    pulled = torch.fft.ifft2(slope)
+                    pulled = ifft2(slope)
                     of_kick -= fields[place].conj() * pulled
                     field = field - torch.fft.fft2(kick * pulled)
                     if place:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.lensless.multiheight import LenslessModel
 
 
@@ -145,8 +146,8 @@ def contrast_transfer_inverse(model: LenslessModel, amplitudes: Tensor, damping:
         Cm += C.conj() * measured
         Sm += S.conj() * measured
     determinant = CC * SS - CS.abs() ** 2
-    log_amplitude = torch.fft.ifft2((SS * Cm - CS * Sm) / determinant).real
-    phase = torch.fft.ifft2((CC * Sm - CS.conj() * Cm) / determinant).real
+    log_amplitude = ifft2((SS * Cm - CS * Sm) / determinant).real
+    phase = ifft2((CC * Sm - CS.conj() * Cm) / determinant).real
     log_amplitude, phase = model.padding.object_part(log_amplitude), model.padding.object_part(phase)
     # outside the weak regime the exponential would explode, and factors beyond e³ are useless as a start
     return torch.polar(background * torch.exp(log_amplitude.clamp(-3, 3)), phase - phase.mean())

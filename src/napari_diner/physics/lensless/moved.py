@@ -9,6 +9,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import ModelOptions, MultiHeight, Pixels, Respond
 from napari_diner.physics.propagation import frequencies
@@ -47,7 +48,7 @@ class MovedMultiHeight(MultiHeight):
     def _add_back(self, back: Tensor, answer: Tensor, frame: int) -> None:
         spectrum = torch.zeros(self.padding.padded_shape, dtype=self.dtype, device=self.device)
         self.add_field_adjoint(spectrum, answer, frame)
-        field = self.padding.pad_adjoint(torch.fft.ifft2(spectrum))
+        field = self.padding.pad_adjoint(ifft2(spectrum))
         back.addcmul_(self.illuminations[frame].conj(), field)
 
     def propagated(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
@@ -76,7 +77,7 @@ def displaced(field: Tensor, shifts_um: Sequence[tuple[float, float]], pixel_siz
     fy, fx = frequencies((field.shape[0], field.shape[1]), pixel_size_um)
     spectrum = torch.fft.fft2(field)
     fields = [
-        torch.fft.ifft2(spectrum * torch.exp(-2j * math.pi * (fy * dy + fx * dx)).to(field.device, field.dtype))
+        ifft2(spectrum * torch.exp(-2j * math.pi * (fy * dy + fx * dx)).to(field.device, field.dtype))
         for dy, dx in shifts_um
     ]
     return torch.stack(fields)

@@ -11,6 +11,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.sensor import BlurredSensor, Sensor
 from napari_diner.physics.padding import Padding
@@ -224,11 +225,11 @@ class MultiHeight(LenslessModel):
 
     def spectrum_adjoint(self, spectrum: Tensor) -> Tensor:
         """Apply the adjoint of `spectrum`, up to the constant Y'·X' of the transform."""
-        return self.lit_adjoint(self.padding.pad_adjoint(torch.fft.ifft2(spectrum)))
+        return self.lit_adjoint(self.padding.pad_adjoint(ifft2(spectrum)))
 
     def field(self, spectrum: Tensor, frame: int) -> Tensor:
         """Return the field U_z of one frame, (Y, X) or (M, Y', X'), from the object's `spectrum`."""
-        field: Tensor = torch.fft.ifft2(self.transfers[frame] * spectrum)
+        field: Tensor = ifft2(self.transfers[frame] * spectrum)
         return self.padding.crop(field) if self.heights.is_coherent else field
 
     def add_field_adjoint(self, spectrum: Tensor, field: Tensor, frame: int) -> None:

@@ -12,6 +12,7 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import LenslessModel, ModelOptions, Pixels, Respond
 from napari_diner.physics.lensless.sensor import BlurredSensor, Sensor
@@ -115,7 +116,7 @@ class TiledMultiHeight(LenslessModel):
         for rows, columns in self._tiles:
             spectrum = torch.fft.fft2(self._cut(lit, rows, columns))
             for frame in range(self.frames):
-                U = torch.fft.ifft2(self._transfers[frame] * spectrum)
+                U = ifft2(self._transfers[frame] * spectrum)
                 yield frame, self._at(rows, columns), U if self._blurs else U[self._within(rows, columns)]
 
     def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
@@ -127,13 +128,13 @@ class TiledMultiHeight(LenslessModel):
             at, within = self._at(rows, columns), self._within(rows, columns)
             back, wide = torch.zeros_like(spectrum), torch.zeros_like(spectrum)
             for frame in range(self.frames):
-                U = torch.fft.ifft2(self._transfers[frame] * spectrum)
+                U = ifft2(self._transfers[frame] * spectrum)
                 if self._blurs:
                     back += (self._backwards[frame] * torch.fft.fft2(respond(frame, at, U))).sum(0)
                     continue
                 wide[within] = respond(frame, at, U[within])
                 back.addcmul_(self._backwards[frame], torch.fft.fft2(wide))
-            self._add(total, torch.fft.ifft2(back), rows, columns)
+            self._add(total, ifft2(back), rows, columns)
         return self.lit_adjoint(self.padding.pad_adjoint(total))
 
     def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
@@ -149,7 +150,7 @@ class TiledMultiHeight(LenslessModel):
                     continue
                 wide[within] = answer(frame, at)
                 back.addcmul_(self._backwards[frame], torch.fft.fft2(wide))
-            self._add(total, torch.fft.ifft2(back), rows, columns)
+            self._add(total, ifft2(back), rows, columns)
         return self.lit_adjoint(self.padding.pad_adjoint(total))
 
     def _at(self, rows: _Span, columns: _Span) -> Pixels:

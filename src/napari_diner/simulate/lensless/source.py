@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.propagation import frequencies, passband, propagation_phase
 
@@ -77,6 +78,6 @@ class Lamp:
                 tilt = colour.medium_frequency / math.hypot(1, ty, tx)
                 phase = propagation_phase(fy + tilt * ty, fx + tilt * tx, distance_um, colour)
                 phase = phase - 2 * math.pi * (fy * shift_um[0] + fx * shift_um[1])
-                U = torch.fft.ifft2(torch.polar(band.double(), phase).to(field.dtype) * spectrum)
+                U = ifft2(torch.polar(band.double(), phase).to(field.dtype) * spectrum)
                 total += weight / len(points) * (U.real**2 + U.imag**2)
         return total

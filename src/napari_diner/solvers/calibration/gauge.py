@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.padding import Padding
 from napari_diner.solvers.calibration.frame_geometry import DOWN, RIGHT, Derivatives, Geometry, trend
 
@@ -62,5 +63,5 @@ def placed(
     # the factors of the derivatives are −2πi f; the object moves in the opposite direction
     angle = -(float(offset[0]) * derivatives.of(DOWN).imag + float(offset[1]) * derivatives.of(RIGHT).imag)
     spectrum = torch.fft.fft2(padding.pad(field)) * torch.polar(torch.ones_like(angle), angle)
-    displaced: Tensor = padding.crop(torch.fft.ifft2(spectrum))
+    displaced: Tensor = padding.crop(ifft2(spectrum))
     return displaced, replace(geometry, shifts_um=geometry.shifts_um + offset)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_inverse
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.solvers.calibration.calibrated import Calibrated
@@ -297,7 +298,7 @@ class SelfCalibration(Resumable):
         if self._up_to is None:
             return False
         self._band = passband(problem.model, self._up_to)
-        self._field = self._padding.crop(torch.fft.ifft2(self._band * torch.fft.fft2(self._padding.pad(self._field))))
+        self._field = self._padding.crop(ifft2(self._band * torch.fft.fft2(self._padding.pad(self._field))))
         self._seen = seen_part(self._model())
         self._answers = self._before = None
         self._damping, self._loss = _DAMPING, math.inf

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.solvers.calibration.frame_geometry import Derivatives, Vector, Z
 
@@ -67,7 +68,7 @@ class Refocusing:
     def at(self, offset_um: float) -> Tensor:
         """Return the object for distances longer by `offset_um`: complex, (Y, X)."""
         turn = torch.polar(torch.ones_like(self._phase), -offset_um * self._phase)
-        field: Tensor = self._padding.crop(torch.fft.ifft2(self._spectrum * turn))
+        field: Tensor = self._padding.crop(ifft2(self._spectrum * turn))
         return field
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.lensless.contrast_transfer import ContrastPower, contrast_power
 from napari_diner.physics.propagation import frequencies
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients
@@ -128,7 +129,7 @@ class JointIllumination(Resumable):
         """Return a change of the logarithm of the illumination without detail finer than the band."""
         if bool(self._band.all()):
             return change
-        smooth: Tensor = torch.fft.ifft2(self._band * torch.fft.fft2(change))
+        smooth: Tensor = ifft2(self._band * torch.fft.fft2(change))
         return smooth
 
     def _solved(self, number: int, loss: float) -> Generator[Step, None, Tensor]:
@@ -212,7 +213,7 @@ class OneIllumination(Resumable):
         for axis in (0, 1):
             log = torch.cat([log, log.flip(axis)], axis)
         radius = torch.hypot(*frequencies((log.shape[0], log.shape[1]), 1.0)).to(log.device)
-        smooth = torch.fft.ifft2((radius * self._finest_px <= 1) * torch.fft.fft2(log))
+        smooth = ifft2((radius * self._finest_px <= 1) * torch.fft.fft2(log))
         light = torch.exp(smooth[: product.shape[0], : product.shape[1]])
         return _normalised(product / light, light)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.propagation import frequencies
 from napari_diner.solvers.lensless.total_variation import adjoint, difference
 
@@ -75,7 +76,7 @@ def _further(field: Tensor, factors: Tensor) -> Callable[[Tensor], Tensor]:
     extra = curvature((field.shape[0], field.shape[1]), field.device, factors - 1)
 
     def apply(image: Tensor) -> Tensor:
-        filtered: Tensor = torch.fft.ifft2(extra * torch.fft.fft2(image))
+        filtered: Tensor = ifft2(extra * torch.fft.fft2(image))
         return filtered
 
     return apply
