@@ -25,6 +25,7 @@ from napari_diner.tasks.job import FOLLOWING_RATE, UNCERTAINTY, Stage, fewer
 from napari_diner.tasks.lensless.calibrate import CalibratedRecording, Calibration
 from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.deform import FrameDeformation
+from napari_diner.tasks.lensless.follow import determined
 from napari_diner.tasks.lensless.illumination import solver_of_illumination
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.prior import Support, middle_frame, priors_of, smoothed, weighed
@@ -44,9 +45,9 @@ _DAMPING_LOOKED = 1e-5
 # initial damping and tolerance of Gauss-Newton from the object of a calibration, where only slow modes remain
 _DAMPING_CALIBRATED, _TOLERANCE_CALIBRATED = 1e-4, 1.5e-6
 
-# default tolerance of Gauss-Newton from the object of the previous recording: further steps fit the
-# noise, see benchmarks/series.py
-_TOLERANCE_FOLLOWING = 1e-3
+# initial damping of Gauss-Newton from the object of the previous recording, whose phase is unwrapped, and default
+# tolerance: further steps fit the noise, see benchmarks/series.py
+_DAMPING_FOLLOWING, _TOLERANCE_FOLLOWING = 1e-6, 1e-3
 
 
 class LenslessStages:
@@ -191,7 +192,7 @@ class LenslessStages:
         return replace(began, gauss_newton=_quick(state.gauss_newton))
 
     def follow(self, prepared: PreparedFrames, previous: LenslessState) -> LenslessState:
-        """Return the initial state after another recording, with the geometry and object of that recording."""
+        """Return the initial state after another recording, with its geometry and the determined part of its object."""
         if self.recipe.gains is None and self.recipe.calibration.gain:
             prepared = replace(prepared, gains=previous.prepared.gains)
         began = self.begin(previous.setup, prepared, previous.light)
@@ -200,13 +201,18 @@ class LenslessStages:
             began = replace(began, problem=began.problem.with_priors(priors.with_factor(choice.factor)))
         settings = self.recipe.gauss_newton
         tolerance = _TOLERANCE_FOLLOWING if settings.tolerance is None else settings.tolerance
-        settings = settings.model_copy(update={"warm_up": 0, "tolerance": tolerance})
+        field = determined(began.problem, previous.field)
         # the same camera has the same noise, and bright and dark places are similar; the previous
         # object of a moving sample would take changes for noise
-        problem = weighed(began.problem, previous.field).with_weights(previous.problem.weights)
-        problem = smoothed(problem, previous.field)
+        problem = weighed(began.problem, field).with_weights(previous.problem.weights)
+        problem = smoothed(problem, field)
+        # projections, which are cheap, correct fine detail that has moved: by the linearised model, its large errors
+        # would disturb the slow phase. They do not support weights
+        warm_up = settings.warm_up if problem.weights is None else 0
+        damping = min(settings.damping, _DAMPING_FOLLOWING)
+        settings = settings.model_copy(update={"warm_up": warm_up, "damping": damping, "tolerance": tolerance})
         return replace(
-            began.with_field(previous.field),
+            began.with_field(field),
             problem=problem,
             noise=previous.noise,
             gauss_newton=settings,
