@@ -26,12 +26,12 @@ SIGNAL = "the signal in the frames"
         (
             {"unexplained": 0.3, "unexplained_beyond_noise": 0.01},
             0,
-            "good, all but 30 % of the signal in the frames is explained, and what is left looks like noise",
+            "good, only 70 % of the signal in the frames is explained, and what is left looks like noise",
         ),
         (
             {"unexplained": 0.3, "unexplained_beyond_noise": 0.2, "warnings": ["a", "b"]},
             1,
-            "doubtful, all but 30 % of the signal in the frames is explained, not all of it noise; "
+            "doubtful, only 70 % of the signal in the frames is explained, not all of it noise; "
             "read the 2 warnings, the worst is first",
         ),
         (
@@ -39,6 +39,7 @@ SIGNAL = "the signal in the frames"
             0,
             "good with reservations, practically all of the signal in the frames is explained; read the warning",
         ),
+        ({"unexplained": 0.031}, 0, "good, all but 3.1 % of the signal in the frames is explained"),
         ({"unexplained": 2.0, "partial": True}, 1, "unfinished, nothing of the signal in the frames is explained"),
     ],
 )

@@ -6,6 +6,8 @@ import math
 
 _NEGLIGIBLE = 1e-6
 """Share that is not worth a number."""
+_MUCH = 0.25
+"""Unexplained share from which the explained one says more."""
 
 
 def count(number: int, noun: str) -> str:
@@ -21,12 +23,16 @@ def percent(share: float) -> str:
 
 
 def all_but(unexplained: float, signal: str) -> str:
-    """Return the explained part of a signal in words, e.g. ``"all but 0.031 % of the signal"``."""
+    """Return the explained part of a signal in words, e.g. ``"all but 3.1 % of the signal"``, ``"only 40 % of it"``."""
     if math.isnan(unexplained):
         return f"an unknown part of {signal}"
     if unexplained < _NEGLIGIBLE:
         return f"practically all of {signal}"
-    return f"all but {percent(unexplained)} of {signal}" if unexplained < 1 else f"nothing of {signal}"
+    if unexplained >= 1:
+        return f"nothing of {signal}"
+    if unexplained >= _MUCH:
+        return f"only {percent(1 - unexplained)} of {signal}"
+    return f"all but {percent(unexplained)} of {signal}"
 
 
 def change(factor: float) -> str:

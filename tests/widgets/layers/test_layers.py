@@ -90,6 +90,27 @@ def test_previews_are_updated_in_place_and_become_the_result() -> None:
     assert phase.contrast_limits[1] == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("end", ["finished", "failed", "failed, and the stack is selected"])
+def test_the_status_bar_names_no_preview_after_the_run(end: str) -> None:
+    viewer = ViewerModel()
+    stack = viewer.add_image(np.zeros((3, 16, 16)), name="stack")
+    layers = ResultLayers(viewer)
+    layers.show(result().arrays[1:2])
+    viewer.status = viewer.layers[-1].get_status((0, 0, 0))
+    if "selected" in end:
+        viewer.layers.selection.active = stack
+    if end == "finished":
+        layers.finish(result())
+    else:
+        layers.discard()
+    active = viewer.layers.selection.active
+    assert viewer.status == ("Ready" if active is None else active.name)
+    # what napari says about an existing layer stays
+    before = viewer.status = stack.get_status((0, 0, 0))
+    layers.finish(result())
+    assert viewer.status == before
+
+
 def test_another_run_adds_layers_of_its_own() -> None:
     viewer = ViewerModel()
     layers = ResultLayers(viewer)

@@ -10,7 +10,7 @@ from napari.layers import Image
 from napari_diner.io.arrays import NamedArray
 from napari_diner.widgets.layers.layer_arguments import MakeArguments, layer_arguments, update_layer
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
-from napari_diner.widgets.layers.world import add_layer, combine_units, remove_layer
+from napari_diner.widgets.layers.world import add_layer, combine_units, refresh_status, remove_layer
 from napari_diner.widgets.work import breathe
 
 
@@ -70,6 +70,7 @@ class PreviewLayers:
             if layer in self._viewer.layers:
                 remove_layer(self._viewer, layer)
                 breathe()
+        refresh_status(self._viewer)
 
     def forget(self) -> None:
         """Start anew, and keep existing layers."""

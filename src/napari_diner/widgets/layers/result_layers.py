@@ -11,7 +11,7 @@ from napari_diner.tasks.idt.regions import DEVIATIONS, UNCERTAINTY
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.layers.layer_arguments import update_layer
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
-from napari_diner.widgets.layers.world import add_layer, combine_units, remove_layer
+from napari_diner.widgets.layers.world import add_layer, combine_units, refresh_status, remove_layer
 from napari_diner.widgets.work import breathe
 
 
@@ -63,6 +63,7 @@ class ResultLayers(PreviewLayers):
             self._viewer.layers.move(self._viewer.layers.index(layer), len(self._viewer.layers))
         if layers:
             self._viewer.layers.selection.active = self._viewer.layers[-1]
+        refresh_status(self._viewer)
         return layers
 
     def _title(self, result: Result, array: NamedArray, layer: Image | None) -> str:

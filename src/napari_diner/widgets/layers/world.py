@@ -34,6 +34,16 @@ def remove_layer(viewer: ViewerModel, layer: Layer) -> None:
         gc.unfreeze()
 
 
+def refresh_status(viewer: ViewerModel) -> None:
+    """Replace what the status bar says about a layer that no longer has that name or no longer exists.
+
+    napari does so only when the mouse moves over the canvas.
+    """
+    status, active = viewer.status, viewer.layers.selection.active
+    if isinstance(status, dict) and status.get("layer_name") not in [layer.name for layer in viewer.layers]:
+        viewer.status = "Ready" if active is None else active.name
+
+
 def combine_units(viewer: ViewerModel, *added: Layer) -> None:
     """Give all layers, and those about to be added, units of the same quantity along each axis before Y and X.
 
