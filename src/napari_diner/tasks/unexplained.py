@@ -15,7 +15,7 @@ from napari_diner.tasks.wording import percent
 _FEWEST_FRAMES = 4
 # shares beyond noise differ by up to a factor of 3 between frames of good recordings, and noise contributes up to 0.15
 # of its own share
-_WORSE, _NOT_NOISE, _OF_NOISE = 6.0, 0.5, 0.15
+_WORSE, _NOT_NOISE, _OF_NOISE = 6.0, 0.3, 0.15
 _MOSTLY_NOISE = 0.5
 
 
@@ -71,7 +71,7 @@ class Unexplained:
         shares, beyond = np.array(self.of_frames).T
         usual = float(np.median(beyond))
         # a result that fits noise also leaves some correlation of neighbours
-        noise = np.maximum(_NOT_NOISE * shares, _NOT_NOISE / 2 * self.share)
+        noise = np.maximum(_NOT_NOISE * shares, _OF_NOISE * self.share)
         odd = np.flatnonzero(beyond > np.maximum(noise, max(least, _WORSE * usual)))
         odd = odd[~np.isin(odd, list(named))]
         if not odd.size:

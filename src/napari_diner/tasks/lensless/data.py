@@ -13,6 +13,7 @@ from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.images import read_image
 from napari_diner.io.names import distances_in_names, lengths_in_names
 from napari_diner.io.stacks import check_frames, check_frames_first, frames_last
+from napari_diner.preprocess.rows import uneven_lines
 from napari_diner.preprocess.soundness import (
     black,
     check_intensities,
@@ -23,11 +24,7 @@ from napari_diner.preprocess.soundness import (
     repeated,
     without_light,
 )
-from napari_diner.preprocess.steps import (
-    Prepared,
-    References,
-    prepare_frames,
-)
+from napari_diner.preprocess.steps import Prepared, References, prepare_frames
 from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import supports
 from napari_diner.tasks.frame_list import listed
@@ -250,7 +247,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
             f"Frame {number + 1} is dark and shows nothing but noise; leave it out with {as_option([number])}"
         )
     check_intensities(intensities if mask is None else intensities[mask])
-    warnings += [*repeated(data.frames), *only_noise(intensities), *black(data.frames)]
+    warnings += [*repeated(data.frames), *only_noise(intensities), *uneven_lines(intensities), *black(data.frames)]
     if data.mask is not None:
         warnings += mask_doubts(np.asarray(data.mask) != 0 if mask is None or mask.all() else mask)
     # an object that moves in an uneven illumination changes the light in the field

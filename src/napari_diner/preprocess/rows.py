@@ -1,0 +1,85 @@
+"""Frames whose rows or columns do not fit each other: stripes, and halves of a frame recorded at different times."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.io.arrays import Array
+from napari_diner.preprocess.soundness import numbered
+
+Vector = npt.NDArray[np.float64]
+
+_FEWEST_FRAMES, _FEWEST_LINES = 3, 32
+"""Number of frames in which one can differ from most, and of lines that make its statistics certain."""
+_VISIBLE = 0.01
+"""Stripes that matter, relative to the mean of a frame."""
+_STRONGER, _LONGER, _SIGMAS = 3.0, 2.5, 8.0
+"""Power of stripes of a frame, and length over which they are the same, in those of most frames; this length scatters
+with the number of lines."""
+_MOSTLY = 0.5
+"""The same length relative to lines that hold little but stripes."""
+_TORN = 1.35
+"""Difference of adjacent lines relative to that of next but one, in that of most frames, and of the other direction."""
+
+
+def uneven_lines(frames: Array) -> list[str]:
+    """Return warnings about frames with stripes, or with odd and even lines that do not fit each other.
+
+    The second difference of lines is the same along them only where there are stripes. Adjacent lines differ more than
+    those next but one only if they do not belong together, as after a displacement between the two halves of an
+    interlaced frame. Either is compared with that of most frames, as samples may have lines, too.
+
+    Parameters
+    ----------
+    frames
+        Intensities, (N, Y, X), finite.
+    """
+    if len(frames) < _FEWEST_FRAMES or min(frames.shape[1:]) < _FEWEST_LINES:
+        return []
+    found = []
+    striped: set[int] = set()
+    for axis, name in ((0, "rows"), (1, "columns")):
+        power, length = np.array([_stripes(frame, axis) for frame in frames]).T
+        longer = max(_LONGER, 1 + _SIGMAS * (2 / frames.shape[1 + axis]) ** 0.5) * np.median(length)
+        # stripes cannot be longer than the lines
+        longer = min(longer, max(_MOSTLY * frames.shape[2 - axis], _TORN * float(np.median(length))))
+        visible = max(_VISIBLE**2, _STRONGER * float(np.median(power)))
+        odd = np.flatnonzero((power > visible) & (length > longer))
+        striped |= set(odd.tolist())
+        if 0 < odd.size <= len(frames) // 2:
+            found.append(
+                f"{numbered(odd)} {'has' if odd.size == 1 else 'have'} stripes along the {name}, unlike the others, as "
+                "from the electronics of a camera or other light (leave_out drops frames)"
+            )
+    torn = np.array([[_torn(frame, axis) for axis in (0, 1)] for frame in frames]).T
+    for own, other, name in ((*torn, "rows"), (*torn[::-1], "columns")):
+        ratio = own / other
+        odd = np.flatnonzero((own > _TORN * np.median(own)) & (ratio > _TORN * np.median(ratio)))
+        odd = odd[~np.isin(odd, [*striped])]
+        if 0 < odd.size <= len(frames) // 2:
+            found.append(
+                f"odd and even {name} of {numbered(odd)} do not fit each other, unlike in the others, as in an "
+                "interlaced frame of a sample that moves (leave_out drops frames)"
+            )
+    return found
+
+
+def _lines(frame: Array, axis: int) -> Vector:
+    """Return the lines of a frame relative to its mean, (lines, pixels)."""
+    values: Vector = frame.astype(np.float64)
+    return (values if axis == 0 else values.T) / (float(values.mean()) or 1.0)
+
+
+def _stripes(frame: Array, axis: int) -> tuple[float, float]:
+    """Return the power of the means of lines in their second differences, and the pixels over which these are alike."""
+    lines = _lines(frame, axis)
+    second = lines[1:-1] - (lines[2:] + lines[:-2]) / 2
+    power = float(np.mean(second.mean(1) ** 2))
+    return power, power * lines.shape[1] / max(float(np.mean(second**2)), 1e-300)
+
+
+def _torn(frame: Array, axis: int) -> float:
+    """Return the mean square difference of adjacent lines relative to that of those next but one."""
+    lines = _lines(frame, axis)
+    return float(np.mean((lines[1:] - lines[:-1]) ** 2) / max(float(np.mean((lines[2:] - lines[:-2]) ** 2)), 1e-300))

@@ -1,0 +1,55 @@
+"""Frames with stripes or torn rows are named, and those of samples and lamps that have lines are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import napari_diner as nd
+from napari_diner.preprocess.rows import uneven_lines
+
+Frames = npt.NDArray[Any]
+
+
+def recording(kind: str = "lensless", **settings: Any) -> Frames:
+    sizes: dict[str, Any] = {"height_px": 64, "width_px": 72} | ({"slices": 4, "frames": 8} if kind == "idt" else {})
+    return np.asarray(nd.sample(kind, **sizes, **settings).data.data, float)
+
+
+@pytest.mark.parametrize("kind", ["lensless", "idt"])
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("period", [2.0, 3.0, 7.3])
+def test_stripes_of_one_frame_are_named(kind: str, noise: float, transposed: bool, period: float) -> None:
+    frames = recording(kind, noise_sigma=noise, seed=4)
+    stripes = 1 + 0.06 * np.sin(2 * np.pi * np.arange(frames.shape[1 + transposed]) / period + 0.4)
+    frames[4] *= stripes if transposed else stripes[:, None]
+    (warning,) = uneven_lines(frames)
+    assert warning.startswith(f"frame 5 has stripes along the {'columns' if transposed else 'rows'}, unlike the others")
+
+
+@pytest.mark.parametrize("kind", ["lensless", "idt"])
+@pytest.mark.parametrize("moved", [2, -4])
+def test_torn_rows_of_frames_are_named(kind: str, moved: int) -> None:
+    frames = recording(kind, seed=6)
+    for number in (1, 4):
+        frames[number, ::2] = np.roll(frames[number, ::2], moved, 1)
+    (warning,) = uneven_lines(frames)
+    assert warning.startswith("odd and even rows of frames 2 and 5 do not fit each other")
+
+
+@pytest.mark.parametrize("settings", [{}, {"photons": 100.0}, {"phase_range_rad": 12.0}, {"noise_sigma": 0.03}])
+def test_sound_recordings_are_not_warned_of(settings: dict[str, Any]) -> None:
+    for seed in range(3):
+        assert not uneven_lines(recording(seed=seed, **settings))
+
+
+def test_lines_of_a_sample_are_not_warned_of() -> None:
+    """They are the same in all frames, and turn with the light of a lamp in none."""
+    rows = 1 + 0.1 * np.sin(2 * np.pi * np.arange(64) / 4.5)
+    assert not uneven_lines(recording(seed=1) * rows[:, None])
+    for seed in range(3):
+        assert not uneven_lines(recording("idt", seed=seed))
