@@ -52,6 +52,18 @@ def test_chosen_alpha_is_nearly_the_best_whatever_the_noise(sigma: float) -> Non
     assert distance(closed.solve(data, choice.value)) < 1.15 * best
 
 
+@pytest.mark.parametrize("factor", [1e-8, 1.0, 1e6])
+def test_the_scale_of_the_responses_does_not_matter_in_single_precision(factor: float) -> None:
+    model = born(SHAPE, FRAMES, dtype=torch.complex64)
+    data = recording(model, 0.03).float()
+    closed = ClosedForm(model)
+    expected = choose_tikhonov(closed, data)
+    closed.eigenvalues *= factor**2
+    found = choose_tikhonov(closed, data)
+    assert found.value == pytest.approx(factor**2 * expected.value, rel=1e-4)
+    assert found.errors == pytest.approx(expected.errors, rel=1e-3)
+
+
 def test_noisier_data_ask_for_a_larger_alpha() -> None:
     model = born(SHAPE, FRAMES)
     closed = ClosedForm(model)

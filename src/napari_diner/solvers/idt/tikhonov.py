@@ -70,8 +70,8 @@ class ClosedForm:
             f"The closed form for {count} frames at {frequencies} frequencies",
             model.device,
         )
-        self.eigenvalues = torch.empty(frequencies, self.rank, dtype=model.real_dtype, device=model.device)
-        """s, the squared singular values of M B^(-1/2); (K, R) with R = min(N, 2Z)."""
+        self.eigenvalues = torch.zeros(frequencies, self.rank, dtype=model.real_dtype, device=model.device)
+        """s, the squared singular values of M B^(-1/2); (K, R) with R = min(N, 2Z). Zero while not known."""
         self.vectors = torch.empty(frequencies, count, self.rank, dtype=model.dtype, device=model.device)
         """V, (K, N, R)."""
         self.known = 0

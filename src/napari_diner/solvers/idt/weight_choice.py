@@ -100,7 +100,8 @@ def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41, *, enough
         if closed.rank < len(closed.frames):
             solved = solved + rest[..., None] / alphas
             diagonal = diagonal + (1 - lengths.sum(-1)).clamp_min(0)[..., None] / alphas
-        left = (solved.real.square() + solved.imag.square()) / diagonal.square()
+        # in this order: their squares may exceed the range of single precision
+        left = (solved / diagonal).abs().square()
         totals += (left.sum(1) * shares[some, None]).sum(0).double().cpu()
     errors = ((totals + max(outside, 0.0)) / (len(closed.frames) * pixels**2)).sqrt().tolist()
     return _least(candidates.tolist(), errors, "each frame predicted from all others")
