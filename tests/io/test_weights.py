@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from safetensors.numpy import save, save_file
 
 from napari_diner.errors import InputError
-from napari_diner.io.weights import WeightsFile
+from napari_diner.io.weights import WeightsFile, write_weights
 
 TABLE = np.arange(4 * 5 * 2, dtype=np.uint16).reshape(4, 5, 2)
 LOW = np.array([0.5, -1], np.float32)
@@ -144,3 +145,33 @@ def test_any_byte_may_be_damaged(tmp_path: Path) -> None:
                 file.read(name)
         except InputError as error:
             assert "\n" not in str(error)
+
+
+def test_arrays_are_written_as_safetensors_writes_them(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    volume = random.random((2, 3, 6, 7)).astype(np.float32)
+    weights = {
+        "b": volume[..., 1:4, 2:5], "a": np.asfortranarray(random.random((4, 5))), "c": np.arange(7, dtype=np.uint8),
+        "one": np.float32(2).reshape(()), "none": np.zeros((0, 3), np.float32),
+    }  # fmt: skip
+    write_weights(tmp_path / "a.safetensors", weights, {"task": "idt"})
+    read = WeightsFile(tmp_path / "a.safetensors")
+    assert read.header == {"task": "idt"} and set(read.shapes) == set(weights)
+    for name, array in weights.items():
+        np.testing.assert_array_equal(read.read(name), array)
+        assert read.dtypes[name] == array.dtype
+    theirs = save({name: np.ascontiguousarray(array).reshape(array.shape) for name, array in weights.items()})
+    ours = (tmp_path / "a.safetensors").read_bytes()
+    assert theirs[8 + int.from_bytes(theirs[:8], "little") :] == ours[8 + int.from_bytes(ours[:8], "little") :]
+
+
+def test_a_cropped_volume_is_written_without_a_copy(tmp_path: Path) -> None:
+    volume = np.ones((2, 8, 520, 520), np.float32)[..., 4:-4, 4:-4]
+    tracemalloc.start()
+    try:
+        write_weights(tmp_path / "a.safetensors", {"contrast": volume}, {})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.2 * volume.nbytes
+    np.testing.assert_array_equal(WeightsFile(tmp_path / "a.safetensors").read("contrast"), volume)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -79,17 +78,6 @@ def write_contents(
         # names of frames may have bytes that are not UTF-8
         (folder / name).write_text(text, encoding="utf-8", errors="replace")
     if weights:
-        from safetensors.numpy import save
+        from napari_diner.io.weights import write_weights
 
-        contiguous = {name: np.ascontiguousarray(value) for name, value in weights.items()}
-        # safetensors' save_file would make the file readable only by its owner
-        (folder / WEIGHTS).write_bytes(_in_order(save(contiguous, metadata=dict(metadata or {}))))
-
-
-def _in_order(model: bytes) -> bytes:
-    """Return a safetensors file with its header sorted alphabetically, since safetensors writes it in random order."""
-    length = int.from_bytes(model[:8], "little")
-    header = json.dumps(json.loads(model[8 : 8 + length]), sort_keys=True, ensure_ascii=False).encode()
-    # numbers begin at a multiple of eight bytes
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + model[8 + length :]
+        write_weights(folder / WEIGHTS, weights, metadata or {})

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from napari_diner.errors import InputError
@@ -20,6 +24,48 @@ _TYPES: dict[str, type[np.number]] = {
     "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64,
 }  # fmt: skip
 """NumPy's types for the safetensors types allowed in model files."""
+
+
+def write_weights(path: Path, weights: Mapping[str, npt.NDArray[np.generic]], metadata: Mapping[str, str]) -> None:
+    """Write a model file without copies of its arrays, with the same bytes for the same values.
+
+    The functions of safetensors copy all arrays several times, write the header in random order, or make the file
+    readable only by its owner.
+
+    Parameters
+    ----------
+    path
+        The file.
+    weights
+        Arrays by name.
+    metadata
+        Header.
+    """
+    names = {np.dtype(kind): name for name, kind in _TYPES.items()}
+    # numbers begin at multiples of their size
+    order = sorted(weights, key=lambda name: (-weights[name].dtype.itemsize, name))
+    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
+    begin = 0
+    for name in order:
+        array = weights[name]
+        end = begin + array.dtype.itemsize * math.prod(array.shape)
+        header[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": [begin, end]}
+        begin = end
+    text = json.dumps(header, sort_keys=True, ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in order:
+            _write(file, weights[name])
+
+
+def _write(file: BinaryIO, array: npt.NDArray[np.generic]) -> None:
+    """Write the numbers of an array, by parts if they are scattered, such as those of a cropped volume."""
+    if array.ndim > 2 and not array.flags.c_contiguous:
+        for part in array:
+            _write(file, part)
+    else:
+        file.write(np.ascontiguousarray(array).data)
 
 
 class WeightsFile:

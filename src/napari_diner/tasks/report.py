@@ -30,7 +30,13 @@ class Row(NamedTuple):
 
 def psnr_db(error: npt.NDArray[np.floating], peak: float) -> float:
     """Return the peak signal-to-noise ratio, ``10 log10(peak² / mean(error²))``, in dB."""
-    return psnr_of(float(np.mean(np.square(error, dtype=np.float64))), peak)
+    return psnr_of(mean_square(error), peak)
+
+
+def mean_square(values: npt.NDArray[np.floating]) -> float:
+    """Return the mean square of values (N, …), one part at a time in double precision."""
+    parts = values if values.ndim > 1 else [values]
+    return sum(float(np.square(part, dtype=np.float64).sum()) for part in parts) / max(values.size, 1)
 
 
 def psnr_of(mean_square: float, peak: float) -> float:

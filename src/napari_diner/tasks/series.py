@@ -65,6 +65,8 @@ class SeriesJob(Chain):
         self._select = recipe.select
         self.task = task.name
         self.count, self._spacing_um = _along(task, recipe, axis, frames)
+        if frames is not None or getattr(recipe, task.source_field) is not None:
+            task.check_series(self._at(0), frames)
         digest = hashlib.sha256()
         # each is read, so that a damaged one is noticed before any work is done
         for number in reversed(range(self.count)):

@@ -152,6 +152,24 @@ class Task(ABC, Generic[RecipeT, DataT]):
         """
         return None
 
+    def check_series(self, recipe: RecipeT, frames: Frames | None = None) -> None:
+        """Check that a series of recordings is supported, before any of them is read; see also `Job.check_series`.
+
+        Parameters
+        ----------
+        recipe
+            The settings for its first recording.
+        frames
+            As of `assemble`.
+
+        Raises
+        ------
+        RecipeError
+            If it is not.
+        InputError
+            If there are no data, or a file cannot be used.
+        """
+
     @abstractmethod
     def job(self, recipe: RecipeT, data: DataT, truth: Any = None) -> Job[Any]:
         """Return the validated job for data.

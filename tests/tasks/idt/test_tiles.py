@@ -13,6 +13,8 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.tiled import TiledIdtJob
 from napari_diner.tasks.idt.tiles import TileLayout
 from napari_diner.tasks.idt.truth import TrueVolume
+from napari_diner.tasks.registry import task
+from napari_diner.tasks.task import Frames
 from tests.kit.runs import finished
 from tests.tasks.idt.small_recordings import Array, Recording, reconstructed, started
 
@@ -41,6 +43,10 @@ def test_tiles_cover_the_field_and_blend(shape: tuple[int, int], size: int, over
         if tile.rows.start:  # what is next to an unknown surround does not count
             assert (weights[: overlap // 4] == 0).all()
     np.testing.assert_allclose(total, 1, atol=1e-6)
+    # the memory of the parts that count
+    boxes = [np.pad(layout.weights(tile), 3, mode="edge") > 0 for tile in layout.tiles]
+    counted = sum(int(box.any(1).sum() * box.any(0).sum()) for box in boxes)
+    assert layout.counted_px(3) == pytest.approx(counted, rel=0.05)
 
 
 def test_tiles_that_are_hardly_wider_than_their_overlap_are_refused(wide: Recording) -> None:
@@ -143,6 +149,16 @@ def test_what_tiles_cannot_do_is_refused(wide: Recording) -> None:
     assert isinstance(run.job, TiledIdtJob)
     with pytest.raises(RecipeError, match="not computed in tiles"):
         run.job.check_series()
+
+
+def test_a_series_in_tiles_is_refused_before_it_is_read(wide: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("it is read")
+
+    monkeypatch.setattr(type(task("idt")), "assemble", read)
+    recipe = wide.recipe.updated({**TILES, "select": "T=all"})
+    with pytest.raises(RecipeError, match="A series is not computed in tiles"):
+        task("idt").start(recipe, Frames(np.stack([wide.frames] * 2), "TNYX"))
 
 
 def test_a_field_that_fits_is_no_field_of_tiles(recording: Recording) -> None:

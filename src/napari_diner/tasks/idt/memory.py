@@ -37,6 +37,12 @@ def planned(recipe: IdtRecipe, frames: Frames | None = None) -> MemoryPlan:
     return of_stack(recipe, stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um))
 
 
+def is_tiled(recipe: IdtRecipe, frames: Frames | None = None) -> bool:
+    """Return whether the field of a stack is computed in tiles, from the headers alone."""
+    stack = stack_of(recipe, recipe.stack, frames, recipe.pixel_size_um)
+    return len(stack.shape) == 3 and with_tiles(recipe, stack.shape, stack.nbytes, stack.pixel_size_um) is not None
+
+
 def of_stack(recipe: IdtRecipe, stack: StoredArray) -> MemoryPlan:
     """Return the memory of a run on a stack, including reading."""
     return plan(recipe, stack.shape, stack.nbytes, stack.pixel_size_um)
@@ -131,14 +137,13 @@ def _of_tiles(
     device: torch.device | None,
 ) -> MemoryPlan:
     layout = layout_of(recipe, shape, pixel_size_um)
-    beyond, pixels = layout.overlap_px, math.prod(shape[1:])
-    count = len(layout.tiles)
+    pixels, count = math.prod(shape[1:]), len(layout.tiles)
     parts = dict(_of_whole(_surrounded(recipe), (shape[0], *layout.size), 0, pixel_size_um).parts)
     if device is None or device.type != "cuda":  # on a card there is only the present tile
-        of_tile = 8.0 * recipe.slice_count * math.prod(size + beyond for size in layout.size)
+        of_tiles = 8.0 * recipe.slice_count * layout.counted_px(layout.overlap_px // 2)
         # frames, contrast and residual; the volumes of the tiles, the whole volume and its index
         parts[FEWER_SAMPLES] += nbytes + 8.0 * shape[0] * pixels
-        parts[FEWER_SLICES] += count * of_tile + _WHOLE * 8.0 * recipe.slice_count * pixels
+        parts[FEWER_SLICES] += of_tiles + _WHOLE * 8.0 * recipe.slice_count * pixels
     subject = f"A volume of {recipe.slice_count}×{shape[1]}×{shape[2]} voxels in {count} tiles"
     return MemoryPlan(subject, parts, result=4.0 * (shape[0] + 4 * recipe.slice_count) * pixels)
 

@@ -23,7 +23,7 @@ from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.strong import warnings_of_reach
 from napari_diner.tasks.idt.truth import score
 from napari_diner.tasks.job import Outcome, RunRecord
-from napari_diner.tasks.report import psnr_db
+from napari_diner.tasks.report import mean_square, psnr_db
 from napari_diner.tasks.unexplained import Unexplained
 from napari_diner.tasks.wording import percent
 
@@ -89,8 +89,8 @@ def outcome_of(
         # of the intensities, in units of the background
         "measurement_psnr_db": psnr_db(residual, float(np.ptp(data))),
         "measurement_peak": float(np.ptp(data)),
-        "residual_rms": float(np.sqrt(np.mean(np.square(residual, dtype=np.float64)))),
-        "data_rms": float(np.sqrt(np.mean(np.square(data, dtype=np.float64)))),
+        "residual_rms": mean_square(residual) ** 0.5,
+        "data_rms": mean_square(data) ** 0.5,
         "frames": recording.frames,
         "peak_phase_rad": phase,
         "parameters": contrast.numel(),
@@ -146,7 +146,7 @@ def outcome_of(
 
 def _of_static(residual: Frames, unexplained: Unexplained, background: str) -> list[str]:
     """Return a warning if most of the residual of a weak sample, (N, Y, X), is the same in all frames."""
-    square = float(np.mean(np.square(residual, dtype=np.float64)))
+    square = mean_square(residual)
     static = float(np.mean(np.square(residual.mean(0, dtype=np.float64)))) / (square or 1.0)
     # the mean of independent residuals has 1/N of their power
     if len(residual) < _FEWEST or static < _STATIC or (static - 1 / len(residual)) * unexplained.share < _STATIC_SHARE:

@@ -21,7 +21,7 @@ def index_limits(volume: Array, medium_index: float) -> tuple[float, float]:
 
     If the volume is farther below the medium than above, the range is centred on the medium.
     """
-    low, high = (float(np.percentile(volume, part)) - medium_index for part in (0.1, 99.9))
+    low, high = (float(value) - medium_index for value in np.percentile(volume, (0.1, 99.9)))
     if high <= 0 and low >= 0:
         return medium_index - 1e-4, medium_index + 1e-4
     if -low > high:
@@ -41,8 +41,9 @@ def cuts(volume: Array, guide: Array, medium_index: float) -> tuple[Array, Array
     medium_index
         Index around the object.
     """
-    weight = np.abs(guide.astype(np.float64) - medium_index)
-    z, y = int(weight.sum((1, 2)).argmax()), int(weight.sum((0, 2)).argmax())
+    # one slice at a time in double precision
+    of_rows = np.array([np.abs(plane.astype(np.float64) - medium_index).sum(1) for plane in guide])
+    z, y = int(of_rows.sum(1).argmax()), int(of_rows.sum(0).argmax())
     return volume[z], volume[:, y]
 
 

@@ -183,6 +183,14 @@ class IdtTask(Task[IdtRecipe, "IdtData"]):
 
         return planned(recipe, frames)
 
+    def check_series(self, recipe: IdtRecipe, frames: Frames | None = None) -> None:
+        """Refuse a series of fields that are computed in tiles."""
+        from napari_diner.tasks.idt.memory import is_tiled
+        from napari_diner.tasks.idt.tiles import no_series
+
+        if is_tiled(recipe, frames):
+            raise no_series()
+
     def job(self, recipe: IdtRecipe, data: IdtData, truth: TrueVolume | None = None) -> IdtJob | TiledIdtJob:
         """Return the reconstruction of a recording, in tiles if the recipe or the memory demands it."""
         from napari_diner.tasks.idt.job import IdtJob

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.solvers.idt.problem import VolumeProblem
@@ -22,7 +21,7 @@ from napari_diner.tasks.idt.outcome import index_of, no_volume, outcome_of
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.recording import IdtRecording
 from napari_diner.tasks.idt.state import IdtState
-from napari_diner.tasks.idt.tiles import Tile, TileLayout
+from napari_diner.tasks.idt.tiles import Tile, TileLayout, no_series
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.preflight import Finding
 
@@ -31,8 +30,12 @@ class _Solved(NamedTuple):
     """A tile and its volume."""
 
     tile: Tile
+    place: tuple[slice, slice]
+    """Rows and columns that count, in the whole field with its surround."""
+    weights: npt.NDArray[np.float32]
+    """Their weights, (Y', X')."""
     volume: Tensor
-    """Contrast with the surround of the tile, (2, Z, Y', X')."""
+    """Their contrast, (2, Z, Y', X')."""
     is_multiply_scattering: bool
     """Whether it explains the data by multiple scattering."""
 
@@ -79,10 +82,7 @@ class TiledIdtJob(Chain):
 
     def check_series(self) -> None:
         """Refuse a series; see `Job.check_series`."""
-        raise RecipeError(
-            "A series is not computed in tiles; crop the frames, lower {field:slice_count}, or set {field} to never",
-            "tiles.use",
-        )
+        raise no_series()
 
     def build(self, number: int) -> Job[IdtState]:
         """Return the job of a tile."""
@@ -103,10 +103,27 @@ class TiledIdtJob(Chain):
         return job
 
     def kept(self, state: ChainState) -> _Solved:
-        """Return the volume of a tile."""
+        """Return the part of the volume of a tile that counts."""
         inner: IdtState = state.inner
-        # a card only holds the present tile
-        return _Solved(self._tiles[state.number], inner.estimate.cpu(), inner.is_multiply_scattering)
+        tile, problem = self._tiles[state.number], inner.problem
+        weights = self._weights(tile, problem)
+        part = _nonzero(weights.max(1)), _nonzero(weights.max(0))
+        place = tuple(
+            slice(window.start + inside.start, window.start + inside.stop)
+            for window, inside in zip(_window(tile, problem), part, strict=True)
+        )
+        # a card only holds the present tile, and a view would hold all of it
+        volume = inner.estimate[..., *part].cpu().clone()
+        return _Solved(tile, (place[0], place[1]), weights[part].copy(), volume, inner.is_multiply_scattering)
+
+    def _weights(self, tile: Tile, problem: VolumeProblem) -> npt.NDArray[np.float32]:
+        """Return the weights of a tile with its surround, which continue beyond the edges of the field."""
+        before = (0, 0) if problem.padding is None else problem.padding.before
+        beyond = [
+            (first, more - size - first)
+            for first, more, size in zip(before, problem.model.shape[1:], self.layout.size, strict=True)
+        ]
+        return np.pad(self.layout.weights(tile), beyond, mode="edge")
 
     def prefix(self, number: int) -> str:
         """Return what the names of the stages of a tile begin with."""
@@ -149,15 +166,10 @@ class TiledIdtJob(Chain):
             length + more - size for length, more, size in zip(self.layout.shape, padded, self.layout.size, strict=True)
         ]
         whole, total = torch.zeros(2, planes, *shape), torch.zeros(*shape)
-        before = (0, 0) if problem.padding is None else problem.padding.before
-        beyond = [
-            (first, more - size - first) for first, more, size in zip(before, padded, self.layout.size, strict=True)
-        ]
-        for tile, volume, _ in solved:
-            weights = torch.from_numpy(np.pad(self.layout.weights(tile), beyond, mode="edge"))
-            place = _window(tile, problem)
-            total[place] += weights
-            whole[..., *place] += volume.float() * weights
+        for part in solved:
+            weights = torch.from_numpy(part.weights)
+            total[part.place] += weights
+            whole[..., *part.place] += part.volume.float() * weights
         if len(solved) < self.count:  # the edges of tiles without a neighbour
             whole /= torch.where(total > 0, total, 1)
         return whole
@@ -174,7 +186,7 @@ class TiledIdtJob(Chain):
     ) -> npt.NDArray[np.float32]:
         """Return the residual of the blended volume, (N, Y, X); −g where there is no tile yet."""
         residual, total = torch.zeros_like(data), torch.zeros(self.layout.shape)
-        for tile, _, _ in solved:
+        for tile in (part.tile for part in solved):
             bounds = self.recording.bounds(tile)
             part = replace(problem, data=data[:, *tile.place].to(problem.device), at_least=bounds)
             blended = whole[..., *_window(tile, problem)].to(problem.device)
@@ -189,6 +201,12 @@ def _window(tile: Tile, problem: VolumeProblem) -> tuple[slice, slice]:
     _, rows, columns = problem.model.shape
     top, left = tile.rows.start, tile.columns.start
     return slice(top, top + rows), slice(left, left + columns)
+
+
+def _nonzero(values: npt.NDArray[np.float32]) -> slice:
+    """Return the range from the first to the last value that is not zero."""
+    places = np.flatnonzero(values)
+    return slice(int(places[0]), int(places[-1]) + 1)
 
 
 def _explaining(state: IdtState, solved: _Solved) -> IdtState:

@@ -91,6 +91,15 @@ class TileLayout:
         )
         return rows[:, None] * columns
 
+    def counted_px(self, beyond_px: int) -> float:
+        """Return the number of pixels with a weight of all tiles, those within `beyond_px` of the field included."""
+        unused = 2 * _UNUSED * self.overlap_px
+        rows, columns = (
+            len(starts) * size - (len(starts) - 1) * unused + 2 * beyond_px
+            for starts, size in zip(self.starts, self.size, strict=True)
+        )
+        return rows * columns
+
     @property
     def seams(self) -> tuple[list[int], list[int]]:
         """Rows and columns at which two tiles count equally."""
@@ -99,6 +108,14 @@ class TileLayout:
             for starts, size in zip(self.starts, self.size, strict=True)
         )
         return rows, columns
+
+
+def no_series() -> RecipeError:
+    """Return the error of a series of fields that are computed in tiles."""
+    return RecipeError(
+        "A series is not computed in tiles; crop the frames, lower {field:slice_count}, or set {field} to never",
+        "tiles.use",
+    )
 
 
 def _starts(length: int, size: int, overlap: int) -> tuple[int, ...]:
