@@ -205,6 +205,7 @@ def test_rows_are_in_the_order_of_their_frames(text: str) -> None:
 
 
 def test_a_column_of_values_is_no_column_of_numbers() -> None:
+    assert read_table("n\tz_um\n4\t620\n3\t505\n2\t410\n1\t330").in_order().column("z_um") == [330, 410, 505, 620]
     assert read_table("y,x\n2,20\n1,10").in_order(2).numbers() == [[2, 20], [1, 10]]
     assert read_table("z,note\n2,20\n1,10").in_order().column("z") == [2, 1]
 

@@ -30,7 +30,7 @@ _TITLE = re.compile(rf"(.*?)(?:\s*[(\[]([^)\]]*)[)\]]|(?:[\s,/_-]+|(?<=^[zd])(?!
 _THOUSANDS = re.compile(r"\d[\u00a0\u2007\u2009\u202f]\d{3}(?!\d)")
 _LONGEST_LINE = 20_000
 # words in the title of a column that numbers the frames
-_FRAME_TITLES = {"frame", "image", "index", "no", "nr", "number", "row"}
+_FRAME_TITLES = {"frame", "image", "index", "n", "no", "nr", "number", "row"}
 # columns with one of these words are never taken for another quantity, even if there is no other column
 _QUANTITIES = _FRAME_TITLES | {
     "angle", "column", "current", "energy", "exposure", "gain", "na", "pixel", "power", "speed", "step", "t",
