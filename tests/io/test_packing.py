@@ -91,6 +91,19 @@ def test_packed_values_of_zarr_are_unpacked(tmp_path: Path) -> None:
     assert "0.5·v + -350 is read" in info.header.notes[0] and not info.header.missing
 
 
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_chunks_that_are_not_stored_are_counted(version: str, tmp_path: Path) -> None:
+    """They are read as zeros, which looks like light that is cut off."""
+    save_zarr(tmp_path / "a.zarr", STACK, version)
+    assert not probe(tmp_path / "a.zarr").header.notes
+    files = [path for path in (tmp_path / "a.zarr" / "full").rglob("*") if path.is_file() and path.name[0] in "0123"]
+    for file in sorted(files)[-2:]:
+        file.unlink()
+    info = probe(tmp_path / "a.zarr")
+    assert info.header.notes == ("2 of its 18 chunks are not stored, and are read as 0",)
+    assert not read(info)[-1, 18:, 13:].any()
+
+
 def test_masked_arrays_are_refused() -> None:
     """Only their numbers would be used."""
     with pytest.raises(InputError, match=r"The array has 14 masked values, .*~array\.mask"):

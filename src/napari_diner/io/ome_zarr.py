@@ -71,7 +71,8 @@ def probe_zarr(path: Path, name: str = "") -> Header:
         packed = _packing(path, array)
         is_named = image is not None and len(image.axes) == len(shape)
         axes, scale = (image.letters(), image.scale_um()) if image and is_named else (unnamed_axes(shape, dtype), {})
-        header = Header(shape, packed.dtype(dtype), axes, scale, packed.notes, packed.declared)
+        notes = (*packed.notes, *_absent(array))
+        header = Header(shape, packed.dtype(dtype), axes, scale, notes, packed.declared)
     check_expansion(path, header.nbytes, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
     return header
 
@@ -92,6 +93,20 @@ def read_zarr(path: Path, name: str, index: Index) -> Array:
 
 def _packing(path: Path, array: zarr.Array[Any]) -> Packing:
     return packing(path, f"/{array.path}", array.attrs.asdict(), np.dtype(array.dtype))
+
+
+def _absent(array: zarr.Array[Any]) -> list[str]:
+    """Return a note on chunks without a file, as after an interrupted recording, or where all values are equal."""
+    from zarr.storage import LocalStore
+
+    if not isinstance(array.store, LocalStore):
+        return []
+    count = math.prod(-(-size // step) for size, step in zip(array.shape, array.shards or array.chunks, strict=True))
+    folder = array.store.root / array.path
+    stored = sum(file.is_file() and file.name not in _METADATA for file in folder.rglob("*"))
+    if not 0 < stored < count:
+        return []
+    return [f"{count - stored} of its {count} chunks are not stored, and are read as {array.fill_value}"]
 
 
 def _check_chunks(array: zarr.Array[Any], index: Index) -> None:
