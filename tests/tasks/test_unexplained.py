@@ -12,7 +12,7 @@ import pytest
 
 from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import NamedArray
-from napari_diner.tasks.job import StageRecord
+from napari_diner.tasks.job import RunRecord, StageRecord
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.result_checks import check_finite, few_steps
@@ -139,6 +139,20 @@ def test_runs_of_one_step_are_named(stages: Sequence[StageRecord], words: str) -
 
 def test_a_start_that_explains_all_but_noise_is_no_fault() -> None:
     assert few_steps([record("descent", 1, 30)], explained=True) == []
+
+
+def test_a_run_that_was_stopped_is_to_be_finished_first() -> None:
+    assert few_steps([record("descent", 1, 30)], finished=False) == []
+    field = np.outer(np.hanning(20), np.hanning(20))[None]
+    for finished, timed_out, first in (
+        (True, False, ""),
+        (True, True, "allow more time"),
+        (False, False, "let the run finish"),
+    ):
+        cure = RunRecord([], 1.0, finished, timed_out).first_cure
+        assert cure == first
+        (warning,) = Unexplained.of(0.7 * field, field).warnings(0.1, 0.05, "nothing", "look again", cure)
+        assert warning.endswith(f"; {first}; if that does not help, look again" if first else "; look again")
 
 
 @pytest.mark.parametrize("photons", [2.0, 60.0])

@@ -198,6 +198,9 @@ class ComparisonRun:
         self._stopped = False
         self._steps: Generator[Progress, None, None] | None = None
 
+    compares_settings = True
+    """As for `napari_diner.tasks.run.Run`; contenders do so in any case."""
+
     @property
     def notes(self) -> Sequence[str]:
         """Notes before the first step: none, see `warnings`."""

@@ -110,6 +110,13 @@ class RunRecord:
     """Whether a stage was ended by the time limit."""
 
     @property
+    def first_cure(self) -> str:
+        """What to do first if too little is explained, because the run ended early; empty if it did not."""
+        if not self.finished:
+            return "let the run finish"
+        return "allow more time" if self.timed_out else ""
+
+    @property
     def reconstruction(self) -> Mapping[str, object]:
         """Iterations and loss of the last stage before the estimate of the uncertainty; empty if there is none."""
         main = [stage for stage in self.stages if stage.name != UNCERTAINTY]

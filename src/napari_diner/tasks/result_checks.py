@@ -12,7 +12,7 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.job import StageRecord
 
 
-def few_steps(stages: Sequence[StageRecord], *, explained: bool = False) -> list[str]:
+def few_steps(stages: Sequence[StageRecord], *, explained: bool = False, finished: bool = True) -> list[str]:
     """Return warnings about solvers that took at most one step of many, and so hardly changed their start.
 
     Parameters
@@ -21,6 +21,8 @@ def few_steps(stages: Sequence[StageRecord], *, explained: bool = False) -> list
         What was done.
     explained
         Whether nothing but noise is left unexplained, so that the start left nothing to improve on.
+    finished
+        Whether the run was not stopped by its owner, which is no fault of the solvers.
     """
     sentences = []
     iterative = [stage for stage in stages if stage.most_iterations > 1]
@@ -30,7 +32,7 @@ def few_steps(stages: Sequence[StageRecord], *, explained: bool = False) -> list
                 f"the time limit was reached after the first of {stage.most_iterations} iterations of {stage.name}; "
                 "allow more time"
             )
-    if iterative and not sentences and not explained and all(stage.iterations <= 1 for stage in iterative):
+    if finished and iterative and not sentences and not explained and all(stage.iterations <= 1 for stage in iterative):
         last = iterative[-1]
         sentences.append(
             f"{last.name} stopped after the first of {last.most_iterations} iterations, as no step improved on its "

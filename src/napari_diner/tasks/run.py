@@ -86,6 +86,8 @@ class Run(Generic[State]):
         self.finished = False
         self.problem: DinerError | None = None
         """The error that ended the run early, while there was a result of earlier parts of the job already."""
+        self.compares_settings = True
+        """Whether the result names the suspicions of the job, which take seconds to find."""
         self.timed_out = False
         self.stages: list[StageRecord] = []
         self._threads = Threads()
@@ -296,8 +298,9 @@ class Run(Generic[State]):
         about_result = [
             *([] if problem is None else [str(problem)]),
             *outcome.warnings,
-            *few_steps(self.stages, explained=is_explained(outcome.figures)),
+            *few_steps(self.stages, explained=is_explained(outcome.figures), finished=self.finished),
         ]
+        about_settings = job.all_warnings if self.compares_settings else job.warnings
         last = self.stages[-1] if self.stages else StageRecord("")
         report: dict[str, object] = {
             "task": job.task,
@@ -314,7 +317,7 @@ class Run(Generic[State]):
             **({"resumed_after_s": self._saved.resumed_after_s} if self._saved.resumed_after_s else {}),
             **outcome.figures,
             "notes": list(self.notes),
-            "warnings": list(dict.fromkeys([*about_result, *outcome.remarks, *job.all_warnings])),
+            "warnings": list(dict.fromkeys([*about_result, *outcome.remarks, *about_settings])),
             "checks": [line._asdict() for line in job.findings()],
         }
         if "unexplained" in report:

@@ -83,7 +83,7 @@ class Unexplained:
             f"leave {them} out (leave_out)"
         ]
 
-    def warnings(self, doubtful: float, beyond_noise: float, trivial: str, causes: str) -> list[str]:
+    def warnings(self, doubtful: float, beyond_noise: float, trivial: str, causes: str, first: str = "") -> list[str]:
         """Return a warning if a result explains too little.
 
         Parameters
@@ -94,7 +94,10 @@ class Unexplained:
             Name of the trivial answer, e.g. ``"an empty field"``.
         causes
             Possible causes to check.
+        first
+            What to do before; see `napari_diner.tasks.job.RunRecord.first_cure`.
         """
+        causes = f"{first}; if that does not help, {causes}" if first else causes
         if self.share >= 1:
             return [f"the result explains the data no better than {trivial}; {causes}"]
         if self.share > doubtful and self.beyond_noise > max(beyond_noise, _OF_NOISE * self.share):

@@ -99,6 +99,25 @@ def test_the_checks_follow_data_and_settings(
     assert "GB of main memory are free" in panel.text()
 
 
+def test_a_run_ends_the_checks_in_progress(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.random.default_rng(0).random((3, 16, 16)))
+    dock = open_dock(viewer, "lensless")
+    dock.set_recipe(dock.recipe().updated(COMPLETE["lensless"]))
+    shown: list[Any] = []
+    dock.checking.done.connect(shown.append)
+    dock.panel.checks.refresh()
+    assert dock.checking.busy
+    dock.run()
+    assert dock.panel.running
+    qtbot.waitUntil(lambda: not dock.panel.running and not dock.checking.busy, timeout=60_000)
+    assert not shown
+    assert dock.panel.checks.isHidden()
+    # after the next change, they are made again
+    dock.advanced.set_values({"seed": 5})
+    qtbot.waitUntil(lambda: bool(shown) and not dock.panel.checks.isHidden(), timeout=60_000)
+
+
 def test_what_is_missing_is_red_before_a_run(any_dock: Any, qtbot: QtBot) -> None:
     panel = any_dock.panel.checks
     if any_dock.task.name != "fit":

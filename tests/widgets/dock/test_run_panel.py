@@ -26,7 +26,7 @@ from napari_diner.tasks.result import Progress, Result
 from napari_diner.tasks.wording import duration
 from napari_diner.widgets.dock.background_work import LatestWork
 from napari_diner.widgets.dock.run_panel import RunPanel, share_done, stage_text
-from napari_diner.widgets.dock.run_worker import Controls, Doubts, ProgressReport, drive
+from napari_diner.widgets.dock.run_worker import Comparing, Controls, Doubts, ProgressReport, drive
 from napari_diner.widgets.work import Titled, load_torch, wait_for
 
 TARGET = np.linspace(0, 1, 64).reshape(8, 8)
@@ -37,6 +37,7 @@ class Parabola:
 
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    compares_settings = True
 
     def __init__(self, steps: int = 20, sleep_s: float = 0.0, error: Exception | None = None) -> None:
         self.steps, self.sleep_s, self.error = steps, sleep_s, error
@@ -110,7 +111,33 @@ def test_warnings_are_looked_for_after_the_first_step() -> None:
 
     reports = drive(Doubtful, Controls())
     assert isinstance(next(reports), ProgressReport)
+    assert isinstance(next(reports), Comparing)
     assert next(reports) == Doubts(("the largest value is 0.30",), ())
+
+
+def test_cancelling_ends_a_long_comparison_of_settings_and_keeps_the_best(
+    dock: Dock, qtbot: QtBot, wait_for_end: Callable[[Any], None]
+) -> None:
+    class Slow(Parabola):
+        @property
+        def warnings(self) -> tuple[str, ...]:  # type: ignore[override]
+            began = time.monotonic()
+            while time.monotonic() - began < 20:
+                time.sleep(0.005)
+            return ("the wavelength is odd",)
+
+    run = Slow()
+    began = time.monotonic()
+    dock.panel.start(lambda: run)
+    qtbot.waitUntil(lambda: "Comparing" in dock.panel.status.text(), timeout=5000)
+    dock.panel.cancel()
+    assert "keeping the best" in dock.panel.status.text()
+    wait_for_end(dock.panel)
+    assert time.monotonic() - began < 10
+    assert len(dock.results) == 1
+    assert dock.results[0].partial
+    assert not run.compares_settings
+    assert "Comparing" not in dock.panel.status.text()
 
 
 def test_a_run_gives_its_result(dock: Dock, wait_for_end: Callable[[Any], None]) -> None:

@@ -111,7 +111,7 @@ def outcome_of(
         figures["truth"] = score(n_re.data, n_im.data, recording.truth, recipe.medium_index)
     figures |= record.reconstruction
     static = [] if phase > LINEAR_PHASE_RAD else _of_static(residual, unexplained, recipe.background)
-    warnings = static or unexplained.warnings(*_DOUBTFUL)
+    warnings = static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)
     dark, beside = state.dark, state.brightness
     if dark is None:
         regions = foreign_regions(residual, data)

@@ -217,7 +217,7 @@ class LenslessJob(Job[LenslessState]):
         unexplained, regions = Unexplained.of(left, empty), foreign_regions(left, empty)
         figures |= unexplained.figures()
         warnings = warnings_of_regions(regions, "mask them, or leave these frames out (leave_out)")
-        warnings += unexplained.warnings(*_DOUBTFUL)
+        warnings += unexplained.warnings(*_DOUBTFUL, first=record.first_cure)
         warnings += unexplained.frame_warnings(
             _DOUBTFUL_FRAME, "distance, alignment, sharpness and exposure", [region.frame for region in regions]
         )

@@ -34,7 +34,7 @@ class LatestWork(QObject):
         super().__init__(parent)
         self._worker: _Worker | None = None
         self._next: Work | None = None
-        self._closed = False
+        self._closed = self._dropped = False
 
     @property
     def busy(self) -> bool:
@@ -50,6 +50,13 @@ class LatestWork(QObject):
         else:
             self._start(work)
 
+    def drop(self) -> None:
+        """End the job that is running, without its result, and forget the one that is waiting."""
+        self._next = None
+        if self._worker is not None:
+            self._dropped = True
+            self._worker.quit()
+
     def close(self) -> None:
         """Start no further jobs, and end the one that is running."""
         self._closed, self._next = True, None
@@ -64,7 +71,7 @@ class LatestWork(QObject):
         worker.start()
 
     def _on_returned(self, outcome: object) -> None:
-        if self._closed:
+        if self._closed or self._dropped:
             return
         if isinstance(outcome, Failure):
             self.failed.emit(outcome.error)
@@ -72,7 +79,7 @@ class LatestWork(QObject):
             self.done.emit(outcome)
 
     def _on_finished(self) -> None:
-        self._worker = None
+        self._worker, self._dropped = None, False
         work, self._next = self._next, None
         if work is not None:
             self._start(work)

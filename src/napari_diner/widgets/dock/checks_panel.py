@@ -78,6 +78,14 @@ class ChecksPanel(WrappedLabel):
         """Schedule the checks after a change."""
         self._timer.start()
 
+    def suspend(self) -> None:
+        """Hide until the next change, and end checks in progress: a run says the same, and needs the processor."""
+        self._timer.stop()
+        if self._work is not None and self._work.busy:
+            self._work.drop()
+            self._checked = None
+        self.hide()
+
     def refresh(self) -> None:
         """Request the checks, unless they are those of the last time."""
         if self._task is None or self._work is None or self._is_running():

@@ -17,7 +17,7 @@ from napari_diner.tasks.wording import duration
 from napari_diner.widgets.dock.checks_panel import ChecksPanel
 from napari_diner.widgets.dock.disposal import RemovalFilter
 from napari_diner.widgets.dock.failure import Failure
-from napari_diner.widgets.dock.run_worker import Begin, Controls, Doubts, ProgressReport, RunWorker, make_worker
+from napari_diner.widgets.dock.run_worker import Begin, Comparing, Controls, Doubts, Report, RunWorker, make_worker
 from napari_diner.widgets.forms.controls import WrappedLabel, button, remove_margins, row
 from napari_diner.widgets.plots.loss_plot import LossPlot
 
@@ -122,7 +122,7 @@ class RunPanel(QWidget):
         self.say("")
         self._least_left = math.inf
         self._has_steps = self._has_returned = self._is_showing = self._is_over = False
-        self.checks.hide()
+        self.checks.suspend()
         self._show_running(True)
         self.stage.setText("Preparing…")
         controls = self._controls = Controls()
@@ -202,12 +202,16 @@ class RunPanel(QWidget):
         lines = [*doubts, *(f"Note: {self._with_titles(note)}." for note in notes)]
         self.say("\n".join([words, *lines] if words else lines), warning=bool(doubts))
 
-    def _on_report(self, report: ProgressReport | Doubts | None) -> None:
+    def _on_report(self, report: Report) -> None:
         controls = self._controls
         if controls is None or controls.abandoned:
             return
+        if isinstance(report, Comparing):
+            self.say("Comparing the settings with the data…")
+            return
         if isinstance(report, Doubts):
-            self.warn("", report.warnings, report.notes)
+            if not controls.stopped:
+                self.warn("", report.warnings, report.notes)
             return
         if report is None:
             if controls.paused:

@@ -38,6 +38,9 @@ class Drivable(Protocol):
     def notes(self) -> Sequence[str]:
         """Notes before its first step."""
 
+    compares_settings: bool
+    """Whether the result names doubts that take seconds to find."""
+
     def __iter__(self) -> Iterator[Progress]:
         """Take the steps."""
 
@@ -65,6 +68,14 @@ class Doubts:
     notes: Sequence[str] = ()
 
 
+class Comparing:
+    """The settings are being compared with the data, which may take seconds, during which there is no progress."""
+
+
+Report = ProgressReport | Comparing | Doubts | None
+"""What a run reports; None once it is paused."""
+
+
 class Controls:
     """Requests of the GUI to a run. All methods are thread-safe."""
 
@@ -73,7 +84,10 @@ class Controls:
         self._go.set()
         self._stop = threading.Event()
         self._abandoned = False
+        self.discarded = False
+        """Whether the run is asked to end without a result."""
         self.interruption = Interruption()
+        self._comparison = Interruption()
         # set once the GUI has shown the last preview, so that a slow GUI does not fall behind
         self.preview_wanted = threading.Event()
         self.preview_wanted.set()
@@ -104,10 +118,22 @@ class Controls:
     def stop(self) -> None:
         """End the run with the best result so far."""
         self._stop.set()
+        self._comparison.request()
         self._go.set()
+
+    def unless_stopped(self, work: Callable[[], Doubts]) -> Doubts | None:
+        """Return what work returns, which need not be done if the run is stopped: then it ends at once, with None."""
+        try:
+            with self.interruption, self._comparison:
+                return work()
+        except Interrupted:
+            if self.discarded:
+                raise
+            return None
 
     def discard(self) -> None:
         """End the run at once, without a result."""
+        self.discarded = True
         self.stop()
         self.interruption.request()
 
@@ -124,7 +150,7 @@ class Controls:
 class RunWorker(GeneratorWorker):
     """Drives a run in napari's thread pool.
 
-    `yielded` carries a `ProgressReport`, `Doubts` after the first of them, or None once the run is paused.
+    `yielded` carries a `ProgressReport`, `Comparing` and `Doubts` after the first, or None once the run is paused.
     `returned` always fires, with the run's result, a `Failure`, or None if the run was discarded or stopped before its
     first step. `quit` of superqt would skip `returned` and leave the generator suspended, so quitting sets
     the controls instead; napari calls it when its window closes, and then waits for the thread.
@@ -139,7 +165,7 @@ class RunWorker(GeneratorWorker):
         self.controls.abandon()
 
 
-def drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubts | None, None, object]:
+def drive(begin: Begin, controls: Controls) -> Generator[Report, None, object]:
     """Iterate a run, report its progress, and return its result, or a `Failure`."""
     with yielding():
         try:
@@ -150,7 +176,7 @@ def drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubts
             return failure(error, "The run")
 
 
-def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubts | None, None, object]:
+def _drive(begin: Begin, controls: Controls) -> Generator[Report, None, object]:
     points: list[Point] = []
     latest: Progress | None = None
     reported = 0.0
@@ -177,11 +203,13 @@ def _drive(begin: Begin, controls: Controls) -> Generator[ProgressReport | Doubt
                 points.clear()
                 reported = time.monotonic()
             if doubts is None:
-                # looked for after the first picture, as they may take a second
-                with controls.interruption:
-                    doubts = Doubts(run.warnings, run.notes)
-                if doubts.warnings or doubts.notes:
-                    yield doubts
+                # looked for after the first picture, as they may take seconds
+                yield Comparing()
+                doubts = controls.unless_stopped(lambda: Doubts(run.warnings, run.notes))
+                if doubts is None:
+                    run.compares_settings = False
+                    break
+                yield doubts
             if controls.paused:
                 yield None
                 controls.wait()

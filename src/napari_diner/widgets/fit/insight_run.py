@@ -52,6 +52,7 @@ class InsightRun:
     """
 
     notes: tuple[str, ...] = ()
+    compares_settings = True
     warnings: tuple[str, ...] = ()
 
     def __init__(self, result: Result) -> None:
