@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_diner.errors import RecipeError
 from napari_diner.solvers.settings import Settings
+from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.widgets.forms.controls import wrap_tooltips
@@ -222,6 +223,10 @@ def test_settings_in_a_sentence_go_by_their_titles() -> None:
     sentence = "set padding.mode to unknown, or raise pixel_size_um; e.g. n0.tif and no_such.field stay"
     assert with_titles(LenslessRecipe, sentence) == (
         'set "Mode (Padding)" to unknown, or raise "Pixel size"; e.g. n0.tif and no_such.field stay'
+    )
+    # a value that is also the name of a field
+    assert with_titles(IdtRecipe, "set dark_field to leave_out, or leave_out to them") == (
+        'set "Dark field" to leave_out, or "Leave out" to them'
     )
 
 

@@ -371,3 +371,12 @@ def test_limits_of_a_large_volume_are_those_of_all_its_voxels() -> None:
     volume = (1.33 + 0.02 * ((z**2 + y**2 + x**2) < 0.3) + 0.001 * np.sin(90 * x)).astype(np.float32)
     style = index_style(NamedArray("n_re", volume, "ZYX", (1.0, 1.0, 1.0)), IdtRecipe(medium_index=1.33))
     assert style["contrast_limits"] == pytest.approx(index_limits(volume, 1.33), abs=2e-4)
+
+
+@pytest.mark.parametrize("part", [0.01, 1.0])
+def test_limits_of_a_volume_with_values_that_are_not_finite_are_finite(part: float) -> None:
+    volume = np.linspace(1.33, 1.36, 1000, dtype=np.float32).reshape(10, 10, 10)
+    volume.ravel()[: round(part * volume.size)] = np.nan
+    low, high = index_limits(volume, 1.33)
+    assert np.isfinite([low, high]).all()
+    assert low < high < 1.37

@@ -21,7 +21,11 @@ def index_limits(volume: Array, medium_index: float) -> tuple[float, float]:
 
     If the volume is farther below the medium than above, the range is centred on the medium.
     """
-    low, high = (float(value) - medium_index for value in np.percentile(volume, (0.1, 99.9)))
+    reach = np.percentile(volume, (0.1, 99.9))
+    if not np.isfinite(reach).all():
+        finite = volume[np.isfinite(volume)]
+        reach = np.percentile(finite, (0.1, 99.9)) if finite.size else np.full(2, medium_index)
+    low, high = (float(value) - medium_index for value in reach)
     if high <= 0 and low >= 0:
         return medium_index - 1e-4, medium_index + 1e-4
     if -low > high:
