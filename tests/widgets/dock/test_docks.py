@@ -99,6 +99,23 @@ def test_the_checks_follow_data_and_settings(
     assert "GB of main memory are free" in panel.text()
 
 
+def test_what_was_missing_is_not_said_to_be_missing_while_checks_run(
+    make_napari_viewer: Callable[..., Any], qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.random.default_rng(0).random((3, 16, 16)))
+    dock = open_dock(viewer, "lensless")
+    panel = dock.panel.checks
+    panel.refresh()
+    qtbot.waitUntil(lambda: "missing" in panel.text(), timeout=30_000)
+    dock.set_recipe(dock.recipe().updated(COMPLETE["lensless"]))
+    panel.refresh()
+    assert "missing" not in panel.text()
+    assert "Checking" in panel.text()
+    qtbot.waitUntil(lambda: any(line.aspect == "memory" for line in panel.lines), timeout=60_000)
+    assert "Checking" not in panel.text()
+
+
 def test_a_run_ends_the_checks_in_progress(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> None:
     viewer = make_napari_viewer()
     viewer.add_image(np.random.default_rng(0).random((3, 16, 16)))

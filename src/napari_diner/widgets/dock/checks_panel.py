@@ -106,6 +106,10 @@ class ChecksPanel(WrappedLabel):
             self.setVisible(bool(self.lines))
             return
         self._checked = key
+        if any(line.level == "bad" for line in self.lines):
+            # what was wrong may be right now
+            self.lines = []
+            self.say("Checking data and settings…")
         self._work.request(functools.partial(preflight, self._task, recipe, frames, describe=self._describe))
 
     def show_lines(self, lines: Sequence[Finding]) -> None:
