@@ -45,6 +45,18 @@ def result(name: str, sample: SampleData, frames: npt.NDArray[Any], **changes: o
         return run.result()
 
 
+def test_a_frame_is_named_if_a_third_of_its_residual_is_no_noise() -> None:
+    """As of one that is rotated by 1.5° in a noisy recording; a result that fits noise leaves half of that."""
+    noise = 0.1 * np.random.default_rng(2).standard_normal((6, 64, 72))
+    trivial = np.ones((6, 64, 72))
+    smooth = np.sin(np.arange(72) / 5) * np.sin(np.arange(64) / 4)[:, None]
+    for part, is_named in ((0.15, True), (0.08, False)):
+        residual = noise.copy()
+        residual[3] += part * smooth
+        warnings = Unexplained.of(residual, trivial).frame_warnings(0.002, "distance")
+        assert [text.startswith("frame 4 is explained much worse") for text in warnings] == [True] * is_named
+
+
 @pytest.mark.parametrize(("name", "noise"), [("lensless", 0.02), ("idt", 0.003)])
 def test_a_frame_that_does_not_belong_to_the_others_is_named(name: str, noise: float) -> None:
     (offered,) = task(name).samples
