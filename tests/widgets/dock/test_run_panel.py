@@ -140,6 +140,19 @@ def test_cancelling_ends_a_long_comparison_of_settings_and_keeps_the_best(
     assert "Comparing" not in dock.panel.status.text()
 
 
+def test_a_run_that_fails_at_once_leaves_no_empty_plot(dock: Dock, wait_for_end: Callable[[Any], None]) -> None:
+    def fail() -> Parabola:
+        raise InputError("Frame 2 is empty; record it again")
+
+    dock.panel.start(fail)
+    assert not dock.panel.plot.isHidden()
+    wait_for_end(dock.panel)
+    assert dock.panel.plot.isHidden()
+    dock.panel.start(lambda: Parabola())
+    wait_for_end(dock.panel)
+    assert not dock.panel.plot.isHidden()
+
+
 def test_a_run_gives_its_result(dock: Dock, wait_for_end: Callable[[Any], None]) -> None:
     dock.panel.start(Parabola)
     assert not dock.panel.run_button.isEnabled()

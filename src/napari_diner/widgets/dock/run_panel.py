@@ -250,6 +250,8 @@ class RunPanel(QWidget):
 
     def _on_finished(self) -> None:
         self._is_over = True
+        if not self._has_steps and self.plot.is_empty:
+            self.plot.hide()
         if self._is_showing:
             return  # showing the outcome processes events, among them this one
         self._worker = self._controls = None

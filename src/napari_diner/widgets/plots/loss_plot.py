@@ -142,6 +142,11 @@ class LossPlot(QWidget):
         """Names of the curves, in the order in which they started."""
         return list(self._series)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to plot yet."""
+        return not self._series
+
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for a small size: a graphics view would ask for 480 pixels."""
         return QSize(280, 130)
