@@ -65,6 +65,12 @@ def test_positions_and_times_are_items(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("select", ["T=1", "C=0, T=all"])
+def test_an_axis_is_chosen_once(tree: Path, select: str) -> None:
+    with pytest.raises(RecipeError, match="over and select of 'day1' both choose along T; remove one"):
+        inventory(tree, {"source": "day1", "over": "PT"}, recipe=quick(select=select))
+
+
 def test_each_item_has_its_settings(tree: Path) -> None:
     found = inventory(
         tree,

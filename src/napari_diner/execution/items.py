@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from napari_diner.errors import DinerError, InputError, OutputError, RecipeError, quoted
 from napari_diner.execution.plan import Entry, Plan, safe_name
-from napari_diner.io.axes import view_of
+from napari_diner.io.axes import parse_selection, view_of
 from napari_diner.io.folder import REPORT
 from napari_diner.io.formats import FORMATS, IMAGE_SUFFIXES, format_of, probe_file
 from napari_diner.io.ome_zarr import is_zarr
@@ -128,6 +128,9 @@ def items_of(plan: Plan, output: Path, *, is_growing: bool = False) -> Inventory
     strays: dict[str, Stray] = {}
     for entry in plan.items:
         recipe = plan.recipe_for(task, values, entry.source, entry.settings)
+        twice = [axis for axis in entry.over if axis in parse_selection(getattr(recipe, "select", ""))]
+        if twice:
+            raise RecipeError(f"over and select of {quoted(entry.source)} both choose along {twice[0]}; remove one")
         used = set(map(os.path.realpath, input_files(recipe)))
         search = _Search(entry, plan.folder, output, used, getattr(recipe, "axes", ""))
         places_of_entry = search.places()
