@@ -153,6 +153,17 @@ def test_a_run_that_fails_at_once_leaves_no_empty_plot(dock: Dock, wait_for_end:
     assert not dock.panel.plot.isHidden()
 
 
+def test_a_long_status_scrolls(dock: Dock, qtbot: QtBot) -> None:
+    dock.resize(360, 600)
+    dock.show()
+    dock.panel.say("short")
+    short = dock.sizeHint().height()
+    dock.panel.warn("Done", [f"the sample is odd in way {number}" for number in range(30)])
+    qtbot.waitUntil(lambda: dock.panel.status.height() > 400, timeout=5000)
+    assert dock.minimumSizeHint().height() < short + 250
+    assert "way 29" in dock.panel.status.text()
+
+
 def test_a_run_gives_its_result(dock: Dock, wait_for_end: Callable[[Any], None]) -> None:
     dock.panel.start(Parabola)
     assert not dock.panel.run_button.isEnabled()

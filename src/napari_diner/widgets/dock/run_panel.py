@@ -18,9 +18,11 @@ from napari_diner.widgets.dock.checks_panel import ChecksPanel
 from napari_diner.widgets.dock.disposal import RemovalFilter
 from napari_diner.widgets.dock.failure import Failure
 from napari_diner.widgets.dock.run_worker import Begin, Comparing, Controls, Doubts, Report, RunWorker, make_worker
-from napari_diner.widgets.forms.controls import WrappedLabel, button, remove_margins, row
+from napari_diner.widgets.forms.controls import ShortArea, WrappedLabel, button, remove_margins, row
 from napari_diner.widgets.plots.loss_plot import LossPlot
 
+STATUS_LINES = 10
+"""Lines of the status from which on it scrolls."""
 BAR_STEPS = 1000
 CANCEL_TIP = "Stop and keep the best result so far"
 ENDLESS = 10_000_000
@@ -96,7 +98,7 @@ class RunPanel(QWidget):
         layout.addWidget(self.bar)
         layout.addLayout(row(self.stage, self.time, stretch=self.stage))
         layout.addWidget(self.plot, 1)
-        layout.addWidget(self.status)
+        layout.addWidget(ShortArea(self.status, STATUS_LINES))
         self._show_running(False)
 
     @property
@@ -250,7 +252,7 @@ class RunPanel(QWidget):
 
     def _on_finished(self) -> None:
         self._is_over = True
-        if not self._has_steps and self.plot.is_empty:
+        if self.plot.is_empty:
             self.plot.hide()
         if self._is_showing:
             return  # showing the outcome processes events, among them this one

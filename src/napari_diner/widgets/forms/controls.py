@@ -6,9 +6,20 @@ import html
 from collections.abc import Callable, Mapping
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QResizeEvent
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLayout, QMenu, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QMenu,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QWidget,
+)
 
 
 def wrap_tooltips(parent: QWidget) -> None:
@@ -80,6 +91,9 @@ class WrappedLabel(QLabel):
         Minimum number of lines to reserve space for.
     """
 
+    reserved = Signal()
+    """Emitted when the space that it needs may have changed."""
+
     def __init__(self, lines: int = 0) -> None:
         super().__init__()
         self._lines = lines
@@ -117,3 +131,30 @@ class WrappedLabel(QLabel):
     def _reserve(self) -> None:
         lines = self._lines * self.fontMetrics().lineSpacing()
         self.setMinimumHeight(max(lines, self.heightForWidth(self.width())))
+        self.reserved.emit()
+
+
+class ShortArea(QScrollArea):
+    """Shows a label as tall as it is up to a number of lines, from which on it scrolls: docks must fit the screen.
+
+    Parameters
+    ----------
+    label
+        The label.
+    lines
+        Largest number of lines to show.
+    """
+
+    def __init__(self, label: WrappedLabel, lines: int) -> None:
+        super().__init__()
+        self._label, self._lines = label, lines
+        self.setWidget(label)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        label.reserved.connect(self._fit)
+        self._fit()
+
+    def _fit(self) -> None:
+        most = self._lines * self._label.fontMetrics().lineSpacing()
+        self.setFixedHeight(min(self._label.minimumHeight(), most))
