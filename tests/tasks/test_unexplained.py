@@ -149,6 +149,12 @@ def test_runs_of_one_step_are_named(stages: Sequence[StageRecord], words: str) -
     assert all(words in sentence for sentence in sentences)
 
 
+def test_many_parts_cut_short_are_told_in_one_sentence() -> None:
+    stages = [record(f"tile {number} of 9: voxels", 1, 40, stopped=True) for number in range(1, 10)]
+    (sentence,) = few_steps(stages)
+    assert "9 parts of the run, from tile 1 of 9: voxels to tile 9 of 9: voxels" in sentence
+
+
 def test_a_start_that_explains_all_but_noise_is_no_fault() -> None:
     assert few_steps([record("descent", 1, 30)], explained=True) == []
 

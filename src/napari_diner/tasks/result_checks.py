@@ -11,6 +11,9 @@ from napari_diner.errors import DinerError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.job import StageRecord
 
+# parts of a run, such as its tiles, that are each named in a sentence of its own
+_MOST_NAMED = 2
+
 
 def few_steps(stages: Sequence[StageRecord], *, explained: bool = False, finished: bool = True) -> list[str]:
     """Return warnings about solvers that took at most one step of many, and so hardly changed their start.
@@ -24,14 +27,18 @@ def few_steps(stages: Sequence[StageRecord], *, explained: bool = False, finishe
     finished
         Whether the run was not stopped by its owner, which is no fault of the solvers.
     """
-    sentences = []
     iterative = [stage for stage in stages if stage.most_iterations > 1]
-    for stage in iterative:
-        if is_cut_short(stage):
-            sentences.append(
-                f"the time limit was reached after the first of {stage.most_iterations} iterations of {stage.name}; "
-                "allow more time"
-            )
+    cut = [stage for stage in iterative if is_cut_short(stage)]
+    sentences = [
+        f"the time limit was reached after the first of {stage.most_iterations} iterations of {stage.name}; "
+        "allow more time"
+        for stage in cut
+    ]
+    if len(cut) > _MOST_NAMED:
+        sentences = [
+            f"the time limit was reached after at most one iteration of {len(cut)} parts of the run, from "
+            f"{cut[0].name} to {cut[-1].name}; allow more time"
+        ]
     if finished and iterative and not sentences and not explained and all(stage.iterations <= 1 for stage in iterative):
         last = iterative[-1]
         sentences.append(

@@ -10,6 +10,8 @@ import pytest
 import napari_diner as nd
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import ring
+from napari_diner.simulate.idt.recording import simulate
+from napari_diner.simulate.idt.settings import IdtSimulation
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.task import Frames
@@ -138,6 +140,23 @@ def test_another_scale_is_warned_of(recording: Recording, factors: dict[str, flo
     wrong = recording.recipe.updated({key: factor * getattr(recording.recipe, key) for key, factor in factors.items()})
     (text,) = scale_warnings(wrong, recording.frames)
     assert re.search(words, text), text
+
+
+@pytest.mark.parametrize(("side", "seed"), [(192, 0)])
+def test_sound_recordings_of_wide_fields_are_not_blamed(side: int, seed: int) -> None:
+    settings = IdtSimulation(height_px=side, width_px=side + 10, frames=12, noise_sigma=0.004, seed=seed)
+    sample = simulate(settings)
+    recipe = IdtRecipe.parse(
+        {
+            **{name: getattr(settings, name) for name in ("wavelength_um", "pixel_size_um", "na", "medium_index")},
+            "slice_spacing_um": settings.slice_spacing_um,
+            "slice_count": settings.slices,
+            "ring": {"na": settings.ring_na},
+        }
+    )
+    assert scale_warnings(recipe, sample.frames) == []
+    wrong = recipe.updated({"pixel_size_um": 1.5 * recipe.pixel_size_um})
+    assert re.search("pixels about (2[5-9]|3[0-9]) % smaller", scale_warnings(wrong, sample.frames)[0])
 
 
 ABERRATED = (0.0, 0.25, -0.2, 0.15, 0.2)

@@ -243,6 +243,9 @@ class ArrangementTest:
         Frequencies with fewer periods across the field are left out, and with them most of what edges leave.
     source_na
         As in `FrameSpectra`.
+    alike
+        A test of the same data whose frequencies are compared instead, also those that do not pass the objective:
+        errors at different frequencies say nothing about which geometry is right.
     """
 
     def __init__(
@@ -253,10 +256,11 @@ class ArrangementTest:
         frequencies: int = 400,
         periods: float = 0.0,
         source_na: float = 0.0,
+        alike: ArrangementTest | None = None,
     ) -> None:
         self.geometry, self.dispersion, self._source_na = _with_other_slices(geometry), dispersion, source_na
         self._z = torch.from_numpy(self.geometry.slice_positions_um)
-        self._choose_frequencies(data, frequencies, periods)
+        self._choose_frequencies(data, frequencies, periods, alike)
 
     @property
     def frequencies(self) -> int:
@@ -325,7 +329,7 @@ class ArrangementTest:
             matrix[:, :, 1].index_add_(1, places, 1j * sign * response)
         return matrix.flatten(2)
 
-    def _choose_frequencies(self, data: Tensor, most: int, periods: float) -> None:
+    def _choose_frequencies(self, data: Tensor, most: int, periods: float, alike: ArrangementTest | None) -> None:
         geometry = self.geometry
         rows, columns = geometry.shape[1:]
         half = columns // 2 + 1
@@ -335,16 +339,18 @@ class ArrangementTest:
         passed = (radius <= 2 * geometry.cutoff) & without_nyquist((rows, columns))
         passed &= radius > periods / (min(rows, columns) * geometry.pixel_size_um)
         places = passed.flatten().nonzero().flatten()
-        spectrum = torch.fft.rfft2(data.cpu()).flatten(1)[:, places]
+        spectrum = torch.fft.rfft2(data.cpu()).flatten(1)
         most = max(_FEWEST, min(most, _MOST_NUMBERS // len(data) ** 2))
         by_radius = torch.argsort(radius.flatten()[places])
         rest = by_radius[most // 2 :]
-        strongest = torch.argsort(spectrum[:, rest].abs().square().sum(0), descending=True)
+        strongest = torch.argsort(spectrum[:, places[rest]].abs().square().sum(0), descending=True)
         chosen = torch.cat([by_radius[: most // 2], rest[strongest[: most - most // 2]]])
         self._low = min(most // 2, len(places))
-        self._fy, self._fx = fy.flatten()[places[chosen]], fx.flatten()[places[chosen]]
         self._places = places[chosen]
-        self._data = spectrum[:, chosen].T.to(_COMPLEX)
+        if alike is not None:
+            self._low, self._places = alike._low, alike._places
+        self._fy, self._fx = fy.flatten()[self._places], fx.flatten()[self._places]
+        self._data = spectrum[:, self._places].T.to(_COMPLEX)
         """Spectrum of the frames, (K, N): first the lowest frequencies."""
         self._shares = torch.where(self._places % half == 0, 1.0, 2.0)
         self._energy = float((self._data.abs().square() * self._shares[:, None]).sum()) / len(data) + 1e-30

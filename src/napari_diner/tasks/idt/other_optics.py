@@ -15,6 +15,7 @@ from napari_diner.solvers.calibration.arrangement import Arrangement, Arrangemen
 from napari_diner.solvers.calibration.other_pupils import better_pupil
 from napari_diner.tasks.idt.crop import busiest
 from napari_diner.tasks.idt.optics import ComputedModels
+from napari_diner.tasks.surround import repeat
 from napari_diner.tasks.wording import change
 
 FEW = 200
@@ -23,9 +24,9 @@ ALIKE = 1.02
 """Errors that differ by less than this factor count as equal."""
 EDGE_PERIODS = 10.0
 """Periods across the field below which edges hide phases."""
-# sufficient pixels across a part of a field, and relative to the displacement of its lowest slice against its highest;
-# most pixels; and fewest slices of a part of a volume
-_SIDE, _DISPLACEMENTS, _MOST_SIDE, _FEWEST_SLICES = 128, 4.0, 512, 4
+# pixels across a part of a field: oblique light displaces slices, out of a part that is too small, and fading hides
+# less of a large one; and fewest slices of a part of a volume
+_SIDE, _FEWEST_SLICES = 512, 4
 # candidates for the pixel size, and for the aperture relative to that of the most oblique direction, number of
 # frames; another scale must halve the error, or lower it clearly and by so many standard errors: 7.6 to 40 if it is the
 # right one, below 5 if not
@@ -94,29 +95,41 @@ def other_scale(models: ComputedModels, data: Tensor) -> OtherOptics | None:
         test = test_of(replace(models, geometry=geometry), data, FEW)
         return test.judge([way])[0] if test.frequencies >= FEW // 2 else None
 
-    def best(changes: Iterable[tuple[float, VolumeGeometry]]) -> tuple[float, Judged] | None:
-        ways = [(value, way) for value, geometry in changes if (way := judged(geometry)) is not None]
-        return min(ways, key=lambda pair: pair[1].error, default=None)
+    def best(changes: Iterable[tuple[float, VolumeGeometry]]) -> tuple[float, VolumeGeometry, Judged] | None:
+        ways = [(value, geometry, way) for value, geometry in changes if (way := judged(geometry)) is not None]
+        return min(ways, key=lambda found: found[2].error, default=None)
 
-    def of_pixel(factors: Iterable[float]) -> tuple[float, Judged] | None:
+    def of_pixel(factors: Iterable[float]) -> tuple[float, VolumeGeometry, Judged] | None:
         return best((factor, replace(given, pixel_size_um=given.pixel_size_um * factor)) for factor in factors)
 
-    # in a volume much higher than the sample, or beside it, other pixels have the same effect as other slices
-    before = min(filter(None, map(judged, _volumes(given))), key=lambda way: way.error, default=None)
     coarse = of_pixel(_PIXELS.tolist())
-    if before is None or coarse is None:
+    if judged(given) is None or coarse is None:
         return None
-    factor, after = of_pixel((coarse[0] * _BETWEEN).tolist()) or coarse
+    factor, other, found = of_pixel((coarse[0] * _BETWEEN).tolist()) or coarse
     words = f"pixels about {change(factor)}, or wavelength or numerical apertures about {change(1 / factor)}"
     directions = max(math.hypot(source.na_y, source.na_x) for frame in way.frames for source in frame)
     by_na = best((na, replace(given, na=na)) for na in (_NAS * directions).tolist() if 0 < na < given.medium_index)
-    if by_na is not None and by_na[1].error <= ALIKE * after.error:
-        words, after = f"an NA of the objective of about {by_na[0]:.2f}", by_na[1]
+    if by_na is not None and by_na[2].error <= ALIKE * found.error:
+        words, other = f"an NA of the objective of about {by_na[0]:.2f}", by_na[1]
+    before, after = _alike(models, data, way, other)
     ratio = after.error / before.error
     sure = after.is_better_than(before) if ratio < _MUCH_BETTER else after.is_better_than(before, _SURE_OF_SCALE)
     if ratio > _BETTER or not sure:
         return None
     return OtherOptics(words, before.error, after.error)
+
+
+def _alike(models: ComputedModels, data: Tensor, way: Arrangement, other: VolumeGeometry) -> tuple[Judged, Judged]:
+    """Judge the given geometry and another one at the same frequencies of the same part of the field.
+
+    Other pixels move the strong low frequencies to where all frames are alike, or the weak high ones out of the pupil:
+    both alone lower the error.
+    """
+    test = test_of(replace(models, geometry=other), data, FEW)
+    # in a volume much higher than the sample, or beside it, other pixels have the same effect as other slices
+    volumes = [replace(models, geometry=volume) for volume in _volumes(models.geometry)]
+    befores = [test_of(volume, data, FEW, alike=test).judge([way])[0] for volume in volumes]
+    return min(befores, key=lambda before: before.error), test.judge([way])[0]
 
 
 def other_slices(models: ComputedModels, data: Tensor) -> OtherOptics | None:
@@ -168,21 +181,21 @@ def thinned(models: ComputedModels, data: Tensor) -> tuple[ComputedModels, Tenso
     return replace(models, illumination=models.illumination.without(others)), data[some]
 
 
-def test_of(models: ComputedModels, data: Tensor, frequencies: int, periods: float = 0.0) -> ArrangementTest:
-    """Return the test for a part of the field, faded out towards edges; see `ArrangementTest` for the parameters."""
+def test_of(
+    models: ComputedModels,
+    data: Tensor,
+    frequencies: int,
+    periods: float = 0.0,
+    *,
+    alike: ArrangementTest | None = None,
+) -> ArrangementTest:
+    """Return the test for a part of the field, faded out towards edges that do not match.
+
+    See `ArrangementTest` for the other parameters.
+    """
     planes, rows, columns = models.geometry.shape
-    side = _side(models)
-    size = min(rows, side), min(columns, side)
-    if periods or size != (rows, columns):
+    size = min(rows, _SIDE), min(columns, _SIDE)
+    if periods or size != (rows, columns) or not repeat(data.numpy()):
         data = data[busiest(data, size)] * fading(*size).to(data)
     geometry = replace(models.geometry, shape=(planes, *size))
-    return ArrangementTest(geometry, data, models.dispersion, frequencies, periods, models.source_na)
-
-
-def _side(models: ComputedModels) -> int:
-    """Return sufficient pixels across: oblique light displaces slices, out of a part that is too small."""
-    geometry = models.geometry
-    steepest = max(math.hypot(source.na_y, source.na_x) for frame in models.illumination.frames for source in frame)
-    tangent = steepest / math.sqrt(max(geometry.medium_index**2 - steepest**2, 1e-6))
-    displaced = geometry.shape[0] * geometry.slice_spacing_um * tangent / geometry.pixel_size_um
-    return min(max(_SIDE, math.ceil(_DISPLACEMENTS * displaced)), _MOST_SIDE)
+    return ArrangementTest(geometry, data, models.dispersion, frequencies, periods, models.source_na, alike)
