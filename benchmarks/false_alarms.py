@@ -43,7 +43,8 @@ IDT: list[dict[str, Any]] = [
     {"frames": 8},
     {"frames": 64},
     {"absorption": 0.003},
-    {"noise": 0.03},
+    {"noise_sigma": 0.03},
+    {"peak_phase_rad": 2.0},
 ]
 OTHERS = ("image", "video", "volume")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import napari_diner as nd
+from napari_diner.api import as_frames
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.simulate.idt.recording import simulate
@@ -157,6 +158,18 @@ def test_sound_recordings_of_wide_fields_are_not_blamed(side: int, seed: int) ->
     assert scale_warnings(recipe, sample.frames) == []
     wrong = recipe.updated({"pixel_size_um": 1.5 * recipe.pixel_size_um})
     assert re.search("pixels about (2[5-9]|3[0-9]) % smaller", scale_warnings(wrong, sample.frames)[0])
+
+
+@pytest.mark.parametrize("frames", [6, 8])
+def test_few_directions_are_not_said_to_be_smaller(frames: int) -> None:
+    sample = nd.sample("idt", height_px=64, width_px=80, frames=frames, seed=2)
+    recipe = sample.recipe
+    assert isinstance(recipe, IdtRecipe)
+    idt, recording = task("idt"), as_frames(sample)
+    run = idt.start(recipe, recording)
+    assert not [text for text in run.warnings if "do not fit" in text]
+    names = [row.name for row in idt.rank(idt.checks[0], recipe, recording).alternatives]
+    assert not [name for name in names if "times as large" in name]
 
 
 ABERRATED = (0.0, 0.25, -0.2, 0.15, 0.2)

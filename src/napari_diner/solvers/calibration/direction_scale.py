@@ -24,7 +24,7 @@ _EQUAL = 0.03
 
 
 def scaled(original: Illumination, na: float, medium_index: float) -> list[Arrangement]:
-    """Return a list of directions in other scales, as far as they pass the objective, and at other angles.
+    """Return a list of directions in other scales, as far as they pass the objective.
 
     Parameters
     ----------
@@ -51,22 +51,26 @@ def scaled(original: Illumination, na: float, medium_index: float) -> list[Arran
         sizes = [scale(source.na) for frame in original.frames for source in frame]
         if max(sizes) <= na * (1 + EDGE) and abs(scale(largest) / (largest or 1) - 1) > _EQUAL:
             ways.append(Arrangement(name, _in_scale(original, scale)))
-    ways += [
+    return ways
+
+
+def rotated(original: Illumination) -> list[Arrangement]:
+    """Return a list of directions at other angles, between those of its arrangements."""
+    return [
         Arrangement(f"all turned by {sign * angle}°", _rotated(original, math.radians(sign * angle)))
         for angle in _ROTATIONS_DEG
         for sign in (1, -1)
     ]
-    return ways
 
 
 def _rotated(original: Illumination, angle: float) -> Illumination:
     """Return directions rotated from +x towards +y by an angle in radians."""
     c, s = math.cos(angle), math.sin(angle)
 
-    def rotated(source: Source) -> Source:
+    def turned(source: Source) -> Source:
         return Source(c * source.na_y + s * source.na_x, c * source.na_x - s * source.na_y, source.weight)
 
-    return Illumination(tuple(tuple(rotated(source) for source in frame) for frame in original.frames))
+    return Illumination(tuple(tuple(turned(source) for source in frame) for frame in original.frames))
 
 
 def _sine(angle: float) -> float:

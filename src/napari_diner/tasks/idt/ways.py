@@ -17,7 +17,7 @@ from napari_diner.solvers.calibration.arrangement import (
     nearby,
     opposite,
 )
-from napari_diner.solvers.calibration.direction_scale import scaled
+from napari_diner.solvers.calibration.direction_scale import rotated, scaled
 from napari_diner.solvers.calibration.exchanges import exchanged
 from napari_diner.solvers.idt.regularisers import Sign
 from napari_diner.tasks.check import Alternative, Ranking
@@ -29,6 +29,7 @@ from napari_diner.tasks.idt.other_optics import (
     ALIKE,
     EDGE_PERIODS,
     FEW,
+    FEWEST_FRAMES,
     other_pupil,
     other_scale,
     other_slices,
@@ -147,12 +148,22 @@ def _other_directions(models: ComputedModels, data: Tensor, periods: float = 0.0
 
 
 def _in_other_scales(models: ComputedModels, data: Tensor, periods: float) -> list[tuple[Judged, Judged]]:
-    """Return the best of the directions in other scales, if there are any, together with the given directions."""
+    """Return the best of the directions in other scales or at other angles, together with the given directions."""
     models, data = thinned(models, data)
     given = Arrangement("as given", models.illumination)
-    ways = scaled(models.illumination, models.geometry.na, models.geometry.medium_index)
-    before, *others = test_of(models, data, FEW, periods).judge([given, *ways])
-    return [(min(others, key=_error), before)] if others else []
+    before, *others = test_of(models, data, FEW, periods).judge([given, *_scaled_and_rotated(models)])
+    return [(min(others, key=_error), before)]
+
+
+def _scaled_and_rotated(models: ComputedModels) -> list[Arrangement]:
+    """Return the directions at other angles and, for many frames, in other scales.
+
+    Few frames predict each other badly, and the better the more alike their directions are: smaller ones would always
+    seem right.
+    """
+    original, geometry = models.illumination, models.geometry
+    ways = rotated(original)
+    return ways if len(original) < FEWEST_FRAMES else ways + scaled(original, geometry.na, geometry.medium_index)
 
 
 def _error(way: Judged) -> float:
@@ -213,8 +224,7 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
     illumination = recipe.illumination(left_out.frames).without(left_out.numbers)
     models, _ = computed_models(recipe, illumination, shape, torch.device("cpu"))
     test = test_of(models, data, _MANY)
-    others = scaled(models.illumination, models.geometry.na, models.geometry.medium_index)
-    judged = test.judge([*arrangements(models.illumination), *others])
+    judged = test.judge([*arrangements(models.illumination), *_scaled_and_rotated(models)])
     swapped = exchanged(test, judged[0])
     judged += [] if swapped is None else [swapped]
     current, best = judged[0], min(judged, key=_error)
