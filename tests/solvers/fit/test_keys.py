@@ -9,7 +9,7 @@ from torch import Tensor
 
 from napari_diner.representations.diner import Diner
 from napari_diner.representations.settings import CompleteDinerSettings
-from napari_diner.solvers.fit.keys import _Nearest, place_keys, search_keys
+from napari_diner.solvers.fit.keys import _Nearest, matching_keys, place_keys, search_keys
 
 
 def build(width: int, outputs: int, backbone: str = "siren", count: int = 3000) -> Diner:
@@ -92,3 +92,12 @@ def test_placing_reports_how_many_keys_are_done_and_changes_the_network_not_at_a
     assert done == sorted(set(done))
     assert done[-1] == 20_000
     assert all(torch.equal(a, b) for a, b in zip(weights, diner.backbone.parameters(), strict=True))
+
+
+def test_keys_that_have_moved_outwards_are_not_taken_over() -> None:
+    keys = torch.tensor([[0.1, 0.0], [0.0, 0.1], [40.0, 0.0]])
+    targets = torch.tensor([[0.0, 0.5, 1.0]])
+    found = matching_keys(keys, targets, torch.tensor([[0.9, 0.1]]), farthest=0.2)
+    torch.testing.assert_close(found, keys[[1, 0]])
+    torch.testing.assert_close(matching_keys(keys, targets, torch.tensor([[0.9, 0.1]])), keys[[2, 0]])
+    torch.testing.assert_close(matching_keys(keys, targets, torch.tensor([[0.9]]), farthest=0.01), keys[[2]])

@@ -7,6 +7,7 @@ search below finds the best one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -78,8 +79,11 @@ def search_keys(diner: Diner, targets: Tensor, moved: Tensor) -> Iterator[int]:
 
 
 @torch.no_grad()
-def matching_keys(keys: Tensor, targets: Tensor, others: Tensor) -> Tensor:
+def matching_keys(keys: Tensor, targets: Tensor, others: Tensor, farthest: float = math.inf) -> Tensor:
     """Return for each of other targets the key of the nearest target: equal values have equal keys.
+
+    Along a series, keys would move outwards from image to image, faster and faster, and with them the lattice, which
+    spans all of them, until the network is no longer resolved. Keys beyond `farthest` are therefore left out.
 
     Parameters
     ----------
@@ -89,12 +93,17 @@ def matching_keys(keys: Tensor, targets: Tensor, others: Tensor) -> Tensor:
         Values that they return, (outputs, n).
     others
         Other values, (outputs, m).
+    farthest
+        Largest coordinate of a key that is used; without any such key, all are.
 
     Returns
     -------
     Tensor
         Keys, (m, d).
     """
+    kept = keys.detach().abs().amax(1) <= farthest
+    if not kept.all() and kept.any():
+        keys, targets = keys[kept], targets[:, kept]
     index, _ = _Nearest(targets.T, others).to(others)
     return keys[index]
 

@@ -51,6 +51,9 @@ _POLISHED = 1 << 18
 # unexplained share of the variation above which an image is hardly recognisable
 _DOUBTFUL = 0.1
 
+# coordinates of keys that the next image of a series uses, relative to the largest one after the first image
+_FARTHEST = 1.2
+
 
 @dataclass(frozen=True)
 class FitState:
@@ -68,6 +71,8 @@ class FitState:
     """Number of samples of each row; None if none are shared."""
     best: Mapping[str, Tensor] = field(default_factory=dict)
     """Better parameters than the current ones of the representation; empty if there are none."""
+    span: float = 0.0
+    """Largest coordinate of a key after the first image of a series; 0 for this image."""
 
     def load_best(self) -> None:
         """Put the best parameters into the representation."""
@@ -154,7 +159,10 @@ class FitJob(Job[FitState]):
         parameters = dict(previous.representation.state_dict())
         if isinstance(began.representation, Diner) and isinstance(previous.representation, Diner):
             keys = previous.representation.hash_table
-            parameters["hash_table"] = matching_keys(keys, previous.problem.targets, began.problem.targets)
+            began = replace(began, span=previous.span or float(keys.detach().abs().max()))
+            parameters["hash_table"] = matching_keys(
+                keys, previous.problem.targets, began.problem.targets, _FARTHEST * began.span
+            )
         if self.recipe.representation != "pixels":
             began.representation.load_state_dict(parameters)
         return began
