@@ -66,9 +66,9 @@ def published_data(folder: Path) -> tuple[LenslessRecipe, LenslessData, Truth]:
     return recipe, assemble(recipe), load_truth(folder)
 
 
-def simulated_data() -> tuple[LenslessRecipe, LenslessData, Truth]:
+def simulated_data(size: int) -> tuple[LenslessRecipe, LenslessData, Truth]:
     """Simulate a noise-free 16-bit stack."""
-    sample = simulate(LenslessSimulation(height_px=384, width_px=384))
+    sample = simulate(LenslessSimulation(height_px=size, width_px=size))
     recipe = LenslessRecipe.parse(
         {
             "wavelength_um": sample.wavelength_um,
@@ -143,11 +143,12 @@ def seconds_to_target(recipe: LenslessRecipe, data: LenslessData) -> dict[str, A
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with RawImg_*.png, params.json, GT_amp.png, GT_phs.png")
+    parser.add_argument("--size", type=int, default=384, help="pixels across simulated frames")
     parser.add_argument("--only", nargs="+", choices=list(RUNS), help="solvers to run, without the published DINER")
     parser.add_argument("--no-limit", action="store_true", help="let solvers end by themselves, as on a busy machine")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for lensless.json")
     arguments = parser.parse_args()
-    recipe, data, truth = published_data(arguments.data) if arguments.data else simulated_data()
+    recipe, data, truth = published_data(arguments.data) if arguments.data else simulated_data(arguments.size)
     print(f"{np.shape(data.frames)} frames, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(f"{'':30s} {'measured':>7s} {'ampl.':>7s} {'phase':>7s}")
     report: dict[str, Any] = {}

@@ -99,5 +99,5 @@ def test_keys_that_have_moved_outwards_are_not_taken_over() -> None:
     targets = torch.tensor([[0.0, 0.5, 1.0]])
     found = matching_keys(keys, targets, torch.tensor([[0.9, 0.1]]), farthest=0.2)
     torch.testing.assert_close(found, keys[[1, 0]])
-    torch.testing.assert_close(matching_keys(keys, targets, torch.tensor([[0.9, 0.1]])), keys[[2, 0]])
+    torch.testing.assert_close(matching_keys(keys, targets, torch.tensor([[0.9, 0.1]]), farthest=50), keys[[2, 0]])
     torch.testing.assert_close(matching_keys(keys, targets, torch.tensor([[0.9]]), farthest=0.01), keys[[2]])

@@ -7,7 +7,6 @@ search below finds the best one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -79,7 +78,7 @@ def search_keys(diner: Diner, targets: Tensor, moved: Tensor) -> Iterator[int]:
 
 
 @torch.no_grad()
-def matching_keys(keys: Tensor, targets: Tensor, others: Tensor, farthest: float = math.inf) -> Tensor:
+def matching_keys(keys: Tensor, targets: Tensor, others: Tensor, farthest: float) -> Tensor:
     """Return for each of other targets the key of the nearest target: equal values have equal keys.
 
     Along a series, keys would move outwards from image to image, faster and faster, and with them the lattice, which
