@@ -168,8 +168,16 @@ def test_few_directions_are_not_said_to_be_smaller(frames: int) -> None:
     idt, recording = task("idt"), as_frames(sample)
     run = idt.start(recipe, recording)
     assert not [text for text in run.warnings if "do not fit" in text]
-    names = [row.name for row in idt.rank(idt.checks[0], recipe, recording).alternatives]
-    assert not [name for name in names if "times as large" in name]
+    best = idt.rank(idt.checks[0], recipe, recording).alternatives[0]
+    assert "times as large" not in best.name
+
+
+def test_a_few_directions_in_another_scale_are_named() -> None:
+    sample = nd.sample("idt", height_px=96, width_px=96, frames=8, seed=5)
+    assert isinstance(sample.recipe, IdtRecipe)
+    wrong = sample.recipe.updated({"ring": {"na": 0.7 * 0.637}})
+    (text,) = [text for text in task("idt").start(wrong, as_frames(sample)).warnings if "do not fit" in text]
+    assert re.search(r"“all 1\.4. times as large”", text), text
 
 
 ABERRATED = (0.0, 0.25, -0.2, 0.15, 0.2)

@@ -12,6 +12,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.solvers.calibration.arrangement import (
     Arrangement,
+    ArrangementTest,
     Judged,
     arrangements,
     nearby,
@@ -41,8 +42,8 @@ from napari_diner.tasks.left_out import LeftOut
 
 # frequencies for a ranking
 _MANY = 400
-# largest error of prediction without a comparison, and smallest number of frames for one
-_WELL_PREDICTED = 0.1
+# largest error of prediction without a comparison, and of few frames in another scale; and smallest number of frames
+_WELL_PREDICTED, _PREDICTED = 0.1, 0.5
 _FEWEST_FRAMES = 4
 # steps by which the first angle of a ring is refined
 _FIRST_STEP_DEG, _LAST_STEP_DEG = 4.0, 0.5
@@ -151,19 +152,22 @@ def _in_other_scales(models: ComputedModels, data: Tensor, periods: float) -> li
     """Return the best of the directions in other scales or at other angles, together with the given directions."""
     models, data = thinned(models, data)
     given = Arrangement("as given", models.illumination)
-    before, *others = test_of(models, data, FEW, periods).judge([given, *_scaled_and_rotated(models)])
-    return [(min(others, key=_error), before)]
+    test = test_of(models, data, FEW, periods)
+    (before,) = test.judge([given])
+    return [(min(_scaled_and_rotated(models, test), key=_error), before)]
 
 
-def _scaled_and_rotated(models: ComputedModels) -> list[Arrangement]:
-    """Return the directions at other angles and, for many frames, in other scales.
+def _scaled_and_rotated(models: ComputedModels, test: ArrangementTest) -> list[Judged]:
+    """Judge the directions in other scales and at other angles.
 
-    Few frames predict each other badly, and the better the more alike their directions are: smaller ones would always
-    seem right.
+    Few frames may predict each other badly, and the better the more alike their directions are: then smaller ones seem
+    right, and are left out.
     """
     original, geometry = models.illumination, models.geometry
-    ways = rotated(original)
-    return ways if len(original) < FEWEST_FRAMES else ways + scaled(original, geometry.na, geometry.medium_index)
+    in_scale = test.judge(scaled(original, geometry.na, geometry.medium_index))
+    if len(original) < FEWEST_FRAMES:
+        in_scale = [way for way in in_scale if way.error < _PREDICTED]
+    return [*in_scale, *test.judge(rotated(original))]
 
 
 def _error(way: Judged) -> float:
@@ -224,7 +228,7 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
     illumination = recipe.illumination(left_out.frames).without(left_out.numbers)
     models, _ = computed_models(recipe, illumination, shape, torch.device("cpu"))
     test = test_of(models, data, _MANY)
-    judged = test.judge([*arrangements(models.illumination), *_scaled_and_rotated(models)])
+    judged = [*test.judge(arrangements(models.illumination)), *_scaled_and_rotated(models, test)]
     swapped = exchanged(test, judged[0])
     judged += [] if swapped is None else [swapped]
     current, best = judged[0], min(judged, key=_error)
