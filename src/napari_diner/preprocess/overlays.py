@@ -12,7 +12,7 @@ from napari_diner.io.arrays import Array
 
 Mask = npt.NDArray[np.bool_]
 
-DRAWN = "drawn into the frames like a scale bar or a text,"
+DRAWN = "drawn into the frames like a scale bar or a text"
 """Description of `overlays` in notes."""
 _FEWEST_FRAMES = 3
 """Number of different frames in which the same pixels cannot have the same value by chance."""

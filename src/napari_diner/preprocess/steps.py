@@ -119,7 +119,7 @@ def prepare_frames(
         valid &= ~empty
     drawn = overlays(frames)
     burnt = crop(drawn, settings.crop_px) & valid
-    notes += counted(burnt, f"{described(drawn)} {DRAWN}") if burnt.any() else []
+    notes += counted(burnt, f"{DRAWN} {described(drawn)}") if burnt.any() else []
     valid &= ~burnt
     unrecorded = margins(raw) & valid
     notes += counted(unrecorded, UP_TO_THE_EDGES)

@@ -169,8 +169,8 @@ def cleaned(recipe: IdtRecipe, frames: Array, missing: str = "") -> tuple[npt.ND
     drawn = overlays(frames)
     if drawn.any():
         raise InputError(
-            f"{int(drawn.any(0).sum())} pixels {described(drawn)} are {DRAWN} not recorded; crop the field, or give "
-            "the frames as they were before"
+            f"{int(drawn.any(0).sum())} pixels {described(drawn)} are {DRAWN}, and not recorded; crop the field, or "
+            "give the frames as they were before"
         )
     # the offset may exceed the light by so much that single precision would lose it
     values = np.stack([np.asarray(frame - np.float64(_offset(recipe)), np.float32) for frame in frames])
