@@ -27,8 +27,10 @@ def test_stripes_of_one_frame_are_named(kind: str, noise: float, transposed: boo
     frames = recording(kind, noise_sigma=noise, seed=4)
     stripes = 1 + 0.06 * np.sin(2 * np.pi * np.arange(frames.shape[1 + transposed]) / period + 0.4)
     frames[4] *= stripes if transposed else stripes[:, None]
-    (warning,) = uneven_lines(frames)
-    assert warning.startswith(f"frame 5 has stripes along the {'columns' if transposed else 'rows'}, unlike the others")
+    ((numbers, warning),) = uneven_lines(frames)
+    assert numbers == [4] and warning.startswith(
+        f"frame 5 has stripes along the {'columns' if transposed else 'rows'}, unlike the others"
+    )
 
 
 @pytest.mark.parametrize("kind", ["lensless", "idt"])
@@ -37,8 +39,8 @@ def test_torn_rows_of_frames_are_named(kind: str, moved: int) -> None:
     frames = recording(kind, seed=6)
     for number in (1, 4):
         frames[number, ::2] = np.roll(frames[number, ::2], moved, 1)
-    (warning,) = uneven_lines(frames)
-    assert warning.startswith("odd and even rows of frames 2 and 5 do not fit each other")
+    ((numbers, warning),) = uneven_lines(frames)
+    assert numbers == [1, 4] and warning.startswith("odd and even rows of frames 2 and 5 do not fit each other")
 
 
 @pytest.mark.parametrize("settings", [{}, {"photons": 100.0}, {"phase_range_rad": 12.0}, {"noise_sigma": 0.03}])

@@ -75,7 +75,7 @@ def test_bright_frames_without_a_sample_are_named() -> None:
     sound = ndimage.gaussian_filter(frames(6).astype(float), (0, 2, 2))
     assert only_noise(sound) == []
     sound[3] = np.random.default_rng(7).normal(sound.mean(), sound.std(), sound.shape[1:])
-    assert only_noise(sound) == ["frame 4 shows nothing but noise, unlike the others (leave_out drops frames)"]
+    assert only_noise(sound) == [([3], "frame 4 shows nothing but noise, unlike the others (leave_out drops frames)")]
     assert only_noise(np.random.default_rng(8).normal(100, 5, sound.shape)) == []
 
 

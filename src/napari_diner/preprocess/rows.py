@@ -23,8 +23,8 @@ _TORN = 1.35
 """Difference of adjacent lines relative to that of next but one, in that of most frames, and of the other direction."""
 
 
-def uneven_lines(frames: Array) -> list[str]:
-    """Return warnings about frames with stripes, or with odd and even lines that do not fit each other.
+def uneven_lines(frames: Array) -> list[tuple[list[int], str]]:
+    """Return frames with stripes, or with odd and even lines that do not fit each other: numbers from zero, a warning.
 
     The second difference of lines is the same along them only where there are stripes. Adjacent lines differ more than
     those next but one only if they do not belong together, as after a displacement between the two halves of an
@@ -37,7 +37,7 @@ def uneven_lines(frames: Array) -> list[str]:
     """
     if len(frames) < _FEWEST_FRAMES or min(frames.shape[1:]) < _FEWEST_LINES:
         return []
-    found = []
+    found: list[tuple[list[int], str]] = []
     striped: set[int] = set()
     for axis, name in ((0, "rows"), (1, "columns")):
         power, length = np.array([_stripes(frame, axis) for frame in frames]).T
@@ -48,20 +48,22 @@ def uneven_lines(frames: Array) -> list[str]:
         odd = np.flatnonzero((power > visible) & (length > longer))
         striped |= set(odd.tolist())
         if 0 < odd.size <= len(frames) // 2:
-            found.append(
+            text = (
                 f"{numbered(odd)} {'has' if odd.size == 1 else 'have'} stripes along the {name}, unlike the others, as "
                 "from the electronics of a camera or other light (leave_out drops frames)"
             )
+            found.append((odd.tolist(), text))
     torn = np.array([[_torn(frame, axis) for axis in (0, 1)] for frame in frames]).T
     for own, other, name in ((*torn, "rows"), (*torn[::-1], "columns")):
         ratio = own / other
         odd = np.flatnonzero((own > _TORN * np.median(own)) & (ratio > _TORN * np.median(ratio)))
         odd = odd[~np.isin(odd, [*striped])]
         if 0 < odd.size <= len(frames) // 2:
-            found.append(
+            text = (
                 f"odd and even {name} of {numbered(odd)} do not fit each other, unlike in the others, as in an "
                 "interlaced frame of a sample that moves (leave_out drops frames)"
             )
+            found.append((odd.tolist(), text))
     return found
 
 

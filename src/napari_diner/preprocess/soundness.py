@@ -157,14 +157,14 @@ def without_light(frames: Array, offset: float = 0.0) -> list[int]:
     return [int(number) for number in dark if _neighbour_correlation(frames[number]) < _STRUCTURELESS]
 
 
-def only_noise(frames: Array) -> list[str]:
-    """Return a warning about frames, (N, Y, X), that contain only noise while most others show a sample."""
+def only_noise(frames: Array) -> list[tuple[list[int], str]]:
+    """Return the frames of nothing but noise while most show a sample: numbers from zero, and a warning."""
     correlations = np.array([_neighbour_correlation(frame) for frame in frames])
     odd = np.flatnonzero(correlations < _STRUCTURELESS)
     if len(frames) < 3 or not odd.size or np.median(correlations) < _STRUCTURED:
         return []
     verb = "shows" if odd.size == 1 else "show"
-    return [f"{numbered(odd)} {verb} nothing but noise, unlike the others (leave_out drops frames)"]
+    return [(odd.tolist(), f"{numbered(odd)} {verb} nothing but noise, unlike the others (leave_out drops frames)")]
 
 
 def exposures(brightness: Vector, unknown: Vector | float = 0.0) -> list[str]:

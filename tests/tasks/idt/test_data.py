@@ -24,15 +24,6 @@ def test_a_background_of_another_brightness_is_named(change: float) -> None:
     assert float(text.split()[3]) == pytest.approx(100 * abs(change), abs=0.5)
 
 
-def test_a_frame_of_noise_is_named() -> None:
-    recording = record()
-    frames = recording.frames.copy()
-    frames[7] = np.random.default_rng(1).normal(0, frames.std(), frames.shape[1:])
-    assert any(
-        text.startswith("frame 8 shows nothing but noise") for text in contrast_of(recording.recipe, IdtData(frames))[1]
-    )
-
-
 def test_an_array_is_the_background_whatever_the_recipe_says() -> None:
     recording = record()
     shading = np.linspace(700, 1500, 48).astype(np.float32) * np.ones((48, 1), np.float32)

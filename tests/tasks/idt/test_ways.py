@@ -38,6 +38,19 @@ def test_wrong_directions_are_warned_of_before_a_run(recording: Recording, wrong
     assert any(text.startswith("the directions do not fit the frames") for text in run.warnings)
 
 
+@pytest.mark.parametrize("kind", ["rows", "torn", "noise"])
+def test_a_faulty_frame_is_named_and_its_direction_is_not_doubted(recording: Recording, kind: str) -> None:
+    frames, rng = recording.frames.copy(), np.random.default_rng(5)
+    if kind == "rows":
+        frames[4] += 0.08 * rng.normal(size=48)[:, None]
+    elif kind == "torn":
+        frames[4, ::2] = np.roll(frames[4, ::2], 4, 1)
+    else:
+        frames[4] = 0.02 * rng.normal(size=frames[4].shape)
+    (text,) = started(recording.recipe, frames).warnings
+    assert "frame 5" in text and "direction" not in text
+
+
 def test_the_first_picture_does_not_wait_for_other_directions(recording: Recording) -> None:
     directions = ring(0.637, 12).apertures[:, ::-1]
     run = started(listed(recording.recipe, directions), recording.frames)

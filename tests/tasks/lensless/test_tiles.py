@@ -12,8 +12,9 @@ from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
 from napari_diner.simulate.lensless.recording import LenslessSample, simulate
 from napari_diner.simulate.lensless.settings import LenslessSimulation
-from napari_diner.tasks.lensless.data import LenslessData, PreparedFrames, prepare
+from napari_diner.tasks.lensless.data import LenslessData, prepare
 from napari_diner.tasks.lensless.model import ModelBuilder
+from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.truth import Truth, phase_error

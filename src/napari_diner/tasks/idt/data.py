@@ -21,9 +21,8 @@ from napari_diner.preprocess.mosaic import mosaic, note, tiled
 from napari_diner.preprocess.no_data import NOT_AROUND, broken_pixels, filled, isolated, no_data_value, outliers
 from napari_diner.preprocess.overlays import DRAWN, described, overlays
 from napari_diner.preprocess.references import check_no_frame
-from napari_diner.preprocess.rows import uneven_lines
 from napari_diner.preprocess.saturation import saturated
-from napari_diner.preprocess.soundness import black, check_finite, check_not_constant, check_same_type, only_noise
+from napari_diner.preprocess.soundness import black, check_finite, check_not_constant, check_same_type
 from napari_diner.preprocess.steps import bounding, counted, levels_of
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.memory import of_stack
@@ -135,7 +134,7 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
     values, notes = cleaned(recipe, frames, data.missing)
     _check_kind(recipe.background, values, is_real=frames.dtype.kind == "f" and not _offset(recipe))
     contrast, warnings = _contrast(recipe, data, values)
-    return contrast, [*notes, *warnings, *only_noise(contrast), *uneven_lines(1 + contrast), *_slope(contrast)]
+    return contrast, [*notes, *warnings, *_slope(contrast)]
 
 
 def _offset(recipe: IdtRecipe) -> float:

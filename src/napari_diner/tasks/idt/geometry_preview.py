@@ -13,6 +13,7 @@ from scipy import signal
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.physics.idt.illumination import Illumination
+from napari_diner.preprocess.odd_frames import odd_frames
 from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts, without
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.left_out import LeftOut
@@ -120,6 +121,7 @@ def check_geometry(recipe: IdtRecipe, data: IdtData) -> GeometryCheck:
     left_out = LeftOut.of(recipe, len(data.frames))
     data = without(data, left_out)
     contrast, warnings = contrast_of(recipe, data)
+    warnings += odd_frames(1 + contrast).warnings
     geometry = recipe.geometry((recipe.slice_count, contrast.shape[1], contrast.shape[2]))
     illumination = recipe.illumination(left_out.frames).without(left_out.numbers)
     start, more = within_aperture(recipe, illumination)

@@ -13,6 +13,7 @@ from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.stacks import check_frames, check_frames_first, checksum, frames_last
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.padding import Padding
+from napari_diner.preprocess.odd_frames import odd_frames
 from napari_diner.preprocess.same_exposure import of_one_light
 from napari_diner.preprocess.soundness import numbered, repeated, without_light
 from napari_diner.solvers.idt.problem import VolumeProblem
@@ -107,7 +108,8 @@ class IdtRecording:
         counted_before += self.left_out.counted(_said_of(unlit))
         self.left_out = self.left_out.and_of_the_rest(unlit)
         contrast, warnings = contrast_of(self.recipe, data)
-        warnings += few_frames(len(contrast), recipe.slice_count)
+        odd = odd_frames(1 + contrast)
+        warnings += [*odd.warnings, *few_frames(len(contrast), recipe.slice_count)]
         warnings += of_one_light(contrast)
         self.recipe, repeats = with_surround(self.recipe, contrast, is_computed=data.transfer is None)
         warnings += repeats
@@ -128,7 +130,7 @@ class IdtRecording:
             warnings += drift(self.recipe, contrast, models.illumination)
             if not doubts:  # further warnings would be consequences
                 warnings += [line.sentence for line in about_optics if line.level != "good"]
-                self._directions = GivenDirections(recipe, models, torch.from_numpy(contrast))
+                self._directions = GivenDirections(recipe, models, torch.from_numpy(contrast), odd.numbers)
         has_sign = prior.positivity and solver != "tikhonov"
         expected = 0
         if has_sign and prior.sign == "auto" and self._directions is not None:

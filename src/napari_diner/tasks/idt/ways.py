@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -68,9 +69,15 @@ class GivenDirections:
         Models with the illumination.
     data
         g = I / I_background − 1, real, (N, Y, X).
+    odd
+        Numbers, from zero, of faulty frames, which say nothing about directions.
     """
 
-    def __init__(self, recipe: IdtRecipe, models: ComputedModels, data: Tensor) -> None:
+    def __init__(self, recipe: IdtRecipe, models: ComputedModels, data: Tensor, odd: Sequence[int] = ()) -> None:
+        self._sound = sound = LeftOut(len(data), tuple(odd))
+        if sound.numbers:
+            data = data[sound.kept]
+            models = replace(models, illumination=models.illumination.without(sound.numbers))
         self._recipe, self._models, self._data = recipe, models, data
 
     @functools.cached_property
@@ -89,6 +96,9 @@ class GivenDirections:
 
     def warnings(self) -> list[str]:
         """Return a warning about directions, optics or sign; comparing them with others takes seconds."""
+        return self._sound.counted(self._warnings())
+
+    def _warnings(self) -> list[str]:
         recipe, models, data = self._recipe, self._models, self._data
         if self._judged is None:
             return []

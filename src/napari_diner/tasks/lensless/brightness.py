@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.preprocess.soundness import OTHER_EXPOSURE
-from napari_diner.tasks.lensless.data import PreparedFrames
+from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.short_look import ShortLook, Suspicion, instead

@@ -33,8 +33,8 @@ from napari_diner.solvers.calibration.frame_geometry import (
 from napari_diner.solvers.calibration.lensless import SelfCalibration
 from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
-from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.model import ModelBuilder, problem_of
+from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup, magnifications
 

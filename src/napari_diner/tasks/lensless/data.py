@@ -13,14 +13,13 @@ from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.images import read_image
 from napari_diner.io.names import distances_in_names, lengths_in_names
 from napari_diner.io.stacks import check_frames, check_frames_first, frames_last
-from napari_diner.preprocess.rows import uneven_lines
+from napari_diner.preprocess.odd_frames import odd_frames
 from napari_diner.preprocess.soundness import (
     black,
     check_intensities,
     check_not_constant,
     exposures,
     mask_doubts,
-    only_noise,
     repeated,
     without_light,
 )
@@ -31,6 +30,7 @@ from napari_diner.tasks.frame_list import listed
 from napari_diner.tasks.left_out import LeftOut, as_option
 from napari_diner.tasks.lensless.geometry import to_one_scale
 from napari_diner.tasks.lensless.memory import of_stack
+from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LISTS, LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.stored_array import Origin, read_stack, stack_of
 from napari_diner.tasks.task import Frames
@@ -62,37 +62,6 @@ class LenslessData(Origin):
     """Non-zero where there may be a specimen, (Y, X); everywhere if None."""
     references: References = field(default_factory=References)
     """Dark frame, flat field and empty field, if needed."""
-
-
-@dataclass(frozen=True)
-class PreparedFrames:
-    """A recording, prepared for solvers."""
-
-    amplitudes: npt.NDArray[np.float32]
-    """Square roots of the intensities in the unit below, float32, (N, Y, X)."""
-    mask: npt.NDArray[np.bool_] | None
-    """True where pixels count, (N, Y, X), or None if all do."""
-    peak: float
-    """Range of the intensities, the peak of a peak signal-to-noise ratio."""
-    unit: float
-    """Unit of intensity, such that fields are of order one for any camera."""
-    gains: tuple[float, ...]
-    """Relative brightness of each frame."""
-    warnings: tuple[str, ...]
-    """Sentences for the report."""
-    at_least: npt.NDArray[np.bool_] | None = None
-    """True where pixels are saturated, (N, Y, X), or None if none is."""
-
-    def part(self, rows: slice, columns: slice) -> PreparedFrames:
-        """Return a part of the field."""
-        at = (slice(None), rows, columns)
-        mask, at_least = (None if image is None else image[at] for image in (self.mask, self.at_least))
-        return replace(self, amplitudes=self.amplitudes[at], mask=mask, at_least=at_least)
-
-    @property
-    def intensities(self) -> npt.NDArray[np.float32]:
-        """Intensities in the units of the camera, (N, Y, X)."""
-        return np.float32(self.unit) * self.amplitudes**2
 
 
 def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessData:
@@ -247,7 +216,8 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
             f"Frame {number + 1} is dark and shows nothing but noise; leave it out with {as_option([number])}"
         )
     check_intensities(intensities if mask is None else intensities[mask])
-    warnings += [*repeated(data.frames), *only_noise(intensities), *uneven_lines(intensities), *black(data.frames)]
+    odd = odd_frames(intensities)
+    warnings += [*repeated(data.frames), *odd.warnings, *black(data.frames)]
     if data.mask is not None:
         warnings += mask_doubts(np.asarray(data.mask) != 0 if mask is None or mask.all() else mask)
     # an object that moves in an uneven illumination changes the light in the field
@@ -279,9 +249,8 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     gains = recipe.gains
     if gains is None:
         gains = _brightness(intensities, mask) if recipe.equalise_gains else (1.0,) * len(intensities)
-    return PreparedFrames(
-        np.sqrt(intensities, out=intensities), mask, peak, unit, gains, tuple(warnings), prepared.at_least
-    )
+    amplitudes = np.sqrt(intensities, out=intensities)
+    return PreparedFrames(amplitudes, mask, peak, unit, gains, tuple(warnings), prepared.at_least, odd.numbers)
 
 
 def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:

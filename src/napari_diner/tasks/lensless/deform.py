@@ -14,8 +14,9 @@ from napari_diner.solvers.lensless.alternating import AlternatingProjections
 from napari_diner.solvers.settings import AlternatingSettings
 from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
-from napari_diner.tasks.lensless.data import Array, PreparedFrames
+from napari_diner.tasks.lensless.data import Array
 from napari_diner.tasks.lensless.model import ModelBuilder
+from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.register import RegisteredRecording
 from napari_diner.tasks.lensless.setup import Setup
 

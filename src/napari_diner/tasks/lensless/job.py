@@ -16,11 +16,9 @@ from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import Array, NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
-from napari_diner.preprocess.same_exposure import of_one_height
 from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.frame_list import about_distances, frame_list
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
-from napari_diner.tasks.lensless.brightness import in_equal_light, uneven
 from napari_diner.tasks.lensless.calibrate import check_calibration
 from napari_diner.tasks.lensless.data import (
     LenslessData,
@@ -32,19 +30,16 @@ from napari_diner.tasks.lensless.data import (
 )
 from napari_diner.tasks.lensless.findings import of_geometry
 from napari_diner.tasks.lensless.geometry import object_shape, onto_object
+from napari_diner.tasks.lensless.geometry_doubts import GeometryDoubts
 from napari_diner.tasks.lensless.illumination import illumination_doubts, illumination_report
 from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.model import ModelBuilder
-from napari_diner.tasks.lensless.order import misplaced, mistaken, rescaled
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.plausibility import doubts
-from napari_diner.tasks.lensless.positions import turned_positions
 from napari_diner.tasks.lensless.prior import checked_support, prior_report, support_doubts
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
-from napari_diner.tasks.lensless.register import check_registration, unregistered
-from napari_diner.tasks.lensless.response import nonlinear
+from napari_diner.tasks.lensless.register import check_registration
 from napari_diner.tasks.lensless.setup import Setup, geometry_report, light_report
-from napari_diner.tasks.lensless.short_look import SIDES_PX, ShortLook
 from napari_diner.tasks.lensless.slow_phase import slow_phase
 from napari_diner.tasks.lensless.stages import LenslessStages
 from napari_diner.tasks.lensless.state import LenslessState
@@ -63,8 +58,6 @@ _DOUBTFUL = (
     "check the order of the frames, their distances and brightness, the wavelength and the pixel size",
 )  # fmt: skip
 _DOUBTFUL_FRAME = 0.002
-# what another scale may leave unexplained if no other error is to be looked for
-_CLEAR = 0.1
 
 
 class LenslessJob(Job[LenslessState]):
@@ -130,42 +123,18 @@ class LenslessJob(Job[LenslessState]):
             illumination = illumination / np.float32(self._brightness)
         builder = ModelBuilder(illumination, self.device, self.memory.work)
         support = checked_support(recipe, data)
-        displaced = unregistered(self._used, self._prepared)
-        same = [] if implausible else of_one_height(amplitudes, setup.frame_optics, setup.heights.distances_um)
-        # an illumination that is not known yet would explain most of what seems wrong
-        unlit = self._used.unknown_illumination.solve
-        wrong = turned_positions(setup, self._prepared)
-        self._to_confirm: tuple[ModelBuilder, list[str]] | None = None
-        if unlit:
-            wrong += displaced
-        elif not (wrong or implausible or same):
-            self._to_confirm = builder, displaced
+        self._doubts = GeometryDoubts(self._used, self._prepared, builder, is_implausible=bool(implausible))
         unclear = illumination_doubts(self._used, data.illumination_phase)
-        self.warnings = (*wrong, *self.warnings, *same, *support_doubts(support), *unclear)
+        about = self._doubts
+        self.warnings = (*about.first, *self.warnings, *about.last, *support_doubts(support), *unclear)
         self._stages = LenslessStages(self._used, builder, support)
         self.warnings = tuple(self._left_out.counted(self.warnings))
 
     @functools.cached_property
     def suspicions(self) -> Sequence[str]:
         """The error of the recording that would explain most, at most one of them."""
-        if self._to_confirm is None:
-            return ()
         with self._left_out.counting():
-            return self._left_out.counted(self._suspicion(*self._to_confirm))
-
-    def _suspicion(self, builder: ModelBuilder, displaced: list[str]) -> list[str]:
-        prepared, recipe = self._prepared, self._used
-        setup = in_equal_light(recipe, self._setup, prepared)
-        look, small = (ShortLook(setup, prepared, builder, side) for side in SIDES_PX)
-        if not (look.is_usable and small.is_usable):
-            return displaced
-        suspicions = rescaled(recipe, setup, prepared, look, small)
-        if displaced and not suspicions:
-            return displaced
-        if not (displaced or (suspicions and suspicions[0].left < _CLEAR)):
-            suspicions += [*uneven(recipe, prepared, look), *misplaced(recipe, setup, prepared, look)]
-            suspicions += [*mistaken(recipe, setup, prepared, look), *nonlinear(small)]
-        return [suspicion.text for suspicion in sorted(suspicions, key=lambda one: one.left)[:1]]
+            return self._left_out.counted(self._doubts.confirmed())
 
     def findings(self) -> Sequence[Finding]:
         """Return what geometry and saturation allow."""

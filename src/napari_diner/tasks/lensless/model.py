@@ -14,7 +14,8 @@ from napari_diner.physics.lensless.sensor import Sensor
 from napari_diner.physics.lensless.tiles import TiledMultiHeight, fastest_window_px, margin_px
 from napari_diner.physics.padding import Padding
 from napari_diner.solvers.lensless.problem import PhaseProblem
-from napari_diner.tasks.lensless.data import Array, PreparedFrames
+from napari_diner.tasks.lensless.data import Array
+from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.setup import Setup
 
 

@@ -20,7 +20,7 @@ from napari_diner.preprocess.settings import Metric
 from napari_diner.preprocess.sharpness import block_sums, sharpness
 from napari_diner.preprocess.soundness import numbered, repeated
 from napari_diner.tasks.frame_list import listed
-from napari_diner.tasks.lensless.data import PreparedFrames
+from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.short_look import CLEAR, ShortLook, Suspicion, instead

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.tasks.lensless.data import PreparedFrames
+from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.setup import Setup
 
 # relative difference up to which two distances count as equal: the patterns are alike then

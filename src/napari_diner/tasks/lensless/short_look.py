@@ -16,8 +16,8 @@ from napari_diner.processors import one_thread
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.settings import GaussNewtonSettings
 from napari_diner.tasks.lensless.calibrate import middle, of_the_sensor
-from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.model import ModelBuilder
+from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.unexplained import Unexplained
 from napari_diner.tasks.wording import percent

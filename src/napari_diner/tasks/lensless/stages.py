@@ -23,11 +23,11 @@ from napari_diner.solvers.solver import Budget, Immediate, Solver
 from napari_diner.solvers.starting_values import StartingValues
 from napari_diner.tasks.job import FOLLOWING_RATE, UNCERTAINTY, Stage, fewer
 from napari_diner.tasks.lensless.calibrate import CalibratedRecording, Calibration
-from napari_diner.tasks.lensless.data import PreparedFrames
 from napari_diner.tasks.lensless.deform import FrameDeformation
 from napari_diner.tasks.lensless.follow import determined
 from napari_diner.tasks.lensless.illumination import solver_of_illumination
 from napari_diner.tasks.lensless.model import ModelBuilder
+from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.prior import Support, middle_frame, priors_of, smoothed, weighed
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.register import FrameRegistration, RegisteredRecording

@@ -15,7 +15,7 @@ from napari_diner.solvers.lensless.noise import NoiseModel
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.lensless.uncertainty import Uncertainty
 from napari_diner.solvers.settings import GaussNewtonSettings
-from napari_diner.tasks.lensless.data import PreparedFrames
+from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.setup import Setup
 
 

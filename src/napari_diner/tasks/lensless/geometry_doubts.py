@@ -1,0 +1,83 @@
+"""What the frames of a recording say against its geometry: positions, displacements, heights and distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_diner.preprocess.same_exposure import of_one_height
+from napari_diner.preprocess.soundness import numbered
+from napari_diner.tasks.left_out import LeftOut
+from napari_diner.tasks.lensless.brightness import in_equal_light, uneven
+from napari_diner.tasks.lensless.model import ModelBuilder
+from napari_diner.tasks.lensless.order import misplaced, mistaken, rescaled
+from napari_diner.tasks.lensless.positions import turned_positions
+from napari_diner.tasks.lensless.prepared import PreparedFrames
+from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.register import unregistered
+from napari_diner.tasks.lensless.response import nonlinear
+from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.tasks.lensless.short_look import SIDES_PX, ShortLook
+
+# what another scale may leave unexplained if no other error is to be looked for
+_CLEAR = 0.1
+_FEWEST_FRAMES = 2
+
+
+class GeometryDoubts:
+    """Doubts about the geometry, from the frames that are not faulty in themselves.
+
+    Parameters
+    ----------
+    recipe
+        The resolved recipe.
+    prepared
+        The prepared frames.
+    builder
+        Builds forward models.
+    is_implausible
+        Whether the optics are doubtful already, so that further doubts would be consequences.
+    """
+
+    def __init__(
+        self, recipe: LenslessRecipe, prepared: PreparedFrames, builder: ModelBuilder, *, is_implausible: bool
+    ) -> None:
+        self._sound = sound = LeftOut(len(prepared.amplitudes), prepared.odd)
+        if sound.numbers and len(sound.kept) >= _FEWEST_FRAMES:
+            recipe = recipe.updated({name: sound.rest(values) for name, values in recipe.lists.items()})
+            prepared = prepared.of(sound.kept)
+        self._recipe, self._prepared, self._builder = recipe, prepared, builder
+        self._setup = setup = Setup.of(recipe, prepared.gains)
+        wrong, displaced = turned_positions(setup, prepared), unregistered(recipe, prepared)
+        same = []
+        if not is_implausible:
+            same = of_one_height(prepared.amplitudes, setup.frame_optics, setup.heights.distances_um)
+        # an illumination that is not known yet would explain most of what seems wrong
+        unlit = recipe.unknown_illumination.solve
+        self._displaced = displaced
+        self._to_confirm = not (unlit or wrong or is_implausible or same)
+        self.first: Sequence[str] = sound.counted([*wrong, *displaced] if unlit else wrong)
+        """Warnings about positions, and about displacements that cannot be confirmed."""
+        self.last: Sequence[str] = sound.counted(same)
+        """Warnings about frames of one height."""
+
+    def confirmed(self) -> Sequence[str]:
+        """Return the error that would explain most, at most one, confirmed by short reconstructions."""
+        if not self._to_confirm:
+            return ()
+        odd = self._sound.numbers
+        without = f" (judged without {numbered(odd)})" if odd else ""
+        return [text + without for text in self._sound.counted(self._confirmed())]
+
+    def _confirmed(self) -> list[str]:
+        recipe, prepared, displaced = self._recipe, self._prepared, self._displaced
+        setup = in_equal_light(recipe, self._setup, prepared)
+        look, small = (ShortLook(setup, prepared, self._builder, side) for side in SIDES_PX)
+        if not (look.is_usable and small.is_usable):
+            return displaced
+        suspicions = rescaled(recipe, setup, prepared, look, small)
+        if displaced and not suspicions:
+            return displaced
+        if not (displaced or (suspicions and suspicions[0].left < _CLEAR)):
+            suspicions += [*uneven(recipe, prepared, look), *misplaced(recipe, setup, prepared, look)]
+            suspicions += [*mistaken(recipe, setup, prepared, look), *nonlinear(small)]
+        return [suspicion.text for suspicion in sorted(suspicions, key=lambda one: one.left)[:1]]
