@@ -6,10 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from scipy.fft import next_fast_len
-from scipy.signal import windows
 from torch import Tensor
 
 Mode = Literal["none", "reflect", "replicate", "unknown"]
@@ -206,4 +204,12 @@ def _taper(size: int, padded: int, apodise: bool) -> Tensor:
 
 def fading(rows: int, columns: int, part: float = 0.3) -> Tensor:
     """Return weights that fade out an image (Y, X) towards its edges, over a part of each side; float64."""
-    return torch.from_numpy(np.outer(windows.tukey(rows, part), windows.tukey(columns, part)))
+    return torch.outer(_tukey(rows, part), _tukey(columns, part))
+
+
+def _tukey(size: int, part: float) -> Tensor:
+    """Return a Tukey window (X), float64; that of scipy.signal takes a second to import."""
+    if size == 1:
+        return torch.ones(1, dtype=torch.float64)
+    from_end = torch.minimum(torch.arange(size), torch.arange(size - 1, -1, -1)).double()
+    return (1 - torch.cos(math.pi * (from_end / (part * (size - 1) / 2)).clamp_max(1))) / 2

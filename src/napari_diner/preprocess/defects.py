@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from scipy.stats import median_abs_deviation
 
 from napari_diner.io.arrays import Array
+from napari_diner.preprocess.spread import spread
 
 Mask = npt.NDArray[np.bool_]
 Line = npt.NDArray[np.bool_]
@@ -44,7 +44,7 @@ def broken_lines(frames: Array) -> Mask:
             continue
         profiles = np.median(frames, axis=1 + along).astype(np.float64)
         off = profiles - ndimage.median_filter(profiles, (1, 2 * _WIDEST + 1), mode="nearest")
-        usual = median_abs_deviation(off, axis=1, scale="normal")[:, None]
+        usual = spread(off, axis=1)
         least = np.maximum(_LINE_SIGMAS * usual, _LEAST * np.abs(profiles.mean(1, keepdims=True)))
         odd = (off > least).all(0) | (off < -least).all(0)
         groups, count = ndimage.label(odd)

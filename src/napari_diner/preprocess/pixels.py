@@ -8,9 +8,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from scipy.stats import median_abs_deviation
 
 from napari_diner.io.arrays import Array
+from napari_diner.preprocess.spread import spread
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -50,12 +50,12 @@ def dead_pixels(frames: Array, sigmas: float) -> Mask:
         values = frame.astype(np.float64)
         # the second smallest and largest, so that two dead neighbours do not hide each other
         low, high = (ndimage.rank_filter(values, rank, footprint=around, mode="mirror") for rank in (1, -2))
-        noise = median_abs_deviation(values - (low + high) / 2, None, center=lambda _, axis: 0.0, scale="normal")
+        noise = float(spread(values - (low + high) / 2, around_zero=True))
         # a noise-free image that is flat except for its dead pixels has no spread
         noise = noise or 1e-6 * float(np.abs(values).max()) or 1.0
-        spread = np.maximum((high - low) / SECOND_OF_EIGHT, noise)
-        np.minimum(above, (values - high) / spread, out=above)
-        np.minimum(below, (low - values) / spread, out=below)
+        usual = np.maximum((high - low) / SECOND_OF_EIGHT, noise)
+        np.minimum(above, (values - high) / usual, out=above)
+        np.minimum(below, (low - values) / usual, out=below)
     return np.asarray((above > sigmas) | (below > sigmas))
 
 

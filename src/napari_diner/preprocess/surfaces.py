@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import legendre
-from scipy.stats import median_abs_deviation
+
+from napari_diner.preprocess.spread import spread
 
 Image = npt.NDArray[np.floating]
 
@@ -65,8 +66,8 @@ def fit_surface(image: Image, degree: int, mask: npt.NDArray[np.bool_] | None = 
         root = np.sqrt(weights[used])
         solution = np.linalg.lstsq(basis[used] * root[:, None], values[used] * root, rcond=None)[0]
         residual = values - basis @ solution
-        spread = median_abs_deviation(residual[used], center=lambda _, axis: 0.0, scale="normal")
-        kept = (weights > 0) & (np.abs(residual) <= max(_CLIP * spread, 1e-12 * np.abs(values[used]).max()))
+        usual = float(spread(residual[used], around_zero=True))
+        kept = (weights > 0) & (np.abs(residual) <= max(_CLIP * usual, 1e-12 * np.abs(values[used]).max()))
         if kept.sum() < basis.shape[1] or (kept == used).all():
             break
         used = kept

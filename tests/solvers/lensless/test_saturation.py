@@ -182,7 +182,9 @@ def test_a_lost_bound_is_less_certain_than_a_value() -> None:
             problem, recording.truth, UncertaintySettings(samples=4, noise=0.01), PIXEL_UM, seed=1
         )
         list(estimate.steps())
-        sigmas.append(float(estimate.result().phase.mean()))
+        uncertainty = estimate.result()
+        assert uncertainty is not None
+        sigmas.append(float(uncertainty.phase.mean()))
     assert sigmas[1] > 1.1 * sigmas[0]
 
 

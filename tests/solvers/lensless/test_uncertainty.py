@@ -47,9 +47,13 @@ def estimated(
     for _ in solver.steps():
         pass
     estimate = UncertaintyEstimate(problem, solver.result(), settings, PIXEL_UM)
-    for _ in estimate.steps():
-        pass
-    return solver.result(), estimate.result()
+    assert estimate.result() is None
+    done = [step.done for step in estimate.steps()]
+    # it can be ended between any two steps of conjugate gradients
+    assert len(done) > 2 * settings.samples and done == sorted(done)
+    uncertainty = estimate.result()
+    assert uncertainty is not None
+    return solver.result(), uncertainty
 
 
 def test_shot_and_read_noise_are_told_apart() -> None:

@@ -26,10 +26,10 @@ from torch import Tensor
 
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, Source, ring
-from napari_diner.physics.idt.linear import without_nyquist
 from napari_diner.physics.idt.transfer import Dispersion, born_amplitude, source_blur
 from napari_diner.solvers.calibration.contrast_sign import image_of, of_volume, sign_of, skewness
 from napari_diner.solvers.calibration.cross_prediction import predicted
+from napari_diner.solvers.calibration.field_spectrum import FieldSpectrum
 from napari_diner.solvers.calibration.frame_orders import frame_orders
 
 Vector = npt.NDArray[np.float64]
@@ -233,7 +233,7 @@ class ArrangementTest:
     geometry
         The volume and the objective; the field may be a part of the recording.
     data
-        g = I / I_background − 1, real, (N, Y, X).
+        g = I / I_background − 1, real, (N, Y, X); or its spectrum.
     dispersion
         As in `BornModel`.
     frequencies
@@ -251,7 +251,7 @@ class ArrangementTest:
     def __init__(
         self,
         geometry: VolumeGeometry,
-        data: Tensor,
+        data: Tensor | FieldSpectrum,
         dispersion: Dispersion = "exact",
         frequencies: int = 400,
         periods: float = 0.0,
@@ -260,7 +260,8 @@ class ArrangementTest:
     ) -> None:
         self.geometry, self.dispersion, self._source_na = _with_other_slices(geometry), dispersion, source_na
         self._z = torch.from_numpy(self.geometry.slice_positions_um)
-        self._choose_frequencies(data, frequencies, periods, alike)
+        field = data if isinstance(data, FieldSpectrum) else FieldSpectrum(data)
+        self._choose_frequencies(field, frequencies, periods, alike)
 
     @property
     def frequencies(self) -> int:
@@ -329,31 +330,21 @@ class ArrangementTest:
             matrix[:, :, 1].index_add_(1, places, 1j * sign * response)
         return matrix.flatten(2)
 
-    def _choose_frequencies(self, data: Tensor, most: int, periods: float, alike: ArrangementTest | None) -> None:
-        geometry = self.geometry
-        rows, columns = geometry.shape[1:]
-        half = columns // 2 + 1
-        fy = torch.fft.fftfreq(rows, geometry.pixel_size_um, dtype=torch.float64)[:, None].expand(rows, half)
-        fx = torch.fft.rfftfreq(columns, geometry.pixel_size_um, dtype=torch.float64)[None, :].expand(rows, half)
-        radius = torch.hypot(fy, fx)
-        passed = (radius <= 2 * geometry.cutoff) & without_nyquist((rows, columns))
-        passed &= radius > periods / (min(rows, columns) * geometry.pixel_size_um)
-        places = passed.flatten().nonzero().flatten()
-        spectrum = torch.fft.rfft2(data.cpu()).flatten(1)
-        most = max(_FEWEST, min(most, _MOST_NUMBERS // len(data) ** 2))
-        by_radius = torch.argsort(radius.flatten()[places])
-        rest = by_radius[most // 2 :]
-        strongest = torch.argsort(spectrum[:, places[rest]].abs().square().sum(0), descending=True)
-        chosen = torch.cat([by_radius[: most // 2], rest[strongest[: most - most // 2]]])
-        self._low = min(most // 2, len(places))
-        self._places = places[chosen]
-        if alike is not None:
-            self._low, self._places = alike._low, alike._places
-        self._fy, self._fx = fy.flatten()[self._places], fx.flatten()[self._places]
-        self._data = spectrum[:, self._places].T.to(_COMPLEX)
+    def _choose_frequencies(
+        self, field: FieldSpectrum, most: int, periods: float, alike: ArrangementTest | None
+    ) -> None:
+        geometry, pixel_um = self.geometry, self.geometry.pixel_size_um
+        if alike is None:
+            most = max(_FEWEST, min(most, _MOST_NUMBERS // field.frames**2))
+            lowest = periods / min(geometry.shape[1:])
+            self._places, self._low = field.chosen(most, lowest, 2 * geometry.cutoff * pixel_um)
+        else:
+            self._places, self._low = alike._places, alike._low
+        self._fy, self._fx = field.frequencies(self._places, pixel_um)
+        self._data = field.at(self._places).to(_COMPLEX)
         """Spectrum of the frames, (K, N): first the lowest frequencies."""
-        self._shares = torch.where(self._places % half == 0, 1.0, 2.0)
-        self._energy = float((self._data.abs().square() * self._shares[:, None]).sum()) / len(data) + 1e-30
+        self._shares = torch.where(self._fx == 0, 1.0, 2.0)
+        self._energy = float((self._data.abs().square() * self._shares[:, None]).sum()) / field.frames + 1e-30
 
     @torch.no_grad()
     def _skewness(self, matrix: Tensor, solved: Tensor, weak: bool) -> float:

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, optimize, signal
+from scipy import ndimage
 
 from napari_diner.physics.idt.geometry import VolumeGeometry
+from napari_diner.physics.padding import fading
 from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
@@ -96,7 +97,7 @@ class CircleSearch(Resumable):
         self.fx = np.fft.fftshift(np.fft.fftfreq(columns, pixel_size_um))[None, :]
         self.step = 1 / (min(rows, columns) * pixel_size_um)
         self.radius = np.hypot(self.fy, self.fx)
-        self._window = np.outer(signal.windows.tukey(rows, _FADED), signal.windows.tukey(columns, _FADED))
+        self._window = fading(rows, columns, _FADED).numpy()
         half = (self.fy > 0) | ((self.fy == 0) & (self.fx > 0))
         useful = half & (self.radius > _LOWEST * self.step) & (self.radius < reach + 2 * self.step)
         if useful.sum() > _MOST_FREQUENCIES:
@@ -227,6 +228,8 @@ def fitted_pattern(start: Vector, directions: Vector) -> Vector:
         return place
 
     spread = float(np.median(np.abs(directions - start - np.median(directions - start, 0)))) + 1e-6
+    from scipy import optimize  # slow to import
+
     fit = optimize.least_squares(lambda p: ((placed(p) - directions) / spread).ravel(), np.zeros(4), loss="soft_l1")
     return placed(fit.x)
 

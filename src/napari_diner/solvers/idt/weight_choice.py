@@ -249,9 +249,13 @@ def noise_in_volume(
     energy = 0.0
     shares = _shares(model)
     chosen = list(range(model.frames)) if frames is None else list(frames)
-    for block in model.blocks(model.frames * 2 * model.shape[0]):
+    # of many frequencies, in the order of their size, every few tell the sum
+    every = max(1, len(model.active) // _ENOUGH)
+    size = every * max(1, model.block_elements // (model.frames * 2 * model.shape[0]))
+    for start in range(0, len(model.active), size):
+        block = slice(start, start + size, every)
         matrices = model.matrices(block)[:, chosen]
-        energy += float(((matrices.real.square() + matrices.imag.square()).sum((1, 2)) * shares[block]).sum())
+        energy += every * float(((matrices.real.square() + matrices.imag.square()).sum((1, 2)) * shares[block]).sum())
     voxels = 2 * model.shape[0] * model.shape[1] * model.shape[2]
     return max(noise_level(model, data), least * float(data.std())) * math.sqrt(energy / voxels)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -82,7 +82,14 @@ class Linearised:
         return lambda step: scaled.conj() * self.problem.model.round_trip(scaled * step, respond)
 
     def solve(self, amplitudes: Tensor, steps: int, tolerance: float = 1e-3, damping: float = 1e-6) -> Tensor:
-        """Return the least squares change δ for a change of the amplitudes: ``(JᵀWJ + μ) δ = JᵀW a``.
+        """Return the last of the `solutions`."""
+        *_, solution = self.solutions(amplitudes, steps, tolerance, damping)
+        return solution
+
+    def solutions(
+        self, amplitudes: Tensor, steps: int, tolerance: float = 1e-3, damping: float = 1e-6
+    ) -> Iterator[Tensor]:
+        """Give ever better solutions δ of ``(JᵀWJ + μ) δ = JᵀW a``, the least squares change for one of the amplitudes.
 
         Unknowns are scaled by 1/√|O| as in `napari_diner.solvers.lensless.gauss_newton`.
 
@@ -98,10 +105,10 @@ class Linearised:
             Added to the diagonal of JᵀJ, relative to the strongest response of all heights: it determines changes
             that no height resolves.
 
-        Returns
-        -------
+        Yields
+        ------
         Tensor
-            Complex, (Y, X): change of log-amplitude, and i times that of phase.
+            Complex, (Y, X): change of log-amplitude, and i times that of phase; zero first, then one after each step.
         """
         model = self.problem.model
         scaling = self._field.abs().clamp_min(1e-6).rsqrt()
@@ -117,11 +124,12 @@ class Linearised:
         if self.problem.priors is not None and self.problem.priors.most_smooth > 0:
             normal = self.problem.with_curvature(normal, self._field, scaling)
         solve = ConjugateGradients(normal, scaling * self.adjoint(amplitudes), precondition, shift)
+        yield solve.solution * scaling
         for _ in range(steps):
             if solve.converged(tolerance):
-                break
+                return
             solve.step()
-        return solve.solution * scaling
+            yield solve.solution * scaling
 
     def _along(self, U: Tensor, frame: int, at: Pixels) -> Tensor:
         return self._responses[_place(frame, at)].change(U)

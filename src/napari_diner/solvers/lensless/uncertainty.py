@@ -119,13 +119,16 @@ class UncertaintyEstimate(Resumable):
 
     def steps(self) -> Iterator[Step]:
         """Take one sample after the other."""
-        count = self.settings.samples
+        count, loss = self.settings.samples, self._misfit / self.problem.valid
         for number in range(len(self._used) + 1, count + 1):
             normal = torch.randn(self._variance.shape, generator=self._generator, dtype=self._variance.dtype).to(
                 self._variance.device
             )
             noise = normal * self._variance.sqrt()
-            error = self._linear.solve(noise, self.settings.cg_steps)
+            error = torch.zeros_like(self._field)
+            for taken, solution in enumerate(self._linear.solutions(noise, self.settings.cg_steps)):
+                error = solution
+                yield Step(number, count, loss, taken / (self.settings.cg_steps + 1))
             self._used.append(float((noise * self._linear.apply(error)).sum()))
             visible = self._padding.view(error)
             for part, values in enumerate((visible.imag, visible.real)):
@@ -135,11 +138,13 @@ class UncertaintyEstimate(Resumable):
                     if part == 1 and index == len(self.bands) - 1:
                         within = within | (self._frequency == 0)  # a constant phase cannot be measured
                     self._squares[part, index] += torch.fft.irfft2(spectrum * within, s=values.shape).square()
-            yield Step(number, count, self._misfit / self.problem.valid, resumable=True)
+            yield Step(number, count, loss, resumable=True)
 
-    def result(self) -> Uncertainty:
-        """Return the standard deviations from the samples so far, at least one."""
+    def result(self) -> Uncertainty | None:
+        """Return the standard deviations from the samples so far; None before the first."""
         samples = len(self._used)
+        if not samples:
+            return None
         used = sum(self._used) / samples
         freedom = max(1 - used / self._total, 0.0) if self._total > 0 else 0.0
         factor = 1.0

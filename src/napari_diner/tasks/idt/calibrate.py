@@ -16,7 +16,7 @@ from napari_diner.solvers.calibration.idt import IlluminationRefinement, Refined
 from napari_diner.solvers.calibration.spectral_circles import CircleFit, CircleSearch
 from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
 from napari_diner.tasks.idt.optics import ComputedModels
-from napari_diner.tasks.idt.other_optics import other_pupil
+from napari_diner.tasks.idt.other_optics import Recorded, other_pupil
 
 Vector = npt.NDArray[np.float64]
 
@@ -124,7 +124,7 @@ class IlluminationCalibration:
         """Return warnings about a refinement by data, (N, Y, X): sentences without a full stop."""
         if not self.settings.refines or self.settings.pupil:
             return self.warnings
-        other = other_pupil(self.models, data.cpu())
+        other = other_pupil(self.models, Recorded(data.cpu()))
         if other is None:
             return self.warnings
         return (

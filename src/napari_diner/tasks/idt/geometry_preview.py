@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.physics.idt.illumination import Illumination
+from napari_diner.physics.padding import fading
 from napari_diner.preprocess.odd_frames import odd_frames
 from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts, without
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -62,7 +62,7 @@ def spectra(frames: npt.NDArray[np.floating], pixel_size_um: float) -> NamedArra
         cut off eight decades below. Pixel [row, column] is at the frequency ``(row − Y//2, column − X//2) · scale``.
     """
     count, rows, columns = frames.shape
-    window = np.outer(signal.windows.tukey(rows, _FADED), signal.windows.tukey(columns, _FADED))
+    window = fading(rows, columns, _FADED).numpy()
     logs = np.empty((count, rows, columns), np.float32)
     for log, frame in zip(logs, frames, strict=True):
         values = np.fft.fftshift(np.fft.fft2((frame - np.mean(frame, dtype=np.float64)) * window))

@@ -6,14 +6,12 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from napari_diner.solvers.calibration.arrangement import Arrangement, ArrangementTest, Judged
 from napari_diner.solvers.calibration.idt import IlluminationRefinement, moved
 from napari_diner.solvers.calibration.spectral_circles import fitted_pattern
 from napari_diner.tasks.idt.optics import ComputedModels
-from napari_diner.tasks.idt.other_optics import FEW, FEWEST_FRAMES, OtherOptics, thinned
-from napari_diner.tasks.surround import repeat
+from napari_diner.tasks.idt.other_optics import FEW, FEWEST_FRAMES, OtherOptics, Recorded, thinned
 
 Vector = npt.NDArray[np.float64]
 
@@ -30,7 +28,7 @@ _CURE = "calibration.illuminations: refine finds them, if pixel size and NA are 
 _COMMON = 0.35
 
 
-def moved_directions(models: ComputedModels, data: Tensor) -> OtherOptics | None:
+def moved_directions(models: ComputedModels, recorded: Recorded) -> OtherOptics | None:
     """Return directions near the given ones that fit much better; None if there are none.
 
     Each direction is moved on its own, by the first sweeps of `IlluminationRefinement`. Fields that continue beyond
@@ -41,12 +39,13 @@ def moved_directions(models: ComputedModels, data: Tensor) -> OtherOptics | None
     ----------
     models
         Models with the given directions.
-    data
-        g = I / I_background − 1, real, (N, Y, X).
+    recorded
+        The frames.
     """
-    if len(data) < FEWEST_FRAMES or not repeat(data.numpy()):
+    if len(recorded) < FEWEST_FRAMES or not recorded.repeats:
         return None
-    models, data = thinned(models, data)
+    models, recorded = thinned(models, recorded)
+    data = recorded.data
     if len(models.illumination.apertures) > _MOST_SOURCES:
         return None
     test = ArrangementTest(models.geometry, data, models.dispersion, FEW, source_na=models.source_na)

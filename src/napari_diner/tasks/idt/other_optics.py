@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from torch import Tensor
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.padding import fading
 from napari_diner.solvers.calibration.arrangement import Arrangement, ArrangementTest, Judged
+from napari_diner.solvers.calibration.field_spectrum import FieldSpectrum
 from napari_diner.solvers.calibration.other_pupils import better_pupil
 from napari_diner.tasks.idt.crop import busiest
 from napari_diner.tasks.idt.optics import ComputedModels
@@ -50,11 +52,11 @@ class OtherOptics:
         )
 
 
-def other_pupil(models: ComputedModels, data: Tensor) -> OtherOptics | None:
+def other_pupil(models: ComputedModels, recorded: Recorded) -> OtherOptics | None:
     """Return another pupil of the objective that fits much better; None if there is none."""
-    if len(data) < FEWEST_FRAMES:
+    if len(recorded) < FEWEST_FRAMES:
         return None
-    models, data = thinned(models, data)
+    models, recorded = thinned(models, recorded)
     way, geometry = Arrangement("as given", models.illumination), models.geometry
 
     best: tuple[Judged, Judged, float] | None = None
@@ -62,9 +64,9 @@ def other_pupil(models: ComputedModels, data: Tensor) -> OtherOptics | None:
     for periods in (0.0, EDGE_PERIODS):
 
         def judged(zernike_rad: tuple[float, ...], periods: float = periods) -> Judged:
-            return test_of(models.aberrated(zernike_rad), data, FEW, periods).judge([way])[0]
+            return test_of(models.aberrated(zernike_rad), recorded, FEW, periods).judge([way])[0]
 
-        if test_of(models, data, FEW, periods).frequencies < FEW // 2:
+        if test_of(models, recorded, FEW, periods).frequencies < FEW // 2:
             continue
         before = judged(geometry.zernike_rad)
         after, rms_rad = better_pupil(judged, geometry.zernike_rad)
@@ -80,19 +82,19 @@ def other_pupil(models: ComputedModels, data: Tensor) -> OtherOptics | None:
     return OtherOptics(words, before.error, after.error, "calibration.pupil estimates its phase")
 
 
-def other_scale(models: ComputedModels, data: Tensor) -> OtherOptics | None:
+def other_scale(models: ComputedModels, recorded: Recorded) -> OtherOptics | None:
     """Return another pixel size or NA of the objective that fits much better; None if there is none.
 
     The spectrum of a frame is confined to two circles, whose radius NA/λ and centres NA_i/λ only show in units of
     1/pixel.
     """
-    if len(data) < FEWEST_FRAMES:
+    if len(recorded) < FEWEST_FRAMES:
         return None
-    models, data = thinned(models, data)
+    models, recorded = thinned(models, recorded)
     way, given = Arrangement("as given", models.illumination), models.geometry
 
     def judged(geometry: VolumeGeometry) -> Judged | None:
-        test = test_of(replace(models, geometry=geometry), data, FEW)
+        test = test_of(replace(models, geometry=geometry), recorded, FEW)
         return test.judge([way])[0] if test.frequencies >= FEW // 2 else None
 
     def best(changes: Iterable[tuple[float, VolumeGeometry]]) -> tuple[float, VolumeGeometry, Judged] | None:
@@ -111,7 +113,7 @@ def other_scale(models: ComputedModels, data: Tensor) -> OtherOptics | None:
     by_na = best((na, replace(given, na=na)) for na in (_NAS * directions).tolist() if 0 < na < given.medium_index)
     if by_na is not None and by_na[2].error <= ALIKE * found.error:
         words, other = f"an NA of the objective of about {by_na[0]:.2f}", by_na[1]
-    before, after = _alike(models, data, way, other)
+    before, after = _alike(models, recorded, way, other)
     ratio = after.error / before.error
     sure = after.is_better_than(before) if ratio < _MUCH_BETTER else after.is_better_than(before, _SURE_OF_SCALE)
     if ratio > _BETTER or not sure:
@@ -119,28 +121,30 @@ def other_scale(models: ComputedModels, data: Tensor) -> OtherOptics | None:
     return OtherOptics(words, before.error, after.error)
 
 
-def _alike(models: ComputedModels, data: Tensor, way: Arrangement, other: VolumeGeometry) -> tuple[Judged, Judged]:
+def _alike(
+    models: ComputedModels, recorded: Recorded, way: Arrangement, other: VolumeGeometry
+) -> tuple[Judged, Judged]:
     """Judge the given geometry and another one at the same frequencies of the same part of the field.
 
     Other pixels move the strong low frequencies to where all frames are alike, or the weak high ones out of the pupil:
     both alone lower the error.
     """
-    test = test_of(replace(models, geometry=other), data, FEW)
+    test = test_of(replace(models, geometry=other), recorded, FEW)
     # in a volume much higher than the sample, or beside it, other pixels have the same effect as other slices
     volumes = [replace(models, geometry=volume) for volume in _volumes(models.geometry)]
-    befores = [test_of(volume, data, FEW, alike=test).judge([way])[0] for volume in volumes]
+    befores = [test_of(volume, recorded, FEW, alike=test).judge([way])[0] for volume in volumes]
     return min(befores, key=lambda before: before.error), test.judge([way])[0]
 
 
-def other_slices(models: ComputedModels, data: Tensor) -> OtherOptics | None:
+def other_slices(models: ComputedModels, recorded: Recorded) -> OtherOptics | None:
     """Return slices elsewhere, or more or fewer of them, that fit much better; None if there are none."""
-    if len(data) < FEWEST_FRAMES:
+    if len(recorded) < FEWEST_FRAMES:
         return None
-    models, data = thinned(models, data)
+    models, recorded = thinned(models, recorded)
     way, given = Arrangement("as given", models.illumination), models.geometry
 
     def judged(geometry: VolumeGeometry) -> Judged:
-        return test_of(replace(models, geometry=geometry), data, FEW).judge([way])[0]
+        return test_of(replace(models, geometry=geometry), recorded, FEW).judge([way])[0]
 
     (_, before), *trials = [(geometry, judged(geometry)) for geometry in _volumes(given)]
     geometry, after = min(trials, key=lambda pair: pair[1].error)
@@ -174,16 +178,56 @@ def _volumes(given: VolumeGeometry) -> Iterable[VolumeGeometry]:
         yield volume(count, middle / 2)
 
 
-def thinned(models: ComputedModels, data: Tensor) -> tuple[ComputedModels, Tensor]:
+class Recorded:
+    """The frames, with the spectra of the part of the field by which geometries are compared.
+
+    Parameters
+    ----------
+    data
+        g = I / I_background − 1, real, (N, Y, X).
+    """
+
+    def __init__(self, data: Tensor) -> None:
+        self.data = data
+
+    def spectrum(self, *, faded: bool) -> FieldSpectrum:
+        """Return the spectra, faded out towards edges that do not match, or towards all."""
+        return self._faded if faded or self._is_part or not self.repeats else self._whole
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @functools.cached_property
+    def repeats(self) -> bool:
+        """Whether frames continue at the opposite edge."""
+        return repeat(self.data.numpy())
+
+    @property
+    def _is_part(self) -> bool:
+        return max(self.data.shape[1:]) > _SIDE
+
+    @functools.cached_property
+    def _whole(self) -> FieldSpectrum:
+        return FieldSpectrum(self.data)
+
+    @functools.cached_property
+    def _faded(self) -> FieldSpectrum:
+        rows, columns = self.data.shape[1:]
+        size = min(rows, _SIDE), min(columns, _SIDE)
+        return FieldSpectrum(self.data[busiest(self.data, size)] * fading(*size).to(self.data))
+
+
+def thinned(models: ComputedModels, recorded: Recorded) -> tuple[ComputedModels, Recorded]:
     """Return some of the frames, with their directions."""
-    some = [int(number) for number in np.unique(np.linspace(0, len(data) - 1, _MOST_SCALED).round())]
-    others = [number for number in range(len(data)) if number not in some]
-    return replace(models, illumination=models.illumination.without(others)), data[some]
+    count = len(recorded)
+    some = [int(number) for number in np.unique(np.linspace(0, count - 1, _MOST_SCALED).round())]
+    others = [number for number in range(count) if number not in some]
+    return replace(models, illumination=models.illumination.without(others)), Recorded(recorded.data[some])
 
 
 def test_of(
     models: ComputedModels,
-    data: Tensor,
+    recorded: Recorded,
     frequencies: int,
     periods: float = 0.0,
     *,
@@ -193,9 +237,6 @@ def test_of(
 
     See `ArrangementTest` for the other parameters.
     """
-    planes, rows, columns = models.geometry.shape
-    size = min(rows, _SIDE), min(columns, _SIDE)
-    if periods or size != (rows, columns) or not repeat(data.numpy()):
-        data = data[busiest(data, size)] * fading(*size).to(data)
-    geometry = replace(models.geometry, shape=(planes, *size))
-    return ArrangementTest(geometry, data, models.dispersion, frequencies, periods, models.source_na, alike)
+    field = recorded.spectrum(faded=periods > 0)
+    geometry = replace(models.geometry, shape=(models.geometry.shape[0], *field.shape))
+    return ArrangementTest(geometry, field, models.dispersion, frequencies, periods, models.source_na, alike)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import median_abs_deviation
 
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.optics import Optics
@@ -16,6 +15,7 @@ from napari_diner.physics.plausibility import (
     unusual,
     unusual_medium,
 )
+from napari_diner.preprocess.spread import spread
 from napari_diner.tasks.idt.recipe import IdtRecipe
 
 # ratio of the pixel to the coarsest one without aliasing from which it is not that of the sample
@@ -109,7 +109,7 @@ def drift(recipe: IdtRecipe, contrasts: npt.NDArray[np.float32], illumination: I
         inverse = np.linalg.pinv(weights[:, None] * terms) * weights
         trend = inverse @ levels
         left = levels - terms @ trend
-        sigma = float(median_abs_deviation(left, scale="normal")) or 1e-12
+        sigma = float(spread(left)) or 1e-12
         weights = np.maximum(1 - (left / (_OUTLIER * sigma)) ** 2, 0)  # Tukey's biweight, as the root of a weight
     scatter = sigma * np.linalg.norm(inverse[0])
     change = float(trend[0])

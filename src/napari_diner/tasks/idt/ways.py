@@ -32,6 +32,7 @@ from napari_diner.tasks.idt.other_optics import (
     EDGE_PERIODS,
     FEW,
     FEWEST_FRAMES,
+    Recorded,
     other_pupil,
     other_scale,
     other_slices,
@@ -78,14 +79,16 @@ class GivenDirections:
         if sound.numbers:
             data = data[sound.kept]
             models = replace(models, illumination=models.illumination.without(sound.numbers))
-        self._recipe, self._models, self._data = recipe, models, data
+        self._recipe, self._models, self._recorded = recipe, models, Recorded(data)
 
     @functools.cached_property
     def _judged(self) -> Judged | None:
         """The directions as given; None if there are too few frames."""
-        if len(self._data) < _FEWEST_FRAMES:
+        if len(self._recorded) < _FEWEST_FRAMES:
             return None
-        (judged,) = test_of(self._models, self._data, FEW).judge([Arrangement("as given", self._models.illumination)])
+        (judged,) = test_of(self._models, self._recorded, FEW).judge(
+            [Arrangement("as given", self._models.illumination)]
+        )
         return judged
 
     @property
@@ -99,18 +102,18 @@ class GivenDirections:
         return self._sound.counted(self._warnings())
 
     def _warnings(self) -> list[str]:
-        recipe, models, data = self._recipe, self._models, self._data
+        recipe, models, recorded = self._recipe, self._models, self._recorded
         if self._judged is None:
             return []
-        others = [other_slices(models, data), other_scale(models, data)]
+        others = [other_slices(models, recorded), other_scale(models, recorded)]
         if not recipe.calibration.pupil:
-            others.append(other_pupil(models, data))
+            others.append(other_pupil(models, recorded))
         if recipe.calibration.illuminations == "given":
-            others.append(moved_directions(models, data))
+            others.append(moved_directions(models, recorded))
         better = None
         if self._judged.error > _WELL_PREDICTED:
             # low frequencies stand out of the noise, but contain the edges of fields that continue beyond them
-            better = _other_directions(models, data) or _other_directions(models, data, EDGE_PERIODS)
+            better = _other_directions(models, recorded) or _other_directions(models, recorded, EDGE_PERIODS)
         suspicions = sorted((one for one in (*others, better) if one is not None), key=lambda one: one.after)
         if not suspicions:
             return warnings_of_sign(recipe.regularization.sign, self.sign)
@@ -142,14 +145,14 @@ class _Directions:
         )
 
 
-def _other_directions(models: ComputedModels, data: Tensor, periods: float = 0.0) -> _Directions | None:
+def _other_directions(models: ComputedModels, recorded: Recorded, periods: float = 0.0) -> _Directions | None:
     """Return other directions that fit much better; None if there are none."""
-    test = test_of(models, data, FEW, periods)
+    test = test_of(models, recorded, FEW, periods)
     if periods and test.frequencies < FEW // 2:
         return None
     (judged,) = test.judge([Arrangement("as given", models.illumination)])
     best = min(test.judge(arrangements(models.illumination)), key=_error)
-    pairs = [(best, judged), *_in_other_scales(models, data, periods)]
+    pairs = [(best, judged), *_in_other_scales(models, recorded, periods)]
     after, before = min(pairs, key=lambda pair: pair[0].error / pair[1].error)
     better = _Directions(after, before) if after.is_better_than(before) else None
     swapped = exchanged(test, judged)
@@ -158,11 +161,11 @@ def _other_directions(models: ComputedModels, data: Tensor, periods: float = 0.0
     return better
 
 
-def _in_other_scales(models: ComputedModels, data: Tensor, periods: float) -> list[tuple[Judged, Judged]]:
+def _in_other_scales(models: ComputedModels, recorded: Recorded, periods: float) -> list[tuple[Judged, Judged]]:
     """Return the best of the directions in other scales or at other angles, together with the given directions."""
-    models, data = thinned(models, data)
+    models, recorded = thinned(models, recorded)
     given = Arrangement("as given", models.illumination)
-    test = test_of(models, data, FEW, periods)
+    test = test_of(models, recorded, FEW, periods)
     (before,) = test.judge([given])
     return [(min(_scaled_and_rotated(models, test), key=_error), before)]
 
@@ -237,7 +240,7 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
     shape = (recipe.slice_count, data.shape[1], data.shape[2])
     illumination = recipe.illumination(left_out.frames).without(left_out.numbers)
     models, _ = computed_models(recipe, illumination, shape, torch.device("cpu"))
-    test = test_of(models, data, _MANY)
+    test = test_of(models, Recorded(data), _MANY)
     judged = [*test.judge(arrangements(models.illumination)), *_scaled_and_rotated(models, test)]
     swapped = exchanged(test, judged[0])
     judged += [] if swapped is None else [swapped]

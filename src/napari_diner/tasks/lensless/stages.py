@@ -245,6 +245,7 @@ class LenslessStages:
                 self._uncertainty,
                 lambda state, uncertainty: replace(state, uncertainty=uncertainty),
                 essential=True,
+                may_end=lambda solver: solver.result() is not None,
                 show=lambda state, uncertainty: state,
             )
 
