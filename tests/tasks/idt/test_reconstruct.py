@@ -13,6 +13,7 @@ from napari_diner.physics.idt.contrast import permittivity_contrast
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
+from napari_diner.tasks.idt import outcome
 from napari_diner.tasks.idt import stages as inversion
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.result import Result
@@ -273,3 +274,22 @@ def test_a_run_stopped_after_the_closed_form_reports_single_scattering(strong: R
     closed = run(strong, model="born", solver="tikhonov").report
     assert report["model"] == "born" and report["unexplained"] == pytest.approx(closed["unexplained"], rel=1e-4)
     assert any("more than single scattering describes" in warning for warning in report["warnings"])
+
+
+def test_a_large_run_that_is_cancelled_is_scored_by_some_frames(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with started(recording.recipe, recording.frames) as work:
+        next(progress for progress in work if progress.stage == "voxels")
+        whole = work.result().report
+        monkeypatch.setattr(outcome, "_SCORING_S", 0.0)
+        result = work.result()
+        for _ in work:
+            pass
+        finished = work.result()
+    report = result.report
+    assert report["scored_frames"] == 4
+    assert any("4 of" in warning for warning in report["warnings"])
+    assert report["unexplained"] == pytest.approx(whole["unexplained"], rel=0.5)
+    assert [array.name for array in result.arrays] == ["n_re", "n_im"]
+    assert "scored_frames" not in finished.report

@@ -17,9 +17,9 @@ from napari_diner.solvers.step import Step
 
 # number of solutions to complete data at saturated pixels and beyond the edges of the field of view
 _COMPLETIONS = 20
-# part of the frequencies, the lowest ones, from which there is a first picture; more pictures follow as their number
-# grows by this factor
-_FIRST, _GROWTH = 1 / 24, 4
+# part of the frequencies, the lowest ones, from which there is a first picture, and a number of them that suffices for
+# it; more pictures follow as their number grows by this factor
+_FIRST, _ENOUGH, _GROWTH = 1 / 24, 1024, 2
 # number of them by which the penalty of such a picture is chosen
 _FEW = 512
 
@@ -84,9 +84,14 @@ class WeightedLeastSquares(Resumable):
         return self._given or ClosedForm(self.problem.linear, frames=self.problem.frames, at_once=False)
 
     def result(self) -> Regularised:
-        """Return the solution, computed on first use; while it is being factorised, that of the lowest frequencies."""
+        """Return the solution, computed on first use; while it is being factorised, that of the lowest frequencies.
+
+        The latter is the last picture, if there was one: a run that is cancelled ends at once.
+        """
         if self._solution is not None:
             return self._solution
+        if self._coarse is not None:
+            return self._coarse
         if 0 < self._closed.known < len(self.problem.linear.active):
             return self._from_known()
         for _ in self._closed.factorise():
@@ -99,7 +104,7 @@ class WeightedLeastSquares(Resumable):
         closed, known = self._closed, self._closed.known
         if self._solution is not None or closed.is_whole:
             return self.result()
-        if known >= max(_FIRST * len(closed.model.active), _GROWTH * self._coarse_known):
+        if known >= max(min(_FIRST * len(closed.model.active), _ENOUGH), _GROWTH * self._coarse_known):
             self._coarse, self._coarse_known = self._from_known(), known
         return self._coarse
 

@@ -22,6 +22,8 @@ from napari_diner.solvers.idt.regularisers import cosines
 
 # factorised between two reports, in N R²; takes about a tenth of a second
 _WORK = 2e7
+# part of the frequencies above which M* of all of them takes less time than the matrices of these
+_MOST_BY_MATRICES = 1 / 8
 # a factorisation takes as long as so many solutions, for each of the R eigenvalues
 _SOLUTIONS_PER_RANK = 0.6
 
@@ -115,13 +117,17 @@ class ClosedForm:
         It has the shape of `nearest`, and takes a part of the time. The frequencies come in the order of their size.
         """
         within = self.coefficients(data_spectrum) / (self.eigenvalues[: self.known] + alpha)
+        if self.known > _MOST_BY_MATRICES * len(self.model.active):
+            dual = torch.zeros_like(data_spectrum.flatten(1))
+            dual[:, self.model.active[: self.known]] = (self.vectors[: self.known] @ within[..., None])[..., 0].T
+            return self.model.adjoint_spectrum(dual.view_as(data_spectrum), self._frames())
         volume = torch.zeros(2 * self.model.shape[0], data_spectrum[0].numel(), dtype=self.model.dtype)
         volume = volume.to(self.model.device)
         for block in self.model.blocks(len(self.frames) * 2 * self.model.shape[0]):
             if block.stop > self.known:
                 break
-            dual = self.vectors[block] @ within[block, :, None]
-            volume[:, self.model.active[block]] = (self._matrices(block).mH @ dual)[..., 0].T
+            ends = self.vectors[block] @ within[block, :, None]
+            volume[:, self.model.active[block]] = (self._matrices(block).mH @ ends)[..., 0].T
         return volume.view(2, -1, *data_spectrum.shape[1:])
 
     def _whitened(self, matrices: Tensor, block: slice) -> Tensor:

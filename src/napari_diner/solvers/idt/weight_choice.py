@@ -82,7 +82,7 @@ def choose_tikhonov(closed: ClosedForm, data: Tensor, count: int = 41, *, enough
     candidates = np.geomspace(1e-7 * largest, largest, count)
     shares = _shares(model)
     # at other frequencies the others predict nothing for any α
-    outside = float(data.square().sum()) * pixels - _energy(spectrum[:, model.active], shares)
+    outside = float(data.square().sum()) * pixels - _energy(spectrum, model.active, shares)
     totals = torch.zeros(count, dtype=torch.float64)
     places = torch.arange(0, closed.known, -(-closed.known // enough), device=model.device)
     shares = shares * (closed.known / len(places))
@@ -266,9 +266,10 @@ def _shares(model: LinearModel) -> Tensor:
     return torch.where(first_column, 1.0, 2.0).to(model.real_dtype)
 
 
-def _energy(spectrum: Tensor, shares: Tensor) -> float:
-    """Return the sum of squares of (N, K), weighted by (K,)."""
-    return float(((spectrum.real.square() + spectrum.imag.square()) * shares).sum())
+def _energy(spectrum: Tensor, active: Tensor, shares: Tensor) -> float:
+    """Return the sum of squares of a half-spectrum (N, K') at some places, (K,), weighted by (K,)."""
+    squares = sum((frame.real.square() + frame.imag.square() for frame in spectrum), torch.zeros(()).to(shares))
+    return float((squares[active] * shares).sum())
 
 
 def _least(candidates: list[float], errors: list[float], method: str) -> Choice:

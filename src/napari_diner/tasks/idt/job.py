@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from napari_diner.io.arrays import NamedArray
-from napari_diner.tasks.idt.outcome import index_of, no_volume, outcome_of
+from napari_diner.tasks.idt.outcome import index_of, no_volume, outcome_of, scored_frames
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.recording import IdtRecording
 from napari_diner.tasks.idt.stages import IdtStages
@@ -74,15 +74,18 @@ class IdtJob(Job[IdtState]):
         volume, problem, recipe = state.volume, state.explained, self.recipe
         if volume is None:
             raise no_volume()
+        scored = scored_frames(problem.model, record)
         with torch.no_grad():
-            residual = problem.residual(volume, problem.frames).cpu().numpy()
-        answer = outcome_of(self.recording, state, state.seen, problem.data.cpu().numpy(), residual, record)
+            residual = problem.residual(volume, scored).cpu().numpy()
+        data = problem.data if scored is None else problem.data[scored]
+        answer = outcome_of(
+            self.recording, state, state.seen, data.cpu().numpy(), residual, record, is_sampled=scored is not None
+        )
         figures, warnings, arrays = dict(answer.figures), list(answer.warnings), answer.arrays
         if problem.padding is not None:
             figures["surround"] = {"object_px": problem.padding.padded_shape, "before_px": problem.padding.before}
         if state.uncertainty is not None:
-            *volumes, last = arrays
-            arrays = (*volumes, *uncertainty_volumes(state.uncertainty, recipe.voxel_um), last)
+            arrays = (*arrays[:2], *uncertainty_volumes(state.uncertainty, recipe.voxel_um), *arrays[2:])
             residual_rms = float(np.sqrt(np.mean(np.square(residual, dtype=np.float64))))
             figures[UNCERTAINTY] = uncertainty_report(state.uncertainty, state.models, recipe, residual_rms)
         if recipe.uncertainty.map and record.timed_out and state.uncertainty is None:

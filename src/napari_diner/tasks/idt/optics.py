@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_diner.physics.idt.base import IDTModel
 from napari_diner.physics.idt.extended_source import extended
 from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
 from napari_diner.physics.idt.given import GivenTransfer
@@ -28,6 +29,7 @@ _NEEDLESSLY_FINE = 6
 # operations of Fourier transforms per second: on a core, and on a graphics card
 _SPEED = 2.5e9
 _SPEED_OF_A_CARD = 1e12
+_PRODUCTS = 6e7  # per second and thread, with the Fourier transforms of the data
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,16 @@ class GivenModels:
 Models = ComputedModels | GivenModels
 
 
-def prediction_seconds(model: SSNPModel) -> float:
-    """Estimate how long the multi-slice model takes for all frames: two Fourier transforms per step and source."""
+def prediction_seconds(model: IDTModel) -> float:
+    """Estimate how long a model takes for all frames.
+
+    The multi-slice model needs two Fourier transforms per step and source, the linear one a product per slice, source
+    and frequency.
+    """
     planes, rows, columns = model.shape
+    if not isinstance(model, SSNPModel):
+        products = planes * model.frames * rows * columns / 2
+        return products / (_PRODUCTS * torch.get_num_threads() if model.device.type == "cpu" else _SPEED_OF_A_CARD)
     transforms = 2 * planes * model.steps_per_slice * len(model.frame_of_source)
     operations = 5 * rows * columns * math.log2(rows * columns)
     speed = _SPEED * torch.get_num_threads() if model.device.type == "cpu" else _SPEED_OF_A_CARD

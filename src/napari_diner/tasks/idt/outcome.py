@@ -10,12 +10,13 @@ from torch import Tensor
 
 from napari_diner.errors import DinerError
 from napari_diner.io.arrays import NamedArray
+from napari_diner.physics.idt.base import IDTModel
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.idt.extent import warnings_of_ends
-from napari_diner.tasks.idt.optics import ComputedModels
+from napari_diner.tasks.idt.optics import ComputedModels, prediction_seconds
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.recording import IdtRecording
 from napari_diner.tasks.idt.stages import LINEAR_PHASE_RAD, warnings_of_phase
@@ -38,6 +39,8 @@ _DOUBTFUL_FRAME, _CHECK = 0.02, "direction, alignment and background"
 # part of the residual that is the same in all frames, at most 0.1 with a right background, and share of the data, from
 # which it is named; the fewest frames
 _STATIC, _STATIC_SHARE, _FEWEST = 0.4, 0.03, 6
+# time for the score of a run that was ended early, and the fewest frames for it
+_SCORING_S, _FEWEST_SCORED = 0.3, 4
 # largest share for a volume whose shape means something
 _MOSTLY_EXPLAINED = 0.5
 
@@ -59,8 +62,32 @@ def index_of(contrast: Tensor, recipe: IdtRecipe) -> tuple[NamedArray, NamedArra
     return n_re, n_im
 
 
+def scored_frames(model: IDTModel, record: RunRecord) -> list[int] | None:
+    """Return the frames by which a volume is scored: all, None, or some if a run is ended early, and wants no waiting.
+
+    Parameters
+    ----------
+    model
+        The model of the volume.
+    record
+        Progress of the run.
+    """
+    share = 1.0 if record.finished else _SCORING_S / max(prediction_seconds(model), 1e-9)
+    count = max(round(share * model.frames), _FEWEST_SCORED)
+    if share >= 1 or count >= model.frames:
+        return None
+    return [(2 * place + 1) * model.frames // (2 * count) for place in range(count)]
+
+
 def outcome_of(
-    recording: IdtRecording, state: IdtState, contrast: Tensor, data: Frames, residual: Frames, record: RunRecord
+    recording: IdtRecording,
+    state: IdtState,
+    contrast: Tensor,
+    data: Frames,
+    residual: Frames,
+    record: RunRecord,
+    *,
+    is_sampled: bool = False,
 ) -> Outcome:
     """Return the outcome of a volume within the field of view.
 
@@ -76,6 +103,9 @@ def outcome_of(
         g, and the difference of the model from it, (N, Y, X).
     record
         Progress of the run.
+    is_sampled
+        Whether data and residual are those of `scored_frames` only. Nothing is said about single frames then, and the
+        residual is no image of the result.
     """
     problem, recipe, left_out = state.explained, recording.recipe, recording.left_out
     n_re, n_im = index_of(contrast, recipe)
@@ -110,10 +140,14 @@ def outcome_of(
     if recording.truth is not None:
         figures["truth"] = score(n_re.data, n_im.data, recording.truth, recipe.medium_index)
     figures |= record.reconstruction
-    static = [] if phase > LINEAR_PHASE_RAD else _of_static(residual, unexplained, recipe.background)
+    static = [] if phase > LINEAR_PHASE_RAD or is_sampled else _of_static(residual, unexplained, recipe.background)
     warnings = static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)
     dark, beside = state.dark, state.brightness
-    if dark is None:
+    of_frames, remarks = list[str](), list[str]()
+    if is_sampled:
+        figures["scored_frames"] = len(residual)
+        remarks.append(f"as the run ended early, the score is that of {len(residual)} of {problem.model.frames} frames")
+    elif dark is None:
         regions = foreign_regions(residual, data)
         warnings = [*warnings_of_regions(regions, "leave these frames out (leave_out), or crop the field"), *warnings]
         of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK, [region.frame for region in regions])
@@ -136,8 +170,10 @@ def outcome_of(
         warnings += warnings_of_ends(geometry, contrast[0])
     if not state.is_multiply_scattering:
         warnings += warnings_of_phase(state, phase)
+    images = [] if is_sampled else [NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))]
     return Outcome(
-        arrays=(n_re, n_im, NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))),
+        arrays=(n_re, n_im, *images),
+        remarks=remarks,
         figures=figures,
         warnings=left_out.counted([*warnings, *state.warnings]),
         weights={"contrast": contrast.cpu().numpy()},
