@@ -93,6 +93,15 @@ def test_cancelling_keeps_the_best_so_far(qtbot: QtBot, dock: LenslessDock, wait
     assert not [layer for layer in dock.viewer.layers if "preview" in layer.name]
 
 
+def test_what_was_wrong_is_no_longer_said_once_it_is_right(dock: LenslessDock, wait_for_end: Wait) -> None:
+    dock.set_recipe(dock.recipe().updated({"wavelength_um": None}))
+    run(dock, wait_for_end)
+    assert "wavelength is missing" in dock.panel.status.text()
+    dock.editors["wavelength_um"].set_value(0.5)
+    dock.editors["wavelength_um"].changed.emit()
+    assert dock.panel.status.text() == ""
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

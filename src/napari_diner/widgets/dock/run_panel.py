@@ -73,6 +73,7 @@ class RunPanel(QWidget):
         self._worker: RunWorker | None = None
         self._activity: activity | None = None
         self._least_left = math.inf
+        self._complaint = ""
         self._has_steps = self._has_returned = self._is_showing = self._is_over = False
         self.removal = RemovalFilter(dock)
         self.removal.removed.connect(self.abandon)
@@ -183,7 +184,14 @@ class RunPanel(QWidget):
 
     def complain(self, error: DinerError) -> None:
         """Show an error in the status line."""
-        self.say(self._describe(error), warning=True)
+        self._complaint = self._describe(error)
+        self.say(self._complaint, warning=True)
+
+    def forget_complaint(self) -> None:
+        """Clear an error that has been shown for settings that are others now."""
+        if self._complaint and self.status.text() == self._complaint:
+            self.say("")
+        self._complaint = ""
 
     @contextmanager
     def explaining(self) -> Iterator[None]:

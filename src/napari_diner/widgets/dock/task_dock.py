@@ -302,8 +302,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
         for editor in self._essentials.values():
             editor.changed.connect(self._show_sections)
         for changed in (*(editor.changed for editor in self._essentials.values()), self.advanced.changed):
-            changed.connect(self.panel.checks.expect)
-            changed.connect(self.entered.expect)
+            for reaction in (self.panel.checks.expect, self.panel.forget_complaint, self.entered.expect):
+                changed.connect(reaction)
         self.panel.checks.follow(self.task, self._inputs, lambda: self.panel.running, self.checking)
         self._show_sections()
         self._prepare(self)

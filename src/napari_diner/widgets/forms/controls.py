@@ -157,4 +157,8 @@ class ShortArea(QScrollArea):
 
     def _fit(self) -> None:
         most = self._lines * self._label.fontMetrics().lineSpacing()
-        self.setFixedHeight(min(self._label.minimumHeight(), most))
+        needed = self._label.minimumHeight()
+        # a bar that comes before the text is laid out narrows it, and then stays
+        bar = Qt.ScrollBarPolicy.ScrollBarAlwaysOff if needed <= most else Qt.ScrollBarPolicy.ScrollBarAsNeeded
+        self.setVerticalScrollBarPolicy(bar)
+        self.setFixedHeight(min(needed, most))
