@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import gc
 import importlib
 import importlib.util
 import io
@@ -20,6 +19,8 @@ from napari.qt.threading import create_worker
 from napari.utils import progress as activity
 from qtpy.QtCore import QEventLoop, QThread
 from qtpy.QtWidgets import QApplication
+
+from napari_diner.widgets.garbage import no_collection
 
 AnswerT = TypeVar("AnswerT")
 
@@ -84,22 +85,6 @@ def load_torch() -> None:
         import torch
 
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
-
-
-@contextlib.contextmanager
-def no_collection() -> Iterator[None]:
-    """Collect no garbage while modules are imported; among all their objects, that takes a fifth of a second."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        # makes the new objects old ones, so that they do not start a collection right now
-        gc.freeze()
-        gc.unfreeze()
-        gc.enable()
 
 
 def load_for_layers() -> None:

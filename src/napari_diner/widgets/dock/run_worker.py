@@ -18,8 +18,9 @@ from napari_diner.tasks.result import Progress
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.failure import failure
 from napari_diner.widgets.dock.interruption import Interrupted, Interruption
+from napari_diner.widgets.garbage import no_collection
 from napari_diner.widgets.plots.loss_plot import Point
-from napari_diner.widgets.work import Titled, load_torch, no_collection, yielding
+from napari_diner.widgets.work import Titled, load_torch, yielding
 
 REPORT_INTERVAL_S = 0.1
 """Shortest time between two reports to the GUI; steps in between are collected."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 
 from napari.components import ViewerModel
 from napari.layers import Layer
 
+from napari_diner.widgets.garbage import set_aside
 from napari_diner.widgets.layers.layer_axes import LETTERS
 from napari_diner.widgets.layers.layer_units import factor_between, is_length
 
@@ -21,17 +21,13 @@ def add_layer(viewer: ViewerModel, layer: Layer) -> None:
 def remove_layer(viewer: ViewerModel, layer: Layer) -> None:
     """Remove a layer from a viewer, without the search for garbage in the whole process with which napari ends this.
 
-    It takes a third of a second once torch is loaded, and is of use with some drivers of Windows, where it is kept;
-    elsewhere the garbage is found later.
+    It is of use with some drivers of Windows, where it is kept; elsewhere the garbage is found later.
     """
     if sys.platform == "win32":
         viewer.layers.remove(layer)
         return
-    gc.freeze()
-    try:
+    with set_aside():
         viewer.layers.remove(layer)
-    finally:
-        gc.unfreeze()
 
 
 def refresh_status(viewer: ViewerModel) -> None:
