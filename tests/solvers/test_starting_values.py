@@ -34,7 +34,8 @@ def psnr_db(found: Tensor, wanted: Tensor) -> float:
 @pytest.mark.parametrize("backbone", ["siren", "mlp"])
 def test_a_diner_takes_the_values(backbone: str, width: int, outputs: int) -> None:
     torch.manual_seed(0)
-    diner = Diner(SHAPE, outputs, CompleteDinerSettings(backbone=backbone, table_width=width))
+    settings = CompleteDinerSettings(backbone=backbone, table_width=width, lattice_size=24 if width == 3 else 96)
+    diner = Diner(SHAPE, outputs, settings)
     wanted = images(outputs)
     assert psnr_db(diner.exact().detach(), wanted) < 20
     fit_values(diner, wanted, torch.Generator().manual_seed(0))
@@ -53,7 +54,7 @@ def test_pixels_take_the_values() -> None:
 @pytest.mark.parametrize("backbone", ["siren", "mlp"])
 def test_neither_offset_nor_contrast_matters(backbone: str, contrast: float) -> None:
     torch.manual_seed(0)
-    diner = Diner(SHAPE, 1, CompleteDinerSettings(backbone=backbone))
+    diner = Diner(SHAPE, 1, CompleteDinerSettings(backbone=backbone, hidden_features=32))
     wanted = 0.8 + contrast * images(1)
     fit_values(diner, wanted, torch.Generator().manual_seed(0))
     assert float((diner.exact().detach() - wanted).abs().max()) < 1e-3 * contrast + 1e-6
@@ -63,7 +64,7 @@ def test_the_same_seed_gives_the_same_network() -> None:
     tables = []
     for _ in range(2):
         torch.manual_seed(0)
-        diner = Diner(SHAPE, 1, CompleteDinerSettings())
+        diner = Diner(SHAPE, 1, CompleteDinerSettings(hidden_features=24))
         fit_values(diner, images(1), torch.Generator().manual_seed(5))
         tables.append(diner.hash_table.detach().clone())
     assert torch.equal(*tables)

@@ -81,7 +81,8 @@ def reconstructed(
     recipe: IdtRecipe,
     data: Array | IdtData,
     truth: TrueVolume | None = None,
+    compares_settings: bool = False,
     **attachments: Array,
 ) -> Result:
-    """Return the result of a whole run."""
-    return finished(started(recipe, data, truth, **attachments))
+    """Return the result of a whole run, without the comparison of settings, which takes longer unless asked for."""
+    return finished(started(recipe, data, truth, **attachments), compares_settings)

@@ -20,8 +20,8 @@ from napari_diner.tasks.result import Result
 from tests.tasks.idt.small_recordings import Recording, reconstructed, record, started
 
 
-def run(recording: Recording, **changes: Any) -> Result:
-    return reconstructed(recording.recipe.updated(changes), recording.frames, recording.truth)
+def run(recording: Recording, compares_settings: bool = False, **changes: Any) -> Result:
+    return reconstructed(recording.recipe.updated(changes), recording.frames, recording.truth, compares_settings)
 
 
 def test_priors_beat_the_closed_form_and_that_beats_nothing(recording: Recording) -> None:
@@ -88,12 +88,13 @@ def test_a_thick_sample_brings_a_warning() -> None:
 
 
 def test_optics_that_lose_something_are_told(recording: Recording) -> None:
-    coarse = run(recording, solver="tikhonov", pixel_size_um=0.25, slice_spacing_um=3.0, ring={"na": 0.3})
+    optics: dict[str, Any] = {"pixel_size_um": 0.25, "slice_spacing_um": 3.0, "ring": {"na": 0.3}}
+    coarse = run(recording, compares_settings=True, solver="tikhonov", **optics)
     text = " ".join(coarse.report["warnings"])
     assert "0.25 µm is coarser than λ/(4 NA) = 0.198 µm" in text
     assert "slice spacing of 3 µm is above the axial Nyquist limit of" in text
     assert "hardly visible" in text
-    assert run(recording, solver="tikhonov").report["warnings"] == []
+    assert run(recording, compares_settings=True, solver="tikhonov").report["warnings"] == []
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def strong() -> Recording:
 def test_strong_sample_gets_the_multi_slice_model_unasked(strong: Recording) -> None:
     closed = run(strong, solver="tikhonov").report
     assert any("more than single scattering describes" in warning for warning in closed["warnings"])
-    report = run(strong).report
+    report = run(strong, compares_settings=True).report
     assert report["model"] == "multislice"
     assert report["warnings"] == []
     assert report["truth"]["n_re_rmse"] < 0.5 * closed["truth"]["n_re_rmse"]
