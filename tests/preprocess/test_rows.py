@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import ndimage
 
 import napari_diner as nd
 from napari_diner.preprocess.rows import uneven_lines
@@ -55,3 +56,17 @@ def test_lines_of_a_sample_are_not_warned_of() -> None:
     assert not uneven_lines(recording(seed=1) * rows[:, None])
     for seed in range(3):
         assert not uneven_lines(recording("idt", seed=seed))
+
+
+def test_oblique_light_makes_detail_finer_along_its_direction_only() -> None:
+    """Fringes of 2.6 pixels along the direction of the light are no torn frames, and torn ones are still found."""
+    rng, (y, x) = np.random.default_rng(2), np.mgrid[:64, :64]
+    angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    where, smooth = (ndimage.gaussian_filter(rng.normal(size=(64, 64)), width, mode="wrap") for width in (1.2, 2))
+    waves = np.array([np.cos(2 * np.pi / 2.6 * (np.sin(a) * y + np.cos(a) * x)) for a in angles])
+    frames = 1 + smooth + 0.3 * where * waves
+    assert uneven_lines(frames)
+    assert not uneven_lines(frames, oblique=True)
+    frames[2, ::2] = np.roll(frames[2, ::2], 6, 1)
+    ((numbers, _),) = uneven_lines(frames, oblique=True)
+    assert numbers == [2]

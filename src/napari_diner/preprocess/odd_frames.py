@@ -19,7 +19,7 @@ class OddFrames(NamedTuple):
     """Sentences about them."""
 
 
-def odd_frames(frames: Array) -> OddFrames:
+def odd_frames(frames: Array, *, oblique: bool = False) -> OddFrames:
     """Return the frames with stripes, with lines that do not fit each other, or of nothing but noise.
 
     What they show says nothing about distances, directions or displacements, so that these cannot be doubted because
@@ -29,8 +29,10 @@ def odd_frames(frames: Array) -> OddFrames:
     ----------
     frames
         Intensities, (N, Y, X), finite.
+    oblique
+        Whether the light comes from another direction in each frame.
     """
-    found = [*only_noise(frames), *uneven_lines(frames)]
+    found = [*only_noise(frames), *uneven_lines(frames, oblique=oblique)]
     return OddFrames(_all_of(numbers for numbers, _ in found), tuple(text for _, text in found))
 
 

@@ -21,9 +21,13 @@ _MOSTLY = 0.5
 """The same length relative to lines that hold little but stripes."""
 _TORN = 1.35
 """Difference of adjacent lines relative to that of next but one, in that of most frames, and of the other direction."""
+_ANY_DETAIL = 1.1
+"""The same difference, which is below 0.7 for detail that a camera resolves, and 1 for noise."""
+_FRINGE_PX = 12.0
+"""Length of stripes from which they are no fringes of small parts of a sample, which appear across the light only."""
 
 
-def uneven_lines(frames: Array) -> list[tuple[list[int], str]]:
+def uneven_lines(frames: Array, *, oblique: bool = False) -> list[tuple[list[int], str]]:
     """Return frames with stripes, or with odd and even lines that do not fit each other: numbers from zero, a warning.
 
     The second difference of lines is the same along them only where there are stripes. Adjacent lines differ more than
@@ -34,6 +38,8 @@ def uneven_lines(frames: Array) -> list[tuple[list[int], str]]:
     ----------
     frames
         Intensities, (N, Y, X), finite.
+    oblique
+        Whether the light comes from another direction in each frame, along which its detail is finer.
     """
     if len(frames) < _FEWEST_FRAMES or min(frames.shape[1:]) < _FEWEST_LINES:
         return []
@@ -45,7 +51,7 @@ def uneven_lines(frames: Array) -> list[tuple[list[int], str]]:
         # stripes cannot be longer than the lines
         longer = min(longer, max(_MOSTLY * frames.shape[2 - axis], _TORN * float(np.median(length))))
         visible = max(_VISIBLE**2, _STRONGER * float(np.median(power)))
-        odd = np.flatnonzero((power > visible) & (length > longer))
+        odd = np.flatnonzero((power > visible) & (length > max(longer, _FRINGE_PX if oblique else 0.0)))
         striped |= set(odd.tolist())
         if 0 < odd.size <= len(frames) // 2:
             text = (
@@ -57,7 +63,7 @@ def uneven_lines(frames: Array) -> list[tuple[list[int], str]]:
     for own, other, name in ((*torn, "rows"), (*torn[::-1], "columns")):
         ratio = own / other
         odd = np.flatnonzero((own > _TORN * np.median(own)) & (ratio > _TORN * np.median(ratio)))
-        odd = odd[~np.isin(odd, [*striped])]
+        odd = odd[~np.isin(odd, [*striped]) & (own[odd] > (_ANY_DETAIL if oblique else 0.0))]
         if 0 < odd.size <= len(frames) // 2:
             text = (
                 f"odd and even {name} of {numbered(odd)} do not fit each other, unlike in the others, as in an "

@@ -121,7 +121,7 @@ def check_geometry(recipe: IdtRecipe, data: IdtData) -> GeometryCheck:
     left_out = LeftOut.of(recipe, len(data.frames))
     data = without(data, left_out)
     contrast, warnings = contrast_of(recipe, data)
-    warnings += odd_frames(1 + contrast).warnings
+    warnings += odd_frames(1 + contrast, oblique=True).warnings
     geometry = recipe.geometry((recipe.slice_count, contrast.shape[1], contrast.shape[2]))
     illumination = recipe.illumination(left_out.frames).without(left_out.numbers)
     start, more = within_aperture(recipe, illumination)

@@ -108,7 +108,7 @@ class IdtRecording:
         counted_before += self.left_out.counted(_said_of(unlit))
         self.left_out = self.left_out.and_of_the_rest(unlit)
         contrast, warnings = contrast_of(self.recipe, data)
-        odd = odd_frames(1 + contrast)
+        odd = odd_frames(1 + contrast, oblique=True)
         warnings += [*odd.warnings, *few_frames(len(contrast), recipe.slice_count)]
         warnings += of_one_light(contrast)
         self.recipe, repeats = with_surround(self.recipe, contrast, is_computed=data.transfer is None)
