@@ -82,3 +82,14 @@ def test_half_a_frame_of_another_recording_is_named_after_a_run(name: str) -> No
     (text,) = said(foreign)
     assert "frame 4 in rows 1 to" in text
     assert "leave_out" in text
+
+
+def test_cells_that_are_hard_to_explain_in_many_frames_are_no_regions() -> None:
+    """As of a sample that scatters strongly: its shadows lie in another place in each frame."""
+    residual, trivial = noise((16, 64, 64)), 3 * noise((16, 64, 64), 1)
+    for number in range(16):
+        row, column = divmod(number, 4)
+        residual[number, 16 * row : 16 * row + 8, 16 * column : 16 * column + 8] *= 6
+    assert foreign_regions(residual, trivial) == []
+    residual[5, 48:56, 32:40] *= 30
+    assert [region.frame for region in foreign_regions(residual, trivial)] == [5]

@@ -13,8 +13,11 @@ _ACROSS, _FEWEST_PX, _FEWEST_FRAMES = 8, 6, 4
 # quantile over the cells of a frame that is its usual residual, also if half of the frame is foreign
 _USUAL = 0.4
 # A cell is foreign with this many times the residual that is usual in its frame and at its place: good results reach 3,
-# those of simplified models of recorded samples 7. And the residual must be at least this part of the mean variation.
-_FOREIGN, _RELEVANT = 10.0, 0.1
+# those of simplified models of recorded samples 13, and of cells that lie in another place in each frame and are cut
+# by the edges 14 if 5 % is left unexplained, 24 if it is 11 or 23 %. It must exceed the worst cells of most frames so
+# many times, too, as all frames are hard to explain with wrong settings. And the residual must be at least this part
+# of the mean variation.
+_FOREIGN, _PER_SHARE, _UNLIKE_MOST, _RELEVANT = 20.0, 10.0, 3.0, 0.1
 # cells beside a foreign one that belong to it, in units of the usual residual
 _BESIDE = 5.0
 # least part of the variation of a frame outside its region, without which the whole frame is foreign
@@ -70,8 +73,11 @@ def foreign_regions(residual: npt.NDArray[np.floating], trivial: npt.NDArray[np.
     both = of_frame * of_place / max(float(np.median(squares)), 1e-300)
     usual = np.maximum(np.maximum(of_frame, of_place), np.maximum(both, 1e-12 * typical))
     excess = np.where(squares > _RELEVANT * typical, squares / np.maximum(usual, 1e-300), 0.0)
+    worst = excess.max((1, 2))
+    share = min(float(squares.mean()) / max(typical, 1e-300), 1.0)
+    least = max(_FOREIGN * (1 + _PER_SHARE * share), _UNLIKE_MOST * float(np.median(worst)))
     regions = []
-    for frame in np.flatnonzero((excess > _FOREIGN).any((1, 2))).tolist():
+    for frame in np.flatnonzero(worst > least).tolist():
         around = excess[frame] > _BESIDE
         if variation[frame][~around].sum() < _OUTSIDE * variation[frame].sum():
             continue
@@ -81,7 +87,7 @@ def foreign_regions(residual: npt.NDArray[np.floating], trivial: npt.NDArray[np.
                 frame,
                 (int(edges[0][rows.min()]), int(edges[0][rows.max() + 1])),
                 (int(edges[1][columns.min()]), int(edges[1][columns.max() + 1])),
-                float(excess[frame].max()),
+                float(worst[frame]),
             )
         )
     return sorted(regions, key=lambda region: -region.excess)

@@ -60,6 +60,19 @@ def test_a_sample_that_reaches_beyond_the_slices_is_told(
     assert [words in text for text in said] == ([True] if words else [])
 
 
+@pytest.mark.parametrize("noise", [0.002, 0.02])
+def test_noise_in_the_slices_at_the_ends_is_not_taken_for_a_sample(recording: Recording, noise: float) -> None:
+    def said(**changes: object) -> list[str]:
+        recipe = recording.recipe.updated({"solver": "tikhonov", **changes})
+        warnings = reconstructed(recipe, frames).report["warnings"]
+        return [text for text in warnings if text.startswith("the sample reaches")]
+
+    frames = recording.frames + noise * np.random.default_rng(3).standard_normal(recording.frames.shape)
+    assert said() == []
+    if noise < 0.01:
+        assert said(slice_count=4)
+
+
 @pytest.mark.parametrize("first_um", [9.0, -17.0])
 def test_slices_beside_the_sample_are_named_and_nothing_else(recording: Recording, first_um: float) -> None:
     said = started(recording.recipe.updated({"first_slice_um": first_um}), recording.frames).warnings

@@ -111,26 +111,41 @@ def _fine(geometry: VolumeGeometry) -> Tensor:
     return torch.hypot(fy, torch.fft.rfftfreq(columns, geometry.pixel_size_um)) > _FINE * geometry.cutoff
 
 
-def warnings_of_ends(geometry: VolumeGeometry, volume: Tensor) -> list[str]:
+def warnings_of_ends(
+    models: ComputedModels, volume: Tensor, data: Tensor, noise: float, tikhonov: float | None = None
+) -> list[str]:
     """Return a warning if a sample reaches the first or the last slice of its volume.
 
-    What is beyond is missing, and the slices at the ends explain its light as well as they can.
+    What is beyond is missing, and the slices at the ends explain its light as well as they can. Noise has detail in
+    all slices, and often more towards the ends; that of noise in the closed form is subtracted.
 
     Parameters
     ----------
-    geometry
-        The volume and the objective.
+    models
+        Models of the volume.
     volume
         The real part of the contrast, (Z, Y, X).
+    data
+        g = I / I_background − 1, real, (N, Y, X).
+    noise
+        Standard deviation of the noise of the data.
+    tikhonov
+        Weight that led to the volume; chosen from the data if None.
     """
     if len(volume) < _LEAST_SLICES:
         return []
-    fade, fine = fading(*volume.shape[1:]).to(volume), _fine(geometry).to(volume)
-    detail = [float((torch.fft.rfft2(plane * fade).abs().square() * fine).sum()) for plane in volume]
+    geometry = models.geometry
+    fade = fading(*volume.shape[1:]).to(volume)
+    detail = _detail(torch.fft.rfft2(volume * fade), geometry, fade)
+    of_noise = detail.new_zeros(())
+    if float(detail[[0, -1]].max()) > _REACHED * float(detail.max()):
+        of_noise = _detail_of_noise(models, data, noise, tikhonov).to(detail)
+    sample = detail - of_noise
+    reached = (sample > _REACHED * sample.max()) & (sample > of_noise)
     ends = [
         f"the {name} slice, at {geometry.slice_positions_um[place]:.3g} µm"
         for name, place in (("first", 0), ("last", -1))
-        if detail[place] > _REACHED * max(detail)
+        if reached[place]
     ]
     if not ends:
         return []
@@ -138,6 +153,26 @@ def warnings_of_ends(geometry: VolumeGeometry, volume: Tensor) -> list[str]:
         f"the sample reaches {' and '.join(ends)}, and probably continues beyond, where the volume ends; the command "
         "slices, or “Which slices?” in the dock, recommends slices that hold it"
     ]
+
+
+def _detail(spectrum: Tensor, geometry: VolumeGeometry, fade: Tensor) -> Tensor:
+    """Return the mean square of fine detail in each slice, (Z,), for the half-spectra, (Z, Y, X'), of faded slices."""
+    power: Tensor = (spectrum.abs().square() * _fine(geometry).to(spectrum.device)).sum((1, 2))
+    return power / (fade.numel() * fade.square().sum())
+
+
+def _detail_of_noise(models: ComputedModels, data: Tensor, noise: float, tikhonov: float | None) -> Tensor:
+    """Return the mean square of fine detail, (Z,), that white noise causes in the slices of the closed form."""
+    size = min(data.shape[1], _SIDE), min(data.shape[2], _SIDE)
+    geometry = replace(models.geometry, shape=(models.geometry.shape[0], *size))
+    model = replace(models, geometry=geometry).linear()
+    closed = ClosedForm(model)
+    if tikhonov is None:
+        part = data[busiest(data, size)] * fading(*size).to(data)
+        tikhonov = choose_tikhonov(closed, part).value
+    random = torch.randn((len(data), *size), generator=torch.Generator().manual_seed(0))
+    spectrum = model.spectrum((noise * random).to(data))
+    return _detail(closed.correction(spectrum, tikhonov)[0], geometry, torch.ones(size).to(data))
 
 
 def _extent(detail: list[float]) -> tuple[int, int]:

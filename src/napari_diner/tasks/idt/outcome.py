@@ -14,6 +14,7 @@ from napari_diner.physics.idt.base import IDTModel
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
+from napari_diner.solvers.idt.weight_choice import noise_level
 from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.idt.extent import warnings_of_ends
 from napari_diner.tasks.idt.optics import ComputedModels, prediction_seconds
@@ -43,6 +44,8 @@ _STATIC, _STATIC_SHARE, _FEWEST = 0.4, 0.03, 6
 _SCORING_S, _FEWEST_SCORED = 0.3, 4
 # largest share for a volume whose shape means something
 _MOSTLY_EXPLAINED = 0.5
+# part of saturated pixels from which noise does not tell which detail of a volume is that of a sample
+_MOST_BOUNDED = 0.05
 
 
 def no_volume() -> DinerError:
@@ -166,8 +169,10 @@ def outcome_of(
         figures["method"] = "gauss-newton"
         warnings += warnings_of_reach(unexplained, phase)
     if isinstance(state.models, ComputedModels) and unexplained.share < _MOSTLY_EXPLAINED:
-        geometry = state.models.of_size(*contrast.shape[2:]).geometry
-        warnings += warnings_of_ends(geometry, contrast[0])
+        models, weight = state.models.of_size(*contrast.shape[2:]), priors.tikhonov or None
+        warnings += warnings_of_ends(
+            models, contrast[0], problem.data, noise_level(problem.linear, problem.data), weight
+        )
     if not state.is_multiply_scattering:
         warnings += warnings_of_phase(state, phase)
     images = [] if is_sampled else [NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))]

@@ -31,7 +31,6 @@ from napari_diner.tasks.idt.other_optics import (
     ALIKE,
     EDGE_PERIODS,
     FEW,
-    FEWEST_FRAMES,
     Recorded,
     other_pupil,
     other_scale,
@@ -44,7 +43,7 @@ from napari_diner.tasks.left_out import LeftOut
 
 # frequencies for a ranking
 _MANY = 400
-# largest error of prediction without a comparison, and of few frames in another scale; and smallest number of frames
+# largest error of prediction without a comparison, and in another scale; and smallest number of frames
 _WELL_PREDICTED, _PREDICTED = 0.1, 0.5
 _FEWEST_FRAMES = 4
 # steps by which the first angle of a ring is refined
@@ -173,14 +172,12 @@ def _in_other_scales(models: ComputedModels, recorded: Recorded, periods: float)
 def _scaled_and_rotated(models: ComputedModels, test: ArrangementTest) -> list[Judged]:
     """Judge the directions in other scales and at other angles.
 
-    Few frames may predict each other badly, and the better the more alike their directions are: then smaller ones seem
-    right, and are left out.
+    Frames may predict each other badly, if they are few or their field continues beyond its edges, and the better the
+    more alike their directions are: then smaller ones seem right, and are left out.
     """
     original, geometry = models.illumination, models.geometry
     in_scale = test.judge(scaled(original, geometry.na, geometry.medium_index))
-    if len(original) < FEWEST_FRAMES:
-        in_scale = [way for way in in_scale if way.error < _PREDICTED]
-    return [*in_scale, *test.judge(rotated(original))]
+    return [*(way for way in in_scale if way.error < _PREDICTED), *test.judge(rotated(original))]
 
 
 def _error(way: Judged) -> float:
