@@ -252,3 +252,15 @@ def test_a_small_file_of_a_huge_image_is_refused_before_it_is_decoded(tmp_path: 
     for door in (probe, read_image):
         with pytest.raises(InputError, match=r"announces 0\.302 GiB"):
             door(path)
+
+
+@pytest.mark.parametrize(
+    ("axes", "select", "other"), [("TNYX", "N=1", "T"), ("NPYX", "N=0", "P"), ("CNYX", "N=2", "C")]
+)
+def test_times_are_not_taken_for_frames_that_are_selected_away(
+    axes: str, select: str, other: str, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "stack.npy", np.zeros((3, 4, 20, 30)))
+    with pytest.raises(InputError, match=f"points along {other} would be taken for frames; choose along {other}"):
+        probe(tmp_path / "stack.npy", axes=axes, select=select)
+    assert probe(tmp_path / "stack.npy", axes=axes, select=f"{other}=0").frames == (4 if axes[1] == "N" else 3)

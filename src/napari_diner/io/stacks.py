@@ -15,13 +15,15 @@ import numpy as np
 
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
-from napari_diner.io.axes import described_axes
+from napari_diner.io.axes import described_axes, parse_selection
 from napari_diner.io.files import find_files
 from napari_diner.io.header import Header
 from napari_diner.io.signals import SignalInfo, read_signal
 
 _PLANES = "N"
 """Axis of colours according to the header of a file, whose planes count as frames unless they are equal."""
+_NO_FRAMES = "TPC"
+"""Times, positions and channels, which are no frames of one recording in an array that has an axis of frames."""
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 """Smallest and largest number of single precision, in which frames are processed."""
 
@@ -84,7 +86,34 @@ def probe(source: str | Path, *, axes: str = "", select: str = "", kinds: str = 
             "stored in {field:axes}",
             "select",
         )
+    check_axis_of_frames(info.axes, info.shape, select, str(source))
     return info
+
+
+def check_axis_of_frames(axes: str, shape: tuple[int, ...], select: str, source: str) -> None:
+    """Check that the axis of frames has not been selected away, so that another one would be taken for it.
+
+    Parameters
+    ----------
+    axes, shape
+        Letters and sizes of the axes that are left.
+    select
+        The selection that led to them; see `napari_diner.io.axes.view_of`.
+    source
+        Name in messages.
+
+    Raises
+    ------
+    InputError
+        If it has.
+    """
+    left = axes[0]
+    if left in _NO_FRAMES and shape[0] > 1 and parse_selection(select).get("N") is not None:
+        raise InputError(
+            f"Frames are along N in {source}, of which one is chosen, so that points along {left} would be taken for "
+            f"frames; choose along {left} instead, such as {left}=0, or name the axes as stored in {{field:axes}}",
+            "select",
+        )
 
 
 def read(info: StackInfo) -> Array:

@@ -17,7 +17,7 @@ from napari_diner.io.header import Header, unnamed_axes
 from napari_diner.io.parts import split_part
 from napari_diner.io.places import expanded
 from napari_diner.io.signals import NOT_SQUARE
-from napari_diner.io.stacks import grey, probe, read
+from napari_diner.io.stacks import check_axis_of_frames, grey, probe, read
 from napari_diner.tasks.recipe import ArrayRecipe
 from napari_diner.tasks.task import Frames
 
@@ -142,6 +142,7 @@ def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None, pixe
                 f"(N, Y, X), or choose along the others with {{field}}, such as {letters[-4]}=0",
                 "select",
             )
+        check_axis_of_frames(array.axes, array.shape, recipe.select, "the stack")
         if len(frames.shape) < 3:  # the check of the frames refuses it
             return array
         shape = ((1, *array.shape) if len(letters) == 2 else array.shape)[:3]
