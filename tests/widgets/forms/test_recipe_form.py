@@ -17,7 +17,7 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.widgets.forms.controls import wrap_tooltips
-from napari_diner.widgets.forms.editors import with_titles
+from napari_diner.widgets.forms.editors import NumbersEditor, with_titles
 from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.forms.recipe_form import RecipeForm
 
@@ -246,3 +246,11 @@ def test_a_section_makes_its_editors_when_it_is_unfolded(qtbot: QtBot) -> None:
     assert LenslessRecipe.parse(form.values()) == folded
     section.form.editors["iterations"].set_value(4)
     assert len(changes) == 2 and LenslessRecipe.parse(form.values()).gauss_newton.iterations == 4
+
+
+def test_a_long_list_shows_its_beginning(qtbot: QtBot) -> None:
+    editor = NumbersEditor("Numbers", 1, ())
+    qtbot.addWidget(editor)
+    editor.set_value([0.125] * 50)
+    assert editor.cursorPosition() == 0
+    assert editor.value() == [0.125] * 50

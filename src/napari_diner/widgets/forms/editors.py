@@ -113,7 +113,12 @@ class _TextEditor(QLineEdit):
         return self.text().strip()
 
     def set_value(self, value: object) -> None:
-        self.setText(str(value or ""))
+        self._show(str(value or ""))
+
+    def _show(self, text: str) -> None:
+        """Show the beginning of a text, which may be longer than the field."""
+        self.setText(text)
+        self.setCursorPosition(0)
 
 
 class _PathEditor(QWidget):
@@ -185,7 +190,7 @@ class NumbersEditor(_TextEditor):
 
     def set_value(self, value: object) -> None:
         """Show numbers."""
-        self.setText(", ".join(map(_number_text, value)) if isinstance(value, Sequence) else "")
+        self._show(", ".join(map(_number_text, value)) if isinstance(value, Sequence) else "")
 
 
 class _MappingEditor(_TextEditor):
@@ -206,7 +211,7 @@ class _MappingEditor(_TextEditor):
 
     def set_value(self, value: object) -> None:
         flow = yaml.safe_dump(value, default_flow_style=True, width=float("inf")) if value else ""
-        self.setText(flow.strip())
+        self._show(flow.strip())
 
 
 def make_editor(name: str, field: FieldInfo, none_text: str | None = None) -> Editor | None:
