@@ -103,6 +103,7 @@ def commands(folder: Path) -> dict[str, Command]:
         "render": Command(("render", fitted, "--zoom", "2"), ("render", fitted), output="out.tif"),
         "measure": Command(measured, (*measured, "--refraction-increment", "0.2"), output="out.csv"),
         "directions": Command(("directions", "--recipe", volume), output="out.yaml", replaces=False),
+        "slices": Command(("slices", "--recipe", volume), output="out.yaml", replaces=False),
     }
 
 

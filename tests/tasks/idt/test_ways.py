@@ -212,6 +212,8 @@ def test_another_pupil_is_warned_of(true: tuple[float, ...], given: tuple[float,
     recipe = sample.recipe.updated({"pupil": {"zernike_rad": given}})
     said = [text for text in started(recipe, sample.data.data).warnings if "fit better" in text]
     assert [words in text for text in said] == ([True] if words else [])
+    if not words:
+        return
     # a run that estimates it has no need of the warning
     estimated = recipe.updated({"calibration": {"pupil": True}})
     assert not [text for text in started(estimated, sample.data.data).warnings if "objective" in text]
