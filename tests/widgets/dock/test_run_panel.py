@@ -103,16 +103,20 @@ def test_warnings_are_shown_during_a_run(dock: Dock, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: not dock.panel.running, timeout=5000)
 
 
-def test_warnings_are_looked_for_after_the_first_step() -> None:
+@pytest.mark.parametrize("steps", [20, 3])
+def test_warnings_are_looked_for_after_the_first_picture_or_at_the_end(steps: int) -> None:
     class Doubtful(Parabola):
         @property
         def warnings(self) -> tuple[str, ...]:  # type: ignore[override]
             return (f"the largest value is {self.image.max():.2f}",)
 
-    reports = drive(Doubtful, Controls())
-    assert isinstance(next(reports), ProgressReport)
-    assert isinstance(next(reports), Comparing)
-    assert next(reports) == Doubts(("the largest value is 0.30",), ())
+    reports = list(drive(lambda: Doubtful(steps), Controls()))
+    place = next(number for number, report in enumerate(reports) if isinstance(report, Comparing))
+    before = reports[place - 1]
+    assert isinstance(before, ProgressReport) and before.progress.iteration == min(steps, 5)
+    largest = f"{1 - 0.7 ** min(steps, 5):.2f}"
+    assert reports[place + 1] == Doubts((f"the largest value is {largest}",), ())
+    assert sum(isinstance(report, Doubts) for report in reports) == 1
 
 
 def test_cancelling_ends_a_long_comparison_of_settings_and_keeps_the_best(

@@ -26,6 +26,8 @@ REPORT_INTERVAL_S = 0.1
 """Shortest time between two reports to the GUI; steps in between are collected."""
 PREVIEW_INTERVAL_S = 0.25
 """Shortest time between two previews: drawing them takes processor time from the run."""
+_PICTURE_S = 10.0
+"""Time without a picture after which settings are compared with the data nevertheless."""
 
 
 class Drivable(Protocol):
@@ -185,7 +187,7 @@ def _drive(begin: Begin, controls: Controls) -> Generator[Report, None, object]:
     with contextlib.ExitStack() as context:
         with no_collection(), controls.interruption:
             run = context.enter_context(begin())
-        steps, doubts = iter(run), None
+        steps, doubts, is_pictured, began = iter(run), None, False, time.monotonic()
         while not controls.stopped:
             with controls.interruption:
                 progress = next(steps, None)
@@ -203,7 +205,8 @@ def _drive(begin: Begin, controls: Controls) -> Generator[Report, None, object]:
                 yield ProgressReport(progress, tuple(points))
                 points.clear()
                 reported = time.monotonic()
-            if doubts is None:
+            is_pictured = is_pictured or bool(progress.preview) or time.monotonic() - began > _PICTURE_S
+            if doubts is None and is_pictured:
                 # looked for after the first picture, as they may take seconds
                 yield Comparing()
                 doubts = controls.unless_stopped(lambda: Doubts(run.warnings, run.notes))
@@ -218,6 +221,16 @@ def _drive(begin: Begin, controls: Controls) -> Generator[Report, None, object]:
             yield ProgressReport(latest, tuple(points))
         if controls.abandoned or not (latest or finished):
             return None
+        if doubts is None and not finished:
+            run.compares_settings = False
+        elif doubts is None and latest is not None:
+            # a short run without a picture
+            yield Comparing()
+            doubts = controls.unless_stopped(lambda: Doubts(run.warnings, run.notes))
+            if doubts is None:
+                run.compares_settings = False
+            else:
+                yield doubts
         with controls.interruption:
             return run.result()
 
