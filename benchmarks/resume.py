@@ -36,7 +36,7 @@ _EVERY_S = 0.05
 """Seconds between checkpoints."""
 SIGNALS = {signal.SIGKILL: {0, -9}, signal.SIGINT: {0, 130}, signal.SIGTERM: {0, 130}}
 """Exit codes after each signal; 0 if the command was done already."""
-RESUMED = ("lensless", "idt", "fit")
+RESUMED = ("lensless", "lensless series", "lensless tiles", "idt", "idt calibrated", "idt tiles", "fit", "fit series")
 """What continues with ``--resume``; others do so in any case."""
 
 
@@ -45,13 +45,15 @@ def commands(folder: Path) -> dict[str, list[str]]:
     for name, settings in {
         "lensless": ["--height-px", "64", "--width-px", "64"],
         "idt": ["--height-px", "32", "--width-px", "32", "--slices", "6", "--frames", "12"],
+        "wide-lensless": ["--height-px", "64", "--width-px", "160"],
+        "wide-idt": ["--height-px", "64", "--width-px", "160", "--slices", "4", "--frames", "8"],
         "image": ["--height-px", "64", "--width-px", "64"],
     }.items():
         said = folder / "said.txt"
-        if in_process(["simulate", name, "-o", str(folder / name), "-q", *settings], said) != 0:
+        if in_process(["simulate", name.removeprefix("wide-"), "-o", str(folder / name), "-q", *settings], said) != 0:
             raise SystemExit(said.read_text())
     stages = ["--calibrate", "z", "--start", "alternating", "--solver", "diner", "--gradient.iterations", "60"]
-    recipe = {name: str(folder / name / "recipe.yaml") for name in ("lensless", "idt")}
+    recipe = {name: str(folder / name / "recipe.yaml") for name in ("lensless", "idt", "wide-lensless", "wide-idt")}
     image, plan = str(folder / "image" / "image.tif"), folder / "plan.yaml"
     fit = {"task": "fit", "epochs": 150, "checkpoint_seconds": _EVERY_S}
     for name in "ab":
@@ -62,8 +64,36 @@ def commands(folder: Path) -> dict[str, list[str]]:
     for name in "ab":
         shutil.copy(image, arrivals / f"{name}.tif")
     recipe_of_arrivals.write_text(yaml.safe_dump(fit))
+    frames = tifffile.imread(folder / "lensless" / "stack.tif")
+    tifffile.imwrite(folder / "series.tif", np.stack([frames, frames[..., ::-1]]), photometric="minisblack")
+    video = np.stack([np.roll(tifffile.imread(image), shift, 1) for shift in (0, 2, 4)])
+    tifffile.imwrite(folder / "video.tif", video, photometric="minisblack")
     every = ["--checkpoint-seconds", str(_EVERY_S)]
+    in_series, in_tiles = ["--select", "T=all"], ["--set", "tiles={use: always, size_px: 96}"]
+    lensless, idt = ["lensless", "--recipe", recipe["lensless"]], ["idt", "--recipe", recipe["idt"]]
     return {
+        "lensless series": [*lensless, str(folder / "series.tif"), *in_series, "--axes", "TNYX", *stages, *every],
+        "lensless tiles": [
+            "lensless",
+            "--recipe",
+            recipe["wide-lensless"],
+            *in_tiles,
+            "--set",
+            "uncertainty={map: true, samples: 2, cg_steps: 20}",
+            *every,
+        ],
+        "idt tiles": ["idt", "--recipe", recipe["wide-idt"], *in_tiles, "--model", "born", *every],
+        "idt calibrated": [
+            *idt,
+            "--set",
+            "calibration={illuminations: refine}",
+            "--solver",
+            "diner",
+            "--gradient.iterations",
+            "60",
+            *every,
+        ],
+        "fit series": ["fit", str(folder / "video.tif"), *in_series, "--axes", "TYXS", "--epochs", "100", *every],
         "lensless": ["lensless", "--recipe", recipe["lensless"], *stages, *every],
         "idt": ["idt", "--recipe", recipe["idt"], "--model", "multislice", *every],
         "fit": ["fit", image, "--epochs", "300", *every],
@@ -183,7 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--damages", type=int, default=60)
-    parser.add_argument("--tasks", default="lensless,idt,fit,batch,workers,watch")
+    parser.add_argument("--tasks", default=",".join((*RESUMED, "batch", "workers", "watch")))
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     random = np.random.default_rng(0)
