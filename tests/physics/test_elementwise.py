@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.loops import can_compile
-from napari_diner.physics.elementwise import intensity, multiplied, projected
+from napari_diner.physics.elementwise import add_conjugate_product_, intensity, multiplied, multiply_, project_
 
 LARGE = (264, 260)
 
@@ -21,6 +21,7 @@ FIELDS = {
     "whole": lambda seed: field(LARGE, seed),
     "cropped": lambda seed: field((300, 300), seed)[20:284, 15:275],
     "several waves": lambda seed: field((3, *LARGE), seed),
+    "several waves, cropped": lambda seed: field((3, 300, 300), seed)[:, 20:284, 15:275],
     "small": lambda seed: field((5, 7), seed),
     "conjugate": lambda seed: field(LARGE, seed).conj(),
     "double precision": lambda seed: field(LARGE, seed, torch.complex128),
@@ -36,9 +37,17 @@ def test_values_are_those_of_numpy(layout: str, threads: int, monkeypatch: pytes
     u, d = U.resolve_conj().numpy(), direction.resolve_conj().numpy()
     np.testing.assert_allclose(intensity(U).numpy(), np.abs(u) ** 2, rtol=2e-6)
     np.testing.assert_allclose(multiplied(U, direction.real).numpy(), u * d.real, rtol=2e-6)
-    np.testing.assert_allclose(
-        projected(U, direction).resolve_conj().numpy(), (d.conj() * u).real * d, rtol=1e-4, atol=1e-6
-    )
+    expected = u * d.real
+    assert multiply_(U, direction.real) is U
+    np.testing.assert_allclose(U.resolve_conj().numpy(), expected, rtol=2e-6)
+    U, u = FIELDS[layout](3), FIELDS[layout](3).resolve_conj().numpy()
+    total = field(tuple(U.shape), 2, U.dtype)
+    expected = total.numpy() + d.conj() * u
+    assert add_conjugate_product_(total, direction, U) is total
+    np.testing.assert_allclose(total.numpy(), expected, rtol=1e-4, atol=1e-5)
+    along = (d.conj() * u).real * d
+    assert project_(U, direction) is U
+    np.testing.assert_allclose(U.resolve_conj().numpy(), along, rtol=1e-4, atol=1e-6)
 
 
 def test_one_pass_is_used_where_numba_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,13 +40,28 @@ def multiplied(U: Tensor, factor: Tensor) -> Tensor:
     return product
 
 
-def projected(U: Tensor, direction: Tensor) -> Tensor:
-    """Return ``Re[d* U] d`` for a direction d of each pixel: for unit phasors, the part of U along them."""
-    if not _is_compiled(U, direction):
-        return direction * (direction.real * U.real + direction.imag * U.imag)
-    along = torch.empty(U.shape, dtype=U.dtype)
-    _run(_projected, U, direction, along)
-    return along
+def multiply_(U: Tensor, factor: Tensor) -> Tensor:
+    """Multiply a field by a real image, in place."""
+    if not (_is_compiled(U, factor) and _has_rows(U)):
+        return U.mul_(factor)
+    _run(_multiplied, U, factor, U)
+    return U
+
+
+def project_(U: Tensor, direction: Tensor) -> Tensor:
+    """Replace a field by ``Re[d* U] d`` for a direction d of each pixel: for unit phasors, its part along them."""
+    if not (_is_compiled(U, direction) and _has_rows(U)):
+        return U.copy_(direction * (direction.real * U.real + direction.imag * U.imag))
+    _run(_project, U, direction)
+    return U
+
+
+def add_conjugate_product_(total: Tensor, factor: Tensor, U: Tensor) -> Tensor:
+    """Add ``f* U`` to a total, for complex images of the same shape."""
+    if not (_is_compiled(total, factor, U) and _has_rows(total)):
+        return total.addcmul_(factor.conj(), U)
+    _run(_add_conjugate_product, total, factor, U)
+    return total
 
 
 def _is_compiled(U: Tensor, *others: Tensor) -> bool:
@@ -59,6 +74,11 @@ def _is_compiled(U: Tensor, *others: Tensor) -> bool:
         and not any(image.is_conj() or image.requires_grad for image in (U, *others))
         and can_compile()
     )
+
+
+def _has_rows(U: Tensor) -> bool:
+    """Return whether the rows of an image of any shape can be listed without a copy, to change it in place."""
+    return U.dim() == 2 or U.is_contiguous()
 
 
 def _run(loop: Callable[..., Any], *images: Tensor) -> None:
@@ -82,8 +102,15 @@ def _multiplied(U, factor, product, start, stop):  # type: ignore[no-untyped-def
 
 
 @compiled
-def _projected(U, direction, along, start, stop):  # type: ignore[no-untyped-def]
+def _project(U, direction, start, stop):  # type: ignore[no-untyped-def]
     for row in range(start, stop):
         for at in range(U.shape[1]):
             towards = direction[row, at]
-            along[row, at] = towards * (towards.real * U[row, at].real + towards.imag * U[row, at].imag)
+            U[row, at] = towards * (towards.real * U[row, at].real + towards.imag * U[row, at].imag)
+
+
+@compiled
+def _add_conjugate_product(total, factor, U, start, stop):  # type: ignore[no-untyped-def]
+    for row in range(start, stop):
+        for at in range(U.shape[1]):
+            total[row, at] += factor[row, at].conjugate() * U[row, at]

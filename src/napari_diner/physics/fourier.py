@@ -32,7 +32,7 @@ def ifft2(spectrum: Tensor) -> Tensor:
         min(fields, 2), height, width, spectrum.dtype, torch.get_num_threads()
     ):
         unscaled: Tensor = torch.fft.ifft2(spectrum, norm="forward")
-        return unscaled * (1 / (height * width))
+        return unscaled.mul_(1 / (height * width))
     scaled: Tensor = torch.fft.ifft2(spectrum)
     return scaled
 

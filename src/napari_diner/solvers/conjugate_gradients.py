@@ -52,10 +52,10 @@ class ConjugateGradients:
         def step() -> Tensor:
             # in place, so that the step can be recorded; without a reference to this object, which would keep the
             # recording alive in a cycle
-            image = operator(direction) + damping * direction
+            image = torch.add(operator(direction), direction, alpha=damping)
             length = square / inner(direction, image)
-            solution.add_(length * direction)
-            residual.sub_(length * image)
+            solution.addcmul_(length.to(direction.dtype), direction)
+            residual.addcmul_(-length.to(direction.dtype), image)
             preconditioned = preconditioner(residual)
             new_square = inner(residual, preconditioned)
             direction.mul_(new_square / square).add_(preconditioned)

@@ -13,10 +13,10 @@ Answer = TypeVar("Answer", covariant=True)
 
 
 class Solver(Protocol[Answer]):
-    """Anything that approaches an answer step by step: argmin of Eq.
+    """Anything that approaches an answer step by step: an argmin, a calibration, the choice of a weight.
 
-    4b, a calibration, the choice of a weight. The owner iterates `steps`, and may stop iterating at any time. `result`
-    and `current` may be called between any two steps and do not disturb them.
+    The owner iterates `steps`, and may stop iterating at any time. `result` and `current` may be called between any two
+    steps and do not disturb them.
     """
 
     def steps(self) -> Iterator[Step]:

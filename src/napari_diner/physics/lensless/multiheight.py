@@ -11,6 +11,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
+from napari_diner.physics.elementwise import add_conjugate_product_
 from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.sensor import BlurredSensor, Sensor
@@ -227,16 +228,24 @@ class MultiHeight(LenslessModel):
         """Apply the adjoint of `spectrum`, up to the constant Y'·X' of the transform."""
         return self.lit_adjoint(self.padding.pad_adjoint(ifft2(spectrum)))
 
-    def field(self, spectrum: Tensor, frame: int) -> Tensor:
-        """Return the field U_z of one frame, (Y, X) or (M, Y', X'), from the object's `spectrum`."""
-        field: Tensor = ifft2(self.transfers[frame] * spectrum)
+    def field(self, spectrum: Tensor, frame: int, work: Tensor | None = None) -> Tensor:
+        """Return the field U_z of one frame, (Y, X) or (M, Y', X'), from the object's `spectrum`.
+
+        Parameters
+        ----------
+        spectrum, frame
+            The spectrum and the number of the frame.
+        work
+            Memory for the spectrum of the field, of its shape: new memory for each of many large fields takes as long
+            as their transforms.
+        """
+        field: Tensor = ifft2(torch.mul(self.transfers[frame], spectrum, out=work))
         return self.padding.crop(field) if self.heights.is_coherent else field
 
     def add_field_adjoint(self, spectrum: Tensor, field: Tensor, frame: int) -> None:
         """Add the adjoint of `field` to a spectrum, (Y', X'), to be followed by `spectrum_adjoint`."""
         if self.heights.is_coherent:
-            back = torch.fft.fft2(self.padding.crop_adjoint(field))
-            spectrum.addcmul_(self.transfers[frame].conj(), back)
+            add_conjugate_product_(spectrum, self.transfers[frame], torch.fft.fft2(self.padding.crop_adjoint(field)))
         else:
             spectrum += (self.transfers[frame].conj() * torch.fft.fft2(field)).sum(0)
 
@@ -247,15 +256,17 @@ class MultiHeight(LenslessModel):
     def propagated(self, field: Tensor) -> Iterator[tuple[int, Pixels, Tensor]]:
         """Propagate the object's field (Y, X) to one sensor plane after another."""
         spectrum = self.spectrum(field)
+        # the gradient of a product needs it
+        work = None if spectrum.requires_grad else torch.empty_like(self.transfers[0])
         for frame in range(self.frames):
-            yield frame, self._whole, self.field(spectrum, frame)
+            yield frame, self._whole, self.field(spectrum, frame, work)
 
     def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
         """Return ``Σ_z A_z^H respond(A_z O)``; see `LenslessModel.round_trip`."""
         spectrum = self.spectrum(field)
-        back = torch.zeros_like(spectrum)
+        back, work = torch.zeros_like(spectrum), torch.empty_like(self.transfers[0])
         for frame in range(self.frames):
-            self.add_field_adjoint(back, respond(frame, self._whole, self.field(spectrum, frame)), frame)
+            self.add_field_adjoint(back, respond(frame, self._whole, self.field(spectrum, frame, work)), frame)
         return self.spectrum_adjoint(back)
 
     def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from napari_diner.physics.elementwise import intensity, multiplied, projected
+from napari_diner.physics.elementwise import intensity, multiplied, project_
 
 # smallest intensity after a blur, relative to the mean
 _DARKEST = 1e-6
@@ -135,7 +135,10 @@ class Response:
         return multiplied(self.direction, self.sensor.mean_adjoint(amplitudes))
 
     def round_trip(self, dU: Tensor) -> Tensor:
-        """Return the adjoint of the change of the amplitudes: that of the field to which they respond."""
+        """Return the adjoint of the change of the amplitudes: that of the field to which they respond.
+
+        It may replace the field dU.
+        """
         if self.factor is None and self.sensor.binning == 1:
-            return projected(dU, self.direction)
+            return project_(dU, self.direction)
         return self.adjoint(self.change(dU))

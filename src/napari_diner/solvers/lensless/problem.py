@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from napari_diner.physics.elementwise import intensity, multiplied
+from napari_diner.physics.elementwise import intensity, multiply_
 from napari_diner.physics.lensless.multiheight import LenslessModel, Pixels
 from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.conjugate_gradients import Operator
@@ -172,9 +172,9 @@ class PhaseProblem:
                 weights = self.weights[part]
                 residual, weighted = residual * weights.sqrt(), weighted * weights
             total = total + _square_sum(residual)
-            return multiplied(U, sensor.mean_adjoint(weighted))
+            return multiply_(U, sensor.mean_adjoint(weighted))
 
-        gradient = self.model.round_trip(field, respond) / self.valid
+        gradient = self.model.round_trip(field, respond).div_(self.valid)
         return total / self.valid, gradient
 
     def linearise(self, field: Tensor) -> Linearised:
