@@ -14,10 +14,10 @@ class GaussNewtonSettings(Settings):
 
     warm_up: int = Field(default=50, ge=0, le=10_000, title="Warm-up")
     """Rounds of alternating projections before the first step; they unwrap phases beyond about two radians."""
-    iterations: int = Field(default=40, ge=1, le=10_000, title="Iterations")
+    iterations: int = Field(default=30, ge=1, le=10_000, title="Iterations")
     """Maximum number of outer steps; fewer if the fit stops improving."""
-    cg_steps: int = Field(default=60, ge=1, le=1000, title="Inner steps")
-    """Conjugate-gradient steps to solve each linearised problem; more recover slowly varying phase better."""
+    cg_steps: int = Field(default=120, ge=1, le=1000, title="Inner steps")
+    """Maximum number of conjugate-gradient steps to solve each linearised problem; more recover slow phase better."""
     coarse_grid: bool = Field(default=True, title="Coarse grid")
     """Also solve for slowly varying phase on a coarse grid: several times faster convergence."""
     damping: float = Field(default=1e-4, gt=0, le=1e3, title="First damping")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -31,8 +32,14 @@ _AGREEMENT = 0.7
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
 _RETRIES = 3
 _CG_TOLERANCE = 1e-3
+# conjugate-gradient steps after which their gain is assessed, and the least that they must gain, relative to the
+# tolerance of the outer steps: slowly varying phase converges last, and hardly changes the loss
+_LOOK_AT_GAIN, _LEAST_GAIN = 10, 0.2
 # default tolerances; an unknown surround converges slowly where the data hardly determine it
 _TOLERANCE, _TOLERANCE_SURROUND = 1e-6, 1e-3
+# misfit, relative to the mean intensity, below which single precision leaves two digits of the residuals, and the
+# tolerance there: further steps follow rounding errors
+_ROUNDING, _TOLERANCE_ROUNDING = 1e-10, 1e-3
 
 
 class HasGaussNewton(Protocol):
@@ -53,13 +60,13 @@ class GaussNewton(Resumable):
     1999-05, Technical University of Denmark): slowly varying phase, whose response is weak, is held back by damping.
 
     Three things make it fast. The unknowns are scaled by 1/√|O|, halfway between those in which amplitudes and those in
-    which log-amplitudes have equal weight. And the preconditioner is the inverse Hessian of a weak object, ``Σ_z
-    |C_z|²`` for the log-amplitude and ``Σ_z |S_z|²`` for the phase, with the contribution of shifted patterns for slow
-    phase (see `physics.contrast_transfer`): without it, slowly varying phase, to which all heights respond weakly,
-    takes thousands of steps. For fields that are wide enough for even slower phase, its normal matrix is measured on a
-    coarse grid, see `solvers.slow_phase`. Far from the solution, Gauss-Newton steps do not correct wrongly wrapped
-    phases and converge to local minima. They are therefore preceded by some rounds of alternating projections, which
-    are cheap and more robust.
+    which log-amplitudes have equal weight; with weights w of the amplitudes, by 1/√(|O| √w). And the preconditioner is
+    the inverse Hessian of a weak object, ``Σ_z |C_z|²`` for the log-amplitude and ``Σ_z |S_z|²`` for the phase, with
+    the contribution of shifted patterns for slow phase (see `physics.contrast_transfer`): without it, slowly varying
+    phase, to which all heights respond weakly, takes thousands of steps. For fields that are wide enough for even
+    slower phase, its normal matrix is measured on a coarse grid, see `solvers.slow_phase`. Far from the solution,
+    Gauss-Newton steps do not correct wrongly wrapped phases and converge to local minima. They are therefore preceded
+    by some rounds of alternating projections, which are cheap and more robust.
 
     Parameters
     ----------
@@ -110,12 +117,13 @@ class GaussNewton(Resumable):
         tolerance = settings.tolerance
         if tolerance is None:
             tolerance = _TOLERANCE_SURROUND if model.padding.is_unknown else _TOLERANCE
+        rounding = _ROUNDING * float(self.problem.amplitudes.square().sum()) / self.problem.valid
         slow = self._slow
         loss, gradient = self._evaluate()
         while self._iteration < settings.iterations and not self._converged:
             iteration, damping = self._iteration + 1, self._damping
             problem, priors = self.problem, self.problem.priors
-            scaling = self._field.abs().clamp_min(1e-6).rsqrt()
+            scaling = self._scaling()
             scaled = self._field * scaling
             brightness = strongest * self._mean_square(scaled)
             linear = problem.linearise(self._field)
@@ -132,10 +140,15 @@ class GaussNewton(Resumable):
                     curvature = problem.valid * stiffness[1] / float(scaling.square().mean())
                     precondition = _sum(precondition, slow.inverse(damping * brightness, scaling, curvature))
                 solve = ConjugateGradients(normal, right, precondition, damping * brightness)
+                predicted = 0.0
                 for turn in range(1, settings.cg_steps + 1):
                     solve.step()
                     if solve.converged(_CG_TOLERANCE):
                         break
+                    if turn % _LOOK_AT_GAIN == 0:
+                        before, predicted = predicted, _predicted(solve, right, damping * brightness) / problem.valid
+                        if predicted - before < _LEAST_GAIN * tolerance * (loss - predicted):
+                            break
                     yield Step(iteration, settings.iterations, loss, within=turn / (settings.cg_steps + 1))
                 step = solve.solution * scaling
                 # a step that is too long is first shortened: this costs one evaluation instead of another solve
@@ -156,7 +169,8 @@ class GaussNewton(Resumable):
             improvement = 1 - trial_loss / loss
             self._field, loss, gradient = trial, trial_loss, trial_gradient
             self._iteration, self._damping = iteration, damping
-            self._converged = improvement < tolerance and (priors is None or priors.relaxed().settled)
+            least = max(tolerance, _TOLERANCE_ROUNDING) if loss < rounding and tolerance > 0 else tolerance
+            self._converged = improvement < least and (priors is None or priors.relaxed().settled)
             if priors is not None:
                 self.problem = problem.with_priors(priors.relaxed())
             yield Step(iteration, settings.iterations, loss, resumable=True)
@@ -203,10 +217,28 @@ class GaussNewton(Resumable):
                 best = min(best, step.loss)
                 yield Step(1, self.settings.iterations, best, within=0.0)
 
+    def _scaling(self) -> Tensor:
+        """Return the factor from the scaled unknowns to log-amplitude and phase, (Y, X)."""
+        bright, weights = self._field.abs(), self._weights
+        if weights is not None:
+            bright = bright * weights.sqrt()
+        return bright.clamp_min(1e-6).rsqrt()
+
+    @cached_property
+    def _weights(self) -> Tensor | None:
+        """Mean weight of the frames at each pixel of the object, (Y, X), or None where they do not match."""
+        weights, model = self.problem.weights, self.problem.model
+        if weights is None or model.sensor.binning > 1 or model.padding.is_unknown:
+            return None
+        mean: Tensor = weights.mean(0)
+        return mean.clamp_min(1e-6)
+
     def _mean_square(self, field: Tensor) -> float:
-        """Return the mean square of the illuminated field, per pixel of the sensor."""
-        model = self.problem.model
+        """Return the weighted mean square of the illuminated field, per pixel of the sensor."""
+        model, weights = self.problem.model, self._weights
         lit = model.lit(field)
+        if weights is not None:
+            lit = lit * weights.sqrt()
         return float((lit.real**2 + lit.imag**2).mean()) / model.sensor.binning**2
 
     def _preconditioner(
