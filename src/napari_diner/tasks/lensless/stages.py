@@ -40,8 +40,9 @@ from napari_diner.tasks.lensless.unknown import build_unknown, make_flat
 _START_SHARE = 0.5
 # and at which a representation must have its starting values
 _VALUES_SHARE = 0.7
-# Gauss-Newton steps to estimate the noise, and the initial damping afterwards
-_LOOK = {"iterations": 8, "tolerance": 0.05}
+# Gauss-Newton steps to estimate the noise, with fewer inner steps so that a time limit finds a result, and the initial
+# damping afterwards
+_LOOK, _LOOK_INNER = {"iterations": 8, "tolerance": 0.05}, 60
 _DAMPING_LOOKED = 1e-7
 # initial damping and tolerance of Gauss-Newton from the object of a calibration, where only slow modes remain
 _DAMPING_CALIBRATED, _TOLERANCE_CALIBRATED = 1e-4, 1.5e-6
@@ -295,7 +296,9 @@ class LenslessStages:
         def solver(state: LenslessState, budget: Budget) -> Solver[Tensor]:
             if not is_needed:
                 return Immediate(state.field)
-            return GaussNewton(state.problem, state.field, state.gauss_newton.model_copy(update=_LOOK))
+            settings = state.gauss_newton
+            settings = settings.model_copy(update={**_LOOK, "cg_steps": min(settings.cg_steps, _LOOK_INNER)})
+            return GaussNewton(state.problem, state.field, settings)
 
         def absorb(state: LenslessState, field: Tensor) -> LenslessState:
             problem = smoothed(state.problem, field)
