@@ -50,3 +50,8 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def effort(iterations: int, seconds: float) -> str:
+    """Return iterations and time, e.g. ``"12 iterations in 8 s"``; the time alone if none was completed."""
+    return f"{count(iterations, 'iteration')} in {duration(seconds)}" if iterations else duration(seconds)

@@ -19,7 +19,7 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.task import aberration_rows, dark_field_rows
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
-from napari_diner.tasks.wording import count, duration
+from napari_diner.tasks.wording import count, effort
 from napari_diner.widgets.dock.ranking_dialog import RankingDialog
 from napari_diner.widgets.dock.stack_dock import StackDock
 from napari_diner.widgets.forms.controls import button, row
@@ -149,7 +149,7 @@ class IdtDock(StackDock[IdtRecipe]):
         return (
             f"{report['verdict']}\n"
             f"The volume has an index from {float(index.min()):.4f} to {float(index.max()):.4f}, after "
-            f"{count(report['iterations'], 'iteration')} in {duration(report['seconds'])}\n"
+            f"{effort(report['iterations'], report['seconds'])}\n"
             f"{MODELS[report['model']]}: the sample delays light by up to {report['peak_phase_rad']:.2g} rad"
             + "".join(f"\nAberrations: {row.value}" for row in aberration_rows(report))
             + "".join(f"\nDark field: {row.value}" for row in dark_field_rows(report))

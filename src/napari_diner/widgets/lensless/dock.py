@@ -11,7 +11,7 @@ from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import sections_of, solver_names, supports
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.result import Result
-from napari_diner.tasks.wording import count, duration
+from napari_diner.tasks.wording import effort
 from napari_diner.widgets.lensless.calibration_table import CalibrationTable
 from napari_diner.widgets.lensless.recording_dock import RecordingDock
 
@@ -57,7 +57,7 @@ class LenslessDock(RecordingDock[LenslessRecipe]):
     def summary(self, result: Result) -> str:
         """Return the share of the signal that the model explains."""
         report = result.report
-        words = f"{report['verdict']}; {count(report['iterations'], 'iteration')} in {duration(report['seconds'])}"
+        words = f"{report['verdict']}; {effort(report['iterations'], report['seconds'])}"
         for part, label in (("registration", "Registered"), ("calibration", "Calibrated")):
             if "summary" in report.get(part, {}):
                 words += f"\n{label}: {report[part]['summary']}"
