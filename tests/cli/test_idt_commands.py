@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,7 +201,9 @@ def test_coarse_slices_bring_a_warning_with_the_limit(run: Run, cells: Path, tmp
     assert warning in finished.out
 
 
-def test_directions_are_ranked_and_put_right(run: Run, cells: Path, tmp_path: Path) -> None:
+def test_directions_are_ranked_and_put_right(
+    run: Run, cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     right = tmp_path / "right.yaml"
     wrong = ("--recipe", cells / "recipe.yaml", "--ring.first-angle-deg", 180)
     ranked = run("directions", cells / "stack.tif", *wrong, "-o", right)
@@ -213,3 +217,12 @@ def test_directions_are_ranked_and_put_right(run: Run, cells: Path, tmp_path: Pa
     assert again.code == 2 and "choose another name or add --overwrite" in again.err and not again.out
     beyond = run("directions", cells / "stack.tif", *wrong, "--pick", 99)
     assert beyond.code == 2 and "--pick = 99 is not in the table" in beyond.err
+
+    def full(headings: object, rows: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    # the recipe is written although the table cannot be printed
+    monkeypatch.setattr("napari_diner.cli.commands.print_table", full)
+    kept = run("directions", cells / "stack.tif", *wrong, "-o", tmp_path / "kept.yaml")
+    assert kept.code == 2 and f"the result is saved in {tmp_path / 'kept.yaml'}" in kept.err
+    assert (tmp_path / "kept.yaml").read_text() == right.read_text()

@@ -146,17 +146,25 @@ def check_into(task: AnyTask, check: Check, recipe: Recipe, pick: int, output: P
         If the recipe cannot be written.
     """
     ranking = task.rank(check, recipe)
-    numbered = enumerate(ranking.alternatives, 1)
-    print_table(["", "way", *ranking.columns], [[str(number), way.name, *way.figures] for number, way in numbered])
-    print(f"\n{ranking.note}")
+
+    def show() -> None:
+        numbered = enumerate(ranking.alternatives, 1)
+        print_table(["", "way", *ranking.columns], [[str(number), way.name, *way.figures] for number, way in numbered])
+        print(f"\n{ranking.note}")
+
     if not 1 <= pick <= len(ranking.alternatives):
+        show()
         raise RecipeError(
             f"{{field}} = {pick} is not in the table, which has the numbers 1 to {len(ranking.alternatives)}", "pick"
         )
-    if output is not None:
-        text = shared(recipe.updated(ranking.alternatives[pick - 1].changes), output.parent).to_yaml(complete=False)
-        with file_written(output, lambda path: path.write_text(text, encoding="utf-8"), overwrite):
-            print(f"the recipe of alternative {pick} is in {output}")
+    if output is None:
+        show()
+        return 0
+    text = shared(recipe.updated(ranking.alternatives[pick - 1].changes), output.parent).to_yaml(complete=False)
+    # before the table, which cannot be printed where standard output is full or closed
+    with file_written(output, lambda path: path.write_text(text, encoding="utf-8"), overwrite):
+        show()
+        print(f"the recipe of alternative {pick} is in {output}")
     return 0
 
 
