@@ -15,11 +15,13 @@ from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_in
 from napari_diner.physics.lensless.multiheight import LenslessModel
 from napari_diner.solvers.lensless.gauss_newton import GaussNewton
 from napari_diner.solvers.settings import GaussNewtonSettings
-from napari_diner.solvers.solver import Resumable
+from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
+from napari_diner.tasks.job import Stage
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.tasks.lensless.state import LenslessState
 
 # smaller fields are reconstructed as they are, and no field is made smaller than this
 _WIDE_PX, _SMALLEST_PX = 768, 384
@@ -28,7 +30,6 @@ _WIDE_PX, _SMALLEST_PX = 768, 384
 _WARM_UP, _DAMPING = 10, 1e-7
 # settings of Gauss-Newton with larger pixels: what these leave unexplained for lack of fine detail is soon reached
 _SETTINGS = {"iterations": 4, "cg_steps": 80, "tolerance": 0.01}
-
 
 Value = TypeVar("Value", bound=np.generic)
 
@@ -127,6 +128,40 @@ def continued(settings: GaussNewtonSettings) -> GaussNewtonSettings:
     """Return the settings of Gauss-Newton from a start with larger pixels."""
     return settings.model_copy(
         update={"warm_up": min(settings.warm_up, _WARM_UP), "damping": min(settings.damping, _DAMPING)}
+    )
+
+
+def coarse_stage(builder: ModelBuilder, share: float) -> Stage[LenslessState]:
+    """Return the stage that finds a start for wide fields with larger pixels.
+
+    Parameters
+    ----------
+    builder
+        Builds forward models.
+    share
+        Part of the time limit at which it must end.
+    """
+
+    def solver(state: LenslessState, budget: Budget) -> CoarseStart | None:
+        settings, model = state.gauss_newton, state.problem.model
+        if state.is_flat or settings.warm_up == 0 or state.light is not None:
+            return None
+        if not CoarseStart.pays_off(state.setup, builder, model):
+            return None
+        return CoarseStart(state.setup, state.prepared, builder, model, settings)
+
+    def absorb(state: LenslessState, field: Tensor | None) -> LenslessState:
+        # objects with much detail of single pixels are explained better by the start of the recipe
+        if field is None or state.problem.evaluate(field).loss > state.problem.evaluate(state.field).loss:
+            return state
+        return dataclasses.replace(state.with_field(field), gauss_newton=continued(state.gauss_newton))
+
+    return Stage(
+        "start with larger pixels",
+        solver,
+        absorb,
+        share=share,
+        show=lambda state, field: state if field is None else state.with_field(field),
     )
 
 

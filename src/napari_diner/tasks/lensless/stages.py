@@ -23,7 +23,7 @@ from napari_diner.solvers.solver import Budget, Immediate, Solver
 from napari_diner.solvers.starting_values import StartingValues
 from napari_diner.tasks.job import FOLLOWING_RATE, UNCERTAINTY, Stage, fewer
 from napari_diner.tasks.lensless.calibrate import CalibratedRecording, Calibration
-from napari_diner.tasks.lensless.coarse import CoarseStart, continued
+from napari_diner.tasks.lensless.coarse import coarse_stage
 from napari_diner.tasks.lensless.deform import FrameDeformation
 from napari_diner.tasks.lensless.follow import determined
 from napari_diner.tasks.lensless.illumination import solver_of_illumination
@@ -144,8 +144,8 @@ class LenslessStages:
         has_start = recipe.start not in ("flat", "contrast-transfer", "gauss-newton")
         if has_start:
             yield from self._solved(f"start: {recipe.start}", recipe.start, _START_SHARE)
-        if not has_start:
-            yield self._coarse()
+        else:
+            yield coarse_stage(self.builder, _START_SHARE)
         for look in range(recipe.noise.looks):
             yield self._look(is_needed=look > 0 or not has_start)
         if recipe.start == "gauss-newton":
@@ -264,31 +264,6 @@ class LenslessStages:
         priors = state.problem.priors
         chosen = None if priors is None else priors.with_factor(choice.factor)
         return replace(state, problem=state.problem.with_priors(chosen), choice=choice)
-
-    def _coarse(self) -> Stage[LenslessState]:
-        """Return the stage that finds a start for wide fields with larger pixels."""
-
-        def solver(state: LenslessState, budget: Budget) -> CoarseStart | None:
-            settings, model = state.gauss_newton, state.problem.model
-            if state.is_flat or settings.warm_up == 0 or state.light is not None:
-                return None
-            if not CoarseStart.pays_off(state.setup, self.builder, model):
-                return None
-            return CoarseStart(state.setup, state.prepared, self.builder, model, settings)
-
-        def absorb(state: LenslessState, field: Tensor | None) -> LenslessState:
-            # objects with much detail of single pixels are explained better by the start of the recipe
-            if field is None or state.problem.evaluate(field).loss > state.problem.evaluate(state.field).loss:
-                return state
-            return replace(state.with_field(field), gauss_newton=continued(state.gauss_newton))
-
-        return Stage(
-            "start with larger pixels",
-            solver,
-            absorb,
-            share=_START_SHARE,
-            show=lambda state, field: state if field is None else state.with_field(field),
-        )
 
     def _look(self, *, is_needed: bool) -> Stage[LenslessState]:
         """Return the stage that estimates the noise, from a short reconstruction if needed."""
