@@ -7,8 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import windows
 
-from napari_diner.physics.padding import Mode, Padding
+from napari_diner.physics.padding import Mode, Padding, fading
 from tests.kit.adjoint import AdjointMixin, Operator, assert_adjoint
 from tests.kit.fields import complex_noise
 
@@ -108,3 +109,9 @@ class TestPadding(AdjointMixin):
     def operator(self, request: pytest.FixtureRequest) -> Operator:
         padding = Padding((7, 10), request.param, 6)
         return Operator(padding.pad, padding.pad_adjoint, padding.object_shape, padding.padded_shape)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.3, 1.0])
+def test_images_fade_out_by_tukey_windows(part: float) -> None:
+    expected = np.outer(windows.tukey(31, part), windows.tukey(8, part))
+    np.testing.assert_allclose(fading(31, 8, part).numpy(), expected, atol=1e-14)

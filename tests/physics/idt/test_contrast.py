@@ -43,3 +43,12 @@ def test_weak_contrast_keeps_its_digits_in_single_precision() -> None:
 def test_gradient() -> None:
     contrast = torch.tensor([[0.1, -0.05], [0.03, 0.0]], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: refractive_index(x, N0), (contrast,))
+
+
+def test_the_square_root_is_finite_for_any_contrast() -> None:
+    values = torch.tensor([-1e12, -5.0, -(N0**2), -1.7, 0.0, 3.0, 1e12])
+    contrast = torch.stack(torch.meshgrid(values, torch.tensor([-1e12, -0.1, 0.0, 1e-6, 2.0]), indexing="ij"))
+    root = torch.sqrt(torch.complex((N0**2 + contrast[0]).double(), contrast[1].double()))
+    found_re, found_im = refractive_index(contrast, N0)
+    torch.testing.assert_close(found_re.double(), root.real, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(found_im.double(), root.imag, rtol=1e-5, atol=1e-4)

@@ -25,9 +25,12 @@ def refractive_index(contrast: Tensor, medium_index: float) -> tuple[Tensor, Ten
         Real, (...). A positive n_im absorbs.
     """
     real, imaginary = medium_index**2 + contrast[0], contrast[1]
-    # ten times as fast as the square root of complex numbers
-    n_re = ((real + torch.sqrt(real.square() + imaginary.square())) / 2).sqrt()
-    return n_re, imaginary / (2 * n_re)
+    # ten times as fast as the square root of complex numbers; the larger part is computed without cancellation
+    larger = ((real.abs() + torch.hypot(real, imaginary)) / 2).sqrt().clamp_min(1e-30)
+    smaller = imaginary / (2 * larger)
+    is_negative = real < 0
+    n_re = torch.where(is_negative, smaller.abs(), larger)
+    return n_re, torch.where(is_negative, torch.copysign(larger, imaginary), smaller)
 
 
 def permittivity_contrast(n_re: Tensor, n_im: Tensor | None, medium_index: float) -> Tensor:
