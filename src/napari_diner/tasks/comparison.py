@@ -260,9 +260,11 @@ class ComparisonRun:
                     # steps without the figure leave a gap
                     curve.append((progress.elapsed_s, progress.losses.get(self.task.curve, math.nan)))
                     yield replace(progress, stage=f"{name}: {progress.stage}", contender=name)
-            except GeneratorExit:
-                self._stopped = True
-                self._keep(name, run, curve)
+            except BaseException as error:
+                if not isinstance(error, Exception):  # its owner ended it, between two steps or within one
+                    self._stopped = True
+                    run.compares_settings = False  # this takes seconds
+                    self._keep(name, run, curve)
                 raise
             if run.problem is not None:
                 raise run.problem

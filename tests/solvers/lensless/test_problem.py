@@ -23,9 +23,17 @@ def test_the_misfit_is_the_mean_square_over_valid_pixels(kind: Kind, masked: boo
     model = problem.model.fields(field).abs()
     error = model - problem.amplitudes if kind == "amplitude" else model**2 - problem.amplitudes**2
     expected = error.square() if problem.mask is None else error.square()[problem.mask]
-    assert problem.with_kind(kind).evaluate(field).misfit == pytest.approx(float(expected.mean()), rel=1e-12)
+    problem = problem.with_kind(kind)
+    assert problem.evaluate(field).misfit == pytest.approx(float(expected.mean()), rel=1e-12)
+    weighted = problem.with_weights(torch.rand_like(problem.amplitudes))
+    for each in (problem, weighted):
+        for misfit in (each.misfit(field), each.misfit_of(each.modulus(field))):
+            assert misfit == pytest.approx(each.evaluate(field).misfit, rel=1e-12)
+        assert each.value(field) == pytest.approx(each.evaluate(field).loss, rel=1e-12)
     if kind == "intensity":
-        assert problem.intensity_error(field) == pytest.approx(float(expected.mean()), rel=1e-12)
+        assert problem.intensity_error(problem.intensity_residual(field)) == pytest.approx(
+            float(expected.mean()), rel=1e-12
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -63,7 +71,9 @@ def test_masked_pixels_have_no_influence(kind: Kind, value: float) -> None:
     expected, expected_gradient, _ = clean.with_kind(kind).evaluate(field)
     assert loss == misfit == expected
     assert torch.equal(gradient, expected_gradient)
-    assert problem.intensity_error(field) == clean.intensity_error(field)
+    assert problem.intensity_error(problem.intensity_residual(field)) == clean.intensity_error(
+        clean.intensity_residual(field)
+    )
     assert torch.equal(problem.flat_field(), clean.flat_field())
     assert bool(torch.isfinite(problem.filled_amplitudes()).all())
     assert problem.valid == mask.sum()
@@ -86,7 +96,7 @@ def test_the_truth_fits(recording: Recording) -> None:
     _, gradient, misfit = recording.problem.evaluate(recording.truth)
     assert misfit < 1e-30
     assert float(gradient.abs().max()) < 1e-15
-    assert recording.problem.intensity_error(recording.truth) < 1e-30
+    assert recording.problem.intensity_error(recording.problem.intensity_residual(recording.truth)) < 1e-30
 
 
 def test_a_dark_pixel_has_a_finite_gradient() -> None:
@@ -116,3 +126,13 @@ def test_masked_amplitudes_are_filled_with_the_mean_of_their_frame() -> None:
         mean = problem.amplitudes[frame][problem.mask[frame]].mean()
         assert torch.allclose(filled[frame][~problem.mask[frame]], mean)
     assert torch.equal(filled[problem.mask], problem.amplitudes[problem.mask])
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_residual_of_the_empty_object(masked: bool) -> None:
+    problem = rich_problem(masked, padding=True)
+    flat = problem.flat_field()
+    assert torch.allclose(problem.flat_residual(), problem.intensity_residual(flat), rtol=1e-10, atol=1e-12)
+    mask = torch.ones_like(problem.amplitudes, dtype=torch.bool) if problem.mask is None else problem.mask
+    light = problem.model.intensities(flat)[mask].sum()
+    assert float(light) == pytest.approx(float(problem.amplitudes.square().sum()), rel=1e-10)

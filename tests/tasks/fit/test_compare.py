@@ -17,6 +17,8 @@ from napari_diner.tasks.fit.job import FitJob, FitState
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.fit.task import FitTask
 from napari_diner.tasks.job import Outcome, RunRecord
+from napari_diner.tasks.result import Progress
+from napari_diner.tasks.run import Run
 from napari_diner.tasks.task import Frames
 
 NAMES = ("diner-siren", "siren", "pixels")
@@ -68,6 +70,22 @@ def test_stopping_keeps_what_there_is(image: npt.NDArray[np.uint8]) -> None:
     found = comparison.result()
     assert list(found.results) == ["diner-siren"]
     assert found.results["diner-siren"].partial
+
+
+def test_interrupting_a_step_keeps_what_there_is(image: npt.NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
+    progress, calls = Run._progress, list[int]()
+
+    def interrupted(*arguments: Any) -> Progress:
+        calls.append(1)
+        if len(calls) > 5:
+            raise KeyboardInterrupt
+        return progress(*arguments)
+
+    monkeypatch.setattr(Run, "_progress", interrupted)
+    comparison = FitTask().compare(FitRecipe(), Frames(image, "YXS"), names=NAMES, seconds=100.0)
+    with pytest.raises(KeyboardInterrupt):
+        list(comparison)
+    assert comparison.result().results["diner-siren"].partial
 
 
 def test_an_unknown_representation(image: npt.NDArray[np.uint8]) -> None:

@@ -269,7 +269,7 @@ def test_a_second_cancel_ends_a_long_step(qtbot: QtBot, dock: Dock, wait_for_end
     wait_for_steps(qtbot, dock, 1)
     qtbot.waitUntil(lambda: hasattr(run, "endless") and run.endless.began.is_set(), timeout=5000)
     dock.panel.cancel_button.click()
-    assert dock.panel.status.text() == "Stopping after this step and keeping the best so far…"
+    assert dock.panel.status.text() == "Stopping and keeping the best so far…"
     assert dock.panel.running and dock.panel.cancel_button.text() == "Discard"
     dock.panel.cancel_button.click()
     assert run.endless.released.wait(5)

@@ -191,7 +191,7 @@ class SelfCalibration(Resumable):
         for inner in solver.steps():
             yield self._step(number, 0.4 * inner.within)
         self._field = solver.result()
-        loss = problem.evaluate(self._field).loss
+        loss = problem.value(self._field)
         failed = self._field is before
         self._damping = min(
             self._damping * (_DAMPING_FAILED if failed else _DAMPING_DOWN if loss < self._loss else _DAMPING_UP), 1.0

@@ -68,13 +68,12 @@ class WeightedLeastSquares(Resumable):
             preparation = self._closed.preparation(rounds)
             for done in self._closed.factorise():
                 yield Step(0, rounds, within=done, preparation=preparation)
-            self._coarse = None
         while self._rounds < rounds:
-            solution = self.result()
+            solution = self._solution or self._solved()
             if self._rounds:  # with the same weight, since data completed by a volume are predicted too well by it
                 data, _ = linear.completed(solution.volume)
                 solution = solution._replace(volume=self._closed.solve(data, solution.tikhonov))
-            self._solution, self._rounds = solution, self._rounds + 1
+            self._solution, self._rounds, self._coarse = solution, self._rounds + 1, None
             priors = replace(self.problem.priors, tikhonov=solution.tikhonov)
             loss = replace(self.problem, priors=priors).loss(solution.volume)
             yield Step(self._rounds, rounds, loss, resumable=True, preparation=preparation)

@@ -105,5 +105,5 @@ class HeldOutFrame(Resumable):
                 within = (step.iteration - 1 + step.within) / _ITERATIONS
                 yield Step(number + 1, len(self.factors), step.loss, within=within)
             self._field = solver.result()
-            self._misfits.append(self._held.evaluate(self._field).misfit)
+            self._misfits.append(self._held.misfit(self._field))
             yield Step(number + 1, len(self.factors), self._misfits[-1], resumable=True)

@@ -90,14 +90,14 @@ class JointIllumination(Resumable):
         """Iterate; inner steps are reported, too."""
         if self._iteration == 0:
             yield from self._take_turns()
-        loss = self._of_object(self._light).evaluate(self._field).loss
+        loss = self._of_object(self._light).value(self._field)
         while self._iteration < self._iterations and not self._converged:
             number = self._iteration + 1
             step = yield from self._solved(number, loss)
             for fraction in _FRACTIONS:
                 field = self._field * torch.exp(fraction * step[0])
                 light = self._light * torch.exp(fraction * step[1])
-                new_loss = self._of_object(light).evaluate(field).loss
+                new_loss = self._of_object(light).value(field)
                 if new_loss < loss:
                     break
             better = new_loss < loss

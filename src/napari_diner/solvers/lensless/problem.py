@@ -177,6 +177,30 @@ class PhaseProblem:
         gradient = self.model.round_trip(field, respond).div_(self.valid)
         return total / self.valid, gradient
 
+    def value(self, field: Tensor) -> float:
+        """Return the loss of `evaluate` alone, which takes half the time."""
+        return self.misfit(field) + (0.0 if self.priors is None else self.priors.evaluate(field)[0])
+
+    def misfit(self, field: Tensor) -> float:
+        """Return the misfit of `evaluate` alone, which takes half the time."""
+        moduli = (
+            (self.model.sensor_at(frame, at).modulus(U), (frame, *at)) for frame, at, U in self.model.propagated(field)
+        )
+        return sum(self._square(modulus, part) for modulus, part in moduli) / self.valid
+
+    def misfit_of(self, moduli: Tensor) -> float:
+        """Return `misfit` for the predicted amplitudes of a field, (N, Y, X)."""
+        whole = slice(None)
+        return sum(self._square(page, (frame, whole, whole)) for frame, page in enumerate(moduli)) / self.valid
+
+    def _square(self, modulus: Tensor, part: Part) -> float:
+        """Return the weighted sum of the squares that `evaluate` averages, over a part of a frame."""
+        difference = modulus - self.amplitudes[part]
+        if self.kind == "intensity":
+            difference = modulus.square() - self.amplitudes[part].square()
+        residual = self.unexplained(difference, part)
+        return sum_of_squares(residual if self.weights is None else residual * self.weights[part].sqrt())
+
     def linearise(self, field: Tensor) -> Linearised:
         """Return the derivative of the recorded amplitudes at a field."""
         return Linearised(self, field)
@@ -196,7 +220,7 @@ class PhaseProblem:
     def objective(self, unknown: Unknown) -> float:
         """Return the loss of the exact field."""
         with torch.no_grad():
-            return self.evaluate(unknown.exact()).loss
+            return self.value(unknown.exact())
 
     def batches(self, size: int | None, generator: torch.Generator | None) -> Sequence[Batch]:
         """Return all data at once."""
@@ -212,13 +236,17 @@ class PhaseProblem:
         """Return the predicted amplitudes of a field, (N, Y, X)."""
         return self.model.moduli(field)
 
-    def intensity_error(self, field: Tensor) -> float:
-        """Return the mean square of `intensity_residual` over the valid pixels."""
-        return sum_of_squares(self.intensity_residual(field)) / self.valid
+    def intensity_error(self, residual: Tensor) -> float:
+        """Return the mean square of an `intensity_residual` over the valid pixels."""
+        return sum_of_squares(residual) / self.valid
 
     def intensity_residual(self, field: Tensor) -> Tensor:
-        """Return model minus recorded intensities, (N, Y, X); see `unexplained`."""
-        return self.unexplained(self.modulus(field).square_().sub_(self.amplitudes.square()))
+        """Return model minus recorded intensities of a field, (N, Y, X); see `unexplained`."""
+        return self.intensity_residual_of(self.modulus(field))
+
+    def intensity_residual_of(self, moduli: Tensor) -> Tensor:
+        """Return `intensity_residual` for the predicted amplitudes of a field, (N, Y, X)."""
+        return self.unexplained(moduli.square().sub_(self.amplitudes.square()))
 
     def flat_field(self) -> Tensor:
         """Return the empty object, of constant amplitude, with the recorded mean intensity: complex, (Y, X).
@@ -226,12 +254,20 @@ class PhaseProblem:
         Saturated pixels count with their recorded values, here and in `filled_amplitudes`, which is sufficient for a
         start.
         """
+        return self._flat()[0]
+
+    def flat_residual(self) -> Tensor:
+        """Return the `intensity_residual` of `flat_field`, which takes half the time of both."""
+        return self.intensity_residual_of(self._flat()[1])
+
+    def _flat(self) -> tuple[Tensor, Tensor]:
+        """Return the empty object, and its predicted amplitudes, (N, Y, X)."""
         empty = torch.ones(self.model.shape, dtype=self.model.dtype, device=self.model.device)
-        power = 0.0
-        for frame, image in enumerate(self.model.intensities(empty)):
-            power += float((image if self.mask is None else image.where(self.mask[frame], 0)).sum())
-        field: Tensor = empty * (float(self.amplitudes.square().sum()) / power) ** 0.5
-        return field
+        moduli, power = self.model.moduli(empty), 0.0
+        for frame, modulus in enumerate(moduli):
+            power += sum_of_squares(modulus if self.mask is None else modulus.where(self.mask[frame], 0))
+        factor = (sum_of_squares(self.amplitudes) / power) ** 0.5
+        return empty * factor, moduli.mul_(factor)
 
     def filled_amplitudes(self) -> Tensor:
         """Return the recorded amplitudes, with masked pixels replaced by the mean of their frame: (N, Y, X)."""

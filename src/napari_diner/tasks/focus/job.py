@@ -203,8 +203,10 @@ class FocusJob(Job[FocusState]):
 
     def _recovered(self, state: FocusState, field: Tensor) -> FocusState:
         problem = self._problem(state)
-        residual, empty = (problem.intensity_residual(one).cpu().numpy() for one in (field, problem.flat_field()))
-        return replace(state, field=field, unexplained=Unexplained.of(residual, empty))
+        residuals = problem.intensity_residual(field), problem.flat_residual()
+        return replace(
+            state, field=field, unexplained=Unexplained.of(*(residual.cpu().numpy() for residual in residuals))
+        )
 
     def _problem(self, state: FocusState) -> PhaseProblem:
         """Return the problem of explaining all frames at the current distances."""

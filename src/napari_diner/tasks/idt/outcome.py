@@ -168,7 +168,8 @@ def outcome_of(
     if state.is_strong and state.is_multiply_scattering:
         figures["method"] = "gauss-newton"
         warnings += warnings_of_reach(unexplained, phase)
-    if isinstance(state.models, ComputedModels) and unexplained.share < _MOSTLY_EXPLAINED:
+    # whoever ends a run early does not want to wait, and this takes seconds with many frames
+    if record.finished and isinstance(state.models, ComputedModels) and unexplained.share < _MOSTLY_EXPLAINED:
         models, weight = state.models.of_size(*contrast.shape[2:]), priors.tikhonov or None
         warnings += warnings_of_ends(
             models, contrast[0], problem.data, noise_level(problem.linear, problem.data), weight

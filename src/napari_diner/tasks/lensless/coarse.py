@@ -152,7 +152,7 @@ def coarse_stage(builder: ModelBuilder, share: float) -> Stage[LenslessState]:
 
     def absorb(state: LenslessState, field: Tensor | None) -> LenslessState:
         # objects with much detail of single pixels are explained better by the start of the recipe
-        if field is None or state.problem.evaluate(field).loss > state.problem.evaluate(state.field).loss:
+        if field is None or state.problem.value(field) > state.problem.value(state.field):
             return state
         return dataclasses.replace(state.with_field(field), gauss_newton=continued(state.gauss_newton))
 

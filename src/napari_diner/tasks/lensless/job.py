@@ -179,9 +179,11 @@ class LenslessJob(Job[LenslessState]):
         unit = self._amplitude_unit(state)
         amplitude, phase = _images(unit * _view(state), setup.pixel_size_um)
         weights = {name: value.cpu().numpy() for name, value in state.parameters.items()}
-        residual = problem.intensity_residual(state.field)
-        figures = self._figures(state, record)
-        reference = problem.intensity_residual(problem.flat_field())
+        moduli = problem.modulus(state.field)
+        residual = problem.intensity_residual_of(moduli)
+        error, misfit = problem.intensity_error(residual), problem.misfit_of(moduli)
+        figures = self._figures(state, record, error, misfit)
+        reference = problem.flat_residual()
         left, empty = residual.cpu().numpy(), reference.cpu().numpy()
         unexplained, regions = Unexplained.of(left, empty), foreign_regions(left, empty)
         figures |= unexplained.figures()
@@ -242,13 +244,12 @@ class LenslessJob(Job[LenslessState]):
         valid = None if mask is None or mask.shape[1:] != phase.shape else np.asarray(mask.any(0))
         return slow_phase(phase, state.setup.optics, source_um, valid)
 
-    def _figures(self, state: LenslessState, record: RunRecord) -> dict[str, Any]:
+    def _figures(self, state: LenslessState, record: RunRecord, error: float, misfit: float) -> dict[str, Any]:
         problem, prepared = state.problem, state.prepared
-        error = prepared.unit * problem.intensity_error(state.field) ** 0.5
         figures: dict[str, Any] = {
             "solver": self._used.solver,
             "start": self._used.start,
-            "measurement_psnr_db": psnr_db(np.array(error), prepared.peak),
+            "measurement_psnr_db": psnr_db(np.array(prepared.unit * error**0.5), prepared.peak),
             "measurement_peak": prepared.peak,
             "parameters": 2 * state.field.numel() if state.parameter_count is None else state.parameter_count,
             "gains": list(prepared.gains),
@@ -265,7 +266,7 @@ class LenslessJob(Job[LenslessState]):
             noise = state.noise.scaled(1 / problem.freedom).in_units(prepared.unit)
             figures["noise"] = {"shot": 4 * noise.shot, "read_sigma": noise.read_sigma}
         if problem.priors is not None:
-            priors = problem.priors.adapted(problem.evaluate(state.field).misfit)
+            priors = problem.priors.adapted(misfit)
             if self._used.prior.wanted or priors.support is not None:
                 figures["prior"] = prior_report(priors, state.choice, prepared.unit)
             padding = problem.model.padding

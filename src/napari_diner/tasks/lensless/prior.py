@@ -106,7 +106,7 @@ def weighed(problem: PhaseProblem, field: Tensor) -> PhaseProblem:
     """Return a problem with priors adapted to the noise in the residual of a field."""
     if problem.priors is None:
         return problem
-    misfit = min(problem.evaluate(field).misfit, fine_noise(problem.filled_amplitudes()).shot)
+    misfit = min(problem.misfit(field), fine_noise(problem.filled_amplitudes()).shot)
     return problem.with_priors(problem.priors.adapted(misfit))
 
 
@@ -114,7 +114,7 @@ def smoothed(problem: PhaseProblem, field: Tensor) -> PhaseProblem:
     """Return a problem in incoherent light whose smoothness is that of a first object; see `Priors.with_spectrum`."""
     if problem.priors is None or problem.model.heights.is_coherent or problem.model.sensor.binning > 1:
         return problem
-    priors = problem.priors.adapted(problem.evaluate(field).misfit)
+    priors = problem.priors.adapted(problem.misfit(field))
     return problem.with_priors(priors.with_spectrum(field, contrast_power(problem.model)))
 
 

@@ -246,7 +246,7 @@ class FrameRegistration(Resumable):
         problem = problem_of(model, amplitudes, mask, at_least)
         start = contrast_transfer_inverse(model, problem.filled_amplitudes())
         if not projections:
-            return {}, problem.evaluate(start).loss
+            return {}, problem.value(start)
         solver = AlternatingProjections(problem, start, AlternatingSettings(iterations=projections))
         loss = [step.loss for step in solver.steps()][-1]
         shown = model.moduli(solver.result()).cpu().numpy()

@@ -122,8 +122,8 @@ class ShortLook:
         with one_thread():
             for _ in solver.steps():
                 pass
-        fields = solver.result(), problem.flat_field()
-        return Unexplained.of(*(problem.intensity_residual(one).cpu().numpy() for one in fields))
+        residuals = problem.intensity_residual(solver.result()), problem.flat_residual()
+        return Unexplained.of(*(residual.cpu().numpy() for residual in residuals))
 
     def is_certain(self, unexplained: Unexplained) -> bool:
         """Return whether a share beyond noise is significant, and large enough to matter."""

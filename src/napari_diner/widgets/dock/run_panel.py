@@ -155,7 +155,7 @@ class RunPanel(QWidget):
             self.say("Pausing after this step…")
 
     def cancel(self) -> None:
-        """Stop the run after its step; the best estimate so far becomes the result.
+        """Stop the run, within its step if that takes long; the best estimate so far becomes the result.
 
         The run ends at once, without a result, if it has not taken a step yet, or if it is cancelled a second time.
         """
@@ -171,7 +171,7 @@ class RunPanel(QWidget):
             controls.stop()
             self.cancel_button.setText("Discard")
             self.cancel_button.setToolTip("Stop at once, without a result")
-            self.say("Stopping after this step and keeping the best so far…")
+            self.say("Stopping and keeping the best so far…")
 
     def abandon(self) -> None:
         """Stop the run and discard its result."""

@@ -26,6 +26,8 @@ REPORT_INTERVAL_S = 0.1
 """Shortest time between two reports to the GUI; steps in between are collected."""
 PREVIEW_INTERVAL_S = 0.25
 """Shortest time between two previews: drawing them takes processor time from the run."""
+_STEP_S = 0.2
+"""Time for a step to end by itself after Cancel, before it is broken off."""
 _PICTURE_S = 10.0
 """Time without a picture after which settings are compared with the data nevertheless."""
 
@@ -90,7 +92,7 @@ class Controls:
         self.discarded = False
         """Whether the run is asked to end without a result."""
         self.interruption = Interruption()
-        self._comparison = Interruption()
+        self._comparison, self._step = Interruption(), Interruption()
         # set once the GUI has shown the last preview, so that a slow GUI does not fall behind
         self.preview_wanted = threading.Event()
         self.preview_wanted.set()
@@ -119,10 +121,27 @@ class Controls:
         self._go.set()
 
     def stop(self) -> None:
-        """End the run with the best result so far."""
+        """End the run with the best result so far, even if its present step takes long."""
         self._stop.set()
         self._comparison.request()
         self._go.set()
+        later = threading.Timer(_STEP_S, self._break_off)
+        later.daemon = True
+        later.start()
+
+    def _break_off(self) -> None:
+        if not self.discarded:  # then it is broken off already
+            self._step.request()
+
+    def step_of(self, steps: Iterator[Progress]) -> Progress | None:
+        """Return the next step; None if there is none, or if it was broken off because the run is stopped."""
+        try:
+            with self.interruption, self._step:
+                return next(steps, None)
+        except Interrupted:
+            if self.discarded:
+                raise
+            return None
 
     def unless_stopped(self, work: Callable[[], Doubts]) -> Doubts | None:
         """Return what work returns, which need not be done if the run is stopped: then it ends at once, with None."""
@@ -189,10 +208,9 @@ def _drive(begin: Begin, controls: Controls) -> Generator[Report, None, object]:
             run = context.enter_context(begin())
         steps, doubts, is_pictured, began = iter(run), None, False, time.monotonic()
         while not controls.stopped:
-            with controls.interruption:
-                progress = next(steps, None)
+            progress = controls.step_of(steps)
             if progress is None:
-                finished = True
+                finished = not controls.stopped
                 break
             if progress.preview and not controls.preview_wanted.is_set():
                 progress = replace(progress, preview=())
