@@ -41,6 +41,23 @@ def test_given_penalty_is_kept_and_frames_left_out_do_not_count() -> None:
     assert torch.equal(solver.result(), expected)
 
 
+def test_what_a_smaller_penalty_leaves_is_found_only_if_the_present_one_leaves_much() -> None:
+    data, closed = MODEL.forward(blocks(SHAPE)), ClosedForm(MODEL)
+    for alpha in (500.0, 1e-3):
+        problem = VolumeProblem(MODEL, data, VolumePriors(tikhonov=alpha), TV)
+        assert WeightedLeastSquares(problem).result().loosened is None
+        solver = WeightedLeastSquares(problem, compares=True)
+        list(solver.steps())
+        answer = solver.result()
+        assert torch.equal(answer.volume, closed.solve(data, alpha))
+        left, loosened = (
+            2 * float(problem.misfit(closed.solve(data, part * alpha)) / data.square().sum()) for part in (1, 0.1)
+        )
+        assert answer.loosened == (None if left < 0.1 else pytest.approx(loosened, rel=1e-5))
+        assert (alpha < 1) == (left < 0.1)
+        assert loosened < 0.9 * left
+
+
 def test_coarse_volumes_come_before_the_solution_and_are_its_result_until_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -172,3 +172,19 @@ def test_memory_is_that_of_the_padded_volume() -> None:
 def test_given_transfer_functions_have_no_surround(wide: Recording) -> None:
     with pytest.raises(RecipeError, match="leave one of them out"):
         wide.recipe.updated({"padding": {"mode": "unknown"}, "transfer_functions": "a.mat"})
+
+
+def test_detail_that_the_penalty_holds_back_is_no_doubt_about_directions(wide: Recording) -> None:
+    frames = part(wide)
+    angles = 2 * np.pi * np.arange(12) / 12
+    for turned, about_directions in ((0.0, False), (np.pi / 2, True), (-0.45, True)):
+        directions = [[0.637 * np.sin(angle), 0.637 * np.cos(angle)] for angle in (angles + turned).tolist()]
+        recipe = wide.recipe.updated(
+            {
+                "ring": {"na": None}, "illuminations": directions, "solver": "tikhonov",
+                "regularization": {"tikhonov": 300.0},
+            }
+        )  # fmt: skip
+        warnings = reconstructed(recipe, frames).report["warnings"]
+        assert any("check the directions" in text for text in warnings) == about_directions, turned
+        assert any("the weight of the closed form" in text for text in warnings) != about_directions

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from napari_diner.solvers.idt.problem import VolumeProblem
@@ -17,6 +18,9 @@ from napari_diner.solvers.step import Step
 
 # number of solutions to complete data at saturated pixels and beyond the edges of the field of view
 _COMPLETIONS = 20
+# a penalty that leaves more than this share of the data unexplained is compared with this part of it, by so many
+# solutions
+_MUCH_LEFT, _LOOSER, _LOOSE_COMPLETIONS = 0.1, 0.1, 5
 # part of the frequencies, the lowest ones, from which there is a first picture, and a number of them that suffices for
 # it; more pictures follow as their number grows by this factor
 _FIRST, _ENOUGH, _GROWTH = 1 / 24, 1024, 2
@@ -35,6 +39,8 @@ class Regularised(NamedTuple):
     """The choice of α; None if it was given."""
     is_coarse: bool = False
     """Whether fine detail is missing, as the solution has been stopped early."""
+    loosened: float | None = None
+    """Share of the data, ``Σ (M x − g)² / Σ g²``, that a tenth of α leaves unexplained; None if α leaves little."""
 
 
 class WeightedLeastSquares(Resumable):
@@ -46,13 +52,15 @@ class WeightedLeastSquares(Resumable):
         Model and data; if its α is zero, it is chosen by leaving out one frame at a time. Other priors are ignored.
     closed
         The factorised problem of an earlier run with the same model and frames; None to compute it.
+    compares
+        Whether to find what a smaller penalty would explain, if this one leaves much; see `Regularised`.
     """
 
     kept = ("_solution", "_rounds")
     answer = ("_solution",)
 
-    def __init__(self, problem: VolumeProblem, closed: ClosedForm | None = None) -> None:
-        self.problem = problem
+    def __init__(self, problem: VolumeProblem, closed: ClosedForm | None = None, *, compares: bool = False) -> None:
+        self.problem, self.compares = problem, compares
         self._given = closed
         self._solution: Regularised | None = None
         self._rounds = 0
@@ -77,6 +85,21 @@ class WeightedLeastSquares(Resumable):
             priors = replace(self.problem.priors, tikhonov=solution.tikhonov)
             loss = replace(self.problem, priors=priors).loss(solution.volume)
             yield Step(self._rounds, rounds, loss, resumable=True, preparation=preparation)
+        if self.compares and self._solution is not None and self._solution.loosened is None:
+            yield from self._loosened(linear, self._solution, Step(rounds, rounds, preparation=preparation))
+
+    @torch.no_grad()
+    def _loosened(self, linear: VolumeProblem, solution: Regularised, step: Step) -> Iterator[Step]:
+        """Find how much of the data a smaller penalty leaves unexplained, if the present one leaves much."""
+        data, volume = self.problem.data[self._closed.frames], solution.volume
+        total = float(data.square().sum()) / 2
+        if float(linear.misfit(volume)) <= _MUCH_LEFT * total:
+            return
+        for _ in range(1 if linear.is_complete else _LOOSE_COMPLETIONS):
+            completed, _ = linear.completed(volume)
+            volume = self._closed.solve(completed, _LOOSER * solution.tikhonov)
+            yield step
+        self._solution = solution._replace(loosened=float(linear.misfit(volume)) / total)
 
     @functools.cached_property
     def _closed(self) -> ClosedForm:

@@ -37,6 +37,9 @@ _DOUBTFUL = (
     "check the directions, their order and the background; a sample may also scatter or absorb too strongly",
 )  # fmt: skip
 _DOUBTFUL_FRAME, _CHECK = 0.02, "direction, alignment and background"
+# share beyond noise that is left with a tenth of the penalty: at most 0.044 with the right directions, in fields that
+# continue beyond their edges, and at least 0.06 if they are turned by 15° or reversed
+_OF_PENALTY = 0.05
 # part of the residual that is the same in all frames, at most 0.1 with a right background, and share of the data, from
 # which it is named; the fewest frames
 _STATIC, _STATIC_SHARE, _FEWEST = 0.4, 0.03, 6
@@ -144,9 +147,10 @@ def outcome_of(
         figures["truth"] = score(n_re.data, n_im.data, recording.truth, recipe.medium_index)
     figures |= record.reconstruction
     static = [] if phase > LINEAR_PHASE_RAD or is_sampled else _of_static(residual, unexplained, recipe.background)
-    warnings = static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)
+    of_penalty = [] if static else _of_penalty(state, unexplained, data)
+    warnings = static or ([] if of_penalty else unexplained.warnings(*_DOUBTFUL, first=record.first_cure))
     dark, beside = state.dark, state.brightness
-    of_frames, remarks = list[str](), list[str]()
+    of_frames, remarks = list[str](), list(of_penalty)
     if is_sampled:
         figures["scored_frames"] = len(residual)
         remarks.append(f"as the run ended early, the score is that of {len(residual)} of {problem.model.frames} frames")
@@ -184,6 +188,21 @@ def outcome_of(
         warnings=left_out.counted([*warnings, *state.warnings]),
         weights={"contrast": contrast.cpu().numpy()},
     )
+
+
+def _of_penalty(state: IdtState, unexplained: Unexplained, data: Frames) -> list[str]:
+    """Return a remark if the penalty of the closed form is why it leaves much of the data unexplained."""
+    loosened, doubtful = state.loosened, unexplained.warnings(*_DOUBTFUL)
+    if not doubtful or unexplained.share >= 1 or loosened is None:
+        return []
+    noise = noise_level(state.problem.linear, state.problem.data) ** 2 / (mean_square(data) or 1.0)
+    if loosened > _OF_PENALTY + noise:
+        return []
+    return [
+        f"{percent(unexplained.share)} of the variation of the data is left unexplained, as the weight of the closed "
+        f"form, which keeps out noise, holds back detail: a tenth of it leaves {percent(loosened)}; the solver voxels "
+        "explains more"
+    ]
 
 
 def _of_static(residual: Frames, unexplained: Unexplained, background: str) -> list[str]:

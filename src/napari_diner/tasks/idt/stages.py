@@ -85,8 +85,9 @@ class IdtStages:
         if recipe.calibration.wanted:
             yield Stage("circles", _circles, _from_circles, _CALIBRATION_SHARE, essential=True, show=_unchanged)
             yield Stage("refinement", _refinement, _refined, _CALIBRATION_SHARE, essential=True, show=_unchanged)
-        yield _least_squares(self._closed_form)
-        if recipe.solver == "tikhonov":
+        is_last = recipe.solver == "tikhonov"
+        yield _least_squares(self._closed_form, is_last=is_last)
+        if is_last:
             return
         yield Stage("first chords", self._first_chords, self._linearised, _WEIGHTS_SHARE, essential=True)
         if recipe.regularization.tv is None:
@@ -130,13 +131,14 @@ class IdtStages:
 
     def beside(self) -> Iterator[Stage[IdtState]]:
         """Give the stages of another part of the field: model and weights are those of the first."""
-        yield _least_squares(self._closed_form_beside)
-        if self.recipe.solver != "tikhonov":
+        is_last = self.recipe.solver == "tikhonov"
+        yield _least_squares(self._closed_form_beside, is_last=is_last)
+        if not is_last:
             yield from self._solving()
 
     def _closed_form_beside(self, state: IdtState, regularised: Regularised) -> IdtState:
         """Store the first volume of a part, and take the model of the other parts."""
-        state, recipe = replace(state, volume=regularised.volume), self.recipe
+        state, recipe = _solved_again(state, regularised), self.recipe
         if recipe.solver != "tikhonov" and recipe.regularization.tikhonov is None:
             state = state.with_priors(replace(state.problem.priors, tikhonov=0.0))
         models = _multislice_models(state)
@@ -148,7 +150,7 @@ class IdtStages:
         """Give the stages from a state that follows another recording: those of solver and uncertainty."""
         recipe = self.recipe
         if recipe.solver == "tikhonov":
-            yield _least_squares(_solved_again, essential=False)
+            yield _least_squares(_solved_again, essential=False, is_last=True)
         elif recipe.solver in representations():
             descent, scattering = recipe.gradient, recipe.multislice
             changes = {
@@ -169,7 +171,7 @@ class IdtStages:
     def _closed_form(self, state: IdtState, regularised: Regularised) -> IdtState:
         """Store the first volume, and choose the model from now on."""
         choices = {} if regularised.choice is None else {"tikhonov": regularised.choice}
-        state = replace(state, volume=regularised.volume, choices={**state.choices, **choices})
+        state = replace(_solved_again(state, regularised), choices={**state.choices, **choices})
         if regularised.is_coarse:
             state = replace(state, warnings=(*state.warnings, "fine detail is missing, as the closed form was stopped"))
         state = state.with_priors(replace(state.problem.priors, tikhonov=regularised.tikhonov))
@@ -287,11 +289,13 @@ class IdtStages:
         )
 
 
-def _least_squares(absorb: Callable[[IdtState, Regularised], IdtState], *, essential: bool = True) -> Stage[IdtState]:
+def _least_squares(
+    absorb: Callable[[IdtState, Regularised], IdtState], *, essential: bool = True, is_last: bool
+) -> Stage[IdtState]:
     """Return the stage of the closed form, which ends no sooner than with a coarse volume."""
     return Stage(
         "closed form",
-        lambda state, budget: WeightedLeastSquares(state.problem),
+        lambda state, budget: WeightedLeastSquares(state.problem, compares=is_last),
         absorb,
         essential=essential,
         may_end=lambda solver: solver.current() is not None,
@@ -323,7 +327,7 @@ def _solution(state: IdtState, volume: Tensor) -> IdtState:
 
 
 def _solved_again(state: IdtState, regularised: Regularised) -> IdtState:
-    return replace(state, volume=regularised.volume)
+    return replace(state, volume=regularised.volume, loosened=regularised.loosened)
 
 
 def _shown(state: IdtState, regularised: Regularised | None) -> IdtState:

@@ -39,6 +39,8 @@ class IdtState:
     """Whether chords do not lead to the volume, so that the exact slope of the multi-slice model is needed."""
     scatters: bool = False
     """Whether another part of the field needed multiple scattering."""
+    loosened: float | None = None
+    """Share of the data that a tenth of the penalty of the closed form leaves unexplained; None if it leaves little."""
     linearised: Tensor | None = None
     """Data for the linear model from this volume on, (N, Y, X); the recorded ones if None."""
     unknown: Scaled | None = None
