@@ -216,6 +216,7 @@ def _turned(illumination: Illumination, matrix: Sequence[Sequence[int]]) -> Illu
     )
 
 
+@functools.lru_cache(maxsize=4096)  # many lists have the same frames
 def _key(frame: tuple[Source, ...]) -> bytes:
     # adding zero makes −0 a 0
     return (np.round(np.array(frame) / _SAME_NA) + 0.0).tobytes()
