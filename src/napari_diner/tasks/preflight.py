@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Level = Literal["good", "doubtful", "bad"]
 """Whether an aspect is as it should be, may spoil the result, or prevents one."""
 
-_TRIAL_S, _LONGEST_TRIAL_S, _STEPS = 0.4, 2.0, 5
+_TRIAL_S, _LONGEST_TRIAL_S, _STEPS = 0.4, 1.0, 5
 """Time for the trial of one stage, and the longest if it takes fewer steps, or not one iteration, in that time."""
 _LONG_S = 600.0
 """Time from which a run counts as long."""
