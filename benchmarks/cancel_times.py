@@ -51,7 +51,7 @@ CASES: dict[str, tuple[str, Mapping[str, object], Mapping[str, object]]] = {
     "lensless: uncertainty": ("lensless", {}, {"uncertainty": {"map": True}}),
     "lensless: prior": ("lensless", {}, {"prior": {"total_variation": "held_out"}}),
     "lensless: super-resolution": ("lensless", {"binning": 2}, {"super_resolution": 2}),
-    "lensless: illumination": ("lensless", {}, {"unknown_illumination": {"solve": True}}),
+    "lensless: illumination": ("lensless", {}, {"unknown_illumination": {"solve": True, "finest_um": 100.0}}),
     "lensless: diner": ("lensless", {}, {"solver": "diner"}),
     "lensless: comparison": ("lensless", {}, {}),
     "focus": ("lensless", {}, {}),
