@@ -59,7 +59,7 @@ CASES: dict[str, tuple[str, Mapping[str, object], Mapping[str, object]]] = {
     "idt: calibration": ("idt", {}, {"calibration": {"illuminations": "circles"}}),
     "idt: multislice": ("idt", {"peak_phase_rad": 2.0}, {"model": "multislice"}),
     "idt: uncertainty": ("idt", {}, {"uncertainty": {"map": True}}),
-    "idt: tiles": ("idt", {}, {"tiles": {"use": "always", "size_px": 64}}),
+    "idt: tiles": ("idt", {"height_px": 256, "width_px": 256}, {"tiles": {"use": "always", "size_px": 164}}),
     "idt: diner": ("idt", {}, {"solver": "diner"}),
     "idt: comparison": ("idt", {}, {}),
     "fit": ("image", {}, {}),

@@ -42,6 +42,10 @@ class DinerError(Exception):
         return self.describe(str)
 
 
+class NoResultError(DinerError):
+    """A result is wanted before there is one."""
+
+
 class InputError(DinerError):
     """The data cannot be used: unreadable, empty, of the wrong shape, not finite."""
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Generic, Self
 
 from napari_diner import device as devices
-from napari_diner.errors import DinerError, OutOfMemoryError
+from napari_diner.errors import DinerError, NoResultError, OutOfMemoryError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.processors import Threads
 from napari_diner.solvers.solver import Budget, Resumable, Solver
@@ -228,7 +228,7 @@ class Run(Generic[State]):
     def _state_so_far(self) -> State:
         """Return the state after the finished stages."""
         if self._state is None:
-            raise DinerError("There is no result yet; let the run take a step first")
+            raise NoResultError("There is no result yet; let the run take a step first")
         return self._state
 
     def _present(self, *, fast: bool) -> State:

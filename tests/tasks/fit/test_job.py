@@ -163,6 +163,16 @@ def test_previews_show_a_plane(volume: npt.NDArray[np.uint16], image: npt.NDArra
     assert psnr_db(np.moveaxis(channels.data, 0, -1), image, 255) > 20
 
 
+def test_there_is_no_preview_of_a_flat_colour(image: npt.NDArray[np.uint8]) -> None:
+    for data, has_detail in ((image, True), (np.full_like(image, 7), False)):
+        with start(FitRecipe.parse(QUICK).updated({"epochs": 60}), FitData(data, "YXS"), preview_interval_s=0.0) as run:
+            previews = [progress.preview for progress in run]
+        assert bool(previews[0]) is not has_detail
+        for (shown,) in filter(None, previews):
+            assert shown.data.std((0, 1)).max() >= 0.05 * data.std((0, 1)).max()
+        assert previews[-1]
+
+
 def test_a_time_limit_is_kept_and_told(image: npt.NDArray[np.uint8]) -> None:
     result = fit(image, epochs=10_000_000, max_seconds=1.0)
     assert result.report["stopped_by_time_limit"]

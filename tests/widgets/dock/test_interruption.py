@@ -12,6 +12,7 @@ from typing import Self
 
 import pytest
 
+from napari_diner.errors import NoResultError
 from napari_diner.tasks.result import Progress
 from napari_diner.widgets.dock.interruption import Interrupted, Interruption
 from napari_diner.widgets.dock.run_worker import Controls, drive
@@ -40,7 +41,8 @@ def test_an_import_is_completed_first(tmp_path: Path, monkeypatch: pytest.Monkey
     assert ended == [True]
 
 
-def test_a_step_that_takes_long_is_broken_off_and_the_best_so_far_is_kept() -> None:
+@pytest.mark.parametrize("best", ["the best", None])
+def test_a_step_that_takes_long_is_broken_off_and_the_best_so_far_is_kept(best: str | None) -> None:
     class Endless:
         warnings = notes = ()
         compares_settings = True
@@ -59,7 +61,9 @@ def test_a_step_that_takes_long_is_broken_off_and_the_best_so_far_is_kept() -> N
 
         def result(self) -> str:
             time.sleep(0.1)  # it is not broken off itself
-            return "the best"
+            if best is None:
+                raise NoResultError("There is none yet")
+            return best
 
     controls, run, ended = Controls(), Endless(), list[object]()
 
@@ -77,5 +81,5 @@ def test_a_step_that_takes_long_is_broken_off_and_the_best_so_far_is_kept() -> N
     time.sleep(0.1)
     controls.stop()
     thread.join(10)
-    assert ended == ["the best"]
+    assert ended == [best]
     assert run.closed and not run.compares_settings

@@ -238,8 +238,9 @@ class FitJob(Job[FitState]):
         return 1.0 if self.layout.peak else 0.0
 
     def preview(self, state: FitState) -> tuple[NamedArray, ...]:
-        """Return the middle plane."""
-        return (preview(self._fitted(state)),)
+        """Return the middle plane, once there is something to see."""
+        shown = preview(self._fitted(state), state.problem.targets)
+        return () if shown is None else (shown,)
 
     def _fitted(self, state: FitState) -> Fitted:
         return Fitted(state.representation, self.layout, self.recipe, state.index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.representations.diner import Diner
@@ -14,14 +15,23 @@ from napari_diner.tasks.fit.model import Fitted
 _TABLE_PIXELS = 512
 # a network of coordinates has to be evaluated at every pixel shown
 _NETWORK_PIXELS = 256
+# spread of the values shown, relative to that of the data, below which there is nothing to see yet
+_FLAT = 0.1
 
 
 @torch.no_grad()
-def preview(fitted: Fitted) -> NamedArray:
+def preview(fitted: Fitted, targets: Tensor) -> NamedArray | None:
     """Return the middle plane of the current representation, thinned out to a few hundred pixels a side.
 
     A DINER is read off its lattice. Axes are ``"YX"``, with ``"S"`` behind or ``"C"`` before them if a sample has
-    several outputs.
+    several outputs. As long as the plane is a flat colour, although that of the data is not, there is no preview.
+
+    Parameters
+    ----------
+    fitted
+        The representation.
+    targets
+        The values to fit, (C, K).
     """
     representation, layout = fitted.representation, fitted.layout
     coarse = _TABLE_PIXELS if isinstance(representation, Diner) else _NETWORK_PIXELS
@@ -37,6 +47,8 @@ def preview(fitted: Fitted) -> NamedArray:
         outputs = lattice.read(lattice.evaluate(representation.backbone), keys).T
     else:
         outputs = representation.sample(indices.to(device))
+    if _spread(outputs) < _FLAT * _spread(targets[:, indices.to(device)].T):
+        return None
     samples = layout.to_values(outputs.cpu().numpy()).reshape(*flat.shape, layout.outputs)
     scale = [layout.scale_um[layout.axes.index(axis)] * stride for axis in "YX"]
     if layout.channel is None:
@@ -44,6 +56,11 @@ def preview(fitted: Fitted) -> NamedArray:
     if layout.axes[layout.channel] == "S":
         return NamedArray("reconstruction", samples, "YXS", (scale[0], scale[1], 1.0))
     return NamedArray("reconstruction", np.moveaxis(samples, -1, 0), "CYX", (1.0, scale[0], scale[1]))
+
+
+def _spread(values: Tensor) -> float:
+    """Return the standard deviation of values (K, C) from the mean of their column."""
+    return float((values - values.mean(0)).square().mean().sqrt())
 
 
 def _plane(layout: Layout, limit: int) -> tuple[np.ndarray, np.ndarray, int]:

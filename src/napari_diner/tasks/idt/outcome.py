@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from napari_diner.errors import DinerError
+from napari_diner.errors import NoResultError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.physics.idt.base import IDTModel
 from napari_diner.physics.idt.contrast import refractive_index
@@ -51,9 +51,9 @@ _MOSTLY_EXPLAINED = 0.5
 _MOST_BOUNDED = 0.05
 
 
-def no_volume() -> DinerError:
+def no_volume() -> NoResultError:
     """Return the error of a result that is wanted before there is one."""
-    return DinerError("There is no volume yet; let the reconstruction continue for a moment")
+    return NoResultError("There is no volume yet; let the reconstruction continue for a moment")
 
 
 def index_of(contrast: Tensor, recipe: IdtRecipe) -> tuple[NamedArray, NamedArray]:

@@ -13,6 +13,7 @@ from typing import Protocol
 from napari.qt.threading import GeneratorWorker, create_worker
 from platformdirs import user_cache_path
 
+from napari_diner.errors import NoResultError
 from napari_diner.tasks.recipe import Recipe
 from napari_diner.tasks.result import Progress
 from napari_diner.tasks.task import AnyTask, Frames
@@ -249,8 +250,13 @@ def _drive(begin: Begin, controls: Controls) -> Generator[Report, None, object]:
                 run.compares_settings = False
             else:
                 yield doubts
-        with controls.interruption:
-            return run.result()
+        try:
+            with controls.interruption:
+                return run.result()
+        except NoResultError:
+            if controls.stopped:  # the panel says so
+                return None
+            raise
 
 
 def make_worker(title: str, begin: Begin, controls: Controls) -> RunWorker:
