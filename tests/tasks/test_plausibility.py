@@ -11,6 +11,7 @@ import napari_diner as nd
 from napari_diner.errors import DinerError
 from napari_diner.simulate.idt.settings import IdtSimulation
 from napari_diner.simulate.lensless.settings import LenslessSimulation
+from napari_diner.tasks.idt.plausibility import drift
 from napari_diner.tasks.python_data import as_frames
 from napari_diner.tasks.registry import samples, task
 from napari_diner.tasks.sample import SampleData
@@ -195,6 +196,19 @@ def test_a_lamp_that_drifts_over_directions() -> None:
     # what depends on the direction alone may be the sample, or the optics
     tilted = IDT.data.data * np.float32(1 + 0.1 * IDT.recipe.illumination(12).apertures[:, 0])[:, None, None]
     assert "brightness" not in doubts("idt", IDT, tilted)
+
+
+def test_what_lies_at_the_edges_of_few_frames_is_no_drift() -> None:
+    random = np.random.default_rng(4)
+    illumination, ratio = IDT.recipe.illumination(12), IDT.recipe.updated({"background": "ratio"})
+    time = np.linspace(-0.5, 0.5, 12)
+    told = {True: 0, False: 0}
+    for _ in range(300):
+        levels = 0.01 * random.standard_normal(12)
+        for drifts in told:
+            told[drifts] += bool(drift(ratio, (levels + 0.4 * drifts * time)[:, None, None], illumination))
+    assert told[False] <= 3
+    assert told[True] > 200
 
 
 @pytest.mark.parametrize(("axis", "across"), [(1, 0.3), (2, -0.6)])

@@ -10,6 +10,7 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.physics.idt.transfer import BornModel
 from napari_diner.solvers.calibration.arrangement import ArrangementTest, Judged, arrangements, nearby, opposite
+from napari_diner.solvers.calibration.contrast_sign import agreed_by_middle
 
 GEOMETRY = VolumeGeometry((10, 56, 56), 0.55, 0.532, 1.34, 0.17, 0.6)
 
@@ -99,6 +100,18 @@ def test_the_position_of_slices_off_the_focus_tells_a_turned_list() -> None:
     ways = judged(ring(0.58, 12), data, above)
     turned = next(way for name, way in ways.items() if name.startswith("turned by 180°"))
     assert ways["as given"].is_better_than(turned)
+
+
+@pytest.mark.parametrize(("dense", "expected"), [(1, 1), (-1, -1)])
+def test_the_middle_of_a_cut_field_has_to_agree_about_the_sign(dense: int, expected: int) -> None:
+    y, x = np.mgrid[:40, :44]
+    blob = np.exp(-((y - 21) ** 2 + (x - 20) ** 2) / 18)
+    slices = torch.from_numpy(dense * np.stack([blob, 0.5 * blob]))
+    assert agreed_by_middle(expected * 0.7, slices) == expected * 0.7
+    # the halo of something denser beyond an edge
+    halo = torch.from_numpy(dense * np.exp(-((x / 5.0) ** 2)))
+    assert agreed_by_middle(-expected * 0.7, slices - halo) == 0
+    assert agreed_by_middle(0.7, torch.zeros(2, 40, 44)) == 0
 
 
 def test_the_sign_is_that_of_the_sample() -> None:

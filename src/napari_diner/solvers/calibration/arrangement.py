@@ -27,7 +27,7 @@ from torch import Tensor
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, Source, ring
 from napari_diner.physics.idt.transfer import Dispersion, born_amplitude, source_blur
-from napari_diner.solvers.calibration.contrast_sign import image_of, of_volume, sign_of, skewness
+from napari_diner.solvers.calibration.contrast_sign import agreed_by_middle, image_of, of_volume, sign_of, skewness
 from napari_diner.solvers.calibration.cross_prediction import predicted
 from napari_diner.solvers.calibration.field_spectrum import FieldSpectrum
 from napari_diner.solvers.calibration.frame_orders import frame_orders
@@ -262,6 +262,7 @@ class ArrangementTest:
         self.geometry, self.dispersion, self._source_na = _with_other_slices(geometry), dispersion, source_na
         self._z = torch.from_numpy(self.geometry.slice_positions_um)
         field = data if isinstance(data, FieldSpectrum) else FieldSpectrum(data)
+        self._is_cut = field.is_cut
         self._choose_frequencies(field, frequencies, periods, alike)
 
     @property
@@ -364,9 +365,13 @@ class ArrangementTest:
         responses = matrix.unflatten(-1, (2, -1))[:, :, 0].conj()
         phase = torch.einsum("kn,kn->k", responses[low].sum(-1), solved[low])
         skew = float(skewness(image_of(phase[None], self._places[low], shape)))
-        if weak and not sign_of(skew):
-            slices = torch.einsum("knz,kn->zk", responses, solved)
-            skew = of_volume(image_of(slices, self._places, shape)) or skew
+        is_open = not sign_of(skew)
+        if (weak and is_open) or self._is_cut:
+            slices = image_of(torch.einsum("knz,kn->zk", responses, solved), self._places, shape)
+            if weak and is_open:
+                skew = of_volume(slices) or skew
+            if self._is_cut:
+                skew = agreed_by_middle(skew, slices)
         return skew
 
 

@@ -15,9 +15,12 @@ class FieldSpectrum:
     ----------
     data
         g = I / I_background − 1, real, (N, Y, X).
+    is_cut
+        Whether the sample continues beyond the edges.
     """
 
-    def __init__(self, data: Tensor) -> None:
+    def __init__(self, data: Tensor, *, is_cut: bool = False) -> None:
+        self.is_cut = is_cut
         self.frames, self.shape = len(data), (int(data.shape[1]), int(data.shape[2]))
         rows, columns = self.shape
         fy = torch.fft.fftfreq(rows, dtype=torch.float64)[:, None]

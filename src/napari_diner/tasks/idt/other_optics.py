@@ -214,7 +214,8 @@ class Recorded:
     def _faded(self) -> FieldSpectrum:
         rows, columns = self.data.shape[1:]
         size = min(rows, _SIDE), min(columns, _SIDE)
-        return FieldSpectrum(self.data[busiest(self.data, size)] * fading(*size).to(self.data))
+        part = self.data[busiest(self.data, size)] * fading(*size).to(self.data)
+        return FieldSpectrum(part, is_cut=True)
 
 
 def thinned(models: ComputedModels, recorded: Recorded) -> tuple[ComputedModels, Recorded]:

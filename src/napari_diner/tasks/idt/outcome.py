@@ -146,6 +146,7 @@ def outcome_of(
     if recording.truth is not None:
         figures["truth"] = score(n_re.data, n_im.data, recording.truth, recipe.medium_index)
     figures |= record.reconstruction
+    is_described = state.is_multiply_scattering or phase <= LINEAR_PHASE_RAD
     static = [] if phase > LINEAR_PHASE_RAD or is_sampled else _of_static(residual, unexplained, recipe.background)
     of_penalty = [] if static else _of_penalty(state, unexplained, data)
     warnings = static or ([] if of_penalty else unexplained.warnings(*_DOUBTFUL, first=record.first_cure))
@@ -155,7 +156,8 @@ def outcome_of(
         figures["scored_frames"] = len(residual)
         remarks.append(f"as the run ended early, the score is that of {len(residual)} of {problem.model.frames} frames")
     elif dark is None:
-        regions = foreign_regions(residual, data)
+        # single scattering leaves much where strong samples are cut by the edges
+        regions = foreign_regions(residual, data) if is_described else []
         warnings = [*warnings_of_regions(regions, "leave these frames out (leave_out), or crop the field"), *warnings]
         of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK, [region.frame for region in regions])
     elif beside is None:  # the residual is that of bright field

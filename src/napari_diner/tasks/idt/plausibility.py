@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.optics import Optics
@@ -26,8 +29,10 @@ _WIDE_SOURCE = 0.15
 _BLURRED = 2.0
 # frames from which a volume can be expected
 _FEWEST_FRAMES = 4
-# smallest trend of the brightness that counts, and its standard errors
+# smallest trend of the brightness that counts, and its standard errors in many frames; in few, those of equal
+# probability
 _DRIFT, _CERTAIN = 0.015, 6.0
+_BY_CHANCE = 2e-5
 # dependence of the brightness on the direction of light: polynomials of second degree
 _BY_DIRECTION = 6
 _REWEIGHTED, _OUTLIER = 10, 4.685
@@ -111,9 +116,12 @@ def drift(recipe: IdtRecipe, contrasts: npt.NDArray[np.float32], illumination: I
         left = levels - terms @ trend
         sigma = float(spread(left)) or 1e-12
         weights = np.maximum(1 - (left / (_OUTLIER * sigma)) ** 2, 0)  # Tukey's biweight, as the root of a weight
-    scatter = sigma * np.linalg.norm(inverse[0])
+    # terms fitted to few frames leave less than their scatter
+    free = count - terms.shape[1]
+    scatter = sigma * math.sqrt(count / free) * np.linalg.norm(inverse[0])
+    certain = max(_CERTAIN, float(stdtrit(free, 1 - _BY_CHANCE)))
     change = float(trend[0])
-    if abs(change) < max(_DRIFT, _CERTAIN * float(scatter)):
+    if abs(change) < max(_DRIFT, certain * float(scatter)):
         return []
     verb = "rises" if change > 0 else "falls"
     return [

@@ -151,7 +151,10 @@ def _other_directions(models: ComputedModels, recorded: Recorded, periods: float
         return None
     (judged,) = test.judge([Arrangement("as given", models.illumination)])
     best = min(test.judge(arrangements(models.illumination)), key=_error)
-    pairs = [(best, judged), *_in_other_scales(models, recorded, periods)]
+    pairs = [(best, judged)]
+    # edges of fields that continue beyond them favour directions that are alike
+    if periods or recorded.repeats:
+        pairs += _in_other_scales(models, recorded, periods)
     after, before = min(pairs, key=lambda pair: pair[0].error / pair[1].error)
     better = _Directions(after, before) if after.is_better_than(before) else None
     swapped = exchanged(test, judged)
