@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
+from vispy.visuals.axis import _get_ticks_talbot
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.widgets.layers.appearance import Appearance
+from napari_diner.widgets.layers.layer_arguments import STYLES, contrast_limits
 from napari_diner.widgets.layers.result_layers import ResultLayers
 
 RANDOM = np.random.default_rng(0)
@@ -94,3 +96,12 @@ def test_a_grey_preview_makes_room_for_a_result_in_colours() -> None:
     (layer,) = layers.finish(Result("fit", (NamedArray("fit", data, "YXS", (1.0, 1.0, 1.0)),), FitRecipe(), {}))
     assert layer.rgb
     assert [layer.name for layer in viewer.layers] == ["source", "fit"]
+
+
+def test_the_colour_bar_of_a_phase_has_numbers_beside_its_zero() -> None:
+    for reach in np.geomspace(1e-4, 3.0, 200):
+        low, high = contrast_limits(np.linspace(-reach, reach, 64).reshape(8, 8), STYLES["phase"])
+        assert low == -high and 0.99 * reach <= high <= 1.34 * reach
+        # those that napari draws
+        ticks = _get_ticks_talbot(low, high, 1 / 96, 2)
+        assert sum(low * 1.0001 <= tick <= high * 1.0001 for tick in ticks) >= 3

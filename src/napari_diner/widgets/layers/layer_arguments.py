@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,6 +19,9 @@ SAMPLE_PIXELS = 250_000
 
 LARGEST = 1e37
 """Largest absolute value that is shown; sums of larger ones overflow in 32 bits."""
+
+_MANTISSAS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 7.5, 10.0)
+"""Contrast limits about zero, times a power of ten: napari's colour bar has numbers beside the zero for all of them."""
 
 Value = TypeVar("Value", bound=np.generic)
 
@@ -59,10 +63,16 @@ def contrast_limits(data: npt.NDArray[np.generic], style: QuantityStyle) -> tupl
     if style.centred:
         reach = float(np.percentile(np.abs(values), 99.9))
         # wrapped values that nearly fill the circle are shown on the whole circle, so that colours do not jump
-        reach = max(style.ceiling if reach > 0.9 * style.ceiling else reach, 1e-6)
+        reach = style.ceiling if reach > 0.9 * style.ceiling else min(rounded_up(max(reach, 1e-6)), style.ceiling)
         return drawable(-reach, reach)
     low, high = np.percentile(values, (0.1, 99.9))
     return drawable(float(low), float(high) if high > low else float(low) + 1e-6)
+
+
+def rounded_up(reach: float) -> float:
+    """Return the next round number, of which a colour bar shows more than the zero in the middle."""
+    power = 10.0 ** math.floor(math.log10(reach))
+    return next(mantissa for mantissa in _MANTISSAS if mantissa >= reach / power * (1 - 1e-9)) * power
 
 
 def thinned(data: npt.NDArray[Value]) -> npt.NDArray[Value]:

@@ -50,9 +50,6 @@ class PreviewLayers:
             if self._shown is not present:
                 return False
             arguments = self.arguments(array)
-            breathe()
-            if self._shown is not present:
-                return False
             if array.name in self.shown:
                 update_layer(self._shown[array.name], arguments)
             elif self._restore or array.name not in self._shown:

@@ -37,7 +37,6 @@ class ResultLayers(PreviewLayers):
                 continue
             layer = previews.get(array.name)
             arguments = self.arguments(array)
-            breathe()
             if layer is not None and (layer.rgb != arguments["rgb"] or layer.ndim != len(arguments["scale"])):
                 # a grey layer cannot become a colour layer, nor an image a series
                 remove_layer(self._viewer, layer)
@@ -61,9 +60,7 @@ class ResultLayers(PreviewLayers):
         combine_units(self._viewer)
         # the viewer draws the last layer on top: images over stacks, and the phase, the last image, over all
         for layer in sorted(layers, key=lambda layer: -sizes[layer]):
-            if layer in self._viewer.layers:
-                self._viewer.layers.move(self._viewer.layers.index(layer), len(self._viewer.layers))
-                breathe()
+            self._viewer.layers.move(self._viewer.layers.index(layer), len(self._viewer.layers))
         if layers:
             self._viewer.layers.selection.active = self._viewer.layers[-1]
         refresh_status(self._viewer)
