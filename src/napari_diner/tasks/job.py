@@ -57,6 +57,9 @@ class Stage(Generic[State]):
     """Return whether the stage may be ended now that its time is up."""
     show: Callable[[State, Any], State] | None = None
     """Returns the state to preview for the current answer of the solver; `absorb` if None."""
+    at_once: bool = False
+    """Whether a run that is ended early within the stage takes the current answer of the solver, since it takes seconds
+    to find its best one."""
     alike: int = 1
     """How many stages, with this one, take as long; 0 if it is counted by an earlier one."""
     part: int = 0

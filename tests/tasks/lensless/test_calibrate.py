@@ -181,6 +181,8 @@ def test_a_calibration_that_is_cut_short_still_gives_a_result() -> None:
         result = run.result()
     assert result.partial
     assert len(result.report["calibration"]["distances_um"]) == 5
+    # it takes seconds to find the plane of the object
+    assert "common_distance_um" not in result.report["calibration"]
     assert np.isfinite(result["phase"].data).all()
 
 

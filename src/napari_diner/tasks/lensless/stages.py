@@ -129,6 +129,7 @@ class LenslessStages:
                 show=lambda state, calibrated: (
                     state if calibrated.field is None else replace(state, field=calibrated.field)
                 ),
+                at_once=True,  # the search for the plane of the object
             )
         if recipe.unknown_illumination.solve:
             yield Stage(
