@@ -43,6 +43,7 @@ from napari_diner.tasks.lensless.setup import Setup, geometry_report, light_repo
 from napari_diner.tasks.lensless.slow_phase import slow_phase
 from napari_diner.tasks.lensless.stages import LenslessStages
 from napari_diner.tasks.lensless.state import LenslessState
+from napari_diner.tasks.lensless.static_pattern import static_pattern
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
 from napari_diner.tasks.preflight import Finding, saturation
@@ -188,7 +189,8 @@ class LenslessJob(Job[LenslessState]):
         unexplained, regions = Unexplained.of(left, empty), foreign_regions(left, empty)
         figures |= unexplained.figures()
         warnings = warnings_of_regions(regions, "mask them, or leave these frames out (leave_out)")
-        warnings += unexplained.warnings(*_DOUBTFUL, first=record.first_cure)
+        static = static_pattern(left, empty, is_corrected=recipe.preprocess.flat is not None)
+        warnings += static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)
         warnings += unexplained.frame_warnings(
             _DOUBTFUL_FRAME, "distance, alignment, sharpness and exposure", [region.frame for region in regions]
         )

@@ -1,0 +1,51 @@
+"""What is the same in all frames, and does not spread with the distance: dust on the sensor, or unequal pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.tasks.wording import percent
+
+Frames = npt.NDArray[np.floating]
+
+# share of the variation of the data from which it matters: below 0.0002 in sound recordings, and with wrong distances
+# or frames; part of the residual; and of its mean, the least of a frame
+_SHARE, _OF_RESIDUAL, _IN_EACH = 0.002, 0.2, 0.5
+_FEWEST_FRAMES = 3
+
+
+def static_pattern(residual: Frames, reference: Frames, *, is_corrected: bool = False) -> list[str]:
+    """Return a warning if residuals have a considerable part in common.
+
+    The products of the residuals r of two frames, ``⟨r_i r_j⟩``, are the power of what they share: noise and errors of
+    single frames do not contribute. An object does not explain it, as its light spreads from frame to frame.
+
+    Parameters
+    ----------
+    residual, reference
+        Residuals, (N, Y, X), of the result and of an empty field; zero at invalid values.
+    is_corrected
+        Whether the frames are divided by a flat field.
+    """
+    count = len(residual)
+    if count < _FEWEST_FRAMES:
+        return []
+    total = residual.sum(0, dtype=np.float64)
+    square, variation, shared = 0.0, 0.0, []
+    for own, empty in zip(residual, reference, strict=True):
+        of_frame = own.astype(np.float64)
+        power = float((of_frame * of_frame).sum())
+        shared.append((float((of_frame * total).sum()) - power) / (count - 1))
+        square += power
+        variation += float(np.square(empty, dtype=np.float64).sum())
+    static = sum(shared)
+    if static <= max(_SHARE * variation, _OF_RESIDUAL * square) or min(shared) < _IN_EACH * static / count:
+        return []
+    cure = "a flat field, recorded without the sample, removes it"
+    if is_corrected:
+        cure = "the flat field does not hold it, as if recorded earlier"
+    return [
+        f"a pattern that is the same in all frames makes up {percent(static / variation)} of their variation and is "
+        f"left unexplained, as of dust on the sensor or its window, or of pixels that differ; {cure}"
+    ]
