@@ -4,7 +4,7 @@
 
 FOLDER holds recordings in folders of their own with a params.json, as described there; it defaults to the environment
 variable NAPARI_DINER_DATA. Each warning that is printed has to be true of its recording. With --after, each lensless
-and IDT recording is also reconstructed for that many seconds, and regions of frames that are named then are printed.
+and IDT recording is also reconstructed for that many seconds, and regions and patterns that are named then are printed.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ IDT: list[dict[str, Any]] = [
     {"noise_sigma": 0.03},
     {"peak_phase_rad": 2.0},
 ]
+# beginnings of the warnings about a result that are checked
+NAMED = ("some regions", "a pattern that is the same")
 OTHERS = ("image", "video", "volume")
 
 
@@ -112,14 +114,14 @@ def doubts(kind: str, frames: Frames, settings: dict[str, Any]) -> list[str]:
 
 
 def regions(kind: str, frames: Frames, settings: dict[str, Any], seconds: float) -> list[str]:
-    """Return the warnings about regions of frames after a short run."""
+    """Return the warnings about regions of frames, and about patterns in all of them, after a short run."""
     this = task(kind)
     known = {key: value for key, value in settings.items() if key in this.recipe_type.model_fields and key != "task"}
     try:
         with this.start(this.recipe_type.parse({**known, "max_seconds": seconds}), frames) as run:
             for _ in run:
                 pass
-            return [text for text in run.result().report["warnings"] if text.startswith("some regions")]
+            return [text for text in run.result().report["warnings"] if text.startswith(NAMED)]
     except DinerError as error:
         return [f"refused: {error}"]
 
