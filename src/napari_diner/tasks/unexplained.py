@@ -54,6 +54,10 @@ class Unexplained:
         """Return the entries of a report."""
         return {"unexplained": self.share, "unexplained_beyond_noise": self.beyond_noise}
 
+    def is_doubtful(self, doubtful: float, beyond_noise: float) -> bool:
+        """Return whether the share, and its part beyond noise, exceed these."""
+        return self.share > doubtful and self.beyond_noise > max(beyond_noise, _OF_NOISE * self.share)
+
     def frame_warnings(self, least: float, check: str, named: Collection[int] = ()) -> list[str]:
         """Return a warning if a few frames are explained much worse than the others.
 
@@ -100,7 +104,7 @@ class Unexplained:
         causes = f"{first}; if that does not help, {causes}" if first else causes
         if self.share >= 1:
             return [f"the result explains the data no better than {trivial}; {causes}"]
-        if self.share > doubtful and self.beyond_noise > max(beyond_noise, _OF_NOISE * self.share):
+        if self.is_doubtful(doubtful, beyond_noise):
             return [
                 f"{percent(self.share)} of the variation of the data is left unexplained, more than noise accounts "
                 f"for; {causes}"

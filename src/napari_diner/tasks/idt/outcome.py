@@ -194,8 +194,8 @@ def outcome_of(
 
 def _of_penalty(state: IdtState, unexplained: Unexplained, data: Frames) -> list[str]:
     """Return a remark if the penalty of the closed form is why it leaves much of the data unexplained."""
-    loosened, doubtful = state.loosened, unexplained.warnings(*_DOUBTFUL)
-    if not doubtful or unexplained.share >= 1 or loosened is None:
+    loosened = state.loosened
+    if loosened is None or unexplained.share >= 1 or not unexplained.is_doubtful(*_DOUBTFUL[:2]):
         return []
     noise = noise_level(state.problem.linear, state.problem.data) ** 2 / (mean_square(data) or 1.0)
     if loosened > _OF_PENALTY + noise:
