@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from napari_diner.io.arrays import Array
+from napari_diner.preprocess.enlarged import enlarged
 from napari_diner.preprocess.rows import uneven_lines
 from napari_diner.preprocess.soundness import only_noise
 
@@ -20,7 +21,7 @@ class OddFrames(NamedTuple):
 
 
 def odd_frames(frames: Array, *, oblique: bool = False) -> OddFrames:
-    """Return the frames with stripes, with lines that do not fit each other, or of nothing but noise.
+    """Return the frames with stripes, repeated pixels, lines that do not fit each other, or of nothing but noise.
 
     What they show says nothing about distances, directions or displacements, so that these cannot be doubted because
     of such frames.
@@ -32,7 +33,7 @@ def odd_frames(frames: Array, *, oblique: bool = False) -> OddFrames:
     oblique
         Whether the light comes from another direction in each frame.
     """
-    found = [*only_noise(frames), *uneven_lines(frames, oblique=oblique)]
+    found = [*only_noise(frames), *uneven_lines(frames, oblique=oblique), *enlarged(frames)]
     return OddFrames(_all_of(numbers for numbers, _ in found), tuple(text for _, text in found))
 
 
