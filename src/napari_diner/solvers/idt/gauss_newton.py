@@ -22,6 +22,7 @@ from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients
 from napari_diner.solvers.idt.admm import Admm
 from napari_diner.solvers.idt.problem import LinearisedVolume, VolumeProblem
+from napari_diner.solvers.idt.tikhonov import ClosedForm
 
 _INNER_STEPS = 4
 # ρ at first and at last, relative to the strongest response, and its factor per step
@@ -45,13 +46,23 @@ class GaussNewtonVoxels(Admm):
         Maximum number of linearisations; each takes as long as about ten predictions.
     is_near
         Whether the start already explains most of the data, so that ρ need not be large at first.
+    closed
+        The preconditioner (`factorised`) of an earlier run with the same model and frames; None to compute it.
     """
 
     kept = (*(name for name in Admm.kept if name != "data_spectrum"), "_at")
 
-    def __init__(self, problem: VolumeProblem, start: Tensor, iterations: int = 40, *, is_near: bool = False) -> None:
+    def __init__(
+        self,
+        problem: VolumeProblem,
+        start: Tensor,
+        iterations: int = 40,
+        *,
+        is_near: bool = False,
+        closed: ClosedForm | None = None,
+    ) -> None:
         first, last = (_NEAR_RHO, _NEAR_RHO) if is_near else (_FIRST_RHO, _LAST_RHO)
-        super().__init__(problem, start, iterations, rho=first)
+        super().__init__(problem, start, iterations, closed=closed, rho=first)
         for _ in self.prepare():
             pass
         self._last_rho = self.rho * last / first

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from napari_diner.physics.idt.base import IDTModel
 from napari_diner.physics.idt.ssnp import SSNPModel
+from napari_diner.solvers.idt.body import STEPS, BodySearch
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.weight_choice import noise_in_volume
 from napari_diner.tasks.idt.optics import prediction_seconds
@@ -20,6 +21,9 @@ from napari_diner.tasks.wording import percent
 # phase from which chords can fail, and share of the data, beyond noise, that they leave then: 0.05 at 5 rad, 0.0005 at
 # 2.5 rad
 _STRONG_PHASE_RAD, _LOST = 2.0, 0.01
+# the share that steps without a body may leave under a large weight of the total variation: 0.06 at 5 rad, 0.009 at
+# 2.5 rad
+_ENOUGH = 0.02
 # predictions that take as long as one step: the linearisation, a gradient, and two for each conjugate gradient
 _PREDICTIONS = 10
 # weight of the total variation in units of `noise_in_volume`
@@ -30,6 +34,27 @@ def weighted_by_noise(problem: VolumeProblem, volume: Tensor) -> VolumeProblem:
     """Return a problem with a weight of the total variation that suits the noise of its data."""
     tau = _TV * noise_in_volume(problem.linear, problem.exact(volume))
     return problem.with_priors(replace(problem.priors, tv=tau))
+
+
+def body_search(
+    problem: VolumeProblem, volume: Tensor, voxel_um: tuple[float, float, float], resolution_um: float
+) -> BodySearch:
+    """Return the search for a body to start from.
+
+    Parameters
+    ----------
+    problem
+        The problem of the solver that follows.
+    volume
+        The volume of the closed form, (2, Z, Y, X).
+    voxel_um, resolution_um
+        As of `BodySearch`.
+    """
+
+    def is_enough(candidate: Tensor) -> bool:
+        return _unexplained(problem, candidate) <= _ENOUGH
+
+    return BodySearch(weighted_by_noise(problem, volume), voxel_um, resolution_um, is_enough)
 
 
 def with_method(recipe: IdtRecipe, state: IdtState) -> IdtRecipe:
@@ -43,9 +68,14 @@ def are_lost(problem: VolumeProblem, volume: Tensor) -> bool:
     """Return whether chords, which led to a volume, fail to explain a sample of several radians."""
     if problem.linear.peak_phase(problem.seen(volume)) < _STRONG_PHASE_RAD:
         return False
-    with torch.no_grad():
-        residual = problem.residual(volume, problem.frames)
-    return Unexplained.of(residual.cpu().numpy(), problem.data.cpu().numpy()).beyond_noise > _LOST
+    return _unexplained(problem, volume) > _LOST
+
+
+@torch.no_grad()
+def _unexplained(problem: VolumeProblem, volume: Tensor) -> float:
+    """Return the share of the data that a volume leaves unexplained beyond noise."""
+    residual = problem.residual(volume, problem.frames)
+    return Unexplained.of(residual.cpu().numpy(), problem.data.cpu().numpy()).beyond_noise
 
 
 def warnings_of_reach(unexplained: Unexplained, phase_rad: float) -> list[str]:
@@ -61,4 +91,4 @@ def warnings_of_reach(unexplained: Unexplained, phase_rad: float) -> list[str]:
 
 def newton_seconds(model: IDTModel, iterations: int) -> float:
     """Estimate how long Gauss-Newton steps under the multi-slice model take."""
-    return _PREDICTIONS * iterations * prediction_seconds(model) if isinstance(model, SSNPModel) else 0.0
+    return _PREDICTIONS * (STEPS + iterations) * prediction_seconds(model) if isinstance(model, SSNPModel) else 0.0

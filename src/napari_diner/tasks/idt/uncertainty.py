@@ -45,7 +45,8 @@ def again(problem: VolumeProblem, recipe: IdtRecipe) -> Again:
         closed = factorised(problem)
         return lambda other, start: Admm(other, start, recipe.iterations, closed=closed)
     if recipe.multislice.method == "gauss-newton":
-        return lambda other, start: GaussNewtonVoxels(other, start, recipe.multislice.newton_iterations)
+        closed = factorised(problem)
+        return lambda other, start: GaussNewtonVoxels(other, start, recipe.multislice.newton_iterations, closed=closed)
     return lambda other, start: MultiSliceVoxels(other, start, recipe.multislice.iterations)
 
 
