@@ -16,7 +16,6 @@ from napari_diner.solvers.adam import AdamDescent, Represented
 from napari_diner.solvers.calibration.contrast_sign import sign_of, skewness
 from napari_diner.solvers.calibration.idt import IlluminationRefinement, RefinedIllumination
 from napari_diner.solvers.calibration.spectral_circles import CircleFit, CircleSearch
-from napari_diner.solvers.idt.body import BodySearch
 from napari_diner.solvers.idt.least_squares import Regularised, WeightedLeastSquares
 from napari_diner.solvers.idt.multislice import DataLinearisation, LinearisedData, MultiSliceVoxels
 from napari_diner.solvers.idt.problem import VolumeProblem
@@ -31,7 +30,7 @@ from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, predictio
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.represent import build_unknown, learning_rate
 from napari_diner.tasks.idt.state import IdtState
-from napari_diner.tasks.idt.strong import are_lost, body_search, newton_seconds, weighted_by_noise, with_method
+from napari_diner.tasks.idt.strong import are_lost, body, newton_seconds, weighted_by_noise, with_method
 from napari_diner.tasks.idt.uncertainty import again
 from napari_diner.tasks.idt.ways import sign_of_sample, warnings_of_sign
 from napari_diner.tasks.job import UNCERTAINTY, Stage, fewer
@@ -44,8 +43,6 @@ AFFORDABLE_S = 3600.0
 _VISIBLE_PHASE_RAD = 0.35
 # parts of a time limit by which stages end: calibration, choice of weights, voxels to start from, values of networks
 _CALIBRATION_SHARE, _WEIGHTS_SHARE, _START_SHARE, _VALUES_SHARE = 0.5, 0.3, 0.6, 0.7
-# part of the time of the solver by which the body that it starts from is found
-_BODY_SHARE = 0.5
 # part by which the solver ends if the uncertainty is estimated after it
 _SOLVED_SHARE = 0.75
 # steps for voxels that a representation starts from
@@ -108,7 +105,7 @@ class IdtStages:
         """Give the stages of the solver, with known weights."""
         recipe, share = self.recipe, self._share
         entry = representations().get(recipe.solver)
-        yield Stage("body", self._body, _solution, _BODY_SHARE * share)
+        yield body(recipe, share)
         if entry is None:
             yield self._solved(recipe.solver, recipe.solver, recipe, self._share_before_dark_field)
             yield from dark_stages.dark_field(recipe, share)
@@ -257,14 +254,6 @@ class IdtStages:
             return built
 
         return Stage(label, solver, _solution, share, essential=True)
-
-    def _body(self, state: IdtState, budget: Budget) -> BodySearch | None:
-        """Return the solver that finds a start for a sample of several radians."""
-        models = state.models
-        if not state.is_strong or state.is_multiply_scattering or not isinstance(models, ComputedModels):
-            return None
-        resolution_um = 0.5 / models.geometry.cutoff
-        return body_search(state.problem, state.estimate, self.recipe.voxel_um, resolution_um)
 
     def _values(self, state: IdtState, budget: Budget) -> StartingValues:
         """Return the solver that fits a network of coordinates to the current volume."""

@@ -12,9 +12,11 @@ from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.solvers.idt.body import STEPS, BodySearch
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.weight_choice import noise_in_volume
-from napari_diner.tasks.idt.optics import prediction_seconds
+from napari_diner.solvers.solver import Budget
+from napari_diner.tasks.idt.optics import ComputedModels, prediction_seconds
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.state import IdtState
+from napari_diner.tasks.job import Stage
 from napari_diner.tasks.unexplained import Unexplained
 from napari_diner.tasks.wording import percent
 
@@ -24,6 +26,8 @@ _STRONG_PHASE_RAD, _LOST = 2.0, 0.01
 # the share that steps without a body may leave under a large weight of the total variation: 0.06 at 5 rad, 0.009 at
 # 2.5 rad
 _ENOUGH = 0.02
+# part of the time of the solver by which it is found
+_BODY_SHARE = 0.5
 # predictions that take as long as one step: the linearisation, a gradient, and two for each conjugate gradient
 _PREDICTIONS = 10
 # weight of the total variation in units of `noise_in_volume`
@@ -36,25 +40,32 @@ def weighted_by_noise(problem: VolumeProblem, volume: Tensor) -> VolumeProblem:
     return problem.with_priors(replace(problem.priors, tv=tau))
 
 
-def body_search(
-    problem: VolumeProblem, volume: Tensor, voxel_um: tuple[float, float, float], resolution_um: float
-) -> BodySearch:
-    """Return the search for a body to start from.
+def body(recipe: IdtRecipe, share: float) -> Stage[IdtState]:
+    """Return the stage that finds a body to start from, for samples whose solver would start empty.
 
     Parameters
     ----------
-    problem
-        The problem of the solver that follows.
-    volume
-        The volume of the closed form, (2, Z, Y, X).
-    voxel_um, resolution_um
-        As of `BodySearch`.
+    recipe
+        The resolved recipe.
+    share
+        Part of the time limit by which the solver that follows ends.
     """
 
-    def is_enough(candidate: Tensor) -> bool:
-        return _unexplained(problem, candidate) <= _ENOUGH
+    def search(state: IdtState, budget: Budget) -> BodySearch | None:
+        problem, models = state.problem, state.models
+        if not state.is_strong or state.is_multiply_scattering or not isinstance(models, ComputedModels):
+            return None
+        return BodySearch(
+            weighted_by_noise(problem, state.estimate),
+            recipe.voxel_um,
+            0.5 / models.geometry.cutoff,
+            lambda volume: _unexplained(problem, volume) <= _ENOUGH,
+        )
 
-    return BodySearch(weighted_by_noise(problem, volume), voxel_um, resolution_um, is_enough)
+    def absorb(state: IdtState, volume: Tensor) -> IdtState:
+        return replace(state, volume=volume, is_multiply_scattering=True)
+
+    return Stage("body", search, absorb, _BODY_SHARE * share)
 
 
 def with_method(recipe: IdtRecipe, state: IdtState) -> IdtRecipe:
