@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import io
 import json
 import multiprocessing
 import os
@@ -105,6 +107,25 @@ def commands(folder: Path) -> dict[str, Command]:
         "directions": Command(("directions", "--recipe", volume), output="out.yaml", replaces=False),
         "slices": Command(("slices", "--recipe", volume), output="out.yaml", replaces=False),
     }
+
+
+def warm_up(command: Command, place: Path) -> None:
+    """Run a command once in this process, so that attempts, its children, start with what it imports and draw nothing.
+
+    The files that are written stay the same, but for empty pictures; it takes a third of the time.
+    """
+    from matplotlib.figure import Figure
+
+    from napari_diner.cli import app
+
+    Figure.draw = lambda *_: None
+    app.build_app = functools.cache(getattr(app.build_app, "__wrapped__", app.build_app))
+    place.mkdir(parents=True)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = app.execute([*command.words, "-o", str(place / command.output)])
+    if code != 0:
+        raise SystemExit(said.getvalue())
 
 
 class Fault:

@@ -51,6 +51,7 @@ from attempts import (
     state,
     sweep,
     untrue,
+    warm_up,
 )
 
 MINE = "mine\n"
@@ -346,6 +347,7 @@ def cases(folder: Path, names: list[str], every: int) -> Iterator[tuple[str, str
     tried = commands(sources)
     for name in names or tried:
         command = tried[name]
+        warm_up(command, folder / f"{name}-warm")
         before = folder / f"{name}-before" / command.output
         before.parent.mkdir()
         said = folder / "said.txt"

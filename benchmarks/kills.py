@@ -37,6 +37,7 @@ from attempts import (
     state,
     sweep,
     untrue,
+    warm_up,
 )
 
 WAYS = ("SIGKILL", "SIGINT", "SIGINT twice", "SIGTERM", "ENOSPC", "EACCES")
@@ -117,6 +118,7 @@ def main() -> None:
         tried = commands(folder)
         for name in options.commands.split(",") if options.commands else tried:
             command = tried[name]
+            warm_up(command, folder / f"{name}-warm")
             before = folder / f"{name}-before" / command.output
             before.parent.mkdir()
             if end(start(command.earlier or command.words, before, folder / "said.txt")) != 0:

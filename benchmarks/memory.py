@@ -36,7 +36,8 @@ QUICK = {
     "lensless": ("gauss_newton.warm_up=1", "gauss_newton.iterations=1", "gauss_newton.cg_steps=2",
                  "alternating.iterations=2", "gradient.iterations=11", "uncertainty.samples=1",
                  "uncertainty.cg_steps=10", "calibration.rounds=1", "calibration.cg_steps=2"),
-    "idt": ("iterations=2", "gradient.iterations=12", "multislice.iterations=1", "calibration.iterations=1"),
+    "idt": ("iterations=2", "gradient.iterations=12", "multislice.iterations=1", "multislice.newton_iterations=1",
+            "calibration.iterations=1"),
     "image": ("epochs=3",),
     "volume": ("epochs=3",),
 }  # fmt: skip
@@ -70,6 +71,7 @@ RUNS: dict[str, dict[str, tuple[str, ...]]] = {
         "voxels": (BORN, WEIGHT),
         "choice of the weights": (BORN,),
         "multiple scattering": ("model=multislice", WEIGHT),
+        "strong scattering": ("model=multislice", WEIGHT, "multislice.method=gauss-newton"),
         **EMPTY,
         "diner, warm": ("solver=diner", BORN, WEIGHT),
         "diner, multiple scattering": ("solver=diner", "model=multislice", WEIGHT, "start=empty"),

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ import napari_diner as nd
 from napari_diner.errors import OutputError
 from napari_diner.execution import batch
 from napari_diner.execution.batch import Batch
+from napari_diner.execution.item_run import Record, run_item
+from napari_diner.execution.items import Item
 from napari_diner.execution.plan import Plan
 from napari_diner.execution.sizing import result_bytes
 from napari_diner.io.folder import checkpoint_path
@@ -134,6 +138,20 @@ def test_cancelling_keeps_what_is_finished_and_nothing_else(tree: Path, tmp_path
     assert {path.name for path in out.iterdir()} == {"data", "batch.json", "batch.csv", "batch.html"}
     assert json.loads((out / "batch.json").read_text())["counts"] == {"done": 1, "waiting": 2}
     assert list(states(nd.batch(plan, out)).values()) == ["unchanged", "done", "done"]
+
+
+def test_what_was_saved_and_not_reported_is_done_whatever_the_clock_says(tree: Path, tmp_path: Path) -> None:
+    def silent(items: Sequence[Item], output: Path, overwrite: bool) -> Iterator[Sequence[Record]]:
+        for item in items:
+            *_, last = run_item(item, output, overwrite=overwrite)
+            os.utime(output / item.name / "report.json", (0, 0))  # the clock was moved back
+            yield [replace(last, state="running")]
+
+    plan, out = Plan(recipe=quick(), items=[str(tree / "day1")]), tmp_path / "out"
+    for then in ("done", "waiting"):  # the second time, nothing is saved
+        with Batch(plan, out, executor=silent) as work:
+            assert list(work)
+        assert states(work) == {"day1/a": then, "day1/b": then}
 
 
 def test_an_interrupted_item_goes_on_from_its_checkpoint(tmp_path: Path) -> None:

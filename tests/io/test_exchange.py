@@ -259,6 +259,20 @@ def test_inputs_are_not_replaced(kind: str, target: Path) -> None:
     check_output(target, True, [target / "notes.txt"])  # not ours, and therefore in no danger
 
 
+@pytest.mark.parametrize("kind", ["file", "folder", "glob"])
+def test_nor_are_inputs_that_have_other_paths(kind: str, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk that is mounted twice, or whose file names may be spelled in capitals."""
+    other = target.parent / "OTHER"
+    (other / "inner").mkdir(parents=True)
+    os.link(target / "stale.tif", other / "stale.tif")
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **how: stat(target if path == other else path, **how))
+    source = {"file": other / "stale.tif", "folder": other, "glob": other / "st*.tif"}[kind]
+    with pytest.raises(OutputError, match=r"contains \w+\.tif, an input of this run"):
+        check_output(target, True, [source])
+    check_output(target, True, [other / "inner"])
+
+
 def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
     wait = (

@@ -19,12 +19,11 @@ from napari_diner.io.folder import (
     REPORT,
     check_space,
     destination,
-    inputs_among,
     replaced,
     reserved,
     write_computed,
 )
-from napari_diner.io.places import local_path
+from napari_diner.io.places import inputs_among, local_path
 from napari_diner.tasks.report import Row
 from napari_diner.tasks.task import AnyTask
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from napari_diner.errors import OutputError
-from napari_diner.execution.item_run import Record, State, run_item, saved
+from napari_diner.execution.item_run import Record, State, run_item, saved, version_of
 from napari_diner.execution.items import Item, items_of
 from napari_diner.execution.plan import Plan
 from napari_diner.execution.sizing import result_bytes
@@ -79,7 +79,8 @@ class Batch:
         self.records = {item.name: Record(item.name, item.source) for item in self.items}
         self._executor = executor or one_after_the_other
         self._context = ExitStack()
-        self._began, self._since = time.monotonic(), math.inf
+        self._began = time.monotonic()
+        self._before: dict[str, tuple[int, ...] | None] = {}
         self._written = -math.inf
 
     def count(self, *states: State) -> int:
@@ -138,22 +139,32 @@ class Batch:
                 if not record.is_over:
                     # results that a worker saved without reporting them count as done; the rest was cancelled
                     given_up = record if record.state == "waiting" else Record(item.name, item.source)
-                    self.records[item.name] = saved(item, self.output, self._since) or given_up
+                    is_begun = item.name in self._before
+                    found = saved(item, self.output, self._before[item.name]) if is_begun else None
+                    self.records[item.name] = found or given_up
             if self._written > -math.inf:
                 self._summarise(is_over=True)
 
     def __iter__(self) -> Iterator[Sequence[Record]]:
-        self._began, self._since = time.monotonic(), time.time()
+        self._began = time.monotonic()
+        self._look_before()
         self._summarise()
         changes = self._changes()
         try:
             for changed in changes:
+                self._look_before()
                 self.records |= {record.name: record for record in changed}
                 if any(record.is_over for record in changed) and time.monotonic() - self._written > _SUMMARY_EVERY_S:
                     self._summarise()
                 yield changed
         finally:
             changes.close()
+
+    def _look_before(self) -> None:
+        """Remember the earlier results of items that are new: clocks do not tell what was saved since."""
+        for item in self.items:
+            if item.name not in self._before:
+                self._before[item.name] = version_of(item, self.output)
 
     def _changes(self) -> Changes:
         """Run the items; yield records as they change, possibly none."""

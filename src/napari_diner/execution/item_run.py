@@ -133,12 +133,22 @@ def _run(item: Item, record: Record, folder: Path, overwrite: bool) -> Iterator[
         yield _ended(record, "done", result.report, task.columns)
 
 
-def saved(item: Item, output: Path, since: float) -> Record | None:
-    """Return the record of a result saved after a given time, in seconds since 1970, if there is one."""
-    report = output / item.name / REPORT
+def version_of(item: Item, output: Path) -> tuple[int, ...] | None:
+    """Return what tells the result of an item from another one that replaces it; None if there is no result."""
     try:
-        values = read_json(report) if report.stat().st_mtime >= since else None
-    except (OSError, InputError):
+        status = (output / item.name / REPORT).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def saved(item: Item, output: Path, before: tuple[int, ...] | None) -> Record | None:
+    """Return the record of a result saved since `version_of` returned `before`, if there is one."""
+    if version_of(item, output) == before:
+        return None
+    try:
+        values = read_json(output / item.name / REPORT)
+    except InputError:
         return None
     if not isinstance(values, dict) or values.get("partial"):
         return None

@@ -29,7 +29,7 @@ from napari_diner.io.exchange import (
     undisturbed,
 )
 from napari_diner.io.ome_zarr import zarr_files
-from napari_diner.io.places import bounded_name, local_path, resolved, unused_folder
+from napari_diner.io.places import bounded_name, inputs_among, local_path, resolved, unused_folder
 from napari_diner.io.texts import read_json
 
 REPORT = "report.json"
@@ -347,17 +347,6 @@ def owned(folder: Path) -> set[str]:
         elif path.suffix in _KINDS and os.path.lexists(path):
             names.add(name)
     return names
-
-
-def inputs_among(folder: Path, names: Iterable[str], inputs: Collection[Path]) -> set[str]:
-    """Return the files of a folder that are inputs, or are in a folder or match a glob that is an input."""
-    sources = [Path(os.path.realpath(path)) for path in inputs]
-    return {
-        name
-        for name in names
-        for path in [folder / name]
-        if any(path == source or path.parent == source or path.match(str(source)) for source in sources)
-    }
 
 
 def _report(folder: Path) -> Mapping[str, object]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import zlib
+from collections.abc import Collection, Iterable
+from fnmatch import fnmatch
 from pathlib import Path
 
 from napari_diner.errors import OutputError, quoted
@@ -64,3 +67,33 @@ def unused_folder(parent: Path, name: str) -> Path:
     while os.path.lexists(folder):
         folder, number = parent / bounded_name("", name, f"-{number}"), number + 1
     return folder
+
+
+def inputs_among(folder: Path, names: Iterable[str], inputs: Collection[Path]) -> set[str]:
+    """Return the files of a folder that are inputs, or are in a folder or match a glob that is an input.
+
+    Files are compared by their place on the disk, as several paths can lead to it: links, disks mounted twice, and
+    other spellings of a name.
+    """
+    sources = [Path(os.path.realpath(path)) for path in inputs]
+    places = {_on_disk(path) for path in sources} - {None}
+    parents = [(_on_disk(path.parent), path.name) for path in sources]
+
+    def is_input(path: Path) -> bool:
+        place = _on_disk(path.parent)
+        return (
+            place in places
+            or _on_disk(path) in places
+            or any(path.match(str(source)) for source in sources)
+            or any(place is not None and place == parent and fnmatch(path.name, name) for parent, name in parents)
+        )
+
+    return {name for name in names if is_input(folder / name)}
+
+
+def _on_disk(path: Path) -> tuple[int, int] | None:
+    """Return the numbers of the disk and of the file or folder on it; None if there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        status = path.stat()
+        return status.st_dev, status.st_ino
+    return None

@@ -267,9 +267,11 @@ class Run(Generic[State]):
             self.clock.stop()
         # outside the handlers, so that no traceback holds the tensors that filled the memory
         if self.problem is None:
+            is_card = self.job.device.type != "cpu"
+            place, further = ("device", ", or set {field} to cpu") if is_card else ("machine", "")
             problem = OutOfMemoryError(
-                "The device ran out of memory; crop the data, choose a solver that needs less, or set {field} to cpu",
-                "device",
+                f"The {place} ran out of memory; crop the data, or choose a solver that needs less{further}",
+                "device" if is_card else None,
             )
             if self._part == 0:
                 self.close()
