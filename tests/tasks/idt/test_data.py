@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from napari_diner.errors import DinerError
+from napari_diner.physics.idt.contrast import permittivity_contrast
+from napari_diner.physics.idt.geometry import VolumeGeometry
+from napari_diner.physics.idt.illumination import ring
+from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.tasks.idt.data import IdtData, contrast_of
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from tests.tasks.idt.small_recordings import reconstructed, record, started
@@ -70,3 +75,32 @@ def test_a_blur_that_removes_the_sample_is_told(blur_um: float, is_fine: bool) -
 
 def warnings_of(recipe: IdtRecipe, frames: np.ndarray) -> list[str]:
     return [str(text) for text in reconstructed(recipe, frames).report["warnings"]]
+
+
+def strong_ball(radius_um: float, phase_rad: float, size: int = 48) -> tuple[IdtRecipe, np.ndarray]:
+    """Return frames, relative to the empty field, of a ball in a square field, and their recipe."""
+    geometry = VolumeGeometry((16, size, size), 0.5, 0.515, 1.33, 0.1625, 0.65)
+    z, y, x = np.mgrid[:16, :size, :size].astype(float)
+    z, y, x = (z - 7.5) * 0.5, (y - size / 2 + 0.5) * 0.1625, (x - size / 2 + 0.5) * 0.1625
+    ball = 1 / (1 + np.exp((np.sqrt(z**2 + y**2 + x**2) - radius_um) / 0.1))
+    delay = ball.sum(0).max() * 0.5 * geometry.wavenumber
+    n_re = torch.from_numpy(1.33 + phase_rad / delay * ball)
+    contrast = permittivity_contrast(n_re, torch.zeros_like(n_re), 1.33).float()
+    frames = SSNPModel(geometry, ring(0.637, 12)).intensities(contrast).numpy()
+    recipe = record().recipe.updated({"slice_count": 16, "slice_spacing_um": 0.5, "background": "ratio"})
+    return recipe, frames
+
+
+@pytest.mark.parametrize("phase_rad", [4.0, 7.0])
+def test_a_strong_sample_that_fills_the_field_may_be_dark(phase_rad: float) -> None:
+    recipe, frames = strong_ball(3.3, phase_rad)
+    assert frames.mean() < 0.8
+    assert contrast_of(recipe, IdtData(frames))[1] == []
+    # a weak one cannot
+    recipe, frames = strong_ball(3.3, 0.2)
+    (text,) = contrast_of(recipe, IdtData(frames * np.float32(0.8)))[1]
+    assert "darker than" in text
+    # and the level shows where there is room beside a strong one
+    recipe, frames = strong_ball(1.5, phase_rad, 96)
+    (text,) = contrast_of(recipe, IdtData(frames * np.float32(0.8)))[1]
+    assert "darker than" in text

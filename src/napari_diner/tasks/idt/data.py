@@ -34,6 +34,11 @@ from napari_diner.tasks.task import Frames
 # a frame with a larger mean contrast does not match its background, unless this part of the field is at the level of
 # the background
 _OFF_LEVEL, _EMPTY_PART = 0.1, 0.15
+# standard deviation of the contrast of samples that deflect light out of the pupil, and relative to what they lose: at
+# least 0.3 and 0.5 for cells of 5 to 8 rad and balls of up to 10 rad that fill the field
+_STRONG, _DEFLECTED = 0.2, 0.45
+# part of the pixels of a frame with about the same contrast, from which that is the level of the background
+_ONE_LEVEL = 0.5
 # contrast of the empty field that counts, part of the frames that have it, and of the pixels that show it
 _COMMON, _NEARLY_ALL, _CLOSE = 0.02, 0.9, 0.3
 # part of the pixels of a frame, saturated, from which its mean cannot be estimated
@@ -304,12 +309,14 @@ def _means(recipe: IdtRecipe, data: IdtData, values: npt.NDArray[np.float32]) ->
 def _level(contrast: npt.NDArray[np.float32], cause: str) -> list[str]:
     """Return a warning if a frame differs from its background on average and nowhere shows its level.
 
-    A strong sample in part of the field changes the mean, too, but leaves the background visible elsewhere.
+    A strong sample in part of the field changes the mean, too, but leaves the background visible elsewhere. One that
+    fills the field deflects light out of the pupil; its frames vary strongly.
     """
     levels = contrast.mean((1, 2), dtype=np.float64)
     number = int(np.abs(levels).argmax())
-    offset = float(levels[number])
-    if abs(offset) <= _OFF_LEVEL or (np.abs(contrast[number]) < _OFF_LEVEL / 2).mean() > _EMPTY_PART:
+    offset, frame = float(levels[number]), contrast[number]
+    is_empty = (np.abs(frame) < _OFF_LEVEL / 2).mean() > _EMPTY_PART
+    if abs(offset) <= _OFF_LEVEL or is_empty or _deflects(frame, offset):
         return _common_level(contrast, cause)
     return [f"frame {number + 1} is {abs(offset):.0%} {_side(offset)} than its background on average; {cause}"]
 
@@ -324,7 +331,19 @@ def _common_level(contrast: npt.NDArray[np.float32], cause: str) -> list[str]:
     scatter = float(np.quantile(np.abs(levels - offset), _NEARLY_ALL))
     if abs(offset) < _COMMON or max(scatter, abs(mean - offset)) > abs(offset) / 2:
         return []
+    if np.median([_deflects(frame, offset) for frame in contrast]):
+        return []
     return [f"all frames are {100 * abs(offset):.2g} % {_side(offset)} than their background; {cause}"]
+
+
+def _deflects(frame: npt.NDArray[np.float32], offset: float) -> bool:
+    """Return whether a frame may be darker than its background because its sample deflects light out of the pupil.
+
+    Such a frame varies strongly everywhere, whereas an empty part of it has one level.
+    """
+    level = (np.abs(frame - _most_frequent(frame)) < _OFF_LEVEL / 2).mean()
+    varies = frame.std(dtype=np.float64) > max(_STRONG, _DEFLECTED * abs(offset))
+    return bool(offset < 0 and varies and level < _ONE_LEVEL)
 
 
 def _most_frequent(frame: npt.NDArray[np.float32]) -> float:

@@ -116,9 +116,12 @@ def drift(recipe: IdtRecipe, contrasts: npt.NDArray[np.float32], illumination: I
         left = levels - terms @ trend
         sigma = float(spread(left)) or 1e-12
         weights = np.maximum(1 - (left / (_OUTLIER * sigma)) ** 2, 0)  # Tukey's biweight, as the root of a weight
-    # terms fitted to few frames leave less than their scatter
-    free = count - terms.shape[1]
-    scatter = sigma * math.sqrt(count / free) * np.linalg.norm(inverse[0])
+    # terms fitted to few frames leave less than their scatter; frames of no weight do not count
+    counted = int((weights > 0).sum())
+    free = counted - terms.shape[1]
+    if free < 1:
+        return []
+    scatter = sigma * math.sqrt(counted / free) * np.linalg.norm(inverse[0])
     certain = max(_CERTAIN, float(stdtrit(free, 1 - _BY_CHANCE)))
     change = float(trend[0])
     if abs(change) < max(_DRIFT, certain * float(scatter)):
