@@ -129,9 +129,13 @@ class BatchDock(QWidget):
 
     def _build(self) -> None:
         self.plan, self.output, self.watched = QLineEdit(), QLineEdit(), QLineEdit()
-        self.plan.setPlaceholderText("plan.yaml, or the recipe for a watched folder")
-        self.watched.setPlaceholderText("empty, or a folder where recordings arrive")
-        self.output.setPlaceholderText("a new folder, or that of an earlier batch")
+        # as long as the fields are wide; the rest is in the tooltips
+        self.plan.setPlaceholderText("plan or recipe (.yaml)")
+        self.plan.setToolTip("A plan with many recordings; or the recipe for all recordings that arrive in a folder")
+        self.watched.setPlaceholderText("folder, or empty")
+        self.watched.setToolTip("Folder where recordings arrive; empty for the recordings that a plan lists")
+        self.output.setPlaceholderText("folder")
+        self.output.setToolTip("A new folder, or that of an earlier batch, whose complete results are kept")
         self.processes = QSpinBox()
         self.processes.setRange(1, os.cpu_count() or 1)
         self.processes.setToolTip("Recordings to compute at the same time; more than one needs the extra cluster")
