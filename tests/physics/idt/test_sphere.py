@@ -77,3 +77,8 @@ def test_sphere_by_the_multi_slice_model(change: complex, filled: torch.Tensor) 
 
 def test_strong_sphere_by_the_multi_slice_model(filled: torch.Tensor) -> None:
     assert error(SSNPModel, filled, N0 + 0.08) < 0.02
+
+
+@pytest.mark.parametrize(("change", "expected"), [(-0.07, 0.02), (-0.1, 0.04)])
+def test_waves_that_a_bubble_reflects_do_not_grow(change: float, expected: float, filled: torch.Tensor) -> None:
+    assert error(SSNPModel, filled, N0 + change) < expected

@@ -62,6 +62,15 @@ def test_gradient(batch_elements: int, frames: list[int] | None) -> None:
     assert torch.autograd.gradcheck(lambda x: model.forward(x, frames), (contrast,))
 
 
+def test_gradient_without_grazing_waves() -> None:
+    model = build(batch_elements=60)
+    contrast = (0.05 * noise((2, *TINY), 1)).double()
+    contrast[0] -= 0.6
+    few, many = (next(model.batches(None, part)).turn[0].count_nonzero() for part in (contrast, 0 * contrast))
+    assert few < many
+    assert torch.autograd.gradcheck(model.forward, (contrast.requires_grad_(),))
+
+
 def test_gradient_of_a_strong_object_in_single_precision() -> None:
     # the march back starts from rounded fields and must not run away from the march there
     shape = (40, 16, 16)

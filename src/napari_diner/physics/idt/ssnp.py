@@ -15,6 +15,9 @@ K² = kz² + k0² Δε gives a wave the phase ``ε − ½ε²/x`` in a step, wit
 ``κ = h k0² Δε [1 + ½ε (cot x − 1/x)]`` at the kz of the illumination, which makes a step exact to second order in Δε
 there: at Δn = 0.04 and four steps per slice of 0.5 µm, the error is 0.03 % instead of 1.4 %. Steps of half a
 wavelength, x = π, would act as a mirror and are refused.
+
+Where the medium is thinner than around it, waves at grazing angles, ``kz² + k0² Δε < 0``, are reflected totally. The
+march, which begins with field and slope at the front, lets them grow exponentially instead, so they are left out.
 """
 
 from __future__ import annotations
@@ -39,6 +42,9 @@ from napari_diner.physics.idt.transfer import chosen_sources, pupil_phase
 
 # thickness of a slice beyond which the units must be wrong, and a pass through the volume would not end
 _MOST_WAVELENGTHS = 1000
+# exponent of the growth of a grazing wave, in parts that are thinner than the medium, from which such waves are left
+# out: with them, the error for balls is 0.004 instead of 0.002 at 15, 0.013 instead of 0.003 at 17, and 8 at 24
+_MOST_GROWTH = 8.0
 
 
 class SSNPModel(IDTModel):
@@ -162,7 +168,7 @@ class SSNPModel(IDTModel):
             Complex, (S, Y, X), within the aperture of the objective.
         """
         self._check_volume(contrast)
-        return torch.cat([batch.image(*self._marched(batch, contrast)) for batch in self.batches(None)])
+        return torch.cat([batch.image(*self._marched(batch, contrast)) for batch in self.batches(None, contrast)])
 
     def linearised(self, contrast: Tensor, frames: Sequence[int] | None = None) -> LinearisedMarch:
         """Return the data and their derivative at a contrast; see `IDTModel.linearised`."""
@@ -185,14 +191,24 @@ class SSNPModel(IDTModel):
         parts = contrast[:, plane].to(self.device, self.real_dtype)
         return torch.complex(parts[0], parts[1])
 
-    def batches(self, frames: Sequence[int] | None) -> Iterator[SourceBatch]:
-        """Give the sources of some frames, or of all, in groups that march together."""
+    def batches(self, frames: Sequence[int] | None, contrast: Tensor) -> Iterator[SourceBatch]:
+        """Give the sources of some frames, or of all, in groups that march together through a contrast."""
         sources, places, _ = chosen_sources(self.frame_of_source, self.frames, frames)
+        grazing = self._grazing(contrast)
         for start in range(0, len(sources), self.batch):
             part = slice(start, start + self.batch)
-            yield self._prepare(sources[part], places[part])
+            yield self._prepare(sources[part], places[part], grazing)
 
-    def _prepare(self, sources: Tensor, places: Tensor) -> SourceBatch:
+    def _grazing(self, contrast: Tensor) -> float:
+        """Return the largest η of waves to drop, 1/µm, which are evanescent in the thinnest parts of a contrast.
+
+        Marching lets them grow by ``exp(∫ √(−k0² Δε − kz²) dz)``, whereas such parts reflect them in reality.
+        """
+        thinner = (-contrast[0].detach()).clamp_min(0).sqrt()
+        growth = self.geometry.wavenumber * self.geometry.slice_spacing_um * float(thinner.sum(0).max())
+        return 0.0 if growth < _MOST_GROWTH else float(thinner.max()) / self.geometry.wavelength_um
+
+    def _prepare(self, sources: Tensor, places: Tensor, grazing: float) -> SourceBatch:
         geometry, where = self.geometry, frequency_device(self.device)
         _, rows, columns = self.shape
         u = torch.from_numpy(self.illumination.apertures[sources.numpy()] / geometry.wavelength_um).to(where)
@@ -200,7 +216,9 @@ class SSNPModel(IDTModel):
         fx = torch.fft.fftfreq(columns, geometry.pixel_size_um, dtype=torch.float64, device=where)
         squared = (fy + u[:, 0, None, None]) ** 2 + (fx + u[:, 1, None, None]) ** 2
         eta = (geometry.medium_frequency**2 - squared).clamp_min(0).sqrt()
-        band = eta > 0
+        seen = squared <= (geometry.cutoff * (1 + EDGE)) ** 2
+        band = (eta > grazing) | (seen & (eta > 0))
+        band[:, 0, 0] = True
         if rows % 2 == 0:
             band[:, rows // 2] = False
         if columns % 2 == 0:
@@ -212,7 +230,7 @@ class SSNPModel(IDTModel):
         entry_um = float(geometry.slice_positions_um[0]) - (geometry.slice_spacing_um - self.step_um) / 2
         exit_um = entry_um + (self.shape[0] * self.steps_per_slice - 1) * self.step_um
         # half of the wave at the exit, propagated back to focus; within the pupil η is not zero
-        pupil = band & (squared <= (geometry.cutoff * (1 + EDGE)) ** 2)
+        pupil = band & seen
         angle_back = -2 * math.pi * exit_um * eta
         if geometry.is_aberrated:
             apertures = self.illumination.apertures[sources.numpy()].tolist()
@@ -301,7 +319,7 @@ class _March(torch.autograd.Function):
     def forward(ctx: Any, contrast: Tensor, model: SSNPModel, frames: Sequence[int] | None) -> Tensor:
         data = model.empty(frames)
         ends = []
-        for batch in model.batches(frames):
+        for batch in model.batches(frames, contrast):
             field, slope = model._marched(batch, contrast)
             image = batch.image(field, slope)
             data.index_add_(0, batch.places, batch.weights * (image.real**2 + image.imag**2))
@@ -318,7 +336,7 @@ class _March(torch.autograd.Function):
         model: SSNPModel = ctx.model
         total = torch.zeros(2, *model.shape, dtype=model.real_dtype, device=model.device)
         pixels = model.shape[1] * model.shape[2]
-        for batch, (field, slope) in zip(model.batches(ctx.frames), ctx.ends, strict=True):
+        for batch, (field, slope) in zip(model.batches(ctx.frames, contrast), ctx.ends, strict=True):
             image = batch.image(field, slope)
             # the adjoint of ifft2 is fft2 over the number of pixels
             pulled_back = torch.fft.fft2(2 * batch.weights * gradients[0][batch.places] * image) / pixels

@@ -40,7 +40,7 @@ class LinearisedMarch:
         self.model, self.frames = model, frames
         self._planes = [model.plane(contrast, plane) for plane in range(model.shape[0])]
         change = model.empty(frames)
-        self._batches = list(model.batches(frames))
+        self._batches = list(model.batches(frames, contrast))
         kicks = model.shape[0] * model.steps_per_slice * sum(len(batch.places) for batch in self._batches)
         size = kicks * model.shape[1] * model.shape[2] * torch.finfo(model.dtype).bits // 4
         stores = size <= (_STORED_BYTES if model.device.type == "cpu" else _STORED_BYTES_OF_A_CARD)
