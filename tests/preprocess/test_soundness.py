@@ -69,6 +69,8 @@ def test_frames_without_light_are_those_without_structure() -> None:
     assert without_light(stack) == []
     # and where all frames are noise, none is darker than the others
     assert without_light(RNG.poisson(10, stack.shape)) == []
+    for offset in (RNG.poisson(10, stack.shape).max(), 1e9):  # of all frames, none has light
+        assert without_light(RNG.poisson(10, stack.shape), offset) == []
 
 
 def test_bright_frames_without_a_sample_are_named() -> None:

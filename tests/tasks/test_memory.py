@@ -21,6 +21,7 @@ FRAMES = Frames(np.broadcast_to(np.uint16(7), (8, 512, 512)), "NYX")
 VOLUME = Frames(np.broadcast_to(np.float32(7), (8, 512, 512)), "ZYX")
 GEOMETRY = {"wavelength_um": 0.5, "pixel_size_um": 1.0, "distances_um": tuple(400.0 + 50 * n for n in range(8))}
 SOLVER: dict[str, Any] = {"solver": "diner"}
+LIT: dict[str, Any] = {"wavelength_um": 0.5, "pixel_size_um": 0.2, "na": 0.6, "slice_count": 4, "slice_spacing_um": 0.5}
 
 
 def plan_of(name: str, settings: dict[str, Any], frames: Frames | None = None) -> MemoryPlan:
@@ -45,6 +46,8 @@ def plan_of(name: str, settings: dict[str, Any], frames: Frames | None = None) -
         ("lensless", {"solver": "decaf"}, {"decaf": {"hidden_features": 208, "hidden_layers": 10}}),
         ("idt", {"solver": "tikhonov"}, {"solver": "voxels"}),
         ("idt", SOLVER, {"diner": {"lattice_size": 90}}),
+        ("idt", LIT, {"multislice": {"method": "gauss-newton"}}),
+        ("idt", {**LIT, "multislice": {"method": "gauss-newton"}}, {"slice_spacing_um": 1.0}),
         (
             "idt",
             {"solver": "hash-grid", "start": "empty", "hash_grid": {"log2_table_size": 8}},

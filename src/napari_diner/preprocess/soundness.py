@@ -153,7 +153,10 @@ def without_light(frames: Array, offset: float = 0.0) -> list[int]:
         return []
     # the median over rows is robust against a few outlying pixels
     means = np.array([np.median(frame.mean(axis=1, dtype=np.float64)) for frame in frames]) - offset
-    dark = np.flatnonzero(means < _DARK * np.median(means))
+    usual = np.median(means)
+    if usual <= 0:  # the offset is wrong, and says nothing about single frames
+        return []
+    dark = np.flatnonzero(means < _DARK * usual)
     return [int(number) for number in dark if _neighbour_correlation(frames[number]) < _STRUCTURELESS]
 
 

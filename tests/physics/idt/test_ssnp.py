@@ -91,14 +91,14 @@ def test_gradient_can_be_asked_for_twice() -> None:
     assert torch.equal(torch.autograd.grad(total, contrast)[0], first)
 
 
-@pytest.mark.parametrize("stored_bytes", [0, 2**30])
-def test_linearised_model_is_the_derivative_and_its_transpose(
-    stored_bytes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ssnp_linearised, "_STORED_BYTES", stored_bytes)
+@pytest.mark.parametrize("free_bytes", [0, 2**30])
+def test_linearised_model_is_the_derivative_and_its_transpose(free_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where there is no memory for the fields at the kicks."""
+    monkeypatch.setattr(ssnp_linearised, "available_memory", lambda: free_bytes)
     model = build(batch_elements=60)
     contrast, change = 0.05 * noise((2, *TINY), 1), noise((2, *TINY), 2)
     linear = model.linearised(contrast, [2, 1])
+    assert all((stored is None) == (not free_bytes) for stored in linear._stored)
     assert torch.allclose(linear.data, model.forward(contrast, [2, 1]), atol=1e-13)
     ahead, behind = (model.forward(contrast + sign * 1e-6 * change, [2, 1]) for sign in (1, -1))
     assert relative_error(linear.apply(change), (ahead - behind) / 2e-6) < 1e-8

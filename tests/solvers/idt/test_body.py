@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel
 from napari_diner.solvers.idt import body
 from napari_diner.solvers.idt.body import STEPS, BodySearch, body_of
-from napari_diner.solvers.idt.problem import VolumeProblem
+from napari_diner.solvers.idt.problem import LinearisedVolume, VolumeProblem
 from napari_diner.solvers.idt.regularisers import VolumePriors
 from tests.solvers.idt.small_volumes import PIXEL_UM, SPACING_UM, TV, noise
 
@@ -89,6 +91,26 @@ def test_a_start_that_explains_the_data_needs_no_body() -> None:
     steps = list(search.steps())
     assert steps[-1].iteration < STEPS / 4
     assert problem.loss(search.result()) < 0.1 * problem.loss(torch.zeros_like(search.result()))
+
+
+def test_no_two_linearisations_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fields that one stores take as much memory as all else."""
+    for name in ("_FIRST", "_TRIAL", "_CONTINUED"):
+        monkeypatch.setattr(body, name, 2)
+    held: weakref.WeakSet[object] = weakref.WeakSet()
+    most = 0
+
+    def linearise(problem: VolumeProblem, volume: Tensor) -> LinearisedVolume:
+        nonlocal most
+        held.add(linearised := LinearisedVolume(problem, volume))
+        most = max(most, len(held))
+        return linearised
+
+    monkeypatch.setattr(VolumeProblem, "linearise", linearise)
+    problem, _ = recorded(0.3)
+    for _ in BodySearch(problem, VOXEL_UM, RESOLUTION_UM, phases_rad=[5.0]).steps():
+        pass
+    assert most == 1 and not held
 
 
 def test_continues_from_a_state(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,11 @@ class VolumeGeometry(Slices):
         return np.asarray(first + self.slice_spacing_um * np.arange(count))
 
     @property
+    def steps_needed(self) -> int:
+        """Steps per slice of at most a third of a wavelength in the medium."""
+        return math.ceil(3 * self.slice_spacing_um * self.medium_frequency)
+
+    @property
     def reach_um(self) -> float:
         """Sideways reach of light within the objective's aperture between the plane in focus and a face."""
         depth_um = float(np.abs(self.slice_positions_um).max()) + self.slice_spacing_um / 2

@@ -105,7 +105,7 @@ class SSNPModel(IDTModel):
                 f"{_MOST_WAVELENGTHS:,} are possible; check {{field}} and the thickness of the slices, both in µm",
                 "wavelength_um",
             )
-        fewest = math.ceil(3 * thickness)
+        fewest = geometry.steps_needed
         if steps_per_slice is None:
             steps_per_slice = fewest
         self.steps_per_slice = steps_per_slice

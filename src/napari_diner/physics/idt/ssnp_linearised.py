@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from napari_diner.device import available_memory
 from napari_diner.physics.fourier import ifft2
+from napari_diner.physics.idt.stored_fields import STORED_BYTES, STORED_BYTES_OF_A_CARD, USED
 
 if TYPE_CHECKING:
     from napari_diner.physics.idt.ssnp import SourceBatch, SSNPModel
-
-# bytes of fields to store, on the processor and on a graphics card
-_STORED_BYTES, _STORED_BYTES_OF_A_CARD = 2**30, 2**34
 
 
 class LinearisedMarch:
@@ -43,7 +42,10 @@ class LinearisedMarch:
         self._batches = list(model.batches(frames, contrast))
         kicks = model.shape[0] * model.steps_per_slice * sum(len(batch.places) for batch in self._batches)
         size = kicks * model.shape[1] * model.shape[2] * torch.finfo(model.dtype).bits // 4
-        stores = size <= (_STORED_BYTES if model.device.type == "cpu" else _STORED_BYTES_OF_A_CARD)
+        if model.device.type == "cpu":
+            stores = size <= min(STORED_BYTES, USED * available_memory())
+        else:
+            stores = size <= STORED_BYTES_OF_A_CARD
         self._stored: list[tuple[list[Tensor], Tensor] | None] = []
         for batch in self._batches:
             fields, image = self._fields(batch)

@@ -14,6 +14,7 @@ Volume = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
 
 _ROOM_UM = 18.0  # side of the square that a cell occupies
+_FEWEST_PX = 64  # pixels of this square if pixels are large
 _RADIUS_UM = (5.0, 7.0)  # lateral half-axis of its body
 _FILLED = 0.8  # largest part of the half extents of the volume that a body fills
 # relative densities (n − n0, n_im) of the parts of a cell
@@ -85,16 +86,18 @@ class _Drawing:
         self.filled = np.zeros(shape)
 
     def add_cells(self) -> None:
-        """Add as many separate cells as there is room for."""
+        """Add as many separate cells as there is room for, and pixels to show them."""
         across = self.half_um[1:]
-        count = max(1, int(np.prod(2 * across) / _ROOM_UM**2))
+        count = max(1, min(int(np.prod(2 * across) / _ROOM_UM**2), math.prod(self.shape[1:]) // _FEWEST_PX))
         largest = _FILLED * float(across.min())
         placed: list[tuple[Vector, float]] = []
         for _ in range(count):
             size = min(self.random.uniform(*_RADIUS_UM), largest)
             spots = [self.random.uniform(-1, 1, 2) * np.clip(across - 1.1 * size, 0, None) for _ in range(80)]
             # the freest of many places, and a cell that fits there
-            gaps = [min((float(np.hypot(*(s - o))) - r for o, r in placed), default=math.inf) for s in spots]
+            others, radii = np.array([place for place, _ in placed]).reshape(-1, 2), [radius for _, radius in placed]
+            apart = np.hypot(*np.moveaxis(np.array(spots)[:, None] - others, -1, 0)) - radii
+            gaps = apart.min(1, initial=math.inf)
             best = int(np.argmax(gaps))
             radius = min(size, 0.95 * gaps[best])
             if radius > 0.5 * size:

@@ -106,6 +106,7 @@ class BodySearch(Resumable):
                 self._present, loss = solver.result(), step.loss
                 if 0 < step.iteration < number:
                     yield Step(before + step.iteration, total, loss)
+            del solver  # before the next one: what it stores takes much memory
             self._absorb(self._present)
             yield Step(before + number, total, loss, resumable=True)
 

@@ -73,6 +73,7 @@ class GaussNewtonVoxels(Admm):
     def _complete(self, volume: Tensor) -> float:
         """Linearise the model at a volume; return its loss."""
         self._at = volume
+        vars(self).pop("_linearised", None)  # the fields that it stores may take as much memory as all else
         self._linearised: LinearisedVolume = self.problem.linearise(volume)
         self._misfit = float(self._linearised.residual().square().sum()) / 2
         return self._misfit + self.problem.penalty(volume)

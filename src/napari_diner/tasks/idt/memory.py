@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_diner.device import available_memory
 from napari_diner.physics.idt.extended_source import circles_needed, nodes_of
+from napari_diner.physics.idt.stored_fields import STORED_BYTES
 from napari_diner.representations.memory import FEWER_SAMPLES, memory_of, stored_bytes
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -26,6 +27,8 @@ _FRAMES = 40.0
 _SOURCE = 16.0
 # volumes of Δε_re and Δε_im, float32, held at the same time: by the closed form, by voxels, by Adam
 _CLOSED_FORM, _VOXELS, _ADAM = 6.0, 36.0, 8.0
+# bytes for each pixel and plane wave of the tables of a linearised multi-slice model
+_MARCH = 40.0
 # the same for a volume that is put together of tiles, with its index; and part of the free memory to use with tiles
 _WHOLE, _USED = 2.5, 0.8
 # of a calibration: frequencies, and the frames above which there are fewer; see `solvers.calibration.frame_spectra`
@@ -164,7 +167,8 @@ def _of_whole(recipe: IdtRecipe, shape: tuple[int, ...], nbytes: int, pixel_size
         refinement = _REFINED_FREQUENCIES * min(1, _REFINED_FRAMES / frames) ** 2 * frames * 64 * (frames + planes)
     entry = representations().get(recipe.solver)
     volumes = _CLOSED_FORM if recipe.solver == "tikhonov" or (entry and recipe.start != "voxels") else _VOXELS
-    phases: list[dict[str, float]] = [{FEWER_SAMPLES: common, FEWER_SLICES: volumes * volume}]
+    marched = _linearised(recipe, (frames, height, width), pixel_size_um)
+    phases: list[dict[str, float]] = [{FEWER_SAMPLES: common, FEWER_SLICES: volumes * volume + marched}]
     if entry is not None:
         parts = {FEWER_SAMPLES: common, FEWER_SLICES: _ADAM * volume}
         for words, size in memory_of(entry, (planes, height, width), 2, recipe.with_sizes()).items():
@@ -197,6 +201,23 @@ def _points(recipe: IdtRecipe, pixel_size_um: float | None) -> int:
         return 1
     complete = recipe.updated({"pixel_size_um": pixel_size_um})
     return nodes_of(circles_needed(complete.geometry((recipe.slice_count, 1, 1)), recipe.source_na))
+
+
+def _linearised(recipe: IdtRecipe, shape: tuple[int, int, int], pixel_size_um: float | None) -> float:
+    """Return the bytes of a linearised multi-slice model of frames (N, Y, X), where the recipe asks for it.
+
+    Whether a sample needs it unless asked for is known only later: it then takes no more than the free memory.
+    """
+    is_asked_for = recipe.multislice.method == "gauss-newton" or recipe.dark_field == "use"
+    pixel_size_um = recipe.pixel_size_um or pixel_size_um
+    is_known = pixel_size_um is not None and recipe.wavelength_um is not None and recipe.na is not None
+    if not is_asked_for or not is_known or recipe.model == "born" or recipe.solver == "tikhonov":
+        return 0.0
+    geometry = recipe.updated({"pixel_size_um": pixel_size_um}).geometry((recipe.slice_count, 1, 1))
+    steps = recipe.slice_count * (recipe.multislice.steps_per_slice or geometry.steps_needed)
+    waves = math.prod(shape) * _points(recipe, pixel_size_um)
+    fields = 8.0 * waves * steps
+    return _MARCH * waves + (fields if fields <= STORED_BYTES else 0.0)
 
 
 def _passed(recipe: IdtRecipe, pixel_size_um: float | None) -> float:
