@@ -97,6 +97,8 @@ class Outcome:
     """Why it is without a part of the job that was computed; None if it is not."""
     remarks: Sequence[str] = ()
     """Sentences about a result that is not doubtful because of them; they follow the warnings."""
+    refutes_suspicions: bool = False
+    """Whether the result shows that the suspicions of the job are unfounded; they are not in the report then."""
 
 
 @dataclass(frozen=True)

@@ -302,7 +302,8 @@ class Run(Generic[State]):
             *outcome.warnings,
             *few_steps(self.stages, explained=is_explained(outcome.figures), finished=self.finished),
         ]
-        about_settings = job.all_warnings if self.compares_settings else job.warnings
+        is_suspected = self.compares_settings and not outcome.refutes_suspicions
+        about_settings = job.all_warnings if is_suspected else job.warnings
         last = self.stages[-1] if self.stages else StageRecord("")
         report: dict[str, object] = {
             "task": job.task,

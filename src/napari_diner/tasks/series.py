@@ -144,7 +144,16 @@ class SeriesJob(Chain):
         }
         header = {**first.header, "series": self._axis} if first.header else {}
         warnings = [*self._warnings(outcomes), *short]
-        return Outcome(arrays, {**figures, "series": series}, warnings, weights, header, problem)
+        refuted = all(outcome.refutes_suspicions for outcome in outcomes)
+        return Outcome(
+            arrays,
+            {**figures, "series": series},
+            warnings,
+            weights,
+            header,
+            problem,
+            refutes_suspicions=refuted,
+        )
 
     def _stacked(self, outcomes: Sequence[Outcome]) -> tuple[tuple[NamedArray, ...], list[str]]:
         """Return the images of all recordings, and warnings about those that end early.

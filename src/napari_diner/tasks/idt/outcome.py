@@ -171,9 +171,13 @@ def outcome_of(
         final = problem.model.brightness(state.estimate) if isinstance(problem.model, SSNPModel) else beside.factors
         figures["dark_field"] = dark.report(beside, final, of_dark.share)
     warnings += of_frames
+    is_explained = False
     if state.is_strong and state.is_multiply_scattering:
         figures["method"] = "gauss-newton"
-        warnings += warnings_of_reach(unexplained, phase)
+        of_reach = warnings_of_reach(unexplained, phase)
+        warnings += of_reach
+        # suspicions come from single scattering, which does not describe such samples
+        is_explained = not (of_reach or is_sampled)
     # whoever ends a run early does not want to wait, and this takes seconds with many frames
     if record.finished and isinstance(state.models, ComputedModels) and unexplained.share < _MOSTLY_EXPLAINED:
         models, weight = state.models.of_size(*contrast.shape[2:]), priors.tikhonov or None
@@ -189,6 +193,7 @@ def outcome_of(
         figures=figures,
         warnings=left_out.counted([*warnings, *state.warnings]),
         weights={"contrast": contrast.cpu().numpy()},
+        refutes_suspicions=is_explained,
     )
 
 
