@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from attempts import end, is_made, start
+from attempts import end, is_made, start, state
 from faults import Case, Trial, cases
 
 SAMPLE = ("simulate", "image", "--height-px", "16", "--width-px", "16", "-q")
@@ -34,7 +34,8 @@ def terminal(case: Case, place: Path) -> Iterator[Trial]:
     for name, prepare in TERMINALS.items():
         out, said = case.fresh(place / name), place / "said.txt"
         code = end(start(case.command.words, out, said, prepare=prepare))
-        problem = "" if is_made(out, case.names) or "errors" in name else "result lost"
+        is_new = is_made(out, case.names) and (case.old is None or state(out) != state(case.old))
+        problem = "" if is_new or "errors" in name else "result lost"
         problem = problem or ("" if code in (0, 1, 2) else f"exit code {code}")
         words = said.read_text(errors="replace")
         is_fault = any(word in words for word in ("TRACEBACK", "Traceback", "unexpected error"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import shutil
 import signal
@@ -15,6 +17,7 @@ import yaml
 
 from napari_diner import cli
 from napari_diner.cli import output
+from napari_diner.cli.terminal import table_text
 from napari_diner.errors import OutputError
 from napari_diner.io.folder import reserved
 from tests.cli.conftest import Run
@@ -124,6 +127,16 @@ def test_a_result_is_saved_where_its_summary_cannot_be_written(
     (line,) = (line for line in finished.err.splitlines() if line.startswith("napari-diner: "))
     assert line.endswith(f"(No space left on device); the result is saved in {out}")
     assert (out / "recipe.yaml").is_file()
+
+
+def test_a_table_for_a_file_needs_no_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    heading, _, row = table_text(["method", "dB"], [["siren", "30.1"]]).splitlines()
+    assert heading.split() == ["method", "dB"] and row.split() == ["siren", "30.1"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")

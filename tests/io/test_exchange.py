@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -408,6 +409,28 @@ def test_an_interruption_does_not_stop_an_exchange(target: Path, monkeypatch: py
     monkeypatch.setattr(Path, "rename", rename)
     replace(target)
     assert content(target) == {**NEW, **FOREIGN}
+
+
+@pytest.mark.skipif("linux" not in sys.platform, reason="folders are exchanged as a whole on Linux and macOS")
+@pytest.mark.parametrize("files", [{"": "mine"}, {"phase.tif": "mine", "stale.tif": "mine"}], ids=["file", "folder"])
+def test_what_takes_the_place_of_a_folder_at_the_last_moment_is_kept(
+    files: dict[str, str], target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swap = exchange.swap
+
+    def late(one: Path, other: Path) -> None:
+        monkeypatch.setattr(exchange, "swap", swap)
+        shutil.rmtree(target)
+        fill(target, files)
+        swap(one, other)
+
+    monkeypatch.setattr(exchange, "swap", late)
+    with pytest.raises(OutputError, match=r"something else has taken its place\); the result is saved in .*out-2"):
+        replace(target)
+    beside = {"out" + (name and f"/{name}"): text for name, text in files.items()}
+    found = content(target.parent)
+    assert found.pop(f"out-2/{REPORT}")
+    assert found == {**beside, **BESIDE}
 
 
 @pytest.mark.skipif("linux" not in sys.platform, reason="folders are exchanged as a whole on Linux and macOS")

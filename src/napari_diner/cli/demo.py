@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +51,7 @@ def demo(
         raise DinerError("There is no Qt to show the result with; pip install 'napari-diner[all]', or leave out --show")
     with results_in(output, overwrite) as save:
         if not quiet:
-            print(f"simulating a sample and comparing {', '.join(demonstration.contenders)}", flush=True)
+            print(f"simulating a sample and comparing {', '.join(demonstration.contenders)}", file=sys.stderr)
         _, sample = samples()[demonstration.sample]
         data = sample.make(sample.settings(**{**demonstration.settings, "seed": seed}))
         place = output.absolute() / "sample" / f"{data.data.name}.tif"

@@ -208,6 +208,6 @@ def table_text(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _rendered(table: Table) -> str:
     """Return a table as text, as wide as the terminal, or as wide as needed if there is none."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000, color_system=None)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
+    # nothing is written to standard output, which may be full, not even an empty text as by `Console.capture`
+    lines = console.render_lines(table, pad=False)
+    return "\n".join("".join(segment.text for segment in line).rstrip() for line in lines).rstrip()

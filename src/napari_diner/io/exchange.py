@@ -244,6 +244,7 @@ def _has_many_others(folder: Path, old: Collection[str]) -> bool:
 def _exchange_whole(stage: Stage, target: Path, old: Collection[str]) -> bool:
     """Replace the target by the folder with the new files; return whether that was possible."""
     whole = stage.path / _WHOLE
+    known = os.open(target, os.O_RDONLY)  # as long as it is open, no other folder gets its number
     try:
         whole.mkdir()
         link_files(stage.new, whole)
@@ -253,9 +254,15 @@ def _exchange_whole(stage: Stage, target: Path, old: Collection[str]) -> bool:
             (stage.path / _PROBE).unlink()
         _sync(whole)
         swap(whole, target)
+        is_same = os.path.samestat(os.fstat(known), whole.lstat())
     except OSError:
         shutil.rmtree(whole, ignore_errors=True)
         return False
+    finally:
+        os.close(known)
+    if not is_same:
+        swap(whole, target)
+        raise FileExistsError(errno.EEXIST, "something else has taken its place")
     _sync(target.parent)
     # files that others have written in the meantime
     for name in set(_files(whole)) - set(old):
