@@ -208,8 +208,10 @@ def output(case: Case, place: Path) -> Iterator[Trial]:
             saved = multiprocessing.RawValue("b", False)
 
             def strike(out: Path = out, happen: Callable[[Path], None] = happen, saved: Flag = saved) -> None:
-                # what was saved before may be destroyed by others
-                saved.value = is_made(out, case.names) and state(out) != before
+                # what was saved before may be destroyed by others, and of a batch each part
+                now = state(out)
+                parts = [name for name in now if name.endswith("report.json")] if case.command.in_parts else []
+                saved.value = (is_made(out, case.names) or bool(parts)) and now != before
                 happen(out)
 
             fault = Fault(out.parent, moment, strike)

@@ -244,7 +244,10 @@ def _has_many_others(folder: Path, old: Collection[str]) -> bool:
 def _exchange_whole(stage: Stage, target: Path, old: Collection[str]) -> bool:
     """Replace the target by the folder with the new files; return whether that was possible."""
     whole = stage.path / _WHOLE
-    known = os.open(target, os.O_RDONLY)  # as long as it is open, no other folder gets its number
+    try:
+        known = os.open(target, os.O_RDONLY)  # as long as it is open, no other folder gets its number
+    except OSError:
+        return False
     try:
         whole.mkdir()
         link_files(stage.new, whole)
