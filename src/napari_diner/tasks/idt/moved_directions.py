@@ -75,10 +75,10 @@ def moved_directions(models: ComputedModels, recorded: Recorded) -> OtherOptics 
     if found.error > _BETTER * before.error or not found.is_better_than(before):
         return None
     given, refined = models.illumination.apertures, found.arrangement.illumination.apertures
-    return OtherOptics(_said(given, refined), before.error, found.error, _CURE)
+    return OtherOptics(moves_in_words(given, refined), before.error, found.error, _CURE)
 
 
-def _said(given: Vector, refined: Vector) -> str:
+def moves_in_words(given: Vector, refined: Vector) -> str:
     """Return by how much refined directions differ from the given ones, (S, 2) each."""
     moves = refined - given
     common = fitted_pattern(given, refined)

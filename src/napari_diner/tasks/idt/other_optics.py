@@ -210,12 +210,16 @@ class Recorded:
     def _whole(self) -> FieldSpectrum:
         return FieldSpectrum(self.data)
 
+    @property
+    def part(self) -> Tensor:
+        """The part of the field with most structure, (N, Y', X')."""
+        rows, columns = self.data.shape[1:]
+        return self.data[busiest(self.data, (min(rows, _SIDE), min(columns, _SIDE)))]
+
     @functools.cached_property
     def _faded(self) -> FieldSpectrum:
-        rows, columns = self.data.shape[1:]
-        size = min(rows, _SIDE), min(columns, _SIDE)
-        part = self.data[busiest(self.data, size)] * fading(*size).to(self.data)
-        return FieldSpectrum(part, is_cut=True)
+        part = self.part
+        return FieldSpectrum(part * fading(*part.shape[1:]).to(part), is_cut=True)
 
 
 def thinned(models: ComputedModels, recorded: Recorded) -> tuple[ComputedModels, Recorded]:

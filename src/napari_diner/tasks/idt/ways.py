@@ -25,12 +25,14 @@ from napari_diner.solvers.idt.regularisers import Sign
 from napari_diner.tasks.check import Alternative, Ranking
 from napari_diner.tasks.idt.dark_field import bright_only
 from napari_diner.tasks.idt.data import IdtData, contrast_of, with_file_facts, without
+from napari_diner.tasks.idt.disc_doubts import Discs
 from napari_diner.tasks.idt.moved_directions import moved_directions
 from napari_diner.tasks.idt.optics import ComputedModels, computed_models
 from napari_diner.tasks.idt.other_optics import (
     ALIKE,
     EDGE_PERIODS,
     FEW,
+    OtherOptics,
     Recorded,
     other_pupil,
     other_scale,
@@ -104,7 +106,12 @@ class GivenDirections:
         recipe, models, recorded = self._recipe, self._models, self._recorded
         if self._judged is None:
             return []
-        others = [other_slices(models, recorded), other_scale(models, recorded)]
+        # frames that continue at the opposite edge predict each other, which tells more
+        discs = None if recorded.repeats else Discs(models, recorded)
+        scales = discs is None or not discs.scale_is_right
+        others: list[OtherOptics | None] = [other_slices(models, recorded)]
+        if scales:
+            others.append(other_scale(models, recorded))
         if not recipe.calibration.pupil:
             others.append(other_pupil(models, recorded))
         if recipe.calibration.illuminations == "given":
@@ -112,7 +119,15 @@ class GivenDirections:
         better = None
         if self._judged.error > _WELL_PREDICTED:
             # low frequencies stand out of the noise, but contain the edges of fields that continue beyond them
-            better = _other_directions(models, recorded) or _other_directions(models, recorded, EDGE_PERIODS)
+            better = _other_directions(models, recorded, scales=scales) or _other_directions(
+                models, recorded, EDGE_PERIODS, scales=scales
+            )
+        if discs is not None:
+            by_discs = discs.scale(None if better is None else better.best.arrangement.illumination)
+            if by_discs is None and better is None and recipe.calibration.illuminations == "given":
+                by_discs = discs.moved()
+            if by_discs is not None:
+                return [str(by_discs)]
         suspicions = sorted((one for one in (*others, better) if one is not None), key=lambda one: one.after)
         if not suspicions:
             return warnings_of_sign(recipe.regularization.sign, self.sign)
@@ -144,7 +159,9 @@ class _Directions:
         )
 
 
-def _other_directions(models: ComputedModels, recorded: Recorded, periods: float = 0.0) -> _Directions | None:
+def _other_directions(
+    models: ComputedModels, recorded: Recorded, periods: float = 0.0, *, scales: bool
+) -> _Directions | None:
     """Return other directions that fit much better; None if there are none."""
     test = test_of(models, recorded, FEW, periods)
     if periods and test.frequencies < FEW // 2:
@@ -153,7 +170,7 @@ def _other_directions(models: ComputedModels, recorded: Recorded, periods: float
     best = min(test.judge(arrangements(models.illumination)), key=_error)
     pairs = [(best, judged)]
     # edges of fields that continue beyond them favour directions that are alike
-    if periods or recorded.repeats:
+    if scales and (periods or recorded.repeats):
         pairs += _in_other_scales(models, recorded, periods)
     after, before = min(pairs, key=lambda pair: pair[0].error / pair[1].error)
     better = _Directions(after, before) if after.is_better_than(before) else None

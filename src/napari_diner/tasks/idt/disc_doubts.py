@@ -1,0 +1,161 @@
+"""Pixel size, NA and directions that do not fit the discs in the spectra of the frames; see `spectral_discs`.
+
+This also holds for fields that continue beyond their edges, where the frames hardly predict each other.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_diner.physics.idt.illumination import Illumination
+from napari_diner.solvers.calibration.spectral_circles import CircleSearch, fitted_pattern
+from napari_diner.solvers.calibration.spectral_discs import DiscFit, SpectralDiscs
+from napari_diner.tasks.idt.moved_directions import moves_in_words
+from napari_diner.tasks.idt.optics import ComputedModels
+from napari_diner.tasks.idt.other_optics import Recorded, thinned
+from napari_diner.tasks.wording import change
+
+Vector = npt.NDArray[np.float64]
+
+# frames, log-likelihood of each, and radius in steps of frequency, from which discs are seen at all
+_FEWEST_FRAMES, _SEEN, _SMALLEST = 8, 20.0, 12.0
+# discs are elsewhere if they gain this part of the evidence, and so many standard errors: 0.15 to 0.97, and 7 to 84, if
+# pixels or apertures are wrong by 10 to 100 %; up to 0.13 if they are right, for strong samples
+_GAIN, _SURE = 0.18, 6.0
+# change of radius or distance that counts, also in steps of frequency; and that within which they are as expected, if
+# hardly anything is gained; at the end of the search, discs may be elsewhere still
+_CHANGED, _STEPS, _AS_EXPECTED, _NOTHING, _FARTHEST = 1.07, 1.5, 1.05, 0.05, 2.6
+# ratio of the evidence from which other directions are right, and of their size within which they have a better name
+_OTHER, _SAME = 1.05, 1.08
+# range of the search for each direction; gain and standard errors from which the directions found there are better:
+# 0.05 to 0.25 and 4 to 11 for errors of 2°, below 0.005 and 1 for right ones; and the least moves in steps of frequency
+_RANGE_NA, _MOVED_GAIN, _SURE_OF_MOVES, _MOVED_STEPS = 0.05, 0.04, 3.5, 0.5
+
+
+@dataclass(frozen=True)
+class DiscDoubt:
+    """Another pixel size, NA or directions by the discs."""
+
+    words: str
+    cure: str = "check these"
+
+    def __str__(self) -> str:
+        return (
+            f"the frames fit better with {self.words}, by the two discs that the objective's aperture leaves in the "
+            f"spectrum of each frame; {self.cure}"
+        )
+
+
+class Discs:
+    """What the discs in the spectra say; nothing if frames are few, or have several sources.
+
+    Parameters
+    ----------
+    models
+        Models with the given directions.
+    recorded
+        The frames.
+    """
+
+    def __init__(self, models: ComputedModels, recorded: Recorded) -> None:
+        self._of_all, self._recorded = models, recorded
+        self._models, some = thinned(models, recorded)
+        self._frames = some.part.numpy()
+        geometry = self._models.geometry
+        self._geometry = replace(geometry, shape=(geometry.shape[0], *self._frames.shape[1:]))
+
+    @property
+    def scale_is_right(self) -> bool:
+        """Whether the discs have their expected size and place."""
+        fit = self._fit
+        return fit is not None and fit.gain < _NOTHING and not _differs(fit, _AS_EXPECTED)
+
+    def scale(self, other: Illumination | None) -> DiscDoubt | None:
+        """Return another scale of pixels or apertures; None if there is none.
+
+        Parameters
+        ----------
+        other
+            Other directions, that explain everything if their discs fit better.
+        """
+        fit = self._fit
+        if fit is None or fit.gain < _GAIN or fit.standard_errors < _SURE:
+            return None
+        if fit.moved_steps < _STEPS or not _differs(fit, _CHANGED) or _differs(fit, _FARTHEST):
+            return None
+        if other is not None and (best := self._best(self._thinned(other))) is not None:
+            larger = _largest(other) / _largest(self._of_all.illumination)
+            named = replace(fit, distance=fit.distance / larger)
+            if best.evidence > _OTHER * fit.evidence or not _differs(named, _SAME):
+                return None
+        return DiscDoubt(_scale_in_words(fit, self._geometry.na))
+
+    def moved(self) -> DiscDoubt | None:
+        """Return directions that each differ from the given ones; None if there are none."""
+        fit = self._fit
+        if fit is None or fit.gain > _GAIN:
+            return None
+        given = self._models.illumination.apertures
+        search = CircleSearch(self._frames, given, self._geometry, range_na=_RANGE_NA)
+        for _ in search.steps():
+            pass
+        found = search.current().apertures
+        spread = found - fitted_pattern(given, found)
+        if float(np.sqrt((spread**2).sum(1).mean())) < _MOVED_STEPS * search.step * self._geometry.wavelength_um:
+            return None
+        before, after = self._discs(given).likelihoods(1.0, 1.0), self._discs(found)
+        likelihoods, none = after.likelihoods(1.0, 1.0), after.likelihoods(0.0, 1.0)
+        moved = DiscFit(1.0, 1.0, likelihoods - before, float((likelihoods - none).sum()))
+        if moved.gain < _MOVED_GAIN or moved.standard_errors < _SURE_OF_MOVES:
+            return None
+        return DiscDoubt(moves_in_words(given, found), "calibration.illuminations: circles finds them")
+
+    @functools.cached_property
+    def _fit(self) -> DiscFit | None:
+        return self._best(self._models.illumination)
+
+    def _best(self, illumination: Illumination) -> DiscFit | None:
+        """Return the discs that fit best; None if there are hardly any."""
+        steps = self._geometry.cutoff * self._geometry.pixel_size_um * min(self._frames.shape[1:])
+        if steps < _SMALLEST or len(self._frames) < _FEWEST_FRAMES:
+            return None
+        if any(len(frame) > 1 for frame in illumination.frames):
+            return None
+        fit = self._discs(illumination.apertures).best()
+        return fit if fit.evidence > _SEEN * len(self._frames) else None
+
+    def _discs(self, apertures: Vector) -> SpectralDiscs:
+        geometry = self._geometry
+        per_pixel = geometry.pixel_size_um / geometry.wavelength_um
+        return SpectralDiscs(self._frames, apertures * per_pixel, geometry.na * per_pixel)
+
+    def _thinned(self, other: Illumination) -> Illumination:
+        return thinned(replace(self._of_all, illumination=other), self._recorded)[0].illumination
+
+
+def _largest(illumination: Illumination) -> float:
+    """Return the largest numerical aperture of all directions."""
+    return float(np.hypot(*illumination.apertures.T).max())
+
+
+def _differs(fit: DiscFit, by: float) -> bool:
+    """Whether radius or distance differ from those expected by more than a factor."""
+    return max(abs(math.log(fit.radius)), abs(math.log(fit.distance))) > math.log(by)
+
+
+def _scale_in_words(fit: DiscFit, na: float) -> str:
+    """Return which other scale has discs of the radius and distance of a fit, for an objective of some NA."""
+    if abs(math.log(fit.radius / fit.distance)) < math.log(_AS_EXPECTED):
+        factor = math.sqrt(fit.radius * fit.distance)
+        return f"pixels about {change(factor)}, or wavelength or numerical apertures about {change(1 / factor)}"
+    words = []
+    if abs(math.log(fit.radius)) >= math.log(_AS_EXPECTED):
+        words.append(f"an NA of the objective of about {na * fit.radius:.2f}")
+    if abs(math.log(fit.distance)) >= math.log(_AS_EXPECTED):
+        words.append(f"the sines of all directions about {change(fit.distance)}")
+    return " and ".join(words)
