@@ -28,7 +28,7 @@ def test_stripes_of_one_frame_are_named(kind: str, noise: float, transposed: boo
     frames = recording(kind, noise_sigma=noise, seed=4)
     stripes = 1 + 0.06 * np.sin(2 * np.pi * np.arange(frames.shape[1 + transposed]) / period + 0.4)
     frames[4] *= stripes if transposed else stripes[:, None]
-    ((numbers, warning),) = uneven_lines(frames)
+    ((numbers, warning),) = uneven_lines(frames, oblique=kind == "idt")
     assert numbers == [4] and warning.startswith(
         f"frame 5 has stripes along the {'columns' if transposed else 'rows'}, unlike the others"
     )
@@ -70,3 +70,17 @@ def test_oblique_light_makes_detail_finer_along_its_direction_only() -> None:
     frames[2, ::2] = np.roll(frames[2, ::2], 6, 1)
     ((numbers, _),) = uneven_lines(frames, oblique=True)
     assert numbers == [2]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_shadows_along_the_light_are_no_stripes(axis: int) -> None:
+    rng = np.random.default_rng(7)
+    frames = 1 + 0.02 * ndimage.gaussian_filter(rng.normal(size=(9, 120, 128)), (0, 2, 2)) / 0.15
+    shadows = np.zeros((120, 128))
+    for place in range(0, 128, 32):  # other rows in each part of the field
+        shadows[:, place : place + 32] = 0.3 * ndimage.gaussian_filter1d(rng.normal(size=120), 0.8)[:, None]
+    if axis:
+        frames, shadows = np.swapaxes(frames, 1, 2), shadows.T
+    frames[3] += shadows
+    assert [numbers for numbers, _ in uneven_lines(frames)] == [[3]]
+    assert uneven_lines(frames, oblique=True) == []
