@@ -154,6 +154,17 @@ def test_what_was_saved_and_not_reported_is_done_whatever_the_clock_says(tree: P
         assert states(work) == {"day1/a": then, "day1/b": then}
 
 
+def test_a_result_that_was_removed_meanwhile_is_not_called_done(tree: Path, tmp_path: Path) -> None:
+    plan, out = Plan(recipe={"task": "fit", "epochs": 1}, items=[str(tree / "day1")]), tmp_path / "out"
+    with Batch(plan, out) as work:
+        for changed in work:
+            if changed[0].state == "done" and changed[0].name == "day1/a":
+                shutil.rmtree(out / "day1" / "a")
+    assert states(work) == {"day1/a": "failed", "day1/b": "done"}
+    assert work.records["day1/a"].message.startswith("its result was removed")
+    assert states(nd.batch(plan, out)) == {"day1/a": "done", "day1/b": "unchanged"}
+
+
 def test_an_interrupted_item_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     stack, out = write(tmp_path / "stack.tif", frames()), tmp_path / "out"
     lasting = quick(solver="pixels", start="flat", gradient={"iterations": 30}, checkpoint_seconds=1e-9)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,7 @@ Executor = Callable[[Sequence[Item], Path, bool], Changes]
 """Runs items into an output folder; the flag allows replacing results."""
 
 _SUMMARY_EVERY_S = 10.0
+_REMOVED = "its result was removed before the batch ended; run the batch again"
 
 
 class Batch:
@@ -136,7 +138,9 @@ class Batch:
         with self._context:
             for item in self.items:
                 record = self.records[item.name]
-                if not record.is_over:
+                if record.state in ("done", "unchanged") and version_of(item, self.output) is None:
+                    self.records[item.name] = replace(record, state="failed", message=_REMOVED)
+                elif not record.is_over:
                     # results that a worker saved without reporting them count as done; the rest was cancelled
                     given_up = record if record.state == "waiting" else Record(item.name, item.source)
                     is_begun = item.name in self._before
