@@ -111,12 +111,12 @@ def _reconstruction(recipe: LenslessRecipe, shape: tuple[int, ...], pixel_size_u
     is_second_order = recipe.solver == "gauss-newton" or from_second_order or recipe.uncertainty.map
     if is_second_order:
         classical += _DIRECTIONS * frames * height * width
-    if recipe.uncertainty.map:
-        classical += _UNCERTAINTY * padded
     if recipe.calibration.wanted:
         classical += _RESPONSE * frames * min(padded, (recipe.calibration.field_px + 2 * beyond) ** 2)
     if is_second_order and 8 * padded < _GIVEN_BACK:
         classical *= _HOLES
+    if recipe.uncertainty.map:
+        classical += _UNCERTAINTY * padded
     phases: list[dict[str, float]] = [{FEWER_SAMPLES: classical}]
     if entry is not None:
         separate = entry.name == "diner" and recipe.diner.tables == "separate"
