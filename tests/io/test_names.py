@@ -65,6 +65,13 @@ DISTANCES = {
     ("h_10minutes", "h_20minutes"): (),
     ("h_10M", "h_20M"): (),
     ("h_300um",): (),
+    # separators of thousands, or other signs in place of the decimal point
+    ("z1,200um", "z1,450um"): (),
+    ("z1,25um", "z1,450um"): (),
+    ("z0,850mm", "z0,925mm"): (850, 925),
+    ("z0_85mm", "z1_05mm", "z1_2mm"): (),
+    ("z2-5mm", "z2-75mm", "z3-1mm"): (),
+    ("1_85um", "2_105um", "3_120um"): (85, 105, 120),
 }
 
 

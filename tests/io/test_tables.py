@@ -256,3 +256,43 @@ def test_thousands_or_three_decimals_are_not_guessed(text: str) -> None:
 )
 def test_other_numbers_tell_that_commas_are_decimal(text: str, first: float) -> None:
     assert read_table(text).column("z")[0] == first
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "frame,distances_um\n2.0,410.5\n1.0,310\n3.0,520\n",
+        "distances_um,image #\n410.5,002\n310,001\n520,003\n",
+        "sep=;\nidx;distances_um\n2;410,5\n1;310\n3;520\n",
+        "| Frame no. | z (µm) |\n|---:|:---|\n| 2 | 410.5 |\n| 1 | 310 |\n| 3 | 520 |\n",
+        "hologram | distance\n2 | 410.5\n1 | 310\n3 | 520\n",
+    ],
+)
+def test_numbers_of_frames_in_any_form_and_column(text: str) -> None:
+    assert read_table(text).in_order().column("distances_um", unit="um") == [310, 410.5, 520]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bild;distances_um\n2;410\n1;310\n3;520\n",
+        "distances_um\tk\n410\t3\n310\t1\n520\t2\n",
+        "file,distances_um\nz_10.tif,410\nz_9.tif,310\nz_11.tif,520\n",
+    ],
+)
+def test_a_column_that_contradicts_the_order_of_the_rows_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="in another order"):
+        read_table(text).in_order().column("distances_um", unit="um")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "step;distances_um\n2;410\n1;310\n3;520\n",
+        "k,distances_um\n1,410\n2,310\n3,520\n",
+        "distances_um,n0 (mm)\n410,3\n310,1\n520,2\n",
+        "file,distances_um\nz_9.tif,410\nz_10.tif,310\nz_11.tif,520\n",
+    ],
+)
+def test_other_columns_do_not_matter(text: str) -> None:
+    assert read_table(text).in_order().column("distances_um", unit="um") == [410, 310, 520]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tifffile
 
-from napari_diner.io.units import micrometres
+from napari_diner.io.units import AMBIGUOUS, micrometres
 
 _UNIT = r"(?:(?i:nm|[uµ\u03bc]m|mm|cm|microns?)|m)(?![^\W_])"
 _NUMBER = re.compile(
@@ -38,6 +38,10 @@ class _Number:
     """Text with the sign, if there is one."""
     unit: str
     """Unit of length, or empty."""
+    before: str
+    """Text between the previous number and this one."""
+    is_ambiguous: bool
+    """Whether a comma in it may separate thousands: ``1,200um``."""
     is_joined: bool
     """Whether the sign, a hyphen, may join the number to the word before it: ``frame-7``."""
 
@@ -77,7 +81,9 @@ def lengths_in_names(files: Sequence[str]) -> tuple[float, ...]:
     """Return the lengths in micrometres in the names of files, in their order; empty if there are none.
 
     That is the only number with a unit of length that differs between names: in ``holo_532nm_z300um_01.tif``, …
-    the wavelength is the same in all, and the last number has no unit.
+    the wavelength is the same in all, and the last number has no unit. Numbers with a comma that may separate
+    thousands, as in ``z1,200um``, or with ``_`` or ``-`` in place of the decimal point, as in ``z0_95mm``,
+    ``z1_05mm``, ``z1_10mm``, are not lengths.
     """
     columns = _columns(files) or []
     lengths = [column for column in columns if all(number.unit or not number.value for number in column)]
@@ -85,7 +91,21 @@ def lengths_in_names(files: Sequence[str]) -> tuple[float, ...]:
         return ()
     if all(n.unit.lower() == "nm" and _LIGHT_UM[0] <= n.um <= _LIGHT_UM[1] for n in lengths[0]):
         return ()
+    if any(number.is_ambiguous for number in lengths[0]) or _are_fractions(lengths[0], columns):
+        return ()
     return tuple(float(number.um) for number in lengths[0])
+
+
+def _are_fractions(column: list[_Number], columns: list[list[_Number]]) -> bool:
+    """Return whether the numbers of a column are probably the decimals of those before them: ``0_95``, ``1_05``.
+
+    Those before them then are few and occur several times, other than the numbers of frames.
+    """
+    place = columns.index(column)
+    if not place or any(number.before not in ("_", "-") or number.value % 1 for number in column):
+        return False
+    whole = [number.value for number in columns[place - 1]]
+    return len({*whole}) < len(whole) and not any(number.unit for number in columns[place - 1])
 
 
 def _columns(files: Sequence[str]) -> list[list[_Number]] | None:
@@ -137,6 +157,7 @@ def _parsed(name: str) -> tuple[tuple[str, ...], tuple[_Number, ...]]:
         value = Decimal(f"{match['sign'] or ''}{digits}{match['exponent'] or ''}")
         joins = _WORD if match["unit"] else _LETTER
         is_joined = match["sign"] == "-" and joins.search(before) is not None
-        numbers.append(_Number(value, match["unit"] or "", is_joined))
+        is_ambiguous = AMBIGUOUS.fullmatch(match["digits"]) is not None
+        numbers.append(_Number(value, match["unit"] or "", before, is_ambiguous, is_joined))
         end = match.end()
     return (*words, name[end:]), tuple(numbers)

@@ -8,11 +8,11 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 from napari_diner.errors import InputError, one_line, quoted
 from napari_diner.io.places import expanded
+from napari_diner.io.row_order import FRAME_TITLES, check_order, counted, order_of_frames, whole_numbers
 from napari_diner.io.texts import read_bytes
 from napari_diner.io.units import AMBIGUOUS, LONGEST_SYMBOL, MICROMETRES, micrometres
 
@@ -22,17 +22,18 @@ _EXPONENT = r"(?:e[+-]?\d+)?"
 _NUMBER = re.compile(rf"([+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT})\s*([^\W\d_]*)", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(rf"([+-]?\d+),(\d+{_EXPONENT}(?:\s*[^\W\d_]+)?)", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
-_COMMENT = re.compile(r"(?:^|\s)#")
+# not the title of a column such as "image #"
+_COMMENT = re.compile(r"^#|\s#(?!\s*[,;\t|])")
+# Excel writes the separator into the first line, and Markdown has rules below titles
+_NO_ROW = re.compile(r"sep=.|[-+|:=\s,;]*", re.IGNORECASE)
 # a cell without surrounding blanks, and the unit after it: 0.5 mm, z (µm), z / µm
 _WORD = re.compile(rf'"[^"]*"(?!\S)|\S+(?:\s*/\s*\S+|\s+[(\[][^)\]]*[)\]]|\s+(?:{_UNITS})(?!\S))?', re.IGNORECASE)
 _TITLE = re.compile(rf"(.*?)(?:\s*[(\[]([^)\]]*)[)\]]|(?:[\s,/_-]+|(?<=^[zd])(?!m$))({_UNITS}))?[\s:]*", re.IGNORECASE)
 # thousands are separated by such blanks, not by those of a keyboard
 _THOUSANDS = re.compile(r"\d[\u00a0\u2007\u2009\u202f]\d{3}(?!\d)")
 _LONGEST_LINE = 20_000
-# words in the title of a column that numbers the frames
-_FRAME_TITLES = {"frame", "image", "index", "n", "no", "nr", "number", "row"}
 # columns with one of these words are never taken for another quantity, even if there is no other column
-_QUANTITIES = _FRAME_TITLES | {
+_QUANTITIES = FRAME_TITLES | {
     "angle", "column", "current", "energy", "exposure", "gain", "na", "pixel", "power", "speed", "step", "t",
     "temperature", "time", "voltage", "wavelength", "weight", "x", "y",
 }  # fmt: skip
@@ -102,8 +103,7 @@ class Table:
     def in_order(self, values: int = 1, *, repeated: bool = False) -> Table:
         """Return the table with its rows sorted by the column that numbers the frames, if there is one.
 
-        That is the first column, if it contains integers and has a title such as ``frame``, or, without titles, the
-        numbers of the rows in any order.
+        See `napari_diner.io.row_order.order_of_frames`.
 
         Parameters
         ----------
@@ -117,28 +117,11 @@ class Table:
         InputError
             If a frame is repeated, unless that is allowed, or is missing between others.
         """
-        first = [row[0].text for row in self.rows]
-        if len(self.rows[0]) <= values or not all(text.isdecimal() and len(text) < 10 for text in first):
+        if len(self.rows[0]) <= values:
             return self
-        numbers = [int(text) for text in first]
-        count = sorted(numbers) in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
-        title = _words(self.columns[0]) if self.columns else []
-        if not {*title} <= _FRAME_TITLES or not (title or count):
-            return self
-        if len({*numbers}) < len(numbers) and not repeated:
-            twice = next(number for number in numbers if numbers.count(number) > 1)
-            raise InputError(f"{self.source} has frame {twice} twice; give each frame one row")
-        different = sorted({*numbers})
-        steps = {later - earlier for earlier, later in pairwise(different)}
-        if len(steps) > 1:
-            step = min(steps)
-            before = next(number for number, later in pairwise(different) if later - number != step)
-            raise InputError(
-                f"{self.source} has no frame {before + step}, between others; give each frame one row, or remove the "
-                "column of frame numbers if the rows are in the order of the frames"
-            )
-        order = sorted(range(len(numbers)), key=numbers.__getitem__)
-        return replace(self, rows=tuple(self.rows[index] for index in order))
+        titles = [_words(title) for title in self.columns]
+        order = order_of_frames(self.source, titles, self._texts(), repeated=repeated)
+        return self if order is None else replace(self, rows=tuple(self.rows[index] for index in order))
 
     def column(self, *names: str, unit: str | None = None, missing: float | None = None) -> list[float]:
         """Return the numbers of a column, identified by its title or else by its position.
@@ -200,6 +183,7 @@ class Table:
         """
         ends = [title[-1:].lower() for title in self.columns]
         if ends.count("y") == ends.count("x") == 1:
+            self._check_order({ends.index("y"), ends.index("x")})
             return [[row[ends.index(axis)].number(unit) for axis in "yx"] for row in self.rows]
         return self.numbers(unit, 2)
 
@@ -213,6 +197,7 @@ class Table:
             if not another and (width == 1 or (width == 2 and self._counts_rows())):
                 index = width - 1
         if index is not None:
+            self._check_order({index})
             return [row[index] for row in self.rows]
         content = one_line(", ".join(filter(None, self.columns))) or f"{width} columns without titles"
         raise InputError(
@@ -232,16 +217,31 @@ class Table:
 
     def _counts_rows(self) -> bool:
         """Return whether the first column counts several rows, from 0 or 1."""
-        first = [row[0].text for row in self.rows]
-        return len(first) > 1 and any(first == [str(start + row) for row in range(len(first))] for start in (0, 1))
+        first = whole_numbers([row[0].text for row in self.rows]) or []
+        return len(first) > 1 and counted(first) and first == sorted(first)
+
+    def _texts(self) -> list[list[str]]:
+        """Return the texts of each column."""
+        return [[cell.text for cell in column] for column in zip(*self.rows, strict=True)]
+
+    def _check_order(self, used: set[int]) -> None:
+        """Check that no column, other than those with values, contradicts the order of the rows."""
+        for index, (title, cells) in enumerate(zip(self.columns, self._texts(), strict=False)):
+            if (
+                index not in used
+                and not (_QUANTITIES - FRAME_TITLES) & {*_words(title)}
+                and not self.rows[0][index].unit
+            ):
+                check_order(self.source, title, cells)
 
 
 def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
     """Read a table.
 
-    Cells are separated by tabs, semicolons, commas or blanks: the first of these that occurs outside of quotes. Unless
-    it is the comma, numbers may have a decimal comma, if none has a decimal point. Empty lines and text after a ``#``
-    are skipped, but titles may be in a comment directly above the numbers. Units may be in titles or in cells.
+    Cells are separated by tabs, semicolons, vertical bars, commas or blanks: the first of these that occurs outside of
+    quotes. Unless it is the comma, numbers may have a decimal comma, if none has a decimal point. Empty lines and text
+    after a ``#`` are skipped, but titles may be in a comment directly above the numbers. Units may be in titles or in
+    cells.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
     if max(map(len, lines), default=0) > _LONGEST_LINE:
         raise InputError(f"{source} has a line of more than {_LONGEST_LINE} characters; write a row on each line")
     bare = [line[: _comment(line)] for line in lines]
-    filled = [index for index, line in enumerate(bare) if line.strip("\t ,;")]
+    filled = [index for index, line in enumerate(bare) if not _NO_ROW.fullmatch(line.strip())]
     if not filled:
         raise InputError(f"{source} holds no numbers; write one in each row")
     first = filled[0]
@@ -343,7 +343,7 @@ def _separator(lines: Sequence[str]) -> str:
     """Return the separator of cells: a tab, semicolon, comma or blank; the first line may contain titles."""
     first, *below = [_QUOTED.sub("", line) for line in lines]
     body = below or [first]
-    for separator in "\t;":
+    for separator in "\t;|":
         if any(separator in line for line in body):
             return separator
     # commas are decimal if all words between blanks are numbers, in several columns, or in one with a title
@@ -357,6 +357,7 @@ def _split(line: str, separator: str) -> list[str]:
     if separator == " ":
         cells = [word[1:-1] if _QUOTED.fullmatch(word) else word for word in _WORD.findall(line)]
     else:
+        line = line.strip(" |") if separator == "|" else line
         cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])]
     while cells and not cells[-1]:
         cells.pop()

@@ -25,6 +25,9 @@ MICROMETRES = {
     "m": 1e6,
     "in": 25400.0,
     "inch": 25400.0,
+    "inches": 25400.0,
+    "dm": 1e5,
+    "km": 1e9,
 }
 """Micrometres in each unit used in OME-XML, ImageJ and tables."""
 
