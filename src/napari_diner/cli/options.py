@@ -22,6 +22,8 @@ from napari_diner.tasks.task import Shortcut
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
+_TABLES = (".csv", ".dat", ".ods", ".tsv", ".txt", ".xls", ".xlsx")
+"""Endings of names of tables; those of spreadsheets are refused on reading."""
 SEQUENCE_HELP = "Numbers separated by commas, a CSV file, or YAML."
 
 
@@ -224,7 +226,7 @@ def parse_sequence(option: Option, text: str) -> object:
             return parse_yaml(text)
         except ValueError:
             raise RecipeError(f"{option.flag} {quoted(text)} is not a list; write it as [1, 2, 3]") from None
-    is_file = text.lower().endswith((".csv", ".txt", ".tsv"))
+    is_file = text.lower().endswith(_TABLES)
     name = option.keys[-1]
     unit = "um" if name.endswith("_um") else None
     try:

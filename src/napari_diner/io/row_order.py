@@ -28,22 +28,36 @@ def counted(numbers: Sequence[int]) -> bool:
     return sorted(numbers) in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
 
 
-def order_of_frames(
-    source: str, titles: Sequence[Sequence[str]], columns: Sequence[Sequence[str]], *, repeated: bool = False
-) -> list[int] | None:
-    """Return the positions of the rows in the order of their frames; None if no column numbers the frames.
+def numbers_of_frames(titles: Sequence[Sequence[str]], columns: Sequence[Sequence[str]]) -> list[int] | None:
+    """Return the number of the frame of each row; None if no column numbers the frames.
 
     That is a column with integers and a title such as ``frame``, or, if the first one has no title, the numbers of the
     rows in any order.
 
     Parameters
     ----------
-    source
-        The table, for error messages.
     titles
         Words of the title of each column; empty without titles.
     columns
         Cells of each column.
+    """
+    numbered = [whole_numbers(column) for column in columns]
+    for words, numbers in zip(titles, numbered, strict=False):
+        if numbers and words and {*words} <= FRAME_TITLES:
+            return numbers
+    untitled = numbered[0] if not (titles and titles[0]) else None
+    return untitled if untitled and counted(untitled) else None
+
+
+def order_of_frames(source: str, numbers: Sequence[int], *, repeated: bool = False) -> list[int]:
+    """Return the positions of the rows in the order of their frames.
+
+    Parameters
+    ----------
+    source
+        The table, for error messages.
+    numbers
+        Number of the frame of each row.
     repeated
         Whether several rows may belong to one frame.
 
@@ -52,16 +66,6 @@ def order_of_frames(
     InputError
         If a frame is repeated, unless that is allowed, or is missing between others.
     """
-    numbered = [whole_numbers(column) for column in columns]
-    named = [
-        numbers
-        for words, numbers in zip(titles, numbered, strict=False)
-        if numbers and words and {*words} <= FRAME_TITLES
-    ]
-    untitled = numbered[0] if not (titles and titles[0]) else None
-    numbers = named[0] if named else untitled if untitled and counted(untitled) else None
-    if numbers is None:
-        return None
     if len({*numbers}) < len(numbers) and not repeated:
         twice = next(number for number in numbers if numbers.count(number) > 1)
         raise InputError(f"{source} has frame {twice} twice; give each frame one row")

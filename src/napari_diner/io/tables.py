@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import math
 import re
@@ -12,8 +11,15 @@ from pathlib import Path
 
 from napari_diner.errors import InputError, one_line, quoted
 from napari_diner.io.places import expanded
-from napari_diner.io.row_order import FRAME_TITLES, check_order, counted, order_of_frames, whole_numbers
-from napari_diner.io.texts import read_bytes
+from napari_diner.io.row_order import (
+    FRAME_TITLES,
+    check_order,
+    counted,
+    numbers_of_frames,
+    order_of_frames,
+    whole_numbers,
+)
+from napari_diner.io.texts import read_text
 from napari_diner.io.units import AMBIGUOUS, LONGEST_SYMBOL, MICROMETRES, micrometres
 
 _NAMES = {*MICROMETRES, "\u03bcm"} - {"in"} | {f"{name}s" for name in MICROMETRES if len(name) > LONGEST_SYMBOL}
@@ -100,10 +106,15 @@ class Table:
         """Return whether a column has this title, as `column` compares them."""
         return self._find(name) is not None
 
+    def title(self, name: str) -> tuple[str, str]:
+        """Return title and unit of the column with this title, as `column` compares them; empty if there is none."""
+        index = self._find(name)
+        return ("", "") if index is None else (self.columns[index], self.rows[0][index].unit)
+
     def in_order(self, values: int = 1, *, repeated: bool = False) -> Table:
         """Return the table with its rows sorted by the column that numbers the frames, if there is one.
 
-        See `napari_diner.io.row_order.order_of_frames`.
+        See `frames`.
 
         Parameters
         ----------
@@ -119,9 +130,15 @@ class Table:
         """
         if len(self.rows[0]) <= values:
             return self
-        titles = [_words(title) for title in self.columns]
-        order = order_of_frames(self.source, titles, self._texts(), repeated=repeated)
-        return self if order is None else replace(self, rows=tuple(self.rows[index] for index in order))
+        numbers = self.frames()
+        if numbers is None:
+            return self
+        order = order_of_frames(self.source, numbers, repeated=repeated)
+        return replace(self, rows=tuple(self.rows[index] for index in order))
+
+    def frames(self) -> list[int] | None:
+        """Return the number of the frame of each row; None if no column numbers the frames."""
+        return numbers_of_frames([_words(title) for title in self.columns], self._texts())
 
     def column(self, *names: str, unit: str | None = None, missing: float | None = None) -> list[float]:
         """Return the numbers of a column, identified by its title or else by its position.
@@ -258,7 +275,7 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
     text = text_or_path
     if isinstance(text, Path):
         source = str(text)
-        text = _decoded(expanded(text))
+        text = read_text(expanded(text))
     lines = [line.replace("\u2212", "-") for line in text.removeprefix("\ufeff").splitlines()]
     if thousands := _THOUSANDS.search(text):
         raise InputError(
@@ -315,22 +332,6 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
             cells.append(Cell(f"{decimal[1]}.{decimal[2]}" if decimal else text, place, unit))
         table.append(tuple(cells))
     return Table(source, names if titles else (), tuple(table))
-
-
-def _decoded(path: Path) -> str:
-    try:
-        content = read_bytes(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}); check the path") from None
-    except ValueError as error:
-        raise InputError(f"{path} cannot be read as a table: {error}; name a table of numbers") from None
-    # spreadsheets save text as UTF-8, as UTF-16, or in the code page of Windows
-    for encoding in ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252"):
-        with contextlib.suppress(UnicodeDecodeError):
-            text = content.decode(encoding)
-            if not re.search(r"[\x00-\x08\x0e-\x1f]", text):
-                return text
-    raise InputError(f"{path} cannot be read as text; save the table as CSV")
 
 
 def _comment(line: str) -> int:

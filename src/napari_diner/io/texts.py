@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -62,6 +63,29 @@ def read_bytes(path: Path, longest: int = LONGEST_TEXT) -> bytes:
         if status.st_size > longest:
             raise ValueError(f"it has more than {longest / 2**20:g} MiB")
         return file.read(longest)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file as spreadsheets and editors write it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read as text.
+    """
+    try:
+        content = read_bytes(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); check the path") from None
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read as a table: {error}; name a table of numbers") from None
+    # spreadsheets save text as UTF-8, as UTF-16, or in the code page of Windows
+    for encoding in ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252"):
+        with contextlib.suppress(UnicodeDecodeError):
+            text = content.decode(encoding)
+            if not re.search(r"[\x00-\x08\x0e-\x1f]", text):
+                return text
+    raise InputError(f"{path} cannot be read as text; save the table as CSV")
 
 
 def parse_yaml(text: str) -> object:

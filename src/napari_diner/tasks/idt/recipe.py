@@ -9,9 +9,6 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from napari_diner.errors import InputError, RecipeError
-from napari_diner.io.places import expanded
-from napari_diner.io.tables import read_table
-from napari_diner.io.texts import read_json
 from napari_diner.physics.idt.geometry import Slices, VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.physics.settings import PupilSettings, SurroundSettings
@@ -22,6 +19,7 @@ from napari_diner.solvers.idt.settings import MultisliceSettings, VolumeUncertai
 from napari_diner.solvers.registry import solver_names
 from napari_diner.solvers.settings import AdamSettings
 from napari_diner.tasks.idt.calibration_settings import CalibrationSettings
+from napari_diner.tasks.idt.directions_file import read_illuminations
 from napari_diner.tasks.idt.tiles import VolumeTileSettings
 from napari_diner.tasks.recipe import StackRecipe
 
@@ -355,29 +353,3 @@ class IdtRecipe(RepresentationSettings, StackRecipe):
         if self.transfer_functions is None:
             self.geometry((self.slice_count, 1, 1))
             self.illumination(frames)
-
-
-def read_illuminations(path: Path) -> list[object]:
-    """Read directions from a JSON list, or from a CSV table with columns NA_y and NA_x.
-
-    A CSV table may have a column ``frame`` (sources of one frame share its number) and a column ``weight``.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or does not contain directions.
-    """
-    if path.suffix.lower() == ".json":
-        values = read_json(expanded(path))
-        if not isinstance(values, list):
-            raise InputError(f"{path} does not contain a list; write [[NA_y, NA_x], ...]")
-        return values
-    table = read_table(path).in_order(2, repeated=True)
-    if not (table.has("NA_y") and table.has("NA_x")):
-        raise InputError(f"{path} has no columns NA_y and NA_x; give the columns these titles")
-    weights = table.column("weight", missing=1.0) if table.has("weight") else [1.0] * len(table.rows)
-    frames = table.texts("frame") if table.has("frame") else [""] * len(table.rows)
-    sources: dict[str, list[list[float]]] = {}
-    for row, source in enumerate(zip(table.column("NA_y"), table.column("NA_x"), weights, strict=True)):
-        sources.setdefault(frames[row] or f"row {row}", []).append(list(source))
-    return [group[0][:2] if len(group) == 1 else group for group in sources.values()]

@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QVBoxLayout, Q
 
 from napari_diner.errors import DinerError, RecipeError
 from napari_diner.physics.idt.illumination import Illumination, ring
-from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings, read_illuminations
+from napari_diner.tasks.idt.directions_file import read_illuminations
+from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
 from napari_diner.widgets.forms.controls import ShrinkingCombo, WrappedLabel, button, remove_margins
 from napari_diner.widgets.forms.editors import NumbersEditor, WheelGuard, add_rows, make_editors
 from napari_diner.widgets.forms.number_editor import NumberEditor
