@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,8 +14,10 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.physics.idt.transfer import BornModel
+from napari_diner.physics.padding import Padding
 from napari_diner.solvers.idt import body
-from napari_diner.solvers.idt.body import STEPS, BodySearch, body_of
+from napari_diner.solvers.idt.body import STEPS, BodySearch
+from napari_diner.solvers.idt.body_shapes import SILHOUETTES, body_of, silhouettes
 from napari_diner.solvers.idt.problem import LinearisedVolume, VolumeProblem
 from napari_diner.solvers.idt.regularisers import VolumePriors
 from tests.solvers.idt.small_volumes import PIXEL_UM, SPACING_UM, TV, noise
@@ -53,11 +57,11 @@ def test_bodies_have_the_silhouettes_and_places_of_the_parts_of_a_volume(sign: i
     shape = (24, 60, 120)
     wide = ellipsoid(shape, (1.0, 0.0, -5.0), (4.0, 2.5, 2.5))
     narrow = ellipsoid(shape, (-1.0, 0.0, 5.0), (4.0, 1.5, 1.5))
-    found = body_of(0.02 * sign * torch.stack([wide + narrow, wide]), VOXEL_UM, 0.3)
+    silhouette = (wide + narrow).sum(0) > 0
+    found = body_of(silhouette.numpy(), 0.02 * sign * torch.stack([wide + narrow, wide]), VOXEL_UM, 0.3, 0.7)
     assert found.shape == (2, *shape)
     assert not found[1].any()
     inside = sign * found[0] > 0.5
-    silhouette = (wide + narrow).sum(0) > 0
     assert ((inside.any(0)) ^ silhouette).sum() < 0.25 * silhouette.sum()
     z_um = (torch.arange(shape[0]) - 11.5) * SPACING_UM
     for part, centre_um, radius_um in ((inside[..., :60], 1.0, 2.5), (inside[..., 60:], -1.0, 1.5)):
@@ -67,8 +71,37 @@ def test_bodies_have_the_silhouettes_and_places_of_the_parts_of_a_volume(sign: i
         assert 0.5 * radius_um < height_um < 0.95 * radius_um
 
 
-def test_an_empty_volume_has_no_body() -> None:
-    assert not body_of(torch.zeros(2, 4, 16, 16), VOXEL_UM, RESOLUTION_UM).any()
+def test_an_empty_silhouette_has_no_body() -> None:
+    assert not body_of(np.zeros((16, 16), bool), torch.zeros(2, 4, 16, 16), VOXEL_UM, RESOLUTION_UM, 0.7).any()
+
+
+def test_bodies_can_be_lifted() -> None:
+    disc = ellipsoid((9, 32, 32), (0.0, 0.0, 0.0), (1.0, 2.0, 2.0))
+    where = [
+        body_of(disc.any(0).numpy(), torch.stack([disc, disc]), VOXEL_UM, 0.2, 0.7, lift)[0].sum((1, 2)).argmax()
+        for lift in (0, 2)
+    ]
+    assert where == [4, 6]
+
+
+def test_one_of_the_silhouettes_is_that_of_the_sample() -> None:
+    problem, truth = recorded(0.42)
+    masks = silhouettes(problem, torch.zeros_like(truth), VOXEL_UM, RESOLUTION_UM)
+    assert len(masks) == SILHOUETTES
+    true = truth[0].any(0).numpy()
+    assert max((mask & true).sum() / (mask | true).sum() for mask in masks) > 0.7
+    assert not masks[-1].any()  # of an empty volume
+    # nothing is left out or added beside the field of view
+    padding = Padding((32, 32), "unknown", 4)
+    before = padding.before
+    rows, columns = (slice(first, first + 32) for first in before)
+    part = replace(problem, data=problem.data[:, rows, columns].contiguous(), padding=padding)
+    assert padding.padded_shape == (40, 40)
+    for mask in silhouettes(part, torch.zeros_like(truth), VOXEL_UM, 0.0):
+        assert mask.shape == (40, 40)
+        outside = mask.copy()
+        outside[rows, columns] = False
+        assert not outside.any()
 
 
 def test_a_cell_of_eight_radians_comes_out_where_steps_from_nothing_are_lost() -> None:
@@ -120,7 +153,8 @@ def test_continues_from_a_state(monkeypatch: pytest.MonkeyPatch) -> None:
     problem, _ = recorded(0.3)
     whole, second = (BodySearch(problem, VOXEL_UM, RESOLUTION_UM) for _ in range(2))
     states = [whole.state() for step in whole.steps() if step.resumable]
-    assert len(states) == 10  # silhouette, seven trials, the best two
+    # smooth volume, no body, comparison, up to four bodies, the best two
+    assert 6 < len(states) <= 9
     second.restore(states[4])
-    assert sum(step.resumable for step in second.steps()) == 5
+    assert sum(step.resumable for step in second.steps()) == len(states) - 5
     assert torch.equal(second.result(), whole.result())
