@@ -22,29 +22,30 @@ import torch
 from torch import Tensor
 
 from napari_diner.solvers.idt.admm import factorised
-from napari_diner.solvers.idt.body_shapes import SILHOUETTES, Mask, body_of, silhouettes
+from napari_diner.solvers.idt.body_shapes import SILHOUETTES, USUAL, Mask, body_of, silhouettes
 from napari_diner.solvers.idt.gauss_newton import GaussNewtonVoxels
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.solver import Resumable
 from napari_diner.solvers.step import Step
 
 _PHASES_RAD = (2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 15.0)
-_FLATNESSES = (0.6, 1.0)
+_FLATNESSES = (0.7, 1.0)
 # frames by which bodies are compared
 _FEW = 8
 # positions along z of the best bodies, in units of the resolution across the axis
 _LIFTS = (-2, -1, 1, 2)
 # weights of the total variation relative to that of the problem: for the silhouette, and afterwards
 _SMOOTHEST, _SMOOTH = 64.0, 16.0
-# bodies to take steps from, of different silhouettes, and number of volumes that continue after these trials
-_TRIED, _BEST = 4, 2
+# bodies to take steps from: the best of different silhouettes, and in any case the strengths of the flatter one of the
+# usual silhouette that come first; and number of volumes that continue after these trials
+_TRIED, _USUAL, _USUAL_FLATNESS, _BEST = 4, 2, 0, 2
 # steps for a smooth reconstruction, of each trial, and from each of the best
 _FIRST, _TRIAL, _CONTINUED = 12, 8, 12
 # number of the pass that compares bodies
 _COMPARED = 2
 # Gauss-Newton steps that take as long as the comparison of bodies
 _COMPARISON = 20
-STEPS = _FIRST + _TRIAL * (1 + _TRIED) + _COMPARISON + _CONTINUED * _BEST
+STEPS = _FIRST + _TRIAL * (1 + _TRIED + _USUAL) + _COMPARISON + _CONTINUED * _BEST
 """Gauss-Newton steps of a search, or as long as it takes."""
 
 
@@ -100,7 +101,7 @@ class BodySearch(Resumable):
     @property
     def _passes(self) -> tuple[int, ...]:
         """Steps of each pass: the smooth reconstruction, the trial without a body, the comparison, the others."""
-        bodies = _TRIED if self._pass <= _COMPARED else len(self._bodies)
+        bodies = _TRIED + _USUAL if self._pass <= _COMPARED else len(self._bodies)
         return (_FIRST, _TRIAL, SILHOUETTES, *(_TRIAL,) * bodies, *(_CONTINUED,) * min(_BEST, 1 + bodies))
 
     def steps(self) -> Iterator[Step]:
@@ -140,15 +141,19 @@ class BodySearch(Resumable):
     def _compared(self) -> Iterator[Step]:
         """Find the bodies that explain the frames best, one of each silhouette."""
         bodies: list[tuple[Candidate, Mask, float]] = []
+        usual: list[Candidate] = []
         for number, silhouette in enumerate(self._silhouettes()):
-            of_one = [(self._best_strength(silhouette, flat), silhouette, flat) for flat in _FLATNESSES]
-            bodies.append(min(of_one, key=lambda one: one[0].loss))
+            of_one = [(self._strengths(silhouette, flat), silhouette, flat) for flat in _FLATNESSES]
+            if number == USUAL:
+                usual = of_one[_USUAL_FLATNESS][0][:_USUAL]
+            firsts = [(strengths[0], shape, flat) for strengths, shape, flat in of_one]
+            bodies.append(min(firsts, key=lambda one: one[0].loss))
             yield Step(number + 1, SILHOUETTES, bodies[-1][0].loss)
         bodies.sort(key=lambda one: one[0].loss)
         lifts = sorted({round(lift * self._resolution_um / self._voxel_um[0]) for lift in _LIFTS})
-        best: dict[float, Candidate] = {}  # a silhouette may be empty, and the same at several levels
+        best = {body.loss: body for body in usual}  # a silhouette may be empty, and the same at several levels
         for body, silhouette, flat in bodies[:_TRIED]:
-            lifted = [self._best_strength(silhouette, flat, lift) for lift in lifts if lift]
+            lifted = [self._strengths(silhouette, flat, lift)[0] for lift in lifts if lift]
             placed = min([body, *lifted], key=lambda one: one.loss)
             best.setdefault(placed.loss, placed)
         self._bodies = [body for loss, body in best.items() if math.isfinite(loss)]
@@ -156,16 +161,16 @@ class BodySearch(Resumable):
     def _silhouettes(self) -> list[Mask]:
         return silhouettes(self.problem, self._silhouetted, self._voxel_um, self._resolution_um)
 
-    def _best_strength(self, silhouette: Mask, flatness: float, lift: int = 0) -> Candidate:
-        """Return the most successful body of a shape; its loss is infinite if there is none."""
+    def _strengths(self, silhouette: Mask, flatness: float, lift: int = 0) -> list[Candidate]:
+        """Return the bodies of a shape, the most successful first; one of infinite loss if there are none."""
         problem = self.problem
         body = body_of(silhouette, self._silhouetted, self._voxel_um, self._resolution_um, flatness, lift)
         peak = problem.linear.peak_phase(body)
         if not peak:
-            return Candidate(body, math.inf)
+            return [Candidate(body, math.inf)]
         frames = problem.counted[:: max(1, round(len(problem.counted) / _FEW))]
         several = [body * (phase / peak) for phase in self._phases_rad]
-        return min((Candidate(one, float(problem.misfit(one, frames))) for one in several), key=lambda one: one.loss)
+        return sorted((Candidate(one, float(problem.misfit(one, frames))) for one in several), key=lambda one: one.loss)
 
     def _absorb(self, volume: Tensor) -> None:
         """Take the volume of a pass."""

@@ -24,6 +24,8 @@ Real = npt.NDArray[np.floating]
 _OF_FRAMES, _OF_PROJECTION = (0.4, 0.5, 0.6, 0.7), (0.15, 0.25, 0.4, 0.6)
 SILHOUETTES = 2 * len(_OF_FRAMES) + len(_OF_PROJECTION)
 """Number of silhouettes to choose from."""
+USUAL = 2 * len(_OF_FRAMES) + 1
+"""Place of the one that suits most samples: of a projection, at a level of a quarter."""
 # part of the frames whose local contrast may be lower: light from the other side of a sample misses it
 _LOWER = 0.25
 # largest part of the volume that a body fills
