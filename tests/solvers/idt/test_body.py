@@ -61,7 +61,7 @@ def test_bodies_have_the_silhouettes_and_places_of_the_parts_of_a_volume(sign: i
     found = body_of(silhouette.numpy(), 0.02 * sign * torch.stack([wide + narrow, wide]), VOXEL_UM, 0.3, 0.7)
     assert found.shape == (2, *shape)
     assert not found[1].any()
-    inside = sign * found[0] > 0.5
+    inside = found[0] > 0.5
     assert ((inside.any(0)) ^ silhouette).sum() < 0.25 * silhouette.sum()
     z_um = (torch.arange(shape[0]) - 11.5) * SPACING_UM
     for part, centre_um, radius_um in ((inside[..., :60], 1.0, 2.5), (inside[..., 60:], -1.0, 1.5)):
@@ -116,6 +116,19 @@ def test_a_cell_of_eight_radians_comes_out_where_steps_from_nothing_are_lost() -
     assert done[-1] == 1 and sorted(done) == done
     assert problem.loss(search.result()) < 0.6 * problem.loss(without)
     assert correlation(search.result(), truth) > 0.75 > correlation(without, truth) + 0.2
+
+
+def test_a_sample_thinner_than_the_medium_is_found_where_a_denser_one_was_expected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("_FIRST", "_TRIAL", "_CONTINUED"):
+        monkeypatch.setattr(body, name, 3)
+    problem, truth = recorded(-0.2)
+    search = BodySearch(problem, VOXEL_UM, RESOLUTION_UM, phases_rad=[4.0], either_sign=True)
+    for _ in search.steps():
+        pass
+    assert float(search.result()[0].max()) <= 0
+    assert correlation(search.result(), truth) > 0.7
 
 
 def test_a_start_that_explains_the_data_needs_no_body() -> None:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.solvers.idt.admm import factorised
-from napari_diner.solvers.idt.body_shapes import SILHOUETTES, USUAL, Mask, body_of, silhouettes
+from napari_diner.solvers.idt.body_shapes import SILHOUETTES, USUAL, Mask, body_of, sign_of, silhouettes
 from napari_diner.solvers.idt.gauss_newton import GaussNewtonVoxels
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.solver import Resumable
@@ -74,6 +74,8 @@ class BodySearch(Resumable):
         Whether a volume explains the data well enough to need no body; asked for the start without one.
     phases_rad
         Phases by which the bodies to try delay light.
+    either_sign
+        Whether bodies may also be thinner than the medium where the priors want a denser one, and the other way round.
     """
 
     kept = ("_silhouetted", "_present", "_bodies", "_candidates", "_pass")
@@ -86,10 +88,12 @@ class BodySearch(Resumable):
         resolution_um: float,
         is_enough: Callable[[Tensor], bool] = lambda volume: False,
         phases_rad: Sequence[float] = _PHASES_RAD,
+        *,
+        either_sign: bool = False,
     ) -> None:
         self.problem = problem
         self._voxel_um, self._resolution_um = voxel_um, resolution_um
-        self._is_enough, self._phases_rad = is_enough, phases_rad
+        self._is_enough, self._phases_rad, self._either_sign = is_enough, phases_rad, either_sign
         self._closed = factorised(problem)
         model = problem.model
         self._silhouetted = torch.zeros(2, *model.shape, dtype=model.real_dtype, device=model.device)
@@ -119,13 +123,17 @@ class BodySearch(Resumable):
 
     def _stepped(self, number: int) -> Iterator[Step]:
         """Take Gauss-Newton steps."""
-        solver = GaussNewtonVoxels(self._smoothed(), self._start(), number, closed=self._closed)
+        start = self._start()
+        solver = GaussNewtonVoxels(self._smoothed(start), start, number, closed=self._closed)
         for step in solver.steps():
             self._present = solver.result()
             yield step
 
-    def _smoothed(self) -> VolumeProblem:
+    def _smoothed(self, start: Tensor) -> VolumeProblem:
+        """Return the problem for steps from a start, with its sign."""
         priors = self.problem.priors
+        if priors.sign_re and self._pass > _COMPARED:
+            priors = replace(priors, sign_re=sign_of(start))
         return self.problem.with_priors(replace(priors, tv=(_SMOOTH if self._pass else _SMOOTHEST) * priors.tv))
 
     def _start(self) -> Tensor:
@@ -169,7 +177,8 @@ class BodySearch(Resumable):
         if not peak:
             return [Candidate(body, math.inf)]
         frames = problem.counted[:: max(1, round(len(problem.counted) / _FEW))]
-        several = [body * (phase / peak) for phase in self._phases_rad]
+        signs = (1, -1) if self._either_sign else (problem.priors.sign_re or sign_of(self._silhouetted),)
+        several = [body * (sign * phase / peak) for sign in signs for phase in self._phases_rad]
         return sorted((Candidate(one, float(problem.misfit(one, frames))) for one in several), key=lambda one: one.loss)
 
     def _absorb(self, volume: Tensor) -> None:

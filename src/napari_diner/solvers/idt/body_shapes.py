@@ -8,6 +8,7 @@ value. None of them is right for all samples, so there are several to choose fro
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +61,7 @@ def silhouettes(problem: VolumeProblem, volume: Tensor, voxel_um: tuple[float, .
     ]
 
 
-def sign_of(volume: Tensor) -> int:
+def sign_of(volume: Tensor) -> Literal[1, -1]:
     """Return the sign of the mean contrast of a volume, (2, Z, Y, X)."""
     return -1 if float(volume[0].sum()) < 0 else 1
 
@@ -112,7 +113,7 @@ def body_of(
     Returns
     -------
     Tensor
-        Contrast of about 1 or −1 within bodies, which is the sign of the mean contrast, (2, Z, Y, X).
+        Contrast of about 1 within bodies, (2, Z, Y, X).
     """
     contrast = _dense(volume)
     distance = distance_transform_edt(silhouette, sampling=voxel_um[1:])
@@ -126,5 +127,5 @@ def body_of(
         centre = float(weights @ z / weights.sum()) if weights.any() else 0.0
         inside[np.abs(z[:, None, None] - centre - lift * voxel_um[0]) < height] = 1.0
     smooth = gaussian_filter(inside, [radius_um / size for size in voxel_um])
-    body = torch.from_numpy(sign_of(volume) * smooth).to(volume)
+    body = torch.from_numpy(smooth).to(volume)
     return torch.stack([body, torch.zeros_like(body)])

@@ -10,6 +10,7 @@ from torch import Tensor
 from napari_diner.physics.idt.base import IDTModel
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.solvers.idt.body import STEPS, BodySearch
+from napari_diner.solvers.idt.body_shapes import sign_of
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.weight_choice import noise_in_volume
 from napari_diner.solvers.solver import Budget
@@ -28,6 +29,7 @@ _STRONG_PHASE_RAD, _LOST = 2.0, 0.01
 _ENOUGH = 0.02
 # part of the time of the solver by which it is found
 _BODY_SHARE = 0.5
+_THINNER = "an index below the medium's, as in bubbles, explains the frames better than one above: n ≤ n0 is assumed"
 # predictions that take as long as one step: the linearisation, a gradient, and two for each conjugate gradient
 _PREDICTIONS = 10
 # weight of the total variation in units of `noise_in_volume`
@@ -60,10 +62,17 @@ def body(recipe: IdtRecipe, share: float) -> Stage[IdtState]:
             recipe.voxel_um,
             0.5 / models.geometry.cutoff,
             lambda volume: _unexplained(problem, volume) <= _ENOUGH,
+            # single scattering, from which the sign is taken otherwise, does not describe such samples
+            either_sign=recipe.regularization.sign == "auto",
         )
 
     def absorb(state: IdtState, volume: Tensor) -> IdtState:
-        return replace(state, volume=volume, is_multiply_scattering=True)
+        state = replace(state, volume=volume, is_multiply_scattering=True)
+        priors, sign = state.problem.priors, sign_of(volume)
+        if priors.sign_re in (0, sign):
+            return state
+        warnings = (*state.warnings, _THINNER) if sign < 0 else state.warnings
+        return replace(state.with_priors(replace(priors, sign_re=sign)), warnings=warnings)
 
     return Stage("body", search, absorb, _BODY_SHARE * share)
 
