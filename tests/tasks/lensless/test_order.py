@@ -28,11 +28,15 @@ def test_right_distances_are_left_alone() -> None:
     assert warnings(list(DISTANCES)) == []
 
 
-def test_other_distances_altogether_are_not_taken_for_a_list_in_reverse() -> None:
+def test_wrong_steps_far_away_are_named_and_not_taken_for_a_list_in_reverse() -> None:
+    """No common factor explains them in a small field, which light from farther away leaves."""
     sample = nd.sample("lensless", height_px=96, width_px=80, distances_um=(300.0, 380.0, 460.0, 540.0))
     light = {"wavelength_um": 0.532, "pixel_size_um": 1.12}
     elsewhere = nd.lensless.start(sample.data.data, distances_um=(950.0, 1000.0, 1050.0, 1100.0), **light)
-    assert not any("in reverse" in text for text in elsewhere.warnings)
+    (text,) = [text for text in elsewhere.warnings if re.search("fits? better|in reverse", text)]
+    named = re.match(r"the frames fit better with steps between their distances that are about (\d+) % larger", text)
+    assert named is not None, text
+    assert int(named[1]) == pytest.approx(60, abs=15)
 
 
 def test_two_exchanged_distances_are_named_with_what_they_explain() -> None:

@@ -9,7 +9,7 @@ from napari_diner.preprocess.soundness import numbered
 from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.lensless.brightness import in_equal_light, uneven
 from napari_diner.tasks.lensless.model import ModelBuilder
-from napari_diner.tasks.lensless.order import misplaced, mistaken, rescaled
+from napari_diner.tasks.lensless.order import misplaced, mistaken, rescaled, stretched
 from napari_diner.tasks.lensless.positions import turned_positions
 from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
@@ -75,6 +75,7 @@ class GeometryDoubts:
         if not (look.is_usable and small.is_usable):
             return displaced
         suspicions = rescaled(recipe, setup, prepared, look, small)
+        suspicions = suspicions or stretched(recipe, setup, prepared, look, small)
         if displaced and not suspicions:
             return displaced
         if not (displaced or (suspicions and suspicions[0].left < _CLEAR)):

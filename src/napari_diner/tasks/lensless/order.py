@@ -45,6 +45,8 @@ _LEAST_LATER = 1.2e-4
 _FEWEST_PERIODS = 4.0
 # common factors that are tried beside those of the linear theory, their largest number, ratios of finer ones, and limit
 _NEAR, _MOST, _STEPS, _FARTHEST = (0.8, 1.25), 3, (1.2, 1.06), 50.0
+# factors of the steps between distances
+_STRETCHES = (0.4, 0.5, 0.63, 0.8, 1.25, 1.6, 2.0, 2.5)
 _METRIC: Metric = "gini_gradient"
 
 Vector = npt.NDArray[np.float64]
@@ -160,6 +162,40 @@ def rescaled(
     text = (
         f"the frames fit better with all distances, or the wavelength, about {change(factor)}, or pixels about "
         f"{change(factor**-0.5)}: {instead(before, after)}; check these and the medium (the frames fix only λz/np²)"
+    )
+    return [Suspicion.confirmed(text, before, after)]
+
+
+def stretched(
+    recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, look: ShortLook, small: ShortLook
+) -> list[Suspicion]:
+    """Return a suspicion if frames fit better with longer or shorter steps between their distances; see `rescaled`.
+
+    The nearest distance is kept: frames hardly tell a length that is common to all, as of the gap before the sensor,
+    so that a common factor is no remedy for wrong steps if it moves frames too far away.
+    """
+    if recipe.calibration.z or _distance_fit(recipe, setup, prepared) is None:
+        return []
+    nominal = np.asarray(setup.heights.distances_um)
+    nearest = float(nominal.min())
+    if nominal.max() == nearest or small.given.beyond_noise < _LEAST_LATER:
+        return []
+
+    def share(factor: float, *, quick: bool = False) -> float:
+        part = small if quick else look
+        return part.at(nearest + factor * (nominal - nearest), quick=quick).share
+
+    factor = min((1.0, *_STRETCHES), key=lambda one: share(one, quick=True))
+    if factor == 1:
+        return []
+    before, after = look.at(nominal), look.at(nearest + factor * (nominal - nearest))
+    if not look.is_much_better(after, before):
+        return []
+    step = _STEPS[0]
+    factor *= _towards_best(step, share(factor / step), after.share, share(factor * step))
+    text = (
+        f"the frames fit better with steps between their distances that are about {change(factor)}: "
+        f"{instead(before, after)}; check the list of distances"
     )
     return [Suspicion.confirmed(text, before, after)]
 
