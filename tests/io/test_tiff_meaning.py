@@ -336,3 +336,10 @@ def _packed(values: Array, bits: int, photometric: int) -> bytes:
     tags[273] = 8 + 2 + 12 * len(tags) + 4
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     return struct.pack("<4sIH", b"II*\0", 8, len(tags)) + entries + bytes(4) + strip
+
+
+@pytest.mark.parametrize(("compression", "said"), [("jpeg", True), ("packbits", False)])
+def test_a_compression_that_loses_detail_is_said(path: Path, compression: str, said: bool) -> None:
+    pytest.importorskip("imagecodecs")
+    tifffile.imwrite(path, BYTES, photometric="minisblack", compression=compression)
+    assert any("JPEG" in note for note in probe(path).header.notes) == said

@@ -28,6 +28,9 @@ TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _COLOURED = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
 """Photometric interpretations of samples as red, green, blue, and possibly opacity."""
 
+_JPEG = (6, 7)
+"""Compressions as JPEG, which loses detail; others may be without loss."""
+
 _PIXEL_AXES = "YXS"
 _GDAL_NODATA = 42113
 """Tag with the value of missing data, as text."""
@@ -63,6 +66,8 @@ def probe_tiff(path: Path, name: str = "") -> Header:
         scale |= {} if step is None else {"Z": step}
         shape, packed = tuple(size for _, size in named), _packing(tif, meanings)
         notes = dict.fromkeys([*(note for part in meanings for note in part.notes), *packed.notes])
+        if any(series.keyframe.compression in _JPEG for series in _images(tif)):
+            notes["its images are compressed as JPEG, which does not keep the exact numbers"] = None
         if _is_one_of_several(tif):
             notes["its OME-XML describes planes of other files; pages are read in the order of each file"] = None
         extra = len(tif.pages) - sum(len(series) for series in series_of(tif))
