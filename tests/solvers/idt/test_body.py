@@ -104,7 +104,8 @@ def test_one_of_the_silhouettes_is_that_of_the_sample() -> None:
         assert not outside.any()
 
 
-def test_a_cell_of_eight_radians_comes_out_where_steps_from_nothing_are_lost() -> None:
+def test_a_cell_of_eight_radians_comes_out_where_steps_from_nothing_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "_TRIED", 2)
     problem, truth = recorded(0.42)
     assert problem.linear.peak_phase(truth) == pytest.approx(8, abs=0.1)
     search = BodySearch(problem, VOXEL_UM, RESOLUTION_UM, phases_rad=[5.0])
@@ -121,7 +122,7 @@ def test_a_cell_of_eight_radians_comes_out_where_steps_from_nothing_are_lost() -
 def test_a_sample_thinner_than_the_medium_is_found_where_a_denser_one_was_expected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("_FIRST", "_TRIAL", "_CONTINUED"):
+    for name in ("_FIRST", "_TRIAL", "_TRIED", "_CONTINUED"):
         monkeypatch.setattr(body, name, 3)
     problem, truth = recorded(-0.2)
     search = BodySearch(problem, VOXEL_UM, RESOLUTION_UM, phases_rad=[4.0], either_sign=True)
@@ -164,7 +165,7 @@ def test_continues_from_a_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "_TRIAL", 1)
     monkeypatch.setattr(body, "_CONTINUED", 1)
     problem, _ = recorded(0.3)
-    whole, second = (BodySearch(problem, VOXEL_UM, RESOLUTION_UM) for _ in range(2))
+    whole, second = (BodySearch(problem, VOXEL_UM, RESOLUTION_UM, phases_rad=[3.0, 6.0]) for _ in range(2))
     states = [whole.state() for step in whole.steps() if step.resumable]
     # smooth volume, no body, comparison, up to six bodies, the best two
     assert 6 < len(states) <= 11
