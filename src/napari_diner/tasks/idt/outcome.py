@@ -34,7 +34,7 @@ Frames = npt.NDArray[np.float32]
 # benchmarks/unexplained.py
 _DOUBTFUL = (
     0.15, 0.1, "an empty volume",
-    "check pixel size, NA, directions, their order and background; a sample may also scatter or absorb too strongly",
+    "check the directions, their order, pixel size, NA and background; a sample may scatter or absorb too strongly",
 )  # fmt: skip
 _DOUBTFUL_FRAME, _CHECK = 0.02, "direction, alignment and background"
 # share beyond noise that is left with a tenth of the penalty: at most 0.044 with the right directions, in fields that
