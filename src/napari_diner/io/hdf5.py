@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from napari_diner.errors import InputError, quoted
 from napari_diner.io.arrays import Array
 from napari_diner.io.axes import Index
+from napari_diner.io.hdf5_image import Hdf5Image, image_of
 from napari_diner.io.hdf5_meaning import axis_letters, scale_um
 from napari_diner.io.header import Header, check_expansion, column_axes, decoding, unnamed_axes
 from napari_diner.io.packing import Packing, packing
@@ -59,9 +60,10 @@ def probe_hdf5(path: Path, name: str = "") -> Header:
         check_expansion(path, int(array.size) * stored.itemsize, array.id.get_storage_size())
         if in_columns:
             return Header(shape, stored, column_axes(shape, stored))
-        packed = _packing(path, array)
-        axes = axis_letters(array) or unnamed_axes(shape, stored)
-        return Header(shape, packed.dtype(stored), axes, scale_um(array), packed.notes, packed.declared)
+        packed, image = _packing(path, array), image_of(file, array)
+        stored = stored if image.greys is None else image.greys.dtype
+        axes, notes = _letters(array, image), (*image.notes, *packed.notes)
+        return Header(shape, packed.dtype(stored), axes, scale_um(array), notes, packed.declared)
 
 
 def read_hdf5(path: Path, name: str, index: Index) -> Array:
@@ -71,7 +73,16 @@ def read_hdf5(path: Path, name: str, index: Index) -> Array:
         if in_columns:
             columns: Array = array[index[::-1]]
             return columns.T
-        return _packing(path, array).values(array[index])
+        image = image_of(file, array)
+        letters = "".join(
+            letter for letter, at in zip(_letters(array, image), index, strict=True) if isinstance(at, slice)
+        )
+        return _packing(path, array).values(image.values(path, array[index], letters))
+
+
+def _letters(array: h5py.Dataset, image: Hdf5Image) -> str:
+    """Return the letters of the axes of an array."""
+    return axis_letters(array) or image.axes or unnamed_axes(_shape(array, in_columns=False), array.dtype)
 
 
 def _packing(path: Path, array: h5py.Dataset) -> Packing:

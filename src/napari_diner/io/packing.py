@@ -1,7 +1,9 @@
-"""Packed and missing values: numbers in a file that attributes or tags convert to values, or declare to be none.
+"""Packed, missing and negative values: numbers in a file that attributes or tags convert, or declare to be none.
 
 Values are packed as the CF conventions describe for netCDF, section 8.1: v·``scale_factor`` + ``add_offset``, with
-``_FillValue`` or ``missing_value`` where nothing was recorded. HDF5 and Zarr keep these attributes.
+``_FillValue`` or ``missing_value`` where nothing was recorded. HDF5 and Zarr keep these attributes. Zero is white if
+``IMAGE_WHITE_IS_ZERO`` is 1, as the HDF5 Image and Palette Specification says, or by a photometric interpretation as in
+TIFF or DICOM.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +24,11 @@ from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array, DType
 
 _MISSING = ("_FillValue", "missing_value")
+# names of attributes and their values in small letters, without blanks, hyphens and underscores
+_WHITE = ("imagewhiteiszero", "whiteiszero", "miniswhite")
+_PHOTOMETRIC = ("photometricinterpretation", "photometric", "imagephotometricinterpretation")
+_NEGATIVE = ("miniswhite", "whiteiszero", "monochrome1", "0")
+_BITS = ("bitsstored", "bitspersample", "bitdepth")
 _DOUBLE = "<d"
 """Real numbers that JSON cannot hold, such as NaN, are kept as text by xarray: base64 of 8 bytes."""
 
@@ -35,6 +43,10 @@ class Packing:
     """Value of a stored zero."""
     missing: Mapping[float, str] | None = None
     """Stored numbers that stand for values that were not recorded, and what declares that."""
+    white: int | None = None
+    """The stored number for black, if zero is white: ``white − v`` takes the place of v."""
+    declares_white: str = ""
+    """The attribute that says so."""
 
     @property
     def is_linear(self) -> bool:
@@ -51,6 +63,11 @@ class Packing:
     def notes(self) -> tuple[str, ...]:
         """Sentences without a full stop about the conversion."""
         notes = []
+        if self.white is not None:
+            notes.append(
+                f"zero is white according to the attribute {self.declares_white}, so {self.white} − v is read for each "
+                "value v"
+            )
         if self.is_linear:
             notes.append(f"{self.scale:.6g}·v + {self.offset:.6g} is read for each value v, as its attributes say")
         if self.missing:
@@ -67,9 +84,17 @@ class Packing:
 
     def values(self, stored: Array) -> Array:
         """Return the values of stored numbers, of any shape."""
+        light = stored
+        if self.white is not None:
+            if stored.size and stored.max() > self.white:
+                raise InputError(
+                    f"The frames hold {stored.max()}, although {self.white} is black according to their attributes; "
+                    "correct the number of bits there"
+                )
+            light = ~stored if stored.dtype.kind == "b" else self.white - stored
         if not self.is_linear and not self.missing:
-            return stored
-        values = np.asarray(stored, self.dtype(stored.dtype))
+            return light
+        values = np.asarray(light, self.dtype(stored.dtype))
         values = self.scale * values + self.offset if self.is_linear else values.copy()
         for missing in self.missing or ():
             # numbers of single precision are compared as such
@@ -96,8 +121,9 @@ def packing(path: Path, name: str, attributes: Mapping[str, Any], stored: DType)
     InputError
         If its attributes are not finite numbers, or the scale is zero.
     """
+    white, declares_white = _white(path, name, attributes, stored)
     if stored.kind not in "uif":
-        return Packing()
+        return Packing(white=white, declares_white=declares_white)
 
     def number(key: str, default: float) -> float:
         """Return an attribute that is one number, or a list of one."""
@@ -116,7 +142,11 @@ def packing(path: Path, name: str, attributes: Mapping[str, Any], stored: DType)
         )
     declared = {key: number(key, math.nan) for key in _MISSING}
     return Packing(
-        scale, offset, missing_values({f"the attribute {key}": one for key, one in declared.items()}, stored)
+        scale,
+        offset,
+        missing_values({f"the attribute {key}": one for key, one in declared.items()}, stored),
+        white,
+        declares_white,
     )
 
 
@@ -135,6 +165,36 @@ def missing_values(declared: Mapping[str, float], stored: DType) -> dict[float, 
         if not math.isnan(value) and _holds(stored, value):
             found.setdefault(value, source)
     return found
+
+
+def _white(path: Path, name: str, attributes: Mapping[str, Any], stored: DType) -> tuple[int | None, str]:
+    """Return the stored number for black and the attribute that declares zero as white; None and empty if none does."""
+    plain = {_plain(key): (key, _plain(value)) for key, value in attributes.items() if _is_scalar(value)}
+    found = [plain[key] for key in _WHITE if plain.get(key, ("", ""))[1] in ("1", "true")]
+    found += [plain[key] for key in _PHOTOMETRIC if plain.get(key, ("", ""))[1] in _NEGATIVE]
+    if not found:
+        return None, ""
+    declares = found[0][0]
+    if stored.kind == "b":
+        return 1, declares
+    if stored.kind != "u":
+        raise InputError(
+            f"{path} declares zero as white by the attribute {declares} of {name}, but not which of its numbers of type "
+            f"{stored} is black; save it with black as zero"
+        )
+    bits = next((int(plain[key][1]) for key in _BITS if plain.get(key, ("", ""))[1].isdecimal()), 0)
+    return 2 ** (bits if 0 < bits < 8 * stored.itemsize else 8 * stored.itemsize) - 1, declares
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, bytes | str) or (np.size(value) == 1 and np.asarray(value).dtype.kind in "buiOS")
+
+
+def _plain(value: object) -> str:
+    """Return an attribute, or its name, in small letters without blanks, hyphens and underscores."""
+    single = value if isinstance(value, bytes | str) else np.asarray(value).ravel()[0]
+    text = single.decode("ascii", "replace") if isinstance(single, bytes) else str(single)
+    return re.sub(r"[\W_]+", "", text).lower()
 
 
 def _holds(stored: DType, value: float) -> bool:
