@@ -86,7 +86,7 @@ def test_white_as_zero_without_a_black_is_refused(tmp_path: Path) -> None:
 
 def test_missing_values_are_compared_before_white_is_turned(tmp_path: Path) -> None:
     save_hdf5(tmp_path / "a.h5", STACK, IMAGE_WHITE_IS_ZERO=1, _FillValue=STACK[1, 2, 3])
-    expected = np.where(STACK == STACK[1, 2, 3], np.nan, 65535.0 - STACK)
+    expected = np.where(STACK[1, 2, 3] == STACK, np.nan, 65535.0 - STACK)
     np.testing.assert_array_equal(read(probe(tmp_path / "a.h5")), expected)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def _palette(file: h5py.File, array: h5py.Dataset) -> Array | None:
     return values
 
 
-def _text(attributes: Mapping[str, object], key: str) -> str:
+def _text(attributes: Mapping[str, Any], key: str) -> str:
     value = np.ravel(attributes.get(key, ""))
     first = value[0] if value.size else ""
     return first.decode("ascii", "replace") if isinstance(first, bytes) else str(first)

@@ -84,14 +84,14 @@ class Packing:
 
     def values(self, stored: Array) -> Array:
         """Return the values of stored numbers, of any shape."""
-        light = stored
+        light: Array = stored
         if self.white is not None:
             if stored.size and stored.max() > self.white:
                 raise InputError(
                     f"The frames hold {stored.max()}, although {self.white} is black according to their attributes; "
                     "correct the number of bits there"
                 )
-            light = ~stored if stored.dtype.kind == "b" else self.white - stored
+            light = np.logical_not(stored) if stored.dtype.kind == "b" else self.white - stored
         if not self.is_linear and not self.missing:
             return light
         values = np.asarray(light, self.dtype(stored.dtype))
@@ -179,18 +179,18 @@ def _white(path: Path, name: str, attributes: Mapping[str, Any], stored: DType) 
         return 1, declares
     if stored.kind != "u":
         raise InputError(
-            f"{path} declares zero as white by the attribute {declares} of {name}, but not which of its numbers of type "
-            f"{stored} is black; save it with black as zero"
+            f"{path} declares zero as white by the attribute {declares} of {name}, but not which of its numbers of "
+            f"type {stored} is black; save it with black as zero"
         )
     bits = next((int(plain[key][1]) for key in _BITS if plain.get(key, ("", ""))[1].isdecimal()), 0)
     return 2 ** (bits if 0 < bits < 8 * stored.itemsize else 8 * stored.itemsize) - 1, declares
 
 
-def _is_scalar(value: object) -> bool:
+def _is_scalar(value: Any) -> bool:
     return isinstance(value, bytes | str) or (np.size(value) == 1 and np.asarray(value).dtype.kind in "buiOS")
 
 
-def _plain(value: object) -> str:
+def _plain(value: Any) -> str:
     """Return an attribute, or its name, in small letters without blanks, hyphens and underscores."""
     single = value if isinstance(value, bytes | str) else np.asarray(value).ravel()[0]
     text = single.decode("ascii", "replace") if isinstance(single, bytes) else str(single)
