@@ -53,9 +53,14 @@ class Settings(BaseModel, metaclass=_OurErrors):
         if isinstance(value, str) and not is_storable(value):
             raise ValueError("it is not valid UTF-8; rename the file or folder")
         kind = str(cls.model_fields[str(info.field_name)].annotation)
-        if isinstance(value, bool) and re.search(r"\b(int|float)\b", kind) and not re.search(r"\b(bool|Any)\b", kind):
-            raise ValueError("it should be a number")
+        if _has_truth(value) and re.search(r"\b(int|float)\b", kind) and not re.search(r"\b(bool|Any)\b", kind):
+            raise ValueError("it should be a number" if isinstance(value, bool) else "each entry should be a number")
         return value
+
+
+def _has_truth(value: object) -> bool:
+    """Return whether a value is true or false, or a list of which an entry is."""
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_has_truth, value)))
 
 
 def is_storable(text: str) -> bool:

@@ -23,6 +23,11 @@ IN_ORDER = {
     "hyphens that join a length": ["holo-300um", "holo-0.5mm", "holo-1000um"],
     "exponents": ["z_5e-4m", "z_1e-3m", "z_1.5e-3m", "z_2e-2m"],
     "exponents without unit": ["z_1e-5", "z_2e-5", "z_1e-3"],
+    "words for signs": ["z_minus25um", "z_minus5um", "z_plus5um", "z_plus30um"],
+    "letters for signs": ["zm40um", "zm15um", "z0um", "zp15um", "zp200um"],
+    "separators of thousands in some names": ["z875um", "z960um", "z1,000um", "z1,125um", "z1,250um"],
+    "points that separate thousands": ["h_300um", "h_2.500um", "h_10.125um"],
+    "decimals beside small integers": ["h_1,125mm", "h_2mm", "h_3,250mm", "h_12mm"],
     "units": ["h_900um", "h_0.95mm", "h_1mm", "h_0.2cm", "h_0.01m"],
     "zeros in front": ["img_002", "img_010", "img_0100"],
     "a constant wavelength": ["h_532nm_z9.5um", "h_532nm_z10um", "h_532nm_z100um"],
@@ -72,6 +77,21 @@ DISTANCES = {
     ("z0_85mm", "z1_05mm", "z1_2mm"): (),
     ("z2-5mm", "z2-75mm", "z3-1mm"): (),
     ("1_85um", "2_105um", "3_120um"): (85, 105, 120),
+    ("z900um", "z1.100um"): (),
+    # ranges, and frames that are counted in front of a hyphen
+    ("z15-25um", "z25-35um", "z35-45um"): (),
+    ("h_100to150um", "h_200to250um"): (),
+    ("1-2mm", "2-3mm", "3-4mm"): (),
+    ("1-85um", "2-105um", "3-120um"): (85, 105, 120),
+    # signs
+    ("minus30um", "minus20um"): (),
+    ("z_neg5um", "z_pos5um"): (),
+    ("m25um", "m15um"): (),
+    ("zm25um", "zp15um"): (),
+    ("n300um", "n310um"): (),
+    ("pos_300um", "pos_310um"): (300, 310),
+    ("p300um", "p310um"): (300, 310),
+    ("sperm300um", "sperm310um"): (300, 310),
 }
 
 

@@ -22,6 +22,7 @@ from napari_diner.tasks.recipe import absolute_path, absolute_paths, input_files
     ("values", "message"),
     [
         ({"wavelength_um": True}, "wavelength_um = True cannot be used: it should be a number"),
+        ({"distances_um": [300, True, 500]}, "distances_um = .* cannot be used: each entry should be a number"),
         ({"gauss_newton": {"iterations": False}}, "iterations = False cannot be used: it should be a number"),
         ({"stack": "a\udcff.tif"}, "stack = .* cannot be used: it is not valid UTF-8; rename the file or folder"),
         ({"preprocess": {"dark": "\udcff/a"}}, "dark = .* cannot be used: it is not valid UTF-8"),

@@ -34,7 +34,10 @@ _COMMENT = re.compile(r"^#|\s#(?!\s*[,;\t|])")
 _NO_ROW = re.compile(r"sep=.|[-+|:=\s,;]*", re.IGNORECASE)
 # a cell without surrounding blanks, and the unit after it: 0.5 mm, z (µm), z / µm
 _WORD = re.compile(rf'"[^"]*"(?!\S)|\S+(?:\s*/\s*\S+|\s+[(\[][^)\]]*[)\]]|\s+(?:{_UNITS})(?!\S))?', re.IGNORECASE)
-_TITLE = re.compile(rf"(.*?)(?:\s*[(\[]([^)\]]*)[)\]]|(?:[\s,/_-]+|(?<=^[zd])(?!m$))({_UNITS}))?[\s:]*", re.IGNORECASE)
+# inches are a word of other titles, and units only at the end of some
+_TITLE = re.compile(
+    rf"(.*?)(?:\s*[(\[]([^)\]]*)[)\]]|(?:[\s,/_-]+|(?<=^[zd])(?!m$))({_UNITS})|[\s,/_-]+(in))?[\s:]*", re.IGNORECASE
+)
 # thousands are separated by such blanks, not by those of a keyboard
 _THOUSANDS = re.compile(r"\d[\u00a0\u2007\u2009\u202f]\d{3}(?!\d)")
 _LONGEST_LINE = 20_000
@@ -310,7 +313,9 @@ def read_table(text_or_path: str | Path, source: str = "the table") -> Table:
     names, units = zip(*(_unambiguous(source, title) for title in titles or [""] * width), strict=True)
     if below:
         below += [""] * (width - len(below))
-        units = tuple(above or under for above, under in zip(units, below, strict=False))
+        units = tuple(
+            (under or above) if above == "in" else (above or under) for above, under in zip(units, below, strict=False)
+        )
     # the comma is a decimal sign if no number has a point
     pointed = any("." in cell and _NUMBER.fullmatch(cell) for row in rows.values() for cell in row)
     commas = [] if pointed else [cell for row in rows.values() for cell in row if _DECIMAL_COMMA.fullmatch(cell)]
@@ -371,13 +376,13 @@ def _is_number(text: str) -> bool:
 
 def _name_and_unit(title: str) -> tuple[str, str]:
     match = _TITLE.fullmatch(title)
-    return (match[1].strip(), match[2] or match[3] or "") if match else (title, "")
+    return (match[1].strip(), match[2] or match[3] or match[4] or "") if match else (title, "")
 
 
 def _unambiguous(source: str, title: str) -> tuple[str, str]:
     """Return the name in a title without units, and the unit, which must be one."""
     name, unit = _name_and_unit(title)
-    while unit and (inner := _name_and_unit(name))[1]:
+    while unit and (inner := _name_and_unit(name))[1] not in ("", "in"):
         if micrometres(inner[1]) != micrometres(unit):
             raise InputError(f"{source} has the title {quoted(title)} with two units; leave one of them")
         name = inner[0]
