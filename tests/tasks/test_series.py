@@ -181,6 +181,19 @@ def test_a_series_of_fits(video: np.ndarray, settings: dict[str, object], tmp_pa
         FitModel.open(tmp_path / "out")
 
 
+def test_a_fit_starts_from_the_first_image_until_the_scene_changes() -> None:
+    first, other = (nd.sample("video", height_px=20, width_px=24, frames=3, seed=seed).data.data for seed in (0, 4))
+    # shades of grey: no value of the colours that follow is among them
+    grey = np.repeat(first.mean(-1, keepdims=True), 3, axis=-1).astype(np.uint8)
+    settings = {"epochs": 60, "training": {"searches": 1}}
+    together = nd.fit(Frames(np.concatenate([grey[:2], other[:2]]), "TYXS"), select="T=all", **settings)
+    training = [stage["iterations"] for stage in together.report["stages"] if "placing" not in stage["name"]]
+    assert training == [60, 20, 60, 20]
+    # an image of another scene is fitted as if it were alone
+    alone = nd.fit(Frames(other[0], "YXS"), **settings)
+    np.testing.assert_array_equal(together["reconstruction"].data[2], alone["reconstruction"].data)
+
+
 def test_slices_as_a_series_keep_their_spacing() -> None:
     volume = nd.sample("volume", height_px=24, width_px=24, slices=3).data.data
     result = nd.fit(Frames(volume, "ZYX", (2.5, 0.5, 0.5)), select="Z=all", representation="pixels")

@@ -94,10 +94,7 @@ def test_placing_reports_how_many_keys_are_done_and_changes_the_network_not_at_a
     assert all(torch.equal(a, b) for a, b in zip(weights, diner.backbone.parameters(), strict=True))
 
 
-def test_keys_that_have_moved_outwards_are_not_taken_over() -> None:
+def test_each_value_gets_the_key_of_the_nearest_one() -> None:
     keys = torch.tensor([[0.1, 0.0], [0.0, 0.1], [40.0, 0.0]])
     targets = torch.tensor([[0.0, 0.5, 1.0]])
-    found = matching_keys(keys, targets, torch.tensor([[0.9, 0.1]]), farthest=0.2)
-    torch.testing.assert_close(found, keys[[1, 0]])
-    torch.testing.assert_close(matching_keys(keys, targets, torch.tensor([[0.9, 0.1]]), farthest=50), keys[[2, 0]])
-    torch.testing.assert_close(matching_keys(keys, targets, torch.tensor([[0.9]]), farthest=0.01), keys[[2]])
+    torch.testing.assert_close(matching_keys(keys, targets, torch.tensor([[0.9, 0.1]])), keys[[2, 0]])

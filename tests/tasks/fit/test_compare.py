@@ -13,8 +13,9 @@ from skimage.io import imread
 
 from napari_diner.errors import DinerError, RecipeError
 from napari_diner.tasks.comparison import Comparison
-from napari_diner.tasks.fit.job import FitJob, FitState
+from napari_diner.tasks.fit.job import FitJob
 from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.fit.state import FitState
 from napari_diner.tasks.fit.task import FitTask
 from napari_diner.tasks.job import Outcome, RunRecord
 from napari_diner.tasks.result import Progress

@@ -78,11 +78,8 @@ def search_keys(diner: Diner, targets: Tensor, moved: Tensor) -> Iterator[int]:
 
 
 @torch.no_grad()
-def matching_keys(keys: Tensor, targets: Tensor, others: Tensor, farthest: float) -> Tensor:
+def matching_keys(keys: Tensor, targets: Tensor, others: Tensor) -> Tensor:
     """Return for each of other targets the key of the nearest target: equal values have equal keys.
-
-    Along a series, keys would move outwards from image to image, faster and faster, and with them the lattice, which
-    spans all of them, until the network is no longer resolved. Keys beyond `farthest` are therefore left out.
 
     Parameters
     ----------
@@ -92,17 +89,12 @@ def matching_keys(keys: Tensor, targets: Tensor, others: Tensor, farthest: float
         Values that they return, (outputs, n).
     others
         Other values, (outputs, m).
-    farthest
-        Largest coordinate of a key that is used; without any such key, all are.
 
     Returns
     -------
     Tensor
         Keys, (m, d).
     """
-    kept = keys.detach().abs().amax(1) <= farthest
-    if not kept.all() and kept.any():
-        keys, targets = keys[kept], targets[:, kept]
     index, _ = _Nearest(targets.T, others).to(others)
     return keys[index]
 

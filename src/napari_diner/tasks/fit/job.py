@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from napari_diner import device as devices
 from napari_diner.io.arrays import NamedArray
@@ -34,6 +32,7 @@ from napari_diner.tasks.fit.memory import plan
 from napari_diner.tasks.fit.model import Fitted, pack
 from napari_diner.tasks.fit.preview import preview
 from napari_diner.tasks.fit.recipe import FitRecipe, learning_rate_of
+from napari_diner.tasks.fit.state import FitState, Origin
 from napari_diner.tasks.fit.stored import LOW, unpacked_table
 from napari_diner.tasks.fit.unique import unique_samples
 from napari_diner.tasks.fit.width import width_for
@@ -51,43 +50,9 @@ _POLISHED = 1 << 18
 # unexplained share of the variation above which an image is hardly recognisable
 _DOUBTFUL = 0.1
 
-# coordinates of keys that the next image of a series uses, relative to the largest one after the first image
-_FARTHEST = 1.2
-
-
-@dataclass(frozen=True)
-class FitState:
-    """State of a fit between its stages."""
-
-    problem: ValueProblem
-    """The problem of fitting the values."""
-    representation: Representation
-    """Representation of the values; solvers change its parameters in place."""
-    rows: Array
-    """Distinct values of the data, (U, outputs), or those of all samples if none are shared."""
-    index: Array | None
-    """Row of each sample; None if none are shared."""
-    counts: npt.NDArray[np.int64] | None
-    """Number of samples of each row; None if none are shared."""
-    best: Mapping[str, Tensor] = field(default_factory=dict)
-    """Better parameters than the current ones of the representation; empty if there are none."""
-    span: float = 0.0
-    """Largest coordinate of a key after the first image of a series; 0 for this image."""
-
-    def load_best(self) -> None:
-        """Put the best parameters into the representation."""
-        if self.best:
-            best = {name.removeprefix("field."): value for name, value in self.best.items()}
-            self.representation.load_state_dict(best)
-
-    @contextlib.contextmanager
-    def with_best(self) -> Iterator[Representation]:
-        """Give the representation with its best parameters; the current ones are restored afterwards."""
-        present = {name: value.clone() for name, value in self.representation.state_dict().items()} if self.best else {}
-        self.load_best()
-        yield self.representation
-        if present:
-            self.representation.load_state_dict(present)
+# misfit of an image of a series at its start, relative to that of the previous image in the end, above which it shows
+# another scene: 10 dB; from image to image of a scene, two or three are lost at the start and won again
+_CHANGED = 10.0
 
 
 class FitJob(Job[FitState]):
@@ -150,59 +115,67 @@ class FitJob(Job[FitState]):
 
     def stages(self) -> Sequence[Stage[FitState]]:
         """Return training and the placement of keys; or the placement alone if that is exact."""
-        return self._stages(self.recipe.epochs, self._learning_rate)
-
-    def follow(self, previous: FitState) -> FitState:
-        """Return the state with the network of the previous image; its table is matched by value, as objects move."""
-        began = self.begin()
-        previous.load_best()
-        parameters = dict(previous.representation.state_dict())
-        if isinstance(began.representation, Diner) and isinstance(previous.representation, Diner):
-            keys = previous.representation.hash_table
-            began = replace(began, span=previous.span or float(keys.detach().abs().max()))
-            parameters["hash_table"] = matching_keys(
-                keys, previous.problem.targets, began.problem.targets, _FARTHEST * began.span
-            )
-        if self.recipe.representation != "pixels":
-            began.representation.load_state_dict(parameters)
-        return began
-
-    def later_stages(self) -> Sequence[Stage[FitState]]:
-        """Return the stages, with fewer and smaller steps for a DINER, whose network does not depend on places.
-
-        Networks of coordinates have to learn again where objects are.
-        """
-        if self.recipe.representation != "diner":
-            return self.stages()
-        return self._stages(fewer(self.recipe.epochs), FOLLOWING_RATE * self._learning_rate)
-
-    @property
-    def _learning_rate(self) -> float:
-        recipe = self.recipe
-        return recipe.learning_rate or learning_rate_of(recipe.name, recipe.epochs)
-
-    def _stages(self, epochs: int, learning_rate: float) -> Sequence[Stage[FitState]]:
         recipe = self.recipe
         if recipe.bit_exact or recipe.representation == "pixels":
             return [Stage(_PLACING, self._exact, lambda state, unknown: state, essential=True)]
-        settings = AdamSettings(
-            iterations=epochs, learning_rate=learning_rate, schedule=recipe.training.schedule, patience=None
-        )
         return [
             Stage(
-                recipe.name, functools.partial(self._training, settings), _trained, share=_TRAINING_SHARE,
+                recipe.name, self._training, _trained, share=_TRAINING_SHARE,
                 essential=True, show=lambda state, present: state,
             ),
             Stage(_PLACING, self._placement, lambda state, diner: replace(state, best={}), essential=True),
         ]  # fmt: skip
+
+    @property
+    def _settings(self) -> AdamSettings:
+        """Settings of a training from random parameters."""
+        recipe = self.recipe
+        learning_rate = recipe.learning_rate or learning_rate_of(recipe.name, recipe.epochs)
+        return AdamSettings(
+            iterations=recipe.epochs, learning_rate=learning_rate, schedule=recipe.training.schedule, patience=None
+        )
+
+    def follow(self, previous: FitState) -> FitState:
+        """Return the state with the network of the previous image, or, of a DINER, with that of an earlier one.
+
+        A network that is trained for image after image ages: it fits each a little worse than the one before. All
+        images therefore start from the same fit, that of the first image, whose keys are matched by value, as objects
+        move. If this fits an image much worse than the previous image was fitted, the scene has changed: the image is
+        fitted as a first one, from which the next ones start.
+        """
+        began = self.begin()
+        previous.load_best()
+        representation = began.representation
+        if not isinstance(representation, Diner):
+            if self.recipe.representation != "pixels":
+                representation.load_state_dict(previous.representation.state_dict())
+            return began
+        origin = previous.origin or Origin(previous.representation.state_dict(), previous.problem.targets)
+        initial = {name: value.clone() for name, value in representation.state_dict().items()}
+        keys = matching_keys(origin.parameters["hash_table"], origin.targets, began.problem.targets)
+        representation.load_state_dict({**origin.parameters, "hash_table": keys})
+        if began.misfit() > _CHANGED * previous.misfit():
+            representation.load_state_dict(initial)
+            return began
+        return replace(began, origin=origin)
+
+    def later_stages(self) -> Sequence[Stage[FitState]]:
+        """Return the same stages; with an origin, training takes fewer and smaller steps.
+
+        Networks of coordinates have to learn again where objects are, and take all of them.
+        """
+        return self.stages()
 
     def _exact(self, state: FitState, budget: Budget) -> StartingValues:
         unknown = Values(state.representation)
         values = state.problem.targets.reshape(self.layout.outputs, *state.representation.shape)
         return StartingValues(unknown, values, 1e-3, self._generator)
 
-    def _training(self, settings: AdamSettings, state: FitState, budget: Budget) -> AdamDescent:
-        recipe, problem = self.recipe, state.problem
+    def _training(self, state: FitState, budget: Budget) -> AdamDescent:
+        recipe, problem, settings = self.recipe, state.problem, self._settings
+        if state.origin is not None:
+            rate = FOLLOWING_RATE * settings.learning_rate
+            settings = settings.model_copy(update={"iterations": fewer(settings.iterations), "learning_rate": rate})
         refinement, batch_size, polish = None, None, False
         if isinstance(state.representation, Diner):
             polish = problem.targets.shape[1] <= _POLISHED
