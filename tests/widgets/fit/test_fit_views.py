@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Image, Points
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication, QDialogButtonBox
+from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox
 
 from napari_diner.widgets.fit.compare_dialog import CompareDialog
 from napari_diner.widgets.fit.dock import FitDock
@@ -39,6 +39,14 @@ def test_the_dialog_offers_what_can_be_compared(qtbot: QtBot, fit_dock: FitDock)
     assert all(box.toolTip() for box in dialog.boxes.values())
     dialog.seconds_editor.set_value(3)
     assert dialog.total.text() == "12 s"
+    typed = dialog.seconds_editor.lineEdit()
+    typed.setText("a minute")
+    typed.setModified(True)
+    dialog.accept()
+    assert dialog.result() != QDialog.DialogCode.Accepted
+    assert dialog.total.text() == "Time for each a minute is not a number; the value stays as it was"
+    dialog.seconds_editor.set_value(2)
+    assert dialog.total.text() == "8 s"
     for box in dialog.boxes.values():
         box.setChecked(False)
     assert not dialog.answers.button(QDialogButtonBox.StandardButton.Ok).isEnabled()

@@ -45,6 +45,12 @@ def test_regions_of_the_chosen_result(
     labels = viewer.add_labels(image, scale=viewer.layers[0].scale, units=viewer.layers[0].units)
     assert dock.image.count() == 2
     dock.image.setCurrentIndex(1)
+    # nothing is measured with the value that a rejected one leaves
+    typed = dock.increment.lineEdit()
+    typed.setText("0.19 g/mL")
+    typed.setModified(True)
+    dock.measure_button.click()
+    assert dock.message.text().startswith("Refraction increment 0.19 g/mL is not a number") and not dock.measured
     dock.measure_button.click()
     mass = 0.5 / (2 * np.pi * 0.19) * 2.0 * 50
     assert labels.features["dry_mass_pg"].tolist() == pytest.approx([mass], rel=1e-4)

@@ -57,10 +57,11 @@ class MeasureDock(QWidget):
         self.labels, self.image = ShrinkingCombo(10), ShrinkingCombo(10)
         self.labels.setToolTip("The Labels layer with a number for each region")
         self.image.setToolTip("The phase or the refractive index of a result in the viewer")
-        self.increment = NumberEditor(*INCREMENTS, "mL/g")
+        self.increment = NumberEditor(*INCREMENTS, "mL/g", title="Refraction increment")
         self.increment.set_value(REFRACTION_INCREMENT)
         self.increment.setToolTip("Refractive index per concentration of dry matter; about 0.19 mL/g for protein")
         self.message = WrappedLabel()
+        self.increment.refused.connect(self.message.setText)
         self.table_area = QVBoxLayout()
         self.measured: dict[str, Column] = {}
         """The table of the last measurement; empty if there is none."""
@@ -97,6 +98,7 @@ class MeasureDock(QWidget):
         """Measure the regions; show the table here and as features of the labels."""
         labels, image = self.labels.currentData(), self.image.currentData()
         try:
+            self.increment.check_typed()
             result = self._result(image)
             table = measure(result, np.asarray(labels.data), float(self.increment.value() or 0))
         except DinerError as error:
