@@ -13,7 +13,7 @@ _FEWEST_FRAMES = 3
 
 
 def enlarged(frames: Array) -> list[tuple[list[int], str]]:
-    """Return the frames that repeat each pixel while most do not: numbers from zero, and a warning.
+    """Return the frames that repeat each pixel while others do not: numbers from zero, and a warning.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def enlarged(frames: Array) -> list[tuple[list[int], str]]:
     """
     factors = np.array([_repetitions(frame) for frame in frames])
     odd = np.flatnonzero(factors > 1)
-    if len(frames) < _FEWEST_FRAMES or not odd.size or 2 * odd.size >= len(frames):
+    if len(frames) < _FEWEST_FRAMES or not 0 < odd.size < len(frames):
         return []
     verb, lacks, them = ("repeats", "lacks", "it") if odd.size == 1 else ("repeat", "lack", "them")
     text = (

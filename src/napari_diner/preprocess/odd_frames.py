@@ -33,7 +33,9 @@ def odd_frames(frames: Array, *, oblique: bool = False) -> OddFrames:
     oblique
         Whether the light comes from another direction in each frame.
     """
-    found = [*only_noise(frames), *uneven_lines(frames, oblique=oblique), *enlarged(frames)]
+    repeated = enlarged(frames)
+    coarse = _all_of(numbers for numbers, _ in repeated)
+    found = [*only_noise(frames), *uneven_lines(frames, oblique=oblique, named=coarse), *repeated]
     return OddFrames(_all_of(numbers for numbers, _ in found), tuple(text for _, text in found))
 
 

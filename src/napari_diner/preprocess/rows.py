@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,7 +32,7 @@ _PARTS, _THROUGHOUT = 4, 0.45
 light: −0.1 to 0.4 for these, and 0.57 to 1 for stripes."""
 
 
-def uneven_lines(frames: Array, *, oblique: bool = False) -> list[tuple[list[int], str]]:
+def uneven_lines(frames: Array, *, oblique: bool = False, named: Collection[int] = ()) -> list[tuple[list[int], str]]:
     """Return frames with stripes, or with odd and even lines that do not fit each other: numbers from zero, a warning.
 
     The second difference of lines is the same along them only where there are stripes. Adjacent lines differ more than
@@ -43,6 +45,8 @@ def uneven_lines(frames: Array, *, oblique: bool = False) -> list[tuple[list[int
         Intensities, (N, Y, X), finite.
     oblique
         Whether the light comes from another direction in each frame, along which its detail is finer.
+    named
+        Frames that are left out, as they have another fault that looks alike.
     """
     if len(frames) < _FEWEST_FRAMES or min(frames.shape[1:]) < _FEWEST_LINES:
         return []
@@ -57,6 +61,7 @@ def uneven_lines(frames: Array, *, oblique: bool = False) -> list[tuple[list[int
         odd = np.flatnonzero((power > visible) & (length > max(longer, _FRINGE_PX if oblique else 0.0)))
         if oblique:
             odd = np.array([number for number in odd if _common(frames[number], axis) > _THROUGHOUT], int)
+        odd = odd[~np.isin(odd, [*named])]
         striped |= set(odd.tolist())
         if 0 < odd.size <= len(frames) // 2:
             text = (
@@ -68,7 +73,7 @@ def uneven_lines(frames: Array, *, oblique: bool = False) -> list[tuple[list[int
     for own, other, name in ((*torn, "rows"), (*torn[::-1], "columns")):
         ratio = own / other
         odd = np.flatnonzero((own > _TORN * np.median(own)) & (ratio > _TORN * np.median(ratio)))
-        odd = odd[~np.isin(odd, [*striped]) & (own[odd] > (_ANY_DETAIL if oblique else 0.0))]
+        odd = odd[~np.isin(odd, [*striped, *named]) & (own[odd] > (_ANY_DETAIL if oblique else 0.0))]
         if 0 < odd.size <= len(frames) // 2:
             text = (
                 f"odd and even {name} of {numbered(odd)} do not fit each other, unlike in the others, as in an "

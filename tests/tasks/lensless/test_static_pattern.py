@@ -36,7 +36,7 @@ def test_dust_on_the_sensor_and_unequal_pixels_are_told_from_the_sample(sample: 
     pixels = 1 + 0.04 * np.random.default_rng(8).standard_normal((54, 48))
     for pattern in (dust, pixels):
         (text,) = told(sample, frames * pattern)
-        assert "a flat field, recorded without the sample, removes it" in text
+        assert "a flat field, recorded without the sample, removes it, and a mask" in text
     # the same spots elsewhere in each frame are no static pattern
     moving = [frame * np.roll(dust, 9 * number, 1) for number, frame in enumerate(frames)]
     for sound in (frames, np.array(moving)):

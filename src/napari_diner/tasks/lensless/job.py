@@ -16,6 +16,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import Array, NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
+from napari_diner.tasks.blurred_frames import blurred_frames, warnings_of_blur
 from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.frame_list import about_distances, frame_list
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
@@ -191,9 +192,10 @@ class LenslessJob(Job[LenslessState]):
         warnings = warnings_of_regions(regions, "mask them, or leave these frames out (leave_out)")
         static = static_pattern(left, empty, is_corrected=recipe.preprocess.flat is not None)
         warnings += static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)
-        warnings += unexplained.frame_warnings(
-            _DOUBTFUL_FRAME, "distance, alignment, sharpness and exposure", [region.frame for region in regions]
-        )
+        blurred = blurred_frames(left, empty)
+        warnings += warnings_of_blur(blurred, setup.heights.distances_um)
+        named = [*(region.frame for region in regions), *(number for number, _ in blurred)]
+        warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "distance, alignment, sharpness and exposure", named)
         for part, report in (("registration", state.registration), ("calibration", state.calibration)):
             if report is not None:
                 figures[part] = {key: value for key, value in report.items() if key != "warnings"}

@@ -42,7 +42,7 @@ def static_pattern(residual: Frames, reference: Frames, *, is_corrected: bool = 
     static = sum(shared)
     if static <= max(_SHARE * variation, _OF_RESIDUAL * square) or min(shared) < _IN_EACH * static / count:
         return []
-    cure = "a flat field, recorded without the sample, removes it"
+    cure = "a flat field, recorded without the sample, removes it, and a mask leaves out single spots"
     if is_corrected:
         cure = "the flat field does not hold it, as if recorded earlier"
     return [
