@@ -24,6 +24,7 @@ from napari_diner.preprocess.references import check_no_frame
 from napari_diner.preprocess.saturation import saturated
 from napari_diner.preprocess.soundness import black, check_finite, check_not_constant, check_same_type
 from napari_diner.preprocess.steps import bounding, counted, levels_of
+from napari_diner.preprocess.stretched import stretched
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.memory import of_stack
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
@@ -178,7 +179,7 @@ def cleaned(recipe: IdtRecipe, frames: Array, missing: str = "") -> tuple[npt.ND
         )
     # the offset may exceed the light by so much that single precision would lose it
     values = np.stack([np.asarray(frame - np.float64(_offset(recipe)), np.float32) for frame in frames])
-    notes, full = black(frames), saturated(frames, levels_of(recipe.saturation, frames))
+    notes, full = [*black(frames), *stretched(frames)], saturated(frames, levels_of(recipe.saturation, frames))
     # ratios and images of the background contain it
     cells = mosaic(values) if recipe.background in ("mean", "blur") else None
     if cells is not None:

@@ -24,6 +24,7 @@ from napari_diner.preprocess.soundness import (
     without_light,
 )
 from napari_diner.preprocess.steps import Prepared, References, prepare_frames
+from napari_diner.preprocess.stretched import stretched
 from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import supports
 from napari_diner.tasks.frame_list import listed
@@ -217,7 +218,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
         )
     check_intensities(intensities if mask is None else intensities[mask])
     odd = odd_frames(intensities)
-    warnings += [*repeated(data.frames), *odd.warnings, *black(data.frames)]
+    warnings += [*repeated(data.frames), *odd.warnings, *black(data.frames), *stretched(data.frames)]
     if data.mask is not None:
         warnings += mask_doubts(np.asarray(data.mask) != 0 if mask is None or mask.all() else mask)
     # an object that moves in an uneven illumination changes the light in the field
