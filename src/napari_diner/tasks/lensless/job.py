@@ -45,6 +45,7 @@ from napari_diner.tasks.lensless.slow_phase import slow_phase
 from napari_diner.tasks.lensless.stages import LenslessStages
 from napari_diner.tasks.lensless.state import LenslessState
 from napari_diner.tasks.lensless.static_pattern import static_pattern
+from napari_diner.tasks.lensless.stripes_left import stripes_left
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
 from napari_diner.tasks.preflight import Finding, saturation
@@ -192,6 +193,7 @@ class LenslessJob(Job[LenslessState]):
         warnings = warnings_of_regions(regions, "mask them, or leave these frames out (leave_out)")
         static = static_pattern(left, empty, is_corrected=recipe.preprocess.flat is not None)
         warnings += static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)
+        warnings += [] if static else stripes_left(left, empty)
         blurred = blurred_frames(left, empty)
         warnings += warnings_of_blur(blurred, setup.heights.distances_um)
         named = [*(region.frame for region in regions), *(number for number, _ in blurred)]
