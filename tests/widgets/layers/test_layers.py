@@ -122,6 +122,17 @@ def test_another_run_adds_layers_of_its_own() -> None:
     )
 
 
+def test_a_colour_bar_belongs_to_the_picture_on_top() -> None:
+    viewer = ViewerModel()
+    _, first, _ = ResultLayers(viewer).finish(result())
+    assert first.colorbar.visible
+    _, second, _ = ResultLayers(viewer).finish(result())
+    assert second.colorbar.visible and not first.colorbar.visible
+    getattr(viewer, "canvas", viewer).grid.enabled = True
+    _, third, _ = ResultLayers(viewer).finish(result())
+    assert third.colorbar.visible and second.colorbar.visible
+
+
 def test_a_preview_that_was_removed_stays_away_until_the_end() -> None:
     viewer = ViewerModel()
     layers = ResultLayers(viewer)

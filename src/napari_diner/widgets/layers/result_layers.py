@@ -57,6 +57,7 @@ class ResultLayers(PreviewLayers):
             sizes[layer] = array.data.ndim
         # drawing them processes events, among which may be that of a closed viewer
         layers = [layer for layer in sizes if layer in self._viewer.layers]
+        self._hide_bars_below(layers)
         combine_units(self._viewer)
         # the viewer draws the last layer on top: images over stacks, and the phase, the last image, over all
         for layer in sorted(layers, key=lambda layer: -sizes[layer]):
@@ -65,6 +66,15 @@ class ResultLayers(PreviewLayers):
             self._viewer.layers.selection.active = self._viewer.layers[-1]
         refresh_status(self._viewer)
         return layers
+
+    def _hide_bars_below(self, layers: list[Image]) -> None:
+        """Hide the colour bars of earlier results, which the new ones cover; in a grid, each keeps its own."""
+        if getattr(self._viewer, "canvas", self._viewer).grid.enabled:
+            return
+        units = {layer.metadata["unit"] for layer in layers}
+        for other in self._viewer.layers:
+            if other not in layers and "report" in other.metadata and other.metadata.get("unit") in units:
+                other.colorbar.visible = False
 
     def _title(self, result: Result, array: NamedArray, layer: Image | None) -> str:
         """Return the name of a layer for an array of a result; partial results and further runs are marked."""
