@@ -10,7 +10,8 @@ for all but the first recording:
 - the seconds of the whole runs with their default settings, and the PSNR at their ends, on average and of the last
   recording, which has the errors that add up along the series.
 
-    python benchmarks/series.py [--task lensless idt fit] [--times 20] [--size 96] [--change 0.01] [--speed 1]
+    python benchmarks/series.py [--task lensless idt fit] [--only diner] [--times 20] [--size 96]
+                                [--change 0.01] [--speed 1]
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ SOLVERS: dict[str, dict[str, dict[str, Any]]] = {
     "lensless": {
         "gauss-newton": {},
         "alternating": {"solver": "alternating"},
-        "siren": {"solver": "siren", "gradient": {"iterations": 300}},
+        "diner": {"solver": "diner", "gradient": {"iterations": 300}},
     },
     "idt": {
         "voxels, born": {"model": "born"},
@@ -199,6 +200,7 @@ def main() -> None:
     """Print a table with a row for each solver."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", nargs="+", choices=list(SOLVERS), default=list(SOLVERS))
+    parser.add_argument("--only", default="", help="part of the names of the solvers to run")
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--change", type=float, default=0.01)
@@ -210,7 +212,7 @@ def main() -> None:
     )
     for name in options.task:
         series = MADE[name](options.times, options.size, options.change, options.speed)
-        for settings in SOLVERS[name].values():
+        for settings in (settings for title, settings in SOLVERS[name].items() if options.only in title):
             print(compare(name, settings, series), flush=True)
 
 

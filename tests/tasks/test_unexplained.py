@@ -159,6 +159,15 @@ def test_a_start_that_explains_all_but_noise_is_no_fault() -> None:
     assert few_steps([record("descent", 1, 30)], explained=True) == []
 
 
+def test_a_solver_that_is_worse_than_its_start_is_told() -> None:
+    start, words = Unexplained(0.002, 0.0001), ("siren", "gauss-newton", "choose the solver gauss-newton")
+    (warning,) = Unexplained(0.006, 0.0015).behind(start, *words)
+    assert "leaves 0.6 % of their variation unexplained, gauss-newton 0.2 %" in warning
+    # better, as good, or worse by noise that it does not fit
+    for share, beyond in ((0.001, 0.00005), (0.002, 0.00025), (0.02, 0.001)):
+        assert not Unexplained(share, beyond).behind(start, *words)
+
+
 def test_a_run_that_was_stopped_is_to_be_finished_first() -> None:
     assert few_steps([record("descent", 1, 30)], finished=False) == []
     field = np.outer(np.hanning(20), np.hanning(20))[None]

@@ -90,7 +90,7 @@ def figure_rows(report: Mapping[str, object], names: Iterable[str] | None = None
         # errors of an index are far below one
         digits = ".3g" if "rmse" in name else ",.2f"
         number = f"{value:{digits}}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
-        if isinstance(value, float) and name.startswith("unexplained"):
+        if isinstance(value, float) and "unexplained" in name:
             number = percent(value)
         label = label.replace("_", " ").replace("psnr", "PSNR").replace("rmse", "RMSE")
         rows.append(Row(label + remark, f"{number}{unit}"))

@@ -17,6 +17,8 @@ _FEWEST_FRAMES = 4
 # of its own share
 _WORSE, _NOT_NOISE, _OF_NOISE = 6.0, 0.3, 0.15
 _MOSTLY_NOISE = 0.5
+# increase of the share beyond noise from which a solver is worse than its start
+_BEHIND = 3.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,25 @@ class Unexplained:
             f"{numbered(odd)} {'is' if odd.size == 1 else 'are'} explained much worse than the others: up to {worst} "
             f"of the variation of a frame is left beyond noise, {percent(usual)} in most; check {its} {check}, or "
             f"leave {them} out (leave_out)"
+        ]
+
+    def behind(self, start: Unexplained, solver: str, source: str, cure: str) -> list[str]:
+        """Return a warning if a solver explains less of the signal than its start did.
+
+        Parameters
+        ----------
+        start
+            What the start leaves unexplained.
+        solver, source
+            Names of the solver, and of the one that its start is from.
+        cure
+            What to do instead of more iterations.
+        """
+        if self.beyond_noise <= max(_BEHIND * start.beyond_noise, _OF_NOISE * self.share):
+            return []
+        return [
+            f"{solver} explains the data less well than its start: it leaves {percent(self.share)} of their variation "
+            f"unexplained, {source} {percent(start.share)}; give it more iterations, or {cure}"
         ]
 
     def warnings(self, doubtful: float, beyond_noise: float, trivial: str, causes: str, first: str = "") -> list[str]:

@@ -45,13 +45,28 @@ def _error(phase: np.ndarray, truth: np.ndarray) -> float:
     return float(np.std(np.angle(np.exp(1j * (phase - truth)))))
 
 
-@pytest.mark.parametrize("solver", ["gauss-newton", "alternating"])
-def test_errors_do_not_add_up_along_a_series(solver: str) -> None:
+@pytest.mark.parametrize(
+    "choice",
+    [{"solver": "gauss-newton"}, {"solver": "alternating"}, {"solver": "pixels", "start": "gauss-newton"}],
+    ids=lambda choice: choice["solver"],
+)
+def test_errors_do_not_add_up_along_a_series(choice: dict[str, str]) -> None:
     frames, truth = _moving(32, 7, 2)
-    settings = {**RECIPE, "solver": solver}
+    settings = {**RECIPE, **choice, "gradient": {"iterations": 30}}
     series = nd.lensless(Frames(frames, "TNYX"), select="T=all", **settings)
     alone = nd.lensless(Frames(frames[-1], "NYX"), **settings)
     assert _error(series.phase[-1], truth[-1]) < 1.1 * _error(alone.phase, truth[-1]) + 0.01
+
+
+def test_a_network_that_cannot_hold_its_start_is_told() -> None:
+    frames, _ = _moving(32, 1, 1)
+    settings = {**RECIPE, "start": "gauss-newton", "gradient": {"iterations": 2}, "network": {"hidden_features": 8}}
+    siren, pixels = (nd.lensless(Frames(frames[0], "NYX"), solver=name, **settings) for name in ("siren", "pixels"))
+    assert siren.report["start_unexplained"] == pixels.report["start_unexplained"]
+    # the data are not to blame
+    assert siren.report["warnings"][0].startswith("siren explains the data less well than its start")
+    assert not any("dust" in text for text in siren.report["warnings"])
+    assert not any("its start" in text for text in pixels.report["warnings"])
 
 
 def test_only_what_recordings_determine_is_taken_over() -> None:

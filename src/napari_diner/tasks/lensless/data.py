@@ -185,7 +185,7 @@ def resolved(recipe: LenslessRecipe, data: LenslessData) -> LenslessRecipe:
 
 def _weighting(recipe: LenslessRecipe) -> str:
     """Return the default weighting of amplitudes: by the estimated noise if Gauss-Newton comes first."""
-    first = recipe.solver if recipe.start in ("flat", "contrast-transfer") else recipe.start
+    first = recipe.start if recipe.has_start else recipe.solver
     is_represented = recipe.solver in representations()
     weighs = recipe.gradient.loss == "amplitude" if is_represented else supports("lensless", recipe.solver, "weights")
     return "found" if weighs and first == "gauss-newton" else "even"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -188,16 +189,14 @@ class LenslessJob(Job[LenslessState]):
         figures = self._figures(state, record, error, misfit)
         reference = problem.flat_residual()
         left, empty = residual.cpu().numpy(), reference.cpu().numpy()
-        unexplained, regions = Unexplained.of(left, empty), foreign_regions(left, empty)
+        unexplained = Unexplained.of(left, empty)
         figures |= unexplained.figures()
-        warnings = warnings_of_regions(regions, "mask them, or leave these frames out (leave_out)")
-        static = static_pattern(left, empty, is_corrected=recipe.preprocess.flat is not None)
-        warnings += static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)
-        warnings += [] if static else stripes_left(left, empty)
-        blurred = blurred_frames(left, empty)
-        warnings += warnings_of_blur(blurred, setup.heights.distances_um)
-        named = [*(region.frame for region in regions), *(number for number, _ in blurred)]
-        warnings += unexplained.frame_warnings(_DOUBTFUL_FRAME, "distance, alignment, sharpness and exposure", named)
+        warnings = self._behind(state, unexplained)
+        if state.start is not None:
+            figures["start_unexplained"] = state.start.share
+        if not warnings or (state.start is not None and state.start.is_doubtful(*_DOUBTFUL[:2])):
+            # what another solver has explained is no fault of the data
+            warnings += self._of_frames(unexplained, left, empty, setup.heights.distances_um, record)
         for part, report in (("registration", state.registration), ("calibration", state.calibration)):
             if report is not None:
                 figures[part] = {key: value for key, value in report.items() if key != "warnings"}
@@ -249,6 +248,34 @@ class LenslessJob(Job[LenslessState]):
         source_um = recipe.source_distance_um if recipe.source_distance_to == "sample" else None
         valid = None if mask is None or mask.shape[1:] != phase.shape else np.asarray(mask.any(0))
         return slow_phase(phase, state.setup.optics, source_um, valid)
+
+    def _of_frames(
+        self,
+        unexplained: Unexplained,
+        left: npt.NDArray[np.floating],
+        empty: npt.NDArray[np.floating],
+        distances_um: Sequence[float],
+        record: RunRecord,
+    ) -> list[str]:
+        """Return warnings about what is left of the frames, with the residuals of the object and of an empty field."""
+        regions, blurred = foreign_regions(left, empty), blurred_frames(left, empty)
+        static = static_pattern(left, empty, is_corrected=self._used.preprocess.flat is not None)
+        named = [*(region.frame for region in regions), *(number for number, _ in blurred)]
+        return [
+            *warnings_of_regions(regions, "mask them, or leave these frames out (leave_out)"),
+            *(static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)),
+            *([] if static else stripes_left(left, empty)),
+            *warnings_of_blur(blurred, distances_um),
+            *unexplained.frame_warnings(_DOUBTFUL_FRAME, "distance, alignment, sharpness and exposure", named),
+        ]
+
+    def _behind(self, state: LenslessState, unexplained: Unexplained) -> list[str]:
+        """Return a warning if a representation explains less than its start."""
+        recipe = self._used
+        if state.start is None:
+            return []
+        cure = f"choose the solver {recipe.start}" if recipe.has_start else "start from the result of a solver"
+        return unexplained.behind(state.start, recipe.solver, recipe.start, cure)
 
     def _figures(self, state: LenslessState, record: RunRecord, error: float, misfit: float) -> dict[str, Any]:
         problem, prepared = state.problem, state.prepared

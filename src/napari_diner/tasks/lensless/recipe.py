@@ -246,6 +246,11 @@ class LenslessRecipe(RepresentationSettings, RecordingRecipe):
         return self
 
     @property
+    def has_start(self) -> bool:
+        """Whether the solver starts from the result of another one."""
+        return self.start not in ("flat", "contrast-transfer")
+
+    @property
     def moves(self) -> bool:
         """Whether the object moves in its illumination."""
         return len(set(self.positions_um or ())) > 1

@@ -142,13 +142,14 @@ class LenslessStages:
             )
         if recipe.prior.total_variation == "held_out":
             yield Stage("weight of the prior", self._weight_choice, self._weight_chosen, share=_START_SHARE)
-        has_start = recipe.start not in ("flat", "contrast-transfer", "gauss-newton")
-        if has_start:
+        # the noise is estimated from the result of this start; for that of Gauss-Newton, it has to be known before
+        is_quick = recipe.has_start and recipe.start != "gauss-newton"
+        if is_quick:
             yield from self._solved(f"start: {recipe.start}", recipe.start, _START_SHARE)
         else:
             yield coarse_stage(self.builder, _START_SHARE)
         for look in range(recipe.noise.looks):
-            yield self._look(is_needed=look > 0 or not has_start)
+            yield self._look(is_needed=look > 0 or not is_quick)
         if recipe.start == "gauss-newton":
             yield from self._solved("start: gauss-newton", "gauss-newton", _START_SHARE)
         yield from self._solved(recipe.solver, recipe.solver, 1.0)
@@ -238,8 +239,13 @@ class LenslessStages:
             }
         )
         later = LenslessStages(recipe, self.builder, self.support, follows=True)
-        # of a representation, which exists already, only the descent
-        yield list(later._solved(recipe.solver, recipe.solver, 1.0))[-1]
+        if recipe.solver in representations() and recipe.has_start:
+            # the object has moved: its errors would add up, as descents from a good start take small steps only
+            yield from later._solved(f"start: {recipe.start}", recipe.start, _START_SHARE)
+            yield from later._solved(recipe.solver, recipe.solver, 1.0)
+        else:
+            # of a representation, which exists already, only the descent
+            yield list(later._solved(recipe.solver, recipe.solver, 1.0))[-1]
         yield from later._last()
 
     def _last(self) -> Iterator[Stage[LenslessState]]:
@@ -370,7 +376,7 @@ def _quick(settings: GaussNewtonSettings) -> GaussNewtonSettings:
 
 
 def _took_values(state: LenslessState, unknown: Unknown) -> LenslessState:
-    return replace(state, unknown=unknown)
+    return replace(state, unknown=unknown, start=None if state.is_flat else state.unexplained())
 
 
 def _represented(state: LenslessState, represented: Represented) -> LenslessState:

@@ -17,6 +17,7 @@ from napari_diner.solvers.lensless.uncertainty import Uncertainty
 from napari_diner.solvers.settings import GaussNewtonSettings
 from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.tasks.unexplained import Unexplained
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,15 @@ class LenslessState:
     """The illumination P, if it was estimated: complex, (Y, X), on the grid of the object."""
     uncertainty: Uncertainty | None = None
     """Uncertainty of the field."""
+
+    start: Unexplained | None = None
+    """What the start of a representation leaves unexplained."""
+
+    def unexplained(self) -> Unexplained:
+        """Return what the field leaves unexplained."""
+        problem = self.problem
+        residual = problem.intensity_residual_of(problem.modulus(self.field))
+        return Unexplained.of(residual.cpu().numpy(), problem.flat_residual().cpu().numpy())
 
     def with_field(self, field: Tensor) -> LenslessState:
         """Return the state with another field, of plain pixels."""
