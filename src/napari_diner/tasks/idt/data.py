@@ -15,6 +15,7 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
+from napari_diner.preprocess.blocks import compressed
 from napari_diner.preprocess.borders import margins
 from napari_diner.preprocess.full_well import full_well_doubts
 from napari_diner.preprocess.mosaic import mosaic, note, tiled
@@ -179,7 +180,10 @@ def cleaned(recipe: IdtRecipe, frames: Array, missing: str = "") -> tuple[npt.ND
         )
     # the offset may exceed the light by so much that single precision would lose it
     values = np.stack([np.asarray(frame - np.float64(_offset(recipe)), np.float32) for frame in frames])
-    notes, full = [*black(frames), *stretched(frames)], saturated(frames, levels_of(recipe.saturation, frames))
+    notes, full = (
+        [*black(frames), *stretched(frames), *compressed(frames)],
+        saturated(frames, levels_of(recipe.saturation, frames)),
+    )
     # ratios and images of the background contain it
     cells = mosaic(values) if recipe.background in ("mean", "blur") else None
     if cells is not None:

@@ -13,6 +13,7 @@ from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.images import read_image
 from napari_diner.io.names import distances_in_names, lengths_in_names
 from napari_diner.io.stacks import check_frames, check_frames_first, frames_last
+from napari_diner.preprocess.blocks import compressed
 from napari_diner.preprocess.odd_frames import odd_frames
 from napari_diner.preprocess.soundness import (
     black,
@@ -218,7 +219,8 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
         )
     check_intensities(intensities if mask is None else intensities[mask])
     odd = odd_frames(intensities)
-    warnings += [*repeated(data.frames), *odd.warnings, *black(data.frames), *stretched(data.frames)]
+    warnings += [*repeated(data.frames), *odd.warnings, *black(data.frames)]
+    warnings += [*stretched(data.frames), *compressed(data.frames)]
     if data.mask is not None:
         warnings += mask_doubts(np.asarray(data.mask) != 0 if mask is None or mask.all() else mask)
     # an object that moves in an uneven illumination changes the light in the field
