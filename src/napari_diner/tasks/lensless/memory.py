@@ -94,7 +94,9 @@ def _reconstruction(recipe: LenslessRecipe, shape: tuple[int, ...], pixel_size_u
     beyond = 0 if setup is None else setup.padding_px
     padded = (height + 2 * beyond) * (width + 2 * beyond)
     unknown = (height + 2 * beyond, width + 2 * beyond) if recipe.padding.mode == "unknown" else (height, width)
-    common = _FRAMES * values + _TRANSFER * frames * padded + _OBJECT * padded
+    # frames are predicted on the grid of the object, whose pixels are then summed
+    predicted = values * recipe.super_resolution**2
+    common = _FRAMES * predicted + _TRANSFER * frames * padded + _OBJECT * padded
     if setup is not None and not setup.heights.is_coherent:
         # transfer functions and fields of each wavelength, and blurs
         waves = len(setup.heights.lines)
