@@ -13,6 +13,7 @@ import yaml
 from pytestqt.qtbot import QtBot
 
 from napari_diner.simulate.idt.settings import IdtSimulation
+from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.widgets.dock.run_panel import RunPanel
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.fit.dock import FitDock
@@ -23,6 +24,8 @@ from tests.kit.docks import Wait
 
 SMALL = IdtSimulation(height_px=48, width_px=56, slices=10, frames=8, noise_sigma=0.001, model="born")
 """A recording that is simulated and reconstructed in a moment."""
+SMALL_STACK = LenslessSimulation(height_px=96, width_px=112)
+"""A lensless recording that is reconstructed in a moment."""
 MANIFEST = yaml.safe_load(resources.files("napari_diner").joinpath("napari.yaml").read_text(encoding="utf-8"))
 MENU = {item["command"]: item["display_name"] for item in MANIFEST["contributions"]["widgets"]}
 
@@ -76,9 +79,10 @@ def wait_for_end(qtbot: QtBot) -> Wait:
 
 @pytest.fixture
 def dock(make_napari_viewer: Callable[..., Any]) -> LenslessDock:
-    """The lensless dock, opened from the Plugins menu, with the sample opened from the File menu."""
+    """The lensless dock, opened from the Plugins menu, with a small stack and set to a run of a moment."""
     viewer = make_napari_viewer()
-    viewer.open_sample("napari-diner", "lensless_stack")
+    ((data, known, _),) = sample_layer("lensless", "lensless stack", SMALL_STACK)
+    viewer.add_image(data, **known)
     dock = open_dock(viewer, "lensless")
     assert isinstance(dock, LenslessDock)
     # few and short steps: these tests are about the dock

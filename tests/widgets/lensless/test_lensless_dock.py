@@ -23,7 +23,7 @@ from napari_diner.tasks.saving import load
 from napari_diner.widgets.lensless.dock import LenslessDock
 from tests.kit.docks import Wait, answer, run, wait_for_preview
 from tests.kit.runs import finished
-from tests.widgets.conftest import shown_sections
+from tests.widgets.conftest import open_dock, shown_sections
 
 
 def endless(dock: LenslessDock) -> None:
@@ -31,7 +31,10 @@ def endless(dock: LenslessDock) -> None:
     dock.advanced.set_values({"alternating": {"iterations": 100_000, "tolerance": 0}})
 
 
-def test_the_sample_fills_the_dock_in(dock: LenslessDock) -> None:
+def test_the_sample_fills_the_dock_in(make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer()
+    viewer.open_sample("napari-diner", "lensless_stack")
+    dock = open_dock(viewer, "lensless")
     recipe = dock.recipe()
     layer = dock.choice.layer
     assert layer.ndim == 3
