@@ -70,9 +70,9 @@ def test_the_warning_tells_the_setting_that_ends_it() -> None:
     cut = np.minimum(light / np.quantile(light, 0.94), 1) * 3600
     frames = np.round(cut + np.random.default_rng(4).normal(0, 12, cut.shape)).clip(0).astype(np.uint16)
     with nd.lensless.start(frames, **values) as run:
-        (text,) = [text for text in run.warnings if "nothing lies above" in text]
+        (text,) = [text for text in run.job.warnings if "nothing lies above" in text]
     level = float(text.split("saturation set to ")[1].split(",")[0])
     assert 3540 < level < 3600
     with nd.lensless.start(frames, **{**values, "preprocess": {"saturation": level}}) as run:
-        texts = [text for text in run.warnings if "saturat" in text]
+        texts = [text for text in run.job.warnings if "saturat" in text]
     assert len(texts) == 1 and "taken as at least so bright" in texts[0]
