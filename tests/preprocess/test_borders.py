@@ -43,6 +43,17 @@ def test_what_is_around_a_round_field_is_found(value: int) -> None:
     assert found[:, ~ROUND].all() and not found[:, ndimage.binary_erosion(ROUND, iterations=2)].any()
 
 
+@pytest.mark.parametrize("side", [np.s_[:5], np.s_[:, -4:], np.s_[[*range(6), *range(66, 72)]]])
+def test_bars_as_bright_as_the_light_are_found(side: Any) -> None:
+    frames = FRAMES.copy()
+    for frame in frames:
+        frame[side] = np.median(frame)
+    there = np.zeros(frames.shape[1:], bool)
+    there[side] = True
+    found = margins(frames)
+    assert found[:, there].all() and not found[:, ~ndimage.binary_dilation(there)].any()
+
+
 @pytest.mark.parametrize(
     "light",
     [

@@ -25,10 +25,16 @@ _WHOLE = 0.99
 """Part of the other pixels that must be connected; margins do not cut a frame to pieces, as noise around zero does."""
 
 
+_BAR, _RARE, _GRADED = 3, 0.02, 16
+"""Least width of a bar in pixels, largest part of the other pixels that may have its value, and least number of their
+values: with few bits, or in a flat background, light has one value along whole lines, too."""
+
+
 def margins(frames: Array) -> Mask:
     """Return margins without data, (N, Y, X), with the pixels next to them, which interpolation may have mixed.
 
-    A margin is an area of exactly one value that reaches the edge and ends abruptly.
+    A margin is an area of exactly one value that reaches the edge and ends abruptly; or a bar along a whole edge, as
+    of a letterbox, whose value may be that of the light, but is rare elsewhere.
 
     Parameters
     ----------
@@ -61,6 +67,7 @@ def _margin(frame: Array) -> Mask:
             area = areas == number
             if _ends_abruptly(frame, area, float(value)):
                 margin |= area
+    margin |= _bars(frame)
     if not margin.any():
         return margin
     grown = ndimage.binary_dilation(margin)
@@ -68,6 +75,24 @@ def _margin(frame: Array) -> Mask:
     left = np.bincount(areas.ravel())[1:]
     is_whole = count > 0 and left.max() >= max(_WHOLE * left.sum(), (1 - _MOST) * frame.size)
     return np.asarray(grown) if is_whole else np.zeros(frame.shape, bool)
+
+
+def _bars(frame: Array) -> Mask:
+    """Return the lines at each edge that hold nothing but one value."""
+    bars = np.zeros(frame.shape, bool)
+    sides = ((frame, bars), (frame[::-1], bars[::-1]), (frame.T, bars.T), (frame.T[::-1], bars.T[::-1]))
+    for lines, there in sides:
+        is_even = (lines == lines[0, 0]).all(1)
+        width = int(is_even.argmin())
+        if width >= _BAR:
+            there[:width] = True
+    if not bars.any():
+        return bars
+    others, values = frame[~bars], np.unique(frame[bars])
+    if len(np.unique(others)) < _GRADED or np.isin(others, values).mean() > _RARE:
+        return np.zeros(frame.shape, bool)
+    # light that is cut off, or saturates the camera, has the least or the highest value
+    return bars if others.min() < values.min() and values.max() < others.max() else np.zeros(frame.shape, bool)
 
 
 def _ends_abruptly(frame: Array, area: Mask, value: float) -> bool:
