@@ -47,5 +47,6 @@ def static_pattern(residual: Frames, reference: Frames, *, is_corrected: bool = 
         cure = "the flat field does not hold it, as if recorded earlier"
     return [
         f"a pattern that is the same in all frames makes up {percent(static / variation)} of their variation and is "
-        f"left unexplained, as of dust on the sensor or its window, or of pixels that differ; {cure}"
+        f"left unexplained, as of dust on the sensor or its window, of pixels that differ, or of frames whose values "
+        f"were changed after they were recorded; {cure}"
     ]
