@@ -38,8 +38,9 @@ QUICK = {
                  "uncertainty.cg_steps=10", "calibration.rounds=1", "calibration.cg_steps=2"),
     "idt": ("iterations=2", "gradient.iterations=12", "multislice.iterations=1", "multislice.newton_iterations=1",
             "calibration.iterations=1"),
-    "image": ("epochs=3",),
-    "volume": ("epochs=3",),
+    # the last ten epochs of small images do without the lattice
+    "image": ("epochs=12",),
+    "volume": ("epochs=12",),
 }  # fmt: skip
 REPRESENTATIONS = ("diner", "siren", "pe-mlp", "hash-grid", "decaf", "pixels")
 COLD = {name: (f"solver={name}", "start=flat") for name in REPRESENTATIONS}
