@@ -89,8 +89,16 @@ class Unexplained:
             f"leave {them} out (leave_out)"
         ]
 
-    def behind(self, start: Unexplained, solver: str, source: str, cure: str) -> list[str]:
-        """Return a warning if a solver explains less of the signal than its start did.
+    def behind(
+        self,
+        start: Unexplained,
+        solver: str,
+        source: str,
+        cure: str,
+        role: str = "its start",
+        least: float = 0.0,
+    ) -> list[str]:
+        """Return a warning if a solver explains less of the signal than its start, or another one, did.
 
         Parameters
         ----------
@@ -100,11 +108,15 @@ class Unexplained:
             Names of the solver, and of the one that its start is from.
         cure
             What to do instead of more iterations.
+        role
+            What the other one is to the solver.
+        least
+            Share beyond noise from which it matters.
         """
-        if self.beyond_noise <= max(_BEHIND * start.beyond_noise, _OF_NOISE * self.share):
+        if self.beyond_noise <= max(_BEHIND * start.beyond_noise, _OF_NOISE * self.share, least):
             return []
         return [
-            f"{solver} explains the data less well than its start: it leaves {percent(self.share)} of their variation "
+            f"{solver} explains the data less well than {role}: it leaves {percent(self.share)} of their variation "
             f"unexplained, {source} {percent(start.share)}; give it more iterations, or {cure}"
         ]
 

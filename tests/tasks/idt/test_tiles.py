@@ -90,6 +90,13 @@ def test_one_tile_decides_on_the_model_for_all(wide: Recording) -> None:
     assert result.report["unexplained"] < 0.05
 
 
+def test_a_representation_is_compared_with_the_closed_form(wide: Recording) -> None:
+    recipe = wide.recipe.updated({**TILES, "solver": "pixels", "start": "empty", "gradient": {"iterations": 3}})
+    found = reconstructed(recipe, wide.frames).report
+    assert found["start_unexplained"] < 0.1
+    assert found["warnings"][0].startswith("pixels explains the data less well than the closed form")
+
+
 def test_a_cancelled_run_keeps_the_tiles_so_far(wide: Recording) -> None:
     recipe = wide.recipe.updated({"solver": "tikhonov", **TILES})
     with started(recipe, wide.frames) as run:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.idt.outcome import index_of, no_volume, outcome_of, scored_frames
@@ -71,15 +70,22 @@ class IdtJob(Job[IdtState]):
 
     def outcome(self, state: IdtState, record: RunRecord) -> Outcome:
         """Return the refractive index and the residual of a state."""
-        volume, problem, recipe = state.volume, state.explained, self.recipe
-        if volume is None:
+        problem, recipe = state.explained, self.recipe
+        if state.volume is None:
             raise no_volume()
         scored = scored_frames(problem.model, record)
-        with torch.no_grad():
-            residual = problem.residual(volume, scored).cpu().numpy()
+        left = state.residual(scored)
+        residual = left.cpu().numpy()
         data = problem.data if scored is None else problem.data[scored]
         answer = outcome_of(
-            self.recording, state, state.seen, data.cpu().numpy(), residual, record, is_sampled=scored is not None
+            self.recording,
+            state,
+            state.seen,
+            data.cpu().numpy(),
+            residual,
+            record,
+            is_sampled=scored is not None,
+            comparison=state.comparison(recipe.solver, scored, left),
         )
         figures, warnings, arrays = dict(answer.figures), list(answer.warnings), answer.arrays
         if problem.padding is not None:

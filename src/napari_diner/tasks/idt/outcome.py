@@ -20,6 +20,7 @@ from napari_diner.tasks.idt.extent import warnings_of_ends
 from napari_diner.tasks.idt.optics import ComputedModels, prediction_seconds
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.recording import IdtRecording
+from napari_diner.tasks.idt.rival import Comparison
 from napari_diner.tasks.idt.stages import LINEAR_PHASE_RAD, warnings_of_phase
 from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.strong import warnings_of_reach
@@ -94,6 +95,7 @@ def outcome_of(
     record: RunRecord,
     *,
     is_sampled: bool = False,
+    comparison: Comparison | None = None,
 ) -> Outcome:
     """Return the outcome of a volume within the field of view.
 
@@ -112,6 +114,8 @@ def outcome_of(
     is_sampled
         Whether data and residual are those of `scored_frames` only. Nothing is said about single frames then, and the
         residual is no image of the result.
+    comparison
+        A representation beside the volume before it.
     """
     problem, recipe, left_out = state.explained, recording.recipe, recording.left_out
     n_re, n_im = index_of(contrast, recipe)
@@ -151,6 +155,9 @@ def outcome_of(
     of_penalty = [] if static else _of_penalty(state, unexplained, data)
     warnings = static or ([] if of_penalty else unexplained.warnings(*_DOUBTFUL, first=record.first_cure))
     dark, beside = state.dark, state.brightness
+    behind = [] if comparison is None else comparison.warnings()
+    if comparison is not None:
+        figures["start_unexplained"] = comparison.rival.share
     of_frames, remarks = list[str](), list(of_penalty)
     if is_sampled:
         figures["scored_frames"] = len(residual)
@@ -171,11 +178,15 @@ def outcome_of(
         final = problem.model.brightness(state.estimate) if isinstance(problem.model, SSNPModel) else beside.factors
         figures["dark_field"] = dark.report(beside, final, of_dark.share)
     warnings += of_frames
+    if behind:
+        # what another volume explains is no fault of the data
+        explains = comparison is not None and not comparison.rival.is_doubtful(*_DOUBTFUL[:2])
+        warnings = [*behind, *([] if explains else warnings)]
     is_explained = False
     if state.is_strong and state.is_multiply_scattering:
         figures["method"] = "gauss-newton"
         of_reach = warnings_of_reach(unexplained, phase)
-        warnings += of_reach
+        warnings += [] if behind else of_reach
         # suspicions come from single scattering, which does not describe such samples
         is_explained = not (of_reach or is_sampled)
     # whoever ends a run early does not want to wait, and this takes seconds with many frames

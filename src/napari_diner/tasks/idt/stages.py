@@ -14,8 +14,6 @@ from napari_diner.representations.registry import representations
 from napari_diner.representations.unknown import Scaled, Unknown
 from napari_diner.solvers.adam import AdamDescent, Represented
 from napari_diner.solvers.calibration.contrast_sign import sign_of, skewness
-from napari_diner.solvers.calibration.idt import IlluminationRefinement, RefinedIllumination
-from napari_diner.solvers.calibration.spectral_circles import CircleFit, CircleSearch
 from napari_diner.solvers.idt.least_squares import Regularised, WeightedLeastSquares
 from napari_diner.solvers.idt.multislice import DataLinearisation, LinearisedData, MultiSliceVoxels
 from napari_diner.solvers.idt.problem import VolumeProblem
@@ -24,11 +22,12 @@ from napari_diner.solvers.idt.weight_choice import Choice, TvSearch
 from napari_diner.solvers.registry import solvers
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.starting_values import StartingValues
-from napari_diner.tasks.idt import dark_stages
+from napari_diner.tasks.idt import calibration_stages, dark_stages
 from napari_diner.tasks.idt.crop import cropped
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, prediction_seconds
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.represent import build_unknown, learning_rate
+from napari_diner.tasks.idt.rival import CLOSED_FORM, PREVIOUS
 from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.strong import are_lost, body, newton_seconds, weighted_by_noise, with_method
 from napari_diner.tasks.idt.uncertainty import again
@@ -41,8 +40,8 @@ AFFORDABLE_S = 3600.0
 """Time above which multiple scattering is left out, unless set in the recipe."""
 # the closed form underestimates the phase; above this value, multiple scattering is worth its time
 _VISIBLE_PHASE_RAD = 0.35
-# parts of a time limit by which stages end: calibration, choice of weights, voxels to start from, values of networks
-_CALIBRATION_SHARE, _WEIGHTS_SHARE, _START_SHARE, _VALUES_SHARE = 0.5, 0.3, 0.6, 0.7
+# parts of a time limit by which stages end: choice of weights, voxels to start from, values of networks
+_WEIGHTS_SHARE, _START_SHARE, _VALUES_SHARE = 0.3, 0.6, 0.7
 # part by which the solver ends if the uncertainty is estimated after it
 _SOLVED_SHARE = 0.75
 # steps for voxels that a representation starts from
@@ -83,8 +82,7 @@ class IdtStages:
     def _reconstruction(self) -> Iterator[Stage[IdtState]]:
         recipe = self.recipe
         if recipe.calibration.wanted:
-            yield Stage("circles", _circles, _from_circles, _CALIBRATION_SHARE, essential=True, show=_unchanged)
-            yield Stage("refinement", _refinement, _refined, _CALIBRATION_SHARE, essential=True, show=_unchanged)
+            yield from calibration_stages.calibration()
         is_last = recipe.solver == "tikhonov"
         yield _least_squares(self._closed_form, is_last=is_last)
         if is_last:
@@ -123,7 +121,8 @@ class IdtStages:
                     show=_unchanged,
                 )
         yield from dark_stages.brightness(recipe)
-        yield Stage(recipe.solver, self._descent, _represented, share, essential=True)
+        source = "voxels" if recipe.start == "voxels" else CLOSED_FORM
+        yield Stage(recipe.solver, self._descent, _represented(source), share, essential=True)
 
     @property
     def _share_before_dark_field(self) -> float:
@@ -163,7 +162,7 @@ class IdtStages:
             }
             warm = IdtStages(recipe.model_copy(update=changes))
             yield from dark_stages.brightness(recipe)
-            yield Stage(recipe.solver, warm._descent, _represented, self._share, essential=True)
+            yield Stage(recipe.solver, warm._descent, _represented(PREVIOUS), self._share, essential=True)
         else:
             yield self._solved(recipe.solver, recipe.solver, recipe, self._share_before_dark_field)
             yield from dark_stages.dark_field(recipe, self._share)
@@ -344,32 +343,6 @@ def _with_uncertainty(state: IdtState, uncertainty: VolumeUncertainty | None) ->
     return replace(state, uncertainty=uncertainty)
 
 
-def _circles(state: IdtState, budget: Budget) -> CircleSearch | None:
-    calibration = state.calibration
-    if calibration is None or not calibration.searches_circles:
-        return None
-    return calibration.circle_search(state.periodic_data)
-
-
-def _from_circles(state: IdtState, fit: CircleFit) -> IdtState:
-    return state.calibrated(None if state.calibration is None else state.calibration.with_circles(fit))
-
-
-def _refinement(state: IdtState, budget: Budget) -> IlluminationRefinement | None:
-    calibration = state.calibration
-    if calibration is None or not calibration.settings.refines:
-        return None
-    return calibration.refinement(state.periodic_data)
-
-
-def _refined(state: IdtState, refined: RefinedIllumination) -> IdtState:
-    if state.calibration is None:
-        return state
-    calibration = state.calibration.with_refinement(refined)
-    doubts = calibration.doubts(state.periodic_data)
-    return replace(state.calibrated(calibration), warnings=(*state.warnings, *doubts))
-
-
 def _weight_search(state: IdtState, budget: Budget) -> TvSearch | None:
     problem, volume = state.problem, state.estimate
     if problem.model.frames < 2 or state.is_strong:
@@ -395,6 +368,12 @@ def _took_values(state: IdtState, unknown: Unknown) -> IdtState:
     return replace(state, unknown=unknown if isinstance(unknown, Scaled) else None)
 
 
-def _represented(state: IdtState, represented: Represented) -> IdtState:
-    state = _solution(state, state.problem.projected(represented.estimate))
-    return replace(_took_values(state, represented.unknown), parameters=represented.parameters)
+def _represented(source: str) -> Callable[[IdtState, Represented], IdtState]:
+    """Return the function that stores the volume of a representation, beside the one before it from a source."""
+
+    def absorb(state: IdtState, represented: Represented) -> IdtState:
+        rival = state.before(source)
+        state = _solution(state, state.problem.projected(represented.estimate))
+        return replace(_took_values(state, represented.unknown), parameters=represented.parameters, rival=rival)
+
+    return absorb

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,6 +21,8 @@ from napari_diner.solvers.idt.weight_choice import Choice
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
 from napari_diner.tasks.idt.dark_field import DarkFrames
 from napari_diner.tasks.idt.optics import ComputedModels, Models
+from napari_diner.tasks.idt.rival import Comparison, Rival
+from napari_diner.tasks.unexplained import Unexplained
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class IdtState:
     """The representation that has been prepared for the next stage."""
     parameters: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
     """Parameters of the representation of the volume; none for plain voxels."""
+    rival: Rival | None = None
+    """The volume before the representation."""
     choices: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
     """Weights that were chosen, by name."""
     calibration: IlluminationCalibration | None = None
@@ -87,6 +91,41 @@ class IdtState:
         """The problem with the model that the volume was computed with."""
         model = self.problem.model if self.is_multiply_scattering else self.problem.linear
         return replace(self.problem, model=model)
+
+    def before(self, source: str) -> Rival:
+        """Return the volume so far, to compare that of a representation with."""
+        return Rival(self.estimate, self.is_multiply_scattering, source)
+
+    def comparison(
+        self, solver: str, frames: Sequence[int] | None = None, own: Tensor | None = None
+    ) -> Comparison | None:
+        """Compare a representation with the volume before it; None without one.
+
+        Parameters
+        ----------
+        solver
+            Name of the representation.
+        frames
+            Frames to compare by; all if None.
+        own
+            Residual of the volume in these frames, (N, Y, X), if it is known already.
+        """
+        rival = self.rival
+        if rival is None:
+            return None
+        data = self.problem.data if frames is None else self.problem.data[list(frames)]
+
+        def unexplained(residual: Tensor) -> Unexplained:
+            return Unexplained.of(residual.cpu().numpy(), data.cpu().numpy())
+
+        before = replace(self, volume=rival.volume, is_multiply_scattering=rival.is_multiply_scattering)
+        own = self.residual(frames) if own is None else own
+        return Comparison(solver, unexplained(own), unexplained(before.residual(frames)), rival.source)
+
+    @torch.no_grad()
+    def residual(self, frames: Sequence[int] | None = None) -> Tensor:
+        """Return what the volume leaves unexplained of some frames, or of all: (N, Y, X)."""
+        return self.explained.residual(self.estimate, frames)
 
     @property
     def start(self) -> Tensor:

@@ -147,7 +147,17 @@ class TiledIdtJob(Chain):
         data = torch.from_numpy(self.recording.contrast)
         data = data if inner.calibration is None else inner.calibration.without_gains(data)
         residual = self._residual(solved, inner.explained, whole, data)
-        answer = outcome_of(self.recording, inner, self._seen(whole, inner.problem), data.numpy(), residual, record)
+        # by the last tile, as the volumes before are not kept
+        comparison = inner.comparison(self.recipe.solver)
+        answer = outcome_of(
+            self.recording,
+            inner,
+            self._seen(whole, inner.problem),
+            data.numpy(),
+            residual,
+            record,
+            comparison=comparison,
+        )
         rows, columns = self.layout.seams
         tiles = {"tiles": {"count": self.count, "size_px": self.layout.size, "seams_y": rows, "seams_x": columns}}
         return replace(answer, figures={**answer.figures, **tiles})
