@@ -68,7 +68,7 @@ def published_data(folder: Path) -> tuple[LenslessRecipe, LenslessData, Truth]:
     return recipe, assemble(recipe), load_truth(folder)
 
 
-def simulated_data(size: int, heights: int | None) -> tuple[LenslessRecipe, LenslessData, Truth]:
+def simulated_data(size: int = 384, heights: int | None = None) -> tuple[LenslessRecipe, LenslessData, Truth]:
     """Simulate a noise-free 16-bit stack, of the usual distances or a number of them."""
     distances = {} if heights is None else {"distances_um": tuple(300.0 + 80.0 * number for number in range(heights))}
     sample = simulate(LenslessSimulation.model_validate({"height_px": size, "width_px": size, **distances}))
