@@ -168,17 +168,18 @@ def test_parameters_include_the_table(width: int) -> None:
 def test_sizes_that_are_left_open_suit_the_samples(shape: tuple[int, ...], width: int) -> None:
     settings = build_from_settings(shape, 1, RepresentationSettings()).settings
     assert settings.table_width == width
-    assert settings.lattice_size == suitable_lattice(width, torch.Size(shape).numel())
+    assert settings.lattice_size == suitable_lattice(width, torch.Size(shape).numel(), 1)
     asked = RepresentationSettings(diner={"table_width": 1, "lattice_size": 77, "hidden_features": 8})
     settings = build_from_settings(shape, 1, asked).settings
     assert (settings.table_width, settings.lattice_size, settings.hidden_features) == (1, 77, 8)
 
 
 def test_more_keys_get_a_finer_lattice_within_bounds() -> None:
-    sizes = [suitable_lattice(2, count) for count in (100, 20_000, 40_000, 10**7)]
+    sizes = [suitable_lattice(2, count, 3) for count in (100, 20_000, 40_000, 10**7)]
     assert sizes == sorted(sizes)
     assert (sizes[0], sizes[-1]) == (32, 96)
     assert sizes[1] == round((20_000 / 6) ** 0.5)
+    assert [suitable_lattice(2, count, 1) for count in (100, 20_000, 10**7)] == [32, sizes[1], 64]
 
 
 @pytest.mark.parametrize("count", [1, 63, 64, 200])

@@ -107,5 +107,5 @@ def build(
 ) -> Diner:
     """Build a DINER with random keys; unset sizes are chosen for the number of axes and keys."""
     width = settings.diner.table_width or suitable_width(shape)
-    lattice = suitable_lattice(width, int(torch.Size(shape).numel()))
+    lattice = suitable_lattice(width, int(torch.Size(shape).numel()), outputs)
     return Diner(shape, outputs, settings.diner.complete(width, lattice), generator)

@@ -79,7 +79,7 @@ def diner(shape: tuple[int, ...], outputs: int, settings: RepresentationSettings
     """Return the bytes of a table of keys, and of the lattice on which its network is evaluated."""
     own, samples = settings.diner, math.prod(shape)
     width = own.table_width or suitable_width(shape)
-    points = (own.lattice_size or suitable_lattice(width, samples)) ** width
+    points = (own.lattice_size or suitable_lattice(width, samples, outputs)) ** width
     activations = points if own.evaluation == "lattice" else _CHUNK
     return {
         FEWER_SAMPLES: _FLOAT * samples * (_COPIES * width + 2 * outputs),

@@ -15,6 +15,8 @@ LATTICE_SIZES = {1: (64, 1024), 2: (32, 96), 3: (20, 40)}
 """Limits of the lattice points along each dimension by table width, for the default size."""
 # number of keys that justify the cost of a lattice point, by table width
 _KEYS_PER_POINT = {1: 6, 2: 6, 3: 40}
+# keys of two numbers have many places for a single value, and find one where the network is smooth
+_MOST_FOR_ONE_OUTPUT = 64
 
 
 def suitable_width(shape: tuple[int, ...]) -> int:
@@ -22,9 +24,11 @@ def suitable_width(shape: tuple[int, ...]) -> int:
     return min(max(sum(size > 1 for size in shape), 1), 3)
 
 
-def suitable_lattice(width: int, keys: int) -> int:
-    """Return the lattice points along each dimension for a number of keys."""
+def suitable_lattice(width: int, keys: int, outputs: int) -> int:
+    """Return the lattice points along each dimension for a number of keys, and of outputs of the network."""
     fewest, most = LATTICE_SIZES[width]
+    if width == 2 and outputs == 1:
+        most = _MOST_FOR_ONE_OUTPUT
     size: float = (keys / _KEYS_PER_POINT[width]) ** (1 / width)
     return min(max(round(size), fewest), most)
 

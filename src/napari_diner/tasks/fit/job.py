@@ -108,7 +108,7 @@ class FitJob(Job[FitState]):
                 rows, index, counts = distinct
                 weights = torch.from_numpy(counts.astype(np.float32)).to(self.device)
         shape = layout.sample_shape if index is None else (len(rows),)
-        self.recipe = recipe = self.recipe.with_lattice(len(rows))
+        self.recipe = recipe = self.recipe.with_lattice(len(rows), layout.outputs)
         targets = torch.from_numpy(np.ascontiguousarray(layout.to_outputs(rows.T))).to(self.device)
         representation = registry.build(recipe.representation, shape, layout.outputs, recipe, self._generator)
         return FitState(ValueProblem(targets, weights), representation.to(self.device), rows, index, counts)

@@ -37,7 +37,7 @@ def plan(recipe: FitRecipe, shape: tuple[int, ...], axes: str, dtype: DType, nby
         if recipe.training.unique and dtype.kind in "bui":
             # equal samples share a key
             samples = (min(math.prod(samples), 2 ** min(8 * dtype.itemsize * channels, 64)),)
-        recipe = recipe.with_lattice(math.prod(samples))
+        recipe = recipe.with_lattice(math.prod(samples), channels)
     parts = {FEWER_SAMPLES: nbytes + _NUMBER * numbers}
     entry = representation(recipe.representation)
     result = dtype.itemsize * numbers + stored_bytes(entry, samples, channels, recipe)

@@ -93,12 +93,12 @@ class FitRecipe(RepresentationSettings, ArrayRecipe):
         """The representation with its backbone, e.g. ``"diner-siren"``."""
         return f"diner-{self.diner.backbone}" if self.representation == "diner" else self.representation
 
-    def with_lattice(self, keys: int) -> FitRecipe:
-        """Return the recipe with a lattice size suitable for a number of keys, unless it has one."""
+    def with_lattice(self, keys: int, outputs: int) -> FitRecipe:
+        """Return the recipe with a lattice size suitable for a number of keys and of outputs, unless it has one."""
         width = self.diner.table_width
         if self.diner.lattice_size is not None or width is None:
             return self
-        return self.updated({"diner": {"lattice_size": suitable_lattice(width, keys)}})
+        return self.updated({"diner": {"lattice_size": suitable_lattice(width, keys, outputs)}})
 
 
 def check_axes(axes: str) -> None:

@@ -26,7 +26,7 @@ from napari_diner.tasks.recipe import StackRecipe
 Direction = tuple[float, ...]
 SampleSign = Literal["auto", "positive", "negative"]
 _TABLE_WIDTH = 3
-_LATTICE_SIZES = {1: 64, 2: 64, 3: 24}
+_LATTICE_SIZES = {1: 64, 2: 64, 3: 20}
 BACKGROUNDS = ("none", "ratio", "mean", "blur")
 """Values of `IdtRecipe.background` other than an image file."""
 
