@@ -3,8 +3,8 @@
 The parts of a simulated sample are displaced differently at each height, by a smooth field of up to the given number
 of pixels relative to the middle height, and recorded with shot noise. Beside the sample at rest, the table has the PSNR
 of the phase against the sample at the middle height, of all of it, and without errors that vary slowly (a Gaussian of
-6 pixels): a displacement in proportion to the distance looks like a slope of the phase, so that these cannot be known. The last
-column is for frames from which the true displacements are removed, as `deformation` removes the estimated ones.
+6 pixels): a displacement in proportion to the distance looks like a slope of the phase, so that these cannot be known.
+The last column is for frames in which the true displacements are undone, as `deformation` undoes the estimated ones.
 
     python benchmarks/moving.py [--size 128] [--motion 2] [--seeds 2]
 """
