@@ -16,7 +16,7 @@ from napari_diner.io.formats import IMAGES
 from napari_diner.io.signals import SignalInfo, probe_signal, read_signal
 from napari_diner.tasks.fit.layout import Layout
 from napari_diner.tasks.fit.memory import plan
-from napari_diner.tasks.fit.range import range_of
+from napari_diner.tasks.fit.range import jumps, range_of
 from napari_diner.tasks.fit.recipe import FitRecipe, check_axes
 from napari_diner.tasks.memory import MemoryPlan
 from napari_diner.tasks.stored_array import check_there, in_memory, same
@@ -170,6 +170,7 @@ def layout_of(recipe: FitRecipe, data: FitData) -> tuple[Layout, list[str]]:
             "leave out bit_exact"
         )
     low, high, warnings = range_of(array, data.missing)
+    warnings += jumps(array, data.axes)
     layout = Layout(
         axes=data.axes,
         shape=array.shape,

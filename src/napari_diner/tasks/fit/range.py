@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.errors import InputError
+from napari_diner.preprocess.changed import sentence_of
+from napari_diner.preprocess.wrapped import wrapped
 from napari_diner.tasks.fit.layout import Array
 
 # ranges that keep their digits in single precision, in which representations compute and layers are shown
@@ -16,6 +18,8 @@ _FEW, _USUAL_GAP = 10, 4.0
 _HOPELESS_GAP = 1e5
 # images with fewer values, such as masks and labels, have no meaningful range
 _DISTINCT, _LOOKED_AT = 16, 10_000
+# images of a volume or video that are looked at for values that wrapped round
+_PAGES = 32
 
 
 def range_of(array: Array, missing: str = "") -> tuple[float, float, list[str]]:
@@ -54,6 +58,17 @@ def range_of(array: Array, missing: str = "") -> tuple[float, float, list[str]]:
             "for single precision; multiply them by a constant"
         )
     return low, high, _outliers(array, low, high)
+
+
+def jumps(array: Array, axes: str) -> list[str]:
+    """Return a warning if values of images, Y and X among the axes, wrapped round the range of their type."""
+    places = (axes.index("Y"), axes.index("X"))
+    pages = np.moveaxis(array, places, (-2, -1))
+    pages = pages.reshape(-1, *pages.shape[-2:])
+    around = wrapped(pages[:: 1 + len(pages) // _PAGES])
+    if around is None:
+        return []
+    return [f"{sentence_of(around, 'the data')}; if they are angles, nothing is wrong"]
 
 
 def _outliers(array: Array, low: float, high: float) -> list[str]:

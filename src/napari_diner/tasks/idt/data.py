@@ -15,8 +15,8 @@ from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
-from napari_diner.preprocess.blocks import compressed
 from napari_diner.preprocess.borders import margins
+from napari_diner.preprocess.changed import changed
 from napari_diner.preprocess.full_well import full_well_doubts
 from napari_diner.preprocess.mosaic import mosaic, note, tiled
 from napari_diner.preprocess.no_data import NOT_AROUND, broken_pixels, filled, isolated, no_data_value, outliers
@@ -25,7 +25,6 @@ from napari_diner.preprocess.references import check_no_frame
 from napari_diner.preprocess.saturation import saturated
 from napari_diner.preprocess.soundness import black, check_finite, check_not_constant, check_same_type
 from napari_diner.preprocess.steps import bounding, counted, levels_of
-from napari_diner.preprocess.stretched import stretched
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.memory import of_stack
 from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
@@ -181,7 +180,7 @@ def cleaned(recipe: IdtRecipe, frames: Array, missing: str = "") -> tuple[npt.ND
     # the offset may exceed the light by so much that single precision would lose it
     values = np.stack([np.asarray(frame - np.float64(_offset(recipe)), np.float32) for frame in frames])
     notes, full = (
-        [*black(frames), *stretched(frames), *compressed(frames)],
+        [*black(frames), *changed(frames).warnings],
         saturated(frames, levels_of(recipe.saturation, frames)),
     )
     # ratios and images of the background contain it

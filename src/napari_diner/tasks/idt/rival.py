@@ -10,8 +10,9 @@ from napari_diner.tasks.unexplained import Unexplained
 
 CLOSED_FORM = "the closed form"
 PREVIOUS = "the volume of the previous recording"
-# share beyond noise from which it matters: below it, volumes of representations were as good as those of voxels
-_LEAST = 0.001
+# share beyond noise from which it matters, and how much more a representation leaves: sound ones leave up to 1.6 times
+# as much as voxels
+_LEAST, _CLEARLY = 0.001, 2.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Comparison:
     """What that is from, see `Rival`."""
 
     def warnings(self) -> list[str]:
-        """Return a warning if the representation explains less."""
+        """Return a warning if the representation explains clearly less."""
+        if self.own.share <= _CLEARLY * self.rival.share:
+            return []
         role = self.source if self.source == CLOSED_FORM else "its start"
         return self.own.behind(self.rival, self.solver, self.source, "choose the solver voxels", role, _LEAST)

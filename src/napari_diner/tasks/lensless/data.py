@@ -13,7 +13,7 @@ from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.images import read_image
 from napari_diner.io.names import distances_in_names, lengths_in_names
 from napari_diner.io.stacks import check_frames, check_frames_first, frames_last
-from napari_diner.preprocess.blocks import compressed
+from napari_diner.preprocess.changed import changed
 from napari_diner.preprocess.odd_frames import odd_frames
 from napari_diner.preprocess.soundness import (
     black,
@@ -25,7 +25,6 @@ from napari_diner.preprocess.soundness import (
     without_light,
 )
 from napari_diner.preprocess.steps import Prepared, References, prepare_frames
-from napari_diner.preprocess.stretched import stretched
 from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import supports
 from napari_diner.tasks.frame_list import listed
@@ -217,14 +216,16 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
         raise InputError(
             f"Frame {number + 1} is dark and shows nothing but noise; leave it out with {as_option([number])}"
         )
+    altered = changed(data.frames)
     check_intensities(intensities if mask is None else intensities[mask])
     odd = odd_frames(intensities)
-    warnings += [*repeated(data.frames), *odd.warnings, *black(data.frames)]
-    warnings += [*stretched(data.frames), *compressed(data.frames)]
+    warnings += [*altered.warnings, *repeated(data.frames), *odd.warnings, *black(data.frames)]
     if data.mask is not None:
         warnings += mask_doubts(np.asarray(data.mask) != 0 if mask is None or mask.all() else mask)
     # an object that moves in an uneven illumination changes the light in the field
-    if recipe.gains is None and not (recipe.equalise_gains or recipe.calibration.gain or recipe.moves):
+    if recipe.gains is None and not (
+        recipe.equalise_gains or recipe.calibration.gain or recipe.moves or altered.is_without_scale
+    ):
         warnings += exposures(*_light(intensities, mask, prepared.at_least))
     if recipe.equalise_gains:
         unsure = _light(intensities, mask, prepared.at_least)[1]
