@@ -254,7 +254,9 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     if gains is None:
         gains = _brightness(intensities, mask) if recipe.equalise_gains else (1.0,) * len(intensities)
     amplitudes = np.sqrt(intensities, out=intensities)
-    return PreparedFrames(amplitudes, mask, peak, unit, gains, tuple(warnings), prepared.at_least, odd.numbers)
+    return PreparedFrames(
+        amplitudes, mask, peak, unit, gains, tuple(warnings), prepared.at_least, odd.numbers, altered.is_without_scale
+    )
 
 
 def corrected(recipe: RecordingRecipe, data: LenslessData) -> Prepared:

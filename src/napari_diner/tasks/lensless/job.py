@@ -258,6 +258,8 @@ class LenslessJob(Job[LenslessState]):
         record: RunRecord,
     ) -> list[str]:
         """Return warnings about what is left of the frames, with the residuals of the object and of an empty field."""
+        if self._prepared.is_changed:
+            return unexplained.warnings(*_DOUBTFUL, first="give frames whose values are not changed, see below")
         regions, blurred = foreign_regions(left, empty), blurred_frames(left, empty)
         static = static_pattern(left, empty, is_corrected=self._used.preprocess.flat is not None)
         named = [*(region.frame for region in regions), *(number for number, _ in blurred)]
