@@ -102,6 +102,10 @@ class Chain(Job[ChainState]):
             entered, stage = self._enter(state, number), own()
             return replace(entered, inner=(stage.show or stage.absorb)(entered.inner, answer))
 
+        def early(state: ChainState, solver: Any) -> ChainState:
+            entered = self._enter(state, number)
+            return replace(entered, inner=own().ended_early(entered.inner, solver))
+
         return Stage(
             f"{self.prefix(number)}{alike.name}",
             solver,
@@ -110,6 +114,7 @@ class Chain(Job[ChainState]):
             essential=alike.essential,
             may_end=alike.may_end,
             show=show,
+            early=early,
             alike={0: 1, 1: self.count - 1}.get(number, 0),
             part=number,
         )

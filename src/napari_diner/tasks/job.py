@@ -57,14 +57,18 @@ class Stage(Generic[State]):
     """Return whether the stage may be ended now that its time is up."""
     show: Callable[[State, Any], State] | None = None
     """Returns the state to preview for the current answer of the solver; `absorb` if None."""
-    at_once: bool = False
-    """Whether a run that is ended early within the stage takes the current answer of the solver, since it takes seconds
-    to find its best one."""
+    early: Callable[[State, Any], State] | None = None
+    """Returns the state for a run that is ended early within the stage, given its solver, without taking seconds;
+    `absorb` of the best result so far if None."""
     alike: int = 1
     """How many stages, with this one, take as long; 0 if it is counted by an earlier one."""
     part: int = 0
     """Number of the part of the job that it belongs to, see `napari_diner.tasks.chain.Chain`. An error in a later part
     than the first one ends the run, but the result of the parts before is kept."""
+
+    def ended_early(self, state: State, solver: Any) -> State:
+        """Return the state for a run that is ended within the stage."""
+        return self.early(state, solver) if self.early else self.absorb(state, solver.result())
 
 
 @dataclass

@@ -239,7 +239,7 @@ class Run(Generic[State]):
         stage, solver = self._active
         if fast:
             return (stage.show or stage.absorb)(state, solver.current())
-        return stage.absorb(state, solver.current() if stage.at_once else solver.result())
+        return stage.ended_early(state, solver)
 
     def __iter__(self) -> Self:
         return self

@@ -25,9 +25,10 @@ from napari_diner.tasks.task import Frames
 NAMES = ("diner-siren", "siren", "pixels")
 
 
-def run(frames: Frames, names: tuple[str, ...] = NAMES, seconds: float = 1.0) -> Comparison:
-    recipe = FitRecipe.parse({"diner": {"lattice_size": 24}})
-    with FitTask().compare(recipe, frames, names=names, seconds=seconds) as comparison:
+def run(frames: Frames, names: tuple[str, ...] = NAMES, epochs: int = 60) -> Comparison:
+    """Compare after a number of steps, which a busy machine does not change, and not after a time."""
+    recipe = FitRecipe.parse({"epochs": epochs, "diner": {"lattice_size": 24}})
+    with FitTask().compare(recipe, frames, names=names, seconds=1000.0) as comparison:
         seen = {progress.contender for progress in comparison}
         assert seen == set(names)
         return comparison.result()
@@ -58,7 +59,7 @@ def test_figures_of_all_kinds_of_data(axes: str, tmp_path: Path, volume: npt.NDA
     data: npt.NDArray[Any] = volume
     if axes == "TYXS":
         data = np.stack([volume[:, :, :, None] // 20] * 3, -2)[..., 0].astype(np.uint8)
-    comparison = run(Frames(data, axes), ("diner-mlp",), 0.5)
+    comparison = run(Frames(data, axes), ("diner-mlp",), 50)
     comparison.save_figure(tmp_path / "figure.png")
     assert imread(tmp_path / "figure.png").std() > 5
 
@@ -126,6 +127,6 @@ def test_what_diverges_on_the_way_costs_the_others_nothing(
         return outcome_of(job, state, record)
 
     monkeypatch.setattr(FitJob, "outcome", outcome)
-    comparison = run(Frames(image, "YXS"), ("siren", "diner-mlp"), 0.5)
+    comparison = run(Frames(image, "YXS"), ("siren", "diner-mlp"), 50)
     assert list(comparison.results) == ["diner-mlp"]
     assert comparison.notes()[0] == "siren: left out, as It diverged"

@@ -105,6 +105,8 @@ def test_optics_that_lose_something_are_told(recording: Recording) -> None:
         ({"ring": {"na": None}}, "illuminations are missing"),
         ({"wavelength_um": None}, "wavelength is missing"),
         ({"na": 1.4}, "not below the medium's index"),
+        # the direction outside the NA may be right
+        ({"wavelength_um": 515.0, "ring": {"na": 0.7}}, "wavelength of 515 µm is outside the usual"),
     ],
 )
 def test_recipes_that_cannot_be(recording: Recording, changes: dict[str, Any], problem: str) -> None:

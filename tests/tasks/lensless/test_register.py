@@ -20,6 +20,8 @@ from napari_diner.simulate.lensless.settings import LenslessSimulation
 from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.preview import preview
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
+from napari_diner.tasks.lensless.stages import LenslessStages
+from napari_diner.tasks.lensless.state import LenslessState
 from napari_diner.tasks.lensless.truth import Truth
 from tests.tasks.lensless.reconstruction import finished, start
 
@@ -194,6 +196,30 @@ def test_a_run_that_is_interrupted_shows_what_there_is(specimen: Truth) -> None:
         result = run.result()
     assert result.partial and result.report["registration"]["rounds"] == 0
     assert np.isfinite(result["phase"].data).all()
+    assert result.report["registration"]["summary"] == "not finished, frames as recorded"
+    assert any("the run ended before it was finished" in text for text in result.report["warnings"])
+
+
+@pytest.mark.parametrize("stage", ["registration", "deformation"])
+def test_a_run_that_is_ended_does_not_resample_frames_again(
+    specimen: Truth, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancel should not wait for what takes seconds with large frames."""
+    begun = list[int]()
+    begin = LenslessStages.begin
+
+    def counted(*given: Any) -> LenslessState:
+        begun.append(1)
+        return begin(*given)
+
+    monkeypatch.setattr(LenslessStages, "begin", counted)
+    with start(recipe_of("deformation"), recorded(specimen, displaced())) as run:
+        while next(run).stage != stage:
+            pass
+        before = len(begun)
+        result = run.result()
+    assert len(begun) == before and result.partial
+    assert result.report["registration"]["summary"].endswith("not finished, frames as recorded")
 
 
 def test_what_cannot_be_registered_is_refused() -> None:

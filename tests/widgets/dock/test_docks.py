@@ -116,6 +116,23 @@ def test_what_was_missing_is_not_said_to_be_missing_while_checks_run(
     assert "Checking" not in panel.text()
 
 
+def test_what_was_found_for_settings_before_is_not_shown(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.random.default_rng(0).random((3, 16, 16)))
+    dock = open_dock(viewer, "lensless")
+    panel, found = dock.panel.checks, list[Any]()
+    dock.checking.done.connect(lambda lines: found.append(([line.level for line in lines], panel.text())))
+    panel.refresh()
+    assert dock.checking.busy
+    # the user goes on while the first checks run, which find that something is missing
+    dock.set_recipe(dock.recipe().updated(COMPLETE["lensless"]))
+    panel.refresh()
+    assert dock.checking.waits
+    qtbot.waitUntil(lambda: len(found) == 2, timeout=60_000)
+    assert found[0][0] == ["bad"]
+    assert "missing" not in found[0][1] + found[1][1]
+
+
 def test_a_run_ends_the_checks_in_progress(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> None:
     viewer = make_napari_viewer()
     viewer.add_image(np.random.default_rng(0).random((3, 16, 16)))

@@ -18,6 +18,7 @@ from napari_diner.tasks.saving import load
 from napari_diner.widgets.idt import volume_view
 from napari_diner.widgets.idt.dock import IdtDock
 from napari_diner.widgets.idt.volume_view import camera_of
+from napari_diner.widgets.layers.result_reader import read_results
 from tests.kit.docks import Wait, answer, run, wait_for_preview
 from tests.widgets.conftest import SMALL, add_recording, open_dock, open_idt, shown_sections
 
@@ -67,6 +68,11 @@ def test_a_run_gives_volumes_with_scale_that_can_be_saved_and_repeated(
     idt_dock.save_button.click()
     saved = load(tmp_path / "cells-idt")
     np.testing.assert_array_equal(saved["n_re"].data, viewer.layers["n_re"].data)
+    before = [(layer.name, layer.visible) for layer in viewer.layers if layer.name != "cells"]
+    reopened = read_results(str(tmp_path / "cells-idt"))
+    # the volume is on top again, and not covered by the residual
+    assert (reopened[-1][1]["name"], reopened[-1][1]["visible"]) == ("n_re", True) == before[-1]
+    assert {(layer[1]["name"], layer[1]["visible"]) for layer in reopened} == set(before)
 
     recipe = idt_dock.recipe()
     answer(monkeypatch, "getSaveFileName", (str(tmp_path / "recipe.yaml"), ""))

@@ -284,9 +284,14 @@ def test_the_colours_of_phase_follow_a_preview_but_not_against_the_user() -> Non
     assert layer.colormap.name == "viridis"
 
 
-@pytest.mark.parametrize("opened", ["", "report.json", "phase.tif", "model.safetensors"])
-def test_a_saved_result_opens_as_it_was(tmp_path: Path, opened: str) -> None:
-    made = replace(result(), weights={"field": np.ones(3)})
+@pytest.mark.parametrize(
+    ("opened", "partial"),
+    [("", False), ("report.json", False), ("phase.tif", False), ("model.safetensors", False), ("", True)],
+)
+def test_a_saved_result_opens_as_it_was(tmp_path: Path, opened: str, *, partial: bool) -> None:
+    made = result()
+    report = {**made.report, "partial": partial}
+    made = replace(made, weights={"field": np.ones(3)}, partial=partial, report=report)
     made.save(tmp_path / "stack-lensless")
     path = str(tmp_path / "stack-lensless" / opened)
     reader = get_reader(path)

@@ -252,7 +252,8 @@ def test_volumes_and_frames_that_only_count_combine() -> None:
     source = viewer.add_layer(stack("nm"))
     add_layer(viewer, Image(np.zeros((4, 8, 8)), units="nm", scale=(500, 1120, 1120), metadata=DISPLAY_ONLY))
     assert viewer.layers.extent.units is not None
-    assert axes_of(source).axes == "TYX"  # still no depth
+    assert axes_of(source).axes == "NYX"  # still no depth
+    assert set(viewer.dims.axis_labels) <= {"frame", "z", "y", "x"}  # of which sliders and arrows show the names
     assert source.scale[0] == 2.5
     # the world is in nanometres now, and the frames in micrometres
     assert in_world(viewer, source) == pytest.approx([1000, 1, 1])

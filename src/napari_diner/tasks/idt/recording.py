@@ -91,6 +91,8 @@ class IdtRecording:
         if frames.ndim == 3:  # anything else is refused below
             self.memory = plan(self.recipe, frames.shape, device=self.device)
             self.memory.check(self.device)
+            # impossible lengths before directions, which may be right
+            optics_doubts(self.recipe, (frames.shape[1], frames.shape[2]))
         if self.left_out.numbers and recipe.transfer_functions is not None:
             raise RecipeError("{field} and {field:transfer_functions} exclude each other; remove one", "leave_out")
 

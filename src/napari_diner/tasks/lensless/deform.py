@@ -17,7 +17,7 @@ from napari_diner.solvers.step import Step
 from napari_diner.tasks.lensless.data import Array
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.prepared import PreparedFrames
-from napari_diner.tasks.lensless.register import RegisteredRecording
+from napari_diner.tasks.lensless.register import UNFINISHED, RegisteredRecording
 from napari_diner.tasks.lensless.setup import Setup
 
 # rounds of recovering the object and following the frames, and projections in each; displacements grow without bound in
@@ -133,6 +133,10 @@ class FrameDeformation(Resumable):
         return RegisteredRecording(self._setup, self._unwarped(), self._report())
 
     current = result
+
+    def unfinished(self) -> Mapping[str, Any]:
+        """Return the part ``registration`` of the report of a run that ends meanwhile, with frames as they were."""
+        return {**self._report(), **UNFINISHED}
 
     def _report(self) -> Mapping[str, Any]:
         lengths = np.linalg.norm(self._flows, axis=1) * self._setup.frame_optics.pixel_size_um

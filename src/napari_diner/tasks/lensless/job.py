@@ -62,6 +62,7 @@ _DOUBTFUL = (
     "check the order of the frames, their distances and brightness, the wavelength and the pixel size",
 )  # fmt: skip
 _DOUBTFUL_FRAME = 0.002
+_OF_FRAME = "distance, alignment, sharpness and exposure"
 
 
 class LenslessJob(Job[LenslessState]):
@@ -260,6 +261,13 @@ class LenslessJob(Job[LenslessState]):
         """Return warnings about what is left of the frames, with the residuals of the object and of an empty field."""
         if self._prepared.is_changed:
             return unexplained.warnings(*_DOUBTFUL, first="give frames whose values are not changed, see below")
+        if not record.finished:
+            # whoever ends a run early does not want to wait for the search for causes, whose cure would be to let it
+            # finish
+            return [
+                *unexplained.warnings(*_DOUBTFUL, first=record.first_cure),
+                *unexplained.frame_warnings(_DOUBTFUL_FRAME, _OF_FRAME),
+            ]
         regions, blurred = foreign_regions(left, empty), blurred_frames(left, empty)
         static = static_pattern(left, empty, is_corrected=self._used.preprocess.flat is not None)
         named = [*(region.frame for region in regions), *(number for number, _ in blurred)]
@@ -268,7 +276,7 @@ class LenslessJob(Job[LenslessState]):
             *(static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)),
             *([] if static else stripes_left(left, empty)),
             *warnings_of_blur(blurred, distances_um),
-            *unexplained.frame_warnings(_DOUBTFUL_FRAME, "distance, alignment, sharpness and exposure", named),
+            *unexplained.frame_warnings(_DOUBTFUL_FRAME, _OF_FRAME, named),
         ]
 
     def _behind(self, state: LenslessState, unexplained: Unexplained) -> list[str]:

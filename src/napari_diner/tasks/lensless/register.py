@@ -284,6 +284,10 @@ class FrameRegistration(Resumable):
 
     current = result
 
+    def unfinished(self) -> dict[str, Any]:
+        """Return the part ``registration`` of the report of a run that ends meanwhile, with the frames as recorded."""
+        return {**self._report(self._shifts_um + self._given_shifts_um), **UNFINISHED}
+
     @property
     def _shifts_um(self) -> Array:
         """Displacement of frames relative to the recipe, without their mean, at the sample, (N, 2)."""
@@ -349,6 +353,13 @@ class FrameRegistration(Resumable):
         if max(self._all.amplitudes.shape[1:]) > _FIELD_PX:
             warnings.append(f"registration used the middle {_FIELD_PX} pixels of the field")
         return warnings
+
+
+UNFINISHED: Mapping[str, Any] = {
+    "warnings": ["registration: the run ended before it was finished, so this result has the frames as recorded"],
+    "summary": "not finished, frames as recorded",
+}
+"""What a report says about a registration that a run did not wait for."""
 
 
 def summary(report: Mapping[str, Any]) -> str:

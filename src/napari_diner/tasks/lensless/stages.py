@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -109,6 +110,7 @@ class LenslessStages:
                 essential=True,
                 may_end=lambda registration: registration.may_end,
                 show=lambda state, registered: state,
+                early=lambda state, registration: replace(state, registration=registration.unfinished()),
             )
         if recipe.registration == "deformation":
             yield Stage(
@@ -118,6 +120,9 @@ class LenslessStages:
                 share=_START_SHARE,
                 essential=True,
                 show=lambda state, undeformed: state,
+                early=lambda state, deformation: replace(
+                    state, registration=_merged(state.registration, deformation.unfinished())
+                ),
             )
         if recipe.calibration.wanted:
             yield Stage(
@@ -129,7 +134,8 @@ class LenslessStages:
                 show=lambda state, calibrated: (
                     state if calibrated.field is None else replace(state, field=calibrated.field)
                 ),
-                at_once=True,  # the search for the plane of the object
+                # without the search for the plane of the object
+                early=lambda state, calibration: self._calibrated(state, calibration.current()),
             )
         if recipe.unknown_illumination.solve:
             yield Stage(
@@ -166,13 +172,7 @@ class LenslessStages:
         return replace(began, registration=registered.report)
 
     def _undeformed(self, state: LenslessState, undeformed: RegisteredRecording) -> LenslessState:
-        before, report = state.registration or {}, undeformed.report
-        merged = {
-            **before,
-            **report,
-            "warnings": [*before.get("warnings", ()), *report["warnings"]],
-            "summary": f"{before.get('summary', '')}; {report['summary']}",
-        }
+        merged = _merged(state.registration, undeformed.report)
         return replace(self.begin(undeformed.setup, undeformed.prepared), registration=merged)
 
     def _calibrated(self, state: LenslessState, calibrated: CalibratedRecording) -> LenslessState:
@@ -361,6 +361,17 @@ class LenslessStages:
             return AdamDescent(problem, state.unknown, settings, budget, keep_start=start, graph=problem.priors is None)
 
         return solver
+
+
+def _merged(first: Mapping[str, Any] | None, second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report of two steps of a registration."""
+    before = first or {}
+    return {
+        **before,
+        **second,
+        "warnings": [*before.get("warnings", ()), *second["warnings"]],
+        "summary": f"{before.get('summary', '')}; {second['summary']}",
+    }
 
 
 def _quick(settings: GaussNewtonSettings) -> GaussNewtonSettings:

@@ -41,6 +41,11 @@ class LatestWork(QObject):
         """Whether a job is running."""
         return self._worker is not None
 
+    @property
+    def waits(self) -> bool:
+        """Whether a later job waits for the one that is running."""
+        return self._next is not None
+
     def request(self, work: Work) -> None:
         """Run a job as soon as the previous one has finished; it must not refer to widgets."""
         if self._closed:

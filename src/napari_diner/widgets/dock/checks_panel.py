@@ -72,7 +72,7 @@ class ChecksPanel(WrappedLabel):
             The thread.
         """
         self._task, self._inputs, self._is_running, self._work = task, inputs, is_running, work
-        work.done.connect(self.show_lines)
+        work.done.connect(self._on_done)
 
     def expect(self, *_: object) -> None:
         """Schedule the checks after a change."""
@@ -111,6 +111,13 @@ class ChecksPanel(WrappedLabel):
             self.lines = []
             self.say("Checking data and settings…")
         self._work.request(functools.partial(preflight, self._task, recipe, frames, describe=self._describe))
+
+    def _on_done(self, lines: Sequence[Finding]) -> None:
+        """Show what was found, unless it is about settings that are others now."""
+        if self._timer.isActive():
+            self._checked = None  # even if the next settings are the same again
+        elif self._work is None or not self._work.waits:
+            self.show_lines(lines)
 
     def show_lines(self, lines: Sequence[Finding]) -> None:
         """Show the results of checks."""

@@ -18,11 +18,12 @@ from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.forms.editors import Editor
 from napari_diner.widgets.forms.source_choice import SourceChoice
 from napari_diner.widgets.forms.stack_choice import StackChoice
+from napari_diner.widgets.layers.layer_axes import name_axes
 from napari_diner.widgets.layers.layer_metadata import files_of
 from napari_diner.widgets.layers.pixel_size import doubts_about, lay_over, pixel_side
 from napari_diner.widgets.layers.placement import Placement
 from napari_diner.widgets.layers.result_layers import ResultLayers
-from napari_diner.widgets.layers.world import shown_place
+from napari_diner.widgets.layers.world import fit_labels, shown_place
 
 StackRecipeT = TypeVar("StackRecipeT", bound=RecordingRecipe | IdtRecipe)
 
@@ -117,6 +118,8 @@ class StackDock(TaskDock[StackRecipeT]):
         recipe: StackRecipeT = self.recipe()
         pixel_side(Placement.of(layer), layer.name)
         recipe.check_complete(self.choice.part_of(layer).shape[0])
+        name_axes(layer, "NYX" if layer.ndim == 3 else "YX")
+        fit_labels(self.viewer)
         self.give_pixel_size(layer, recipe.pixel_size_um)
         for source in self.sources.values():
             if isinstance(source.layer, Image | Labels):

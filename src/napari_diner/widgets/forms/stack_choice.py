@@ -102,5 +102,6 @@ def stack_layer(info: StackInfo, load: Callable[[], npt.NDArray[np.generic]], so
         name=info.paths[0].stem if len(info.paths) == 1 else info.paths[0].parent.name,
         scale=None if size is None else (1, size, size),
         units=None if size is None else ("pixel", "um", "um"),
+        axis_labels=("frame", "y", "x"),
         metadata={METADATA_KEY: {"files": info.files, **({"source": source} if source else {})}},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari.layers import Image
+from napari.layers import Image, Layer
 
 from napari_diner.errors import DinerError
 from napari_diner.io.signals import SignalInfo, probe_signal
@@ -45,6 +45,24 @@ def named_axes(layer: Image) -> str:
     labels = "".join(LETTERS.get(str(label).lower(), "?") for label in layer.axis_labels)
     choices = (str(layer_notes(layer).get("axes", "")), labels + "S" * layer.rgb)
     return next((axes for axes in choices if _fit(axes, layer)), "")
+
+
+def name_axes(layer: Layer, axes: str) -> None:
+    """Name the axes of a layer that have no names: the viewer's sliders would show -3, -2 and -1.
+
+    Parameters
+    ----------
+    layer
+        The layer; names that it has are kept.
+    axes
+        The letters of its last axes, without that of colours; ``?`` for one that stays without a name.
+    """
+    named = list(layer.axis_labels)
+    for place, letter in enumerate(reversed(axes), start=1):
+        if letter != "?" and named[-place] == str(-place):
+            named[-place] = "frame" if letter == "N" else letter.lower()
+    if tuple(named) != tuple(layer.axis_labels):
+        layer.axis_labels = named
 
 
 def scale_um_of(layer: Image, axes: str) -> tuple[float, ...]:

@@ -81,13 +81,14 @@ class ResultLayers(PreviewLayers):
         others = {other.name for other in self._viewer.layers if other is not layer}
         partial = ["partial"] * result.partial
         remarks = partial
-        if _with_remarks(array.name, partial) in others:
+        if with_remarks(array.name, partial) in others:
             solver = result.report.get("solver")
             remarks = [*([str(solver)] if solver else []), *partial]
-        return _with_remarks(array.name, remarks)
+        return with_remarks(array.name, remarks)
 
 
-def _with_remarks(name: str, remarks: list[str]) -> str:
+def with_remarks(name: str, remarks: list[str]) -> str:
+    """Return the name of a layer with remarks behind it: ``"phase (partial)"``."""
     return f"{name} ({', '.join(remarks)})" if remarks else name
 
 

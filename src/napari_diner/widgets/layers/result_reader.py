@@ -69,14 +69,15 @@ def _layers(path: Path) -> list[LayerData]:
     layers = [*(_layer(result, array) for array in arrays), *(_lazy_layer(image, result) for image in images)]
     if len(layers) == 1:
         layers[0][1]["visible"] = True
-    # the last layer is on top
-    return sorted(layers, key=lambda layer: -len(layer[1]["axis_labels"]))
+    # the last layer is on top; those that are hidden at first are below
+    return sorted(layers, key=lambda layer: (layer[1].get("visible", True), -len(layer[1]["axis_labels"])))
 
 
 def _layer(result: Result, array: NamedArray) -> LayerData:
-    from napari_diner.widgets.layers.result_layers import metadata_of
+    from napari_diner.widgets.layers.result_layers import metadata_of, with_remarks
 
     arguments = _arguments(result, array) | {"metadata": metadata_of(result, array)}
+    arguments["name"] = with_remarks(array.name, ["partial"] * result.partial)
     return arguments.pop("data"), arguments, "image"
 
 
@@ -114,8 +115,9 @@ def _arguments(result: Result, array: NamedArray) -> LayerArguments:
     from napari_diner.widgets.idt.volume_layers import volume_arguments
     from napari_diner.widgets.layers.layer_arguments import layer_arguments
 
-    return (
-        volume_arguments(array, result.recipe)
-        if isinstance(result.recipe, IdtRecipe) and array.axes.endswith("ZYX")
-        else layer_arguments(array)
-    )
+    if not isinstance(result.recipe, IdtRecipe):
+        return layer_arguments(array)
+    if array.axes.endswith("ZYX"):
+        return volume_arguments(array, result.recipe)
+    # as after the run: it would cover the volume
+    return layer_arguments(array) | {"visible": array.name != "residual"}

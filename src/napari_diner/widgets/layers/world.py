@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 
 from napari_diner.widgets.garbage import set_aside
-from napari_diner.widgets.layers.layer_axes import LETTERS
+from napari_diner.widgets.layers.layer_axes import LETTERS, name_axes
 from napari_diner.widgets.layers.layer_units import factor_between, is_length
 
 
@@ -48,7 +48,7 @@ def combine_units(viewer: ViewerModel, *added: Layer) -> None:
     have no unit of their own: it is the micrometre, one for each frame, where another layer has a depth, and the pixel
     where others count in pixels.
     """
-    layers = [*viewer.layers, *added]
+    layers, names = [*viewer.layers, *added], viewer.dims.axis_labels
     for place in range(3, max((layer.ndim for layer in layers), default=0) + 1):
         sharing = [layer for layer in layers if layer.ndim >= place]
         if len({is_length(layer.units[-place]) for layer in sharing}) < 2:
@@ -59,6 +59,13 @@ def combine_units(viewer: ViewerModel, *added: Layer) -> None:
                 _set_unit(layer, place, "um")
             elif not depth and _counts(layer, place):
                 _set_unit(layer, place, "pixel")
+    if viewer.dims.axis_labels != names:
+        fit_labels(viewer)
+
+
+def fit_labels(viewer: ViewerModel) -> None:
+    """Make room for the names of axes beside the sliders, which have the width of the names before: "f…"."""
+    viewer.dims.events.order()
 
 
 def _counts(layer: Layer, place: int) -> bool:
@@ -67,12 +74,11 @@ def _counts(layer: Layer, place: int) -> bool:
 
 
 def _set_unit(layer: Layer, place: int, unit: str) -> None:
-    units, labels = list(layer.units), list(layer.axis_labels)
+    units = list(layer.units)
     units[-place] = unit
-    if labels[-place] == str(-place):
-        # without a name, it would be taken for a depth from now on
-        labels[-place] = "frame"
-    layer.units, layer.axis_labels = units, labels
+    layer.units = units
+    # without a name, it would be taken for a depth from now on
+    name_axes(layer, "N".ljust(place - 2, "?") + "YX")
 
 
 def in_world(viewer: ViewerModel, layer: Layer) -> list[float]:
