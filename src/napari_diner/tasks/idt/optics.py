@@ -27,7 +27,7 @@ _WEAK_LOW_FREQUENCIES = 0.2
 # largest plausible ratio of the required pixel size to the actual one
 _NEEDLESSLY_FINE = 6
 # operations of Fourier transforms per second: on a core, and on a graphics card
-_SPEED = 2.5e9
+_SPEED = 9e9
 _SPEED_OF_A_CARD = 1e12
 _PRODUCTS = 6e7  # per second and thread, with the Fourier transforms of the data
 

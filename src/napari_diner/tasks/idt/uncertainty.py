@@ -145,14 +145,14 @@ def _not_recorded(estimate: VolumeUncertainty, rows: list[dict[str, float | None
     if all(row["axial_per_um"] is None for row in rows):
         return "The transfer functions are given, so that the missing cone is not known here."
     parts = [
-        f"below {row['axial_period_um']:.2g} µm where there are {entry.band.text} across"
+        f"below {row['axial_period_um']:.2g} µm for {entry.band.text} across"
         for entry, row in zip(estimate.bands, rows, strict=True)
         if row["axial_period_um"]
     ]
     lateral = [entry.band.text for entry, row in zip(estimate.bands, rows, strict=True) if not row["axial_period_um"]]
-    beyond = f", and {', '.join(lateral)} across altogether" if lateral else ""
+    beyond = f", and none at all for {', '.join(lateral)} across" if lateral else ""
     return (
-        f"Not in your data are periods along z {', '.join(parts)}{beyond}; what n shows of them is due to the priors."
+        f"The frames contain no periods along z {', '.join(parts)}{beyond}; what n shows of them is due to the priors."
     )
 
 
