@@ -265,6 +265,28 @@ sys.meta_path.insert(0, Interrupter)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("module", ["napari_diner.cli.app", "napari_diner.tasks.lensless.task"])
+@pytest.mark.parametrize(
+    "error", ["ValueError('no serializer: KeyboardInterrupt:')", "ValueError('stopped') from KeyboardInterrupt()"]
+)
+def test_an_interruption_that_a_library_reports_in_its_own_way_is_one(
+    error: str, module: str, recording: Path, tmp_path: Path
+) -> None:
+    """As pydantic does when Ctrl-C arrives while it builds a schema."""
+    code = f"""
+import sys
+class Library:
+    def find_spec(name, path, target=None):
+        if name == {module!r}:
+            raise {error}
+sys.meta_path.insert(0, Library)
+{SCRIPT}
+"""
+    command = [sys.executable, "-c", code, "run", recording / "recipe.yaml", "-o", tmp_path / "out"]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (finished.returncode, finished.stderr) == (130, "napari-diner: interrupted; nothing was written\n")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_an_interruption_after_the_end_changes_nothing() -> None:
     code = f"import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT); {SCRIPT}"

@@ -32,10 +32,22 @@ def main() -> None:
         # the command is done; a Ctrl-C during the shutdown of Python would change the exit code
         for number in (signal.SIGINT, signal.SIGTERM, closed):
             signal.signal(number, signal.SIG_IGN)
-    except KeyboardInterrupt as interruption:
-        print(f"napari-diner: interrupted; {str(interruption) or 'nothing was written'}", file=sys.stderr)
+    except BaseException as error:
+        if not is_interruption(error):
+            raise
+        told = str(error) if isinstance(error, KeyboardInterrupt) else ""
+        print(f"napari-diner: interrupted; {told or 'nothing was written'}", file=sys.stderr)
         code = 130
     sys.exit(code)
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Return whether an error is due to Ctrl-C, which libraries in other languages turn into errors of their own."""
+    return (
+        isinstance(error, KeyboardInterrupt)
+        or isinstance(error.__cause__, KeyboardInterrupt)
+        or (isinstance(error, Exception) and KeyboardInterrupt.__name__ in str(error))
+    )
 
 
 def _open_streams() -> None:

@@ -12,6 +12,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
 
 from napari_diner import __version__
+from napari_diner.cli import is_interruption
 from napari_diner.cli.batch import batch, watch
 from napari_diner.cli.commands import check_command, compare_command, run_command, simulate_command, task_command
 from napari_diner.cli.demo import demo
@@ -78,6 +79,8 @@ def execute(arguments: Sequence[str]) -> int:
     except MemoryError:
         return _complain("The memory of this machine is full; crop or bin the frames, or use a larger machine")
     except Exception as error:
+        if is_interruption(error):
+            raise KeyboardInterrupt from error
         if isinstance(error, FileNotFoundError) and not _is_somewhere():
             return _complain("The working folder does not exist any more; change to another one")
         if isinstance(error, OSError) and error.filename is None and error.errno in _UNPRINTABLE:
