@@ -352,7 +352,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         layout.addWidget(splitter, 1)
         self.recipe_menu = RecipeMenu(self)
         layout.addLayout(row(self.save_button, self.recipe_menu))
-        self.setMinimumWidth(320)
+        self.setMinimumWidth(300)
         self.panel.run_requested.connect(self.run)
         self.panel.previewed.connect(self.layers.show)
         self.panel.completed.connect(self.show_outcome)

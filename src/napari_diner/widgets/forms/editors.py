@@ -269,6 +269,8 @@ def make_editors(
 def add_rows(form: QFormLayout, model: type[BaseModel], editors: Mapping[str, Editor]) -> QFormLayout:
     """Append a row with title and editor for each of some fields of a model to a form, and return the form."""
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    # in a dock that is narrow, as on a screen at 150 %, nothing is cut off
+    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
     for name, editor in editors.items():
         form.addRow(label_of(model, name), cast(QWidget, editor))
     return form

@@ -49,6 +49,7 @@ class IlluminationEditor(QWidget):
         self.kind.addItem("Listed", "list")
         self.kind.setToolTip("Directions evenly spaced on a circle, or listed for each frame")
         WheelGuard(self.kind)
+        self.kind.setMinimumWidth(76)
         self.ring = make_editors(RingSettings, tuple(RingSettings.model_fields))
         self._form = QFormLayout()
         remove_margins(self._form)

@@ -8,14 +8,14 @@ from typing import TypeVar
 
 import napari
 from napari.layers import Image
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.names import distances_in_names
 from napari_diner.tasks.lensless.recipe import RecordingRecipe
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.stack_dock import StackDock
-from napari_diner.widgets.forms.controls import button, row
+from napari_diner.widgets.forms.controls import button, remove_margins
 from napari_diner.widgets.layers.layer_metadata import files_of
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.lensless.distances_table import DistancesTable
@@ -46,7 +46,11 @@ class RecordingDock(StackDock[RecordingT]):
         self.crop_button = button("Crop to rectangle", tip, self.crop)
         self._preprocess = self.advanced.sections["preprocess"]
         tools = QWidget()
-        tools.setLayout(row(self.show_button, self.crop_button))
+        # one below the other, as even a folded section determines the least width of the dock
+        column = QVBoxLayout(tools)
+        remove_margins(column, 4)
+        column.addWidget(self.show_button)
+        column.addWidget(self.crop_button)
         self._preprocess.addWidget(tools)
 
     def fill_in(self, layer: Image) -> None:
