@@ -18,6 +18,7 @@ from napari_diner.solvers.idt.weight_choice import noise_level
 from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.idt.extent import warnings_of_ends
 from napari_diner.tasks.idt.optics import ComputedModels, prediction_seconds
+from napari_diner.tasks.idt.patterns_left import static_left
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.recording import IdtRecording
 from napari_diner.tasks.idt.rival import Comparison
@@ -27,6 +28,7 @@ from napari_diner.tasks.idt.strong import warnings_of_reach
 from napari_diner.tasks.idt.truth import score
 from napari_diner.tasks.job import Outcome, RunRecord
 from napari_diner.tasks.report import mean_square, psnr_db
+from napari_diner.tasks.stripes_left import stripes_left
 from napari_diner.tasks.unexplained import Unexplained
 from napari_diner.tasks.wording import percent
 
@@ -41,9 +43,6 @@ _DOUBTFUL_FRAME, _CHECK = 0.02, "direction, alignment and background"
 # share beyond noise that is left with a tenth of the penalty: at most 0.044 with the right directions, in fields that
 # continue beyond their edges, and at least 0.06 if they are turned by 15° or reversed
 _OF_PENALTY = 0.05
-# part of the residual that is the same in all frames, at most 0.1 with a right background, and share of the data, from
-# which it is named; the fewest frames
-_STATIC, _STATIC_SHARE, _FEWEST = 0.4, 0.03, 6
 # time for the score of a run that was ended early, and the fewest frames for it
 _SCORING_S, _FEWEST_SCORED = 0.3, 4
 # largest share for a volume whose shape means something
@@ -151,9 +150,16 @@ def outcome_of(
         figures["truth"] = score(n_re.data, n_im.data, recording.truth, recipe.medium_index)
     figures |= record.reconstruction
     is_described = state.is_multiply_scattering or phase <= LINEAR_PHASE_RAD
-    static = [] if phase > LINEAR_PHASE_RAD or is_sampled else _of_static(residual, unexplained, recipe.background)
+    static, stripes = list[str](), list[str]()
+    if not is_sampled:
+        is_weak, beyond = phase <= LINEAR_PHASE_RAD, state.dark is not None
+        static = static_left(
+            residual, data, unexplained, recipe.background, is_weak=is_weak, is_described=is_described and not beyond
+        )
+        stripes = [] if static or beyond else stripes_left(residual, data)
     of_penalty = [] if static else _of_penalty(state, unexplained, data)
     warnings = static or ([] if of_penalty else unexplained.warnings(*_DOUBTFUL, first=record.first_cure))
+    warnings = [*warnings, *stripes]
     dark, beside = state.dark, state.brightness
     behind = [] if comparison is None else comparison.warnings()
     if comparison is not None:
@@ -220,18 +226,4 @@ def _of_penalty(state: IdtState, unexplained: Unexplained, data: Frames) -> list
         f"{percent(unexplained.share)} of the variation of the data is left unexplained, as the weight of the closed "
         f"form, which keeps out noise, holds back detail: a tenth of it leaves {percent(loosened)}; the solver voxels "
         "explains more"
-    ]
-
-
-def _of_static(residual: Frames, unexplained: Unexplained, background: str) -> list[str]:
-    """Return a warning if most of the residual of a weak sample, (N, Y, X), is the same in all frames."""
-    square = mean_square(residual)
-    static = float(np.mean(np.square(residual.mean(0, dtype=np.float64)))) / (square or 1.0)
-    # the mean of independent residuals has 1/N of their power
-    if len(residual) < _FEWEST or static < _STATIC or (static - 1 / len(residual)) * unexplained.share < _STATIC_SHARE:
-        return []
-    own = ", or because frames are divided by their own mean although the sample absorbs" * (background == "mean")
-    return [
-        f"{percent(unexplained.share)} of the variation of the data is left unexplained, and most of it is the same in "
-        f"all frames, as of dirt, fringes or uneven light{own}; a background recorded without the sample removes it"
     ]

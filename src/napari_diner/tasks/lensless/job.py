@@ -45,12 +45,12 @@ from napari_diner.tasks.lensless.setup import Setup, geometry_report, light_repo
 from napari_diner.tasks.lensless.slow_phase import slow_phase
 from napari_diner.tasks.lensless.stages import LenslessStages
 from napari_diner.tasks.lensless.state import LenslessState
-from napari_diner.tasks.lensless.static_pattern import static_pattern
-from napari_diner.tasks.lensless.stripes_left import stripes_left
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
 from napari_diner.tasks.preflight import Finding, saturation
 from napari_diner.tasks.report import psnr_db
+from napari_diner.tasks.static_pattern import static_pattern
+from napari_diner.tasks.stripes_left import stripes_left
 from napari_diner.tasks.surround import surround_mode, surround_warnings
 from napari_diner.tasks.unexplained import Unexplained
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 import napari_diner as nd
-from napari_diner.tasks.lensless.stripes_left import stripes_left
+from napari_diner.tasks.stripes_left import stripes_left
 from tests.kit.runs import finished
 
 Array = npt.NDArray[Any]
@@ -45,6 +45,9 @@ def test_other_errors_have_no_stripes() -> None:
     striped = 0.2 * random.standard_normal((4, 48, 1)) + 0.1 * random.standard_normal((4, 48, 50))
     assert stripes_left(striped, reference)[0].startswith(f"{STRIPES}rows")
     assert stripes_left(striped.swapaxes(1, 2), reference.swapaxes(1, 2))[0].startswith(f"{STRIPES}columns")
+    same = np.broadcast_to(0.2 * random.standard_normal((1, 1, 50)), striped.shape) + 0.01 * striped
+    (text,) = stripes_left(same, reference)
+    assert text.startswith(f"{STRIPES}columns") and "the same in all frames, as from columns of the camera" in text
     # of a sample that consists of lines
     grating = 0.5 * reference + np.random.default_rng(6).standard_normal((4, 48, 1))
     assert stripes_left(striped, grating) == []

@@ -16,10 +16,7 @@ _FEWEST_FRAMES = 3
 
 
 def static_pattern(residual: Frames, reference: Frames, *, is_corrected: bool = False) -> list[str]:
-    """Return a warning if residuals have a considerable part in common.
-
-    The products of the residuals r of two frames, ``⟨r_i r_j⟩``, are the power of what they share: noise and errors of
-    single frames do not contribute. An object does not explain it, as its light spreads from frame to frame.
+    """Return a warning if residuals of lensless frames have a considerable part in common; see `static_share`.
 
     Parameters
     ----------
@@ -28,9 +25,33 @@ def static_pattern(residual: Frames, reference: Frames, *, is_corrected: bool = 
     is_corrected
         Whether the frames are divided by a flat field.
     """
+    share = static_share(residual, reference)
+    if share is None:
+        return []
+    cure = "a flat field, recorded without the sample, removes it, and a mask leaves out single spots"
+    if is_corrected:
+        cure = "the flat field does not hold it, as if recorded earlier"
+    return [
+        f"a pattern that is the same in all frames makes up {percent(share)} of their variation and is "
+        f"left unexplained, as of dust on the sensor or its window, of pixels that differ, or of frames whose values "
+        f"were changed after they were recorded; {cure}"
+    ]
+
+
+def static_share(residual: Frames, reference: Frames) -> float | None:
+    """Return the part of the data that residuals have in common, if it is considerable, or else None.
+
+    The products of the residuals r of two frames, ``⟨r_i r_j⟩``, are the power of what they share: noise and errors of
+    single frames do not contribute. An object does not explain it, as its light changes from frame to frame.
+
+    Parameters
+    ----------
+    residual, reference
+        Residuals, (N, Y, X), of the result and of an empty field or volume; zero at invalid values.
+    """
     count = len(residual)
     if count < _FEWEST_FRAMES:
-        return []
+        return None
     total = residual.sum(0, dtype=np.float64)
     square, variation, shared = 0.0, 0.0, []
     for own, empty in zip(residual, reference, strict=True):
@@ -41,12 +62,5 @@ def static_pattern(residual: Frames, reference: Frames, *, is_corrected: bool = 
         variation += float(np.square(empty, dtype=np.float64).sum())
     static = sum(shared)
     if static <= max(_SHARE * variation, _OF_RESIDUAL * square) or min(shared) < _IN_EACH * static / count:
-        return []
-    cure = "a flat field, recorded without the sample, removes it, and a mask leaves out single spots"
-    if is_corrected:
-        cure = "the flat field does not hold it, as if recorded earlier"
-    return [
-        f"a pattern that is the same in all frames makes up {percent(static / variation)} of their variation and is "
-        f"left unexplained, as of dust on the sensor or its window, of pixels that differ, or of frames whose values "
-        f"were changed after they were recorded; {cure}"
-    ]
+        return None
+    return static / variation

@@ -23,6 +23,8 @@ _SHARE = 4e-4
 # median of the squares of the stripes relative to their mean: 0.45 for noise, 0.5 for a wave, less for few lines, such
 # as those of a fibre
 _THROUGHOUT = 0.2
+# part of the stripes that frames have in common, from which they are those of the camera
+_SAME = 0.5
 
 
 def stripes_left(residual: Frames, reference: Frames) -> list[str]:
@@ -46,13 +48,27 @@ def stripes_left(residual: Frames, reference: Frames) -> list[str]:
         share = float(strength.sum()) / variation
         has = (own > _OF_RESIDUAL) & (own > _MORE * usual) & (throughout > _THROUGHOUT)
         if share > _SHARE and has.mean() >= _OF_FRAMES:
+            cause = (
+                f"the same in all frames, as from {name} of the camera that differ; a flat field or background, "
+                "recorded without the sample, removes them"
+                if _in_common(residual, axis) > _SAME
+                else "as from a lamp that flickers while a camera exposes line by line (rolling shutter), or from its "
+                "electronics; record with steady light, or average several exposures of each frame"
+            )
             return [
                 f"most frames have stripes along their {name} that no sample explains, {percent(share)} of the "
-                "variation of the data, as from a lamp that flickers while a camera exposes line by line (rolling "
-                "shutter), or from its electronics; record with steady light, or average several exposures "
-                "of each frame"
+                f"variation of the data, {cause}"
             ]
     return []
+
+
+def _in_common(images: Frames, axis: int) -> float:
+    """Return the part of the means over lines of images, (N, Y, X), that is the same in all of them."""
+    means = images.mean(3 - axis, dtype=np.float64)
+    means -= means.mean(1, keepdims=True)
+    count, power = len(means), float(np.square(means).mean())
+    # the mean of independent ones has 1/N of their power
+    return (float(np.square(means.mean(0)).mean()) / (power or 1.0) - 1 / count) * count / (count - 1)
 
 
 def _of_lines(images: Frames, axis: int) -> tuple[Vector, Vector, Vector]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 import napari_diner as nd
-from napari_diner.tasks.lensless.static_pattern import static_pattern
+from napari_diner.tasks.static_pattern import static_pattern
 from tests.kit.runs import finished
 
 Array = npt.NDArray[Any]

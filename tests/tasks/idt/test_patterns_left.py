@@ -1,0 +1,29 @@
+"""Patterns that no volume explains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.tasks.idt.small_recordings import Array, Recording, reconstructed
+
+
+def told(recording: Recording, frames: Array, solver: str) -> list[str]:
+    quick = {"model": "born", "iterations": 8, "regularization": {"tv": 1e-3}}
+    report = reconstructed(recording.recipe.updated({"solver": solver, **quick}), frames).report
+    return [text for text in report["warnings"] if "stripes" in text or "same in all frames" in text]
+
+
+@pytest.mark.parametrize("solver", ["voxels", "tikhonov"])
+def test_stripes_and_unequal_pixels_are_named(recording: Recording, solver: str) -> None:
+    frames, random = recording.frames, np.random.default_rng(7)
+    size = float(frames.std())
+    assert told(recording, frames, solver) == []
+    flicker = np.sin(np.arange(48)[:, None] / 2.2 + 1.7 * np.arange(len(frames))[:, None, None])
+    (text,) = told(recording, frames + 0.3 * size * flicker, solver)
+    assert text.startswith("most frames have stripes along their rows") and "rolling shutter" in text
+    (text,) = told(recording, frames + 0.25 * size * random.standard_normal((1, 1, 48)), solver)
+    assert "same in all frames" in text and "columns" in text and "background" in text
+    # weaker than what makes a result doubtful
+    (text,) = told(recording, frames + 0.12 * size * random.standard_normal((48, 48)), solver)
+    assert text.startswith("a pattern that is the same in all frames makes up ") and "a background recorded" in text
