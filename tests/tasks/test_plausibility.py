@@ -43,6 +43,7 @@ IDT = sample("idt", model="born")
     ("changes", "text"),
     [
         ({"wavelength_um": 633.0}, "enter 0.633"),
+        ({"wavelength_um": 6330.0}, "check wavelength_um: the wavelength of 6330 µm"),
         ({"pixel_size_um": 0.0014}, "enter 1.4"),
         ({"distances_um": (0.25, 0.3, 0.36, 0.41)}, "enter 250 to 410"),
         ({"distances_um": (2.5e-4, 3e-4, 3.6e-4, 4.1e-4)}, "enter 250 to 410"),

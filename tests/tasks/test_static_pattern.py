@@ -53,3 +53,10 @@ def test_what_all_but_one_frame_share_is_not_called_static() -> None:
     shared[2] = noise[2]
     assert static_pattern(shared, reference) == []
     assert static_pattern(noise, reference) == static_pattern(shared[:2], reference[:2]) == []
+
+
+def test_what_frames_share_is_not_the_cause_of_a_doubtful_result_if_they_differ_by_more() -> None:
+    random = np.random.default_rng(4)
+    reference, own = (random.standard_normal((4, 30, 30)) * size for size in (1, 0.3))
+    shared = own + 0.2 * random.standard_normal((1, 30, 30))
+    assert static_pattern(shared, reference) and static_pattern(shared, reference, least=0.5) == []

@@ -48,6 +48,8 @@ def test_other_errors_have_no_stripes() -> None:
     same = np.broadcast_to(0.2 * random.standard_normal((1, 1, 50)), striped.shape) + 0.01 * striped
     (text,) = stripes_left(same, reference)
     assert text.startswith(f"{STRIPES}columns") and "the same in all frames, as from columns of the camera" in text
+    # as strong as the sample
+    assert stripes_left(striped, 0.3 * reference + striped)
     # of a sample that consists of lines
     grating = 0.5 * reference + np.random.default_rng(6).standard_normal((4, 48, 1))
     assert stripes_left(striped, grating) == []

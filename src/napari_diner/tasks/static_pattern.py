@@ -15,7 +15,7 @@ _SHARE, _OF_RESIDUAL, _IN_EACH = 0.002, 0.2, 0.5
 _FEWEST_FRAMES = 3
 
 
-def static_pattern(residual: Frames, reference: Frames, *, is_corrected: bool = False) -> list[str]:
+def static_pattern(residual: Frames, reference: Frames, *, is_corrected: bool = False, least: float = 0.0) -> list[str]:
     """Return a warning if residuals of lensless frames have a considerable part in common; see `static_share`.
 
     Parameters
@@ -24,8 +24,10 @@ def static_pattern(residual: Frames, reference: Frames, *, is_corrected: bool = 
         Residuals, (N, Y, X), of the result and of an empty field; zero at invalid values.
     is_corrected
         Whether the frames are divided by a flat field.
+    least
+        Part of the residual that they must have in common.
     """
-    share = static_share(residual, reference)
+    share = static_share(residual, reference, least)
     if share is None:
         return []
     cure = "a flat field, recorded without the sample, removes it, and a mask leaves out single spots"
@@ -38,7 +40,7 @@ def static_pattern(residual: Frames, reference: Frames, *, is_corrected: bool = 
     ]
 
 
-def static_share(residual: Frames, reference: Frames) -> float | None:
+def static_share(residual: Frames, reference: Frames, least: float = 0.0) -> float | None:
     """Return the part of the data that residuals have in common, if it is considerable, or else None.
 
     The products of the residuals r of two frames, ``⟨r_i r_j⟩``, are the power of what they share: noise and errors of
@@ -48,6 +50,8 @@ def static_share(residual: Frames, reference: Frames) -> float | None:
     ----------
     residual, reference
         Residuals, (N, Y, X), of the result and of an empty field or volume; zero at invalid values.
+    least
+        Part of the residual that they must have in common, if it is more than usual.
     """
     count = len(residual)
     if count < _FEWEST_FRAMES:
@@ -61,6 +65,7 @@ def static_share(residual: Frames, reference: Frames) -> float | None:
         square += power
         variation += float(np.square(empty, dtype=np.float64).sum())
     static = sum(shared)
-    if static <= max(_SHARE * variation, _OF_RESIDUAL * square) or min(shared) < _IN_EACH * static / count:
+    part = max(_OF_RESIDUAL, least) * square
+    if static <= max(_SHARE * variation, part) or min(shared) < _IN_EACH * static / count:
         return None
     return static / variation

@@ -23,6 +23,8 @@ _SHARE = 4e-4
 # median of the squares of the stripes relative to their mean: 0.45 for noise, 0.5 for a wave, less for few lines, such
 # as those of a fibre
 _THROUGHOUT = 0.2
+# part of a frame below which the sample does not consist of lines
+_LINES = 0.4
 # part of the stripes that frames have in common, from which they are those of the camera
 _SAME = 0.5
 
@@ -44,9 +46,11 @@ def stripes_left(residual: Frames, reference: Frames) -> list[str]:
     own_parts = [part for _, part, _ in along]
     for axis, name, other in zip((1, 2), ("rows", "columns"), own_parts[::-1], strict=True):
         strength, own, throughout = along[axis - 1]
-        usual = np.maximum(other, _of_lines(reference, axis)[1])
+        of_sample = _of_lines(reference, axis)[1]
+        # frames have stripes themselves, which say little about the sample unless they are most of it
+        usual = np.maximum(_MORE * other, np.where(of_sample < _LINES, 1.0, _MORE) * of_sample)
         share = float(strength.sum()) / variation
-        has = (own > _OF_RESIDUAL) & (own > _MORE * usual) & (throughout > _THROUGHOUT)
+        has = (own > _OF_RESIDUAL) & (own > usual) & (throughout > _THROUGHOUT)
         if share > _SHARE and has.mean() >= _OF_FRAMES:
             cause = (
                 f"the same in all frames, as from {name} of the camera that differ; a flat field or background, "

@@ -27,3 +27,13 @@ def test_stripes_and_unequal_pixels_are_named(recording: Recording, solver: str)
     # weaker than what makes a result doubtful
     (text,) = told(recording, frames + 0.12 * size * random.standard_normal((48, 48)), solver)
     assert text.startswith("a pattern that is the same in all frames makes up ") and "a background recorded" in text
+
+
+def test_samples_in_air_have_no_index_of_a_gas(recording: Recording) -> None:
+    def said(index: float) -> list[str]:
+        recipe = recording.recipe.updated({"solver": "tikhonov", "medium_index": index})
+        warnings = reconstructed(recipe, recording.frames).report["warnings"]
+        return [text for text in warnings if "check medium_index" in text]
+
+    assert "in a medium of 1, which is that of air" in said(1.0)[0]
+    assert said(1.33) == []

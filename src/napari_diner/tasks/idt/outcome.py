@@ -19,6 +19,7 @@ from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regi
 from napari_diner.tasks.idt.extent import warnings_of_ends
 from napari_diner.tasks.idt.optics import ComputedModels, prediction_seconds
 from napari_diner.tasks.idt.patterns_left import static_left
+from napari_diner.tasks.idt.plausibility import warnings_of_medium
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.recording import IdtRecording
 from napari_diner.tasks.idt.rival import Comparison
@@ -154,12 +155,18 @@ def outcome_of(
     if not is_sampled:
         is_weak, beyond = phase <= LINEAR_PHASE_RAD, state.dark is not None
         static = static_left(
-            residual, data, unexplained, recipe.background, is_weak=is_weak, is_described=is_described and not beyond
+            residual,
+            data,
+            unexplained,
+            recipe.background,
+            is_weak=is_weak,
+            # the first steps of a solver leave something that frames share, too
+            is_described=is_described and not beyond and not record.first_cure,
         )
         stripes = [] if static or beyond else stripes_left(residual, data)
     of_penalty = [] if static else _of_penalty(state, unexplained, data)
     warnings = static or ([] if of_penalty else unexplained.warnings(*_DOUBTFUL, first=record.first_cure))
-    warnings = [*warnings, *stripes]
+    warnings = [*stripes, *warnings]
     dark, beside = state.dark, state.brightness
     behind = [] if comparison is None else comparison.warnings()
     if comparison is not None:
@@ -203,6 +210,8 @@ def outcome_of(
         )
     if not state.is_multiply_scattering:
         warnings += warnings_of_phase(state, phase)
+    if unexplained.share < _MOSTLY_EXPLAINED:
+        warnings += warnings_of_medium(recipe.medium_index, float(n_re.data.max()))
     images = [] if is_sampled else [NamedArray("residual", residual, "NYX", (1.0, *recipe.voxel_um[1:]))]
     return Outcome(
         arrays=(n_re, n_im, *images),

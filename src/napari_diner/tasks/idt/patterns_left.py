@@ -33,7 +33,7 @@ def static_left(
     is_weak
         Whether single scattering describes the sample.
     is_described
-        Whether the model of the volume does.
+        Whether the model of the volume does, and the run is finished.
     """
     square = mean_square(residual)
     static = float(np.mean(np.square(residual.mean(0, dtype=np.float64)))) / (square or 1.0)
@@ -50,7 +50,7 @@ def static_left(
             f"{percent(unexplained.share)} of the variation of the data is left unexplained, and most of it is the "
             f"same in all frames, as of dirt, fringes or uneven light{own}; {cure}"
         ]
-    share = static_share(residual, data) if is_described and len(residual) >= _FEWEST else None
+    share = static_share(residual, data, _STATIC) if is_described and len(residual) >= _FEWEST else None
     if share is None:
         return []
     return [

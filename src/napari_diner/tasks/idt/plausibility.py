@@ -36,6 +36,8 @@ _BY_CHANCE = 2e-5
 # dependence of the brightness on the direction of light: polynomials of second degree
 _BY_DIRECTION = 6
 _REWEIGHTED, _OUTLIER = 10, 4.685
+# highest index of a gas, and one below those that are found of any other matter
+_AIR, _MATTER = 1.01, 1.08
 
 
 def optics_doubts(recipe: IdtRecipe, shape: tuple[int, int]) -> list[str]:
@@ -130,4 +132,22 @@ def drift(recipe: IdtRecipe, contrasts: npt.NDArray[np.float32], illumination: I
     return [
         f"the brightness {verb} by {100 * abs(change):.2g} % from the first frame to the last, whatever their "
         "directions, as of a lamp that drifts; background: mean removes that, or an image of the empty field for each"
+    ]
+
+
+def warnings_of_medium(medium_index: float, highest_index: float) -> list[str]:
+    """Return a warning if a sample in air would have an index that no liquid and no solid has.
+
+    Parameters
+    ----------
+    medium_index
+        Index of the medium.
+    highest_index
+        Highest index of the volume; that of a missing cone is lower than the true one.
+    """
+    if medium_index > _AIR or not medium_index < highest_index < _MATTER:
+        return []
+    return [
+        f"the index of the sample is at most {highest_index:.4g} in a medium of {medium_index:g}, which is that of "
+        "air, while liquids and solids have 1.3 or more; check medium_index, which changes shapes along z, too"
     ]

@@ -220,7 +220,8 @@ def warnings_of_sign(assumed: SampleSign, sign: int) -> list[str]:
         }[assumed]
         return [
             "the index of the sample comes out below the medium's: either it is lower, as in bubbles, or the "
-            f"directions are turned by 180°, which explains the frames equally well; {consequence}"
+            "directions are turned by 180°, or the frames are negatives, which explains the frames equally well; "
+            f"{consequence}"
         ]
     if sign > 0 and assumed == "negative":
         return [

@@ -63,6 +63,8 @@ _DOUBTFUL = (
 )  # fmt: skip
 _DOUBTFUL_FRAME = 0.002
 _OF_FRAME = "distance, alignment, sharpness and exposure"
+# part of the residual of a doubtful result that the frames must share to be its cause
+_MOSTLY = 0.5
 
 
 class LenslessJob(Job[LenslessState]):
@@ -269,7 +271,9 @@ class LenslessJob(Job[LenslessState]):
                 *unexplained.frame_warnings(_DOUBTFUL_FRAME, _OF_FRAME),
             ]
         regions, blurred = foreign_regions(left, empty), blurred_frames(left, empty)
-        static = static_pattern(left, empty, is_corrected=self._used.preprocess.flat is not None)
+        # wrong settings leave something that frames share, too, but more that they do not
+        least = _MOSTLY if unexplained.is_doubtful(*_DOUBTFUL[:2]) else 0.0
+        static = static_pattern(left, empty, is_corrected=self._used.preprocess.flat is not None, least=least)
         named = [*(region.frame for region in regions), *(number for number, _ in blurred)]
         return [
             *warnings_of_regions(regions, "mask them, or leave these frames out (leave_out)"),

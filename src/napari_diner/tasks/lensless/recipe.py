@@ -12,6 +12,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.physics.lensless.light import Light
 from napari_diner.physics.lensless.point_source import From, magnification
 from napari_diner.physics.optics import Optics
+from napari_diner.physics.plausibility import SENSOR_PIXEL, WAVELENGTH, unusual
 from napari_diner.physics.settings import PaddingSettings, TileSettings
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.representations.registry import representations
@@ -158,9 +159,17 @@ class RecordingRecipe(StackRecipe):
             raise RecipeError("The distances are missing; give {field}, one for each frame", "distances_um")
         self.check_lists(frames)
         if 2 * optics.pixel_size_um * optics.medium_frequency < 1e-3:
+            odd = unusual(
+                {
+                    "wavelength_um": (WAVELENGTH, optics.wavelength_um),
+                    "pixel_size_um": (SENSOR_PIXEL, optics.pixel_size_um),
+                }
+            )
+            culprit = next(iter(odd), "pixel_size_um")
             raise RecipeError(
-                f"{{field}} = {optics.pixel_size_um:g} is far below the wavelength; check that it is in micrometres",
-                "pixel_size_um",
+                f"The pixel size of {optics.pixel_size_um:g} µm is far below the wavelength of "
+                f"{optics.wavelength_um:g} µm; check {{field}}" + (f": {odd[culprit]}" if odd else ""),
+                culprit,
             )
 
 
