@@ -114,17 +114,7 @@ class FitDock(TaskDock[FitRecipe]):
     def complete_recipe(self, layer: Image) -> FitRecipe:
         """Return the recipe, and store the placement of the layer if the axes match it."""
         recipe = self.recipe()
-        dimensions = layer.data.ndim
-        if not recipe.axes:
-            raise RecipeError(f"The axes are missing; type {dimensions} letters: {AXIS_NAMES}", "axes")
-        if len(recipe.axes) != dimensions or recipe.axes.endswith("S") != layer.rgb:
-            shape = "×".join(map(str, layer.data.shape))
-            colours = ", the last of them colours (S)" if layer.rgb else ""
-            raise RecipeError(
-                f"The axes {recipe.axes} do not match {layer.name}, which is {shape}; "
-                f"type {dimensions} letters{colours}",
-                "axes",
-            )
+        check_axes_of(layer, recipe.axes)
         self.give_pixel_size(layer, recipe.pixel_size_um)
         self._appearance = Appearance.of(layer, recipe.axes)
         self.layers.arguments = self._appearance.arguments
@@ -133,6 +123,7 @@ class FitDock(TaskDock[FitRecipe]):
     def frames(self, layer: Image) -> Frames:
         """Return the data of a layer, with their axes and spacing."""
         axes = self.recipe().axes
+        check_axes_of(layer, axes)  # the checks before a run say so, too
         return Frames(data_of(layer), axes, scale_um_of(layer, axes), source_of(layer))
 
     def compare(self) -> None:
@@ -261,3 +252,22 @@ def compare(
     """Start the comparison of representations, in its thread."""
     load_torch()
     return task.compare(recipe, frames, names=names, seconds=seconds, preview_interval_s=PREVIEW_INTERVAL_S)
+
+
+def check_axes_of(layer: Image, axes: str) -> None:
+    """Check that axes are those of the data of a layer.
+
+    Raises
+    ------
+    RecipeError
+        If they are missing, or too many or too few.
+    """
+    dimensions = layer.data.ndim
+    if not axes:
+        raise RecipeError(f"The axes are missing; type {dimensions} letters: {AXIS_NAMES}", "axes")
+    if len(axes) != dimensions or axes.endswith("S") != layer.rgb:
+        shape = "×".join(map(str, layer.data.shape))
+        colours = ", the last of them colours (S)" if layer.rgb else ""
+        raise RecipeError(
+            f"The axes {axes} do not match {layer.name}, which is {shape}; type {dimensions} letters{colours}", "axes"
+        )
