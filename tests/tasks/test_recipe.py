@@ -73,6 +73,17 @@ def test_counts_must_fit_the_stack(name: str) -> None:
         LenslessRecipe.parse(values).check_complete(3)
 
 
+def test_distances_may_be_a_table_as_text_or_as_a_file(tmp_path: Path) -> None:
+    table = tmp_path / "heights.csv"
+    table.write_text("frame;distance_mm\n2;0,75\n1;0,5\n")
+    for text in (str(table), "0.5 mm; 750 um", "500, 750"):
+        assert LenslessRecipe.parse({"distances_um": text}).distances_um == (500, 750)
+    with pytest.raises(RecipeError, match="value 2: 'far' is not a number"):
+        LenslessRecipe.parse({"distances_um": "500, far"})
+    with pytest.raises(RecipeError, match=r"absent.csv cannot be read \(No such file or directory\)"):
+        LenslessRecipe.parse({"distances_um": "absent.csv"})
+
+
 def test_yaml_round_trip(tmp_path: Path) -> None:
     recipe = LenslessRecipe.parse(
         {

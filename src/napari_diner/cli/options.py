@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from napari_diner.errors import InputError, RecipeError, quoted
 from napari_diner.io.places import expanded
-from napari_diner.io.tables import read_table
+from napari_diner.io.tables import TABLES, read_table
 from napari_diner.io.texts import parse_yaml
 from napari_diner.settings import Values, choices, sections, without_none
 from napari_diner.tasks.recipe import absolute_paths, is_file, merge, read_yaml
@@ -22,7 +22,6 @@ from napari_diner.tasks.task import Shortcut
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
-_TABLES = (".csv", ".dat", ".ods", ".tsv", ".txt", ".xls", ".xlsx")
 """Endings of names of tables; those of spreadsheets are refused on reading."""
 SEQUENCE_HELP = "Numbers separated by commas, a CSV file, or YAML."
 
@@ -226,7 +225,7 @@ def parse_sequence(option: Option, text: str) -> object:
             return parse_yaml(text)
         except ValueError:
             raise RecipeError(f"{option.flag} {quoted(text)} is not a list; write it as [1, 2, 3]") from None
-    is_file = text.lower().endswith(_TABLES)
+    is_file = text.lower().endswith(TABLES)
     name = option.keys[-1]
     unit = "um" if name.endswith("_um") else None
     try:

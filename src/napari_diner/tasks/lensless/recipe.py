@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from napari_diner.errors import RecipeError
+from napari_diner.errors import InputError, RecipeError
+from napari_diner.io.tables import TABLES, read_table
 from napari_diner.physics.lensless.light import Light
 from napari_diner.physics.lensless.point_source import From, magnification
 from napari_diner.physics.optics import Optics
@@ -63,7 +65,8 @@ class RecordingRecipe(StackRecipe):
     pixel_size_um: float | None = Field(default=None, gt=0, le=1e6, title="Pixel size (µm)")
     """Distance between neighbouring pixels of the sensor; taken from the file's metadata if left empty."""
     distances_um: tuple[float, ...] = Field(default=(), title="Distances (µm)")
-    """Distance from the sample to the sensor for each frame, in the order of the stack."""
+    """Distance from the sample to the sensor for each frame, in the order of the stack; or a table of them, a file or
+    text."""
     source_distance_um: float | None = Field(default=None, gt=0, title="Source distance (µm)")
     """Distance of the light source; empty for parallel light. The reconstruction is in the size of the sample."""
     source_distance_to: From = Field(default="sample", title="Source distance to")
@@ -82,6 +85,18 @@ class RecordingRecipe(StackRecipe):
     """Corrections of the frames before the reconstruction."""
     padding: PaddingSettings = Field(default_factory=PaddingSettings, title="Padding")
     """Continuation of the field beyond the edges of the field of view."""
+
+    @field_validator("distances_um", mode="before")
+    @classmethod
+    def _from_table(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        is_file = value.strip().lower().endswith(TABLES)
+        try:
+            table = read_table(Path(value.strip())) if is_file else read_table(value, "the text")
+            return table.in_order(1).column("distances_um", unit="um")
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("distances_um", "gains", check_fields=False)
     @classmethod
