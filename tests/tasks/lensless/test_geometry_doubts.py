@@ -46,3 +46,13 @@ def test_a_wrong_distance_beside_a_faulty_frame_has_its_own_number() -> None:
     assert doubt.endswith("(judged without frame 2)")
     assert any(text.startswith("frame 2 has stripes") for text in texts)
     assert len(texts) == 2
+
+
+def test_frames_that_are_displaced_are_not_blamed_on_distances_that_hardly_help() -> None:
+    distances = (520.0, 610.0, 730.0, 870.0, 1040.0)
+    look = {"phase_range_rad": 4.0, "amplitude_min": 0.6, "noise_sigma": 0.004, "seed": 4}
+    sample = nd.sample("lensless", height_px=120, width_px=130, distances_um=distances, **look, **LIGHT)
+    whole = np.asarray(sample.data.data, np.float64)
+    frames = [np.roll(frame, (2 * number, -3 * number), (0, 1)) for number, frame in enumerate(whole)]
+    texts = nd.lensless.start(np.array(frames)[:, 20:108, 20:120], distances_um=distances, **LIGHT).warnings
+    assert [text for text in texts if text.startswith("the frames are displaced against each other")] == list(texts)

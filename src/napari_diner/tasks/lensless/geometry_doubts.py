@@ -20,6 +20,8 @@ from napari_diner.tasks.lensless.short_look import SIDES_PX, ShortLook
 
 # what another scale may leave unexplained if no other error is to be looked for
 _CLEAR = 0.1
+# what it may leave if frames seem displaced as a consequence of it
+_EXPLAINED = 0.05
 _FEWEST_FRAMES = 2
 
 
@@ -76,7 +78,7 @@ class GeometryDoubts:
             return displaced
         suspicions = rescaled(recipe, setup, prepared, look, small)
         suspicions = suspicions or stretched(recipe, setup, prepared, look, small)
-        if displaced and not suspicions:
+        if displaced and not (suspicions and suspicions[0].left < _EXPLAINED):
             return displaced
         if not (displaced or (suspicions and suspicions[0].left < _CLEAR)):
             suspicions += [*uneven(recipe, prepared, look), *misplaced(recipe, setup, prepared, look)]
