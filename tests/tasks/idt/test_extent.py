@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_diner.physics.idt.geometry import VolumeGeometry
+from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.preflight import axial_sampling
 from napari_diner.simulate.idt.settings import IdtSimulation
 from napari_diner.tasks.check import Ranking
+from napari_diner.tasks.idt.optics import preflight
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.task import IdtTask, simulate
 from napari_diner.tasks.task import Frames
@@ -87,3 +90,23 @@ def test_slices_that_are_few_or_many_are_no_reason_to_doubt_the_optics(
     said = started(recording.recipe.updated(changes), recording.frames).warnings
     for untrue in ("pixels about", "the directions do not fit", "index of the sample"):
         assert not [text for text in said if untrue in text], said
+
+
+@pytest.mark.parametrize(
+    ("na", "count", "spacing_um", "warns"),
+    [
+        (0.25, 24, 0.5, True),
+        (0.16, 30, 1.0, True),
+        (0.25, 24, 2.0, False),
+        (0.65, 24, 0.5, False),
+        (0.25, 1, 0.5, False),
+    ],
+)
+def test_a_volume_in_which_nothing_can_vary_along_z_is_told(
+    na: float, count: int, spacing_um: float, *, warns: bool
+) -> None:
+    geometry = VolumeGeometry((count, 32, 32), spacing_um, 0.515, 1.33, 0.1625, na)
+    told = [sentence for sentence in preflight(geometry, ring(0.98 * na, 12)) if "slices are" in sentence]
+    assert bool(told) is warns
+    if told:
+        assert f"the {count} slices are {count * spacing_um:.3g} µm thick together" in told[0]

@@ -26,6 +26,8 @@ from napari_diner.tasks.preflight import Finding
 _WEAK_LOW_FREQUENCIES = 0.2
 # largest plausible ratio of the required pixel size to the actual one
 _NEEDLESSLY_FINE = 6
+# and of the slice spacing, for volumes in which nothing varies along z
+_NEEDLESSLY_CLOSE = 4
 # operations of Fourier transforms per second: on a core, and on a graphics card
 _SPEED = 9e9
 _SPEED_OF_A_CARD = 1e12
@@ -171,7 +173,7 @@ def findings(
 ) -> list[Finding]:
     """Return the lines about sampling and about detail that the illumination and used dark field transfer."""
     lateral, axial = lateral_sampling(geometry), axial_sampling(geometry, illumination)
-    sentences = [*_lateral_doubts(lateral), *_axial_doubts(axial)]
+    sentences = [*_lateral_doubts(lateral), *_axial_doubts(axial, geometry.shape[0])]
     lines = [Finding("sampling", "doubtful", sentence) for sentence in sentences] or [
         Finding(
             "sampling",
@@ -212,7 +214,16 @@ def _lateral_doubts(lateral: Sampling) -> list[str]:
     return []
 
 
-def _axial_doubts(axial: Sampling) -> list[str]:
-    if axial.fine:
-        return []
-    return [f"the slice spacing of {axial.value_um:.3g} µm is above the axial Nyquist limit of {axial.limit_um:.3g} µm"]
+def _axial_doubts(axial: Sampling, count: int) -> list[str]:
+    if not axial.fine:
+        return [
+            f"the slice spacing of {axial.value_um:.3g} µm is above the axial Nyquist limit of {axial.limit_um:.3g} µm"
+        ]
+    thickness_um, period_um = count * axial.value_um, 2 * axial.limit_um
+    if count > 1 and thickness_um < period_um and axial.value_um * _NEEDLESSLY_CLOSE < axial.limit_um:
+        return [
+            f"the {count} slices are {thickness_um:.3g} µm thick together, less than the finest detail along z that "
+            f"these optics transfer, {period_um:.3g} µm; the index becomes too large if the sample is thicker: choose a "
+            f"slice spacing of up to {axial.limit_um:.3g} µm"
+        ]
+    return []
