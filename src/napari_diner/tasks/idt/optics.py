@@ -223,7 +223,7 @@ def _axial_doubts(axial: Sampling, count: int) -> list[str]:
     if count > 1 and thickness_um < period_um and axial.value_um * _NEEDLESSLY_CLOSE < axial.limit_um:
         return [
             f"the {count} slices are {thickness_um:.3g} µm thick together, less than the finest detail along z that "
-            f"these optics transfer, {period_um:.3g} µm; the index becomes too large if the sample is thicker: choose a "
-            f"slice spacing of up to {axial.limit_um:.3g} µm"
+            f"these optics transfer, {period_um:.3g} µm; the index becomes too large if the sample is thicker: choose "
+            f"a slice spacing of up to {axial.limit_um:.3g} µm"
         ]
     return []
