@@ -106,3 +106,14 @@ def test_a_cause_is_told_once_before_a_run(light: Array) -> None:
     with nd.fit.start(image, epochs=2) as fit:
         (told_too,) = fit.job.warnings
     assert "values of the data jump between 0 and 255" in told_too
+
+
+def test_values_come_before_directions_in_a_tomographic_recording() -> None:
+    sample = nd.sample("idt", height_px=48, width_px=48, slices=6, frames=8, peak_phase_rad=0.3)
+    light = sample.data.data / sample.data.data.max()
+    frames = (np.round(1.1 * 255 * light) % 256).astype(np.uint8)
+    told = nd.idt(frames, recipe=sample.recipe, background="mean", solver="tikhonov", model="born").report["warnings"]
+    assert any("wrapped round" in text for text in told)
+    doubts = [text for text in told if "unexplained" in text or "no better than" in text]
+    assert doubts[0].split("; ")[1] == "give frames whose values are not changed, see below"
+    assert not any("same pattern" in text or "stripes" in text for text in told)

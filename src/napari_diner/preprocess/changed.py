@@ -14,6 +14,8 @@ from napari_diner.preprocess.soundness import numbered
 from napari_diner.preprocess.stretched import stretched
 from napari_diner.preprocess.wrapped import Wrapped, wrapped
 
+CHANGED_CURE = "give frames whose values are not changed, see below"
+"""What to do first if a result from such frames is doubtful."""
 # part of the values, and of the range of their type, from which negative integers are no noise about zero
 _NEGATIVE, _FAR = 0.2, 0.125
 

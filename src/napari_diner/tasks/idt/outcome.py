@@ -14,6 +14,7 @@ from napari_diner.physics.idt.base import IDTModel
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
+from napari_diner.preprocess.changed import CHANGED_CURE
 from napari_diner.solvers.idt.weight_choice import noise_level
 from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.idt.extent import warnings_of_ends
@@ -151,8 +152,9 @@ def outcome_of(
         figures["truth"] = score(n_re.data, n_im.data, recording.truth, recipe.medium_index)
     figures |= record.reconstruction
     is_described = state.is_multiply_scattering or phase <= LINEAR_PHASE_RAD
+    first = CHANGED_CURE if recording.is_changed else record.first_cure
     static, stripes = list[str](), list[str]()
-    if not is_sampled:
+    if not is_sampled and not recording.is_changed:  # changes of the values leave patterns, too
         is_weak, beyond = phase <= LINEAR_PHASE_RAD, state.dark is not None
         static = static_left(
             residual,
@@ -165,7 +167,7 @@ def outcome_of(
         )
         stripes = [] if static or beyond else stripes_left(residual, data)
     of_penalty = [] if static else _of_penalty(state, unexplained, data)
-    warnings = static or ([] if of_penalty else unexplained.warnings(*_DOUBTFUL, first=record.first_cure))
+    warnings = static or ([] if of_penalty else unexplained.warnings(*_DOUBTFUL, first=first))
     warnings = [*stripes, *warnings]
     dark, beside = state.dark, state.brightness
     behind = [] if comparison is None else comparison.warnings()

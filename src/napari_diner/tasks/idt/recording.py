@@ -13,6 +13,7 @@ from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.stacks import check_frames, check_frames_first, checksum, frames_last
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.padding import Padding
+from napari_diner.preprocess.changed import changed
 from napari_diner.preprocess.odd_frames import odd_frames
 from napari_diner.preprocess.same_exposure import of_one_light
 from napari_diner.preprocess.soundness import numbered, repeated, without_light
@@ -110,6 +111,8 @@ class IdtRecording:
         counted_before += self.left_out.counted(_said_of(unlit))
         self.left_out = self.left_out.and_of_the_rest(unlit)
         contrast, warnings = contrast_of(self.recipe, data)
+        self.is_changed = changed(frames).is_without_scale
+        """Whether values were changed after they were recorded, which a warning says."""
         odd = odd_frames(1 + contrast, oblique=True)
         warnings += [*odd.warnings, *few_frames(len(contrast), recipe.slice_count)]
         warnings += of_one_light(contrast)

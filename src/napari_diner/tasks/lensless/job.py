@@ -17,6 +17,7 @@ from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import Array, NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
+from napari_diner.preprocess.changed import CHANGED_CURE
 from napari_diner.tasks.blurred_frames import blurred_frames, warnings_of_blur
 from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.frame_list import about_distances, frame_list
@@ -262,7 +263,7 @@ class LenslessJob(Job[LenslessState]):
     ) -> list[str]:
         """Return warnings about what is left of the frames, with the residuals of the object and of an empty field."""
         if self._prepared.is_changed:
-            return unexplained.warnings(*_DOUBTFUL, first="give frames whose values are not changed, see below")
+            return unexplained.warnings(*_DOUBTFUL, first=CHANGED_CURE)
         if not record.finished:
             # whoever ends a run early does not want to wait for the search for causes, whose cure would be to let it
             # finish
