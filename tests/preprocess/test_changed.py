@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.ndimage import gaussian_filter
 
 import napari_diner as nd
 from napari_diner.errors import InputError
 from napari_diner.preprocess.changed import changed
 from napari_diner.preprocess.equalised import equalised
+from napari_diner.preprocess.few_levels import few_levels
 from napari_diner.preprocess.wrapped import wrapped
 
 Array = npt.NDArray[Any]
@@ -87,6 +89,20 @@ def test_equalised_histograms_are_named(light: Array, top: float, dtype: str) ->
     for frames in (light, np.round(255 * light).astype(np.uint8), np.round(6 * light).astype(np.uint8)):
         assert equalised(frames) == []
     assert equalised((light > 0.5).astype(np.uint8)) == []
+
+
+@pytest.mark.parametrize("count", [2, 5, 16])
+def test_frames_that_are_rounded_to_a_few_values_are_named(light: Array, count: int) -> None:
+    smooth = gaussian_filter(light, (0, 2, 2))
+    few = np.round((count - 1) * smooth / smooth.max()).astype(np.uint8)
+    (text,) = few_levels(few)
+    assert text.startswith(f"the values of all frames are rounded to at most {max(len(np.unique(f)) for f in few)}")
+    mixed = np.round(200 * smooth / smooth.max()).astype(np.uint8)
+    mixed[1] = 36 * few[1]
+    assert few_levels(mixed)[0].startswith("the values of frame 2 are rounded to at most")
+    # single photons are few values, too, but noise makes their means exact
+    assert few_levels(np.random.default_rng(0).poisson(3 * light).astype(np.uint8)) == []
+    assert changed(few).warnings[-1] == text
 
 
 def test_a_cause_is_told_once_before_a_run(light: Array) -> None:

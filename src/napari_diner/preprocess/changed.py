@@ -1,4 +1,4 @@
-"""Frames whose values are no longer those of the camera: wrapped round, equalised, stretched, or compressed."""
+"""Frames whose values are no longer those of the camera: wrapped round, equalised, stretched, rounded or compressed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.preprocess.blocks import compressed
 from napari_diner.preprocess.equalised import equalised
+from napari_diner.preprocess.few_levels import few_levels
 from napari_diner.preprocess.soundness import numbered
 from napari_diner.preprocess.stretched import stretched
 from napari_diner.preprocess.wrapped import Wrapped, wrapped
@@ -43,7 +44,7 @@ def changed(frames: Array) -> Changed:
         raise InputError(f"The {sentence_of(around)}")
     # the worst first: values that wrapped round fill their range, too
     lost = [f"the {sentence_of(around)}"] if around is not None else equalised(frames) or stretched(frames)
-    return Changed((*lost, *compressed(frames)), bool(lost))
+    return Changed((*lost, *([] if lost else few_levels(frames)), *compressed(frames)), bool(lost))
 
 
 def check_not_signed(frames: Array) -> None:
