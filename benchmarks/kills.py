@@ -110,6 +110,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--commands", default="")
+    parser.add_argument("--ways", default=",".join(WAYS), help="ways to stop a command, separated by commas")
+    parser.add_argument("--folders", nargs="+", choices=["new", "overwrite"], default=["new", "overwrite"])
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     total: collections.Counter[str] = collections.Counter()
@@ -126,7 +128,9 @@ def main() -> None:
             if before.is_dir():
                 (before / NOTES).write_text("mine\n")
             for kind, old in (("new", None), *([("overwrite", before)] if command.replaces else [])):
-                for way in WAYS:
+                if kind not in options.folders:
+                    continue
+                for way in options.ways.split(","):
                     place = folder / f"{name}-{kind}-{way}"
                     faults: dict[int, str] = {}
                     count = 0
