@@ -5,7 +5,7 @@ k-th operation on a file or folder of the output, for every k, the process gets 
 folder must then hold the old result or the new one, complete; what the command says must be true; and its exit code
 must be one of those that are documented.
 
-    python benchmarks/kills.py [--every 5] [--commands lensless,simulate]
+    python benchmarks/kills.py [--every 5] [--commands lensless,simulate] [--ways SIGTERM,ENOSPC] [--folders new]
 
 Needs ``os.fork``. ``--every 5`` tries only each fifth operation.
 """
