@@ -89,8 +89,9 @@ class RadialSettings(Settings):
 class DinerSettings(Settings):
     """A table of learnable keys, one per sample, and a small network that maps a key to values (Xie et al., 2023)."""
 
-    backbone: Backbone = Field(default="siren", title="Backbone")
-    """The network behind the table: sine activations (SIREN), ReLU (MLP), or sines of variable period (FINER)."""
+    backbone: Literal["auto", "siren", "mlp", "finer"] = Field(default="auto", title="Backbone")
+    """The network behind the table: sine activations (SIREN), ReLU (MLP), or sines of variable period (FINER); auto
+    takes ReLU in fits whose keys have three numbers for three values, else sines."""
     table_width: int | None = Field(default=None, ge=1, le=3, title="Table width")
     """Numbers in each key, at most 3; by default as many as the data have axes, in a fit as many as the values need."""
     tables: Literal["separate", "shared"] = Field(default="separate", title="Tables")
@@ -109,14 +110,20 @@ class DinerSettings(Settings):
     """Lattice points along each dimension of the key space; empty to choose them for the number of keys."""
 
     def complete(self, table_width: int, lattice_size: int) -> CompleteDinerSettings:
-        """Return the settings with unset sizes replaced by these."""
-        sizes = {"table_width": self.table_width or table_width, "lattice_size": self.lattice_size or lattice_size}
-        return CompleteDinerSettings.model_validate(self.model_dump() | sizes)
+        """Return the settings with unset sizes replaced by these, and a SIREN for an open backbone."""
+        chosen = {
+            "backbone": "siren" if self.backbone == "auto" else self.backbone,
+            "table_width": self.table_width or table_width,
+            "lattice_size": self.lattice_size or lattice_size,
+        }
+        return CompleteDinerSettings.model_validate(self.model_dump() | chosen)
 
 
 class CompleteDinerSettings(DinerSettings):
     """The settings of a DINER with all sizes resolved."""
 
+    backbone: Backbone = Field(default="siren")
+    """The network behind the table."""
     table_width: int = Field(default=2, ge=1, le=3)
     """Numbers in each key."""
     lattice_size: int = Field(default=96, ge=8, le=16384)

@@ -35,7 +35,7 @@ from napari_diner.tasks.fit.recipe import FitRecipe, learning_rate_of
 from napari_diner.tasks.fit.state import FitState, Origin
 from napari_diner.tasks.fit.stored import LOW, unpacked_table
 from napari_diner.tasks.fit.unique import unique_samples
-from napari_diner.tasks.fit.width import width_for
+from napari_diner.tasks.fit.width import backbone_for, width_for
 from napari_diner.tasks.job import FOLLOWING_RATE, Job, Outcome, RunRecord, Stage, StageRecord, fewer
 from napari_diner.tasks.preflight import Finding
 from napari_diner.tasks.report import psnr_of
@@ -328,6 +328,8 @@ def _trained(state: FitState, represented: Represented) -> FitState:
 def _resolved(recipe: FitRecipe, data: FitData, layout: Layout) -> FitRecipe:
     """Return the recipe with all unset fields resolved."""
     width = recipe.diner.table_width or width_for(layout, data.data)
+    if recipe.diner.backbone == "auto":
+        recipe = recipe.updated({"diner": {"backbone": backbone_for(width, layout.outputs)}})
     changes: dict[str, object] = {
         **data.read_as,
         "image": data.source,

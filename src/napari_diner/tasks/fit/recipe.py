@@ -90,8 +90,9 @@ class FitRecipe(RepresentationSettings, ArrayRecipe):
 
     @property
     def name(self) -> str:
-        """The representation with its backbone, e.g. ``"diner-siren"``."""
-        return f"diner-{self.diner.backbone}" if self.representation == "diner" else self.representation
+        """The representation with its backbone, if it is known, e.g. ``"diner-siren"``."""
+        is_known = self.representation == "diner" and self.diner.backbone != "auto"
+        return f"diner-{self.diner.backbone}" if is_known else self.representation
 
     def with_lattice(self, keys: int, outputs: int) -> FitRecipe:
         """Return the recipe with a lattice size suitable for a number of keys and of outputs, unless it has one."""

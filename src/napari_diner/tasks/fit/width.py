@@ -1,11 +1,11 @@
-"""Numbers in each key of a DINER that suit the values: how far they fill the space of their channels."""
+"""Numbers in each key of a DINER, and the network behind them, that suit the values and their channels."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.representations.settings import suitable_width
+from napari_diner.representations.settings import Backbone, suitable_width
 from napari_diner.tasks.fit.layout import Array, Layout
 
 MOST = 3
@@ -36,6 +36,15 @@ def width_for(layout: Layout, data: Array) -> int:
     if width < MOST or suitable_width(layout.sample_shape) == MOST:
         return width
     return MOST if filled_boxes(layout, data) > _MOST_OF_A_SURFACE else suitable_width(layout.sample_shape)
+
+
+def backbone_for(width: int, outputs: int) -> Backbone:
+    """Return the network that suits keys of so many numbers and samples of so many values.
+
+    Where three numbers stand for three values, an MLP is nearly a linear map from one space to the other, in which each
+    sample finds its place. On the surfaces that fewer numbers span, sines come closer to the values.
+    """
+    return "mlp" if width == outputs == MOST else "siren"
 
 
 def widest(sample_shape: tuple[int, ...], outputs: int) -> int:
