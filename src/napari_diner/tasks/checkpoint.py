@@ -20,7 +20,7 @@ from napari_diner import __version__
 from napari_diner.errors import InputError, one_line
 from napari_diner.io.exchange import replace_synced
 from napari_diner.io.places import expanded
-from napari_diner.io.weights import WeightsFile
+from napari_diner.io.weights import WeightsFile, write_weights
 from napari_diner.tasks.job import Job, StageRecord
 from napari_diner.tasks.packing import Bytes, pack, unpack
 from napari_diner.tasks.recipe import is_file
@@ -188,9 +188,6 @@ class Checkpoint:
 
     def write(self, saved: Saved) -> None:
         """Replace the file in one step; a failure is a warning."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import save_file
-
         began = time.monotonic()
         new = self.path.with_name(f"{self.path.name}.new")
         arrays: dict[str, Bytes] = {}
@@ -199,9 +196,9 @@ class Checkpoint:
             text = json.dumps({**content, "run": pack(saved, arrays)})
             self.path.parent.mkdir(parents=True, exist_ok=True)
             new.unlink(missing_ok=True)  # never through a link
-            save_file(arrays, new, {"format": _FORMAT, "run": text, "crc32": str(_checksum(text, arrays))})
+            write_weights(new, arrays, {"format": _FORMAT, "run": text, "crc32": str(_checksum(text, arrays))})
             replace_synced(new, self.path)
-        except (OSError, SafetensorError, TypeError) as error:
+        except (OSError, TypeError) as error:
             with contextlib.suppress(OSError):
                 new.unlink(missing_ok=True)
             reason = error.strerror if isinstance(error, OSError) else one_line(str(error))
