@@ -133,7 +133,9 @@ CASES = {
     "fit image.tif -o out --diner.table-width 4": "--diner.table-width = 4 cannot be used: it should be",
     "fit image.tif -o out --learning-rate nan": "--learning-rate = nan cannot be used",
     "fit image.tif -o out --max-seconds 0": "--max-seconds = 0.0 cannot be used",
-    "fit image.tif -o out --backbone relu": "--diner.backbone = 'relu' cannot be used: it should be 'siren'",
+    "fit image.tif -o out --backbone relu": (
+        "--diner.backbone = 'relu' cannot be used: it should be 'auto', 'siren', 'mlp' or 'finer'"
+    ),
     "fit image.tif -o out --representation dinner": "--representation = 'dinner' cannot be used: it should be 'diner'",
     "fit image.tif -o out --set representation=dinner": "representation = 'dinner' cannot be used",
     "fit image.tif -o out --set tables.lattice_size=9": "no key 'tables'; did you mean 'diner.tables'",

@@ -195,7 +195,7 @@ def test_a_damaged_model_is_one_line(
         "cut": content[: len(content) // 2],
         "task": content.replace(b'"task": "fit"', b'"task": "fat"'),
         "version": content.replace(b'"format_version": "1"', b'"format_version": "9"'),
-        "recipe": content.replace(b'\\"backbone\\": \\"siren\\"', b'\\"backbone\\": \\"sirex\\"'),
+        "recipe": content.replace(b'\\"backbone\\": \\"mlp\\"', b'\\"backbone\\": \\"mlx\\"'),
     }[damage]
     assert changed != content
     path.write_bytes(changed)
