@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from napari_diner.errors import InputError, RecipeError, quoted
+from napari_diner.io.given_table import names_file, read_given_table
 from napari_diner.io.places import expanded
-from napari_diner.io.tables import TABLES, read_table
 from napari_diner.io.texts import parse_yaml
 from napari_diner.settings import Values, choices, sections, without_none
 from napari_diner.tasks.recipe import absolute_paths, is_file, merge, read_yaml
@@ -225,12 +225,10 @@ def parse_sequence(option: Option, text: str) -> object:
             return parse_yaml(text)
         except ValueError:
             raise RecipeError(f"{option.flag} {quoted(text)} is not a list; write it as [1, 2, 3]") from None
-    is_file = text.lower().endswith(TABLES)
     name = option.keys[-1]
     unit = "um" if name.endswith("_um") else None
     try:
-        table = read_table(Path(text)) if is_file else read_table(text, option.flag)
-        table = table.in_order(2 if option.is_nested else 1)
+        table = read_given_table(text, option.flag).in_order(2 if option.is_nested else 1)
         return table.pairs(unit) if option.is_nested else table.column(name, unit=unit)
     except InputError as error:
-        raise RecipeError(f"{option.flag}: {error}" if is_file else str(error)) from None
+        raise RecipeError(f"{option.flag}: {error}" if names_file(text) else str(error)) from None

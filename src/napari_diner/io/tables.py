@@ -48,8 +48,6 @@ _QUANTITIES = FRAME_TITLES | {
 }  # fmt: skip
 # titles with one of these words are those of standard errors
 _ERRORS = {"se", "sd", "std", "err", "error", "sigma", "uncertainty"}
-TABLES = (".csv", ".dat", ".ods", ".tsv", ".txt", ".xls", ".xlsx")
-"""Endings of the names of files that are tables, or that are refused as such."""
 
 
 @dataclass(frozen=True)

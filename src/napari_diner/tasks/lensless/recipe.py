@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from napari_diner.errors import InputError, RecipeError
-from napari_diner.io.tables import TABLES, read_table
+from napari_diner.io.given_table import read_given_table
 from napari_diner.physics.lensless.light import Light
 from napari_diner.physics.lensless.point_source import From, magnification
 from napari_diner.physics.optics import Optics
@@ -91,10 +90,8 @@ class RecordingRecipe(StackRecipe):
     def _from_table(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        is_file = value.strip().lower().endswith(TABLES)
         try:
-            table = read_table(Path(value.strip())) if is_file else read_table(value, "the text")
-            return table.in_order(1).column("distances_um", unit="um")
+            return read_given_table(value, "the text").in_order(1).column("distances_um", unit="um")
         except InputError as error:
             raise ValueError(str(error)) from None
 
