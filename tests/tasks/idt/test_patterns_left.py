@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_diner.tasks.idt.patterns_left import static_left
+from napari_diner.tasks.unexplained import Unexplained
 from tests.tasks.idt.small_recordings import Array, Recording, reconstructed
 
 
@@ -37,3 +39,27 @@ def test_samples_in_air_have_no_index_of_a_gas(recording: Recording) -> None:
 
     assert "in a medium of 1, which is that of air" in said(1.0)[0]
     assert said(1.33) == []
+
+
+def test_a_run_that_ended_early_is_first_to_be_given_time() -> None:
+    """The first steps leave something that frames share, whatever the background."""
+    random = np.random.default_rng(3)
+    data = random.standard_normal((12, 32, 32)).astype(np.float32)
+    residual = 0.4 * random.standard_normal((32, 32)).astype(np.float32) + 0.1 * data
+    unexplained = Unexplained.of(residual, data)
+
+    def said(first: str) -> str:
+        (text,) = static_left(residual, data, unexplained, "ratio", is_weak=True, is_described=True, first=first)
+        return text
+
+    assert "same in all frames, as of dirt, fringes or uneven light; a background recorded" in said("")
+    early = said("allow more time")
+    assert "same in all frames; allow more time; if that does not help, look for dirt, fringes" in early
+
+
+def test_frames_along_another_axis_come_before_what_follows_from_them(recording: Recording) -> None:
+    turned = np.ascontiguousarray(np.moveaxis(recording.frames, 0, 2))
+    report = reconstructed(recording.recipe.updated({"solver": "tikhonov"}), turned).report
+    assert "left unexplained" in report["warnings"][0] and "which axis counts the frames" in report["warnings"][0]
+    assert "set axes to YXN" in report["warnings"][1]
+    assert not [text for text in report["warnings"] if "first slice" in text or "the directions do not fit" in text]

@@ -106,7 +106,7 @@ class DarkFrames:
         only = LeftOut(left_out.frames, tuple(others))
         own = without(data, only)
         with only.counting():
-            values, notes = cleaned(recipe, np.asarray(own.frames), own.missing)
+            values, notes = cleaned(recipe, own)
             full, more = saturated_in(recipe, own)
         intensity = _relative(recipe, data, own, values, bright, exposures)
         intensity /= exposures[list(numbers), None, None]
@@ -264,7 +264,7 @@ def _relative(
     if recipe.background in ("none", "ratio"):
         return values
     lit, of_lit = without(data, bright), exposures[bright.kept]
-    frames, _ = cleaned(recipe, np.asarray(lit.frames), lit.missing)
+    frames, _ = cleaned(recipe, lit)
     per_frame = recipe.background not in ("mean", "blur")
     level: npt.NDArray[np.floating]
     if per_frame:

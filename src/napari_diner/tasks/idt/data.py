@@ -16,7 +16,7 @@ from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
 from napari_diner.physics.idt.given import TransferFunctions
 from napari_diner.preprocess.borders import margins
-from napari_diner.preprocess.changed import changed
+from napari_diner.preprocess.changed import Changed, changed
 from napari_diner.preprocess.full_well import full_well_doubts
 from napari_diner.preprocess.mosaic import mosaic, note, tiled
 from napari_diner.preprocess.no_data import NOT_AROUND, broken_pixels, filled, isolated, no_data_value, outliers
@@ -67,6 +67,11 @@ class IdtData(Origin):
     """Image of the empty field, (Y, X), or one per frame, (N, Y, X), of the same or a coarser sampling; or None."""
     transfer: tuple[TransferFunctions, TransferFunctions] | None = None
     """Transfer functions of Δε_re and Δε_im to use instead of computed ones, (N, Z, Y, X) each, or None."""
+
+    @functools.cached_property
+    def changed(self) -> Changed:
+        """What was done to the values of the frames after they were recorded."""
+        return changed(np.asarray(self.frames))
 
 
 def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
@@ -137,7 +142,7 @@ def contrast_of(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float3
         If frames are not finite or dark, or the background does not fit them.
     """
     frames = np.asarray(data.frames)
-    values, notes = cleaned(recipe, frames, data.missing)
+    values, notes = cleaned(recipe, data)
     _check_kind(recipe.background, values, is_real=frames.dtype.kind == "f" and not _offset(recipe))
     contrast, warnings = _contrast(recipe, data, values)
     return contrast, [*notes, *warnings, *_slope(contrast)]
@@ -147,7 +152,7 @@ def _offset(recipe: IdtRecipe) -> float:
     return 0.0 if recipe.background in ("none", "ratio") else recipe.background_offset
 
 
-def cleaned(recipe: IdtRecipe, frames: Array, missing: str = "") -> tuple[npt.NDArray[np.float32], list[str]]:
+def cleaned(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float32], list[str]]:
     """Return frames without the camera offset, (N, Y, X), with broken pixels filled, and notes about them.
 
     Raises
@@ -155,8 +160,9 @@ def cleaned(recipe: IdtRecipe, frames: Array, missing: str = "") -> tuple[npt.ND
     InputError
         If frames are not finite or constant.
     """
+    frames = np.asarray(data.frames)
     check_frames(frames)
-    check_finite(frames, missing)
+    check_finite(frames, data.missing)
     check_not_constant(frames)
     # before the check of the kind of frames, as they change the mean
     empty = no_data_value(frames)
@@ -180,7 +186,7 @@ def cleaned(recipe: IdtRecipe, frames: Array, missing: str = "") -> tuple[npt.ND
     # the offset may exceed the light by so much that single precision would lose it
     values = np.stack([np.asarray(frame - np.float64(_offset(recipe)), np.float32) for frame in frames])
     notes, full = (
-        [*black(frames), *changed(frames).warnings],
+        [*black(frames), *data.changed.warnings],
         saturated(frames, levels_of(recipe.saturation, frames)),
     )
     # ratios and images of the background contain it

@@ -14,7 +14,6 @@ from napari_diner.physics.idt.base import IDTModel
 from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
-from napari_diner.preprocess.changed import CHANGED_CURE
 from napari_diner.solvers.idt.weight_choice import noise_level
 from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.idt.extent import warnings_of_ends
@@ -152,9 +151,9 @@ def outcome_of(
         figures["truth"] = score(n_re.data, n_im.data, recording.truth, recipe.medium_index)
     figures |= record.reconstruction
     is_described = state.is_multiply_scattering or phase <= LINEAR_PHASE_RAD
-    first = CHANGED_CURE if recording.is_changed else record.first_cure
+    first = recording.first_cure or record.first_cure
     static, stripes = list[str](), list[str]()
-    if not is_sampled and not recording.is_changed:  # changes of the values leave patterns, too
+    if not is_sampled and not recording.first_cure:  # changes of the values leave patterns, too
         is_weak, beyond = phase <= LINEAR_PHASE_RAD, state.dark is not None
         static = static_left(
             residual,
@@ -162,8 +161,8 @@ def outcome_of(
             unexplained,
             recipe.background,
             is_weak=is_weak,
-            # the first steps of a solver leave something that frames share, too
-            is_described=is_described and not beyond and not record.first_cure,
+            is_described=is_described and not beyond,
+            first=record.first_cure,
         )
         stripes = [] if static or beyond else stripes_left(residual, data)
     of_penalty = [] if static else _of_penalty(state, unexplained, data)
@@ -205,7 +204,8 @@ def outcome_of(
         # suspicions come from single scattering, which does not describe such samples
         is_explained = not (of_reach or is_sampled)
     # whoever ends a run early does not want to wait, and this takes seconds with many frames
-    if record.finished and isinstance(state.models, ComputedModels) and unexplained.share < _MOSTLY_EXPLAINED:
+    is_clear = record.finished and not recording.first_cure and unexplained.share < _MOSTLY_EXPLAINED
+    if is_clear and isinstance(state.models, ComputedModels):
         models, weight = state.models.of_size(*contrast.shape[2:]), priors.tikhonov or None
         warnings += warnings_of_ends(
             models, contrast[0], problem.data, noise_level(problem.linear, problem.data), weight

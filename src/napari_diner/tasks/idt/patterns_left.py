@@ -18,7 +18,14 @@ _STATIC, _STATIC_SHARE, _FEWEST = 0.4, 0.03, 6
 
 
 def static_left(
-    residual: Frames, data: Frames, unexplained: Unexplained, background: str, *, is_weak: bool, is_described: bool
+    residual: Frames,
+    data: Frames,
+    unexplained: Unexplained,
+    background: str,
+    *,
+    is_weak: bool,
+    is_described: bool,
+    first: str = "",
 ) -> list[str]:
     """Return a warning if a considerable part of the residual is the same in all frames.
 
@@ -33,7 +40,9 @@ def static_left(
     is_weak
         Whether single scattering describes the sample.
     is_described
-        Whether the model of the volume does, and the run is finished.
+        Whether the model of the volume does.
+    first
+        What to do before, if the run ended early: the first steps of a solver leave something that frames share, too.
     """
     square = mean_square(residual)
     static = float(np.mean(np.square(residual.mean(0, dtype=np.float64)))) / (square or 1.0)
@@ -46,12 +55,14 @@ def static_left(
         and static >= _STATIC
         and (static - 1 / len(residual)) * unexplained.share >= _STATIC_SHARE
     ):
+        cause = f"dirt, fringes or uneven light{own}"
         return [
             f"{percent(unexplained.share)} of the variation of the data is left unexplained, and most of it is the "
-            f"same in all frames, as of dirt, fringes or uneven light{own}; {cure}"
+            "same in all frames"
+            + (f"; {first}; if that does not help, look for {cause}: {cure}" if first else f", as of {cause}; {cure}")
         ]
     share = static_share(residual, data, _STATIC) if is_described and len(residual) >= _FEWEST else None
-    if share is None:
+    if share is None or first:
         return []
     return [
         f"a pattern that is the same in all frames makes up {percent(share)} of their variation and is left "

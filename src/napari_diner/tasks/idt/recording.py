@@ -13,7 +13,7 @@ from napari_diner.errors import InputError, RecipeError
 from napari_diner.io.stacks import check_frames, check_frames_first, checksum, frames_last
 from napari_diner.physics.idt.illumination import Illumination
 from napari_diner.physics.padding import Padding
-from napari_diner.preprocess.changed import changed
+from napari_diner.preprocess.changed import CHANGED_CURE
 from napari_diner.preprocess.odd_frames import odd_frames
 from napari_diner.preprocess.same_exposure import of_one_light
 from napari_diner.preprocess.soundness import numbered, repeated, without_light
@@ -41,6 +41,8 @@ from napari_diner.tasks.idt.truth import TrueVolume, check_truth
 from napari_diner.tasks.idt.ways import GivenDirections, sign_of_sample
 from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.preflight import saturation
+
+_AXES_CURE = "check which axis counts the frames, see below"
 
 
 class IdtRecording:
@@ -103,7 +105,8 @@ class IdtRecording:
         frames = np.asarray(data.frames)
         check_frames(frames)
         shape = (recipe.slice_count, frames.shape[1], frames.shape[2])
-        doubts = optics_doubts(self.recipe, shape[1:])
+        last = frames_last(frames.shape, self.recipe.axes)
+        doubts = [*([] if last is None else [last]), *optics_doubts(self.recipe, shape[1:])]
         warnings = [*doubts, *repeated(frames)]
         data, unlit = self._lit(data)
         # from here on, frames without light are not counted
@@ -111,15 +114,13 @@ class IdtRecording:
         counted_before += self.left_out.counted(_said_of(unlit))
         self.left_out = self.left_out.and_of_the_rest(unlit)
         contrast, warnings = contrast_of(self.recipe, data)
-        self.is_changed = changed(frames).is_without_scale
-        """Whether values were changed after they were recorded, which a warning says."""
+        self.first_cure = CHANGED_CURE if data.changed.is_without_scale else "" if last is None else _AXES_CURE
+        """What to do before anything else if too little is explained, as a warning about the data says; or empty."""
         odd = odd_frames(1 + contrast, oblique=True)
         warnings += [*odd.warnings, *few_frames(len(contrast), recipe.slice_count)]
         warnings += of_one_light(contrast)
         self.recipe, repeats = with_surround(self.recipe, contrast, is_computed=data.transfer is None)
         warnings += repeats
-        doubt = frames_last(frames.shape, self.recipe.axes)
-        warnings += [] if doubt is None else [doubt]
         if truth is not None:
             check_truth(truth, shape)
         self.truth = truth
