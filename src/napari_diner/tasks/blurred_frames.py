@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
 
 from napari_diner.preprocess.soundness import numbered
+from napari_diner.tasks.predicted_spectra import FREQUENCIES, PredictedSpectra
 
-Frames = npt.NDArray[np.floating]
-Vector = npt.NDArray[np.float64]
+Sums = npt.NDArray[np.float64]
 
 _FEWEST_FRAMES = 4
-# side of the central part that is compared, and rings of spatial frequencies up to half a cycle per pixel
-_MOST_PX, _RINGS = 1024, 24
+# the lowest frequencies hold uneven light
+_FIRST_RING = 1
 # squares of standard deviations of a blur that are compared, in pixels²
 _SQUARES = np.concatenate([[0.0], np.geomspace(0.05, 400.0, 72)])
 # Least square of a blur, the part of a frame's residual that it leaves, and the part of its variation that it removes.
@@ -26,7 +25,7 @@ _LEAST, _LEFT, _MATTERS = 0.3, 0.6, 3e-4
 _CLEARER, _MOST = 4.0, 1 / 3
 
 
-def blurred_frames(residual: Frames, trivial: Frames) -> list[tuple[int, float]]:
+def blurred_frames(spectra: PredictedSpectra) -> list[tuple[int, float]]:
     """Return frames that are blurred versions of what a result predicts, unlike the others.
 
     Of a frame with the spectrum Y and its prediction Ŷ, the blur with the variance s that minimises
@@ -35,23 +34,20 @@ def blurred_frames(residual: Frames, trivial: Frames) -> list[tuple[int, float]]
 
     Parameters
     ----------
-    residual, trivial
-        Residuals, (N, Y, X), of the result and of a trivial answer, as for `Unexplained.of`.
+    spectra
+        Frames and what a result predicts of them.
 
     Returns
     -------
     list
         Number from zero, and standard deviation of the blur in pixels, of each of these frames.
     """
-    if len(residual) < _FEWEST_FRAMES:
+    if len(spectra.power) < _FEWEST_FRAMES:
         return []
-    cut = tuple(
-        slice(max(size - _MOST_PX, 0) // 2, max(size - _MOST_PX, 0) // 2 + _MOST_PX) for size in residual.shape[1:]
-    )
-    found = np.array([_blur(left[cut], empty[cut]) for left, empty in zip(residual, trivial, strict=True)])
+    found = np.array([_blur(*sums) for sums in zip(*spectra.within(slice(_FIRST_RING, None)), strict=True)])
     square, left, removed = found.T
     is_blurred = (square > _LEAST) & (left < _LEFT) & (removed > _MATTERS)
-    if not 0 < is_blurred.sum() <= _MOST * len(residual):
+    if not 0 < is_blurred.sum() <= _MOST * len(found):
         return []
     if square[is_blurred].min() < _CLEARER * square[~is_blurred].max():
         return []
@@ -81,20 +77,9 @@ def warnings_of_blur(blurred: Sequence[tuple[int, float]], distances_um: Sequenc
     ]
 
 
-def _blur(residual: Frames, trivial: Frames) -> Vector:
+def _blur(power: Sums, product: Sums, energy: Sums) -> Sums:
     """Return the variance of the blur of a frame, what it leaves of the residual, and removes of the variation."""
-    seen, predicted = -trivial.astype(np.float64), (residual.astype(np.float64) - trivial)
-    window = np.outer(*(np.hanning(size + 2)[1:-1] for size in seen.shape))
-    own, expected = (fft.rfft2(window * (image - image.mean())) for image in (seen, predicted))
-    radius = np.hypot(fft.fftfreq(seen.shape[0])[:, None], fft.rfftfreq(seen.shape[1])[None])
-    # the lowest frequencies hold differences of brightness
-    ring = np.where(radius < 0.5, 1 + (radius * 2 * _RINGS).astype(int), 0).ravel()
-    power, product, energy = (
-        np.bincount(ring, part.ravel(), _RINGS + 1)[2:]
-        for part in (np.abs(own) ** 2, (own * expected.conj()).real, np.abs(expected) ** 2)
-    )
-    frequency = (np.arange(1, _RINGS) + 0.5) / (2 * _RINGS)
-    transfer = np.exp(-2 * np.pi**2 * _SQUARES[:, None] * frequency**2)
+    transfer = np.exp(-2 * np.pi**2 * _SQUARES[:, None] * FREQUENCIES[_FIRST_RING:] ** 2)
     misfit = (power - 2 * transfer * product + transfer**2 * energy).sum(1)
     best, total = int(misfit.argmin()), float(power.sum()) or 1.0
     return np.array([_SQUARES[best], misfit[best] / (misfit[0] or 1.0), (misfit[0] - misfit[best]) / total])

@@ -78,7 +78,9 @@ class Unexplained:
         usual = float(np.median(beyond))
         # a result that fits noise also leaves some correlation of neighbours
         noise = np.maximum(_NOT_NOISE * shares, _OF_NOISE * self.share)
-        odd = np.flatnonzero(beyond > np.maximum(noise, max(least, _WORSE * usual)))
+        # the nearest frame may be fitted better than the others, noise and all
+        worse = (beyond > np.maximum(noise, max(least, _WORSE * usual))) & (shares > np.median(shares))
+        odd = np.flatnonzero(worse)
         odd = odd[~np.isin(odd, list(named))]
         if not odd.size:
             return []

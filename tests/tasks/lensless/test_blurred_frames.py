@@ -11,6 +11,7 @@ from scipy import ndimage
 
 import napari_diner as nd
 from napari_diner.tasks.blurred_frames import blurred_frames, warnings_of_blur
+from napari_diner.tasks.predicted_spectra import PredictedSpectra
 from tests.kit.runs import finished
 
 Array = npt.NDArray[Any]
@@ -59,11 +60,16 @@ def test_blur_that_grows_with_the_distance_is_that_of_the_source() -> None:
     blurred = np.stack(
         [ndimage.gaussian_filter(one, width) for one, width in zip(reference, (0, 0, 0, 0, 0, 3), strict=True)]
     )
-    ((number, width),) = blurred_frames(reference - blurred, -blurred)
+
+    def compared(residual: npt.NDArray[np.float64]) -> PredictedSpectra:
+        return PredictedSpectra.of(residual, -blurred, [1.0] * 6)
+
+    ((number, width),) = blurred_frames(compared(reference - blurred))
     assert number == 5 and width == pytest.approx(3, rel=0.15)
     distances = [300.0, 340.0, 380.0, 420.0, 460.0, 900.0]
     (text,) = warnings_of_blur([(number, width)], distances)
     assert "frame 6 is blurred by about 3." in text.replace("2.9", "3.0") and "a light source that is too large" in text
     assert "source" not in warnings_of_blur([(number, width)], distances[::-1])[0]
     # the same blur in half of the frames tells nothing of single ones
-    assert blurred_frames(np.where(np.arange(6)[:, None, None] < 3, 0, reference - blurred[-1:]), -blurred) == []
+    half = np.where(np.arange(6)[:, None, None] < 3, 0, reference - blurred[-1:])
+    assert blurred_frames(compared(half)) == []

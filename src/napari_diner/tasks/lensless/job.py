@@ -48,6 +48,8 @@ from napari_diner.tasks.lensless.stages import LenslessStages
 from napari_diner.tasks.lensless.state import LenslessState
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
+from napari_diner.tasks.other_contrast import frames_of_other_contrast, warnings_of_contrast
+from napari_diner.tasks.predicted_spectra import PredictedSpectra
 from napari_diner.tasks.preflight import Finding, saturation
 from napari_diner.tasks.report import psnr_db
 from napari_diner.tasks.static_pattern import static_pattern
@@ -200,7 +202,8 @@ class LenslessJob(Job[LenslessState]):
             figures["start_unexplained"] = state.start.share
         if not warnings or (state.start is not None and state.start.is_doubtful(*_DOUBTFUL[:2])):
             # what another solver has explained is no fault of the data
-            warnings += self._of_frames(unexplained, left, empty, setup.heights.distances_um, record)
+            levels = [float(frame.square().mean()) for frame in problem.amplitudes]
+            warnings += self._of_frames(unexplained, left, empty, levels, setup.heights.distances_um, record)
         for part, report in (("registration", state.registration), ("calibration", state.calibration)):
             if report is not None:
                 figures[part] = {key: value for key, value in report.items() if key != "warnings"}
@@ -258,10 +261,11 @@ class LenslessJob(Job[LenslessState]):
         unexplained: Unexplained,
         left: npt.NDArray[np.floating],
         empty: npt.NDArray[np.floating],
+        levels: Sequence[float],
         distances_um: Sequence[float],
         record: RunRecord,
     ) -> list[str]:
-        """Return warnings about what is left of the frames, with the residuals of the object and of an empty field."""
+        """Return warnings about what is left of the frames, by the residuals of the object and of an empty field."""
         if self._prepared.is_changed:
             return unexplained.warnings(*_DOUBTFUL, first=CHANGED_CURE)
         if not record.finished:
@@ -271,12 +275,15 @@ class LenslessJob(Job[LenslessState]):
                 *unexplained.warnings(*_DOUBTFUL, first=record.first_cure),
                 *unexplained.frame_warnings(_DOUBTFUL_FRAME, _OF_FRAME),
             ]
-        regions, blurred = foreign_regions(left, empty), blurred_frames(left, empty)
+        spectra = PredictedSpectra.of(left, empty, levels)
+        regions, others = foreign_regions(left, empty), frames_of_other_contrast(spectra)
+        blurred = [pair for pair in blurred_frames(spectra) if pair[0] not in dict(others)]
         # wrong settings leave something that frames share, too, but more that they do not
         least = _MOSTLY if unexplained.is_doubtful(*_DOUBTFUL[:2]) else 0.0
         static = static_pattern(left, empty, is_corrected=self._used.preprocess.flat is not None, least=least)
-        named = [*(region.frame for region in regions), *(number for number, _ in blurred)]
+        named = [*(region.frame for region in regions), *(number for number, _ in (*blurred, *others))]
         return [
+            *warnings_of_contrast(others),
             *warnings_of_regions(regions, "mask them, or leave these frames out (leave_out)"),
             *(static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)),
             *([] if static else stripes_left(left, empty)),

@@ -109,8 +109,8 @@ def mistaken(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, loo
         return []
     text = (
         f"frame {frame + 1} fits better with a distance of about {float(f'{corrected[frame]:.3g}'):g} µm instead of "
-        f"{nominal[frame]:g} µm: {instead(before, after)}; check the list of distances, or calibrate them "
-        "(calibration.z)"
+        f"{nominal[frame]:g} µm, or with a wavelength about {change(factor)}: {instead(before, after)}; check the list "
+        "of distances, or calibrate them (calibration.z)"
     )
     return [Suspicion.confirmed(text, before, after)]
 

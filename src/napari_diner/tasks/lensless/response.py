@@ -23,9 +23,9 @@ _FEWEST_PX = 80
 _LEAST = 3e-4
 # part of what is left, noise included, that another curve may leave: curves also change the distribution of noise
 _LESS = 0.8
-# offsets that are tried, relative to the darkest values, the others only if the first explains more; and the least of
-# these, relative to the mean, that matter
-_OFFSETS = (0.85, 0.7, 1.0)
+# offsets that are tried, relative to the darkest values, one after the other as long as they explain more; and the
+# least of these values, relative to the mean, that matter
+_OFFSETS = (0.35, 0.5, 0.7, 0.85, 1.0)
 _LEAST_OFFSET = 0.08
 # a logarithm over two decades
 _DECADES = float(np.log(100))
@@ -72,12 +72,13 @@ def _on_an_offset(look: ShortLook) -> list[Suspicion]:
     def without(part: float) -> tuple[float, Unexplained]:
         return part * low, look.of(np.maximum(frames - np.float32(part * low), 0))
 
-    first = without(_OFFSETS[0])
-    if first[1].share > given.share:
-        return []
-    looks = [first, *(without(part) for part in _OFFSETS[1:])]
-    offset, best = min(looks, key=lambda pair: pair[1].beyond_noise)
-    if not look.is_much_better(best, given):
+    offset, best = 0.0, given
+    for part in _OFFSETS:
+        another = without(part)
+        if another[1].share > best.share:
+            break
+        offset, best = another
+    if not offset or not look.is_much_better(best, given):
         return []
     text = (
         f"the frames fit better as light on top of an offset of about {percent(offset / mean)} of their mean: "
@@ -89,6 +90,12 @@ def _on_an_offset(look: ShortLook) -> list[Suspicion]:
 _CURVES: Mapping[str, Callable[[Frames], Frames]] = {
     "squares of their values, as if they held amplitudes, or a gamma of 2.2 for screens": np.square,
     "roots of their values, as if they had been squared": np.sqrt,
+    "powers of 1.4 of their values, as if a curve with a gamma of about 0.7 had been applied": lambda frames: (
+        np.maximum(frames, 0) ** np.float32(1.4)
+    ),
+    "powers of 0.7 of their values, as if a curve with a gamma of about 1.4 had been applied": lambda frames: (
+        np.maximum(frames, 0) ** np.float32(0.7)
+    ),
     "a negative": lambda frames: frames.max() + frames.min() - frames,
     "exponentials of their values, as if they were logarithmic": _exponential,
 }
