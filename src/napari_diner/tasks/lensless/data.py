@@ -218,7 +218,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
         )
     altered = changed(data.frames)
     check_intensities(intensities if mask is None else intensities[mask])
-    odd = odd_frames(intensities)
+    odd = odd_frames(intensities, valid=mask)
     warnings += [*altered.warnings, *repeated(data.frames), *odd.warnings, *black(data.frames)]
     if data.mask is not None:
         warnings += mask_doubts(np.asarray(data.mask) != 0 if mask is None or mask.all() else mask)
