@@ -41,7 +41,7 @@ def stripes_left(residual: Frames, reference: Frames) -> list[str]:
     """
     if len(residual) < _FEWEST_FRAMES or min(residual.shape[1:]) < _FEWEST_LINES:
         return []
-    variation = float(np.square(reference, dtype=np.float64).sum()) or 1.0
+    variation = float(_powers(reference).sum()) or 1.0
     along = [_of_lines(residual, axis) for axis in (1, 2)]
     own_parts = [part for _, part, _ in along]
     for axis, name, other in zip((1, 2), ("rows", "columns"), own_parts[::-1], strict=True):
@@ -75,6 +75,11 @@ def _in_common(images: Frames, axis: int) -> float:
     return (float(np.square(means.mean(0)).mean()) / (power or 1.0) - 1 / count) * count / (count - 1)
 
 
+def _powers(images: Frames) -> Vector:
+    """Return the sums of squares of images, (N,), one image at a time: a copy of a wide field is large."""
+    return np.array([np.square(image, dtype=np.float64).sum() for image in images])
+
+
 def _of_lines(images: Frames, axis: int) -> tuple[Vector, Vector, Vector]:
     """Return what is the same along lines in images, (N, Y, X).
 
@@ -84,6 +89,6 @@ def _of_lines(images: Frames, axis: int) -> tuple[Vector, Vector, Vector]:
     basis = legendre.legvander(np.linspace(-1, 1, means.shape[1]), _DEGREE)
     squares = (means - (basis @ np.linalg.lstsq(basis, means.T, rcond=None)[0]).T) ** 2
     strength = images.shape[3 - axis] * squares.sum(1)
-    whole = np.square(images, dtype=np.float64).sum((1, 2))
+    whole = _powers(images)
     throughout = np.median(squares, axis=1) / np.maximum(squares.mean(1), 1e-300)
     return strength, strength / np.maximum(whole, 1e-300), throughout

@@ -29,7 +29,11 @@ class FieldSpectrum:
         self._places = places[torch.argsort(radius[places], stable=True)]
         self._radius = radius[self._places]
         self._values: Tensor = torch.fft.rfft2(data.cpu()).flatten(1)
-        self._energy = self._values.abs().square().sum(0)[self._places]
+        # one frame at a time, as copies of a wide field are large
+        energy = torch.zeros(self._values.shape[1])
+        for values in self._values:
+            energy += values.abs().square()
+        self._energy = energy[self._places]
 
     def chosen(self, most: int, lowest: float, highest: float) -> tuple[Tensor, int]:
         """Return the places of some frequencies in the flattened half-spectrum, and how many of them are the lowest.

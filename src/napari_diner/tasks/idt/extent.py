@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -136,7 +137,7 @@ def warnings_of_ends(
         return []
     geometry = models.geometry
     fade = fading(*volume.shape[1:]).to(volume)
-    detail = _detail(torch.fft.rfft2(volume * fade), geometry, fade)
+    detail = _detail((torch.fft.rfft2(plane * fade) for plane in volume), geometry, fade)
     of_noise = detail.new_zeros(())
     if float(detail[[0, -1]].max()) > _REACHED * float(detail.max()):
         of_noise = _detail_of_noise(models, data, noise, tikhonov).to(detail)
@@ -155,9 +156,13 @@ def warnings_of_ends(
     ]
 
 
-def _detail(spectrum: Tensor, geometry: VolumeGeometry, fade: Tensor) -> Tensor:
-    """Return the mean square of fine detail in each slice, (Z,), for the half-spectra, (Z, Y, X'), of faded slices."""
-    power: Tensor = (spectrum.abs().square() * _fine(geometry).to(spectrum.device)).sum((1, 2))
+def _detail(spectra: Iterable[Tensor], geometry: VolumeGeometry, fade: Tensor) -> Tensor:
+    """Return the mean square of fine detail in each slice, (Z,), for the half-spectra, (Y, X') each, of faded slices.
+
+    They are looked at one at a time, as those of a wide field are large.
+    """
+    fine = _fine(geometry).to(fade.device)
+    power = torch.stack([(spectrum.abs().square() * fine).sum() for spectrum in spectra])
     return power / (fade.numel() * fade.square().sum())
 
 
