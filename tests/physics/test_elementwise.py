@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from napari_diner.loops import can_compile
-from napari_diner.physics.elementwise import add_conjugate_product_, intensity, multiplied, multiply_, project_
+from napari_diner.physics import elementwise
+from napari_diner.physics.elementwise import (
+    add_conjugate_product_,
+    intensity,
+    load_early,
+    multiplied,
+    multiply_,
+    project_,
+)
 
 LARGE = (264, 260)
 
@@ -60,6 +70,25 @@ def test_one_pass_is_used_where_numba_is_installed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("napari_diner.physics.elementwise.shared", counted)
     intensity(field(LARGE))
     assert passes == ([LARGE[0]] if can_compile() else [])
+
+
+@pytest.mark.skipif(not can_compile(), reason="numba is not installed")
+def test_loops_are_loaded_before_large_images_need_them() -> None:
+    elementwise._loading.cache_clear()
+    load_early((10, 10))
+    assert elementwise._loading.cache_info().currsize == 0
+    load_early(LARGE)
+    elementwise._loading().join()
+    before = [len(loop.signatures) for loop in _loops()]
+    U = field(LARGE)
+    add_conjugate_product_(project_(multiplied(U, intensity(U)), U), U, U)
+    assert [len(loop.signatures) for loop in _loops()] == before
+    assert min(before) > 0
+
+
+def _loops() -> list[Any]:
+    names = ("_intensity", "_multiplied", "_project", "_add_conjugate_product")
+    return [getattr(elementwise, name) for name in names]
 
 
 def test_what_needs_a_gradient_is_left_to_torch() -> None:

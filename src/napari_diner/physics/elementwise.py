@@ -6,7 +6,10 @@ together take longer than the Fourier transforms between them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import math
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +20,28 @@ from napari_diner.loops import can_compile, compiled, shared
 # smaller images are faster than the loading of what is compiled, and than a second thread
 _FEWEST_PIXELS = 1 << 16
 _FEWEST_PER_THREAD = 1 << 18
+
+
+def load_early(shape: Sequence[int]) -> None:
+    """Begin to load the compiled loops in a thread if images of a shape need them: it takes most of a second."""
+    if math.prod(shape) >= _FEWEST_PIXELS and can_compile():
+        _loading()
+
+
+@functools.cache
+def _loading() -> threading.Thread:
+    """Return the thread that loads the compiled loops, by running them for a single pixel."""
+
+    def load() -> None:
+        U, factor = torch.ones(1, 1, dtype=torch.complex64), torch.ones(1, 1)
+        _run(_intensity, U, torch.ones(1, 1))
+        _run(_multiplied, U, factor, torch.ones_like(U))
+        _run(_project, torch.ones_like(U), U)
+        _run(_add_conjugate_product, torch.ones_like(U), U, U)
+
+    thread = threading.Thread(target=load, name="loading of loops", daemon=True)
+    thread.start()
+    return thread
 
 
 def intensity(U: Tensor) -> Tensor:

@@ -29,12 +29,14 @@ _TEXTURE_SHARE = 0.05
 # after one that had to be shortened
 _DAMPING_FAR_DOWN, _DAMPING_DOWN, _DAMPING_UP = 1e-3, 0.1, 16.0
 _AGREEMENT = 0.7
+# damping that holds back no phase that the heights determine
+_UNDAMPED = 1e-9
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
 _RETRIES = 3
 _CG_TOLERANCE = 1e-3
-# conjugate-gradient steps after which their gain is assessed, and the least that they must gain, relative to the
-# tolerance of the outer steps: slowly varying phase converges last, and hardly changes the loss
-_LOOK_AT_GAIN, _LEAST_GAIN = 10, 0.2
+# conjugate-gradient steps after which their gain is assessed: they must lower the loss as an outer step must; slowly
+# varying phase converges last, and hardly changes it
+_LOOK_AT_GAIN = 10
 # default tolerances; an unknown surround converges slowly where the data hardly determine it
 _TOLERANCE, _TOLERANCE_SURROUND = 1e-6, 1e-3
 # misfit, relative to the mean intensity, below which single precision leaves two digits of the residuals, and the
@@ -127,7 +129,8 @@ class GaussNewton(Resumable):
             scaled = self._field * scaling
             brightness = strongest * self._mean_square(scaled)
             linear = problem.linearise(self._field)
-            if slow is not None and iteration > 1:  # the first step changes too much for a matrix to pay off
+            # the first step from a rough start changes too much for a matrix to pay off
+            if slow is not None and (iteration > 1 or settings.warm_up == 0):
                 for _ in slow.follow(linear.normal(torch.ones_like(scaling)), loss):
                     yield Step(iteration, settings.iterations, loss, within=0.0)
             normal = problem.with_curvature(linear.normal(scaling), self._field, scaling)
@@ -140,14 +143,15 @@ class GaussNewton(Resumable):
                     curvature = problem.valid * stiffness[1] / float(scaling.square().mean())
                     precondition = _sum(precondition, slow.inverse(damping * brightness, scaling, curvature))
                 solve = ConjugateGradients(normal, right, precondition, damping * brightness)
-                predicted = 0.0
+                predicted, levelled_off = 0.0, False
                 for turn in range(1, settings.cg_steps + 1):
                     solve.step()
                     if solve.converged(_CG_TOLERANCE):
                         break
                     if turn % _LOOK_AT_GAIN == 0:
                         before, predicted = predicted, _predicted(solve, right, damping * brightness) / problem.valid
-                        if predicted - before < _LEAST_GAIN * tolerance * (loss - predicted):
+                        levelled_off = predicted - before < tolerance * (loss - predicted)
+                        if levelled_off:
                             break
                     yield Step(iteration, settings.iterations, loss, within=turn / (settings.cg_steps + 1))
                 step = solve.solution * scaling
@@ -166,11 +170,14 @@ class GaussNewton(Resumable):
                     break
             else:
                 return  # short steps along a descent direction fail: only rounding errors remain
-            improvement = 1 - trial_loss / loss
+            improvement, mistaken = 1 - trial_loss / loss, abs(loss - trial_loss - predicted) / loss
+            is_solved = levelled_off and mistaken < tolerance and self._damping <= _UNDAMPED
             self._field, loss, gradient = trial, trial_loss, trial_gradient
             self._iteration, self._damping = iteration, damping
             least = max(tolerance, _TOLERANCE_ROUNDING) if loss < rounding and tolerance > 0 else tolerance
-            self._converged = improvement < least and (priors is None or priors.relaxed().settled)
+            # another step would not gain more where the problem is linear, and solved
+            ends = improvement < least or is_solved
+            self._converged = ends and (priors is None or priors.relaxed().settled)
             if priors is not None:
                 self.problem = problem.with_priors(priors.relaxed())
             yield Step(iteration, settings.iterations, loss, resumable=True)

@@ -16,7 +16,7 @@ from napari_diner.solvers.solver import Resumable
 
 # Distance of the nodes in units of √(λz), the width of the finest ring of a point's pattern at the farthest sensor.
 # Faster phase variations have sufficient contrast.
-_NODES_APART = 6.0
+_NODES_APART = 4.0
 _SMALLEST_SPACING_PX = 16
 # largest number of nodes, whose matrix is factorised in seconds; the grid is coarser for larger fields
 _MOST_NODES = 4096
@@ -25,7 +25,7 @@ _FEWEST_NODES = 4
 _REACH = 2
 _PERIOD = 2 * _REACH + 1
 # the matrix is measured again when the loss has fallen by this factor
-_CHANGED = 0.98
+_CHANGED = 0.9
 # addition to the diagonal of the matrix, relative to its mean, since a constant phase has no effect; and number of
 # attempts with ten times as much
 _FLOOR = 1e-6

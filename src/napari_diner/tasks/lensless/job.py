@@ -16,6 +16,7 @@ from napari_diner import device as devices
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import Array, NamedArray
 from napari_diner.io.stacks import checksum
+from napari_diner.physics.elementwise import load_early
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
 from napari_diner.preprocess.changed import CHANGED_CURE
 from napari_diner.tasks.blurred_frames import blurred_frames, warnings_of_blur
@@ -91,6 +92,7 @@ class LenslessJob(Job[LenslessState]):
     task = "lensless"
 
     def __init__(self, recipe: LenslessRecipe, data: LenslessData, truth: Truth | None = None) -> None:
+        load_early(data.frames.shape[1:])
         self.checksum = checksum(data.frames)
         used, data, self._left_out = kept(recipe, data)
         with self._left_out.counting():
