@@ -18,6 +18,7 @@ from napari_diner.physics.elementwise import (
     multiplied,
     multiply_,
     project_,
+    pull_,
 )
 
 LARGE = (264, 260)
@@ -60,6 +61,30 @@ def test_values_are_those_of_numpy(layout: str, threads: int, monkeypatch: pytes
     np.testing.assert_allclose(U.resolve_conj().numpy(), along, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.skipif(not can_compile(), reason="numba is not installed")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_misfit_and_its_gradient_in_one_pass(is_weighted: bool, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_diner.physics.elementwise._FEWEST_PER_THREAD", 1 << 14)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    U, modulus, weights = field((300, 300))[20:284, 15:275], field(LARGE, 1).abs(), field(LARGE, 2).abs()
+    U[3, 4] = 0
+    u, m = U.numpy().astype(np.complex128), modulus.double().numpy()
+    w = weights.double().numpy() if is_weighted else np.ones(LARGE)
+    difference = np.abs(u) - m
+    gradient = 2 * w * difference * u / np.maximum(np.abs(u), 1e-20)
+    total = pull_(U, modulus, weights if is_weighted else None)
+    assert total == pytest.approx(float((w * difference**2).sum()), rel=1e-6)
+    np.testing.assert_allclose(U.numpy(), gradient, rtol=1e-4, atol=1e-5)
+
+
+def test_misfit_of_what_loops_do_not_take_is_left_to_others() -> None:
+    for U in (field((5, 7)), field(LARGE, dtype=torch.complex128)):
+        before = U.clone()
+        assert pull_(U, U.abs()) is None
+        assert torch.equal(U, before)
+
+
 def test_one_pass_is_used_where_numba_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[int] = []
 
@@ -82,12 +107,13 @@ def test_loops_are_loaded_before_large_images_need_them() -> None:
     before = [len(loop.signatures) for loop in _loops()]
     U = field(LARGE)
     add_conjugate_product_(project_(multiplied(U, intensity(U)), U), U, U)
+    pull_(U, torch.ones(LARGE))
     assert [len(loop.signatures) for loop in _loops()] == before
     assert min(before) > 0
 
 
 def _loops() -> list[Any]:
-    names = ("_intensity", "_multiplied", "_project", "_add_conjugate_product")
+    names = ("_intensity", "_multiplied", "_project", "_pull", "_add_conjugate_product")
     return [getattr(elementwise, name) for name in names]
 
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,8 @@ from napari_diner.loops import can_compile, compiled, shared
 # smaller images are faster than the loading of what is compiled, and than a second thread
 _FEWEST_PIXELS = 1 << 16
 _FEWEST_PER_THREAD = 1 << 18
+# modulus by which none is divided
+_SMALLEST = np.float32(1e-20)
 
 
 def load_early(shape: Sequence[int]) -> None:
@@ -37,6 +40,8 @@ def _loading() -> threading.Thread:
         _run(_intensity, U, torch.ones(1, 1))
         _run(_multiplied, U, factor, torch.ones_like(U))
         _run(_project, torch.ones_like(U), U)
+        _run(_pull, torch.ones_like(U), factor)
+        _run(_pull_by_weight, torch.ones_like(U), factor, factor)
         _run(_add_conjugate_product, torch.ones_like(U), U, U)
 
     thread = threading.Thread(target=load, name="loading of loops", daemon=True)
@@ -81,6 +86,17 @@ def project_(U: Tensor, direction: Tensor) -> Tensor:
     return U
 
 
+def pull_(U: Tensor, modulus: Tensor, weights: Tensor | None = None) -> float | None:
+    """Replace a field by the gradient of its misfit ``w (|U| − m)²`` to a modulus m, ``2 w (|U| − m) U/|U|``.
+
+    Returns the sum of the misfit, in double precision; None, and the field as it is, without compiled loops.
+    """
+    images = (modulus,) if weights is None else (modulus, weights)
+    if not (_is_compiled(U, *images) and _has_rows(U)):
+        return None
+    return sum(_run(_pull if weights is None else _pull_by_weight, U, *images))
+
+
 def add_conjugate_product_(total: Tensor, factor: Tensor, U: Tensor) -> Tensor:
     """Add ``f* U`` to a total, for complex images of the same shape."""
     if not (_is_compiled(total, factor, U) and _has_rows(total)):
@@ -106,10 +122,11 @@ def _has_rows(U: Tensor) -> bool:
     return U.dim() == 2 or U.is_contiguous()
 
 
-def _run(loop: Callable[..., Any], *images: Tensor) -> None:
+def _run(loop: Callable[..., Any], *images: Tensor) -> list[float]:
+    """Run a loop over images; return what it returns for the rows of each thread."""
     rows = [image.reshape(-1, image.shape[-1]).numpy() for image in images]
     threads = max(1, min(torch.get_num_threads(), images[0].numel() // _FEWEST_PER_THREAD))
-    shared(loop, len(rows[0]), threads, lambda thread: tuple(rows))
+    return shared(loop, len(rows[0]), threads, lambda thread: tuple(rows))
 
 
 @compiled
@@ -132,6 +149,31 @@ def _project(U, direction, start, stop):  # type: ignore[no-untyped-def]
         for at in range(U.shape[1]):
             towards = direction[row, at]
             U[row, at] = towards * (towards.real * U[row, at].real + towards.imag * U[row, at].imag)
+
+
+@compiled
+def _pull(U, modulus, start, stop):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for row in range(start, stop):
+        for at in range(U.shape[1]):
+            own = np.sqrt(U[row, at].real * U[row, at].real + U[row, at].imag * U[row, at].imag)
+            difference = own - modulus[row, at]
+            total += np.float64(difference) * np.float64(difference)
+            U[row, at] *= 2 * difference / max(own, _SMALLEST)
+    return total
+
+
+@compiled
+def _pull_by_weight(U, modulus, weights, start, stop):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for row in range(start, stop):
+        for at in range(U.shape[1]):
+            own = np.sqrt(U[row, at].real * U[row, at].real + U[row, at].imag * U[row, at].imag)
+            difference = own - modulus[row, at]
+            weighted = weights[row, at] * difference
+            total += np.float64(weighted) * np.float64(difference)
+            U[row, at] *= 2 * weighted / max(own, _SMALLEST)
+    return total
 
 
 @compiled

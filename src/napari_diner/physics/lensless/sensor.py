@@ -23,6 +23,11 @@ class Sensor:
     binning: int = 1
     """b, pixels of the fine grid per pixel of the sensor along each axis."""
 
+    @property
+    def is_sharp(self) -> bool:
+        """Whether each pixel records the field at its own place."""
+        return self.binning == 1
+
     def fine(self, at: tuple[slice, slice]) -> tuple[slice, slice]:
         """Return the pixels of the fine grid that some rows and columns of the sensor cover."""
         rows, columns = (slice(self.binning * part.start, self.binning * part.stop) for part in at)
@@ -80,6 +85,11 @@ class BlurredSensor(Sensor):
     """Factor on the spectrum of the intensity, real and even, (Y', X')."""
     within: tuple[slice, slice]
     """Place of the sensor's pixels in the fields."""
+
+    @property
+    def is_sharp(self) -> bool:
+        """Whether each pixel records the field at its own place."""
+        return False
 
     def _blurred(self, image: Tensor) -> Tensor:
         """Apply the blur, which is its own adjoint."""
@@ -139,6 +149,6 @@ class Response:
 
         It may replace the field dU.
         """
-        if self.factor is None and self.sensor.binning == 1:
+        if self.factor is None and self.sensor.is_sharp:
             return project_(dU, self.direction)
         return self.adjoint(self.change(dU))

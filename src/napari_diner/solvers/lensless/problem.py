@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from napari_diner.physics.elementwise import intensity, multiply_
+from napari_diner.physics.elementwise import intensity, multiply_, pull_
 from napari_diner.physics.lensless.multiheight import LenslessModel, Pixels
 from napari_diner.representations.unknown import Unknown
 from napari_diner.solvers.conjugate_gradients import Operator
@@ -153,6 +153,11 @@ class PhaseProblem:
         cost, slope = self.priors.evaluate(field)
         return Evaluation(misfit + cost, gradient + slope, misfit)
 
+    @property
+    def _counts_alike(self) -> bool:
+        """Whether all pixels count, by the differences of their amplitudes."""
+        return self.kind == "amplitude" and self.mask is None and self.at_least is None
+
     def _compared(self, field: Tensor) -> tuple[Tensor, Tensor]:
         """Return the misfit, a scalar, and its gradient, without waiting for the device."""
         total = torch.zeros((), dtype=_precise(self.device), device=self.device)
@@ -160,7 +165,12 @@ class PhaseProblem:
         def respond(frame: int, at: Pixels, U: Tensor) -> Tensor:
             nonlocal total
             part, sensor = (frame, *at), self.model.sensor_at(frame, at)
-            amplitudes = self.amplitudes[part]
+            amplitudes, weights = self.amplitudes[part], None if self.weights is None else self.weights[part]
+            if self._counts_alike and sensor.is_sharp:
+                square = pull_(U, amplitudes, weights)
+                if square is not None:
+                    total = total + square
+                    return U
             if self.kind == "amplitude":
                 modulus = sensor.modulus(U)
                 residual = self.unexplained(modulus - amplitudes, part)
@@ -168,8 +178,7 @@ class PhaseProblem:
             else:
                 residual = self.unexplained(sensor.mean(intensity(U)) - amplitudes**2, part)
                 weighted = 4 * residual
-            if self.weights is not None:
-                weights = self.weights[part]
+            if weights is not None:
                 residual, weighted = residual * weights.sqrt(), weighted * weights
             total = total + _square_sum(residual)
             return multiply_(U, sensor.mean_adjoint(weighted))
