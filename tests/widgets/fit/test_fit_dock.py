@@ -177,13 +177,15 @@ def test_a_run_is_watched_paused_and_cancelled(qtbot: QtBot, fit_dock: FitDock, 
     assert fit_dock.compare_button.isEnabled()
 
 
-def test_axes_that_do_not_match_are_red_before_a_run(fit_dock: FitDock) -> None:
+def test_axes_that_do_not_match_are_red_before_a_run(fit_dock: FitDock, qtbot: QtBot) -> None:
     fit_dock.viewer.add_image(smooth(24, 32), name="it")
     fit_dock.editors["axes"].set_value("ZYX")
     fit_dock.panel.checks.refresh()
     (line,) = fit_dock.panel.checks.lines
     assert (line.level, "axes ZYX do not match it" in line.sentence) == ("bad", True)
     fit_dock.panel.checks.suspend()  # nothing more is checked
+    # checks of the layer as it was added may have begun, and their thread must not outlive the viewer
+    qtbot.waitUntil(lambda: not fit_dock.checking.busy)
 
 
 @pytest.mark.parametrize(

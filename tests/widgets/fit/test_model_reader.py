@@ -21,6 +21,7 @@ from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.run import Run
 from napari_diner.tasks.saving import load, save
 from napari_diner.widgets.fit.model_reader import get_reader, layer_of
+from napari_diner.widgets.layers.result_reader import read_results
 from tests.kit.runs import finished
 
 QUICK: dict[str, Any] = {
@@ -114,6 +115,9 @@ def test_axes_become_chunks_of_planes(
     array, arguments, kind = layer_of(path)
     assert (kind, arguments["rgb"], array.chunks) == ("image", False, chunks)
     assert arguments["axis_labels"] == tuple(axes.lower())
+    # as napari opens data without a pixel size; the saved images too
+    (image,) = read_results(str(tmp_path / "a"))
+    assert {*arguments["units"], *image[1]["units"]} == {"pixel"}
     # napari shows no longer real numbers
     assert array.dtype == np.float32
     assert np.asarray(array).dtype == np.float32

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
-from napari.utils.colormaps import ensure_colormap
+from napari.utils.colormaps import AVAILABLE_COLORMAPS, ensure_colormap
 from pytestqt.qtbot import QtBot
 
 from napari_diner.errors import InputError, OutputError
@@ -387,6 +387,8 @@ def test_limits_of_a_large_volume_are_those_of_all_its_voxels() -> None:
     volume = (1.33 + 0.02 * ((z**2 + y**2 + x**2) < 0.3) + 0.001 * np.sin(90 * x)).astype(np.float32)
     style = index_style(NamedArray("n_re", volume, "ZYX", (1.0, 1.0, 1.0)), IdtRecipe(medium_index=1.33))
     assert style["contrast_limits"] == pytest.approx(index_limits(volume, 1.33), abs=2e-4)
+    # napari's list of colour maps grows with the longest name, and the window with it
+    assert len(style["colormap"].name) < max(len(name) for name in AVAILABLE_COLORMAPS)
 
 
 @pytest.mark.parametrize("part", [0.01, 1.0])

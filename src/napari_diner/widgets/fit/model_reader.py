@@ -81,7 +81,7 @@ def layer_of(path: str | Path) -> LayerData:
         "name": file.absolute().parent.name if file.name == WEIGHTS else file.stem,
         "rgb": rgb,
         "scale": scale[: len(letters)],
-        "units": units_of(letters),
+        "units": units_of(letters, scale if model.recipe.pixel_size_um is None else ()),
         "axis_labels": axis_labels(letters),
         "metadata": {
             "recipe": model.recipe.model_dump(mode="json"),

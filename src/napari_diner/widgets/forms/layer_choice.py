@@ -15,6 +15,7 @@ from napari_diner.errors import DinerError
 from napari_diner.io.formats import PATTERNS
 from napari_diner.io.names import sorted_by_numbers
 from napari_diner.widgets.forms.controls import ShrinkingCombo, menu_button, remove_margins, row
+from napari_diner.widgets.layers.canvas import make_canvas_current
 from napari_diner.widgets.layers.layer_metadata import source_of
 from napari_diner.widgets.work import wait_for
 
@@ -57,6 +58,7 @@ class LayerChoice(QWidget):
         remove_margins(layout)
         layout.addLayout(row(self.noun.capitalize(), self.combo, self.open_button, stretch=self.combo))
         on_layer_list(napari_viewer, self._refresh)
+        napari_viewer.layers.events.removing.connect(self._on_removing)
         self._refresh()
         self.combo.currentIndexChanged.connect(self._announce)
 
@@ -140,6 +142,9 @@ class LayerChoice(QWidget):
         self.combo.setCurrentIndex(chosen)
         self.combo.blockSignals(False)
         self._announce()
+
+    def _on_removing(self) -> None:
+        make_canvas_current(self)
 
     def _announce(self) -> None:
         layer = self.layer

@@ -192,8 +192,9 @@ class IlluminationEditor(QWidget):
         if illumination is None:
             self.plot.show_directions(np.empty((0, 2)), np.empty(0, np.int64), self._na)
         else:
-            wanted = self._dark_field != "refuse"
-            self.plot.show_directions(illumination.apertures, illumination.frame_of_source, self._na, wanted)
+            frames = illumination.frame_of_source
+            wanted = np.isin(1 + frames, self._without) | (self._dark_field != "refuse")
+            self.plot.show_directions(illumination.apertures, frames, self._na, wanted)
         self.words.say(words, warning)
 
     def _leave_out(self) -> None:

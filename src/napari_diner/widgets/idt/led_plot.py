@@ -44,7 +44,7 @@ class LedPlot(FixedPlot):
         self._frames = np.empty(0, np.int64)
         self._na: float | None = None
         self._current = 0
-        self._dark_field_is_wanted = False
+        self._wanted = np.empty(0, np.bool_)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for a small square."""
@@ -60,7 +60,7 @@ class LedPlot(FixedPlot):
         directions: Directions,
         frames: npt.NDArray[np.int64],
         na: float | None,
-        dark_field_is_wanted: bool = False,
+        dark_field_is_wanted: npt.ArrayLike = False,
     ) -> None:
         """Draw.
 
@@ -73,10 +73,10 @@ class LedPlot(FixedPlot):
         na
             Numerical aperture of the objective, or None if unknown.
         dark_field_is_wanted
-            Whether directions outside the aperture are no mistake.
+            Whether directions outside the aperture are no mistake: of all, or of each source, (S,).
         """
         self._directions, self._frames, self._na = directions, frames, na
-        self._dark_field_is_wanted = dark_field_is_wanted
+        self._wanted = np.broadcast_to(np.asarray(dark_field_is_wanted, np.bool_), frames.shape)
         angle = np.linspace(0, 2 * np.pi, 91)
         radius = na or 0.0
         self._circle.setData(radius * np.cos(angle), radius * np.sin(angle))
@@ -99,12 +99,13 @@ class LedPlot(FixedPlot):
             line.setPen(pg.mkPen(theme.secondary.as_hex()))
 
     def _draw_dots(self) -> None:
-        beyond, there = self.outside, DARK_FIELD if self._dark_field_is_wanted else OUTSIDE
+        beyond = np.where(self._wanted, DARK_FIELD, OUTSIDE)
+        colours = np.where(self.outside, beyond, INSIDE)
         self.dots.setData(
             x=self._directions[:, 1],
             y=self._directions[:, 0],
             size=np.where(self._frames == self._current, CURRENT, DOT),
-            brush=[pg.mkBrush(there if out else INSIDE) for out in beyond],
+            brush=[pg.mkBrush(str(colour)) for colour in colours],
         )
 
 

@@ -34,7 +34,7 @@ def transparent_colormap(name: str) -> Colormap:
     place = np.linspace(0, 1, 256)
     colours = np.array(ensure_colormap(name).map(place))
     colours[:, 3] = np.clip((place - TRANSPARENT) / (OPAQUE - TRANSPARENT), 0, 1)
-    return Colormap(colours, name=f"{name} (transparent)")
+    return Colormap(colours, name=f"{name} (clear)")  # a longer name widens the window
 
 
 def index_style(array: NamedArray, recipe: IdtRecipe) -> LayerArguments:

@@ -115,13 +115,16 @@ def shown(data: Array) -> Array:
     return np.ascontiguousarray(np.clip(data, -LARGEST, LARGEST), dtype=np.float32)
 
 
-def units_of(axes: str) -> tuple[str, ...]:
+def units_of(axes: str, unsized_um: tuple[float, ...] = ()) -> tuple[str, ...]:
     """Return the units of axes: micrometres, even if an axis counts frames, channels or time points.
+
+    Data that may be a photograph, whose spacings `unsized_um` are all exactly one, are in pixels, as napari opens it.
 
     napari aligns the axes of all layers from the last one on, so that the frames of a stack share an axis with the
     slices of a volume, and drops the units of all layers if one of them has no length there.
     """
-    return ("um",) * len(axes)
+    unit = "pixel" if unsized_um and set(unsized_um) == {1.0} else "um"
+    return (unit,) * len(axes)
 
 
 def axis_labels(axes: str) -> tuple[str, ...]:

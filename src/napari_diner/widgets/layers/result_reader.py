@@ -113,8 +113,10 @@ def _lazy_layer(path: Path, result: Result | None) -> LayerData:
 def _arguments(result: Result, array: NamedArray) -> LayerArguments:
     from napari_diner.tasks.idt.recipe import IdtRecipe
     from napari_diner.widgets.idt.volume_layers import volume_arguments
-    from napari_diner.widgets.layers.layer_arguments import layer_arguments
+    from napari_diner.widgets.layers.layer_arguments import layer_arguments, units_of
 
+    if getattr(result.recipe, "pixel_size_um", None) is None:
+        return layer_arguments(array) | {"units": units_of(array.axes.removesuffix("S"), array.scale_um)}
     if not isinstance(result.recipe, IdtRecipe):
         return layer_arguments(array)
     if array.axes.endswith("ZYX"):
