@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from napari_diner.errors import InputError
+from napari_diner.io.given_table import names_file, read_given_table
 from napari_diner.io.tables import read_table
 
 NUMBERS = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=5)
@@ -298,3 +299,10 @@ def test_a_column_that_contradicts_the_order_of_the_rows_is_refused(text: str) -
 )
 def test_other_columns_do_not_matter(text: str) -> None:
     assert read_table(text).in_order().column("distances_um", unit="um") == [410, 310, 520]
+
+
+def test_other_files_than_tables_are_named_in_errors(tmp_path: Path) -> None:
+    path = tmp_path / "heights.json"
+    path.write_text("[310, 420]")
+    assert names_file(str(path)) and not names_file("310, 420.5 um")
+    assert read_given_table(str(path), "the text").source == "heights.json"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from napari_diner.io.tables import Table, read_table
 
-_ENDINGS = (".csv", ".dat", ".ods", ".tsv", ".txt", ".xls", ".xlsx")
+_ENDINGS = (".csv", ".dat", ".json", ".ods", ".toml", ".tsv", ".txt", ".xls", ".xlsx", ".xml", ".yaml", ".yml")
 """Endings of the names of files that are tables, or that are refused as such."""
 
 

@@ -71,11 +71,13 @@ def chosen(path: Path, parts: Sequence[Part], name: str, preferred: Sequence[str
             return named[0]
     elif len(images) == 1 or any(part.name in preferred for part in images):
         return next((part for part in images if part.name in preferred), images[0])
-    listed = ", ".join(map(str, (images or parts)[:_MOST_LISTED])) or "no array"
+    listed = ", ".join(map(str, (images or parts)[:_MOST_LISTED]))
     if len(images or parts) > _MOST_LISTED:
         listed += f" and {len(images or parts) - _MOST_LISTED} more"
-    example = f"{path.name}{SEPARATOR}{(images or parts)[0].name if images or parts else 'name'}"
+    example = f"{path.name}{SEPARATOR}{(images or parts)[0].name if images or parts else ''}"
     problem = f"does not hold {quoted(name)}, but" if name else "holds"
+    if not parts:
+        raise InputError(f"{path} holds no array of numbers; choose another file, or save the frames as one array")
     if not images:
         raise InputError(f"{path} {problem} {listed}, which is not an image of real numbers; choose another file")
     raise InputError(f"{path} {problem} {listed}; name one of them, as in {quoted(example)}")

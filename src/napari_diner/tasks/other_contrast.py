@@ -21,6 +21,9 @@ _ALIKE = 0.5
 # the same logarithm of further frames relative to that of the first, what they leave, and the most of such frames
 _NEXT, _LEFT_OF_NEXT, _MOST = 0.5, 0.9, 0.4
 
+# part of the usual contrast that a negative has at least
+_NEGATIVE = 0.3
+
 
 def frames_of_other_contrast(spectra: PredictedSpectra) -> list[tuple[int, float]]:
     """Return frames whose contrast is another one than that of the others, relative to what a result predicts.
@@ -37,15 +40,21 @@ def frames_of_other_contrast(spectra: PredictedSpectra) -> list[tuple[int, float
     Returns
     -------
     list
-        Number from zero, and factor relative to the other frames, of each of these frames.
+        Number from zero, and factor relative to the other frames, of each of these frames: negative for a negative.
     """
     if len(spectra.power) < _FEWEST_FRAMES:
         return []
     found = np.array([_compared(*sums) for sums in zip(*spectra, strict=True)])
-    if not np.all(found[:, 0] > 0):
-        return []
     factor, left, removed, bend = found.T
-    factor /= np.median(factor)
+    usual = float(np.median(factor))
+    is_negative = (factor < -_NEGATIVE * usual) & (left < _LEFT)
+    if usual <= 0 or is_negative.sum() > _MOST * len(found):
+        return []
+    factor /= usual
+    if is_negative.any():
+        return [(int(number), float(factor[number])) for number in np.flatnonzero(is_negative)]
+    if not np.all(factor > 0):
+        return []
     size = np.abs(np.log(factor))
     is_certain = (size > _LEAST) & (left < _LEFT) & (removed > _MATTERS) & (bend < _ALIKE * size)
     if not is_certain.any():
@@ -69,6 +78,12 @@ def warnings_of_contrast(others: Sequence[tuple[int, float]]) -> list[str]:
     if not others:
         return []
     numbers, factors = zip(*others, strict=True)
+    if factors[0] < 0:
+        is_a, them = ("is a negative", "it") if len(others) == 1 else ("are negatives", "them")
+        return [
+            f"{numbered(numbers)} {is_a} of what the other frames let expect, bright where these are dark; save all "
+            f"frames alike, or leave {them} out (leave_out)"
+        ]
     ends = [f"{factor:.2g}" for factor in (min(factors), max(factors))]
     they, have, them = ("it", "has", "it") if len(others) == 1 else ("they", "have", "them")
     return [

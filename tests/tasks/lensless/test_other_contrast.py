@@ -63,3 +63,6 @@ def test_a_common_factor_names_no_frame() -> None:
     ((number, factor),) = named([1, 0.5, 1, 1, 1])
     assert number == 1 and factor == pytest.approx(0.5, rel=0.01)
     assert "frame 2 has 0.5 times the contrast" in warnings_of_contrast([(number, factor)])[0]
+    (negative,) = named([1, 1, 1, -1, 1])
+    assert negative == (3, pytest.approx(-1, rel=0.05))
+    assert warnings_of_contrast([negative])[0].startswith("frame 4 is a negative of what the other frames let expect")

@@ -35,9 +35,10 @@ def test_light_is_left_alone() -> None:
         (np.square, "roots of their values"),
         (lambda light: 1 - light, "a negative"),
         (lambda light: np.log1p(99 * light), "exponentials of their values"),
+        (lambda light: -np.log10(light / 1.2), "exponentials of their negatives, as if they were optical densities"),
         (lambda light: light + 2, "light on top of an offset"),
     ],
-    ids=["gamma", "amplitude", "squared", "negative", "logarithm", "offset"],
+    ids=["gamma", "amplitude", "squared", "negative", "logarithm", "optical density", "offset"],
 )
 def test_other_functions_of_the_light_are_named(curve: Callable[[Frames], Frames], words: str) -> None:
     (text,) = warnings(curve)

@@ -29,6 +29,8 @@ _OFFSETS = (0.35, 0.5, 0.7, 0.85, 1.0)
 _LEAST_OFFSET = 0.08
 # a logarithm over two decades
 _DECADES = float(np.log(100))
+# the range of the light of optical densities
+_DENSITIES = float(np.log(40))
 
 
 def nonlinear(look: ShortLook) -> list[Suspicion]:
@@ -98,4 +100,7 @@ _CURVES: Mapping[str, Callable[[Frames], Frames]] = {
     ),
     "a negative": lambda frames: frames.max() + frames.min() - frames,
     "exponentials of their values, as if they were logarithmic": _exponential,
+    "exponentials of their negatives, as if they were optical densities": lambda frames: np.exp(
+        frames * np.float32(-_DENSITIES / float(frames.max()))
+    ),
 }
