@@ -127,12 +127,17 @@ def check_resolved(frames: Array, valid: Mask | None = None) -> None:
         )
 
 
-def repeated(frames: Array) -> list[str]:
-    """Return a warning about frames that are identical to others."""
+def identical(frames: Array) -> list[list[int]]:
+    """Return the numbers, from zero, of frames that are identical, group by group."""
     groups: dict[bytes, list[int]] = {}
     for number, frame in enumerate(frames):
         groups.setdefault(hashlib.blake2b(np.ascontiguousarray(frame).data).digest(), []).append(number)
-    equal = [group for group in groups.values() if len(group) > 1]
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def repeated(frames: Array) -> list[str]:
+    """Return a warning about frames that are identical to others."""
+    equal = identical(frames)
     if not equal:
         return []
     named = ", and ".join(numbered(group) for group in equal[:3])

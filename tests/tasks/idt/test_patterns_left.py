@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from napari_diner.tasks.idt.patterns_left import static_left
+from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.unexplained import Unexplained
-from tests.tasks.idt.small_recordings import Array, Recording, reconstructed
+from tests.tasks.idt.small_recordings import Array, Recording, reconstructed, started
 
 
 def told(recording: Recording, frames: Array, solver: str) -> list[str]:
@@ -63,3 +64,13 @@ def test_frames_along_another_axis_come_before_what_follows_from_them(recording:
     assert "left unexplained" in report["warnings"][0] and "which axis counts the frames" in report["warnings"][0]
     assert "set axes to YXN" in report["warnings"][1]
     assert not [text for text in report["warnings"] if "first slice" in text or "the directions do not fit" in text]
+
+
+def test_one_direction_for_all_frames_is_told(recording: Recording) -> None:
+    def said(directions: list[tuple[float, float]]) -> list[str]:
+        values = {**recording.recipe.model_dump(exclude_unset=True), "ring": {"na": None}, "illuminations": directions}
+        with started(IdtRecipe.parse(values), recording.frames) as run:
+            return [text for text in run.job.warnings if "the same direction of light" in text]
+
+    assert "all 12 frames have the same direction" in said([(0.5, 0.1)] * 12)[0]
+    assert said([(0.5, 0.1)] * 11 + [(0.1, 0.5)]) == []

@@ -39,6 +39,9 @@ _REWEIGHTED, _OUTLIER = 10, 4.685
 # highest index of a gas, and one below those that are found of any other matter
 _AIR, _MATTER = 1.01, 1.08
 
+# difference of directions below which they are the same
+_SAME_NA = 1e-3
+
 
 def optics_doubts(recipe: IdtRecipe, shape: tuple[int, int]) -> list[str]:
     """Return warnings about the lengths in a recipe for frames (Y, X); sentences without a full stop.
@@ -87,6 +90,19 @@ def few_frames(frames: int, slices: int) -> list[str]:
     return [
         f"{which} can hardly determine {slices} slices, nor show whether the directions are right; record more "
         "directions"
+    ]
+
+
+def one_direction(illumination: Illumination) -> list[str]:
+    """Return a warning if all frames are said to have the same direction of light."""
+    apertures = illumination.apertures
+    count = int(illumination.frame_of_source.max()) + 1
+    if count < 2 or float(np.ptp(apertures, axis=0).max()) > _SAME_NA:
+        return []
+    y, x = apertures[0]
+    return [
+        f"all {count} frames have the same direction of light, an NA of {y:.3g} along y and {x:.3g} along x, which "
+        "cannot determine a volume; check illuminations"
     ]
 
 

@@ -16,7 +16,7 @@ from napari_diner.physics.padding import Padding
 from napari_diner.preprocess.changed import CHANGED_CURE
 from napari_diner.preprocess.odd_frames import odd_frames
 from napari_diner.preprocess.same_exposure import of_one_light
-from napari_diner.preprocess.soundness import numbered, repeated, without_light
+from napari_diner.preprocess.soundness import identical, numbered, repeated, without_light
 from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
 from napari_diner.tasks.frame_list import frame_list
@@ -32,7 +32,7 @@ from napari_diner.tasks.idt.optics import (
     findings,
     within_aperture,
 )
-from napari_diner.tasks.idt.plausibility import drift, few_frames, optics_doubts
+from napari_diner.tasks.idt.plausibility import drift, few_frames, one_direction, optics_doubts
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.surround import width_px, with_surround
@@ -133,10 +133,13 @@ class IdtRecording:
             dark = None if self.dark is None else self.dark.illumination
             about_optics = findings(models.geometry, models.illumination, dark)
         if isinstance(models, ComputedModels):
-            warnings += drift(self.recipe, contrast, models.illumination)
+            warnings += [*one_direction(models.illumination), *drift(self.recipe, contrast, models.illumination)]
             if not doubts:  # further warnings would be consequences
                 warnings += [line.sentence for line in about_optics if line.level != "good"]
-                self._directions = GivenDirections(recipe, models, torch.from_numpy(contrast), odd.numbers)
+                # of identical frames, at most one shows the light of its direction
+                alike = [number for group in identical(frames) for number in group]
+                faulty = tuple(sorted({*odd.numbers, *alike}))
+                self._directions = GivenDirections(recipe, models, torch.from_numpy(contrast), faulty)
         has_sign = prior.positivity and solver != "tikhonov"
         expected = 0
         if has_sign and prior.sign == "auto" and self._directions is not None:

@@ -19,6 +19,7 @@ from napari_diner.io.stacks import checksum
 from napari_diner.physics.elementwise import load_early
 from napari_diner.physics.lensless.tiles import TiledMultiHeight
 from napari_diner.preprocess.changed import CHANGED_CURE
+from napari_diner.preprocess.soundness import OTHER_EXPOSURE
 from napari_diner.tasks.blurred_frames import blurred_frames, warnings_of_blur
 from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.frame_list import about_distances, frame_list
@@ -279,7 +280,10 @@ class LenslessJob(Job[LenslessState]):
             ]
         spectra = PredictedSpectra.of(left, empty, levels)
         regions, others = foreign_regions(left, empty), frames_of_other_contrast(spectra)
-        blurred = [pair for pair in blurred_frames(spectra) if pair[0] not in dict(others)]
+        # another exposure that is not provided for leaves residuals like those of a blur, also in other frames
+        uneven = float(np.abs(np.array(levels) / np.median(levels) - 1).max()) > OTHER_EXPOSURE
+        is_misled = uneven and not _has_gains(self._used)
+        blurred = [] if is_misled else [pair for pair in blurred_frames(spectra) if pair[0] not in dict(others)]
         # wrong settings leave something that frames share, too, but more that they do not
         least = _MOSTLY if unexplained.is_doubtful(*_DOUBTFUL[:2]) else 0.0
         static = static_pattern(left, empty, is_corrected=self._used.preprocess.flat is not None, least=least)
@@ -350,3 +354,7 @@ def _images(field: Tensor, pixel_size_um: float, stride: int = 1) -> tuple[Named
         NamedArray("amplitude", thinned.abs().cpu().numpy(), "YX", scale),
         NamedArray("phase", thinned.angle().cpu().numpy(), "YX", scale, "rad"),
     )
+
+
+def _has_gains(recipe: LenslessRecipe) -> bool:
+    return recipe.gains is not None or recipe.equalise_gains or recipe.calibration.gain
