@@ -305,4 +305,4 @@ def test_other_files_than_tables_are_named_in_errors(tmp_path: Path) -> None:
     path = tmp_path / "heights.json"
     path.write_text("[310, 420]")
     assert names_file(str(path)) and not names_file("310, 420.5 um")
-    assert read_given_table(str(path), "the text").source == "heights.json"
+    assert read_given_table(str(path), "the text").source == str(path)
