@@ -50,7 +50,7 @@ class LayerChoice(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._announced: Image | None = None
-        self.combo = ShrinkingCombo(10)
+        self.combo = ShrinkingCombo(7)
         self.combo.setToolTip(self.tip)
         slots = {"Files…": self.choose_files, "Folder…": self.choose_folder}
         self.open_button = menu_button("Open", f"Open {self.noun} files", slots)

@@ -106,6 +106,8 @@ class IdtDock(StackDock[IdtRecipe]):
         background.addRow("Background", self.background)
         self.views = ViewBar(self, self.layers)
         self.add_below(self.views)
+        # beside the names of frames, this is all that 1366 pixels leave at 150 %
+        self.setMinimumWidth(280)
         self.arrange(
             self.rows("wavelength_um", "pixel_size_um", "na", "medium_index"),
             self.illumination,
