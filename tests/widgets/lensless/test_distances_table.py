@@ -142,3 +142,10 @@ def test_enter_goes_on_to_the_next_row(qtbot: QtBot, table: DistancesTable) -> N
         qtbot.keyClick(table.table.focusWidget(), Qt.Key.Key_Return)
         qtbot.waitUntil(lambda: not isinstance(table.table.focusWidget(), QLineEdit))
     assert table.value() == (100, 110, 120)
+
+
+def test_numbers_without_buttons_have_room(table: DistancesTable) -> None:
+    table.resize(320, 200)
+    table.show()
+    for editor in (table.first, table.step):
+        assert editor.lineEdit().width() > 0.8 * editor.width()

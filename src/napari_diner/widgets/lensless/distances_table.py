@@ -211,9 +211,10 @@ class _Table(CompactTable):
 
 def _step_editor(low: float, default: float, tip: str) -> NumberEditor:
     editor = NumberEditor(low, 1e9, "µm")
-    # napari's style gives numbers room for two buttons
-    editor.setButtonSymbols(NumberEditor.ButtonSymbols.NoButtons)
-    editor.setStyleSheet("QDoubleSpinBox { padding: 1px 4px; }")
+    # napari's style gives numbers room for two buttons; without buttons, Qt of PySide6 leaves the number no room at all
+    parts = ", ".join(f"QDoubleSpinBox::{way}-{part}" for way in ("up", "down") for part in ("button", "arrow"))
+    none = "{ width: 0px; height: 0px; border: none; image: none; }"
+    editor.setStyleSheet(f"QDoubleSpinBox {{ padding: 1px 4px; }} {parts} {none}")
     editor.set_value(default)
     editor.setToolTip(tip)
     editor.setMinimumWidth(60)
