@@ -34,9 +34,9 @@ _UNDAMPED = 1e-9
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
 _RETRIES = 3
 _CG_TOLERANCE = 1e-3
-# conjugate-gradient steps after which their gain is assessed: they must lower the loss as an outer step must; slowly
-# varying phase converges last, and hardly changes it
-_LOOK_AT_GAIN = 10
+# conjugate-gradient steps after which their gain is assessed, and the least that they must gain, relative to the
+# tolerance of the outer steps: slowly varying phase converges last, and hardly changes the loss
+_LOOK_AT_GAIN, _LEAST_GAIN = 10, 0.2
 # default tolerances; an unknown surround converges slowly where the data hardly determine it
 _TOLERANCE, _TOLERANCE_SURROUND = 1e-6, 1e-3
 # misfit, relative to the mean intensity, below which single precision leaves two digits of the residuals, and the
@@ -150,7 +150,7 @@ class GaussNewton(Resumable):
                         break
                     if turn % _LOOK_AT_GAIN == 0:
                         before, predicted = predicted, _predicted(solve, right, damping * brightness) / problem.valid
-                        levelled_off = predicted - before < tolerance * (loss - predicted)
+                        levelled_off = predicted - before < _LEAST_GAIN * tolerance * (loss - predicted)
                         if levelled_off:
                             break
                     yield Step(iteration, settings.iterations, loss, within=turn / (settings.cg_steps + 1))

@@ -20,7 +20,7 @@ _NODES_APART = 4.0
 _SMALLEST_SPACING_PX = 16
 # largest number of nodes, whose matrix is factorised in seconds; the grid is coarser for larger fields
 _MOST_NODES = 4096
-_FEWEST_NODES = 4
+_FEWEST_NODES = 5
 # distance beyond which nodes are independent: triangles are two wide, and diffraction adds little
 _REACH = 2
 _PERIOD = 2 * _REACH + 1
