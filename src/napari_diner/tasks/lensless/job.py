@@ -39,6 +39,7 @@ from napari_diner.tasks.lensless.geometry_doubts import GeometryDoubts
 from napari_diner.tasks.lensless.illumination import illumination_doubts, illumination_report
 from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.model import ModelBuilder
+from napari_diner.tasks.lensless.out_of_focus import out_of_focus
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.plausibility import doubts
 from napari_diner.tasks.lensless.prior import checked_support, prior_report, support_doubts
@@ -211,6 +212,8 @@ class LenslessJob(Job[LenslessState]):
             if report is not None:
                 figures[part] = {key: value for key, value in report.items() if key != "warnings"}
                 warnings += report["warnings"]
+        if not warnings and record.finished:
+            warnings += self._focus(state)
         if self._left_out.numbers:
             figures["left_out"] = [number + 1 for number in self._left_out.numbers]
         if self.truth is not None:
@@ -258,6 +261,14 @@ class LenslessJob(Job[LenslessState]):
         source_um = recipe.source_distance_um if recipe.source_distance_to == "sample" else None
         valid = None if mask is None or mask.shape[1:] != phase.shape else np.asarray(mask.any(0))
         return slow_phase(phase, state.setup.optics, source_um, valid)
+
+    def _focus(self, state: LenslessState) -> list[str]:
+        """Return a warning if the sample is sharper in another plane, where only medium lies between."""
+        recipe = self._used
+        is_lit = state.light is not None or recipe.illumination is not None
+        if is_lit or recipe.source_distance_um is not None or recipe.calibration.z or self._prepared.is_changed:
+            return []
+        return out_of_focus(_view(state), state.setup.optics, state.setup.heights.distances_um)
 
     def _of_frames(
         self,

@@ -20,6 +20,7 @@ from napari_diner.preprocess.settings import Metric
 from napari_diner.preprocess.sharpness import block_sums, sharpness
 from napari_diner.preprocess.soundness import numbered, repeated
 from napari_diner.tasks.frame_list import listed
+from napari_diner.tasks.lensless.out_of_focus import reverse_is_sharper
 from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
@@ -81,11 +82,7 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, lo
         return []
     turned = _sharper_way(fit, nominal)
     if turned is not nominal:
-        text = (
-            "the distances in reverse order explain the frames as well, and show a sharper sample; check whether the "
-            f"list should be {listed(turned.tolist())} µm"
-        )
-        return [Suspicion(text)]
+        return [Suspicion(reverse_is_sharper(turned))]
     return []
 
 
