@@ -78,7 +78,7 @@ def out_of_focus(field: Tensor, optics: Optics, distances_um: Sequence[float]) -
     metric, least = _SECOND
     if _excess(sums(away_um, metric), sums(0.0, metric), metric) < least:
         return []
-    return [_told(away_um, step, distances_um)]
+    return _told(away_um, step, distances_um)
 
 
 def reverse_is_sharper(turned: Array) -> str:
@@ -94,15 +94,18 @@ def _excess(there: Tensor, here: Tensor, metric: Metric) -> float:
     return math.log(float(sharpness(there.sum(0), metric)) / max(float(sharpness(here.sum(0), metric)), 1e-12))
 
 
-def _told(away_um: float, step_um: float, distances_um: Sequence[float]) -> str:
+def _told(away_um: float, step_um: float, distances_um: Sequence[float]) -> list[str]:
     turned, both = reversed_order(distances_um), min(distances_um) + max(distances_um)
     is_even = float(np.abs(both - turned - np.asarray(distances_um)).max()) < _EVEN * both
-    if is_even and abs(away_um - both) < max(_MIRRORED * both, 2 * step_um):
-        return reverse_is_sharper(turned)
+    is_beyond = away_um >= min(distances_um)  # of the nearest sensor, where no sample can be
+    if is_even and (is_beyond or abs(away_um - both) < max(_MIRRORED * both, 2 * step_um)):
+        return [reverse_is_sharper(turned)]
+    if is_beyond:
+        return []
     length_um = float(f"{abs(away_um):.2g}")
     where, length = ("closer to", "long") if away_um > 0 else ("farther from", "short")
-    return (
+    return [
         f"the sample is much sharper about {length_um:g} µm {where} the sensor than the distances say; a length "
         f"that is common to all of them does not show in the frames: check whether they are that much too {length}, or "
         "find it with Lensless focus (napari-diner focus)"
-    )
+    ]
