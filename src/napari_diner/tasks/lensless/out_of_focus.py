@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.io.arrays import Array
+from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.padding import fading
 from napari_diner.physics.propagation import frequencies, propagation_phase
@@ -65,7 +66,7 @@ def out_of_focus(field: Tensor, optics: Optics, distances_um: Sequence[float]) -
 
     def sums(away_um: float, metric: Metric) -> Tensor:
         moved = spectrum * torch.polar(torch.ones_like(phase), away_um * phase).to(spectrum.dtype)
-        return block_sums(torch.fft.ifft2(moved), metric)
+        return block_sums(ifft2(moved), metric)
 
     metric, least = _FIRST
     by_plane = torch.stack([sums(float(plane), metric) for plane in planes])
