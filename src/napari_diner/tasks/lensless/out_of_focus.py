@@ -10,13 +10,11 @@ import torch
 from torch import Tensor
 
 from napari_diner.io.arrays import Array
-from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.optics import Optics
-from napari_diner.physics.padding import fading
-from napari_diner.physics.propagation import frequencies, propagation_phase
 from napari_diner.preprocess.distances import reversed_order
+from napari_diner.preprocess.focus import Refocus
 from napari_diner.preprocess.settings import Metric
-from napari_diner.preprocess.sharpness import block_sums, sharpness
+from napari_diner.preprocess.sharpness import sharpness
 from napari_diner.tasks.frame_list import listed
 
 # side of the middle of the field that is looked at, the least that tells, and the most planes
@@ -26,7 +24,7 @@ _APART = 8.0
 # Measures that must agree, with the log ratios to the plane of the result beyond which another one is sharper. Samples
 # in focus are below half of at least one of them, also if their phase wraps; the first must hold in 12 of 16 blocks.
 _FIRST: tuple[Metric, float] = ("sparse_gradient", 0.14)
-_SECOND: tuple[Metric, float] = ("gini_gradient", 0.02)
+_SECOND: tuple[Metric, float] = ("gini_gradient", 0.04)
 _BLOCKS = 12
 # largest deviation of the plane of the mirror image, and of a list from its mirror image, relative to its length
 _MIRRORED, _EVEN = 0.05, 0.02
@@ -53,31 +51,23 @@ def out_of_focus(field: Tensor, optics: Optics, distances_um: Sequence[float]) -
     if side < _FEWEST_PX:
         return []
     rows, columns = ((size - side) // 2 for size in field.shape)
-    part = field[rows : rows + side, columns : columns + side].cpu().to(torch.complex64)
-    mean = part.mean()
-    part = mean + (part - mean) * fading(side, side).to(torch.float32)
-    spectrum = torch.fft.fft2(part / part.abs().square().mean().sqrt())
-    phase = propagation_phase(*frequencies((side, side), optics.pixel_size_um), 1.0, optics)
+    refocus = Refocus(field[rows : rows + side, columns : columns + side].cpu(), optics)
     nearest, farthest = min(distances_um), max(distances_um)
     step = max(
         _APART * optics.pixel_size_um**2 / optics.wavelength_in_medium_um, (2 * farthest + nearest) / _MOST_PLANES
     )
     planes = step * np.arange(-math.floor(farthest / step), math.ceil((nearest + farthest) / step) + 2)
 
-    def sums(away_um: float, metric: Metric) -> Tensor:
-        moved = spectrum * torch.polar(torch.ones_like(phase), away_um * phase).to(spectrum.dtype)
-        return block_sums(ifft2(moved), metric)
-
     metric, least = _FIRST
-    by_plane = torch.stack([sums(float(plane), metric) for plane in planes])
-    own = sums(0.0, metric)
+    by_plane = torch.stack([refocus.sums(-float(plane), metric) for plane in planes])
+    own = refocus.sums(0.0, metric)
     best = int(sharpness(by_plane.sum(1), metric).argmax())
     away_um = float(planes[best])
     blocks = int((sharpness(by_plane[best], metric) > sharpness(own, metric)).sum())
     if _excess(by_plane[best], own, metric) < least or blocks < _BLOCKS or best in (0, len(planes) - 1):
         return []
     metric, least = _SECOND
-    if _excess(sums(away_um, metric), sums(0.0, metric), metric) < least:
+    if _excess(refocus.sums(-away_um, metric), refocus.sums(0.0, metric), metric) < least:
         return []
     return _told(away_um, step, distances_um)
 
