@@ -12,7 +12,7 @@ import pytest
 import tifffile
 
 import napari_diner as nd
-from napari_diner.errors import InputError, RecipeError
+from napari_diner.errors import InputError, RecipeError, quoted
 from napari_diner.tasks.sample import SampleData
 from napari_diner.tasks.task import Frames
 
@@ -137,6 +137,22 @@ def test_data_that_cannot_be_used_are_refused() -> None:
         nd.sample("vidio")
     with pytest.raises(RecipeError, match="for the task 'fit'"):
         nd.lensless(recipe=nd.fit.recipe())
+
+
+def test_numbers_of_numpy_are_plain_in_messages(stack: SampleData) -> None:
+    for distances in (np.zeros(4), [np.float32(0.0)] * 4, tuple(np.zeros(4))):
+        with pytest.raises(nd.DinerError, match=r"^distances_um = [\[(]0\.0, 0\.0, 0\.0, 0\.0[\])] cannot be used"):
+            nd.lensless.start(stack.data.data, distances_um=distances)
+    assert quoted(np.float64(-0.5)) == "-0.5" and quoted({"a": np.int8(3)}) == "{'a': 3}"
+    assert quoted(np.array(2.5)) == "2.5" and quoted(np.ones((2, 2))) == "[[1.0, 1.0], [1.0, 1.0]]"
+    assert quoted(np.zeros((1000, 1000), np.uint8)).startswith("[[0, 0, 0, 0, 0, 0, ...], [0,")
+
+
+def test_lists_of_pairs_may_be_arrays(stack: SampleData) -> None:
+    displaced = np.arange(8.0).reshape(4, 2)
+    assert nd.lensless.recipe(shifts_um=displaced).shifts_um == tuple(map(tuple, displaced.tolist()))
+    directions = np.array([[0.1, 0.0, 1.0], [0.0, 0.1, 0.9]])
+    assert nd.idt.recipe(illuminations=directions).illuminations == tuple(map(tuple, directions.tolist()))
 
 
 def test_help_lists_the_settings() -> None:

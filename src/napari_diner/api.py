@@ -176,7 +176,7 @@ class TaskFunction:
     ) -> tuple[Recipe, Frames | None]:
         """Return the recipe, and the arrays that take the place of files."""
         task = self.task
-        values, attachments = without_images(settings)
+        values, attachments = without_images(settings, task.attachments)
         if isinstance(data, str | Path):
             values[task.source_field] = str(data)
             data = None

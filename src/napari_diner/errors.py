@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Callable
+from typing import Any
 
 TRACEBACK = "NAPARI_DINER_TRACEBACK"
 """Environment variable that makes unexpected errors print their traceback."""
@@ -65,7 +66,8 @@ class OutOfMemoryError(DinerError):
 def quoted(value: object) -> str:
     """Return what a user wrote, shortened to fit a line of a message, without control characters.
 
-    Texts are quoted; other values are only converted as far as they fit the line.
+    Texts are quoted; other values are only converted as far as they fit the line, those of NumPy to plain numbers and
+    lists.
     """
     text = f"'{value[: 4 * _LONGEST]}'" if isinstance(value, str) else _bounded.repr(value)
     return one_line(text)
@@ -83,6 +85,13 @@ class _Bounded(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel, self.maxdict, self.maxstring, self.maxlong, self.maxother = 3, 3, 60, 40, 60
+
+    def repr1(self, x: Any, level: int) -> str:
+        """Return any value; those of NumPy as the plain numbers and lists that they stand for."""
+        if type(x).__module__ == "numpy" and hasattr(x, "tolist"):
+            # one entry more than is shown of a list, so that its end is seen to be left out
+            x = x[(slice(self.maxlist + 1),) * x.ndim].tolist() if x.ndim else x.tolist()
+        return super().repr1(x, level)
 
     def repr_int(self, x: int, level: int) -> str:
         """Return the number, or its sign and size if Python would refuse to write it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from napari_diner.settings import Values
 from napari_diner.tasks.sample import SampleData
 from napari_diner.tasks.task import Frames
 
+# shapes of an entry of settings that are lists of displacements, or of directions with or without a brightness
+_ROWS = ((2,), (3,))
 Data = Any
 """Data of a task: a path or glob, an array, `Frames`, or an ``xarray.DataArray``."""
 
@@ -65,8 +67,17 @@ def _check_unmasked(array: object, name: str) -> None:
         )
 
 
-def without_images(settings: Mapping[str, object], prefix: str = "") -> tuple[Values, Values]:
+def without_images(settings: Mapping[str, object], files: Collection[str], prefix: str = "") -> tuple[Values, Values]:
     """Return settings without the arrays that replace files, and these arrays by their keys.
+
+    Parameters
+    ----------
+    settings
+        The settings of a call.
+    files
+        Keys of the settings that can be images; others take arrays of pairs, as of displacements, as lists.
+    prefix
+        Key of the section of these settings, with a dot behind it.
 
     Raises
     ------
@@ -77,11 +88,15 @@ def without_images(settings: Mapping[str, object], prefix: str = "") -> tuple[Va
     arrays: Values = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            values[key], inner = without_images(value, f"{prefix}{key}.")
+            values[key], inner = without_images(value, files, f"{prefix}{key}.")
             arrays |= inner
         elif not isinstance(value, str | bytes) and getattr(value, "ndim", 0) >= 2:
             _check_unmasked(value, f"The array {prefix}{key}")
-            arrays[prefix + key] = np.asarray(value)
+            array = np.asarray(value)
+            if prefix + key not in files and array.shape[1:] in _ROWS:
+                values[key] = array.tolist()
+            else:
+                arrays[prefix + key] = array
         else:
             values[key] = value
     return values, arrays
