@@ -60,6 +60,17 @@ def test_a_series_gives_what_each_recording_gives(series: np.ndarray) -> None:
     assert [name for name in names if name.startswith("recording 3")] == ["recording 3 of 3: gauss-newton"]
 
 
+def test_a_sample_that_moves_under_noise_is_as_good_as_alone() -> None:
+    sample = nd.sample("lensless", height_px=32, width_px=32, distances_um=[300, 400, 500], noise_sigma=0.02)
+    truth = np.roll(next(array.data for array in sample.truth if array.name == "phase"), 4, 1)
+    moved = np.stack([np.roll(sample.data.data, shift, 2) for shift in (0, 4)])
+    settings = {name: value for name, value in RECIPE.items() if name != "gauss_newton"}
+    following = nd.lensless(Frames(moved, "TNYX"), select="T=all", **settings).phase[1]
+    alone = nd.lensless(Frames(moved[1], "NYX"), **settings).phase
+    errors = [float(np.std(phase - truth)) for phase in (following, alone)]
+    assert errors[0] < 1.15 * errors[1], errors
+
+
 def test_a_recording_that_is_stopped_costs_no_image_of_the_others(series: np.ndarray) -> None:
     settings = {**RECIPE, "uncertainty": {"map": True, "samples": 1, "cg_steps": 10}, "select": "T=all"}
     run = task("lensless").start(LenslessRecipe.parse(settings), Frames(series, "TNYX"))

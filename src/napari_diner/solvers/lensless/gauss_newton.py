@@ -210,11 +210,11 @@ class GaussNewton(Resumable):
         """Run the alternating projections, which count as a part of the first iteration.
 
         Where the phase is still wrong, the bounds of saturated pixels can hold it there. They are therefore ignored for
-        some rounds, and respected again.
+        some rounds, and respected again. The step of the projections holds for equal weights only.
         """
         if self.settings.warm_up == 0:
             return
-        rounds, problem = AlternatingSettings(iterations=self.settings.warm_up), self.problem
+        rounds, problem = AlternatingSettings(iterations=self.settings.warm_up), self.problem.with_weights(None)
         parts = [problem] if problem.at_least is None else [problem, problem.without_bounds(), problem]
         for part in parts:
             projections = AlternatingProjections(part, self._field, rounds)

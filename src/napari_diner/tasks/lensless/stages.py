@@ -212,11 +212,10 @@ class LenslessStages:
         # object of a moving sample would take changes for noise
         problem = weighed(began.problem, field).with_weights(previous.problem.weights)
         problem = smoothed(problem, field)
-        # projections, which are cheap, correct fine detail that has moved: by the linearised model, its large errors
-        # would disturb the slow phase. They do not support weights
-        warm_up = settings.warm_up if problem.weights is None else 0
+        # the projections of the warm-up, which are cheap, correct fine detail that has moved: by the linearised model,
+        # its large errors would disturb the slow phase
         damping = min(settings.damping, _DAMPING_FOLLOWING)
-        settings = settings.model_copy(update={"warm_up": warm_up, "damping": damping, "tolerance": tolerance})
+        settings = settings.model_copy(update={"damping": damping, "tolerance": tolerance})
         return replace(
             began.with_field(field),
             problem=problem,
