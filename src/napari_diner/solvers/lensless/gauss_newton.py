@@ -37,6 +37,9 @@ _CG_TOLERANCE = 1e-3
 # conjugate-gradient steps after which their gain is assessed, and the least that they must gain, relative to the
 # tolerance of the outer steps: slowly varying phase converges last, and hardly changes the loss
 _LOOK_AT_GAIN, _LEAST_GAIN = 10, 0.2
+# the same as a fraction of the loss where the matrix of slow phase lets it converge as fast as the rest: another
+# linearisation then gains more than further steps with this one
+_LEAST_GAIN_QUICK = 6e-6
 # default tolerances; an unknown surround converges slowly where the data hardly determine it
 _TOLERANCE, _TOLERANCE_SURROUND = 1e-6, 1e-3
 # misfit, relative to the mean intensity, below which single precision leaves two digits of the residuals, and the
@@ -150,8 +153,9 @@ class GaussNewton(Resumable):
                         break
                     if turn % _LOOK_AT_GAIN == 0:
                         before, predicted = predicted, _predicted(solve, right, damping * brightness) / problem.valid
-                        levelled_off = predicted - before < _LEAST_GAIN * tolerance * (loss - predicted)
-                        if levelled_off:
+                        gain = (predicted - before) / (loss - predicted)
+                        levelled_off = gain < _LEAST_GAIN * tolerance
+                        if levelled_off or (slow is not None and slow.measured and gain < _LEAST_GAIN_QUICK):
                             break
                     yield Step(iteration, settings.iterations, loss, within=turn / (settings.cg_steps + 1))
                 step = solve.solution * scaling
