@@ -149,10 +149,11 @@ def test_a_run_that_fails_at_once_leaves_no_empty_plot(dock: Dock, wait_for_end:
         raise InputError("Frame 2 is empty; record it again")
 
     dock.panel.start(fail)
-    assert not dock.panel.plot.isHidden()
+    assert dock.panel.plot.isHidden()
     wait_for_end(dock.panel)
     assert dock.panel.plot.isHidden()
     dock.panel.start(lambda: Parabola())
+    assert dock.panel.plot.isHidden()
     wait_for_end(dock.panel)
     assert not dock.panel.plot.isHidden()
 
@@ -166,6 +167,8 @@ def test_a_long_status_scrolls(dock: Dock, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: dock.panel.status.height() > 400, timeout=5000)
     assert dock.minimumSizeHint().height() < short + 250
     assert "way 29" in dock.panel.status.text()
+    dock.panel.say("")
+    assert dock.sizeHint().height() == short
 
 
 def test_a_run_gives_its_result(dock: Dock, wait_for_end: Callable[[Any], None]) -> None:

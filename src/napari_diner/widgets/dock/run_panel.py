@@ -58,6 +58,10 @@ class RunPanel(QWidget):
     """Emitted when a run starts."""
     ended = Signal()
     """Emitted when a run has ended, with or without a result."""
+    complained = Signal(object)
+    """The `DinerError` that is shown."""
+    appeased = Signal()
+    """Emitted when an error is not about the present settings any more."""
 
     def __init__(
         self,
@@ -88,7 +92,7 @@ class RunPanel(QWidget):
         self.time = QLabel()
         self.time.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.plot = LossPlot()
-        # until there is something to plot, leave the space to the settings
+        # until there is a curve, leave the space to the settings
         self.plot.hide()
         self.checks = ChecksPanel(describe, with_titles)
         self.status = WrappedLabel(lines=2)
@@ -121,7 +125,7 @@ class RunPanel(QWidget):
             return
         if curve:
             self.plot.clear()
-            self.plot.show()
+            self.plot.hide()
         self.say("")
         self._least_left = math.inf
         self._has_steps = self._has_returned = self._is_showing = self._is_over = False
@@ -186,12 +190,15 @@ class RunPanel(QWidget):
         """Show an error in the status line."""
         self._complaint = self._describe(error)
         self.say(self._complaint, warning=True)
+        self.complained.emit(error)
 
     def forget_complaint(self) -> None:
         """Clear an error that has been shown for settings that are others now."""
         if self._complaint and self.status.text() == self._complaint:
             self.say("")
-        self._complaint = ""
+        if self._complaint:
+            self._complaint = ""
+            self.appeased.emit()
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
@@ -229,6 +236,9 @@ class RunPanel(QWidget):
             return
         self._has_steps = True
         self.plot.extend(report.points)
+        # a single point is no curve yet
+        if len(self.plot.seconds) > 1:
+            self.plot.show()
         self._show_progress(report.progress)
         # showing either processes events, so the run may have ended meanwhile
         if report.progress.preview and not self._has_returned:
@@ -260,8 +270,6 @@ class RunPanel(QWidget):
 
     def _on_finished(self) -> None:
         self._is_over = True
-        if self.plot.is_empty:
-            self.plot.hide()
         if self._is_showing:
             return  # showing the outcome processes events, among them this one
         self._worker = self._controls = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -55,6 +56,12 @@ class SettingsArea(QScrollArea):
 
     def _forget_unfolded(self) -> None:
         self._unfolded = None
+
+
+def handle_style(theme: str) -> str:
+    """Return the style of the handle below the settings: napari's own is hardly visible in its light theme."""
+    colour = get_theme(theme).highlight.as_hex()
+    return f"QSplitter::handle:vertical {{ background: {colour}; height: 3px; margin: 2px 120px; }}"
 
 
 def insert(column: QVBoxLayout, place: int, part: QWidget | QLayout) -> None:

@@ -10,7 +10,6 @@ from typing import ClassVar, Generic, TypeVar
 
 import napari
 from napari.layers import Image
-from napari.utils.theme import get_theme
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QLayout, QSplitter, QVBoxLayout, QWidget
@@ -23,15 +22,16 @@ from napari_diner.tasks.registry import task
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import Frames
 from napari_diner.widgets.dock.background_work import LatestWork
+from napari_diner.widgets.dock.field_mark import FieldMark
 from napari_diner.widgets.dock.recipe_files import copy_command, save_recipe, unsaved
 from napari_diner.widgets.dock.recipe_menu import RecipeMenu
 from napari_diner.widgets.dock.remembered import EnteredSettings, last_recipe, remember
 from napari_diner.widgets.dock.run_panel import RunPanel
 from napari_diner.widgets.dock.run_worker import start
-from napari_diner.widgets.dock.settings_area import SettingsArea, insert
+from napari_diner.widgets.dock.settings_area import SettingsArea, handle_style, insert
 from napari_diner.widgets.dock.tabs import join_tabs, window_sizes
 from napari_diner.widgets.forms.controls import button, row, wrap_tooltips
-from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, title_of_key, with_titles
+from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, title_of_key, values_of, with_titles
 from napari_diner.widgets.forms.layer_choice import LayerChoice
 from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.forms.recipe_form import RecipeForm, Section
@@ -95,6 +95,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self._essentials = make_editors(self.recipe_type, self.essentials, self.none_texts) | dict(own_editors)
         self.editors: dict[str, Editor] = self.advanced.editors | self._essentials
         self.entered = EnteredSettings(self)
+        self.mark = FieldMark(self)
         self._data_sha256 = ""
         self._placed = False
         # napari may enlarge its window to place the dock
@@ -138,7 +139,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def values(self) -> dict[str, object]:
         """Return the values in the dock as a nested mapping for `Recipe.parse`; see `RecipeForm.values`."""
-        values = {name: editor.value() for name, editor in self._essentials.items()}
+        values = values_of(self._essentials)
         of_data = {self.task.source_field: self.choice.source, "input_sha256": self._data_sha256}
         return {**self.advanced.values(), **values, **of_data}
 
@@ -388,11 +389,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def _on_theme(self) -> None:
         self.panel.set_theme(self.viewer.theme)
-        # napari's own handle is hardly visible in the light theme
-        colour = get_theme(self.viewer.theme).highlight.as_hex()
-        self._splitter.setStyleSheet(
-            f"QSplitter::handle:vertical {{ background: {colour}; height: 3px; margin: 2px 120px; }}"
-        )
+        self._splitter.setStyleSheet(handle_style(self.viewer.theme))
 
     def _show_sections(self) -> None:
         in_use = self.sections_in_use()

@@ -66,6 +66,14 @@ def remove_margins(layout: QLayout, spacing: int | None = None) -> None:
         layout.setSpacing(spacing)
 
 
+def warning_colour(name: str) -> str:
+    """Return the colour for warnings and errors in a theme of napari."""
+    theme = get_theme(name)
+    # the dark theme's colour for errors is hard to read, as is the light theme's for warnings
+    colour = theme.warning if QColor(theme.background.as_hex()).lightness() < 128 else theme.error
+    return str(colour.as_hex())
+
+
 class ShrinkingCombo(QComboBox):
     """A combo box that can be narrower than its longest entry.
 
@@ -118,10 +126,7 @@ class WrappedLabel(QLabel):
     def set_theme(self, name: str) -> None:
         """Apply the colours of a napari theme."""
         self._theme = name
-        # the dark theme's colour for errors is hard to read, as is the light theme's for warnings
-        theme = get_theme(name)
-        colour = theme.warning if QColor(theme.background.as_hex()).lightness() < 128 else theme.error
-        self.setStyleSheet(f"color: {colour.as_hex()};" if self._is_warning else "")
+        self.setStyleSheet(f"color: {warning_colour(name)};" if self._is_warning else "")
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
         """Reserve the height that the text needs at another width."""
@@ -130,6 +135,8 @@ class WrappedLabel(QLabel):
 
     def _reserve(self) -> None:
         lines = self._lines * self.fontMetrics().lineSpacing()
+        # the height for a width is never less than the height reserved before, that of an earlier text
+        self.setMinimumHeight(0)
         self.setMinimumHeight(max(lines, self.heightForWidth(self.width())))
         self.reserved.emit()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Protocol, cast, get_args, get_origin
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar, cast, get_args, get_origin
 
 import yaml
 from magicgui.types import FileDialogMode
@@ -26,6 +26,8 @@ KEY = re.compile(r"\b[a-z]+(?:[._][a-z]+)+\b")
 """Words that can only be keys of fields, as they contain an underscore or a dot."""
 MOST_WHOLE = 2**31 - 1
 """Largest absolute value of an integer in an editor."""
+
+ValuesT = TypeVar("ValuesT")
 
 
 class Editor(Protocol):
@@ -264,6 +266,26 @@ def make_editors(
     """Return the editors of the fields of a model that can be changed, by name; see `make_editor`."""
     editors = {name: make_editor(name, model.model_fields[name], (none_texts or {}).get(name)) for name in names}
     return {name: editor for name, editor in editors.items() if editor is not None}
+
+
+def values_of(editors: Mapping[str, Editor]) -> dict[str, object]:
+    """Return the values of editors by the names of their fields.
+
+    Raises
+    ------
+    RecipeError
+        If a text cannot be read; it says in which field.
+    """
+    return {name: values_in(name, editor.value) for name, editor in editors.items()}
+
+
+def values_in(name: str, read: Callable[[], ValuesT]) -> ValuesT:
+    """Return what `read` does, with the name of the field or section put before the field of an error."""
+    try:
+        return read()
+    except RecipeError as error:
+        field = name if error.field in (None, name) else f"{name}.{error.field}"
+        raise RecipeError(error.message, field) from None
 
 
 def add_rows(form: QFormLayout, model: type[BaseModel], editors: Mapping[str, Editor]) -> QFormLayout:

@@ -14,7 +14,15 @@ from superqt import QCollapsible
 from napari_diner.settings import sections
 from napari_diner.tasks.recipe import merge
 from napari_diner.widgets.forms.controls import remove_margins
-from napari_diner.widgets.forms.editors import Editor, WheelGuard, add_rows, label_of, make_editors
+from napari_diner.widgets.forms.editors import (
+    Editor,
+    WheelGuard,
+    add_rows,
+    label_of,
+    make_editors,
+    values_in,
+    values_of,
+)
 
 
 class RecipeForm(QWidget):
@@ -81,8 +89,8 @@ class RecipeForm(QWidget):
         RecipeError
             If a text cannot be read.
         """
-        values = {name: editor.value() for name, editor in self.editors.items()}
-        return values | {name: section.values() for name, section in self.sections.items()}
+        nested = {name: values_in(name, section.values) for name, section in self.sections.items()}
+        return values_of(self.editors) | nested
 
     def set_values(self, values: Mapping[str, object] | BaseModel) -> None:
         """Show the values of a recipe, or of a mapping that may hold only some of them."""

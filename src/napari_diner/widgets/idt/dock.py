@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import napari
 from napari.layers import Image
-from qtpy.QtWidgets import QFormLayout
+from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import Illumination
@@ -117,8 +117,10 @@ class IdtDock(StackDock[IdtRecipe]):
             row(self.ranking_buttons["slices"]),
             self.rows("model", "solver"),
         )
-        for follow in (self.panel.checks.expect, self.entered.expect):
+        for follow in (self.panel.checks.expect, self.panel.forget_complaint, self.entered.expect):
             self.illumination.changed.connect(follow)
+        self.mark.others = {"illuminations": self.illumination.listed}
+        self.mark.others |= {f"ring.{name}": cast(QWidget, each) for name, each in self.illumination.ring.items()}
 
     def values(self) -> dict[str, object]:
         """Return the values in the dock, including the illumination."""

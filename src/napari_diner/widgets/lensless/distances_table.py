@@ -19,6 +19,8 @@ from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.forms.tables import CompactTable
 
 _LONGEST_NAME = 22
+STEP_WIDTH = 60
+"""Least width in pixels of the first distance and of the step, with which the dock fits a screen at 150 %."""
 
 
 class DistancesTable(QWidget):
@@ -214,10 +216,10 @@ def _step_editor(low: float, default: float, tip: str) -> NumberEditor:
     # napari's style gives numbers room for two buttons; without buttons, Qt of PySide6 leaves the number no room at all
     parts = ", ".join(f"QDoubleSpinBox::{way}-{part}" for way in ("up", "down") for part in ("button", "arrow"))
     none = "{ width: 0px; height: 0px; border: none; image: none; }"
-    editor.setStyleSheet(f"QDoubleSpinBox {{ padding: 1px 4px; }} {parts} {none}")
+    editor.setStyleSheet(f"QDoubleSpinBox {{ min-width: {STEP_WIDTH - 10}px; padding: 1px 4px; }} {parts} {none}")
     editor.set_value(default)
     editor.setToolTip(tip)
-    editor.setMinimumWidth(60)
+    editor.setMinimumWidth(STEP_WIDTH)
     return editor
 
 
