@@ -62,3 +62,13 @@ def test_directions_that_are_no_list_mark_their_field(make_napari_viewer: Callab
     dock.illumination.listed.setText("[0.3, 0")
     dock.panel.run_button.click()
     assert dock.mark.marked is dock.illumination.listed
+
+
+def test_settings_in_an_error_have_their_titles(make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.zeros((16, 16), np.uint8))
+    dock = open_dock(viewer, "fit")
+    dock.editors["bit_exact"].set_value(True)
+    dock.advanced.set_values({"stored_bits": 16})
+    dock.panel.run_button.click()
+    assert dock.panel.status.text() == '"Bit-exact" needs its keys in full; set "Stored bits" to 32'

@@ -167,7 +167,8 @@ def layout_of(recipe: FitRecipe, data: FitData) -> tuple[Layout, list[str]]:
     if recipe.bit_exact and (array.dtype.kind == "f" or array.dtype.itemsize * 8 > _LARGEST_EXACT_BITS):
         raise InputError(
             f"Data of type {array.dtype} cannot be reproduced bit for bit, only integers of up to 16 bits can; "
-            "leave out bit_exact"
+            "leave out {field}",
+            "bit_exact",
         )
     low, high, warnings = range_of(array, data.missing)
     warnings += jumps(array, data.axes)

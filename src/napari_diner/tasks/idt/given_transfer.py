@@ -56,8 +56,9 @@ def build_given(transfer: Pair, slices: Slices, frames: int, device: torch.devic
         stored = tuple(H.shape)
         if len(stored) == 4 and stored[1] != shape[0] and stored[:1] + stored[2:] == needed[:1] + needed[2:]:
             raise InputError(
-                f"The transfer functions have {stored[1]} slices but the recipe {shape[0]}; set slice_count to "
-                f"{stored[1]} (and slice_spacing_um and first_slice_um to what they were made for)"
+                f"The transfer functions have {stored[1]} slices but the recipe {shape[0]}; set {{field}} to "
+                f"{stored[1]} (and {{field:slice_spacing_um}} and {{field:first_slice_um}} to what they were made for)",
+                "slice_count",
             )
         if stored != needed:
             raise InputError(

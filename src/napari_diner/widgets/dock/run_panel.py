@@ -188,7 +188,7 @@ class RunPanel(QWidget):
 
     def complain(self, error: DinerError) -> None:
         """Show an error in the status line."""
-        self._complaint = self._describe(error)
+        self._complaint = self._with_titles(self._describe(error))
         self.say(self._complaint, warning=True)
         self.complained.emit(error)
 

@@ -330,9 +330,11 @@ def title_of_key(model: type[BaseModel], key: str) -> str:
     field = model.model_fields.get(section)
     if field is None:
         return key
-    nested = sections(model).get(section)
-    if nested is None or not rest:
+    if not rest:
         return title_of(section, field)
+    nested = sections(model).get(section)
+    if nested is None:  # such as the name of a file
+        return key
     return f"{title_of_key(nested, rest)} ({title_of(section, field)})"
 
 

@@ -14,7 +14,7 @@ from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.tasks.idt.directions_file import read_illuminations
 from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
 from napari_diner.widgets.forms.controls import ShrinkingCombo, WrappedLabel, button, remove_margins
-from napari_diner.widgets.forms.editors import NumbersEditor, WheelGuard, add_rows, make_editors
+from napari_diner.widgets.forms.editors import NumbersEditor, WheelGuard, add_rows, make_editors, values_in
 from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.idt.led_plot import LedPlot, outside
 
@@ -103,7 +103,7 @@ class IlluminationEditor(QWidget):
         """
         if self.on_ring:
             return {"illuminations": (), "ring": {name: editor.value() for name, editor in self.ring.items()}}
-        return {"illuminations": self.listed.value(), "ring": {}}
+        return {"illuminations": values_in("illuminations", self.listed.value), "ring": {}}
 
     def set_values(self, illuminations: object, ring_settings: object) -> None:
         """Show the directions.
