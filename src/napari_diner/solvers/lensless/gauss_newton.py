@@ -132,8 +132,9 @@ class GaussNewton(Resumable):
             scaled = self._field * scaling
             brightness = strongest * self._mean_square(scaled)
             linear = problem.linearise(self._field)
-            # the first step from a rough start changes too much for a matrix to pay off
-            if slow is not None and (iteration > 1 or settings.warm_up == 0):
+            # the first step from a rough start changes too much for a matrix to pay off, and the last ones too little
+            is_rough, is_last = iteration == 1 and settings.warm_up > 0, loss < rounding
+            if slow is not None and not is_rough and not (is_last and slow.measured):
                 for _ in slow.follow(linear.normal(torch.ones_like(scaling)), loss):
                     yield Step(iteration, settings.iterations, loss, within=0.0)
             normal = problem.with_curvature(linear.normal(scaling), self._field, scaling)
