@@ -5,7 +5,8 @@
 The prediction is that of the checks before a run (``--check``): the longest time, from a trial of the first steps of
 each stage. Then the same recipe runs to its end. A solver that converges stops earlier; the time until all of its
 iterations is extrapolated in proportion to the iterations, stage by stage. The ratio is that of the prediction and this
-time. Trial and run follow one another, so that other load on the machine hardly changes the ratio.
+time; "less than a second" is right for all times below one. Trial and run follow one another, so that other load on the
+machine hardly changes the ratio.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 def predicted_s(sentence: str) -> float:
-    """Return the seconds in a sentence such as ``"up to about 2:04 min on this machine"``."""
+    """Return the seconds in a sentence such as ``"up to about 2:04 min on this machine"``; 1 for less than a second."""
+    if sentence.startswith("less than a second"):
+        return 1.0
     match = re.search(r"about (?:(\d+):)?([\d.]+) (s|min|h)\b", sentence)
     if match is None:
         raise ValueError(sentence)
@@ -79,7 +82,8 @@ def rows(names: list[str], only: str) -> Iterator[list[object]]:
                 report = run.result().report
                 longest = longest_s(report["stages"])
                 predicted = predicted_s(sentence)
-                row = [f"{name}: {title}", size, predicted, report["seconds"], longest, predicted / longest]
+                ratio = predicted / (max(longest, 1.0) if predicted == 1.0 else longest)
+                row = [f"{name}: {title}", size, predicted, report["seconds"], longest, ratio]
                 print(*row, flush=True)
                 yield row
 

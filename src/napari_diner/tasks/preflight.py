@@ -100,7 +100,14 @@ def _time(job: Job[Any], tell: Callable[[str], object]) -> list[Finding]:
     where = "" if slow is None or len(parts) == 1 else f", most of it for {slow[0]}"
     cure = "; fewer iterations, a crop or a time limit shorten it" if longest > _LONG_S else ""
     level: Level = "good" if longest <= _LONG_S else "doubtful"
-    return [Finding("time", level, f"up to about {duration(max(longest, 1.0))} on this machine{where}{cure}")]
+    return [Finding("time", level, f"{_at_most(longest)} on this machine{where}{cure}")]
+
+
+def _at_most(seconds: float) -> str:
+    """Return an estimated time in words; whole seconds would be too coarse for short ones."""
+    if seconds < 1:
+        return "less than a second"
+    return f"up to about {seconds:.1f} s" if seconds < 9.95 else f"up to about {duration(seconds)}"
 
 
 def _trials(job: Job[Any], tell: Callable[[str], object]) -> list[tuple[str, float] | None]:
