@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import napari_diner as nd
+from napari_diner.physics.optics import Optics
+from napari_diner.physics.propagation import transfer_function
 from napari_diner.tasks.frame_list import listed
 
 DISTANCES = (200.0, 240.0, 280.0, 320.0, 360.0)
@@ -107,6 +110,27 @@ def test_a_wrong_unit_or_medium_is_named(settings: dict[str, Any], factor: float
     number, how = float(share[1]), share[2]
     named = number if how.startswith("times") else 1 + number / 100 * (1 if how == "% larger" else -1)
     assert named == pytest.approx(factor, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("wavelength_um", "named"), [(0.537, None), (0.45, "about 19 % larger"), (0.64, "about 16 % smaller")]
+)
+def test_another_laser_is_named_where_residuals_alternate_from_pixel_to_pixel(
+    wavelength_um: float, named: str | None
+) -> None:
+    """What a wrong scale leaves of detail of the size of pixels looks like noise: neighbours are not alike."""
+    optics, distances = Optics(3.45, 0.537), (500.0, 600.0, 700.0, 800.0)
+    amplitude, phase = np.random.default_rng(0).random((2, 80, 80))
+    spectrum = torch.fft.fft2(torch.from_numpy((1 - 0.5 * amplitude) * np.exp(1j * phase)))
+    frames = [
+        torch.fft.ifft2(spectrum * transfer_function((80, 80), optics, z, band_limit=False)).abs().square().numpy()
+        for z in distances
+    ]
+    run = nd.lensless.start(
+        np.array(frames), wavelength_um=wavelength_um, pixel_size_um=optics.pixel_size_um, distances_um=distances
+    )
+    texts = [text for text in run.warnings if "fit better" in text]
+    assert len(texts) == (named is not None) and all(f"the wavelength, {named}" in text for text in texts)
 
 
 @pytest.mark.parametrize(("phase", "factor"), [(0.4, 10), (5.0, 10), (1.5, 1.4)])

@@ -38,10 +38,9 @@ _CONFIRMED_ORDER = 0.97
 _EXPLAINED = 0.05
 # part beyond noise from which another order may be better, but is not right
 _HOPELESS = 0.2
-# part beyond noise of a small part of the field, after a few steps, from which other scales are tried
-_LEAST = 8e-4
-# the same after as many steps as a confirmation takes: strong samples are not explained by a few
-_LEAST_LATER = 1.2e-4
+# part beyond noise of a small part of the field, after as many steps as a confirmation takes, from which other scales
+# are tried: strong samples are not explained by a few
+_LEAST = 1.2e-4
 # periods of the finest detail whose light reaches the sensor from the nearest plausible distance
 _FEWEST_PERIODS = 4.0
 # common factors that are tried beside those of the linear theory, their largest number, ratios of finer ones, and limit
@@ -130,7 +129,7 @@ def rescaled(
     nominal = np.asarray(setup.heights.distances_um)
     candidates = fit.scales(nominal, _MOST)
     is_linear = bool(candidates) and fit.misfit(candidates[0] * nominal) < fit.misfit(nominal) - _BETTER_SCALE
-    if not is_linear and (small.about.beyond_noise < _LEAST or small.given.beyond_noise < _LEAST_LATER):
+    if not is_linear and small.given.beyond_noise < _LEAST:
         return []
     shares = {1.0: small.about.share}
 
@@ -175,7 +174,7 @@ def stretched(
         return []
     nominal = np.asarray(setup.heights.distances_um)
     nearest = float(nominal.min())
-    if nominal.max() == nearest or small.given.beyond_noise < _LEAST_LATER:
+    if nominal.max() == nearest or small.given.beyond_noise < _LEAST:
         return []
 
     def share(factor: float, *, quick: bool = False) -> float:

@@ -30,6 +30,8 @@ _SHORTER = GaussNewtonSettings(warm_up=15, iterations=1, cg_steps=6, damping=1e-
 # what a change of the geometry may leave of what was unexplained beyond noise, and standard errors that make it certain
 _CONFIRMED, _CERTAIN = 0.5, 5.0
 _NEXT_TO_NOTHING = 1e-5
+# share that a change has to explain, noise or not, as shares of samples without noise depend on the number of steps
+_ENOUGH = 5e-4
 # smallest part of valid pixels
 _LEAST_VALID = 0.3
 CLEAR = 0.3
@@ -44,12 +46,13 @@ class Suspicion(NamedTuple):
     text: str
     """Sentence for the report."""
     left: float = 1.0
-    """Unexplained share beyond noise without the error, relative to that with it."""
+    """Unexplained share without the error, relative to that with it: all or beyond noise, whichever is less."""
 
     @classmethod
     def confirmed(cls, text: str, before: Unexplained, after: Unexplained) -> Suspicion:
         """Return a suspicion that short reconstructions confirm."""
-        return cls(text, after.beyond_noise / max(before.beyond_noise, 1e-12))
+        beyond_noise = after.beyond_noise / max(before.beyond_noise, 1e-12)
+        return cls(text, min(beyond_noise, after.share / max(before.share, 1e-12)))
 
 
 class ShortLook:
@@ -130,7 +133,13 @@ class ShortLook:
         return unexplained.beyond_noise > max(self._error(unexplained), _NEXT_TO_NOTHING)
 
     def is_much_better(self, after: Unexplained, before: Unexplained, most: float = _CONFIRMED) -> bool:
-        """Return whether a change significantly reduces the share beyond noise, to this part of it at most."""
+        """Return whether a change significantly reduces the share beyond noise, to this part of it at most.
+
+        Residuals of wrong geometries may alternate from pixel to pixel, so that neither neighbours are alike nor is
+        anything left beyond noise. Noise is explained by no geometry, so that nothing that another one explains was.
+        """
+        if before.share - after.share >= max((1 - most) * before.share, _ENOUGH):
+            return True
         less = before.beyond_noise - after.beyond_noise
         return (
             self.is_certain(before)
