@@ -47,6 +47,13 @@ def test_words(figures: dict[str, Any], about_result: int, text: str) -> None:
     assert verdict({"warnings": [], **figures}, SIGNAL, about_result, []) == text
 
 
+def test_what_other_settings_explain_is_no_noise() -> None:
+    report = {"unexplained": 0.03, "unexplained_beyond_noise": 0.001, "warnings": ["the order is another"]}
+    assert verdict(report, SIGNAL, 0, [], is_suspected=True) == (
+        "doubtful, all but 3 % of the signal in the frames is explained, not all of it noise; read the warning"
+    )
+
+
 def test_a_band_that_is_not_determined_is_uncertain() -> None:
     lines = [Finding("band", "doubtful", "slow changes are lost"), Finding("zeros", "doubtful", "two even distances")]
     text = verdict({"unexplained": 0.0, "warnings": []}, SIGNAL, 0, lines)

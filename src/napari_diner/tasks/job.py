@@ -117,6 +117,8 @@ class RunRecord:
     """Whether all stages are done."""
     timed_out: bool
     """Whether a stage was ended by the time limit."""
+    is_suspected: bool = False
+    """Whether suspicions about the settings have been confirmed; see `Job.suspicions`."""
 
     @property
     def first_cure(self) -> str:

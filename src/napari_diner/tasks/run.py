@@ -293,7 +293,8 @@ class Run(Generic[State]):
             return self._result
         job = self.job
         state = self._present(fast=False)
-        record = RunRecord(self.stages, self.clock.seconds, self.finished, self.timed_out)
+        suspicions = job.suspicions if self.compares_settings else ()
+        record = RunRecord(self.stages, self.clock.seconds, self.finished, self.timed_out, bool(suspicions))
         outcome = job.outcome(state, record)
         check_finite([*outcome.arrays, *outcome.weights.items()], self.stages)
         problem = self.problem or outcome.problem
@@ -302,8 +303,8 @@ class Run(Generic[State]):
             *outcome.warnings,
             *few_steps(self.stages, explained=is_explained(outcome.figures), finished=self.finished),
         ]
-        is_suspected = self.compares_settings and not outcome.refutes_suspicions
-        about_settings = job.all_warnings if is_suspected else job.warnings
+        if outcome.refutes_suspicions:
+            suspicions = ()
         last = self.stages[-1] if self.stages else StageRecord("")
         report: dict[str, object] = {
             "task": job.task,
@@ -320,11 +321,16 @@ class Run(Generic[State]):
             **({"resumed_after_s": self._saved.resumed_after_s} if self._saved.resumed_after_s else {}),
             **outcome.figures,
             "notes": list(self.notes),
-            "warnings": list(dict.fromkeys([*about_result, *outcome.remarks, *about_settings])),
+            # what is left, then its cause, before all that may follow from it
+            "warnings": list(
+                dict.fromkeys([*about_result[:1], *suspicions, *about_result[1:], *outcome.remarks, *job.warnings])
+            ),
             "checks": [line._asdict() for line in job.findings()],
         }
         if "unexplained" in report:
-            report["verdict"] = verdict(report, job.signal, len(about_result), job.findings())
+            report["verdict"] = verdict(
+                report, job.signal, len(about_result), job.findings(), is_suspected=bool(suspicions)
+            )
         result = Result(
             task=job.task,
             arrays=outcome.arrays,

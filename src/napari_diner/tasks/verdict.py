@@ -15,7 +15,9 @@ _LIKE_NOISE = 0.2
 _NEGLIGIBLE = 1e-3
 
 
-def verdict(report: Report, signal: str, about_result: int, findings: Sequence[Finding]) -> str:
+def verdict(
+    report: Report, signal: str, about_result: int, findings: Sequence[Finding], *, is_suspected: bool = False
+) -> str:
     """Return how good a result is: a word, the explained share, what is uncertain, and the warning that matters most.
 
     Parameters
@@ -28,18 +30,21 @@ def verdict(report: Report, signal: str, about_result: int, findings: Sequence[F
         How many of the warnings, the first ones, are about the result instead of its settings and data.
     findings
         The checks before the run.
+    is_suspected
+        Whether other settings are known that explain the data much better.
     """
     warnings: Sequence[str] = report["warnings"]
     share = float(report.get("unexplained", math.nan))
     words = [f"{all_but(share, signal)} is explained"]
     if report.get("unexplained_beyond_noise") is not None and _NEGLIGIBLE < share < 1:
-        words[0] += ", and what is left looks like noise" if is_explained(report) else ", not all of it noise"
+        is_noise = is_explained(report) and not is_suspected
+        words[0] += ", and what is left looks like noise" if is_noise else ", not all of it noise"
     words += [line.sentence for line in findings if line.aspect == "band"]
     if warnings:
         words.append(
             "read the warning" if len(warnings) == 1 else f"read the {len(warnings)} warnings, the worst is first"
         )
-    is_doubtful = about_result > 0 and not share < _NEGLIGIBLE
+    is_doubtful = (about_result > 0 or is_suspected) and not share < _NEGLIGIBLE
     return f"{_word(report, is_doubtful)}, {'; '.join(words)}"
 
 

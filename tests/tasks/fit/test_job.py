@@ -192,8 +192,8 @@ def test_constant_data_are_no_trouble() -> None:
     [
         (np.ones((4, 5, 6), np.uint8), {"axes": "YX"}, "are 2 but the data, 4×5×6, have 3"),
         (np.full((4, 5), np.nan), {}, "not finite"),
-        (np.ones((4, 5), complex), {}, "complex128"),
-        (np.ones((4, 5), bool), {}, "bool"),
+        (np.ones((4, 5), complex), {}, "complex128; give amplitude and phase"),
+        (np.ones((4, 5), bool), {}, "bool; convert the mask to 8 bits"),
         (np.ones((4, 5), np.int64), {}, "32 bits or less"),
         pytest.param(
             np.ones((4, 5), np.longdouble),

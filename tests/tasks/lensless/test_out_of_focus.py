@@ -74,3 +74,18 @@ def test_a_run_says_where_the_sample_is_sharp() -> None:
         )
         told = [text for text in finished(run, compares_settings=False).report["warnings"] if "much sharper" in text]
         assert len(told) == count
+
+
+def test_what_another_wavelength_explains_is_not_blamed_on_a_common_length() -> None:
+    sample = simulated()
+    run = nd.lensless.start(
+        sample.frames,
+        wavelength_um=1.45 * sample.wavelength_um,
+        pixel_size_um=sample.pixel_size_um,
+        distances_um=EVEN,
+        gauss_newton={"iterations": 2},
+    )
+    report = finished(run, compares_settings=True).report
+    assert any("all distances, or the wavelength" in text for text in report["warnings"])
+    assert not any("much sharper" in text for text in report["warnings"])
+    assert report["verdict"].startswith("doubtful") and "looks like noise" not in report["verdict"]

@@ -161,7 +161,12 @@ def layout_of(recipe: FitRecipe, data: FitData) -> tuple[Layout, list[str]]:
     """
     array = data.data
     if array.dtype.kind not in "uif":
-        raise InputError(f"The data are of type {array.dtype}; give integers or real numbers")
+        cure = "give integers or real numbers"
+        if array.dtype.kind == "b":
+            cure = "convert the mask to 8 bits, with the values 0 and 1"
+        elif array.dtype.kind == "c":
+            cure = "give amplitude and phase, or real and imaginary part, as channels"
+        raise InputError(f"The data are of type {array.dtype}; {cure}")
     if array.dtype.itemsize > (8 if array.dtype.kind == "f" else 4):
         raise InputError(f"The data are of type {array.dtype}, too wide for an image file; convert to 32 bits or less")
     if recipe.bit_exact and (array.dtype.kind == "f" or array.dtype.itemsize * 8 > _LARGEST_EXACT_BITS):

@@ -212,7 +212,7 @@ class LenslessJob(Job[LenslessState]):
             if report is not None:
                 figures[part] = {key: value for key, value in report.items() if key != "warnings"}
                 warnings += report["warnings"]
-        if not warnings and record.finished:
+        if not warnings and record.finished and not record.is_suspected:
             warnings += self._focus(state)
         if self._left_out.numbers:
             figures["left_out"] = [number + 1 for number in self._left_out.numbers]

@@ -20,6 +20,7 @@ class SignalChoice(LayerChoice):
     """Offers image layers, in grey or colours, except results of fits."""
 
     noun = "image"
+    kind = "a layer of grey values or colours, not of labels"
     tip = "Image layer to fit: an image, a stack, a volume or a video, in grey, colours or channels"
 
     def accepts(self, layer: Image) -> bool:
