@@ -133,6 +133,22 @@ def test_a_colour_bar_belongs_to_the_picture_on_top() -> None:
     assert third.colorbar.visible and second.colorbar.visible
 
 
+def test_a_preview_has_a_colour_bar_and_gives_back_that_of_the_result_below() -> None:
+    viewer = ViewerModel()
+    _, first, _ = ResultLayers(viewer).finish(result())
+    layers = ResultLayers(viewer)
+    layers.show(result().arrays[:2])
+    amplitude, phase = layers.shown.values()
+    assert phase.colorbar.visible and not amplitude.colorbar.visible and not first.colorbar.visible
+    layers.discard()
+    assert first.colorbar.visible
+    layers.show(result().arrays[:2])
+    _, second, _ = layers.finish(result())
+    assert second.colorbar.visible and not first.colorbar.visible
+    layers.discard()
+    assert not first.colorbar.visible
+
+
 def test_a_preview_that_was_removed_stays_away_until_the_end() -> None:
     viewer = ViewerModel()
     layers = ResultLayers(viewer)

@@ -105,6 +105,12 @@ class VolumeLayers(ResultLayers):
             self._viewer.layers.selection.active = self.volume
         return layers
 
+    def _on_added(self, array: NamedArray, layer: Image) -> None:
+        """Show the colour bar of the cuts in the corner that they leave free."""
+        if array.name.endswith(" xy"):
+            layer.colorbar.position = "bottom_right"
+            layer.colorbar.visible = True
+
     def _arguments(self, array: NamedArray) -> LayerArguments:
         # without a stack, that of one pixel
         stack = self._stack or LayerPart.of(Image(np.zeros((1, 1, 1)))).place

@@ -56,6 +56,8 @@ class PreviewLayers:
                 title = {"name": f"{array.name}{self._suffix}", "metadata": DISPLAY_ONLY}
                 layer = self._shown[array.name] = Image(**(arguments | title))
                 add_layer(self._viewer, layer)
+                breathe()
+                self._on_added(array, layer)
             breathe()
         if self._shown is not present:
             return False
@@ -71,6 +73,9 @@ class PreviewLayers:
                 remove_layer(self._viewer, layer)
                 breathe()
         refresh_status(self._viewer)
+
+    def _on_added(self, array: NamedArray, layer: Image) -> None:
+        """Complete the first layer for an array."""
 
     def forget(self) -> None:
         """Start anew, and keep existing layers."""

@@ -26,6 +26,7 @@ class ResultLayers(PreviewLayers):
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__(viewer, " (preview)", restore=False)
+        self._covered: list[Image] = []
 
     def finish(self, result: Result) -> list[Image]:
         """Show a result: previews are updated, and arrays without a preview get new layers."""
@@ -50,14 +51,13 @@ class ResultLayers(PreviewLayers):
                 update_layer(layer, arguments)
                 layer.name, layer.metadata = title, metadata
             breathe()
-            # for images such as amplitudes, the values are not informative
-            if array.unit != "1" or array.name == "n_re":
+            if has_bar(array) and not layer.colorbar.visible:
                 layer.colorbar.visible = True
                 breathe()
             sizes[layer] = array.data.ndim
         # drawing them processes events, among which may be that of a closed viewer
         layers = [layer for layer in sizes if layer in self._viewer.layers]
-        self._hide_bars_below(layers)
+        self._hide_bars_below(layers, {layer.metadata["unit"] for layer in layers})
         combine_units(self._viewer)
         # the viewer draws the last layer on top: images over stacks, and the phase, the last image, over all
         for layer in sorted(layers, key=lambda layer: -sizes[layer]):
@@ -67,14 +67,39 @@ class ResultLayers(PreviewLayers):
         refresh_status(self._viewer)
         return layers
 
-    def _hide_bars_below(self, layers: list[Image]) -> None:
-        """Hide the colour bars of earlier results, which the new ones cover; in a grid, each keeps its own."""
+    def _on_added(self, array: NamedArray, layer: Image) -> None:
+        """Show the colour bar of a preview: drawing the first one takes a second, which would delay the result."""
+        if has_bar(array):
+            self._covered += self._hide_bars_below([layer], {array.unit})
+            layer.colorbar.visible = True
+
+    def discard(self) -> None:
+        """Remove the layers; earlier results, which they covered, get their colour bars back."""
+        covered = self._covered
+        super().discard()
+        for layer in covered:
+            if layer in self._viewer.layers:
+                layer.colorbar.visible = True
+
+    def forget(self) -> None:
+        """Start anew, and keep existing layers."""
+        super().forget()
+        self._covered = []
+
+    def _hide_bars_below(self, layers: list[Image], units: set[str]) -> list[Image]:
+        """Hide the colour bars of earlier results, which the new ones cover; in a grid, each keeps its own.
+
+        Those that were shown are returned.
+        """
         if getattr(self._viewer, "canvas", self._viewer).grid.enabled:
-            return
-        units = {layer.metadata["unit"] for layer in layers}
+            return []
+        hidden = []
         for other in self._viewer.layers:
-            if other not in layers and "report" in other.metadata and other.metadata.get("unit") in units:
+            is_result = "report" in other.metadata and other.metadata.get("unit") in units
+            if other not in layers and is_result and other.colorbar.visible:
                 other.colorbar.visible = False
+                hidden.append(other)
+        return hidden
 
     def _title(self, result: Result, array: NamedArray, layer: Image | None) -> str:
         """Return the name of a layer for an array of a result; partial results and further runs are marked."""
@@ -85,6 +110,11 @@ class ResultLayers(PreviewLayers):
             solver = result.report.get("solver")
             remarks = [*([str(solver)] if solver else []), *partial]
         return with_remarks(array.name, remarks)
+
+
+def has_bar(array: NamedArray) -> bool:
+    """Return whether a colour bar is of use; for images such as amplitudes, the values are not informative."""
+    return array.unit != "1" or array.name == "n_re"
 
 
 def with_remarks(name: str, remarks: list[str]) -> str:
