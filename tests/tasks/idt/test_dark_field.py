@@ -198,3 +198,15 @@ def test_sample_with_dark_field() -> None:
     assert (levels[4:] < 0.05).all()
     with pytest.raises(DinerError, match="outside the objective"):
         nd.sample("idt", height_px=24, width_px=24, slices=2, frames=4, more_rings_na=[0.9], model="born")
+
+
+def test_frames_left_out_that_are_bright_tell_of_a_wrong_na() -> None:
+    frames, _ = recording()
+    right = IdtRecording(recipe(dark_field="leave_out"), IdtData(frames, pixel_size_um=PIXEL_UM)).warnings
+    assert not [text for text in right if "about as bright" in text]
+    bright = ring(0.2, 4).frames + LIT.frames[:COUNT]
+    listed = [[source.na_y, source.na_x] for (source,) in bright]
+    wrong = recipe(dark_field="leave_out", na=0.5, illuminations=listed)
+    data = IdtData(np.concatenate([frames[:4], frames[:COUNT]]), pixel_size_um=PIXEL_UM)
+    (text,) = [text for text in IdtRecording(wrong, data).warnings if "about as bright" in text]
+    assert text.startswith("8 frames are left out") and "whether the NA is too small" in text

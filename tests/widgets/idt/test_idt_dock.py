@@ -136,6 +136,9 @@ def test_three_cuts_follow_the_run(qtbot: QtBot, idt_dock: IdtDock, wait_for_end
     assert idt_dock.panel.status.text().startswith("Stopped early")
     assert viewer.layers["n_re (partial)"].metadata["report"]["partial"]
     assert not [layer for layer in viewer.layers if "preview" in layer.name]
+    # at once, slice by slice
+    assert viewer.dims.ndisplay == 2
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["n_re (partial)"]
 
 
 def test_directions_are_drawn_as_they_are_typed(idt_dock: IdtDock) -> None:

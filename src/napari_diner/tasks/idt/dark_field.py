@@ -31,10 +31,35 @@ Images = npt.NDArray[np.float32]
 
 # brightness relative to bright field above which the light of a frame hardly misses the objective
 _BRIGHT = 0.5
+# frames left out from which on their brightness is compared, and every how many pixels of them
+_FEWEST_DARK, _EVERY = 3, 4
 # factor by which a given exposure may differ from the estimate
 _OFF = 1.5
 # part of the light of a frame below which noise is not believed, and largest weight of a dark-field frame
 _LEAST_NOISE, _MOST_WEIGHT = 1e-3, 2.0
+
+
+def left_out_bright(recipe: IdtRecipe, frames: npt.NDArray[np.generic], given: LeftOut, bright: LeftOut) -> list[str]:
+    """Return a warning if most frames that are left out as dark field are about as bright as the others.
+
+    Parameters
+    ----------
+    recipe, frames
+        The settings and the frames of the whole recording, (N, Y, X).
+    given, bright
+        Frames that the recipe leaves out, and those together with dark field.
+    """
+    dark = [number for number in given.kept if number in bright.numbers]
+    if recipe.dark_field != "leave_out" or len(dark) < _FEWEST_DARK:
+        return []
+    means = frames[:, ::_EVERY, ::_EVERY].mean((1, 2), dtype=np.float64)
+    if not np.median(means[dark]) > _BRIGHT * np.median(means[bright.kept]):
+        return []
+    return [
+        f"{len(dark)} frames are left out, as their directions are outside the objective's NA, but most of them are "
+        "about as bright as the others; if they were not exposed longer, check whether the NA is too small, and the "
+        "directions"
+    ]
 
 
 def bright_only(recipe: IdtRecipe, left_out: LeftOut) -> LeftOut:

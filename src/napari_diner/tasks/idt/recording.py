@@ -21,7 +21,7 @@ from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
 from napari_diner.tasks.frame_list import frame_list
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
-from napari_diner.tasks.idt.dark_field import DarkFrames, bright_only
+from napari_diner.tasks.idt.dark_field import DarkFrames, bright_only, left_out_bright
 from napari_diner.tasks.idt.data import IdtData, contrast_of, saturated_in, with_file_facts, without
 from napari_diner.tasks.idt.memory import layout_of, plan, with_tiles
 from napari_diner.tasks.idt.optics import (
@@ -69,6 +69,7 @@ class IdtRecording:
         """Frames that are left out of bright field: those of the recipe, without light, or with dark field."""
         self.dark: DarkFrames | None = None
         """The dark-field frames, if they are used."""
+        self._bright: list[str] = []
         self._directions: GivenDirections | None = None
         with self.left_out.counting():
             self._check(recipe, data)
@@ -76,6 +77,7 @@ class IdtRecording:
         if self.left_out.kept:  # anything else is refused below
             self.left_out = bright_only(self.recipe, given)
             self.dark = DarkFrames.of(self.recipe, data, given, self.left_out)
+            self._bright = left_out_bright(self.recipe, np.asarray(data.frames), given, self.left_out)
         with self.left_out.counting():
             if self.left_out.kept and data.transfer is None:
                 # frames lit from outside the objective would otherwise look as if they were in another unit
@@ -164,7 +166,7 @@ class IdtRecording:
             self.memory.check(self.device)
         self._models_of_field, self._priors, self._full, self.contrast = models, priors, full, contrast
         about_dark = () if self.dark is None else self.dark.warnings
-        self.warnings = (*counted_before, *self.left_out.counted(warnings), *about_dark)
+        self.warnings = (*self._bright, *counted_before, *self.left_out.counted(warnings), *about_dark)
         self.notes = data.notes
         self.dark = None if self.dark is None else self.dark.among(self.used)
         self.frames = self._listed(whole)

@@ -160,9 +160,9 @@ class IdtDock(StackDock[IdtRecipe]):
         )
 
     def show_outcome(self, outcome: object) -> None:
-        """Show the volume in three dimensions."""
+        """Show the volume in three dimensions, or that of a partial result slice by slice."""
         super().show_outcome(outcome)
-        self.views.show_new_volume()
+        self.views.show_new_volume(is_partial=self.result is not None and self.result.partial)
 
     def fill_in(self, layer: Image) -> None:
         """Fill in what the chosen layer specifies about its recording."""

@@ -75,14 +75,19 @@ class ViewBar(QWidget):
         volume = self._layers.volume
         return volume if volume is not None and volume in self._viewer.layers else None
 
-    def show_new_volume(self) -> None:
-        """Show the volume of a finished run, and suggest an index for its surface."""
+    def show_new_volume(self, *, is_partial: bool) -> None:
+        """Show the volume of a run, and suggest an index for its surface.
+
+        Whoever ends a run early wants to go on: that of a partial result is shown slice by slice, as drawing the first
+        volume in space takes seconds where no graphics card draws.
+        """
         if self.volume is not None:
             # loads scikit-image
             level = wait_for("Finding the surface", functools.partial(surface_level, self.volume.data))
             self.level.set_value(round(level, 4))
         if self.volume is not None:
-            show_in_3d(self._viewer, self.volume)
+            show = show_slices if is_partial else show_in_3d
+            show(self._viewer, self.volume)
         self._enable()
 
     def show_in_3d(self) -> None:
