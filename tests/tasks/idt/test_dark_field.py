@@ -210,3 +210,11 @@ def test_frames_left_out_that_are_bright_tell_of_a_wrong_na() -> None:
     data = IdtData(np.concatenate([frames[:4], frames[:COUNT]]), pixel_size_um=PIXEL_UM)
     (text,) = [text for text in IdtRecording(wrong, data).warnings if "about as bright" in text]
     assert text.startswith("8 frames are left out") and "whether the NA is too small" in text
+
+
+def test_a_ring_outside_the_objective_is_named_by_its_own_setting() -> None:
+    frames, _ = recording()
+    for changes, key in (({"illuminations": [], "ring": {"na": 0.8}}, "ring.na"), ({"na": 0.3}, "illuminations")):
+        with pytest.raises(DinerError, match="outside the objective's NA") as caught:
+            IdtRecording(recipe(dark_field="refuse", **changes), IdtData(frames, pixel_size_um=PIXEL_UM))
+        assert caught.value.field == key

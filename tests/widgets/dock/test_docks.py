@@ -8,6 +8,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,11 @@ from qtpy.QtCore import QThreadPool
 from napari_diner import device
 from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
+from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.tasks.preflight import Finding
 from napari_diner.tasks.registry import tasks
+from napari_diner.widgets.dock.settings_area import SettingsArea
+from napari_diner.widgets.forms.recipe_form import RecipeForm, Section
 from tests.widgets.conftest import MENU, open_dock
 
 TASKS = ("lensless", "focus", "idt", "fit")
@@ -50,6 +54,25 @@ def test_the_right_edge_of_the_settings_is_never_cut_off(any_dock: Any) -> None:
     any_dock.advanced_section.expand()
     needed = area.widget().minimumSizeHint().width() + area.verticalScrollBar().sizeHint().width()
     assert needed <= area.minimumSizeHint().width() <= any_dock.minimumSizeHint().width()
+
+
+def test_rows_that_wrap_keep_their_height(qtbot: QtBot) -> None:
+    area, section = SettingsArea(), Section("Preprocess", lambda: RecipeForm(PreprocessSettings))
+    qtbot.addWidget(area)
+    area.add(section)
+    area.resize(220, 400)
+    area.show()
+    section.expand()
+    editors = section.form.editors.values()
+
+    def check() -> None:
+        assert [each.objectName() for each in editors if each.height() < each.minimumSizeHint().height()] == []
+        places = sorted((each.y(), each.y() + each.height()) for each in editors)
+        assert all(bottom <= top for (_, bottom), (top, _) in pairwise(places))
+
+    qtbot.waitUntil(check)
+    section.collapse()
+    qtbot.waitUntil(lambda: section.height() < 60)
 
 
 def test_a_dock_follows_the_theme(any_dock: Any) -> None:

@@ -121,7 +121,9 @@ class Illumination:
             number for number, frame in enumerate(self.frames) if all(_is_outside(source, na) for source in frame)
         )
 
-    def check(self, na: float, medium_index: float, *, with_dark_field: bool = False) -> None:
+    def check(
+        self, na: float, medium_index: float, *, with_dark_field: bool = False, field: str = "illuminations"
+    ) -> None:
         """Check that each direction is possible, and that it passes the objective unless dark field is wanted.
 
         Parameters
@@ -132,6 +134,8 @@ class Illumination:
             Refractive index n0 of the medium around the sample.
         with_dark_field
             Whether all sources of a frame may be outside the aperture.
+        field
+            Key of the setting that gives the directions.
 
         Raises
         ------
@@ -146,7 +150,7 @@ class Illumination:
                     raise RecipeError(
                         f"The illumination of frame {number} has an NA of {source.na:.4g}, which is impossible in a "
                         f"medium of index {medium_index:g}; check {{field}} and {{field:medium_index}}{hint}",
-                        "illuminations",
+                        field,
                     )
         beyond = [n for n, frame in enumerate(self.frames, 1) if any(_is_outside(source, na) for source in frame)]
         dark = {number + 1 for number in self.dark_field(na)}
@@ -157,7 +161,7 @@ class Illumination:
                     f"The light of frame {mixed[0]} comes from inside and from outside the objective's NA of {na:g}, "
                     "which no model describes; leave such frames out with {field:leave_out} "
                     f"{','.join(map(str, mixed))}, or correct {{field}} or {{field:na}}{hint}",
-                    "illuminations",
+                    field,
                 )
         elif beyond:
             what = f"The illuminations of {len(beyond)} frames have an NA of up to {largest:.4g}"
@@ -170,7 +174,7 @@ class Illumination:
                     cure = f"for dark field, set {{field:dark_field}} to use or to leave_out; otherwise {cure}"
                 else:
                     cure = f"leave such frames out with {{field:leave_out}} {listed}, or {cure}"
-            raise RecipeError(f"{what}, outside the objective's NA of {na:g}; {cure}{hint}", "illuminations")
+            raise RecipeError(f"{what}, outside the objective's NA of {na:g}; {cure}{hint}", field)
 
 
 def _is_outside(source: Source, na: float) -> bool:

@@ -83,7 +83,8 @@ class IdtRecording:
                 # frames lit from outside the objective would otherwise look as if they were in another unit
                 start, _ = within_aperture(self.recipe, self._illumination())
                 geometry = self.recipe.geometry((self.recipe.slice_count, 1, 1))
-                start.check(geometry.na, geometry.medium_index)
+                listed = bool(self.recipe.illuminations)
+                start.check(geometry.na, geometry.medium_index, field="illuminations" if listed else "ring.na")
             self._prepare(recipe, data, truth)
 
     def _check(self, recipe: IdtRecipe, data: IdtData) -> None:

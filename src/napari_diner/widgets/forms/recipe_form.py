@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import cast
 
 from pydantic import BaseModel
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtWidgets import QFormLayout, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_diner.settings import sections
@@ -23,6 +23,8 @@ from napari_diner.widgets.forms.editors import (
     values_in,
     values_of,
 )
+
+_NO_LIMIT = 2**24 - 1  # Qt's QWIDGETSIZE_MAX
 
 
 class RecipeForm(QWidget):
@@ -164,10 +166,13 @@ class Section(QCollapsible):
         self._values: Mapping[str, object] = {} if start is None else start.model_dump()
         # an animation would leave the scroll area with the wrong height for a moment
         self.setDuration(0)
+        # not limited to the height of rows that do not wrap
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         for part, margins in ((self, (0, 0, 0, 0)), (self.content(), (12, 0, 0, 4))):
             layout = part.layout()
             if layout is not None:
                 layout.setContentsMargins(*margins)
+                layout.setAlignment(Qt.AlignmentFlag(0))
 
     @property
     def form(self) -> RecipeForm:
@@ -196,6 +201,15 @@ class Section(QCollapsible):
             self.changed.emit()
 
     def expand(self, animate: bool = True) -> None:
-        """Unfold the section, whose form is made first."""
+        """Unfold the section, whose form is made first, to the height that its rows need, which may wrap."""
         _ = self.form
-        super().expand(animate)
+        super().expand(False)
+        self.content().setMaximumHeight(_NO_LIMIT)
+
+    def collapse(self, animate: bool = True) -> None:
+        """Fold the section."""
+        super().collapse(False)
+
+    def eventFilter(self, _: QObject | None, __: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
+        """Keep the height: superqt would limit it to that of rows that do not wrap."""
+        return False
