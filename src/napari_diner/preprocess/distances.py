@@ -148,6 +148,28 @@ class DistanceFit:
             best = min(best, *(tried(best[1], best[2] * by) for by in (step, 1 / step)))
         return best
 
+    def opposite(self, distances_um: Sequence[float] | Array, least: float) -> list[int]:
+        """Return frames, less than half of them, whose opposite contrast decreases the misfit by at least this much."""
+        signs = np.ones(len(self._frames))
+        slots = _Slots(np.asarray(distances_um), self._phase)
+
+        def tried(turned: Array) -> float:
+            return self._unexplained(slots, *slots.expected(turned.astype(np.float32)[:, None] * self._frames))
+
+        best, found = tried(signs), list[int]()
+        while 2 * (len(found) + 1) < len(signs):
+            misfits = {}
+            for number in range(len(signs)):
+                other = signs.copy()
+                other[number] *= -1
+                misfits[number] = tried(other)
+            number = min(misfits, key=misfits.__getitem__)
+            if number in found or misfits[number] > best - least:
+                break
+            best, found = misfits[number], sorted([*found, number])
+            signs[number] *= -1
+        return found
+
     def scales(self, distances_um: Sequence[float] | Array, most: int) -> list[float]:
         """Return common factors of distances at which the misfit has a minimum, the deepest first.
 

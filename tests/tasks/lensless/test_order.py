@@ -12,6 +12,7 @@ import torch
 import napari_diner as nd
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.propagation import transfer_function
+from napari_diner.preprocess.soundness import numbered
 from napari_diner.tasks.frame_list import listed
 
 DISTANCES = (200.0, 240.0, 280.0, 320.0, 360.0)
@@ -147,3 +148,14 @@ def test_a_small_field_shows_the_scale_too_and_nothing_else_is_blamed(phase: flo
 
 def test_frames_that_are_yet_to_be_registered_tell_nothing() -> None:
     assert warnings(list(DISTANCES[::-1]), registration="shift") == []
+
+
+@pytest.mark.parametrize("numbers", [(0,), (2,), (0, 3)], ids=str)
+def test_negatives_of_single_frames_are_named_also_of_the_nearest(numbers: tuple[int, ...]) -> None:
+    sample = nd.sample("lensless", height_px=80, width_px=88, noise_sigma=0.01, distances_um=DISTANCES, seed=3, **LIGHT)
+    frames = np.asarray(sample.data.data, np.float64)
+    for number in numbers:
+        frames[number] = frames[number].max() + frames[number].min() - frames[number]
+    texts = nd.lensless.start(frames, distances_um=DISTANCES, **LIGHT).warnings
+    (text,) = [text for text in texts if re.search("fits? better", text)]
+    assert text.startswith(f"{numbered(numbers)} fit") and "better as" in text and "negative" in text

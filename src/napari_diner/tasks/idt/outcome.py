@@ -15,6 +15,7 @@ from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.solvers.idt.weight_choice import noise_level
+from napari_diner.tasks.exchanged_halves import exchanged_halves, warnings_of_halves
 from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.idt.extent import warnings_of_ends
 from napari_diner.tasks.idt.optics import ComputedModels, prediction_seconds
@@ -178,9 +179,14 @@ def outcome_of(
         remarks.append(f"as the run ended early, the score is that of {len(residual)} of {problem.model.frames} frames")
     elif dark is None:
         # single scattering leaves much where strong samples are cut by the edges
+        halves = exchanged_halves(residual, -data, np.ones(len(data))) if is_described else []
+        swapped = {half.frame for half in halves}
         regions = foreign_regions(residual, data) if is_described else []
-        warnings = [*warnings_of_regions(regions, "leave these frames out (leave_out), or crop the field"), *warnings]
-        of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK, [region.frame for region in regions])
+        regions = [region for region in regions if region.frame not in swapped]
+        cure = "leave these frames out (leave_out), or crop the field"
+        warnings = [*warnings_of_halves(halves), *warnings_of_regions(regions, cure), *warnings]
+        named = [*(region.frame for region in regions), *swapped]
+        of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK, named)
     elif beside is None:  # the residual is that of bright field
         of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK)
         warnings.append("no time was left for the dark-field frames; raise max_seconds, or lower iterations")

@@ -9,7 +9,8 @@ from napari_diner.preprocess.soundness import numbered
 from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.lensless.brightness import in_equal_light, uneven
 from napari_diner.tasks.lensless.model import ModelBuilder
-from napari_diner.tasks.lensless.order import misplaced, mistaken, rescaled, stretched
+from napari_diner.tasks.lensless.negatives import negatives
+from napari_diner.tasks.lensless.order import distance_fit, misplaced, mistaken, rescaled, stretched
 from napari_diner.tasks.lensless.positions import turned_positions
 from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
@@ -76,6 +77,9 @@ class GeometryDoubts:
         look, small = (ShortLook(setup, prepared, self._builder, side) for side in SIDES_PX)
         if not (look.is_usable and small.is_usable):
             return displaced
+        inverted = negatives(setup, distance_fit(recipe, setup, prepared), look)
+        if inverted:
+            return [suspicion.text for suspicion in inverted]
         suspicions = rescaled(recipe, setup, prepared, look, small)
         suspicions = suspicions or stretched(recipe, setup, prepared, look, small)
         if displaced and not (suspicions and suspicions[0].left < _EXPLAINED):

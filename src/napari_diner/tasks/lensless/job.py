@@ -21,6 +21,7 @@ from napari_diner.physics.lensless.tiles import TiledMultiHeight
 from napari_diner.preprocess.changed import CHANGED_CURE
 from napari_diner.preprocess.soundness import OTHER_EXPOSURE
 from napari_diner.tasks.blurred_frames import blurred_frames, warnings_of_blur
+from napari_diner.tasks.exchanged_halves import exchanged_halves, warnings_of_halves
 from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
 from napari_diner.tasks.frame_list import about_distances, frame_list
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
@@ -290,7 +291,9 @@ class LenslessJob(Job[LenslessState]):
                 *unexplained.frame_warnings(_DOUBTFUL_FRAME, _OF_FRAME),
             ]
         spectra = PredictedSpectra.of(left, empty, levels)
-        regions, others = foreign_regions(left, empty), frames_of_other_contrast(spectra)
+        halves, others = exchanged_halves(left, empty, levels), frames_of_other_contrast(spectra)
+        swapped = {half.frame for half in halves}
+        regions = [region for region in foreign_regions(left, empty) if region.frame not in swapped]
         # another exposure that is not provided for leaves residuals like those of a blur, also in other frames
         uneven = float(np.abs(np.array(levels) / np.median(levels) - 1).max()) > OTHER_EXPOSURE
         is_misled = uneven and not _has_gains(self._used)
@@ -298,8 +301,13 @@ class LenslessJob(Job[LenslessState]):
         # wrong settings leave something that frames share, too, but more that they do not
         least = _MOSTLY if unexplained.is_doubtful(*_DOUBTFUL[:2]) else 0.0
         static = static_pattern(left, empty, is_corrected=self._used.preprocess.flat is not None, least=least)
-        named = [*(region.frame for region in regions), *(number for number, _ in (*blurred, *others))]
+        named = [
+            *(one.frame for one in regions),
+            *(half.frame for half in halves),
+            *(number for number, _ in (*blurred, *others)),
+        ]
         return [
+            *warnings_of_halves(halves),
             *warnings_of_contrast(others),
             *warnings_of_regions(regions, "mask them, or leave these frames out (leave_out)"),
             *(static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)),

@@ -67,7 +67,7 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, lo
     look
         Reconstructs them for a moment.
     """
-    fit = _distance_fit(recipe, setup, prepared)
+    fit = distance_fit(recipe, setup, prepared)
     if fit is None:
         return []
     nominal = np.asarray(setup.heights.distances_um)
@@ -90,7 +90,7 @@ def mistaken(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, loo
 
     Distances that are calibrated are not checked.
     """
-    fit = None if recipe.calibration.z else _distance_fit(recipe, setup, prepared)
+    fit = None if recipe.calibration.z else distance_fit(recipe, setup, prepared)
     if fit is None:
         return []
     nominal = np.asarray(setup.heights.distances_um)
@@ -123,7 +123,7 @@ def rescaled(
     small
         Reconstructs a smaller part, to search for the factor.
     """
-    fit = _distance_fit(recipe, setup, prepared)
+    fit = distance_fit(recipe, setup, prepared)
     if fit is None:
         return []
     nominal = np.asarray(setup.heights.distances_um)
@@ -170,7 +170,7 @@ def stretched(
     The nearest distance is kept: frames hardly tell a length that is common to all, as of the gap before the sensor,
     so that a common factor is no remedy for wrong steps if it moves frames too far away.
     """
-    if recipe.calibration.z or _distance_fit(recipe, setup, prepared) is None:
+    if recipe.calibration.z or distance_fit(recipe, setup, prepared) is None:
         return []
     nominal = np.asarray(setup.heights.distances_um)
     nearest = float(nominal.min())
@@ -196,7 +196,7 @@ def stretched(
     return [Suspicion.confirmed(text, before, after)]
 
 
-def _distance_fit(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames) -> DistanceFit | None:
+def distance_fit(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames) -> DistanceFit | None:
     """Return the linear theory of frames, or None if it does not apply."""
     if recipe.registration != "off" or recipe.source_distance_um is not None:
         return None
