@@ -195,7 +195,7 @@ def test_axes_that_do_not_match_are_red_before_a_run(fit_dock: FitDock, qtbot: Q
         (smooth(24, 32) > 9, {}, "type bool"),
         (np.full((24, 32), np.nan, np.float32), {}, "not finite"),
         (smooth(24, 32, dtype="float32"), {"bit_exact": True}, "bit for bit"),
-        (smooth(24, 32), {"bit_exact": True, "stored_bits": 8}, "stored_bits"),
+        (smooth(24, 32), {"bit_exact": True, "stored_bits": 8}, "Stored bits"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_the_next_run_works(

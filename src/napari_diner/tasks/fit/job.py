@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from napari_diner import device as devices
+from napari_diner.errors import RecipeError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.stacks import checksum
 from napari_diner.representations import registry
@@ -26,6 +27,7 @@ from napari_diner.solvers.settings import AdamSettings
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.starting_values import StartingValues
 from napari_diner.solvers.step import Step
+from napari_diner.tasks.fit.bounded import bounded, correction_step, evaluated
 from napari_diner.tasks.fit.data import FitData, layout_of, with_axes
 from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.memory import plan
@@ -84,6 +86,8 @@ class FitJob(Job[FitState]):
             # on this device nothing is allocated; data that it cannot represent are refused before any work is done
             with torch.device("meta"):
                 registry.build(recipe.representation, self.layout.sample_shape, self.layout.outputs, self.recipe)
+        if recipe.max_error is not None:
+            correction_step(self.layout, recipe.max_error)
         self.device = devices.choose_device(recipe.device)
         self.memory = plan(self.recipe, data.data.shape, data.axes, data.data.dtype)
         self.memory.check(self.device)
@@ -134,6 +138,11 @@ class FitJob(Job[FitState]):
         return AdamSettings(
             iterations=recipe.epochs, learning_rate=learning_rate, schedule=recipe.training.schedule, patience=None
         )
+
+    def check_series(self) -> None:
+        """Check that the model files of all images have the same size."""
+        if self.recipe.max_error is not None:
+            raise RecipeError("A series stores equal numbers for all images; empty {field}", "max_error")
 
     def follow(self, previous: FitState) -> FitState:
         """Return the state with the network of the previous image, or, of a DINER, with that of an earlier one.
@@ -226,17 +235,21 @@ class FitJob(Job[FitState]):
     def _outcome(self, state: FitState, record: RunRecord) -> Outcome:
         layout, recipe, representation = self.layout, self.recipe, state.representation
         figures: dict[str, object] = {}
-        weights = pack(self._fitted(state))
-        if LOW in weights:
-            figures["float_psnr_db"] = psnr_of(self._score(state, _outputs(representation))[0], self._peak)
-            table = unpacked_table(weights)
-            keys = torch.from_numpy(table).reshape(-1, table.shape[-1])
-            exact = {name: value.clone() for name, value in representation.state_dict().items()}
-            representation.load_state_dict({"hash_table": keys}, strict=False)
-            outputs = _outputs(representation)
-            representation.load_state_dict(exact)
+        header = layout.to_header()
+        outputs: npt.NDArray[np.floating] = _outputs(representation)
+        if recipe.max_error is not None:
+            figures["float_psnr_db"] = psnr_of(self._score(state, outputs)[0], self._peak)
+            stored = bounded(self._fitted(state), state.rows, recipe.max_error)
+            weights, outputs = stored.weights, stored.outputs
+            header |= stored.header
+            figures |= {"table_levels": stored.levels, "corrected": stored.corrected}
         else:
-            outputs = _outputs(representation)
+            weights = pack(self._fitted(state))
+            if LOW in weights:
+                figures["float_psnr_db"] = psnr_of(self._score(state, outputs)[0], self._peak)
+                table = unpacked_table(weights)
+                assert isinstance(representation, Diner)
+                outputs = evaluated(representation, table.reshape(-1, table.shape[-1]))
         mean_square, identical, values = self._score(state, outputs)
         psnr_db = psnr_of(mean_square, self._peak)
         variance = self._variance(state)
@@ -244,7 +257,6 @@ class FitJob(Job[FitState]):
         if state.index is not None:
             values = values[state.index]
         data = layout.from_samples(values.reshape(*layout.sample_shape, layout.outputs))
-        header = layout.to_header()
         text = len(json.dumps(header)) + len(recipe.model_dump_json()) + 100 * len(weights)
         model_bytes = sum(weight.nbytes for weight in weights.values()) + text
         samples, table_parameters, network = math.prod(layout.sample_shape), 0, representation.parameter_count()
@@ -276,6 +288,8 @@ class FitJob(Job[FitState]):
         }
         if recipe.bit_exact or recipe.representation == "pixels":
             figures |= {"stopped_by_time_limit": False, "iterations": 1, "seconds_per_epoch": 0.0}
+        if recipe.max_error is not None:
+            figures["largest_error"] = _largest_error(data, self._data.data)
         array = NamedArray("reconstruction", np.ascontiguousarray(data), layout.axes, layout.scale_um)
         return Outcome((array,), figures, self._warnings(identical, unexplained), weights, header)
 
@@ -293,7 +307,7 @@ class FitJob(Job[FitState]):
             warnings.append("pixels are the data themselves and do not measure a representation")
         return warnings
 
-    def _score(self, state: FitState, outputs: npt.NDArray[np.float32]) -> tuple[float, float, Array]:
+    def _score(self, state: FitState, outputs: npt.NDArray[np.floating]) -> tuple[float, float, Array]:
         """Return the mean square error in units of the range, the share of numbers equal after rounding, the values."""
         layout, rows = self.layout, state.rows
         values = np.empty(rows.shape, np.dtype(layout.dtype))
@@ -347,6 +361,11 @@ def _resolved(recipe: FitRecipe, data: FitData, layout: Layout) -> FitRecipe:
     if pixel != 1.0:
         changes["pixel_size_um"] = pixel
     return recipe.updated(changes)
+
+
+def _largest_error(values: Array, data: Array) -> float:
+    """Return the largest difference of values from the data, in units of the data."""
+    return max(float(np.abs(one.astype(np.float64) - other).max()) for one, other in zip(values, data, strict=True))
 
 
 @torch.no_grad()

@@ -13,6 +13,8 @@ from napari_diner.tasks.memory import MemoryPlan
 
 # bytes for each number: value of the sample, output, error, and returned image
 _NUMBER = 24.0
+# and with corrections: their codes, twice, and the corrected output
+_CORRECTED = 14.0
 
 
 def plan(recipe: FitRecipe, shape: tuple[int, ...], axes: str, dtype: DType, nbytes: int = 0) -> MemoryPlan:
@@ -38,7 +40,8 @@ def plan(recipe: FitRecipe, shape: tuple[int, ...], axes: str, dtype: DType, nby
             # equal samples share a key
             samples = (min(math.prod(samples), 2 ** min(8 * dtype.itemsize * channels, 64)),)
         recipe = recipe.with_lattice(math.prod(samples), channels)
-    parts = {FEWER_SAMPLES: nbytes + _NUMBER * numbers}
+    number = _NUMBER if recipe.max_error is None else _NUMBER + _CORRECTED
+    parts = {FEWER_SAMPLES: nbytes + number * numbers}
     entry = representation(recipe.representation)
     result = dtype.itemsize * numbers + stored_bytes(entry, samples, channels, recipe)
     # pixels are the values themselves, and are not trained

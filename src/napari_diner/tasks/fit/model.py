@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from napari_diner.device import check_memory
@@ -17,14 +18,13 @@ from napari_diner.io.arrays import NamedArray
 from napari_diner.representations import registry
 from napari_diner.representations.base import Representation
 from napari_diner.representations.diner import Diner
+from napari_diner.tasks.fit.coded import plain
 from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.fit.region import HIGHEST_ORDER, Index, Region
 from napari_diner.tasks.fit.rendering import Rendering, Sampling
-from napari_diner.tasks.fit.stored import INDEX, LOW, STEP, TABLE, Outputs, StoredFit, line, unpacked_table
+from napari_diner.tasks.fit.stored import CORRECTIONS, INDEX, LOW, STEP, TABLE, Outputs, StoredFit, line, unpacked_table
 from napari_diner.tasks.result import Result
-
-_CODES: dict[int, Any] = {8: np.uint8, 16: np.uint16}
 
 
 @dataclass(frozen=True)
@@ -56,27 +56,34 @@ def pack(fitted: Fitted) -> dict[str, Array]:
         table = table.reshape(*fitted.layout.sample_shape, -1)
     else:
         weights[INDEX] = fitted.index
-    kind = _CODES.get(fitted.recipe.stored_bits)
-    if kind is not None:
-        columns = tuple(range(table.ndim - 1))
-        low = table.min(columns)
-        step = (table.max(columns) - low) / np.float32(np.iinfo(kind).max)
-        step[step == 0] = 1
-        weights[LOW], weights[STEP] = low, step
-        table = np.rint((table - low) / step).clip(0, np.iinfo(kind).max).astype(kind)
     weights[TABLE] = table
+    if fitted.recipe.stored_bits < 32:
+        weights |= rounded(table, 1 << fitted.recipe.stored_bits)
     return weights
+
+
+def rounded(table: npt.NDArray[np.float32], levels: int) -> dict[str, Array]:
+    """Return a table, (*samples, d), with each column rounded to so many evenly spaced values, and these values."""
+    columns = tuple(range(table.ndim - 1))
+    low = table.min(columns)
+    step = (table.max(columns) - low) / np.float32(levels - 1)
+    step[step == 0] = 1
+    kind = np.uint8 if levels <= 1 << 8 else np.uint16
+    return {LOW: low, STEP: step, TABLE: np.rint((table - low) / step).clip(0, levels - 1).astype(kind)}
 
 
 def unpack(result: Result) -> Fitted:
     """Return the representation in a result of a fit."""
     if not isinstance(result.recipe, FitRecipe):
         raise InputError(f"The result is one of {result.task!r}, not of a fit; give the result of a fit")
-    return _assembled(dict(result.weights), Layout.from_header(result.header), result.recipe)
+    return _assembled(plain(result.weights, result.header), Layout.from_header(result.header), result.recipe)
 
 
 def _assembled(weights: dict[str, Array], layout: Layout, recipe: FitRecipe) -> Fitted:
     index = weights.pop(INDEX, None)
+    weights.pop(CORRECTIONS, None)
+    if index is not None:
+        index = index.reshape(layout.sample_shape)
     if TABLE in weights:
         table = unpacked_table(weights)
         weights = {name: value for name, value in weights.items() if name not in (LOW, STEP)}

@@ -58,6 +58,8 @@ class FitRecipe(RepresentationSettings, ArrayRecipe):
 
     stored_bits: Literal[8, 16, 32] = Field(default=32, title="Stored bits")
     """Bits of each number of DINER's table in the model file; fewer make it smaller and cost quality (reported)."""
+    max_error: float | None = Field(default=None, ge=0, le=1e30, title="Largest error")
+    """Largest error of any stored value, in units of the data, by corrections in the model file; empty for no limit."""
 
     training: TrainingSettings = Field(default_factory=TrainingSettings, title="Training")
     """Settings of the training."""
@@ -86,6 +88,9 @@ class FitRecipe(RepresentationSettings, ArrayRecipe):
             raise ValueError("bit_exact is a mode of DINER; set representation to diner or bit_exact to false")
         if self.bit_exact and self.stored_bits != 32:
             raise ValueError("bit_exact needs its keys in full; set stored_bits to 32")
+        if self.max_error is not None and (self.bit_exact or self.representation == "pixels"):
+            mode = "bit_exact" if self.bit_exact else "representation pixels"
+            raise ValueError(f"max_error corrects what a network leaves, and {mode} leaves nothing; empty max_error")
         return self
 
     @property

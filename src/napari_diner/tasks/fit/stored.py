@@ -21,16 +21,19 @@ from napari_diner.representations.backbones import build_backbone
 from napari_diner.representations.base import Representation
 from napari_diner.representations.diner import CHUNK
 from napari_diner.representations.networks import CoordinateNetwork
+from napari_diner.tasks.fit.coded import StoredArrays
 from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.recipe import FitRecipe, check_axes
 from napari_diner.tasks.fit.region import Region
 from napari_diner.tasks.saving import FORMAT_VERSION
 
 TABLE, INDEX, LOW, STEP = "hash_table", "index", "hash_table.low", "hash_table.step"
+CORRECTIONS, CORRECTION_STEP = "corrections", "correction_step"
 VALUES = "values"
 _ROWS = 1 << 16
 
 Outputs = npt.NDArray[np.float32]
+Corrected = npt.NDArray[np.floating]
 
 
 def unpacked_table(weights: Mapping[str, Array]) -> Outputs:
@@ -39,6 +42,12 @@ def unpacked_table(weights: Mapping[str, Array]) -> Outputs:
     if LOW in weights:
         table = table * weights[STEP] + weights[LOW]
     return table.astype(np.float32, copy=False)
+
+
+def corrected(outputs: Outputs, codes: Array, step: float) -> npt.NDArray[np.float64]:
+    """Return outputs with corrections in whole steps, which unsigned numbers hold as complements, (n, outputs) each."""
+    signed = codes.view(codes.dtype.name.removeprefix("u"))
+    return outputs.astype(np.float64) + signed * step
 
 
 class StoredFit:
@@ -80,22 +89,25 @@ class StoredFit:
             self.recipe = _recipe_of(header["recipe"])
             self.layout = Layout.from_header(header)
             _check_layout(self.layout)
+            self.arrays = StoredArrays(self.file)
+            self._step = float(json.loads(header.get(CORRECTION_STEP, "0")))
             self._check_arrays()
         except (ValueError, KeyError, TypeError, RuntimeError, SyntaxError, DinerError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:120]
             raise InputError(f"{name} is damaged ({reason}); save the fit anew") from None
         self._network: torch.nn.Module | None = None
         self._table: Outputs | None = None
+        self._corrections: Array | None = None
 
     @property
     def is_network(self) -> bool:
         """Whether it is a network of coordinates, which is also defined between the samples."""
         return self.recipe.representation not in ("diner", "pixels")
 
-    def samples(self, region: Region) -> Iterator[Outputs]:
-        """Yield the outputs of the representation for a region of samples, in order and in parts (n, outputs).
+    def samples(self, region: Region) -> Iterator[Corrected]:
+        """Yield the outputs for a region of samples, with their corrections, in order and in parts (n, outputs).
 
-        Only the part of a table or of pixels in the region is read.
+        Only the part of a table, of corrections, or of pixels in the region is read.
 
         Raises
         ------
@@ -104,15 +116,37 @@ class StoredFit:
         OutOfMemoryError
             If the part does not fit the memory.
         """
+        corrections, done = self._corrections_of(region), 0
+        for outputs in self._uncorrected(region):
+            part = slice(done, done + len(outputs))
+            done = part.stop
+            yield self._checked(outputs if corrections is None else corrected(outputs, corrections[part], self._step))
+
+    def _uncorrected(self, region: Region) -> Iterator[Outputs]:
         if self.is_network:
             shape = self.layout.sample_shape
-            yield from self.between(
-                [line(np.array(places), size) for places, size in zip(region.ranges, shape, strict=True)]
-            )
-            return
-        rows = self._pixels(region) if self.recipe.representation == "pixels" else self._from_table(region)
-        for outputs in rows:
-            yield self._checked(outputs)
+            lines = [line(np.array(places), size) for places, size in zip(region.ranges, shape, strict=True)]
+            return self.between(lines)
+        return self._pixels(region) if self.recipe.representation == "pixels" else self._from_table(region)
+
+    def _corrections_of(self, region: Region) -> Array | None:
+        """Return the corrections of a region of samples in steps, (n, outputs), or None if there are none."""
+        if CORRECTIONS not in self.arrays.shapes:
+            return None
+        if INDEX in self.arrays.shapes:
+            if self._corrections is None:
+                check_memory(self.arrays.bytes(CORRECTIONS), "The corrections of the model")
+                self._corrections = self._read(CORRECTIONS)
+            return self._corrections[self._index_of(region)]
+        check_memory(2 * self._box_bytes(CORRECTIONS, region.box), "This part of the model")
+        return self._read(CORRECTIONS, region.box)[region.in_box].reshape(-1, self.layout.outputs)
+
+    def _index_of(self, region: Region) -> Array:
+        """Return which keys of the table a region of samples has, (n,)."""
+        check_memory(2 * self._box_bytes(INDEX, region.box), "This part of the model")
+        index = self._read(INDEX, region.box)[region.in_box].reshape(-1)
+        self._check_index(index)
+        return index
 
     def between(self, lines: Sequence[Outputs]) -> Iterator[Outputs]:
         """Yield the outputs of a network on a mesh of coordinates, given along each axis, in parts of (n, outputs)."""
@@ -138,47 +172,47 @@ class StoredFit:
             If they do not fit the memory.
         """
         # as stored, as float32, and in the representation
-        needed = sum(self._bytes(name) + 8 * math.prod(shape) for name, shape in self.file.shapes.items())
+        needed = sum(self.arrays.bytes(name) + 8 * math.prod(shape) for name, shape in self.arrays.shapes.items())
         check_memory(needed, f"The model {self.file.path}")
-        weights = {name: self.file.read(name) for name in self.file.shapes}
+        weights = {name: self._read(name) for name in self.arrays.shapes}
         if INDEX in weights:
             self._check_index(weights[INDEX])
         return weights
 
-    def _checked(self, outputs: Outputs) -> Outputs:
+    def _read(self, name: str, box: Sequence[slice] = ()) -> Array:
+        try:
+            return self.arrays.read_box(name, box) if box else self.arrays.read(name)
+        except ValueError as error:
+            raise InputError(f"{self.file.path} is damaged ({error}); save the fit anew") from None
+
+    def _checked(self, outputs: Corrected) -> Corrected:
         if not np.isfinite(outputs).all():
             raise InputError(f"{self.file.path} is damaged (it gives numbers that are not finite); save the fit anew")
         return outputs
 
     def _check_index(self, index: Array) -> None:
-        if int(index.max()) >= self.file.shapes[TABLE][0]:
+        if int(index.max()) >= self.arrays.shapes[TABLE][0]:
             raise InputError(f"{self.file.path} is damaged (its index points beyond its table); save the fit anew")
 
-    def _bytes(self, name: str) -> int:
-        return math.prod(self.file.shapes[name]) * self.file.dtypes[name].itemsize
-
     def _box_bytes(self, name: str, box: Sequence[slice]) -> int:
-        sizes = (*[part.stop - part.start for part in box], *self.file.shapes[name][len(box) :])
-        return int(math.prod(sizes) * self.file.dtypes[name].itemsize)
+        sizes = (*[part.stop - part.start for part in box], *self.arrays.shapes[name][len(box) :])
+        return int(math.prod(sizes) * self.arrays.dtypes[name].itemsize)
 
     def _pixels(self, region: Region) -> Iterator[Outputs]:
         box = (slice(0, self.layout.outputs), *region.box)
         check_memory(2 * self._box_bytes(VALUES, box), "This part of the model")
-        values = self.file.read_box(VALUES, box)[(slice(None), *region.in_box)]
+        values = self._read(VALUES, box)[(slice(None), *region.in_box)]
         yield values.reshape(self.layout.outputs, -1).T.astype(np.float32, copy=False)
 
     def _from_table(self, region: Region) -> Iterator[Outputs]:
         network = self._loaded()
-        stored = INDEX if INDEX in self.file.shapes else TABLE
-        check_memory(2 * self._box_bytes(stored, region.box), "This part of the model")
-        box = self.file.read_box(stored, region.box)[region.in_box]
-        if stored == INDEX:
-            self._check_index(box)
-            table, index = self._whole_table(), box.reshape(-1)
+        if INDEX in self.arrays.shapes:
+            table, index = self._whole_table(), self._index_of(region)
             parts = (table[index[start : start + CHUNK]] for start in range(0, len(index), CHUNK))
         else:
-            rows = box.reshape(-1, box.shape[-1])
-            columns = self._columns()
+            check_memory(2 * self._box_bytes(TABLE, region.box), "This part of the model")
+            box = self._read(TABLE, region.box)[region.in_box]
+            rows, columns = box.reshape(-1, box.shape[-1]), self._columns()
             parts = (
                 unpacked_table({TABLE: rows[start : start + CHUNK], **columns}) for start in range(0, len(rows), CHUNK)
             )
@@ -190,19 +224,19 @@ class StoredFit:
     def _whole_table(self) -> Outputs:
         """Return the table of keys of distinct values, into which the index points; read once."""
         if self._table is None:
-            check_memory(self._bytes(TABLE) + 4 * math.prod(self.file.shapes[TABLE]), "The table of the model")
-            self._table = unpacked_table({TABLE: self.file.read(TABLE), **self._columns()})
+            check_memory(self.arrays.bytes(TABLE) + 4 * math.prod(self.arrays.shapes[TABLE]), "The table of the model")
+            self._table = unpacked_table({TABLE: self._read(TABLE), **self._columns()})
         return self._table
 
     def _columns(self) -> dict[str, Array]:
-        return {name: self.file.read(name) for name in (LOW, STEP) if name in self.file.shapes}
+        return {name: self._read(name) for name in (LOW, STEP) if name in self.arrays.shapes}
 
     def _loaded(self) -> torch.nn.Module:
         """Return the backbone of a DINER, or a complete network of coordinates; read once."""
         if self._network is None:
-            names = [name for name in self.file.shapes if name not in (TABLE, INDEX, LOW, STEP)]
-            check_memory(2 * sum(self._bytes(name) for name in names), "The network of the model")
-            weights = {name: torch.from_numpy(self.file.read(name)) for name in names}
+            names = [name for name in self.arrays.shapes if name not in (TABLE, INDEX, LOW, STEP, CORRECTIONS)]
+            check_memory(2 * sum(self.arrays.bytes(name) for name in names), "The network of the model")
+            weights = {name: torch.from_numpy(self._read(name)) for name in names}
             if self.recipe.representation == "diner":
                 network: torch.nn.Module = _backbone(self.recipe, self.layout)
                 weights = {name.removeprefix("backbone."): value for name, value in weights.items()}
@@ -220,7 +254,7 @@ class StoredFit:
         ValueError
             If they do not match.
         """
-        layout, shapes, dtypes = self.layout, dict(self.file.shapes), dict(self.file.dtypes)
+        layout, shapes, dtypes = self.layout, dict(self.arrays.shapes), dict(self.arrays.dtypes)
         # on this device nothing is allocated, whatever sizes a manipulated recipe has
         with torch.device("meta"):
             if self.recipe.representation == "diner":
@@ -228,19 +262,26 @@ class StoredFit:
             else:
                 state = _network(self.recipe, layout).state_dict()
         expected = {name: tuple(value.shape) for name, value in state.items()}
+        samples = layout.sample_shape
         if self.recipe.representation == "diner":
             width = self.recipe.diner.table_width or 0
-            keys: tuple[int, ...] = layout.sample_shape
             if INDEX in shapes:
-                if shapes.pop(INDEX) != layout.sample_shape or dtypes.pop(INDEX).kind != "u":
+                # in blocks, each sample has one number
+                index, sizes = shapes.pop(INDEX), layout.sample_shape
+                if index not in (sizes, (*sizes, 1)) or dtypes.pop(INDEX).kind != "u":
                     raise ValueError("its index does not match the data")
-                keys = shapes[TABLE][:1]
+                samples = shapes[TABLE][:1]
             kind = dtypes.pop(TABLE)
             coded = kind in (np.uint8, np.uint16)
-            if shapes.pop(TABLE) != (*keys, width) or not (coded or kind == np.float32):
+            if shapes.pop(TABLE) != (*samples, width) or not (coded or kind == np.float32):
                 raise ValueError("its table does not match the data")
             if coded:
                 expected |= {LOW: (width,), STEP: (width,)}
+        if CORRECTIONS in shapes:
+            if shapes.pop(CORRECTIONS) != (*samples, layout.outputs) or dtypes.pop(CORRECTIONS).kind != "u":
+                raise ValueError("its corrections do not match the data")
+            if not 0 < self._step < math.inf:
+                raise ValueError("its corrections have no step")
         if shapes != expected or any(dtype != np.float32 for dtype in dtypes.values()):
             raise ValueError("its arrays do not match its recipe")
 
