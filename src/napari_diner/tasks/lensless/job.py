@@ -40,6 +40,7 @@ from napari_diner.tasks.lensless.geometry_doubts import GeometryDoubts
 from napari_diner.tasks.lensless.illumination import illumination_doubts, illumination_report
 from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.model import ModelBuilder
+from napari_diner.tasks.lensless.other_magnification import enlarged_frames, warnings_of_magnification
 from napari_diner.tasks.lensless.out_of_focus import out_of_focus
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.plausibility import doubts
@@ -293,11 +294,14 @@ class LenslessJob(Job[LenslessState]):
         spectra = PredictedSpectra.of(left, empty, levels)
         halves, others = exchanged_halves(left, empty, levels), frames_of_other_contrast(spectra)
         swapped = {half.frame for half in halves}
+        is_scaled = self._used.registration in ("similarity", "deformation")
+        enlarged = [] if is_scaled or halves else enlarged_frames(left, empty, unexplained)
         regions = [region for region in foreign_regions(left, empty) if region.frame not in swapped]
         # another exposure that is not provided for leaves residuals like those of a blur, also in other frames
         uneven = float(np.abs(np.array(levels) / np.median(levels) - 1).max()) > OTHER_EXPOSURE
         is_misled = uneven and not _has_gains(self._used)
-        blurred = [] if is_misled else [pair for pair in blurred_frames(spectra) if pair[0] not in dict(others)]
+        other_than = dict([*others, *enlarged])
+        blurred = [] if is_misled else [pair for pair in blurred_frames(spectra) if pair[0] not in other_than]
         # wrong settings leave something that frames share, too, but more that they do not
         least = _MOSTLY if unexplained.is_doubtful(*_DOUBTFUL[:2]) else 0.0
         static = static_pattern(left, empty, is_corrected=self._used.preprocess.flat is not None, least=least)
@@ -308,12 +312,14 @@ class LenslessJob(Job[LenslessState]):
         ]
         return [
             *warnings_of_halves(halves),
+            *warnings_of_magnification(enlarged),
             *warnings_of_contrast(others),
             *warnings_of_regions(regions, "mask them, or leave these frames out (leave_out)"),
             *(static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)),
             *([] if static else stripes_left(left, empty)),
             *warnings_of_blur(blurred, distances_um),
-            *unexplained.frame_warnings(_DOUBTFUL_FRAME, _OF_FRAME, named),
+            # such frames also disturb the prediction of sound ones
+            *([] if halves or enlarged else unexplained.frame_warnings(_DOUBTFUL_FRAME, _OF_FRAME, named)),
         ]
 
     def _behind(self, state: LenslessState, unexplained: Unexplained) -> list[str]:

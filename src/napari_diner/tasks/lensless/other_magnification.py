@@ -1,0 +1,86 @@
+"""Frames that are enlarged or reduced against what the other frames let expect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_diner.preprocess.soundness import numbered
+from napari_diner.tasks.unexplained import Unexplained
+
+Frames = npt.NDArray[np.floating]
+Image = npt.NDArray[np.float32]
+
+# side of the central part that is compared, the pixels at its edges that a reduced frame lacks, and the fewest frames
+_MOST_PX, _EDGE, _FEWEST_FRAMES = 320, 1 / 12, 4
+# part of the variation of a frame that is left beyond noise from which it is looked at, and the most such frames
+_LEAST, _MOST = 2e-3, 3
+# magnifications that are tried, the least that counts, and what it leaves of the squares of the residual: 0.12 to 0.4,
+# but more than 0.6 with other errors
+_BY = np.concatenate([np.arange(-0.12, -0.02, 0.01), np.arange(-0.02, 0.0201, 0.0025), np.arange(0.03, 0.121, 0.01)])
+_MATTERS, _LEFT = 0.009, 0.5
+
+
+def enlarged_frames(residual: Frames, trivial: Frames, unexplained: Unexplained) -> list[tuple[int, float]]:
+    """Return frames that are explained much better if the prediction is enlarged or reduced, by the same centre.
+
+    Parameters
+    ----------
+    residual, trivial
+        Residuals, (N, Y, X), of the result and of a trivial answer, model minus data.
+    unexplained
+        What they say about each frame.
+
+    Returns
+    -------
+    list
+        Number from zero, and magnification, of each of these frames.
+    """
+    if len(trivial) < _FEWEST_FRAMES:
+        return []
+    beyond = np.array(unexplained.of_frames)[:, 1]
+    start = [max(size - _MOST_PX, 0) // 2 for size in trivial.shape[1:]]
+    cut = tuple(slice(first, first + _MOST_PX) for first in start)
+    found = []
+    for number in np.argsort(-beyond)[:_MOST].tolist():
+        if beyond[number] < _LEAST:
+            break
+        seen = trivial[number][cut].astype(np.float32).mean() - trivial[number][cut].astype(np.float32)
+        expected = seen + residual[number][cut].astype(np.float32)
+        best = min(_BY.tolist(), key=lambda by: _squares(seen, expected, by))
+        left = _squares(seen, expected, best) / max(_squares(seen, expected, 0.0), 1e-30)
+        if abs(best) > _MATTERS and left < _LEFT:
+            found.append((number, 1 + best))
+    return sorted(found)
+
+
+def warnings_of_magnification(enlarged: Sequence[tuple[int, float]]) -> list[str]:
+    """Return a warning that names frames of another magnification.
+
+    Parameters
+    ----------
+    enlarged
+        As returned by `enlarged_frames`.
+    """
+    if not enlarged:
+        return []
+    numbers, scales = zip(*enlarged, strict=True)
+    ends = dict.fromkeys(f"{scale:.3g}" for scale in (min(scales), max(scales)))
+    have, them = ("has", "it") if len(enlarged) == 1 else ("have", "them")
+    return [
+        f"{numbered(numbers)} {have} about {' to '.join(ends)} times the magnification that the others let expect; "
+        f"registration: similarity estimates and removes such differences, or leave {them} out (leave_out)"
+    ]
+
+
+def _squares(seen: Image, expected: Image, by: float) -> float:
+    """Return the squares of the residual within the edges with an expectation that is enlarged by a part."""
+    if by:
+        middle = (np.array(expected.shape) - 1) / 2
+        inverse = 1 / (1 + by)
+        expected = ndimage.affine_transform(expected, [inverse] * 2, middle * (1 - inverse), order=1, mode="nearest")
+    rows, columns = (slice(round(_EDGE * size), size - round(_EDGE * size)) for size in seen.shape)
+    return float(np.square(seen - expected)[rows, columns].sum())
