@@ -47,7 +47,7 @@ def few_steps(stages: Sequence[StageRecord], *, explained: bool = False, finishe
         )
     if stages and stages[-1].iterations == 0:
         end = "was stopped during its preparation" if stages[-1].most_iterations else "took no step"
-        sentences.append(f"{stages[-1].name} {end}; the result is what it started from")
+        sentences.append(f"the stage {stages[-1].name} {end}; the result is what it started from")
     return sentences
 
 

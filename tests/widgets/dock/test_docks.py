@@ -116,6 +116,13 @@ def test_the_checks_follow_data_and_settings(
     # the process that runs the tests counts, so there is no certain figure
     assert re.match(r"about \d+(\.\d+)? (MB|GB) of ", memory.sentence) and memory.sentence in panel.text()
     assert not panel.isHidden() and panel.text().count("●") == len(levels())
+    # grey from the next change on, until that is checked
+    texts: list[str] = []
+    panel.reserved.connect(lambda: texts.append(panel.text()))
+    good = "#3fa45b"
+    assert good in panel.text()
+    dock.advanced.set_values({"seed": 4})
+    qtbot.waitUntil(lambda: any(good not in text for text in texts) and good in panel.text(), timeout=30_000)
     monkeypatch.setattr(device, "available_memory", lambda of=None: 1000)
     dock.advanced.set_values({"seed": 5})
     qtbot.waitUntil(lambda: levels() == {"memory": "bad"}, timeout=30_000)

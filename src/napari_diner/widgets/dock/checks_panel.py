@@ -17,6 +17,8 @@ from napari_diner.widgets.forms.controls import WrappedLabel
 
 _DELAY_MS = 700
 _COLOURS = {"good": "#3fa45b", "doubtful": "#d9920f", "bad": "#e0443c"}
+_OUTDATED = "#8a8d93"
+"""Colour of what is about settings that have changed since, readable on dark and on light."""
 _ALWAYS = ("time", "memory")
 """Aspects whose sentence is shown even if it is good."""
 
@@ -110,6 +112,9 @@ class ChecksPanel(WrappedLabel):
             # what was wrong may be right now
             self.lines = []
             self.say("Checking data and settings…")
+        elif self.lines:
+            # what was right may be wrong now, but other settings move if this changes its height
+            self._draw(outdated=True)
         self._work.request(functools.partial(preflight, self._task, recipe, frames, describe=self._describe))
 
     def _on_done(self, lines: Sequence[Finding]) -> None:
@@ -123,16 +128,23 @@ class ChecksPanel(WrappedLabel):
         """Show the results of checks."""
         self.lines = lines = [line._replace(sentence=self._with_titles(line.sentence)) for line in lines]
         self.setVisible(bool(lines))
+        self._draw()
+
+    def _draw(self, *, outdated: bool = False) -> None:
+        """Show what was found, in grey if it is about other settings."""
         levels: dict[str, str] = {}
-        for line in lines:
+        for line in self.lines:
             levels.setdefault(line.aspect, line.level)
         dots = "&nbsp; ".join(
-            f"<span style='color:{_COLOURS[level]}'>●</span>&nbsp;{html.escape(aspect).replace(' ', '&nbsp;')}"
+            f"<span style='color:{_OUTDATED if outdated else _COLOURS[level]}'>●</span>&nbsp;"
+            f"{html.escape(aspect).replace(' ', '&nbsp;')}"
             for aspect, level in levels.items()
         )
-        shown = [line for line in lines if line.level != "good" or line.aspect in _ALWAYS]
-        self.say("<br>".join([dots, *map(_sentence, shown)]))
-        self.setToolTip(f"<qt>{'<br>'.join(map(_sentence, lines))}</qt>")
+        shown = [line for line in self.lines if line.level != "good" or line.aspect in _ALWAYS]
+        text = "<br>".join([dots, *map(_sentence, shown)])
+        self.say(f"<span style='color:{_OUTDATED}'>{text}</span>" if outdated else text)
+        tip = "Checking data and settings…" if outdated else "<br>".join(map(_sentence, self.lines))
+        self.setToolTip(f"<qt>{tip}</qt>")
 
 
 def _sentence(line: Finding) -> str:
