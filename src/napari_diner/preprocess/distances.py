@@ -35,6 +35,8 @@ _DAMPING = 1e-3
 """Damping of the two unknowns, relative to the number of frames."""
 _CLEARER = 1e-3
 """Misfits that differ by less count as equal."""
+_NEIGHBOURS = 8
+"""Most frames on either side of a frame whose light it may hold."""
 _BLUR_PX = 1.0
 """Standard deviation of a blur that suppresses the noise of a weak object."""
 _SCALES = np.geomspace(1 / 32, 32, 119)
@@ -170,6 +172,28 @@ class DistanceFit:
             signs[number] *= -1
         return found
 
+    def best_mixture(self, distances_um: Sequence[float] | Array) -> tuple[float, int, int]:
+        """Return how much the misfit decreases if one frame is the mean of itself and another one, and both.
+
+        What another distance of a frame, or half of its contrast, explains as well does not count.
+        """
+        nominal = np.asarray(distances_um, np.float64)
+        slots = _Slots(nominal, self._phase)
+        cosine, sine = slots.expected(self._frames)
+
+        def tried(frame: int, other: int | None) -> float:
+            mean = [own[frame] / 2 + (0 if other is None else own[other] / 2) for own in (slots.cosine, slots.sine)]
+            others, of_cosine, of_sine = slots.replaced(frame, *mean)
+            spectrum = self._frames[frame]
+            return self._unexplained(others, cosine + of_cosine * spectrum, sine + of_sine * spectrum)
+
+        every = range(len(nominal))
+        pairs = [(one, other) for one in every for other in every if 0 < abs(one - other) <= _NEIGHBOURS]
+        misfit, frame, other = min((tried(*pair), *pair) for pair in pairs)
+        # what another error explains
+        rest = min(self.misfit(nominal), self.best_single(nominal)[0], *(tried(one, None) for one in every))
+        return rest - misfit, frame, other
+
     def scales(self, distances_um: Sequence[float] | Array, most: int) -> list[float]:
         """Return common factors of distances at which the misfit has a minimum, the deepest first.
 
@@ -234,7 +258,10 @@ class _Slots:
     def changed(self, frame: int, distance_um: float, phase: npt.NDArray[np.float32]) -> tuple[_Slots, Floats, Floats]:
         """Return sums with another distance of one frame, and the changes of its transfer functions, (F,) each."""
         chi = distance_um * phase.astype(np.float64)
-        cosine, sine = np.cos(chi).astype(np.float32), np.sin(chi).astype(np.float32)
+        return self.replaced(frame, np.cos(chi).astype(np.float32), np.sin(chi).astype(np.float32))
+
+    def replaced(self, frame: int, cosine: Floats, sine: Floats) -> tuple[_Slots, Floats, Floats]:
+        """Return sums with other transfer functions of one frame, and their changes, (F,) each."""
         old_cosine, old_sine = self.cosine[frame], self.sine[frame]
         other = copy.copy(self)
         other._both = self._both + cosine * sine - old_cosine * old_sine

@@ -159,3 +159,17 @@ def test_negatives_of_single_frames_are_named_also_of_the_nearest(numbers: tuple
     texts = nd.lensless.start(frames, distances_um=DISTANCES, **LIGHT).warnings
     (text,) = [text for text in texts if re.search("fits? better", text)]
     assert text.startswith(f"{numbered(numbers)} fit") and "better as" in text and "negative" in text
+
+
+@pytest.mark.parametrize(("frame", "other"), [(1, 3), (3, 0), (None, None)])
+def test_a_frame_of_two_heights_is_named(frame: int | None, other: int | None) -> None:
+    sample = nd.sample("lensless", height_px=96, width_px=96, noise_sigma=0.01, distances_um=DISTANCES, seed=3, **LIGHT)
+    frames = np.asarray(sample.data.data, np.float64)
+    if frame is not None:
+        frames[frame] = (frames[frame] + frames[other]) / 2
+    texts = nd.lensless.start(frames, distances_um=DISTANCES, **LIGHT).warnings
+    assert [text.split(",")[0] for text in texts if re.search("fits? better", text)] == [
+        f"frame {number + 1} fits better as the mean of itself and frame {another + 1}"
+        for number, another in [(frame, other)]
+        if number is not None and another is not None
+    ]

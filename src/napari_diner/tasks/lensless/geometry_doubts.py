@@ -8,6 +8,7 @@ from napari_diner.preprocess.same_exposure import of_one_height
 from napari_diner.preprocess.soundness import numbered
 from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.lensless.brightness import in_equal_light, uneven
+from napari_diner.tasks.lensless.mixtures import mixtures
 from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.negatives import negatives
 from napari_diner.tasks.lensless.order import distance_fit, misplaced, mistaken, rescaled, stretched
@@ -77,9 +78,10 @@ class GeometryDoubts:
         look, small = (ShortLook(setup, prepared, self._builder, side) for side in SIDES_PX)
         if not (look.is_usable and small.is_usable):
             return displaced
-        inverted = negatives(setup, distance_fit(recipe, setup, prepared), look)
-        if inverted:
-            return [suspicion.text for suspicion in inverted]
+        fit = distance_fit(recipe, setup, prepared)
+        faulty = [suspicion.text for suspicion in negatives(setup, fit, look)] or mixtures(setup, fit)
+        if faulty:
+            return faulty
         suspicions = rescaled(recipe, setup, prepared, look, small)
         suspicions = suspicions or stretched(recipe, setup, prepared, look, small)
         if displaced and not (suspicions and suspicions[0].left < _EXPLAINED):
