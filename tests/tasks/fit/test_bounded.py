@@ -18,6 +18,7 @@ from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.layout import Layout
 from napari_diner.tasks.fit.model import FitModel, unpack
 from napari_diner.tasks.fit.recipe import FitRecipe
+from napari_diner.tasks.fit.task import FitTask
 from napari_diner.tasks.saving import load, save
 from napari_diner.tasks.task import Frames
 from tests.tasks.fit.test_model import SHARED, fit, opened
@@ -153,4 +154,7 @@ def test_damaged_blocks_are_refused(name: str, whole: Path, tmp_path: Path) -> N
 def test_the_report_says_how_it_is_stored(whole: Path) -> None:
     report = json.loads((whole.parent / "report.json").read_text())
     assert report["largest_error"] <= 20 and 0 < report["corrected"] <= 1 and report["table_levels"] >= 16
+    rows = dict(FitTask().summary_rows(report))
+    assert rows["largest error"].startswith(f"{report['largest_error']:.4g} (")
+    assert rows["PSNR of the network without corrections"].endswith(" dB")
     assert report["model_bytes"] == pytest.approx(whole.stat().st_size, rel=0.3)

@@ -156,6 +156,8 @@ class FitDock(TaskDock[FitRecipe]):
             if report["identical"] == 1
             else f"{report['verdict']}; {report['psnr_db']:.1f} dB"
         )
+        if "largest_error" in report:
+            quality += f", no value off by more than {report['largest_error']:.4g}"
         source, bits = report["source_bits_per_pixel"], report["bits_per_pixel"]
         place = "in its file"
         if source is None:
