@@ -144,7 +144,7 @@ def rows(arguments: argparse.Namespace) -> Iterator[list[Any]]:
     }
     for path in arguments.image:
         image = nd.read(path)
-        sets[path.stem] = ((lambda image=image: (image.data, image.axes)), (1, 4))
+        sets[path.stem] = ((lambda image=image: (np.asarray(image.array), image.axes)), (1, 4))
     for name, (make, errors) in sets.items():
         data, axes = make()
         for most in errors:

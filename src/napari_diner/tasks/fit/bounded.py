@@ -26,9 +26,9 @@ from napari_diner.tasks.fit.stored import (
 
 # a network gives other last digits on other machines; part of the range by which its values may differ
 _ROUNDING = 2e-6
-# values to which the columns of a table are rounded at most, of which the ones with the smallest file are taken, and
-# samples to find them
-_LEVELS = (16, 64, 256, 2048, 65536)
+# numbers of values to which the columns of a table are rounded, of which the one with the smallest file is taken, and
+# samples to find it; with a single value the corrections hold all, as where the network saves less than its keys take
+_LEVELS = (1, 4, 16, 64, 256, 2048, 65536)
 _TRIED = 1 << 16
 
 Outputs = npt.NDArray[np.float64]

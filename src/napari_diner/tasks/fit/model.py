@@ -66,7 +66,7 @@ def rounded(table: npt.NDArray[np.float32], levels: int) -> dict[str, Array]:
     """Return a table, (*samples, d), with each column rounded to so many evenly spaced values, and these values."""
     columns = tuple(range(table.ndim - 1))
     low = table.min(columns)
-    step = (table.max(columns) - low) / np.float32(levels - 1)
+    step = (table.max(columns) - low) / np.float32(max(levels - 1, 1))
     step[step == 0] = 1
     kind = np.uint8 if levels <= 1 << 8 else np.uint16
     return {LOW: low, STEP: step, TABLE: np.rint((table - low) / step).clip(0, levels - 1).astype(kind)}
