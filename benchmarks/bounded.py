@@ -5,8 +5,8 @@
 
 Each data set is fitted, saved and read again from its file; the error is that of the file, over all values. The other
 columns are bits a pixel of the same data: zstd and PNG or JPEG-XL without loss, and with the same largest error JPEG-LS
-(whole numbers, one or three channels) and ZFP (floating-point numbers). A dash stands where a format cannot hold the
-data, or imagecodecs is not there.
+(unsigned numbers) or the smaller one of ZFP and SZ3 (floating-point numbers). A dash stands where a format cannot hold
+the data, or imagecodecs is not there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DISTANCES = (300.0, 400.0, 500.0)
 Data = tuple[npt.NDArray[Any], str]
 HEADER = (
     "data", "type", "shape", "max_error", "largest error", "bits, ours", "whole", "zstd", "PNG, JPEG-XL",
-    "JPEG-LS, ZFP", "seconds",
+    "JPEG-LS, ZFP, SZ3", "seconds",
 )  # fmt: skip
 
 
@@ -83,6 +83,11 @@ def data_sets() -> dict[str, tuple[Callable[[], Data], tuple[float, ...]]]:
     }  # fmt: skip
 
 
+def least(found: list[str]) -> str:
+    """Return the fewest bits."""
+    return min(found, key=lambda text: math.inf if text == "-" else float(text), default="-")
+
+
 def others(data: npt.NDArray[Any], axes: str, most: float, pixels: int) -> list[str]:
     """Return the bits a pixel of other formats: zstd, one for images without loss, one with the same largest error."""
     try:
@@ -110,13 +115,18 @@ def others(data: npt.NDArray[Any], axes: str, most: float, pixels: int) -> list[
         key=lambda text: math.inf if text == "-" else float(text),
     )
     near = math.floor(most)
-    lossy = each(lambda plane: codecs.jpegls_encode(plane, level=near)) if whole else None
-    if data.dtype.kind == "f":
-        lossy = each(lambda plane: codecs.zfp_encode(plane, level=most, mode="a"))
+    same: list[Callable[[], bytes]] = []
+    if whole:
+        same = [each(lambda plane: codecs.jpegls_encode(plane, level=near))]
+    elif data.dtype.kind == "f":
+        same = [
+            each(lambda plane: codecs.zfp_encode(plane, level=most, mode="a")),
+            lambda: codecs.sz3_encode(np.ascontiguousarray(data), mode="abs", abs=most),
+        ]
     return [
         bits(lambda: codecs.zstd_encode(np.ascontiguousarray(data).tobytes(), level=19)),
         lossless if whole else "-",
-        "-" if lossy is None else bits(lossy),
+        least([bits(encode) for encode in same]),
     ]
 
 
