@@ -47,7 +47,15 @@ IDT: list[dict[str, Any]] = [
     {"peak_phase_rad": 2.0},
 ]
 # parts of the warnings about a result that are checked
-NAMED = ("some regions", "a pattern that is the same", "blurred by", "have stripes", "than its start")
+NAMED = (
+    "some regions",
+    "a pattern that is the same",
+    "blurred by",
+    "have stripes",
+    "than its start",
+    "another frame",
+    "times the magnification",
+)
 OTHERS = ("image", "video", "volume")
 
 

@@ -82,8 +82,8 @@ def _is_none(change: float, error: float, expected: float) -> bool:
 def _said(pairs: Sequence[Pair], what: str) -> list[str]:
     named = ", and ".join(numbered(pair) for pair in pairs[:3])
     return [
-        f"{named} differ by nothing but noise, though their {what} do; one of them was probably recorded twice "
-        "(leave_out drops frames)"
+        f"{named} differ by nothing but noise, though their {what} do; one of them was probably recorded "
+        "twice, or both are a mean (leave_out drops frames)"
     ][: len(pairs)]
 
 
