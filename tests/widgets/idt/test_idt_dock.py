@@ -126,7 +126,8 @@ def test_three_cuts_follow_the_run(qtbot: QtBot, idt_dock: IdtDock, wait_for_end
     assert cuts["yz"].extent.world[0, 1] > cuts["xy"].extent.world[1, 1]
     assert len({tuple(layer.contrast_limits) for layer in cuts.values()}) == 1
     assert not viewer.layers["cells"].visible
-    assert [name for name, layer in cuts.items() if layer.colorbar.visible] == ["xy"]
+    qtbot.waitUntil(lambda: cuts["xy"].colorbar.visible, timeout=60_000)
+    assert not cuts["xz"].colorbar.visible and not cuts["yz"].colorbar.visible
 
     idt_dock.panel.pause_button.click()
     qtbot.waitUntil(lambda: idt_dock.panel.status.text() == "Paused", timeout=60_000)

@@ -105,9 +105,10 @@ class VolumeLayers(ResultLayers):
             self._viewer.layers.selection.active = self.volume
         return layers
 
-    def _on_added(self, array: NamedArray, layer: Image) -> None:
+    def _on_updated(self, array: NamedArray, layer: Image) -> None:
         """Show the colour bar of the cuts in the corner that they leave free."""
-        if array.name.endswith(" xy"):
+        if array.name.endswith(" xy") and array.name not in self._with_bar:
+            self._with_bar.add(array.name)
             layer.colorbar.position = "bottom_right"
             layer.colorbar.visible = True
 

@@ -52,12 +52,11 @@ class PreviewLayers:
             arguments = self.arguments(array)
             if array.name in self.shown:
                 update_layer(self._shown[array.name], arguments)
+                self._on_updated(array, self._shown[array.name])
             elif self._restore or array.name not in self._shown:
                 title = {"name": f"{array.name}{self._suffix}", "metadata": DISPLAY_ONLY}
                 layer = self._shown[array.name] = Image(**(arguments | title))
                 add_layer(self._viewer, layer)
-                breathe()
-                self._on_added(array, layer)
             breathe()
         if self._shown is not present:
             return False
@@ -74,8 +73,8 @@ class PreviewLayers:
                 breathe()
         refresh_status(self._viewer)
 
-    def _on_added(self, array: NamedArray, layer: Image) -> None:
-        """Complete the first layer for an array."""
+    def _on_updated(self, array: NamedArray, layer: Image) -> None:
+        """Complete a layer that has got another array."""
 
     def forget(self) -> None:
         """Start anew, and keep existing layers."""

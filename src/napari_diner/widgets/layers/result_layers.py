@@ -27,6 +27,7 @@ class ResultLayers(PreviewLayers):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__(viewer, " (preview)", restore=False)
         self._covered: list[Image] = []
+        self._with_bar: set[str] = set()
 
     def finish(self, result: Result) -> list[Image]:
         """Show a result: previews are updated, and arrays without a preview get new layers."""
@@ -67,9 +68,13 @@ class ResultLayers(PreviewLayers):
         refresh_status(self._viewer)
         return layers
 
-    def _on_added(self, array: NamedArray, layer: Image) -> None:
-        """Show the colour bar of a preview: drawing the first one takes a second, which would delay the result."""
-        if has_bar(array):
+    def _on_updated(self, array: NamedArray, layer: Image) -> None:
+        """Show the colour bar of a second preview.
+
+        Drawing the first one takes up to a second, which should delay neither the first picture nor the result.
+        """
+        if has_bar(array) and array.name not in self._with_bar:
+            self._with_bar.add(array.name)
             self._covered += self._hide_bars_below([layer], {array.unit})
             layer.colorbar.visible = True
 
@@ -84,7 +89,7 @@ class ResultLayers(PreviewLayers):
     def forget(self) -> None:
         """Start anew, and keep existing layers."""
         super().forget()
-        self._covered = []
+        self._covered, self._with_bar = [], set()
 
     def _hide_bars_below(self, layers: list[Image], units: set[str]) -> list[Image]:
         """Hide the colour bars of earlier results, which the new ones cover; in a grid, each keeps its own.
