@@ -225,6 +225,7 @@ def test_settings_in_a_sentence_go_by_their_titles() -> None:
         'set "Mode (Padding)" to unknown, or raise "Pixel size"; e.g. n0.tif and no_such.field stay'
     )
     assert with_titles(LenslessRecipe, "start.tif and wavelength_um.csv") == "start.tif and wavelength_um.csv"
+    assert with_titles(LenslessRecipe, "did you mean 'wavelength_um'?") == "did you mean 'wavelength_um'?"
     # a value that is also the name of a field
     assert with_titles(IdtRecipe, "set dark_field to leave_out, or leave_out to them") == (
         'set "Dark field" to leave_out, or "Leave out" to them'

@@ -341,11 +341,12 @@ def title_of_key(model: type[BaseModel], key: str) -> str:
 def with_titles(model: type[BaseModel], sentence: str) -> str:
     """Return a sentence with the titles of the fields whose keys it mentions, such as ``padding.mode``.
 
-    What a field is to be set to, as in ``set dark_field to leave_out``, is a value, even if a field has that name.
+    What a field is to be set to, as in ``set dark_field to leave_out``, is a value, even if a field has that name; what
+    is in single quotes stands in a file, or was typed.
     """
 
     def title(match: re.Match[str]) -> str:
-        if sentence[: match.start()].endswith(" to "):
+        if sentence[: match.start()].endswith((" to ", "'")):
             return match[0]
         shown = title_of_key(model, match[0])
         return match[0] if shown == match[0] else f'"{shown}"'
