@@ -12,6 +12,7 @@ import torch
 import napari_diner as nd
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.propagation import transfer_function
+from napari_diner.preprocess.distances import DistanceFit
 from napari_diner.preprocess.soundness import numbered
 from napari_diner.tasks.frame_list import listed
 
@@ -173,3 +174,16 @@ def test_a_frame_of_two_heights_is_named(frame: int | None, other: int | None) -
         for number, another in [(frame, other)]
         if number is not None and another is not None
     ]
+
+
+def test_a_frame_that_is_displaced_is_no_mean_of_two_heights() -> None:
+    sample = nd.sample("lensless", height_px=96, width_px=96, distances_um=DISTANCES, seed=3, **LIGHT)
+    amplitudes = np.sqrt(np.asarray(sample.data.data, np.float32))
+    mean = amplitudes.copy()
+    mean[1] = np.sqrt((amplitudes[1] ** 2 + amplitudes[3] ** 2) / 2)
+    optics = Optics(LIGHT["pixel_size_um"], LIGHT["wavelength_um"])
+    better, *frames = DistanceFit(mean, optics).best_mixture(DISTANCES)
+    assert better > 0.1 and frames == [1, 3]
+    for by in (1, 3, 8):
+        amplitudes[2] = np.roll(amplitudes[2], by, 0)
+        assert DistanceFit(amplitudes, optics).best_mixture(DISTANCES)[0] <= 0
