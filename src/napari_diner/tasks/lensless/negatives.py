@@ -40,11 +40,11 @@ def negatives(setup: Setup, fit: DistanceFit | None, look: ShortLook) -> list[Su
     before, after = look.given, look.of(frames)
     if not look.is_much_better(after, before):
         return []
-    fit_as, are, them = ("fits better as a negative", "it is", "it")
+    seem, should, them = ("seems to be a negative", "it should be", "it")
     if len(numbers) > 1:
-        fit_as, are, them = ("fit better as negatives", "they are", "them")
+        seem, should, them = ("seem to be negatives", "they should be", "them")
     text = (
-        f"{numbered(numbers)} {fit_as}, bright where {are} dark: {instead(before, after)}; save all frames alike, or "
-        f"leave {them} out (leave_out)"
+        f"{numbered(numbers)} {seem}, bright where {should} dark: otherwise {instead(before, after)}; save all frames "
+        f"alike, or leave {them} out (leave_out)"
     )
     return [Suspicion.confirmed(text, before, after)]
