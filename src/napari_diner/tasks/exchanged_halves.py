@@ -18,8 +18,8 @@ _MOST_PX = 512
 _FEWEST_FRAMES = 4
 # What the difference to another frame leaves of the residual of a half: at most, and relative to what another contrast
 # leaves; the part of the difference, and of the variation of the half, that is explained. It leaves 0.13 to 0.23 of
-# halves of another frame, and more than 0.9 of others.
-_LEFT, _BETTER, _PART, _MATTERS = 0.5, 0.7, 0.4, 1e-3
+# halves of another frame, more than 0.9 of most others, and down to 0.32 where a frame is flipped, which disturbs all.
+_LEFT, _BETTER, _PART, _MATTERS = 0.27, 0.7, 0.4, 1e-3
 # most of what is explained of the other half, relative to this one, and the most such frames
 _OTHER_HALF, _MOST = 0.2, 0.6
 _HALVES = (("upper", "lower"), ("left", "right"))

@@ -30,8 +30,9 @@ _SHORTER = GaussNewtonSettings(warm_up=15, iterations=1, cg_steps=6, damping=1e-
 # what a change of the geometry may leave of what was unexplained beyond noise, and standard errors that make it certain
 _CONFIRMED, _CERTAIN = 0.5, 5.0
 _NEXT_TO_NOTHING = 1e-5
-# share that a change has to explain, noise or not, as shares of samples without noise depend on the number of steps
-_ENOUGH = 5e-4
+# share that a change has to explain, noise or not, as shares of samples without noise depend on the number of steps;
+# and share up to which this counts: if most is noise, geometries differ in how much of it an object can fit
+_ENOUGH, _MOSTLY_NOISE = 5e-4, 0.3
 # smallest part of valid pixels
 _LEAST_VALID = 0.3
 CLEAR = 0.3
@@ -136,9 +137,10 @@ class ShortLook:
         """Return whether a change significantly reduces the share beyond noise, to this part of it at most.
 
         Residuals of wrong geometries may alternate from pixel to pixel, so that neither neighbours are alike nor is
-        anything left beyond noise. Noise is explained by no geometry, so that nothing that another one explains was.
+        anything left beyond noise. What another geometry explains is then no noise, unless that is most of the frames.
         """
-        if before.share - after.share >= max((1 - most) * before.share, _ENOUGH):
+        explained = before.share - after.share
+        if before.share < _MOSTLY_NOISE and explained >= max((1 - most) * before.share, _ENOUGH):
             return True
         less = before.beyond_noise - after.beyond_noise
         return (
