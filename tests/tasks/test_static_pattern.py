@@ -60,3 +60,12 @@ def test_what_frames_share_is_not_the_cause_of_a_doubtful_result_if_they_differ_
     reference, own = (random.standard_normal((4, 30, 30)) * size for size in (1, 0.3))
     shared = own + 0.2 * random.standard_normal((1, 30, 30))
     assert static_pattern(shared, reference) and static_pattern(shared, reference, least=0.5) == []
+
+
+def test_a_wavelength_in_another_unit_is_no_dust() -> None:
+    sample = nd.sample("lensless", height_px=64, width_px=64, seed=4, distances_um=(60.0, 75.0, 95.0, 120.0))
+    values = sample.recipe.model_dump(exclude_unset=True, exclude={"stack", "truth"})
+    wrong = {**values, "wavelength_um": 30.0, "gauss_newton": {"iterations": 5}}
+    warnings = finished(nd.lensless.start(sample.data.data, **wrong), compares_settings=False).report["warnings"]
+    assert not any(text.startswith(PATTERN) for text in warnings), warnings
+    assert any("the wavelength of 30 µm is outside" in text for text in warnings)

@@ -139,7 +139,8 @@ class LenslessJob(Job[LenslessState]):
             illumination = illumination / np.float32(self._brightness)
         builder = ModelBuilder(illumination, self.device, self.memory.work)
         support = checked_support(recipe, data)
-        self._doubts = GeometryDoubts(self._used, self._prepared, builder, is_implausible=bool(implausible))
+        self._is_implausible = bool(implausible)
+        self._doubts = GeometryDoubts(self._used, self._prepared, builder, is_implausible=self._is_implausible)
         unclear = illumination_doubts(self._used, data.illumination_phase)
         about = self._doubts
         self.warnings = (*about.first, *self.warnings, *about.last, *support_doubts(support), *unclear)
@@ -304,7 +305,9 @@ class LenslessJob(Job[LenslessState]):
         blurred = [] if is_misled else [pair for pair in blurred_frames(spectra) if pair[0] not in other_than]
         # wrong settings leave something that frames share, too, but more that they do not
         least = _MOSTLY if unexplained.is_doubtful(*_DOUBTFUL[:2]) else 0.0
-        static = static_pattern(left, empty, is_corrected=self._used.preprocess.flat is not None, least=least)
+        is_corrected = self._used.preprocess.flat is not None
+        # with settings that no recording has, most of the frames is left, which is alike in all of them
+        static = [] if self._is_implausible else static_pattern(left, empty, is_corrected=is_corrected, least=least)
         named = [
             *(one.frame for one in regions),
             *(half.frame for half in halves),
