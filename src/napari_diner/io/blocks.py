@@ -12,12 +12,12 @@ import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from napari_diner.io.arrays import Array, DType
+
 Read = Callable[[int, int], bytes]
 
 # samples along the last two axes of a block, or of the only axis; other axes have one
@@ -33,7 +33,7 @@ class Blocks:
 
     shape: tuple[int, ...]
     """Samples along each axis, and the numbers of a sample last."""
-    dtype: np.dtype[Any]
+    dtype: DType
     """Type of the numbers."""
 
     @property
@@ -120,7 +120,7 @@ def _by_bytes(planes: Array) -> bytes:
     return little.view(np.uint8).reshape(-1, size).T.tobytes()
 
 
-def _inflated(content: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def _inflated(content: bytes, shape: tuple[int, ...], dtype: DType) -> Array:
     """Return a block of samples; no more is expanded than it has."""
     count, size = math.prod(shape), dtype.itemsize
     decoder = zlib.decompressobj()

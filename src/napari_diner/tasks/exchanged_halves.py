@@ -106,10 +106,8 @@ class _Pairs:
         towards = product - np.diag(product)[:, None]
         self._part = towards / apart
         explained = np.maximum(towards, 0) ** 2 / apart
-        self._left, self._by_contrast = (
-            1 - explained / before[:, None],
-            1 - np.diag(product) ** 2 / (own * before + 1e-30),
-        )
+        self._left = 1 - explained / before[:, None]
+        self._by_contrast = 1 - np.diag(product) ** 2 / (own * before + 1e-30)
         self.explained = explained / np.maximum(_squares(seen), 1e-30)[:, None]
         """Part of the variation of each frame that is explained by each other one, (N, N)."""
 

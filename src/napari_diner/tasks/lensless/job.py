@@ -285,9 +285,9 @@ class LenslessJob(Job[LenslessState]):
         """Return warnings about what is left of the frames, by the residuals of the object and of an empty field."""
         if self._prepared.is_changed:
             return unexplained.warnings(*_DOUBTFUL, first=CHANGED_CURE)
-        if not record.finished:
-            # whoever ends a run early does not want to wait for the search for causes, whose cure would be to let it
-            # finish
+        if self._is_implausible or not record.finished:
+            # what settings outside physical reason leave looks like many causes; and whoever ends a run early does not
+            # want to wait for the search, whose cure would be to let it finish
             return [
                 *unexplained.warnings(*_DOUBTFUL, first=record.first_cure),
                 *unexplained.frame_warnings(_DOUBTFUL_FRAME, _OF_FRAME),
@@ -305,9 +305,7 @@ class LenslessJob(Job[LenslessState]):
         blurred = [] if is_misled else [pair for pair in blurred_frames(spectra) if pair[0] not in other_than]
         # wrong settings leave something that frames share, too, but more that they do not
         least = _MOSTLY if unexplained.is_doubtful(*_DOUBTFUL[:2]) else 0.0
-        is_corrected = self._used.preprocess.flat is not None
-        # with settings that no recording has, most of the frames is left, which is alike in all of them
-        static = [] if self._is_implausible else static_pattern(left, empty, is_corrected=is_corrected, least=least)
+        static = static_pattern(left, empty, is_corrected=self._used.preprocess.flat is not None, least=least)
         named = [
             *(one.frame for one in regions),
             *(half.frame for half in halves),
