@@ -187,6 +187,15 @@ def test_constant_data_are_no_trouble() -> None:
     assert np.array_equal(result["reconstruction"].data, data)
 
 
+def test_constant_data_are_named_and_end_soon() -> None:
+    data = np.tile(np.array([4, 90, 11], np.uint8), (12, 14, 1))
+    result = fit(data, epochs=1_000_000, representation="siren")
+    assert result.report["iterations"] == 100
+    warning, *others = result.report["warnings"]
+    assert not others
+    assert "all samples of the data are 4, 90, 11, so that there is nothing to learn" in warning
+
+
 @pytest.mark.parametrize(
     ("data", "changes", "problem"),
     [

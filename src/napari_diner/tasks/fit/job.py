@@ -33,6 +33,7 @@ from napari_diner.tasks.fit.layout import Array, Layout
 from napari_diner.tasks.fit.memory import plan
 from napari_diner.tasks.fit.model import Fitted, pack
 from napari_diner.tasks.fit.preview import preview
+from napari_diner.tasks.fit.range import constant
 from napari_diner.tasks.fit.recipe import FitRecipe, learning_rate_of
 from napari_diner.tasks.fit.state import FitState, Origin
 from napari_diner.tasks.fit.stored import LOW, unpacked_table
@@ -47,6 +48,9 @@ _ROWS = 1 << 20
 # part of a time limit for training; the rest is for placing the keys
 _TRAINING_SHARE = 0.97
 _PLACING = "placing keys"
+# epochs for data without variation: their value is that of the range, or learnt by the last layer alone
+_CONSTANT_EPOCHS = 100
+_NOTHING = "there is nothing to learn; check that this is the file, and the part of it, that was meant"
 # values up to which the last steps of a DINER use its network instead of the lattice; they take as long as some hundred
 _POLISHED = 1 << 18
 # unexplained share of the variation above which an image is hardly recognisable
@@ -81,6 +85,10 @@ class FitJob(Job[FitState]):
     def __init__(self, recipe: FitRecipe, data: FitData) -> None:
         self._data = data = with_axes(recipe, data)
         self.layout, self.warnings = layout_of(recipe, data)
+        same = constant(self.layout.to_samples(data.data))
+        self._is_constant = same is not None
+        if same is not None:
+            self.warnings = [*self.warnings, f"all samples of the data are {same}, so that {_NOTHING}"]
         self.recipe: FitRecipe = _resolved(recipe, data, self.layout)
         if recipe.representation != "diner":
             # on this device nothing is allocated; data that it cannot represent are refused before any work is done
@@ -136,7 +144,10 @@ class FitJob(Job[FitState]):
         recipe = self.recipe
         learning_rate = recipe.learning_rate or learning_rate_of(recipe.name, recipe.epochs)
         return AdamSettings(
-            iterations=recipe.epochs, learning_rate=learning_rate, schedule=recipe.training.schedule, patience=None
+            iterations=min(recipe.epochs, _CONSTANT_EPOCHS) if self._is_constant else recipe.epochs,
+            learning_rate=learning_rate,
+            schedule=recipe.training.schedule,
+            patience=None,
         )
 
     def check_series(self) -> None:
@@ -252,7 +263,7 @@ class FitJob(Job[FitState]):
                 outputs = evaluated(representation, table.reshape(-1, table.shape[-1]))
         mean_square, identical, values = self._score(state, outputs)
         psnr_db = psnr_of(mean_square, self._peak)
-        variance = self._variance(state)
+        variance = 0.0 if self._is_constant else self._variance(state)
         unexplained = mean_square / variance if variance else math.nan
         if state.index is not None:
             values = values[state.index]

@@ -60,6 +60,21 @@ def range_of(array: Array, missing: str = "") -> tuple[float, float, list[str]]:
     return low, high, _outliers(array, low, high)
 
 
+def constant(samples: Array) -> str | None:
+    """Return the value that all samples have, in words, or None if they differ.
+
+    Parameters
+    ----------
+    samples
+        Values, (*shape, outputs).
+    """
+    first = samples.reshape(-1, samples.shape[-1])[0] if samples.size else samples
+    # most data differ within the first line
+    if not samples.size or (samples[(0,) * (samples.ndim - 2)] != first).any() or (samples != first).any():
+        return None
+    return ", ".join(f"{value:.6g}" for value in first.tolist())
+
+
 def jumps(array: Array, axes: str) -> list[str]:
     """Return a warning if values of images, Y and X among the axes, wrapped round the range of their type."""
     places = (axes.index("Y"), axes.index("X"))
