@@ -191,6 +191,10 @@ class Job(ABC, Generic[State]):
             If there is no result yet.
         """
 
+    def scoring_seconds(self, state: State) -> float:
+        """Return about how many seconds it takes to compare a result with the data, after the last step."""
+        return 0.0
+
     def findings(self) -> Sequence[Finding]:
         """Return what can be said before a run about what the recording allows; see `tasks.preflight`."""
         return ()

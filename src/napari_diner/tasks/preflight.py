@@ -71,9 +71,11 @@ def preflight(
         aspect = "memory" if isinstance(error, OutOfMemoryError) else "settings" if error.field else "data"
         return [Finding(aspect, "bad", describe(error).rstrip("."))]
     tell("looking for settings that fit the data better")
+    began = time.perf_counter()
     lines = [*job.findings(), *_plausibility(job)]
+    compared_s = time.perf_counter() - began
     if trial:
-        lines += _time(job, tell)
+        lines += _time(job, tell, compared_s)
     return lines if job.memory is None else [*lines, Finding("memory", "good", job.memory.describe(job.device))]
 
 
@@ -86,16 +88,29 @@ def _plausibility(job: Job[Any]) -> list[Finding]:
     return [Finding("plausibility", "doubtful", doubt) for doubt in doubts]
 
 
-def _time(job: Job[Any], tell: Callable[[str], object]) -> list[Finding]:
-    """Return a line with the longest time of a run, from the first steps of each stage; none if they fail."""
+def _time(job: Job[Any], tell: Callable[[str], object], compared_s: float) -> list[Finding]:
+    """Return a line with the longest time of a run, from the first steps of each stage; none if they fail.
+
+    Parameters
+    ----------
+    job
+        The work.
+    tell
+        Called with what is being done.
+    compared_s
+        Seconds in which the settings were compared with the data, as a run does it again.
+    """
     limit = job.recipe.max_seconds
     try:
-        parts = [part for part in _trials(job, tell) if part is not None]
+        trials, state = _trials(job, tell)
     except DinerError:  # the run reports it
         return []
-    longest = sum(seconds for _, seconds in parts)
+    parts = [part for part in trials if part is not None]
+    longest, checks_s = sum(seconds for _, seconds in parts), compared_s + job.scoring_seconds(state)
     if limit is not None and longest > limit:
-        return [Finding("time", "good", f"the time limit of {duration(limit)} ends the run")]
+        more = f", its checks take about {duration(checks_s)} more" if checks_s >= 1 else ""
+        return [Finding("time", "good", f"the time limit of {duration(limit)} ends the run{more}")]
+    longest += checks_s
     slow = max(parts, key=lambda part: part[1], default=None)
     where = "" if slow is None or len(parts) == 1 else f", most of it for {slow[0]}"
     cure = "; fewer iterations, a crop or a time limit shorten it" if longest > _LONG_S else ""
@@ -110,15 +125,15 @@ def _at_most(seconds: float) -> str:
     return f"up to about {seconds:.1f} s" if seconds < 9.95 else f"up to about {duration(seconds)}"
 
 
-def _trials(job: Job[Any], tell: Callable[[str], object]) -> list[tuple[str, float] | None]:
-    """Return name and longest time of each stage that a job needs, from a trial of its first steps."""
+def _trials(job: Job[Any], tell: Callable[[str], object]) -> tuple[list[tuple[str, float] | None], Any]:
+    """Return name and longest time of each stage that a job needs, from a trial of its first steps; and the state."""
     state, parts = job.begin(), []
     for stage in job.stages():
         if stage.alike:
             tell(f"trying the first steps of {stage.name}")
             part, state = _trial(stage, state)
             parts.append(part)
-    return parts
+    return parts, state
 
 
 def _trial(stage: Stage[Any], state: Any) -> tuple[tuple[str, float] | None, Any]:

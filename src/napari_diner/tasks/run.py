@@ -143,6 +143,7 @@ class Run(Generic[State]):
             self._part = stage.part
             solver = stage.solver(state, budget)
             if solver is None:
+                self.timed_out = self.timed_out or budget.is_spent
                 continue
             self._active = stage, solver
             present = SavedStage(number, began, began, StageRecord(stage.name))

@@ -13,8 +13,7 @@ from napari_diner.physics.idt.contrast import permittivity_contrast
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import ring
 from napari_diner.physics.idt.ssnp import SSNPModel
-from napari_diner.tasks.idt import outcome
-from napari_diner.tasks.idt import stages as inversion
+from napari_diner.tasks.idt import outcome, time_left
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.result import Result
 from tests.tasks.idt.small_recordings import Recording, reconstructed, record, started
@@ -219,10 +218,21 @@ def test_strong_sample_gets_the_multi_slice_model_unasked(strong: Recording) -> 
 def test_multiple_scattering_that_would_take_hours_is_left_out_unless_asked_for(
     strong: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inversion, "AFFORDABLE_S", 1e-3)
+    monkeypatch.setattr(time_left, "AFFORDABLE_S", 1e-3)
     report = run(strong, regularization={"tv": 0.05}).report
     assert report["model"] == "born"
     assert any("set model to multislice to include it" in warning for warning in report["warnings"])
+
+
+@pytest.mark.parametrize("solver", ["voxels", "diner"])
+def test_a_limit_without_time_for_the_solver_keeps_the_closed_form(strong: Recording, solver: str) -> None:
+    closed = run(strong, model="born", solver="tikhonov", max_seconds=1e-6).report
+    for model, cause in (("auto", "the time limit is 0 s"), ("multislice", "")):
+        report = run(strong, solver=solver, model=model, max_seconds=1e-6).report
+        assert report["model"] == "born" and not report["partial"]
+        assert report["unexplained"] == pytest.approx(closed["unexplained"], rel=1e-4)
+        late = f"no time was left for {solver}; the volume is that of closed form"
+        assert all(any(words in warning for warning in report["warnings"]) for words in (late, cause))
 
 
 def test_diner_under_the_multi_slice_model_holds_what_voxels_found(strong: Recording) -> None:

@@ -26,7 +26,7 @@ from napari_diner.tasks.result import Progress, Result
 from napari_diner.tasks.wording import duration
 from napari_diner.widgets.dock.background_work import LatestWork
 from napari_diner.widgets.dock.run_panel import RunPanel, share_done, stage_text
-from napari_diner.widgets.dock.run_worker import Comparing, Controls, Doubts, ProgressReport, drive
+from napari_diner.widgets.dock.run_worker import CHECKING, COMPARING, Controls, Doubts, ProgressReport, drive
 from napari_diner.widgets.work import Titled, load_torch, wait_for
 
 TARGET = np.linspace(0, 1, 64).reshape(8, 8)
@@ -111,12 +111,13 @@ def test_warnings_are_looked_for_after_the_first_picture_or_at_the_end(steps: in
             return (f"the largest value is {self.image.max():.2f}",)
 
     reports = list(drive(lambda: Doubtful(steps), Controls()))
-    place = next(number for number, report in enumerate(reports) if isinstance(report, Comparing))
+    place = next(number for number, report in enumerate(reports) if report is COMPARING)
     before = reports[place - 1]
     assert isinstance(before, ProgressReport) and before.progress.iteration == min(steps, 5)
     largest = f"{1 - 0.7 ** min(steps, 5):.2f}"
     assert reports[place + 1] == Doubts((f"the largest value is {largest}",), ())
     assert sum(isinstance(report, Doubts) for report in reports) == 1
+    assert reports[-1] is CHECKING
 
 
 def test_cancelling_ends_a_long_comparison_of_settings_and_keeps_the_best(

@@ -145,6 +145,9 @@ class SSNPModel(IDTModel):
     def _change(self, contrast: Tensor, frames: Sequence[int] | None) -> Tensor:
         """Return the change of the intensities against the empty medium, (N, Y, X), differentiably."""
         self._check_volume(contrast)
+        if not (torch.is_grad_enabled() and contrast.requires_grad) and not contrast.any():
+            # what solvers begin with; marching through it would take seconds
+            return torch.zeros_like(self.empty(frames))
         change: Tensor = _March.apply(contrast, self, frames)  # type: ignore[no-untyped-call]
         return change
 

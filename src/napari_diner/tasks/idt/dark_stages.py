@@ -13,6 +13,7 @@ from napari_diner.solvers.solver import Budget
 from napari_diner.tasks.idt.optics import ComputedModels
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.state import IdtState
+from napari_diner.tasks.idt.time_left import is_over
 from napari_diner.tasks.job import Stage
 
 BRIGHT_SHARE = 0.4
@@ -22,7 +23,11 @@ BRIGHT_SHARE = 0.4
 def brightness(recipe: IdtRecipe) -> Iterator[Stage[IdtState]]:
     """Give the stage from which on the problem includes dark-field frames, if a recipe uses them."""
     if recipe.dark_field == "use":
-        yield Stage("brightness", _fit, IdtState.with_dark_field, essential=True, show=lambda state, answer: state)
+
+        def fit(state: IdtState, budget: Budget) -> BrightnessFit | None:
+            return None if is_over(recipe, state, budget) else _fit(state)
+
+        yield Stage("brightness", fit, IdtState.with_dark_field, essential=True, show=lambda state, answer: state)
 
 
 def dark_field(recipe: IdtRecipe, share: float) -> Iterator[Stage[IdtState]]:
@@ -46,7 +51,7 @@ def dark_field(recipe: IdtRecipe, share: float) -> Iterator[Stage[IdtState]]:
         yield Stage("dark field", newton, _solution, share, essential=True)
 
 
-def _fit(state: IdtState, budget: Budget) -> BrightnessFit | None:
+def _fit(state: IdtState) -> BrightnessFit | None:
     dark, models = state.present_dark, state.models
     if dark is None or not isinstance(models, ComputedModels):
         return None

@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from napari_diner.io.arrays import NamedArray
+from napari_diner.tasks.idt.optics import prediction_seconds
 from napari_diner.tasks.idt.outcome import index_of, no_volume, outcome_of, scored_frames
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.recording import IdtRecording
 from napari_diner.tasks.idt.stages import IdtStages
 from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.tiles import Tile
+from napari_diner.tasks.idt.time_left import scoring_seconds, warnings_of_solver
 from napari_diner.tasks.idt.uncertainty import uncertainty_report, uncertainty_volumes
 from napari_diner.tasks.job import UNCERTAINTY, Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.preflight import Finding
@@ -39,6 +41,11 @@ class IdtJob(Job[IdtState]):
     def findings(self) -> Sequence[Finding]:
         """Return what optics, illumination and saturation allow."""
         return self.recording.findings
+
+    def scoring_seconds(self, state: IdtState) -> float:
+        """Return the time of a prediction of all frames."""
+        seconds, most = prediction_seconds(state.problem.model), scoring_seconds(self.recipe)
+        return seconds if most is None else min(seconds, most)
 
     def begin(self) -> IdtState:
         """Return the state with the data and a linear model."""
@@ -73,7 +80,7 @@ class IdtJob(Job[IdtState]):
         problem, recipe = state.explained, self.recipe
         if state.volume is None:
             raise no_volume()
-        scored = scored_frames(problem.model, record)
+        scored = scored_frames(problem.model, record, scoring_seconds(recipe))
         left = state.residual(scored)
         residual = left.cpu().numpy()
         data = problem.data if scored is None else problem.data[scored]
@@ -97,6 +104,7 @@ class IdtJob(Job[IdtState]):
         if recipe.uncertainty.map and record.timed_out and state.uncertainty is None:
             late = "no time was left for the uncertainty; raise max_seconds, or lower uncertainty.samples"
             warnings.append(late)
+        warnings += warnings_of_solver(recipe, record)
         weights = answer.weights
         if state.parameters:  # those of the network
             figures["parameters"] = sum(part.numel() for part in state.parameters.values())

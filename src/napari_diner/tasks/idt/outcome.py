@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 
 import numpy as np
@@ -70,7 +71,7 @@ def index_of(contrast: Tensor, recipe: IdtRecipe) -> tuple[NamedArray, NamedArra
     return n_re, n_im
 
 
-def scored_frames(model: IDTModel, record: RunRecord) -> list[int] | None:
+def scored_frames(model: IDTModel, record: RunRecord, late_s: float | None = None) -> list[int] | None:
     """Return the frames by which a volume is scored: all, None, or some if a run is ended early, and wants no waiting.
 
     Parameters
@@ -79,10 +80,13 @@ def scored_frames(model: IDTModel, record: RunRecord) -> list[int] | None:
         The model of the volume.
     record
         Progress of the run.
+    late_s
+        Seconds that may be spent on it after the time limit; None for no limit.
     """
-    share = 1.0 if record.finished else _SCORING_S / max(prediction_seconds(model), 1e-9)
-    count = max(round(share * model.frames), _FEWEST_SCORED)
-    if share >= 1 or count >= model.frames:
+    allowed = math.inf if late_s is None or not record.timed_out else max(late_s, _SCORING_S)
+    share = (allowed if record.finished else _SCORING_S) / max(prediction_seconds(model), 1e-9)
+    count = model.frames if share >= 1 else max(round(share * model.frames), _FEWEST_SCORED)
+    if count >= model.frames:
         return None
     return [(2 * place + 1) * model.frames // (2 * count) for place in range(count)]
 

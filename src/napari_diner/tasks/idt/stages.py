@@ -24,20 +24,19 @@ from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.starting_values import StartingValues
 from napari_diner.tasks.idt import calibration_stages, dark_stages
 from napari_diner.tasks.idt.crop import cropped
-from napari_diner.tasks.idt.optics import ComputedModels, GivenModels, prediction_seconds
+from napari_diner.tasks.idt.optics import ComputedModels, GivenModels
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.represent import build_unknown, learning_rate
 from napari_diner.tasks.idt.rival import CLOSED_FORM, PREVIOUS
 from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.strong import are_lost, body, newton_seconds, weighted_by_noise, with_method
+from napari_diner.tasks.idt.time_left import AFFORDABLE_S, is_over, scattering_left_out
 from napari_diner.tasks.idt.uncertainty import again
 from napari_diner.tasks.idt.ways import sign_of_sample, warnings_of_sign
 from napari_diner.tasks.job import UNCERTAINTY, Stage, fewer
 
 LINEAR_PHASE_RAD = 0.5
 """Phase above which single scattering is unreliable."""
-AFFORDABLE_S = 3600.0
-"""Time above which multiple scattering is left out, unless set in the recipe."""
 # the closed form underestimates the phase; above this value, multiple scattering is worth its time
 _VISIBLE_PHASE_RAD = 0.35
 # parts of a time limit by which stages end: choice of weights, voxels to start from, values of networks
@@ -59,10 +58,13 @@ class IdtStages:
     ----------
     recipe
         The resolved recipe.
+    follows
+        Whether the volume to start from is that of another recording, so that the solver takes at least one step.
     """
 
-    def __init__(self, recipe: IdtRecipe) -> None:
+    def __init__(self, recipe: IdtRecipe, *, follows: bool = False) -> None:
         self.recipe = recipe
+        self._follows = follows
 
     def __iter__(self) -> Iterator[Stage[IdtState]]:
         """Give the stages in order."""
@@ -91,7 +93,7 @@ class IdtStages:
         if recipe.regularization.tv is None:
             yield Stage(
                 "weights",
-                _weight_search,
+                lambda state, budget: None if self._is_over(state, budget) else _weight_search(state),
                 _weighted,
                 _WEIGHTS_SHARE,
                 essential=True,
@@ -160,11 +162,12 @@ class IdtStages:
                     update={"descent_iterations": fewer(scattering.descent_iterations)}
                 ),
             }
-            warm = IdtStages(recipe.model_copy(update=changes))
+            warm = IdtStages(recipe.model_copy(update=changes), follows=True)
             yield from dark_stages.brightness(recipe)
             yield Stage(recipe.solver, warm._descent, _represented(PREVIOUS), self._share, essential=True)
         else:
-            yield self._solved(recipe.solver, recipe.solver, recipe, self._share_before_dark_field)
+            warm = IdtStages(recipe, follows=True)
+            yield warm._solved(recipe.solver, recipe.solver, recipe, self._share_before_dark_field)
             yield from dark_stages.dark_field(recipe, self._share)
         yield from self._last()
 
@@ -207,13 +210,10 @@ class IdtStages:
         if recipe.model == "auto" and state.problem.linear.peak_phase(state.seen) <= _VISIBLE_PHASE_RAD:
             return None, []
         model = models.multislice()
-        seconds = prediction_seconds(model) * (_FIRST_CHORDS + recipe.multislice.iterations)
-        if recipe.model == "auto" and seconds > AFFORDABLE_S:
-            return None, [
-                f"multiple scattering is left out, as it would take about {seconds / 3600:.0f} hours; set model to "
-                "multislice to include it, or reduce slice_count or multislice.steps_per_slice"
-            ]
-        return model, []
+        if recipe.model == "multislice":
+            return model, []
+        warnings = scattering_left_out(recipe, model, _FIRST_CHORDS + recipe.multislice.iterations)
+        return (None if warnings else model), warnings
 
     def _first_chords(self, state: IdtState, budget: Budget) -> DataLinearisation | None:
         """Return the solver for the data that remain for the linear model after subtracting multiple scattering."""
@@ -221,6 +221,8 @@ class IdtStages:
         if state.is_strong or isinstance(problem.model, LinearModel) or problem.model.frames < 2:
             return None
         if self.recipe.regularization.tv is not None and multislice.method == "chords":
+            return None
+        if self._is_over(state, budget):
             return None
         return DataLinearisation(MultiSliceVoxels(self._with_first_tv(state), state.start, _FIRST_CHORDS))
 
@@ -233,6 +235,8 @@ class IdtStages:
         """Store the volume of the first chords, unless they are lost: then the exact slope starts afresh."""
         volume, multislice = linearised.volume, self.recipe.multislice
         warnings = state.warnings
+        if not volume.any():  # ended before the first chord: the volume of the closed form is better than none
+            return state
         if multislice.method == "auto" and are_lost(state.problem, volume):
             seconds = newton_seconds(state.problem.model, multislice.newton_iterations)
             if seconds <= AFFORDABLE_S:
@@ -248,21 +252,35 @@ class IdtStages:
         """Return the stage of a registered solver for the volume."""
         build = solvers("idt")[name].builder()
 
-        def solver(state: IdtState, budget: Budget) -> Solver[Tensor]:
+        def solver(state: IdtState, budget: Budget) -> Solver[Tensor] | None:
+            if self._is_over(state, budget):
+                return None
             built: Solver[Tensor] = build(state.problem, state.start, with_method(recipe, state), budget)
             return built
 
-        return Stage(label, solver, _solution, share, essential=True)
+        def absorb(state: IdtState, volume: Tensor) -> IdtState:
+            # ended before its first step from an empty volume: the one before is better than none
+            return _solution(state, volume) if volume.any() or state.volume is None else state
 
-    def _values(self, state: IdtState, budget: Budget) -> StartingValues:
+        return Stage(label, solver, absorb, share, essential=True)
+
+    def _is_over(self, state: IdtState, budget: Budget) -> bool:
+        """Return whether the time limit has passed, and a stage need not begin as there is a volume of these data."""
+        return not self._follows and is_over(self.recipe, state, budget)
+
+    def _values(self, state: IdtState, budget: Budget) -> StartingValues | None:
         """Return the solver that fits a network of coordinates to the current volume."""
+        if self._is_over(state, budget):
+            return None
         generator = torch.Generator().manual_seed(self.recipe.seed)
         unknown = build_unknown(self.recipe, state.estimate, generator)
         rate = representations()[self.recipe.solver].learning_rate
         return StartingValues(unknown, state.estimate, rate, generator, budget)
 
-    def _descent(self, state: IdtState, budget: Budget) -> AdamDescent:
+    def _descent(self, state: IdtState, budget: Budget) -> AdamDescent | None:
         """Return Adam on the parameters of the representation."""
+        if self._is_over(state, budget):
+            return None
         recipe, scatters = self.recipe, isinstance(state.problem.model, SSNPModel)
         generator = torch.Generator().manual_seed(recipe.seed)
         unknown = state.unknown
@@ -343,7 +361,7 @@ def _with_uncertainty(state: IdtState, uncertainty: VolumeUncertainty | None) ->
     return replace(state, uncertainty=uncertainty)
 
 
-def _weight_search(state: IdtState, budget: Budget) -> TvSearch | None:
+def _weight_search(state: IdtState) -> TvSearch | None:
     problem, volume = state.problem, state.estimate
     if problem.model.frames < 2 or state.is_strong:
         return None

@@ -17,7 +17,16 @@ from napari_diner.tasks.wording import duration
 from napari_diner.widgets.dock.checks_panel import ChecksPanel
 from napari_diner.widgets.dock.disposal import RemovalFilter
 from napari_diner.widgets.dock.failure import Failure
-from napari_diner.widgets.dock.run_worker import Begin, Comparing, Controls, Doubts, Report, RunWorker, make_worker
+from napari_diner.widgets.dock.run_worker import (
+    CHECKING,
+    Begin,
+    Controls,
+    Doing,
+    Doubts,
+    Report,
+    RunWorker,
+    make_worker,
+)
 from napari_diner.widgets.forms.controls import ShortArea, WrappedLabel, button, remove_margins, row
 from napari_diner.widgets.plots.loss_plot import LossPlot
 
@@ -223,8 +232,12 @@ class RunPanel(QWidget):
         controls = self._controls
         if controls is None or controls.abandoned:
             return
-        if isinstance(report, Comparing):
-            self.say("Comparing the settings with the data…")
+        if report is CHECKING:
+            self.stage.setText(CHECKING.words)
+            self.time.clear()
+            return
+        if isinstance(report, Doing):
+            self.say(report.words)
             return
         if isinstance(report, Doubts):
             if not controls.stopped:

@@ -74,11 +74,15 @@ class Doubts:
     notes: Sequence[str] = ()
 
 
-class Comparing:
-    """The settings are being compared with the data, which may take seconds, during which there is no progress."""
+@dataclass(frozen=True)
+class Doing:
+    """What is being done that may take seconds, during which there is no progress."""
+
+    words: str
 
 
-Report = ProgressReport | Comparing | Doubts | None
+COMPARING, CHECKING = Doing("Comparing the settings with the data…"), Doing("Checking the result…")
+Report = ProgressReport | Doing | Doubts | None
 """What a run reports; None once it is paused."""
 
 
@@ -173,7 +177,7 @@ class Controls:
 class RunWorker(GeneratorWorker):
     """Drives a run in napari's thread pool.
 
-    `yielded` carries a `ProgressReport`, `Comparing` and `Doubts` after the first, or None once the run is paused.
+    `yielded` carries a `ProgressReport`, `Doing` and `Doubts` after the first, or None once the run is paused.
     `returned` always fires, with the run's result, a `Failure`, or None if the run was discarded or stopped before its
     first step. `quit` of superqt would skip `returned` and leave the generator suspended, so quitting sets
     the controls instead; napari calls it when its window closes, and then waits for the thread.
@@ -227,7 +231,7 @@ def _drive(begin: Begin, controls: Controls) -> Generator[Report, None, object]:
             is_pictured = is_pictured or bool(progress.preview) or time.monotonic() - began > _PICTURE_S
             if doubts is None and is_pictured:
                 # looked for after the first picture, as they may take seconds
-                yield Comparing()
+                yield COMPARING
                 doubts = controls.unless_stopped(lambda: Doubts(run.warnings, run.notes))
                 if doubts is None:
                     run.compares_settings = False
@@ -244,12 +248,13 @@ def _drive(begin: Begin, controls: Controls) -> Generator[Report, None, object]:
             run.compares_settings = False
         elif doubts is None and latest is not None:
             # a short run without a picture
-            yield Comparing()
+            yield COMPARING
             doubts = controls.unless_stopped(lambda: Doubts(run.warnings, run.notes))
             if doubts is None:
                 run.compares_settings = False
             else:
                 yield doubts
+        yield CHECKING
         try:
             with controls.interruption:
                 return run.result()
