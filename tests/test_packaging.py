@@ -138,7 +138,7 @@ def owners() -> Mapping[str, list[str]]:
 # wheels of torch for NVIDIA cards require the version of Triton that they need; others have no use for it
 BROUGHT_ALONG = {"triton": "torch", "llvmlite": "numba"}
 # modules that only functions, or each other, import, so that they need not import lazily themselves
-IMPORTED_LATE = ("representations/compiled_step.py", "representations/lanes.py")
+IMPORTED_LATE = tuple(f"representations/{name}.py" for name in ("compiled_corners", "compiled_step", "lanes"))
 
 
 def distributions_of(package: str) -> set[str]:

@@ -87,9 +87,9 @@ def shared(
     """
     cuts = [count * thread // threads for thread in range(threads + 1)]
     jobs = [(*arguments(thread), cuts[thread], cuts[thread + 1]) for thread in range(threads)]
-    if threads == 1:
-        return [loop(*jobs[0])]
-    return list(_pool().map(lambda job: loop(*job), jobs))
+    others = [_pool().submit(loop, *job) for job in jobs[1:]]
+    # the calling thread works too, as waking another one takes as long as a short part
+    return [loop(*jobs[0]), *(other.result() for other in others)]
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from napari_diner.representations import interpolation
+from napari_diner.representations import interpolation, threaded
 
 
 @pytest.fixture(params=[1, 3])
@@ -21,5 +21,6 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.fixture
 def for_few_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use compiled loops for any number of keys."""
+    """Use compiled loops, and all threads, for any number of keys."""
     monkeypatch.setattr(interpolation, "FEWEST_KEYS", 1)
+    monkeypatch.setattr(threaded, "_FEWEST_FOR_CORNERS", 1)

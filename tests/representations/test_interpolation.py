@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_diner.representations import interpolation
+from napari_diner.representations import interpolation, threaded
 from napari_diner.representations.lattice import Lattice
 from tests.kit import lattices
 
@@ -55,6 +55,19 @@ def test_keys_outside_the_box_are_moved_to_its_edge(width: int) -> None:
     keys[:4] = far[:, None]
     corners = lattice.read(values, keys)[:, :4]
     assert torch.equal(corners, values[[-1, 0, -1, 0]].T)
+
+
+@pytest.mark.parametrize("keys", [1, 4, 511, 513, 1030])
+def test_any_number_of_keys_shares_the_corners_of_cells(keys: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lattice, values, some, gradient = lattices.example(2, 1, keys, SIZE)
+    results = []
+    for largest in (SIZE, SIZE - 1):
+        monkeypatch.setattr(threaded, "_LARGEST_WITH_CORNERS", largest)
+        inputs = (values.clone().requires_grad_(), some.clone().requires_grad_())
+        read = lattice.read(*inputs)
+        results.append((read.detach(), *torch.autograd.grad(read, inputs, gradient)))
+    for compiled, expected in zip(*results, strict=True):
+        assert lattices.are_close(compiled, expected)
 
 
 def test_keys_that_are_not_numbers_read_nothing_beyond_the_lattice() -> None:

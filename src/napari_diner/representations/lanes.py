@@ -120,6 +120,20 @@ def sums(typing: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
 
 
 @_operation
+def turned(typing: Any, first: Any, second: Any, third: Any, fourth: Any, number: Any) -> Any:
+    """Return one number, a constant, of each of four vectors, as a vector: a column of the matrix of these rows."""
+    column = number.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        count = first.count
+        order = [column, count + column]
+        pairs = [_shuffled(builder, a, b, order) for a, b in (arguments[:2], arguments[2:4])]
+        return _shuffled(builder, pairs[0], pairs[1], range(4))
+
+    return Lanes(4)(first, second, third, fourth, number), generate
+
+
+@_operation
 def braid(typing: Any, first: Any, second: Any) -> Any:
     """Return the first number of each of two vectors, then the second ones, and so on."""
     count = first.count

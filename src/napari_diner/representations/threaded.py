@@ -18,12 +18,22 @@ if TYPE_CHECKING:
     from napari_diner.representations.compiled import Kernels
     from napari_diner.representations.interpolation import Box, Moments, Samples
 
+# fewer keys for each thread take as long as waking it, where a lattice has one output
+_FEWEST_FOR_CORNERS = 1 << 17
+# points along each edge of such a lattice whose corners, four times the values, are worth their memory
+_LARGEST_WITH_CORNERS = 256
 Floats = npt.NDArray[np.float32]
 
 
 def read(box: Box, values: Tensor, keys: Tensor) -> Tensor:
     """Return the values at keys, (outputs, n); see `napari_diner.representations.interpolation.Kernels`."""
     outputs = values.new_empty(values.shape[1], len(keys))
+    if _uses_corners(box, values, keys):
+        from napari_diner.representations import compiled_corners
+
+        flat = (*_flat(box, values, keys), outputs.view(-1).numpy())
+        shared(compiled_corners.read, len(keys), _threads_for_corners(len(keys)), lambda _: flat)
+        return outputs
     arrays = _arrays(box, values, keys)
     shared(_loops(keys, values).read, len(keys), torch.get_num_threads(), lambda _: (*arrays, outputs.numpy()))
     return outputs
@@ -31,6 +41,8 @@ def read(box: Box, values: Tensor, keys: Tensor) -> Tensor:
 
 def adjoint(box: Box, values: Tensor, keys: Tensor, gradient: Tensor, to_keys: Tensor) -> Tensor:
     """Return the derivative by the values for one by the outputs; that by the keys is written to `to_keys`."""
+    if _uses_corners(box, values, keys):
+        return _adjoint_of_corners(box, values, keys, gradient, to_keys)
     loop = _loops(keys, values).adjoint
     return _back(loop, _arrays(box, values, keys), gradient, None, 1.0, to_keys)[1]
 
@@ -74,6 +86,37 @@ def step(box: Box, values: Tensor, keys: Tensor, samples: Samples, scale: float,
         torch.from_numpy(extents[:, 0].min(0)),
         torch.from_numpy(extents[:, 1].max(0)),
     )
+
+
+def _uses_corners(box: Box, values: Tensor, keys: Tensor) -> bool:
+    """Return whether the corners of a cell fill a vector, and copies of them stay in a cache."""
+    return values.shape[1] == 1 and keys.shape[1] == 2 and box.size <= _LARGEST_WITH_CORNERS
+
+
+def _threads_for_corners(keys: int) -> int:
+    """Return how many threads to give a number of keys to."""
+    return max(1, min(torch.get_num_threads(), keys // _FEWEST_FOR_CORNERS))
+
+
+def _adjoint_of_corners(box: Box, values: Tensor, keys: Tensor, gradient: Tensor, to_keys: Tensor) -> Tensor:
+    """Return `adjoint` for one output and keys of two numbers."""
+    from napari_diner.representations import compiled_corners
+
+    threads = _threads_for_corners(len(keys))
+    flat, to_corners = _flat(box, values, keys), values.new_zeros(threads, 4 * box.size**2)
+    data, written = gradient.contiguous().view(-1).numpy(), to_keys.view(-1).numpy()
+    each = [(*flat, data, own.numpy(), written) for own in to_corners]
+    shared(compiled_corners.adjoint, len(keys), threads, each.__getitem__)
+    return compiled_corners.from_corners(to_corners.sum(0), box.size)
+
+
+def _flat(box: Box, values: Tensor, keys: Tensor) -> tuple[Floats, Floats, int, Floats, Floats]:
+    """Return the first arguments of a loop of `compiled_corners`."""
+    from napari_diner.representations.compiled_corners import corners_of
+
+    slope, offset = box.scaling()
+    corners = corners_of(values, box.size)
+    return keys.contiguous().view(-1).numpy(), corners.numpy(), box.size, slope.numpy(), offset.numpy()
 
 
 def _arrays(box: Box, values: Tensor, keys: Tensor) -> tuple[Floats, Floats, int, Floats, Floats]:
