@@ -18,6 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import napari_diner  # noqa: F401  before torch, as for users: it sets how long idle threads spin
+
+# isort: split
 import numpy as np
 import torch
 
@@ -30,7 +33,7 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.truth import Truth, load_truth
 from napari_diner.tasks.run import Run
-from output import finished
+from output import finished, versions
 from plain_diner import PlainDiner
 
 TARGET_DB = 48.0
@@ -155,7 +158,7 @@ def main() -> None:
     recipe, data, truth = (
         published_data(arguments.data) if arguments.data else simulated_data(arguments.size, arguments.heights)
     )
-    print(f"{np.shape(data.frames)} frames, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(f"{np.shape(data.frames)} frames, {versions()}")
     print(f"{'':30s} {'measured':>7s} {'ampl.':>7s} {'phase':>7s}")
     report: dict[str, Any] = {}
     if arguments.only is None:

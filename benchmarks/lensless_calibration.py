@@ -29,7 +29,7 @@ from napari_diner.tasks.lensless.data import LenslessData
 from napari_diner.tasks.lensless.job import LenslessJob
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.truth import Truth
-from output import finished
+from output import finished, versions
 
 # short enough for the diffracted light to stay within a field of 128 pixels
 DISTANCES_UM = (80.0, 110.0, 145.0, 185.0, 230.0, 280.0)
@@ -196,7 +196,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.02, help="errors: standard deviation of the noise")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for lensless_calibration_*.json")
     arguments = parser.parse_args()
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(versions())
     arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.what == "errors":
         rows = errors(arguments.stacks, arguments.size, arguments.noise)

@@ -29,6 +29,11 @@ def parser(description: str | None, name: str) -> argparse.ArgumentParser:
     return parser
 
 
+def versions() -> str:
+    """Return threads and versions in words."""
+    return f"{torch.get_num_threads()} threads, napari-diner {nd.__version__}, torch {torch.__version__}"
+
+
 def images(arguments: argparse.Namespace) -> dict[str, Frames]:
     """Return the requested images by name, (Y, X) or (Y, X, colours) each."""
     if not arguments.image:

@@ -20,6 +20,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import napari_diner  # noqa: F401  before torch, as for users: it sets how long idle threads spin
+
+# isort: split
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -31,7 +34,7 @@ from napari_diner.solvers.settings import AdamSettings
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.job import FitJob
 from napari_diner.tasks.fit.recipe import FitRecipe
-from output import table, write
+from output import table, versions, write
 from plain_diner import plain_fit
 from textures import fur
 from widths import mixture
@@ -120,7 +123,7 @@ def main() -> None:
             rows.append([name, backbone, keys, lattice, plain, *seconds.values(), plain / seconds[WAYS[-1]]])
             print(table(HEADER, rows), flush=True)
     kind = "processor time" if arguments.cpu_time else "time"
-    head = f"{torch.get_num_threads()} threads, torch {torch.__version__}, seconds of {kind}"
+    head = f"{versions()}, seconds of {kind}"
     report = {"head": head, "rows": [dict(zip(HEADER, row, strict=True)) for row in rows]}
     write(arguments.output, "steps", "\n".join([head, "", table(HEADER, rows)]), report)
 

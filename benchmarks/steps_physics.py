@@ -19,6 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import napari_diner  # noqa: F401  before torch, as for users: it sets how long idle threads spin
+
+# isort: split
 import torch
 from torch import Tensor
 
@@ -33,7 +36,7 @@ from napari_diner.tasks.idt.task import IdtTask
 from napari_diner.tasks.job import Job
 from napari_diner.tasks.lensless.job import LenslessJob
 from napari_diner.tasks.task import Frames
-from output import table, write
+from output import table, versions, write
 from plain_diner import PlainDiner, PlainTable
 
 WARM_UP, STEPS, PLAIN_EVERY = 5, 20, 8
@@ -144,7 +147,7 @@ def main() -> None:
         rows.append([name, samples, least["published"], least["ours"], ratio, least["physics"]])
         print(table(HEADER, rows), flush=True)
     kind = "processor time" if arguments.cpu_time else "time"
-    head = f"{torch.get_num_threads()} threads, torch {torch.__version__}, seconds of {kind}"
+    head = f"{versions()}, seconds of {kind}"
     report = {"head": head, "rows": [dict(zip(HEADER, row, strict=True)) for row in rows]}
     write(arguments.output, "steps_physics", "\n".join([head, "", table(HEADER, rows)]), report)
 

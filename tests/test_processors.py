@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 
 import pytest
+import torch
 
-from napari_diner.processors import ClockReading, Processors
+from napari_diner.processors import ClockReading, Processors, apart, divided, each_apart
 
 
 class Clocks:
@@ -65,3 +69,50 @@ def test_the_clocks_of_this_machine_see_a_busy_program() -> None:
     others = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)
     assert others > 0.5 * (after.wall_s - before.wall_s)
     assert after.own_s - before.own_s < 0.5 * (after.wall_s - before.wall_s)
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_a_range_is_divided_among_threads_in_order_while_operations_have_one() -> None:
+    together = threading.Barrier(3, timeout=20)
+
+    def of(numbers: range) -> tuple[list[int], int]:
+        together.wait()
+        return [*numbers], torch.get_num_threads()
+
+    with apart():
+        assert torch.get_num_threads() == 1
+        assert divided(8, of) == [([0, 1], 1), ([2, 3, 4], 1), ([5, 6, 7], 1)]
+        with apart():
+            assert len(divided(8, len)) == 3
+    assert torch.get_num_threads() == 3
+    assert divided(1, len) == [1]
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_threads_have_ended_before_a_failure_is_told() -> None:
+    ended = []
+
+    def of(numbers: range) -> None:
+        if 0 in numbers:
+            raise MemoryError("of the first part")
+        time.sleep(0.05)
+        ended.append(numbers)
+
+    with apart(), pytest.raises(MemoryError, match="of the first part"):
+        divided(3, of)
+    assert len(ended) == 2
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_only_the_steps_themselves_are_taken_apart() -> None:
+    seen = [(inside, torch.get_num_threads()) for inside in each_apart(torch.get_num_threads() for _ in range(2))]
+    assert seen == [(1, 3), (1, 3)]

@@ -18,6 +18,7 @@ Importing this package imports neither torch nor Qt; both are loaded when they a
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False  # that of `typing` takes time in which a Ctrl-C at the start would print a traceback
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 # Threads of torch that wait for each other soon sleep instead of spinning (GNU OpenMP): where another program shares
 # the processors, a spinning thread keeps the one that it waits for from running, and a step takes many times longer.
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+if "torch" not in sys.modules:  # it reads this once
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 _PUBLIC = {
     **dict.fromkeys(

@@ -7,13 +7,29 @@ every operation waits for its turn: on two processors, one busy program makes tw
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import functools
+import itertools
+import math
 import os
+import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 import psutil
+
+MOST_DIVIDED = 1 << 19
+"""Most pixels of fields on which threads work one each, as each of them needs memory of its own."""
+
+# fewest pixels for which that is faster
+_FEWEST_DIVIDED = 1 << 14
+T = TypeVar("T")
+
+# threads among which `divided` divides while operations have one; 0 for as many as operations have
+_teams: contextvars.ContextVar[int] = contextvars.ContextVar("teams", default=0)
 
 _INTERVAL_S = 1.0
 _ASKED_EVERY_S = 0.05
@@ -84,6 +100,78 @@ def one_thread() -> Generator[None, None, None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def apart() -> Generator[None, None, None]:
+    """Let torch use one thread for each operation, so that `divided` can give a part of the work to each of the others.
+
+    Threads that have shared an operation spin for a while, in the way of those that work by themselves.
+    """
+    # imported here, since docks import this module when they are opened
+    import torch
+
+    before = _teams.set(_teams.get() or torch.get_num_threads())
+    try:
+        with one_thread():
+            yield
+    finally:
+        _teams.reset(before)
+
+
+def each_apart(steps: Iterator[T]) -> Iterator[T]:
+    """Iterate over steps, each of which is taken `apart`."""
+    while True:
+        with apart():
+            try:
+                step = next(steps)
+            except StopIteration:
+                return
+        yield step
+
+
+def is_divided(shape: tuple[int, ...], device_type: str) -> bool:
+    """Return whether threads are to work on a field of this shape each, instead of sharing operations on one."""
+    return device_type == "cpu" and _FEWEST_DIVIDED <= math.prod(shape) <= MOST_DIVIDED
+
+
+def divided(count: int, work: Callable[[range], T]) -> list[T]:
+    """Give each thread a part of a range, to work on by itself; return what the parts return, in order.
+
+    Operations on images of a few hundred pixels are too short to be shared by several threads. The range stays whole
+    where threads that share operations spin for long, unless the caller works `apart`.
+
+    Parameters
+    ----------
+    count
+        Length of the range.
+    work
+        Called for each part, at the same time in several threads. A sum must not depend on which of them is faster.
+    """
+    # imported here, since docks import this module when they are opened
+    import torch
+
+    teams = min(_teams.get() or (torch.get_num_threads() if _spins_briefly() else 1), count)
+    if teams <= 1:
+        return [work(range(count))]
+    cuts = [count * team // teams for team in range(teams + 1)]
+    first, *others = (range(*ends) for ends in itertools.pairwise(cuts))
+    with one_thread():
+        started = [_pool().submit(work, part) for part in others]
+        try:
+            return [work(first), *(part.result() for part in started)]
+        finally:
+            wait(started)  # where a part fails, the others may still use the arrays
+
+
+def _spins_briefly() -> bool:
+    """Return whether idle threads of torch soon sleep; see `napari_diner.__init__`."""
+    return sys.platform == "linux" and "GOMP_SPINCOUNT" in os.environ
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="parts")
 
 
 class Threads:

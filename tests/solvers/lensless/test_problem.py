@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from napari_diner import processors
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.optics import Optics
+from napari_diner.processors import apart
 from napari_diner.solvers.lensless.problem import Kind, PhaseProblem
 from tests.kit.fields import complex_noise
 from tests.solvers.lensless.small_problems import Recording, Space, record, rich_problem
@@ -136,3 +138,24 @@ def test_the_residual_of_the_empty_object(masked: bool) -> None:
     mask = torch.ones_like(problem.amplitudes, dtype=torch.bool) if problem.mask is None else problem.mask
     light = problem.model.intensities(flat)[mask].sum()
     assert float(light) == pytest.approx(float(problem.amplitudes.square().sum()), rel=1e-10)
+
+
+def test_threads_with_a_frame_each_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = record(torch.complex64).problem
+    field, before = complex_noise(problem.model.shape, 1).to(torch.complex64), torch.get_num_threads()
+    step = complex_noise(problem.model.shape, 2).to(torch.complex64)
+
+    def found() -> tuple[float, torch.Tensor, torch.Tensor]:
+        loss, gradient, _ = problem.evaluate(field)
+        return loss, gradient, problem.linearise(field).normal(torch.ones(problem.model.shape))(step)
+
+    whole = found()
+    monkeypatch.setattr(processors, "_FEWEST_DIVIDED", 1)
+    torch.set_num_threads(3)
+    with apart():
+        divided, again = found(), found()
+    torch.set_num_threads(before)
+    assert divided[0] == again[0] == pytest.approx(whole[0], rel=1e-6)
+    for one, other, expected in zip(divided[1:], again[1:], whole[1:], strict=True):
+        assert torch.equal(one, other)
+        torch.testing.assert_close(one, expected, rtol=1e-5, atol=1e-6 * float(expected.abs().max()))

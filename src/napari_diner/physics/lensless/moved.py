@@ -58,11 +58,15 @@ class MovedMultiHeight(MultiHeight):
 
     def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
         """Return ``Σ_k A_k^H respond(A_k O)``; see `LenslessModel.round_trip`."""
-        back = torch.zeros_like(field)
-        for frame in range(self.frames):
-            U = self.field(self._lit(field, frame), frame)
-            self._add_back(back, respond(frame, self._whole, U), frame)
-        return back
+
+        def of(frames: range) -> Tensor:
+            back = torch.zeros_like(field)
+            for frame in frames:
+                U = self.field(self._lit(field, frame), frame)
+                self._add_back(back, respond(frame, self._whole, U), frame)
+            return back
+
+        return self.summed(of)
 
     def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
         """Return ``Σ_k A_k^H u_k``; see `LenslessModel.collect`."""

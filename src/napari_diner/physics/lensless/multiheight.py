@@ -16,6 +16,7 @@ from napari_diner.physics.fourier import ifft2
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.sensor import BlurredSensor, Sensor
 from napari_diner.physics.padding import Padding
+from napari_diner.processors import divided, is_divided
 
 Pixels = tuple[slice, slice]
 """Rows and columns of the sensor."""
@@ -113,12 +114,17 @@ class LenslessModel(ABC):
         field
             Complex field O, (Y, X).
         respond
-            Called once for each height and part of the sensor.
+            Called once for each height and part of the sensor, possibly in several threads at a time.
         """
 
     @abstractmethod
     def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
         """Return ``Σ_z A_z^H u_z``, (Y, X), with the fields u_z returned by `answer` for each part of the sensor."""
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether each thread takes a part of the frames, in memory of its own: so do small ones on a processor."""
+        return False
 
     @property
     def power(self) -> float:
@@ -263,11 +269,27 @@ class MultiHeight(LenslessModel):
 
     def round_trip(self, field: Tensor, respond: Respond) -> Tensor:
         """Return ``Σ_z A_z^H respond(A_z O)``; see `LenslessModel.round_trip`."""
-        spectrum = self.spectrum(field)
-        back, work = torch.zeros_like(spectrum), torch.empty_like(self.transfers[0])
-        for frame in range(self.frames):
-            self.add_field_adjoint(back, respond(frame, self._whole, self.field(spectrum, frame, work)), frame)
-        return self.spectrum_adjoint(back)
+        spectrum, transfers = self.spectrum(field), self.transfers
+
+        def of(frames: range) -> Tensor:
+            back, work = torch.zeros_like(spectrum), torch.empty_like(transfers[0])
+            for frame in frames:
+                self.add_field_adjoint(back, respond(frame, self._whole, self.field(spectrum, frame, work)), frame)
+            return back
+
+        return self.spectrum_adjoint(self.summed(of))
+
+    @property
+    def is_divided(self) -> bool:
+        """See `LenslessModel.is_divided`."""
+        return is_divided(self.padding.padded_shape, self.device.type)
+
+    def summed(self, of: Callable[[range], Tensor]) -> Tensor:
+        """Return the sum over all frames of what a function returns for some of them; see `is_divided`."""
+        total, *others = divided(self.frames, of) if self.is_divided else [of(range(self.frames))]
+        for other in others:
+            total += other
+        return total
 
     def collect(self, answer: Callable[[int, Pixels], Tensor]) -> Tensor:
         """Return ``Σ_z A_z^H u_z``; see `LenslessModel.collect`."""

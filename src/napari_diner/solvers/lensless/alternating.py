@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from napari_diner.processors import each_apart
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.settings import AlternatingSettings
 from napari_diner.solvers.solver import Budget, Resumable
@@ -52,6 +53,9 @@ class AlternatingProjections(Resumable):
 
     def steps(self) -> Iterator[Step]:
         """Iterate; one step is one round over all heights."""
+        return each_apart(self._steps()) if self.problem.model.is_divided else self._steps()
+
+    def _steps(self) -> Iterator[Step]:
         problem, settings = self.problem, self.settings
         model = problem.model
         power = model.power

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from napari_diner.physics.lensless.contrast_transfer import ContrastPower, contrast_power, shift_power
+from napari_diner.processors import each_apart
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator, inner
 from napari_diner.solvers.lensless import smoothness
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
@@ -109,6 +110,9 @@ class GaussNewton(Resumable):
 
     def steps(self) -> Iterator[Step]:
         """Iterate; inner steps are reported, too, so that a run can be paused quickly."""
+        return each_apart(self._steps()) if self.problem.model.is_divided else self._steps()
+
+    def _steps(self) -> Iterator[Step]:
         settings = self.settings
         model, power = self.problem.model, self._power
         if power is None:

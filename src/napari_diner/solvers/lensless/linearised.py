@@ -12,6 +12,7 @@ from napari_diner.physics.lensless.contrast_transfer import contrast_power
 from napari_diner.physics.lensless.multiheight import Pixels
 from napari_diner.physics.lensless.sensor import Response
 from napari_diner.physics.padding import Padding
+from napari_diner.processors import divided, is_divided
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator
 
 if TYPE_CHECKING:
@@ -157,11 +158,17 @@ def by_frequency(padding: Padding, gains: Iterable[Tensor]) -> Operator:
     """
     gains = list(gains)
 
+    def filtered(part: Tensor, gain: Tensor) -> Tensor:
+        spectrum = torch.fft.rfft2(padding.object_part_adjoint(part)) * gain
+        return padding.object_part(torch.fft.irfft2(spectrum, s=padding.padded_shape))
+
     def apply(residual: Tensor) -> Tensor:
-        parts = []
-        for part, gain in zip((residual.real, residual.imag), gains, strict=True):
-            spectrum = torch.fft.rfft2(padding.object_part_adjoint(part)) * gain
-            parts.append(padding.object_part(torch.fft.irfft2(spectrum, s=padding.padded_shape)))
-        return torch.complex(parts[0], parts[1])
+        both = residual.real, residual.imag
+
+        def of(numbers: range) -> list[Tensor]:
+            return [filtered(both[number], gains[number]) for number in numbers]
+
+        parts = divided(2, of) if is_divided(padding.padded_shape, residual.device.type) else [of(range(2))]
+        return torch.complex(*(part for some in parts for part in some))
 
     return apply

@@ -160,16 +160,17 @@ class PhaseProblem:
 
     def _compared(self, field: Tensor) -> tuple[Tensor, Tensor]:
         """Return the misfit, a scalar, and its gradient, without waiting for the device."""
-        total = torch.zeros((), dtype=_precise(self.device), device=self.device)
+        # frames may come in any order, but are added up in the same one, so that runs can be repeated
+        squares: dict[tuple[int, int, int], Tensor | float] = {}
 
         def respond(frame: int, at: Pixels, U: Tensor) -> Tensor:
-            nonlocal total
+            place = (frame, at[0].start, at[1].start)
             part, sensor = (frame, *at), self.model.sensor_at(frame, at)
             amplitudes, weights = self.amplitudes[part], None if self.weights is None else self.weights[part]
             if self._counts_alike and sensor.is_sharp:
                 square = pull_(U, amplitudes, weights)
                 if square is not None:
-                    total = total + square
+                    squares[place] = square
                     return U
             if self.kind == "amplitude":
                 modulus = sensor.modulus(U)
@@ -180,10 +181,13 @@ class PhaseProblem:
                 weighted = 4 * residual
             if weights is not None:
                 residual, weighted = residual * weights.sqrt(), weighted * weights
-            total = total + _square_sum(residual)
+            squares[place] = _square_sum(residual)
             return multiply_(U, sensor.mean_adjoint(weighted))
 
         gradient = self.model.round_trip(field, respond).div_(self.valid)
+        total = torch.zeros((), dtype=_precise(self.device), device=self.device)
+        for place in sorted(squares):
+            total = total + squares[place]
         return total / self.valid, gradient
 
     def value(self, field: Tensor) -> float:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from napari_diner.preprocess.steps import prepared_shape
+from napari_diner.processors import MOST_DIVIDED
 from napari_diner.representations.memory import FEWER_SAMPLES, memory_of, stored_bytes
 from napari_diner.representations.registry import representations
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
@@ -24,6 +26,8 @@ _TRANSFER, _DIRECTIONS = 8.0, 8.0
 # for each pixel of the object: field, spectra and gradient; and arrays of solvers other than Adam
 _OBJECT, _CLASSICAL, _UNCERTAINTY = 90.0, 75.0, 200.0
 _CURVES = 200.0
+# for each pixel of the padded grid, if threads work on a frame each, and thread: sum, field, and those of a transform
+_THREAD = 40.0
 # factor on the memory of second-order steps: they allocate and free many arrays of a few sizes, and the C library does
 # not reuse a freed place for an aligned array of the same size. Larger arrays are given back to the system.
 _HOLES, _GIVEN_BACK = 1.6, 1 << 25
@@ -119,10 +123,11 @@ def _reconstruction(recipe: LenslessRecipe, shape: tuple[int, ...], pixel_size_u
         classical *= _HOLES
     if recipe.uncertainty.map:
         classical += _UNCERTAINTY * padded
-    phases: list[dict[str, float]] = [{FEWER_SAMPLES: classical}]
+    of_threads = _THREAD * padded * (min(os.cpu_count() or 1, frames) - 1) if padded <= MOST_DIVIDED else 0.0
+    phases: list[dict[str, float]] = [{FEWER_SAMPLES: classical + of_threads}]
     if entry is not None:
         separate = entry.name == "diner" and recipe.diner.tables == "separate"
-        parts = {FEWER_SAMPLES: common}
+        parts = {FEWER_SAMPLES: common + of_threads}
         for words, size in memory_of(entry, unknown, 1 if separate else 2, recipe).items():
             # the forward pass stores arrays of both at once, the backward pass needs those of one at a time
             twice = 2.0 if words == FEWER_SAMPLES else 2 - 1 / (recipe.diner.hidden_layers + 1)
