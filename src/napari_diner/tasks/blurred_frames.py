@@ -46,7 +46,8 @@ def blurred_frames(spectra: PredictedSpectra) -> list[tuple[int, float]]:
         return []
     found = np.array([_blur(*sums) for sums in zip(*spectra.within(slice(_FIRST_RING, None)), strict=True)])
     square, left, removed = found.T
-    is_blurred = (square > _LEAST) & (left < _LEFT) & (removed > _MATTERS)
+    # what is best explained by no contrast at all is no blur
+    is_blurred = (square > _LEAST) & (square < _SQUARES[-1]) & (left < _LEFT) & (removed > _MATTERS)
     if not 0 < is_blurred.sum() <= _MOST * len(found):
         return []
     if square[is_blurred].min() < _CLEARER * square[~is_blurred].max():
@@ -54,7 +55,7 @@ def blurred_frames(spectra: PredictedSpectra) -> list[tuple[int, float]]:
     return [(int(number), float(square[number] ** 0.5)) for number in np.flatnonzero(is_blurred)]
 
 
-def warnings_of_blur(blurred: Sequence[tuple[int, float]], distances_um: Sequence[float]) -> list[str]:
+def warnings_of_blur(blurred: Sequence[tuple[int, float]], distances_um: Sequence[float] = ()) -> list[str]:
     """Return a warning that names blurred frames.
 
     Parameters
@@ -62,7 +63,7 @@ def warnings_of_blur(blurred: Sequence[tuple[int, float]], distances_um: Sequenc
     blurred
         As returned by `blurred_frames`.
     distances_um
-        Distance of each frame; light that is not coherent blurs the farthest ones.
+        Distance of each frame, if that differs; light that is not coherent blurs the farthest ones.
     """
     if not blurred:
         return []

@@ -20,6 +20,8 @@ _FEWEST_FRAMES = 4
 # leaves; the part of the difference, and of the variation of the half, that is explained. It leaves 0.13 to 0.23 of
 # halves of another frame, more than 0.9 of most others, and down to 0.32 where a frame is flipped, which disturbs all.
 _LEFT, _BETTER, _PART, _MATTERS = 0.27, 0.7, 0.4, 1e-3
+# the same part of frames that are means of two: half of the difference, less what bends their own prediction
+_MEAN = (0.25, 0.65)
 # most of what is explained of the other half, relative to this one, and the most such frames
 _OTHER_HALF, _MOST = 0.2, 0.6
 _HALVES = (("upper", "lower"), ("left", "right"))
@@ -51,18 +53,12 @@ def exchanged_halves(residual: Frames, trivial: Frames, levels: Sequence[float] 
     count = len(trivial)
     if count < _FEWEST_FRAMES:
         return []
-    start = [max(size - _MOST_PX, 0) // 2 for size in trivial.shape[1:]]
-    cut = (slice(None), *(slice(first, first + _MOST_PX) for first in start))
-    level = np.asarray(levels, np.float32)[:, None, None]
-    seen = -trivial[cut].astype(np.float32) / level
-    expected = seen + residual[cut].astype(np.float32) / level
-    for images in (seen, expected):
-        images -= images.mean((1, 2), keepdims=True)
+    seen, expected = contrasts(residual, trivial, levels)
     found = []
     for axis, names in enumerate(_HALVES, 1):
         middle = seen.shape[axis] // 2
         parts = [np.split(images, [middle], axis) for images in (seen, expected)]
-        halves = [_Pairs(*(part[number].reshape(count, -1) for part in parts)) for number in (0, 1)]
+        halves = [Pairs(*(part[number].reshape(count, -1) for part in parts)) for number in (0, 1)]
         for name, own, opposite in zip(names, halves, reversed(halves), strict=True):
             is_other = opposite.explained.max(1) < _OTHER_HALF * own.explained.max(1)
             found += [Half(frame, name) for frame in own.others() if is_other[frame]]
@@ -88,7 +84,19 @@ def warnings_of_halves(halves: Sequence[Half]) -> list[str]:
     return texts
 
 
-class _Pairs:
+def contrasts(residual: Frames, trivial: Frames, levels: Sequence[float] | Sums) -> tuple[Frames, Frames]:
+    """Return the contrasts of the middles of frames, less their means, and those of their predictions, (N, Y, X)."""
+    start = [max(size - _MOST_PX, 0) // 2 for size in trivial.shape[1:]]
+    cut = (slice(None), *(slice(first, first + _MOST_PX) for first in start))
+    level = np.asarray(levels, np.float32)[:, None, None]
+    seen = -trivial[cut].astype(np.float32) / level
+    expected = seen + residual[cut].astype(np.float32) / level
+    for images in (seen, expected):
+        images -= images.mean((1, 2), keepdims=True)
+    return seen, expected
+
+
+class Pairs:
     """How much of the residual of each frame the other ones explain, in a half of the field.
 
     Parameters
@@ -113,11 +121,18 @@ class _Pairs:
 
     def others(self) -> list[int]:
         """Return frames that fit another one."""
+        return [frame for frame, _, part in self._explained_by_another() if part > _PART]
+
+    def means(self) -> list[tuple[int, int]]:
+        """Return frames that fit as the mean of themselves and another one, and that one."""
+        return [(frame, other) for frame, other, part in self._explained_by_another() if _MEAN[0] < part < _MEAN[1]]
+
+    def _explained_by_another(self) -> list[tuple[int, int, float]]:
         best = self._left.argmin(1)
         every = np.arange(len(best))
         left, part, explained = (values[every, best] for values in (self._left, self._part, self.explained))
-        is_other = (left < np.minimum(_LEFT, _BETTER * self._by_contrast)) & (part > _PART) & (explained > _MATTERS)
-        return np.flatnonzero(is_other).tolist()
+        is_other = (left < np.minimum(_LEFT, _BETTER * self._by_contrast)) & (explained > _MATTERS)
+        return [(int(frame), int(best[frame]), float(part[frame])) for frame in np.flatnonzero(is_other)]
 
 
 def _squares(images: Frames) -> Sums:

@@ -14,6 +14,7 @@ from the skewness of what the closed form gives; its mean is invisible, as H_re(
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -269,6 +270,15 @@ class ArrangementTest:
     def frequencies(self) -> int:
         """Number of compared frequencies; few if most do not pass the objective."""
         return len(self._fy)
+
+    def of_frames(self, numbers: Sequence[int], opposite: int | None = None) -> ArrangementTest:
+        """Return the test of some of the frames, one of which, by its place among these, is taken for a negative."""
+        other = copy.copy(self)
+        other._data = self._data[:, list(numbers)]
+        if opposite is not None:
+            other._data[:, opposite] *= -1
+        other._energy = float((other._data.abs().square() * self._shares[:, None]).sum()) / len(numbers) + 1e-30
+        return other
 
     @torch.no_grad()
     def judge(self, ways: Sequence[Arrangement]) -> list[Judged]:

@@ -16,8 +16,8 @@ from napari_diner.physics.idt.contrast import refractive_index
 from napari_diner.physics.idt.linear import LinearModel
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.solvers.idt.weight_choice import noise_level
-from napari_diner.tasks.exchanged_halves import exchanged_halves, warnings_of_halves
-from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
+from napari_diner.tasks.blurred_frames import blurred_frames, warnings_of_blur
+from napari_diner.tasks.frame_doubts import frame_doubts
 from napari_diner.tasks.idt.extent import warnings_of_ends
 from napari_diner.tasks.idt.optics import ComputedModels, prediction_seconds
 from napari_diner.tasks.idt.patterns_left import static_left
@@ -177,20 +177,20 @@ def outcome_of(
     behind = [] if comparison is None else comparison.warnings()
     if comparison is not None:
         figures["start_unexplained"] = comparison.rival.share
-    of_frames, remarks = list[str](), list(of_penalty)
+    of_frames, remarks, disturbs = list[str](), list(of_penalty), False
     if is_sampled:
         figures["scored_frames"] = len(residual)
         remarks.append(f"as the run ended early, the score is that of {len(residual)} of {problem.model.frames} frames")
     elif dark is None:
         # single scattering leaves much where strong samples are cut by the edges
-        halves = exchanged_halves(residual, -data, np.ones(len(data))) if is_described else []
-        swapped = {half.frame for half in halves}
-        regions = foreign_regions(residual, data) if is_described else []
-        regions = [region for region in regions if region.frame not in swapped]
-        cure = "leave these frames out (leave_out), or crop the field"
-        warnings = [*warnings_of_halves(halves), *warnings_of_regions(regions, cure), *warnings]
-        named = [*(region.frame for region in regions), *swapped]
-        of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK, named)
+        named = frozenset[int]()
+        if is_described:
+            levels, cure = [1.0] * len(data), "leave these frames out (leave_out), or crop the field"
+            doubts = frame_doubts(residual, -data, unexplained, levels, cure=cure, mixes=True)
+            blurred = [one for one in blurred_frames(doubts.spectra) if one[0] not in doubts.unlike]
+            warnings = [*doubts.texts, *warnings, *warnings_of_blur(blurred)]
+            named, disturbs = doubts.named | {number for number, _ in blurred}, doubts.disturbs
+        of_frames = [] if disturbs else unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK, named)
     elif beside is None:  # the residual is that of bright field
         of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK)
         warnings.append("no time was left for the dark-field frames; raise max_seconds, or lower iterations")
@@ -214,7 +214,7 @@ def outcome_of(
         # suspicions come from single scattering, which does not describe such samples
         is_explained = not (of_reach or is_sampled)
     # whoever ends a run early does not want to wait, and this takes seconds with many frames
-    is_clear = record.finished and not recording.first_cure and unexplained.share < _MOSTLY_EXPLAINED
+    is_clear = record.finished and not recording.first_cure and unexplained.share < _MOSTLY_EXPLAINED and not disturbs
     if is_clear and isinstance(state.models, ComputedModels):
         models, weight = state.models.of_size(*contrast.shape[2:]), priors.tikhonov or None
         warnings += warnings_of_ends(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.idt.illumination import Illumination
+from napari_diner.preprocess.soundness import numbered
 from napari_diner.solvers.calibration.arrangement import (
     Arrangement,
     ArrangementTest,
@@ -21,6 +22,7 @@ from napari_diner.solvers.calibration.arrangement import (
 )
 from napari_diner.solvers.calibration.direction_scale import rotated, scaled
 from napari_diner.solvers.calibration.exchanges import exchanged
+from napari_diner.solvers.calibration.outlying_frames import Outlying, outlying
 from napari_diner.solvers.idt.regularisers import Sign
 from napari_diner.tasks.check import Alternative, Ranking
 from napari_diner.tasks.idt.dark_field import bright_only
@@ -114,7 +116,9 @@ class GivenDirections:
             others.append(other_scale(models, recorded))
         if not recipe.calibration.pupil:
             others.append(other_pupil(models, recorded))
-        if recipe.calibration.illuminations == "given":
+        # of single frames that are faulty, directions would be moved until they fit
+        single = outlying(test_of(models, recorded, FEW), models.illumination)
+        if recipe.calibration.illuminations == "given" and single is None:
             others.append(moved_directions(models, recorded))
         better = None
         if self._judged.error > _WELL_PREDICTED:
@@ -129,6 +133,9 @@ class GivenDirections:
             if by_discs is not None:
                 return [str(by_discs)]
         suspicions = sorted((one for one in (*others, better) if one is not None), key=lambda one: one.after)
+        # what explains all frames explains single ones, too
+        if single is not None and not any(one.after < _SIMILAR * single.rest for one in suspicions):
+            return [said_of_outlying(single)]
         if not suspicions:
             return warnings_of_sign(recipe.regularization.sign, self.sign)
         first, *rest = suspicions
@@ -229,6 +236,27 @@ def warnings_of_sign(assumed: SampleSign, sign: int) -> list[str]:
             "the directions are turned by 180°, which explains the frames equally well"
         ]
     return []
+
+
+def said_of_outlying(single: Outlying) -> str:
+    """Return a warning about frames that do not fit the others."""
+    do, them, was, is_negative = (
+        "does",
+        "it",
+        "its direction, and whether it was",
+        "it is a negative, or its direction is",
+    )
+    if len(single.numbers) > 1:
+        do, them, was = "do", "them", "their directions, and whether they were"
+        is_negative = "they are negatives, or their directions are"
+    cause = f"check {was} exposed twice, displaced, flipped or saved with another curve"
+    if single.negatives == single.numbers:
+        cause = f"{is_negative} turned by 180°"
+    return (
+        f"{numbered(single.numbers)} {do} not fit the others, which predict each other to within {single.rest:.0%} of "
+        f"their signal, but {them} only to within {single.own:.0%}; {cause}; correct {them}, or leave {them} out "
+        "(leave_out)"
+    )
 
 
 def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:

@@ -21,8 +21,7 @@ from napari_diner.physics.lensless.tiles import TiledMultiHeight
 from napari_diner.preprocess.changed import CHANGED_CURE
 from napari_diner.preprocess.soundness import OTHER_EXPOSURE
 from napari_diner.tasks.blurred_frames import blurred_frames, warnings_of_blur
-from napari_diner.tasks.exchanged_halves import exchanged_halves, warnings_of_halves
-from napari_diner.tasks.foreign_regions import foreign_regions, warnings_of_regions
+from napari_diner.tasks.frame_doubts import frame_doubts
 from napari_diner.tasks.frame_list import about_distances, frame_list
 from napari_diner.tasks.job import Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.lensless.calibrate import check_calibration
@@ -40,7 +39,6 @@ from napari_diner.tasks.lensless.geometry_doubts import GeometryDoubts
 from napari_diner.tasks.lensless.illumination import illumination_doubts, illumination_report
 from napari_diner.tasks.lensless.memory import plan
 from napari_diner.tasks.lensless.model import ModelBuilder
-from napari_diner.tasks.lensless.other_magnification import enlarged_frames, warnings_of_magnification
 from napari_diner.tasks.lensless.out_of_focus import out_of_focus
 from napari_diner.tasks.lensless.phase_output import phase_images
 from napari_diner.tasks.lensless.plausibility import doubts
@@ -53,8 +51,6 @@ from napari_diner.tasks.lensless.stages import LenslessStages
 from napari_diner.tasks.lensless.state import LenslessState
 from napari_diner.tasks.lensless.truth import Truth, band_errors, check_truth, score
 from napari_diner.tasks.lensless.uncertainty import uncertainty_images, uncertainty_report
-from napari_diner.tasks.other_contrast import frames_of_other_contrast, warnings_of_contrast
-from napari_diner.tasks.predicted_spectra import PredictedSpectra
 from napari_diner.tasks.preflight import Finding, saturation
 from napari_diner.tasks.report import psnr_db
 from napari_diner.tasks.static_pattern import static_pattern
@@ -292,35 +288,29 @@ class LenslessJob(Job[LenslessState]):
                 *unexplained.warnings(*_DOUBTFUL, first=record.first_cure),
                 *unexplained.frame_warnings(_DOUBTFUL_FRAME, _OF_FRAME),
             ]
-        spectra = PredictedSpectra.of(left, empty, levels)
-        halves, others = exchanged_halves(left, empty, levels), frames_of_other_contrast(spectra)
-        swapped = {half.frame for half in halves}
-        is_scaled = self._used.registration in ("similarity", "deformation")
-        enlarged = [] if is_scaled or halves else enlarged_frames(left, empty, unexplained)
-        regions = [region for region in foreign_regions(left, empty) if region.frame not in swapped]
+        frames = frame_doubts(
+            left,
+            empty,
+            unexplained,
+            levels,
+            cure="mask them, or leave these frames out (leave_out)",
+            cure_of_scale="registration: similarity",
+            is_scaled=self._used.registration in ("similarity", "deformation"),
+        )
         # another exposure that is not provided for leaves residuals like those of a blur, also in other frames
         uneven = float(np.abs(np.array(levels) / np.median(levels) - 1).max()) > OTHER_EXPOSURE
         is_misled = uneven and not _has_gains(self._used)
-        other_than = dict([*others, *enlarged])
-        blurred = [] if is_misled else [pair for pair in blurred_frames(spectra) if pair[0] not in other_than]
+        blurred = [] if is_misled else [pair for pair in blurred_frames(frames.spectra) if pair[0] not in frames.unlike]
         # wrong settings leave something that frames share, too, but more that they do not
         least = _MOSTLY if unexplained.is_doubtful(*_DOUBTFUL[:2]) else 0.0
         static = static_pattern(left, empty, is_corrected=self._used.preprocess.flat is not None, least=least)
-        named = [
-            *(one.frame for one in regions),
-            *(half.frame for half in halves),
-            *(number for number, _ in (*blurred, *others)),
-        ]
+        named = frames.named | {number for number, _ in blurred}
         return [
-            *warnings_of_halves(halves),
-            *warnings_of_magnification(enlarged),
-            *warnings_of_contrast(others),
-            *warnings_of_regions(regions, "mask them, or leave these frames out (leave_out)"),
+            *frames.texts,
             *(static or unexplained.warnings(*_DOUBTFUL, first=record.first_cure)),
             *([] if static else stripes_left(left, empty)),
             *warnings_of_blur(blurred, distances_um),
-            # such frames also disturb the prediction of sound ones
-            *([] if halves or enlarged else unexplained.frame_warnings(_DOUBTFUL_FRAME, _OF_FRAME, named)),
+            *([] if frames.disturbs else unexplained.frame_warnings(_DOUBTFUL_FRAME, _OF_FRAME, named)),
         ]
 
     def _behind(self, state: LenslessState, unexplained: Unexplained) -> list[str]:

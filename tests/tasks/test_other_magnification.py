@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage
 
 import napari_diner as nd
-from napari_diner.tasks.lensless.other_magnification import enlarged_frames, warnings_of_magnification
+from napari_diner.tasks.other_magnification import enlarged_frames, warnings_of_magnification
 from napari_diner.tasks.unexplained import Unexplained
 from tests.kit.runs import finished
 
@@ -57,4 +57,4 @@ def test_other_errors_are_not_taken_for_a_magnification() -> None:
     assert number == 1 and scale == pytest.approx(1.03, abs=0.006)
     others = (np.roll(light[1], 2, 0), 0.7 * light[1], ndimage.gaussian_filter(light[1], 1), light[3], light[1])
     assert [found(other) for other in others] == [[]] * len(others)
-    assert "frames 1 and 3 have about 0.96 to 1.04 times" in warnings_of_magnification([(0, 1.04), (2, 0.96)])[0]
+    assert "frames 1 and 3 have about 0.96 to 1.04 times" in warnings_of_magnification([(0, 1.04), (2, 0.96)], "x")[0]

@@ -57,22 +57,25 @@ def enlarged_frames(residual: Frames, trivial: Frames, unexplained: Unexplained)
     return sorted(found)
 
 
-def warnings_of_magnification(enlarged: Sequence[tuple[int, float]]) -> list[str]:
+def warnings_of_magnification(enlarged: Sequence[tuple[int, float]], cure: str) -> list[str]:
     """Return a warning that names frames of another magnification.
 
     Parameters
     ----------
     enlarged
         As returned by `enlarged_frames`.
+    cure
+        What removes such differences, as in ``"registration: similarity"``; empty if nothing does.
     """
     if not enlarged:
         return []
     numbers, scales = zip(*enlarged, strict=True)
     ends = dict.fromkeys(f"{scale:.3g}" for scale in (min(scales), max(scales)))
     have, them = ("has", "it") if len(enlarged) == 1 else ("have", "them")
+    removed = f"{cure} estimates and removes such differences, or leave" if cure else "record them alike, or leave"
     return [
         f"{numbered(numbers)} {have} about {' to '.join(ends)} times the magnification that the others let expect; "
-        f"registration: similarity estimates and removes such differences, or leave {them} out (leave_out)"
+        f"{removed} {them} out (leave_out)"
     ]
 
 
