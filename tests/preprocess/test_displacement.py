@@ -11,7 +11,7 @@ import pytest
 
 import napari_diner as nd
 from napari_diner.physics.optics import Optics
-from napari_diner.preprocess.displacement import displaced, displacements
+from napari_diner.preprocess.displacement import displacements, moves, warnings_of_displacements
 
 DISTANCES = (260.0, 310.0, 350.0, 420.0)
 LIGHT = Optics(1.4, 0.633)
@@ -25,6 +25,10 @@ def amplitudes(size: int = 128, **settings: Any) -> tuple[npt.NDArray[np.float32
     )  # fmt: skip
     shifts = np.array(data.recipe.shifts_um or [(0.0, 0.0)] * len(data.recipe.distances_um))
     return np.sqrt(data.data.data.astype(np.float32)), shifts / LIGHT.pixel_size_um
+
+
+def displaced(*recorded: Any) -> list[str]:
+    return warnings_of_displacements(displacements(*recorded))
 
 
 @pytest.mark.parametrize("settings", [{}, {"amplitude_min": 1.0}, {"bits": 8, "noise_sigma": 0.02}])
@@ -86,6 +90,13 @@ def test_a_run_warns_unless_the_displacement_is_provided_for() -> None:
         {"calibration": {"tilt": True}},
     ):
         assert not warns(**provided)
+
+
+def test_positions_of_frames_are_those_of_their_pairs() -> None:
+    stack, shifts = amplitudes(160, drift_px=3.0, amplitude_min=1.0)
+    order = [2, 0, 3, 1]
+    found = moves(displacements(stack[order], LIGHT, [DISTANCES[k] for k in order]), 4)
+    np.testing.assert_allclose(found, (shifts - shifts.mean(0))[order], atol=0.5)
 
 
 def test_frames_of_another_sample_are_not_displaced() -> None:

@@ -92,21 +92,34 @@ def displacements(amplitudes: Array, optics: Optics, distances_um: Sequence[floa
     return pairs
 
 
-def displaced(amplitudes: Array, optics: Optics, distances_um: Sequence[float]) -> list[str]:
-    """Return a warning about frames displaced by a pixel or more; see `displacements`."""
-    clear = [
-        pair
-        for pair in displacements(amplitudes, optics, distances_um)
-        if pair.length > max(_DISPLACED_PX, _CERTAIN * pair.error)
-    ]
-    if not clear:
+def worst_displacement(pairs: Sequence[Displacement]) -> Displacement | None:
+    """Return the largest displacement of a pixel or more that is certain, or None; see `displacements`."""
+    clear = [pair for pair in pairs if pair.length > max(_DISPLACED_PX, _CERTAIN * pair.error)]
+    return max(clear, key=lambda pair: pair.length, default=None)
+
+
+def warnings_of_displacements(pairs: Sequence[Displacement]) -> list[str]:
+    """Return a warning if frames are certainly displaced by a pixel or more; see `displacements`."""
+    worst = worst_displacement(pairs)
+    if worst is None:
         return []
-    worst = max(clear, key=lambda pair: pair.length)
     a, b = sorted((worst.first + 1, worst.second + 1))
     return [
         f"the frames are displaced against each other, by about {worst.length:.2g} pixels between frames {a} and {b}; "
         "registration: shift estimates and removes displacements"
     ]
+
+
+def moves(pairs: Sequence[Displacement], frames: int) -> npt.NDArray[np.float64]:
+    """Return the displacement (dy, dx) of each frame from their mean, in pixels, (N, 2); see `displacements`.
+
+    Frames without a pair are where the frame of the next shorter distance is.
+    """
+    found: npt.NDArray[np.float64] = np.zeros((frames, 2))
+    for pair in pairs:  # from the nearest frame to the farthest
+        found[pair.second] = found[pair.first] + (pair.dy, pair.dx)
+    found -= found.mean(0)
+    return found
 
 
 def _shift_of(

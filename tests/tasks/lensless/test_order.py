@@ -15,6 +15,7 @@ from napari_diner.physics.propagation import transfer_function
 from napari_diner.preprocess.distances import DistanceFit
 from napari_diner.preprocess.soundness import numbered
 from napari_diner.tasks.frame_list import listed
+from napari_diner.tasks.lensless.order import likelier_way
 
 DISTANCES = (200.0, 240.0, 280.0, 320.0, 360.0)
 LIGHT = {"wavelength_um": 0.633, "pixel_size_um": 1.4}
@@ -51,6 +52,17 @@ def test_two_exchanged_distances_are_named_with_what_they_explain() -> None:
     assert text.startswith("frames 2 and 4 fit better with their distances exchanged")
     shares = re.search(r"leaves ([\d.]+) % unexplained instead of ([\d.]+) %", text)
     assert shares is not None and float(shares[1]) < 0.5 * float(shares[2])
+
+
+def test_of_two_lists_that_fit_equally_well_the_one_nearer_to_that_given_is_named() -> None:
+    sample = nd.sample("lensless", height_px=80, width_px=88, distances_um=DISTANCES, seed=3, **LIGHT)
+    fit = DistanceFit(np.sqrt(sample.data.data), Optics(1.4, 0.633))
+    right = np.array(DISTANCES)
+    given, turned = right[[3, 1, 2, 0, 4]], right[::-1]
+    assert fit.misfit(turned) < fit.misfit(given)
+    assert likelier_way(fit, given, turned).tolist() == right.tolist()
+    assert likelier_way(fit, given, right).tolist() == right.tolist()
+    assert likelier_way(fit, turned, right).tolist() == right.tolist()
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3, 4, 0), (4, 3, 2, 1, 0)])

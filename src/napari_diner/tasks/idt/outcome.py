@@ -214,7 +214,7 @@ def outcome_of(
         # suspicions come from single scattering, which does not describe such samples
         is_explained = not (of_reach or is_sampled)
     # whoever ends a run early does not want to wait, and this takes seconds with many frames
-    is_clear = record.finished and not recording.first_cure and unexplained.share < _MOSTLY_EXPLAINED and not disturbs
+    is_clear = record.finished and not first and unexplained.share < _MOSTLY_EXPLAINED and not disturbs
     if is_clear and isinstance(state.models, ComputedModels):
         models, weight = state.models.of_size(*contrast.shape[2:]), priors.tikhonov or None
         warnings += warnings_of_ends(

@@ -73,7 +73,7 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, lo
     nominal = np.asarray(setup.heights.distances_um)
     misfit, (best, order) = fit.misfit(nominal), fit.best_order(nominal)
     if best < misfit - _BETTER_ORDER:
-        order = _sharper_way(fit, order)
+        order = _sharper_way(fit, likelier_way(fit, nominal, order))
         before, after = look.at(nominal), look.at(order)
         if after.share < _CONFIRMED_ORDER * before.share and after.beyond_noise < _HOPELESS:
             text = f"{_of_order(nominal, order)}: {instead(before, after)}; check the list of distances"
@@ -203,6 +203,14 @@ def distance_fit(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames)
     repeats = setup.padding_mode == "none"
     fit = DistanceFit(prepared.amplitudes, setup.frame_optics, setup.heights.shifts_um, repeats=repeats)
     return fit if fit.is_usable else None
+
+
+def likelier_way(fit: DistanceFit, nominal: Vector, order: Vector) -> Vector:
+    """Return distances, or the same in reverse if they explain the frames equally well and are nearer to a list."""
+    turned = reversed_order(order)
+    if np.array_equal(turned, nominal) or fit.misfit(turned) > fit.misfit(order) + _AS_WELL:
+        return order
+    return min(order, turned, key=lambda one: int((one != nominal).sum()))
 
 
 def _sharper_way(fit: DistanceFit, distances_um: Vector) -> Vector:

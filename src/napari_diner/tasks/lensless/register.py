@@ -16,7 +16,7 @@ from napari_diner.physics.lensless.contrast_transfer import contrast_transfer_in
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.multiheight import MultiHeight
 from napari_diner.physics.padding import Padding
-from napari_diner.preprocess.displacement import displaced
+from napari_diner.preprocess.displacement import Displacement, displacements
 from napari_diner.preprocess.focus import Refocus
 from napari_diner.preprocess.similarity import (
     Similarity,
@@ -70,8 +70,8 @@ def check_registration(recipe: LenslessRecipe, frames: int) -> None:
         )
 
 
-def unregistered(recipe: LenslessRecipe, prepared: PreparedFrames) -> list[str]:
-    """Return a warning about displaced frames, if the recipe does not provide for displacements."""
+def unregistered(recipe: LenslessRecipe, prepared: PreparedFrames) -> list[Displacement]:
+    """Return the displacements of frames, if the recipe does not provide for any."""
     calibration = recipe.calibration
     if (
         recipe.registration != "off"
@@ -82,7 +82,7 @@ def unregistered(recipe: LenslessRecipe, prepared: PreparedFrames) -> list[str]:
     ):
         return []
     setup = Setup.of(recipe)
-    return displaced(prepared.amplitudes, setup.frame_optics, setup.heights.distances_um)
+    return displacements(prepared.amplitudes, setup.frame_optics, setup.heights.distances_um)
 
 
 @dataclass(frozen=True)

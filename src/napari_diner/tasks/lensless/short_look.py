@@ -111,6 +111,12 @@ class ShortLook:
         setup = self._setup.with_heights(distances_um=tuple(distances_um.tolist()))
         return self._unexplained(setup, steps=_SHORTER if quick else _SHORT)
 
+    def moved(self, moves_px: Vector) -> Unexplained:
+        """Return the unexplained share with displacements (dy, dx) of the frames, in pixels, (N, 2)."""
+        shifts = moves_px * self._setup.frame_optics.pixel_size_um
+        shifts_um = tuple((float(dy), float(dx)) for dy, dx in shifts)
+        return self._unexplained(self._setup.with_heights(shifts_um=shifts_um))
+
     def with_gains(self, gains: Vector | None) -> Unexplained:
         """Return the same with other gains of the frames, or with those of the setup."""
         return self._unexplained(
