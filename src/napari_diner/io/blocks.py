@@ -1,8 +1,8 @@
 """Arrays in compressed blocks, from which any part is read without the rest.
 
-Whole numbers of neighbouring samples are alike. Each block is predicted from its left neighbours, or from those above
-as well; the differences are sorted by the bytes of their numbers and deflated (RFC 1951), whose Huffman codes take
-bits for each byte as it is rare.
+Whole numbers of neighbouring samples are alike, and so may be those of a sample, such as its colours. Each block is
+predicted from its left neighbours, or from those above as well, and from the number before; the differences are sorted
+by the bytes of their numbers and deflated (RFC 1951), whose Huffman codes take bits for each byte as it is rare.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Read = Callable[[int, int], bytes]
 
 # samples along the last two axes of a block, or of the only axis; other axes have one
 _EDGE, _LINE = 256, 65536
-# axes, from the last of the samples, along which differences are taken
-_PREDICTIONS = ((), (-1,), (-1, -2))
+# axes along which differences are taken: 0 is that of the numbers of a sample, others count from the last of the samples
+_PREDICTIONS: tuple[tuple[int, ...], ...] = ((), (-1,), (-1, -2), (0,), (0, -1), (0, -1, -2))
 _LEVEL = 9
 
 
@@ -102,7 +102,9 @@ class Blocks:
 def _deflated(block: Array) -> bytes:
     """Return a block of samples by the prediction that leaves least, whose number is the first byte."""
     found = []
-    for number, axes in enumerate(_PREDICTIONS[: len(block.shape)]):
+    for number, axes in enumerate(_PREDICTIONS):
+        if not _is_possible(axes, block.shape):
+            continue
         planes = np.moveaxis(block, -1, 0)
         # differences of unsigned numbers wrap round, and so do their sums
         for axis in axes:
@@ -133,8 +135,13 @@ def _inflated(content: bytes, shape: tuple[int, ...], dtype: DType) -> Array:
     numbers = np.frombuffer(plain, np.uint8).reshape(size, count).T
     planes = np.ascontiguousarray(numbers).view(dtype.newbyteorder("<")).reshape(shape[-1], *shape[:-1]).astype(dtype)
     axes = _PREDICTIONS[content[0]]
-    if len(axes) >= len(shape):
+    if not _is_possible(axes, shape):
         raise ValueError("its blocks were predicted along an axis that they do not have")
     for axis in reversed(axes):
         planes = np.cumsum(planes, axis=axis, dtype=dtype)
     return np.moveaxis(planes, 0, -1)
+
+
+def _is_possible(axes: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Return whether a block, with the numbers of a sample last, has the axes of a prediction."""
+    return (0 not in axes or shape[-1] > 1) and sum(axis < 0 for axis in axes) < len(shape)

@@ -83,6 +83,20 @@ def test_values_that_share_a_key_share_a_correction(tmp_path: Path) -> None:
     np.testing.assert_array_equal(kept.index, stored.index)
 
 
+def test_no_index_is_stored_where_corrections_take_less(tmp_path: Path) -> None:
+    y, x = np.mgrid[:120, :90]
+    data = (2000 + 900 * np.sin(x / 9) * np.cos(y / 7)).astype(np.uint16)
+    result = fit(FitData(data, "YX"), max_error=4, **SHARED)
+    assert result.report["unique_values"] == len(np.unique(data))
+    save(result, tmp_path / "fit")
+    model = FitModel.open(tmp_path / "fit")
+    assert model.fitted().index is None
+    # the index of 11 bits, which neighbours do not predict, would take more than all of it
+    assert sum(array.nbytes for name, array in result.weights.items() if "backbone" not in name) < 5 * data.size / 8
+    assert np.abs(model.evaluate().astype(int) - data).max() <= 4
+    assert np.abs(model.evaluate((slice(30, 33), 5)).astype(int) - data[30:33, 5]).max() <= 4
+
+
 def test_a_larger_error_takes_fewer_bits() -> None:
     y, x = np.mgrid[:64, :64]
     data = (2000 + 900 * np.sin(x / 9) * np.cos(y / 7)).astype(np.uint16)

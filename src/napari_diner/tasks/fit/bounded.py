@@ -99,48 +99,91 @@ def bounded(fitted: Fitted, rows: Array, max_error: float) -> Bounded:
         See `correction_step`.
     """
     step, layout = correction_step(fitted.layout, max_error), fitted.layout
-    representation, levels = fitted.representation, None
+    representation = fitted.representation
     weights = pack(replace(fitted, recipe=fitted.recipe.updated({"stored_bits": 32})))
-    names = [CORRECTIONS]
-    if isinstance(representation, Diner):
-        table = weights[TABLE]
-        is_set = fitted.recipe.stored_bits < 32
-        levels = 1 << fitted.recipe.stored_bits if is_set else _best(representation, table, layout, rows, step)
-        weights |= rounded(table, levels)
-        names.append(TABLE)
-        if INDEX in weights:
-            names.append(INDEX)
-            weights[INDEX] = weights[INDEX][..., None]
-        table = unpacked_table(weights)
-        outputs = evaluated(representation, table.reshape(-1, table.shape[-1]))
-    else:
+    if not isinstance(representation, Diner):
         with torch.no_grad():
             outputs = representation.exact().flatten(1).T.cpu().numpy()
+        codes = _codes(layout, rows, outputs, step)
+        weights[CORRECTIONS] = _smallest(codes).reshape(*layout.sample_shape, layout.outputs)
+        return _stored(weights, [CORRECTIONS], outputs, codes, step, None)
+    index = weights.pop(INDEX, None)
+    if index is None:
+        return _of_table(fitted, weights, rows, step)
+    # equal values share a key and a correction, but the index of keys may take more than a correction for each sample
+    ways = (_of_table(fitted, weights, rows, step, index, shares=shares) for shares in (True, False))
+    return min(ways, key=lambda way: sum(array.nbytes for array in way.weights.values()))
+
+
+def _of_table(
+    fitted: Fitted,
+    weights: dict[str, Array],
+    rows: Array,
+    step: float,
+    index: Array | None = None,
+    *,
+    shares: bool = False,
+) -> Bounded:
+    """Return a DINER as it is stored; with an index of its keys, or with a key and a correction for each sample."""
+    representation, layout, table = fitted.representation, fitted.layout, weights[TABLE]
+    assert isinstance(representation, Diner)
+    if fitted.recipe.stored_bits < 32:
+        levels = 1 << fitted.recipe.stored_bits
+    else:
+        levels = _best(representation, table, layout, rows, step, None if shares else index)
+    parts = weights | rounded(table, levels)
+    keys = unpacked_table(parts)
+    outputs = evaluated(representation, keys.reshape(-1, keys.shape[-1]))
     codes = _codes(layout, rows, outputs, step)
-    samples = () if fitted.index is not None else layout.sample_shape
-    weights[CORRECTIONS] = _smallest(codes).reshape(*samples or (-1,), layout.outputs)
+    parts[CORRECTIONS] = _smallest(codes)
+    names = [CORRECTIONS, TABLE]
+    if index is None:
+        parts[CORRECTIONS] = parts[CORRECTIONS].reshape(*layout.sample_shape, layout.outputs)
+    elif shares:
+        names.append(INDEX)
+        parts[INDEX] = index[..., None]
+    else:
+        parts |= {name: parts[name][index] for name in names}
+    return _stored(parts, names, outputs, codes, step, levels)
+
+
+def _stored(
+    weights: dict[str, Array],
+    names: list[str],
+    outputs: npt.NDArray[np.float32],
+    codes: npt.NDArray[np.int32],
+    step: float,
+    levels: int | None,
+) -> Bounded:
     stored, header = coded(weights, names)
-    share = float(np.count_nonzero(codes)) / codes.size
     header[CORRECTION_STEP] = json.dumps(step)
+    share = float(np.count_nonzero(codes)) / codes.size
     return Bounded(stored, header, corrected(outputs, codes, step), levels, share)
 
 
-def _best(representation: Diner, table: Array, layout: Layout, rows: Array, step: float) -> int:
-    """Return the number of values of a rounded table with the smallest file, judged in the middle of the data."""
-    shape = table.shape[:-1]
+def _best(
+    representation: Diner, table: Array, layout: Layout, rows: Array, step: float, index: Array | None = None
+) -> int:
+    """Return the number of values of a rounded table with the smallest file, judged in the middle of the data.
+
+    With an index, each sample is stored with a key of its own.
+    """
+    shape = table.shape[:-1] if index is None else index.shape
     edges = (_TRIED,) if len(shape) == 1 else (*[1] * (len(shape) - 2), *[round(_TRIED**0.5)] * 2)
     box = tuple(
         slice((size - min(edge, size)) // 2, (size + min(edge, size)) // 2)
         for size, edge in zip(shape, edges, strict=True)
     )
-    own = rows.reshape(*shape, -1)[box]
+    own: tuple[slice, ...] | Array = box if index is None else index[box]
+    some = (rows.reshape(*shape, -1) if index is None else rows)[own]
     sizes = []
     for levels in _LEVELS:
         parts = rounded(table, levels)
-        keys = unpacked_table({name: parts[name][box] if name == TABLE else parts[name] for name in parts})
+        tried = {TABLE: parts[TABLE][own]}
+        keys = unpacked_table(parts | tried)
         outputs = evaluated(representation, keys.reshape(-1, keys.shape[-1]))
-        codes = _smallest(_codes(layout, own.reshape(len(outputs), -1), outputs, step))
-        tried = {TABLE: parts[TABLE][box], CORRECTIONS: codes.reshape(own.shape)}
+        codes = _smallest(_codes(layout, some.reshape(len(outputs), -1), outputs, step))
+        tried[CORRECTIONS] = codes.reshape(some.shape)
         sizes.append(sum(array.nbytes for array in coded(tried, list(tried))[0].values()))
     return _LEVELS[int(np.argmin(sizes))]
 
