@@ -47,6 +47,16 @@ def test_what_neighbours_have_in_common_takes_no_room() -> None:
     assert len(content) < smooth.nbytes / 200
 
 
+@pytest.mark.parametrize("shape", [(256, 256, 3), (65_536, 3)])
+def test_what_the_numbers_of_a_sample_have_in_common_is_stored_once(shape: tuple[int, ...]) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, shape[:-1])
+    colours, form = np.stack([grey, grey + 9, grey - 1], -1).astype(np.uint8), Blocks(shape, np.dtype(np.uint8))
+    content, ends = form.encode(colours)
+    alone, _ = Blocks((*shape[:-1], 1), form.dtype).encode(colours[..., :1])
+    assert len(content) < 1.02 * len(alone)
+    np.testing.assert_array_equal(form.decode(lambda begin, end: content[begin:end].tobytes(), ends), colours)
+
+
 def damaged(content: npt.NDArray[np.uint8], ends: npt.NDArray[np.uint64]) -> dict[str, tuple[bytes, Any]]:
     whole = content.tobytes()
     return {
