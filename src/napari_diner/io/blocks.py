@@ -22,7 +22,7 @@ Read = Callable[[int, int], bytes]
 
 # samples along the last two axes of a block, or of the only axis; other axes have one
 _EDGE, _LINE = 256, 65536
-# axes along which differences are taken: 0 is that of the numbers of a sample, others count from the last of the samples
+# axes along which differences are taken: 0 is that of the numbers of a sample, others count from the samples' last
 _PREDICTIONS: tuple[tuple[int, ...], ...] = ((), (-1,), (-1, -2), (0,), (0, -1), (0, -1, -2))
 _LEVEL = 9
 

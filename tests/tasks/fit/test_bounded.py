@@ -69,7 +69,7 @@ def test_no_value_is_off_by_more(name: str, changes: dict[str, Any], tmp_path: P
 
 
 def test_values_that_share_a_key_share_a_correction(tmp_path: Path) -> None:
-    data = np.random.default_rng(1).integers(0, 60, (30, 40)).astype(np.uint16) * 7
+    data = np.random.default_rng(1).integers(0, 60, (30, 40)).astype(np.uint16) * 700
     result = fit(FitData(data, "YX"), max_error=2, **SHARED)
     assert result.report["unique_values"] == 60
     save(result, tmp_path / "fit")
@@ -91,8 +91,9 @@ def test_no_index_is_stored_where_corrections_take_less(tmp_path: Path) -> None:
     save(result, tmp_path / "fit")
     model = FitModel.open(tmp_path / "fit")
     assert model.fitted().index is None
-    # the index of 11 bits, which neighbours do not predict, would take more than all of it
-    assert sum(array.nbytes for name, array in result.weights.items() if "backbone" not in name) < 5 * data.size / 8
+    # the index of 11 bits, which neighbours do not predict, would take more than all of it; the network is constant
+    assert result.report["table_levels"] == 1
+    assert sum(array.nbytes for array in result.weights.values()) < 5 * data.size / 8
     assert np.abs(model.evaluate().astype(int) - data).max() <= 4
     assert np.abs(model.evaluate((slice(30, 33), 5)).astype(int) - data[30:33, 5]).max() <= 4
 

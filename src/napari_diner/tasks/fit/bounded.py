@@ -144,7 +144,17 @@ def _of_table(
         parts[INDEX] = index[..., None]
     else:
         parts |= {name: parts[name][index] for name in names}
+    if levels == 1:
+        network = [name for name in parts if name.startswith("backbone.")]
+        parts |= _constant({name: parts[name] for name in network}, outputs[0])
+        names += network
     return _stored(parts, names, outputs, codes, step, levels)
+
+
+def _constant(network: dict[str, Array], outputs: npt.NDArray[np.float32]) -> dict[str, Array]:
+    """Return the weights of a network with the same outputs for any key, which take no room in blocks."""
+    last = max((name for name in network if name.endswith(".bias")), key=lambda name: int(name.split(".")[1]))
+    return {name: outputs.copy() if name == last else np.zeros_like(weights) for name, weights in network.items()}
 
 
 def _stored(
@@ -176,6 +186,9 @@ def _best(
     )
     own: tuple[slice, ...] | Array = box if index is None else index[box]
     some = (rows.reshape(*shape, -1) if index is None else rows)[own]
+    part = some.size / (math.prod(shape) * layout.outputs)
+    # what the network takes of these samples
+    network = 4 * sum(weights.numel() for weights in representation.backbone.parameters()) * part
     sizes = []
     for levels in _LEVELS:
         parts = rounded(table, levels)
@@ -184,7 +197,8 @@ def _best(
         outputs = evaluated(representation, keys.reshape(-1, keys.shape[-1]))
         codes = _smallest(_codes(layout, some.reshape(len(outputs), -1), outputs, step))
         tried[CORRECTIONS] = codes.reshape(some.shape)
-        sizes.append(sum(array.nbytes for array in coded(tried, list(tried))[0].values()))
+        size = sum(array.nbytes for array in coded(tried, list(tried))[0].values())
+        sizes.append(size if levels == 1 else size + network)
     return _LEVELS[int(np.argmin(sizes))]
 
 
