@@ -43,7 +43,7 @@ def test_other_errors_are_not_taken_for_a_turn() -> None:
         seen = light.copy()
         seen[1] = changed
         residual, trivial = light - seen, -seen
-        return turned_frames(residual, trivial, Unexplained.of(residual, trivial), ())
+        return turned_frames(residual, trivial, Unexplained.of(residual, trivial))
 
     assert found(np.rot90(light[1])) == [Turned(1, "turned by 90°")]
     assert found(np.roll(light[1], (2, -7), (0, 1))) == [Turned(1, "", (2, -7))]

@@ -67,16 +67,18 @@ def frame_doubts(
         Whether frames are looked at that are the mean of two; frames between two distances look like that.
     """
     spectra = PredictedSpectra.of(residual, trivial, levels)
-    halves, others = exchanged_halves(residual, trivial, levels), frames_of_other_contrast(spectra)
-    named = {half.frame for half in halves}
+    others = frames_of_other_contrast(spectra)
+    # negatives disturb the prediction of all others most
     negatives = [number for number, factor in others if factor < 0]
-    turned = [] if halves else turned_frames(residual, trivial, unexplained, negatives)
+    halves = [] if negatives else exchanged_halves(residual, trivial, levels)
+    named = {half.frame for half in halves}
+    turned = [] if halves or negatives else turned_frames(residual, trivial, unexplained)
     moved = named | {one.frame for one in turned}
     mixed = mixed_frames(residual, trivial, moved) if mixes else []
     moved |= {frame for frame, _ in mixed}
     if moved and not negatives:
         others = []  # sound frames differ in contrast from a prediction that is disturbed
-    enlarged = [] if is_scaled or halves else enlarged_frames(residual, trivial, unexplained)
+    enlarged = [] if is_scaled or halves or negatives else enlarged_frames(residual, trivial, unexplained)
     enlarged = [one for one in enlarged if one[0] not in moved]
     unlike = {number for number, _ in (*others, *enlarged)}
     regions = [region for region in foreign_regions(residual, trivial) if region.frame not in moved | unlike]
@@ -90,7 +92,7 @@ def frame_doubts(
             *warnings_of_regions(regions, cure),
         ),
         frozenset(moved | unlike | {region.frame for region in regions}),
-        bool(halves or enlarged or turned or mixed),
+        bool(halves or enlarged or turned or mixed or negatives),
         spectra,
         frozenset(unlike | moved),
     )

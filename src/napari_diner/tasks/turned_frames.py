@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +19,9 @@ Image = npt.NDArray[np.float32]
 _MOST_PX, _FEWEST_FRAMES = 512, 4
 # part of the variation of a frame that is left beyond noise from which it is looked at, and the most such frames
 _LEAST, _MOST = 2e-3, 6
-# correlation with the expected frame, turned or displaced, and how much of the rest to one it must leave
-_ALIKE, _LEFT = 0.7, 0.4
+# Correlation with the expected frame, turned or displaced; how much higher it is than that without a turn, which is the
+# highest in sound frames; and what a displacement leaves of the rest to one, as other errors also displace detail.
+_ALIKE, _HIGHER, _LEFT = 0.7, 0.12, 0.4
 # least and largest displacement, in pixels, the latter as a part of the side
 _NEAREST, _FARTHEST = 1.0, 0.25
 _TURNS: dict[str, Callable[[Image], Image]] = {
@@ -45,7 +46,7 @@ class Turned(NamedTuple):
     """Its displacement (down, right)."""
 
 
-def turned_frames(residual: Frames, trivial: Frames, unexplained: Unexplained, named: Collection[int]) -> list[Turned]:
+def turned_frames(residual: Frames, trivial: Frames, unexplained: Unexplained) -> list[Turned]:
     """Return frames that are much more like their prediction if that is flipped, turned or displaced.
 
     A wrong frame also bends its prediction, as a part of it is explained by the object, and that of frames that are
@@ -57,8 +58,6 @@ def turned_frames(residual: Frames, trivial: Frames, unexplained: Unexplained, n
         Residuals, (N, Y, X), of the result and of a trivial answer, model minus data.
     unexplained
         What they say about each frame.
-    named
-        Frames that are left out, as another warning names them.
     """
     if len(trivial) < _FEWEST_FRAMES:
         return []
@@ -69,10 +68,9 @@ def turned_frames(residual: Frames, trivial: Frames, unexplained: Unexplained, n
     for number in np.argsort(-beyond)[:_MOST].tolist():
         if beyond[number] < _LEAST:
             break
-        if number not in named:
-            seen = -trivial[number][cut].astype(np.float32)
-            turned = _turned(number, seen, seen + residual[number][cut].astype(np.float32))
-            found += [] if turned is None else [turned]
+        seen = -trivial[number][cut].astype(np.float32)
+        turned = _turned(number, seen, seen + residual[number][cut].astype(np.float32))
+        found += [] if turned is None else [turned]
     return sorted(found)
 
 
@@ -121,8 +119,8 @@ def _turned(number: int, seen: Image, expected: Image) -> Turned | None:
     matches[(distance < _NEAREST) | (distance > _FARTHEST * min(seen.shape))] = -1
     peak = np.unravel_index(int(matches.argmax()), matches.shape)
     moved = float(matches[peak])
-    if max(best, moved) < _ALIKE or 1 - max(best, moved) > _LEFT * (1 - as_given):
-        return None
-    if best >= moved:
+    if best > max(_ALIKE, as_given + _HIGHER, moved):
         return Turned(number, how)
+    if moved < _ALIKE or 1 - moved > _LEFT * (1 - as_given):
+        return None
     return Turned(number, "", (int(rows[peak[0]]), int(columns[peak[1]])))
