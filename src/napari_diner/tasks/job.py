@@ -101,6 +101,8 @@ class Outcome:
     """Why it is without a part of the job that was computed; None if it is not."""
     remarks: Sequence[str] = ()
     """Sentences about a result that is not doubtful because of them; they follow the warnings."""
+    is_coarse: bool = False
+    """Whether it is that of a stage stopped in its preparation, as a warning says, and not what it started from."""
     refutes_suspicions: bool = False
     """Whether the result shows that the suspicions of the job are unfounded; they are not in the report then."""
 

@@ -15,18 +15,24 @@ from napari_diner.tasks.job import StageRecord
 _MOST_NAMED = 2
 
 
-def few_steps(stages: Sequence[StageRecord], *, explained: bool = False, finished: bool = True) -> list[str]:
+def few_steps(
+    stages: Sequence[StageRecord], coarse: bool = False, *, explained: bool = False, finished: bool = True
+) -> list[str]:
     """Return warnings about solvers that took at most one step of many, and so hardly changed their start.
 
     Parameters
     ----------
     stages
         What was done.
+    coarse
+        Whether the last stage has a result although it was stopped in its preparation, and another warning says so.
     explained
         Whether nothing but noise is left unexplained, so that the start left nothing to improve on.
     finished
         Whether the run was not stopped by its owner, which is no fault of the solvers.
     """
+    if coarse:
+        stages = stages[:-1]
     iterative = [stage for stage in stages if stage.most_iterations > 1]
     cut = [stage for stage in iterative if is_cut_short(stage)]
     sentences = [

@@ -302,7 +302,7 @@ class Run(Generic[State]):
         about_result = [
             *([] if problem is None else [str(problem)]),
             *outcome.warnings,
-            *few_steps(self.stages, explained=is_explained(outcome.figures), finished=self.finished),
+            *few_steps(self.stages, outcome.is_coarse, explained=is_explained(outcome.figures), finished=self.finished),
         ]
         if outcome.refutes_suspicions:
             suspicions = ()

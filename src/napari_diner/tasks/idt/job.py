@@ -12,10 +12,10 @@ from napari_diner.tasks.idt.optics import prediction_seconds
 from napari_diner.tasks.idt.outcome import index_of, no_volume, outcome_of, scored_frames
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.recording import IdtRecording
-from napari_diner.tasks.idt.stages import IdtStages
+from napari_diner.tasks.idt.stages import COARSE, IdtStages
 from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.tiles import Tile
-from napari_diner.tasks.idt.time_left import scoring_seconds, warnings_of_solver
+from napari_diner.tasks.idt.time_left import remarks_of_solver, scoring_seconds
 from napari_diner.tasks.idt.uncertainty import uncertainty_report, uncertainty_volumes
 from napari_diner.tasks.job import UNCERTAINTY, Job, Outcome, RunRecord, Stage
 from napari_diner.tasks.preflight import Finding
@@ -104,9 +104,18 @@ class IdtJob(Job[IdtState]):
         if recipe.uncertainty.map and record.timed_out and state.uncertainty is None:
             late = "no time was left for the uncertainty; raise max_seconds, or lower uncertainty.samples"
             warnings.append(late)
-        warnings += warnings_of_solver(recipe, record)
         weights = answer.weights
+        is_coarse = COARSE in state.warnings and record.stages[-1].name.endswith("closed form")
         if state.parameters:  # those of the network
             figures["parameters"] = sum(part.numel() for part in state.parameters.values())
             weights = {name.removeprefix("field."): part.cpu().numpy() for name, part in state.parameters.items()}
-        return replace(answer, arrays=arrays, figures=figures, warnings=warnings, weights=weights)
+        remarks = (*answer.remarks, *remarks_of_solver(recipe, record))
+        return replace(
+            answer,
+            arrays=arrays,
+            figures=figures,
+            warnings=warnings,
+            remarks=remarks,
+            weights=weights,
+            is_coarse=is_coarse,
+        )

@@ -35,6 +35,7 @@ from napari_diner.tasks.idt.uncertainty import again
 from napari_diner.tasks.idt.ways import sign_of_sample, warnings_of_sign
 from napari_diner.tasks.job import UNCERTAINTY, Stage, fewer
 
+COARSE = "fine detail is missing, as the closed form was stopped"
 LINEAR_PHASE_RAD = 0.5
 """Phase above which single scattering is unreliable."""
 # the closed form underestimates the phase; above this value, multiple scattering is worth its time
@@ -176,7 +177,7 @@ class IdtStages:
         choices = {} if regularised.choice is None else {"tikhonov": regularised.choice}
         state = replace(_solved_again(state, regularised), choices={**state.choices, **choices})
         if regularised.is_coarse:
-            state = replace(state, warnings=(*state.warnings, "fine detail is missing, as the closed form was stopped"))
+            state = replace(state, warnings=(*state.warnings, COARSE))
         state = state.with_priors(replace(state.problem.priors, tikhonov=regularised.tikhonov))
         if isinstance(state.models, GivenModels):
             state = self._of_found_sign(state, regularised.volume)

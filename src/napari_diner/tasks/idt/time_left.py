@@ -36,12 +36,13 @@ def is_over(recipe: IdtRecipe, state: IdtState, budget: Budget) -> bool:
     return state.volume is not None and recipe.max_seconds is not None and budget.elapsed() >= recipe.max_seconds
 
 
-def warnings_of_solver(recipe: IdtRecipe, record: RunRecord) -> list[str]:
-    """Return a warning if the time limit of a run had passed before its solver could begin."""
+def remarks_of_solver(recipe: IdtRecipe, record: RunRecord) -> list[str]:
+    """Return a remark if the time limit of a run had passed before its solver could begin."""
     begun = any(stage.name.endswith(recipe.solver) for stage in record.stages)
     if begun or recipe.solver == "tikhonov" or not (record.finished and record.timed_out and record.stages):
         return []
-    return [f"no time was left for {recipe.solver}; the volume is that of {record.stages[0].name}; allow more time"]
+    before = "the volume is that of the stages before it, such as the closed form"
+    return [f"no time was left for {recipe.solver}; {before}; allow more time"]
 
 
 def scoring_seconds(recipe: IdtRecipe) -> float | None:

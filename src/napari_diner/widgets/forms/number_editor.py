@@ -6,14 +6,16 @@ import re
 from typing import SupportsFloat
 
 from qtpy.QtCore import QPoint, Signal
-from qtpy.QtGui import QValidator
-from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QSizePolicy, QToolTip
+from qtpy.QtGui import QShowEvent, QValidator
+from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QSizePolicy, QStyle, QStyleOptionSpinBox, QToolTip
 
 from napari_diner.errors import RecipeError
 from napari_diner.io.units import AMBIGUOUS, length_um
 
 DECIMALS = 12
 """Decimals of a spin box; it shows only those that are needed."""
+# room for the cursor beside a text, and the width up to which a field grows with it
+_CURSOR_PX, _WIDEST_PX = 8, 170
 
 
 class NumberEditor(QDoubleSpinBox):
@@ -67,8 +69,28 @@ class NumberEditor(QDoubleSpinBox):
         self.setMinimumWidth(90)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.valueChanged.connect(self.changed)
+        self.valueChanged.connect(self._make_room)
         if (line := self.lineEdit()) is not None:
             line.textEdited.connect(self._forget_refusal)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """Make room for the text, in the font and the style that are known by now."""
+        super().showEvent(event)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Widen a narrow field, as in a dock at 150 %, so that its text is not cut off; never make it narrower."""
+        style, line = self.style(), self.lineEdit()
+        if style is None or line is None or not self.isVisible():
+            return
+        option = QStyleOptionSpinBox()
+        self.initStyleOption(option)
+        area = QStyle.SubControl.SC_SpinBoxEditField
+        within = style.subControlRect(QStyle.ComplexControl.CC_SpinBox, option, area, self).width()
+        words = (self.text(), self.specialValueText())
+        wanted = max(line.fontMetrics().horizontalAdvance(each) for each in words) + _CURSOR_PX
+        if wanted > within:
+            self.setMinimumWidth(max(self.minimumWidth(), min(self.width() - within + wanted, _WIDEST_PX)))
 
     def value(self) -> float | int | None:  # type: ignore[override]
         """Return the number, as typed so far, or None while the special text is shown."""

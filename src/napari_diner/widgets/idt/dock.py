@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 BACKGROUNDS = {
     "mean": "Mean of each frame",
     "blur": "Blur of each frame",
-    "ratio": "Already I / background",
-    "none": "Already I / background − 1",
+    "ratio": "I / background",
+    "none": "I / background − 1",
 }
 """Titles of the words that a recipe takes for the background; the first is the default."""
 MODELS = {"born": "Single scattering", "multislice": "Multiple scattering"}
