@@ -34,6 +34,12 @@ def check_geometry(qtbot: QtBot, dock: IdtDock) -> None:
     qtbot.waitUntil(lambda: not dock.geometry_check.busy, timeout=60_000)
 
 
+@pytest.mark.parametrize("spread", [0.0, 3e-6, 0.01])
+def test_the_level_of_a_surface_is_within_a_volume_even_if_that_is_almost_empty(spread: float) -> None:
+    data = (1.33 + spread * np.random.default_rng(0).random((4, 20, 20))).astype(np.float32)
+    assert data.min() <= volume_view.surface_level(data) <= data.max()
+
+
 def test_the_sample_fills_the_dock_in(make_napari_viewer: Callable[..., Any]) -> None:
     viewer = make_napari_viewer()
     viewer.open_sample("napari-diner", "cell_recording")
