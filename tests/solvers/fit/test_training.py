@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -124,6 +124,26 @@ def test_searches_are_spread_over_the_run_and_take_the_momentum_off_moved_keys()
     momentum = optimizer.state[diner.hash_table]["exp_avg"]
     assert 0 < int(moved.sum()) < COUNT
     assert float(momentum[moved].abs().max()) == 0 < float(momentum[~moved].abs().max())
+
+
+def test_searches_take_a_small_part_of_a_limited_time() -> None:
+    targets = colours()
+    diner, clock = build(targets, key_range=0.3), Clock()
+
+    class Slow:
+        @property
+        def state(self) -> dict[Tensor, Any]:
+            clock.seconds += 0.4  # what a search takes
+            return {}
+
+    search, optimizer, done = KeySearch(diner, targets, 20, clock.budget(10.0)), Slow(), 0
+    while clock.seconds < 10:
+        clock.seconds += 0.08
+        if search.is_due(clock.seconds / 10.0):
+            list(search.apply(cast(torch.optim.Optimizer, optimizer)))
+            done += 1
+    # all twenty would take most of the time
+    assert 2 <= done <= 4
 
 
 def test_the_last_key_steps_only_help() -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 from napari_diner.representations import interpolation
 from napari_diner.representations.diner import Diner, chunk_size
 from napari_diner.representations.lattice import Lattice
-from napari_diner.solvers.solver import Resumable
+from napari_diner.solvers.solver import Budget, Resumable
 from napari_diner.solvers.step import Step
 
 # number of points of the searched lattice, for any dimension
@@ -42,6 +42,8 @@ _FIRST_DAMPING = 1e-2
 # part of a run with searches: not before the network has learned something, and not so late that
 # moved keys cannot settle
 _SEARCH_SPAN = (0.08, 0.85)
+# part of a limited time for searches: all of them would take most of a short one, and leave few epochs to learn from
+_SEARCH_SHARE = 0.15
 
 
 @torch.no_grad()
@@ -250,23 +252,33 @@ class KeySearch(Resumable):
     targets
         Values to be returned, (outputs, n).
     searches
-        How often to search.
+        How often to search, at most if the time is limited.
+    budget
+        Time for the run; without a limit, searches do not depend on times, so that runs can be repeated.
     """
 
     kept = ("_done",)
 
-    def __init__(self, diner: Diner, targets: Tensor, searches: int) -> None:
+    def __init__(self, diner: Diner, targets: Tensor, searches: int, budget: Budget | None = None) -> None:
         self.diner, self.targets, self.searches = diner, targets, searches
+        self.budget = Budget() if budget is None else budget
+        self._began, self._spent_s, self._timed = self.budget.elapsed(), 0.0, 0
         self._done = 0
 
     def is_due(self, done: float) -> bool:
         """Return whether the next search is due when a fraction of the run is done."""
         first, last = _SEARCH_SPAN
-        return self._done < self.searches and done >= first + (last - first) * self._done / self.searches
+        if self._done == self.searches or done < first + (last - first) * self._done / self.searches:
+            return False
+        if self.budget.ends_at is None or not self._timed:
+            return True
+        next_s = self._spent_s * (1 + 1 / self._timed)
+        return next_s <= _SEARCH_SHARE * (self.budget.elapsed() - self._began)
 
     def apply(self, optimizer: torch.optim.Optimizer) -> Iterator[float]:
         """Search for all keys, and reset the momentum of those that move."""
         self._done += 1
+        began = self.budget.elapsed()
         table = self.diner.hash_table
         moved = torch.zeros(len(table), dtype=torch.bool, device=self.targets.device)
         for count in search_keys(self.diner, self.targets, moved):
@@ -276,6 +288,7 @@ class KeySearch(Resumable):
         if state:
             # the old momentum would carry a key away from its new position
             state["exp_avg"][moved] = 0
+        self._spent_s, self._timed = self._spent_s + self.budget.elapsed() - began, self._timed + 1
 
 
 class KeyPlacement:

@@ -199,7 +199,7 @@ class FitJob(Job[FitState]):
         refinement, batch_size, polish = None, None, False
         if isinstance(state.representation, Diner):
             polish = problem.targets.shape[1] <= _POLISHED
-            refinement = KeySearch(state.representation, problem.targets, recipe.training.searches)
+            refinement = KeySearch(state.representation, problem.targets, recipe.training.searches, budget)
         else:
             batch_size = recipe.training.batch_size
         return AdamDescent(
