@@ -162,6 +162,8 @@ def measure(task: str, seconds: float, stacks_ms: float | None = None) -> None:
     panel.completed.disconnect(dock.show_outcome)
     panel.completed.connect(finish)
     wait(lambda: not panel.running)
+    # the result is drawn after that, a volume for the first time
+    wait(lambda: True, 1500)
     watch.report(f"{task}: end of the run", time.perf_counter() - began)
     with tempfile.TemporaryDirectory() as folder:
         QFileDialog.getExistingDirectory = staticmethod(lambda *_: folder)

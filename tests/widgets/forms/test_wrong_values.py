@@ -57,6 +57,23 @@ def type_into(editor: Any, text: str) -> None:
     QApplication.sendEvent(editor, QFocusEvent(QEvent.Type.FocusOut))
 
 
+def distance(text: str) -> Callable[[Any], None]:
+    """Return what enters a text as the second distance."""
+    return lambda dock: dock.distances.table.item(1, 0).setText(text)
+
+
+TEXTS: dict[str, list[Callable[[Any], None]]] = {
+    "lensless": [distance("near"), distance("-3"), lambda dock: type_into(dock.editors["extension"], "{a: [1")],
+    "focus": [distance("near")],
+    "idt": [
+        lambda dock: type_into(dock.illumination.listed, "[0.1, 0.2"),
+        lambda dock: type_into(dock.illumination.listed, "[0.1, up], [0, 0], [0, 0]"),
+    ],
+    "fit": [lambda dock: type_into(dock.editors["axes"], "Q9"), lambda dock: type_into(dock.editors["axes"], "YX")],
+}
+"""What makes texts, tables and lists of directions wrong, by dock."""
+
+
 @pytest.mark.parametrize("name", REQUIRED)
 def test_each_is_named_and_nothing_runs(make_napari_viewer: Callable[..., Any], name: str) -> None:
     viewer = make_napari_viewer()
@@ -82,6 +99,14 @@ def test_each_is_named_and_nothing_runs(make_napari_viewer: Callable[..., Any], 
         tried += 1
     assert tried > 5
     dock.recipe()  # nothing of it is left
+    for enter in TEXTS[name]:
+        enter(dock)
+        dock.panel.run_button.click()
+        message = dock.panel.status.text()
+        assert not dock.panel.running and dock.panel.status.is_warning
+        assert message and "\n" not in message and "Error" not in message, message
+        dock.set_recipe(dock.recipe_type.parse(REQUIRED[name]))
+        dock.panel.say("")
 
 
 def test_an_empty_field_keeps_its_value_and_says_so(make_napari_viewer: Callable[..., Any]) -> None:
