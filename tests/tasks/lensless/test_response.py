@@ -45,6 +45,13 @@ def test_other_functions_of_the_light_are_named(curve: Callable[[Frames], Frames
     assert text.startswith(f"the frames fit better as {words}")
 
 
+def test_a_small_offset_under_a_sample_of_much_contrast_is_named() -> None:
+    (text,) = warnings(lambda light: light + 0.16 * light.mean(), amplitude_min=0.1, phase_range_rad=3.0)
+    found = re.search(r"on top of an offset of about ([\d.]+) % of their mean", text)
+    assert found is not None, text
+    assert 7 < float(found[1]) < 16
+
+
 @pytest.mark.parametrize(("gamma", "power"), [(0.72, 1.4), (1.38, 0.7)])
 def test_weak_curves_are_named_if_the_sample_has_much_contrast(gamma: float, power: float) -> None:
     (text,) = warnings(lambda light: light**gamma, phase_range_rad=3.0)

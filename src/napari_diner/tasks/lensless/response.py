@@ -33,11 +33,19 @@ _DECADES = float(np.log(100))
 _DENSITIES = float(np.log(40))
 
 
-def nonlinear(look: ShortLook) -> list[Suspicion]:
-    """Return suspicions if frames fit better as another function of their values."""
-    if min(look.intensities.shape[1:]) < _FEWEST_PX:
+def nonlinear(look: ShortLook, small: ShortLook) -> list[Suspicion]:
+    """Return suspicions if frames fit better as another function of their values.
+
+    Parameters
+    ----------
+    look
+        Reconstructs the frames for a moment: small offsets only show in many pixels.
+    small
+        Reconstructs a smaller part, to try curves.
+    """
+    if min(small.intensities.shape[1:]) < _FEWEST_PX:
         return []
-    return [*_curved(look), *_on_an_offset(look)]
+    return [*_curved(small), *_on_an_offset(look)]
 
 
 def _curved(look: ShortLook) -> list[Suspicion]:
@@ -84,7 +92,8 @@ def _on_an_offset(look: ShortLook) -> list[Suspicion]:
         return []
     text = (
         f"the frames fit better as light on top of an offset of about {percent(offset / mean)} of their mean: "
-        f"{instead(given, best)}; subtract what the camera shows without light (preprocess.dark)"
+        f"{instead(given, best)}; subtract what the camera shows without light (preprocess.dark), or keep "
+        "out stray light"
     )
     return [Suspicion.confirmed(text, given, best)]
 
