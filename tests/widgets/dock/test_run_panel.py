@@ -451,3 +451,24 @@ def test_the_screen_goes_on_while_work_is_waited_for(qtbot: QtBot) -> None:
 
 def _fail(error: Exception) -> None:
     raise error
+
+
+def test_reports_that_come_while_one_is_shown_do_not_pile_up(dock: Dock) -> None:
+    panel, progress = dock.panel, Progress("parabola", 1, 10, {}, 1.0, None, (), done=0.1)
+
+    class Bar:
+        n = depth = deepest = 0
+
+        def update(self, more: int) -> None:
+            """Process events, as napari's bar does, among which there are reports on a busy machine."""
+            self.depth += 1
+            self.deepest = max(self.deepest, self.depth)
+            if self.depth < 20:
+                panel._show_progress(progress)
+            self.n, self.depth = self.n + more, self.depth - 1
+
+    bar = Bar()
+    panel._activity = bar
+    panel._show_progress(progress)
+    panel._activity = None
+    assert bar.deepest == 1 and bar.n > 0

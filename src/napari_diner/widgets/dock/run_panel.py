@@ -87,7 +87,7 @@ class RunPanel(QWidget):
         self._activity: activity | None = None
         self._least_left = math.inf
         self._complaint = ""
-        self._has_steps = self._has_returned = self._is_showing = self._is_over = False
+        self._has_steps = self._has_returned = self._is_showing = self._is_over = self._is_updating = False
         self.removal = RemovalFilter(dock)
         self.removal.removed.connect(self.abandon)
         self.run_button = button("Run", "Start with the settings above")
@@ -313,10 +313,16 @@ class RunPanel(QWidget):
         done = max(round(BAR_STEPS * share_done(progress)), before)
         self.bar.setRange(0, BAR_STEPS)
         self.bar.setValue(done)
-        if self._activity is not None:
-            self._activity.update(done - self._activity.n)
         self.stage.setText(stage_text(progress))
         self.time.setText(duration(progress.elapsed_s) + self._time_left(progress))
+        # napari's bar processes events: reports that have come in meanwhile leave it to the next one, or on a busy
+        # machine each would be shown within the one before
+        if self._activity is not None and not self._is_updating:
+            self._is_updating = True
+            try:
+                self._activity.update(done - self._activity.n)
+            finally:
+                self._is_updating = False
 
     def _time_left(self, progress: Progress) -> str:
         """Return the remaining time as text; empty before the last stage, since it would not cover the whole run."""
