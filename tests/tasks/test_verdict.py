@@ -54,6 +54,12 @@ def test_what_other_settings_explain_is_no_noise() -> None:
     )
 
 
+def test_few_steps_are_no_reason_for_doubt_if_nothing_but_noise_is_left() -> None:
+    for beyond, word in ((0.001, "good with reservations"), (0.02, "doubtful")):
+        report = {"unexplained": 0.03, "unexplained_beyond_noise": beyond, "warnings": ["the time limit was reached"]}
+        assert verdict(report, SIGNAL, 1, (), of_steps=1).startswith(f"{word}, ")
+
+
 def test_a_band_that_is_not_determined_is_uncertain() -> None:
     lines = [Finding("band", "doubtful", "slow changes are lost"), Finding("zeros", "doubtful", "two even distances")]
     text = verdict({"unexplained": 0.0, "warnings": []}, SIGNAL, 0, lines)

@@ -299,11 +299,10 @@ class Run(Generic[State]):
         outcome = job.outcome(state, record)
         check_finite([*outcome.arrays, *outcome.weights.items()], self.stages)
         problem = self.problem or outcome.problem
-        about_result = [
-            *([] if problem is None else [str(problem)]),
-            *outcome.warnings,
-            *few_steps(self.stages, outcome.is_coarse, explained=is_explained(outcome.figures), finished=self.finished),
-        ]
+        of_steps = few_steps(
+            self.stages, outcome.is_coarse, explained=is_explained(outcome.figures), finished=self.finished
+        )
+        about_result = [*([] if problem is None else [str(problem)]), *outcome.warnings, *of_steps]
         if outcome.refutes_suspicions:
             suspicions = ()
         last = self.stages[-1] if self.stages else StageRecord("")
@@ -330,7 +329,12 @@ class Run(Generic[State]):
         }
         if "unexplained" in report:
             report["verdict"] = verdict(
-                report, job.signal, len(about_result), job.findings(), is_suspected=bool(suspicions)
+                report,
+                job.signal,
+                len(about_result),
+                job.findings(),
+                of_steps=len(of_steps),
+                is_suspected=bool(suspicions),
             )
         result = Result(
             task=job.task,

@@ -16,7 +16,13 @@ _NEGLIGIBLE = 1e-3
 
 
 def verdict(
-    report: Report, signal: str, about_result: int, findings: Sequence[Finding], *, is_suspected: bool = False
+    report: Report,
+    signal: str,
+    about_result: int,
+    findings: Sequence[Finding],
+    *,
+    of_steps: int = 0,
+    is_suspected: bool = False,
 ) -> str:
     """Return how good a result is: a word, the explained share, what is uncertain, and the warning that matters most.
 
@@ -30,6 +36,8 @@ def verdict(
         How many of the warnings, the first ones, are about the result instead of its settings and data.
     findings
         The checks before the run.
+    of_steps
+        How many of those are about solvers that took few steps: no reason for doubt if nothing but noise is left.
     is_suspected
         Whether other settings are known that explain the data much better.
     """
@@ -44,6 +52,8 @@ def verdict(
         words.append(
             "read the warning" if len(warnings) == 1 else f"read the {len(warnings)} warnings, the worst is first"
         )
+    if is_explained(report):
+        about_result -= of_steps
     is_doubtful = (about_result > 0 or is_suspected) and not share < _NEGLIGIBLE
     return f"{_word(report, is_doubtful)}, {'; '.join(words)}"
 
