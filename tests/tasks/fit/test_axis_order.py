@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_diner.tasks.fit.axis_order import exchanged_axes
+from napari_diner.tasks.fit.axis_order import exchanged_axes, narrow_images
 from napari_diner.tasks.fit.data import FitData
 from napari_diner.tasks.fit.job import FitJob
 from tests.tasks.fit.test_job import QUICK, FitRecipe
@@ -48,6 +48,14 @@ def test_alike_axes_few_frames_and_other_data_are_not_doubted() -> None:
     assert exchanged_axes(rng.standard_normal((9, 20, 20)), "TYX") == []
     assert exchanged_axes(np.zeros((9, 20, 20)), "TYX") == []
     assert exchanged_axes(cube[0], "YX") == [] and exchanged_axes(cube[None], "TZYX") == []
+
+
+def test_colours_that_are_read_as_columns_are_named() -> None:
+    (text,) = narrow_images((40, 50, 3), "ZYX")
+    assert "read as 40 images of 50×3 pixels; if the axis of 3 holds colours" in text and "YXS (axes)" in text
+    assert "TYXC" in narrow_images((5, 40, 50, 2), "TZYX")[0]
+    for shape, axes in (((3, 40, 50), "ZYX"), ((40, 50, 3), "YXS"), ((9, 12, 3), "ZYX"), ((40, 3), "YX")):
+        assert narrow_images(shape, axes) == []
 
 
 def test_a_fit_warns() -> None:

@@ -1,4 +1,4 @@
-"""Check of the order of the axes by the data: images change alike along Y and X, and otherwise along T or Z."""
+"""Checks of the order of the axes: images change alike along Y and X, otherwise along T or Z, and are not narrow."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ _MOST, _FEWEST, _LAGS = 128, 6, (1, 2, 4, 8)
 # Difference of the logarithms of mean square changes along Y and X, and the part of it by which another pair may
 # differ. It is 0.01 to 0.2 in exchanged stacks; panned films, of which T is like a length, may be silent either way.
 _UNLIKE, _ALIKE = 0.35, 0.2
+# usual numbers of colours of a pixel, and the fewest pixels along the other axes
+_COLOURS, _NO_COLOURS = (2, 3, 4), 16
 # mean square change that counts, relative to the variance
 _LEAST = 1e-6
 
@@ -60,6 +62,25 @@ def exchanged_axes(array: Array, axes: str, stored_axes: str = "") -> list[str]:
     return [
         f"the data change along {first} as they do along {like}, but not along {letters[odd]}, as if axes were "
         f"exchanged; if they are, name the axes as stored, such as {stored} (axes)"
+    ]
+
+
+def narrow_images(shape: tuple[int, ...], axes: str, stored_axes: str = "") -> list[str]:
+    """Return a warning if images are as wide as pixels have colours, which are probably their last axis.
+
+    Parameters
+    ----------
+    shape, axes, stored_axes
+        Size along each axis, and letters as for `exchanged_axes`.
+    """
+    first = next((axis for axis in "ZT" if axis in axes), None)
+    if first is None or axes[-3:] != f"{first}YX" or shape[-1] not in _COLOURS or min(shape[-3:-1]) < _NO_COLOURS:
+        return []
+    order = {first: "Y", "Y": "X", "X": "S" if shape[-1] > min(_COLOURS) else "C"}
+    stored = "".join(order.get(letter, letter) for letter in stored_axes or axes)
+    return [
+        f"the data are read as {shape[-3]} images of {shape[-2]}×{shape[-1]} pixels; if the axis of {shape[-1]} holds "
+        f"colours or channels, name the axes as stored, such as {stored} (axes)"
     ]
 
 

@@ -14,7 +14,7 @@ from napari_diner.errors import DinerError, InputError
 from napari_diner.io.arrays import Array
 from napari_diner.io.formats import IMAGES
 from napari_diner.io.signals import SignalInfo, probe_signal, read_signal
-from napari_diner.tasks.fit.axis_order import exchanged_axes
+from napari_diner.tasks.fit.axis_order import exchanged_axes, narrow_images
 from napari_diner.tasks.fit.layout import Layout
 from napari_diner.tasks.fit.memory import plan
 from napari_diner.tasks.fit.range import jumps, range_of
@@ -177,7 +177,8 @@ def layout_of(recipe: FitRecipe, data: FitData) -> tuple[Layout, list[str]]:
             "bit_exact",
         )
     low, high, warnings = range_of(array, data.missing)
-    warnings += [*jumps(array, data.axes), *exchanged_axes(array, data.axes, data.stored_axes)]
+    order = data.axes, data.stored_axes
+    warnings += [*jumps(array, data.axes), *exchanged_axes(array, *order), *narrow_images(array.shape, *order)]
     layout = Layout(
         axes=data.axes,
         shape=array.shape,

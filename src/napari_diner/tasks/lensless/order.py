@@ -75,7 +75,9 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, lo
     if best < misfit - _BETTER_ORDER:
         order = _sharper_way(fit, likelier_way(fit, nominal, order))
         before, after = look.at(nominal), look.at(order)
-        if after.share < _CONFIRMED_ORDER * before.share and after.beyond_noise < _HOPELESS:
+        is_it = after.share < _CONFIRMED_ORDER * before.share and after.beyond_noise < _HOPELESS
+        # a frame that was saved twice fits better at its own distance
+        if is_it and not repeated(prepared.amplitudes):
             text = f"{_of_order(nominal, order)}: {instead(before, after)}; check the list of distances"
             return [Suspicion.confirmed(text, before, after)]
         return []
