@@ -19,6 +19,9 @@ from napari_diner.tasks.unexplained import Unexplained
 
 Frames = npt.NDArray[np.floating]
 
+# residual beyond noise from which a frame is explained much worse than most
+_WORSE = 5.0
+
 
 @dataclass(frozen=True)
 class FrameDoubts:
@@ -33,7 +36,7 @@ class FrameDoubts:
     spectra: PredictedSpectra
     """Spectra of frames and predictions."""
     unlike: frozenset[int]
-    """Frames that are not what they should be as a whole, which may look blurred."""
+    """Frames that are not what they should be as a whole, which may look blurred, and those that are not looked at."""
 
 
 def frame_doubts(
@@ -45,7 +48,7 @@ def frame_doubts(
     cure: str,
     cure_of_scale: str = "",
     is_scaled: bool = False,
-    mixes: bool = False,
+    oblique: bool = False,
 ) -> FrameDoubts:
     """Return what a residual says about single frames.
 
@@ -63,23 +66,29 @@ def frame_doubts(
         What removes another magnification, if anything does.
     is_scaled
         Whether the magnification of frames is estimated.
-    mixes
-        Whether frames are looked at that are the mean of two; frames between two distances look like that.
+    oblique
+        Whether the light comes from another direction in each frame. Then wrong optics leave much of all frames, which
+        looks like other causes, so that only frames are named that are explained much worse than most; and the mean of
+        two frames is told, which frames between two distances look like.
     """
     spectra = PredictedSpectra.of(residual, trivial, levels)
+    beyond = np.array(unexplained.of_frames)[:, 1]
+    worse = set(np.flatnonzero(beyond > (_WORSE * np.median(beyond) if oblique else -1)).tolist())
     others = frames_of_other_contrast(spectra)
+    others = others if worse.issuperset(number for number, _ in others) else []
     # negatives disturb the prediction of all others most
     negatives = [number for number, factor in others if factor < 0]
     halves = [] if negatives else exchanged_halves(residual, trivial, levels)
     named = {half.frame for half in halves}
     turned = [] if halves or negatives else turned_frames(residual, trivial, unexplained)
+    turned = [one for one in turned if one.frame in worse]
     moved = named | {one.frame for one in turned}
-    mixed = mixed_frames(residual, trivial, moved) if mixes else []
+    mixed = [one for one in mixed_frames(residual, trivial, moved) if one[0] in worse] if oblique else []
     moved |= {frame for frame, _ in mixed}
     if moved and not negatives:
         others = []  # sound frames differ in contrast from a prediction that is disturbed
     enlarged = [] if is_scaled or halves or negatives else enlarged_frames(residual, trivial, unexplained)
-    enlarged = [one for one in enlarged if one[0] not in moved]
+    enlarged = [one for one in enlarged if one[0] in worse - moved]
     unlike = {number for number, _ in (*others, *enlarged)}
     regions = [region for region in foreign_regions(residual, trivial) if region.frame not in moved | unlike]
     return FrameDoubts(
@@ -94,5 +103,5 @@ def frame_doubts(
         frozenset(moved | unlike | {region.frame for region in regions}),
         bool(halves or enlarged or turned or mixed or negatives),
         spectra,
-        frozenset(unlike | moved),
+        frozenset(unlike | moved | (set(range(len(residual))) - worse)),
     )

@@ -87,3 +87,10 @@ def test_sound_frames_are_not_named(recording: Recording) -> None:
     run = started(recording.recipe.updated({"solver": "tikhonov"}), recording.frames)
     assert list(run.job.all_warnings) == []
     assert finished(run).report["warnings"] == []
+
+
+def test_wrong_directions_and_optics_are_not_taken_for_faults_of_frames(recording: Recording) -> None:
+    for changes in ({"ring": {"na": 0.637, "first_angle_deg": 70.0}}, {"pixel_size_um": 0.24}, {"na": 0.9}):
+        run = started(recording.recipe.updated({"solver": "tikhonov", **changes}), recording.frames)
+        texts = finished(run).report["warnings"]
+        assert texts and not [text for text in texts if text.startswith("frame")], texts

@@ -184,9 +184,10 @@ def outcome_of(
     elif dark is None:
         # single scattering leaves much where strong samples are cut by the edges
         named = frozenset[int]()
-        if is_described:
+        # wrong directions or optics leave what looks like the faults of single frames
+        if is_described and not (record.is_suspected and recording.doubts_geometry):
             levels, cure = [1.0] * len(data), "leave these frames out (leave_out), or crop the field"
-            doubts = frame_doubts(residual, -data, unexplained, levels, cure=cure, mixes=True)
+            doubts = frame_doubts(residual, -data, unexplained, levels, cure=cure, oblique=True)
             blurred = [one for one in blurred_frames(doubts.spectra) if one[0] not in doubts.unlike]
             warnings = [*doubts.texts, *warnings, *warnings_of_blur(blurred)]
             named, disturbs = doubts.named | {number for number, _ in blurred}, doubts.disturbs

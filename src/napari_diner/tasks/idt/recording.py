@@ -69,6 +69,8 @@ class IdtRecording:
         """Frames that are left out of bright field: those of the recipe, without light, or with dark field."""
         self.dark: DarkFrames | None = None
         """The dark-field frames, if they are used."""
+        self.doubts_geometry = False
+        """Whether `suspicions` are about directions or optics."""
         self._bright: list[str] = []
         self._directions: GivenDirections | None = None
         with self.left_out.counting():
@@ -179,7 +181,9 @@ class IdtRecording:
         if given is None:
             return ()
         with self.left_out.counting():
-            return self.left_out.counted(given.warnings())
+            texts = given.warnings()
+            self.doubts_geometry = given.doubts_geometry
+            return self.left_out.counted(texts)
 
     def state(self, tile: Tile | None = None) -> IdtState:
         """Return the state with the data and a linear model of the whole field, or of a tile."""

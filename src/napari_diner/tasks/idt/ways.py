@@ -83,6 +83,8 @@ class GivenDirections:
             data = data[sound.kept]
             models = replace(models, illumination=models.illumination.without(sound.numbers))
         self._recipe, self._models, self._recorded = recipe, models, Recorded(data)
+        self.doubts_geometry = False
+        """Whether the warnings are about directions or optics."""
 
     @functools.cached_property
     def _judged(self) -> Judged | None:
@@ -131,6 +133,7 @@ class GivenDirections:
             if by_discs is None and better is None and recipe.calibration.illuminations == "given":
                 by_discs = discs.moved()
             if by_discs is not None:
+                self.doubts_geometry = True
                 return [str(by_discs)]
         suspicions = sorted((one for one in (*others, better) if one is not None), key=lambda one: one.after)
         # what explains all frames explains single ones, too
@@ -138,6 +141,7 @@ class GivenDirections:
             return [said_of_outlying(single)]
         if not suspicions:
             return warnings_of_sign(recipe.regularization.sign, self.sign)
+        self.doubts_geometry = True
         first, *rest = suspicions
         alike = [other.words for other in rest if other.after < _SIMILAR * first.after]
         return ["; ".join([str(first), *(f"{words} would explain the frames, too" for words in alike)])]
