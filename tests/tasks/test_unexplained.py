@@ -69,7 +69,13 @@ def test_a_frame_that_does_not_belong_to_the_others_is_named(name: str, noise: f
     frames = np.array(made.data.data, np.float64)
     frames += noise * frames.mean() * np.random.default_rng(0).standard_normal(frames.shape)
     assert not [text for text in result(name, made, frames).report["warnings"] if "much worse" in text]
-    frames[1] = frames[1, ::-1]
+    sound = frames[1].copy()
+    frames[1] = sound[::-1]
+    first, *others = result(name, made, frames).report["warnings"]
+    assert first.startswith("frame 2 is upside down against what the other frames let expect")
+    assert not [text for text in others if "much worse" in text]
+    # for which there is no other word
+    frames[1] = np.roll(sound[::-1], 9, 1)
     (text,) = (text for text in result(name, made, frames).report["warnings"] if "much worse" in text)
     assert text.startswith("frame 2 is explained much worse than the others: up to ")
 

@@ -21,6 +21,8 @@ Frames = npt.NDArray[np.floating]
 
 # residual beyond noise from which a frame is explained much worse than most
 _WORSE = 5.0
+# part of the variation of most frames that is left beyond noise from which they let nothing be expected of a single one
+_UNEXPLAINED = 0.5
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def frame_doubts(
         two frames is told, which frames between two distances look like.
     """
     spectra = PredictedSpectra.of(residual, trivial, levels)
+    if not unexplained.of_frames or _left_of_most(trivial, unexplained) > _UNEXPLAINED:
+        return FrameDoubts((), frozenset(), False, spectra, frozenset())
     beyond = np.array(unexplained.of_frames)[:, 1]
     worse = set(np.flatnonzero(beyond > (_WORSE * np.median(beyond) if oblique else -1)).tolist())
     others = frames_of_other_contrast(spectra)
@@ -105,3 +109,11 @@ def frame_doubts(
         spectra,
         frozenset(unlike | moved | (set(range(len(residual))) - worse)),
     )
+
+
+def _left_of_most(trivial: Frames, unexplained: Unexplained) -> float:
+    """Return the part of its variation that most frames leave beyond noise, at least."""
+    variation = np.array([float(np.square(frame, dtype=np.float64).sum()) for frame in trivial])
+    if not variation.all():
+        return 0.0
+    return float(np.median(np.array(unexplained.of_frames)[:, 1] * variation.mean() / variation))
