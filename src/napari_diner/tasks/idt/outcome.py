@@ -178,14 +178,15 @@ def outcome_of(
     if comparison is not None:
         figures["start_unexplained"] = comparison.rival.share
     of_frames, remarks, disturbs = list[str](), list(of_penalty), False
+    # wrong directions or optics leave what looks like the faults of single frames, and blur the volume along z
+    is_misled = record.is_suspected and recording.doubts_geometry
     if is_sampled:
         figures["scored_frames"] = len(residual)
         remarks.append(f"as the run ended early, the score is that of {len(residual)} of {problem.model.frames} frames")
     elif dark is None:
         # single scattering leaves much where strong samples are cut by the edges
         named = frozenset[int]()
-        # wrong directions or optics leave what looks like the faults of single frames
-        if is_described and not (record.is_suspected and recording.doubts_geometry):
+        if is_described and not is_misled:
             levels, cure = [1.0] * len(data), "leave these frames out (leave_out), or crop the field"
             doubts = frame_doubts(residual, -data, unexplained, levels, cure=cure, oblique=True)
             blurred = [one for one in blurred_frames(doubts.spectra) if one[0] not in doubts.unlike]
@@ -215,7 +216,7 @@ def outcome_of(
         # suspicions come from single scattering, which does not describe such samples
         is_explained = not (of_reach or is_sampled)
     # whoever ends a run early does not want to wait, and this takes seconds with many frames
-    is_clear = record.finished and not first and unexplained.share < _MOSTLY_EXPLAINED and not disturbs
+    is_clear = record.finished and not (first or disturbs or is_misled) and unexplained.share < _MOSTLY_EXPLAINED
     if is_clear and isinstance(state.models, ComputedModels):
         models, weight = state.models.of_size(*contrast.shape[2:]), priors.tikhonov or None
         warnings += warnings_of_ends(
