@@ -33,6 +33,8 @@ _NEXT_TO_NOTHING = 1e-5
 # share that a change has to explain, noise or not, as shares of samples without noise depend on the number of steps;
 # and share up to which this counts: if most is noise, geometries differ in how much of it an object can fit
 _ENOUGH, _MOSTLY_NOISE = 5e-4, 0.3
+# part of the share that is left, from which that beyond noise tells more
+_MOSTLY_LEFT = 0.8
 # smallest part of valid pixels
 _LEAST_VALID = 0.3
 CLEAR = 0.3
@@ -160,6 +162,9 @@ class ShortLook:
 
 
 def instead(before: Unexplained, after: Unexplained) -> str:
-    """Return the effect of a change in words."""
-    least = "less than 0.001 %" if after.share < _NEXT_TO_NOTHING else percent(after.share)
-    return f"a short reconstruction leaves {least} unexplained instead of {percent(before.share)}"
+    """Return the effect of a change in words: on all that is left, or beyond noise where most of it is noise."""
+    shares, noise = (after.share, before.share), ""
+    if after.share > _MOSTLY_LEFT * before.share:
+        shares, noise = (after.beyond_noise, before.beyond_noise), " beyond noise"
+    least = "less than 0.001 %" if shares[0] < _NEXT_TO_NOTHING else percent(shares[0])
+    return f"a short reconstruction leaves {least} unexplained{noise} instead of {percent(shares[1])}"
