@@ -18,6 +18,8 @@ from napari_diner.tasks.task import Frames
 USAGE = namedtuple("USAGE", "total used free")
 SMALL: dict[str, Any] = {"height_px": 48, "width_px": 48}
 SHORT = {"max_seconds": 0.01}
+# a time limit would leave the network out
+BORN: dict[str, Any] = {"model": "born", "gradient": {"iterations": 2}}
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,7 @@ SHORT = {"max_seconds": 0.01}
         ("lensless", {**SHORT, "solver": "siren", "start": "flat", "network": {"hidden_features": 8}}),
         ("lensless", {**SHORT, "super_resolution": 2, "preprocess": {"crop_px": (0, 0, 24, 40)}}),
         ("idt", {"solver": "tikhonov"}),
-        ("idt", {"solver": "diner", "start": "empty", **SHORT, "model": "born", "diner": {"hidden_features": 8}}),
+        ("idt", {"solver": "diner", "start": "empty", **BORN, "diner": {"hidden_features": 8}}),
         ("image", {"epochs": 1, "diner": {"hidden_features": 8}}),
         ("image", {"epochs": 1, "representation": "pixels"}),
         ("image", {"epochs": 1, "representation": "siren", "network": {"hidden_features": 8}}),

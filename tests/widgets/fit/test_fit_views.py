@@ -108,6 +108,8 @@ def test_a_comparison_that_is_cancelled_shows_what_it_has(
     qtbot: QtBot, fit_dock: FitDock, wait_for_end: Wait, wave: np.ndarray
 ) -> None:
     fit_dock.viewer.add_image(wave, name="image")
+    few = fit_dock.editors["epochs"].value()
+    fit_dock.editors["epochs"].set_value(1_000_000)  # the first one does not end by itself
     fit_dock.start_comparison(("diner-mlp", "siren"), 60)
     qtbot.waitUntil(lambda: len(fit_dock.panel.plot.seconds) > 3, timeout=30_000)
     fit_dock.panel.cancel_button.click()
@@ -115,6 +117,7 @@ def test_a_comparison_that_is_cancelled_shows_what_it_has(
     assert tuple(compared(fit_dock)) == ("diner-mlp",)
     assert not [layer for layer in fit_dock.viewer.layers if "preview" in layer.name]
     # the next run puts the table away
+    fit_dock.editors["epochs"].set_value(few)
     fit_dock.panel.run_button.click()
     assert not fit_dock.scores.isVisibleTo(fit_dock)
     wait_for_end(fit_dock.panel)
