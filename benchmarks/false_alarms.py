@@ -54,7 +54,9 @@ NAMED = (
     "have stripes",
     "than its start",
     "another frame",
-    "times the magnification",
+    "let expect",
+    "the mean of itself",
+    "much worse than the others",
 )
 OTHERS = ("image", "video", "volume")
 
