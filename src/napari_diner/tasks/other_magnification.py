@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from napari_diner.preprocess.soundness import numbered
 from napari_diner.tasks.unexplained import Unexplained
+from napari_diner.tasks.worst_frames import Frames, Image, worst_frames
 
-Frames = npt.NDArray[np.floating]
-Image = npt.NDArray[np.float32]
-
-# side of the central part that is compared, the pixels at its edges that a reduced frame lacks, and the fewest frames
-_MOST_PX, _EDGE, _FEWEST_FRAMES = 320, 1 / 12, 4
-# part of the variation of a frame that is left beyond noise from which it is looked at, and the most such frames
-_LEAST, _MOST = 2e-3, 3
+# side of the central part that is compared, the part at its edges that a reduced frame lacks, and the most frames that
+# are looked at
+_MOST_PX, _EDGE, _MOST = 320, 1 / 12, 3
 # magnifications that are tried, the least that counts, and what it leaves of the squares of the residual: 0.12 to 0.4,
 # but more than 0.6 with other errors
 _BY = np.concatenate([np.arange(-0.12, -0.02, 0.01), np.arange(-0.02, 0.0201, 0.0025), np.arange(0.03, 0.121, 0.01)])
@@ -39,17 +35,9 @@ def enlarged_frames(residual: Frames, trivial: Frames, unexplained: Unexplained)
     list
         Number from zero, and magnification, of each of these frames.
     """
-    if len(trivial) < _FEWEST_FRAMES:
-        return []
-    beyond = np.array(unexplained.of_frames)[:, 1]
-    start = [max(size - _MOST_PX, 0) // 2 for size in trivial.shape[1:]]
-    cut = tuple(slice(first, first + _MOST_PX) for first in start)
     found = []
-    for number in np.argsort(-beyond)[:_MOST].tolist():
-        if beyond[number] < _LEAST:
-            break
-        seen = trivial[number][cut].astype(np.float32).mean() - trivial[number][cut].astype(np.float32)
-        expected = seen + residual[number][cut].astype(np.float32)
+    for number, seen, expected in worst_frames(residual, trivial, unexplained, _MOST, _MOST_PX):
+        seen, expected = seen - seen.mean(), expected - seen.mean()
         best = min(_BY.tolist(), key=lambda by: _squares(seen, expected, by))
         left = _squares(seen, expected, best) / max(_squares(seen, expected, 0.0), 1e-30)
         if abs(best) > _MATTERS and left < _LEFT:

@@ -6,19 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import fft
 
 from napari_diner.preprocess.soundness import numbered
 from napari_diner.tasks.unexplained import Unexplained
+from napari_diner.tasks.worst_frames import Frames, Image, worst_frames
 
-Frames = npt.NDArray[np.floating]
-Image = npt.NDArray[np.float32]
-
-# side of the central part that is compared, and the fewest frames
-_MOST_PX, _FEWEST_FRAMES = 512, 4
-# part of the variation of a frame that is left beyond noise from which it is looked at, and the most such frames
-_LEAST, _MOST = 2e-3, 6
+# side of the central part that is compared, and the most frames that are looked at
+_MOST_PX, _MOST = 512, 6
 # Correlation with the expected frame, turned or displaced; how much higher it is than that without a turn, which is the
 # highest in sound frames; and what a displacement leaves of the rest to one, as other errors also displace detail.
 _ALIKE, _HIGHER, _LEFT = 0.7, 0.12, 0.4
@@ -59,19 +54,8 @@ def turned_frames(residual: Frames, trivial: Frames, unexplained: Unexplained) -
     unexplained
         What they say about each frame.
     """
-    if len(trivial) < _FEWEST_FRAMES:
-        return []
-    beyond = np.array(unexplained.of_frames)[:, 1]
-    start = [max(size - _MOST_PX, 0) // 2 for size in trivial.shape[1:]]
-    cut = tuple(slice(first, first + _MOST_PX) for first in start)
-    found = []
-    for number in np.argsort(-beyond)[:_MOST].tolist():
-        if beyond[number] < _LEAST:
-            break
-        seen = -trivial[number][cut].astype(np.float32)
-        turned = _turned(number, seen, seen + residual[number][cut].astype(np.float32))
-        found += [] if turned is None else [turned]
-    return sorted(found)
+    worst = worst_frames(residual, trivial, unexplained, _MOST, _MOST_PX)
+    return sorted(turned for turned in (_turned(*frame) for frame in worst) if turned is not None)
 
 
 def warnings_of_turns(turned: Sequence[Turned]) -> list[str]:
