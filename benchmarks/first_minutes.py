@@ -1,4 +1,4 @@
-"""Clicks and seconds from starting napari to the first result on one's own file, as a new user gets there.
+"""Clicks and seconds from starting napari to the first picture and to the result of one's own file, as a new user.
 
 The mouse and the keyboard are those of the test library of Qt: every click and every key goes to the widget below it.
 A stack of the chosen task is written to a folder first; only that file is used, and what a user knows of the recording.
@@ -121,12 +121,17 @@ def measure(task: str, folder: Path) -> None:
     wait(lambda: any(line.aspect == "memory" for line in dock.panel.checks.lines), 800)
     lines = {line.aspect: line.level for line in dock.panel.checks.lines}
     print(f"{task}: checks after {time.perf_counter() - checked:.1f} s: {lines}", flush=True)
+    before = len(viewer.layers)
     user.click(dock.panel.run_button)
+    wait(lambda: len(viewer.layers) > before or not dock.panel.running)
+    pictured = time.perf_counter() - began
+    pictures = [layer.name for layer in viewer.layers[before:]]
     wait(lambda: dock.result is not None or not dock.panel.running)
     seconds = time.perf_counter() - began
     print(
-        f"{task:10} {user.clicks:3} clicks {user.keys:4} keys {seconds:6.1f} s ({started:.1f} s until napari shows the "
-        f"file): {dock.panel.status.text().splitlines()[0]}",
+        f"{task:10} {user.clicks:3} clicks {user.keys:4} keys, {started:.1f} s until napari shows the file, "
+        f"{pictured:.1f} s until the first of {pictures or 'no layers'}, {seconds:.1f} s until the end: "
+        f"{dock.panel.status.text().splitlines()[0]}",
         flush=True,
     )
 

@@ -6,9 +6,10 @@ command line can print it without a traceback.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 TRACEBACK = "NAPARI_DINER_TRACEBACK"
@@ -61,6 +62,16 @@ class OutputError(DinerError):
 
 class OutOfMemoryError(DinerError):
     """The work does not fit the memory of the machine or of the device."""
+
+
+@contextlib.contextmanager
+def about(field: str | None) -> Iterator[None]:
+    """Make a setting the subject of errors in the block that are about none, such as those of a file that it names."""
+    try:
+        yield
+    except DinerError as error:
+        error.field = error.field or field
+        raise
 
 
 def quoted(value: object) -> str:

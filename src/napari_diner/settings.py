@@ -16,6 +16,17 @@ from napari_diner.errors import RecipeError, one_line, quoted
 
 Values = dict[str, Any]
 """Values of settings by their keys, nested in sections, as in a YAML file."""
+# what a value should be, where pydantic says it in words of Python
+_KINDS = (
+    dict.fromkeys(("int_from_float", "int_parsing", "int_type"), "it should be a whole number")
+    | dict.fromkeys(("float_parsing", "float_type"), "it should be a number")
+    | dict.fromkeys(("bool_parsing", "bool_type"), "it should be true or false")
+    | {
+        "string_type": "it should be a text",
+        "tuple_type": "it should be a list in brackets, such as [0.1, 0.2]",
+        "dict_type": "it should be a list of settings, {name: {key: value}}",
+    }
+)
 # what Python makes of bytes that are not UTF-8
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -103,6 +114,7 @@ def explained(model: Any, error: ValidationError) -> RecipeError:
     if unknown:
         return RecipeError(f"The {model.noun} has no key {quoted(key)}; did you mean {_nearest(key, valid)!r}?")
     problem = one_line(first["msg"], 400).removeprefix("Value error, ").replace("Input should be", "it should be")
+    problem = _KINDS.get(first["type"], problem)
     if first["type"] == "value_error" and not key:
         return RecipeError(problem)
     if first["type"] in ("model_type", "model_attributes_type"):

@@ -35,7 +35,7 @@ from napari_diner.tasks.recipe import absolute_path, absolute_paths, input_files
         ({5: 1}, "cannot be used"),
         ({"wavelength_um": 0}, "wavelength_um = 0 cannot be used: it should be greater than 0"),
         ({"wavelength_um": -0.5}, "greater than 0"),
-        ({"wavelength_um": "red"}, "wavelength_um = 'red' cannot be used: it should be a valid number"),
+        ({"wavelength_um": "red"}, "wavelength_um = 'red' cannot be used: it should be a number"),
         ({"distances_um": [100, -1]}, "must be a positive number, not -1"),
         ({"distances_um": [100, math.nan]}, "must be a positive number"),
         ({"shifts_um": [[0, math.inf]]}, "must be a finite number"),

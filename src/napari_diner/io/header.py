@@ -97,6 +97,8 @@ def decoding(path: Path, what: str = "read") -> Iterator[None]:
         raise
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the path") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; name a file in it") from None
     except PermissionError:
         raise InputError(f"{path} may not be read; change its permissions or copy it") from None
     except Exception as error:

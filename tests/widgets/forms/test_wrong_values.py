@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from qtpy.QtGui import QFocusEvent
 from qtpy.QtWidgets import QApplication, QLineEdit
 
 from napari_diner.errors import RecipeError
+from napari_diner.tasks.idt.recipe import RingSettings
 from napari_diner.widgets.forms.editors import NumbersEditor, title_of
 from napari_diner.widgets.forms.number_editor import NumberEditor
+from tests.kit.docks import Wait
 from tests.widgets.conftest import open_dock
 
 REQUIRED = {
@@ -46,6 +49,8 @@ def fields(dock: Any) -> Iterator[tuple[str, Any]]:
         for name, editor in editors.items():
             if isinstance(editor, (NumberEditor, NumbersEditor)):
                 yield title_of(name, model.model_fields[name]), editor
+    for name, editor in dock.illumination.ring.items() if dock.task_name == "idt" else ():
+        yield title_of(name, RingSettings.model_fields[name]), editor
 
 
 def type_into(editor: Any, text: str) -> None:
@@ -92,6 +97,7 @@ def test_each_is_named_and_nothing_runs(make_napari_viewer: Callable[..., Any], 
         message = dock.panel.status.text()
         assert not dock.panel.running, (title, text)
         assert dock.panel.status.is_warning and title.split(" (")[0] in message, (title, text, message)
+        assert dock.mark.marked is editor, (title, text)
         if isinstance(editor, NumberEditor):
             assert editor.value() == before, (title, text)
         editor.set_value(before)
@@ -107,6 +113,61 @@ def test_each_is_named_and_nothing_runs(make_napari_viewer: Callable[..., Any], 
         assert message and "\n" not in message and "Error" not in message, message
         dock.set_recipe(dock.recipe_type.parse(REQUIRED[name]))
         dock.panel.say("")
+
+
+FILES = {
+    "lensless": ("mask", "illumination", "preprocess.dark", "prior.support"),
+    "focus": ("mask", "preprocess.empty"),
+    "idt": ("background", "transfer_functions"),
+}
+"""Fields that name files, by dock."""
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_cannot_be_read_frames_its_field(
+    make_napari_viewer: Callable[..., Any], wait_for_end: Wait, tmp_path: Path, name: str
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.random.default_rng(0).random((3, 16, 16)))
+    dock = open_dock(viewer, name)
+    (tmp_path / "notes.mat").write_text("no image")
+    recipe = dock.recipe_type.parse(REQUIRED[name])
+    for key in FILES[name]:
+        *section, field = key.split(".")
+        for place in ("missing.tif", "notes.mat", "")[: 3 if key in ("mask", "transfer_functions") else 1]:
+            path = str(tmp_path / place)
+            changes: dict[str, Any] = {field: path}
+            dock.set_recipe(recipe.updated({section[0]: changes} if section else changes))
+            dock.panel.run_button.click()
+            wait_for_end(dock.panel)
+            message = dock.panel.status.text()
+            assert dock.panel.status.is_warning and path in message and "Errno" not in message, message
+            form = dock.advanced.sections[section[0]].form if section else dock
+            editor = form.editors[field]
+            assert dock.mark.marked is editor or editor.isAncestorOf(dock.mark.marked), (key, place)
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_directions_on_a_ring_frame_its_aperture(
+    make_napari_viewer: Callable[..., Any], wait_for_end: Wait, is_empty: bool
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.add_image(np.random.default_rng(0).random((3, 16, 16)))
+    dock = open_dock(viewer, "idt")
+    ring = {} if is_empty else {"na": REQUIRED["idt"]["na"] + 0.1}
+    dock.set_recipe(dock.recipe_type.parse(REQUIRED["idt"] | {"illuminations": [], "ring": ring}))
+    dock.panel.run_button.click()
+    wait_for_end(dock.panel)
+    assert dock.panel.status.is_warning and dock.mark.marked is dock.illumination.ring["na"]
+
+
+def test_a_refused_number_is_framed_until_it_is_corrected(make_napari_viewer: Callable[..., Any]) -> None:
+    dock = open_dock(make_napari_viewer(), "fit")
+    editor = dock.editors["max_seconds"]
+    type_into(editor, "soon")
+    assert dock.mark.marked is editor and "Time limit soon" in dock.panel.status.text()
+    type_into(editor, "20")
+    assert dock.mark.marked is None and dock.panel.status.text() == "" and editor.value() == 20
 
 
 def test_an_empty_field_keeps_its_value_and_says_so(make_napari_viewer: Callable[..., Any]) -> None:

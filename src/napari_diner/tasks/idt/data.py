@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_diner.errors import InputError
+from napari_diner.errors import InputError, about
 from napari_diner.io.arrays import Array
 from napari_diner.io.images import read_image
 from napari_diner.io.stacks import check_frames
@@ -81,7 +81,8 @@ def assemble(recipe: IdtRecipe, frames: Frames | None = None) -> IdtData:
         of_stack(recipe, stack).check()
     background = None if frames is None else frames.attachments.get("background")
     if background is None and recipe.background not in BACKGROUNDS:
-        background = read_image(recipe.background)
+        with about("background"):
+            background = read_image(recipe.background)
     values, source = stack.values(functools.partial(read_stack, read_as=stack.read_as))
     return IdtData(
         frames=values,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from napari_diner.device import check_memory
-from napari_diner.errors import InputError
+from napari_diner.errors import InputError, about
 from napari_diner.io.matlab import MatlabTransfer, probe_transfer
 from napari_diner.physics.idt.geometry import Slices
 from napari_diner.physics.idt.given import GivenTransfer, TransferFunctions
@@ -31,7 +31,8 @@ def open_transfer(recipe: IdtRecipe) -> tuple[MatlabTransfer, MatlabTransfer] | 
         raise InputError(
             "The file with the transfer functions contains no stack; name a file in {field}", "transfer_functions"
         )
-    transfer = probe_transfer(path)
+    with about("transfer_functions"):
+        transfer = probe_transfer(path)
     if transfer is None:
         raise InputError(
             f"{path} contains no transfer functions; leave out {{field}} to have them computed", "transfer_functions"

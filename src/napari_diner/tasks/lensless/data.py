@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.errors import InputError, RecipeError
+from napari_diner.errors import InputError, RecipeError, about
 from napari_diner.io.images import read_image
 from napari_diner.io.names import distances_in_names, lengths_in_names
 from napari_diner.io.stacks import check_frames, check_frames_first, frames_last
@@ -83,7 +83,8 @@ def assemble(recipe: RecordingRecipe, frames: Frames | None = None) -> LenslessD
     def image(key: str, name: str | None) -> Array | None:
         if key in attached:
             return np.asarray(attached[key])
-        return None if name is None else read_image(name)
+        with about(key):
+            return None if name is None else read_image(name)
 
     illumination, illumination_phase, support = None, None, None
     if isinstance(recipe, LenslessRecipe):

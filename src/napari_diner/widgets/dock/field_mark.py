@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer
@@ -31,8 +32,8 @@ class FieldMark(QObject):
     def __init__(self, dock: TaskDock[Any]) -> None:
         super().__init__(dock)
         self._dock = dock
-        self.others: dict[str, QWidget] = {}
-        """Widgets of fields that the dock shows otherwise than by an editor, by the keys of these fields."""
+        self.others: dict[str, Callable[[], QWidget]] = {}
+        """Return widgets of fields that the dock shows otherwise than by an editor, by the keys of these fields."""
         self.marked: QWidget | None = None
         """The widget with the frame."""
         self._before = ""
@@ -44,8 +45,12 @@ class FieldMark(QObject):
         """Mark the field of an error, if it is about one."""
         self.clear()
         field = None if error.field is None else self._field(error.field)
-        if field is None:
-            return
+        if field is not None:
+            self.frame(field)
+
+    def frame(self, field: QWidget) -> None:
+        """Mark a field, instead of the one that is marked."""
+        self.clear()
         parent: QWidget | None = field
         while parent is not None and parent is not self._dock:
             if isinstance(parent, Section) and not parent.isExpanded():
@@ -71,8 +76,17 @@ class FieldMark(QObject):
         if self.marked is not None:
             self._dock.settings.ensureWidgetVisible(self.marked)
 
+    def keys(self) -> dict[int, str]:
+        """Return the key of each field, by the `id` of its widget."""
+        others = {key: widget() for key, widget in self.others.items()}
+        return {id(each): key for key, each in (*self._dock.advanced.every(), *self._dock.editors.items())} | {
+            id(each): key for key, each in others.items()
+        }
+
     def _field(self, key: str) -> QWidget | None:
-        editors = self.others | self._dock.editors
+        if key in self.others:
+            return self.others[key]()
+        editors = self._dock.editors
         found = editors[key] if key in editors else _editor_in(self._dock.advanced, key)
         return found if isinstance(found, QWidget) else None
 

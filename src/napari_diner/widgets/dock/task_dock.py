@@ -30,10 +30,10 @@ from napari_diner.widgets.dock.run_panel import RunPanel
 from napari_diner.widgets.dock.run_worker import start
 from napari_diner.widgets.dock.settings_area import SettingsArea, handle_style, insert
 from napari_diner.widgets.dock.tabs import join_tabs, window_sizes
+from napari_diner.widgets.dock.typed_numbers import TypedNumbers
 from napari_diner.widgets.forms.controls import button, row, wrap_tooltips
 from napari_diner.widgets.forms.editors import Editor, add_rows, make_editors, title_of_key, values_of, with_titles
 from napari_diner.widgets.forms.layer_choice import LayerChoice
-from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.forms.recipe_form import RecipeForm, Section
 from napari_diner.widgets.layers.layer_metadata import layer_notes
 from napari_diner.widgets.layers.layer_source import comes_from_file
@@ -96,11 +96,11 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.editors: dict[str, Editor] = self.advanced.editors | self._essentials
         self.entered = EnteredSettings(self)
         self.mark = FieldMark(self)
+        self.typed = TypedNumbers(self)
         self._data_sha256 = ""
         self._placed = False
         # napari may enlarge its window to place the dock
         self._window_sizes = window_sizes()
-        self._refusal = ""
         self._running_on = self._result_of = self.choice.name
         self.settings = SettingsArea()
         self.checking = self.latest_work()
@@ -168,8 +168,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
         RecipeError
             If a value is missing, cannot be read, or is out of bounds.
         """
-        for number in self.findChildren(NumberEditor):
-            number.check_typed()
+        self.typed.check()
         return self.recipe_type.parse(self.values())
 
     def recipe_for_files(self) -> RecipeT:
@@ -377,15 +376,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def _prepare(self, part: QWidget) -> None:
         """Follow the numbers in a part of the dock, and let its tooltips wrap."""
-        for number in part.findChildren(NumberEditor):
-            number.refused.connect(self._on_refused)
+        self.typed.follow(part)
         wrap_tooltips(part)
-
-    def _on_refused(self, message: str) -> None:
-        """Say that a typed number was rejected, until it is corrected."""
-        if message or self.panel.status.text() == self._refusal:
-            self.panel.say(message, warning=bool(message))
-        self._refusal = message
 
     def _on_theme(self) -> None:
         self.panel.set_theme(self.viewer.theme)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import cast
 
 from pydantic import BaseModel
@@ -94,6 +94,13 @@ class RecipeForm(QWidget):
         nested = {name: values_in(name, section.values) for name, section in self.sections.items()}
         return values_of(self.editors) | nested
 
+    def every(self) -> Iterator[tuple[str, Editor]]:
+        """Yield the key and the editor of each field, those in sections included whose form is made."""
+        yield from self.editors.items()
+        for name, section in self.sections.items():
+            if section.is_made:
+                yield from ((f"{name}.{key}", editor) for key, editor in section.form.every())
+
     def set_values(self, values: Mapping[str, object] | BaseModel) -> None:
         """Show the values of a recipe, or of a mapping that may hold only some of them."""
         for name, value in dict(values).items():
@@ -173,6 +180,11 @@ class Section(QCollapsible):
             if layout is not None:
                 layout.setContentsMargins(*margins)
                 layout.setAlignment(Qt.AlignmentFlag(0))
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the form is made."""
+        return self._form is not None
 
     @property
     def form(self) -> RecipeForm:

@@ -119,8 +119,9 @@ class IdtDock(StackDock[IdtRecipe]):
         )
         for follow in (self.panel.checks.expect, self.panel.forget_complaint, self.entered.expect):
             self.illumination.changed.connect(follow)
-        self.mark.others = {"illuminations": self.illumination.listed}
-        self.mark.others |= {f"ring.{name}": cast(QWidget, each) for name, each in self.illumination.ring.items()}
+        self.mark.others = {"illuminations": self.illumination.field}
+        for name, each in self.illumination.ring.items():
+            self.mark.others[f"ring.{name}"] = functools.partial(cast, QWidget, each)
 
     def values(self) -> dict[str, object]:
         """Return the values in the dock, including the illumination."""

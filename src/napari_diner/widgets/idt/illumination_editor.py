@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from qtpy.QtCore import Signal
@@ -92,6 +93,10 @@ class IlluminationEditor(QWidget):
     def on_ring(self) -> bool:
         """Whether the directions are evenly spaced on a circle."""
         return bool(self.kind.currentData() == "ring")
+
+    def field(self) -> QWidget:
+        """Return the field that the directions are entered in."""
+        return cast(QWidget, self.ring["na"]) if self.on_ring else self.listed
 
     def values(self) -> dict[str, object]:
         """Return the two fields of a recipe.
